@@ -1,0 +1,45 @@
+/* Element by element: fill, cast, sum, activations, and counter-based random numbers.
+ * Tensors of one call have the same number of elements; float32 or bfloat16 each unless said. */
+#ifndef MOE_ELEMENTWISE_H
+#define MOE_ELEMENTWISE_H
+
+#include "moe/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum moe_activation {
+  MOE_IDENTITY = 0,
+  MOE_RELU = 1,
+  MOE_GELU = 2,      /* x * (1 + erf(x / sqrt 2)) / 2 */
+  MOE_GELU_TANH = 3, /* the tanh approximation, as in GPT-2 and BERT */
+  MOE_SILU = 4,      /* x * sigmoid(x) */
+  MOE_SWIGLU = 5     /* silu(g) * u, where g is the first and u the second half of the last dimension */
+} moe_activation;
+
+/* y[i] = value */
+MOE_API moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y);
+/* y[i] = x[i], rounded to nearest even where y is bfloat16 */
+MOE_API moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y);
+/* y[i] = alpha * a[i] + beta * b[i]; y may be a or b. Computed in float32. */
+MOE_API moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,
+                           const moe_tensor* y);
+
+/* y = activation(x). x [S, N]; y [S, N], for SwiGLU x [S, 2N]. */
+MOE_API moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x,
+                                          const moe_tensor* y);
+/* dx = dy * activation'(x); dx has the shape of x and may be x. */
+MOE_API moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor* x,
+                                           const moe_tensor* dy, const moe_tensor* dx);
+
+/* Philox 4x32-10 of (seed, offset + i): the same numbers on every backend and thread count.
+ * Uniform: y[i] in [0, 1), 24 bits. Normal: mean + deviation * N(0, 1) by Box-Muller. */
+MOE_API moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y);
+MOE_API moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,
+                                     const moe_tensor* y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

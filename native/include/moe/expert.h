@@ -1,0 +1,29 @@
+/* The experts' grouped GEMM: group e is rows offsets[e] .. offsets[e+1] - 1, multiplied by expert e's weights.
+ * Groups are uneven and may be empty; nothing is padded to capacity. Rows past offsets[E] are left as they are.
+ * x [R, K]; offsets int32 [E + 1], monotone, within R; weights [E, N, K] row-major or packed; bias float32 [E, N] or null;
+ * y [R, N], for SwiGLU [R, N / 2]. dtypes float32 or bfloat16 in any mix, float32 sums in a fixed order over K. */
+#ifndef MOE_EXPERT_H
+#define MOE_EXPERT_H
+
+#include "moe/gemm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* y = activation(x weights[e]^T + bias[e]); preactivation [R, N] or null is saved for the backward. */
+MOE_API moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor* x,
+                                      const moe_tensor* offsets, const moe_tensor* weights, const moe_tensor* bias,
+                                      const moe_tensor* y, const moe_tensor* preactivation);
+/* dx [R, K] = dy weights[e]; dy [R, N] is the gradient of the preactivation. */
+MOE_API moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
+                                             const moe_tensor* weights, const moe_tensor* dx);
+/* dweights [E, N, K] += dy_e^T x_e, dbias float32 [E, N] += column sums (null to skip). An empty group adds nothing. */
+MOE_API moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor* dy, const moe_tensor* x,
+                                               const moe_tensor* offsets, const moe_tensor* dweights,
+                                               const moe_tensor* dbias);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,87 @@
+/* The gate: router logits -> top-k experts a token, their weights, the position of each route in its expert's queue,
+ * expert counts, auxiliary losses. One pass over the logits; the result is a flat table of routes, never a one-hot
+ * tensor (DeepSpeed-MoE, section 5.4). Exact rules: docs/gating.md. */
+#ifndef MOE_GATE_H
+#define MOE_GATE_H
+
+#include "moe/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum moe_score { MOE_SOFTMAX = 0, MOE_SIGMOID = 1 } moe_score;
+
+typedef enum moe_drop_policy {
+  MOE_DROPLESS = 0,        /* every route is kept */
+  MOE_DROP_POSITION = 1,   /* the first `capacity` routes of an expert's queue are kept */
+  MOE_DROP_PROBABILITY = 2, /* the `capacity` routes with the highest score are kept; ties go to the earlier token */
+  MOE_DROP_PRIORITY = 3    /* random token selection: the routes with the highest `priority` are kept */
+} moe_drop_policy;
+
+typedef enum moe_queue_order {
+  MOE_TOKEN_MAJOR = 0, /* an expert's queue is filled token by token */
+  MOE_CHOICE_MAJOR = 1 /* all first choices, then all second choices, ... (GShard, DeepSpeed top-2) */
+} moe_queue_order;
+
+typedef enum moe_normalization {
+  MOE_RAW = 0,       /* weight = score (top-1 of the paper) */
+  MOE_CHOSEN = 1,    /* divided by the sum over the k chosen, before dropping (Mixtral) */
+  MOE_SURVIVORS = 2  /* divided by the sum over the routes kept (DeepSpeed top-2, top-k) */
+} moe_normalization;
+
+typedef enum moe_group_score { MOE_GROUP_MAXIMUM = 0, MOE_GROUP_TOP2_SUM = 1 } moe_group_score;
+
+typedef struct moe_gate_config {
+  uint32_t struct_size;
+  int32_t top_k;         /* 1..16, at most the number of experts */
+  int32_t score;         /* moe_score */
+  int32_t drop_policy;   /* moe_drop_policy */
+  int32_t queue_order;   /* moe_queue_order */
+  int32_t normalization; /* moe_normalization */
+  int64_t capacity;      /* routes an expert keeps; ignored when dropless */
+  int32_t groups;        /* experts are chosen within the best `chosen_groups` of `groups` equal groups; 1 and 1: off */
+  int32_t chosen_groups;
+  int32_t group_score;         /* moe_group_score */
+  int32_t auxiliary_choices;   /* choices that the auxiliary loss counts: 1 (GShard), or top_k */
+  int32_t noise_first_choice;  /* the first choice that noise acts on: 0 all, 1 from the second on (DeepSpeed top-2) */
+  float normalization_epsilon; /* lower bound of the denominator: max(sum, epsilon) */
+  float weight_scale;          /* every weight is multiplied by it (routed_scaling_factor) */
+  float denominator_offset;    /* added to the denominator before the bound (1e-20 in DeepSeek-V3) */
+} moe_gate_config;
+
+/* Defaults: top-1, softmax, dropless, token-major, raw, no groups, auxiliary over the first choice. */
+MOE_API moe_status moe_gate_config_default(moe_gate_config* config);
+
+/* Letters: S tokens, E experts (1..1024), K = top_k.
+ * in   logits      float32 [S, E]
+ *      used        uint8 [S] or null: 0 marks padding, which takes no slot and enters no count and no loss
+ *      bias        float32 [E] or null: added to the scores for the choice only (DeepSeek-V3's correction bias)
+ *      noise       float32 [S, E] or null: added to the logits for the choice only (Gumbel)
+ *      priority    float32 [S, E] or null: needed by MOE_DROP_PRIORITY
+ * out  scores      float32 [S, E]: softmax or sigmoid of the logits
+ *      expert      int32 [S, K]: the expert of each route, best first; -1 dropped
+ *      position    int32 [S, K]: its position in the expert's queue of kept routes, dense from 0; -1 dropped
+ *      weight      float32 [S, K]: its combine weight; 0 dropped
+ *      choice      int32 [S, K]: the expert chosen before dropping (needed by the backward); -1 padding
+ *      counts      int32 [E]: routes an expert was asked for, before dropping
+ *      offsets     int32 [E + 1]: first row of each expert in the dispatched buffer; offsets[E] = routes kept
+ *      losses      float32 [2]: auxiliary loss E * sum_e mean_s(score) * mean_s(chosen) / auxiliary_choices,
+ *                  and z loss mean_s(logsumexp(logits)^2), means over the used tokens
+ * Ties go to the lowest expert. A NaN logit is refused, naming the token. */
+MOE_API moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
+                                    const moe_tensor* used, const moe_tensor* bias, const moe_tensor* noise,
+                                    const moe_tensor* priority, const moe_tensor* scores, const moe_tensor* expert,
+                                    const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
+                                    const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses);
+/* dlogits float32 [S, E] from dweight float32 [S, K] and the scalars dL/d(auxiliary loss), dL/d(z loss).
+ * No gradient passes through the choice, the counts, the noise or the bias. */
+MOE_API moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
+                                     const moe_tensor* used, const moe_tensor* scores, const moe_tensor* expert,
+                                     const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
+                                     const moe_tensor* dlogits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

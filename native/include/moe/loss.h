@@ -1,0 +1,27 @@
+/* Cross-entropy, alone and fused with the logits. targets int32 [S]; -1 marks a token that does not count.
+ * losses float32 [S] receives the token losses in nats (0 where the target is -1). With label smoothing a the target
+ * distribution is (1 - a) on the target and a / V on every class (PyTorch). */
+#ifndef MOE_LOSS_H
+#define MOE_LOSS_H
+
+#include "moe/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* logits [S, V]; dlogits [S, V] or null = dloss * d(losses[s]) / d(logits[s]); dlogits may be logits. */
+MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const moe_tensor* targets,
+                                     float label_smoothing, float dloss, const moe_tensor* losses,
+                                     const moe_tensor* dlogits);
+/* The same over logits = hidden weights^T, computed in blocks of rows so that [S, V] never stands in memory whole.
+ * hidden [S, M]; weights [V, M]; dhidden [S, M] = ..., dweights float32 [V, M] += ..., both null in evaluation. */
+MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden, const moe_tensor* weights,
+                                            const moe_tensor* targets, float label_smoothing, float dloss,
+                                            const moe_tensor* losses, const moe_tensor* dhidden,
+                                            const moe_tensor* dweights);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

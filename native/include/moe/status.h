@@ -1,0 +1,45 @@
+/* Status codes and the text of the last failure.
+ *
+ * Every function of the ABI returns a moe_status. Nothing throws across the ABI and nothing aborts
+ * the process: a bad argument is refused with a sentence that names the argument, its value and what
+ * was expected. Outputs are untouched when a call is refused. */
+#ifndef MOE_STATUS_H
+#define MOE_STATUS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define MOE_API __declspec(dllexport)
+#else
+#define MOE_API __attribute__((visibility("default")))
+#endif
+
+/* Raised whenever a struct, an enum value or a signature of this ABI changes. */
+#define MOE_ABI_VERSION 1
+
+typedef enum moe_status {
+  MOE_OK = 0,
+  MOE_INVALID_ARGUMENT = 1, /* null pointer, bad size, dtype, shape, range */
+  MOE_INVALID_HANDLE = 2,   /* closed, never opened, or a handle of another type */
+  MOE_UNSUPPORTED = 3,      /* a legal request that this backend does not serve */
+  MOE_OUT_OF_MEMORY = 4,
+  MOE_DEVICE_FAILED = 5, /* the device itself reported a failure; its streams are dead */
+  MOE_INTERNAL = 6       /* a defect of this library */
+} moe_status;
+
+/* The version the library was built with; a caller compares it with its own MOE_ABI_VERSION. */
+MOE_API int32_t moe_abi_version(void);
+
+/* Copies the message of this thread's last failed call, NUL-terminated and cut to `capacity` bytes.
+ * Returns the bytes needed for the whole message with its NUL (1 when there was no failure).
+ * `buffer` may be null when `capacity` is 0. */
+MOE_API int64_t moe_last_error(char* buffer, int64_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+/* The one way a tensor crosses the ABI: a view that carries its extent, so that every call can check
+ * shape against memory before it touches a byte. */
+#ifndef MOE_TENSOR_H
+#define MOE_TENSOR_H
+
+#include "moe/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum moe_dtype {
+  MOE_FLOAT32 = 0,
+  MOE_BFLOAT16 = 1,
+  MOE_INT32 = 2,
+  MOE_UINT8 = 3
+} moe_dtype;
+
+typedef enum moe_layout {
+  MOE_ROW_MAJOR = 0, /* contiguous, last dimension fastest */
+  MOE_PACKED = 1     /* opaque GEMM operand made by moe_gemm_pack for one backend and CPU type */
+} moe_layout;
+
+#define MOE_MAX_RANK 4
+
+/* A view of memory that the caller owns. 64 bytes. The descriptor itself is only read during a call.
+ * `bytes` is the memory available at `data`; a call refuses a shape that needs more.
+ * `data` is aligned to the element size and on the device of the stream it is used with. */
+typedef struct moe_tensor {
+  uint32_t struct_size; /* sizeof(moe_tensor) */
+  int32_t dtype;        /* moe_dtype */
+  void* data;
+  int64_t bytes;
+  int32_t rank; /* 0 (scalar) to MOE_MAX_RANK */
+  int32_t layout; /* moe_layout; `shape` of a packed operand is its logical shape */
+  int64_t shape[MOE_MAX_RANK];
+} moe_tensor;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
