@@ -1,0 +1,12 @@
+#pragma once
+
+#include <memory>
+
+#include "src/device.h"
+
+namespace moe::cpu {
+
+// The machine's processors and memory as one device.
+std::shared_ptr<Device> open();
+
+}  // namespace moe::cpu

@@ -1,0 +1,167 @@
+#include "src/check.h"
+
+#include <cstring>
+#include <limits>
+
+namespace moe {
+namespace {
+
+const char* set_name(DtypeSet dtypes) {
+  switch (dtypes) {
+    case kFloat32Only: return "float32";
+    case kFloating: return "float32 or bfloat16";
+    case kInt32Only: return "int32";
+    case kUint8Only: return "uint8";
+  }
+  return "";
+}
+
+bool contains(DtypeSet dtypes, int32_t dtype) {
+  switch (dtypes) {
+    case kFloat32Only: return dtype == MOE_FLOAT32;
+    case kFloating: return dtype == MOE_FLOAT32 || dtype == MOE_BFLOAT16;
+    case kInt32Only: return dtype == MOE_INT32;
+    case kUint8Only: return dtype == MOE_UINT8;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string shape_text(const moe_tensor& tensor) {
+  std::string text = "[";
+  for (int32_t i = 0; i < tensor.rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(tensor.shape[i]);
+  return text + "]";
+}
+
+const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
+  if (tensor == nullptr) invalid(name, " is null");
+  if (reinterpret_cast<uintptr_t>(tensor) % alignof(moe_tensor) != 0) invalid(name, "'s descriptor is misaligned");
+  if (tensor->struct_size != sizeof(moe_tensor)) {
+    invalid(name, " has struct_size ", tensor->struct_size, ", expected ", sizeof(moe_tensor));
+  }
+  const int64_t element = dtype_bytes(tensor->dtype);
+  if (element == 0) invalid(name, " has unknown dtype ", tensor->dtype);
+  if (tensor->rank < 0 || tensor->rank > MOE_MAX_RANK) {
+    invalid(name, " has rank ", tensor->rank, ", expected 0 to ", MOE_MAX_RANK);
+  }
+  if (tensor->layout != MOE_ROW_MAJOR && tensor->layout != MOE_PACKED) {
+    invalid(name, " has unknown layout ", tensor->layout);
+  }
+  int64_t needed = element;
+  for (int32_t i = 0; i < tensor->rank; ++i) {
+    if (tensor->shape[i] < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
+    if (__builtin_mul_overflow(needed, tensor->shape[i], &needed)) {
+      invalid(name, " of shape ", shape_text(*tensor), " overflows 63 bits");
+    }
+  }
+  if (tensor->layout == MOE_PACKED) return *tensor;  // its bytes are the backend's to judge
+  if (tensor->bytes < needed) {
+    invalid(name, " of shape ", shape_text(*tensor), " and dtype ", dtype_name(tensor->dtype), " needs ", needed,
+            " bytes, its memory has ", tensor->bytes);
+  }
+  if (needed > 0 && tensor->data == nullptr) invalid(name, " has null data");
+  if (reinterpret_cast<uintptr_t>(tensor->data) % static_cast<uintptr_t>(element) != 0) {
+    invalid(name, "'s data is not aligned to ", element, " bytes");
+  }
+  return *tensor;
+}
+
+const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
+                               std::initializer_list<int64_t> shape) {
+  check_tensor(name, tensor);
+  if (tensor->layout != MOE_ROW_MAJOR) invalid(name, " is packed, expected row-major");
+  if (!contains(dtypes, tensor->dtype)) {
+    invalid(name, " is ", dtype_name(tensor->dtype), ", expected ", set_name(dtypes));
+  }
+  bool matches = tensor->rank == static_cast<int32_t>(shape.size());
+  for (int32_t i = 0; matches && i < tensor->rank; ++i) {
+    const int64_t expected = shape.begin()[i];
+    matches = expected == kAny || tensor->shape[i] == expected;
+  }
+  if (!matches) {
+    std::string expected = "[";
+    for (size_t i = 0; i < shape.size(); ++i) {
+      expected += i == 0 ? "" : ", ";
+      expected += shape.begin()[i] == kAny ? "any" : std::to_string(shape.begin()[i]);
+    }
+    invalid(name, " has shape ", shape_text(*tensor), ", expected ", expected, "]");
+  }
+  return *tensor;
+}
+
+const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
+                                 std::initializer_list<int64_t> shape) {
+  return tensor == nullptr ? nullptr : &check_tensor(name, tensor, dtypes, shape);
+}
+
+void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
+  const auto begin_a = reinterpret_cast<uintptr_t>(a.data), begin_b = reinterpret_cast<uintptr_t>(b.data);
+  const uintptr_t size_a = static_cast<uintptr_t>(a.layout == MOE_PACKED ? a.bytes : element_count(a) * dtype_bytes(a.dtype));
+  const uintptr_t size_b = static_cast<uintptr_t>(b.layout == MOE_PACKED ? b.bytes : element_count(b) * dtype_bytes(b.dtype));
+  if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
+    invalid(name_a, " and ", name_b, " share memory");
+  }
+}
+
+void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
+  if (a.dtype != b.dtype) {
+    invalid(name_a, " is ", dtype_name(a.dtype), " but ", name_b, " is ", dtype_name(b.dtype));
+  }
+}
+
+void check_flag(const char* name, int32_t value) {
+  if (value != 0 && value != 1) invalid(name, " is ", value, ", expected 0 or 1");
+}
+
+void check_finite(const char* name, float value) {
+  if (!std::isfinite(value)) invalid(name, " is ", value, ", expected a finite number");
+}
+
+moe_activation check_activation(int32_t activation) {
+  if (activation < MOE_IDENTITY || activation > MOE_SWIGLU) invalid("activation ", activation, " is unknown");
+  return static_cast<moe_activation>(activation);
+}
+
+void check_offset_values(const moe_tensor& offsets, int64_t rows) {
+  const auto* values = static_cast<const int32_t*>(offsets.data);
+  const int64_t experts = offsets.shape[0] - 1;
+  if (values[0] != 0) invalid("offsets[0] is ", values[0], ", expected 0");
+  for (int64_t e = 0; e < experts; ++e) {
+    if (values[e + 1] < values[e]) {
+      invalid("offsets[", e + 1, "] is ", values[e + 1], ", less than offsets[", e, "] = ", values[e]);
+    }
+  }
+  if (values[experts] > rows) {
+    invalid("offsets[", experts, "] is ", values[experts], ", past the ", rows, " rows");
+  }
+}
+
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets) {
+  const auto* experts = static_cast<const int32_t*>(expert.data);
+  const auto* positions = static_cast<const int32_t*>(position.data);
+  const auto* starts = static_cast<const int32_t*>(offsets.data);
+  const int64_t count = offsets.shape[0] - 1, choices = expert.shape[1];
+  for (int64_t i = 0, routes = element_count(expert); i < routes; ++i) {
+    const int32_t e = experts[i];
+    if (e == -1) continue;
+    if (e < 0 || e >= count) {
+      invalid("expert[", i / choices, ", ", i % choices, "] is ", e, ", expected -1 or 0 to ", count - 1);
+    }
+    if (positions[i] < 0 || positions[i] >= starts[e + 1] - starts[e]) {
+      invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", outside expert ", e, "'s ",
+              starts[e + 1] - starts[e], " rows");
+    }
+  }
+}
+
+void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high) {
+  const auto* data = static_cast<const int32_t*>(values.data);
+  for (int64_t i = 0, count = element_count(values); i < count; ++i) {
+    if (data[i] < low || data[i] >= high) {
+      invalid(name, "[", i, "] is ", data[i], ", expected ", low, " to ", high - 1);
+    }
+  }
+}
+
+}  // namespace moe

@@ -1,0 +1,84 @@
+// Argument checks shared by the ABI's entry points. Each throws one sentence that names the argument.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+#include "moe/moe.h"
+#include "src/device.h"
+#include "src/error.h"
+
+namespace moe {
+
+inline const char* dtype_name(int32_t dtype) {
+  switch (dtype) {
+    case MOE_FLOAT32: return "float32";
+    case MOE_BFLOAT16: return "bfloat16";
+    case MOE_INT32: return "int32";
+    case MOE_UINT8: return "uint8";
+    default: return "unknown";
+  }
+}
+
+inline int64_t dtype_bytes(int32_t dtype) {
+  switch (dtype) {
+    case MOE_FLOAT32:
+    case MOE_INT32: return 4;
+    case MOE_BFLOAT16: return 2;
+    case MOE_UINT8: return 1;
+    default: return 0;
+  }
+}
+
+inline int64_t element_count(const moe_tensor& tensor) {
+  int64_t count = 1;
+  for (int32_t i = 0; i < tensor.rank; ++i) count *= tensor.shape[i];
+  return count;
+}
+
+// "[3, 4]"
+std::string shape_text(const moe_tensor& tensor);
+
+// A size in an expected shape: a number, or kAny.
+inline constexpr int64_t kAny = -1;
+enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only };
+
+// The descriptor is whole: not null, right struct size, known dtype, rank and layout, no overflow, enough memory, aligned.
+const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor);
+// ... and row-major, of one of the dtypes, of this rank, each size equal unless kAny.
+const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
+                               std::initializer_list<int64_t> shape);
+// ... or absent.
+const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
+                                 std::initializer_list<int64_t> shape);
+// Refuses memory that two tensors share where one of them is written.
+void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
+void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
+void check_flag(const char* name, int32_t value);
+void check_finite(const char* name, float value);
+moe_activation check_activation(int32_t activation);
+
+// The values of a table of routes, read on the host: offsets rise from 0 and stay within `rows`.
+void check_offset_values(const moe_tensor& offsets, int64_t rows);
+// Every expert id is in [-1, experts) and every row offsets[expert] + position lies inside its group.
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets);
+// Every int32 value is in [low, high).
+void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high);
+
+// The kernel of the stream's backend, or MOE_UNSUPPORTED.
+template <typename Function>
+Function* require_kernel(Function* kernel, const char* name) {
+  if (kernel == nullptr) fail(MOE_UNSUPPORTED, "this backend has no ", name, " kernel");
+  return kernel;
+}
+
+}  // namespace moe
+
+// Inside an ABI function: looks the stream up and calls its backend's kernel.
+#define MOE_LAUNCH(stream_handle, kernel, ...)                                                         \
+  do {                                                                                                 \
+    const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle);            \
+    ::moe::require_kernel(launch_stream->device().kernels().kernel, #kernel)(*launch_stream, __VA_ARGS__); \
+  } while (false)

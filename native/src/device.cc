@@ -1,0 +1,138 @@
+#include "src/device.h"
+
+#include <cstring>
+#include <string>
+
+#include "cpu/cpu_device.h"
+#include "src/check.h"
+#include "src/handle_table.h"
+
+namespace moe {
+namespace {
+
+// Leaked on purpose: a JVM may still call in while static destructors run.
+HandleTable<Device>& devices() {
+  static auto* table = new HandleTable<Device>(0xd1, "device");
+  return *table;
+}
+
+HandleTable<Stream>& streams() {
+  static auto* table = new HandleTable<Stream>(0x57, "stream");
+  return *table;
+}
+
+constexpr int kMaxThreads = 1024;
+
+template <typename Value>
+Value& check_out(const char* name, Value* out) {
+  if (out == nullptr) invalid(name, " is null");
+  if (reinterpret_cast<uintptr_t>(out) % alignof(Value) != 0) invalid(name, " is misaligned");
+  return *out;
+}
+
+template <typename Struct>
+Struct& check_out_struct(const char* name, Struct* out) {
+  check_out(name, out);
+  if (out->struct_size != sizeof(Struct)) {
+    invalid(name, " has struct_size ", out->struct_size, ", expected ", sizeof(Struct));
+  }
+  return *out;
+}
+
+}  // namespace
+
+std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
+  if (backend == "cpu") {
+    if (ordinal != 0) invalid("ordinal is ", ordinal, "; the cpu backend has device 0 only");
+    return cpu::open();
+  }
+  fail(MOE_UNSUPPORTED, "no backend is called '", backend, "'; this library has: cpu");
+}
+
+std::shared_ptr<Device> find_device(moe_device handle) { return devices().find(handle); }
+std::shared_ptr<Stream> find_stream(moe_stream handle) { return streams().find(handle); }
+
+}  // namespace moe
+
+using moe::guard;
+
+moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* device) {
+  return guard(__func__, [&] {
+    if (backend == nullptr) moe::invalid("backend is null");
+    moe::check_out("device", device);
+    if (::strnlen(backend, 32) == 32) moe::invalid("backend's name is longer than 31 characters");
+    *device = moe::devices().insert(moe::open_device(backend, ordinal));
+  });
+}
+
+moe_status moe_device_close(moe_device device) {
+  return guard(__func__, [&] {
+    const auto closed = moe::devices().remove(device);
+    moe::streams().remove_if([&](const moe::Stream& stream) { return &stream.device() == closed.get(); });
+  });
+}
+
+moe_status moe_device_describe(moe_device device, moe_device_info* info) {
+  return guard(__func__, [&] { moe::find_device(device)->describe(moe::check_out_struct("info", info)); });
+}
+
+moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* stream) {
+  return guard(__func__, [&] {
+    moe::check_out("stream", stream);
+    if (threads < 0 || threads > moe::kMaxThreads) {
+      moe::invalid("threads is ", threads, ", expected 0 to ", moe::kMaxThreads);
+    }
+    const auto owner = moe::find_device(device);
+    const int team = threads == 0 ? owner->default_threads() : threads;
+    *stream = moe::streams().insert(std::make_shared<moe::Stream>(owner, team));
+  });
+}
+
+moe_status moe_stream_destroy(moe_stream stream) {
+  return guard(__func__, [&] { moe::streams().remove(stream); });
+}
+
+moe_status moe_stream_synchronize(moe_stream stream) {
+  return guard(__func__, [&] {
+    const auto found = moe::find_stream(stream);
+    found->device().synchronize(*found);
+  });
+}
+
+moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory) {
+  return guard(__func__, [&] {
+    moe::check_out("memory", memory);
+    if (bytes < 0) moe::invalid("bytes is ", bytes, ", expected 0 or more");
+    *memory = moe::find_device(device)->allocate(bytes);
+  });
+}
+
+moe_status moe_memory_free(moe_device device, void* memory) {
+  return guard(__func__, [&] { moe::find_device(device)->free(memory); });
+}
+
+moe_status moe_memory_trim(moe_device device) {
+  return guard(__func__, [&] { moe::find_device(device)->trim(); });
+}
+
+moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage) {
+  return guard(__func__, [&] {
+    moe::check_out_struct("usage", usage);
+    *usage = moe::find_device(device)->memory_usage();
+  });
+}
+
+moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst) {
+  return guard(__func__, [&] {
+    const moe_tensor& from = moe::check_tensor("src", src);
+    const moe_tensor& to = moe::check_tensor("dst", dst);
+    moe::check_same_dtype("src", from, "dst", to);
+    if (from.layout != to.layout) moe::invalid("src and dst differ in layout");
+    if (moe::element_count(from) != moe::element_count(to) ||
+        (from.layout == MOE_PACKED && from.bytes != to.bytes)) {
+      moe::invalid("src has shape ", moe::shape_text(from), " but dst has ", moe::shape_text(to));
+    }
+    moe::check_disjoint("src", from, "dst", to);
+    MOE_LAUNCH(stream, copy, from, to);
+  });
+}

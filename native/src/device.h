@@ -1,0 +1,31 @@
+// A device: what a backend implements besides its kernels.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "src/kernels.h"
+
+namespace moe {
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const Kernels& kernels() const = 0;
+  virtual void describe(moe_device_info& info) const = 0;
+  virtual int default_threads() const = 0;
+  virtual void synchronize(Stream& stream) = 0;
+  virtual void* allocate(int64_t bytes) = 0;
+  virtual void free(void* memory) = 0;
+  virtual void trim() = 0;
+  virtual moe_memory_usage memory_usage() const = 0;
+};
+
+// Opens a device of the named backend, or throws Error with what was looked for.
+std::shared_ptr<Device> open_device(std::string_view backend, int ordinal);
+
+// The live object behind a handle, or Error(MOE_INVALID_HANDLE). The pointer keeps it alive for the call.
+std::shared_ptr<Device> find_device(moe_device handle);
+std::shared_ptr<Stream> find_stream(moe_stream handle);
+
+}  // namespace moe

@@ -1,0 +1,59 @@
+// What a kernel sees of the place it runs in: the stream, its device, and scratch memory that outlives the call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "moe/device.h"
+
+namespace moe {
+
+struct Kernels;
+class Device;
+
+// Memory that grows to the largest request and stays, so that a steady state allocates nothing.
+class Scratch {
+ public:
+  Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch();
+  // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
+  void* reserve(size_t bytes);
+
+ private:
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// One thread uses a stream at a time. Scratch slots are a kernel's own for the length of one call:
+// `shared` slots are taken by the calling thread, `local` ones by a team member for itself.
+class Stream {
+ public:
+  static constexpr int kSharedSlots = 8;
+
+  Stream(std::shared_ptr<Device> device, int threads);
+
+  Device& device() const { return *device_; }
+  const std::shared_ptr<Device>& shared_device() const { return device_; }
+  int threads() const { return threads_; }
+
+  template <typename T>
+  T* shared(int slot, int64_t count) {
+    return static_cast<T*>(shared_[slot].reserve(static_cast<size_t>(count) * sizeof(T)));
+  }
+  template <typename T>
+  T* local(int thread, int64_t count) {
+    return static_cast<T*>(local_[thread].reserve(static_cast<size_t>(count) * sizeof(T)));
+  }
+
+ private:
+  std::shared_ptr<Device> device_;
+  int threads_;
+  Scratch shared_[kSharedSlots];
+  std::unique_ptr<Scratch[]> local_;
+};
+
+}  // namespace moe

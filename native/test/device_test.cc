@@ -1,0 +1,108 @@
+// Handles, memory and errors: everything that must hold before a kernel runs.
+#include <cstring>
+
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+class DeviceTest : public KernelTest {};
+
+TEST_F(DeviceTest, DescribesItself) {
+  moe_device_info info{};
+  info.struct_size = sizeof(info);
+  ASSERT_MOE_OK(moe_device_describe(device, &info));
+  EXPECT_GE(info.processors, 1);
+  EXPECT_GT(info.memory_total, 0);
+  EXPECT_GE(info.vector_bytes, 16);
+  EXPECT_GT(std::strlen(info.target), 0u);
+}
+
+TEST_F(DeviceTest, RefusesForeignAndStaleHandles) {
+  moe_stream closed = 0;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &closed));
+  ASSERT_MOE_OK(moe_stream_destroy(closed));
+  EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "closed", moe_stream_synchronize(closed));
+  EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "not a stream handle", moe_stream_synchronize(device));
+  EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "not a stream handle", moe_stream_synchronize(0));
+  EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "closed", moe_stream_destroy(closed));
+}
+
+TEST_F(DeviceTest, ClosingADeviceClosesItsStreams) {
+  moe_device other = 0;
+  moe_stream its_stream = 0;
+  ASSERT_MOE_OK(moe_device_open("cpu", 0, &other));
+  ASSERT_MOE_OK(moe_stream_create(other, 1, &its_stream));
+  ASSERT_MOE_OK(moe_device_close(other));
+  EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "closed", moe_stream_synchronize(its_stream));
+  EXPECT_MOE_OK(moe_stream_synchronize(stream));
+}
+
+TEST_F(DeviceTest, RefusesUnknownBackends) {
+  moe_device other = 0;
+  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "'abacus'", moe_device_open("abacus", 0, &other));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "backend is null", moe_device_open(nullptr, 0, &other));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 3", moe_device_open("cpu", 3, &other));
+}
+
+TEST_F(DeviceTest, MemoryIsAlignedReusedAndCounted) {
+  void* first = nullptr;
+  ASSERT_MOE_OK(moe_memory_allocate(device, 5 << 20, &first));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % 64, 0u);
+  moe_memory_usage usage{};
+  usage.struct_size = sizeof(usage);
+  ASSERT_MOE_OK(moe_memory_usage_get(device, &usage));
+  EXPECT_GE(usage.in_use, 5 << 20);
+  ASSERT_MOE_OK(moe_memory_free(device, first));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "already freed", moe_memory_free(device, first));
+  void* second = nullptr;
+  ASSERT_MOE_OK(moe_memory_allocate(device, 5 << 20, &second));
+  EXPECT_EQ(first, second);
+  ASSERT_MOE_OK(moe_memory_free(device, second));
+  ASSERT_MOE_OK(moe_memory_trim(device));
+  ASSERT_MOE_OK(moe_memory_usage_get(device, &usage));
+  EXPECT_EQ(usage.in_use, 0);
+  EXPECT_EQ(usage.cached, 0);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes is -1", moe_memory_allocate(device, -1, &first));
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "were asked for", moe_memory_allocate(device, INT64_MAX, &first));
+}
+
+TEST_F(DeviceTest, RefusesBrokenDescriptors) {
+  Tensor a = Tensor::random(MOE_FLOAT32, {2, 3}, 1), b(MOE_FLOAT32, {2, 3});
+  EXPECT_MOE_OK(moe_memory_copy(stream, a, b));
+  expect_same_bits(a, b);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "src is null", moe_memory_copy(stream, nullptr, b));
+  Tensor c(MOE_FLOAT32, {2, 3});
+  c.view().bytes = 23;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "needs 24 bytes", moe_memory_copy(stream, a, c));
+  c.view() = b.view();
+  c.view().shape[0] = INT64_MAX / 2;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "overflows", moe_memory_copy(stream, a, c));
+  c.view() = b.view();
+  c.view().shape[1] = -3;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "negative", moe_memory_copy(stream, a, c));
+  c.view() = b.view();
+  c.view().dtype = 99;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "unknown dtype 99", moe_memory_copy(stream, a, c));
+  c.view() = b.view();
+  c.view().rank = 5;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rank 5", moe_memory_copy(stream, a, c));
+  c.view() = b.view();
+  c.view().struct_size = 8;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "struct_size 8", moe_memory_copy(stream, a, c));
+  c.view() = b.view();
+  c.view().data = static_cast<char*>(c.view().data) + 1;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "aligned", moe_memory_copy(stream, a, c));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_memory_copy(stream, a, a));
+}
+
+TEST_F(DeviceTest, LastErrorIsCutToTheBuffer) {
+  EXPECT_EQ(moe_stream_synchronize(1), MOE_INVALID_HANDLE);
+  char small[8];
+  const int64_t needed = moe_last_error(small, sizeof(small));
+  EXPECT_GT(needed, 8);
+  EXPECT_EQ(std::strlen(small), 7u);
+}
+
+}  // namespace
+}  // namespace moe::testing

@@ -1,0 +1,179 @@
+// What every native test uses: tensors that own their memory, a stream per test, comparisons with a tolerance.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "moe/moe.h"
+
+namespace moe::testing {
+
+inline float from_bfloat16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+// Round to nearest even, NaN kept quiet.
+inline uint16_t to_bfloat16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// A row-major tensor and its descriptor. Reads and writes go through double, whatever the dtype.
+class Tensor {
+ public:
+  Tensor(moe_dtype dtype, std::initializer_list<int64_t> shape) : Tensor(dtype, std::vector<int64_t>(shape)) {}
+
+  Tensor(moe_dtype dtype, const std::vector<int64_t>& shape) {
+    const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : 4;
+    int64_t count = 1;
+    for (int64_t size : shape) count *= size;
+    memory_.resize(static_cast<size_t>(count * element + 64));
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    view_ = {sizeof(moe_tensor), dtype, memory_.data() + (64 - address % 64) % 64, count * element,
+             static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR, {}};
+    for (size_t i = 0; i < shape.size(); ++i) view_.shape[i] = shape[i];
+  }
+
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+  Tensor(Tensor&&) = default;
+
+  static Tensor of(moe_dtype dtype, std::initializer_list<int64_t> shape, const std::vector<double>& values) {
+    Tensor tensor(dtype, shape);
+    for (size_t i = 0; i < values.size(); ++i) tensor.set(static_cast<int64_t>(i), values[i]);
+    return tensor;
+  }
+
+  // Uniform in [low, high), already rounded to the dtype.
+  static Tensor random(moe_dtype dtype, std::initializer_list<int64_t> shape, uint64_t seed, double low = -1,
+                       double high = 1) {
+    Tensor tensor(dtype, shape);
+    std::mt19937_64 generator(seed);
+    std::uniform_real_distribution<double> distribution(low, high);
+    for (int64_t i = 0; i < tensor.count(); ++i) tensor.set(i, distribution(generator));
+    return tensor;
+  }
+
+  operator const moe_tensor*() const { return &view_; }
+  moe_tensor& view() { return view_; }
+  const moe_tensor& view() const { return view_; }
+  int64_t count() const {
+    int64_t count = 1;
+    for (int32_t i = 0; i < view_.rank; ++i) count *= view_.shape[i];
+    return count;
+  }
+
+  double operator[](int64_t i) const {
+    switch (view_.dtype) {
+      case MOE_FLOAT32: return data<float>()[i];
+      case MOE_BFLOAT16: return from_bfloat16(data<uint16_t>()[i]);
+      case MOE_INT32: return data<int32_t>()[i];
+      default: return data<uint8_t>()[i];
+    }
+  }
+  void set(int64_t i, double value) {
+    switch (view_.dtype) {
+      case MOE_FLOAT32: data<float>()[i] = static_cast<float>(value); break;
+      case MOE_BFLOAT16: data<uint16_t>()[i] = to_bfloat16(static_cast<float>(value)); break;
+      case MOE_INT32: data<int32_t>()[i] = static_cast<int32_t>(value); break;
+      default: data<uint8_t>()[i] = static_cast<uint8_t>(value);
+    }
+  }
+  void fill(double value) {
+    for (int64_t i = 0; i < count(); ++i) set(i, value);
+  }
+  template <typename T>
+  T* data() const {
+    return static_cast<T*>(view_.data);
+  }
+  std::vector<uint8_t> bits() const {
+    const auto* begin = static_cast<const uint8_t*>(view_.data);
+    return {begin, begin + view_.bytes};
+  }
+
+ private:
+  std::vector<uint8_t> memory_;
+  moe_tensor view_{};
+};
+
+inline std::string last_error() {
+  std::string text(static_cast<size_t>(moe_last_error(nullptr, 0)), '\0');
+  moe_last_error(text.data(), static_cast<int64_t>(text.size()));
+  text.pop_back();
+  return text;
+}
+
+#define EXPECT_MOE_OK(call) EXPECT_EQ((call), MOE_OK) << ::moe::testing::last_error()
+#define ASSERT_MOE_OK(call) ASSERT_EQ((call), MOE_OK) << ::moe::testing::last_error()
+// The call is refused with this status and a message that contains this text.
+#define EXPECT_MOE_REFUSED(expected_status, text, call)                                    \
+  do {                                                                                     \
+    EXPECT_EQ((call), expected_status);                                                    \
+    EXPECT_NE(::moe::testing::last_error().find(text), std::string::npos) << ::moe::testing::last_error(); \
+  } while (false)
+
+// A device of the backend under test, with a stream of one thread and one of several.
+class KernelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_MOE_OK(moe_device_open("cpu", 0, &device));
+    ASSERT_MOE_OK(moe_stream_create(device, 2, &stream));
+    ASSERT_MOE_OK(moe_stream_create(device, 1, &single));
+    ASSERT_MOE_OK(moe_stream_create(device, 3, &triple));
+  }
+  void TearDown() override { EXPECT_MOE_OK(moe_device_close(device)); }
+
+  moe_device device = 0;
+  moe_stream stream = 0;  // two threads
+  moe_stream single = 0;
+  moe_stream triple = 0;
+};
+
+// |actual - expected| <= absolute + relative * |expected|, reporting the first five misses.
+inline void expect_near(const Tensor& actual, const std::vector<double>& expected, double absolute, double relative,
+                        const char* what = "") {
+  ASSERT_EQ(actual.count(), static_cast<int64_t>(expected.size())) << what;
+  int misses = 0;
+  for (int64_t i = 0; i < actual.count() && misses < 5; ++i) {
+    const double want = expected[static_cast<size_t>(i)], bound = absolute + relative * std::abs(want);
+    if (!(std::abs(actual[i] - want) <= bound)) {
+      ADD_FAILURE() << what << "[" << i << "] is " << actual[i] << ", expected " << want << " +- " << bound;
+      ++misses;
+    }
+  }
+}
+
+inline void expect_same_bits(const Tensor& a, const Tensor& b, const char* what = "") {
+  EXPECT_EQ(a.bits(), b.bits()) << what;
+}
+
+// Central differences of `loss` over a float32 tensor, against `gradient`. `loss` recomputes from the tensor's values.
+inline void expect_gradient(Tensor& x, const std::vector<double>& gradient, const std::function<double()>& loss,
+                            double step, double absolute, double relative, const char* what = "") {
+  std::vector<double> numeric(static_cast<size_t>(x.count()));
+  for (int64_t i = 0; i < x.count(); ++i) {
+    const double saved = x[i];
+    x.set(i, saved + step);
+    const double up = x[i], above = loss();
+    x.set(i, saved - step);
+    const double down = x[i], below = loss();
+    x.set(i, saved);
+    numeric[static_cast<size_t>(i)] = (above - below) / (up - down);
+  }
+  int misses = 0;
+  for (size_t i = 0; i < numeric.size() && misses < 5; ++i) {
+    if (!(std::abs(gradient[i] - numeric[i]) <= absolute + relative * std::abs(numeric[i]))) {
+      ADD_FAILURE() << what << "'s gradient[" << i << "] is " << gradient[i] << ", central difference " << numeric[i];
+      ++misses;
+    }
+  }
+}
+
+}  // namespace moe::testing
