@@ -1,0 +1,40 @@
+package panamoe.backend;
+
+import panamoe.tensor.TensorMemory;
+
+/**
+ * The kernels of one device and one stream: what the C ABI offers, in Java. Every method checks its arguments and
+ * throws {@link IllegalArgumentException} (or {@code NativeException} from a native backend) naming the argument.
+ * A backend is used by one thread at a time; its memory may be used by any.
+ */
+public interface Backend
+    extends TensorMemory,
+        ElementwiseKernels,
+        EmbeddingKernels,
+        NormKernels,
+        AttentionKernels,
+        GemmKernels,
+        GateKernels,
+        DispatchKernels,
+        ExpertKernels,
+        CombineKernels,
+        LossKernels,
+        OptimizerKernels,
+        AutoCloseable {
+
+  /** "cpu", "reference". */
+  String name();
+
+  /** Waits until all work given to this backend is done. */
+  void synchronize();
+
+  /**
+   * Runs {@code step} and keeps the kernel calls it makes, so that {@link Recording#replay} can make the same calls on
+   * the same tensors again, without the Java between them and without garbage.
+   */
+  Recording record(Runnable step);
+
+  /** Frees the stream. Idempotent. Tensors allocated from this backend's memory must be closed before. */
+  @Override
+  void close();
+}

@@ -1,0 +1,30 @@
+package panamoe.backend;
+
+import panamoe.tensor.Tensor;
+
+/** Element by element; all tensors of a call have the same count, FLOAT32 or BFLOAT16 each unless said. */
+public interface ElementwiseKernels {
+  /** {@code y[i] = value}. */
+  void fill(float value, Tensor y);
+
+  /** {@code y[i] = x[i]}, rounded to nearest even where y is BFLOAT16. */
+  void cast(Tensor x, Tensor y);
+
+  /** {@code y = x} for tensors of one dtype and count; they may not overlap. */
+  void copy(Tensor x, Tensor y);
+
+  /** {@code y = alpha a + beta b}; y may be a or b. */
+  void add(float alpha, Tensor a, float beta, Tensor b, Tensor y);
+
+  /** {@code y = activation(x)}: x [S, N], y [S, N], for SwiGLU x [S, 2N]. */
+  void activationForward(Activation activation, Tensor x, Tensor y);
+
+  /** {@code dx = dy * activation'(x)}; dx has the shape of x and may be x. */
+  void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx);
+
+  /** Philox 4x32-10 of (seed, offset + i), uniform in [0, 1): the same numbers on every backend. */
+  void randomUniform(long seed, long offset, Tensor y);
+
+  /** Normal numbers by Box-Muller over the same generator. */
+  void randomNormal(long seed, long offset, float mean, float deviation, Tensor y);
+}

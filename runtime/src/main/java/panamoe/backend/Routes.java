@@ -1,0 +1,53 @@
+package panamoe.backend;
+
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * What the gate decides, as flat tables; the outputs of {@code moe_gate_forward}. S tokens, E experts, K = top-k.
+ *
+ * @param scores FLOAT32 [S, E]
+ * @param expert INT32 [S, K], -1 dropped
+ * @param position INT32 [S, K], place among the expert's kept routes, -1 dropped
+ * @param weight FLOAT32 [S, K], 0 dropped
+ * @param choice INT32 [S, K], the expert before dropping, -1 padding
+ * @param counts INT32 [E], routes asked for, before dropping
+ * @param offsets INT32 [E + 1], first row of each expert; the last is the number of routes kept
+ * @param losses FLOAT32 [2], auxiliary loss and z loss
+ */
+public record Routes(
+    Tensor scores,
+    Tensor expert,
+    Tensor position,
+    Tensor weight,
+    Tensor choice,
+    Tensor counts,
+    Tensor offsets,
+    Tensor losses) {
+
+  /** Tables with room for {@code tokens} tokens. */
+  public static Routes allocate(TensorScope scope, long tokens, int experts, int topK) {
+    return new Routes(
+        scope.allocate(DType.FLOAT32, tokens, experts),
+        scope.allocate(DType.INT32, tokens, topK),
+        scope.allocate(DType.INT32, tokens, topK),
+        scope.allocate(DType.FLOAT32, tokens, topK),
+        scope.allocate(DType.INT32, tokens, topK),
+        scope.allocate(DType.INT32, experts),
+        scope.allocate(DType.INT32, experts + 1),
+        scope.allocate(DType.FLOAT32, 2));
+  }
+
+  public long tokens() {
+    return expert.size(0);
+  }
+
+  public int topK() {
+    return Math.toIntExact(expert.size(1));
+  }
+
+  public int experts() {
+    return Math.toIntExact(counts.size(0));
+  }
+}

@@ -1,0 +1,37 @@
+package panamoe.tensor;
+
+/** Element types; {@link #code} is the {@code moe_dtype} of the C ABI. */
+public enum DType {
+  FLOAT32(0, 4, "F32"),
+  BFLOAT16(1, 2, "BF16"),
+  INT32(2, 4, "I32"),
+  UINT8(3, 1, "U8");
+
+  private final int code;
+  private final int bytes;
+  private final String safetensorsName;
+
+  DType(int code, int bytes, String safetensorsName) {
+    this.code = code;
+    this.bytes = bytes;
+    this.safetensorsName = safetensorsName;
+  }
+
+  public int code() {
+    return code;
+  }
+
+  /** Size of one element in bytes. */
+  public int bytes() {
+    return bytes;
+  }
+
+  /** The name of this type in a safetensors header. */
+  public String safetensorsName() {
+    return safetensorsName;
+  }
+
+  public boolean isFloating() {
+    return this == FLOAT32 || this == BFLOAT16;
+  }
+}

@@ -1,0 +1,215 @@
+package panamoe.tensor;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+
+/**
+ * A contiguous row-major array on one device, or a packed GEMM operand.
+ *
+ * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released, every use throws
+ * {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares memory and life with its owner.
+ * Reading and writing elements is for tests, tables and small data; kernels do the work. Not synchronised: tensors
+ * of a confined scope are used by one thread, those of a shared scope by any.
+ */
+public final class Tensor {
+  private final DType dtype;
+  private final long[] shape;
+  private final boolean packed;
+  private final MemorySegment data;
+  private final MemorySegment descriptor;
+  private final Tensor owner;
+  private final TensorScope scope;
+  private boolean released;
+
+  Tensor(TensorScope scope, DType dtype, long[] shape, boolean packed, MemorySegment data, Tensor owner) {
+    this.scope = scope;
+    this.dtype = dtype;
+    this.shape = shape;
+    this.packed = packed;
+    this.data = data;
+    this.owner = owner == null ? this : owner;
+    this.descriptor = Descriptor.write(scope.arena(), dtype, shape, packed, data);
+  }
+
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** A copy of the shape. */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  public int rank() {
+    return shape.length;
+  }
+
+  /** Size of dimension {@code axis}; a negative axis counts from the last. */
+  public long size(int axis) {
+    return shape[axis < 0 ? shape.length + axis : axis];
+  }
+
+  /** Number of elements. */
+  public long count() {
+    return count(shape);
+  }
+
+  /** Whether this is a packed GEMM operand, whose bytes only its backend can read. */
+  public boolean packed() {
+    return packed;
+  }
+
+  /** Bytes of the elements ({@code count * dtype.bytes()}), or of the packed operand. */
+  public long bytes() {
+    return data.byteSize();
+  }
+
+  /** The tensor whose memory this one shares: itself, unless it is a view. */
+  public Tensor owner() {
+    return owner;
+  }
+
+  /**
+   * The elements' memory.
+   *
+   * @throws IllegalStateException if the tensor was released or its scope closed
+   */
+  public MemorySegment data() {
+    requireAlive();
+    return data;
+  }
+
+  /** The {@code moe_tensor} of the C ABI that describes this tensor; same life as {@link #data}. */
+  public MemorySegment descriptor() {
+    requireAlive();
+    return descriptor;
+  }
+
+  /** The same elements under another shape of equal count. */
+  public Tensor reshape(long... newShape) {
+    requireAlive();
+    if (packed || count(newShape) != count()) {
+      throw new IllegalArgumentException("cannot reshape " + this + " to " + Arrays.toString(newShape));
+    }
+    return new Tensor(scope, dtype, newShape.clone(), false, data, owner);
+  }
+
+  /** Rows {@code from} (inclusive) to {@code to} (exclusive) of the first dimension. */
+  public Tensor rows(long from, long to) {
+    requireAlive();
+    if (packed || shape.length == 0 || from < 0 || to < from || to > shape[0]) {
+      throw new IllegalArgumentException("rows " + from + " to " + to + " of " + this);
+    }
+    long[] part = shape.clone();
+    long rowBytes = shape[0] == 0 ? 0 : data.byteSize() / shape[0];
+    part[0] = to - from;
+    return new Tensor(scope, dtype, part, false, data.asSlice(from * rowBytes, (to - from) * rowBytes), owner);
+  }
+
+  /** Element {@code index} in row-major order, widened to float. */
+  public float getFloat(long index) {
+    return switch (dtype) {
+      case FLOAT32 -> data().getAtIndex(ValueLayout.JAVA_FLOAT, index);
+      case BFLOAT16 -> BFloat16.toFloat(data().getAtIndex(ValueLayout.JAVA_SHORT, index));
+      case INT32 -> data().getAtIndex(ValueLayout.JAVA_INT, index);
+      case UINT8 -> data().get(ValueLayout.JAVA_BYTE, index) & 0xff;
+    };
+  }
+
+  /** Sets element {@code index}, rounding to the dtype (bfloat16: to nearest even). */
+  public void setFloat(long index, float value) {
+    switch (dtype) {
+      case FLOAT32 -> data().setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
+      case BFLOAT16 -> data().setAtIndex(ValueLayout.JAVA_SHORT, index, BFloat16.fromFloat(value));
+      case INT32 -> data().setAtIndex(ValueLayout.JAVA_INT, index, (int) value);
+      case UINT8 -> data().set(ValueLayout.JAVA_BYTE, index, (byte) value);
+    }
+  }
+
+  /** Element {@code index} of an INT32 tensor. */
+  public int getInt(long index) {
+    return data().getAtIndex(ValueLayout.JAVA_INT, index);
+  }
+
+  /** Sets element {@code index} of an INT32 tensor. */
+  public void setInt(long index, int value) {
+    data().setAtIndex(ValueLayout.JAVA_INT, index, value);
+  }
+
+  /** All elements, widened to float. */
+  public float[] toFloats() {
+    float[] values = new float[Math.toIntExact(count())];
+    if (dtype == DType.FLOAT32) {
+      MemorySegment.copy(data(), ValueLayout.JAVA_FLOAT, 0, values, 0, values.length);
+    } else {
+      for (int i = 0; i < values.length; i++) {
+        values[i] = getFloat(i);
+      }
+    }
+    return values;
+  }
+
+  /** All elements of an INT32 tensor. */
+  public int[] toInts() {
+    int[] values = new int[Math.toIntExact(count())];
+    MemorySegment.copy(data(), ValueLayout.JAVA_INT, 0, values, 0, values.length);
+    return values;
+  }
+
+  /** Sets all elements of a FLOAT32 or BFLOAT16 tensor. */
+  public Tensor set(float... values) {
+    requireCount(values.length);
+    for (int i = 0; i < values.length; i++) {
+      setFloat(i, values[i]);
+    }
+    return this;
+  }
+
+  /** Sets all elements of an INT32 tensor. */
+  public Tensor set(int... values) {
+    requireCount(values.length);
+    MemorySegment.copy(values, 0, data(), ValueLayout.JAVA_INT, 0, values.length);
+    return this;
+  }
+
+  /**
+   * Gives the memory back before the scope closes. Views of it must not be used any more. A second call, and a call
+   * on a view, do nothing.
+   */
+  public void release() {
+    if (owner == this && !released) {
+      released = true;
+      scope.release(this);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return dtype + Arrays.toString(shape) + (packed ? " packed" : "");
+  }
+
+  /** The number of elements of a shape. */
+  public static long count(long... shape) {
+    long count = 1;
+    for (long size : shape) {
+      if (size < 0) {
+        throw new IllegalArgumentException("negative size in shape " + Arrays.toString(shape));
+      }
+      count = Math.multiplyExact(count, size);
+    }
+    return count;
+  }
+
+  private void requireAlive() {
+    if (owner.released || scope.isClosed()) {
+      throw new IllegalStateException("tensor " + this + " was already freed");
+    }
+  }
+
+  private void requireCount(int given) {
+    if (given != count()) {
+      throw new IllegalArgumentException(given + " values given for " + this);
+    }
+  }
+}

@@ -1,0 +1,17 @@
+package panamoe.tensor;
+
+import java.lang.foreign.MemorySegment;
+
+/** Where tensors get their memory. Implementations are thread-safe. */
+public interface TensorMemory {
+
+  /**
+   * Memory of at least {@code bytes}, aligned to 64 bytes, contents undefined, not bound to any arena.
+   *
+   * @throws OutOfMemoryError if the device has none left; the message says how much was asked for
+   */
+  MemorySegment allocate(long bytes);
+
+  /** Gives back what {@link #allocate} returned. */
+  void free(MemorySegment memory);
+}

@@ -1,0 +1,112 @@
+package panamoe.tensor;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.IdentityHashMap;
+import java.util.Map;
+
+/**
+ * Owns tensors: closing the scope frees every tensor allocated from it that was not released before.
+ *
+ * <p>A confined scope, and its tensors, are used by the thread that opened it: the activations of one step. A shared
+ * scope may be used by any thread, one at a time: the parameters of a model. {@link #close} is idempotent.
+ */
+public final class TensorScope implements AutoCloseable {
+  private final TensorMemory memory;
+  private final Arena arena;
+  // The allocator's own segment of each live tensor; the tensor's data is that segment cut to its bytes.
+  private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
+  private boolean closed;
+
+  private TensorScope(TensorMemory memory, Arena arena) {
+    this.memory = memory;
+    this.arena = arena;
+  }
+
+  public static TensorScope confined(TensorMemory memory) {
+    return new TensorScope(memory, Arena.ofConfined());
+  }
+
+  public static TensorScope shared(TensorMemory memory) {
+    return new TensorScope(memory, Arena.ofShared());
+  }
+
+  /** A row-major tensor with undefined contents. */
+  public Tensor allocate(DType dtype, long... shape) {
+    long bytes = Math.multiplyExact(Tensor.count(shape), dtype.bytes());
+    return own(dtype, shape.clone(), false, bytes);
+  }
+
+  /** A row-major tensor of zeros. */
+  public Tensor zeros(DType dtype, long... shape) {
+    Tensor tensor = allocate(dtype, shape);
+    tensor.data().fill((byte) 0);
+    return tensor;
+  }
+
+  /** A packed GEMM operand of the logical shape, {@code bytes} long, to be filled by the backend. */
+  public Tensor allocatePacked(DType dtype, long bytes, long... shape) {
+    return own(dtype, shape.clone(), true, bytes);
+  }
+
+  /**
+   * A tensor over memory that the caller owns and keeps alive as long as this scope: nothing is copied.
+   *
+   * @throws IllegalArgumentException if the segment is on the heap, too small or misaligned for the dtype
+   */
+  public Tensor wrap(MemorySegment segment, DType dtype, long... shape) {
+    requireOpen();
+    long bytes = Math.multiplyExact(Tensor.count(shape), dtype.bytes());
+    if (!segment.isNative()) {
+      throw new IllegalArgumentException("a heap segment cannot be wrapped; allocate it from an Arena");
+    }
+    if (segment.byteSize() < bytes) {
+      throw new IllegalArgumentException(
+          "the segment has " + segment.byteSize() + " bytes, " + dtype + " of this shape needs " + bytes);
+    }
+    if (segment.address() % dtype.bytes() != 0) {
+      throw new IllegalArgumentException("the segment is not aligned to " + dtype.bytes() + " bytes");
+    }
+    return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), null);
+  }
+
+  public boolean isClosed() {
+    return closed;
+  }
+
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    blocks.values().forEach(memory::free);
+    blocks.clear();
+    arena.close();
+  }
+
+  Arena arena() {
+    return arena;
+  }
+
+  void release(Tensor tensor) {
+    MemorySegment block = blocks.remove(tensor);
+    if (block != null) {
+      memory.free(block);
+    }
+  }
+
+  private Tensor own(DType dtype, long[] shape, boolean packed, long bytes) {
+    requireOpen();
+    MemorySegment block = memory.allocate(bytes);
+    Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), null);
+    blocks.put(tensor, block);
+    return tensor;
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the tensor scope is closed");
+    }
+  }
+}
