@@ -1,0 +1,30 @@
+package panamoe.bindings;
+
+/** A function of the native library refused its arguments or failed. Its outputs are untouched when it refused. */
+public final class NativeException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final int status;
+  private final String function;
+
+  /**
+   * @param status the {@code moe_status} returned, not {@code MOE_OK}
+   * @param function the C name of the function
+   * @param lastError the library's own sentence, the text of {@code moe_last_error}; it starts with the function
+   */
+  public NativeException(int status, String function, String lastError) {
+    super("%s (%s)".formatted(lastError, Status.name(status)));
+    this.status = status;
+    this.function = function;
+  }
+
+  /** The {@code moe_status} returned, such as {@link Moe#MOE_INVALID_ARGUMENT()}. */
+  public int status() {
+    return status;
+  }
+
+  /** The C name of the function that failed. */
+  public String function() {
+    return function;
+  }
+}

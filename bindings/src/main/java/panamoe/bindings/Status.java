@@ -1,0 +1,46 @@
+package panamoe.bindings;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+
+/** Turns the status codes of the C ABI into exceptions. Thread-safe. */
+public final class Status {
+  private static final Map<Integer, String> NAMES = Map.of(
+      Moe.MOE_OK(), "MOE_OK",
+      Moe.MOE_INVALID_ARGUMENT(), "MOE_INVALID_ARGUMENT",
+      Moe.MOE_INVALID_HANDLE(), "MOE_INVALID_HANDLE",
+      Moe.MOE_UNSUPPORTED(), "MOE_UNSUPPORTED",
+      Moe.MOE_OUT_OF_MEMORY(), "MOE_OUT_OF_MEMORY",
+      Moe.MOE_DEVICE_FAILED(), "MOE_DEVICE_FAILED",
+      Moe.MOE_INTERNAL(), "MOE_INTERNAL");
+
+  private Status() {}
+
+  /**
+   * Returns when the call succeeded. Call it right after the native function, on the same thread: the library keeps
+   * the text of the last failure for each thread.
+   *
+   * @param status what the function returned
+   * @param function its C name, such as {@code "moe_gemm"}
+   * @throws NativeException if {@code status} is not {@code MOE_OK}
+   */
+  public static void check(int status, String function) {
+    if (status != Moe.MOE_OK()) {
+      throw new NativeException(status, function, lastError());
+    }
+  }
+
+  static String name(int status) {
+    return NAMES.getOrDefault(status, "unknown status " + status);
+  }
+
+  private static String lastError() {
+    long bytes = Moe.moe_last_error(MemorySegment.NULL, 0);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment buffer = arena.allocate(bytes);
+      Moe.moe_last_error(buffer, bytes);
+      return buffer.getString(0);
+    }
+  }
+}
