@@ -67,13 +67,21 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   return *tensor;
 }
 
-const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
-                               std::initializer_list<int64_t> shape) {
+const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count) {
   check_tensor(name, tensor);
   if (tensor->layout != MOE_ROW_MAJOR) invalid(name, " is packed, expected row-major");
   if (!contains(dtypes, tensor->dtype)) {
     invalid(name, " is ", dtype_name(tensor->dtype), ", expected ", set_name(dtypes));
   }
+  if (count != kAny && element_count(*tensor) != count) {
+    invalid(name, " of shape ", shape_text(*tensor), " has ", element_count(*tensor), " elements, expected ", count);
+  }
+  return *tensor;
+}
+
+const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
+                               std::initializer_list<int64_t> shape) {
+  check_elements(name, tensor, dtypes);
   bool matches = tensor->rank == static_cast<int32_t>(shape.size());
   for (int32_t i = 0; matches && i < tensor->rank; ++i) {
     const int64_t expected = shape.begin()[i];
@@ -102,6 +110,10 @@ void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b,
   if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
     invalid(name_a, " and ", name_b, " share memory");
   }
+}
+
+void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
+  if (a.data != b.data || a.dtype != b.dtype) check_disjoint(name_a, a, name_b, b);
 }
 
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {

@@ -53,8 +53,12 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, Dtype
 // ... or absent.
 const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
                                  std::initializer_list<int64_t> shape);
+// ... of any rank, with `count` elements unless kAny.
+const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count = kAny);
 // Refuses memory that two tensors share where one of them is written.
 void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
+// ... unless they are the very same memory and dtype, for kernels that may work in place.
+void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, float value);

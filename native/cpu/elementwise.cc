@@ -1,0 +1,100 @@
+#include <cstring>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/elementwise.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/floating-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+// Elements that are worth waking a thread for.
+constexpr int64_t kGrain = 16384;
+
+template <typename X>
+X* at(T tensor) {
+  return static_cast<X*>(tensor.data);
+}
+
+void fill_elements(Stream& stream, float value, T y) {
+  with_floating(y.dtype, [&](auto element) {
+    using Y = decltype(element);
+    parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+      const FloatTag d;
+      const FloatVector v = hn::Set(d, value);
+      for_each_vector(d, begin, end, [&](int64_t i, size_t n) { store(d, v, at<Y>(y) + i, n); });
+    });
+  });
+}
+
+void cast_elements(Stream& stream, T x, T y) {
+  with_floating(x.dtype, [&](auto from) {
+    with_floating(y.dtype, [&](auto to) {
+      using X = decltype(from);
+      using Y = decltype(to);
+      parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+        const FloatTag d;
+        for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+          store(d, load(d, at<X>(x) + i, n), at<Y>(y) + i, n);
+        });
+      });
+    });
+  });
+}
+
+void add_elements(Stream& stream, float alpha, T a, float beta, T b, T y) {
+  with_floating(a.dtype, [&](auto first) {
+    with_floating(b.dtype, [&](auto second) {
+      with_floating(y.dtype, [&](auto sum) {
+        using A = decltype(first);
+        using B = decltype(second);
+        using Y = decltype(sum);
+        parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+          const FloatTag d;
+          const FloatVector va = hn::Set(d, alpha), vb = hn::Set(d, beta);
+          for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+            const FloatVector scaled = hn::Mul(va, load(d, at<A>(a) + i, n));
+            store(d, hn::MulAdd(vb, load(d, at<B>(b) + i, n), scaled), at<Y>(y) + i, n);
+          });
+        });
+      });
+    });
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(fill_elements);
+HWY_EXPORT(cast_elements);
+HWY_EXPORT(add_elements);
+
+void fill(Stream& stream, float value, T y) { HWY_DYNAMIC_DISPATCH(fill_elements)(stream, value, y); }
+
+void cast(Stream& stream, T x, T y) { HWY_DYNAMIC_DISPATCH(cast_elements)(stream, x, y); }
+
+void copy(Stream& stream, T x, T y) {
+  const int64_t bytes = x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype);
+  parallel_blocks(stream, bytes, 1 << 18, [&](int64_t begin, int64_t end) {
+    std::memcpy(static_cast<char*>(y.data) + begin, static_cast<const char*>(x.data) + begin,
+                static_cast<size_t>(end - begin));
+  });
+}
+
+void add(Stream& stream, float alpha, T a, float beta, T b, T y) {
+  HWY_DYNAMIC_DISPATCH(add_elements)(stream, alpha, a, beta, b, y);
+}
+
+}  // namespace moe::cpu
+#endif

@@ -1,0 +1,87 @@
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/embedding.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/floating-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
+
+void look_up(Stream& stream, T ids, T table, N positions, N position_table, T y) {
+  const int64_t width = table.shape[1];
+  const auto* id = static_cast<const int32_t*>(ids.data);
+  const auto* position = positions == nullptr ? nullptr : static_cast<const int32_t*>(positions->data);
+  with_floating(table.dtype, [&](auto from) {
+    with_floating(y.dtype, [&](auto to) {
+      using X = decltype(from);
+      using Y = decltype(to);
+      parallel_blocks(stream, ids.shape[0], kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
+        const FloatTag d;
+        for (int64_t s = begin; s < end; ++s) {
+          const X* row = static_cast<const X*>(table.data) + id[s] * width;
+          const X* added =
+              position == nullptr ? nullptr : static_cast<const X*>(position_table->data) + position[s] * width;
+          Y* out = static_cast<Y*>(y.data) + s * width;
+          for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+            const FloatVector v = load(d, row + i, n);
+            store(d, added == nullptr ? v : hn::Add(v, load(d, added + i, n)), out + i, n);
+          });
+        }
+      });
+    });
+  });
+}
+
+// Each task owns a slice of columns and walks the tokens in order, so that equal ids add up in token order.
+void scatter_add(Stream& stream, T ids, T dy, T dtable) {
+  const int64_t count = ids.shape[0], width = dtable.shape[1];
+  const auto* id = static_cast<const int32_t*>(ids.data);
+  auto* gradient = static_cast<float*>(dtable.data);
+  with_floating(dy.dtype, [&](auto from) {
+    using X = decltype(from);
+    parallel_blocks(stream, width, 64, [&](int64_t begin, int64_t end) {
+      const FloatTag d;
+      for (int64_t s = 0; s < count; ++s) {
+        const X* row = static_cast<const X*>(dy.data) + s * width;
+        float* out = gradient + id[s] * width;
+        for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+          store(d, hn::Add(load(d, out + i, n), load(d, row + i, n)), out + i, n);
+        });
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(look_up);
+HWY_EXPORT(scatter_add);
+
+void embedding_forward(Stream& stream, T ids, T table, N positions, N position_table, T y) {
+  check_range_values("ids", ids, 0, table.shape[0]);
+  if (positions != nullptr) check_range_values("positions", *positions, 0, position_table->shape[0]);
+  HWY_DYNAMIC_DISPATCH(look_up)(stream, ids, table, positions, position_table, y);
+}
+
+void embedding_backward(Stream& stream, T ids, N positions, T dy, T dtable, N dposition_table) {
+  check_range_values("ids", ids, 0, dtable.shape[0]);
+  if (positions != nullptr) check_range_values("positions", *positions, 0, dposition_table->shape[0]);
+  HWY_DYNAMIC_DISPATCH(scatter_add)(stream, ids, dy, dtable);
+  if (positions != nullptr) HWY_DYNAMIC_DISPATCH(scatter_add)(stream, *positions, dy, *dposition_table);
+}
+
+}  // namespace moe::cpu
+#endif

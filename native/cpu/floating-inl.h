@@ -1,0 +1,67 @@
+// float32 and bfloat16 memory as vectors of float32. Part of each Highway target: include after hwy/highway.h.
+#if defined(MOE_CPU_FLOATING_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_FLOATING_INL_H
+#undef MOE_CPU_FLOATING_INL_H
+#else
+#define MOE_CPU_FLOATING_INL_H
+#endif
+
+#include "hwy/highway.h"
+#include "moe/tensor.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using FloatVector = hn::Vec<FloatTag>;
+
+// The first n lanes at p, the others 0; n is at most the lanes of d.
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const float* p, size_t n) {
+  return n == hn::Lanes(d) ? hn::LoadU(d, p) : hn::LoadN(d, p, n);
+}
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const hwy::bfloat16_t* p, size_t n) {
+  const hn::Rebind<hwy::bfloat16_t, D> half;
+  return hn::PromoteTo(d, n == hn::Lanes(d) ? hn::LoadU(half, p) : hn::LoadN(half, p, n));
+}
+
+template <class D>
+HWY_INLINE void store(D d, hn::Vec<D> v, float* p, size_t n) {
+  n == hn::Lanes(d) ? hn::StoreU(v, d, p) : hn::StoreN(v, d, p, n);
+}
+// Rounded to nearest even, NaN kept quiet. In integers, because vcvtneps2bf16 flushes subnormals and would make the
+// bits depend on the processor.
+template <class D>
+HWY_INLINE void store(D d, hn::Vec<D> v, hwy::bfloat16_t* p, size_t n) {
+  const hn::RebindToUnsigned<D> du;
+  const hn::Rebind<uint16_t, D> dh;
+  const auto bits = hn::BitCast(du, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fff)));
+  const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
+  const auto chosen = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(v)), quiet, rounded);
+  const auto half = hn::TruncateTo(dh, hn::ShiftRight<16>(chosen));
+  auto* target = reinterpret_cast<uint16_t*>(p);
+  n == hn::Lanes(d) ? hn::StoreU(half, dh, target) : hn::StoreN(half, dh, target, n);
+}
+
+// body(i, n) for every vector of [begin, end): n lanes from element i on, fewer only in the last.
+template <class D, typename Body>
+HWY_INLINE void for_each_vector(D d, int64_t begin, int64_t end, Body&& body) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = begin;
+  for (; i + lanes <= end; i += lanes) body(i, hn::Lanes(d));
+  if (i < end) body(i, static_cast<size_t>(end - i));
+}
+
+// body(element{}) with the C++ type of a floating dtype.
+template <typename Body>
+HWY_INLINE void with_floating(int32_t dtype, Body&& body) {
+  dtype == MOE_BFLOAT16 ? body(hwy::bfloat16_t{}) : body(float{});
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

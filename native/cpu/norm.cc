@@ -1,0 +1,164 @@
+// LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019). RMSNorm is the same kernel without mean and beta.
+#include <cmath>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/norm.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/floating-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+// Rows whose gradients of gamma and beta are summed as one; fixed, so that the sum does not depend on the threads.
+constexpr int64_t kRowBlock = 64;
+constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
+
+// The sum over a row of term(column, lanes), in four chains so that additions overlap.
+template <typename Term>
+HWY_INLINE float row_sum(int64_t width, Term&& term) {
+  const FloatTag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  FloatVector s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= width; i += 4 * lanes) {
+    s0 = hn::Add(s0, term(i, hn::Lanes(d)));
+    s1 = hn::Add(s1, term(i + lanes, hn::Lanes(d)));
+    s2 = hn::Add(s2, term(i + 2 * lanes, hn::Lanes(d)));
+    s3 = hn::Add(s3, term(i + 3 * lanes, hn::Lanes(d)));
+  }
+  for_each_vector(d, i, width, [&](int64_t j, size_t n) { s0 = hn::Add(s0, term(j, n)); });
+  return hn::ReduceSum(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+}
+
+// The sum of (x - mean)^2; lanes past the end are not in it.
+template <typename X>
+HWY_INLINE float square_deviation(const X* x, float mean, int64_t width) {
+  const FloatTag d;
+  const FloatVector m = hn::Set(d, mean);
+  return row_sum(width, [&](int64_t i, size_t n) {
+    const FloatVector deviation = hn::Sub(load(d, x + i, n), m);
+    const FloatVector kept = n == hn::Lanes(d) ? deviation : hn::IfThenElseZero(hn::FirstN(d, n), deviation);
+    return hn::Mul(kept, kept);
+  });
+}
+
+void norm_forward(Stream& stream, bool centered, T x, T gamma, N beta, float epsilon, T y, N mean, N rstd) {
+  const int64_t width = x.shape[1];
+  const auto* scale = static_cast<const float*>(gamma.data);
+  const auto* shift = beta == nullptr ? nullptr : static_cast<const float*>(beta->data);
+  with_floating(x.dtype, [&](auto from) {
+    with_floating(y.dtype, [&](auto to) {
+      using X = decltype(from);
+      using Y = decltype(to);
+      parallel_blocks(stream, x.shape[0], kGrain / width + 1, [&](int64_t begin, int64_t end) {
+        const FloatTag d;
+        for (int64_t s = begin; s < end; ++s) {
+          const X* row = static_cast<const X*>(x.data) + s * width;
+          Y* out = static_cast<Y*>(y.data) + s * width;
+          const float row_mean =
+              centered ? row_sum(width, [&](int64_t i, size_t n) { return load(d, row + i, n); }) / width : 0.0f;
+          const float row_rstd = 1.0f / std::sqrt(square_deviation(row, row_mean, width) / width + epsilon);
+          const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, row_rstd);
+          for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+            const FloatVector normal = hn::Mul(hn::Sub(load(d, row + i, n), m), r);
+            const FloatVector g = load(d, scale + i, n);
+            store(d, shift == nullptr ? hn::Mul(normal, g) : hn::MulAdd(normal, g, load(d, shift + i, n)), out + i, n);
+          });
+          if (mean != nullptr) static_cast<float*>(mean->data)[s] = row_mean;
+          if (rstd != nullptr) static_cast<float*>(rstd->data)[s] = row_rstd;
+        }
+      });
+    });
+  });
+}
+
+// With n = (x - mean) * rstd and g = dy * gamma:
+//   dx = rstd * (g - mean(g) - n * mean(g * n)), dgamma += sum_s dy * n, dbeta += sum_s dy; RMSNorm without mean(g).
+void norm_backward(Stream& stream, T dy, T x, T gamma, N mean, T rstd, T dx, T dgamma, N dbeta) {
+  const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
+  const auto* scale = static_cast<const float*>(gamma.data);
+  float* partial = stream.shared<float>(0, blocks * 2 * width);  // of each block: dgamma, dbeta
+  with_floating(dy.dtype, [&](auto up) {
+    with_floating(x.dtype, [&](auto from) {
+      with_floating(dx.dtype, [&](auto to) {
+        using U = decltype(up);
+        using X = decltype(from);
+        using Y = decltype(to);
+        parallel_tasks(stream, blocks, [&](int64_t block, int) {
+          const FloatTag d;
+          float* block_dgamma = partial + block * 2 * width;
+          float* block_dbeta = block_dgamma + width;
+          std::fill(block_dgamma, block_dgamma + 2 * width, 0.0f);
+          for (int64_t s = block * kRowBlock; s < std::min(rows, (block + 1) * kRowBlock); ++s) {
+            const U* upstream = static_cast<const U*>(dy.data) + s * width;
+            const X* row = static_cast<const X*>(x.data) + s * width;
+            Y* out = static_cast<Y*>(dx.data) + s * width;
+            const float row_mean = mean == nullptr ? 0.0f : static_cast<const float*>(mean->data)[s];
+            const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, static_cast<const float*>(rstd.data)[s]);
+            const auto normal = [&](int64_t i, size_t n) { return hn::Mul(hn::Sub(load(d, row + i, n), m), r); };
+            const auto g = [&](int64_t i, size_t n) { return hn::Mul(load(d, upstream + i, n), load(d, scale + i, n)); };
+            const FloatVector g_mean = hn::Set(d, mean == nullptr ? 0.0f : row_sum(width, g) / width);
+            const FloatVector gn_mean = hn::Set(
+                d, row_sum(width, [&](int64_t i, size_t n) { return hn::Mul(g(i, n), normal(i, n)); }) / width);
+            for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+              const FloatVector u = load(d, upstream + i, n), v = normal(i, n);
+              store(d, hn::MulAdd(u, v, load(d, block_dgamma + i, n)), block_dgamma + i, n);
+              store(d, hn::Add(u, load(d, block_dbeta + i, n)), block_dbeta + i, n);
+              store(d, hn::Mul(r, hn::NegMulAdd(v, gn_mean, hn::Sub(g(i, n), g_mean))), out + i, n);
+            });
+          }
+        });
+      });
+    });
+  });
+  parallel_blocks(stream, width, kGrain / (blocks + 1) + 1, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+      auto* total = static_cast<float*>(dgamma.data);
+      FloatVector g = load(d, total + i, n);
+      for (int64_t block = 0; block < blocks; ++block) g = hn::Add(g, load(d, partial + block * 2 * width + i, n));
+      store(d, g, total + i, n);
+      if (dbeta == nullptr) return;
+      total = static_cast<float*>(dbeta->data);
+      FloatVector b = load(d, total + i, n);
+      for (int64_t block = 0; block < blocks; ++block) b = hn::Add(b, load(d, partial + (block * 2 + 1) * width + i, n));
+      store(d, b, total + i, n);
+    });
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(norm_forward);
+HWY_EXPORT(norm_backward);
+
+void layer_norm_forward(Stream& stream, T x, T gamma, T beta, float epsilon, T y, N mean, N rstd) {
+  HWY_DYNAMIC_DISPATCH(norm_forward)(stream, true, x, gamma, &beta, epsilon, y, mean, rstd);
+}
+
+void layer_norm_backward(Stream& stream, T dy, T x, T gamma, T mean, T rstd, T dx, T dgamma, T dbeta) {
+  HWY_DYNAMIC_DISPATCH(norm_backward)(stream, dy, x, gamma, &mean, rstd, dx, dgamma, &dbeta);
+}
+
+void rms_norm_forward(Stream& stream, T x, T gamma, float epsilon, T y, N rstd) {
+  HWY_DYNAMIC_DISPATCH(norm_forward)(stream, false, x, gamma, nullptr, epsilon, y, nullptr, rstd);
+}
+
+void rms_norm_backward(Stream& stream, T dy, T x, T gamma, T rstd, T dx, T dgamma) {
+  HWY_DYNAMIC_DISPATCH(norm_backward)(stream, dy, x, gamma, nullptr, rstd, dx, dgamma, nullptr);
+}
+
+}  // namespace moe::cpu
+#endif
