@@ -1,0 +1,115 @@
+// Activation functions and their derivatives on vectors of float32. Included once per SIMD target, by the GEMM's
+// epilogue and by the elementwise kernels, so that fused and separate forms give the same bits.
+#include "moe/elementwise.h"
+
+#if defined(MOE_CPU_ACTIVATION_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_ACTIVATION_INL_H
+#undef MOE_CPU_ACTIVATION_INL_H
+#else
+#define MOE_CPU_ACTIVATION_INL_H
+#endif
+
+#include <type_traits>
+
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// 1 / (1 + exp(-x)). Highway's Exp takes no arguments whose result overflows; past +-87 the sigmoid no longer changes.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V sigmoid(D d, V x) {
+  const V limit = hn::Set(d, 87.0f), one = hn::Set(d, 1.0f);
+  const V clamped = hn::Max(hn::Min(x, limit), hn::Neg(limit));
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(clamped))));
+}
+
+// exp(-x^2 / 2)
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V gaussian(D d, V x) {
+  return hn::Exp(d, hn::Max(hn::Mul(hn::Mul(x, hn::Set(d, -0.5f)), x), hn::Set(d, -104.0f)));
+}
+
+// The normal distribution function, (1 + erf(x / sqrt 2)) / 2, given gaussian(x). The tail is gaussian(x) times a
+// polynomial in s = 1 / (1 + 0.31 |x|), a minimax fit of erfcx(|x| / sqrt 2) / 2 with relative error 3.3e-7.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V normal_cdf(D d, V x, V gauss) {
+  const V one = hn::Set(d, 1.0f);
+  const V s = hn::Div(one, hn::MulAdd(hn::Abs(x), hn::Set(d, 0.31f), one));
+  V poly = hn::Set(d, 0.03584194556f);
+  poly = hn::MulAdd(poly, s, hn::Set(d, -0.1416054517f));
+  poly = hn::MulAdd(poly, s, hn::Set(d, 0.1550692767f));
+  poly = hn::MulAdd(poly, s, hn::Set(d, -0.01490462478f));
+  poly = hn::MulAdd(poly, s, hn::Set(d, 0.1101107523f));
+  poly = hn::MulAdd(poly, s, hn::Set(d, 0.1077709198f));
+  poly = hn::MulAdd(poly, s, hn::Set(d, 0.1240603700f));
+  poly = hn::MulAdd(poly, s, hn::Set(d, 0.1236569062f));
+  const V tail = hn::Mul(hn::Mul(poly, s), gauss);
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
+}
+
+// GELU's tanh form is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V gelu_tanh_argument(D d, V x) {
+  const V cubic = hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.0713548163f), hn::Set(d, 1.5957691216f));
+  return hn::Mul(x, cubic);
+}
+
+// activation(x). For SwiGLU this is the gate's silu; the caller multiplies by the up half.
+template <moe_activation kActivation, class D, class V = hn::Vec<D>>
+HWY_INLINE V activate(D d, V x) {
+  if constexpr (kActivation == MOE_RELU) {
+    return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Zero(d), x);  // keeps a NaN
+  } else if constexpr (kActivation == MOE_GELU) {
+    return hn::Mul(x, normal_cdf(d, x, gaussian(d, x)));
+  } else if constexpr (kActivation == MOE_GELU_TANH) {
+    return hn::Mul(x, sigmoid(d, gelu_tanh_argument(d, x)));
+  } else if constexpr (kActivation == MOE_SILU || kActivation == MOE_SWIGLU) {
+    return hn::Mul(x, sigmoid(d, x));
+  } else {
+    return x;
+  }
+}
+
+// activation'(x). For SwiGLU this is silu', the derivative of the gate.
+template <moe_activation kActivation, class D, class V = hn::Vec<D>>
+HWY_INLINE V activation_derivative(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  if constexpr (kActivation == MOE_RELU) {
+    return hn::IfThenElseZero(hn::Gt(x, hn::Zero(d)), one);
+  } else if constexpr (kActivation == MOE_GELU) {
+    const V gauss = gaussian(d, x);
+    return hn::MulAdd(hn::Mul(x, gauss), hn::Set(d, 0.3989422804f), normal_cdf(d, x, gauss));
+  } else if constexpr (kActivation == MOE_GELU_TANH) {
+    const V limit = hn::Set(d, 20.0f);  // the derivative is 0 or 1 from here on, and x^2 must not overflow
+    const V y = hn::Max(hn::Min(x, limit), hn::Neg(limit));
+    const V s = sigmoid(d, gelu_tanh_argument(d, y));
+    const V slope = hn::MulAdd(hn::Mul(y, y), hn::Set(d, 0.2140644488f), hn::Set(d, 1.5957691216f));
+    return hn::MulAdd(hn::Mul(hn::Mul(y, s), hn::Sub(one, s)), slope, s);
+  } else if constexpr (kActivation == MOE_SILU || kActivation == MOE_SWIGLU) {
+    const V s = sigmoid(d, x);
+    return hn::Mul(s, hn::MulAdd(x, hn::Sub(one, s), one));
+  } else {
+    return one;
+  }
+}
+
+// Calls body(std::integral_constant<moe_activation, ...>) so that the choice is made outside the loops.
+template <class Body>
+HWY_INLINE void with_activation(moe_activation activation, Body&& body) {
+  switch (activation) {
+    case MOE_IDENTITY: return body(std::integral_constant<moe_activation, MOE_IDENTITY>());
+    case MOE_RELU: return body(std::integral_constant<moe_activation, MOE_RELU>());
+    case MOE_GELU: return body(std::integral_constant<moe_activation, MOE_GELU>());
+    case MOE_GELU_TANH: return body(std::integral_constant<moe_activation, MOE_GELU_TANH>());
+    case MOE_SILU: return body(std::integral_constant<moe_activation, MOE_SILU>());
+    case MOE_SWIGLU: return body(std::integral_constant<moe_activation, MOE_SWIGLU>());
+  }
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
