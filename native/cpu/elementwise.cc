@@ -18,53 +18,30 @@ namespace {
 // Elements that are worth waking a thread for.
 constexpr int64_t kGrain = 16384;
 
-template <typename X>
-X* at(T tensor) {
-  return static_cast<X*>(tensor.data);
-}
-
 void fill_elements(Stream& stream, float value, T y) {
-  with_floating(y.dtype, [&](auto element) {
-    using Y = decltype(element);
-    parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
-      const FloatTag d;
-      const FloatVector v = hn::Set(d, value);
-      for_each_vector(d, begin, end, [&](int64_t i, size_t n) { store(d, v, at<Y>(y) + i, n); });
-    });
+  const Floats out(y);
+  parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector v = hn::Set(d, value);
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) { out.store(d, v, i, n); });
   });
 }
 
 void cast_elements(Stream& stream, T x, T y) {
-  with_floating(x.dtype, [&](auto from) {
-    with_floating(y.dtype, [&](auto to) {
-      using X = decltype(from);
-      using Y = decltype(to);
-      parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
-        const FloatTag d;
-        for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
-          store(d, load(d, at<X>(x) + i, n), at<Y>(y) + i, n);
-        });
-      });
-    });
+  const Floats in(x), out(y);
+  parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) { out.store(d, in.load(d, i, n), i, n); });
   });
 }
 
 void add_elements(Stream& stream, float alpha, T a, float beta, T b, T y) {
-  with_floating(a.dtype, [&](auto first) {
-    with_floating(b.dtype, [&](auto second) {
-      with_floating(y.dtype, [&](auto sum) {
-        using A = decltype(first);
-        using B = decltype(second);
-        using Y = decltype(sum);
-        parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
-          const FloatTag d;
-          const FloatVector va = hn::Set(d, alpha), vb = hn::Set(d, beta);
-          for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
-            const FloatVector scaled = hn::Mul(va, load(d, at<A>(a) + i, n));
-            store(d, hn::MulAdd(vb, load(d, at<B>(b) + i, n), scaled), at<Y>(y) + i, n);
-          });
-        });
-      });
+  const Floats first(a), second(b), out(y);
+  parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector va = hn::Set(d, alpha), vb = hn::Set(d, beta);
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+      out.store(d, hn::MulAdd(vb, second.load(d, i, n), hn::Mul(va, first.load(d, i, n))), i, n);
     });
   });
 }

@@ -18,25 +18,19 @@ constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread fo
 void look_up(Stream& stream, T ids, T table, N positions, N position_table, T y) {
   const int64_t width = table.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);
-  const auto* position = positions == nullptr ? nullptr : static_cast<const int32_t*>(positions->data);
-  with_floating(table.dtype, [&](auto from) {
-    with_floating(y.dtype, [&](auto to) {
-      using X = decltype(from);
-      using Y = decltype(to);
-      parallel_blocks(stream, ids.shape[0], kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
-        const FloatTag d;
-        for (int64_t s = begin; s < end; ++s) {
-          const X* row = static_cast<const X*>(table.data) + id[s] * width;
-          const X* added =
-              position == nullptr ? nullptr : static_cast<const X*>(position_table->data) + position[s] * width;
-          Y* out = static_cast<Y*>(y.data) + s * width;
-          for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
-            const FloatVector v = load(d, row + i, n);
-            store(d, added == nullptr ? v : hn::Add(v, load(d, added + i, n)), out + i, n);
-          });
-        }
-      });
-    });
+  parallel_blocks(stream, ids.shape[0], kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for (int64_t s = begin; s < end; ++s) {
+      const Floats row(table, id[s] * width), out(y, s * width);
+      if (positions == nullptr) {
+        for_each_vector(d, 0, width, [&](int64_t i, size_t n) { out.store(d, row.load(d, i, n), i, n); });
+      } else {
+        const Floats added(*position_table, static_cast<const int32_t*>(positions->data)[s] * width);
+        for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+          out.store(d, hn::Add(row.load(d, i, n), added.load(d, i, n)), i, n);
+        });
+      }
+    }
   });
 }
 
@@ -44,19 +38,14 @@ void look_up(Stream& stream, T ids, T table, N positions, N position_table, T y)
 void scatter_add(Stream& stream, T ids, T dy, T dtable) {
   const int64_t count = ids.shape[0], width = dtable.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);
-  auto* gradient = static_cast<float*>(dtable.data);
-  with_floating(dy.dtype, [&](auto from) {
-    using X = decltype(from);
-    parallel_blocks(stream, width, 64, [&](int64_t begin, int64_t end) {
-      const FloatTag d;
-      for (int64_t s = 0; s < count; ++s) {
-        const X* row = static_cast<const X*>(dy.data) + s * width;
-        float* out = gradient + id[s] * width;
-        for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
-          store(d, hn::Add(load(d, out + i, n), load(d, row + i, n)), out + i, n);
-        });
-      }
-    });
+  parallel_blocks(stream, width, 64, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for (int64_t s = 0; s < count; ++s) {
+      const Floats row(dy, s * width), total(dtable, id[s] * width);
+      for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+        total.store(d, hn::Add(total.load(d, i, n), row.load(d, i, n)), i, n);
+      });
+    }
   });
 }
 

@@ -56,11 +56,27 @@ HWY_INLINE void for_each_vector(D d, int64_t begin, int64_t end, Body&& body) {
   if (i < end) body(i, static_cast<size_t>(end - i));
 }
 
-// body(element{}) with the C++ type of a floating dtype.
-template <typename Body>
-HWY_INLINE void with_floating(int32_t dtype, Body&& body) {
-  dtype == MOE_BFLOAT16 ? body(hwy::bfloat16_t{}) : body(float{});
-}
+// The elements of a floating tensor from `start` on. The dtype is a branch that loops hoist, or processors predict.
+class Floats {
+ public:
+  explicit Floats(const moe_tensor& tensor, int64_t start = 0)
+      : half_(tensor.dtype == MOE_BFLOAT16), data_(static_cast<char*>(tensor.data) + start * (half_ ? 2 : 4)) {}
+
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D d, int64_t i, size_t n) const {
+    return half_ ? HWY_NAMESPACE::load(d, reinterpret_cast<const hwy::bfloat16_t*>(data_) + i, n)
+                 : HWY_NAMESPACE::load(d, reinterpret_cast<const float*>(data_) + i, n);
+  }
+  template <class D>
+  HWY_INLINE void store(D d, hn::Vec<D> v, int64_t i, size_t n) const {
+    half_ ? HWY_NAMESPACE::store(d, v, reinterpret_cast<hwy::bfloat16_t*>(data_) + i, n)
+          : HWY_NAMESPACE::store(d, v, reinterpret_cast<float*>(data_) + i, n);
+  }
+
+ private:
+  bool half_;
+  char* data_;
+};
 
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -38,12 +38,11 @@ HWY_INLINE float row_sum(int64_t width, Term&& term) {
 }
 
 // The sum of (x - mean)^2; lanes past the end are not in it.
-template <typename X>
-HWY_INLINE float square_deviation(const X* x, float mean, int64_t width) {
+HWY_INLINE float square_deviation(const Floats& x, float mean, int64_t width) {
   const FloatTag d;
   const FloatVector m = hn::Set(d, mean);
   return row_sum(width, [&](int64_t i, size_t n) {
-    const FloatVector deviation = hn::Sub(load(d, x + i, n), m);
+    const FloatVector deviation = hn::Sub(x.load(d, i, n), m);
     const FloatVector kept = n == hn::Lanes(d) ? deviation : hn::IfThenElseZero(hn::FirstN(d, n), deviation);
     return hn::Mul(kept, kept);
   });
@@ -53,29 +52,21 @@ void norm_forward(Stream& stream, bool centered, T x, T gamma, N beta, float eps
   const int64_t width = x.shape[1];
   const auto* scale = static_cast<const float*>(gamma.data);
   const auto* shift = beta == nullptr ? nullptr : static_cast<const float*>(beta->data);
-  with_floating(x.dtype, [&](auto from) {
-    with_floating(y.dtype, [&](auto to) {
-      using X = decltype(from);
-      using Y = decltype(to);
-      parallel_blocks(stream, x.shape[0], kGrain / width + 1, [&](int64_t begin, int64_t end) {
-        const FloatTag d;
-        for (int64_t s = begin; s < end; ++s) {
-          const X* row = static_cast<const X*>(x.data) + s * width;
-          Y* out = static_cast<Y*>(y.data) + s * width;
-          const float row_mean =
-              centered ? row_sum(width, [&](int64_t i, size_t n) { return load(d, row + i, n); }) / width : 0.0f;
-          const float row_rstd = 1.0f / std::sqrt(square_deviation(row, row_mean, width) / width + epsilon);
-          const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, row_rstd);
-          for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
-            const FloatVector normal = hn::Mul(hn::Sub(load(d, row + i, n), m), r);
-            const FloatVector g = load(d, scale + i, n);
-            store(d, shift == nullptr ? hn::Mul(normal, g) : hn::MulAdd(normal, g, load(d, shift + i, n)), out + i, n);
-          });
-          if (mean != nullptr) static_cast<float*>(mean->data)[s] = row_mean;
-          if (rstd != nullptr) static_cast<float*>(rstd->data)[s] = row_rstd;
-        }
+  parallel_blocks(stream, x.shape[0], kGrain / width + 1, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for (int64_t s = begin; s < end; ++s) {
+      const Floats row(x, s * width), out(y, s * width);
+      const float row_mean =
+          centered ? row_sum(width, [&](int64_t i, size_t n) { return row.load(d, i, n); }) / width : 0.0f;
+      const float row_rstd = 1.0f / std::sqrt(square_deviation(row, row_mean, width) / width + epsilon);
+      const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, row_rstd);
+      for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+        const FloatVector normal = hn::Mul(hn::Sub(row.load(d, i, n), m), r), g = load(d, scale + i, n);
+        out.store(d, shift == nullptr ? hn::Mul(normal, g) : hn::MulAdd(normal, g, load(d, shift + i, n)), i, n);
       });
-    });
+      if (mean != nullptr) static_cast<float*>(mean->data)[s] = row_mean;
+      if (rstd != nullptr) static_cast<float*>(rstd->data)[s] = row_rstd;
+    }
   });
 }
 
@@ -85,38 +76,27 @@ void norm_backward(Stream& stream, T dy, T x, T gamma, N mean, T rstd, T dx, T d
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
   const auto* scale = static_cast<const float*>(gamma.data);
   float* partial = stream.shared<float>(0, blocks * 2 * width);  // of each block: dgamma, dbeta
-  with_floating(dy.dtype, [&](auto up) {
-    with_floating(x.dtype, [&](auto from) {
-      with_floating(dx.dtype, [&](auto to) {
-        using U = decltype(up);
-        using X = decltype(from);
-        using Y = decltype(to);
-        parallel_tasks(stream, blocks, [&](int64_t block, int) {
-          const FloatTag d;
-          float* block_dgamma = partial + block * 2 * width;
-          float* block_dbeta = block_dgamma + width;
-          std::fill(block_dgamma, block_dgamma + 2 * width, 0.0f);
-          for (int64_t s = block * kRowBlock; s < std::min(rows, (block + 1) * kRowBlock); ++s) {
-            const U* upstream = static_cast<const U*>(dy.data) + s * width;
-            const X* row = static_cast<const X*>(x.data) + s * width;
-            Y* out = static_cast<Y*>(dx.data) + s * width;
-            const float row_mean = mean == nullptr ? 0.0f : static_cast<const float*>(mean->data)[s];
-            const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, static_cast<const float*>(rstd.data)[s]);
-            const auto normal = [&](int64_t i, size_t n) { return hn::Mul(hn::Sub(load(d, row + i, n), m), r); };
-            const auto g = [&](int64_t i, size_t n) { return hn::Mul(load(d, upstream + i, n), load(d, scale + i, n)); };
-            const FloatVector g_mean = hn::Set(d, mean == nullptr ? 0.0f : row_sum(width, g) / width);
-            const FloatVector gn_mean = hn::Set(
-                d, row_sum(width, [&](int64_t i, size_t n) { return hn::Mul(g(i, n), normal(i, n)); }) / width);
-            for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
-              const FloatVector u = load(d, upstream + i, n), v = normal(i, n);
-              store(d, hn::MulAdd(u, v, load(d, block_dgamma + i, n)), block_dgamma + i, n);
-              store(d, hn::Add(u, load(d, block_dbeta + i, n)), block_dbeta + i, n);
-              store(d, hn::Mul(r, hn::NegMulAdd(v, gn_mean, hn::Sub(g(i, n), g_mean))), out + i, n);
-            });
-          }
-        });
+  parallel_tasks(stream, blocks, [&](int64_t block, int) {
+    const FloatTag d;
+    float* block_dgamma = partial + block * 2 * width;
+    float* block_dbeta = block_dgamma + width;
+    std::fill(block_dgamma, block_dgamma + 2 * width, 0.0f);
+    for (int64_t s = block * kRowBlock; s < std::min(rows, (block + 1) * kRowBlock); ++s) {
+      const Floats upstream(dy, s * width), row(x, s * width), out(dx, s * width);
+      const float row_mean = mean == nullptr ? 0.0f : static_cast<const float*>(mean->data)[s];
+      const FloatVector m = hn::Set(d, row_mean), r = hn::Set(d, static_cast<const float*>(rstd.data)[s]);
+      const auto normal = [&](int64_t i, size_t n) { return hn::Mul(hn::Sub(row.load(d, i, n), m), r); };
+      const auto g = [&](int64_t i, size_t n) { return hn::Mul(upstream.load(d, i, n), load(d, scale + i, n)); };
+      const FloatVector g_mean = hn::Set(d, mean == nullptr ? 0.0f : row_sum(width, g) / width);
+      const FloatVector gn_mean =
+          hn::Set(d, row_sum(width, [&](int64_t i, size_t n) { return hn::Mul(g(i, n), normal(i, n)); }) / width);
+      for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+        const FloatVector u = upstream.load(d, i, n), v = normal(i, n);
+        store(d, hn::MulAdd(u, v, load(d, block_dgamma + i, n)), block_dgamma + i, n);
+        store(d, hn::Add(u, load(d, block_dbeta + i, n)), block_dbeta + i, n);
+        out.store(d, hn::Mul(r, hn::NegMulAdd(v, gn_mean, hn::Sub(g(i, n), g_mean))), i, n);
       });
-    });
+    }
   });
   parallel_blocks(stream, width, kGrain / (blocks + 1) + 1, [&](int64_t begin, int64_t end) {
     const FloatTag d;
