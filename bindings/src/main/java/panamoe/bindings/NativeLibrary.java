@@ -69,7 +69,7 @@ public final class NativeLibrary {
     } catch (IllegalCallerException e) {
       throw unsatisfied("native access is not enabled: start java with --enable-native-access=" + moduleName(), e);
     } catch (UnsatisfiedLinkError e) {
-      throw unsatisfied("cannot load " + file + ": " + e.getMessage(), e);
+      throw unsatisfied("cannot load " + e.getMessage(), e); // the JVM's message starts with the file
     }
     if (SymbolLookup.loaderLookup().find("moe_abi_version").isEmpty()) {
       throw new UnsatisfiedLinkError(file + " has no function moe_abi_version: it is not the library of Panamoe");
