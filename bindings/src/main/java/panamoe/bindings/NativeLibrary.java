@@ -37,9 +37,7 @@ public final class NativeLibrary {
     if (Loaded.FAILURE.isPresent()) {
       UnsatisfiedLinkError failure = Loaded.FAILURE.get();
       // A new error each time: its stack trace shows who needed the library.
-      UnsatisfiedLinkError error = new UnsatisfiedLinkError(failure.getMessage());
-      error.initCause(failure);
-      throw error;
+      throw unsatisfied(failure.getMessage(), failure);
     }
   }
 
