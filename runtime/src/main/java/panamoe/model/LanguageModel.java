@@ -1,0 +1,134 @@
+package panamoe.model;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.nn.Initialization;
+import panamoe.nn.KeyValueCache;
+import panamoe.nn.Norm;
+import panamoe.nn.Parameter;
+import panamoe.nn.ParameterStore;
+import panamoe.nn.RotaryTable;
+import panamoe.nn.Sequences;
+import panamoe.op.CheckpointOp;
+import panamoe.op.CrossEntropyOp;
+import panamoe.op.EmbeddingOp;
+import panamoe.op.LinearOp;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * A decoder-only transformer whose layers are dense or MoE. The output matrix is the token embedding (tied).
+ *
+ * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough to count them;
+ * {@link #materialize} gives them memory. Used by one thread at a time.
+ */
+public final class LanguageModel implements AutoCloseable {
+  private static final double ROTARY_BASE = 10_000;
+
+  private final ModelConfig config;
+  private final ParameterStore store = new ParameterStore();
+  private final Parameter embedding;
+  private final Parameter positionEmbedding;
+  private final List<Block> blocks = new ArrayList<>();
+  private final Norm finalNorm;
+  private RotaryTable rotary;
+  private Tensor outputWeight;
+
+  public LanguageModel(ModelConfig config) {
+    this.config = config;
+    Initialization normal = new Initialization.Normal((float) config.initialDeviation());
+    Parameter.Part part = Parameter.Part.EMBEDDING;
+    this.embedding =
+        store.declare("embedding.weight", part, true, normal, config.vocabulary(), config.hidden());
+    this.positionEmbedding =
+        config.positions() == ModelConfig.Positions.LEARNED
+            ? store.declare("positions.weight", part, true, normal, config.context(), config.hidden())
+            : null;
+    for (int layer = 0; layer < config.layers(); layer++) {
+      blocks.add(new Block(store, config, layer));
+    }
+    this.finalNorm = new Norm(store, "final_norm", config.norm(), config.hidden());
+  }
+
+  public ModelConfig config() {
+    return config;
+  }
+
+  public ParameterStore parameters() {
+    return store;
+  }
+
+  /** Gives the parameters memory and first values; see {@link ParameterStore#materialize}. */
+  public void materialize(Backend backend, DType dtype, boolean training, long seed) {
+    store.materialize(backend, dtype, training, seed);
+    if (config.positions() == ModelConfig.Positions.ROTARY) {
+      rotary = RotaryTable.of(store.scope(), config.context(), config.headSize(), ROTARY_BASE);
+    }
+    outputWeight = embedding.value();
+  }
+
+  /** Packs all weights for inference in {@code dtype}; the model can then neither train nor be saved. */
+  public void pack(Backend backend, DType dtype) {
+    long[] shape = embedding.shape();
+    Tensor table = embedding.master();
+    outputWeight = store.scope().allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
+    backend.pack(table, outputWeight);
+    store.pack(backend, dtype);
+  }
+
+  /** A cache with room for {@code slots} sequences of {@code capacity} tokens. */
+  public KeyValueCache cache(TensorScope scope, long slots, long capacity) {
+    return new KeyValueCache(
+        scope, activationDType(), config.layers(), slots, capacity, config.keyValueHeads(), config.headSize());
+  }
+
+  /** The dtype of activations: that of the embedding's values. */
+  public DType activationDType() {
+    return embedding.value().dtype();
+  }
+
+  /**
+   * The final hidden states, after the last norm.
+   *
+   * @param ids INT32 [S]
+   * @param used UINT8 [S] or null: 0 marks padding, which no expert sees
+   * @param recompute whether to keep only each layer's input for the backward and compute the rest again
+   * @return [S, M]
+   */
+  public Tensor forward(Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
+    Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
+    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
+    for (Block block : blocks) {
+      x =
+          recompute
+              ? CheckpointOp.forward(
+                  pass, x, (inner, input) -> block.forward(inner, input, sequences, rotary, used))
+              : block.forward(pass, x, sequences, rotary, used);
+    }
+    return finalNorm.forward(pass, x);
+  }
+
+  /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
+  public Tensor logits(Pass pass, Tensor hidden) {
+    return LinearOp.forward(pass, hidden, outputWeight, null, Activation.IDENTITY, DType.FLOAT32);
+  }
+
+  /**
+   * Each token's cross-entropy in nats, FLOAT32 [S].
+   *
+   * @param targets INT32 [S], -1 does not count
+   * @param dloss derivative of the objective by each token's loss
+   */
+  public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
+    return CrossEntropyOp.forward(pass, hidden, embedding.value(), targets, 0, dloss);
+  }
+
+  @Override
+  public void close() {
+    store.close();
+  }
+}

@@ -1,0 +1,156 @@
+package panamoe.model;
+
+import java.util.List;
+import java.util.Objects;
+import panamoe.backend.Activation;
+import panamoe.moe.GateConfig;
+import panamoe.moe.MoeConfig;
+import panamoe.nn.Norm;
+
+/**
+ * A decoder-only language model of the paper's family, told apart by configuration alone: dense, MoE on every n-th layer,
+ * Pyramid (experts differ by layer), Residual, and PR-MoE (both).
+ *
+ * @param vocabulary V, token ids
+ * @param context longest sequence
+ * @param hidden M
+ * @param heads query heads; divides hidden
+ * @param keyValueHeads divides heads; fewer than heads is grouped-query attention
+ * @param feedForward F, inner width of dense MLPs and of experts
+ * @param experts for each layer the number of experts; 0 is a dense layer. Its length is the number of layers
+ * @param residual whether MoE layers keep a fixed MLP beside the routed expert
+ * @param gate how tokens choose; null only when every layer is dense
+ * @param activation of MLPs and experts
+ * @param norm LayerNorm or RMSNorm
+ * @param positions learned table or rotary
+ * @param bias whether linear layers have biases
+ * @param initialDeviation deviation of the initial weights
+ */
+public record ModelConfig(
+    int vocabulary,
+    int context,
+    int hidden,
+    int heads,
+    int keyValueHeads,
+    int feedForward,
+    List<Integer> experts,
+    boolean residual,
+    GateConfig gate,
+    Activation activation,
+    Norm.Kind norm,
+    Positions positions,
+    boolean bias,
+    double initialDeviation) {
+
+  /** How a token's place enters. */
+  public enum Positions {
+    LEARNED,
+    ROTARY
+  }
+
+  private static final int MAX_SIZE = 1 << 24;
+
+  public ModelConfig {
+    requireSize("vocabulary", vocabulary);
+    requireSize("context", context);
+    requireSize("hidden", hidden);
+    requireSize("heads", heads);
+    requireSize("keyValueHeads", keyValueHeads);
+    requireSize("feedForward", feedForward);
+    experts = List.copyOf(Objects.requireNonNull(experts, "experts is missing, expected one number for each layer"));
+    if (experts.isEmpty()) {
+      throw new IllegalArgumentException("experts is empty: the model would have zero layers");
+    }
+    if (hidden % heads != 0) {
+      throw new IllegalArgumentException("hidden is " + hidden + ", which " + heads + " heads do not divide");
+    }
+    if (heads % keyValueHeads != 0) {
+      throw new IllegalArgumentException(
+          "heads is " + heads + ", which " + keyValueHeads + " key/value heads do not divide");
+    }
+    if (positions == Positions.ROTARY && hidden / heads % 2 != 0) {
+      throw new IllegalArgumentException("rotary positions need an even head size, not " + hidden / heads);
+    }
+    if (!(initialDeviation > 0) || Double.isInfinite(initialDeviation)) {
+      throw new IllegalArgumentException("initialDeviation is " + initialDeviation + ", expected a positive number");
+    }
+    Objects.requireNonNull(activation, "activation is missing");
+    Objects.requireNonNull(norm, "norm is missing");
+    Objects.requireNonNull(positions, "positions is missing");
+    for (int layer = 0; layer < experts.size(); layer++) {
+      int count = experts.get(layer);
+      if (count < 0 || count > MoeConfig.MAX_EXPERTS) {
+        throw new IllegalArgumentException(
+            "layer " + layer + " has " + count + " experts, expected 0 (dense) to " + MoeConfig.MAX_EXPERTS);
+      }
+      if (count > 0 && gate == null) {
+        throw new IllegalArgumentException("layer " + layer + " has experts but the config has no gate");
+      }
+      if (count > 0 && gate.topK() > count) {
+        throw new IllegalArgumentException(
+            "layer " + layer + " has " + count + " experts, fewer than topK = " + gate.topK());
+      }
+    }
+  }
+
+  public int layers() {
+    return experts.size();
+  }
+
+  public int headSize() {
+    return hidden / heads;
+  }
+
+  public boolean hasExperts() {
+    return experts.stream().anyMatch(count -> count > 0);
+  }
+
+  /** The MoE layer at index {@code layer}, which has experts. */
+  MoeConfig moe(int layer) {
+    return new MoeConfig(hidden, feedForward, experts.get(layer), residual, activation, bias, gate);
+  }
+
+  /** The same model with another vocabulary: a tokenizer decides it. */
+  public ModelConfig withVocabulary(int size) {
+    return new ModelConfig(
+        size,
+        context,
+        hidden,
+        heads,
+        keyValueHeads,
+        feedForward,
+        experts,
+        residual,
+        gate,
+        activation,
+        norm,
+        positions,
+        bias,
+        initialDeviation);
+  }
+
+  /** The same model with another gate. */
+  public ModelConfig withGate(GateConfig other) {
+    return new ModelConfig(
+        vocabulary,
+        context,
+        hidden,
+        heads,
+        keyValueHeads,
+        feedForward,
+        experts,
+        residual,
+        other,
+        activation,
+        norm,
+        positions,
+        bias,
+        initialDeviation);
+  }
+
+  private static void requireSize(String name, int value) {
+    if (value < 1 || value > MAX_SIZE) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected 1 to " + MAX_SIZE);
+    }
+  }
+}

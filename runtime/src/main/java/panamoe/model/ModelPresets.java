@@ -1,0 +1,110 @@
+package panamoe.model;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import panamoe.backend.Activation;
+import panamoe.moe.GateConfig;
+import panamoe.nn.Norm;
+
+/** Named sizes and architectures. */
+public final class ModelPresets {
+  private ModelPresets() {}
+
+  /** What stands in for the MLP of every second layer. */
+  public enum Architecture {
+    /** The MLP itself. */
+    DENSE,
+    /** One number of experts in every second layer. */
+    MOE,
+    /** Pyramid-Residual: twice the experts in the last third of the MoE layers, and a fixed MLP beside them. */
+    PR_MOE
+  }
+
+  /** How large a model is. */
+  public enum Size {
+    /** Seconds a run; what tests use. */
+    TINY(128, 64, 4, 2, 4),
+    /** Minutes a run on two cores; what the demo trains. */
+    SMALL(256, 128, 4, 6, 8),
+    /** The training benchmark: six layers of width 256 over sequences of 256. */
+    BASE(256, 256, 8, 6, 16);
+
+    private final int context;
+    private final int hidden;
+    private final int heads;
+    private final int layers;
+    private final int experts;
+
+    Size(int context, int hidden, int heads, int layers, int experts) {
+      this.context = context;
+      this.hidden = hidden;
+      this.heads = heads;
+      this.layers = layers;
+      this.experts = experts;
+    }
+  }
+
+  /** A byte-level model ({@code vocabulary} 257 unless a tokenizer says otherwise) with a dropless top-1 gate. */
+  public static ModelConfig of(Size size, Architecture architecture, int vocabulary) {
+    return new ModelConfig(
+        vocabulary,
+        size.context,
+        size.hidden,
+        size.heads,
+        size.heads,
+        4 * size.hidden,
+        experts(size, architecture),
+        architecture == Architecture.PR_MOE,
+        architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
+        Activation.GELU_TANH,
+        Norm.Kind.LAYER,
+        ModelConfig.Positions.LEARNED,
+        true,
+        0.02);
+  }
+
+  /**
+   * The models of DeepSpeed-MoE, by its own rules: 1-based layer n has experts iff n is even; {@code pyramid} MoE layers
+   * at the end have twice as many.
+   *
+   * @param experts of the first MoE layers; 0 for a dense model
+   * @param pyramid number of MoE layers with {@code 2 * experts}
+   */
+  public static ModelConfig paper(
+      int hidden, int layers, int heads, int experts, int pyramid, boolean residual) {
+    List<Integer> counts = new ArrayList<>(Collections.nCopies(layers, 0));
+    int moeLayers = experts == 0 ? 0 : layers / 2;
+    for (int i = 0; i < moeLayers; i++) {
+      counts.set(2 * i + 1, i < moeLayers - pyramid ? experts : 2 * experts);
+    }
+    return new ModelConfig(
+        50257,
+        2048,
+        hidden,
+        heads,
+        heads,
+        4 * hidden,
+        counts,
+        residual,
+        experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4),
+        Activation.GELU_TANH,
+        Norm.Kind.LAYER,
+        ModelConfig.Positions.LEARNED,
+        true,
+        0.014);
+  }
+
+  private static List<Integer> experts(Size size, Architecture architecture) {
+    List<Integer> counts = new ArrayList<>(Collections.nCopies(size.layers, 0));
+    if (architecture == Architecture.DENSE) {
+      return counts;
+    }
+    int moeLayers = size.layers / 2;
+    int doubled = architecture == Architecture.PR_MOE ? Math.max(1, moeLayers / 3) : 0;
+    for (int i = 0; i < moeLayers; i++) {
+      counts.set(2 * i + 1, i < moeLayers - doubled ? size.experts : 2 * size.experts);
+    }
+    return counts;
+  }
+}

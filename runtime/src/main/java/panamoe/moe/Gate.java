@@ -1,0 +1,84 @@
+package panamoe.moe;
+
+import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.Routes;
+import panamoe.nn.Initialization;
+import panamoe.nn.Parameter;
+import panamoe.nn.ParameterStore;
+import panamoe.op.GateOp;
+import panamoe.op.JitterOp;
+import panamoe.op.LinearOp;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** The router: a linear map without bias, in FLOAT32 whatever the model computes in, and the choice of experts. */
+public final class Gate {
+  private static final float JITTER = 0.01f;
+
+  private final GateConfig config;
+  private final int experts;
+  private final Parameter weight;
+
+  public Gate(ParameterStore store, String name, int hidden, int experts, GateConfig config, float deviation) {
+    this.config = config;
+    this.experts = experts;
+    this.weight =
+        store.declare(
+            name + ".weight", Parameter.Part.ROUTER, true, new Initialization.Normal(deviation), experts, hidden);
+  }
+
+  /**
+   * Routes by the config; random numbers (jitter, Gumbel noise, priorities) are drawn in training only.
+   *
+   * @param x [S, M]
+   * @param used UINT8 [S] or null: 0 marks padding
+   */
+  public Routes forward(Pass pass, Tensor x, Tensor used) {
+    Tensor input = x;
+    Tensor noise = null;
+    Tensor priority = null;
+    if (pass.training()) {
+      switch (config.noise()) {
+        case NONE -> {}
+        case JITTER -> input = JitterOp.forward(pass, x, jitterFactors(pass, x));
+        case GUMBEL, GUMBEL_FROM_SECOND -> noise = gumbel(pass, x.size(0));
+      }
+      if (config.dropPolicy() == DropPolicy.PRIORITY) {
+        priority = pass.uniform(x.size(0), experts);
+      }
+    }
+    return route(pass, input, new GateOp.Inputs(used, null, noise, priority));
+  }
+
+  /** Routes x [S, M] with random numbers that the caller drew. */
+  public Routes route(Pass pass, Tensor x, GateOp.Inputs inputs) {
+    Tensor logits = LinearOp.forward(pass, x, weight.value(), null, Activation.IDENTITY, DType.FLOAT32);
+    return GateOp.forward(
+        pass,
+        config.settings(x.size(0), experts, pass.training()),
+        logits,
+        inputs,
+        (float) config.auxiliaryCoefficient(),
+        (float) config.zCoefficient());
+  }
+
+  private static Tensor jitterFactors(Pass pass, Tensor x) {
+    Tensor factors = pass.uniform(x.shape());
+    for (long i = 0, count = factors.count(); i < count; i++) {
+      factors.setFloat(i, 1 - JITTER + 2 * JITTER * factors.getFloat(i));
+    }
+    return factors;
+  }
+
+  /** Standard Gumbel noise, {@code -log(-log(u))}. */
+  private Tensor gumbel(Pass pass, long tokens) {
+    Tensor noise = pass.uniform(tokens, experts);
+    for (long i = 0, count = noise.count(); i < count; i++) {
+      double u = Math.max(noise.getFloat(i), Float.MIN_NORMAL);
+      noise.setFloat(i, (float) -Math.log(-Math.log(u)));
+    }
+    return noise;
+  }
+}

@@ -1,0 +1,88 @@
+package panamoe.moe;
+
+import panamoe.backend.Activation;
+import panamoe.backend.Routes;
+import panamoe.nn.FeedForward;
+import panamoe.nn.Linear;
+import panamoe.nn.Parameter;
+import panamoe.nn.ParameterStore;
+import panamoe.op.CombineOp;
+import panamoe.op.DispatchOp;
+import panamoe.op.GateOp;
+import panamoe.op.Pass;
+import panamoe.tensor.Tensor;
+
+/**
+ * A Mixture-of-Experts layer: gate, dispatch, experts, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also
+ * goes through a fixed MLP, and a learned softmax of two coefficients mixes the two branches.
+ */
+public final class MoeLayer {
+  private final int layer;
+  private final Gate gate;
+  private final Experts experts;
+  private final FeedForward mlp;
+  private final Linear coefficient;
+
+  /**
+   * @param layer index of this layer in its model, for observers
+   * @param deviation initial deviation of weights
+   * @param outputDeviation initial deviation of the matrices that write into the residual stream
+   */
+  public MoeLayer(
+      ParameterStore store, String name, int layer, MoeConfig config, float deviation, float outputDeviation) {
+    this.layer = layer;
+    this.gate = new Gate(store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
+    this.experts = new Experts(store, name + ".experts", config, deviation, outputDeviation);
+    if (config.residual()) {
+      this.mlp =
+          new FeedForward(
+              store,
+              name + ".mlp",
+              config.hidden(),
+              config.expertHidden(),
+              config.activation(),
+              config.bias(),
+              deviation,
+              outputDeviation);
+      this.coefficient =
+          new Linear(
+              store,
+              name + ".coefficient",
+              Parameter.Part.COEFFICIENT,
+              config.hidden(),
+              2,
+              true,
+              Activation.IDENTITY,
+              deviation);
+    } else {
+      this.mlp = null;
+      this.coefficient = null;
+    }
+  }
+
+  /**
+   * @param x [S, M]
+   * @param skip [S, M] added to the output, or null
+   * @param used UINT8 [S] or null: 0 marks padding, whose output is the skip (and the fixed MLP's part) alone
+   * @return [S, M]
+   */
+  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
+    return finish(pass, x, skip, gate.forward(pass, x, used));
+  }
+
+  /** As {@link #forward}, with the gate's random numbers given: for replaying another implementation's results. */
+  public Tensor forward(Pass pass, Tensor x, Tensor gateInput, GateOp.Inputs inputs) {
+    return finish(pass, x, null, gate.route(pass, gateInput, inputs));
+  }
+
+  private Tensor finish(Pass pass, Tensor x, Tensor skip, Routes routes) {
+    pass.observer().observe(layer, routes);
+    Tensor rows = DispatchOp.forward(pass, x, routes);
+    Tensor outputs = experts.forward(pass, rows, routes.offsets());
+    if (mlp == null) {
+      return CombineOp.forward(pass, outputs, routes, null, null, skip);
+    }
+    return CombineOp.forward(
+        pass, outputs, routes, mlp.forward(pass, x), coefficient.forwardFloat32(pass, x), skip);
+  }
+}

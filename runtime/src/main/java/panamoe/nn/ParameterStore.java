@@ -1,0 +1,165 @@
+package panamoe.nn;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.CRC32C;
+import panamoe.backend.Backend;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The parameters of one model. Layers declare them while they are built; {@link #materialize} then gives them memory. A
+ * store that is never materialized costs nothing: that is how a 2-trillion-parameter model is counted.
+ */
+public final class ParameterStore implements AutoCloseable {
+  private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private TensorScope scope;
+
+  /**
+   * Declares a parameter.
+   *
+   * @throws IllegalArgumentException if the name is taken
+   */
+  public Parameter declare(
+      String name, Parameter.Part part, boolean decayed, Initialization initialization, long... shape) {
+    Parameter parameter = new Parameter(name, part, decayed, initialization, shape);
+    if (parameters.putIfAbsent(name, parameter) != null) {
+      throw new IllegalArgumentException("two parameters are called " + name);
+    }
+    return parameter;
+  }
+
+  /** All parameters in the order of their declaration, which is the order of a token's way. */
+  public List<Parameter> parameters() {
+    return List.copyOf(parameters.values());
+  }
+
+  /** Number of elements over all parameters. */
+  public long count() {
+    return parameters.values().stream().mapToLong(Parameter::count).sum();
+  }
+
+  /**
+   * Gives every parameter memory and its first values, drawn from {@code seed} and the parameter's name alone.
+   *
+   * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay FLOAT32
+   * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
+   */
+  public void materialize(Backend backend, DType dtype, boolean training, long seed) {
+    if (scope != null) {
+      throw new IllegalStateException("the parameters already have memory");
+    }
+    scope = TensorScope.shared(backend);
+    for (Parameter parameter : parameters.values()) {
+      Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
+      initialize(backend, parameter, master, seed);
+      Tensor value = master;
+      if (valueDType(parameter, dtype) != DType.FLOAT32) {
+        value = scope.allocate(dtype, parameter.shape());
+        backend.cast(master, value);
+      }
+      Tensor gradient = training ? scope.zeros(DType.FLOAT32, parameter.shape()) : null;
+      parameter.bind(value, master, gradient);
+    }
+  }
+
+  /** Rounds the masters into the values again, after the masters were changed from outside (a loaded checkpoint). */
+  public void refresh(Backend backend) {
+    for (Parameter parameter : parameters.values()) {
+      if (parameter.value() != parameter.master()) {
+        backend.cast(parameter.master(), parameter.value());
+      }
+    }
+  }
+
+  /**
+   * Prepares for inference: weights that kernels multiply by are packed in {@code dtype}, masters and gradients are let
+   * go. Embeddings and vectors stay as they are.
+   */
+  public void pack(Backend backend, DType dtype) {
+    for (Parameter parameter : parameters.values()) {
+      Tensor master = parameter.master();
+      Tensor value = parameter.value();
+      boolean multiplied = parameter.shape().length >= 2 && parameter.part() != Parameter.Part.EMBEDDING;
+      if (multiplied) {
+        DType packedDType = valueDType(parameter, dtype);
+        long bytes = backend.packedBytes(packedDType, parameter.shape());
+        Tensor packed = scope.allocatePacked(packedDType, bytes, parameter.shape());
+        backend.pack(master, packed);
+        master.release();
+        if (value != master) {
+          value.release();
+        }
+        value = packed;
+      } else if (value != master) {
+        master.release();
+      }
+      if (parameter.gradient() != null) {
+        parameter.gradient().release();
+      }
+      parameter.bind(value, null, null);
+    }
+  }
+
+  /** Registers every gradient with the tape. */
+  public void watch(Tape tape) {
+    for (Parameter parameter : parameters.values()) {
+      tape.watch(parameter.value(), parameter.gradient());
+    }
+  }
+
+  /** All gradients to zero. */
+  public void zeroGradients(Backend backend) {
+    for (Parameter parameter : parameters.values()) {
+      backend.fill(0, parameter.gradient());
+    }
+  }
+
+  /** Memory that lives as long as the parameters: tables of angles, optimizer moments. */
+  public TensorScope scope() {
+    return scope;
+  }
+
+  @Override
+  public void close() {
+    if (scope != null) {
+      scope.close();
+    }
+  }
+
+  /** Parameters grouped by what they are part of, with their element counts. */
+  public Map<Parameter.Part, Long> countByPart() {
+    Map<Parameter.Part, Long> counts = new LinkedHashMap<>();
+    parameters.values().forEach(p -> counts.merge(p.part(), p.count(), Long::sum));
+    return counts;
+  }
+
+  /** Names of all parameters, for messages. */
+  public List<String> names() {
+    return new ArrayList<>(parameters.keySet());
+  }
+
+  private static DType valueDType(Parameter parameter, DType dtype) {
+    boolean vector = parameter.shape().length < 2;
+    boolean routing =
+        parameter.part() == Parameter.Part.ROUTER || parameter.part() == Parameter.Part.COEFFICIENT;
+    boolean expertBias = parameter.part() == Parameter.Part.EXPERT && parameter.shape().length == 2;
+    return vector || routing || expertBias ? DType.FLOAT32 : dtype;
+  }
+
+  private static void initialize(Backend backend, Parameter parameter, Tensor master, long seed) {
+    switch (parameter.initialization()) {
+      case Initialization.Constant(float value) -> backend.fill(value, master);
+      case Initialization.Normal(float deviation) -> {
+        CRC32C checksum = new CRC32C();
+        checksum.update(parameter.name().getBytes(StandardCharsets.UTF_8));
+        backend.randomNormal(seed ^ checksum.getValue() << 32, 0, 0, deviation, master);
+      }
+    }
+  }
+}

@@ -1,0 +1,54 @@
+package panamoe.op;
+
+import java.util.function.BiFunction;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Activation checkpointing: a segment's activations are thrown away after the forward and computed again, with the same
+ * random numbers, when the backward needs them.
+ */
+public final class CheckpointOp {
+  private CheckpointOp() {}
+
+  /**
+   * @param segment computes the output of x; it must not keep tensors of the pass it is given
+   * @return the segment's output
+   */
+  public static Tensor forward(Pass pass, Tensor x, BiFunction<Pass, Tensor, Tensor> segment) {
+    if (!pass.recording()) {
+      return segment.apply(pass, x);
+    }
+    Pass before = pass.replayed(pass.scope(), null, RouteObserver.NONE);
+    Tensor y;
+    try (TensorScope discarded = TensorScope.confined(pass.backend())) {
+      Pass forward = pass.replayed(discarded, null, pass.observer());
+      Tensor result = segment.apply(forward, x);
+      y = pass.allocate(result.dtype(), result.shape());
+      pass.backend().copy(result, y);
+      pass.continueAfter(forward);
+    }
+    pass.tape().record(() -> backward(pass, before, x, y, segment), y);
+    return y;
+  }
+
+  private static void backward(
+      Pass pass, Pass before, Tensor x, Tensor y, BiFunction<Pass, Tensor, Tensor> segment) {
+    Tensor dy = pass.tape().takeGradient(y);
+    if (dy == null) {
+      return;
+    }
+    Tape tape = pass.tape().fork();
+    try (TensorScope scope = TensorScope.confined(pass.backend())) {
+      Tensor again = segment.apply(before.replayed(scope, tape, RouteObserver.NONE), x);
+      tape.addGradient(again, dy.owner());
+      tape.backward();
+      Tensor dx = tape.gradient(x);
+      if (dx != null) {
+        Tensor kept = pass.allocate(dx.dtype(), dx.shape());
+        pass.backend().copy(dx, kept);
+        pass.tape().addGradient(x, kept);
+      }
+    }
+  }
+}

@@ -1,0 +1,31 @@
+package panamoe.op;
+
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** Cross-entropy of the logits {@code hidden weights^T}, which are never held whole. */
+public final class CrossEntropyOp {
+  private CrossEntropyOp() {}
+
+  /**
+   * With a tape, the gradients are formed in the same sweep as the loss, since the logits are gone afterwards.
+   *
+   * @param hidden [S, M]
+   * @param weights [V, M]
+   * @param targets INT32 [S], -1 does not count
+   * @param dloss derivative of the objective by each token's loss
+   * @return FLOAT32 [S], nats
+   */
+  public static Tensor forward(
+      Pass pass, Tensor hidden, Tensor weights, Tensor targets, float labelSmoothing, float dloss) {
+    Tensor losses = pass.allocate(DType.FLOAT32, hidden.size(0));
+    Tensor dhidden = pass.recording() ? pass.allocate(hidden.dtype(), hidden.shape()) : null;
+    Tensor dweights = pass.recording() ? pass.tape().parameterGradient(weights) : null;
+    pass.backend()
+        .linearCrossEntropy(hidden, weights, targets, labelSmoothing, dloss, losses, dhidden, dweights);
+    if (pass.recording()) {
+      pass.tape().record(() -> pass.tape().addGradient(hidden, dhidden));
+    }
+    return losses;
+  }
+}

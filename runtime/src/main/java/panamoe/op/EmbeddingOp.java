@@ -1,0 +1,39 @@
+package panamoe.op;
+
+import panamoe.tensor.Tensor;
+
+/** Token embedding, plus a learned position embedding where there is one. */
+public final class EmbeddingOp {
+  private EmbeddingOp() {}
+
+  /**
+   * @param ids INT32 [S]
+   * @param table [V, M]
+   * @param positions INT32 [S], null without position table
+   * @param positionTable [P, M] or null
+   * @return [S, M] in the dtype of the table
+   */
+  public static Tensor forward(Pass pass, Tensor ids, Tensor table, Tensor positions, Tensor positionTable) {
+    Tensor y = pass.allocate(table.dtype(), ids.count(), table.size(1));
+    Tensor usedPositions = positionTable == null ? null : positions;
+    pass.backend().embeddingForward(ids, table, usedPositions, positionTable, y);
+    if (pass.recording()) {
+      pass.tape().record(() -> backward(pass, ids, table, usedPositions, positionTable, y), y);
+    }
+    return y;
+  }
+
+  private static void backward(
+      Pass pass, Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor y) {
+    Tensor dy = pass.tape().takeGradient(y);
+    Tensor dtable = pass.tape().parameterGradient(table);
+    if (dy == null) {
+      return;
+    }
+    if (dtable != null) {
+      Tensor dpositionTable = pass.tape().parameterGradient(positionTable);
+      pass.backend().embeddingBackward(ids, dpositionTable == null ? null : positions, dy, dtable, dpositionTable);
+    }
+    dy.owner().release();
+  }
+}

@@ -1,0 +1,57 @@
+package panamoe.op;
+
+import panamoe.backend.Activation;
+import panamoe.tensor.Tensor;
+
+/** Each expert's linear layer on its own rows: a grouped GEMM over uneven groups. */
+public final class ExpertOp {
+  private ExpertOp() {}
+
+  /**
+   * @param x [R, K]
+   * @param offsets INT32 [E + 1]
+   * @param weights [E, N, K], or packed (then without gradients)
+   * @param bias FLOAT32 [E, N] or null
+   * @return [R, N], for SwiGLU [R, N/2]; rows past {@code offsets[E]} undefined
+   */
+  public static Tensor forward(
+      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation) {
+    if (weights.rank() != 3 || weights.size(2) != x.size(1)) {
+      throw new IllegalArgumentException("expert weights " + weights + " do not fit rows " + x);
+    }
+    long rows = x.size(0);
+    long outputs = weights.size(1);
+    Tensor y = pass.allocate(x.dtype(), rows, outputs / activation.inputsPerOutput());
+    boolean saves = pass.recording() && activation != Activation.IDENTITY;
+    Tensor preactivation = saves ? pass.allocate(x.dtype(), rows, outputs) : null;
+    pass.backend().expertForward(activation, x, offsets, weights, bias, y, preactivation);
+    if (pass.recording()) {
+      pass.tape()
+          .record(
+              () -> backward(pass, x, offsets, weights, bias, activation, y, preactivation), y, preactivation);
+    }
+    return y;
+  }
+
+  private static void backward(
+      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation, Tensor y, Tensor pre) {
+    Tape tape = pass.tape();
+    Tensor dy = tape.takeGradient(y);
+    if (dy == null) {
+      return;
+    }
+    Tensor dpre = dy;
+    if (activation != Activation.IDENTITY) {
+      pass.backend().activationBackward(activation, pre, dy, pre);
+      dpre = pre;
+    }
+    Tensor dweights = tape.parameterGradient(weights);
+    if (dweights != null) {
+      pass.backend().expertBackwardWeights(dpre, x, offsets, dweights, tape.parameterGradient(bias));
+    }
+    Tensor dx = pass.allocate(x.dtype(), x.shape());
+    pass.backend().expertBackwardInput(dpre, offsets, weights, dx);
+    tape.addGradient(x, dx);
+    dy.owner().release();
+  }
+}

@@ -1,0 +1,66 @@
+package panamoe.op;
+
+import panamoe.backend.Activation;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** {@code y = activation(x W^T + b)}. */
+public final class LinearOp {
+  private LinearOp() {}
+
+  /** As below, with the output in the dtype of x. */
+  public static Tensor forward(Pass pass, Tensor x, Tensor weight, Tensor bias, Activation activation) {
+    return forward(pass, x, weight, bias, activation, x.dtype());
+  }
+
+  /**
+   * @param x [..., K]
+   * @param weight [N, K], or packed (then without gradients)
+   * @param bias FLOAT32 [N] or null
+   * @return [S, N], S the product of x's leading sizes; for SwiGLU [S, N/2]
+   */
+  public static Tensor forward(
+      Pass pass, Tensor x, Tensor weight, Tensor bias, Activation activation, DType outputDtype) {
+    Tensor rows = Shapes.asRows(x);
+    if (weight.rank() != 2 || weight.size(1) != rows.size(1)) {
+      throw new IllegalArgumentException("weight " + weight + " does not fit input " + x);
+    }
+    long tokens = rows.size(0);
+    long outputs = weight.size(0);
+    Tensor y = pass.allocate(outputDtype, tokens, outputs / activation.inputsPerOutput());
+    boolean saves = pass.recording() && activation != Activation.IDENTITY;
+    Tensor preactivation = saves ? pass.allocate(outputDtype, tokens, outputs) : null;
+    pass.backend().gemm(false, true, activation, false, rows, weight, bias, y, preactivation);
+    if (pass.recording()) {
+      pass.tape()
+          .record(() -> backward(pass, x, rows, weight, bias, activation, y, preactivation), y, preactivation);
+    }
+    return y;
+  }
+
+  private static void backward(
+      Pass pass, Tensor x, Tensor rows, Tensor weight, Tensor bias, Activation activation, Tensor y, Tensor pre) {
+    Tape tape = pass.tape();
+    Tensor dy = tape.takeGradient(y);
+    if (dy == null) {
+      return;
+    }
+    Tensor dpre = dy;
+    if (activation != Activation.IDENTITY) {
+      pass.backend().activationBackward(activation, pre, dy, pre);
+      dpre = pre;
+    }
+    Tensor dweight = tape.parameterGradient(weight);
+    if (dweight != null) {
+      pass.backend().gemm(true, false, Activation.IDENTITY, true, dpre, rows, null, dweight, null);
+    }
+    Tensor dbias = tape.parameterGradient(bias);
+    if (dbias != null) {
+      pass.backend().columnSum(dpre, dbias);
+    }
+    Tensor dx = pass.allocate(x.dtype(), rows.shape());
+    pass.backend().gemm(false, false, Activation.IDENTITY, false, dpre, weight, null, dx, null);
+    tape.addGradient(x, dx);
+    dy.owner().release();
+  }
+}

@@ -1,0 +1,58 @@
+package panamoe.op;
+
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** LayerNorm, or RMSNorm when there is no beta, over the last dimension. */
+public final class NormOp {
+  private NormOp() {}
+
+  /**
+   * @param x [..., M]
+   * @param gamma FLOAT32 [M]
+   * @param beta FLOAT32 [M] for LayerNorm, null for RMSNorm
+   */
+  public static Tensor forward(Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon) {
+    Tensor rows = Shapes.asRows(x);
+    Tensor y = pass.allocate(x.dtype(), rows.shape());
+    Tensor rstd = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
+    if (beta == null) {
+      pass.backend().rmsNormForward(rows, gamma, epsilon, y, rstd);
+      if (pass.recording()) {
+        pass.tape().record(() -> backward(pass, x, rows, gamma, null, null, rstd, y), y, rstd);
+      }
+    } else {
+      Tensor mean = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
+      pass.backend().layerNormForward(rows, gamma, beta, epsilon, y, mean, rstd);
+      if (pass.recording()) {
+        pass.tape().record(() -> backward(pass, x, rows, gamma, beta, mean, rstd, y), y, mean, rstd);
+      }
+    }
+    return y;
+  }
+
+  private static void backward(
+      Pass pass, Tensor x, Tensor rows, Tensor gamma, Tensor beta, Tensor mean, Tensor rstd, Tensor y) {
+    Tape tape = pass.tape();
+    Tensor dy = tape.takeGradient(y);
+    if (dy == null) {
+      return;
+    }
+    Tensor dx = pass.allocate(x.dtype(), rows.shape());
+    Tensor dgamma = parameterGradientOrScratch(pass, gamma);
+    if (beta == null) {
+      pass.backend().rmsNormBackward(dy, rows, gamma, rstd, dx, dgamma);
+    } else {
+      pass.backend()
+          .layerNormBackward(dy, rows, gamma, mean, rstd, dx, dgamma, parameterGradientOrScratch(pass, beta));
+    }
+    tape.addGradient(x, dx);
+    dy.owner().release();
+  }
+
+  /** The kernels always form the parameters' gradients; those of a frozen norm go to memory nobody reads. */
+  private static Tensor parameterGradientOrScratch(Pass pass, Tensor parameter) {
+    Tensor gradient = pass.tape().parameterGradient(parameter);
+    return gradient != null ? gradient : pass.scope().zeros(DType.FLOAT32, parameter.shape());
+  }
+}

@@ -1,0 +1,102 @@
+package panamoe.op;
+
+import panamoe.backend.Backend;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * One traversal of a model: where kernels run, where activations live, whether gradients are wanted, whether the model
+ * trains or is evaluated, and where random numbers come from. Used by one thread.
+ */
+public final class Pass {
+  private final Backend backend;
+  private final TensorScope scope;
+  private final Tape tape;
+  private final boolean training;
+  private final long seed;
+  private final RouteObserver observer;
+  private long randomOffset;
+
+  private Pass(
+      Backend backend, TensorScope scope, Tape tape, boolean training, long seed, RouteObserver observer) {
+    this.backend = backend;
+    this.scope = scope;
+    this.tape = tape;
+    this.training = training;
+    this.seed = seed;
+    this.observer = observer;
+  }
+
+  /** A pass that records on {@code tape}, with noise and token selection drawn from {@code seed}. */
+  public static Pass training(Backend backend, TensorScope scope, Tape tape, long seed) {
+    return new Pass(backend, scope, tape, true, seed, RouteObserver.NONE);
+  }
+
+  /** A deterministic pass without gradients. */
+  public static Pass inference(Backend backend, TensorScope scope) {
+    return new Pass(backend, scope, null, false, 0, RouteObserver.NONE);
+  }
+
+  /** A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated. */
+  public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
+    return new Pass(backend, scope, tape, false, 0, RouteObserver.NONE);
+  }
+
+  /** The same pass, telling {@code newObserver} of every gate's decision. */
+  public Pass observedBy(RouteObserver newObserver) {
+    return new Pass(backend, scope, tape, training, seed, newObserver);
+  }
+
+  public RouteObserver observer() {
+    return observer;
+  }
+
+  public Backend backend() {
+    return backend;
+  }
+
+  public TensorScope scope() {
+    return scope;
+  }
+
+  /** The tape, or null when no gradients are wanted. */
+  public Tape tape() {
+    return tape;
+  }
+
+  public boolean recording() {
+    return tape != null;
+  }
+
+  public boolean training() {
+    return training;
+  }
+
+  public Tensor allocate(DType dtype, long... shape) {
+    return scope.allocate(dtype, shape);
+  }
+
+  /** Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. */
+  public Tensor uniform(long... shape) {
+    Tensor numbers = scope.allocate(DType.FLOAT32, shape);
+    backend.randomUniform(seed, randomOffset, numbers);
+    randomOffset += numbers.count();
+    return numbers;
+  }
+
+  /**
+   * A pass that will draw the numbers that this one draws from here on, in other memory and on another tape. The second
+   * time a segment runs nobody observes it.
+   */
+  Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
+    Pass pass = new Pass(backend, otherScope, otherTape, training, seed, otherObserver);
+    pass.randomOffset = randomOffset;
+    return pass;
+  }
+
+  /** Continues this pass's random stream where {@code other} stopped. */
+  void continueAfter(Pass other) {
+    randomOffset = other.randomOffset;
+  }
+}

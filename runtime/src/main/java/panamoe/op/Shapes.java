@@ -1,0 +1,25 @@
+package panamoe.op;
+
+import panamoe.tensor.Tensor;
+
+/** Shape questions that several ops ask. */
+final class Shapes {
+  private Shapes() {}
+
+  /** x [..., N] as [S, N]. */
+  static Tensor asRows(Tensor x) {
+    if (x.rank() == 0) {
+      throw new IllegalArgumentException("expected [..., N], got a scalar");
+    }
+    return x.rank() == 2 ? x : x.reshape(tokens(x), x.size(-1));
+  }
+
+  /** The product of all sizes but the last. */
+  static long tokens(Tensor x) {
+    long tokens = 1;
+    for (int axis = 0; axis < x.rank() - 1; axis++) {
+      tokens *= x.size(axis);
+    }
+    return tokens;
+  }
+}

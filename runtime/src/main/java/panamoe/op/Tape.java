@@ -1,0 +1,93 @@
+package panamoe.op;
+
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.backend.Backend;
+import panamoe.tensor.Tensor;
+
+/**
+ * Remembers the ops of a forward pass and runs their backwards in reverse order.
+ *
+ * <p>Two kinds of gradients: those of activations, which live until the op that made the activation has consumed them,
+ * and those of parameters, FLOAT32 buffers that the caller registers and that every pass adds to. A view shares its
+ * owner's gradient. Used by one thread.
+ */
+public final class Tape {
+  private record Node(Runnable backward, Tensor[] disposable) {}
+
+  private final Backend backend;
+  private final List<Node> nodes = new ArrayList<>();
+  private final Map<Tensor, Tensor> activationGradients = new IdentityHashMap<>();
+  private final Map<Tensor, Tensor> parameterGradients;
+
+  public Tape(Backend backend) {
+    this(backend, new IdentityHashMap<>());
+  }
+
+  private Tape(Backend backend, Map<Tensor, Tensor> parameterGradients) {
+    this.backend = backend;
+    this.parameterGradients = parameterGradients;
+  }
+
+  /** An empty tape that adds to the same parameters' gradients: for a segment that is computed again. */
+  Tape fork() {
+    return new Tape(backend, parameterGradients);
+  }
+
+  /** Gradients of {@code parameter} are added to {@code gradient}, FLOAT32 of the same count. */
+  public void watch(Tensor parameter, Tensor gradient) {
+    parameterGradients.put(parameter.owner(), gradient);
+  }
+
+  /** The buffer that the gradient of a parameter is added to, or null if it is not watched (frozen). */
+  public Tensor parameterGradient(Tensor parameter) {
+    return parameter == null ? null : parameterGradients.get(parameter.owner());
+  }
+
+  /**
+   * Adds an op. {@code backward} runs once, when all later ops have run theirs; then the {@code disposable} tensors
+   * (the op's outputs, and what it saved for its backward) are released.
+   */
+  public void record(Runnable backward, Tensor... disposable) {
+    nodes.add(new Node(backward, disposable));
+  }
+
+  /** Adds {@code gradient} to that of activation {@code x}; the tape owns it from now on and may change it. */
+  public void addGradient(Tensor x, Tensor gradient) {
+    Tensor sum = activationGradients.get(x.owner());
+    if (sum == null) {
+      activationGradients.put(x.owner(), gradient);
+    } else {
+      backend.add(1, sum, 1, gradient, sum);
+      gradient.release();
+    }
+  }
+
+  /** The gradient of activation {@code y} in the shape of y, or null if nothing depends on it. Stays on the tape. */
+  public Tensor gradient(Tensor y) {
+    Tensor gradient = activationGradients.get(y.owner());
+    return gradient == null ? null : gradient.reshape(y.shape());
+  }
+
+  /** Like {@link #gradient}, but removes it: the op that made y consumes it, and then releases it. */
+  Tensor takeGradient(Tensor y) {
+    Tensor gradient = activationGradients.remove(y.owner());
+    return gradient == null ? null : gradient.reshape(y.shape());
+  }
+
+  /** Runs all backwards. Afterwards the tape is empty, but for the gradients of inputs that no op made. */
+  public void backward() {
+    for (int i = nodes.size() - 1; i >= 0; i--) {
+      Node node = nodes.get(i);
+      node.backward.run();
+      for (Tensor tensor : node.disposable) {
+        if (tensor != null) {
+          tensor.owner().release();
+        }
+      }
+    }
+    nodes.clear();
+  }
+}
