@@ -56,6 +56,12 @@ HWY_INLINE void for_each_vector(D d, int64_t begin, int64_t end, Body&& body) {
   if (i < end) body(i, static_cast<size_t>(end - i));
 }
 
+// body(element{}) with the C++ type of a floating dtype, for kernels that want the choice outside their loops.
+template <typename Body>
+HWY_INLINE void with_floating(int32_t dtype, Body&& body) {
+  dtype == MOE_BFLOAT16 ? body(hwy::bfloat16_t{}) : body(float{});
+}
+
 // The elements of a floating tensor from `start` on. The dtype is a branch that loops hoist, or processors predict.
 class Floats {
  public:
