@@ -1,0 +1,162 @@
+package panamoe.backend.reference;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.StringJoiner;
+import java.util.function.Supplier;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** Argument checks. Each throws an {@link IllegalArgumentException} of one sentence that names the argument. */
+final class Check {
+  /** A size that may be anything. */
+  static final long ANY = -1;
+
+  /** Element types that an argument may have. */
+  enum Kind {
+    FLOAT32,
+    FLOATING,
+    INT32,
+    UINT8;
+
+    boolean contains(DType dtype) {
+      return this == FLOATING ? dtype.isFloating() : name().equals(dtype.name());
+    }
+
+    @Override
+    public String toString() {
+      return this == FLOATING ? "float32 or bfloat16" : lower(this);
+    }
+  }
+
+  private Check() {}
+
+  /** A row-major tensor of one of the dtypes and of this shape, where sizes may be {@link #ANY}. */
+  static void tensor(String name, Tensor tensor, Kind kind, long... shape) {
+    elements(name, tensor, kind, ANY);
+    shape(name, tensor, shape);
+  }
+
+  static void optional(String name, Tensor tensor, Kind kind, long... shape) {
+    if (tensor != null) {
+      tensor(name, tensor, kind, shape);
+    }
+  }
+
+  /** A tensor of any rank with this many elements. */
+  static void elements(String name, Tensor tensor, Kind kind, long count) {
+    present(name, tensor, kind);
+    require(!tensor.packed(), name + " is packed, expected row-major");
+    require(
+        count == ANY || tensor.count() == count,
+        name + " of shape " + text(tensor) + " has " + tensor.count() + " elements, expected " + count);
+  }
+
+  /** Weights that may be packed, of this shape. */
+  static void weights(String name, Tensor tensor, long... shape) {
+    present(name, tensor, Kind.FLOATING);
+    shape(name, tensor, shape);
+  }
+
+  static void sameDtype(String nameA, Tensor a, String nameB, Tensor b) {
+    require(
+        a.dtype() == b.dtype(),
+        nameA + " is " + lower(a.dtype()) + " but " + nameB + " is " + lower(b.dtype()));
+  }
+
+  /** The two are given together or not at all. */
+  static void together(String nameA, Tensor a, String nameB, Tensor b) {
+    require(
+        (a == null) == (b == null),
+        nameA + " and " + nameB + " are given together or both null, " + (a == null ? nameA : nameB) + " is null");
+  }
+
+  /** Memory of two tensors, one of them written, does not overlap. */
+  static void disjoint(String nameA, Tensor a, String nameB, Tensor b) {
+    if (a != null && b != null && a.bytes() > 0 && b.bytes() > 0) {
+      require(a.data().asOverlappingSlice(b.data()).isEmpty(), nameA + " and " + nameB + " share memory");
+    }
+  }
+
+  /** ... unless they are the very same memory and dtype. */
+  static void disjointOrSame(String nameA, Tensor a, String nameB, Tensor b) {
+    if (a.dtype() != b.dtype() || a.data().address() != b.data().address()) {
+      disjoint(nameA, a, nameB, b);
+    }
+  }
+
+  static void finite(String name, float value) {
+    require(Float.isFinite(value), name + " is " + value + ", expected a finite number");
+  }
+
+  static void between(String name, float value, float low, float high) {
+    require(value >= low && value <= high, name + " is " + value + ", expected " + low + " to " + high);
+  }
+
+  static void between(String name, long value, long low, long high) {
+    require(value >= low && value <= high, name + " is " + value + ", expected " + low + " to " + high);
+  }
+
+  /** Every value of an INT32 tensor is in [low, high). */
+  static void range(String name, Tensor values, long low, long high) {
+    int[] ids = values.toInts();
+    for (int i = 0; i < ids.length; i++) {
+      require(
+          ids[i] >= low && ids[i] < high,
+          name + "[" + i + "] is " + ids[i] + ", expected " + low + " to " + (high - 1));
+    }
+  }
+
+  /** Offsets [E + 1] rise from 0 and stay within {@code rows}. */
+  static void offsets(Tensor offsets, long rows) {
+    int[] starts = offsets.toInts();
+    require(starts[0] == 0, "offsets[0] is " + starts[0] + ", expected 0");
+    int last = starts.length - 1;
+    for (int e = 0; e < last; e++) {
+      require(
+          starts[e + 1] >= starts[e],
+          "offsets[" + (e + 1) + "] is " + starts[e + 1] + ", less than offsets[" + e + "] = " + starts[e]);
+    }
+    require(starts[last] <= rows, "offsets[" + last + "] is " + starts[last] + ", past the " + rows + " rows");
+  }
+
+  static void require(boolean holds, String sentence) {
+    if (!holds) {
+      throw new IllegalArgumentException(sentence);
+    }
+  }
+
+  /** ... with the sentence made only if it is needed, for checks of single elements. */
+  static void require(boolean holds, Supplier<String> sentence) {
+    if (!holds) {
+      throw new IllegalArgumentException(sentence.get());
+    }
+  }
+
+  private static void present(String name, Tensor tensor, Kind kind) {
+    require(tensor != null, name + " is null");
+    require(kind.contains(tensor.dtype()), name + " is " + lower(tensor.dtype()) + ", expected " + kind);
+  }
+
+  private static void shape(String name, Tensor tensor, long... shape) {
+    boolean matches = tensor.rank() == shape.length;
+    for (int axis = 0; matches && axis < shape.length; axis++) {
+      matches = shape[axis] == ANY || tensor.size(axis) == shape[axis];
+    }
+    if (!matches) {
+      StringJoiner expected = new StringJoiner(", ", "[", "]");
+      for (long size : shape) {
+        expected.add(size == ANY ? "any" : Long.toString(size));
+      }
+      throw new IllegalArgumentException(name + " has shape " + text(tensor) + ", expected " + expected);
+    }
+  }
+
+  private static String text(Tensor tensor) {
+    return Arrays.toString(tensor.shape());
+  }
+
+  private static String lower(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,42 @@
+package panamoe.backend.reference;
+
+import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.Normalization;
+
+/** The parts of the gate's formulas that its forward and its backward share. */
+final class GateWeights {
+  private GateWeights() {}
+
+  /** What a token's scores are divided by: {@code max(offset + sum of the counted scores, epsilon)}, or 1. */
+  static double denominator(GateSettings settings, float[] scores, int[] choice, int[] expert) {
+    return settings.normalization() == Normalization.RAW
+        ? 1
+        : Math.max(sum(settings, scores, choice, expert), settings.normalizationEpsilon());
+  }
+
+  /** The sum before the bound; the routes that count are the chosen or the surviving. */
+  static double sum(GateSettings settings, float[] scores, int[] choice, int[] expert) {
+    double sum = settings.denominatorOffset();
+    for (int e : counted(settings, choice, expert)) {
+      sum += e < 0 ? 0 : scores[e];
+    }
+    return sum;
+  }
+
+  static int[] counted(GateSettings settings, int[] choice, int[] expert) {
+    return settings.normalization() == Normalization.CHOSEN ? choice : expert;
+  }
+
+  /** The part of the used tokens that chose each expert [E], by the choices that the auxiliary loss counts. */
+  static double[] meanChosen(GateSettings settings, GateInput input, int[][] choice) {
+    double[] mean = new double[input.experts()];
+    for (int[] chosen : choice) {
+      for (int k = 0; k < settings.auxiliaryChoices(); k++) {
+        if (chosen[k] >= 0) {
+          mean[chosen[k]] += 1.0 / input.usedTokens();
+        }
+      }
+    }
+    return mean;
+  }
+}

@@ -1,0 +1,67 @@
+package panamoe.backend.reference;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import panamoe.backend.Backend;
+import panamoe.backend.Launcher;
+import panamoe.backend.Recording;
+
+/**
+ * Every kernel in plain Java: slow, clear, computed in float64 and rounded once at the output. It is the oracle that
+ * the fast backends are tested against, and the place to read what an operation means; each family of kernels is one
+ * file of this package. Needs no native library.
+ *
+ * <p>Memory is garbage-collected, and filled with bytes 0xff: a float read before it was written is NaN.
+ */
+public final class ReferenceBackend
+    implements Backend,
+        ReferenceElementwise,
+        ReferenceRandom,
+        ReferenceEmbedding,
+        ReferenceNorm,
+        ReferenceRotary,
+        ReferenceAttention,
+        ReferenceCache,
+        ReferenceGemm,
+        ReferenceGate,
+        ReferenceGateBackward,
+        ReferenceDispatch,
+        ReferenceExpert,
+        ReferenceCombine,
+        ReferenceLoss,
+        ReferenceOptimizer {
+  private static final long ALIGNMENT = 64;
+
+  private final Launcher launcher = new Launcher();
+
+  @Override
+  public String name() {
+    return "reference";
+  }
+
+  @Override
+  public MemorySegment allocate(long bytes) {
+    return Arena.ofAuto().allocate(Math.max(bytes, 1), ALIGNMENT).fill((byte) 0xff);
+  }
+
+  /** Nothing to do: the collector frees what no tensor holds any more. */
+  @Override
+  public void free(MemorySegment memory) {}
+
+  @Override
+  public void launch(Runnable call) {
+    launcher.launch(call);
+  }
+
+  @Override
+  public Recording record(Runnable step) {
+    return launcher.record(step);
+  }
+
+  /** Nothing to do: every call is done when it returns. */
+  @Override
+  public void synchronize() {}
+
+  @Override
+  public void close() {}
+}
