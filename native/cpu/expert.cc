@@ -1,0 +1,120 @@
+// The experts' grouped GEMM: each expert's group of rows is one product of a call.
+#include "cpu/gemm_operand.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/expert.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/column_sum-inl.h"
+#include "cpu/gemm_driver-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+// The rows of x [R, K] that `from` begins, k along a row.
+Operand rows_of(T x, int64_t from) { return advanced({x.data, x.dtype, false, x.shape[1], 1}, from); }
+
+// weights[e] of [E, N, K], its N rows the lines, or its K columns.
+Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
+  const int64_t rows = weights.shape[1], width = weights.shape[2];
+  const Operand all{weights.data, weights.dtype, weights.layout == MOE_PACKED, width, 1};
+  if (all.packed) {
+    Operand one = all;
+    one.data = static_cast<char*>(weights.data) +
+               e * ceil_div(rows, kPanelColumns) * panel_size(weights.dtype, width) * dtype_bytes(weights.dtype);
+    return one;
+  }
+  Operand one = advanced(all, e * rows);
+  if (!rows_are_lines) std::swap(one.line_stride, one.inner_stride);
+  return one;
+}
+
+void forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y, N preactivation) {
+  check_offset_values(offsets, x.shape[0]);
+  const auto* start = static_cast<const int32_t*>(offsets.data);
+  const int64_t experts = weights.shape[0];
+  auto* products = stream.shared<Product>(0, experts);
+  for (int64_t e = 0; e < experts; ++e) {
+    products[e] = {.rows = start[e + 1] - start[e],
+                   .columns = weights.shape[1],
+                   .inner = weights.shape[2],
+                   .a = rows_of(x, start[e]),
+                   .b = expert_of(weights, e, true),
+                   .c_row = start[e],
+                   .bias_row = e};
+  }
+  run_products(stream, products, experts, {activation, false, bias, &y, preactivation});
+}
+
+void backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
+  check_offset_values(offsets, dy.shape[0]);
+  const auto* start = static_cast<const int32_t*>(offsets.data);
+  const int64_t experts = weights.shape[0];
+  auto* products = stream.shared<Product>(0, experts);
+  for (int64_t e = 0; e < experts; ++e) {
+    products[e] = {.rows = start[e + 1] - start[e],
+                   .columns = weights.shape[2],
+                   .inner = weights.shape[1],
+                   .a = rows_of(dy, start[e]),
+                   .b = expert_of(weights, e, false),
+                   .c_row = start[e]};
+  }
+  run_products(stream, products, experts, {.c = &dx});
+}
+
+void backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias) {
+  check_offset_values(offsets, dy.shape[0]);
+  const auto* start = static_cast<const int32_t*>(offsets.data);
+  const int64_t experts = dweights.shape[0], rows = dweights.shape[1], columns = dweights.shape[2];
+  auto* products = stream.shared<Product>(0, experts);
+  int64_t count = 0;
+  for (int64_t e = 0; e < experts; ++e) {
+    if (start[e + 1] == start[e]) continue;
+    Operand a = rows_of(dy, start[e]), b = rows_of(x, start[e]);
+    std::swap(a.line_stride, a.inner_stride);
+    std::swap(b.line_stride, b.inner_stride);
+    products[count++] = {.rows = rows,
+                         .columns = columns,
+                         .inner = start[e + 1] - start[e],
+                         .a = a,
+                         .b = b,
+                         .c_row = e * rows};
+  }
+  run_products(stream, products, count, {.accumulate = true, .c = &dweights});
+  if (dbias == nullptr) return;
+  parallel_tasks(stream, experts, [&](int64_t e, int) {
+    add_column_sums(dy, start[e], start[e + 1], 0, rows, static_cast<float*>(dbias->data) + e * rows);
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(forward);
+HWY_EXPORT(backward_input);
+HWY_EXPORT(backward_weights);
+
+void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
+                    N preactivation) {
+  HWY_DYNAMIC_DISPATCH(forward)(stream, activation, x, offsets, weights, bias, y, preactivation);
+}
+
+void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
+  HWY_DYNAMIC_DISPATCH(backward_input)(stream, dy, offsets, weights, dx);
+}
+
+void expert_backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias) {
+  HWY_DYNAMIC_DISPATCH(backward_weights)(stream, dy, x, offsets, dweights, dbias);
+}
+
+}  // namespace moe::cpu
+#endif

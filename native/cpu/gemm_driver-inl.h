@@ -1,0 +1,227 @@
+// Runs the products of a call: packs a, then gives strips of a few panels of b to the threads.
+//
+// A strip's weights are read from memory once, by the first block of rows, and from the caches by the others; its
+// sums live in a float32 tile until the epilogue rounds them to c. Strips and blocks only decide who computes what
+// when, never in which order an element's products are summed.
+#include "cpu/gemm_operand.h"
+
+#if defined(MOE_CPU_GEMM_DRIVER_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_DRIVER_INL_H
+#undef MOE_CPU_GEMM_DRIVER_INL_H
+#else
+#define MOE_CPU_GEMM_DRIVER_INL_H
+#endif
+
+#include <algorithm>
+
+#include "cpu/activation-inl.h"
+#include "cpu/gemm_kernel-inl.h"
+#include "cpu/parallel.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+inline constexpr int64_t kStripPanels = 4;
+// SwiGLU's strip: half as many panels of gates, and the panels that hold the same columns of the up half, which
+// need not begin where a panel does.
+inline constexpr int64_t kGatePanels = kStripPanels / 2;
+inline constexpr int64_t kMaxStripPanels = 2 * kGatePanels + 1;
+inline constexpr int64_t kTileStride = kMaxStripPanels * kPanelColumns;
+inline constexpr int64_t kBlockPanels = 96 / kPanelRows;  // 96 rows of a stay in the L2 cache
+inline constexpr int64_t kBlockInner = 256;               // a panel of b this long stays in the L1 cache
+
+// A product's share of the call's tasks and scratch.
+struct Plan {
+  const Product* product;
+  float* packed_a;
+  int64_t panels;  // of rows
+  int64_t strips;
+  int64_t chunks;  // of row panels, each with every strip a task
+  int64_t first_pack_task;
+  int64_t first_task;
+};
+
+// Columns of c and the panels of b that they need.
+struct Strip {
+  int64_t first_column;  // of c
+  int64_t columns;       // of c
+  int64_t panels = 0;
+  int64_t panel[kMaxStripPanels];
+  int64_t up_offset = 0;  // where in the tile SwiGLU's up half begins
+};
+
+inline Strip make_strip(const Product& product, bool gated, int64_t index) {
+  Strip strip;
+  const int64_t width = (gated ? kGatePanels : kStripPanels) * kPanelColumns;
+  const int64_t c_columns = gated ? product.columns / 2 : product.columns;
+  strip.first_column = index * width;
+  strip.columns = std::min(width, c_columns - strip.first_column);
+  const auto add_panels = [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin / kPanelColumns; p < ceil_div(end, kPanelColumns); ++p) strip.panel[strip.panels++] = p;
+  };
+  add_panels(strip.first_column, strip.first_column + strip.columns);
+  if (gated) {
+    const int64_t up = c_columns + strip.first_column;
+    strip.up_offset = strip.panels * kPanelColumns + up % kPanelColumns;
+    add_panels(up, up + strip.columns);
+  }
+  return strip;
+}
+
+// Sums of a block of row panels [begin, end) and a strip, into the tile.
+template <class Weight>
+void multiply_strip(const Plan& plan, const Strip& strip, const Weight* const* panels, int64_t begin, int64_t end,
+                    float* tile) {
+  const int64_t rows = plan.product->rows, inner = plan.product->inner;
+  const int64_t top = panel_row(rows, plan.panels, begin);
+  const int64_t height = panel_row(rows, plan.panels, begin + 1) - top;
+  const int64_t most = end - begin == 1 ? side_by_side(height) : 1;
+  const int64_t block = end - begin == 1 ? inner : kBlockInner;
+  const int64_t ahead = std::min(block, int64_t{1024 / kPanelColumns}) * kPanelColumns;
+  for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
+    for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
+    int64_t k = 0;
+    do {
+      const Weight* b[kMaxSideBySide];
+      for (int64_t j = 0; j < abreast; ++j) b[j] = panels[p + j] + k * kPanelColumns;
+      const int64_t steps = std::min(block, inner - k);
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = panel_row(rows, plan.panels, i);
+        const int64_t panel_rows = panel_row(rows, plan.panels, i + 1) - row;
+        panel_kernel<Weight>(panel_rows, static_cast<int>(abreast))(
+            steps, plan.packed_a + row * inner + k * panel_rows, b, i == begin ? ahead : 0, k > 0,
+            tile + (row - top) * kTileStride + p * kPanelColumns, kTileStride);
+      }
+      k += steps;
+    } while (k < inner);
+  }
+}
+
+// Rounds a block's rows from the tile to c.
+template <moe_activation kActivation>
+void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, int64_t top, int64_t bottom,
+                  const float* tile) {
+  const FloatTag d;
+  constexpr bool kGated = kActivation == MOE_SWIGLU;
+  const Product& product = *plan.product;
+  const int64_t c_columns = kGated ? product.columns / 2 : product.columns;
+  const float* bias = epilogue.bias == nullptr
+                          ? nullptr
+                          : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
+  for (int64_t row = top; row < bottom; ++row, tile += kTileStride) {
+    const int64_t c_row = product.c_row + row;
+    const Floats c(*epilogue.c, c_row * c_columns);
+    // a b + bias of column `column`, whose sums lie at `offset` in the tile; saved for the backward on the way
+    const auto preactivation = [&](int64_t offset, int64_t column, size_t n) {
+      FloatVector v = hn::LoadU(d, tile + offset);
+      if (bias != nullptr) v = hn::Add(v, load(d, bias + column, n));
+      if (epilogue.preactivation != nullptr) {
+        Floats(*epilogue.preactivation, c_row * product.columns).store(d, v, column, n);
+      }
+      return v;
+    };
+    for_each_vector(d, 0, strip.columns, [&](int64_t j, size_t n) {
+      const int64_t column = strip.first_column + j;
+      FloatVector v = activate<kActivation>(d, preactivation(j, column, n));
+      if constexpr (kGated) v = hn::Mul(v, preactivation(strip.up_offset + j, c_columns + column, n));
+      if (epilogue.accumulate) v = hn::Add(c.load(d, column, n), v);
+      c.store(d, v, column, n);
+    });
+  }
+}
+
+template <class Weight>
+void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
+              int member) {
+  const Product& product = *plan.product;
+  const Strip strip = make_strip(product, epilogue.activation == MOE_SWIGLU, strip_index);
+  const int64_t size = panel_size(product.b.dtype, product.inner);
+  const int64_t packed_bytes = product.b.packed ? 0 : ceil_div(strip.panels * size * int64_t{sizeof(Weight)}, 64) * 64;
+  // One more vector of tile: SwiGLU's last load may run over the end.
+  char* scratch = stream.local<char>(
+      member, packed_bytes + (kBlockPanels * kPanelRows * kTileStride + kLanes) * int64_t{sizeof(float)});
+  auto* tile = reinterpret_cast<float*>(scratch + packed_bytes);
+
+  const Weight* panels[kMaxStripPanels];
+  for (int64_t p = 0; p < strip.panels; ++p) {
+    if (product.b.packed) {
+      panels[p] = static_cast<const Weight*>(product.b.data) + strip.panel[p] * size;
+    } else {
+      auto* to = reinterpret_cast<Weight*>(scratch) + p * size;
+      const int64_t column = strip.panel[p] * kPanelColumns;
+      pack_columns(advanced(product.b, column), std::min(kPanelColumns, product.columns - column), product.inner, to);
+      panels[p] = to;
+    }
+  }
+  const int64_t last = plan.panels * (chunk + 1) / plan.chunks;
+  for (int64_t begin = plan.panels * chunk / plan.chunks; begin < last;) {
+    const int64_t end = std::min(begin + kBlockPanels, last);
+    multiply_strip(plan, strip, panels, begin, end, tile);
+    with_activation(epilogue.activation, [&](auto activation) {
+      finish_strip<activation.value>(plan, epilogue, strip, panel_row(product.rows, plan.panels, begin),
+                                     panel_row(product.rows, plan.panels, end), tile);
+    });
+    begin = end;
+  }
+}
+
+// The plan that task `task` belongs to, by the plans' first tasks.
+template <int64_t Plan::*kFirst>
+const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
+  return *(std::upper_bound(plans, plans + count, task, [](int64_t t, const Plan& plan) { return t < plan.*kFirst; }) -
+           1);
+}
+
+// A kernel takes shared scratch slot 0 for its products; slots 1 and 2 are taken here.
+inline void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
+  const bool gated = epilogue.activation == MOE_SWIGLU;
+  auto* plans = stream.shared<Plan>(1, count);
+  int64_t strips = 0, packed = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const Product& product = products[i];
+    const int64_t c_columns = gated ? product.columns / 2 : product.columns;
+    plans[i].product = &product;
+    plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
+    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, (gated ? kGatePanels : kStripPanels) * kPanelColumns);
+    strips += plans[i].strips;
+    packed += product.rows * product.inner;
+  }
+  auto* packed_a = stream.shared<float>(2, packed);
+  // Rows are shared out only where strips are too few to keep every thread busy: each chunk reads the weights anew.
+  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(4 * stream.threads(), strips);
+  int64_t pack_tasks = 0, tasks = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    plans[i].packed_a = packed_a;
+    packed_a += products[i].rows * products[i].inner;
+    plans[i].chunks = std::min(wanted_chunks, ceil_div(plans[i].panels, kBlockPanels));
+    plans[i].first_pack_task = pack_tasks;
+    pack_tasks += ceil_div(plans[i].panels, kBlockPanels);
+    plans[i].first_task = tasks;
+    tasks += plans[i].strips * plans[i].chunks;
+  }
+  parallel_tasks(stream, pack_tasks, [&](int64_t task, int) {
+    const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
+    const Product& product = *plan.product;
+    const int64_t begin = (task - plan.first_pack_task) * kBlockPanels;
+    for (int64_t panel = begin; panel < std::min(begin + kBlockPanels, plan.panels); ++panel) {
+      const int64_t row = panel_row(product.rows, plan.panels, panel);
+      pack_rows(advanced(product.a, row), panel_row(product.rows, plan.panels, panel + 1) - row, product.inner,
+                plan.packed_a + row * product.inner);
+    }
+  });
+  parallel_tasks(stream, tasks, [&](int64_t task, int member) {
+    const Plan& plan = find_plan<&Plan::first_task>(plans, count, task);
+    const int64_t index = task - plan.first_task;
+    if (plan.product->b.dtype == MOE_BFLOAT16) {
+      run_task<hwy::bfloat16_t>(stream, plan, epilogue, index / plan.chunks, index % plan.chunks, member);
+    } else {
+      run_task<float>(stream, plan, epilogue, index / plan.chunks, index % plan.chunks, member);
+    }
+  });
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,131 @@
+// The innermost loops: a panel of rows times panels of columns, sums in registers. Every sum is one chain of fused
+// multiply-adds over k = 0, 1, 2, ..., whichever kernel computes it: that is what makes a row's bits independent of the
+// rows beside it.
+#include "cpu/gemm_operand.h"
+
+#if defined(MOE_CPU_GEMM_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_KERNEL_INL_H
+#undef MOE_CPU_GEMM_KERNEL_INL_H
+#else
+#define MOE_CPU_GEMM_KERNEL_INL_H
+#endif
+
+#include <array>
+
+#include "cpu/gemm_pack-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The most panels of b that one kernel walks side by side.
+inline constexpr int kMaxSideBySide = 4;
+
+// Sums of kRows rows and kPanels panels for one step of k.
+template <int kRows, int kPanels>
+struct Sums {
+  FloatVector v[kRows][2 * kPanels];
+
+  HWY_INLINE void add(const float* a, const FloatVector (&b)[2 * kPanels]) {
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+      const FloatVector scale = hn::Set(FloatTag(), a[row]);
+#pragma GCC unroll 8
+      for (int j = 0; j < 2 * kPanels; ++j) v[row][j] = hn::MulAdd(scale, b[j], v[row][j]);
+    }
+  }
+};
+
+HWY_INLINE void prefetch_line(const void* address) { __builtin_prefetch(address); }
+
+template <int kRows, int kPanels>
+HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b, int64_t ahead,
+                           Sums<kRows, kPanels>& sums) {
+  const FloatTag d;
+  for (int64_t k = 0; k < inner; ++k, a += kRows) {
+    FloatVector column[2 * kPanels];
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) {
+      const float* from = b[p] + k * kPanelColumns;
+      for (int64_t line = 0; line < kPanelColumns; line += 16) prefetch_line(from + ahead + line);
+      column[2 * p] = hn::LoadU(d, from);
+      column[2 * p + 1] = hn::LoadU(d, from + kLanes);
+    }
+    sums.add(a, column);
+  }
+}
+
+template <int kRows, int kPanels>
+HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t* const* b, int64_t ahead,
+                           Sums<kRows, kPanels>& sums) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> du;
+  const auto high = hn::Set(du, 0xffff0000u);
+  for (int64_t k = 0; k < inner; k += 2, a += 2 * kRows) {
+    FloatVector even[2 * kPanels], odd[2 * kPanels];
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) {
+      const hwy::bfloat16_t* from = b[p] + k * kPanelColumns;
+      for (int64_t line = 0; line < 2 * kPanelColumns; line += 32) prefetch_line(from + ahead + line);
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        const auto pair = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + half * kLanes);
+        even[2 * p + half] = hn::BitCast(d, hn::ShiftLeft<16>(pair));
+        odd[2 * p + half] = hn::BitCast(d, hn::And(pair, high));
+      }
+    }
+    sums.add(a, even);
+    if (k + 1 < inner) sums.add(a + kRows, odd);
+  }
+}
+
+// c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, kept in float32 between blocks of k.
+// `ahead`: how many elements before their use the panels are asked for.
+template <int kRows, int kPanels, class Weight>
+HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* const* b, int64_t ahead, bool resume,
+                                  float* c, int64_t c_stride) {
+  const FloatTag d;
+  Sums<kRows, kPanels> sums;
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 8
+    for (int j = 0; j < 2 * kPanels; ++j) {
+      sums.v[row][j] = resume ? hn::LoadU(d, c + row * c_stride + j * kLanes) : hn::Zero(d);
+    }
+  }
+  accumulate<kRows, kPanels>(inner, a, b, ahead, sums);
+#pragma GCC unroll 16
+  for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 8
+    for (int j = 0; j < 2 * kPanels; ++j) hn::StoreU(sums.v[row][j], d, c + row * c_stride + j * kLanes);
+  }
+}
+
+template <class Weight>
+using PanelKernel = void(int64_t, const float*, const Weight* const*, int64_t, bool, float*, int64_t);
+
+template <class Weight, int... kRowsLessOne>
+constexpr std::array<PanelKernel<Weight>*, sizeof...(kRowsLessOne)> single_panel_kernels(
+    std::integer_sequence<int, kRowsLessOne...>) {
+  return {multiply_panels<kRowsLessOne + 1, 1, Weight>...};
+}
+
+// How many panels side by side give `rows` rows enough independent sums to hide the latency of the multiply-add.
+inline int side_by_side(int64_t rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+
+// panels <= side_by_side(rows), a power of two
+template <class Weight>
+PanelKernel<Weight>* panel_kernel(int64_t rows, int panels) {
+  static constexpr auto kSingle = single_panel_kernels<Weight>(std::make_integer_sequence<int, kPanelRows>());
+  if (panels == 4) return multiply_panels<1, 4, Weight>;
+  if (panels == 2) {
+    return rows == 1 ? multiply_panels<1, 2, Weight>
+                     : rows == 2 ? multiply_panels<2, 2, Weight> : multiply_panels<3, 2, Weight>;
+  }
+  return kSingle[static_cast<size_t>(rows - 1)];
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,51 @@
+// What the GEMM's packing, kernels and drivers say to each other.
+#pragma once
+
+#include <cstdint>
+
+#include "moe/elementwise.h"
+#include "src/stream.h"
+
+namespace moe::cpu {
+
+// A matrix of `lines` along which the product keeps its shape (rows of a, columns of b) and the inner dimension that
+// is summed. Element (line, k) lies at line * line_stride + k * inner_stride; one of the strides is 1.
+// A packed operand has no strides: its panels follow each other.
+struct Operand {
+  const void* data = nullptr;
+  int32_t dtype = MOE_FLOAT32;
+  bool packed = false;
+  int64_t line_stride = 0;
+  int64_t inner_stride = 0;
+};
+
+// One product of a call: rows c_row .. c_row + rows - 1 of c = activation(a b^T + bias[bias_row]), or c += a b^T.
+struct Product {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t inner = 0;
+  Operand a;  // [rows, inner]
+  Operand b;  // [columns, inner]
+  int64_t c_row = 0;
+  int64_t bias_row = 0;
+};
+
+// What the products of a call have in common.
+struct Epilogue {
+  moe_activation activation = MOE_IDENTITY;
+  bool accumulate = false;
+  const moe_tensor* bias = nullptr;           // [.., columns], or none
+  const moe_tensor* c = nullptr;              // [.., columns], for SwiGLU [.., columns / 2]
+  const moe_tensor* preactivation = nullptr;  // [.., columns], or none
+};
+
+inline constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The same matrix from line `line` on.
+inline Operand advanced(Operand operand, int64_t lines) {
+  const int64_t bytes = operand.dtype == MOE_BFLOAT16 ? 2 : 4;
+  operand.data = static_cast<const char*>(operand.data) + lines * operand.line_stride * bytes;
+  return operand;
+}
+
+}  // namespace moe::cpu

@@ -1,0 +1,121 @@
+#include "moe/gemm.h"
+
+#include "src/check.h"
+#include "src/weights.h"
+
+namespace moe {
+namespace {
+
+moe_dtype check_floating_dtype(int32_t dtype) {
+  if (dtype != MOE_FLOAT32 && dtype != MOE_BFLOAT16) {
+    invalid("dtype is ", dtype_name(dtype), " (", dtype, "), expected float32 or bfloat16");
+  }
+  return static_cast<moe_dtype>(dtype);
+}
+
+}  // namespace
+
+const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device) {
+  check_tensor(name, weights);
+  check_floating_dtype(weights->dtype);
+  if (weights->rank != rank) invalid(name, " has shape ", shape_text(*weights), ", expected rank ", rank);
+  if (weights->layout == MOE_ROW_MAJOR) return *weights;
+  const int64_t needed = packed_bytes(device, weights->dtype, rank, weights->shape);
+  if (weights->bytes < needed) {
+    invalid(name, " of shape ", shape_text(*weights), " needs ", needed, " bytes packed, its memory has ",
+            weights->bytes);
+  }
+  if (needed > 0 && weights->data == nullptr) invalid(name, " has null data");
+  if (reinterpret_cast<uintptr_t>(weights->data) % 4 != 0) invalid(name, "'s data is not aligned to 4 bytes");
+  return *weights;
+}
+
+int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape) {
+  check_floating_dtype(dtype);
+  if (rank != 2 && rank != 3) invalid("packed weights have rank ", rank, ", expected 2 or 3");
+  if (shape == nullptr) invalid("shape is null");
+  int64_t elements = 4;  // room for the padding of columns, with which the size must not overflow either
+  for (int32_t i = 0; i < rank; ++i) {
+    if (shape[i] < 0) invalid("shape[", i, "] is ", shape[i], ", expected 0 or more");
+    const int64_t padded = i == rank - 2 ? shape[i] / 64 + 1 : i == rank - 1 ? shape[i] / 2 + 1 : shape[i];
+    if (shape[i] > (int64_t{1} << 60) || __builtin_mul_overflow(elements, padded, &elements) ||
+        elements > (int64_t{1} << 54)) {
+      invalid("packed weights of size ", shape[i], " in dimension ", i, " overflow the address space");
+    }
+  }
+  return require_kernel(device.kernels().gemm_packed_bytes, "gemm_packed_bytes")(static_cast<moe_dtype>(dtype), rank,
+                                                                               shape);
+}
+
+}  // namespace moe
+
+moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation,
+                    int32_t accumulate, const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias,
+                    const moe_tensor* c, const moe_tensor* preactivation) {
+  return moe::guard(__func__, [&] {
+    const auto device = moe::find_stream(stream)->shared_device();
+    moe::check_flag("transpose_a", transpose_a);
+    moe::check_flag("transpose_b", transpose_b);
+    moe::check_flag("accumulate", accumulate);
+    const moe_activation function = moe::check_activation(activation);
+    const moe_tensor& left = moe::check_tensor("a", a, moe::kFloating, {moe::kAny, moe::kAny});
+    const moe_tensor& right = moe::check_weights("b", b, 2, *device);
+    const bool lines_first = transpose_b == 1 || right.layout == MOE_PACKED;
+    const int64_t rows = left.shape[transpose_a], columns = right.shape[lines_first ? 0 : 1];
+    const int64_t inner = left.shape[1 - transpose_a], other_inner = right.shape[lines_first ? 1 : 0];
+    if (inner != other_inner) {
+      moe::invalid("op(a) has ", inner, " columns but op(b) has ", other_inner, " rows");
+    }
+    if (accumulate == 1 && (bias != nullptr || preactivation != nullptr || function != MOE_IDENTITY)) {
+      moe::invalid("accumulate excludes bias, activation and preactivation");
+    }
+    moe::check_optional("bias", bias, moe::kFloat32Only, {columns});
+    const moe_tensor& output =
+        moe::check_tensor("c", c, moe::kFloating, {rows, moe::activated_columns(function, columns)});
+    moe::check_optional("preactivation", preactivation, moe::kFloating, {rows, columns});
+    moe::check_written("c", output, {{"a", a}, {"b", b}, {"bias", bias}, {"preactivation", preactivation}});
+    if (preactivation != nullptr) {
+      moe::check_written("preactivation", *preactivation, {{"a", a}, {"b", b}, {"bias", bias}});
+    }
+    MOE_LAUNCH(stream, gemm, transpose_a == 1, lines_first, function, accumulate == 1, left, right, bias, output,
+               preactivation);
+  });
+}
+
+moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y) {
+  return moe::guard(__func__, [&] {
+    const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny});
+    const moe_tensor& output = moe::check_tensor("y", y, moe::kFloat32Only, {input.shape[1]});
+    moe::check_disjoint("x", input, "y", output);
+    MOE_LAUNCH(stream, column_sum, input, output);
+  });
+}
+
+moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
+                                 int64_t* bytes) {
+  return moe::guard(__func__, [&] {
+    if (bytes == nullptr) moe::invalid("bytes is null");
+    *bytes = moe::packed_bytes(*moe::find_device(device), dtype, rank, shape);
+  });
+}
+
+moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed) {
+  return moe::guard(__func__, [&] {
+    moe::check_tensor("weights", weights);
+    if (weights->rank != 2 && weights->rank != 3) {
+      moe::invalid("weights has shape ", moe::shape_text(*weights), ", expected rank 2 or 3");
+    }
+    const auto device = moe::find_stream(stream)->shared_device();
+    const moe_tensor& from = moe::check_weights("weights", weights, weights->rank, *device);
+    if (from.layout != MOE_ROW_MAJOR) moe::invalid("weights is packed, expected row-major");
+    const moe_tensor& to = moe::check_weights("packed", packed, weights->rank, *device);
+    if (to.layout != MOE_PACKED) moe::invalid("packed is row-major, expected layout MOE_PACKED");
+    for (int32_t i = 0; i < from.rank; ++i) {
+      if (from.shape[i] != to.shape[i]) {
+        moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
+      }
+    }
+    moe::check_disjoint("weights", from, "packed", to);
+    MOE_LAUNCH(stream, gemm_pack, from, to);
+  });
+}

@@ -1,0 +1,202 @@
+// The experts' grouped GEMM: against dense products of each group, float64 and finite differences.
+#include "test/gemm_reference.h"
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+Tensor offsets_of(const std::vector<double>& values) {
+  Tensor offsets(MOE_INT32, {static_cast<int64_t>(values.size())});
+  for (size_t i = 0; i < values.size(); ++i) offsets.set(static_cast<int64_t>(i), values[i]);
+  return offsets;
+}
+
+struct Routing {
+  const char* name;
+  int64_t rows;
+  std::vector<double> offsets;
+};
+
+const std::vector<Routing> kRoutings = {
+    {"uneven", 40, {0, 1, 3, 10, 40}},  {"empty groups", 9, {0, 0, 9, 9, 9}}, {"all in one group", 110, {0, 110, 110, 110, 110}},
+    {"rows past the end", 20, {0, 2, 2, 7, 11}}, {"no rows", 0, {0, 0, 0, 0, 0}},       {"only rows past the end", 5, {0, 0, 0, 0, 0}},
+};
+
+class ExpertTest : public KernelTest {};
+
+TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroupBitByBit) {
+  const int64_t experts = 4, n = 70, k = 131;
+  for (const Routing& routing : kRoutings) {
+    for (int bits = 0; bits < 8; ++bits) {
+      const moe_dtype x_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, w_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const moe_dtype y_type = bits & 4 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      for (int activation : {MOE_IDENTITY, MOE_GELU, MOE_SWIGLU}) {
+        const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+        const Tensor x = Tensor::random(x_type, {routing.rows, k}, 1), offsets = offsets_of(routing.offsets);
+        const Tensor weights = Tensor::random(w_type, {experts, n, k}, 2);
+        const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
+        const Tensor operand = packed(device, stream, weights, w_type);
+        Tensor y(y_type, {routing.rows, width}), pre(MOE_FLOAT32, {routing.rows, n});
+        Tensor y_packed(y_type, {routing.rows, width});
+        for (Tensor* out : {&y, &pre, &y_packed}) out->fill(7);
+        ASSERT_MOE_OK(moe_expert_forward(triple, activation, x, offsets, weights, bias, y, pre));
+        ASSERT_MOE_OK(moe_expert_forward(single, activation, x, offsets, operand, bias, y_packed, nullptr));
+        expect_same_bits(y, y_packed, "row-major and packed weights");
+        for (int64_t e = 0; e < experts; ++e) {
+          const auto first = static_cast<int64_t>(routing.offsets[e]);
+          const int64_t rows = static_cast<int64_t>(routing.offsets[e + 1]) - first;
+          const Tensor c(y_type, {rows, width}), c_pre(MOE_FLOAT32, {rows, n});
+          const Tensor bias_e = Tensor::of(MOE_FLOAT32, {n}, std::vector<double>(bias.data<float>() + e * n,
+                                                                                 bias.data<float>() + (e + 1) * n));
+          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, slice(x, first, rows), matrix(weights, e), bias_e, c,
+                                 c_pre));
+          expect_same_bits(slice(y, first, rows), c, "y");
+          expect_same_bits(slice(pre, first, rows), c_pre, "preactivation");
+        }
+        for (auto i = static_cast<int64_t>(routing.offsets[experts]) * width; i < y.count(); ++i) {
+          ASSERT_EQ(y[i], 7) << "a row past the last group was written";
+        }
+        if (HasFailure()) FAIL() << "with " << routing.name << ", activation " << activation << ", case " << bits;
+      }
+    }
+  }
+}
+
+// y = w x^T of each group, summed by hand in float64.
+TEST_F(ExpertTest, ForwardMatchesFloat64) {
+  const int64_t experts = 3, n = 24, k = 50;
+  const Tensor x = Tensor::random(MOE_BFLOAT16, {15, k}, 1), offsets = offsets_of({0, 4, 5, 15});
+  const Tensor weights = Tensor::random(MOE_BFLOAT16, {experts, n, k}, 2), bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
+  const Tensor y(MOE_FLOAT32, {15, n});
+  ASSERT_MOE_OK(moe_expert_forward(stream, MOE_GELU_TANH, x, offsets, weights, bias, y, nullptr));
+  std::vector<double> expected;
+  for (int64_t row = 0; row < 15; ++row) {
+    const int64_t e = row < 4 ? 0 : row < 5 ? 1 : 2;
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = bias[e * n + j];
+      for (int64_t i = 0; i < k; ++i) sum += x[row * k + i] * weights[(e * n + j) * k + i];
+      expected.push_back(activated(MOE_GELU_TANH, sum));
+    }
+  }
+  expect_near(y, expected, 1e-5, 1e-6, "y");
+}
+
+TEST_F(ExpertTest, BackwardInputMatchesFloat64) {
+  const int64_t experts = 4, n = 67, k = 130;
+  for (const Routing& routing : kRoutings) {
+    for (int bits = 0; bits < 8; ++bits) {
+      const moe_dtype dy_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, w_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const moe_dtype dx_type = bits & 4 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor dy = Tensor::random(dy_type, {routing.rows, n}, 1), offsets = offsets_of(routing.offsets);
+      const Tensor weights = Tensor::random(w_type, {experts, n, k}, 2);
+      Tensor dx(dx_type, {routing.rows, k}), other(dx_type, {routing.rows, k});
+      for (Tensor* out : {&dx, &other}) out->fill(7);
+      ASSERT_MOE_OK(moe_expert_backward_input(stream, dy, offsets, weights, dx));
+      ASSERT_MOE_OK(moe_expert_backward_input(triple, dy, offsets, weights, other));
+      expect_same_bits(dx, other, "threads");
+      std::vector<double> expected(static_cast<size_t>(routing.rows * k), 7);
+      for (int64_t e = 0; e < experts; ++e) {
+        const auto first = static_cast<int64_t>(routing.offsets[e]);
+        const int64_t rows = static_cast<int64_t>(routing.offsets[e + 1]) - first;
+        const std::vector<double> part = product(slice(dy, first, rows), false, matrix(weights, e), false);
+        std::copy(part.begin(), part.end(), expected.begin() + first * k);
+      }
+      expect_near(dx, expected, 1e-5, dx_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "dx");
+      if (HasFailure()) FAIL() << "with " << routing.name << ", case " << bits;
+    }
+  }
+}
+
+TEST_F(ExpertTest, BackwardWeightsAddsToWhatIsThere) {
+  const int64_t experts = 4, n = 67, k = 130;
+  for (const Routing& routing : kRoutings) {
+    for (int bits = 0; bits < 8; ++bits) {
+      const moe_dtype dy_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, x_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const moe_dtype dw_type = bits & 4 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor dy = Tensor::random(dy_type, {routing.rows, n}, 1), x = Tensor::random(x_type, {routing.rows, k}, 2);
+      const Tensor offsets = offsets_of(routing.offsets);
+      const Tensor dweights = Tensor::random(dw_type, {experts, n, k}, 3), dbias = Tensor::random(MOE_FLOAT32, {experts, n}, 4);
+      const Tensor other = slice(dweights, 0, experts), other_bias = slice(dbias, 0, experts);
+      std::vector<double> expected, expected_bias;
+      for (int64_t e = 0; e < experts; ++e) {
+        const auto first = static_cast<int64_t>(routing.offsets[e]);
+        const int64_t rows = static_cast<int64_t>(routing.offsets[e + 1]) - first;
+        const Tensor dy_e = slice(dy, first, rows);
+        const std::vector<double> part = product(dy_e, true, slice(x, first, rows), false);
+        for (int64_t i = 0; i < n * k; ++i) expected.push_back(dweights[e * n * k + i] + part[static_cast<size_t>(i)]);
+        for (int64_t j = 0; j < n; ++j) {
+          double sum = dbias[e * n + j];
+          for (int64_t row = 0; row < rows; ++row) sum += dy_e[row * n + j];
+          expected_bias.push_back(sum);
+        }
+      }
+      ASSERT_MOE_OK(moe_expert_backward_weights(stream, dy, x, offsets, dweights, dbias));
+      ASSERT_MOE_OK(moe_expert_backward_weights(triple, dy, x, offsets, other, other_bias));
+      expect_same_bits(dweights, other, "threads");
+      expect_same_bits(dbias, other_bias, "threads");
+      expect_near(dweights, expected, 1e-5, dw_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "dweights");
+      expect_near(dbias, expected_bias, 1e-5, 1e-6, "dbias");
+      if (HasFailure()) FAIL() << "with " << routing.name << ", case " << bits;
+    }
+  }
+}
+
+// Loss = sum of y * direction, y = x weights^T + bias: linear, so that central differences are exact but for rounding.
+TEST_F(ExpertTest, BackwardMatchesFiniteDifferencesOfForward) {
+  const int64_t experts = 3, n = 5, k = 4, rows = 8;
+  Tensor x = Tensor::random(MOE_FLOAT32, {rows, k}, 1), weights = Tensor::random(MOE_FLOAT32, {experts, n, k}, 2);
+  Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
+  const Tensor offsets = offsets_of({0, 3, 3, 7}), direction = Tensor::random(MOE_FLOAT32, {rows, n}, 4);
+  Tensor y(MOE_FLOAT32, {rows, n});
+  const auto loss = [&] {
+    y.fill(0);
+    EXPECT_MOE_OK(moe_expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, y, nullptr));
+    double sum = 0;
+    for (int64_t i = 0; i < y.count(); ++i) sum += y[i] * direction[i];
+    return sum;
+  };
+  Tensor dx(MOE_FLOAT32, {rows, k}), dweights(MOE_FLOAT32, {experts, n, k}), dbias(MOE_FLOAT32, {experts, n});
+  for (Tensor* gradient : {&dx, &dweights, &dbias}) gradient->fill(0);
+  ASSERT_MOE_OK(moe_expert_backward_input(stream, direction, offsets, weights, dx));
+  ASSERT_MOE_OK(moe_expert_backward_weights(stream, direction, x, offsets, dweights, dbias));
+  const auto values = [](const Tensor& t) { return std::vector<double>(t.data<float>(), t.data<float>() + t.count()); };
+  expect_gradient(x, values(dx), loss, 0.5, 1e-5, 1e-5, "x");
+  expect_gradient(weights, values(dweights), loss, 0.5, 1e-5, 1e-5, "weights");
+  expect_gradient(bias, values(dbias), loss, 0.5, 1e-5, 1e-5, "bias");
+}
+
+TEST_F(ExpertTest, RefusesOffsetsThatAreNoGroups) {
+  const Tensor x(MOE_FLOAT32, {6, 4}), weights(MOE_FLOAT32, {2, 3, 4}), y(MOE_FLOAT32, {6, 3});
+  const std::pair<std::vector<double>, const char*> bad[] = {{{0, 4, 3}, "less than"}, {{1, 2, 3}, "offsets[0] is 1"},
+                                                             {{0, 2, 7}, "past the 6 rows"}, {{0, -1, 3}, "less than"}};
+  for (const auto& [values, message] : bad) {
+    const Tensor offsets = offsets_of(values);
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
+                       moe_expert_forward(stream, 0, x, offsets, weights, nullptr, y, nullptr));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message, moe_expert_backward_input(stream, y, offsets, weights, x));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
+                       moe_expert_backward_weights(stream, y, x, offsets, weights, nullptr));
+  }
+}
+
+TEST_F(ExpertTest, RefusesArgumentsThatDoNotFit) {
+  const Tensor x(MOE_FLOAT32, {6, 4}), offsets = offsets_of({0, 2, 6}), weights(MOE_FLOAT32, {2, 3, 4});
+  const Tensor y(MOE_FLOAT32, {6, 3}), flat(MOE_FLOAT32, {3, 4}), bias(MOE_FLOAT32, {3}), integers(MOE_INT32, {6, 4});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights has shape [3, 4], expected rank 3",
+                     moe_expert_forward(stream, 0, x, offsets, flat, nullptr, y, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets has shape [2], expected [3]",
+                     moe_expert_forward(stream, 0, x, offsets_of({0, 6}), weights, nullptr, y, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bias has shape [3], expected [2, 3]",
+                     moe_expert_forward(stream, 0, x, offsets, weights, bias, y, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "x is int32",
+                     moe_expert_forward(stream, 0, integers, offsets, weights, nullptr, y, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even number",
+                     moe_expert_forward(stream, MOE_SWIGLU, x, offsets, weights, nullptr, y, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dy has shape [6, 4], expected [any, 3]",
+                     moe_expert_backward_input(stream, x, offsets, weights, x));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dweights is uint8",
+                     moe_expert_backward_weights(stream, y, x, offsets, Tensor(MOE_UINT8, {2, 3, 4}), nullptr));
+}
+
+}  // namespace
+}  // namespace moe::testing

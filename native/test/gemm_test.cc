@@ -1,0 +1,202 @@
+// Dense GEMM, packing and column sums.
+#include "test/gemm_reference.h"
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+class GemmTest : public KernelTest {
+ protected:
+  Tensor packed(const Tensor& weights, moe_dtype dtype) { return testing::packed(device, stream, weights, dtype); }
+};
+
+struct Case {
+  int64_t m, n, k;
+};
+
+// Every size at least once beside sizes that exercise one, several and cut panels, blocks of k, strips and row blocks.
+const Case kCases[] = {{0, 5, 3},    {5, 0, 3},     {3, 5, 0},     {1, 1, 1},      {2, 3, 5},       {3, 2, 7},
+                       {5, 7, 2},    {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
+                       {31, 64, 31}, {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
+                       {3, 77, 259}, {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40}};
+
+TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
+  uint64_t seed = 1;
+  for (const auto& [m, n, k] : kCases) {
+    for (int bits = 0; bits < 32; ++bits) {
+      const bool ta = bits & 1, tb = bits & 2;
+      const moe_dtype a_type = bits & 4 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 8 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const moe_dtype c_type = bits & 16 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor a = Tensor::random(a_type, {ta ? k : m, ta ? m : k}, ++seed);
+      const Tensor b = Tensor::random(b_type, {tb ? n : k, tb ? k : n}, ++seed);
+      const Tensor c(c_type, {m, n});
+      ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
+      // k roundings to 24 bits of sums that wander to about sqrt(k); bfloat16 outputs are rounded to 8 bits.
+      expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6,
+                  "c");
+      if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k << ", case " << bits;
+    }
+  }
+}
+
+TEST_F(GemmTest, AppliesBiasAndActivationAndKeepsThePreactivation) {
+  for (const auto& [m, n, k] : {Case{1, 6, 5}, Case{3, 34, 7}, Case{9, 64, 33}, Case{4, 96, 20}, Case{7, 200, 3}}) {
+    for (int activation = MOE_IDENTITY; activation <= MOE_SWIGLU; ++activation) {
+      for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
+        const Tensor a = Tensor::random(MOE_FLOAT32, {m, k}, 10), b = Tensor::random(MOE_FLOAT32, {n, k}, 11);
+        const Tensor bias = Tensor::random(MOE_FLOAT32, {n}, 12, -3, 3);
+        const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+        const Tensor c(c_type, {m, width}), pre(MOE_FLOAT32, {m, n}), without(c_type, {m, width});
+        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b, bias, c, pre));
+        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b, bias, without, nullptr));
+        expect_same_bits(c, without, "c with and without a preactivation");
+        std::vector<double> expected = product(a, false, b, true);
+        add_bias(expected, bias);
+        expect_near(pre, expected, 1e-5, 1e-6, "preactivation");
+        expect_near(c, activated(activation, expected, n), 2e-5, c_type == MOE_BFLOAT16 ? 0x1p-8 : 2e-6, "c");
+        if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", activation " << activation;
+      }
+    }
+  }
+}
+
+TEST_F(GemmTest, WritesABfloat16Preactivation) {
+  const Tensor a = Tensor::random(MOE_BFLOAT16, {5, 9}, 1), b = Tensor::random(MOE_BFLOAT16, {20, 9}, 2);
+  const Tensor c(MOE_BFLOAT16, {5, 10}), pre(MOE_BFLOAT16, {5, 20});
+  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, b, nullptr, c, pre));
+  expect_near(pre, product(a, false, b, true), 1e-6, 0x1p-8, "preactivation");
+}
+
+TEST_F(GemmTest, AccumulatesIntoC) {
+  for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    const Tensor a = Tensor::random(MOE_FLOAT32, {300, 19}, 1), b = Tensor::random(MOE_BFLOAT16, {300, 37}, 2);
+    const Tensor c = Tensor::random(c_type, {19, 37}, 3, -20, 20);
+    std::vector<double> expected = product(a, true, b, false);
+    for (size_t i = 0; i < expected.size(); ++i) expected[i] += c[static_cast<int64_t>(i)];
+    ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, c, nullptr));
+    expect_near(c, expected, 3e-5, c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "c");
+  }
+}
+
+TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
+  for (moe_dtype b_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int activation : {MOE_GELU, MOE_SWIGLU}) {
+      const int64_t n = 150, k = 601;
+      const Tensor b = Tensor::random(b_type, {n, k}, 1), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
+      const Tensor b_packed = packed(b, b_type);
+      const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+      for (int64_t m : {2, 3, 4, 5, 6, 7, 8, 12, 13, 37, 130}) {
+        const Tensor a = Tensor::random(b_type, {m, k}, 3), c(MOE_FLOAT32, {m, width});
+        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b_packed, bias, c, nullptr));
+        for (int64_t row : {int64_t{0}, m / 2, m - 1}) {
+          const Tensor one = slice(a, row, 1), c_one(MOE_FLOAT32, {1, width});
+          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, one, b_packed, bias, c_one, nullptr));
+          expect_same_bits(slice(c, row, 1), c_one, "a row alone");
+          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, one, b, bias, c_one, nullptr));
+          expect_same_bits(slice(c, row, 1), c_one, "a row alone, weights not packed");
+        }
+        if (HasFailure()) FAIL() << "at m " << m << ", activation " << activation << ", dtype " << b_type;
+      }
+    }
+  }
+}
+
+TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
+  for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33}}) {
+    for (int bits = 0; bits < 4; ++bits) {
+      const moe_dtype a_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor a = Tensor::random(a_type, {m, k}, 1), b = Tensor::random(b_type, {n, k}, 2);
+      const Tensor b_packed = packed(b, b_type), b_turned = transposed(b);
+      const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
+      ASSERT_MOE_OK(moe_gemm(single, 0, 1, MOE_SILU, 0, a, b, nullptr, c, nullptr));
+      for (moe_stream any : {single, stream, triple}) {
+        ASSERT_MOE_OK(moe_gemm(any, 0, 1, MOE_SILU, 0, a, b, nullptr, other, nullptr));
+        expect_same_bits(c, other, "row-major b");
+        ASSERT_MOE_OK(moe_gemm(any, 0, 1, MOE_SILU, 0, a, b_packed, nullptr, other, nullptr));
+        expect_same_bits(c, other, "packed b");
+        ASSERT_MOE_OK(moe_gemm(any, 0, 0, MOE_SILU, 0, a, b_turned, nullptr, other, nullptr));
+        expect_same_bits(c, other, "transposed b");
+      }
+      ASSERT_MOE_OK(moe_gemm(stream, 1, 1, MOE_SILU, 0, transposed(a), b, nullptr, other, nullptr));
+      expect_same_bits(c, other, "transposed a");
+    }
+  }
+}
+
+TEST_F(GemmTest, PackingConvertsTheDtype) {
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {16, 8}, {37, 21}, {100, 64}}) {
+    for (int bits = 0; bits < 4; ++bits) {
+      const moe_dtype from = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, to = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor a = Tensor::random(MOE_FLOAT32, {3, k}, 1), b = Tensor::random(from, {n, k}, 2);
+      const Tensor rounded = converted(b, to), c(MOE_FLOAT32, {3, n}), expected(MOE_FLOAT32, {3, n});
+      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, to), nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, rounded, nullptr, expected, nullptr));
+      expect_same_bits(c, expected, "packed with conversion");
+    }
+  }
+}
+
+TEST_F(GemmTest, ColumnSumAddsRowsInOrder) {
+  for (const auto& [s, n] : {std::pair<int64_t, int64_t>{0, 3}, {1, 1}, {5, 7}, {129, 300}, {33, 1000}}) {
+    for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      const Tensor x = Tensor::random(dtype, {s, n}, 1), y(MOE_FLOAT32, {n}), other(MOE_FLOAT32, {n});
+      std::vector<double> expected(static_cast<size_t>(n), 0.5);
+      for (int64_t i = 0; i < n; ++i) y.data<float>()[i] = other.data<float>()[i] = 0.5f;
+      for (int64_t i = 0; i < s * n; ++i) expected[static_cast<size_t>(i % n)] += x[i];
+      ASSERT_MOE_OK(moe_column_sum(triple, x, y));
+      ASSERT_MOE_OK(moe_column_sum(single, x, other));
+      expect_near(y, expected, 1e-5, 1e-6, "y");
+      expect_same_bits(y, other, "threads");
+    }
+  }
+}
+
+TEST_F(GemmTest, RefusesArgumentsThatDoNotFit) {
+  const Tensor a(MOE_FLOAT32, {3, 4}), b(MOE_FLOAT32, {5, 4}), c(MOE_FLOAT32, {3, 5}), odd(MOE_INT32, {5, 4});
+  const Tensor narrow(MOE_FLOAT32, {5, 3}), bias(MOE_FLOAT32, {4}), ranked(MOE_FLOAT32, {1, 5, 4});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a is null",
+                     moe_gemm(stream, 0, 1, 0, 0, nullptr, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dtype is int32", moe_gemm(stream, 0, 1, 0, 0, a, odd, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "op(a) has 4 columns but op(b) has 3 rows",
+                     moe_gemm(stream, 0, 1, 0, 0, a, narrow, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expected rank 2",
+                     moe_gemm(stream, 0, 1, 0, 0, a, ranked, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bias has shape [4], expected [5]",
+                     moe_gemm(stream, 0, 1, 0, 0, a, b, bias, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even number of columns",
+                     moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "accumulate excludes",
+                     moe_gemm(stream, 0, 1, MOE_RELU, 1, a, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2",
+                     moe_gemm(stream, 0, 2, 0, 0, a, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 6 is unknown",
+                     moe_gemm(stream, 0, 1, 6, 0, a, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
+                     moe_gemm(stream, 0, 1, 0, 0, c, Tensor(MOE_FLOAT32, {5, 5}), nullptr, c, nullptr));
+}
+
+TEST_F(GemmTest, RefusesPackedMemoryThatIsTooSmall) {
+  const Tensor a(MOE_FLOAT32, {3, 4}), b(MOE_FLOAT32, {5, 4}), c(MOE_FLOAT32, {3, 5});
+  Tensor small(MOE_FLOAT32, {5, 4});
+  small.view().layout = MOE_PACKED;
+  small.view().bytes = 5 * 4 * 4;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm_pack(stream, b, small));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm(stream, 0, 1, 0, 0, a, small, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "packed is row-major",
+                     moe_gemm_pack(stream, b, Tensor(MOE_FLOAT32, {5, 4})));
+}
+
+TEST_F(GemmTest, RefusesShapesThatAreNotWeights) {
+  int64_t bytes = 0;
+  const int64_t shape[] = {4, 5, 6}, negative[] = {4, -5}, huge[] = {int64_t{1} << 40, int64_t{1} << 40};
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expected 2 or 3", moe_gemm_packed_bytes(device, 0, 1, shape, &bytes));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dtype is", moe_gemm_packed_bytes(device, MOE_INT32, 2, shape, &bytes));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "shape[1] is -5", moe_gemm_packed_bytes(device, 0, 2, negative, &bytes));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "overflow", moe_gemm_packed_bytes(device, 0, 2, huge, &bytes));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes is null", moe_gemm_packed_bytes(device, 0, 2, shape, nullptr));
+  ASSERT_MOE_OK(moe_gemm_packed_bytes(device, MOE_BFLOAT16, 3, shape, &bytes));
+  EXPECT_GE(bytes, 4 * 5 * 6 * 2);
+}
+
+}  // namespace
+}  // namespace moe::testing
