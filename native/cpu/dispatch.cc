@@ -1,0 +1,74 @@
+#include <cstring>
+
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "cpu/routes.h"
+#include "src/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/dispatch.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/floating-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
+
+// dx[s] = the sum of the token's rows, in choice order, in float32.
+void gather_rows(Stream& stream, T drows, const Routes& routes, T dx) {
+  const int64_t width = dx.shape[1];
+  const Floats rows(drows);
+  parallel_blocks(stream, dx.shape[0], kGrain / (width * routes.choices + 1) + 1, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for (int64_t s = begin; s < end; ++s) {
+      const Floats out(dx, s * width);
+      for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
+        FloatVector sum = hn::Zero(d);
+        for (int64_t c = 0; c < routes.choices; ++c) {
+          const int64_t row = routes.row(s, c);
+          if (row >= 0) sum = hn::Add(sum, rows.load(d, row * width + i, n));
+        }
+        out.store(d, sum, i, n);
+      });
+    }
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(gather_rows);
+
+void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T rows) {
+  check_offset_values(offsets, rows.shape[0]);
+  check_route_values(expert, position, offsets);
+  const Routes routes(expert, position, offsets);
+  const int64_t bytes = x.shape[1] * dtype_bytes(x.dtype);
+  const auto* source = static_cast<const char*>(x.data);
+  auto* target = static_cast<char*>(rows.data);
+  parallel_blocks(stream, x.shape[0], (1 << 16) / (bytes * routes.choices + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      for (int64_t c = 0; c < routes.choices; ++c) {
+        const int64_t row = routes.row(s, c);
+        if (row >= 0) std::memcpy(target + row * bytes, source + s * bytes, static_cast<size_t>(bytes));
+      }
+    }
+  });
+}
+
+void dispatch_backward(Stream& stream, T drows, T expert, T position, T offsets, T dx) {
+  check_offset_values(offsets, drows.shape[0]);
+  check_route_values(expert, position, offsets);
+  HWY_DYNAMIC_DISPATCH(gather_rows)(stream, drows, Routes(expert, position, offsets), dx);
+}
+
+}  // namespace moe::cpu
+#endif

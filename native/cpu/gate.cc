@@ -1,0 +1,265 @@
+// The gate's forward: each token chooses its experts, then every route gets its place in its expert's queue.
+//
+// Places come from histograms over fixed blocks of tokens and a prefix sum over the blocks, so that they depend
+// neither on the threads nor on their timing. An expert's queue is filled lane by lane: one lane with all choices
+// (token-major), or a lane for each choice (choice-major).
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <numeric>
+
+#include "cpu/gate_choice.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+namespace moe::cpu {
+namespace {
+
+constexpr int64_t kTokenBlock = 64;
+constexpr int64_t kGrain = 16384;  // additions that are worth waking a thread for
+
+enum SharedSlot { kHistogram, kSums, kScoreSums, kStarts, kRoutes, kOrder };
+
+void refuse_token(const GateTokens& tokens, int64_t s) {
+  const int64_t experts = tokens.experts();
+  const struct {
+    const char* name;
+    N values;
+  } inputs[] = {{"logits", &tokens.logits}, {"noise", tokens.noise}, {"priority", tokens.priority}};
+  for (const auto& [name, values] : inputs) {
+    if (values == nullptr) continue;
+    const float* row = static_cast<const float*>(values->data) + s * experts;
+    for (int64_t e = 0; e < experts; ++e) {
+      const bool legal = std::isfinite(row[e]) || (values == &tokens.logits && row[e] < 0);
+      if (!legal) invalid(name, "[", s, ", ", e, "] is ", std::isnan(row[e]) ? "NaN" : row[e] > 0 ? "inf" : "-inf");
+    }
+  }
+  invalid("every logit of token ", s, " is -inf, there is no expert to choose");
+}
+
+// Before anything is written: NaN is refused here, not carried into a comparison.
+void check_values(Stream& stream, const GateTokens& tokens) {
+  if (tokens.bias != nullptr) {
+    const auto* bias = static_cast<const float*>(tokens.bias->data);
+    for (int64_t e = 0; e < tokens.experts(); ++e) {
+      if (!std::isfinite(bias[e])) invalid("bias[", e, "] is ", bias[e], ", expected a finite number");
+    }
+  }
+  const int64_t count = tokens.logits.shape[0];
+  std::atomic<int64_t> first{count};
+  parallel_blocks(stream, count, kGrain / tokens.experts() + 1, [&](int64_t begin, int64_t end) {
+    const int64_t found = find_refused_token(tokens, begin, end);
+    int64_t seen = first.load();
+    while (found < end && found < seen && !first.compare_exchange_weak(seen, found)) {
+    }
+  });
+  if (first < count) refuse_token(tokens, first);
+}
+
+// The routes and their queues. Tables are [lanes * blocks, E] in queue order.
+struct Queues {
+  const moe_gate_config& config;
+  int64_t tokens, experts, choices, blocks, lanes;
+  const int32_t* choice;  // [S, K]
+  int32_t* histogram;     // routes of a lane and block, then the place of the next one
+  int32_t* expert;        // [S, K]
+  int32_t* position;      // [S, K]
+
+  int32_t* lane(int64_t lane, int64_t block) const { return histogram + (lane * blocks + block) * experts; }
+
+  // visit(route, expert or -1, counters of its lane) in queue order.
+  template <typename Visit>
+  void for_each_route(int64_t block, Visit&& visit) const {
+    const int64_t begin = block * kTokenBlock, end = std::min(tokens, begin + kTokenBlock);
+    for (int64_t l = 0; l < lanes; ++l) {
+      int32_t* counters = lane(l, block);
+      const int64_t first = lanes == 1 ? 0 : l, last = lanes == 1 ? choices : l + 1;
+      for (int64_t s = begin; s < end; ++s) {
+        for (int64_t c = first; c < last; ++c) visit(s * choices + c, choice[s * choices + c], counters);
+      }
+    }
+  }
+
+  void count(int64_t block) const {
+    for (int64_t l = 0; l < lanes; ++l) std::fill_n(lane(l, block), experts, 0);
+    for_each_route(block, [](int64_t, int32_t e, int32_t* counters) {
+      if (e >= 0) ++counters[e];
+    });
+  }
+
+  // Turns the histogram into first places, for the experts of [begin, end), and counts the routes of each.
+  void add_up(int64_t begin, int64_t end, int32_t* counts) const {
+    std::fill(counts + begin, counts + end, 0);
+    for (int64_t row = 0; row < lanes * blocks; ++row) {
+      int32_t* places = histogram + row * experts;
+      for (int64_t e = begin; e < end; ++e) {
+        const int32_t routes = places[e];
+        places[e] = counts[e];
+        counts[e] += routes;
+      }
+    }
+  }
+
+  void place(int64_t route, int32_t e, int64_t at) const {
+    expert[route] = e;
+    position[route] = static_cast<int32_t>(at);
+  }
+
+  void drop(int64_t route) const { place(route, -1, -1); }
+
+  // Keeps the first `capacity` routes of every queue.
+  void keep_first(int64_t block, int64_t capacity) const {
+    for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
+      if (e >= 0 && counters[e] < capacity) {
+        place(route, e, counters[e]++);
+      } else {
+        drop(route);
+      }
+    });
+  }
+
+  // Lists the routes of every queue: routes[starts[e] + place].
+  void list(int64_t block, const int32_t* starts, int32_t* routes) const {
+    for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
+      if (e >= 0) {
+        routes[starts[e] + counters[e]++] = static_cast<int32_t>(route);
+      } else {
+        drop(route);
+      }
+    });
+  }
+
+  // Keeps the routes of one queue with the highest rank[s, e], the earlier of equals, numbered in queue order.
+  // `order` is scratch of `count` numbers.
+  void keep_best(int32_t e, const int32_t* routes, int64_t count, const float* rank, int32_t* order) const {
+    const int64_t kept = std::min(count, config.capacity);
+    std::iota(order, order + count, 0);
+    if (kept < count) {
+      std::nth_element(order, order + kept, order + count, [&](int32_t a, int32_t b) {
+        const float rank_a = rank[routes[a] / choices * experts + e], rank_b = rank[routes[b] / choices * experts + e];
+        return rank_a > rank_b || (rank_a == rank_b && a < b);
+      });
+      std::sort(order, order + kept);
+    }
+    for (int64_t i = 0; i < kept; ++i) place(routes[order[i]], e, i);
+    for (int64_t i = kept; i < count; ++i) drop(routes[order[i]]);
+  }
+};
+
+void weigh(const Queues& queues, const float* scores, int64_t begin, int64_t end, float* weight) {
+  const moe_gate_config& config = queues.config;
+  for (int64_t s = begin; s < end; ++s) {
+    const int32_t* choice = queues.choice + s * queues.choices;
+    const int32_t* expert = queues.expert + s * queues.choices;
+    const float* row = scores + s * queues.experts;
+    float denominator = 1;
+    if (config.normalization != MOE_RAW) {
+      const int32_t* counted = config.normalization == MOE_CHOSEN ? choice : expert;
+      float sum = config.denominator_offset;
+      for (int64_t c = 0; c < queues.choices; ++c) sum += counted[c] < 0 ? 0 : row[counted[c]];
+      denominator = std::max(sum, config.normalization_epsilon);
+    }
+    for (int64_t c = 0; c < queues.choices; ++c) {
+      const bool weighs = expert[c] >= 0 && denominator > 0;
+      weight[s * queues.choices + c] = weighs ? config.weight_scale * (row[expert[c]] / denominator) : 0;
+    }
+  }
+}
+
+// The losses from the blocks' sums, added up in order in float64. sum_e score_e * chosen_e is the sum of total score
+// over the counted choices.
+void sum_losses(const Queues& queues, const GateSums* sums, float* losses) {
+  losses[0] = losses[1] = 0;
+  double square_logsumexp = 0, auxiliary = 0;
+  int64_t used = 0;
+  for (int64_t b = 0; b < queues.blocks; ++b) {
+    square_logsumexp += sums[b].square_logsumexp;
+    used += sums[b].used;
+    for (int64_t e = 0; b > 0 && e < queues.experts; ++e) sums[0].scores[e] += sums[b].scores[e];
+  }
+  if (used == 0) return;
+  const int64_t counted = queues.config.auxiliary_choices;
+  for (int64_t s = 0; s < queues.tokens; ++s) {
+    for (int64_t c = 0; c < counted; ++c) {
+      const int32_t e = queues.choice[s * queues.choices + c];
+      if (e >= 0) auxiliary += sums[0].scores[e];
+    }
+  }
+  const auto tokens = static_cast<double>(used);
+  losses[0] = static_cast<float>(auxiliary * static_cast<double>(queues.experts) / (counted * tokens * tokens));
+  losses[1] = static_cast<float>(square_logsumexp / tokens);
+}
+
+template <typename X>
+X* data(T tensor) {
+  return static_cast<X*>(tensor.data);
+}
+
+}  // namespace
+
+void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority, T scores,
+                  T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
+  const GateTokens tokens{config, logits, used, bias, noise, priority, scores, choice};
+  check_values(stream, tokens);
+
+  const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
+  const int64_t blocks = (count + kTokenBlock - 1) / kTokenBlock;
+  const int64_t lanes = config.queue_order == MOE_CHOICE_MAJOR ? choices : 1;
+  const Queues queues{config,
+                      count,
+                      experts,
+                      choices,
+                      blocks,
+                      lanes,
+                      data<int32_t>(choice),
+                      stream.shared<int32_t>(kHistogram, lanes * blocks * experts),
+                      data<int32_t>(expert),
+                      data<int32_t>(position)};
+  auto* sums = stream.shared<GateSums>(kSums, blocks);
+  auto* score_sums = stream.shared<double>(kScoreSums, blocks * experts);
+  parallel_tasks(stream, blocks, [&](int64_t block, int member) {
+    const int64_t begin = block * kTokenBlock, end = std::min(count, begin + kTokenBlock);
+    sums[block].scores = score_sums + block * experts;
+    choose_experts(tokens, begin, end, stream.local<float>(member, gate_key_count(experts)), sums[block]);
+    queues.count(block);
+  });
+  sum_losses(queues, sums, data<float>(losses));
+
+  auto* asked = data<int32_t>(counts);
+  parallel_blocks(stream, experts, kGrain / (lanes * blocks + 1) + 1,
+                  [&](int64_t begin, int64_t end) { queues.add_up(begin, end, asked); });
+  const int64_t capacity = config.drop_policy == MOE_DROPLESS ? INT32_MAX : config.capacity;
+  auto* rows = data<int32_t>(offsets);
+  rows[0] = 0;
+  for (int64_t e = 0; e < experts; ++e) {
+    rows[e + 1] = rows[e] + static_cast<int32_t>(std::min<int64_t>(asked[e], capacity));
+  }
+
+  const auto weigh_block = [&](int64_t block) {
+    weigh(queues, data<float>(scores), block * kTokenBlock, std::min(count, (block + 1) * kTokenBlock),
+          data<float>(weight));
+  };
+  if (config.drop_policy == MOE_DROPLESS || config.drop_policy == MOE_DROP_POSITION) {
+    parallel_tasks(stream, blocks, [&](int64_t block, int) {
+      queues.keep_first(block, capacity);
+      weigh_block(block);
+    });
+    return;
+  }
+  auto* starts = stream.shared<int32_t>(kStarts, experts + 1);
+  starts[0] = 0;
+  std::partial_sum(asked, asked + experts, starts + 1);
+  auto* routes = stream.shared<int32_t>(kRoutes, count * choices);
+  auto* order = stream.shared<int32_t>(kOrder, count * choices);
+  const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *priority : scores);
+  parallel_tasks(stream, blocks, [&](int64_t block, int) { queues.list(block, starts, routes); });
+  const int64_t experts_a_task = experts * kGrain / 4 / (count * choices + 1) + 1;
+  parallel_tasks(stream, (experts + experts_a_task - 1) / experts_a_task, [&](int64_t task, int) {
+    for (int64_t e = task * experts_a_task; e < std::min(experts, (task + 1) * experts_a_task); ++e) {
+      queues.keep_best(static_cast<int32_t>(e), routes + starts[e], asked[e], rank, order + starts[e]);
+    }
+  });
+  parallel_tasks(stream, blocks, [&](int64_t block, int) { weigh_block(block); });
+}
+
+}  // namespace moe::cpu

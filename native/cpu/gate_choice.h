@@ -1,0 +1,33 @@
+// What the gate does to a token by itself: scores, the choice of experts, and the token's share of the losses.
+#pragma once
+
+#include "cpu/kernels.h"
+
+namespace moe::cpu {
+
+struct GateTokens {
+  const moe_gate_config& config;
+  T logits;
+  N used, bias, noise, priority;
+  T scores, choice;
+
+  int64_t experts() const { return logits.shape[1]; }
+  bool is_used(int64_t s) const { return used == nullptr || static_cast<const uint8_t*>(used->data)[s] != 0; }
+};
+
+// Sums over the used tokens of one block.
+struct GateSums {
+  double* scores;  // [E]
+  double square_logsumexp;
+  int64_t used;
+};
+
+// The first used token of [begin, end) with a value that the gate refuses, or `end`.
+int64_t find_refused_token(const GateTokens& tokens, int64_t begin, int64_t end);
+// Writes scores and choice of the tokens [begin, end) and fills `sums`. `keys` is scratch of gate_key_count(E) floats.
+void choose_experts(const GateTokens& tokens, int64_t begin, int64_t end, float* keys, GateSums& sums);
+
+// Room for one key an expert, to whole vectors of any width.
+inline int64_t gate_key_count(int64_t experts) { return (experts + 63) / 64 * 64; }
+
+}  // namespace moe::cpu

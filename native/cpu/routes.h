@@ -1,0 +1,31 @@
+// The gate's table of routes, as dispatch and combine read it.
+#pragma once
+
+#include <cstdint>
+
+#include "src/kernels.h"
+
+namespace moe::cpu {
+
+struct Routes {
+  Routes(T expert, T position, T offsets)
+      : choices(expert.shape[1]),
+        expert_(static_cast<const int32_t*>(expert.data)),
+        position_(static_cast<const int32_t*>(position.data)),
+        offsets_(static_cast<const int32_t*>(offsets.data)) {}
+
+  // The row of choice c of token s, or -1 where the route was dropped.
+  int64_t row(int64_t s, int64_t c) const {
+    const int32_t e = expert_[s * choices + c];
+    return e < 0 ? -1 : int64_t{offsets_[e]} + position_[s * choices + c];
+  }
+
+  const int64_t choices;
+
+ private:
+  const int32_t* expert_;
+  const int32_t* position_;
+  const int32_t* offsets_;
+};
+
+}  // namespace moe::cpu
