@@ -112,6 +112,31 @@ public final class LanguageModel implements AutoCloseable {
     return finalNorm.forward(pass, x);
   }
 
+  /**
+   * The first layer whose output has a number that is not finite, or -1: where a run went wrong. A gate that refuses its
+   * logits counts as its layer's output.
+   */
+  public int firstNonFiniteLayer(Pass pass, Tensor ids, Sequences sequences) {
+    Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
+    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
+    Tensor sum = pass.allocate(DType.FLOAT32, 1);
+    for (int layer = 0; layer < blocks.size(); layer++) {
+      try {
+        x = blocks.get(layer).forward(pass, x, sequences, rotary, null);
+      } catch (IllegalArgumentException refused) {
+        return layer;
+      }
+      Tensor float32 = pass.allocate(DType.FLOAT32, x.shape());
+      pass.backend().cast(x, float32);
+      pass.backend().squareSum(float32, sum);
+      pass.backend().synchronize();
+      if (!Float.isFinite(sum.getFloat(0))) {
+        return layer;
+      }
+    }
+    return -1;
+  }
+
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
   public Tensor logits(Pass pass, Tensor hidden) {
     return LinearOp.forward(pass, hidden, outputWeight, null, Activation.IDENTITY, DType.FLOAT32);

@@ -60,8 +60,8 @@ public final class Gate {
         config.settings(x.size(0), experts, pass.training()),
         logits,
         inputs,
-        (float) config.auxiliaryCoefficient(),
-        (float) config.zCoefficient());
+        (float) config.auxiliaryCoefficient() * pass.share(),
+        (float) config.zCoefficient() * pass.share());
   }
 
   private static Tensor jitterFactors(Pass pass, Tensor x) {

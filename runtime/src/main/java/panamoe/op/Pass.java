@@ -15,37 +15,49 @@ public final class Pass {
   private final Tape tape;
   private final boolean training;
   private final long seed;
+  private final float share;
   private final RouteObserver observer;
   private long randomOffset;
 
   private Pass(
-      Backend backend, TensorScope scope, Tape tape, boolean training, long seed, RouteObserver observer) {
+      Backend backend,
+      TensorScope scope,
+      Tape tape,
+      boolean training,
+      long seed,
+      float share,
+      RouteObserver observer) {
     this.backend = backend;
     this.scope = scope;
     this.tape = tape;
     this.training = training;
     this.seed = seed;
+    this.share = share;
     this.observer = observer;
   }
 
-  /** A pass that records on {@code tape}, with noise and token selection drawn from {@code seed}. */
-  public static Pass training(Backend backend, TensorScope scope, Tape tape, long seed) {
-    return new Pass(backend, scope, tape, true, seed, RouteObserver.NONE);
+  /**
+   * A pass that records on {@code tape}, with noise and token selection drawn from {@code seed}.
+   *
+   * @param share this pass's part of the step, 1 / micro-batches: the factor of losses that are means over a pass
+   */
+  public static Pass training(Backend backend, TensorScope scope, Tape tape, long seed, float share) {
+    return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE);
   }
 
   /** A deterministic pass without gradients. */
   public static Pass inference(Backend backend, TensorScope scope) {
-    return new Pass(backend, scope, null, false, 0, RouteObserver.NONE);
+    return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE);
   }
 
   /** A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated. */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
-    return new Pass(backend, scope, tape, false, 0, RouteObserver.NONE);
+    return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE);
   }
 
   /** The same pass, telling {@code newObserver} of every gate's decision. */
   public Pass observedBy(RouteObserver newObserver) {
-    return new Pass(backend, scope, tape, training, seed, newObserver);
+    return new Pass(backend, scope, tape, training, seed, share, newObserver);
   }
 
   public RouteObserver observer() {
@@ -73,6 +85,11 @@ public final class Pass {
     return training;
   }
 
+  /** This pass's part of an optimizer step. */
+  public float share() {
+    return share;
+  }
+
   public Tensor allocate(DType dtype, long... shape) {
     return scope.allocate(dtype, shape);
   }
@@ -90,7 +107,7 @@ public final class Pass {
    * time a segment runs nobody observes it.
    */
   Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
-    Pass pass = new Pass(backend, otherScope, otherTape, training, seed, otherObserver);
+    Pass pass = new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver);
     pass.randomOffset = randomOffset;
     return pass;
   }

@@ -1,0 +1,80 @@
+package panamoe.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import panamoe.backend.Routes;
+import panamoe.op.RouteObserver;
+import panamoe.tensor.Tensor;
+
+/** Adds up what the gates of a model decide, over the micro-batches of a step. */
+final class LoadMeter implements RouteObserver {
+  private static final class Sums {
+    private long[] counts;
+    private long kept;
+    private long tokens;
+    private double entropy;
+    private double auxiliary;
+    private double z;
+  }
+
+  private final Map<Integer, Sums> layers = new TreeMap<>();
+
+  @Override
+  public void observe(int layer, Routes routes) {
+    Sums sums = layers.computeIfAbsent(layer, _ -> new Sums());
+    if (sums.counts == null) {
+      sums.counts = new long[routes.experts()];
+    }
+    for (int e = 0; e < routes.experts(); e++) {
+      sums.counts[e] += routes.counts().getInt(e);
+    }
+    long tokens = routes.tokens();
+    sums.kept += routes.offsets().getInt(routes.experts());
+    sums.entropy += entropy(routes.scores());
+    sums.auxiliary += routes.losses().getFloat(0) * tokens;
+    sums.z += routes.losses().getFloat(1) * tokens;
+    sums.tokens += tokens;
+  }
+
+  /** The loads since the last call, layer by layer. */
+  List<LayerLoad> take() {
+    List<LayerLoad> loads = new ArrayList<>();
+    layers.forEach(
+        (layer, sums) -> {
+          long routes = 0;
+          for (long count : sums.counts) {
+            routes += count;
+          }
+          loads.add(
+              new LayerLoad(
+                  layer,
+                  sums.counts,
+                  routes - sums.kept,
+                  sums.entropy / sums.tokens,
+                  sums.auxiliary / sums.tokens,
+                  sums.z / sums.tokens));
+        });
+    layers.clear();
+    return loads;
+  }
+
+  /** The sum over tokens of the entropy of their normalised scores. */
+  private static double entropy(Tensor scores) {
+    float[] values = scores.toFloats();
+    int experts = Math.toIntExact(scores.size(1));
+    double sum = 0;
+    for (int start = 0; start < values.length; start += experts) {
+      double total = 0;
+      for (int e = 0; e < experts; e++) {
+        total += values[start + e];
+      }
+      for (int e = 0; e < experts; e++) {
+        double p = values[start + e] / total;
+        sum -= p > 0 ? p * Math.log(p) : 0;
+      }
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,89 @@
+package panamoe.train;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+import java.util.OptionalDouble;
+
+/**
+ * One line of {@code metrics.jsonl}.
+ *
+ * @param step from 1
+ * @param tokens seen so far
+ * @param loss mean cross-entropy of a token, nats
+ * @param bitsPerByte cross-entropy of the text
+ * @param gradientNorm before clipping
+ * @param seconds that the step took
+ * @param layers the MoE layers' loads
+ * @param validationBitsPerByte after evaluation steps
+ */
+public record StepMetrics(
+    long step,
+    long tokens,
+    double loss,
+    double bitsPerByte,
+    double gradientNorm,
+    double learningRate,
+    double seconds,
+    double tokensPerSecond,
+    List<LayerLoad> layers,
+    OptionalDouble validationBitsPerByte) {
+
+  /** Mean auxiliary loss over the MoE layers, before its coefficient; 0 in a dense model. */
+  public double auxiliaryLoss() {
+    return layers.stream().mapToDouble(LayerLoad::auxiliaryLoss).average().orElse(0);
+  }
+
+  /** Mean z loss over the MoE layers. */
+  public double zLoss() {
+    return layers.stream().mapToDouble(LayerLoad::zLoss).average().orElse(0);
+  }
+
+  public StepMetrics withValidation(double bits) {
+    return new StepMetrics(
+        step,
+        tokens,
+        loss,
+        bitsPerByte,
+        gradientNorm,
+        learningRate,
+        seconds,
+        tokensPerSecond,
+        layers,
+        OptionalDouble.of(bits));
+  }
+
+  /** The JSON object, one line. */
+  public String toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("step", step);
+    json.put("tokens", tokens);
+    json.put("loss", loss);
+    json.put("bits_per_byte", bitsPerByte);
+    json.put("aux_loss", auxiliaryLoss());
+    json.put("z_loss", zLoss());
+    json.put("grad_norm", gradientNorm);
+    json.put("learning_rate", learningRate);
+    json.put("seconds", seconds);
+    json.put("tokens_per_s", tokensPerSecond);
+    validationBitsPerByte.ifPresent(bits -> json.put("validation_bits_per_byte", bits));
+    ArrayNode array = json.putArray("layers");
+    for (LayerLoad load : layers) {
+      ObjectNode layer = array.addObject();
+      layer.put("layer", load.layer());
+      layer.put("experts", load.experts());
+      layer.put("load_p50", load.quantile(0.5));
+      layer.put("load_p95", load.quantile(0.95));
+      layer.put("load_max", load.quantile(1));
+      layer.put("drop_rate", load.dropRate());
+      layer.put("dead_experts", load.deadExperts());
+      layer.put("router_entropy", load.routerEntropy());
+      ArrayNode counts = layer.putArray("counts");
+      for (long count : load.counts()) {
+        counts.add(count);
+      }
+    }
+    return json.toString();
+  }
+}

@@ -1,0 +1,166 @@
+package panamoe.train;
+
+import java.util.Objects;
+import panamoe.tensor.DType;
+
+/**
+ * How a model is trained. Everything here decides the result; the number of threads or ranks does not.
+ *
+ * @param steps optimizer steps
+ * @param batch sequences a step, over all ranks and micro-batches
+ * @param sequence tokens a sequence
+ * @param microBatches parts the batch is computed in, one after the other; divides batch
+ * @param learningRate peak
+ * @param finalLearningRate at the end of the cosine
+ * @param warmupTokens tokens over which the rate rises linearly to its peak
+ * @param weightDecay decoupled, on matrices only
+ * @param beta1 decay of the first moment
+ * @param beta2 decay of the second moment
+ * @param epsilon of AdamW
+ * @param clip largest global gradient norm
+ * @param dtype what activations and weights are computed in; masters and moments are FLOAT32
+ * @param recompute whether layers are computed again in the backward instead of kept
+ * @param evaluateEvery steps between validations; 0 for the last step only
+ * @param checkpointEvery steps between checkpoints; 0 for the last step only
+ * @param validationBatches batches of a validation
+ * @param spike nats by which a step's loss may exceed the running mean before the run stops
+ */
+public record TrainConfig(
+    int steps,
+    int batch,
+    int sequence,
+    int microBatches,
+    double learningRate,
+    double finalLearningRate,
+    long warmupTokens,
+    double weightDecay,
+    double beta1,
+    double beta2,
+    double epsilon,
+    double clip,
+    DType dtype,
+    boolean recompute,
+    int evaluateEvery,
+    int checkpointEvery,
+    int validationBatches,
+    double spike) {
+
+  public TrainConfig {
+    require(steps >= 1, "steps", steps, "1 or more");
+    require(batch >= 1, "batch", batch, "1 or more");
+    require(sequence >= 1, "sequence", sequence, "1 or more");
+    require(microBatches >= 1 && batch % microBatches == 0, "microBatches", microBatches, "a divisor of batch = " + batch);
+    require(learningRate > 0 && learningRate < 10, "learningRate", learningRate, "more than 0 and less than 10");
+    require(
+        finalLearningRate >= 0 && finalLearningRate <= learningRate,
+        "finalLearningRate",
+        finalLearningRate,
+        "0 to learningRate");
+    require(warmupTokens >= 0, "warmupTokens", warmupTokens, "0 or more");
+    require(weightDecay >= 0 && weightDecay < 10, "weightDecay", weightDecay, "0 or more and less than 10");
+    require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and less than 1");
+    require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
+    require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
+    require(clip > 0, "clip", clip, "more than 0");
+    Objects.requireNonNull(dtype, "dtype is missing, expected FLOAT32 or BFLOAT16");
+    require(dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
+    require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");
+    require(checkpointEvery >= 0, "checkpointEvery", checkpointEvery, "0 or more");
+    require(validationBatches >= 1, "validationBatches", validationBatches, "1 or more");
+    require(spike > 0, "spike", spike, "more than 0");
+  }
+
+  /** Sensible settings for a small model on one machine. */
+  public static TrainConfig of(int steps, int batch, int sequence) {
+    long tokens = (long) steps * batch * sequence;
+    return new TrainConfig(
+        steps, batch, sequence, 1, 2e-3, 2e-4, tokens / 20, 0.1, 0.9, 0.95, 1e-8, 1.0, DType.FLOAT32, false, 0, 0, 8, 2.0);
+  }
+
+  public TrainConfig withSteps(int newSteps) {
+    return new TrainConfig(
+        newSteps,
+        batch,
+        sequence,
+        microBatches,
+        learningRate,
+        finalLearningRate,
+        warmupTokens,
+        weightDecay,
+        beta1,
+        beta2,
+        epsilon,
+        clip,
+        dtype,
+        recompute,
+        evaluateEvery,
+        checkpointEvery,
+        validationBatches,
+        spike);
+  }
+
+  public TrainConfig withDType(DType newDType) {
+    return new TrainConfig(
+        steps,
+        batch,
+        sequence,
+        microBatches,
+        learningRate,
+        finalLearningRate,
+        warmupTokens,
+        weightDecay,
+        beta1,
+        beta2,
+        epsilon,
+        clip,
+        newDType,
+        recompute,
+        evaluateEvery,
+        checkpointEvery,
+        validationBatches,
+        spike);
+  }
+
+  public TrainConfig withRecompute(boolean newRecompute) {
+    return new TrainConfig(
+        steps,
+        batch,
+        sequence,
+        microBatches,
+        learningRate,
+        finalLearningRate,
+        warmupTokens,
+        weightDecay,
+        beta1,
+        beta2,
+        epsilon,
+        clip,
+        dtype,
+        newRecompute,
+        evaluateEvery,
+        checkpointEvery,
+        validationBatches,
+        spike);
+  }
+
+  public long tokensPerStep() {
+    return (long) batch * sequence;
+  }
+
+  /** The learning rate of step {@code step} (from 0): linear warm-up, then a cosine to the final rate. */
+  public double learningRate(long step) {
+    double tokens = (double) (step + 1) * tokensPerStep();
+    if (tokens < warmupTokens) {
+      return learningRate * tokens / warmupTokens;
+    }
+    double total = (double) steps * tokensPerStep();
+    double progress = Math.min(1, (tokens - warmupTokens) / Math.max(1, total - warmupTokens));
+    return finalLearningRate + (learningRate - finalLearningRate) * 0.5 * (1 + Math.cos(Math.PI * progress));
+  }
+
+  private static void require(boolean holds, String name, Object given, String expected) {
+    if (!holds) {
+      throw new IllegalArgumentException(name + " is " + given + ", expected " + expected);
+    }
+  }
+}

@@ -1,0 +1,197 @@
+package panamoe.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.moe.GateConfig;
+import panamoe.nn.Norm;
+import panamoe.nn.Parameter;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** Whole models on the reference backend: gradients against finite differences, and what must not change them. */
+class LanguageModelTest {
+  private static final int BATCH = 2;
+  private static final int LENGTH = 5;
+
+  static Stream<Arguments> architectures() {
+    return Stream.of(
+        Arguments.of("dense", config(List.of(0, 0), false, null, Activation.GELU_TANH, Norm.Kind.LAYER, true)),
+        Arguments.of(
+            "top-1", config(List.of(0, 3), false, GateConfig.dropless(1), Activation.GELU, Norm.Kind.LAYER, true)),
+        Arguments.of(
+            "top-2 SwiGLU",
+            config(List.of(3, 4), false, GateConfig.dropless(2), Activation.SWIGLU, Norm.Kind.RMS, false)),
+        Arguments.of(
+            "PR-MoE",
+            config(List.of(2, 4), true, GateConfig.dropless(1), Activation.GELU_TANH, Norm.Kind.LAYER, true)),
+        Arguments.of(
+            "dropping",
+            config(List.of(3, 3), true, GateConfig.deepSpeed(3, 0.7, 1), Activation.SILU, Norm.Kind.RMS, false)));
+  }
+
+  private static ModelConfig config(
+      List<Integer> experts,
+      boolean residual,
+      GateConfig gate,
+      Activation activation,
+      Norm.Kind norm,
+      boolean learned) {
+    return new ModelConfig(
+        11,
+        8,
+        8,
+        2,
+        learned ? 2 : 1,
+        12,
+        experts,
+        residual,
+        gate,
+        activation,
+        norm,
+        learned ? ModelConfig.Positions.LEARNED : ModelConfig.Positions.ROTARY,
+        learned,
+        0.3);
+  }
+
+  /** The objective of training: mean cross-entropy, plus the auxiliary losses with their coefficients. */
+  private static double objective(Backend backend, LanguageModel model, int[] ids, int[] targets) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      List<Double> auxiliary = new ArrayList<>();
+      Pass pass =
+          Pass.inference(backend, scope)
+              .observedBy((_, routes) -> auxiliary.add((double) routes.losses().getFloat(0)));
+      Tensor losses = losses(pass, model, ids, targets, 0, false);
+      double sum = 0;
+      for (float loss : losses.toFloats()) {
+        sum += loss;
+      }
+      GateConfig gate = model.config().gate();
+      double coefficient = gate == null ? 0 : gate.auxiliaryCoefficient();
+      return sum / ids.length + coefficient * auxiliary.stream().mapToDouble(d -> d).sum();
+    }
+  }
+
+  private static Tensor losses(
+      Pass pass, LanguageModel model, int[] ids, int[] targets, float dloss, boolean recompute) {
+    TensorScope scope = pass.scope();
+    Tensor positions = scope.allocate(DType.INT32, ids.length);
+    for (int i = 0; i < ids.length; i++) {
+      positions.setInt(i, i % LENGTH);
+    }
+    Tensor hidden =
+        model.forward(
+            pass,
+            scope.allocate(DType.INT32, ids.length).set(ids),
+            new Sequences.Whole(ids.length / LENGTH, LENGTH, positions),
+            null,
+            recompute);
+    return model.losses(pass, hidden, scope.allocate(DType.INT32, ids.length).set(targets), dloss);
+  }
+
+  private static void backward(
+      Backend backend, LanguageModel model, int[] ids, int[] targets, boolean recompute) {
+    model.parameters().zeroGradients(backend);
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tape tape = new Tape(backend);
+      model.parameters().watch(tape);
+      losses(Pass.evaluation(backend, scope, tape), model, ids, targets, 1f / ids.length, recompute);
+      tape.backward();
+    }
+  }
+
+  private static int[] tokens(int seed) {
+    return new Random(seed).ints(BATCH * LENGTH, 0, 11).toArray();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("architectures")
+  void gradientsMatchFiniteDifferences(String name, ModelConfig config) {
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel model = new LanguageModel(config)) {
+      model.materialize(backend, DType.FLOAT32, true, 7);
+      int[] ids = tokens(1);
+      int[] targets = tokens(2);
+      backward(backend, model, ids, targets, false);
+      Random random = new Random(3);
+      for (Parameter parameter : model.parameters().parameters()) {
+        for (int probe = 0; probe < 3; probe++) {
+          long index = random.nextLong(parameter.count());
+          float saved = parameter.master().getFloat(index);
+          float step = 2e-3f; // small enough that no probe moves a token to another expert
+          parameter.master().setFloat(index, saved + step);
+          double above = objective(backend, model, ids, targets);
+          parameter.master().setFloat(index, saved - step);
+          double below = objective(backend, model, ids, targets);
+          parameter.master().setFloat(index, saved);
+          double expected = (above - below) / (2 * step);
+          double actual = parameter.gradient().getFloat(index);
+          assertEquals(expected, actual, 2e-3 + 2e-2 * Math.abs(expected), parameter.name() + "[" + index + "]");
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("architectures")
+  void recomputingChangesNoBit(String name, ModelConfig config) {
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel model = new LanguageModel(config)) {
+      model.materialize(backend, DType.FLOAT32, true, 7);
+      backward(backend, model, tokens(1), tokens(2), false);
+      List<float[]> kept =
+          model.parameters().parameters().stream().map(p -> p.gradient().toFloats()).toList();
+      backward(backend, model, tokens(1), tokens(2), true);
+      for (int i = 0; i < kept.size(); i++) {
+        Parameter parameter = model.parameters().parameters().get(i);
+        assertArrayEquals(kept.get(i), parameter.gradient().toFloats(), parameter.name());
+      }
+    }
+  }
+
+  @Test
+  void expertsStartDifferent() {
+    ModelConfig config =
+        config(List.of(4), false, GateConfig.dropless(1), Activation.GELU, Norm.Kind.LAYER, true);
+    try (Backend backend = new ReferenceBackend();
+        LanguageModel model = new LanguageModel(config)) {
+      model.materialize(backend, DType.FLOAT32, false, 7);
+      Parameter up =
+          model.parameters().parameters().stream()
+              .filter(p -> p.name().equals("layers.0.moe.experts.up.weight"))
+              .findFirst()
+              .orElseThrow();
+      float[] first = up.master().rows(0, 1).toFloats();
+      float[] second = up.master().rows(1, 2).toFloats();
+      int equal = 0;
+      for (int i = 0; i < first.length; i++) {
+        equal += first[i] == second[i] ? 1 : 0;
+      }
+      assertTrue(equal < first.length / 10, "experts 0 and 1 share " + equal + " of " + first.length + " weights");
+    }
+  }
+
+  @Test
+  void evaluationNeverDraws() {
+    GateConfig gate = GateConfig.deepSpeed(1, 1.0, 4);
+    assertEquals(DropPolicy.PRIORITY, gate.settings(10, 4, true).dropPolicy());
+    assertEquals(DropPolicy.PROBABILITY, gate.settings(10, 4, false).dropPolicy());
+  }
+}
