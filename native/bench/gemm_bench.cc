@@ -1,0 +1,384 @@
+// Dense GEMM and the experts' grouped GEMM against what the machine can do at best: its rate of fused multiply-adds and
+// its rate of reading memory, both measured first.
+//
+// gemm_bench [--seconds S] [--only TEXT] [--onednn]     runs each cell for S seconds (default 1); cells whose line
+// contains TEXT; --onednn adds oneDNN's matmul with packed weights beside the dense cells (builds that found oneDNN).
+#include <dirent.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "moe/moe.h"
+
+#if defined(MOE_BENCH_ONEDNN)
+#include <dnnl.hpp>
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "bench/gemm_bench.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::bench::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// `steps` times twelve independent multiply-adds; returns the floating-point operations done.
+double multiply_add(int64_t steps, float seed, float* sink) {
+  const hn::ScalableTag<float> d;
+  hn::Vec<decltype(d)> sum[12];
+  for (auto& s : sum) s = hn::Zero(d);
+  const auto x = hn::Set(d, seed), y = hn::Set(d, seed + 1);
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = hn::MulAdd(x, y, s);
+  }
+  for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  *sink = hn::ReduceSum(d, sum[0]);
+  return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
+}
+
+// Reads memory as four streams, 2 KB ahead of use.
+void read_streams(const char* memory, int64_t bytes, float* sink) {
+  const hn::ScalableTag<uint8_t> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t stream = bytes / 4;
+  auto sum = hn::Zero(d);
+  for (int64_t i = 0; i < stream; i += 256) {
+    for (int s = 0; s < 4; ++s) {
+      const char* from = memory + s * stream + i;
+      for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(from + 2048 + line);
+      for (int64_t j = 0; j < 256; j += lanes) {
+        sum = hn::Xor(sum, hn::LoadU(d, reinterpret_cast<const uint8_t*>(from) + j));
+      }
+    }
+  }
+  *sink = static_cast<float>(hn::GetLane(sum));
+}
+
+}  // namespace moe::bench::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::bench {
+namespace {
+
+HWY_EXPORT(multiply_add);
+HWY_EXPORT(read_streams);
+
+double g_seconds = 1;
+std::string g_only;
+moe_device g_device;
+moe_stream g_stream;
+int g_threads;
+double g_peak_flops, g_bandwidth;
+
+void require(moe_status status) {
+  if (status == MOE_OK) return;
+  char text[512];
+  moe_last_error(text, sizeof(text));
+  std::fprintf(stderr, "%s\n", text);
+  std::exit(1);
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Asks for real-time priority for all threads of this process, so that other work does not disturb a timed call. Where
+// that is not allowed the call runs as it is.
+void set_priority(bool real_time) {
+  DIR* tasks = ::opendir("/proc/self/task");
+  if (tasks == nullptr) return;
+  sched_param parameter{};
+  parameter.sched_priority = real_time ? 10 : 0;
+  while (const dirent* entry = ::readdir(tasks)) {
+    const int task = std::atoi(entry->d_name);
+    if (task > 0) ::sched_setscheduler(task, real_time ? SCHED_FIFO : SCHED_OTHER, &parameter);
+  }
+  ::closedir(tasks);
+}
+
+struct Timing {
+  double median, best;
+};
+
+Timing measure(const std::function<void(int)>& call) {
+  call(0);
+  std::vector<double> times;
+  double spent = 0;
+  for (int i = 1; spent < g_seconds || times.size() < 5;) {
+    set_priority(true);
+    double burst = 0;
+    while (burst < 0.2 && (spent + burst < g_seconds || times.size() < 5)) {
+      const double start = now();
+      call(i++);
+      times.push_back(now() - start);
+      burst += times.back();
+    }
+    set_priority(false);
+    spent += burst;
+    ::usleep(static_cast<useconds_t>(std::min(burst, 1.0) * 5e5));  // others' turn
+  }
+  std::sort(times.begin(), times.end());
+  return {times[times.size() / 2], times[0]};
+}
+
+void report(const std::string& name, double flops, double bytes, const std::function<void(int)>& call) {
+  if (name.find(g_only) == std::string::npos) return;
+  const Timing t = measure(call);
+  const double floor = std::max(flops / g_peak_flops, bytes / g_bandwidth);
+  std::printf("%-44s %10.3f ms (best %9.3f) %7.1f GFLOP/s %6.1f GB/s  %3.0f %% of roofline (best %3.0f %%)\n",
+              name.c_str(), t.median * 1e3, t.best * 1e3, flops / t.median / 1e9, bytes / t.median / 1e9,
+              100 * floor / t.median, 100 * floor / t.best);
+  std::fflush(stdout);
+}
+
+// Device memory with values in it that are small numbers in either dtype.
+class Buffer {
+ public:
+  Buffer(int32_t dtype, std::vector<int64_t> shape, int32_t layout = MOE_ROW_MAJOR) {
+    int64_t bytes = dtype == MOE_BFLOAT16 ? 2 : 4;
+    for (int64_t size : shape) bytes *= size;
+    const auto rank = static_cast<int32_t>(shape.size());
+    if (layout == MOE_PACKED) require(moe_gemm_packed_bytes(g_device, dtype, rank, shape.data(), &bytes));
+    void* memory = nullptr;
+    require(moe_memory_allocate(g_device, bytes, &memory));
+    for (int64_t i = 0; i < bytes / 4; ++i) static_cast<uint32_t*>(memory)[i] = 0x3c003c00u;  // 0.0078
+    view_ = {sizeof(moe_tensor), dtype, memory, bytes, rank, layout, {}};
+    std::copy(shape.begin(), shape.end(), view_.shape);
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer(Buffer&& other) : view_(other.view_) { other.view_.data = nullptr; }
+  ~Buffer() {
+    if (view_.data == nullptr) return;
+    require(moe_memory_free(g_device, view_.data));
+    require(moe_memory_trim(g_device));
+  }
+  operator const moe_tensor*() const { return &view_; }
+  char* data() const { return static_cast<char*>(view_.data); }
+  int64_t bytes() const { return view_.bytes; }
+
+ private:
+  moe_tensor view_{};
+};
+
+void on_threads(const std::function<void(int)>& body) {
+  std::vector<std::thread> team;
+  for (int t = 0; t < g_threads; ++t) team.emplace_back(body, t);
+  for (std::thread& thread : team) thread.join();
+}
+
+void measure_ceilings() {
+  std::vector<float> sink(static_cast<size_t>(g_threads) * 16);
+  std::vector<double> flops(static_cast<size_t>(g_threads));
+  Timing t = measure([&](int i) {
+    on_threads([&](int thread) {
+      flops[thread] = HWY_DYNAMIC_DISPATCH(multiply_add)(20'000'000, static_cast<float>(i), &sink[thread * 16]);
+    });
+  });
+  g_peak_flops = flops[0] * g_threads / t.median;
+  std::printf("fused multiply-adds, %d threads:  %7.1f GFLOP/s (best %.1f)\n", g_threads, g_peak_flops / 1e9,
+              flops[0] * g_threads / t.best / 1e9);
+  const int64_t share = int64_t{512} << 20;
+  const Buffer memory(MOE_FLOAT32, {(share * g_threads + 4096) / 4});
+  t = measure([&](int) {
+    on_threads([&](int thread) {
+      HWY_DYNAMIC_DISPATCH(read_streams)(memory.data() + thread * share, share, &sink[thread * 16]);
+    });
+  });
+  g_bandwidth = static_cast<double>(share) * g_threads / t.median;
+  std::printf("memory reads, %d threads:         %7.1f GB/s (best %.1f)\n\n", g_threads, g_bandwidth / 1e9,
+              static_cast<double>(share) * g_threads / t.best / 1e9);
+}
+
+const char* name_of(int32_t dtype) { return dtype == MOE_BFLOAT16 ? "bf16" : "f32"; }
+
+#if defined(MOE_BENCH_ONEDNN)
+void dense_onednn(int64_t m, int64_t n, int64_t k, int32_t dtype, int copies) {
+  using dnnl::memory;
+  static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  static dnnl::stream stream(engine);
+  const auto type = dtype == MOE_BFLOAT16 ? memory::data_type::bf16 : memory::data_type::f32;
+  const dnnl::matmul::primitive_desc description(engine, memory::desc({m, k}, type, memory::format_tag::ab),
+                                                 memory::desc({k, n}, type, memory::format_tag::any),
+                                                 memory::desc({m, n}, type, memory::format_tag::ab));
+  dnnl::matmul matmul(description);
+  std::vector<Buffer> weights;
+  std::vector<memory> b;
+  for (int i = 0; i < copies; ++i) {
+    weights.emplace_back(MOE_FLOAT32, std::vector{static_cast<int64_t>(description.weights_desc().get_size() + 3) / 4});
+    b.emplace_back(description.weights_desc(), engine, weights.back().data());
+  }
+  const Buffer x(dtype, {m, k}), y(dtype, {m, n});
+  memory a(description.src_desc(), engine, x.data()), c(description.dst_desc(), engine, y.data());
+  char name[96];
+  std::snprintf(name, sizeof(name), "oneDNN %s M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
+  report(name, 2.0 * m * n * k, static_cast<double>(n * k) * (dtype == MOE_BFLOAT16 ? 2 : 4), [&](int i) {
+    matmul.execute(stream, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b[i % copies]}, {DNNL_ARG_DST, c}});
+    stream.wait();
+  });
+}
+#endif
+
+void dense(bool onednn) {
+  const std::pair<int64_t, int64_t> sizes[] = {{4096, 1024}, {1024, 4096}};
+  for (const auto& [n, k] : sizes) {
+    for (int32_t dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      const int copies = 16;  // 128 to 256 MB: weights come from memory
+      std::vector<Buffer> packed;
+      for (int i = 0; i < copies; ++i) packed.emplace_back(dtype, std::vector{n, k}, MOE_PACKED);
+      const Buffer rows(dtype, {n, k});
+      for (int64_t m : {1, 2, 4, 8, 16, 64, 512, 2048}) {
+        const Buffer a(dtype, {m, k}), c(dtype, {m, n});
+        const double flops = 2.0 * m * n * k;
+        char name[96];
+        std::snprintf(name, sizeof(name), "dense %s packed M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
+        report(name, flops, packed[0].bytes(), [&](int i) {
+          require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, packed[i % copies], nullptr, c, nullptr));
+        });
+#if defined(MOE_BENCH_ONEDNN)
+        if (onednn) dense_onednn(m, n, k, dtype, copies);
+#endif
+        if (m < 64) continue;
+        std::snprintf(name, sizeof(name), "dense %s NT M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
+        report(name, flops, rows.bytes(), [&](int) {
+          require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, rows, nullptr, c, nullptr));
+        });
+      }
+    }
+  }
+#if !defined(MOE_BENCH_ONEDNN)
+  if (onednn) std::printf("built without oneDNN\n");
+#endif
+}
+
+struct Shape {
+  const char* name;
+  int64_t model, hidden, experts, choices;
+  moe_activation activation;
+};
+
+constexpr Shape kShapes[] = {{"S1", 1024, 4096, 32, 1, MOE_GELU},
+                             {"S2", 1024, 3584, 8, 2, MOE_SWIGLU},
+                             {"S3", 2048, 1024, 64, 8, MOE_SWIGLU}};
+
+// Each token's `choices` different experts, drawn at random; rows by expert.
+std::vector<Buffer> random_offsets(const Shape& shape, int64_t tokens, int count, double& mean_hit) {
+  std::mt19937_64 random(static_cast<uint64_t>(tokens * 131 + shape.experts));
+  std::vector<Buffer> tables;
+  mean_hit = 0;
+  for (int i = 0; i < count; ++i) {
+    std::vector<int32_t> rows(static_cast<size_t>(shape.experts));
+    std::vector<int64_t> order(static_cast<size_t>(shape.experts));
+    for (size_t e = 0; e < order.size(); ++e) order[e] = static_cast<int64_t>(e);
+    for (int64_t t = 0; t < tokens; ++t) {
+      std::shuffle(order.begin(), order.end(), random);
+      for (int64_t j = 0; j < shape.choices; ++j) ++rows[order[j]];
+    }
+    tables.emplace_back(MOE_INT32, std::vector{shape.experts + 1});
+    auto* offsets = reinterpret_cast<int32_t*>(tables.back().data());
+    offsets[0] = 0;
+    for (int64_t e = 0; e < shape.experts; ++e) {
+      offsets[e + 1] = offsets[e] + rows[e];
+      mean_hit += rows[e] > 0;
+    }
+  }
+  mean_hit /= count;
+  return tables;
+}
+
+void experts(const Shape& shape, int32_t dtype) {
+  const int tables = 16;
+  const int64_t model = shape.model, hidden = shape.hidden;
+  const int64_t up_columns = shape.activation == MOE_SWIGLU ? 2 * hidden : hidden;
+  const double matrix_elements = static_cast<double>(model) * (up_columns + hidden);
+  const Buffer up(dtype, {shape.experts, up_columns, model}, MOE_PACKED);
+  const Buffer down(dtype, {shape.experts, model, hidden}, MOE_PACKED);
+  const Buffer up_rows(dtype, {shape.experts, up_columns, model}), down_rows(dtype, {shape.experts, model, hidden});
+  const Buffer up_gradient(MOE_FLOAT32, {shape.experts, up_columns, model});
+  for (int64_t tokens : {1, 8, 64, 512, 2048}) {
+    const int64_t rows = tokens * shape.choices;
+    const Buffer x(dtype, {rows, model}), h(dtype, {rows, hidden}), y(dtype, {rows, model});
+    const Buffer dh(dtype, {rows, up_columns});
+    double hit = 0;
+    const std::vector<Buffer> offsets = random_offsets(shape, tokens, tables, hit);
+    const double element = dtype == MOE_BFLOAT16 ? 2 : 4;
+    const double flops = 2 * rows * matrix_elements, bytes = hit * matrix_elements * element;
+    const double up_flops = 2.0 * rows * model * up_columns, up_elements = hit * model * up_columns;
+    const auto name = [&](const char* what) {
+      char text[96];
+      std::snprintf(text, sizeof(text), "%s %s %s T=%ld hit=%.1f", shape.name, name_of(dtype), what, tokens, hit);
+      return std::string(text);
+    };
+    report(name("forward packed"), flops, bytes, [&](int i) {
+      const Buffer& groups = offsets[i % tables];
+      require(moe_expert_forward(g_stream, shape.activation, x, groups, up, nullptr, h, nullptr));
+      require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down, nullptr, y, nullptr));
+    });
+    report(name("forward row-major"), flops, bytes, [&](int i) {
+      const Buffer& groups = offsets[i % tables];
+      require(moe_expert_forward(g_stream, shape.activation, x, groups, up_rows, nullptr, h, nullptr));
+      require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down_rows, nullptr, y, nullptr));
+    });
+    report(name("dgrad"), up_flops, up_elements * element, [&](int i) {
+      require(moe_expert_backward_input(g_stream, dh, offsets[i % tables], up_rows, x));
+    });
+    // Gradients are read and written.
+    report(name("wgrad"), up_flops, up_elements * 8, [&](int i) {
+      require(moe_expert_backward_weights(g_stream, dh, x, offsets[i % tables], up_gradient, nullptr));
+    });
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  bool onednn = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--onednn") == 0) {
+      onednn = true;
+    } else if (std::strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) {
+      g_seconds = std::atof(argv[++i]);
+    } else if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+      g_only = argv[++i];
+    } else {
+      std::fprintf(stderr, "usage: %s [--seconds S] [--only TEXT] [--onednn]\n", argv[0]);
+      return 2;
+    }
+  }
+  require(moe_device_open("cpu", 0, &g_device));
+  require(moe_stream_create(g_device, 0, &g_stream));
+  moe_device_info info{};
+  info.struct_size = sizeof(info);
+  require(moe_device_describe(g_device, &info));
+  g_threads = info.processors;
+  std::printf("%s, %s, %d threads\n", info.name, info.target, g_threads);
+  measure_ceilings();
+  if (std::string("dense oneDNN").find(g_only.substr(0, 5)) != std::string::npos) dense(onednn);
+  for (const Shape& shape : kShapes) {
+    for (int32_t dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      const std::string name = std::string(shape.name) + " " + name_of(dtype);
+      const size_t common = std::min(name.size(), g_only.size());
+      if (name.compare(0, common, g_only, 0, common) == 0) experts(shape, dtype);
+    }
+  }
+  require(moe_device_close(g_device));
+  return 0;
+}
+
+}  // namespace moe::bench
+
+int main(int argc, char** argv) { return moe::bench::run(argc, argv); }
+#endif
