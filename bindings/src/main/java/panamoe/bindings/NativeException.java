@@ -1,6 +1,6 @@
 package panamoe.bindings;
 
-/** A function of the native library refused its arguments or failed. Its outputs are untouched when it refused. */
+/** A function of the native library failed for another reason than a bad argument or a lack of memory. */
 public final class NativeException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
@@ -18,7 +18,7 @@ public final class NativeException extends RuntimeException {
     this.function = function;
   }
 
-  /** The {@code moe_status} returned, such as {@link Moe#MOE_INVALID_ARGUMENT()}. */
+  /** The {@code moe_status} returned, such as {@link Moe#MOE_INVALID_HANDLE()}. */
   public int status() {
     return status;
   }

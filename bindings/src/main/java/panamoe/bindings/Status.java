@@ -23,12 +23,25 @@ public final class Status {
    *
    * @param status what the function returned
    * @param function its C name, such as {@code "moe_gemm"}
-   * @throws NativeException if {@code status} is not {@code MOE_OK}
+   * @throws IllegalArgumentException with the library's sentence if an argument was refused
+   * @throws OutOfMemoryError with the library's sentence if the device has no memory left
+   * @throws NativeException if the call failed in any other way
    */
   public static void check(int status, String function) {
     if (status != Moe.MOE_OK()) {
-      throw new NativeException(status, function, lastError());
+      fail(status, function);
     }
+  }
+
+  private static void fail(int status, String function) {
+    String sentence = lastError();
+    if (status == Moe.MOE_INVALID_ARGUMENT()) {
+      throw new IllegalArgumentException(sentence);
+    }
+    if (status == Moe.MOE_OUT_OF_MEMORY()) {
+      throw new OutOfMemoryError(sentence);
+    }
+    throw new NativeException(status, function, sentence);
   }
 
   static String name(int status) {

@@ -38,6 +38,16 @@ class StatusTest {
   }
 
   @Test
+  void aBadArgumentAndALackOfMemoryAreTheirOwnExceptions() {
+    IllegalArgumentException badArgument =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Status.check(Moe.moe_device_open(MemorySegment.NULL, 0, MemorySegment.NULL), "moe_device_open"));
+    assertEquals("moe_device_open: backend is null", badArgument.getMessage());
+    assertThrows(OutOfMemoryError.class, () -> Status.check(Moe.MOE_OUT_OF_MEMORY(), "moe_memory_allocate"));
+  }
+
+  @Test
   void aStatusThatTheBindingsDoNotKnowIsShownAsANumber() {
     assertEquals(
         "moe_gemm: a reason (unknown status 99)",

@@ -1,0 +1,16 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.MemorySegment;
+
+/** One call of a function of the C ABI. */
+@FunctionalInterface
+interface Downcall {
+  /**
+   * Makes the call.
+   *
+   * @param stream the {@code moe_stream} to run on
+   * @param t the descriptors of the tensors given to {@link NativeKernels#launch}, in their order
+   * @return the {@code moe_status}
+   */
+  int status(long stream, MemorySegment[] t);
+}

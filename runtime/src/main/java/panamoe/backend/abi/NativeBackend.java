@@ -1,0 +1,157 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.backend.Backend;
+import panamoe.backend.GateSettings;
+import panamoe.backend.Launcher;
+import panamoe.backend.Recording;
+import panamoe.bindings.Moe;
+import panamoe.bindings.NativeLibrary;
+import panamoe.bindings.NativeMemory;
+import panamoe.bindings.Status;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * The kernels of the native library, on one device and one stream of it.
+ *
+ * <p>A refused argument is an {@link IllegalArgumentException} with the library's sentence, memory that the device does
+ * not have an {@link OutOfMemoryError}, every other failure a {@link panamoe.bindings.NativeException}. After {@link
+ * #close} every method but {@link #name}, {@link #free} and {@link #close} throws {@link IllegalStateException}, and so
+ * does access to the memory that came from here.
+ */
+public final class NativeBackend implements Backend, NativeKernels {
+  private final String name;
+  private final long device;
+  private final long stream;
+  // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead of read.
+  private final Arena arena = Arena.ofShared();
+  private final GateConfigs gateConfigs = new GateConfigs(arena);
+  private final Launcher launcher = new Launcher();
+
+  private NativeBackend(String name, long device, long stream) {
+    this.name = name;
+    this.device = device;
+    this.stream = stream;
+  }
+
+  /**
+   * Opens the first device of a backend of the library.
+   *
+   * @param name "cpu"
+   * @param threads threads of the stream, 0 for one per processor; results do not depend on it
+   * @throws UnsatisfiedLinkError if the library cannot be loaded
+   */
+  public static NativeBackend open(String name, int threads) {
+    NativeLibrary.ensureAvailable();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
+      Status.check(Moe.moe_device_open(arena.allocateFrom(name), 0, handle), "moe_device_open");
+      long device = handle.get(ValueLayout.JAVA_LONG, 0);
+      try {
+        Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
+      } catch (RuntimeException | Error e) {
+        Moe.moe_device_close(device);
+        throw e;
+      }
+      return new NativeBackend(name, device, handle.get(ValueLayout.JAVA_LONG, 0));
+    }
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  /** Facts of the device. */
+  public DeviceInfo deviceInfo() {
+    requireOpen();
+    return DeviceInfo.of(device);
+  }
+
+  /** What the device's allocator holds now. */
+  public MemoryUsage memoryUsage() {
+    requireOpen();
+    return MemoryUsage.of(device);
+  }
+
+  /** Gives the memory kept for reuse back to the system. */
+  public void trim() {
+    requireOpen();
+    Status.check(Moe.moe_memory_trim(device), "moe_memory_trim");
+  }
+
+  @Override
+  public MemorySegment allocate(long bytes) {
+    requireOpen();
+    return NativeMemory.allocate(device, bytes, arena);
+  }
+
+  /** Gives memory back; does nothing once this backend is closed, for its memory went with it. */
+  @Override
+  public void free(MemorySegment memory) {
+    if (arena.scope().isAlive()) {
+      NativeMemory.free(device, memory);
+    }
+  }
+
+  @Override
+  public long packedBytes(DType dtype, long... shape) {
+    requireOpen();
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment bytes = call.allocate(ValueLayout.JAVA_LONG);
+      MemorySegment sizes = call.allocateFrom(ValueLayout.JAVA_LONG, shape);
+      Status.check(
+          Moe.moe_gemm_packed_bytes(device, dtype.code(), shape.length, sizes, bytes), "moe_gemm_packed_bytes");
+      return bytes.get(ValueLayout.JAVA_LONG, 0);
+    }
+  }
+
+  @Override
+  public void synchronize() {
+    requireOpen();
+    Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
+  }
+
+  @Override
+  public Recording record(Runnable step) {
+    requireOpen();
+    return launcher.record(step);
+  }
+
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+      Moe.moe_device_close(device); // with its streams and its memory
+    }
+  }
+
+  /**
+   * Fetches the descriptors now, which checks that the tensors are alive; what a recording keeps is the downcall alone.
+   * A replay makes no garbage, and once the scope of the tensors is closed the JVM refuses their descriptors.
+   */
+  @Override
+  public void launch(String function, Downcall call, Tensor... tensors) {
+    requireOpen();
+    MemorySegment[] descriptors = new MemorySegment[tensors.length];
+    for (int i = 0; i < tensors.length; i++) {
+      descriptors[i] = tensors[i] == null ? MemorySegment.NULL : tensors[i].descriptor();
+    }
+    launcher.launch(() -> Status.check(call.status(stream, descriptors), function));
+  }
+
+  @Override
+  public MemorySegment config(GateSettings settings) {
+    requireOpen();
+    return gateConfigs.of(settings);
+  }
+
+  private void requireOpen() {
+    if (!arena.scope().isAlive()) {
+      throw new IllegalStateException("backend " + name + " is closed");
+    }
+  }
+}
