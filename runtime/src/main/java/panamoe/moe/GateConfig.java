@@ -123,6 +123,23 @@ public record GateConfig(
         zCoefficient);
   }
 
+  /** The same gate with another weight of the load balancing loss. */
+  public GateConfig withAuxiliaryCoefficient(double coefficient) {
+    return new GateConfig(
+        topK,
+        score,
+        dropPolicy,
+        capacityFactor,
+        evaluationCapacityFactor,
+        minimumCapacity,
+        queueOrder,
+        normalization,
+        noise,
+        auxiliaryOverAllChoices,
+        coefficient,
+        zCoefficient);
+  }
+
   /**
    * Routes an expert keeps: {@code max(ceil(S/E * k * capacityFactor), minimumCapacity)}, in float32 as DeepSpeed
    * computes it.

@@ -67,22 +67,31 @@ public final class MoeLayer {
    * @return [S, M]
    */
   public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
-    return finish(pass, x, skip, gate.forward(pass, x, used));
+    Tensor y = pass.allocate(x.dtype(), x.shape());
+    forwardInto(pass, x, gate.forward(pass, x, used), skip, y);
+    return y;
   }
 
-  /** As {@link #forward}, with the gate's random numbers given: for replaying another implementation's results. */
+  /** As {@link #forward}, without a skip and into a tensor y [S, M] that the caller has. */
+  public void forwardInto(Pass pass, Tensor x, Tensor used, Tensor y) {
+    forwardInto(pass, x, gate.forward(pass, x, used), null, y);
+  }
+
+  /**
+   * As {@link #forward}, with the gate's input and random numbers given: for replaying another implementation's results.
+   */
   public Tensor forward(Pass pass, Tensor x, Tensor gateInput, GateOp.Inputs inputs) {
-    return finish(pass, x, null, gate.route(pass, gateInput, inputs));
+    Tensor y = pass.allocate(x.dtype(), x.shape());
+    forwardInto(pass, x, gate.route(pass, gateInput, inputs), null, y);
+    return y;
   }
 
-  private Tensor finish(Pass pass, Tensor x, Tensor skip, Routes routes) {
+  private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
     Tensor outputs = experts.forward(pass, rows, routes.offsets());
-    if (mlp == null) {
-      return CombineOp.forward(pass, outputs, routes, null, null, skip);
-    }
-    return CombineOp.forward(
-        pass, outputs, routes, mlp.forward(pass, x), coefficient.forwardFloat32(pass, x), skip);
+    Tensor fixed = mlp == null ? null : mlp.forward(pass, x);
+    Tensor mix = mlp == null ? null : coefficient.forwardFloat32(pass, x);
+    CombineOp.forwardInto(pass, outputs, routes, fixed, mix, skip, y);
   }
 }

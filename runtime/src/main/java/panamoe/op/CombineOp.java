@@ -18,11 +18,17 @@ public final class CombineOp {
   public static Tensor forward(
       Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip) {
     Tensor y = pass.allocate(rows.dtype(), routes.tokens(), rows.size(1));
+    forwardInto(pass, rows, routes, mlp, coefficient, skip, y);
+    return y;
+  }
+
+  /** As {@link #forward}, into a tensor y [S, M] that the caller has. */
+  public static void forwardInto(
+      Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
     pass.backend().combineForward(rows, routes, mlp, coefficient, skip, y);
     if (pass.recording()) {
       pass.tape().record(() -> backward(pass, rows, routes, mlp, coefficient, skip, y), y);
     }
-    return y;
   }
 
   private static void backward(

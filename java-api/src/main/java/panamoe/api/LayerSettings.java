@@ -1,0 +1,71 @@
+package panamoe.api;
+
+import panamoe.backend.Activation;
+import panamoe.moe.GateConfig;
+import panamoe.moe.MoeConfig;
+
+/**
+ * One MoE layer.
+ *
+ * @param hidden M, width of a token
+ * @param expertHidden F, inner width of an expert
+ * @param experts E, 1 to 1024
+ * @param topK experts a token is sent to
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times its even share, by
+ *     DeepSpeed's rules for this k
+ * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
+ * @param activation of the experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
+ * @param auxiliaryCoefficient factor of the load balancing loss in the gradients
+ */
+public record LayerSettings(
+    int hidden,
+    int expertHidden,
+    int experts,
+    int topK,
+    double capacityFactor,
+    boolean residual,
+    String activation,
+    double auxiliaryCoefficient) {
+
+  /** A dropless layer with GELU experts and the paper's balancing coefficient of 0.01. */
+  public static LayerSettings of(int hidden, int expertHidden, int experts, int topK) {
+    return new LayerSettings(hidden, expertHidden, experts, topK, 0, false, "gelu_tanh", 0.01);
+  }
+
+  /** The same layer with or without the fixed MLP. */
+  public LayerSettings withResidual(boolean value) {
+    return new LayerSettings(
+        hidden, expertHidden, experts, topK, capacityFactor, value, activation, auxiliaryCoefficient);
+  }
+
+  /** The same layer with another capacity factor; 0 is dropless. */
+  public LayerSettings withCapacityFactor(double value) {
+    return new LayerSettings(hidden, expertHidden, experts, topK, value, residual, activation, auxiliaryCoefficient);
+  }
+
+  MoeConfig toConfig() {
+    GateConfig rules =
+        capacityFactor == 0 ? GateConfig.dropless(topK) : GateConfig.deepSpeed(topK, capacityFactor, 4);
+    return new MoeConfig(
+        hidden,
+        expertHidden,
+        experts,
+        residual,
+        parse(activation),
+        true,
+        rules.withAuxiliaryCoefficient(auxiliaryCoefficient));
+  }
+
+  private static Activation parse(String name) {
+    return switch (name) {
+      case "relu" -> Activation.RELU;
+      case "gelu" -> Activation.GELU;
+      case "gelu_tanh" -> Activation.GELU_TANH;
+      case "silu" -> Activation.SILU;
+      case "swiglu" -> Activation.SWIGLU;
+      default ->
+          throw new IllegalArgumentException(
+              "activation is \"" + name + "\", expected relu, gelu, gelu_tanh, silu or swiglu");
+    };
+  }
+}

@@ -1,0 +1,158 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The facade as another framework uses it. */
+class MoeLayerTest {
+  private static final int TOKENS = 12;
+  private static final int HIDDEN = 8;
+  private static final LayerSettings SETTINGS = LayerSettings.of(HIDDEN, 16, 4, 2).withResidual(true);
+
+  private static MemorySegment tokens(Arena arena, long seed) {
+    MemorySegment segment = arena.allocate(ValueLayout.JAVA_FLOAT, (long) TOKENS * HIDDEN);
+    Random random = new Random(seed);
+    for (int i = 0; i < TOKENS * HIDDEN; i++) {
+      segment.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
+    }
+    return segment;
+  }
+
+  private static float[] floats(MemorySegment segment) {
+    return segment.toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  @Test
+  void theExampleRuns() {
+    assertTrue(Double.isFinite(MoeLayerExample.run()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"reference", "cpu"})
+  void gradientsOfInputAndParametersMatchFiniteDifferences(String deviceName) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open(deviceName, 1);
+        MoeLayer layer = MoeLayer.create(device, SETTINGS.withCapacityFactor(0), 3)) {
+      for (String name : layer.parameterNames()) {
+        // Far from zero, so that the probes below see the layer bend.
+        MemorySegment memory = layer.parameter(name);
+        for (long i = 0; i < memory.byteSize() / 4; i++) {
+          memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, memory.getAtIndex(ValueLayout.JAVA_FLOAT, i) * 15);
+        }
+      }
+      MemorySegment x = tokens(arena, 1);
+      MemorySegment y = tokens(arena, 2);
+      MemorySegment dy = tokens(arena, 3);
+      MemorySegment dx = tokens(arena, 4);
+      try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
+        assertEquals(TOKENS * 2, Arrays.stream(step.tokensPerExpert()).sum());
+        step.backward(dy, dx);
+        assertThrows(IllegalStateException.class, () -> step.backward(dy, dx));
+      }
+      probe("x", x, dx, layer, x, y, dy);
+      for (String name : layer.parameterNames()) {
+        probe(name, layer.parameter(name), layer.gradient(name), layer, x, y, dy);
+      }
+    }
+  }
+
+  private static void probe(
+      String name,
+      MemorySegment memory,
+      MemorySegment gradient,
+      MoeLayer layer,
+      MemorySegment x,
+      MemorySegment y,
+      MemorySegment dy) {
+    Random random = new Random(name.hashCode());
+    for (int i = 0; i < 4; i++) {
+      long index = random.nextLong(memory.byteSize() / 4);
+      float saved = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+      float step = 1e-3f;
+      memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved + step);
+      double above = objective(layer, x, y, dy);
+      memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved - step);
+      double below = objective(layer, x, y, dy);
+      memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
+      double expected = (above - below) / (2 * step);
+      double actual = gradient.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+      assertEquals(expected, actual, 5e-3 + 2e-2 * Math.abs(expected), name + "[" + index + "]");
+    }
+  }
+
+  private static double objective(MoeLayer layer, MemorySegment x, MemorySegment y, MemorySegment dy) {
+    try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
+      double sum = layer.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
+      for (int i = 0; i < TOKENS * HIDDEN; i++) {
+        sum += (double) y.getAtIndex(ValueLayout.JAVA_FLOAT, i) * dy.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      }
+      return sum;
+    }
+  }
+
+  @Test
+  void evaluatesOnTheCallersMemory() {
+    try (Arena arena = Arena.ofConfined();
+        Device cpu = Device.open("cpu", 2);
+        Device reference = Device.open("reference", 1);
+        MoeLayer fast = MoeLayer.create(cpu, SETTINGS, 3);
+        MoeLayer exact = MoeLayer.create(reference, SETTINGS, 3)) {
+      MemorySegment x = tokens(arena, 1);
+      float[] before = floats(x);
+      MemorySegment y = tokens(arena, 2);
+      MemorySegment expected = tokens(arena, 3);
+      fast.forward(x, y, TOKENS);
+      exact.forward(x, expected, TOKENS);
+      assertArrayEquals(floats(expected), floats(y), 1e-5f);
+      assertArrayEquals(before, floats(x));
+      float[] once = floats(y);
+      fast.forward(x, y, TOKENS);
+      assertArrayEquals(once, floats(y));
+    }
+  }
+
+  @Test
+  void refusesWhatDoesNotFit() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("reference", 1);
+        MoeLayer layer = MoeLayer.create(device, SETTINGS, 3)) {
+      MemorySegment x = tokens(arena, 1);
+      MemorySegment small = arena.allocate(16);
+      MemorySegment heap = MemorySegment.ofArray(new float[TOKENS * HIDDEN]);
+      assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(x, small, TOKENS));
+      assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(heap, x, TOKENS));
+      assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(x, x, -1));
+      assertThrows(PanamoeException.BadArgument.class, () -> layer.parameter("moe.nothing"));
+      assertThrows(
+          PanamoeException.BadArgument.class,
+          () -> MoeLayer.create(device, LayerSettings.of(HIDDEN, 16, 4, 5), 1));
+      assertThrows(PanamoeException.BadArgument.class, () -> Device.open("abacus", 1));
+    }
+  }
+
+  @Test
+  void aClosedLayerIsAnExceptionNotACrash() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1)) {
+      MoeLayer layer = MoeLayer.create(device, SETTINGS, 3);
+      MemorySegment x = tokens(arena, 1);
+      MemorySegment y = tokens(arena, 2);
+      layer.close();
+      layer.close();
+      assertThrows(IllegalStateException.class, () -> layer.forward(x, y, TOKENS));
+      assertFalse(layer.parameterNames().isEmpty());
+    }
+  }
+}
