@@ -1,0 +1,33 @@
+package panamoe.checkpoint;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** How much memory the host could still give this process. */
+public final class AvailableMemory {
+  private static final Path MEMINFO = Path.of("/proc/meminfo");
+  private static final Pattern AVAILABLE = Pattern.compile("(?m)^MemAvailable:\\s+(\\d+) kB$");
+
+  private AvailableMemory() {}
+
+  /** Free memory in bytes, on Linux with the caches that can be dropped; not more than a container may take. */
+  public static long bytes() {
+    var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+    return Math.min(meminfo().orElseGet(system::getFreeMemorySize), system.getTotalMemorySize());
+  }
+
+  private static Optional<Long> meminfo() {
+    try {
+      Matcher matcher = AVAILABLE.matcher(Files.readString(MEMINFO));
+      return matcher.find() ? Optional.of(1024 * Long.parseLong(matcher.group(1))) : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+}

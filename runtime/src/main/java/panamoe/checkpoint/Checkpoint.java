@@ -1,0 +1,207 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import panamoe.tensor.Tensor;
+
+/**
+ * One saved checkpoint: a directory with {@code model.safetensors} and {@code optimizer.safetensors} (or numbered
+ * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing is read before its
+ * checksum was compared with the manifest. Immutable.
+ */
+public final class Checkpoint {
+  static final String MODEL = "model";
+  static final String OPTIMIZER = "optimizer";
+  static final String CONFIG = "config.json";
+  static final String STATE = "state.json";
+
+  private static final int MAX_JSON_BYTES = 64 << 20;
+
+  private final Path directory;
+  private final Manifest manifest;
+
+  private Checkpoint(Path directory, Manifest manifest) {
+    this.directory = directory;
+    this.manifest = manifest;
+  }
+
+  /**
+   * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest and compares the
+   * sizes of the files; their checksums are compared when they are read.
+   *
+   * @throws CheckpointException if there is none, or if a file is missing, has another size or is no plain file
+   */
+  public static Checkpoint open(Path path) {
+    if (!Files.isDirectory(path)) {
+      throw new CheckpointException(
+          path + (Files.exists(path) ? " is not a directory" : " does not exist") + ", expected a checkpoint");
+    }
+    Path directory = path;
+    if (!Files.exists(path.resolve(Manifest.FILE_NAME), LinkOption.NOFOLLOW_LINKS)) {
+      directory = new CheckpointStore(path, 1).latest().orElseThrow(() -> new CheckpointException(
+          path + " holds no whole checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory with one"));
+    }
+    Checkpoint checkpoint = new Checkpoint(directory, Manifest.read(directory));
+    checkpoint.manifest.files().forEach(checkpoint::checkSize);
+    return checkpoint;
+  }
+
+  public Path directory() {
+    return directory;
+  }
+
+  /** Training steps done when it was saved. */
+  public long step() {
+    return manifest.step();
+  }
+
+  /** The number of experts of each layer, 0 for a dense layer. */
+  public List<Integer> experts() {
+    return manifest.experts();
+  }
+
+  /** The model's configuration. */
+  public ObjectNode config() {
+    return json(CONFIG);
+  }
+
+  /** What the trainer had given as its state. */
+  public ObjectNode state() {
+    return json(STATE);
+  }
+
+  /** Whether optimizer tensors were saved with the model. */
+  public boolean hasOptimizer() {
+    return tensors(OPTIMIZER).size() > 0;
+  }
+
+  /** The model's tensors by name, as their files' headers say; checks the checksum of those files. */
+  public Map<String, StoredTensor> modelTensors() {
+    return tensors(MODEL);
+  }
+
+  /** Bytes of the model's files: what its weights will take at least. */
+  public long modelBytes() {
+    return shards(MODEL).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
+  }
+
+  /**
+   * Refuses a model that cannot fit, before anything is allocated for it.
+   *
+   * @param availableBytes free memory of the device, for the host {@link AvailableMemory#bytes}
+   */
+  public void requireFits(long availableBytes) {
+    if (modelBytes() > availableBytes) {
+      throw new CheckpointException("the model of " + directory + " needs " + modelBytes()
+          + " bytes, but only " + availableBytes + " are available");
+    }
+  }
+
+  /** Compares the checksum of every file with the manifest. */
+  public void verify() {
+    manifest.files().keySet().forEach(this::checkedFile);
+  }
+
+  /**
+   * Fills the model's tensors. Names, shapes and dtypes are compared first, and nothing is read unless all agree.
+   *
+   * @param destinations every weight of the model by its name
+   * @param allowExtra tolerates stored tensors that no destination asks for, with a warning
+   * @param strict rejects NaN and infinite values, which otherwise give one warning; found after reading
+   * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
+   */
+  public LoadReport loadModel(Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
+    return load(MODEL, destinations, allowExtra, strict);
+  }
+
+  /** Fills the optimizer's tensors, as {@link #loadModel}; every one must be there, and no other. */
+  public LoadReport loadOptimizer(Map<String, Tensor> destinations) {
+    return load(OPTIMIZER, destinations, false, false);
+  }
+
+  private LoadReport load(String part, Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
+    try (Shards shards = openShards(part)) {
+      Mismatches mismatches = Mismatches.between(shards.tensors(), destinations);
+      mismatches.throwIfAny(directory, allowExtra);
+      List<String> warnings = new ArrayList<>(mismatches.extraWarning(directory));
+      NonFinite nonFinite = new NonFinite();
+      long bytes = 0;
+      for (Map.Entry<String, Tensor> entry : destinations.entrySet()) {
+        Tensor tensor = entry.getValue();
+        shards.reader(entry.getKey()).readInto(entry.getKey(), tensor);
+        nonFinite.scan(entry.getKey(), tensor);
+        bytes += tensor.bytes();
+      }
+      nonFinite.sentence(directory).ifPresent(sentence -> {
+        if (strict) {
+          throw new CheckpointException(sentence);
+        }
+        warnings.add(sentence);
+      });
+      return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
+    }
+  }
+
+  private Map<String, StoredTensor> tensors(String part) {
+    try (Shards shards = openShards(part)) {
+      return shards.tensors();
+    }
+  }
+
+  private List<String> shards(String part) {
+    return manifest.files().keySet().stream()
+        .filter(name -> name.matches(part + "(-\\d+-of-\\d+)?\\.safetensors"))
+        .toList();
+  }
+
+  private Shards openShards(String part) {
+    List<String> names = shards(part);
+    if (names.isEmpty()) {
+      throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
+    }
+    return Shards.open(names.stream().map(this::checkedFile).toList());
+  }
+
+  private ObjectNode json(String name) {
+    if (!manifest.files().containsKey(name)) {
+      throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + name);
+    }
+    Path path = checkedFile(name);
+    return StrictJson.object(RegularFile.read(path, MAX_JSON_BYTES), path.toString());
+  }
+
+  private Path checkedFile(String name) {
+    Path path = directory.resolve(name);
+    String expected = manifest.files().get(name).sha256();
+    String found = RegularFile.sha256(path);
+    if (!found.equals(expected)) {
+      throw new CheckpointException(
+          path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected);
+    }
+    return path;
+  }
+
+  private void checkSize(String name, Manifest.FileEntry entry) {
+    Path path = directory.resolve(name);
+    try {
+      RegularFile.open(path).close();
+      Map<String, Object> attributes = Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS);
+      if (!attributes.get("nlink").equals(1)) {
+        throw new CheckpointException(
+            path + " has " + attributes.get("nlink") + " hard links, a checkpoint's file has one");
+      }
+      if (!attributes.get("size").equals(entry.size())) {
+        throw new CheckpointException(
+            path + " has " + attributes.get("size") + " bytes, expected " + entry.size());
+      }
+    } catch (IOException e) {
+      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+import java.util.Map;
+import panamoe.tensor.Tensor;
+
+/**
+ * What one checkpoint holds. The tensors are read while it is saved and belong to the caller.
+ *
+ * @param step training steps done, at least 0; gives the checkpoint its name
+ * @param config the model's configuration
+ * @param state what else the trainer needs to go on: tokens seen, seeds, position in the data
+ * @param experts the number of experts of each layer, 0 for a dense layer
+ * @param model weights by name, one tensor per expert (see {@link ExpertTensors})
+ * @param optimizer moments and master weights by name; may be empty
+ */
+public record CheckpointContents(
+    long step,
+    ObjectNode config,
+    ObjectNode state,
+    List<Integer> experts,
+    Map<String, Tensor> model,
+    Map<String, Tensor> optimizer) {
+
+  /** Copies the collections, not the tensors. */
+  public CheckpointContents {
+    if (step < 0) {
+      throw new IllegalArgumentException("step is " + step + ", expected at least 0");
+    }
+    experts = List.copyOf(experts);
+    model = Map.copyOf(model);
+    optimizer = Map.copyOf(optimizer);
+  }
+}

@@ -1,0 +1,225 @@
+package panamoe.checkpoint;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.tensor.Tensor;
+
+/**
+ * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to go on from.
+ *
+ * <p>A save writes into a hidden directory, forces every file to the disk and renames the directory, then renames a new
+ * {@code latest} over the old. So a process killed at any moment, a full disk or a lost power supply leaves the
+ * previous checkpoint as it was; what a killed process left behind is removed by the next save. One process at a time
+ * saves into a folder; a store is used by one thread.
+ */
+public final class CheckpointStore {
+  private static final String LATEST = "latest";
+  private static final Pattern NAME = Pattern.compile("step-(\\d{8,19})(?:-(\\d{1,9}))?");
+  private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.tmp-(\\d{1,18})");
+  private static final long SHARD_BYTES = 4L << 30;
+
+  private final Path directory;
+  private final int keep;
+  private final long shardBytes;
+  private final Disk disk;
+
+  /**
+   * @param directory where checkpoints are, or will be after the first save
+   * @param keep how many of the newest checkpoints a save leaves, at least 1
+   */
+  public CheckpointStore(Path directory, int keep) {
+    this(directory, keep, SHARD_BYTES, (operation, path) -> {});
+  }
+
+  CheckpointStore(Path directory, int keep, long shardBytes, Disk.Listener listener) {
+    if (keep < 1) {
+      throw new IllegalArgumentException("keep is " + keep + ", expected at least 1");
+    }
+    this.directory = directory;
+    this.keep = keep;
+    this.shardBytes = shardBytes;
+    this.disk = new Disk(listener);
+  }
+
+  /**
+   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}.
+   *
+   * @return its directory, {@code step-<step>}; with a number after it where that name is taken
+   * @throws CheckpointException if anything could not be written; the checkpoints before it are intact
+   */
+  public Path save(CheckpointContents contents) {
+    Path target = unusedName(contents.step());
+    Path temporary = temporary(target.getFileName().toString());
+    try {
+      disk.createDirectories(directory);
+      removeStale();
+      disk.createDirectories(temporary);
+      writeFiles(temporary, contents);
+      disk.force(temporary);
+      disk.rename(temporary, target);
+      disk.force(directory);
+      pointTo(target);
+      removeOld(target);
+      return target;
+    } catch (IOException e) {
+      removeAfter(e, temporary);
+      String intact = latest().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
+      throw new CheckpointException(
+          "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
+    } catch (RuntimeException e) {
+      removeAfter(e, temporary);
+      throw e;
+    }
+  }
+
+  /**
+   * The checkpoint to go on from: the one that {@code latest} names or, if that is damaged or gone, the newest one
+   * that is whole by its manifest and file sizes. Empty if there is none.
+   */
+  public Optional<Path> latest() {
+    List<Path> candidates = new ArrayList<>(checkpoints().reversed());
+    pointed().ifPresent(candidates::addFirst);
+    return candidates.stream().filter(CheckpointStore::isWhole).findFirst();
+  }
+
+  /** The directories of all checkpoints, oldest first, whole or not. */
+  public List<Path> checkpoints() {
+    try {
+      return Disk.list(directory).stream()
+          .filter(path -> NAME.matcher(path.getFileName().toString()).matches())
+          .filter(path -> Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS))
+          .sorted(Comparator.comparingLong((Path path) -> number(path, 1)).thenComparingLong(path -> number(path, 2)))
+          .toList();
+    } catch (NoSuchFileException e) {
+      return List.of();
+    } catch (IOException e) {
+      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + describe(e), e);
+    }
+  }
+
+  private void writeFiles(Path into, CheckpointContents contents) throws IOException {
+    Map<String, Manifest.FileEntry> files = new TreeMap<>();
+    writeShards(into, Checkpoint.MODEL, contents.model(), files);
+    writeShards(into, Checkpoint.OPTIMIZER, contents.optimizer(), files);
+    files.put(Checkpoint.CONFIG, disk.write(into.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
+    files.put(Checkpoint.STATE, disk.write(into.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
+    String version = Optional.ofNullable(CheckpointStore.class.getPackage().getImplementationVersion())
+        .orElse("development");
+    Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
+    disk.write(into.resolve(Manifest.FILE_NAME), manifest.toJson());
+  }
+
+  private void writeShards(Path into, String part, Map<String, Tensor> tensors, Map<String, Manifest.FileEntry> files)
+      throws IOException {
+    List<Map<String, Tensor>> shards = new ArrayList<>(List.of(new TreeMap<>()));
+    long bytes = 0;
+    for (Map.Entry<String, Tensor> entry : new TreeMap<>(tensors).entrySet()) {
+      if (bytes > 0 && bytes + entry.getValue().bytes() > shardBytes) {
+        shards.add(new TreeMap<>());
+        bytes = 0;
+      }
+      shards.getLast().put(entry.getKey(), entry.getValue());
+      bytes += entry.getValue().bytes();
+    }
+    for (int i = 0; i < shards.size(); i++) {
+      Map<String, Tensor> shard = shards.get(i);
+      String name = shards.size() == 1
+          ? part + ".safetensors" : "%s-%05d-of-%05d.safetensors".formatted(part, i + 1, shards.size());
+      files.put(name, disk.write(
+          into.resolve(name), out -> SafetensorsWriter.write(out, shard, Map.of("format", "pt"))));
+    }
+  }
+
+  private void pointTo(Path target) throws IOException {
+    Path temporary = temporary(LATEST);
+    disk.write(temporary, (target.getFileName() + "\n").getBytes(StandardCharsets.UTF_8));
+    disk.rename(temporary, directory.resolve(LATEST));
+    disk.force(directory);
+  }
+
+  private Optional<Path> pointed() {
+    Path pointer = directory.resolve(LATEST);
+    try {
+      String name = Files.size(pointer) > 100 ? "" : Files.readString(pointer, StandardCharsets.ISO_8859_1).strip();
+      return NAME.matcher(name).matches() ? Optional.of(directory.resolve(name)) : Optional.empty();
+    } catch (IOException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static boolean isWhole(Path checkpoint) {
+    try {
+      Checkpoint.open(checkpoint);
+      return true;
+    } catch (CheckpointException e) {
+      return false;
+    }
+  }
+
+  private void removeOld(Path saved) throws IOException {
+    List<Path> others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
+    for (Path old : others.subList(0, Math.max(0, others.size() - (keep - 1)))) {
+      // Hidden first, so that a half deleted directory never looks like a checkpoint.
+      Path hidden = temporary(old.getFileName().toString());
+      disk.rename(old, hidden);
+      disk.delete(hidden);
+    }
+  }
+
+  private void removeStale() throws IOException {
+    for (Path path : Disk.list(directory)) {
+      Matcher matcher = TEMPORARY.matcher(path.getFileName().toString());
+      if (matcher.matches()) {
+        long pid = Long.parseLong(matcher.group(1));
+        if (pid == ProcessHandle.current().pid() || ProcessHandle.of(pid).isEmpty()) {
+          disk.delete(path);
+        }
+      }
+    }
+  }
+
+  private void removeAfter(Exception failure, Path temporary) {
+    try {
+      disk.delete(temporary);
+      disk.delete(temporary(LATEST));
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+
+  private Path unusedName(long step) {
+    Path path = directory.resolve("step-%08d".formatted(step));
+    for (int repeat = 2; Files.exists(path, LinkOption.NOFOLLOW_LINKS); repeat++) {
+      path = directory.resolve("step-%08d-%d".formatted(step, repeat));
+    }
+    return path;
+  }
+
+  private Path temporary(String name) {
+    return directory.resolve("." + name + ".tmp-" + ProcessHandle.current().pid());
+  }
+
+  private static long number(Path checkpoint, int group) {
+    Matcher matcher = NAME.matcher(checkpoint.getFileName().toString());
+    return matcher.matches() && matcher.group(group) != null ? Long.parseLong(matcher.group(group)) : 0;
+  }
+
+  /** The message of some file errors is the bare file name: their class says what happened to it. */
+  private static String describe(IOException e) {
+    boolean bare = e instanceof FileSystemException error && error.getReason() == null;
+    return bare ? e.getClass().getSimpleName() + " " + e.getMessage() : e.getMessage();
+  }
+}

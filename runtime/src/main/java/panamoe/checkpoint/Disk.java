@@ -1,0 +1,130 @@
+package panamoe.checkpoint;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** The file operations of which a save consists. Each is announced first, so that a test can make any one fail. */
+final class Disk {
+  /** Called before each operation; may throw what the operation could. */
+  @FunctionalInterface
+  interface Listener {
+    void before(String operation, Path path) throws IOException;
+  }
+
+  /** A body of a file, written in one or more pieces. */
+  @FunctionalInterface
+  interface Body {
+    void writeTo(WritableByteChannel out) throws IOException;
+  }
+
+  private final Listener listener;
+
+  Disk(Listener listener) {
+    this.listener = listener;
+  }
+
+  void createDirectories(Path directory) throws IOException {
+    listener.before("create", directory);
+    Files.createDirectories(directory);
+  }
+
+  /** Creates a file, writes it whole and forces it to the disk. */
+  Manifest.FileEntry write(Path file, Body body) throws IOException {
+    try (FileChannel channel = create(file)) {
+      Digested out = new Digested(channel, file);
+      body.writeTo(out);
+      listener.before("force", file);
+      channel.force(true);
+      return new Manifest.FileEntry(out.bytes, RegularFile.hex(out.digest));
+    } catch (IOException e) {
+      // What a full disk says names no file.
+      throw new IOException("writing " + file.getFileName() + " failed: " + e.getMessage(), e);
+    }
+  }
+
+  private FileChannel create(Path file) throws IOException {
+    listener.before("create", file);
+    return FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+  }
+
+  Manifest.FileEntry write(Path file, byte[] content) throws IOException {
+    return write(file, out -> {
+      for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
+        out.write(buffer);
+      }
+    });
+  }
+
+  /** Replaces {@code to} if it is a file; a directory must not exist there. */
+  void rename(Path from, Path to) throws IOException {
+    listener.before("rename", from);
+    Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /** Makes the names in a directory durable. */
+  void force(Path directory) throws IOException {
+    listener.before("force", directory);
+    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  /** Deletes a file or a directory and all that is in it; nothing happens if it does not exist. */
+  void delete(Path path) throws IOException {
+    if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
+      for (Path entry : list(path)) {
+        delete(entry);
+      }
+    }
+    listener.before("delete", path);
+    Files.deleteIfExists(path);
+  }
+
+  static List<Path> list(Path directory) throws IOException {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.sorted().toList();
+    }
+  }
+
+  private final class Digested implements WritableByteChannel {
+    private final MessageDigest digest = RegularFile.sha256();
+    private final FileChannel channel;
+    private final Path file;
+    private long bytes;
+
+    Digested(FileChannel channel, Path file) {
+      this.channel = channel;
+      this.file = file;
+    }
+
+    @Override
+    public int write(ByteBuffer source) throws IOException {
+      listener.before("write", file);
+      ByteBuffer written = source.duplicate();
+      int count = channel.write(source);
+      digest.update(written.limit(written.position() + count));
+      bytes += count;
+      return count;
+    }
+
+    @Override
+    public boolean isOpen() {
+      return channel.isOpen();
+    }
+
+    @Override
+    public void close() throws IOException {
+      channel.close();
+    }
+  }
+}

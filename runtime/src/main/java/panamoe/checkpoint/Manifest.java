@@ -1,0 +1,136 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * The content of {@code manifest.json}, written last into a checkpoint: what belongs to it, bit for bit. It carries its
+ * own checksum, so that a changed manifest is found too.
+ *
+ * @param panamoe the version of this software that wrote the checkpoint
+ * @param experts the number of experts of each layer, 0 for a dense layer
+ * @param files by plain file name
+ */
+record Manifest(String panamoe, long step, List<Integer> experts, Map<String, FileEntry> files) {
+  static final String FILE_NAME = "manifest.json";
+
+  private static final String FORMAT = "panamoe-checkpoint";
+  private static final int VERSION = 1;
+  private static final int MAX_BYTES = 64 << 20;
+  private static final Set<String> FIELDS =
+      Set.of("format", "version", "panamoe", "step", "experts", "files", "sha256");
+
+  /** Size in bytes and SHA-256 in hexadecimal digits of one file. */
+  record FileEntry(long size, String sha256) {}
+
+  byte[] toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("format", FORMAT).put("version", VERSION).put("panamoe", panamoe).put("step", step);
+    ArrayNode counts = json.putArray("experts");
+    experts.forEach(counts::add);
+    ObjectNode entries = json.putObject("files");
+    new TreeMap<>(files).forEach(
+        (name, entry) -> entries.putObject(name).put("size", entry.size()).put("sha256", entry.sha256()));
+    return StrictJson.bytes(json.put("sha256", checksum(json)));
+  }
+
+  /** Reads and checks the manifest of a checkpoint directory. */
+  static Manifest read(Path directory) {
+    Path path = directory.resolve(FILE_NAME);
+    return new Parser(path.toString(), StrictJson.object(RegularFile.read(path, MAX_BYTES), path.toString())).parse();
+  }
+
+  private static String checksum(ObjectNode withoutChecksum) {
+    MessageDigest digest = RegularFile.sha256();
+    digest.update(StrictJson.bytes(withoutChecksum));
+    return RegularFile.hex(digest);
+  }
+
+  private record Parser(String path, ObjectNode json) {
+
+    Manifest parse() {
+      if (!json.path("format").asText().equals(FORMAT)) {
+        throw bad("format", "\"" + FORMAT + "\"");
+      }
+      if (json.path("version").asInt() != VERSION) {
+        throw new CheckpointException(path + " has the version " + json.path("version")
+            + "; this version of Panamoe reads version " + VERSION);
+      }
+      Set<String> unknown = new TreeSet<>();
+      json.fieldNames().forEachRemaining(unknown::add);
+      unknown.removeAll(FIELDS);
+      if (!unknown.isEmpty()) {
+        throw new CheckpointException(path + " has the unknown field " + unknown.iterator().next());
+      }
+      ObjectNode unsigned = json.deepCopy();
+      if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asText())) {
+        throw new CheckpointException(path + " was changed: its sha256 is not that of its content");
+      }
+      return new Manifest(text("panamoe"), whole(json.get("step"), "step"), experts(), files());
+    }
+
+    private List<Integer> experts() {
+      if (!(json.get("experts") instanceof ArrayNode counts)) {
+        throw bad("experts", "an array");
+      }
+      List<Integer> experts = new ArrayList<>();
+      for (JsonNode count : counts) {
+        long value = whole(count, "experts");
+        if (value > Integer.MAX_VALUE) {
+          throw bad("experts", "whole numbers below 2^31");
+        }
+        experts.add((int) value);
+      }
+      return List.copyOf(experts);
+    }
+
+    private Map<String, FileEntry> files() {
+      if (!(json.get("files") instanceof ObjectNode entries)) {
+        throw bad("files", "an object");
+      }
+      Map<String, FileEntry> files = new TreeMap<>();
+      for (Map.Entry<String, JsonNode> entry : entries.properties()) {
+        String name = entry.getKey();
+        if (!name.matches("[A-Za-z0-9][A-Za-z0-9._-]*")) {
+          throw new CheckpointException(path + " names the file '" + name + "', which is not a plain file name");
+        }
+        String sha256 = Optional.ofNullable(entry.getValue().get("sha256")).map(JsonNode::asText).orElse("");
+        if (!sha256.matches("[0-9a-f]{64}")) {
+          throw bad("files." + name + ".sha256", "64 hexadecimal digits");
+        }
+        files.put(name, new FileEntry(whole(entry.getValue().get("size"), "files." + name + ".size"), sha256));
+      }
+      return files;
+    }
+
+    private String text(String field) {
+      JsonNode value = json.get(field);
+      if (value == null || !value.isTextual()) {
+        throw bad(field, "a string");
+      }
+      return value.asText();
+    }
+
+    private long whole(JsonNode value, String field) {
+      if (value == null || !value.isIntegralNumber() || !value.canConvertToLong() || value.asLong() < 0) {
+        throw bad(field, "a whole number from 0 to 2^63-1");
+      }
+      return value.asLong();
+    }
+
+    private CheckpointException bad(String field, String expected) {
+      return new CheckpointException(path + " has a bad field " + field + ", expected " + expected);
+    }
+  }
+}

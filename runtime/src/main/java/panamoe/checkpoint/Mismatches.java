@@ -1,0 +1,66 @@
+package panamoe.checkpoint;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.tensor.Tensor;
+
+/** How the tensors of a file differ from those a model wants. */
+record Mismatches(List<String> wrong, List<String> extra) {
+  private static final int SHOWN = 20;
+  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.");
+  private static final Pattern EXPERT = Pattern.compile("experts\\.(\\d+)\\.");
+
+  static Mismatches between(Map<String, StoredTensor> stored, Map<String, Tensor> wanted) {
+    List<String> wrong = new ArrayList<>();
+    for (Map.Entry<String, Tensor> entry : new TreeMap<>(wanted).entrySet()) {
+      String name = entry.getKey();
+      Tensor want = entry.getValue();
+      StoredTensor have = stored.get(name);
+      if (have == null) {
+        wrong.add("missing " + located(name));
+      } else if (!Arrays.equals(have.shape(), want.shape())) {
+        wrong.add(located(name) + " has the shape " + Arrays.toString(have.shape())
+            + ", expected " + Arrays.toString(want.shape()));
+      } else if (have.type() != StoredType.of(want.dtype())) {
+        wrong.add(located(name) + " has the dtype " + have.type() + ", expected " + StoredType.of(want.dtype()));
+      }
+    }
+    List<String> extra = stored.keySet().stream()
+        .filter(name -> !wanted.containsKey(name)).sorted().map(name -> "unexpected " + located(name)).toList();
+    return new Mismatches(wrong, extra);
+  }
+
+  void throwIfAny(Path checkpoint, boolean allowExtra) {
+    List<String> all = new ArrayList<>(wrong);
+    if (!allowExtra) {
+      all.addAll(extra);
+    }
+    if (!all.isEmpty()) {
+      throw new CheckpointException(checkpoint + " does not fit the model: " + list(all));
+    }
+  }
+
+  List<String> extraWarning(Path checkpoint) {
+    return extra.isEmpty() ? List.of() : List.of(checkpoint + " holds tensors that were not read: " + list(extra));
+  }
+
+  private static String list(List<String> problems) {
+    String shown = String.join("; ", problems.subList(0, Math.min(SHOWN, problems.size())));
+    return problems.size() > SHOWN ? shown + "; and " + (problems.size() - SHOWN) + " more" : shown;
+  }
+
+  private static String located(String name) {
+    Matcher layer = LAYER.matcher(name);
+    Matcher expert = EXPERT.matcher(name);
+    if (!layer.find()) {
+      return name;
+    }
+    return name + " (layer " + layer.group(1) + (expert.find() ? ", expert " + expert.group(1) + ")" : ")");
+  }
+}

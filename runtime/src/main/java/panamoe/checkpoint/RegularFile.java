@@ -1,0 +1,92 @@
+package panamoe.checkpoint;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/** Opens files that may have been put there by somebody else: regular ones only, never through a symbolic link. */
+final class RegularFile {
+  private static final int CHUNK_BYTES = 1 << 20;
+
+  private RegularFile() {}
+
+  static FileChannel open(Path path) {
+    try {
+      // Looked at before opening, because opening a FIFO would wait for a writer.
+      BasicFileAttributes attributes =
+          Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      if (!attributes.isRegularFile()) {
+        String kind = attributes.isSymbolicLink() ? "a symbolic link"
+            : attributes.isDirectory() ? "a directory" : "a device or pipe";
+        throw new CheckpointException(path + " is " + kind + ", not a regular file");
+      }
+      return FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS);
+    } catch (NoSuchFileException e) {
+      throw new CheckpointException(path + " does not exist", e);
+    } catch (IOException e) {
+      throw new CheckpointException("cannot open " + path + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads a whole file of at most {@code mostBytes}. */
+  static byte[] read(Path path, int mostBytes) {
+    try (FileChannel channel = open(path)) {
+      if (channel.size() > mostBytes) {
+        throw new CheckpointException(path + " has " + channel.size() + " bytes, more than the limit " + mostBytes);
+      }
+      byte[] bytes = new byte[(int) channel.size()];
+      readFully(channel, ByteBuffer.wrap(bytes), 0, path);
+      return bytes;
+    } catch (IOException e) {
+      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Fills the buffer from the position on; a file that ends before is an error. */
+  static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path) throws IOException {
+    long at = position;
+    while (buffer.hasRemaining()) {
+      int read = channel.read(buffer, at);
+      if (read < 0) {
+        throw new CheckpointException(path + " was truncated: it ends at byte " + at + ", "
+            + buffer.remaining() + " more were expected");
+      }
+      at += read;
+    }
+  }
+
+  /** The file's SHA-256 in lower-case hexadecimal digits. */
+  static String sha256(Path path) {
+    try (FileChannel channel = open(path)) {
+      MessageDigest digest = sha256();
+      ByteBuffer buffer = ByteBuffer.allocate(CHUNK_BYTES);
+      for (long at = 0; channel.read(buffer, at) >= 0; at += buffer.limit(), buffer.clear()) {
+        digest.update(buffer.flip());
+      }
+      return hex(digest);
+    } catch (IOException e) {
+      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+    }
+  }
+
+  static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+
+  static String hex(MessageDigest digest) {
+    return HexFormat.of().formatHex(digest.digest());
+  }
+}

@@ -1,0 +1,186 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The checked JSON header of a safetensors file: every tensor has a readable type, its offsets are those of its shape,
+ * and the tensors cover the data without overlap or hole. Parsed as a stream, so that memory is bounded by the cap on
+ * tensors whatever the header says.
+ */
+record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> metadata) {
+  private static final int MAX_RANK = 32;
+
+  static SafetensorsHeader parse(String file, byte[] json, long dataBytes, int maxTensors) {
+    return new Parser(file, dataBytes, maxTensors).parse(json);
+  }
+
+  private static final class Parser {
+    private final String file;
+    private final long dataBytes;
+    private final int maxTensors;
+    private final List<StoredTensor> tensors = new ArrayList<>();
+    private final Map<String, String> metadata = new LinkedHashMap<>();
+
+    Parser(String file, long dataBytes, int maxTensors) {
+      this.file = file;
+      this.dataBytes = dataBytes;
+      this.maxTensors = maxTensors;
+    }
+
+    SafetensorsHeader parse(byte[] json) {
+      if (json[0] != '{') {
+        throw bad("its header does not begin with '{'");
+      }
+      try (JsonParser in = StrictJson.parser(new ByteArrayInputStream(json))) {
+        in.nextToken();
+        while (in.nextToken() == JsonToken.FIELD_NAME) {
+          String name = in.currentName();
+          if (name.equals("__metadata__")) {
+            readMetadata(in);
+          } else {
+            readTensor(in, name);
+          }
+        }
+        if (in.nextToken() != null) {
+          throw bad("its header goes on after the JSON object");
+        }
+      } catch (IOException e) {
+        throw new CheckpointException(
+            file + ": its header is not valid: " + StrictJson.reason(e), e);
+      }
+      tensors.sort(Comparator.comparingLong(StoredTensor::begin).thenComparingLong(StoredTensor::end));
+      checkCoverage();
+      Map<String, StoredTensor> byName = new LinkedHashMap<>();
+      tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
+      return new SafetensorsHeader(byName, metadata);
+    }
+
+    private void readMetadata(JsonParser in) throws IOException {
+      if (in.nextToken() != JsonToken.START_OBJECT) {
+        throw bad("__metadata__ is not an object");
+      }
+      while (in.nextToken() == JsonToken.FIELD_NAME) {
+        String key = in.currentName();
+        if (in.nextToken() != JsonToken.VALUE_STRING) {
+          throw bad("__metadata__ has a value that is not a string under '" + key + "'");
+        }
+        metadata.put(key, in.getText());
+      }
+    }
+
+    private void readTensor(JsonParser in, String name) throws IOException {
+      if (tensors.size() == maxTensors) {
+        throw bad("its header lists more than " + maxTensors + " tensors, the limit (maxTensors)");
+      }
+      if (in.nextToken() != JsonToken.START_OBJECT) {
+        throw bad(name, "is not described by an object");
+      }
+      String dtype = null;
+      long[] shape = null;
+      long[] offsets = null;
+      while (in.nextToken() == JsonToken.FIELD_NAME) {
+        String field = in.currentName();
+        in.nextToken();
+        switch (field) {
+          case "dtype" -> dtype = string(in, name);
+          case "shape" -> shape = wholeNumbers(in, name, "shape", MAX_RANK);
+          case "data_offsets" -> offsets = wholeNumbers(in, name, "data_offsets", 2);
+          default -> throw bad(name, "has the unknown field '" + field + "'");
+        }
+      }
+      if (dtype == null || shape == null || offsets == null) {
+        throw bad(name, "lacks dtype, shape or data_offsets");
+      }
+      tensors.add(checked(name, dtype, shape, offsets));
+    }
+
+    private StoredTensor checked(String name, String dtype, long[] shape, long[] offsets) {
+      StoredType type = StoredType.named(dtype)
+          .orElseThrow(() -> new CheckpointException(file + ": unsupported dtype " + dtype + " in tensor " + name));
+      if (offsets.length != 2 || offsets[0] > offsets[1]) {
+        throw bad(name, "has invalid data_offsets " + Arrays.toString(offsets));
+      }
+      if (offsets[1] > dataBytes) {
+        throw bad(name, "ends at byte " + offsets[1] + " of the data, but the file holds only " + dataBytes);
+      }
+      long bytes = type.bytes();
+      try {
+        for (long size : shape) {
+          bytes = Math.multiplyExact(bytes, size);
+        }
+      } catch (ArithmeticException e) {
+        throw new CheckpointException(
+            file + ": tensor " + name + " has the shape " + Arrays.toString(shape) + ", whose size overflows", e);
+      }
+      if (bytes != offsets[1] - offsets[0]) {
+        throw bad(name, "has a size mismatch: " + dtype + Arrays.toString(shape) + " takes " + bytes
+            + " bytes, its data_offsets span " + (offsets[1] - offsets[0]));
+      }
+      return new StoredTensor(name, type, shape, offsets[0], offsets[1]);
+    }
+
+    private void checkCoverage() {
+      long covered = 0;
+      String previous = null;
+      for (StoredTensor tensor : tensors) {
+        if (tensor.begin() < covered) {
+          throw bad(tensor.name(), "begins at byte " + tensor.begin() + " and overlaps tensor " + previous
+              + ", which ends at byte " + covered);
+        }
+        if (tensor.begin() > covered) {
+          throw bad("bytes " + covered + " to " + tensor.begin() + " before tensor " + tensor.name()
+              + " belong to no tensor");
+        }
+        covered = tensor.end();
+        previous = tensor.name();
+      }
+      if (covered != dataBytes) {
+        throw bad((dataBytes - covered) + " bytes after the last tensor belong to no tensor");
+      }
+    }
+
+    private String string(JsonParser in, String name) throws IOException {
+      if (in.currentToken() != JsonToken.VALUE_STRING) {
+        throw bad(name, "has a dtype that is not a string");
+      }
+      return in.getText();
+    }
+
+    private long[] wholeNumbers(JsonParser in, String name, String field, int most) throws IOException {
+      if (in.currentToken() != JsonToken.START_ARRAY) {
+        throw bad(name, "has a " + field + " that is not an array");
+      }
+      long[] values = new long[most];
+      int count = 0;
+      while (in.nextToken() != JsonToken.END_ARRAY) {
+        boolean whole = in.currentToken() == JsonToken.VALUE_NUMBER_INT
+            && in.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
+        if (!whole || in.getLongValue() < 0) {
+          throw bad(name, "has the invalid value " + in.getText() + " in its " + field);
+        }
+        if (count == most) {
+          throw bad(name, "has more than " + most + " numbers in its " + field);
+        }
+        values[count++] = in.getLongValue();
+      }
+      return Arrays.copyOf(values, count);
+    }
+
+    private CheckpointException bad(String tensor, String problem) {
+      return bad("tensor " + tensor + " " + problem);
+    }
+
+    private CheckpointException bad(String problem) {
+      return new CheckpointException(file + ": " + problem);
+    }
+  }
+}

@@ -1,0 +1,274 @@
+package panamoe.checkpoint;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Map;
+import java.util.function.LongToDoubleFunction;
+import panamoe.tensor.BFloat16;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Reads one safetensors file: 8 bytes little-endian header length, a JSON header, the elements.
+ *
+ * <p>Nothing in the file is trusted: the header is checked whole when the file is opened, before anything is allocated
+ * for its tensors. Elements are read by position into their destination and never mapped, because a mapped file that
+ * shrinks kills the process. Not thread-safe.
+ *
+ * <p>Every method that takes a name throws {@link CheckpointException} if the file has no tensor of that name, cannot
+ * be read any more, or was truncated since it was opened.
+ */
+public final class SafetensorsReader implements AutoCloseable {
+  /** Tensors that a file may list unless another limit is given. */
+  public static final int MAX_TENSORS = 1_000_000;
+
+  /** Longest header the format allows. */
+  static final int MAX_HEADER_BYTES = 100_000_000;
+
+  private static final long CHUNK_BYTES = 64L << 20;
+
+  private final Path path;
+  private final FileChannel channel;
+  private final SafetensorsHeader header;
+  private final long dataStart;
+
+  private SafetensorsReader(Path path, FileChannel channel, SafetensorsHeader header, long dataStart) {
+    this.path = path;
+    this.channel = channel;
+    this.header = header;
+    this.dataStart = dataStart;
+  }
+
+  /**
+   * Opens a file and checks its header.
+   *
+   * @throws CheckpointException if it is no regular file, or no valid safetensors file
+   */
+  public static SafetensorsReader open(Path path) {
+    return open(path, MAX_TENSORS);
+  }
+
+  /** As {@link #open(Path)}, with another limit on the number of tensors. */
+  public static SafetensorsReader open(Path path, int maxTensors) {
+    FileChannel channel = RegularFile.open(path);
+    try {
+      long fileBytes = channel.size();
+      int headerBytes = headerBytes(path, channel, fileBytes);
+      byte[] json = new byte[headerBytes];
+      RegularFile.readFully(channel, ByteBuffer.wrap(json), Long.BYTES, path);
+      long dataStart = Long.BYTES + (long) headerBytes;
+      SafetensorsHeader header =
+          SafetensorsHeader.parse(path.toString(), json, fileBytes - dataStart, maxTensors);
+      return new SafetensorsReader(path, channel, header, dataStart);
+    } catch (IOException e) {
+      closeAfter(channel, e);
+      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+    } catch (RuntimeException e) {
+      closeAfter(channel, e);
+      throw e;
+    }
+  }
+
+  private static int headerBytes(Path path, FileChannel channel, long fileBytes) throws IOException {
+    byte[] prefix = new byte[(int) Math.min(fileBytes, ForeignFormat.PREFIX_BYTES)];
+    RegularFile.readFully(channel, ByteBuffer.wrap(prefix), 0, path);
+    ForeignFormat.of(prefix).ifPresent(format -> {
+      throw new CheckpointException(path + " is not a safetensors file; it looks like " + format.description());
+    });
+    if (fileBytes < Long.BYTES) {
+      throw new CheckpointException(path + ": header too small: the file has " + fileBytes
+          + " bytes, a safetensors file begins with 8 bytes of header length");
+    }
+    long length = ByteBuffer.wrap(prefix).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    if (length <= 0 || length > MAX_HEADER_BYTES || length > fileBytes - Long.BYTES) {
+      throw new CheckpointException(path + ": invalid header length " + Long.toUnsignedString(length)
+          + ": at least 1, at most " + MAX_HEADER_BYTES + " and at most the " + (fileBytes - Long.BYTES)
+          + " bytes that follow in the file are allowed");
+    }
+    return (int) length;
+  }
+
+  public Path path() {
+    return path;
+  }
+
+  /** All tensors in the order of their data. */
+  public Collection<StoredTensor> tensors() {
+    return Collections.unmodifiableCollection(header.tensors().values());
+  }
+
+  public boolean contains(String name) {
+    return header.tensors().containsKey(name);
+  }
+
+  /** What the header says of a tensor. */
+  public StoredTensor tensor(String name) {
+    StoredTensor tensor = header.tensors().get(name);
+    if (tensor == null) {
+      throw new CheckpointException(path + " has no tensor " + name);
+    }
+    return tensor;
+  }
+
+  /** The header's {@code __metadata__}; empty if it has none. */
+  public Map<String, String> metadata() {
+    return Collections.unmodifiableMap(header.metadata());
+  }
+
+  /**
+   * Reads a tensor without loss: F32, BF16, I32, U8 as they are, BOOL as UINT8, F16 as FLOAT32, I16 as INT32.
+   *
+   * @throws CheckpointException also for F64 and I64, which only {@link #doubles} and {@link #longs} hold, and for
+   *     more than four dimensions
+   */
+  public Tensor read(String name, TensorScope scope) {
+    StoredTensor stored = tensor(name);
+    if (stored.shape().length > 4) {
+      throw new CheckpointException(path + ": tensor " + stored + " has more than 4 dimensions");
+    }
+    DType dtype = stored.type().sameBits().orElseGet(() -> switch (stored.type()) {
+      case F16 -> DType.FLOAT32;
+      case I16 -> DType.INT32;
+      default -> throw new CheckpointException(path + ": tensor " + stored + " would lose digits as a tensor here");
+    });
+    Tensor tensor = scope.allocate(dtype, stored.shape());
+    switch (stored.type()) {
+      case F16 -> tensor.set(floats(name));
+      case I16 -> tensor.set(Arrays.stream(longs(name)).mapToInt(Math::toIntExact).toArray());
+      default -> readInto(name, tensor);
+    }
+    return tensor;
+  }
+
+  /**
+   * Reads a tensor into one of the same shape and bits.
+   *
+   * @throws CheckpointException if shape or dtype differ
+   */
+  public void readInto(String name, Tensor destination) {
+    StoredTensor stored = tensor(name);
+    boolean fits = Arrays.equals(stored.shape(), destination.shape())
+        && stored.type().sameBits().filter(destination.dtype()::equals).isPresent() && !destination.packed();
+    if (!fits) {
+      throw new CheckpointException(path + ": tensor " + stored + " does not fit " + destination);
+    }
+    readInto(stored, destination.data());
+  }
+
+  /** All elements of a tensor of any type, widened; I64 beyond 2^53 is rounded. */
+  public double[] doubles(String name) {
+    StoredTensor stored = tensor(name);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment data = elements(stored, arena);
+      return convert(stored, switch (stored.type()) {
+        case F64 -> i -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
+        case F32 -> i -> data.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        case F16 -> i -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+        case BF16 -> i -> BFloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+        case I64, I32, I16, U8, BOOL -> i -> integer(stored.type(), data, i);
+      });
+    }
+  }
+
+  /** All elements of a tensor of any type, F64 and integers rounded to the nearest float. */
+  public float[] floats(String name) {
+    double[] wide = doubles(name);
+    float[] values = new float[wide.length];
+    for (int i = 0; i < wide.length; i++) {
+      values[i] = (float) wide[i];
+    }
+    return values;
+  }
+
+  /**
+   * All elements of a tensor of integers.
+   *
+   * @throws CheckpointException also if its type is floating
+   */
+  public long[] longs(String name) {
+    StoredTensor stored = tensor(name);
+    if (stored.type().isFloating()) {
+      throw new CheckpointException(path + ": tensor " + stored + " does not hold integers");
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment data = elements(stored, arena);
+      long[] values = new long[arrayLength(stored)];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = integer(stored.type(), data, i);
+      }
+      return values;
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      throw new CheckpointException("cannot close " + path + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static long integer(StoredType type, MemorySegment data, long index) {
+    return switch (type) {
+      case I64 -> data.getAtIndex(ValueLayout.JAVA_LONG, index);
+      case I32 -> data.getAtIndex(ValueLayout.JAVA_INT, index);
+      case I16 -> data.getAtIndex(ValueLayout.JAVA_SHORT, index);
+      case U8, BOOL -> data.get(ValueLayout.JAVA_BYTE, index) & 0xff;
+      case F64, F32, F16, BF16 -> throw new IllegalArgumentException(type + " is no integer type");
+    };
+  }
+
+  private double[] convert(StoredTensor stored, LongToDoubleFunction element) {
+    double[] values = new double[arrayLength(stored)];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = element.applyAsDouble(i);
+    }
+    return values;
+  }
+
+  private MemorySegment elements(StoredTensor stored, Arena arena) {
+    arrayLength(stored);
+    MemorySegment data = arena.allocate(stored.bytes(), Long.BYTES);
+    readInto(stored, data);
+    return data;
+  }
+
+  private int arrayLength(StoredTensor stored) {
+    if (stored.count() > Integer.MAX_VALUE - 8) {
+      throw new CheckpointException(path + ": tensor " + stored + " is too large for a Java array");
+    }
+    return (int) stored.count();
+  }
+
+  private void readInto(StoredTensor stored, MemorySegment destination) {
+    try {
+      for (long at = 0; at < stored.bytes(); at += CHUNK_BYTES) {
+        long length = Math.min(CHUNK_BYTES, stored.bytes() - at);
+        ByteBuffer buffer = destination.asSlice(at, length).asByteBuffer();
+        RegularFile.readFully(channel, buffer, dataStart + stored.begin() + at, path);
+      }
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "cannot read tensor " + stored.name() + " of " + path + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static void closeAfter(FileChannel channel, Exception failure) {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+}

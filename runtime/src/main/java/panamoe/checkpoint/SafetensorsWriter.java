@@ -1,0 +1,100 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.TreeMap;
+import panamoe.tensor.Tensor;
+
+/**
+ * Writes safetensors files: tensors sorted by name, elements from a multiple of 8 bytes on. Equal tensors and metadata
+ * give equal bytes. Elements go straight from the tensors' memory to the file.
+ */
+public final class SafetensorsWriter {
+  private static final int ALIGNMENT = 8;
+  private static final long CHUNK_BYTES = 16L << 20;
+
+  private SafetensorsWriter() {}
+
+  /**
+   * Writes a new file, or over an old one, and forces it to the disk. For writing that a crash cannot tear, see
+   * {@link CheckpointStore}.
+   *
+   * @throws CheckpointException if the file cannot be written; it may then exist in part
+   * @throws IllegalArgumentException if a tensor is packed
+   */
+  public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
+    try (FileChannel channel = FileChannel.open(file,
+        StandardOpenOption.WRITE, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING)) {
+      write(channel, tensors, metadata);
+      channel.force(true);
+    } catch (IOException e) {
+      throw new CheckpointException("cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  static void write(WritableByteChannel out, Map<String, Tensor> tensors, Map<String, String> metadata)
+      throws IOException {
+    Map<String, Tensor> sorted = new TreeMap<>(tensors);
+    writeFully(out, header(sorted, metadata));
+    for (Tensor tensor : sorted.values()) {
+      MemorySegment data = tensor.data();
+      for (long at = 0; at < data.byteSize(); at += CHUNK_BYTES) {
+        writeFully(out, data.asSlice(at, Math.min(CHUNK_BYTES, data.byteSize() - at)).asByteBuffer());
+      }
+    }
+  }
+
+  private static ByteBuffer header(Map<String, Tensor> sorted, Map<String, String> metadata) throws IOException {
+    ByteArrayOutputStream json = new ByteArrayOutputStream();
+    try (JsonGenerator out = new JsonFactory().createGenerator(json)) {
+      out.writeStartObject();
+      if (!metadata.isEmpty()) {
+        out.writeObjectFieldStart("__metadata__");
+        for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
+          out.writeStringField(entry.getKey(), entry.getValue());
+        }
+        out.writeEndObject();
+      }
+      long end = 0;
+      for (Map.Entry<String, Tensor> entry : sorted.entrySet()) {
+        Tensor tensor = entry.getValue();
+        if (tensor.packed()) {
+          throw new IllegalArgumentException("tensor " + entry.getKey() + " is packed; write its unpacked origin");
+        }
+        out.writeObjectFieldStart(entry.getKey());
+        out.writeStringField("dtype", tensor.dtype().safetensorsName());
+        writeArray(out, "shape", tensor.shape());
+        writeArray(out, "data_offsets", end, end + tensor.bytes());
+        out.writeEndObject();
+        end += tensor.bytes();
+      }
+      out.writeEndObject();
+    }
+    while (json.size() % ALIGNMENT != 0) {
+      json.write(' ');
+    }
+    return ByteBuffer.allocate(Long.BYTES + json.size()).order(ByteOrder.LITTLE_ENDIAN)
+        .putLong(json.size()).put(json.toByteArray()).flip();
+  }
+
+  private static void writeArray(JsonGenerator out, String field, long... values) throws IOException {
+    out.writeFieldName(field);
+    out.writeArray(values, 0, values.length);
+  }
+
+  private static void writeFully(WritableByteChannel out, ByteBuffer buffer) throws IOException {
+    while (buffer.hasRemaining()) {
+      out.write(buffer);
+    }
+  }
+}

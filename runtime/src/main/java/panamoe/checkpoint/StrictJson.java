@@ -1,0 +1,84 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+
+/** JSON from files that nobody vouches for: no duplicate keys, bounded depth and numbers, nothing but UTF-8. */
+final class StrictJson {
+  private static final JsonFactory FACTORY = JsonFactory.builder()
+      .streamReadConstraints(StreamReadConstraints.builder()
+          .maxNestingDepth(64)
+          .maxNumberLength(40)
+          .maxNameLength(10_000)
+          .build())
+      .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+      .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
+      .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+      .build();
+
+  private static final ObjectMapper MAPPER = new ObjectMapper(FACTORY)
+      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+      .enable(SerializationFeature.INDENT_OUTPUT);
+
+  private StrictJson() {}
+
+  /** A streaming parser; reading malformed UTF-8 throws {@link CharacterCodingException}. */
+  static JsonParser parser(InputStream utf8) throws IOException {
+    return FACTORY.createParser(reader(utf8));
+  }
+
+  /**
+   * Parses one JSON object.
+   *
+   * @throws CheckpointException if the bytes are anything else; {@code file} names them in the message
+   */
+  static ObjectNode object(byte[] utf8, String file) {
+    try {
+      JsonNode node = MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
+      if (node instanceof ObjectNode object) {
+        return object;
+      }
+      throw new CheckpointException(file + " does not hold a JSON object");
+    } catch (IOException e) {
+      throw new CheckpointException(file + " is not valid JSON: " + reason(e), e);
+    }
+  }
+
+  /** The object as indented UTF-8 text; equal objects give equal bytes. */
+  static byte[] bytes(JsonNode node) {
+    try {
+      return MAPPER.writeValueAsBytes(node);
+    } catch (IOException e) {
+      throw new IllegalArgumentException("cannot write as JSON: " + reason(e), e);
+    }
+  }
+
+  /** What is wrong, without the source location that Jackson appends on further lines. */
+  static String reason(IOException e) {
+    if (e instanceof CharacterCodingException) {
+      return "it is not UTF-8";
+    }
+    String message = e instanceof JsonProcessingException json
+        ? json.getOriginalMessage() : e.getMessage();
+    return String.valueOf(message).lines().findFirst().orElse("");
+  }
+
+  private static Reader reader(InputStream utf8) {
+    return new InputStreamReader(utf8, StandardCharsets.UTF_8.newDecoder());
+  }
+}
