@@ -1,0 +1,89 @@
+package panamoe.harness;
+
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import panamoe.harness.doctor.DoctorCommand;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
+@Command(
+    name = "panamoe",
+    version = "Panamoe 0.1.0",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
+    description = "Trains Mixture-of-Experts language models and shows what their experts do.",
+    footer = {
+      "",
+      "The launcher itself knows three more:",
+      "  test         Runs every test, native and Java.",
+      "  build        Builds everything, also the native tests and benchmarks.",
+      "  clean        Removes everything that was built.",
+      "",
+      "Start here:",
+      "  panamoe doctor          what this machine has, and what it lacks",
+      "  panamoe help COMMAND    what a command does, with examples",
+      "",
+      "PANAMOE_DEBUG=1 in the environment adds the stack trace to an error."
+    },
+    subcommands = {
+      DoctorCommand.class,
+      HelpCommand.class,
+    })
+public final class Main implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  private Main() {}
+
+  public static void main(String[] args) {
+    CommandLine commandLine = commandLine();
+    int exitCode = Interruption.guard(commandLine.getErr(), () -> commandLine.execute(args));
+    System.exit(exitCode);
+  }
+
+  /** The whole command line; {@code execute} returns the exit code and never throws. */
+  static CommandLine commandLine() {
+    return new CommandLine(new Main())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setUsageHelpAutoWidth(true)
+        .setParameterExceptionHandler(Main::reportWrongUsage)
+        .setExecutionExceptionHandler(Main::reportFailure);
+  }
+
+  @Override
+  public Integer call() {
+    throw new ParameterException(spec.commandLine(), "Missing command");
+  }
+
+  private static int reportWrongUsage(ParameterException exception, String[] args) {
+    CommandLine command = exception.getCommandLine();
+    String name = command.getCommandSpec().qualifiedName();
+    StringBuilder sentence = new StringBuilder(name + ": " + firstLine(exception.getMessage()));
+    if (exception instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
+      sentence.append("; did you mean ").append(String.join(" or ", unmatched.getSuggestions())).append("?");
+    }
+    command.getErr().println(sentence + " (" + name + " --help shows what there is)");
+    return CommandLine.ExitCode.USAGE;
+  }
+
+  private static int reportFailure(Exception exception, CommandLine command, CommandLine.ParseResult result) {
+    PrintWriter err = command.getErr();
+    if (Thread.currentThread().isInterrupted() || exception instanceof InterruptedException) {
+      return Interruption.EXIT_CODE;
+    }
+    err.println(command.getCommandSpec().qualifiedName() + ": " + ErrorSentence.of(exception));
+    if ("1".equals(System.getenv("PANAMOE_DEBUG"))) {
+      exception.printStackTrace(err);
+    }
+    return CommandLine.ExitCode.SOFTWARE;
+  }
+
+  private static String firstLine(String message) {
+    return message.lines().findFirst().orElse("wrong usage");
+  }
+}

@@ -1,0 +1,71 @@
+package panamoe.harness;
+
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The options that every command takes: {@code @Mixin SharedOptions shared}. */
+public final class SharedOptions {
+  /** Which backend computes. */
+  public enum DeviceChoice {
+    /** The native kernels. */
+    CPU,
+    /** Plain Java in double precision: slow, and the yardstick of all others. */
+    REFERENCE,
+    /** The fastest that this machine has. */
+    AUTO
+  }
+
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      defaultValue = "auto",
+      description = "cpu (native kernels), reference (plain Java, slow) or auto. Default: ${DEFAULT-VALUE}.")
+  private DeviceChoice device;
+
+  private int threads;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "S",
+      defaultValue = "1",
+      description = "Seed of everything random; the same seed gives the same bits. Default: ${DEFAULT-VALUE}.")
+  private long seed;
+
+  @Option(names = "--json", description = "Print the result as JSON.")
+  private boolean json;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads of the native kernels; results do not depend on it. Default: one per processor.")
+  private void setThreads(int threads) {
+    if (threads < 1 || threads > 1024) {
+      throw new ParameterException(
+          command.commandLine(), "Invalid value for option '--threads': %d is not in 1..1024".formatted(threads));
+    }
+    this.threads = threads;
+  }
+
+  public DeviceChoice device() {
+    return device;
+  }
+
+  /** Threads asked for; 0 stands for one per processor. */
+  public int threads() {
+    return threads;
+  }
+
+  public long seed() {
+    return seed;
+  }
+
+  /** Whether the result is wanted as JSON. */
+  public boolean json() {
+    return json;
+  }
+}

@@ -1,0 +1,48 @@
+package panamoe.harness.doctor;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import panamoe.harness.SharedOptions;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** Prints what this machine has, what it lacks and what to do about it. Exit code 1 when something needed is missing. */
+@Command(
+    name = "doctor",
+    mixinStandardHelpOptions = true,
+    description = "Shows what this machine has, what it lacks, and what to do about it.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe doctor",
+      "  panamoe doctor --json",
+      "",
+      "Marks: ok is there, -- is missing but not needed, !! is missing and needed."
+    })
+public final class DoctorCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Override
+  public Integer call() throws JsonProcessingException {
+    List<Finding> findings =
+        Stream.of(MachineCheck.findings(), NativeCheck.findings()).flatMap(List::stream).toList();
+    boolean ready = findings.stream().noneMatch(Finding::fatal);
+    PrintWriter out = spec.commandLine().getOut();
+    if (shared.json()) {
+      out.println(JsonMapper.builder().build().writerWithDefaultPrettyPrinter()
+          .writeValueAsString(Map.of("ready", ready, "findings", findings)));
+    } else {
+      findings.forEach(finding -> out.println(finding.describe()));
+      out.println(ready ? "This machine is ready." : "This machine is not ready: see the lines marked !!");
+    }
+    return ready ? 0 : 1;
+  }
+}
