@@ -1,0 +1,59 @@
+package panamoe;
+
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/** Imports run one way: down the floors of the house. */
+@AnalyzeClasses(packages = "panamoe", importOptions = ImportOption.DoNotIncludeTests.class)
+class FloorsTest {
+  @ArchTest
+  static final ArchRule IMPORTS_RUN_DOWN =
+      layeredArchitecture()
+          .consideringOnlyDependenciesInLayers()
+          .layer("bindings")
+          .definedBy("panamoe.bindings..")
+          .layer("tensor")
+          .definedBy("panamoe.tensor..")
+          .layer("backend")
+          .definedBy("panamoe.backend..")
+          .layer("op")
+          .definedBy("panamoe.op..")
+          .layer("nn")
+          .definedBy("panamoe.nn..")
+          .layer("moe")
+          .definedBy("panamoe.moe..")
+          .layer("checkpoint")
+          .definedBy("panamoe.checkpoint..")
+          .layer("data")
+          .definedBy("panamoe.data..")
+          .layer("model")
+          .definedBy("panamoe.model..")
+          .layer("train")
+          .definedBy("panamoe.train..")
+          .layer("generate")
+          .definedBy("panamoe.generate..")
+          .whereLayer("bindings")
+          .mayOnlyBeAccessedByLayers("tensor", "backend")
+          .whereLayer("backend")
+          .mayOnlyBeAccessedByLayers("op", "nn", "moe", "model", "train", "generate")
+          .whereLayer("op")
+          .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "generate")
+          .whereLayer("nn")
+          .mayOnlyBeAccessedByLayers("moe", "model", "train", "generate")
+          .whereLayer("moe")
+          .mayOnlyBeAccessedByLayers("model", "train", "generate")
+          .whereLayer("checkpoint")
+          .mayOnlyBeAccessedByLayers("model", "train", "generate")
+          .whereLayer("data")
+          .mayOnlyBeAccessedByLayers("train", "generate")
+          .whereLayer("model")
+          .mayOnlyBeAccessedByLayers("train", "generate")
+          .whereLayer("train")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("generate")
+          .mayNotBeAccessedByAnyLayer();
+}
