@@ -1,0 +1,144 @@
+package panamoe.data;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * The sequences a model is trained and validated on, L tokens each with the token that follows each of them.
+ *
+ * <p>The training tokens are cut into windows of L that do not overlap. Training sequences are numbered without end:
+ * every epoch is all windows, in an order drawn from the seed and the epoch. A sequence depends on its number alone, so
+ * a run goes on from nothing but the step: with B sequences a step, step s takes the sequences from s * B on, and a rank
+ * or an accumulation step a part of those. Thread-safe.
+ */
+public final class TrainingData {
+  /** The target that does not count in the loss. */
+  public static final int NO_TARGET = -1;
+
+  private final TokenStream training;
+  private final TokenStream validation;
+  private final int[] byteCounts;
+  private final int endOfText;
+  private final int length;
+  private final long seed;
+
+  /**
+   * Encodes the corpus.
+   *
+   * @param length L, tokens in a sequence, at least 1
+   * @param seed of the order of training sequences
+   * @throws DataException if a part of the corpus is shorter than one sequence (validation: two tokens)
+   */
+  public TrainingData(Corpus corpus, Tokenizer tokenizer, int length, long seed) {
+    if (length < 1) {
+      throw new IllegalArgumentException("sequence length is " + length + ", expected at least 1");
+    }
+    this.length = length;
+    this.seed = seed;
+    endOfText = tokenizer.endOfText();
+    byteCounts = new int[tokenizer.vocabularySize()];
+    Arrays.setAll(byteCounts, token -> tokenizer.bytesOf(token).length);
+    training = corpus.tokens(Corpus.Part.TRAINING, tokenizer);
+    validation = corpus.tokens(Corpus.Part.VALIDATION, tokenizer);
+    if (training.size() <= length) {
+      throw new DataException("the text has " + training.size() + " tokens to train on, a sequence of " + length
+          + " needs " + (length + 1L) + "; give more text or shorter sequences");
+    }
+    if (validation.size() < 2) {
+      throw new DataException("the text has " + validation.size() + " tokens to validate on, expected at least 2");
+    }
+  }
+
+  /** L, tokens in a sequence. */
+  public int length() {
+    return length;
+  }
+
+  /** Training sequences in an epoch. */
+  public long trainingSequences() {
+    return (training.size() - 1) / length;
+  }
+
+  /** Validation sequences, the last of them perhaps filled up. */
+  public long validationSequences() {
+    return Math.ceilDiv(validation.size() - 1, length);
+  }
+
+  /** Tokens of the training part. */
+  public long trainingTokens() {
+    return training.size();
+  }
+
+  /** Tokens of the validation part. */
+  public long validationTokens() {
+    return validation.size();
+  }
+
+  /**
+   * Fills a batch with the training sequences from number {@code first} on, as many as fit.
+   *
+   * @param ids INT32 [n*L]
+   * @param targets INT32 [n*L], the token after each of ids
+   * @return bytes of text that the targets stand for: bits per byte = loss in nats / ln 2 * targets / bytes
+   */
+  public long fillTraining(long first, Tensor ids, Tensor targets) {
+    int sequences = sequences(first, ids, targets);
+    long windows = trainingSequences();
+    long bytes = 0;
+    for (int i = 0; i < sequences; i++) {
+      long number = first + i;
+      Permutation order = new Permutation(windows, Permutation.mix(seed) + number / windows);
+      bytes += fill(training, order.at(number % windows), ids.data(), targets.data(), i);
+    }
+    return bytes;
+  }
+
+  /**
+   * Fills a batch with the validation sequences from number {@code first} on, in the order of the text. What lies
+   * behind the last token is filled with end-of-text and with targets of {@link #NO_TARGET}.
+   *
+   * @param ids INT32 [n*L]
+   * @param targets INT32 [n*L]
+   * @return bytes of text that the targets stand for
+   */
+  public long fillValidation(long first, Tensor ids, Tensor targets) {
+    int sequences = sequences(first, ids, targets);
+    long bytes = 0;
+    for (int i = 0; i < sequences; i++) {
+      bytes += fill(validation, Math.min(first + i, validationSequences()), ids.data(), targets.data(), i);
+    }
+    return bytes;
+  }
+
+  private long fill(TokenStream tokens, long window, MemorySegment ids, MemorySegment targets, int sequence) {
+    long from = window * length;
+    long at = (long) sequence * length;
+    long count = Math.clamp(tokens.size() - 1 - from, 0, length);
+    if (count > 0) {
+      tokens.copyTo(from, ids, at, count);
+      tokens.copyTo(from + 1, targets, at, count);
+    }
+    for (long i = at + count; i < at + length; i++) {
+      ids.setAtIndex(ValueLayout.JAVA_INT, i, endOfText);
+      targets.setAtIndex(ValueLayout.JAVA_INT, i, NO_TARGET);
+    }
+    long bytes = 0;
+    for (long i = from + 1; i <= from + count; i++) {
+      bytes += byteCounts[tokens.get(i)];
+    }
+    return bytes;
+  }
+
+  private int sequences(long first, Tensor ids, Tensor targets) {
+    boolean fits = ids.dtype() == DType.INT32 && targets.dtype() == DType.INT32
+        && ids.count() == targets.count() && ids.count() % length == 0;
+    if (!fits || first < 0) {
+      throw new IllegalArgumentException("sequences of " + length + " from " + first + " on do not fill ids " + ids
+          + " and targets " + targets);
+    }
+    return Math.toIntExact(ids.count() / length);
+  }
+}

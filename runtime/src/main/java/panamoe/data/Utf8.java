@@ -1,0 +1,54 @@
+package panamoe.data;
+
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CoderResult;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.CharsetDecoder;
+import java.nio.charset.StandardCharsets;
+
+/** Text to bytes and the check of bytes that should be text. */
+final class Utf8 {
+  private static final byte[] REPLACEMENT = {(byte) 0xef, (byte) 0xbf, (byte) 0xbd};
+
+  private Utf8() {}
+
+  /** The bytes of a text; each lone surrogate, which no UTF-8 can hold, becomes U+FFFD. */
+  static byte[] bytes(String text) {
+    try {
+      ByteBuffer bytes = StandardCharsets.UTF_8.newEncoder()
+          .replaceWith(REPLACEMENT)
+          .onMalformedInput(CodingErrorAction.REPLACE)
+          .encode(CharBuffer.wrap(text));
+      byte[] exact = new byte[bytes.remaining()];
+      bytes.get(exact);
+      return exact;
+    } catch (CharacterCodingException e) {
+      throw new IllegalStateException("an encoder that replaces does not fail", e);
+    }
+  }
+
+  /** The offset of the first byte that is NUL or not part of valid UTF-8; -1 if there is none. */
+  static int firstBinary(byte[] bytes) {
+    CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
+    ByteBuffer in = ByteBuffer.wrap(bytes);
+    CharBuffer discarded = CharBuffer.allocate(8192);
+    CoderResult result;
+    do {
+      result = decoder.decode(in, discarded.clear(), true);
+    } while (result.isOverflow());
+    int end = in.position();
+    for (int i = 0; i < end; i++) {
+      if (bytes[i] == 0) {
+        return i;
+      }
+    }
+    return result.isError() ? end : -1;
+  }
+
+  /** Whether a character begins at this byte. */
+  static boolean beginsCharacter(byte value) {
+    return (value & 0xc0) != 0x80;
+  }
+}
