@@ -1,0 +1,119 @@
+package panamoe.testkit;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Locale;
+import org.junit.jupiter.api.function.Executable;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.backend.reference.ReferenceBackend;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** Assertions on tensors. */
+public final class Compare {
+
+  /** Draws inputs from a sample, runs kernels on a backend and returns their outputs. */
+  public interface Call {
+    List<Tensor> run(Backend backend, Sample sample);
+  }
+
+  private Compare() {}
+
+  /** The outputs are near those of the reference, see {@link #assertClose(Tensor, Tensor, double)}. */
+  public static void assertAgrees(Backend backend, long seed, double tolerance, Call call) {
+    try (Backend reference = new ReferenceBackend();
+        Sample referenceSample = new Sample(reference, seed);
+        Sample sample = new Sample(backend, seed)) {
+      List<Tensor> expected = call.run(reference, referenceSample);
+      List<Tensor> actual = call.run(backend, sample);
+      assertEquals(expected.size(), actual.size());
+      for (int i = 0; i < actual.size(); i++) {
+        assertClose(expected.get(i), actual.get(i), tolerance);
+      }
+    }
+  }
+
+  /** The outputs on {@code backend} have the same bits as on one CPU thread. */
+  public static void assertThreadInvariant(Backend backend, long seed, Call call) {
+    try (Backend oneThread = Backends.open("cpu", 1);
+        Sample firstSample = new Sample(oneThread, seed);
+        Sample secondSample = new Sample(backend, seed)) {
+      List<Tensor> expected = call.run(oneThread, firstSample);
+      List<Tensor> actual = call.run(backend, secondSample);
+      for (int i = 0; i < actual.size(); i++) {
+        assertSameBits(expected.get(i), actual.get(i));
+      }
+    }
+  }
+
+  /**
+   * Integers are equal; floats satisfy {@code |actual - expected| <= tolerance * (|expected| + r)} with r the root mean
+   * square of expected. For BFLOAT16 the tolerance is at least 2^-7, one unit in the last place.
+   */
+  public static void assertClose(Tensor expected, Tensor actual, double tolerance) {
+    assertArrayEquals(expected.shape(), actual.shape());
+    assertEquals(expected.dtype(), actual.dtype());
+    if (!expected.dtype().isFloating()) {
+      assertSameBits(expected, actual);
+      return;
+    }
+    double allowed = expected.dtype() == DType.BFLOAT16 ? Math.max(tolerance, 0x1p-7) : tolerance;
+    assertClose(widen(expected.toFloats()), actual, allowed);
+  }
+
+  /** As above, against numbers. */
+  public static void assertClose(double[] expected, Tensor actual, double tolerance) {
+    assertEquals(expected.length, actual.count(), "elements");
+    double square = 0;
+    for (double value : expected) {
+      square += value * value / expected.length;
+    }
+    double scale = Math.sqrt(square);
+    for (int i = 0; i < expected.length; i++) {
+      double error = Math.abs(actual.getFloat(i) - expected[i]);
+      boolean same = Double.isNaN(expected[i]) && Float.isNaN(actual.getFloat(i));
+      if (!same && !(error <= tolerance * (Math.abs(expected[i]) + scale))) {
+        fail("element " + i + " of " + actual + " is " + actual.getFloat(i) + ", expected " + expected[i]);
+      }
+    }
+  }
+
+  public static void assertSameBits(Tensor expected, Tensor actual) {
+    assertEquals(expected.bytes(), actual.bytes(), "bytes");
+    long place = expected.data().mismatch(actual.data());
+    assertTrue(
+        place < 0,
+        () -> {
+          long i = place / expected.dtype().bytes();
+          return "element " + i + " of " + actual + " is " + actual.getFloat(i) + ", not " + expected.getFloat(i)
+              + ", byte " + actual.data().get(ValueLayout.JAVA_BYTE, place);
+        });
+  }
+
+  /** The call is refused with a sentence that holds {@code fragment}, letter case and underscores aside. */
+  public static void assertRefused(String fragment, Executable call) {
+    RuntimeException refusal = assertThrows(IllegalArgumentException.class, call);
+    assertTrue(
+        plain(refusal.getMessage()).contains(plain(fragment)),
+        () -> "expected '" + fragment + "' in: " + refusal.getMessage());
+  }
+
+  public static double[] widen(float[] values) {
+    double[] wide = new double[values.length];
+    for (int i = 0; i < wide.length; i++) {
+      wide[i] = values[i];
+    }
+    return wide;
+  }
+
+  private static String plain(String text) {
+    return text.toLowerCase(Locale.ROOT).replace("_", "");
+  }
+}

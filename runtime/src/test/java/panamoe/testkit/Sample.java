@@ -1,0 +1,133 @@
+package panamoe.testkit;
+
+import java.util.Arrays;
+import java.util.Random;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Random tensors, the same for the same seed and the same calls in order: two backends given samples of one seed get
+ * equal inputs. Owns its tensors' scope.
+ */
+public final class Sample implements AutoCloseable {
+  private final TensorScope scope;
+  private final Random random;
+
+  public Sample(TensorMemory memory, long seed) {
+    scope = TensorScope.confined(memory);
+    random = new Random(seed);
+  }
+
+  public TensorScope scope() {
+    return scope;
+  }
+
+  /** Normal numbers, mean 0 and deviation 1. */
+  public Tensor normal(DType dtype, long... shape) {
+    Tensor tensor = scope.allocate(dtype, shape);
+    for (long i = 0; i < tensor.count(); i++) {
+      tensor.setFloat(i, (float) random.nextGaussian());
+    }
+    return tensor;
+  }
+
+  public Tensor normal(long... shape) {
+    return normal(DType.FLOAT32, shape);
+  }
+
+  /** Numbers at least 0.25 away from 0: no kink of an activation lies between one of them and its neighbours. */
+  public Tensor awayFromZero(long... shape) {
+    Tensor tensor = normal(shape);
+    for (long i = 0; i < tensor.count(); i++) {
+      tensor.setFloat(i, tensor.getFloat(i) + Math.copySign(0.25f, tensor.getFloat(i)));
+    }
+    return tensor;
+  }
+
+  /** Each row a shuffle of 0, 0.6, 1.2, ...: no two so near that a small step changes their order. */
+  public Tensor separated(long rows, int width) {
+    Tensor tensor = scope.allocate(DType.FLOAT32, rows, width);
+    for (long r = 0; r < rows; r++) {
+      int[] order = shuffled(width);
+      for (int i = 0; i < width; i++) {
+        tensor.setFloat(r * width + i, 0.6f * order[i]);
+      }
+    }
+    return tensor;
+  }
+
+  /** INT32 numbers in [low, high). */
+  public Tensor integers(int low, int high, long... shape) {
+    Tensor tensor = scope.allocate(DType.INT32, shape);
+    for (long i = 0; i < tensor.count(); i++) {
+      tensor.setInt(i, random.nextInt(low, high));
+    }
+    return tensor;
+  }
+
+  public Tensor integers(int[] values) {
+    return scope.allocate(DType.INT32, values.length).set(values);
+  }
+
+  public Tensor floats(float[] values, long... shape) {
+    return scope.allocate(DType.FLOAT32, shape).set(values);
+  }
+
+  /** UINT8 marks, 1 with this probability. */
+  public Tensor marks(double probability, long count) {
+    Tensor tensor = scope.allocate(DType.UINT8, count);
+    for (long i = 0; i < count; i++) {
+      tensor.setFloat(i, random.nextDouble() < probability ? 1 : 0);
+    }
+    return tensor;
+  }
+
+  /** Offsets [groups + 1] of {@code rows} rows cut at random places: groups are uneven, some may be empty. */
+  public Tensor offsets(int groups, int rows) {
+    int[] cuts = new int[groups + 1];
+    for (int g = 1; g < groups; g++) {
+      cuts[g] = random.nextInt(rows + 1);
+    }
+    cuts[groups] = rows;
+    Arrays.sort(cuts);
+    return integers(cuts);
+  }
+
+  /** NaN everywhere, as memory that a kernel must fill. */
+  public Tensor unset(DType dtype, long... shape) {
+    Tensor tensor = scope.allocate(dtype, shape);
+    for (long i = 0; i < tensor.count(); i++) {
+      tensor.setFloat(i, Float.NaN);
+    }
+    return tensor;
+  }
+
+  public Tensor unset(long... shape) {
+    return unset(DType.FLOAT32, shape);
+  }
+
+  public int between(int low, int high) {
+    return random.nextInt(low, high + 1);
+  }
+
+  public double uniform() {
+    return random.nextDouble();
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+  }
+
+  private int[] shuffled(int count) {
+    int[] order = new int[count];
+    for (int i = 0; i < count; i++) {
+      int j = random.nextInt(i + 1);
+      order[i] = order[j];
+      order[j] = i;
+    }
+    return order;
+  }
+}
