@@ -17,7 +17,7 @@ namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
 // The rows of x [R, K] that `from` begins, k along a row.
-Operand rows_of(T x, int64_t from) { return advanced({x.data, x.dtype, false, x.shape[1], 1}, from); }
+Operand rows_of(T x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
 
 // weights[e] of [E, N, K], its N rows the lines, or its K columns.
 Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
@@ -29,7 +29,7 @@ Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
                e * ceil_div(rows, kPanelColumns) * panel_size(weights.dtype, width) * dtype_bytes(weights.dtype);
     return one;
   }
-  Operand one = advanced(all, e * rows);
+  Operand one = all.at(e * rows, 0);
   if (!rows_are_lines) std::swap(one.line_stride, one.inner_stride);
   return one;
 }

@@ -56,7 +56,7 @@ void pack_kernel(Stream& stream, T weights, T packed) {
   const Operand rows{weights.data, weights.dtype, false, inner, 1};
   parallel_tasks(stream, matrices * panels, [&](int64_t task, int) {
     const int64_t column = task % panels * kPanelColumns;
-    const Operand from = advanced(rows, task / panels * columns + column);
+    const Operand from = rows.at(task / panels * columns + column, 0);
     const int64_t width = std::min(kPanelColumns, columns - column);
     if (packed.dtype == MOE_BFLOAT16) {
       pack_columns(from, width, inner, static_cast<hwy::bfloat16_t*>(packed.data) + task * size);

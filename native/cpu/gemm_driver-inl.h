@@ -29,18 +29,37 @@ inline constexpr int64_t kStripPanels = 4;
 inline constexpr int64_t kGatePanels = kStripPanels / 2;
 inline constexpr int64_t kMaxStripPanels = 2 * kGatePanels + 1;
 inline constexpr int64_t kTileStride = kMaxStripPanels * kPanelColumns;
-inline constexpr int64_t kBlockPanels = 96 / kPanelRows;  // 96 rows of a stay in the L2 cache
+inline constexpr int64_t kBlockPanels = 96 / kPanelRows;  // so many panels of a stay in the L2 cache
 inline constexpr int64_t kBlockInner = 256;               // a panel of b this long stays in the L1 cache
+inline constexpr int64_t kStreamAhead = 4096;             // bytes between a panel's prefetch and its only use
 
 // A product's share of the call's tasks and scratch.
 struct Plan {
   const Product* product;
   float* packed_a;
   int64_t panels;  // of rows
+  int64_t blocks;  // of row panels
   int64_t strips;
-  int64_t chunks;  // of row panels, each with every strip a task
+  int64_t chunks;  // of blocks, each with every strip a task
   int64_t first_pack_task;
   int64_t first_task;
+
+  int64_t first_panel(int64_t block) const { return panels * block / blocks; }
+  int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
+};
+
+// Rows and panels of a of one block. They are packed block after block of k, so that the kernels read them in order.
+struct Block {
+  Block(const Plan& plan, int64_t index)
+      : begin(plan.first_panel(index)),
+        end(plan.first_panel(index + 1)),
+        top(plan.first_row(begin)),
+        bottom(plan.first_row(end)),
+        inner(end - begin == 1 ? std::max<int64_t>(plan.product->inner, 1) : kBlockInner) {}
+
+  int64_t begin, end;   // panels
+  int64_t top, bottom;  // rows
+  int64_t inner;        // steps of k before the next panel's turn; all of them for a panel that is alone
 };
 
 // Columns of c and the panels of b that they need.
@@ -70,29 +89,30 @@ inline Strip make_strip(const Product& product, bool gated, int64_t index) {
   return strip;
 }
 
-// Sums of a block of row panels [begin, end) and a strip, into the tile.
+// Sums of a block of rows and a strip, into the tile.
 template <class Weight>
-void multiply_strip(const Plan& plan, const Strip& strip, const Weight* const* panels, int64_t begin, int64_t end,
+void multiply_strip(const Plan& plan, const Strip& strip, const Weight* const* panels, const Block& block,
                     float* tile) {
-  const int64_t rows = plan.product->rows, inner = plan.product->inner;
-  const int64_t top = panel_row(rows, plan.panels, begin);
-  const int64_t height = panel_row(rows, plan.panels, begin + 1) - top;
-  const int64_t most = end - begin == 1 ? side_by_side(height) : 1;
-  const int64_t block = end - begin == 1 ? inner : kBlockInner;
-  const int64_t ahead = std::min(block, int64_t{1024 / kPanelColumns}) * kPanelColumns;
+  const int64_t inner = plan.product->inner, count = block.end - block.begin;
+  const int64_t most = count == 1 ? side_by_side(block.bottom - block.top) : 1;
+  const float* a = plan.packed_a + block.top * inner;
   for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
     for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
     int64_t k = 0;
     do {
       const Weight* b[kMaxSideBySide];
       for (int64_t j = 0; j < abreast; ++j) b[j] = panels[p + j] + k * kPanelColumns;
-      const int64_t steps = std::min(block, inner - k);
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t row = panel_row(rows, plan.panels, i);
-        const int64_t panel_rows = panel_row(rows, plan.panels, i + 1) - row;
-        panel_kernel<Weight>(panel_rows, static_cast<int>(abreast))(
-            steps, plan.packed_a + row * inner + k * panel_rows, b, i == begin ? ahead : 0, k > 0,
-            tile + (row - top) * kTileStride + p * kPanelColumns, kTileStride);
+      const int64_t steps = std::min(block.inner, inner - k);
+      for (int64_t i = block.begin; i < block.end; ++i) {
+        const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
+        // Panels of a that share a block of b bring in a part of the next block each.
+        const int64_t share = steps * kPanelColumns / count;
+        const Prefetch next = count == 1 ? Prefetch{kStreamAhead / int64_t{sizeof(Weight)}, kPanelColumns}
+                                         : Prefetch{steps * kPanelColumns + (i - block.begin) * share,
+                                                    kPanelColumns / count};
+        panel_kernel<Weight>(height, static_cast<int>(abreast))(
+            steps, a + k * (block.bottom - block.top) + (row - block.top) * steps, b, next, k > 0,
+            tile + (row - block.top) * kTileStride + p * kPanelColumns, kTileStride);
       }
       k += steps;
     } while (k < inner);
@@ -101,7 +121,7 @@ void multiply_strip(const Plan& plan, const Strip& strip, const Weight* const* p
 
 // Rounds a block's rows from the tile to c.
 template <moe_activation kActivation>
-void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, int64_t top, int64_t bottom,
+void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Block& block,
                   const float* tile) {
   const FloatTag d;
   constexpr bool kGated = kActivation == MOE_SWIGLU;
@@ -110,7 +130,7 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
   const float* bias = epilogue.bias == nullptr
                           ? nullptr
                           : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
-  for (int64_t row = top; row < bottom; ++row, tile += kTileStride) {
+  for (int64_t row = block.top; row < block.bottom; ++row, tile += kTileStride) {
     const int64_t c_row = product.c_row + row;
     const Floats c(*epilogue.c, c_row * c_columns);
     // a b + bias of column `column`, whose sums lie at `offset` in the tile; saved for the backward on the way
@@ -151,19 +171,16 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
     } else {
       auto* to = reinterpret_cast<Weight*>(scratch) + p * size;
       const int64_t column = strip.panel[p] * kPanelColumns;
-      pack_columns(advanced(product.b, column), std::min(kPanelColumns, product.columns - column), product.inner, to);
+      pack_columns(product.b.at(column, 0), std::min(kPanelColumns, product.columns - column), product.inner, to);
       panels[p] = to;
     }
   }
-  const int64_t last = plan.panels * (chunk + 1) / plan.chunks;
-  for (int64_t begin = plan.panels * chunk / plan.chunks; begin < last;) {
-    const int64_t end = std::min(begin + kBlockPanels, last);
-    multiply_strip(plan, strip, panels, begin, end, tile);
+  for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
+    const Block block(plan, i);
+    multiply_strip(plan, strip, panels, block, tile);
     with_activation(epilogue.activation, [&](auto activation) {
-      finish_strip<activation.value>(plan, epilogue, strip, panel_row(product.rows, plan.panels, begin),
-                                     panel_row(product.rows, plan.panels, end), tile);
+      finish_strip<activation.value>(plan, epilogue, strip, block, tile);
     });
-    begin = end;
   }
 }
 
@@ -184,6 +201,7 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
     plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
+    plans[i].blocks = ceil_div(plans[i].panels, kBlockPanels);
     plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, (gated ? kGatePanels : kStripPanels) * kPanelColumns);
     strips += plans[i].strips;
     packed += product.rows * product.inner;
@@ -195,20 +213,24 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
     packed_a += products[i].rows * products[i].inner;
-    plans[i].chunks = std::min(wanted_chunks, ceil_div(plans[i].panels, kBlockPanels));
+    plans[i].chunks = std::min(wanted_chunks, plans[i].blocks);
     plans[i].first_pack_task = pack_tasks;
-    pack_tasks += ceil_div(plans[i].panels, kBlockPanels);
+    pack_tasks += plans[i].blocks;
     plans[i].first_task = tasks;
     tasks += plans[i].strips * plans[i].chunks;
   }
   parallel_tasks(stream, pack_tasks, [&](int64_t task, int) {
     const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
     const Product& product = *plan.product;
-    const int64_t begin = (task - plan.first_pack_task) * kBlockPanels;
-    for (int64_t panel = begin; panel < std::min(begin + kBlockPanels, plan.panels); ++panel) {
-      const int64_t row = panel_row(product.rows, plan.panels, panel);
-      pack_rows(advanced(product.a, row), panel_row(product.rows, plan.panels, panel + 1) - row, product.inner,
-                plan.packed_a + row * product.inner);
+    const Block block(plan, task - plan.first_pack_task);
+    float* to = plan.packed_a + block.top * product.inner;
+    for (int64_t k = 0; k < product.inner; k += block.inner) {
+      const int64_t steps = std::min(block.inner, product.inner - k);
+      for (int64_t panel = block.begin; panel < block.end; ++panel) {
+        const int64_t row = plan.first_row(panel), height = plan.first_row(panel + 1) - row;
+        pack_rows(product.a.at(row, k), height, steps, to);
+        to += height * steps;
+      }
     }
   });
   parallel_tasks(stream, tasks, [&](int64_t task, int member) {

@@ -37,10 +37,21 @@ struct Sums {
   }
 };
 
-HWY_INLINE void prefetch_line(const void* address) { __builtin_prefetch(address); }
+// Which elements of the panels to ask memory for while multiplying: `pace` elements each step of k, `ahead` of the
+// panels' beginning at first.
+struct Prefetch {
+  int64_t ahead;
+  int64_t pace;
+
+  // Into the second-level cache: what comes after a block of k must not push the block out of the first.
+  template <class Weight>
+  HWY_INLINE void panel(const Weight* b) const {
+    for (int64_t i = 0; i < kPanelColumns; i += 16) __builtin_prefetch(reinterpret_cast<const float*>(b + ahead) + i, 0, 2);
+  }
+};
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b, int64_t ahead,
+HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b, Prefetch next,
                            Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   for (int64_t k = 0; k < inner; ++k, a += kRows) {
@@ -48,42 +59,45 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b,
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
       const float* from = b[p] + k * kPanelColumns;
-      for (int64_t line = 0; line < kPanelColumns; line += 16) prefetch_line(from + ahead + line);
+      next.panel(b[p]);
       column[2 * p] = hn::LoadU(d, from);
       column[2 * p + 1] = hn::LoadU(d, from + kLanes);
     }
+    next.ahead += next.pace;
     sums.add(a, column);
   }
 }
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t* const* b, int64_t ahead,
+HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t* const* b, Prefetch next,
                            Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::RebindToUnsigned<FloatTag> du;
   const auto high = hn::Set(du, 0xffff0000u);
+  const auto pair = [&](int64_t k, int column) {
+    const hwy::bfloat16_t* from = b[column / 2] + k * kPanelColumns;
+    return hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + column % 2 * kLanes);
+  };
   for (int64_t k = 0; k < inner; k += 2, a += 2 * kRows) {
-    FloatVector even[2 * kPanels], odd[2 * kPanels];
+    FloatVector column[2 * kPanels];
+#pragma GCC unroll 8
+    for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::ShiftLeft<16>(pair(k, j)));
+    sums.add(a, column);
 #pragma GCC unroll 4
-    for (int p = 0; p < kPanels; ++p) {
-      const hwy::bfloat16_t* from = b[p] + k * kPanelColumns;
-      for (int64_t line = 0; line < 2 * kPanelColumns; line += 32) prefetch_line(from + ahead + line);
-#pragma GCC unroll 2
-      for (int half = 0; half < 2; ++half) {
-        const auto pair = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + half * kLanes);
-        even[2 * p + half] = hn::BitCast(d, hn::ShiftLeft<16>(pair));
-        odd[2 * p + half] = hn::BitCast(d, hn::And(pair, high));
-      }
-    }
-    sums.add(a, even);
-    if (k + 1 < inner) sums.add(a + kRows, odd);
+    for (int p = 0; p < kPanels; ++p) next.panel(b[p]);
+    next.ahead += 2 * next.pace;
+    if (k + 1 == inner) break;
+    // Read the pairs again: kept in registers, they would push sums out.
+    asm volatile("" ::: "memory");
+#pragma GCC unroll 8
+    for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::And(pair(k, j), high));
+    sums.add(a + kRows, column);
   }
 }
 
 // c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, kept in float32 between blocks of k.
-// `ahead`: how many elements before their use the panels are asked for.
 template <int kRows, int kPanels, class Weight>
-HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* const* b, int64_t ahead, bool resume,
+HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* const* b, Prefetch next, bool resume,
                                   float* c, int64_t c_stride) {
   const FloatTag d;
   Sums<kRows, kPanels> sums;
@@ -94,7 +108,7 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* c
       sums.v[row][j] = resume ? hn::LoadU(d, c + row * c_stride + j * kLanes) : hn::Zero(d);
     }
   }
-  accumulate<kRows, kPanels>(inner, a, b, ahead, sums);
+  accumulate<kRows, kPanels>(inner, a, b, next, sums);
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 8
@@ -103,7 +117,7 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* c
 }
 
 template <class Weight>
-using PanelKernel = void(int64_t, const float*, const Weight* const*, int64_t, bool, float*, int64_t);
+using PanelKernel = void(int64_t, const float*, const Weight* const*, Prefetch, bool, float*, int64_t);
 
 template <class Weight, int... kRowsLessOne>
 constexpr std::array<PanelKernel<Weight>*, sizeof...(kRowsLessOne)> single_panel_kernels(

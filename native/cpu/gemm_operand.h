@@ -17,6 +17,14 @@ struct Operand {
   bool packed = false;
   int64_t line_stride = 0;
   int64_t inner_stride = 0;
+
+  // The same matrix from element (line, k) on.
+  Operand at(int64_t line, int64_t k) const {
+    Operand rest = *this;
+    const int64_t elements = line * line_stride + k * inner_stride;
+    rest.data = static_cast<const char*>(data) + elements * (dtype == MOE_BFLOAT16 ? 2 : 4);
+    return rest;
+  }
 };
 
 // One product of a call: rows c_row .. c_row + rows - 1 of c = activation(a b^T + bias[bias_row]), or c += a b^T.
@@ -40,12 +48,5 @@ struct Epilogue {
 };
 
 inline constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// The same matrix from line `line` on.
-inline Operand advanced(Operand operand, int64_t lines) {
-  const int64_t bytes = operand.dtype == MOE_BFLOAT16 ? 2 : 4;
-  operand.data = static_cast<const char*>(operand.data) + lines * operand.line_stride * bytes;
-  return operand;
-}
 
 }  // namespace moe::cpu
