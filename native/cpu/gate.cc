@@ -16,7 +16,7 @@ namespace moe::cpu {
 namespace {
 
 constexpr int64_t kTokenBlock = 64;
-constexpr int64_t kGrain = 16384;  // additions that are worth waking a thread for
+constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth waking a thread for
 
 enum SharedSlot { kHistogram, kSums, kScoreSums, kStarts, kRoutes, kOrder };
 
@@ -54,6 +54,14 @@ void check_values(Stream& stream, const GateTokens& tokens) {
     }
   });
   if (first < count) refuse_token(tokens, first);
+}
+
+// visit(block) for every block, in which each token costs `work` numbers.
+template <typename Visit>
+void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit) {
+  parallel_blocks(stream, blocks, kGrain / (kTokenBlock * work) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) visit(block);
+  });
 }
 
 // The routes and their queues. Tables are [lanes * blocks, E] in queue order.
@@ -217,10 +225,10 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
                       data<int32_t>(position)};
   auto* sums = stream.shared<GateSums>(kSums, blocks);
   auto* score_sums = stream.shared<double>(kScoreSums, blocks * experts);
-  parallel_tasks(stream, blocks, [&](int64_t block, int member) {
+  for_each_block(stream, blocks, experts, [&](int64_t block) {
     const int64_t begin = block * kTokenBlock, end = std::min(count, begin + kTokenBlock);
     sums[block].scores = score_sums + block * experts;
-    choose_experts(tokens, begin, end, stream.local<float>(member, gate_key_count(experts)), sums[block]);
+    choose_experts(tokens, begin, end, sums[block]);
     queues.count(block);
   });
   sum_losses(queues, sums, data<float>(losses));
@@ -240,7 +248,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
           data<float>(weight));
   };
   if (config.drop_policy == MOE_DROPLESS || config.drop_policy == MOE_DROP_POSITION) {
-    parallel_tasks(stream, blocks, [&](int64_t block, int) {
+    for_each_block(stream, blocks, choices, [&](int64_t block) {
       queues.keep_first(block, capacity);
       weigh_block(block);
     });
@@ -252,14 +260,13 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   auto* routes = stream.shared<int32_t>(kRoutes, count * choices);
   auto* order = stream.shared<int32_t>(kOrder, count * choices);
   const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *priority : scores);
-  parallel_tasks(stream, blocks, [&](int64_t block, int) { queues.list(block, starts, routes); });
-  const int64_t experts_a_task = experts * kGrain / 4 / (count * choices + 1) + 1;
-  parallel_tasks(stream, (experts + experts_a_task - 1) / experts_a_task, [&](int64_t task, int) {
-    for (int64_t e = task * experts_a_task; e < std::min(experts, (task + 1) * experts_a_task); ++e) {
+  for_each_block(stream, blocks, choices, [&](int64_t block) { queues.list(block, starts, routes); });
+  parallel_blocks(stream, experts, experts * (kGrain / 4) / (count * choices + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t e = begin; e < end; ++e) {
       queues.keep_best(static_cast<int32_t>(e), routes + starts[e], asked[e], rank, order + starts[e]);
     }
   });
-  parallel_tasks(stream, blocks, [&](int64_t block, int) { weigh_block(block); });
+  for_each_block(stream, blocks, choices, weigh_block);
 }
 
 }  // namespace moe::cpu

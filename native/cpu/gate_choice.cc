@@ -36,8 +36,9 @@ HWY_INLINE int32_t take_best(float* keys, int64_t experts) {
   }
 }
 
+// Keys fill whole vectors of any width.
 HWY_INLINE void close_padding(float* keys, int64_t experts) {
-  for (int64_t e = experts, end = gate_key_count(experts); e < end; ++e) close_expert(keys, e);
+  for (int64_t e = experts, end = (experts + 63) / 64 * 64; e < end; ++e) close_expert(keys, e);
 }
 
 // Opens the `chosen_groups` best groups, by the largest or the two largest of their keys; ties go to the lowest.
@@ -114,7 +115,8 @@ void choose(const moe_gate_config& config, const float* logits, const float* sco
   for (int32_t c = clean; c < config.top_k; ++c) choice[c] = take_best(keys, experts);
 }
 
-void choose_experts_of_block(const GateTokens& tokens, int64_t begin, int64_t end, float* keys, GateSums& sums) {
+void choose_experts_of_block(const GateTokens& tokens, int64_t begin, int64_t end, GateSums& sums) {
+  alignas(64) float keys[kMostExperts];
   const int64_t experts = tokens.experts(), choices = tokens.config.top_k;
   const auto* bias = tokens.bias == nullptr ? nullptr : static_cast<const float*>(tokens.bias->data);
   std::fill(sums.scores, sums.scores + experts, 0.0);
@@ -183,8 +185,8 @@ int64_t find_refused_token(const GateTokens& tokens, int64_t begin, int64_t end)
   return HWY_DYNAMIC_DISPATCH(find_refused)(tokens, begin, end);
 }
 
-void choose_experts(const GateTokens& tokens, int64_t begin, int64_t end, float* keys, GateSums& sums) {
-  HWY_DYNAMIC_DISPATCH(choose_experts_of_block)(tokens, begin, end, keys, sums);
+void choose_experts(const GateTokens& tokens, int64_t begin, int64_t end, GateSums& sums) {
+  HWY_DYNAMIC_DISPATCH(choose_experts_of_block)(tokens, begin, end, sums);
 }
 
 }  // namespace moe::cpu

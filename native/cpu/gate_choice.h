@@ -24,10 +24,7 @@ struct GateSums {
 
 // The first used token of [begin, end) with a value that the gate refuses, or `end`.
 int64_t find_refused_token(const GateTokens& tokens, int64_t begin, int64_t end);
-// Writes scores and choice of the tokens [begin, end) and fills `sums`. `keys` is scratch of gate_key_count(E) floats.
-void choose_experts(const GateTokens& tokens, int64_t begin, int64_t end, float* keys, GateSums& sums);
-
-// Room for one key an expert, to whole vectors of any width.
-inline int64_t gate_key_count(int64_t experts) { return (experts + 63) / 64 * 64; }
+// Writes scores and choice of the tokens [begin, end) and fills `sums`.
+void choose_experts(const GateTokens& tokens, int64_t begin, int64_t end, GateSums& sums);
 
 }  // namespace moe::cpu

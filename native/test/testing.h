@@ -44,6 +44,7 @@ class Tensor {
   Tensor(const Tensor&) = delete;
   Tensor& operator=(const Tensor&) = delete;
   Tensor(Tensor&&) = default;
+  Tensor& operator=(Tensor&&) = default;
 
   static Tensor of(moe_dtype dtype, std::initializer_list<int64_t> shape, const std::vector<double>& values) {
     Tensor tensor(dtype, shape);

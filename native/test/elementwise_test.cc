@@ -1,0 +1,234 @@
+// Fill, cast, add, activations and random numbers.
+#include "test/testing.h"
+
+#include <numbers>
+
+namespace moe::testing {
+namespace {
+
+// Around every vector width, and long enough to be split over threads.
+const std::vector<int64_t> kSizes = {0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 40001};
+constexpr moe_dtype kFloatings[] = {MOE_FLOAT32, MOE_BFLOAT16};
+
+double tolerance(moe_dtype dtype) { return dtype == MOE_BFLOAT16 ? 1.0 / 256 : 1e-6; }
+
+double activation_of(int32_t activation, double x) {
+  switch (activation) {
+    case MOE_RELU: return std::max(x, 0.0);
+    case MOE_GELU: return x * (1 + std::erf(x / std::numbers::sqrt2)) / 2;
+    case MOE_GELU_TANH: return x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x))) / 2;
+    case MOE_SILU: return x / (1 + std::exp(-x));
+    default: return x;
+  }
+}
+
+class ElementwiseTest : public KernelTest {};
+
+TEST_F(ElementwiseTest, Fills) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype dtype : kFloatings) {
+      Tensor y(dtype, {size});
+      ASSERT_MOE_OK(moe_fill(stream, -1.5f, y));
+      expect_near(y, std::vector<double>(static_cast<size_t>(size), -1.5), 0, 0, "y");
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, CastsRoundToNearestEven) {
+  for (int64_t size : kSizes) {
+    const Tensor x = Tensor::random(MOE_FLOAT32, {size}, 3, -100, 100);
+    Tensor half(MOE_BFLOAT16, {size}), back(MOE_FLOAT32, {size});
+    ASSERT_MOE_OK(moe_cast(stream, x, half));
+    ASSERT_MOE_OK(moe_cast(stream, half, back));
+    for (int64_t i = 0; i < size; ++i) {
+      ASSERT_EQ(half.data<uint16_t>()[i], to_bfloat16(static_cast<float>(x[i])));
+      ASSERT_EQ(back[i], half[i]);
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, CastsSpecialValues) {
+  const std::vector<uint32_t> bits = {0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xff80ffff,
+                                      0x00000001, 0x00008000, 0x00008001, 0x00018000, 0x7f7fffff, 0x3f808000, 0x3f818000};
+  const auto size = static_cast<int64_t>(bits.size());
+  Tensor x(MOE_FLOAT32, {size}), y(MOE_BFLOAT16, {size});
+  std::copy(bits.begin(), bits.end(), x.data<uint32_t>());
+  ASSERT_MOE_OK(moe_cast(stream, x, y));
+  for (int64_t i = 0; i < size; ++i) {
+    EXPECT_EQ(y.data<uint16_t>()[i], to_bfloat16(std::bit_cast<float>(bits[static_cast<size_t>(i)]))) << i;
+  }
+}
+
+TEST_F(ElementwiseTest, AddsInEveryDtypeAndInPlace) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype da : kFloatings) {
+      for (moe_dtype db : kFloatings) {
+        Tensor a = Tensor::random(da, {size}, 1), y(db, {size});
+        const Tensor b = Tensor::random(db, {size}, 2);
+        std::vector<double> want;
+        for (int64_t i = 0; i < size; ++i) want.push_back(0.5 * a[i] - 2 * b[i]);
+        ASSERT_MOE_OK(moe_add(stream, 0.5f, a, -2, b, y));
+        expect_near(y, want, 1e-6, tolerance(db), "y");
+        ASSERT_MOE_OK(moe_add(stream, 0.5f, a, -2, b, a));
+        expect_near(a, want, 1e-6, tolerance(da), "a");
+      }
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, ActivationsMatchFloat64) {
+  for (int32_t activation = MOE_IDENTITY; activation <= MOE_SILU; ++activation) {
+    for (int64_t size : kSizes) {
+      for (moe_dtype dtype : kFloatings) {
+        SCOPED_TRACE(::testing::Message() << activation << " size " << size);
+        const Tensor x = Tensor::random(MOE_FLOAT32, {1, size}, 4, -12, 12);
+        Tensor y(dtype, {1, size});
+        std::vector<double> want;
+        for (int64_t i = 0; i < size; ++i) want.push_back(activation_of(activation, x[i]));
+        ASSERT_MOE_OK(moe_activation_forward(stream, activation, x, y));
+        expect_near(y, want, 2e-7, dtype == MOE_FLOAT32 ? 4e-6 : tolerance(dtype), "y");
+      }
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, ActivationGradientsMatchCentralDifferences) {
+  for (int32_t activation = MOE_IDENTITY; activation <= MOE_SILU; ++activation) {
+    for (int64_t size : {1, 9, 201}) {
+      Tensor x = Tensor::random(MOE_FLOAT32, {1, size}, 5, -6, 6);
+      const Tensor dy = Tensor::random(MOE_FLOAT32, {1, size}, 6);
+      const Tensor dx(MOE_FLOAT32, {1, size});
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, dx));
+      std::vector<double> want;  // step 1e-5 in float64: error below 1e-9
+      for (int64_t i = 0; i < size; ++i) {
+        want.push_back(dy[i] * (activation_of(activation, x[i] + 1e-5) - activation_of(activation, x[i] - 1e-5)) / 2e-5);
+      }
+      expect_near(dx, want, 2e-6, 1e-5, "dx");
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, x));
+      expect_same_bits(x, dx, "in place");
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, SwiGluMatchesFloat64AndCentralDifferences) {
+  for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{1, 1}, {3, 7}, {5, 8}, {2, 17}, {300, 65}, {0, 4}}) {
+    Tensor x = Tensor::random(MOE_FLOAT32, {rows, 2 * width}, 7, -4, 4);
+    const Tensor dy = Tensor::random(MOE_FLOAT32, {rows, width}, 8);
+    const Tensor y(MOE_FLOAT32, {rows, width}), dx(MOE_FLOAT32, {rows, 2 * width});
+    ASSERT_MOE_OK(moe_activation_forward(stream, MOE_SWIGLU, x, y));
+    ASSERT_MOE_OK(moe_activation_backward(stream, MOE_SWIGLU, x, dy, dx));
+    std::vector<double> want, gradient(static_cast<size_t>(x.count()));
+    for (int64_t s = 0; s < rows; ++s) {
+      for (int64_t i = 0; i < width; ++i) {
+        const int64_t gate = 2 * s * width + i, up = gate + width;
+        const auto value = [&](double g, double u) { return activation_of(MOE_SILU, g) * u; };
+        want.push_back(value(x[gate], x[up]));
+        const double scale = dy[s * width + i] / 2e-5;
+        gradient[static_cast<size_t>(gate)] = scale * (value(x[gate] + 1e-5, x[up]) - value(x[gate] - 1e-5, x[up]));
+        gradient[static_cast<size_t>(up)] = scale * (value(x[gate], x[up] + 1e-5) - value(x[gate], x[up] - 1e-5));
+      }
+    }
+    expect_near(y, want, 2e-7, 4e-6, "y");
+    expect_near(dx, gradient, 4e-6, 1e-5, "dx");
+    ASSERT_MOE_OK(moe_activation_backward(stream, MOE_SWIGLU, x, dy, x));
+    expect_same_bits(x, dx, "in place");
+  }
+}
+
+TEST_F(ElementwiseTest, TheSameBitsOnEveryThreadCount) {
+  const Tensor x = Tensor::random(MOE_FLOAT32, {100, 1001}, 1, -3, 3);
+  Tensor one(MOE_FLOAT32, {100, 1001}), three(MOE_FLOAT32, {100, 1001});
+  for (int32_t activation = MOE_IDENTITY; activation <= MOE_SILU; ++activation) {
+    ASSERT_MOE_OK(moe_activation_forward(single, activation, x, one));
+    ASSERT_MOE_OK(moe_activation_forward(triple, activation, x, three));
+    expect_same_bits(one, three);
+  }
+  ASSERT_MOE_OK(moe_add(single, 0.1f, x, 3, x, one));
+  ASSERT_MOE_OK(moe_add(triple, 0.1f, x, 3, x, three));
+  expect_same_bits(one, three);
+}
+
+TEST_F(ElementwiseTest, Refuses) {
+  const Tensor x(MOE_FLOAT32, {2, 3}), y(MOE_FLOAT32, {2, 2}), ids(MOE_INT32, {2, 3});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y of shape [2, 2] has 4 elements, expected 6", moe_cast(stream, x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y is int32, expected float32 or bfloat16", moe_fill(stream, 0, ids));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b is null", moe_add(stream, 1, x, 1, nullptr, x));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 6", moe_activation_forward(stream, 6, x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even", moe_activation_forward(stream, MOE_SWIGLU, x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_activation_forward(stream, MOE_RELU, x, x));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "deviation is nan", moe_random_normal(stream, 1, 0, 0, NAN, x));
+  Tensor shifted(MOE_FLOAT32, {7});
+  moe_tensor part = shifted.view();
+  part.data = shifted.data<float>() + 1;
+  part.bytes -= 4;
+  part.shape[0] = 6;
+  shifted.view().shape[0] = 6;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_add(stream, 1, shifted, 1, x, &part));
+}
+
+class RandomTest : public KernelTest {};
+
+// The known answer of the Random123 library for a zero counter and key.
+TEST_F(RandomTest, KnownAnswers) {
+  const uint32_t words[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+  Tensor y(MOE_FLOAT32, {4});
+  ASSERT_MOE_OK(moe_random_uniform(stream, 0, 0, y));
+  for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(y[i], std::ldexp(words[i] >> 8, -24));
+  ASSERT_MOE_OK(moe_random_normal(stream, 0, 0, 2, 3, y));
+  for (int64_t i = 0; i < 4; ++i) {
+    const double radius = std::sqrt(-2 * std::log((words[i / 2 * 2] + 1.0) / 0x1p32));
+    const double angle = 2 * std::numbers::pi * words[i / 2 * 2 + 1] / 0x1p32;
+    EXPECT_NEAR(y[i], 2 + 3 * radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle)), 1e-6);
+  }
+}
+
+TEST_F(RandomTest, ANumberDependsOnSeedAndIndexAlone) {
+  const int64_t size = 20011;
+  const Tensor all(MOE_FLOAT32, {size}), three(MOE_FLOAT32, {size}), normal(MOE_FLOAT32, {size});
+  ASSERT_MOE_OK(moe_random_uniform(single, 42, 0, all));
+  ASSERT_MOE_OK(moe_random_uniform(triple, 42, 0, three));
+  ASSERT_MOE_OK(moe_random_normal(stream, 42, 0, 0, 1, normal));
+  expect_same_bits(all, three);
+  for (int64_t offset : {1, 2, 3, 4, 5, 4999}) {
+    for (int64_t count : {0, 1, 2, 3, 5, 64}) {
+      const Tensor part(MOE_FLOAT32, {count}), part_normal(MOE_FLOAT32, {count});
+      ASSERT_MOE_OK(moe_random_uniform(stream, 42, static_cast<uint64_t>(offset), part));
+      ASSERT_MOE_OK(moe_random_normal(stream, 42, static_cast<uint64_t>(offset), 0, 1, part_normal));
+      for (int64_t i = 0; i < count; ++i) {
+        EXPECT_EQ(part[i], all[offset + i]);
+        EXPECT_EQ(part_normal[i], normal[offset + i]);
+      }
+    }
+  }
+}
+
+TEST_F(RandomTest, MomentsAndRange) {
+  const int64_t size = 100000;  // the bounds are 5 standard errors
+  for (moe_dtype dtype : kFloatings) {
+    const Tensor uniform(dtype, {size}), normal(MOE_FLOAT32, {size});
+    ASSERT_MOE_OK(moe_random_uniform(stream, 7, 1, uniform));
+    ASSERT_MOE_OK(moe_random_normal(stream, 7, 1, -1, 2, normal));
+    double mean = 0, normal_mean = 0, normal_square = 0;
+    for (int64_t i = 0; i < size; ++i) {
+      ASSERT_TRUE(uniform[i] >= 0 && uniform[i] < 1);
+      mean += uniform[i] / size;
+      normal_mean += normal[i] / size;
+      normal_square += (normal[i] + 1) * (normal[i] + 1) / size;
+    }
+    EXPECT_NEAR(mean, 0.5, 0.005);
+    EXPECT_NEAR(normal_mean, -1, 0.032);
+    EXPECT_NEAR(normal_square, 4, 0.09);
+  }
+}
+
+TEST_F(RandomTest, SeedsAndTheEndOfTheCounterDiffer) {
+  const Tensor a(MOE_FLOAT32, {8}), b(MOE_FLOAT32, {8}), wrapped(MOE_FLOAT32, {8});
+  ASSERT_MOE_OK(moe_random_uniform(stream, 1, 0, a));
+  ASSERT_MOE_OK(moe_random_uniform(stream, uint64_t{1} << 32, 0, b));
+  ASSERT_MOE_OK(moe_random_uniform(stream, 1, UINT64_MAX - 3, wrapped));
+  EXPECT_NE(a.bits(), b.bits());
+  for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(wrapped[4 + i], a[i]);
+}
+
+}  // namespace
+}  // namespace moe::testing

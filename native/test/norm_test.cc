@@ -1,0 +1,155 @@
+// LayerNorm and RMSNorm against float64, their gradients against central differences of it.
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+// One norm in float64: y [S, M] of x [S, M].
+std::vector<double> reference_norm(const std::vector<double>& x, const Tensor& gamma, const Tensor* beta, double epsilon) {
+  const auto width = static_cast<size_t>(gamma.count());
+  std::vector<double> y(x.size());
+  for (size_t start = 0; start < x.size(); start += width) {
+    double mean = 0, square = 0;
+    for (size_t i = 0; beta != nullptr && i < width; ++i) mean += x[start + i] / static_cast<double>(width);
+    for (size_t i = 0; i < width; ++i) square += std::pow(x[start + i] - mean, 2) / static_cast<double>(width);
+    for (size_t i = 0; i < width; ++i) {
+      const auto column = static_cast<int64_t>(i);
+      y[start + i] = (x[start + i] - mean) / std::sqrt(square + epsilon) * gamma[column] + (beta ? (*beta)[column] : 0);
+    }
+  }
+  return y;
+}
+
+std::vector<double> values_of(const Tensor& x) {
+  std::vector<double> values;
+  for (int64_t i = 0; i < x.count(); ++i) values.push_back(x[i]);
+  return values;
+}
+
+class NormTest : public KernelTest {
+ protected:
+  struct Gradients {
+    Gradients(int64_t rows, int64_t width, moe_dtype dtype = MOE_FLOAT32)
+        : y(dtype, {rows, width}), mean(MOE_FLOAT32, {rows}), rstd(MOE_FLOAT32, {rows}), dx(dtype, {rows, width}),
+          dgamma(MOE_FLOAT32, {width}), dbeta(MOE_FLOAT32, {width}) {
+      dgamma.fill(10);  // the gradients are added
+      dbeta.fill(20);
+    }
+    Tensor y, mean, rstd, dx, dgamma, dbeta;
+  };
+
+  static void run(moe_stream stream, bool layer, const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                  const Tensor& dy, Gradients& out) {
+    if (layer) {
+      ASSERT_MOE_OK(moe_layer_norm_forward(stream, x, gamma, beta, 1e-5f, out.y, out.mean, out.rstd));
+      ASSERT_MOE_OK(moe_layer_norm_backward(stream, dy, x, gamma, out.mean, out.rstd, out.dx, out.dgamma, out.dbeta));
+    } else {
+      ASSERT_MOE_OK(moe_rms_norm_forward(stream, x, gamma, 1e-5f, out.y, out.rstd));
+      ASSERT_MOE_OK(moe_rms_norm_backward(stream, dy, x, gamma, out.rstd, out.dx, out.dgamma));
+    }
+  }
+};
+
+TEST_F(NormTest, MatchesFloat64) {
+  for (int64_t width : {1, 2, 7, 8, 9, 31, 32, 33, 64, 100, 1000}) {
+    for (int64_t rows : {0, 1, 3, 67}) {
+      for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+        SCOPED_TRACE(::testing::Message() << rows << " x " << width);
+        const Tensor x = Tensor::random(dtype, {rows, width}, 1, 4, 6), gamma = Tensor::random(MOE_FLOAT32, {width}, 2),
+                     beta = Tensor::random(MOE_FLOAT32, {width}, 3), y(dtype, {rows, width});
+        const double relative = dtype == MOE_FLOAT32 ? 1e-5 : 1.0 / 256;
+        ASSERT_MOE_OK(moe_layer_norm_forward(stream, x, gamma, beta, 1e-5f, y, nullptr, nullptr));
+        expect_near(y, reference_norm(values_of(x), gamma, &beta, 1e-5f), 1e-5, relative, "layer norm");
+        ASSERT_MOE_OK(moe_rms_norm_forward(stream, x, gamma, 1e-5f, y, nullptr));
+        expect_near(y, reference_norm(values_of(x), gamma, nullptr, 1e-5f), 1e-6, relative, "RMS norm");
+      }
+    }
+  }
+}
+
+TEST_F(NormTest, GradientsMatchCentralDifferences) {
+  for (int64_t width : {1, 5, 8, 19, 40}) {
+    for (int64_t rows : {1, 4, 70}) {
+      for (bool layer : {true, false}) {
+        SCOPED_TRACE(::testing::Message() << rows << " x " << width << (layer ? " layer" : " RMS"));
+        const Tensor x = Tensor::random(MOE_FLOAT32, {rows, width}, 1, -2, 3), dy = Tensor::random(MOE_FLOAT32, {rows, width}, 4),
+                     gamma = Tensor::random(MOE_FLOAT32, {width}, 2), beta = Tensor::random(MOE_FLOAT32, {width}, 3);
+        Gradients out(rows, width);
+        run(stream, layer, x, gamma, beta, dy, out);
+        const Tensor* shift = layer ? &beta : nullptr;
+        std::vector<double> values = values_of(x), dx(values.size());
+        std::vector<double> dgamma(static_cast<size_t>(width), 10), dbeta(static_cast<size_t>(width), 20);
+        const auto loss = [&](size_t row) {
+          const std::vector<double> only(values.begin() + row * width, values.begin() + (row + 1) * width);
+          const std::vector<double> y = reference_norm(only, gamma, shift, 1e-5f);
+          double sum = 0;
+          for (int64_t i = 0; i < width; ++i) sum += y[i] * dy[static_cast<int64_t>(row) * width + i];
+          return sum;
+        };
+        for (size_t i = 0; i < values.size(); ++i) {
+          const double saved = values[i];
+          values[i] = saved + 1e-5;
+          const double above = loss(i / width);
+          values[i] = saved - 1e-5;
+          dx[i] = (above - loss(i / width)) / 2e-5;
+          values[i] = saved;
+        }
+        Tensor unit(MOE_FLOAT32, {width});
+        unit.fill(1);
+        Tensor none(MOE_FLOAT32, {width});
+        const std::vector<double> normal = reference_norm(values, unit, layer ? &none : nullptr, 1e-5f);
+        for (size_t i = 0; i < values.size(); ++i) {
+          dgamma[i % width] += normal[i] * dy[static_cast<int64_t>(i)];
+          if (layer) dbeta[i % width] += dy[static_cast<int64_t>(i)];
+        }
+        expect_near(out.dx, dx, 2e-5, 1e-4, "dx");
+        expect_near(out.dgamma, dgamma, 1e-5, 1e-5, "dgamma");
+        expect_near(out.dbeta, dbeta, 1e-5, 1e-5, "dbeta");
+      }
+    }
+  }
+}
+
+TEST_F(NormTest, TheSameBitsOnEveryThreadCountAndInEveryBatch) {
+  const int64_t rows = 500, width = 77;
+  const Tensor x = Tensor::random(MOE_BFLOAT16, {rows, width}, 1), dy = Tensor::random(MOE_BFLOAT16, {rows, width}, 4),
+               gamma = Tensor::random(MOE_FLOAT32, {width}, 2), beta = Tensor::random(MOE_FLOAT32, {width}, 3);
+  for (bool layer : {true, false}) {
+    Gradients one(rows, width, MOE_BFLOAT16), two(rows, width, MOE_BFLOAT16), three(rows, width, MOE_BFLOAT16);
+    run(single, layer, x, gamma, beta, dy, one);
+    run(stream, layer, x, gamma, beta, dy, two);
+    run(triple, layer, x, gamma, beta, dy, three);
+    for (Gradients* other : {&two, &three}) {
+      expect_same_bits(one.y, other->y, "y");
+      expect_same_bits(one.dx, other->dx, "dx");
+      expect_same_bits(one.dgamma, other->dgamma, "dgamma");
+      expect_same_bits(one.dbeta, other->dbeta, "dbeta");
+    }
+    const int64_t row = 123;
+    const Tensor x1(MOE_BFLOAT16, {1, width}), dy1(MOE_BFLOAT16, {1, width});
+    std::copy_n(x.data<uint16_t>() + row * width, width, x1.data<uint16_t>());
+    std::copy_n(dy.data<uint16_t>() + row * width, width, dy1.data<uint16_t>());
+    Gradients alone(1, width, MOE_BFLOAT16);
+    run(stream, layer, x1, gamma, beta, dy1, alone);
+    for (int64_t i = 0; i < width; ++i) {
+      ASSERT_EQ(alone.y[i], one.y[row * width + i]);
+      ASSERT_EQ(alone.dx[i], one.dx[row * width + i]);
+    }
+  }
+}
+
+TEST_F(NormTest, Refuses) {
+  const Tensor x(MOE_FLOAT32, {2, 3}), y(MOE_FLOAT32, {2, 3}), gamma(MOE_FLOAT32, {3}), wide(MOE_FLOAT32, {4});
+  const Tensor empty(MOE_FLOAT32, {2, 0}), none(MOE_FLOAT32, {0});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "gamma has shape [4], expected [3]",
+                     moe_layer_norm_forward(stream, x, wide, gamma, 0, y, nullptr, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "epsilon is -1", moe_rms_norm_forward(stream, x, gamma, -1, y, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_rms_norm_forward(stream, x, gamma, 0, x, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "at least one column",
+                     moe_rms_norm_forward(stream, empty, none, 0, empty, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rstd has shape [3], expected [2]",
+                     moe_rms_norm_backward(stream, y, x, gamma, gamma, y, gamma));
+}
+
+}  // namespace
+}  // namespace moe::testing
