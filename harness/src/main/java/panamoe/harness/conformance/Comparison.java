@@ -1,0 +1,91 @@
+package panamoe.harness.conformance;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Collects the comparisons of one case. Integers must be equal, floats within {@link #TOLERANCE}. */
+final class Comparison {
+  private static final double ABSOLUTE = 1e-5;
+  private static final double RELATIVE = 1e-4;
+
+  /** The bound in words; it is ten times what the recorded peers differ by from their own float64 runs. */
+  static final String TOLERANCE = "1e-05 + 1e-04 |x|";
+
+  private final List<String> failures = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
+  private double largestError;
+  private String largestErrorIn = "";
+  private boolean compared;
+
+  /** Floats; NaN agrees with NaN, an infinity with itself. */
+  void close(String name, float[] expected, float[] actual) {
+    compared = true;
+    if (expected.length != actual.length) {
+      failures.add(name + " has " + actual.length + " elements, expected " + expected.length);
+      return;
+    }
+    int worst = -1;
+    double worstExcess = 1;
+    for (int i = 0; i < expected.length; i++) {
+      if (Float.compare(expected[i], actual[i]) == 0 || expected[i] == actual[i]) {
+        continue;
+      }
+      double error = Math.abs((double) expected[i] - actual[i]);
+      double excess = error / (ABSOLUTE + RELATIVE * Math.abs(expected[i]));
+      if (!(excess <= worstExcess)) {
+        worst = i;
+        worstExcess = Double.isNaN(excess) ? Double.POSITIVE_INFINITY : excess;
+      }
+      if (error > largestError || largestErrorIn.isEmpty()) {
+        largestError = error;
+        largestErrorIn = name;
+      }
+    }
+    if (worst >= 0) {
+      failures.add(name + "[" + worst + "] is " + actual[worst] + ", expected " + expected[worst]);
+    }
+  }
+
+  void close(String name, double expected, double actual) {
+    close(name, new float[] {(float) expected}, new float[] {(float) actual});
+  }
+
+  void exact(String name, long[] expected, long[] actual) {
+    compared = true;
+    if (expected.length != actual.length) {
+      failures.add(name + " has " + actual.length + " elements, expected " + expected.length);
+      return;
+    }
+    for (int i = 0; i < expected.length; i++) {
+      if (expected[i] != actual[i]) {
+        failures.add(name + "[" + i + "] is " + actual[i] + ", expected " + expected[i]);
+        return;
+      }
+    }
+  }
+
+  void exact(String name, long expected, long actual) {
+    exact(name, new long[] {expected}, new long[] {actual});
+  }
+
+  /** A statement that must hold and is no comparison of recorded numbers. */
+  void require(boolean holds, String otherwise) {
+    compared = true;
+    if (!holds) {
+      failures.add(otherwise);
+    }
+  }
+
+  /** Tells what was compared in another form than it was recorded in. */
+  void note(String text) {
+    notes.add(text);
+  }
+
+  /** A case that compared nothing did not pass. */
+  CaseResult result(String name) {
+    if (!compared) {
+      return CaseResult.failed(name, "nothing was compared");
+    }
+    return new CaseResult(name, largestError, largestErrorIn, List.copyOf(failures), List.copyOf(notes));
+  }
+}

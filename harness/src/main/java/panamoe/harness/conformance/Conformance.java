@@ -1,0 +1,66 @@
+package panamoe.harness.conformance;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import panamoe.backend.Backend;
+
+/** Replays recorded cases on one backend. */
+final class Conformance {
+  private static final String SUFFIX = ".safetensors";
+
+  private final Path folder;
+  private final Backend backend;
+
+  Conformance(Path folder, Backend backend) {
+    this.folder = folder;
+    this.backend = backend;
+  }
+
+  /**
+   * The cases under a folder, in the order of their names. The weights of a checkpoint are no case: of a folder with a
+   * {@code config.json} only {@code golden*} files count.
+   */
+  static List<Path> cases(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      throw new NoSuchFileException(folder.toString());
+    }
+    if (!Files.isDirectory(folder)) {
+      throw new NotDirectoryException(folder.toString());
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
+      return files
+          .filter(file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
+          .filter(
+              file ->
+                  file.getFileName().toString().startsWith("golden")
+                      || !Files.exists(file.resolveSibling("config.json")))
+          .sorted()
+          .toList();
+    }
+  }
+
+  /** Replays one file; whatever goes wrong in it is the failure of this case alone. */
+  CaseResult replay(Path file) {
+    String relative = folder.relativize(file).toString();
+    String name = relative.substring(0, relative.length() - SUFFIX.length());
+    try (GoldenFile golden = new GoldenFile(file)) {
+      Optional<CaseKind> kind = CaseKinds.of(golden.kind());
+      if (kind.isEmpty()) {
+        return CaseResult.failed(name, "unknown case kind '" + golden.kind() + "'");
+      }
+      Comparison comparison = new Comparison();
+      try (Replay replay = new Replay(golden, backend, comparison)) {
+        kind.get().replay(replay);
+      }
+      return comparison.result(name);
+    } catch (RuntimeException e) {
+      return CaseResult.failed(name, e.getMessage() == null ? e.toString() : e.getMessage());
+    }
+  }
+}

@@ -1,0 +1,108 @@
+package panamoe.harness.conformance;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Path;
+import java.util.List;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.SafetensorsReader;
+import panamoe.checkpoint.StoredTensor;
+
+/** One recorded case: tensors, and in the metadata the kind of the case and its settings. */
+final class GoldenFile implements AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final SafetensorsReader reader;
+  private final String kind;
+  private final JsonNode settings;
+
+  /**
+   * @throws CheckpointException if this is no safetensors file, or its metadata name no kind of case
+   */
+  GoldenFile(Path path) {
+    this.reader = SafetensorsReader.open(path);
+    try {
+      this.kind = reader.metadata().get("op");
+      if (kind == null) {
+        throw new CheckpointException(path + ": no 'op' in the metadata, so this is no recorded case");
+      }
+      this.settings = JSON.readTree(reader.metadata().getOrDefault("golden", "{}"));
+    } catch (JsonProcessingException e) {
+      reader.close();
+      throw new CheckpointException(path + ": 'golden' in the metadata is not JSON", e);
+    } catch (CheckpointException e) {
+      reader.close();
+      throw e;
+    }
+  }
+
+  String kind() {
+    return kind;
+  }
+
+  Path path() {
+    return reader.path();
+  }
+
+  /** A setting of the case. */
+  JsonNode setting(String name) {
+    JsonNode value = settings.get(name);
+    if (value == null) {
+      throw new CheckpointException(path() + ": 'golden' in the metadata has no '" + name + "'");
+    }
+    return value;
+  }
+
+  /** A setting that not all cases of a kind have; a missing node without it. */
+  JsonNode optionalSetting(String name) {
+    return settings.path(name);
+  }
+
+  /** A hyper-parameter: an entry of the setting {@code hyper}. */
+  JsonNode hyper(String name) {
+    JsonNode value = setting("hyper").get(name);
+    if (value == null) {
+      throw new CheckpointException(path() + ": 'hyper' in the metadata has no '" + name + "'");
+    }
+    return value;
+  }
+
+  boolean has(String tensor) {
+    return reader.contains(tensor);
+  }
+
+  List<String> names() {
+    return reader.tensors().stream().map(StoredTensor::name).toList();
+  }
+
+  long[] shape(String tensor) {
+    return reader.tensor(tensor).shape().clone();
+  }
+
+  int size(String tensor, int axis) {
+    long[] shape = shape(tensor);
+    return Math.toIntExact(shape[axis < 0 ? shape.length + axis : axis]);
+  }
+
+  float[] floats(String tensor) {
+    return reader.floats(tensor);
+  }
+
+  float scalar(String tensor) {
+    return floats(tensor)[0];
+  }
+
+  double[] doubles(String tensor) {
+    return reader.doubles(tensor);
+  }
+
+  long[] longs(String tensor) {
+    return reader.longs(tensor);
+  }
+
+  @Override
+  public void close() {
+    reader.close();
+  }
+}

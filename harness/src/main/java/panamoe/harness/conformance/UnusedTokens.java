@@ -1,0 +1,39 @@
+package panamoe.harness.conformance;
+
+/**
+ * DeepSpeed's auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)} takes both means over all S tokens, and
+ * unused ones have scores but choose nothing. Ours takes both over the U used ones. These are the conversions.
+ */
+final class UnusedTokens {
+  private UnusedTokens() {}
+
+  /** DeepSpeed's loss from the counts of the used tokens [E] and the scores of all [S, E]. */
+  static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
+    double sum = 0;
+    for (int i = 0; i < scores.length; i++) {
+      sum += (double) scores[i] * counts[i % counts.length];
+    }
+    return (float) (counts.length * sum / ((double) tokens * tokens));
+  }
+
+  /** U / S. */
+  static double usedPart(boolean[] used) {
+    int count = 0;
+    for (boolean each : used) {
+      count += each ? 1 : 0;
+    }
+    return (double) count / used.length;
+  }
+
+  /** A table [S, N] with zeros at the unused tokens, as ours has. */
+  static float[] cleared(float[] table, boolean[] used) {
+    float[] cleared = table.clone();
+    int width = table.length / used.length;
+    for (int i = 0; i < cleared.length; i++) {
+      if (!used[i / width]) {
+        cleared[i] = 0;
+      }
+    }
+    return cleared;
+  }
+}
