@@ -1,0 +1,112 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.random.RandomGenerator;
+import panamoe.bindings.moe_gate_config;
+import panamoe.bindings.moe_tensor;
+
+/**
+ * Spoils one argument of a call. The only promise kept is the caller's own: a pointer that is not null points to at
+ * least as many bytes as its descriptor says.
+ */
+final class AbiCorruption {
+  private static final long[] SIZES = {-1, 0, 1, 2, 3, 7, 16, 1 << 20, 1L << 31, 1L << 40, 1L << 62, Long.MIN_VALUE};
+  private static final int[] NUMBERS = {-1, 0, 1, 2, 3, 5, 64, 1000, Integer.MAX_VALUE, Integer.MIN_VALUE};
+  private static final float[] FLOATS = {
+    Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.MAX_VALUE, Float.MIN_VALUE, -0.0f, -1
+  };
+
+  private final RandomGenerator random;
+  private final long[] foreignHandles;
+
+  /** {@code foreignHandles} are handles that are closed or of another type. */
+  AbiCorruption(RandomGenerator random, long... foreignHandles) {
+    this.random = random;
+    this.foreignHandles = foreignHandles;
+  }
+
+  void spoil(Object[] arguments) {
+    int i = random.nextInt(arguments.length);
+    arguments[i] = switch (arguments[i]) {
+      case Integer _ -> number();
+      case Long _ when i == 0 -> handle();
+      case Long _ -> size();
+      case Float _ -> FLOATS[random.nextInt(FLOATS.length)];
+      case MemorySegment segment when random.nextInt(8) == 0 || segment.byteSize() == 0 -> MemorySegment.NULL;
+      case MemorySegment config when config.byteSize() == moe_gate_config.sizeof() -> spoilConfig(config);
+      case MemorySegment tensor -> spoilTensor(tensor, arguments);
+      default -> throw new AssertionError(arguments[i]);
+    };
+  }
+
+  private int number() {
+    return random.nextInt(4) == 0 ? random.nextInt() : NUMBERS[random.nextInt(NUMBERS.length)];
+  }
+
+  private long size() {
+    return random.nextInt(4) == 0 ? random.nextLong() : SIZES[random.nextInt(SIZES.length)];
+  }
+
+  private long handle() {
+    return random.nextBoolean() ? random.nextLong() : foreignHandles[random.nextInt(foreignHandles.length)];
+  }
+
+  private MemorySegment spoilConfig(MemorySegment config) {
+    config.setAtIndex(ValueLayout.JAVA_INT, random.nextLong(config.byteSize() / 4), number());
+    return config;
+  }
+
+  private MemorySegment spoilTensor(MemorySegment tensor, Object[] arguments) {
+    switch (random.nextInt(11)) {
+      case 0 -> moe_tensor.struct_size(tensor, number());
+      case 1 -> moe_tensor.dtype(tensor, random.nextBoolean() ? random.nextInt(5) : number());
+      case 2 -> moe_tensor.rank(tensor, random.nextBoolean() ? random.nextInt(5) : number());
+      case 3 -> moe_tensor.layout(tensor, random.nextBoolean() ? 1 : number());
+      case 4, 5 -> {
+        int axis = random.nextInt(4);
+        long size = moe_tensor.shape(tensor, axis);
+        moe_tensor.shape(tensor, axis, random.nextBoolean() ? size + random.nextInt(-2, 3) : size());
+      }
+      case 6 -> moe_tensor.bytes(tensor, Math.min(moe_tensor.bytes(tensor), size()));
+      case 7 -> moe_tensor.data(tensor, MemorySegment.NULL);
+      case 8 -> {
+        if (moe_tensor.data(tensor).address() != 0) {
+          moe_tensor.data(tensor, moe_tensor.data(tensor).asSlice(1));
+          moe_tensor.bytes(tensor, moe_tensor.bytes(tensor) - 1);
+        }
+      }
+      case 9 -> shareMemory(tensor, arguments);
+      default -> spoilContents(tensor);
+    }
+    return tensor;
+  }
+
+  /** Lets the tensor lie in the memory of another one, at a random place. */
+  private void shareMemory(MemorySegment tensor, Object[] arguments) {
+    MemorySegment[] others =
+        Arrays.stream(arguments)
+            .filter(argument -> argument instanceof MemorySegment segment && segment.byteSize() == moe_tensor.sizeof())
+            .toArray(MemorySegment[]::new);
+    MemorySegment other = others[random.nextInt(others.length)];
+    long bytes = Math.max(0, moe_tensor.bytes(other));
+    long from = random.nextBoolean() ? 0 : random.nextLong(bytes / 4 + 1) * 4;
+    if (moe_tensor.data(other).address() != 0) {
+      moe_tensor.data(tensor, moe_tensor.data(other).asSlice(from));
+      moe_tensor.bytes(tensor, bytes - from);
+    }
+  }
+
+  private void spoilContents(MemorySegment tensor) {
+    MemorySegment data = moe_tensor.data(tensor);
+    long words = Math.max(0, moe_tensor.bytes(tensor)) / 4;
+    if (data.address() % 4 != 0 || data.address() == 0 || words == 0) {
+      return;
+    }
+    for (int i = random.nextInt(1, 4); i > 0; i--) {
+      int value = random.nextBoolean() ? number() : Float.floatToRawIntBits(FLOATS[random.nextInt(FLOATS.length)]);
+      data.setAtIndex(ValueLayout.JAVA_INT, random.nextLong(words), value);
+    }
+  }
+}

@@ -1,0 +1,138 @@
+package panamoe.backend.abi;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * A function of the C ABI and what a valid call of it looks like, read from one line of {@link #ALL}: the function, then
+ * its parameters in order.
+ *
+ * <pre>
+ *   stream                    a handle
+ *   config                    a moe_gate_config
+ *   name=0..5, name=0..9L     int32, int64 of this range
+ *   name~0..1                 float of this range
+ *   name:f[S,M]               tensor of type f and shape [S, M]; the letters are drawn by AbiSizes
+ *     types                   F float32, f float32 or bfloat16, g the same, one for the whole call, B bfloat16,
+ *                             i int32, u uint8, w floating weights that may be packed
+ *     ...&lt;V, ...-&lt;V       indices from 0, from -1, below V
+ *     ...@offsets             offsets of groups; @expert and @position: routes that fit them
+ *     ...?, ...?1             may be null; those with one number are null together
+ * </pre>
+ */
+record AbiSignature(String function, List<Parameter> parameters) {
+
+  /** What a valid argument looks like. */
+  sealed interface Parameter {
+    record Stream() implements Parameter {}
+
+    record Config() implements Parameter {}
+
+    record Int(String name, int low, int high) implements Parameter {}
+
+    record Long(long low, long high) implements Parameter {}
+
+    record Float(float low, float high) implements Parameter {}
+
+    /** {@code optional}: "" never null, "?" alone, "?1" with the others of that number. */
+    record Tensor(String name, char type, String sizes, String content, String optional) implements Parameter {}
+  }
+
+  private static final Pattern TENSOR = Pattern.compile("(\\w+):(\\w)\\[([\\w,]+)](-?<\\w|@\\w+)?(\\?\\d?)?");
+  private static final Pattern INTEGER = Pattern.compile("(\\w+)=(-?\\d+)\\.\\.(\\d+)(L?)");
+  private static final Pattern FLOAT = Pattern.compile("\\w+~(-?[\\d.]+)\\.\\.([\\d.]+)");
+
+  /** Every function that runs on a stream. */
+  static final List<AbiSignature> ALL =
+      """
+      moe_stream_synchronize stream
+      moe_memory_copy stream src:g[S,M] dst:g[S,M]
+      moe_fill stream value~-2..2 y:f[S,M]
+      moe_cast stream x:f[S,M] y:f[S,M]
+      moe_add stream alpha~-2..2 a:f[S,M] beta~-2..2 b:f[S,M] y:f[S,M]
+      moe_activation_forward stream activation=0..5 x:f[S,N] y:f[S,O]
+      moe_activation_backward stream activation=0..5 x:f[S,N] dy:f[S,O] dx:f[S,N]
+      moe_random_uniform stream seed=0..99L offset=0..99L y:f[S,M]
+      moe_random_normal stream seed=0..99L offset=0..99L mean~-1..1 deviation~0..2 y:f[S,M]
+      moe_embedding_forward stream ids:i[S]<V table:f[V,M] positions:i[S]<P?1 position_table:f[P,M]?1 y:f[S,M]
+      moe_embedding_backward stream ids:i[S]<V positions:i[S]<P?1 dy:f[S,M] dtable:F[V,M] dposition_table:F[P,M]?1
+      moe_layer_norm_forward stream x:f[S,M] gamma:F[M] beta:F[M] epsilon~0..1 y:f[S,M] mean:F[S]?1 rstd:F[S]?1
+      moe_layer_norm_backward stream dy:f[S,M] x:f[S,M] gamma:F[M] mean:F[S] rstd:F[S] dx:f[S,M] dgamma:F[M] dbeta:F[M]
+      moe_rms_norm_forward stream x:f[S,M] gamma:F[M] epsilon~0..1 y:f[S,M] rstd:F[S]?
+      moe_rms_norm_backward stream dy:f[S,M] x:f[S,M] gamma:F[M] rstd:F[S] dx:f[S,M] dgamma:F[M]
+      moe_rotary stream x:g[S,H,D] positions:i[S]<P cosine:F[P,J] sine:F[P,J] interleaved=0..1 direction=1..1 y:g[S,H,D]
+      moe_attention_forward stream q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] scale~0..1 window=0..5L out:g[B,L,H,D] \
+          logsumexp:F[B,H,L]?
+      moe_attention_backward stream q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] out:g[B,L,H,D] logsumexp:F[B,H,L] \
+          dout:g[B,L,H,D] scale~0..1 window=0..5L dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D]
+      moe_cache_append stream k:g[S,G,D] v:g[S,G,D] slot:i[S]<X position:i[S]<Y keys:g[X,Y,G,D] values:g[X,Y,G,D]
+      moe_attention_decode stream q:g[S,H,D] keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y \
+          scale~0..1 window=0..5L out:g[S,H,D]
+      moe_gemm stream transpose_a=0..1 transpose_b=0..1 activation=0..5 accumulate=0..1 a:f[a,b] b:w[c,d] bias:F[N]? \
+          c:f[S,O] preactivation:f[S,N]?
+      moe_column_sum stream x:f[S,M] y:F[M]
+      moe_gemm_pack stream weights:f[E,N,K] packed:w[E,N,K]
+      moe_gate_forward stream config logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]? scores:F[S,E] \
+          expert:i[S,T] position:i[S,T] weight:F[S,T] choice:i[S,T] counts:i[E] offsets:i[A] losses:F[2]
+      moe_gate_backward stream config logits:F[S,E] used:u[S]<2? scores:F[S,E] expert:i[S,T]-<E choice:i[S,T]-<E \
+          dweight:F[S,T] dauxiliary~0..1 dz~0..1 dlogits:F[S,E]
+      moe_dispatch_forward stream x:g[S,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets rows:g[R,M]
+      moe_dispatch_backward stream drows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets \
+          dx:f[S,M]
+      moe_expert_forward stream activation=0..5 x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] bias:F[E,N]? y:f[R,O] \
+          preactivation:f[R,N]?
+      moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:f[E,N,K] dx:f[R,K]
+      moe_expert_backward_weights stream dy:f[R,N] x:f[R,K] offsets:i[A]@offsets dweights:f[E,N,K] dbias:F[E,N]?
+      moe_combine_forward stream rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
+          offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]? y:f[S,M]
+      moe_combine_backward stream dy:f[S,M] rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
+          offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 drows:f[R,M] dweight:F[S,T] dmlp:f[S,M]?1 \
+          dcoefficient:F[S,2]?1
+      moe_cross_entropy stream logits:f[S,V] targets:i[S]-<V smoothing~0..1 dloss~0..1 losses:F[S] dlogits:f[S,V]?
+      moe_linear_cross_entropy stream hidden:f[S,M] weights:f[V,M] targets:i[S]-<V smoothing~0..1 dloss~0..1 losses:F[S] \
+          dhidden:f[S,M]?1 dweights:F[V,M]?1
+      moe_adamw_step stream learning_rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 step=1..9L scale~0..1 \
+          parameter:F[S,M] gradient:F[S,M] first_moment:F[S,M] second_moment:F[S,M] copy:B[S,M]?
+      moe_square_sum stream x:f[S,M] sum:F[1]
+      """.lines().map(AbiSignature::parse).toList();
+
+  private static AbiSignature parse(String line) {
+    String[] words = line.split("\\s+");
+    List<Parameter> parameters = new ArrayList<>();
+    for (int i = 1; i < words.length; i++) {
+      parameters.add(parameter(words[i]));
+    }
+    return new AbiSignature(words[0], parameters);
+  }
+
+  private static Parameter parameter(String word) {
+    Matcher tensor = TENSOR.matcher(word);
+    if (tensor.matches()) {
+      return new Parameter.Tensor(
+          tensor.group(1), tensor.group(2).charAt(0), tensor.group(3), orEmpty(tensor.group(4)),
+          orEmpty(tensor.group(5)));
+    }
+    Matcher integer = INTEGER.matcher(word);
+    if (integer.matches()) {
+      int low = Integer.parseInt(integer.group(2));
+      int high = Integer.parseInt(integer.group(3));
+      return integer.group(4).isEmpty()
+          ? new Parameter.Int(integer.group(1), low, high) : new Parameter.Long(low, high);
+    }
+    Matcher number = FLOAT.matcher(word);
+    if (number.matches()) {
+      return new Parameter.Float(Float.parseFloat(number.group(1)), Float.parseFloat(number.group(2)));
+    }
+    return switch (word) {
+      case "stream" -> new Parameter.Stream();
+      case "config" -> new Parameter.Config();
+      default -> throw new IllegalArgumentException("not a parameter: " + word);
+    };
+  }
+
+  private static String orEmpty(String group) {
+    return group == null ? "" : group;
+  }
+}

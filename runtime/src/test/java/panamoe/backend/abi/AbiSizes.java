@@ -1,0 +1,91 @@
+package panamoe.backend.abi;
+
+import java.util.Arrays;
+import java.util.random.RandomGenerator;
+
+/** What the letters of an {@link AbiSignature} stand for in one call, and a table of routes that fits them. */
+final class AbiSizes {
+  private static final int SWIGLU = 5;
+
+  private final RandomGenerator random;
+  private final long[] sizes = new long[128];
+  private final int[] offsets;
+
+  AbiSizes(RandomGenerator random) {
+    this.random = random;
+    // Experts, choices a token, rows of experts, tokens, hidden size, classes, positions.
+    set('E', 1, 9).set('R', 0, 17).set('S', 0, 9).set('M', 0, 40).set('V', 1, 9).set('P', 1, 9);
+    set('T', 1, Math.min(get('E'), 3)).set('A', get('E') + 1);
+    // Sequences, their length, heads, head size, rotated pairs, slots and capacity of the cache.
+    set('B', 0, 3).set('L', 0, 9).set('G', 1, 3).set('H', get('G') * random.nextInt(1, 4)).set('D', 1, 20);
+    set('J', 0, get('D') / 2).set('X', 1, 3).set('Y', 1, 9);
+    // Inner size, outputs, columns before the activation.
+    set('K', 0, 40).set('O', 0, 40).set('N', get('O'));
+    transposed("transpose_a", 0).transposed("transpose_b", 0);
+    if (random.nextInt(20) == 0) {
+      // Rows without columns: nothing to do, however many there are.
+      set("SMRBLKOVP".charAt(random.nextInt(9)), 1L << 40).set("MKOD".charAt(random.nextInt(4)), 0);
+    }
+    offsets = drawOffsets();
+  }
+
+  long[] shape(String letters) {
+    return Arrays.stream(letters.split(","))
+        .mapToLong(size -> Character.isDigit(size.charAt(0)) ? Long.parseLong(size) : get(size.charAt(0)))
+        .toArray();
+  }
+
+  long get(char letter) {
+    return sizes[letter];
+  }
+
+  /** Sizes that follow from a scalar argument. */
+  void follow(String parameter, int value) {
+    if (parameter.equals("activation") && value == SWIGLU) {
+      set('N', 2 * get('O'));
+    }
+    transposed(parameter, value);
+  }
+
+  /** Offsets [E + 1] that rise from 0 to R at most. */
+  int offset(int index) {
+    return offsets[index];
+  }
+
+  /** An expert that has rows, or -1. */
+  int expert() {
+    int expert = random.nextInt((int) get('E'));
+    return offsets[expert + 1] > offsets[expert] && random.nextInt(8) > 0 ? expert : -1;
+  }
+
+  /** A position among the expert's rows, or -1. */
+  int position(int expert) {
+    return expert < 0 ? -1 : random.nextInt(offsets[expert + 1] - offsets[expert]);
+  }
+
+  private AbiSizes transposed(String parameter, int value) {
+    return switch (parameter) {
+      case "transpose_a" -> set('a', value == 0 ? get('S') : get('K')).set('b', value == 0 ? get('K') : get('S'));
+      case "transpose_b" -> set('c', value == 0 ? get('K') : get('N')).set('d', value == 0 ? get('N') : get('K'));
+      default -> this;
+    };
+  }
+
+  private AbiSizes set(char letter, long low, long high) {
+    return set(letter, random.nextLong(low, high + 1));
+  }
+
+  private AbiSizes set(char letter, long size) {
+    sizes[letter] = size;
+    return this;
+  }
+
+  private int[] drawOffsets() {
+    int[] drawn = new int[(int) get('A')];
+    for (int e = 1; e < drawn.length; e++) {
+      drawn[e] = (int) random.nextLong(Math.min(get('R'), 1000) + 1);
+    }
+    Arrays.sort(drawn);
+    return drawn;
+  }
+}

@@ -1,0 +1,139 @@
+package panamoe.backend.abi;
+
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.random.RandomGenerator;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import panamoe.bindings.Moe;
+import panamoe.bindings.NativeLibrary;
+
+/**
+ * Random calls of the C ABI, two in three of them spoilt: whatever comes, the library answers, with MOE_OK or with a
+ * sentence; it never writes outside the memory it was given, and writes nothing at all when it refuses. A crash of the
+ * library is a crash of this JVM, and so of the build.
+ *
+ * <p>{@code -Dpanamoe.fuzz.calls} and {@code -Dpanamoe.fuzz.seed} run more, or others.
+ */
+class NativeAbiFuzzTest {
+  private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 120_000);
+  private static final long SEED = Long.getLong("panamoe.fuzz.seed", 20220114);
+  private static final int SENTENCE_BYTES = 1024;
+
+  private static long device;
+  private static long[] streams;
+  private static long closedStream;
+
+  /** How often a function served and how often it refused. */
+  private static final class Tally {
+    int served;
+    int refused;
+  }
+
+  @BeforeAll
+  static void open() {
+    NativeLibrary.ensureAvailable();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
+      assertEquals(Moe.MOE_OK(), Moe.moe_device_open(arena.allocateFrom("cpu"), 0, handle));
+      device = handle.get(ValueLayout.JAVA_LONG, 0);
+      streams = new long[3];
+      for (int i = 0; i < streams.length; i++) {
+        assertEquals(Moe.MOE_OK(), Moe.moe_stream_create(device, i + 1, handle));
+        streams[i] = handle.get(ValueLayout.JAVA_LONG, 0);
+      }
+      assertEquals(Moe.MOE_OK(), Moe.moe_stream_create(device, 1, handle));
+      closedStream = handle.get(ValueLayout.JAVA_LONG, 0);
+      assertEquals(Moe.MOE_OK(), Moe.moe_stream_destroy(closedStream));
+    }
+  }
+
+  @AfterAll
+  static void close() {
+    assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
+  }
+
+  @Test
+  void everyKernelServesOrRefuses() throws Throwable {
+    Map<String, Tally> tallies = new HashMap<>();
+    for (int i = 0; i < CALLS; i++) {
+      AbiSignature signature = AbiSignature.ALL.get(i % AbiSignature.ALL.size());
+      call(signature, SEED + i, tallies.computeIfAbsent(signature.function(), _ -> new Tally()));
+    }
+    int leastOfEach = CALLS / AbiSignature.ALL.size() / 10;
+    assertAll(
+        tallies.entrySet().stream().map(
+            entry -> () -> {
+              Tally tally = entry.getValue();
+              assertTrue(
+                  tally.served > leastOfEach && tally.refused > leastOfEach,
+                  "%s served %d calls and refused %d, expected more than %d each"
+                      .formatted(entry.getKey(), tally.served, tally.refused, leastOfEach));
+            }));
+  }
+
+  private static void call(AbiSignature signature, long seed, Tally tally) throws Throwable {
+    RandomGenerator random = new SplittableRandom(seed);
+    try (GuardedMemory memory = new GuardedMemory()) {
+      long stream = streams[random.nextInt(10) == 0 ? random.nextInt(streams.length) : 0];
+      Object[] arguments = AbiArguments.draw(signature, random, memory, device, stream);
+      AbiCorruption corruption = new AbiCorruption(random, 0, device, closedStream);
+      for (int spoilt = random.nextInt(3); spoilt > 0; spoilt--) {
+        corruption.spoil(arguments);
+      }
+      memory.snapshot();
+      int status = (int) handle(signature.function()).invokeWithArguments(arguments);
+      String where = signature.function() + " of seed " + seed;
+      assertTrue(memory.guardsIntact(), () -> where + " wrote outside its memory");
+      if (status == Moe.MOE_OK()) {
+        tally.served++;
+      } else {
+        tally.refused++;
+        assertRefusal(where, signature.function(), status);
+        assertTrue(memory.unchanged(), () -> where + " wrote though it refused: " + lastError());
+      }
+    }
+  }
+
+  static void assertRefusal(String where, String function, int status) {
+    assertTrue(
+        status == Moe.MOE_INVALID_ARGUMENT()
+            || status == Moe.MOE_INVALID_HANDLE()
+            || status == Moe.MOE_OUT_OF_MEMORY(),
+        () -> where + " gave status " + status + ": " + lastError());
+    assertTrue(
+        lastError().matches("(?s)" + function + ": .+"), () -> where + " refused with '" + lastError() + "'");
+  }
+
+  private static final Map<String, MethodHandle> HANDLES = new HashMap<>();
+
+  private static MethodHandle handle(String function) {
+    return HANDLES.computeIfAbsent(
+        function,
+        name -> {
+          try {
+            return (MethodHandle) Moe.class.getMethod(name + "$handle").invoke(null);
+          } catch (ReflectiveOperationException e) {
+            throw new AssertionError("the bindings have no " + name, e);
+          }
+        });
+  }
+
+  private static String lastError() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment sentence = arena.allocate(SENTENCE_BYTES);
+      Moe.moe_last_error(sentence, SENTENCE_BYTES);
+      return sentence.getString(0);
+    }
+  }
+}
