@@ -10,7 +10,8 @@ final class CaseKinds {
           Map.entry("deepspeed._capacity", GatingCases::capacityTable),
           Map.entry("deepspeed.top1gating", GatingCases::top1),
           Map.entry("deepspeed.top2gating", GatingCases::top2),
-          Map.entry("deepspeed.topkgating", GatingCases::topK));
+          Map.entry("deepspeed.topkgating", GatingCases::topK),
+          Map.entry("deepspeed.MoE", LayerCases::layer));
 
   private CaseKinds() {}
 

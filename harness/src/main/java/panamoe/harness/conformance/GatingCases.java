@@ -128,15 +128,7 @@ final class GatingCases {
     }
 
     boolean[] used() {
-      if (!golden.has("used_token")) {
-        return null;
-      }
-      long[] recorded = golden.longs("used_token");
-      boolean[] used = new boolean[recorded.length];
-      for (int s = 0; s < used.length; s++) {
-        used[s] = recorded[s] != 0;
-      }
-      return used;
+      return UnusedTokens.used(golden);
     }
 
     void compare() {

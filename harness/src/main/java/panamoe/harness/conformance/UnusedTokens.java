@@ -7,6 +7,19 @@ package panamoe.harness.conformance;
 final class UnusedTokens {
   private UnusedTokens() {}
 
+  /** Which tokens were used, or null where the case says nothing of it. */
+  static boolean[] used(GoldenFile golden) {
+    if (!golden.has("used_token")) {
+      return null;
+    }
+    long[] recorded = golden.longs("used_token");
+    boolean[] used = new boolean[recorded.length];
+    for (int s = 0; s < used.length; s++) {
+      used[s] = recorded[s] != 0;
+    }
+    return used;
+  }
+
   /** DeepSpeed's loss from the counts of the used tokens [E] and the scores of all [S, E]. */
   static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
     double sum = 0;
