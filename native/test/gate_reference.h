@@ -72,12 +72,6 @@ inline double reference_logsumexp(const GateInput& in, const std::vector<double>
   return std::log(sum);
 }
 
-inline std::vector<double> values_of(const Tensor& tensor) {
-  std::vector<double> values;
-  for (int64_t i = 0; i < tensor.count(); ++i) values.push_back(tensor[i]);
-  return values;
-}
-
 // The experts of token s, best first.
 inline std::vector<int64_t> reference_choice(const GateInput& in, const std::vector<double>& scores, int64_t s) {
   const int64_t size = in.experts / in.config.groups;

@@ -20,12 +20,6 @@ std::vector<double> reference_norm(const std::vector<double>& x, const Tensor& g
   return y;
 }
 
-std::vector<double> values_of(const Tensor& x) {
-  std::vector<double> values;
-  for (int64_t i = 0; i < x.count(); ++i) values.push_back(x[i]);
-  return values;
-}
-
 class NormTest : public KernelTest {
  protected:
   struct Gradients {

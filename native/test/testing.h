@@ -104,6 +104,12 @@ class Tensor {
   moe_tensor view_{};
 };
 
+inline std::vector<double> values_of(const Tensor& tensor) {
+  std::vector<double> values;
+  for (int64_t i = 0; i < tensor.count(); ++i) values.push_back(tensor[i]);
+  return values;
+}
+
 inline std::string last_error() {
   std::string text(static_cast<size_t>(moe_last_error(nullptr, 0)), '\0');
   moe_last_error(text.data(), static_cast<int64_t>(text.size()));

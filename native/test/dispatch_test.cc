@@ -1,0 +1,92 @@
+// Dispatch against the dense one-hot product that it replaces.
+#include "test/routes.h"
+
+namespace moe::testing {
+namespace {
+
+class DispatchTest : public KernelTest {};
+
+TEST_F(DispatchTest, EqualsTheOneHotProduct) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t width : {1, 3, 8, 17, 64, 500}) {
+      for (const auto& [tokens, choices, experts] :
+           {std::tuple<int64_t, int64_t, int64_t>{0, 2, 3}, {1, 1, 1}, {40, 2, 5}, {300, 3, 9}, {7, 16, 16}}) {
+        const RouteTable routes(tokens, choices, experts, 5);
+        const Tensor x = Tensor::random(dtype, {tokens, width}, 6);
+        Tensor rows(dtype, {routes.rows() + 2, width});
+        rows.fill(-8);
+        ASSERT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
+        std::vector<double> want(static_cast<size_t>(rows.count()), 0);
+        for (int64_t route = 0; route < tokens * choices; ++route) {
+          if (routes.row(route) < 0) continue;
+          for (int64_t i = 0; i < width; ++i) want[routes.row(route) * width + i] += x[route / choices * width + i];
+        }
+        for (int64_t i = routes.rows() * width; i < rows.count(); ++i) want[i] = -8;  // rows past the last are left
+        expect_near(rows, want, 0, 0, "rows");
+      }
+    }
+  }
+}
+
+TEST_F(DispatchTest, BackwardIsTheTranspose) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t width : {1, 9, 64, 300}) {
+      const int64_t tokens = 70, choices = 3;
+      const RouteTable routes(tokens, choices, 6, 1);
+      const Tensor drows = Tensor::random(dtype, {routes.rows(), width}, 2);
+      Tensor dx(dtype, {tokens, width}), three(dtype, {tokens, width});
+      dx.fill(9);
+      ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, routes.expert, routes.position, routes.offsets, dx));
+      std::vector<double> want(static_cast<size_t>(tokens * width), 0);
+      for (int64_t route = 0; route < tokens * choices; ++route) {
+        if (routes.row(route) < 0) continue;
+        for (int64_t i = 0; i < width; ++i) want[route / choices * width + i] += drows[routes.row(route) * width + i];
+      }
+      expect_near(dx, want, 1e-6, dtype == MOE_FLOAT32 ? 1e-6 : 1.0 / 256, "dx");
+      ASSERT_MOE_OK(moe_dispatch_backward(triple, drows, routes.expert, routes.position, routes.offsets, three));
+      expect_same_bits(dx, three);
+    }
+  }
+}
+
+TEST_F(DispatchTest, GradientMatchesCentralDifferences) {
+  const RouteTable routes(6, 2, 3, 4);
+  Tensor x = Tensor::random(MOE_FLOAT32, {6, 5}, 1), rows(MOE_FLOAT32, {routes.rows(), 5}), dx(MOE_FLOAT32, {6, 5});
+  const Tensor drows = Tensor::random(MOE_FLOAT32, {routes.rows(), 5}, 2);
+  ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, routes.expert, routes.position, routes.offsets, dx));
+  std::vector<double> gradient;
+  for (int64_t i = 0; i < dx.count(); ++i) gradient.push_back(dx[i]);
+  const auto loss = [&] {
+    EXPECT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
+    double sum = 0;
+    for (int64_t i = 0; i < rows.count(); ++i) sum += rows[i] * drows[i];
+    return sum;
+  };
+  expect_gradient(x, gradient, loss, 0.1, 1e-5, 1e-5, "x");
+}
+
+TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
+  RouteTable routes(5, 2, 3, 4);
+  const Tensor x(MOE_FLOAT32, {5, 4}), rows(MOE_FLOAT32, {routes.rows(), 4}), few(MOE_FLOAT32, {routes.rows() - 1, 4});
+  const auto run = [&](const Tensor& target) {
+    return moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, target);
+  };
+  ASSERT_MOE_OK(run(rows));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets[3] is", run(few));
+  const Tensor half(MOE_BFLOAT16, {routes.rows(), 4}), wide(MOE_FLOAT32, {routes.rows(), 5}), dx(MOE_FLOAT32, {5, 4});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "x is float32 but rows is bfloat16", run(half));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rows has shape", run(wide));
+  const double saved = routes.expert[3];
+  routes.expert.set(3, 3);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expert[1, 1] is 3, expected -1 or 0 to 2", run(rows));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expert[1, 1] is 3",
+                     moe_dispatch_backward(stream, rows, routes.expert, routes.position, routes.offsets, dx));
+  routes.expert.set(3, saved < 0 ? 0 : saved);
+  routes.position.set(3, 1000);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 1] is 1000", run(rows));
+  routes.offsets.set(1, -4);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets[1] is -4", run(rows));
+}
+
+}  // namespace
+}  // namespace moe::testing
