@@ -1,0 +1,176 @@
+// Attention over the key/value cache. A run of consecutive rows of one sequence (prefill) goes through the tiles of
+// attention_forward; a lone row (decode) reads its keys once for all the query heads that share them. Both do the same
+// arithmetic in the same order for every element, so a row's bits are those of attention_forward whichever way it goes.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/attention_decode.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include <cstring>
+
+#include "cpu/attention_queries-inl.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+inline constexpr int kRunSlot = 4;  // of Stream::shared
+inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
+
+inline int64_t row_scratch(int64_t heads, int64_t head_size) {
+  const int64_t width = whole_vectors(head_size);
+  return 2 * heads * width + 3 * kKeys * width + heads * kKeys + 2 * heads;
+}
+
+// One head's scores [count] of a block of keys become weights; see softmax_step in attention_queries-inl.h. The weights
+// are summed one by one, as a query's lane sums them there.
+inline void softmax_row(float* scores, int64_t count, float& maximum, float& total, float* sums, int64_t width) {
+  const FloatTag d;
+  const FloatVector before = hn::Set(d, maximum);
+  FloatVector peaks = before;
+  for_each_vector(d, 0, count, [&](int64_t i, size_t n) {
+    peaks = hn::Max(peaks, hn::IfThenElse(hn::FirstN(d, n), hn::LoadU(d, scores + i), before));
+  });
+  const FloatVector peak = hn::MaxOfLanes(d, peaks), decay = softmax_exp(hn::Sub(before, peak));
+  for (int64_t i = 0; i < count; i += lanes()) {
+    hn::StoreU(softmax_exp(hn::Sub(hn::LoadU(d, scores + i), peak)), d, scores + i);
+  }
+  for (int64_t c = 0; c < width; c += lanes()) hn::StoreU(hn::Mul(hn::LoadU(d, sums + c), decay), d, sums + c);
+  total *= hn::GetLane(decay);
+  for (int64_t i = 0; i < count; ++i) total += scores[i];
+  maximum = hn::GetLane(peak);
+}
+
+// The query heads [heads, head_size] of one row that share a key/value head.
+inline void attend_row(int64_t position, int64_t window, int64_t heads, int64_t head_size, float scale, HeadRows q,
+                       HeadRows keys, HeadRows values, HeadRows out, float* scratch) {
+  const FloatTag d;
+  const int64_t width = whole_vectors(head_size);
+  Tiles tiles(scratch);
+  float* queries = tiles.take(heads * width);  // scaled
+  float* sums = tiles.take(heads * width);     // weighted sums of values
+  float* key_rows = tiles.take(kKeys * width);
+  float* key_columns = tiles.take(width * kKeys);
+  float* value_rows = tiles.take(kKeys * width);
+  float* scores = tiles.take(heads * kKeys);
+  float* maximum = tiles.take(heads);
+  float* total = tiles.take(heads);
+
+  load_rows(q, heads, head_size, heads, queries);
+  for (int64_t i = 0; i < heads * width; i += lanes()) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, queries + i), hn::Set(d, scale)), d, queries + i);
+  }
+  std::fill_n(sums, heads * width, 0.0f);
+  std::fill_n(maximum, heads, std::numeric_limits<float>::lowest());
+  std::fill_n(total, heads, 0.0f);
+
+  const int64_t begin = window == 0 ? 0 : std::max<int64_t>(0, position - window + 1), end = position + 1;
+  for (int64_t key = begin; key < end; key = (key / kKeys + 1) * kKeys) {
+    const int64_t count = std::min((key / kKeys + 1) * kKeys, end) - key, columns = whole_vectors(count);
+    load_rows(keys.from(key), count, head_size, columns, key_rows);
+    load_rows(values.from(key), count, head_size, count, value_rows);
+    transpose(key_rows, width, columns, width, 1.0f, key_columns, kKeys);
+    product<Start::kZero>(heads, columns, width, {queries, width, 1}, key_columns, kKeys, scores, kKeys);
+    for (int64_t h = 0; h < heads; ++h) {
+      softmax_row(scores + h * kKeys, count, maximum[h], total[h], sums + h * width, width);
+    }
+    product<Start::kSum>(heads, width, count, {scores, kKeys, 1}, value_rows, width, sums, width);
+  }
+
+  for (int64_t h = 0; h < heads; ++h) {
+    const FloatVector divisor = hn::Set(d, total[h]);
+    for (int64_t c = 0; c < width; c += lanes()) {
+      float* sum = sums + h * width + c;
+      hn::StoreU(hn::Div(hn::LoadU(d, sum), divisor), d, sum);
+    }
+  }
+  store_rows(sums, 1.0f, heads, head_size, out);
+}
+
+// Cuts the rows into runs: consecutive positions of one slot, kShortestRun to kQueries rows, else single rows.
+// starts receives where each begins, and the number of rows after them; the result is how many there are.
+inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t rows, int64_t* starts) {
+  int64_t runs = 0;
+  for (int64_t row = 0; row < rows;) {
+    int64_t next = row + 1;
+    while (next < rows && next - row < kQueries && slot[next] == slot[row] && position[next] == position[next - 1] + 1) {
+      ++next;
+    }
+    if (next - row >= kShortestRun) {
+      starts[runs++] = row;
+    } else {
+      for (int64_t single = row; single < next; ++single) starts[runs++] = single;
+    }
+    row = next;
+  }
+  starts[runs] = rows;
+  return runs;
+}
+
+void decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+  const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
+  const int64_t capacity = keys.shape[1], groups = keys.shape[2], shared = heads / groups;
+  const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
+  const auto* slots = static_cast<const int32_t*>(slot.data);
+  const auto* positions = static_cast<const int32_t*>(position.data);
+  const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch(shared, head_size));
+  reserve_local(stream, scratch_size);
+  int64_t* starts = stream.shared<int64_t>(kRunSlot, rows + 1);
+  const int64_t runs = find_runs(slots, positions, rows, starts);
+  parallel_tasks(stream, runs * groups, [&](int64_t task, int member) {
+    const int64_t run = task / groups, group = task % groups, row = starts[run], count = starts[run + 1] - row;
+    const int64_t cached = slots[row] * capacity * key_stride + group * head_size;
+    const int64_t query = row * q_stride + group * shared * head_size;
+    const HeadRows run_keys{Floats(keys), cached, key_stride}, run_values{Floats(values), cached, key_stride};
+    float* scratch = stream.local<float>(member, scratch_size);
+    if (count == 1) {
+      attend_row(positions[row], window, shared, head_size, scale, {Floats(q), query, head_size}, run_keys, run_values,
+                 {Floats(out), query, head_size}, scratch);
+      return;
+    }
+    for (int64_t head = 0; head < shared; ++head) {
+      const int64_t start = query + head * head_size;
+      attend_queries({positions[row], count, window}, head_size, scale, {Floats(q), start, q_stride}, run_keys,
+                     run_values, {Floats(out), start, q_stride}, nullptr, scratch);
+    }
+  });
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+namespace {
+
+void check_cache_values(T slot, T position, T keys) {
+  check_range_values("slot", slot, 0, keys.shape[0]);
+  check_range_values("position", position, 0, keys.shape[1]);
+}
+
+}  // namespace
+
+// Row after row on one thread: should a place be named twice, its last row stays.
+void cache_append(Stream&, T k, T v, T slot, T position, T keys, T values) {
+  check_cache_values(slot, position, keys);
+  const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
+  const auto* slots = static_cast<const int32_t*>(slot.data);
+  const auto* positions = static_cast<const int32_t*>(position.data);
+  for (int64_t t = 0; t < k.shape[0]; ++t) {
+    const size_t place = static_cast<size_t>(slots[t] * keys.shape[1] + positions[t]) * bytes;
+    const size_t row = static_cast<size_t>(t) * bytes;
+    std::memcpy(static_cast<char*>(keys.data) + place, static_cast<const char*>(k.data) + row, bytes);
+    std::memcpy(static_cast<char*>(values.data) + place, static_cast<const char*>(v.data) + row, bytes);
+  }
+}
+
+HWY_EXPORT(decode);
+void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+  check_cache_values(slot, position, keys);
+  HWY_DYNAMIC_DISPATCH(decode)(stream, q, keys, values, slot, position, scale, window, out);
+}
+
+}  // namespace moe::cpu
+#endif

@@ -1,0 +1,135 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/cross_entropy.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "cpu/exp-inl.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+// The loss of one row of logits, and where wanted its gradient, which may take the place of the logits. With p the
+// softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
+// d loss / d x[v] = p[v] - a / V - (1 - a) [v = target].
+inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoothing, float dloss,
+                      const std::optional<Floats>& dlogits) {
+  const FloatTag d;
+  const auto load_or_lowest = [&](int64_t i, size_t n) {
+    const FloatVector x = logits.load(d, i, n);
+    const FloatVector lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+    return n == hn::Lanes(d) ? x : hn::IfThenElse(hn::FirstN(d, n), x, lowest);
+  };
+  FloatVector peaks = hn::Set(d, std::numeric_limits<float>::lowest());
+  for_each_vector(d, 0, classes, [&](int64_t i, size_t n) { peaks = hn::Max(peaks, load_or_lowest(i, n)); });
+  const FloatVector peak = hn::MaxOfLanes(d, peaks);
+
+  FloatVector sums = hn::Zero(d);
+  for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
+    sums = hn::Add(sums, softmax_exp(hn::Sub(load_or_lowest(i, n), peak)));
+  });
+  const FloatVector sum = hn::SumOfLanes(d, sums);
+  const FloatVector target_logit = hn::Sub(logits.load(d, target, 1), peak);
+  float loss = std::log(hn::GetLane(sum)) - (1 - smoothing) * hn::GetLane(target_logit);
+  if (smoothing > 0) {  // else a class of logit minus infinity would spoil the mean
+    FloatVector total = hn::Zero(d);
+    for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
+      const FloatVector relative = hn::Sub(logits.load(d, i, n), peak);
+      total = hn::Add(total, n == hn::Lanes(d) ? relative : hn::IfThenElseZero(hn::FirstN(d, n), relative));
+    });
+    loss -= smoothing / static_cast<float>(classes) * hn::ReduceSum(d, total);
+  }
+
+  if (dlogits) {
+    const FloatVector scale = hn::Set(d, dloss), share = hn::Div(hn::Set(d, 1.0f), sum);
+    const FloatVector even = hn::Set(d, smoothing / static_cast<float>(classes));
+    const auto gradient = [&](FloatVector relative) { return hn::MulSub(softmax_exp(relative), share, even); };
+    for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
+      dlogits->store(d, hn::Mul(scale, gradient(hn::Sub(logits.load(d, i, n), peak))), i, n);
+    });
+    const FloatVector at_target = hn::Sub(gradient(target_logit), hn::Set(d, 1 - smoothing));
+    dlogits->store(d, hn::Mul(scale, at_target), target, 1);
+  }
+  return loss;
+}
+
+void losses_of_rows(Stream& stream, T logits, T targets, float smoothing, float dloss, T losses, N dlogits) {
+  const int64_t rows = logits.shape[0], classes = logits.shape[1];
+  const auto* target = static_cast<const int32_t*>(targets.data);
+  auto* loss = static_cast<float*>(losses.data);
+  parallel_blocks(stream, rows, std::max<int64_t>(1, 16384 / classes), [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for (int64_t row = begin; row < end; ++row) {
+      std::optional<Floats> gradient;
+      if (dlogits != nullptr) gradient.emplace(*dlogits, row * classes);
+      if (target[row] >= 0) {
+        loss[row] = row_loss(Floats(logits, row * classes), classes, target[row], smoothing, dloss, gradient);
+        continue;
+      }
+      loss[row] = 0;
+      if (gradient) {
+        for_each_vector(d, 0, classes, [&](int64_t i, size_t n) { gradient->store(d, hn::Zero(d), i, n); });
+      }
+    }
+  });
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+namespace {
+
+HWY_EXPORT(losses_of_rows);
+
+constexpr int kLogitsSlot = 5;  // of Stream::shared; the GEMM has its own
+
+// A block of rows of a matrix.
+moe_tensor rows_of(T matrix, int64_t begin, int64_t count) {
+  moe_tensor block = matrix;
+  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
+  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
+  block.bytes = count * row_bytes;
+  block.shape[0] = count;
+  return block;
+}
+
+// Rows a block: many, so that the three GEMMs run at their peak, while a block of logits stays within 32 MB. The number
+// of classes alone decides, for the order in which dweights is summed must depend on nothing else.
+int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }
+
+}  // namespace
+
+void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
+  check_range_values("targets", targets, -1, logits.shape[1]);
+  HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, targets, label_smoothing, dloss, losses, dlogits);
+}
+
+void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float label_smoothing, float dloss, T losses,
+                          N dhidden, N dweights) {
+  const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
+  check_range_values("targets", targets, -1, classes);
+  float* memory = stream.shared<float>(kLogitsSlot, block * classes);
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    const int64_t count = std::min(block, rows - begin);
+    const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32, memory, count * classes * int64_t{sizeof(float)}, 2,
+                            MOE_ROW_MAJOR, {count, classes}};
+    const moe_tensor hidden_block = rows_of(hidden, begin, count);
+    gemm(stream, false, true, MOE_IDENTITY, false, hidden_block, weights, nullptr, logits, nullptr);
+    HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(targets, begin, count), label_smoothing, dloss,
+                                         rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &logits);
+    if (dhidden == nullptr) continue;
+    gemm(stream, false, false, MOE_IDENTITY, false, logits, weights, nullptr, rows_of(*dhidden, begin, count), nullptr);
+    gemm(stream, true, false, MOE_IDENTITY, true, logits, hidden_block, nullptr, *dweights, nullptr);
+  }
+}
+
+}  // namespace moe::cpu
+#endif

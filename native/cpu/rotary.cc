@@ -1,0 +1,75 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/rotary.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/floating-inl.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+#include "src/check.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+// Pairs (i, i + half) of one head: the real parts first, then the imaginary ones.
+HWY_INLINE void rotate_halves(Floats x, Floats y, const float* cosine, const float* sine, int64_t half, float sign) {
+  const FloatTag d;
+  for_each_vector(d, 0, half, [&](int64_t i, size_t n) {
+    const FloatVector c = load(d, cosine + i, n), s = hn::Mul(load(d, sine + i, n), hn::Set(d, sign));
+    const FloatVector real = x.load(d, i, n), imaginary = x.load(d, half + i, n);
+    y.store(d, hn::NegMulAdd(imaginary, s, hn::Mul(real, c)), i, n);
+    y.store(d, hn::MulAdd(real, s, hn::Mul(imaginary, c)), half + i, n);
+  });
+}
+
+// Pairs (2i, 2i + 1) of one head: real and imaginary parts are neighbours in a vector.
+HWY_INLINE void rotate_neighbours(Floats x, Floats y, const float* cosine, const float* sine, int64_t half,
+                                  float sign) {
+  const FloatTag d;
+  const size_t lanes = hn::Lanes(d);
+  for_each_vector(d, 0, half, [&](int64_t i, size_t n) {
+    const FloatVector c = load(d, cosine + i, n), s = hn::Mul(load(d, sine + i, n), hn::Set(d, sign));
+    const auto rotate = [&](FloatVector cosines, FloatVector sines, int64_t start, size_t count) {
+      const FloatVector pairs = x.load(d, start, count);
+      const FloatVector signed_sines = hn::OddEven(sines, hn::Neg(sines));
+      y.store(d, hn::MulAdd(hn::Reverse2(d, pairs), signed_sines, hn::Mul(pairs, cosines)), start, count);
+    };
+    rotate(hn::InterleaveWholeLower(d, c, c), hn::InterleaveWholeLower(d, s, s), 2 * i, std::min(2 * n, lanes));
+    if (2 * n > lanes) {
+      rotate(hn::InterleaveWholeUpper(d, c, c), hn::InterleaveWholeUpper(d, s, s),
+             2 * i + static_cast<int64_t>(lanes), 2 * n - lanes);
+    }
+  });
+}
+
+void rotate(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y) {
+  const int64_t rows = x.shape[0], heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
+  const auto* position = static_cast<const int32_t*>(positions.data);
+  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, heads * head_size));
+  parallel_blocks(stream, rows, grain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    for (int64_t row = begin; row < end; ++row) {
+      const float* cosines = static_cast<const float*>(cosine.data) + position[row] * half;
+      const float* sines = static_cast<const float*>(sine.data) + position[row] * half;
+      for (int64_t head = row * heads; head < (row + 1) * heads; ++head) {
+        const Floats from(x, head * head_size), to(y, head * head_size);
+        (interleaved ? rotate_neighbours : rotate_halves)(from, to, cosines, sines, half, static_cast<float>(direction));
+        if (x.data == y.data) continue;
+        for_each_vector(d, 2 * half, head_size, [&](int64_t i, size_t n) { to.store(d, from.load(d, i, n), i, n); });
+      }
+    }
+  });
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+HWY_EXPORT(rotate);
+void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y) {
+  check_range_values("positions", positions, 0, cosine.shape[0]);
+  HWY_DYNAMIC_DISPATCH(rotate)(stream, x, positions, cosine, sine, interleaved, direction, y);
+}
+}  // namespace moe::cpu
+#endif

@@ -1,0 +1,72 @@
+#include "moe/loss.h"
+
+#include "src/check.h"
+
+namespace moe {
+namespace {
+
+void check_scalars(int64_t classes, float label_smoothing, float dloss) {
+  if (classes < 1) invalid("there are ", classes, " classes, expected 1 or more");
+  if (!(label_smoothing >= 0 && label_smoothing <= 1)) {
+    invalid("label_smoothing is ", label_smoothing, ", expected 0 to 1");
+  }
+  check_finite("dloss", dloss);
+}
+
+}  // namespace
+}  // namespace moe
+
+moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const moe_tensor* targets,
+                             float label_smoothing, float dloss, const moe_tensor* losses, const moe_tensor* dlogits) {
+  return moe::guard(__func__, [&] {
+    moe::T scores = moe::check_tensor("logits", logits, moe::kFloating, {moe::kAny, moe::kAny});
+    const int64_t rows = scores.shape[0], classes = scores.shape[1];
+    moe::T labels = moe::check_tensor("targets", targets, moe::kInt32Only, {rows});
+    moe::check_scalars(classes, label_smoothing, dloss);
+    moe::T values = moe::check_tensor("losses", losses, moe::kFloat32Only, {rows});
+    const moe_tensor* gradient = moe::check_optional("dlogits", dlogits, moe::kFloating, {rows, classes});
+    moe::check_disjoint("logits", scores, "losses", values);
+    moe::check_disjoint("targets", labels, "losses", values);
+    if (gradient != nullptr) {
+      moe::check_disjoint_or_same("logits", scores, "dlogits", *gradient);
+      moe::check_disjoint("targets", labels, "dlogits", *gradient);
+      moe::check_disjoint("losses", values, "dlogits", *gradient);
+    }
+    MOE_LAUNCH(stream, cross_entropy, scores, labels, label_smoothing, dloss, values, gradient);
+  });
+}
+
+moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden, const moe_tensor* weights,
+                                    const moe_tensor* targets, float label_smoothing, float dloss,
+                                    const moe_tensor* losses, const moe_tensor* dhidden, const moe_tensor* dweights) {
+  return moe::guard(__func__, [&] {
+    moe::T rows = moe::check_tensor("hidden", hidden, moe::kFloating, {moe::kAny, moe::kAny});
+    const int64_t count = rows.shape[0], width = rows.shape[1];
+    moe::T matrix = moe::check_tensor("weights", weights, moe::kFloating, {moe::kAny, width});
+    const int64_t classes = matrix.shape[0];
+    moe::T labels = moe::check_tensor("targets", targets, moe::kInt32Only, {count});
+    moe::check_scalars(classes, label_smoothing, dloss);
+    moe::T values = moe::check_tensor("losses", losses, moe::kFloat32Only, {count});
+    if ((dhidden == nullptr) != (dweights == nullptr)) {
+      moe::invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null and the other gradient is not, expected both");
+    }
+    const moe_tensor* drows = moe::check_optional("dhidden", dhidden, moe::kFloating, {count, width});
+    const moe_tensor* dmatrix = moe::check_optional("dweights", dweights, moe::kFloat32Only, {classes, width});
+    const struct {
+      const char* name;
+      moe::T tensor;
+    } inputs[] = {{"hidden", rows}, {"weights", matrix}, {"targets", labels}};
+    for (const auto& input : inputs) {
+      moe::check_disjoint(input.name, input.tensor, "losses", values);
+      if (drows == nullptr) continue;
+      moe::check_disjoint(input.name, input.tensor, "dhidden", *drows);
+      moe::check_disjoint(input.name, input.tensor, "dweights", *dmatrix);
+    }
+    if (drows != nullptr) {
+      moe::check_disjoint("losses", values, "dhidden", *drows);
+      moe::check_disjoint("losses", values, "dweights", *dmatrix);
+      moe::check_disjoint("dhidden", *drows, "dweights", *dmatrix);
+    }
+    MOE_LAUNCH(stream, linear_cross_entropy, rows, matrix, labels, label_smoothing, dloss, values, drows, dmatrix);
+  });
+}
