@@ -10,6 +10,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.LongStream;
 
 /** A tokenizer in the {@code tokenizer.json} format of Hugging Face, applied by DJL's binding of its library. */
@@ -34,32 +36,26 @@ public final class JsonTokenizer implements Tokenizer {
    * @throws DataException if the file is no usable tokenizer
    */
   public static JsonTokenizer load(Path file) {
-    JsonVocabulary vocabulary = vocabulary(file);
-    String endOfText = END_OF_TEXT_NAMES.stream().filter(vocabulary.special()::containsKey).findFirst()
-        .orElseThrow(() -> new DataException(
-            file + " has none of the end-of-text tokens " + END_OF_TEXT_NAMES + "; name its own one"));
-    return load(file, vocabulary, endOfText);
+    return load(file, Optional.empty());
   }
 
   /** Loads a file, taking the special token of that name as its end-of-text token. */
   public static JsonTokenizer load(Path file, String endOfText) {
-    return load(file, vocabulary(file), endOfText);
+    return load(file, Optional.of(endOfText));
   }
 
-  private static JsonVocabulary vocabulary(Path file) {
-    return JsonVocabulary.parse(read(file), file.toString());
-  }
-
-  private static JsonTokenizer load(Path file, JsonVocabulary vocabulary, String endOfText) {
-    Integer token = vocabulary.special().get(endOfText);
-    if (token == null) {
-      throw new DataException(file + " has no special token " + endOfText);
-    }
+  private static JsonTokenizer load(Path file, Optional<String> endOfText) {
+    byte[] json = read(file);
+    JsonVocabulary vocabulary = JsonVocabulary.parse(json, file.toString());
+    List<String> candidates = endOfText.map(List::of).orElse(END_OF_TEXT_NAMES);
+    Integer token = candidates.stream().map(vocabulary.special()::get).filter(Objects::nonNull).findFirst()
+        .orElseThrow(() -> new DataException(
+            file + " has no special token " + String.join(" or ", candidates) + " to end a text"));
     Map<String, String> options = Map.of(
         "addSpecialTokens", "false", "padding", "false", "truncation", "false", "maxLength", "-1");
     try {
       return new JsonTokenizer(
-          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(read(file)), options), vocabulary, token);
+          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), options), vocabulary, token);
     } catch (IOException | RuntimeException | LinkageError e) {
       throw new DataException(file + " is not a usable tokenizer: " + firstLine(e), e);
     }

@@ -56,6 +56,10 @@ record JsonVocabulary(byte[][] bytes, Map<String, Integer> special) {
         int id = id(token.path("id"), content);
         put(id, isSpecial ? new byte[0] : content.getBytes(StandardCharsets.UTF_8), content);
         if (isSpecial) {
+          // A text that spells a special token is encoded in two parts of it.
+          if (content.codePointCount(0, content.length()) < 2) {
+            throw new DataException(file + " has the special token '" + content + "', expected two characters or more");
+          }
           special.put(content, id);
         }
       }
