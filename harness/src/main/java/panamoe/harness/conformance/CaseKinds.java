@@ -11,7 +11,15 @@ final class CaseKinds {
           Map.entry("deepspeed.top1gating", GatingCases::top1),
           Map.entry("deepspeed.top2gating", GatingCases::top2),
           Map.entry("deepspeed.topkgating", GatingCases::topK),
-          Map.entry("deepspeed.MoE", LayerCases::layer));
+          Map.entry("deepspeed.MoE", LayerCases::layer),
+          Map.entry("deepspeed.TokenChoiceTopKRouter", AutoEpCases::router),
+          Map.entry("deepspeed.GroupedExperts", AutoEpCases::groupedExperts),
+          Map.entry("hf.module.MixtralSparseMoeBlock", SwigluMoeCases::mixtral),
+          Map.entry("mistral_inference.moe.MoeLayer", SwigluMoeCases::secondMixtral),
+          Map.entry("hf.module.Qwen2MoeSparseMoeBlock", SwigluMoeCases::qwen2),
+          Map.entry("hf.module.Qwen3MoeSparseMoeBlock", SwigluMoeCases::qwen3),
+          Map.entry("hf.module.DeepseekV2MoE", SwigluMoeCases::deepSeekV2),
+          Map.entry("hf.module.DeepseekV3MoE", SwigluMoeCases::deepSeekV3));
 
   private CaseKinds() {}
 
