@@ -30,7 +30,7 @@ inline constexpr int64_t kGatePanels = kStripPanels / 2;
 inline constexpr int64_t kMaxStripPanels = 2 * kGatePanels + 1;
 inline constexpr int64_t kTileStride = kMaxStripPanels * kPanelColumns;
 inline constexpr int64_t kBlockPanels = 96 / kPanelRows;  // so many panels of a stay in the L2 cache
-inline constexpr int64_t kBlockInner = 256;               // a panel of b this long stays in the L1 cache
+inline constexpr int64_t kBlockBytes = 16384;             // so much of a panel of b stays in the L1 cache
 inline constexpr int64_t kStreamAhead = 4096;             // bytes between a panel's prefetch and its only use
 
 // A product's share of the call's tasks and scratch.
@@ -55,7 +55,8 @@ struct Block {
         end(plan.first_panel(index + 1)),
         top(plan.first_row(begin)),
         bottom(plan.first_row(end)),
-        inner(end - begin == 1 ? std::max<int64_t>(plan.product->inner, 1) : kBlockInner) {}
+        inner(end - begin == 1 ? std::max<int64_t>(plan.product->inner, 1)
+                               : kBlockBytes / (kPanelColumns * (plan.product->b.dtype == MOE_BFLOAT16 ? 2 : 4))) {}
 
   int64_t begin, end;   // panels
   int64_t top, bottom;  // rows
@@ -89,34 +90,44 @@ inline Strip make_strip(const Product& product, bool gated, int64_t index) {
   return strip;
 }
 
+// Asks for the elements of c that a panel is about to be added to.
+HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
+  const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
+  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * (epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4), 1);
+}
+
 // Sums of a block of rows and a strip, into the tile.
 template <class Weight>
-void multiply_strip(const Plan& plan, const Strip& strip, const Weight* const* panels, const Block& block,
-                    float* tile) {
+void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Weight* const* panels,
+                    const Block& block, float* tile) {
   const int64_t inner = plan.product->inner, count = block.end - block.begin;
   const int64_t most = count == 1 ? side_by_side(block.bottom - block.top) : 1;
   const float* a = plan.packed_a + block.top * inner;
-  for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
-    for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
-    int64_t k = 0;
-    do {
+  int64_t k = 0;
+  do {
+    const int64_t steps = std::min(block.inner, inner - k);
+    for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
+      for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
       const Weight* b[kMaxSideBySide];
       for (int64_t j = 0; j < abreast; ++j) b[j] = panels[p + j] + k * kPanelColumns;
-      const int64_t steps = std::min(block.inner, inner - k);
+      // Panels of a that share a block of b bring in a part each of the block that comes next.
+      const int64_t share = steps * kPanelColumns / count;
+      const Weight* after = p + 1 < strip.panels ? panels[p + 1] + k * kPanelColumns : panels[0] + (k + steps) * kPanelColumns;
       for (int64_t i = block.begin; i < block.end; ++i) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
-        // Panels of a that share a block of b bring in a part of the next block each.
-        const int64_t share = steps * kPanelColumns / count;
         const Prefetch next = count == 1 ? Prefetch{kStreamAhead / int64_t{sizeof(Weight)}, kPanelColumns}
-                                         : Prefetch{steps * kPanelColumns + (i - block.begin) * share,
-                                                    kPanelColumns / count};
+                                         : Prefetch{after - b[0] + (i - block.begin) * share, kPanelColumns / count};
+        if (epilogue.accumulate && k == 0) {
+          for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, strip.first_column + p * kPanelColumns);
+        }
         panel_kernel<Weight>(height, static_cast<int>(abreast))(
-            steps, a + k * (block.bottom - block.top) + (row - block.top) * steps, b, next, k > 0,
+            steps, a + (row - block.top) * steps, b, next, k > 0,
             tile + (row - block.top) * kTileStride + p * kPanelColumns, kTileStride);
       }
-      k += steps;
-    } while (k < inner);
-  }
+    }
+    a += (block.bottom - block.top) * steps;
+    k += steps;
+  } while (k < inner);
 }
 
 // Rounds a block's rows from the tile to c.
@@ -153,6 +164,17 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
 }
 
 template <class Weight>
+void pack_strip(const Product& product, const Strip& strip, int64_t size, Weight* to) {
+  for (int64_t k = 0; k < product.inner; k += kPackInner) {
+    for (int64_t p = 0; p < strip.panels; ++p) {
+      const int64_t column = strip.panel[p] * kPanelColumns;
+      pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column),
+                   std::min(kPackInner, product.inner - k), to + p * size + k * kPanelColumns);
+    }
+  }
+}
+
+template <class Weight>
 void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
               int member) {
   const Product& product = *plan.product;
@@ -166,18 +188,13 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
 
   const Weight* panels[kMaxStripPanels];
   for (int64_t p = 0; p < strip.panels; ++p) {
-    if (product.b.packed) {
-      panels[p] = static_cast<const Weight*>(product.b.data) + strip.panel[p] * size;
-    } else {
-      auto* to = reinterpret_cast<Weight*>(scratch) + p * size;
-      const int64_t column = strip.panel[p] * kPanelColumns;
-      pack_columns(product.b.at(column, 0), std::min(kPanelColumns, product.columns - column), product.inner, to);
-      panels[p] = to;
-    }
+    panels[p] = product.b.packed ? static_cast<const Weight*>(product.b.data) + strip.panel[p] * size
+                                 : reinterpret_cast<const Weight*>(scratch) + p * size;
   }
+  if (!product.b.packed) pack_strip(product, strip, size, reinterpret_cast<Weight*>(scratch));
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
-    multiply_strip(plan, strip, panels, block, tile);
+    multiply_strip(plan, epilogue, strip, panels, block, tile);
     with_activation(epilogue.activation, [&](auto activation) {
       finish_strip<activation.value>(plan, epilogue, strip, block, tile);
     });

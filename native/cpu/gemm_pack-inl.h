@@ -48,20 +48,82 @@ HWY_INLINE void with_elements(const Operand& operand, Body&& body) {
                                 : body(static_cast<const float*>(operand.data));
 }
 
+// Four vectors as rows of 4 x 4 blocks of words, each block turned.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE void turn_blocks(D d, V& v0, V& v1, V& v2, V& v3) {
+  const hn::RepartitionToWide<D> dw;
+  const auto a = hn::BitCast(dw, hn::InterleaveLower(d, v0, v1)), b = hn::BitCast(dw, hn::InterleaveUpper(d, v0, v1));
+  const auto c = hn::BitCast(dw, hn::InterleaveLower(d, v2, v3)), e = hn::BitCast(dw, hn::InterleaveUpper(d, v2, v3));
+  v0 = hn::BitCast(d, hn::InterleaveLower(dw, a, c));
+  v1 = hn::BitCast(d, hn::InterleaveUpper(dw, a, c));
+  v2 = hn::BitCast(d, hn::InterleaveLower(dw, b, e));
+  v3 = hn::BitCast(d, hn::InterleaveUpper(dw, b, e));
+}
+
+// How many steps of k are packed of each panel in turn: what follows is asked for one turn ahead.
+inline constexpr int64_t kPackInner = 64;
+
+// to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. Four lines at a
+// time, because lines a power of two apart share few places in the L1 cache.
+inline void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to) {
+  const hn::CappedTag<uint32_t, 4> d;
+  for (int64_t i = 0; i < kPanelColumns; i += 4) {
+    int64_t j = 0;
+    for (; j + 4 <= words; j += 4) {
+      const uint32_t* corner = from + i * stride + j;
+      if (j % 16 == 0) {
+        for (int64_t line = 0; line < 4; ++line) __builtin_prefetch(corner + line * stride + words, 0, 2);
+      }
+      auto v0 = hn::LoadU(d, corner), v1 = hn::LoadU(d, corner + stride);
+      auto v2 = hn::LoadU(d, corner + 2 * stride), v3 = hn::LoadU(d, corner + 3 * stride);
+      turn_blocks(d, v0, v1, v2, v3);
+      uint32_t* target = to + j * kPanelColumns + i;
+      hn::StoreU(v0, d, target);
+      hn::StoreU(v1, d, target + kPanelColumns);
+      hn::StoreU(v2, d, target + 2 * kPanelColumns);
+      hn::StoreU(v3, d, target + 3 * kPanelColumns);
+    }
+    for (; j < words; ++j) {
+      for (int64_t line = i; line < i + 4; ++line) to[j * kPanelColumns + line] = from[line * stride + j];
+    }
+  }
+}
+
 // to[k * height + line] = a(line, k)
 inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to) {
+  const FloatTag d;
   with_elements(a, [&](const auto* from) {
-    for (int64_t k = 0; k < inner; ++k) {
+    if (a.line_stride != 1) {
       for (int64_t line = 0; line < height; ++line) {
-        to[k * height + line] = to_float(from[line * a.line_stride + k * a.inner_stride]);
+        const auto* row = from + line * a.line_stride;
+        for (int64_t k = 0; k < inner; ++k) to[k * height + line] = to_float(row[k * a.inner_stride]);
+      }
+    } else {
+      for (int64_t k = 0; k < inner; ++k) {
+        for_each_vector(d, 0, height, [&](int64_t line, size_t n) {
+          store(d, load(d, from + k * a.inner_stride + line, n), to + k * height + line, n);
+        });
       }
     }
   });
 }
 
-// A panel of `width` columns of b.
+// `inner` steps of k of a panel of `width` columns of b.
 inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* to) {
+  const FloatTag d;
+  if (b.dtype == MOE_FLOAT32 && b.inner_stride == 1 && width == kPanelColumns) {
+    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride, inner, reinterpret_cast<uint32_t*>(to));
+    return;
+  }
   with_elements(b, [&](const auto* from) {
+    if (b.line_stride == 1 && width == kPanelColumns) {
+      for (int64_t k = 0; k < inner; ++k, from += b.inner_stride, to += kPanelColumns) {
+        __builtin_prefetch(from + kPackInner * b.inner_stride, 0, 2);
+        hn::StoreU(load(d, from, kLanes), d, to);
+        hn::StoreU(load(d, from + kLanes, kLanes), d, to + kLanes);
+      }
+      return;
+    }
     for (int64_t k = 0; k < inner; ++k) {
       for (int64_t column = 0; column < kPanelColumns; ++column) {
         to[k * kPanelColumns + column] =
@@ -70,14 +132,33 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* 
     }
   });
 }
+
 inline void pack_columns(const Operand& b, int64_t width, int64_t inner, hwy::bfloat16_t* to) {
-  const hn::CappedTag<float, 1> d;
+  const bool whole = b.dtype == MOE_BFLOAT16 && width == kPanelColumns;
+  int64_t done = 0;
+  if (whole && b.inner_stride == 1 && b.line_stride % 2 == 0 && reinterpret_cast<uintptr_t>(b.data) % 4 == 0) {
+    // Two neighbours along k are the pair that a panel holds.
+    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride / 2, inner / 2, reinterpret_cast<uint32_t*>(to));
+    done = inner / 2 * 2;
+  } else if (whole && b.line_stride == 1) {
+    const hn::ScalableTag<uint16_t> d;
+    static_assert(hn::MaxLanes(d) == kPanelColumns);
+    const auto* from = static_cast<const uint16_t*>(b.data);
+    for (; done + 2 <= inner; done += 2) {
+      __builtin_prefetch(from + (done + kPackInner) * b.inner_stride, 0, 2);
+      __builtin_prefetch(from + (done + kPackInner + 1) * b.inner_stride, 0, 2);
+      const auto even = hn::LoadU(d, from + done * b.inner_stride);
+      const auto odd = hn::LoadU(d, from + (done + 1) * b.inner_stride);
+      hn::StoreInterleaved2(even, odd, d, reinterpret_cast<uint16_t*>(to) + done * kPanelColumns);
+    }
+  }
+  const hn::CappedTag<float, 1> one;
   with_elements(b, [&](const auto* from) {
-    for (int64_t k = 0; k < panel_size(MOE_BFLOAT16, inner) / kPanelColumns; ++k) {
+    for (int64_t k = done; k < panel_size(MOE_BFLOAT16, inner) / kPanelColumns; ++k) {
       for (int64_t column = 0; column < kPanelColumns; ++column) {
         const float value =
             column < width && k < inner ? to_float(from[column * b.line_stride + k * b.inner_stride]) : 0.0f;
-        store(d, hn::Set(d, value), to + (k / 2 * kPanelColumns + column) * 2 + k % 2, 1);
+        store(one, hn::Set(one, value), to + (k / 2 * kPanelColumns + column) * 2 + k % 2, 1);
       }
     }
   });
