@@ -19,7 +19,14 @@ final class CaseKinds {
           Map.entry("hf.module.Qwen2MoeSparseMoeBlock", SwigluMoeCases::qwen2),
           Map.entry("hf.module.Qwen3MoeSparseMoeBlock", SwigluMoeCases::qwen3),
           Map.entry("hf.module.DeepseekV2MoE", SwigluMoeCases::deepSeekV2),
-          Map.entry("hf.module.DeepseekV3MoE", SwigluMoeCases::deepSeekV3));
+          Map.entry("hf.module.DeepseekV3MoE", SwigluMoeCases::deepSeekV3),
+          Map.entry("hf.module.GptOssMLP", GptOssCases::block),
+          Map.entry("hf.module.SwitchTransformersSparseMLP", SwitchCases::layer),
+          Map.entry("hf.switch_router_losses", SwitchCases::losses),
+          Map.entry("hf.NllbMoeTop2Router.route_tokens", RouterCases::nllbTop2),
+          Map.entry("hf.load_balancing_loss_func", RouterCases::loadBalancingLoss),
+          Map.entry("megablocks.MoE", MegaBlocksCases::layer),
+          Map.entry("megablocks.dMoE", MegaBlocksCases::layer));
 
   private CaseKinds() {}
 
