@@ -18,7 +18,7 @@ import panamoe.testkit.Sample;
 
 class DispatchContractTest {
 
-  /** Every kept route finds its token's row at offsets[expert] + position; a row that no route leads to keeps its value. */
+  /** The row of a kept route, offsets[expert] + position, is its token's; a row without a route keeps its value. */
   @EveryBackend
   void copiesTokensToTheirRows(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {

@@ -55,7 +55,8 @@ public final class Compare {
 
   /**
    * Integers are equal; floats satisfy {@code |actual - expected| <= tolerance * (|expected| + r)} with r the root mean
-   * square of expected, at least 1/16: inputs are of order 1, what is smaller is left from a cancellation. For BFLOAT16 the tolerance is at least 2^-7, one unit in the last place.
+   * square of expected, at least 1/16: inputs are of order 1, what is smaller is left from a cancellation. For BFLOAT16
+   * the tolerance is at least 2^-7, one unit in the last place.
    */
   public static void assertClose(Tensor expected, Tensor actual, double tolerance) {
     assertArrayEquals(expected.shape(), actual.shape());

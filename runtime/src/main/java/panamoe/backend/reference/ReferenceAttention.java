@@ -33,14 +33,17 @@ interface ReferenceAttention extends AttentionKernels, Launching {
           Vectors.addScaled(result[query], p[j], values[shape.key(b, j, h)]);
         }
         if (logsumexp != null) {
-          logsumexp.setFloat(((long) b * shape.heads + h) * shape.length + i, (float) Vectors.logSumExp(scores));
+          logsumexp.setFloat(shape.sum(b, i, h), (float) Vectors.logSumExp(scores));
         }
       });
       Values.write(result, out);
     });
   }
 
-  /** Computes the probabilities again from q and k; out and logsumexp spare only faster backends that work. */
+  /**
+   * With {@code p_j = exp(score_j - logsumexp)}, {@code dp_j = dout . v_j}: {@code dscore_j = p_j (dp_j - dout . out)},
+   * for {@code dout . out} is the sum of {@code p_j dp_j} (Dao et al., FlashAttention, 2022).
+   */
   @Override
   default void attentionBackward(
       Tensor q,
@@ -66,24 +69,22 @@ interface ReferenceAttention extends AttentionKernels, Launching {
       double[][] queries = Values.readRows(q);
       double[][] keys = Values.readRows(k);
       double[][] values = Values.readRows(v);
+      double[][] outputs = Values.readRows(out);
       double[][] upstream = Values.readRows(dout);
       double[][] dqueries = Values.zeroRows(dq);
       double[][] dkeys = Values.zeroRows(dk);
       double[][] dvalues = Values.zeroRows(dv);
       shape.forEachQuery((b, i, h) -> {
         int query = shape.query(b, i, h);
-        double[] p = Vectors.softmax(shape.scores(queries[query], keys, b, i, h, scale, window));
-        double[] dp = new double[p.length];
+        double[] scores = shape.scores(queries[query], keys, b, i, h, scale, window);
+        double mean = Vectors.dot(upstream[query], outputs[query]);
         for (int j = 0; j <= i; j++) {
           int key = shape.key(b, j, h);
-          dp[j] = Vectors.dot(upstream[query], values[key]);
-          Vectors.addScaled(dvalues[key], p[j], upstream[query]);
-        }
-        double[] dscores = Vectors.softmaxBackward(p, dp);
-        for (int j = 0; j <= i; j++) {
-          int key = shape.key(b, j, h);
-          Vectors.addScaled(dqueries[query], scale * dscores[j], keys[key]);
-          Vectors.addScaled(dkeys[key], scale * dscores[j], queries[query]);
+          double p = Math.exp(scores[j] - logsumexp.getFloat(shape.sum(b, i, h)));
+          double dscore = p * (Vectors.dot(upstream[query], values[key]) - mean);
+          Vectors.addScaled(dvalues[key], p, upstream[query]);
+          Vectors.addScaled(dqueries[query], scale * dscore, keys[key]);
+          Vectors.addScaled(dkeys[key], scale * dscore, queries[query]);
         }
       });
       Values.write(dqueries, dq);
@@ -146,6 +147,11 @@ interface ReferenceAttention extends AttentionKernels, Launching {
 
     int key(int b, int j, int h) {
       return (b * length + j) * keyHeads + h / (heads / keyHeads);
+    }
+
+    /** Place of the query in logsumexp [B, H, L]. */
+    int sum(int b, int i, int h) {
+      return (b * heads + h) * length + i;
     }
 
     /** Scores of keys 0..i; minus infinity before the window. */

@@ -1,0 +1,55 @@
+package panamoe.backend;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static panamoe.testkit.Compare.assertClose;
+import static panamoe.testkit.Compare.assertRefused;
+
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.testkit.EveryBackend;
+import panamoe.testkit.Sample;
+
+class RecordingContractTest {
+
+  @EveryBackend
+  void recordedCallsRunAtOnceAndAgainOnReplay(Backend backend) {
+    try (Sample sample = new Sample(backend, 1)) {
+      Tensor x = sample.floats(new float[] {1, 2}, 2);
+      Tensor y = sample.scope().zeros(DType.FLOAT32, 2);
+      backend.add(1, y, 10, x, y);
+      Recording recording =
+          backend.record(() -> {
+            backend.add(1, y, 1, x, y);
+            backend.add(2, y, 0, y, y);
+          });
+      assertEquals(2, recording.size());
+      assertClose(new double[] {22, 44}, y, 0);
+      x.set(100f, 200f);
+      recording.replay();
+      backend.synchronize();
+      assertClose(new double[] {244, 488}, y, 0);
+    }
+  }
+
+  @EveryBackend
+  void aFailedStepLeavesNoRecordingUnderWay(Backend backend) {
+    try (Sample sample = new Sample(backend, 2)) {
+      Tensor y = sample.unset(2);
+      assertRefused("x is null", () -> backend.record(() -> backend.cast(null, y)));
+      assertEquals(1, backend.record(() -> backend.fill(1, y)).size());
+    }
+  }
+
+  @EveryBackend
+  void recordingsDoNotNest(Backend backend) {
+    assertThrows(
+        IllegalStateException.class, () -> backend.record(() -> backend.record(() -> {})));
+  }
+
+  @EveryBackend
+  void closingTwiceDoesNothing(Backend backend) {
+    backend.close();
+    backend.close();
+  }
+}
