@@ -14,7 +14,7 @@ import panamoe.tensor.Tensor;
  * a run goes on from nothing but the step: with B sequences a step, step s takes the sequences from s * B on, and a rank
  * or an accumulation step a part of those. Thread-safe.
  */
-public final class TrainingData {
+public final class TrainingData implements TokenSequences {
   /** The target that does not count in the loss. */
   public static final int NO_TARGET = -1;
 
@@ -52,7 +52,7 @@ public final class TrainingData {
     }
   }
 
-  /** L, tokens in a sequence. */
+  @Override
   public int length() {
     return length;
   }
@@ -77,13 +77,7 @@ public final class TrainingData {
     return validation.size();
   }
 
-  /**
-   * Fills a batch with the training sequences from number {@code first} on, as many as fit.
-   *
-   * @param ids INT32 [n*L]
-   * @param targets INT32 [n*L], the token after each of ids
-   * @return bytes of text that the targets stand for: bits per byte = loss in nats / ln 2 * targets / bytes
-   */
+  @Override
   public long fillTraining(long first, Tensor ids, Tensor targets) {
     int sequences = sequences(first, ids, targets);
     long windows = trainingSequences();
@@ -99,11 +93,8 @@ public final class TrainingData {
   /**
    * Fills a batch with the validation sequences from number {@code first} on, in the order of the text. What lies
    * behind the last token is filled with end-of-text and with targets of {@link #NO_TARGET}.
-   *
-   * @param ids INT32 [n*L]
-   * @param targets INT32 [n*L]
-   * @return bytes of text that the targets stand for
    */
+  @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {
     int sequences = sequences(first, ids, targets);
     long bytes = 0;

@@ -85,8 +85,8 @@ public final class ParameterStore implements AutoCloseable {
     for (Parameter parameter : parameters.values()) {
       Tensor master = parameter.master();
       Tensor value = parameter.value();
-      boolean multiplied = parameter.shape().length >= 2 && parameter.part() != Parameter.Part.EMBEDDING;
-      if (multiplied) {
+      // Decay applies to matrices, and every matrix but an embedding is an operand of a GEMM.
+      if (parameter.decayed() && parameter.part() != Parameter.Part.EMBEDDING) {
         DType packedDType = valueDType(parameter, dtype);
         long bytes = backend.packedBytes(packedDType, parameter.shape());
         Tensor packed = scope.allocatePacked(packedDType, bytes, parameter.shape());

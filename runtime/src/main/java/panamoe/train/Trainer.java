@@ -3,7 +3,7 @@ package panamoe.train;
 import java.util.List;
 import java.util.OptionalDouble;
 import panamoe.backend.Backend;
-import panamoe.data.TrainingData;
+import panamoe.data.TokenSequences;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
@@ -24,27 +24,42 @@ public final class Trainer {
   /** Steps before the running mean means something. */
   private static final int SPIKE_FIRST_STEP = 50;
 
+  /**
+   * @param nats summed cross-entropy
+   * @param bytes of the text it is over
+   */
+  private record Sum(double nats, long bytes) {
+    static final Sum ZERO = new Sum(0, 0);
+
+    Sum plus(Sum other) {
+      return new Sum(nats + other.nats, bytes + other.bytes);
+    }
+
+    double bitsPerByte() {
+      return nats / Math.log(2) / bytes;
+    }
+  }
+
   private final Backend backend;
   private final LanguageModel model;
   private final RunConfig config;
-  private final TrainingData data;
+  private final TokenSequences data;
   private final AdamW optimizer;
   private final LoadMeter meter = new LoadMeter();
-  private final int[] ids;
-  private final int[] targets;
   private long step;
   private double runningLoss = Double.NaN;
 
   /** @param model materialized for training on {@code backend} */
-  public Trainer(Backend backend, LanguageModel model, RunConfig config, TrainingData data) {
+  public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
     this.backend = backend;
     this.model = model;
     this.config = config;
     this.data = data;
     this.optimizer = new AdamW(backend, config.training(), model.parameters());
-    int tokens = Math.toIntExact(config.training().tokensPerStep());
-    this.ids = new int[tokens];
-    this.targets = new int[tokens];
+    if (data.length() != config.training().sequence()) {
+      throw new IllegalArgumentException(
+          "the data has sequences of " + data.length() + " tokens, the config asks for " + config.training().sequence());
+    }
   }
 
   /** Steps done. */
@@ -73,16 +88,13 @@ public final class Trainer {
   public StepMetrics next() {
     long start = System.nanoTime();
     TrainConfig training = config.training();
-    data.batch(step, ids, targets);
     model.parameters().zeroGradients(backend);
     meter.take();
-    double nats = 0;
-    int microBatches = training.microBatches();
-    int rows = ids.length / microBatches;
-    for (int micro = 0; micro < microBatches; micro++) {
-      nats += accumulate(micro, micro * rows, rows);
+    Sum sum = Sum.ZERO;
+    for (int micro = 0; micro < training.microBatches(); micro++) {
+      sum = sum.plus(accumulate(micro));
     }
-    double loss = nats / ids.length;
+    double loss = sum.nats / training.tokensPerStep();
     requireHealthy(loss);
     double norm = optimizer.gradientNorm();
     if (!Double.isFinite(norm)) {
@@ -97,7 +109,7 @@ public final class Trainer {
         step,
         step * training.tokensPerStep(),
         loss,
-        bitsPerByte(nats, targets),
+        sum.bitsPerByte(),
         norm,
         rate,
         seconds,
@@ -113,58 +125,60 @@ public final class Trainer {
 
   /** As {@link #evaluate()}, telling {@code observer} of every gate's decision. */
   public double evaluate(RouteObserver observer) {
-    double nats = 0;
-    double bytes = 0;
-    for (int batch = 0; batch < config.training().validationBatches(); batch++) {
-      data.validationBatch(batch, ids, targets);
-      int rows = ids.length / config.training().microBatches();
-      for (int from = 0; from < ids.length; from += rows) {
-        try (TensorScope scope = TensorScope.confined(backend)) {
-          Pass pass = Pass.inference(backend, scope).observedBy(observer);
-          Tensor hidden = hidden(pass, from, rows);
-          nats += sum(model.losses(pass, hidden, slice(scope, targets, from, rows), 0));
-        }
+    TrainConfig training = config.training();
+    Sum sum = Sum.ZERO;
+    int sequences = training.batch() / training.microBatches();
+    for (int part = 0; part < training.validationBatches() * training.microBatches(); part++) {
+      try (TensorScope scope = TensorScope.confined(backend)) {
+        Pass pass = Pass.inference(backend, scope).observedBy(observer);
+        Tensor ids = scope.allocate(DType.INT32, (long) sequences * training.sequence());
+        Tensor targets = scope.allocate(DType.INT32, ids.shape());
+        long bytes = data.fillValidation((long) part * sequences, ids, targets);
+        sum = sum.plus(new Sum(sum(model.losses(pass, hidden(pass, ids), targets, 0)), bytes));
       }
-      bytes += data.bytes(targets);
     }
-    return nats / Math.log(2) / bytes;
+    return sum.bitsPerByte();
   }
 
-  /** One micro-batch: forward, backward into the gradients; returns the sum of its token losses. */
-  private double accumulate(int micro, int from, int rows) {
+  /** One micro-batch: forward, and backward into the gradients. */
+  private Sum accumulate(int micro) {
+    TrainConfig training = config.training();
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tape tape = new Tape(backend);
       model.parameters().watch(tape);
-      long seed = config.seed() * 0x9E3779B97F4A7C15L + step * config.training().microBatches() + micro;
-      Pass pass = Pass.training(backend, scope, tape, seed, 1f / config.training().microBatches()).observedBy(meter);
-      Tensor hidden = hidden(pass, from, rows);
-      Tensor losses = model.losses(pass, hidden, slice(scope, targets, from, rows), 1f / ids.length);
-      tape.backward();
-      return sum(losses);
-    } catch (IllegalArgumentException e) {
-      // A gate refuses a NaN logit before anything else notices it.
-      throw new TrainingFailure("step " + (step + 1) + ": " + firstBadLayer(from, rows) + " (" + e.getMessage() + ")", e);
+      long seed = config.seed() * 0x9E3779B97F4A7C15L + step * training.microBatches() + micro;
+      Pass pass =
+          Pass.training(backend, scope, tape, seed, 1f / training.microBatches()).observedBy(meter);
+      Tensor ids = scope.allocate(DType.INT32, training.tokensPerStep() / training.microBatches());
+      Tensor targets = scope.allocate(DType.INT32, ids.shape());
+      long first = step * training.batch() + (long) micro * training.batch() / training.microBatches();
+      long bytes = data.fillTraining(first, ids, targets);
+      try {
+        Tensor losses = model.losses(pass, hidden(pass, ids), targets, 1f / training.tokensPerStep());
+        double nats = sum(losses);
+        if (!Double.isFinite(nats)) {
+          throw new TrainingFailure("step " + (step + 1) + ": the loss is " + nats + "; " + firstBadLayer(ids));
+        }
+        tape.backward();
+        return new Sum(nats, bytes);
+      } catch (IllegalArgumentException e) {
+        // A gate refuses a NaN logit before anything else notices it.
+        throw new TrainingFailure("step " + (step + 1) + ": " + firstBadLayer(ids) + " (" + e.getMessage() + ")", e);
+      }
     }
   }
 
-  private Tensor hidden(Pass pass, int from, int rows) {
-    Tensor part = slice(pass.scope(), ids, from, rows);
-    return model.forward(pass, part, sequences(pass.scope(), rows), null, config.training().recompute());
+  private Tensor hidden(Pass pass, Tensor ids) {
+    return model.forward(pass, ids, sequences(pass.scope(), ids.count()), null, config.training().recompute());
   }
 
-  private Sequences sequences(TensorScope scope, int rows) {
+  private Sequences sequences(TensorScope scope, long rows) {
     int length = config.training().sequence();
     Tensor positions = scope.allocate(DType.INT32, rows);
-    for (int i = 0; i < rows; i++) {
-      positions.setInt(i, i % length);
+    for (long i = 0; i < rows; i++) {
+      positions.setInt(i, (int) (i % length));
     }
     return new Sequences.Whole(rows / length, length, positions);
-  }
-
-  private static Tensor slice(TensorScope scope, int[] values, int from, int rows) {
-    int[] part = new int[rows];
-    System.arraycopy(values, from, part, 0, rows);
-    return scope.allocate(DType.INT32, rows).set(part);
   }
 
   private double sum(Tensor losses) {
@@ -176,15 +190,7 @@ public final class Trainer {
     return sum;
   }
 
-  private double bitsPerByte(double nats, int[] tokens) {
-    return nats / Math.log(2) / data.bytes(tokens);
-  }
-
   private void requireHealthy(double loss) {
-    if (!Double.isFinite(loss)) {
-      throw new TrainingFailure(
-          "step " + (step + 1) + ": the loss is " + loss + "; " + firstBadLayer(0, ids.length / config.training().microBatches()));
-    }
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
       throw new TrainingFailure(
           "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)"
@@ -204,11 +210,10 @@ public final class Trainer {
   }
 
   /** Runs the forward again, layer by layer, to say where the first bad number stands. */
-  private String firstBadLayer(int from, int rows) {
+  private String firstBadLayer(Tensor ids) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       int layer =
-          model.firstNonFiniteLayer(
-              Pass.inference(backend, scope), slice(scope, ids, from, rows), sequences(scope, rows));
+          model.firstNonFiniteLayer(Pass.inference(backend, scope), ids, sequences(scope, ids.count()));
       return layer < 0 ? "no layer's output is to blame" : "layer " + layer + " is the first whose output is not finite";
     }
   }

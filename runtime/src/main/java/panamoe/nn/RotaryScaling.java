@@ -1,0 +1,112 @@
+package panamoe.nn;
+
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
+
+/**
+ * How rotary frequencies are stretched so that a model reads texts longer than those it was trained on. Formulas as in
+ * transformers' {@code modeling_rope_utils}, whose {@code rope_type} names the cases here bear.
+ */
+public sealed interface RotaryScaling {
+  /** Frequencies as trained: {@code base^(-2i/D)}. */
+  RotaryScaling NONE = new Linear(1);
+
+  /**
+   * Angle per position of each pair [D/2].
+   *
+   * @param positions length of the longest text, which {@link Dynamic} depends on
+   */
+  double[] frequencies(int headSize, double base, int positions);
+
+  /** Factor of cosine and sine. */
+  default double amplitude() {
+    return 1;
+  }
+
+  /** Positions divided by {@code factor}. */
+  record Linear(double factor) implements RotaryScaling {
+    @Override
+    public double[] frequencies(int headSize, double base, int positions) {
+      return pairs(headSize, i -> trained(headSize, base, i) / factor);
+    }
+  }
+
+  /**
+   * A larger base, once the text is longer than those of the training (NTK-aware, dynamic).
+   *
+   * @param trainedPositions length of the texts of the training
+   */
+  record Dynamic(double factor, int trainedPositions) implements RotaryScaling {
+    @Override
+    public double[] frequencies(int headSize, double base, int positions) {
+      double length = Math.max(positions, trainedPositions);
+      double stretch = factor * length / trainedPositions - (factor - 1);
+      double stretched = base * Math.pow(stretch, (double) headSize / (headSize - 2));
+      return pairs(headSize, i -> trained(headSize, stretched, i));
+    }
+  }
+
+  /**
+   * YaRN (arXiv 2309.00071): slow pairs are interpolated, fast ones are left as trained, with a ramp between.
+   *
+   * @param trainedPositions length of the texts of the training
+   * @param betaFast rotations over a trained text from which on a pair is left as it is
+   * @param betaSlow rotations below which it is interpolated
+   * @param truncate whether the ramp begins and ends at whole pairs
+   * @param amplitude factor of cosine and sine: {@link #amplitude(double, double)} of the factor unless a model says so
+   */
+  record Yarn(
+      double factor, int trainedPositions, double betaFast, double betaSlow, boolean truncate, double amplitude)
+      implements RotaryScaling {
+
+    /** {@code 0.1 weight ln(factor) + 1}, 1 for factors up to 1. */
+    public static double amplitude(double factor, double weight) {
+      return factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
+    }
+
+    @Override
+    public double[] frequencies(int headSize, double base, int positions) {
+      double low = pairOfRotations(betaFast, headSize, base);
+      double high = pairOfRotations(betaSlow, headSize, base);
+      double from = Math.max(truncate ? Math.floor(low) : low, 0);
+      double to = Math.min(truncate ? Math.ceil(high) : high, headSize - 1);
+      double width = from == to ? 0.001 : to - from;
+      return pairs(
+          headSize,
+          i -> {
+            double interpolated = Math.clamp((i - from) / width, 0.0, 1.0);
+            return trained(headSize, base, i) * (interpolated / factor + (1 - interpolated));
+          });
+    }
+
+    private double pairOfRotations(double rotations, int headSize, double base) {
+      return headSize * Math.log(trainedPositions / (rotations * 2 * Math.PI)) / (2 * Math.log(base));
+    }
+  }
+
+  /**
+   * Llama 3.1's: wavelengths longer than {@code trainedPositions / lowFactor} are interpolated, shorter than {@code
+   * trainedPositions / highFactor} left as they are, with a ramp between.
+   */
+  record Llama3(double factor, double lowFactor, double highFactor, int trainedPositions) implements RotaryScaling {
+    @Override
+    public double[] frequencies(int headSize, double base, int positions) {
+      return pairs(
+          headSize,
+          i -> {
+            double frequency = trained(headSize, base, i);
+            double rotations = trainedPositions * frequency / (2 * Math.PI);
+            double kept = Math.clamp((rotations - lowFactor) / (highFactor - lowFactor), 0.0, 1.0);
+            return frequency * (kept + (1 - kept) / factor);
+          });
+    }
+  }
+
+  private static double trained(int headSize, double base, int pair) {
+    return Math.pow(base, -2.0 * pair / headSize);
+  }
+
+  private static double[] pairs(int headSize, IntToDoubleFunction frequency) {
+    return IntStream.range(0, headSize / 2).mapToDouble(frequency).toArray();
+  }
+}

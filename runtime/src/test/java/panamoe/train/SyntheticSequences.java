@@ -1,0 +1,33 @@
+package panamoe.train;
+
+import java.util.Random;
+import panamoe.data.TokenSequences;
+import panamoe.tensor.Tensor;
+
+/** Sequences over 16 tokens in which a token nearly always decides the next: something to learn. */
+record SyntheticSequences(int length, long seed) implements TokenSequences {
+  static final int VOCABULARY = 16;
+
+  @Override
+  public long fillTraining(long first, Tensor ids, Tensor targets) {
+    return fill(first, ids, targets);
+  }
+
+  @Override
+  public long fillValidation(long first, Tensor ids, Tensor targets) {
+    return fill(-1 - first, ids, targets);
+  }
+
+  private long fill(long first, Tensor ids, Tensor targets) {
+    for (long sequence = 0; sequence < ids.count() / length; sequence++) {
+      Random random = new Random(seed * 1_000_003 + first + sequence);
+      int token = random.nextInt(VOCABULARY);
+      for (int i = 0; i < length; i++) {
+        ids.setInt(sequence * length + i, token);
+        token = random.nextInt(20) == 0 ? random.nextInt(VOCABULARY) : (5 * token + 1) % VOCABULARY;
+        targets.setInt(sequence * length + i, token);
+      }
+    }
+    return targets.count();
+  }
+}

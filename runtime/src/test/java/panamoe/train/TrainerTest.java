@@ -1,0 +1,218 @@
+package panamoe.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelPresets.Architecture;
+import panamoe.moe.GateConfig;
+import panamoe.nn.Norm;
+import panamoe.nn.Parameter;
+import panamoe.tensor.DType;
+
+/** Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had happened. */
+class TrainerTest {
+  private static final int BATCH = 8;
+  private static final int SEQUENCE = 16;
+
+  private static RunConfig run(Architecture architecture, GateConfig gate, TrainConfig training) {
+    List<Integer> experts =
+        switch (architecture) {
+          case DENSE -> List.of(0, 0);
+          case MOE -> List.of(0, 4);
+          case PR_MOE -> List.of(2, 4);
+        };
+    ModelConfig model =
+        new ModelConfig(
+            SyntheticSequences.VOCABULARY,
+            SEQUENCE,
+            32,
+            4,
+            4,
+            64,
+            experts,
+            architecture == Architecture.PR_MOE,
+            architecture == Architecture.DENSE ? null : gate,
+            Activation.GELU_TANH,
+            Norm.Kind.LAYER,
+            ModelConfig.Positions.LEARNED,
+            true,
+            0.05);
+    return new RunConfig(model, training, 5);
+  }
+
+  private static TrainConfig steps(int steps) {
+    return TrainConfig.of(steps, BATCH, SEQUENCE);
+  }
+
+  /** A trainer with everything under it. */
+  private record Bench(Backend backend, LanguageModel model, Trainer trainer) implements AutoCloseable {
+    static Bench open(RunConfig config, int threads) {
+      Backend backend = Backends.open("cpu", threads);
+      LanguageModel model = new LanguageModel(config.model());
+      model.materialize(backend, config.training().dtype(), true, config.seed());
+      return new Bench(
+          backend, model, new Trainer(backend, model, config, new SyntheticSequences(SEQUENCE, 9)));
+    }
+
+    List<float[]> weights() {
+      return model.parameters().parameters().stream().map(p -> p.master().toFloats()).toList();
+    }
+
+    @Override
+    public void close() {
+      model.close();
+      backend.close();
+    }
+  }
+
+  private static void assertSameBits(List<float[]> expected, List<float[]> actual) {
+    for (int i = 0; i < expected.size(); i++) {
+      assertArrayEquals(expected.get(i), actual.get(i), 0f, "parameter " + i);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Architecture.class)
+  void learns(Architecture architecture) {
+    try (Bench bench = Bench.open(run(architecture, GateConfig.dropless(1), steps(60)), 2)) {
+      double first = bench.trainer.next().loss();
+      double last = first;
+      while (!bench.trainer.finished()) {
+        last = bench.trainer.next().loss();
+      }
+      assertEquals(Math.log(SyntheticSequences.VOCABULARY), first, 0.3);
+      assertTrue(last < 0.6 * first, "loss went from " + first + " to " + last);
+      assertTrue(bench.trainer.evaluate() < 0.6 * first / Math.log(2));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "BFLOAT16"})
+  void threadsAndRepetitionChangeNoBit(DType dtype) {
+    GateConfig dropping = GateConfig.deepSpeed(2, 1.0, 2);
+    RunConfig config = run(Architecture.PR_MOE, dropping, steps(6).withDType(dtype));
+    List<List<float[]>> results = new ArrayList<>();
+    for (int threads : new int[] {1, 2, 3, 2}) {
+      try (Bench bench = Bench.open(config, threads)) {
+        while (!bench.trainer.finished()) {
+          bench.trainer.next();
+        }
+        results.add(bench.weights());
+      }
+    }
+    results.forEach(result -> assertSameBits(results.getFirst(), result));
+  }
+
+  @Test
+  void recomputingChangesNoBit() {
+    GateConfig dropping = GateConfig.deepSpeed(1, 1.0, 2);
+    List<List<float[]>> results = new ArrayList<>();
+    for (boolean recompute : new boolean[] {false, true}) {
+      TrainConfig training = steps(4).withRecompute(recompute);
+      try (Bench bench = Bench.open(run(Architecture.PR_MOE, dropping, training), 2)) {
+        while (!bench.trainer.finished()) {
+          bench.trainer.next();
+        }
+        results.add(bench.weights());
+      }
+    }
+    assertSameBits(results.get(0), results.get(1));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "BFLOAT16"})
+  void resumesBitForBit(DType dtype, @TempDir Path directory) {
+    RunConfig config = run(Architecture.PR_MOE, GateConfig.deepSpeed(1, 1.0, 2), steps(8).withDType(dtype));
+    List<float[]> uninterrupted;
+    try (Bench bench = Bench.open(config, 2)) {
+      while (!bench.trainer.finished()) {
+        bench.trainer.next();
+      }
+      uninterrupted = bench.weights();
+    }
+    try (Bench bench = Bench.open(config, 2)) {
+      for (int i = 0; i < 5; i++) {
+        bench.trainer.next();
+      }
+      new RunCheckpoints(bench.trainer, directory).save();
+    }
+    try (Bench bench = Bench.open(config, 1)) {
+      assertTrue(new RunCheckpoints(bench.trainer, directory).restore().orElseThrow().isEmpty());
+      assertEquals(5, bench.trainer.step());
+      while (!bench.trainer.finished()) {
+        bench.trainer.next();
+      }
+      assertSameBits(uninterrupted, bench.weights());
+    }
+    RunConfig other = run(Architecture.MOE, GateConfig.dropless(1), steps(8));
+    try (Bench bench = Bench.open(other, 1)) {
+      RunCheckpoints checkpoints = new RunCheckpoints(bench.trainer, directory);
+      assertThrows(CheckpointException.class, checkpoints::restore);
+    }
+  }
+
+  @Test
+  void microBatchesAddUpToTheBatch() {
+    TrainConfig whole = steps(1);
+    TrainConfig parts =
+        new TrainConfig(
+            1, BATCH, SEQUENCE, 4, 2e-3, 2e-4, whole.warmupTokens(), 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0,
+            8, 2);
+    try (Bench one = Bench.open(run(Architecture.DENSE, null, whole), 2);
+        Bench four = Bench.open(run(Architecture.DENSE, null, parts), 2)) {
+      StepMetrics expected = one.trainer.next();
+      StepMetrics actual = four.trainer.next();
+      assertEquals(expected.loss(), actual.loss(), 1e-5);
+      assertEquals(expected.gradientNorm(), actual.gradientNorm(), 1e-4);
+    }
+  }
+
+  @Test
+  void reportsWhatTheGatesDid() {
+    try (Bench bench = Bench.open(run(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
+      StepMetrics metrics = bench.trainer.next();
+      assertEquals(List.of(0, 1), metrics.layers().stream().map(LayerLoad::layer).toList());
+      for (LayerLoad load : metrics.layers()) {
+        assertEquals((long) BATCH * SEQUENCE, load.routes());
+        // Half an even share each: at least half of all routes must go.
+        assertTrue(load.dropRate() >= 0.5, "drop rate " + load.dropRate());
+        assertTrue(load.routerEntropy() > 0 && load.routerEntropy() <= Math.log(load.experts()) + 1e-6);
+      }
+      assertTrue(metrics.toJson().contains("\"bits_per_byte\":"));
+    }
+  }
+
+  @Test
+  void aBadNumberStopsTheRunAndNamesStepAndLayer() {
+    for (Architecture architecture : new Architecture[] {Architecture.DENSE, Architecture.PR_MOE}) {
+      try (Bench bench = Bench.open(run(architecture, GateConfig.dropless(1), steps(8)), 2)) {
+        bench.trainer.next();
+        Parameter poisoned =
+            bench.model.parameters().parameters().stream()
+                .filter(p -> p.name().startsWith("layers.1.attention.output.weight"))
+                .findFirst()
+                .orElseThrow();
+        poisoned.master().setFloat(3, Float.NaN);
+        TrainingFailure failure = assertThrows(TrainingFailure.class, bench.trainer::next);
+        assertTrue(failure.getMessage().contains("step 2"), failure.getMessage());
+        assertTrue(failure.getMessage().contains("layer 1"), failure.getMessage());
+        assertEquals(1, bench.trainer.step());
+      }
+    }
+  }
+}
