@@ -26,7 +26,10 @@ final class CaseKinds {
           Map.entry("hf.NllbMoeTop2Router.route_tokens", RouterCases::nllbTop2),
           Map.entry("hf.load_balancing_loss_func", RouterCases::loadBalancingLoss),
           Map.entry("megablocks.MoE", MegaBlocksCases::layer),
-          Map.entry("megablocks.dMoE", MegaBlocksCases::layer));
+          Map.entry("megablocks.dMoE", MegaBlocksCases::layer),
+          Map.entry("hf.rope_table", RotaryCases::table),
+          Map.entry("hf.rope_interleaved", RotaryCases::interleaved),
+          Map.entry("hf.causal_attention", AttentionCases::causal));
 
   private CaseKinds() {}
 
