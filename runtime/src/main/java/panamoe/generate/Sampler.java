@@ -11,7 +11,6 @@ public final class Sampler {
   private final SamplingConfig config;
   private final SplittableRandom random;
   private final BitSet seen;
-  private final float[] scores;
   // A max-heap of candidates, each a sortable logit in the upper and the complemented token in the lower half.
   private final long[] heap;
   private final int[] chosen;
@@ -21,7 +20,6 @@ public final class Sampler {
     this.config = config;
     this.random = new SplittableRandom(config.seed());
     this.seen = new BitSet(vocabulary);
-    this.scores = new float[vocabulary];
     this.heap = new long[vocabulary];
     this.chosen = new int[vocabulary];
     this.cumulative = new double[vocabulary];
@@ -53,10 +51,6 @@ public final class Sampler {
     return chosen[index];
   }
 
-  /** A scratch array of the vocabulary's size, for the caller to read logits into. */
-  float[] scratch() {
-    return scores;
-  }
 
   private void penalizeSeen(float[] logits) {
     float penalty = (float) config.repetitionPenalty();

@@ -1,7 +1,5 @@
 package panamoe.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -13,13 +11,13 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.model.ConfigJson;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.Tensor;
 
 /** Saves a trainer into a folder and brings it back, bit for bit. Used by the trainer's thread. */
 public final class RunCheckpoints {
   private static final int KEPT = 2;
-  private static final JsonMapper JSON = new JsonMapper();
 
   private final Trainer trainer;
   private final CheckpointStore store;
@@ -81,11 +79,6 @@ public final class RunCheckpoints {
   }
 
   private ObjectNode configNode() {
-    try {
-      // Through text, so that numbers compare as they will be read back.
-      return (ObjectNode) JSON.readTree(trainer.config().toJson());
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("a run config is always readable", e);
-    }
+    return (ObjectNode) ConfigJson.tree(trainer.config());
   }
 }

@@ -1,0 +1,103 @@
+package panamoe.model;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonMappingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.MapperFeature;
+import com.fasterxml.jackson.databind.cfg.CoercionAction;
+import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
+import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.type.LogicalType;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Collectors;
+
+/**
+ * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key is refused with its path,
+ * and a value that the record refuses with the record's own words.
+ */
+public final class ConfigJson {
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
+          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+          .withCoercionConfig(
+              LogicalType.Integer, c -> c.setCoercion(CoercionInputShape.Float, CoercionAction.Fail))
+          .build();
+
+  private ConfigJson() {}
+
+  /**
+   * Reads a record from a file.
+   *
+   * @throws IllegalArgumentException with the file, the JSON path and what is wrong
+   */
+  public static <T> T read(Path file, Class<T> type) {
+    try (JsonParser parser = JSON.createParser(Files.readAllBytes(file))) {
+      return JSON.readValue(parser, type);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(file + ": " + sentence(e), e);
+    } catch (IOException e) {
+      throw new IllegalArgumentException("cannot read the config " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Reads a record from a JSON tree.
+   *
+   * @param source what the tree was read from, for messages
+   */
+  public static <T> T read(JsonNode tree, Class<T> type, String source) {
+    try {
+      return JSON.treeToValue(tree, type);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(source + ": " + sentence(e), e);
+    }
+  }
+
+  /** The record as a JSON tree, with numbers as they will be read back. */
+  public static JsonNode tree(Record config) {
+    try {
+      return JSON.readTree(text(config));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("what was written is always readable", e);
+    }
+  }
+
+  /** The record as indented JSON. */
+  public static String text(Record config) {
+    try {
+      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(config) + "\n";
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a config is always writable", e);
+    }
+  }
+
+  private static String sentence(JsonProcessingException e) {
+    if (e instanceof UnrecognizedPropertyException unknown) {
+      return "unknown key \""
+          + unknown.getPropertyName()
+          + "\" at "
+          + path(unknown)
+          + "; known here: "
+          + unknown.getKnownPropertyIds();
+    }
+    String what = e.getCause() instanceof IllegalArgumentException cause ? cause.getMessage() : e.getOriginalMessage();
+    return e instanceof JsonMappingException mapping ? "at " + path(mapping) + ": " + what : what;
+  }
+
+  private static String path(JsonMappingException e) {
+    return e.getPath().stream()
+        .map(step -> step.getFieldName() != null ? "." + step.getFieldName() : "[" + step.getIndex() + "]")
+        .collect(Collectors.joining("", "$", ""));
+  }
+}
