@@ -23,13 +23,20 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-inline constexpr int64_t kStripPanels = 4;
+// Panels of b in a strip, and of a in a block of rows, at most.
+struct Tiling {
+  int64_t strip;
+  int64_t block;
+};
+// So many rows of a, kBlockBytes' worth of k at a time, stay in the L2 cache.
+inline constexpr Tiling kDeep{4, 96 / kPanelRows};
+// Short products that are added to c spend their time on c: wide strips read and write it along its rows.
+inline constexpr Tiling kWide{64, 24 / kPanelRows};
+inline constexpr int64_t kWideInner = 128;  // the longest inner dimension for which a wide strip of b stays in the L2 cache
+inline constexpr int64_t kMaxStripPanels = kWide.strip;
 // SwiGLU's strip: half as many panels of gates, and the panels that hold the same columns of the up half, which
 // need not begin where a panel does.
-inline constexpr int64_t kGatePanels = kStripPanels / 2;
-inline constexpr int64_t kMaxStripPanels = 2 * kGatePanels + 1;
-inline constexpr int64_t kTileStride = kMaxStripPanels * kPanelColumns;
-inline constexpr int64_t kBlockPanels = 96 / kPanelRows;  // so many panels of a stay in the L2 cache
+inline constexpr int64_t kGatePanels = kDeep.strip / 2;
 inline constexpr int64_t kBlockBytes = 16384;             // so much of a panel of b stays in the L1 cache
 inline constexpr int64_t kStreamAhead = 4096;             // bytes between a panel's prefetch and its only use
 
@@ -37,6 +44,7 @@ inline constexpr int64_t kStreamAhead = 4096;             // bytes between a pan
 struct Plan {
   const Product* product;
   float* packed_a;
+  Tiling tiling;
   int64_t panels;  // of rows
   int64_t blocks;  // of row panels
   int64_t strips;
@@ -44,6 +52,8 @@ struct Plan {
   int64_t first_pack_task;
   int64_t first_task;
 
+  // Elements of a row of the tile; SwiGLU may need one panel more than a strip has.
+  int64_t tile_stride() const { return (tiling.strip + 1) * kPanelColumns; }
   int64_t first_panel(int64_t block) const { return panels * block / blocks; }
   int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
 };
@@ -72,9 +82,10 @@ struct Strip {
   int64_t up_offset = 0;  // where in the tile SwiGLU's up half begins
 };
 
-inline Strip make_strip(const Product& product, bool gated, int64_t index) {
+inline Strip make_strip(const Plan& plan, bool gated, int64_t index) {
   Strip strip;
-  const int64_t width = (gated ? kGatePanels : kStripPanels) * kPanelColumns;
+  const Product& product = *plan.product;
+  const int64_t width = (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
   const int64_t c_columns = gated ? product.columns / 2 : product.columns;
   strip.first_column = index * width;
   strip.columns = std::min(width, c_columns - strip.first_column);
@@ -93,7 +104,7 @@ inline Strip make_strip(const Product& product, bool gated, int64_t index) {
 // Asks for the elements of c that a panel is about to be added to.
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
   const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
-  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * (epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4), 1);
+  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * (epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4), 1, 2);
 }
 
 // Sums of a block of rows and a strip, into the tile.
@@ -122,7 +133,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         }
         panel_kernel<Weight>(height, static_cast<int>(abreast))(
             steps, a + (row - block.top) * steps, b, next, k > 0,
-            tile + (row - block.top) * kTileStride + p * kPanelColumns, kTileStride);
+            tile + (row - block.top) * plan.tile_stride() + p * kPanelColumns, plan.tile_stride());
       }
     }
     a += (block.bottom - block.top) * steps;
@@ -141,7 +152,7 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
   const float* bias = epilogue.bias == nullptr
                           ? nullptr
                           : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
-  for (int64_t row = block.top; row < block.bottom; ++row, tile += kTileStride) {
+  for (int64_t row = block.top; row < block.bottom; ++row, tile += plan.tile_stride()) {
     const int64_t c_row = product.c_row + row;
     const Floats c(*epilogue.c, c_row * c_columns);
     // a b + bias of column `column`, whose sums lie at `offset` in the tile; saved for the backward on the way
@@ -178,12 +189,12 @@ template <class Weight>
 void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
               int member) {
   const Product& product = *plan.product;
-  const Strip strip = make_strip(product, epilogue.activation == MOE_SWIGLU, strip_index);
+  const Strip strip = make_strip(plan, epilogue.activation == MOE_SWIGLU, strip_index);
   const int64_t size = panel_size(product.b.dtype, product.inner);
   const int64_t packed_bytes = product.b.packed ? 0 : ceil_div(strip.panels * size * int64_t{sizeof(Weight)}, 64) * 64;
   // One more vector of tile: SwiGLU's last load may run over the end.
   char* scratch = stream.local<char>(
-      member, packed_bytes + (kBlockPanels * kPanelRows * kTileStride + kLanes) * int64_t{sizeof(float)});
+      member, packed_bytes + (plan.tiling.block * kPanelRows * plan.tile_stride() + kLanes) * int64_t{sizeof(float)});
   auto* tile = reinterpret_cast<float*>(scratch + packed_bytes);
 
   const Weight* panels[kMaxStripPanels];
@@ -217,15 +228,16 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const Product& product = products[i];
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
+    plans[i].tiling = epilogue.accumulate && product.inner <= kWideInner ? kWide : kDeep;
     plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
-    plans[i].blocks = ceil_div(plans[i].panels, kBlockPanels);
-    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, (gated ? kGatePanels : kStripPanels) * kPanelColumns);
+    plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
+    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, (gated ? kGatePanels : plans[i].tiling.strip) * kPanelColumns);
     strips += plans[i].strips;
     packed += product.rows * product.inner;
   }
   auto* packed_a = stream.shared<float>(2, packed);
   // Rows are shared out only where strips are too few to keep every thread busy: each chunk reads the weights anew.
-  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(4 * stream.threads(), strips);
+  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(8 * stream.threads(), strips);
   int64_t pack_tasks = 0, tasks = 0;
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
