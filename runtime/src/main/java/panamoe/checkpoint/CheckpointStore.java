@@ -6,6 +6,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -75,12 +76,12 @@ public final class CheckpointStore {
       removeOld(target);
       return target;
     } catch (IOException e) {
-      removeAfter(e, temporary);
+      cleanUpAfter(e);
       String intact = latest().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
       throw new CheckpointException(
           "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
     } catch (RuntimeException e) {
-      removeAfter(e, temporary);
+      cleanUpAfter(e);
       throw e;
     }
   }
@@ -103,7 +104,7 @@ public final class CheckpointStore {
           .filter(path -> Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS))
           .sorted(Comparator.comparingLong((Path path) -> number(path, 1)).thenComparingLong(path -> number(path, 2)))
           .toList();
-    } catch (NoSuchFileException e) {
+    } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
       throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + describe(e), e);
@@ -191,10 +192,9 @@ public final class CheckpointStore {
     }
   }
 
-  private void removeAfter(Exception failure, Path temporary) {
+  private void cleanUpAfter(Exception failure) {
     try {
-      disk.delete(temporary);
-      disk.delete(temporary(LATEST));
+      removeStale();
     } catch (IOException e) {
       failure.addSuppressed(e);
     }
