@@ -1,5 +1,6 @@
 #include "src/check.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -15,6 +16,8 @@ const char* set_name(DtypeSet dtypes) {
   }
   return "";
 }
+
+constexpr int64_t kMostEmptyRows = int64_t{1} << 24;
 
 bool contains(DtypeSet dtypes, int32_t dtype) {
   switch (dtypes) {
@@ -48,12 +51,16 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (tensor->layout != MOE_ROW_MAJOR && tensor->layout != MOE_PACKED) {
     invalid(name, " has unknown layout ", tensor->layout);
   }
-  int64_t needed = element;
+  int64_t needed = element, rows = 1;  // rows: what a kernel may loop over although each of them is empty
   for (int32_t i = 0; i < tensor->rank; ++i) {
-    if (tensor->shape[i] < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
-    if (__builtin_mul_overflow(needed, tensor->shape[i], &needed)) {
+    const int64_t size = tensor->shape[i];
+    if (size < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
+    if (__builtin_mul_overflow(needed, size, &needed) || __builtin_mul_overflow(rows, std::max<int64_t>(size, 1), &rows)) {
       invalid(name, " of shape ", shape_text(*tensor), " overflows 63 bits");
     }
+  }
+  if (needed == 0 && rows > kMostEmptyRows) {
+    invalid(name, " of shape ", shape_text(*tensor), " has no elements, yet more than ", kMostEmptyRows, " rows");
   }
   if (tensor->layout == MOE_PACKED) return *tensor;  // its bytes are the backend's to judge
   if (tensor->bytes < needed) {
