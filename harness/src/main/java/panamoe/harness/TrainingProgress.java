@@ -1,0 +1,102 @@
+package panamoe.harness;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/**
+ * Shows how training goes, on stderr: a bar with loss, bits per byte, tokens per second and the time left on a terminal,
+ * a line every few seconds in a log. Used by one thread; close it to end the bar's line.
+ */
+public final class TrainingProgress implements AutoCloseable {
+  private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
+  private static final int MILLIS_BETWEEN_FRAMES = 250;
+
+  private final PrintStream out;
+  private final long firstStep;
+  private final long steps;
+  private final ProgressBar bar;
+  private final long start = System.nanoTime();
+  private long lastLine = start;
+
+  private TrainingProgress(PrintStream out, boolean terminal, long done, long steps) {
+    this.out = out;
+    this.firstStep = done;
+    this.steps = steps;
+    this.bar = terminal ? bar(out, done, steps) : null;
+  }
+
+  /**
+   * Starts showing progress on stderr.
+   *
+   * @param done steps done before, by a run that is resumed
+   * @param steps at which training ends
+   */
+  public static TrainingProgress onStandardError(long done, long steps) {
+    return new TrainingProgress(System.err, isTerminal(2), done, steps);
+  }
+
+  /** Shows progress as lines on {@code out}. */
+  static TrainingProgress asLines(PrintStream out, long done, long steps) {
+    return new TrainingProgress(out, false, done, steps);
+  }
+
+  /**
+   * Tells of a finished step.
+   *
+   * @param step from 1
+   * @param loss nats per token
+   */
+  public void finished(long step, double loss, double bitsPerByte, double tokensPerSecond) {
+    String figures =
+        String.format(Locale.ROOT, "loss %.3f  bits/byte %.3f  %,.0f tokens/s", loss, bitsPerByte, tokensPerSecond);
+    if (bar != null) {
+      bar.setExtraMessage(" " + figures);
+      bar.stepTo(step);
+    } else if (step == steps || System.nanoTime() - lastLine >= NANOS_BETWEEN_LINES) {
+      lastLine = System.nanoTime();
+      out.printf("step %d/%d  %s  %s left%n", step, steps, figures, timeLeft(step));
+    }
+  }
+
+  @Override
+  public void close() {
+    if (bar != null) {
+      bar.close();
+    }
+  }
+
+  private String timeLeft(long step) {
+    double nanosPerStep = (double) (lastLine - start) / Math.max(1, step - firstStep);
+    Duration left = Duration.ofNanos((long) (nanosPerStep * (steps - step)));
+    return "%d:%02d:%02d".formatted(left.toHours(), left.toMinutesPart(), left.toSecondsPart());
+  }
+
+  private static ProgressBar bar(PrintStream out, long done, long steps) {
+    return new ProgressBarBuilder()
+        .setTaskName("training")
+        .setInitialMax(steps)
+        .startsFrom(done, Duration.ZERO)
+        .setStyle(ProgressBarStyle.ASCII)
+        .setUpdateIntervalMillis(MILLIS_BETWEEN_FRAMES)
+        .setConsumer(new ConsoleProgressBarConsumer(out))
+        .build();
+  }
+
+  /** Java tells this of all standard streams together only; Linux says it of each. */
+  private static boolean isTerminal(int descriptor) {
+    try {
+      String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
+      return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
+    } catch (IOException e) {
+      return false;
+    }
+  }
+}

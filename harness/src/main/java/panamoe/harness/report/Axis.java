@@ -1,0 +1,55 @@
+package panamoe.harness.report;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Maps values to places on the paper, with ticks at round numbers.
+ *
+ * @param low value at {@code start}
+ * @param high value at {@code end}, more than {@code low}
+ * @param tick distance between ticks
+ */
+record Axis(double low, double high, double tick, double start, double end) {
+  /** An axis that holds {@code min} to {@code max}, widened to ticks, with about {@code ticks} of them. */
+  static Axis over(double min, double max, int ticks, double start, double end) {
+    double span = max > min ? max - min : Math.max(Math.abs(max), 1);
+    double tick = roundUp(span / ticks);
+    double low = Math.floor(min / tick) * tick;
+    double high = Math.max(Math.ceil(max / tick) * tick, low + tick);
+    return new Axis(low, high, tick, start, end);
+  }
+
+  double place(double value) {
+    return start + (end - start) * (value - low) / (high - low);
+  }
+
+  double[] places(double[] values) {
+    return java.util.Arrays.stream(values).map(this::place).toArray();
+  }
+
+  List<Double> ticks() {
+    List<Double> ticks = new ArrayList<>();
+    for (long i = Math.round(low / tick); i * tick <= high + tick / 1e6; i++) {
+      ticks.add(i * tick);
+    }
+    return ticks;
+  }
+
+  String label(double value) {
+    int decimals = (int) Math.clamp(-Math.floor(Math.log10(tick) + 1e-9), 0, 12);
+    return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
+  }
+
+  /** The least of 1, 2 and 5 times a power of ten that is {@code step} or more. */
+  private static double roundUp(double step) {
+    double power = Math.pow(10, Math.floor(Math.log10(step)));
+    for (double factor : new double[] {1, 2, 5}) {
+      if (factor * power >= step * (1 - 1e-9)) {
+        return factor * power;
+      }
+    }
+    return 10 * power;
+  }
+}

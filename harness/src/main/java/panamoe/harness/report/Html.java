@@ -1,0 +1,49 @@
+package panamoe.harness.report;
+
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** Pieces of HTML. Every argument is text that is escaped here. */
+final class Html {
+  private Html() {}
+
+  static String escape(String text) {
+    StringBuilder escaped = new StringBuilder(text.length());
+    text.codePoints().forEach(character -> {
+      switch (character) {
+        case '&' -> escaped.append("&amp;");
+        case '<' -> escaped.append("&lt;");
+        case '>' -> escaped.append("&gt;");
+        case '"' -> escaped.append("&quot;");
+        case '\'' -> escaped.append("&#39;");
+        default -> {
+          // Control characters, which a young model may write, are not allowed in HTML.
+          boolean control = Character.isISOControl(character) && character != '\n' && character != '\t';
+          escaped.appendCodePoint(control ? '\ufffd' : character);
+        }
+      }
+    });
+    return escaped.toString();
+  }
+
+  static String heading(String text) {
+    return "<h2>" + escape(text) + "</h2>\n";
+  }
+
+  static String paragraph(String text) {
+    return "<p>" + escape(text) + "</p>\n";
+  }
+
+  /** A table whose first column is words and whose other columns are numbers. */
+  static String table(List<String> head, List<List<String>> rows) {
+    return "<table>\n<thead>" + row("th", head) + "</thead>\n<tbody>\n"
+        + rows.stream().map(cells -> row("td", cells) + "\n").collect(Collectors.joining())
+        + "</tbody>\n</table>\n";
+  }
+
+  private static String row(String element, List<String> cells) {
+    return cells.stream()
+        .map(cell -> "<" + element + ">" + escape(cell) + "</" + element + ">")
+        .collect(Collectors.joining("", "<tr>", "</tr>"));
+  }
+}

@@ -1,0 +1,54 @@
+package panamoe.harness.report;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+import panamoe.harness.report.Svg.Anchor;
+
+/** Curves of values from 0 up, over one another, with axes from 0 and a legend. */
+record LineChart(String title, String xTitle, List<Curve> curves) {
+  private static final int WIDTH = 820;
+  private static final int HEIGHT = 260;
+  private static final int LEFT = 72;
+  private static final int RIGHT = WIDTH - 16;
+  private static final int TOP = 36;
+  private static final int BOTTOM = HEIGHT - 44;
+
+  /** @param dots whether single points are marked: for values that are far apart */
+  record Curve(String name, double[] x, double[] y, boolean dots) {}
+
+  Svg draw(String description) {
+    Axis xAxis = Axis.over(0, greatest(Curve::x), 10, LEFT, RIGHT);
+    Axis yAxis = Axis.over(0, greatest(Curve::y), 5, BOTTOM, TOP);
+    Svg svg = new Svg(WIDTH, HEIGHT, description);
+    svg.text(LEFT, 20, Anchor.START, "title", title);
+    for (double tick : yAxis.ticks()) {
+      svg.line(LEFT, yAxis.place(tick), RIGHT, yAxis.place(tick), "grid");
+      svg.text(LEFT - 8, yAxis.place(tick) + 4, Anchor.END, "label", yAxis.label(tick));
+    }
+    for (double tick : xAxis.ticks()) {
+      svg.text(xAxis.place(tick), BOTTOM + 18, Anchor.MIDDLE, "label", xAxis.label(tick));
+    }
+    svg.text((LEFT + RIGHT) / 2.0, BOTTOM + 36, Anchor.MIDDLE, "label", xTitle);
+    for (int i = 0; i < curves.size(); i++) {
+      draw(svg, curves.get(i), "curve-" + i, xAxis, yAxis);
+      svg.text(RIGHT - 110.0 * (curves.size() - 1 - i), 20, Anchor.END, "legend-" + i, curves.get(i).name());
+    }
+    return svg;
+  }
+
+  private static void draw(Svg svg, Curve curve, String style, Axis xAxis, Axis yAxis) {
+    double[] x = xAxis.places(curve.x());
+    double[] y = yAxis.places(curve.y());
+    svg.path(x, y, style);
+    if (curve.dots()) {
+      for (int i = 0; i < x.length; i++) {
+        svg.dot(x[i], y[i], "dot-" + style, "step %.0f: %.4f".formatted(curve.x()[i], curve.y()[i]));
+      }
+    }
+  }
+
+  private double greatest(Function<Curve, double[]> values) {
+    return curves.stream().map(values).flatMapToDouble(Arrays::stream).max().orElseThrow();
+  }
+}

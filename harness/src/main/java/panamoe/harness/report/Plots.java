@@ -1,0 +1,134 @@
+package panamoe.harness.report;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import panamoe.harness.report.LineChart.Curve;
+import panamoe.harness.report.Routing.RoutedLayer;
+import panamoe.harness.report.StepRecord.LayerRecord;
+
+/** Draws the plots of a run. */
+final class Plots {
+  /** Points of a curve and columns of a heat map; more steps than that are averaged in groups. */
+  private static final int CURVE_POINTS = 400;
+
+  private static final int HEAT_COLUMNS = 80;
+
+  /** The load, in multiples of the even share, that has the brightest colour. */
+  private static final double BRIGHTEST_LOAD = 3;
+
+  private Plots() {}
+
+  /** Bits per byte, loss, learning rate and speed over the steps. */
+  static List<Plot> curves(RunDirectory run) {
+    List<StepRecord> steps = run.steps();
+    List<Curve> bits = new ArrayList<>(List.of(curve("training", steps, StepRecord::bitsPerByte)));
+    List<StepRecord> evaluated = steps.stream().filter(step -> step.validationBitsPerByte() != null).toList();
+    if (!evaluated.isEmpty()) {
+      bits.add(new Curve("validation", stepsOf(evaluated), values(evaluated, StepRecord::validationBitsPerByte), true));
+    }
+    return List.of(
+        curvePlot("bits-per-byte", "Bits per byte", "How well the model predicts the text; lower is better.", bits),
+        curvePlot("loss", "Cross-entropy, nats per token", "What training minimises.",
+            List.of(curve("training", steps, StepRecord::loss))),
+        curvePlot("learning-rate", "Learning rate", "It rises over the warm-up, then falls along a cosine.",
+            List.of(curve("", steps, StepRecord::learningRate))),
+        curvePlot("speed", "Tokens per second", "How fast training went.",
+            List.of(curve("", steps, StepRecord::tokensPerS))));
+  }
+
+  /** For each MoE layer, the load of each expert over the steps. */
+  static List<Plot> loads(RunDirectory run) {
+    List<List<StepRecord>> groups = groups(run.steps(), HEAT_COLUMNS);
+    List<Long> columns = groups.stream().map(group -> group.getFirst().step()).toList();
+    List<LayerRecord> layers = run.steps().getLast().layers();
+    return IntStream.range(0, layers.size()).mapToObj(index -> {
+      int experts = layers.get(index).experts();
+      double[][] heat = new double[experts][groups.size()];
+      for (int column = 0; column < groups.size(); column++) {
+        double[] load = relativeLoad(groups.get(column), index, experts);
+        for (int expert = 0; expert < experts; expert++) {
+          heat[expert][column] = load[expert];
+        }
+      }
+      int layer = layers.get(index).layer();
+      String caption = "How many tokens chose each expert of layer %d: 1 is an even share, %.0f or more is brightest."
+          .formatted(layer, BRIGHTEST_LOAD);
+      HeatMap map = new HeatMap(
+          "Expert load, layer " + layer, "expert", indices(experts), "step", columns, heat, BRIGHTEST_LOAD,
+          "times the even share");
+      return new Plot("layer-%d-load".formatted(layer), caption, map.draw(caption));
+    }).toList();
+  }
+
+  /** For each MoE layer, the share of each language's tokens that each expert takes. */
+  static List<Plot> languages(Routing routing) {
+    return routing.layers().stream().map(layer -> {
+      double[][] heat = shares(layer);
+      double brightest = Arrays.stream(heat).flatMapToDouble(Arrays::stream).max().orElse(0);
+      String caption = "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%."
+          .formatted(layer.layer(), 100.0 / layer.experts());
+      HeatMap map = new HeatMap(
+          "Languages and experts, layer " + layer.layer(), "language", routing.languages(), "expert",
+          indices(layer.experts()), heat, Math.max(brightest, 1), "% of its tokens");
+      return new Plot("layer-%d-languages".formatted(layer.layer()), caption, map.draw(caption));
+    }).toList();
+  }
+
+  /** {@code [language][expert]}, per cent of the language's tokens. */
+  private static double[][] shares(RoutedLayer layer) {
+    return IntStream.range(0, layer.tokens().length)
+        .mapToObj(language -> {
+          double tokens = Math.max(1, layer.tokensOfLanguage(language));
+          return Arrays.stream(layer.tokens()[language]).mapToDouble(taken -> 100 * taken / tokens).toArray();
+        })
+        .toArray(double[][]::new);
+  }
+
+  private static Plot curvePlot(String name, String title, String caption, List<Curve> curves) {
+    return new Plot(name, caption, new LineChart(title, "step", curves).draw(caption));
+  }
+
+  private static Curve curve(String name, List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
+    List<List<StepRecord>> groups = groups(steps, CURVE_POINTS);
+    double[] means =
+        groups.stream().mapToDouble(group -> Arrays.stream(values(group, value)).average().orElseThrow()).toArray();
+    return new Curve(name, stepsOf(groups.stream().map(List::getLast).toList()), means, false);
+  }
+
+  private static double[] stepsOf(List<StepRecord> steps) {
+    return values(steps, StepRecord::step);
+  }
+
+  private static double[] values(List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
+    return steps.stream().mapToDouble(value).toArray();
+  }
+
+  /** Over some steps, each expert's tokens divided by the even share, in the layer at {@code index}. */
+  private static double[] relativeLoad(List<StepRecord> steps, int index, int experts) {
+    double[] tokens = new double[experts];
+    for (StepRecord step : steps) {
+      List<Long> counts = step.layers().get(index).counts();
+      for (int expert = 0; expert < experts; expert++) {
+        tokens[expert] += counts.get(expert);
+      }
+    }
+    double even = Math.max(1, Arrays.stream(tokens).sum() / experts);
+    return Arrays.stream(tokens).map(taken -> taken / even).toArray();
+  }
+
+  /** Cuts the steps into at most {@code most} groups of about equal length. */
+  private static List<List<StepRecord>> groups(List<StepRecord> steps, int most) {
+    int count = Math.min(most, steps.size());
+    return IntStream.range(0, count)
+        .mapToObj(i -> steps.subList(
+            (int) ((long) i * steps.size() / count), (int) ((long) (i + 1) * steps.size() / count)))
+        .toList();
+  }
+
+  private static List<Integer> indices(int count) {
+    return IntStream.range(0, count).boxed().toList();
+  }
+}

@@ -1,0 +1,211 @@
+package panamoe.harness.report;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import panamoe.harness.report.Routing.Preference;
+import panamoe.harness.report.Routing.RoutedLayer;
+import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.nn.Parameter;
+
+/** Makes {@code report.html} and the plots of a training run. */
+public final class Report {
+  private static final int PREFERENCES_IN_WORDS = 4;
+
+  /** A language this many times as frequent with an expert as in the text is worth a sentence. */
+  private static final double REMARKABLE_LIFT = 1.5;
+
+  private final RunDirectory run;
+  private final StringBuilder html = new StringBuilder();
+  private final List<Plot> plots = new ArrayList<>();
+
+  private Report(RunDirectory run) {
+    this.run = run;
+  }
+
+  /**
+   * Writes {@code report.html}, which needs no other file, and {@code plots/NAME.svg} into the folder of a run. Reads {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code routing.json} and
+   * {@code samples.json}.
+   *
+   * @return the report's path
+   * @throws IOException if a file is missing or cannot be written
+   * @throws IllegalArgumentException if a file does not hold what it should
+   */
+  public static Path write(Path runDirectory) throws IOException {
+    Report report = new Report(RunDirectory.read(runDirectory));
+    String page = report.page();
+    Path folder = Files.createDirectories(runDirectory.resolve("plots"));
+    for (Plot plot : report.plots) {
+      Files.writeString(folder.resolve(plot.name() + ".svg"), plot.svg().standalone());
+    }
+    Path unfinished = runDirectory.resolve("report.html.tmp");
+    try {
+      Files.writeString(unfinished, page);
+      return Files.move(
+          unfinished, runDirectory.resolve("report.html"), StandardCopyOption.REPLACE_EXISTING,
+          StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(unfinished);
+    }
+  }
+
+  private String page() throws IOException {
+    summary();
+    section("Learning", Plots.curves(run));
+    loads();
+    run.routing().ifPresent(this::languages);
+    samples();
+    configuration();
+    return template()
+        .replace("{{title}}", Html.escape(title()))
+        .replace("{{plot.css}}", Svg.STYLE)
+        .replace("{{body}}", html);
+  }
+
+  private String title() {
+    ModelConfig model = run.config().model();
+    return "Panamoe: %s, %d layers, hidden size %d".formatted(architecture(model), model.layers(), model.hidden());
+  }
+
+  private static String architecture(ModelConfig model) {
+    if (!model.hasExperts()) {
+      return "dense model";
+    }
+    boolean pyramid = model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
+    return (pyramid ? model.residual() ? "PR-MoE" : "Pyramid-MoE" : model.residual() ? "Residual-MoE" : "MoE") + " model";
+  }
+
+  private void summary() {
+    StepRecord last = run.steps().getLast();
+    Map<String, String> tiles = new LinkedHashMap<>();
+    run.steps().stream().filter(step -> step.validationBitsPerByte() != null).reduce((_, later) -> later)
+        .ifPresent(step -> tiles.put("validation bits per byte", number(step.validationBitsPerByte(), 3)));
+    tiles.put("training bits per byte", number(last.bitsPerByte(), 3));
+    tiles.put("steps", number(last.step(), 0));
+    tiles.put("tokens seen", number(last.tokens(), 0));
+    tiles.put(
+        "tokens per second", number(run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
+    tiles.put("parameters", number(parameters().values().stream().mapToLong(Long::longValue).sum(), 0));
+    html.append("<div class=\"tiles\">\n");
+    tiles.forEach((label, value) -> html.append("<div><b>").append(Html.escape(value)).append("</b><span>")
+        .append(Html.escape(label)).append("</span></div>\n"));
+    html.append("</div>\n");
+  }
+
+  private void loads() {
+    if (run.steps().getLast().layers().isEmpty()) {
+      return;
+    }
+    section("Experts", Plots.loads(run));
+    List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
+    html.append(Html.paragraph("Means over the last %d steps; loads are tokens of one step.".formatted(tail.size())));
+    List<List<String>> rows = IntStream.range(0, tail.getLast().layers().size())
+        .mapToObj(index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
+        .toList();
+    html.append(Html.table(
+        List.of("layer", "experts", "median load", "95 % load", "largest load", "dropped", "dead experts",
+            "router entropy (nats)"),
+        rows));
+  }
+
+  private static List<String> loadRow(List<LayerRecord> steps) {
+    LayerRecord last = steps.getLast();
+    return List.of(
+        "layer " + last.layer(),
+        number(last.experts(), 0),
+        mean(steps, LayerRecord::loadP50, 1),
+        mean(steps, LayerRecord::loadP95, 1),
+        mean(steps, LayerRecord::loadMax, 1),
+        mean(steps, layer -> 100 * layer.dropRate(), 2) + " %",
+        mean(steps, LayerRecord::deadExperts, 1),
+        mean(steps, LayerRecord::routerEntropy, 3));
+  }
+
+  private void languages(Routing routing) {
+    section("Languages", Plots.languages(routing));
+    html.append("<ul>\n");
+    for (RoutedLayer layer : routing.layers()) {
+      List<String> sentences = routing.preferences(layer).stream()
+          .filter(preference -> preference.lift() >= REMARKABLE_LIFT)
+          .limit(PREFERENCES_IN_WORDS)
+          .map(preference -> inWords(layer, preference))
+          .toList();
+      if (sentences.isEmpty()) {
+        sentences = List.of("Layer %d: no expert prefers a language.".formatted(layer.layer()));
+      }
+      sentences.forEach(sentence -> html.append("<li>").append(Html.escape(sentence)).append("</li>\n"));
+    }
+    html.append("</ul>\n");
+  }
+
+  private static String inWords(RoutedLayer layer, Preference preference) {
+    String language = Locale.of(preference.language()).getDisplayLanguage(Locale.ENGLISH);
+    return "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.".formatted(
+        layer.layer(), preference.expert(), number(100 * preference.share(), 0) + " %", language,
+        number(preference.lift(), 1));
+  }
+
+  private void samples() {
+    if (run.samples().isEmpty()) {
+      return;
+    }
+    html.append(Html.heading("What it writes"));
+    run.samples().forEach(sample -> html.append("<blockquote><b>").append(Html.escape(sample.prompt())).append("</b>")
+        .append(Html.escape(sample.text())).append("</blockquote>\n"));
+  }
+
+  private void configuration() {
+    html.append(Html.heading("What was trained"));
+    long total = parameters().values().stream().mapToLong(Long::longValue).sum();
+    html.append(Html.table(
+        List.of("part", "parameters", "share"),
+        parameters().entrySet().stream()
+            .map(part -> List.of(part.getKey().name().toLowerCase(Locale.ROOT), number(part.getValue(), 0),
+                number(100.0 * part.getValue() / total, 1) + " %"))
+            .toList()));
+    html.append("<details><summary>config.json</summary><pre>").append(Html.escape(run.config().toJson()))
+        .append("</pre></details>\n");
+  }
+
+  private Map<Parameter.Part, Long> parameters() {
+    try (LanguageModel model = new LanguageModel(run.config().model())) {
+      return model.parameters().countByPart();
+    }
+  }
+
+  private void section(String title, List<Plot> sectionPlots) {
+    html.append(Html.heading(title));
+    for (Plot plot : sectionPlots) {
+      html.append("<figure>").append(plot.svg().inline()).append("<figcaption>").append(Html.escape(plot.caption()))
+          .append("</figcaption></figure>\n");
+    }
+    plots.addAll(sectionPlots);
+  }
+
+  private static String mean(
+      List<LayerRecord> steps, ToDoubleFunction<LayerRecord> value, int decimals) {
+    return number(steps.stream().mapToDouble(value).average().orElseThrow(), decimals);
+  }
+
+  private static String number(double value, int decimals) {
+    return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
+  }
+
+  private static String template() throws IOException {
+    try (InputStream template = Report.class.getResourceAsStream("report.html")) {
+      return new String(template.readAllBytes(), StandardCharsets.UTF_8);
+    }
+  }
+}

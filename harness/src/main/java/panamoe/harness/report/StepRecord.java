@@ -1,0 +1,53 @@
+package panamoe.harness.report;
+
+import java.util.List;
+
+/**
+ * What the report needs of one line of {@code metrics.jsonl}.
+ *
+ * @param step from 1
+ * @param tokens seen so far
+ * @param bitsPerByte of the step's own batch
+ * @param validationBitsPerByte null except after evaluation steps
+ */
+record StepRecord(
+    long step,
+    long tokens,
+    double loss,
+    double bitsPerByte,
+    double learningRate,
+    double tokensPerS,
+    Double validationBitsPerByte,
+    List<LayerRecord> layers) {
+
+  StepRecord {
+    layers = layers == null ? List.of() : List.copyOf(layers);
+  }
+
+  /**
+   * One MoE layer in one step.
+   *
+   * @param loadP50 tokens of the median expert
+   * @param routerEntropy nats
+   * @param counts tokens each expert was asked for
+   */
+  record LayerRecord(
+      int layer,
+      int experts,
+      double loadP50,
+      double loadP95,
+      double loadMax,
+      double dropRate,
+      double deadExperts,
+      double routerEntropy,
+      List<Long> counts) {
+
+    LayerRecord {
+      counts = counts == null ? List.of() : List.copyOf(counts);
+      if (counts.size() != experts) {
+        throw new IllegalArgumentException(
+            "layer %d has %d counts for %d experts".formatted(layer, counts.size(), experts));
+      }
+    }
+  }
+}

@@ -1,0 +1,93 @@
+package panamoe.harness.report;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+
+/**
+ * A drawing that grows shape by shape, in user units with the origin at the top left. What a shape looks like is said by
+ * its class in {@code plot.css}, which follows the reader's light or dark setting.
+ */
+final class Svg {
+  /** Where a text stands relative to its point. */
+  enum Anchor {
+    START,
+    MIDDLE,
+    END
+  }
+
+  /** The style sheet of all drawings. */
+  static final String STYLE = resource("plot.css");
+
+  private final int width;
+  private final int height;
+  private final String description;
+  private final StringBuilder shapes = new StringBuilder();
+
+  /** @param description one sentence for those who cannot see it */
+  Svg(int width, int height, String description) {
+    this.width = width;
+    this.height = height;
+    this.description = description;
+  }
+
+  void line(double x1, double y1, double x2, double y2, String style) {
+    add("<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", style, x1, y1, x2, y2);
+  }
+
+  /** A line through the points (x[i], y[i]). */
+  void path(double[] x, double[] y, String style) {
+    StringBuilder points = new StringBuilder();
+    for (int i = 0; i < x.length; i++) {
+      points.append(String.format(Locale.ROOT, "%.1f,%.1f ", x[i], y[i]));
+    }
+    add("<polyline class=\"%s\" points=\"%s\"/>", style, points.toString().strip());
+  }
+
+  /** A point that says {@code hint} when pointed at. */
+  void dot(double x, double y, String style, String hint) {
+    add("<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>", style, x, y, Html.escape(hint));
+  }
+
+  /** A rectangle of one colour that says {@code hint} when pointed at. */
+  void cell(double x, double y, double cellWidth, double cellHeight, String colour, String hint) {
+    add(
+        "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"><title>%s</title></rect>",
+        x, y, cellWidth, cellHeight, colour, Html.escape(hint));
+  }
+
+  void text(double x, double y, Anchor anchor, String style, String text) {
+    add(
+        "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>",
+        style, x, y, anchor.name().toLowerCase(Locale.ROOT), Html.escape(text));
+  }
+
+  /** The {@code svg} element to stand in a page that includes {@link #STYLE}. */
+  String inline() {
+    return element("", "");
+  }
+
+  /** A file of its own. */
+  String standalone() {
+    return element(" xmlns=\"http://www.w3.org/2000/svg\"", "<style>" + STYLE + "</style>\n");
+  }
+
+  private String element(String namespace, String style) {
+    return "<svg%s class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n"
+        .formatted(namespace, width, height, Html.escape(description), style, shapes);
+  }
+
+  private void add(String format, Object... values) {
+    shapes.append(String.format(Locale.ROOT, format, values)).append('\n');
+  }
+
+  private static String resource(String name) {
+    try (InputStream stream = Svg.class.getResourceAsStream(name)) {
+      return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException("the program's own file " + name + " cannot be read", e);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+package panamoe.harness.report;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelPresets;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/** Writes the folder of a run that never took place, with numbers that a test knows. */
+final class SyntheticRun {
+  static final int STEPS = 300;
+  static final List<String> LANGUAGES = List.of("da", "de", "el", "en", "fr", "sv");
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  private SyntheticRun() {}
+
+  static RunConfig config() {
+    ModelConfig model = ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.PR_MOE, 256);
+    return new RunConfig(model, TrainConfig.of(STEPS, 4, Math.min(64, model.context())), 1);
+  }
+
+  static Path write(Path folder) throws IOException {
+    RunConfig config = config();
+    Files.writeString(folder.resolve("config.json"), config.toJson());
+    Random random = new Random(1);
+    List<String> lines = new ArrayList<>();
+    for (int step = 1; step <= STEPS; step++) {
+      lines.add(step(config, step, random).toString());
+    }
+    Files.write(folder.resolve("metrics.jsonl"), lines);
+    JSON.writeValue(folder.resolve("routing.json").toFile(), routing(config.model()));
+    JSON.writeValue(
+        folder.resolve("samples.json").toFile(),
+        List.of(Map.of("prompt", "Herr Präsident, ", "text", "<script>alert('x')</script> & so \u0001weiter")));
+    return folder;
+  }
+
+  private static ObjectNode step(RunConfig config, int step, Random random) {
+    double loss = 1 + 4.5 * Math.exp(-step / 60.0) + 0.05 * random.nextGaussian();
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("step", step).put("tokens", step * 256L).put("loss", loss).put("bits_per_byte", loss / Math.log(2));
+    json.put("aux_loss", 1.01).put("z_loss", 2.0).put("grad_norm", 0.9);
+    json.put("learning_rate", config.training().learningRate(step - 1)).put("tokens_per_s", 1000);
+    if (step % 50 == 0) {
+      json.put("validation_bits_per_byte", step == STEPS ? 1.625 : 1.7 + 3 * Math.exp(-step / 60.0));
+    }
+    ArrayNode layers = json.putArray("layers");
+    for (int layer = 0; layer < config.model().layers(); layer++) {
+      int experts = config.model().experts().get(layer);
+      if (experts > 0) {
+        ObjectNode node = layers.addObject();
+        node.put("layer", layer).put("experts", experts).put("load_p50", 31).put("load_p95", 47.5);
+        node.put("load_max", 63).put("drop_rate", 0.0125).put("dead_experts", 0).put("router_entropy", 1.234);
+        ArrayNode counts = node.putArray("counts");
+        for (int expert = 0; expert < experts; expert++) {
+          double early = 1 + 3 * Math.exp(-step / 40.0) * Math.sin(expert * 2.1 + layer);
+          counts.add(Math.max(0, Math.round(256.0 / experts * early + 3 * random.nextGaussian())));
+        }
+      }
+    }
+    return json;
+  }
+
+  /** Every language spreads evenly, save that Greek sends 90 % of its tokens to expert 1. */
+  private static Routing routing(ModelConfig model) {
+    List<Routing.RoutedLayer> layers = new ArrayList<>();
+    for (int layer = 0; layer < model.layers(); layer++) {
+      int experts = model.experts().get(layer);
+      if (experts > 0) {
+        long[][] tokens = new long[LANGUAGES.size()][experts];
+        for (int language = 0; language < tokens.length; language++) {
+          boolean greek = LANGUAGES.get(language).equals("el");
+          for (int expert = 0; expert < experts; expert++) {
+            tokens[language][expert] = !greek ? 9000 / experts : expert == 1 ? 8100 : 900 / (experts - 1);
+          }
+        }
+        layers.add(new Routing.RoutedLayer(layer, experts, tokens));
+      }
+    }
+    return new Routing(LANGUAGES, layers);
+  }
+}
