@@ -29,7 +29,28 @@ final class CaseKinds {
           Map.entry("megablocks.dMoE", MegaBlocksCases::layer),
           Map.entry("hf.rope_table", RotaryCases::table),
           Map.entry("hf.rope_interleaved", RotaryCases::interleaved),
-          Map.entry("hf.causal_attention", AttentionCases::causal));
+          Map.entry("hf.causal_attention", AttentionCases::causal),
+          Map.entry("hf.logits_processors", SamplingCases::processors),
+          Map.entry("linear", TorchCases::linear),
+          Map.entry("layer_norm", TorchCases::layerNorm),
+          Map.entry("rms_norm", TorchCases::rmsNorm),
+          Map.entry("embedding", TorchCases::embedding),
+          Map.entry("swiglu_ffn", TorchCases::swigluFeedForward),
+          Map.entry("softmax", TorchCases::softmax),
+          Map.entry("topk", TorchCases::topK),
+          Map.entry("cast", TorchCases::cast),
+          Map.entry("relu", ActivationCases::relu),
+          Map.entry("gelu_erf", ActivationCases::gelu),
+          Map.entry("gelu_tanh", ActivationCases::geluTanh),
+          Map.entry("silu", ActivationCases::silu),
+          Map.entry("quick_gelu", ActivationCases::quickGelu),
+          Map.entry("sigmoid", ActivationCases::sigmoid),
+          Map.entry("tanh", ActivationCases::tanh),
+          Map.entry("softplus", ActivationCases::softplus),
+          Map.entry("cross_entropy", LossCases::crossEntropy),
+          Map.entry("kd_loss", LossCases::distillation),
+          Map.entry("megatron_deepspeed.calculate_mos_loss", LossCases::mixtureOfStudents),
+          Map.entry("adamw", OptimizerCases::adamW));
 
   private CaseKinds() {}
 
