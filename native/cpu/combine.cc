@@ -38,18 +38,21 @@ void mix_rows(Stream& stream, T rows, const Routes& routes, T weight, N mlp, N c
   parallel_blocks(stream, y.shape[0], kGrain / (width * choices + 1) + 1, [&](int64_t begin, int64_t end) {
     const FloatTag d;
     for (int64_t s = begin; s < end; ++s) {
+      const Routes::Kept kept = routes.kept(s);
       const float* weights = static_cast<const float*>(weight.data) + s * choices;
       const Shares share(coefficient, s);
       const FloatVector c0 = hn::Set(d, share.experts), c1 = hn::Set(d, share.mlp);
+      const Floats out(y, s * width), residual(mlp == nullptr ? y : *mlp, s * width),
+          skipped(skip == nullptr ? y : *skip, s * width);
       for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
         FloatVector sum = hn::Zero(d);
-        for (int64_t c = 0; c < choices; ++c) {
-          const int64_t row = routes.row(s, c);
-          if (row >= 0) sum = hn::MulAdd(hn::Set(d, weights[c]), expert_rows.load(d, row * width + i, n), sum);
+        for (int64_t r = 0; r < kept.count; ++r) {
+          const FloatVector row = expert_rows.load(d, kept.row[r] * width + i, n);
+          sum = hn::MulAdd(hn::Set(d, weights[kept.choice[r]]), row, sum);
         }
-        if (mlp != nullptr) sum = hn::MulAdd(c1, Floats(*mlp, s * width).load(d, i, n), hn::Mul(c0, sum));
-        if (skip != nullptr) sum = hn::Add(sum, Floats(*skip, s * width).load(d, i, n));
-        Floats(y, s * width).store(d, sum, i, n);
+        if (mlp != nullptr) sum = hn::MulAdd(c1, residual.load(d, i, n), hn::Mul(c0, sum));
+        if (skip != nullptr) sum = hn::Add(sum, skipped.load(d, i, n));
+        out.store(d, sum, i, n);
       });
     }
   });

@@ -25,13 +25,11 @@ void gather_rows(Stream& stream, T drows, const Routes& routes, T dx) {
   parallel_blocks(stream, dx.shape[0], kGrain / (width * routes.choices + 1) + 1, [&](int64_t begin, int64_t end) {
     const FloatTag d;
     for (int64_t s = begin; s < end; ++s) {
+      const Routes::Kept kept = routes.kept(s);
       const Floats out(dx, s * width);
       for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
         FloatVector sum = hn::Zero(d);
-        for (int64_t c = 0; c < routes.choices; ++c) {
-          const int64_t row = routes.row(s, c);
-          if (row >= 0) sum = hn::Add(sum, rows.load(d, row * width + i, n));
-        }
+        for (int64_t r = 0; r < kept.count; ++r) sum = hn::Add(sum, rows.load(d, kept.row[r] * width + i, n));
         out.store(d, sum, i, n);
       });
     }

@@ -4,7 +4,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
+#include "src/routes.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/gate_backward.cc"
@@ -19,7 +19,6 @@ namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
 constexpr int64_t kGrain = 8192;  // logits that are worth waking a thread for
-constexpr int kMostChoices = 16;
 
 // dL/dscore of the chosen experts of one token, from dL/dweight. weight_c = scale * score_c / D for kept routes, with
 // D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant.

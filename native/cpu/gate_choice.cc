@@ -3,6 +3,8 @@
 #include <cfloat>
 #include <cmath>
 
+#include "src/routes.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/gate_choice.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -15,8 +17,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
-
-constexpr int64_t kMostExperts = 1024;
 
 // A key of minus infinity marks an expert that cannot be chosen (any more); real keys are finite.
 HWY_INLINE void close_expert(float* keys, int64_t e) { keys[e] = kMinusInfinity; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "src/kernels.h"
+#include "src/routes.h"
 
 namespace moe::cpu {
 
@@ -18,6 +19,23 @@ struct Routes {
   int64_t row(int64_t s, int64_t c) const {
     const int32_t e = expert_[s * choices + c];
     return e < 0 ? -1 : int64_t{offsets_[e]} + position_[s * choices + c];
+  }
+
+  // The rows of a token's kept routes, in choice order.
+  struct Kept {
+    int64_t count = 0;
+    int64_t row[kMostChoices];
+    int64_t choice[kMostChoices];
+  };
+
+  Kept kept(int64_t s) const {
+    Kept kept;
+    for (int64_t c = 0; c < choices; ++c) {
+      kept.row[kept.count] = row(s, c);
+      kept.choice[kept.count] = c;
+      kept.count += kept.row[kept.count] >= 0;
+    }
+    return kept;
   }
 
   const int64_t choices;

@@ -1,24 +1,21 @@
 #include "moe/combine.h"
 
-#include "src/check.h"
+#include "src/routes.h"
 
 namespace moe {
 namespace {
 
 // The table of routes and the residual branch of S tokens, next to rows [R, M].
-void check_combine(const moe_tensor* rows, int64_t tokens, const moe_tensor* expert, const moe_tensor* position,
-                   const moe_tensor* weight, const moe_tensor* offsets, const moe_tensor* mlp,
-                   const moe_tensor* coefficient) {
-  check_tensor("rows", rows, kFloating, {kAny, kAny});
-  check_tensor("expert", expert, kInt32Only, {tokens, kAny});
-  check_tensor("position", position, kInt32Only, {tokens, expert->shape[1]});
+void check_combine(int64_t tokens, int64_t width, const moe_tensor* rows, const moe_tensor* expert,
+                   const moe_tensor* position, const moe_tensor* weight, const moe_tensor* offsets,
+                   const moe_tensor* mlp, const moe_tensor* coefficient) {
+  check_tensor("rows", rows, kFloating, {kAny, width});
+  check_routes(tokens, expert, position, offsets);
   check_tensor("weight", weight, kFloat32Only, {tokens, expert->shape[1]});
-  check_tensor("offsets", offsets, kInt32Only, {kAny});
-  if (offsets->shape[0] < 2) invalid("offsets has shape ", shape_text(*offsets), ", expected one more than the experts");
   if ((mlp == nullptr) != (coefficient == nullptr)) {
     invalid("mlp and coefficient are given together or both null, ", mlp == nullptr ? "mlp" : "coefficient", " is null");
   }
-  check_optional("mlp", mlp, kFloating, {tokens, rows->shape[1]});
+  check_optional("mlp", mlp, kFloating, {tokens, width});
   check_optional("coefficient", coefficient, kFloat32Only, {tokens, 2});
 }
 
@@ -32,10 +29,10 @@ moe_status moe_combine_forward(moe_stream stream, const moe_tensor* rows, const 
   return moe::guard(__func__, [&] {
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {moe::kAny, moe::kAny});
     const int64_t tokens = output.shape[0], width = output.shape[1];
-    moe::check_combine(rows, tokens, expert, position, weight, offsets, mlp, coefficient);
-    moe::check_tensor("rows", rows, moe::kFloating, {moe::kAny, width});
+    moe::check_combine(tokens, width, rows, expert, position, weight, offsets, mlp, coefficient);
     moe::check_optional("skip", skip, moe::kFloating, {tokens, width});
-    moe::check_disjoint("rows", *rows, "y", output);
+    moe::check_written("y", output, {{"rows", rows}, {"expert", expert}, {"position", position}, {"weight", weight},
+                                     {"offsets", offsets}, {"coefficient", coefficient}});
     if (mlp != nullptr) moe::check_disjoint_or_same("mlp", *mlp, "y", output);
     if (skip != nullptr) moe::check_disjoint_or_same("skip", *skip, "y", output);
     MOE_LAUNCH(stream, combine_forward, *rows, *expert, *position, *weight, *offsets, mlp, coefficient, skip, output);
@@ -50,18 +47,24 @@ moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const m
   return moe::guard(__func__, [&] {
     const moe_tensor& upstream = moe::check_tensor("dy", dy, moe::kFloating, {moe::kAny, moe::kAny});
     const int64_t tokens = upstream.shape[0], width = upstream.shape[1];
-    moe::check_combine(rows, tokens, expert, position, weight, offsets, mlp, coefficient);
-    moe::check_tensor("rows", rows, moe::kFloating, {moe::kAny, width});
+    moe::check_combine(tokens, width, rows, expert, position, weight, offsets, mlp, coefficient);
     moe::check_tensor("drows", drows, moe::kFloating, {rows->shape[0], width});
     moe::check_tensor("dweight", dweight, moe::kFloat32Only, {tokens, expert->shape[1]});
-    moe::check_disjoint("dy", upstream, "drows", *drows);
-    moe::check_disjoint("rows", *rows, "drows", *drows);
+    const auto check_gradient = [&](const char* name, const moe_tensor& gradient) {
+      moe::check_written(name, gradient, {{"dy", dy}, {"rows", rows}, {"expert", expert}, {"position", position},
+                                          {"weight", weight}, {"offsets", offsets}, {"mlp", mlp},
+                                          {"coefficient", coefficient}});
+    };
+    check_gradient("drows", *drows);
+    check_gradient("dweight", *dweight);
+    moe::check_disjoint("drows", *drows, "dweight", *dweight);
     if (mlp != nullptr) {
       moe::check_tensor("dmlp", dmlp, moe::kFloating, {tokens, width});
       moe::check_tensor("dcoefficient", dcoefficient, moe::kFloat32Only, {tokens, 2});
-      moe::check_disjoint("dy", upstream, "dmlp", *dmlp);
-      moe::check_disjoint("mlp", *mlp, "dmlp", *dmlp);
-      moe::check_disjoint("drows", *drows, "dmlp", *dmlp);
+      check_gradient("dmlp", *dmlp);
+      check_gradient("dcoefficient", *dcoefficient);
+      moe::check_written("dmlp", *dmlp, {{"drows", drows}, {"dweight", dweight}, {"dcoefficient", dcoefficient}});
+      moe::check_written("dcoefficient", *dcoefficient, {{"drows", drows}, {"dweight", dweight}});
     } else if (dmlp != nullptr || dcoefficient != nullptr) {
       moe::invalid(dmlp != nullptr ? "dmlp" : "dcoefficient", " is given without mlp and coefficient");
     }

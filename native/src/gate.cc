@@ -1,8 +1,9 @@
 #include "moe/gate.h"
 
+#include <algorithm>
 #include <cfloat>
 
-#include "src/check.h"
+#include "src/routes.h"
 
 namespace moe {
 namespace {
@@ -17,7 +18,7 @@ const moe_gate_config& check_config(const moe_gate_config* config, int64_t exper
     invalid("config has struct_size ", config->struct_size, ", expected ", sizeof(moe_gate_config));
   }
   const moe_gate_config& c = *config;
-  const int64_t most = experts < 16 ? experts : 16;
+  const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
   check_choice("score", c.score, MOE_SIGMOID);
   check_choice("drop_policy", c.drop_policy, MOE_DROP_PRIORITY);
@@ -50,11 +51,15 @@ const moe_gate_config& check_config(const moe_gate_config* config, int64_t exper
   return c;
 }
 
-const moe_tensor& check_logits(const moe_tensor* logits, int64_t top_k) {
+const moe_tensor& check_logits(const moe_tensor* logits) {
   check_tensor("logits", logits, kFloat32Only, {kAny, kAny});
   const int64_t tokens = logits->shape[0], experts = logits->shape[1];
-  if (experts < 1 || experts > 1024) invalid("logits has ", experts, " experts, expected 1 to 1024");
-  if (tokens > INT32_MAX / top_k) invalid("logits has ", tokens, " tokens, whose routes an int32 cannot count");
+  if (experts < 1 || experts > kMostExperts) {
+    invalid("logits has ", experts, " experts, expected 1 to ", kMostExperts);
+  }
+  if (tokens > INT32_MAX / kMostChoices) {
+    invalid("logits has ", tokens, " tokens, expected at most ", INT32_MAX / kMostChoices, ": int32 counts the routes");
+  }
   return *logits;
 }
 
@@ -91,11 +96,10 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
                             const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
                             const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& in = moe::check_logits(logits, 1);
+    const moe_tensor& in = moe::check_logits(logits);
     const int64_t tokens = in.shape[0], experts = in.shape[1];
     const moe_gate_config& checked = moe::check_config(config, experts);
     const int64_t choices = checked.top_k;
-    moe::check_logits(logits, choices);
     moe::check_optional("used", used, moe::kUint8Only, {tokens});
     moe::check_optional("bias", bias, moe::kFloat32Only, {experts});
     moe::check_optional("noise", noise, moe::kFloat32Only, {tokens, experts});
@@ -116,7 +120,8 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
     };
     const char* names[] = {"scores", "expert", "position", "weight", "choice", "counts", "offsets", "losses"};
     for (size_t i = 0; i < std::size(outputs); ++i) {
-      moe::check_disjoint("logits", in, names[i], *outputs[i]);
+      moe::check_written(names[i], *outputs[i], {{"logits", logits}, {"used", used}, {"bias", bias}, {"noise", noise},
+                                                 {"priority", priority}});
       for (size_t j = 0; j < i; ++j) moe::check_disjoint(names[j], *outputs[j], names[i], *outputs[i]);
     }
     MOE_LAUNCH(stream, gate_forward, checked, in, used, bias, noise, priority, *scores, *expert, *position, *weight,
@@ -129,19 +134,18 @@ moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, c
                              const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
                              const moe_tensor* dlogits) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& in = moe::check_logits(logits, 1);
+    const moe_tensor& in = moe::check_logits(logits);
     const int64_t tokens = in.shape[0], experts = in.shape[1];
     const moe_gate_config& checked = moe::check_config(config, experts);
     const int64_t choices = checked.top_k;
-    moe::check_logits(logits, choices);
     moe::check_optional("used", used, moe::kUint8Only, {tokens});
     moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts});
     moe::check_tensor("expert", expert, moe::kInt32Only, {tokens, choices});
     moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices});
     moe::check_tensor("dweight", dweight, moe::kFloat32Only, {tokens, choices});
     moe::check_tensor("dlogits", dlogits, moe::kFloat32Only, {tokens, experts});
-    moe::check_disjoint("logits", in, "dlogits", *dlogits);
-    moe::check_disjoint("scores", *scores, "dlogits", *dlogits);
+    moe::check_written("dlogits", *dlogits, {{"logits", logits}, {"used", used}, {"scores", scores}, {"expert", expert},
+                                             {"choice", choice}, {"dweight", dweight}});
     MOE_LAUNCH(stream, gate_backward, checked, in, used, *scores, *expert, *choice, *dweight, dauxiliary, dz, *dlogits);
   });
 }
