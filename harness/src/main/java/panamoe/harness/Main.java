@@ -3,6 +3,9 @@ package panamoe.harness;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import panamoe.harness.doctor.DoctorCommand;
+import panamoe.harness.generate.GenerateCommand;
+import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.train.TrainCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
@@ -32,6 +35,9 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "PANAMOE_DEBUG=1 in the environment adds the stack trace to an error."
     },
     subcommands = {
+      TrainCommand.class,
+      GenerateCommand.class,
+      InspectCommand.class,
       DoctorCommand.class,
       HelpCommand.class,
     })

@@ -1,5 +1,8 @@
 package panamoe.harness;
 
+import java.util.Locale;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -53,6 +56,16 @@ public final class SharedOptions {
 
   public DeviceChoice device() {
     return device;
+  }
+
+  /** Opens the backend that was asked for, to be closed by the caller; says so where it is not the native one. */
+  public Backend open() {
+    if (device == DeviceChoice.AUTO) {
+      Backends.nativeUnavailable()
+          .ifPresent(
+              why -> command.commandLine().getErr().println("computing in plain Java, which is slow: " + why));
+    }
+    return Backends.open(device.name().toLowerCase(Locale.ROOT), threads);
   }
 
   /** Threads asked for; 0 stands for one per processor. */

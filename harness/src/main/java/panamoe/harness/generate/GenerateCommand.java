@@ -1,0 +1,149 @@
+package panamoe.harness.generate;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.function.Consumer;
+import panamoe.backend.Backend;
+import panamoe.generate.ModelFolder;
+import panamoe.generate.SamplingConfig;
+import panamoe.generate.TextGenerator;
+import panamoe.harness.SharedOptions;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe generate}. */
+@Command(
+    name = "generate",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Continues a text with a trained model, printing it as it comes.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe generate --model novels --prompt \"It was a\"",
+      "  panamoe generate --model novels --prompt \"It was a\" --temperature 0",
+      "  panamoe generate --model novels --prompt \"Dear\" --max-tokens 500 --top-p 0.9 --stop \".\"",
+      "",
+      "--model takes a run's folder (its latest checkpoint) or one checkpoint in it.",
+      "The same seed and settings give the same text, whatever the number of threads."
+    })
+public final class GenerateCommand implements Callable<Integer> {
+  /** What weights and activations are kept in. */
+  enum ComputeType {
+    F32(DType.FLOAT32),
+    BF16(DType.BFLOAT16);
+
+    private final DType dtype;
+
+    ComputeType(DType dtype) {
+      this.dtype = dtype;
+    }
+  }
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Option(names = "--model", paramLabel = "DIR", required = true, description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Option(names = "--prompt", paramLabel = "TEXT", defaultValue = "", description = "Where to begin. Default: a new text.")
+  private String prompt;
+
+  @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "200", description = "Default: ${DEFAULT-VALUE}.")
+  private int maxTokens;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "T",
+      defaultValue = "0.8",
+      description = "0 takes the most probable token, 1 samples the model's distribution. Default: ${DEFAULT-VALUE}.")
+  private double temperature;
+
+  @Option(names = "--top-k", paramLabel = "K", defaultValue = "0", description = "Only the K most probable tokens; 0 for all.")
+  private int topK;
+
+  @Option(
+      names = "--top-p",
+      paramLabel = "P",
+      defaultValue = "1",
+      description = "Only the fewest tokens whose probabilities reach P.")
+  private double topP;
+
+  @Option(
+      names = "--repetition-penalty",
+      paramLabel = "R",
+      defaultValue = "1",
+      description = "More than 1 makes tokens rarer that came before.")
+  private double repetitionPenalty;
+
+  @Option(names = "--stop", paramLabel = "TEXT", description = "Ends the text before TEXT; may be given several times.")
+  private List<String> stop = List.of();
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "f32",
+      description = "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
+  @Override
+  public Integer call() {
+    SamplingConfig sampling =
+        new SamplingConfig(temperature, topK, topP, repetitionPenalty, maxTokens, stop, shared.seed());
+    ModelFolder folder = ModelFolder.open(model);
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    List<String> warnings = new ArrayList<>();
+    try (Backend backend = shared.open();
+        LanguageModel loaded = folder.load(backend, dtype.dtype, warnings);
+        TextGenerator generator = new TextGenerator(backend, loaded, folder.tokenizer())) {
+      warnings.forEach(warning -> err.println("warning: " + warning));
+      Consumer<String> print =
+          piece -> {
+            out.print(piece);
+            out.flush();
+          };
+      if (!shared.json()) {
+        print.accept(prompt);
+      }
+      TextGenerator.Result result = generator.generate(prompt, sampling, shared.json() ? _ -> {} : print);
+      if (shared.json()) {
+        out.println(json(result));
+      } else {
+        out.println();
+        err.printf(
+            Locale.ROOT,
+            "%d tokens in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
+            result.tokens(),
+            result.decodeSeconds(),
+            result.tokens() / Math.max(1e-9, result.decodeSeconds()),
+            result.promptTokens(),
+            result.prefillSeconds());
+      }
+    }
+    return 0;
+  }
+
+  private ObjectNode json(TextGenerator.Result result) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("prompt", prompt);
+    json.put("text", result.text());
+    json.put("end", result.end().name().toLowerCase(Locale.ROOT));
+    json.put("tokens", result.tokens());
+    json.put("prompt_tokens", result.promptTokens());
+    json.put("prefill_seconds", result.prefillSeconds());
+    json.put("decode_seconds", result.decodeSeconds());
+    return json;
+  }
+}

@@ -1,0 +1,61 @@
+package panamoe.harness.inspect;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import panamoe.harness.SharedOptions;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe inspect}. */
+@Command(
+    name = "inspect",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Prints a model as a table: layers, experts, parameters by part. Reads configuration and headers only.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe inspect novels                      a run's latest checkpoint",
+      "  panamoe inspect novels --memory             and the memory that training it takes",
+      "  panamoe inspect novels --verify             and compares every file's checksum"
+    })
+public final class InspectCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "CHECKPOINT", description = "A run's folder, or a checkpoint.")
+  private Path path;
+
+  @Option(names = "--memory", description = "Predict the memory of training, by kind.")
+  private boolean memory;
+
+  @Option(names = "--verify", description = "Compare the checksum of every file with the manifest.")
+  private boolean verify;
+
+  @Override
+  public Integer call() {
+    ModelTable table = ModelTable.of(path);
+    if (verify) {
+      table.checkpoint().verify();
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    if (shared.json()) {
+      out.println(table.toJson(memory));
+      return 0;
+    }
+    out.print(table.toText());
+    if (memory) {
+      out.print(table.memory().toText());
+    }
+    if (verify) {
+      out.printf(Locale.ROOT, "all files agree with the manifest%n");
+    }
+    return 0;
+  }
+}

@@ -1,0 +1,73 @@
+package panamoe.harness.train;
+
+import panamoe.model.ModelPresets;
+import panamoe.model.ModelPresets.Architecture;
+import panamoe.model.ModelPresets.Size;
+import panamoe.tensor.DType;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/** Training settings that go with the named sizes. */
+final class Presets {
+  private Presets() {}
+
+  /**
+   * @param steps null for the preset's own
+   * @param vocabulary of the tokenizer
+   */
+  static RunConfig run(
+      Size size,
+      Architecture architecture,
+      Integer steps,
+      DType dtype,
+      boolean recompute,
+      int vocabulary,
+      long seed) {
+    int wanted = steps != null ? steps : defaultSteps(size);
+    if (wanted < 1) {
+      throw new IllegalArgumentException("--steps is " + wanted + ", expected 1 or more");
+    }
+    TrainConfig training =
+        switch (size) {
+          case TINY -> settings(wanted, 8, 64, 3e-3, 20, 0);
+          case SMALL -> settings(wanted, 16, 256, 2e-3, 100, 200);
+          case BASE -> settings(wanted, 8, 256, 1e-3, 100, 200);
+        };
+    return new RunConfig(
+        ModelPresets.of(size, architecture, vocabulary),
+        training.withDType(dtype).withRecompute(recompute),
+        seed);
+  }
+
+  private static int defaultSteps(Size size) {
+    return switch (size) {
+      case TINY -> 100;
+      case SMALL -> 800;
+      case BASE -> 2000;
+    };
+  }
+
+  private static TrainConfig settings(
+      int steps, int batch, int sequence, double rate, int evaluateEvery, int checkpointEvery) {
+    long warmup = (long) Math.min(steps / 10, 100) * batch * sequence;
+    return new TrainConfig(
+        steps,
+        batch,
+        sequence,
+        1,
+        rate,
+        rate / 10,
+        warmup,
+        0.1,
+        0.9,
+        0.95,
+        1e-8,
+        1.0,
+        DType.FLOAT32,
+        false,
+        evaluateEvery,
+        checkpointEvery,
+        8,
+        2.0);
+  }
+}
