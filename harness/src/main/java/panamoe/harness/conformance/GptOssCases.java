@@ -14,9 +14,9 @@ import panamoe.tensor.Tensor;
 
 /**
  * GPT-OSS's MoE block: {@code h = (u' + 1) * g' * sigmoid(alpha g')} with {@code g' = min(g, limit)} and {@code u' =
- * clamp(u, -limit, limit)}. There is no kernel for it, so it is put together of those there are: {@code min(g, limit) =
- * limit - relu(limit - g)}, {@code clamp(u) = relu(u + limit) - relu(u - limit) - limit}, {@code g' sigmoid(alpha g') =
- * silu(alpha g') / alpha}.
+ * clamp(u, -limit, limit)}. There is no kernel for it, so it is put together of those there are: {@code g' = g - relu(g -
+ * limit)}, {@code u' = u - relu(u - limit) + relu(-u - limit)}, which are exact within the limits, and {@code g'
+ * sigmoid(alpha g') = silu(alpha g') / alpha}.
  */
 final class GptOssCases {
   private final Replay replay;
@@ -62,31 +62,29 @@ final class GptOssCases {
     float[] gateUp =
         Layouts.transposed(golden.floats("w.experts.gate_up_proj"), experts, hidden, 2 * inner);
     float[] gateUpBias = golden.floats("w.experts.gate_up_proj_bias");
-    float[] upBias = Layouts.blocks(gateUpBias, 1, i -> i % 2 == 1);
-    Tensor negatedGate =
-        replay.parameter(Layouts.scaled(Layouts.blocks(gateUp, hidden, i -> i % 2 == 0), -1), experts, inner, hidden);
-    Tensor negatedGateBias =
+    Weights gate = weights(gateUp, gateUpBias, 0);
+    Weights up = weights(gateUp, gateUpBias, 1);
+    Tensor negatedUp = replay.parameter(Layouts.scaled(up.weight.toFloats(), -1), up.weight.shape());
+    Tensor negatedUpBias =
         replay.parameter(
-            Layouts.shifted(Layouts.scaled(Layouts.blocks(gateUpBias, 1, i -> i % 2 == 0), -1), limit),
-            experts,
-            inner);
-    Tensor up = replay.parameter(Layouts.blocks(gateUp, hidden, i -> i % 2 == 1), experts, inner, hidden);
-    Tensor upperBias = replay.parameter(Layouts.shifted(upBias, limit), experts, inner);
-    Tensor lowerBias =
-        replay.watch(
-            replay.tensor(Layouts.shifted(upBias, -limit), experts, inner), replay.gradientTensor(upperBias));
+            Layouts.shifted(Layouts.scaled(up.bias.toFloats(), -1), -limit), up.bias.shape());
     Tensor down =
         replay.parameter(
             Layouts.transposed(golden.floats("w.experts.down_proj"), experts, inner, hidden), experts, hidden, inner);
     Tensor downBias = replay.parameter("w.experts.down_proj_bias");
 
     Tensor rows = DispatchOp.forward(replay.pass(), x, routes);
-    Tensor belowLimit = expert(rows, routes, negatedGate, negatedGateBias, Activation.RELU);
-    Tensor gated = Affine.of(replay, belowLimit, -alpha, alpha * limit, Activation.SILU);
-    Tensor upper = expert(rows, routes, up, upperBias, Activation.RELU);
-    Tensor lower = expert(rows, routes, up, lowerBias, Activation.RELU);
-    Tensor linear = AddOp.forward(replay.pass(), upper, Affine.of(replay, lower, -1, 1 - limit, Activation.IDENTITY));
-    Tensor activated = Product.of(replay, Affine.of(replay, gated, 1 / alpha, 0, Activation.IDENTITY), linear);
+    Tensor gated = Affine.of(replay, belowLimit(rows, routes, gate), alpha, 0, Activation.SILU);
+    Tensor clamped =
+        AddOp.forward(
+            replay.pass(),
+            belowLimit(rows, routes, up),
+            expert(rows, routes, negatedUp, negatedUpBias, Activation.RELU));
+    Tensor activated =
+        Product.of(
+            replay,
+            Affine.of(replay, gated, 1 / alpha, 0, Activation.IDENTITY),
+            Affine.of(replay, clamped, 1, 1, Activation.IDENTITY));
     Tensor outputs = expert(activated, routes, down, downBias, Activation.IDENTITY);
     Tensor out = CombineOp.forward(replay.pass(), outputs, routes, null, null, null);
     replay.close("out", out.toFloats());
@@ -95,15 +93,44 @@ final class GptOssCases {
     replay.close("grad_x", replay.gradientOfInput(x));
     replay.close("grad.router.weight", replay.gradientOf(router));
     replay.close("grad.router.bias", replay.gradientOf(routerBias));
-    float[] gateGradient = Layouts.scaled(replay.gradientOf(negatedGate), -1);
-    float[] both = Layouts.inTurn(gateGradient, replay.gradientOf(up), hidden);
+    float[] upGradient = difference(replay.gradientOf(up.weight), replay.gradientOf(negatedUp));
+    float[] both = Layouts.inTurn(replay.gradientOf(gate.weight), upGradient, hidden);
     replay.close("grad.experts.gate_up_proj", Layouts.transposed(both, experts, 2 * inner, hidden));
-    float[] gateBiasGradient = Layouts.scaled(replay.gradientOf(negatedGateBias), -1);
+    float[] upBiasGradient = difference(replay.gradientOf(up.bias), replay.gradientOf(negatedUpBias));
     replay.close(
-        "grad.experts.gate_up_proj_bias", Layouts.inTurn(gateBiasGradient, replay.gradientOf(upperBias), 1));
+        "grad.experts.gate_up_proj_bias", Layouts.inTurn(replay.gradientOf(gate.bias), upBiasGradient, 1));
     replay.close(
         "grad.experts.down_proj", Layouts.transposed(replay.gradientOf(down), experts, hidden, inner));
     replay.close("grad.experts.down_proj_bias", replay.gradientOf(downBias));
+  }
+
+  /** One of the two projections [E, F, M], and its bias [E, F] as it is and less the limit, with one gradient. */
+  private record Weights(Tensor weight, Tensor bias, Tensor biasLessLimit) {}
+
+  /** The peer stores gate and up in turn, row by row. */
+  private Weights weights(float[] gateUp, float[] gateUpBias, int parity) {
+    float[] bias = Layouts.blocks(gateUpBias, 1, i -> i % 2 == parity);
+    Tensor weight =
+        replay.parameter(Layouts.blocks(gateUp, hidden, i -> i % 2 == parity), experts, inner, hidden);
+    Tensor biasTensor = replay.parameter(bias, experts, inner);
+    Tensor lessLimit =
+        replay.watch(
+            replay.tensor(Layouts.shifted(bias, -limit), experts, inner), replay.gradientTensor(biasTensor));
+    return new Weights(weight, biasTensor, lessLimit);
+  }
+
+  private Tensor belowLimit(Tensor rows, Routes routes, Weights weights) {
+    Tensor linear = expert(rows, routes, weights.weight, weights.bias, Activation.IDENTITY);
+    Tensor excess = expert(rows, routes, weights.weight, weights.biasLessLimit, Activation.RELU);
+    return AddOp.forward(replay.pass(), linear, Affine.of(replay, excess, -1, 0, Activation.IDENTITY));
+  }
+
+  private static float[] difference(float[] a, float[] b) {
+    float[] result = new float[a.length];
+    for (int i = 0; i < a.length; i++) {
+      result[i] = a[i] - b[i];
+    }
+    return result;
   }
 
   private Tensor expert(Tensor rows, Routes routes, Tensor weights, Tensor bias, Activation activation) {
