@@ -24,7 +24,7 @@ inline int64_t row_scratch(int64_t heads, int64_t head_size) {
   return 2 * heads * width + 3 * kKeys * width + heads * kKeys + 2 * heads;
 }
 
-// One head's scores [count] of a block of keys become weights; see softmax_step in attention_queries-inl.h. The weights
+// As softmax_step in attention_queries-inl.h, for the scores [count] of one head. The weights
 // are summed one by one, as a query's lane sums them there.
 inline void softmax_row(float* scores, int64_t count, float& maximum, float& total, float* sums, int64_t width) {
   const FloatTag d;
@@ -94,10 +94,11 @@ inline void attend_row(int64_t position, int64_t window, int64_t heads, int64_t 
 inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t rows, int64_t* starts) {
   int64_t runs = 0;
   for (int64_t row = 0; row < rows;) {
+    const auto continues = [&](int64_t next) {
+      return slot[next] == slot[row] && int64_t{position[next]} - position[row] == next - row;
+    };
     int64_t next = row + 1;
-    while (next < rows && next - row < kQueries && slot[next] == slot[row] && position[next] == position[next - 1] + 1) {
-      ++next;
-    }
+    while (next < rows && next - row < kQueries && continues(next)) ++next;
     if (next - row >= kShortestRun) {
       starts[runs++] = row;
     } else {

@@ -53,7 +53,9 @@ void rotate(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved
       const float* sines = static_cast<const float*>(sine.data) + position[row] * half;
       for (int64_t head = row * heads; head < (row + 1) * heads; ++head) {
         const Floats from(x, head * head_size), to(y, head * head_size);
-        (interleaved ? rotate_neighbours : rotate_halves)(from, to, cosines, sines, half, static_cast<float>(direction));
+        const auto sign = static_cast<float>(direction);
+        interleaved ? rotate_neighbours(from, to, cosines, sines, half, sign)
+                    : rotate_halves(from, to, cosines, sines, half, sign);
         if (x.data == y.data) continue;
         for_each_vector(d, 2 * half, head_size, [&](int64_t i, size_t n) { to.store(d, from.load(d, i, n), i, n); });
       }

@@ -48,7 +48,7 @@ moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden,
     moe::check_scalars(classes, label_smoothing, dloss);
     moe::T values = moe::check_tensor("losses", losses, moe::kFloat32Only, {count});
     if ((dhidden == nullptr) != (dweights == nullptr)) {
-      moe::invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null and the other gradient is not, expected both");
+      moe::invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null, expected both gradients or none");
     }
     const moe_tensor* drows = moe::check_optional("dhidden", dhidden, moe::kFloating, {count, width});
     const moe_tensor* dmatrix = moe::check_optional("dweights", dweights, moe::kFloat32Only, {classes, width});

@@ -1,0 +1,74 @@
+// Attention in float64, one query after another, as the definition says.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "test/testing.h"
+
+namespace moe::testing {
+
+struct AttentionShape {
+  int64_t sequences, length, heads, groups, head_size, window;
+};
+
+inline std::string text(const AttentionShape& s) {
+  return "B " + std::to_string(s.sequences) + ", L " + std::to_string(s.length) + ", H " + std::to_string(s.heads) +
+         ", G " + std::to_string(s.groups) + ", D " + std::to_string(s.head_size) + ", window " +
+         std::to_string(s.window);
+}
+
+struct AttentionReference {
+  std::vector<double> out, logsumexp, dq, dk, dv;
+};
+
+// dout, if any, asks for the gradients of sum(dout * out).
+inline AttentionReference reference_attention(const AttentionShape& s, const Tensor& q, const Tensor& k,
+                                              const Tensor& v, double scale, const Tensor* dout = nullptr) {
+  const int64_t D = s.head_size;
+  AttentionReference result;
+  result.out.assign(static_cast<size_t>(q.count()), 0);
+  result.logsumexp.assign(static_cast<size_t>(s.sequences * s.heads * s.length), 0);
+  result.dq.assign(static_cast<size_t>(q.count()), 0);
+  result.dk.assign(static_cast<size_t>(k.count()), 0);
+  result.dv.assign(static_cast<size_t>(k.count()), 0);
+  for (int64_t b = 0; b < s.sequences; ++b) {
+    for (int64_t h = 0; h < s.heads; ++h) {
+      const int64_t g = h / (s.heads / s.groups);
+      const auto query = [&](int64_t i) { return ((b * s.length + i) * s.heads + h) * D; };
+      const auto key = [&](int64_t j) { return ((b * s.length + j) * s.groups + g) * D; };
+      for (int64_t i = 0; i < s.length; ++i) {
+        const int64_t begin = s.window == 0 ? 0 : std::max<int64_t>(0, i - s.window + 1);
+        std::vector<double> weight(static_cast<size_t>(i + 1), 0);
+        double peak = -std::numeric_limits<double>::infinity(), sum = 0;
+        for (int64_t j = begin; j <= i; ++j) {
+          for (int64_t c = 0; c < D; ++c) weight[j] += scale * q[query(i) + c] * k[key(j) + c];
+          peak = std::max(peak, weight[j]);
+        }
+        for (int64_t j = begin; j <= i; ++j) sum += weight[j] = std::exp(weight[j] - peak);
+        result.logsumexp[(b * s.heads + h) * s.length + i] = peak + std::log(sum);
+        double delta = 0;
+        for (int64_t j = begin; j <= i; ++j) {
+          weight[j] /= sum;
+          for (int64_t c = 0; c < D; ++c) result.out[query(i) + c] += weight[j] * v[key(j) + c];
+        }
+        if (dout == nullptr) continue;
+        for (int64_t c = 0; c < D; ++c) delta += (*dout)[query(i) + c] * result.out[query(i) + c];
+        for (int64_t j = begin; j <= i; ++j) {
+          double dweight = 0;
+          for (int64_t c = 0; c < D; ++c) dweight += (*dout)[query(i) + c] * v[key(j) + c];
+          const double dscore = scale * weight[j] * (dweight - delta);
+          for (int64_t c = 0; c < D; ++c) {
+            result.dq[query(i) + c] += dscore * k[key(j) + c];
+            result.dk[key(j) + c] += dscore * q[query(i) + c];
+            result.dv[key(j) + c] += weight[j] * (*dout)[query(i) + c];
+          }
+        }
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace moe::testing

@@ -1,0 +1,227 @@
+// Cross-entropy, alone and fused with the logits, against float64 and central differences.
+#include <algorithm>
+
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+class LossTest : public KernelTest {};
+
+// Losses and gradients of dloss * sum(losses) in float64; logits [S, V].
+struct Reference {
+  std::vector<double> losses, dlogits;
+};
+
+Reference reference(const std::vector<double>& logits, const Tensor& targets, int64_t classes, double smoothing,
+                    double dloss) {
+  Reference result{std::vector<double>(static_cast<size_t>(targets.count())), std::vector<double>(logits.size())};
+  for (int64_t row = 0; row < targets.count(); ++row) {
+    const auto target = static_cast<int64_t>(targets[row]);
+    if (target < 0) continue;
+    const double* x = logits.data() + row * classes;
+    const double peak = *std::max_element(x, x + classes);
+    double sum = 0;
+    for (int64_t v = 0; v < classes; ++v) sum += std::exp(x[v] - peak);
+    for (int64_t v = 0; v < classes; ++v) {
+      const double wanted = smoothing / static_cast<double>(classes) + (v == target ? 1 - smoothing : 0);
+      const double log_probability = x[v] - peak - std::log(sum);
+      result.losses[row] -= wanted * log_probability;
+      result.dlogits[row * classes + v] = dloss * (std::exp(log_probability) - wanted);
+    }
+  }
+  return result;
+}
+
+std::vector<double> values(const Tensor& x) {
+  std::vector<double> copy;
+  for (int64_t i = 0; i < x.count(); ++i) copy.push_back(x[i]);
+  return copy;
+}
+
+// Every third token does not count.
+Tensor some_targets(int64_t rows, int64_t classes) {
+  Tensor targets(MOE_INT32, {rows});
+  for (int64_t i = 0; i < rows; ++i) targets.set(i, i % 3 == 2 ? -1 : static_cast<double>(i * 7919 % classes));
+  return targets;
+}
+
+TEST_F(LossTest, CrossEntropyAgreesWithFloat64) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t classes : {1, 2, 7, 8, 1000}) {
+      for (double smoothing : {0.0, 0.1, 1.0}) {
+        for (int64_t rows : {0, 1, 40}) {
+          const Tensor logits = Tensor::random(dtype, {rows, classes}, 1, -8, 8), dlogits(dtype, {rows, classes});
+          const Tensor targets = some_targets(rows, classes), losses(MOE_FLOAT32, {rows}), again(MOE_FLOAT32, {rows});
+          const auto a = static_cast<float>(smoothing);
+          ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, a, 0.25f, losses, dlogits));
+          const Reference expected = reference(values(logits), targets, classes, a, 0.25);
+          expect_near(losses, expected.losses, 3e-6, 1e-6, "losses");
+          expect_near(dlogits, expected.dlogits, 1e-7, dtype == MOE_FLOAT32 ? 2e-6 : 4e-3, "dlogits");
+          ASSERT_MOE_OK(moe_cross_entropy(single, logits, targets, a, 0.25f, again, nullptr));
+          expect_same_bits(losses, again, "losses alone");
+          ASSERT_MOE_OK(moe_cross_entropy(triple, logits, targets, a, 0.25f, again, logits));
+          expect_same_bits(losses, again, "losses in place");
+          expect_same_bits(dlogits, logits, "dlogits in place");
+        }
+      }
+    }
+  }
+}
+
+TEST_F(LossTest, CrossEntropyStandsExtremeLogits) {
+  const Tensor logits = Tensor::of(MOE_FLOAT32, {3, 3}, {1e30, -1e30, 0, -INFINITY, 3, 3, 200, 100, -INFINITY});
+  const Tensor targets = Tensor::of(MOE_INT32, {3}, {0, 1, 1}), losses(MOE_FLOAT32, {3}), dlogits(MOE_FLOAT32, {3, 3});
+  ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, 0, 1, losses, dlogits));
+  expect_near(losses, {0, std::log(2.0), 100}, 1e-6, 1e-6, "losses");
+  expect_near(dlogits, {0, 0, 0, 0, -0.5, 0.5, 1, -1, 0}, 1e-6, 0, "dlogits");
+}
+
+TEST_F(LossTest, NotANumberIsNotHidden) {
+  const Tensor logits = Tensor::of(MOE_FLOAT32, {2, 3}, {0, NAN, 1, 0, 1, 2}), losses(MOE_FLOAT32, {2});
+  ASSERT_MOE_OK(moe_cross_entropy(stream, logits, Tensor::of(MOE_INT32, {2}, {0, 0}), 0, 1, losses, nullptr));
+  EXPECT_TRUE(std::isnan(losses[0]));
+  EXPECT_FALSE(std::isnan(losses[1]));
+}
+
+TEST_F(LossTest, CrossEntropyGradientIsTheDerivative) {
+  for (float smoothing : {0.0f, 0.2f}) {
+    Tensor logits = Tensor::random(MOE_FLOAT32, {5, 7}, 4, -2, 2);
+    const Tensor targets = some_targets(5, 7), losses(MOE_FLOAT32, {5}), dlogits(MOE_FLOAT32, {5, 7});
+    const auto loss = [&] {
+      EXPECT_MOE_OK(moe_cross_entropy(single, logits, targets, smoothing, 1, losses, dlogits));
+      double sum = 0;
+      for (int64_t i = 0; i < 5; ++i) sum += losses[i];
+      return sum;
+    };
+    loss();
+    expect_gradient(logits, values(dlogits), loss, 1e-2, 2e-4, 1e-3, "logits");
+  }
+}
+
+// Everything a fused call reads and writes.
+struct Head {
+  Tensor hidden, weights, targets, losses, dhidden, dweights;
+
+  Head(moe_dtype dtype, int64_t rows, int64_t width, int64_t classes)
+      : hidden(Tensor::random(dtype, {rows, width}, 1)),
+        weights(Tensor::random(dtype, {classes, width}, 2)),
+        targets(some_targets(rows, classes)),
+        losses(MOE_FLOAT32, {rows}),
+        dhidden(dtype, {rows, width}),
+        dweights(MOE_FLOAT32, {classes, width}) {
+    dweights.fill(0.5);  // what is there stays: the gradient is added
+  }
+  moe_status run(moe_stream stream, float smoothing, float dloss) {
+    return moe_linear_cross_entropy(stream, hidden, weights, targets, smoothing, dloss, losses, dhidden, dweights);
+  }
+};
+
+TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t classes : {1, 2, 7, 1000}) {
+      for (int64_t rows : {0, 1, 5, 67}) {
+        const int64_t width = 24;
+        Head head(dtype, rows, width, classes);
+        ASSERT_MOE_OK(head.run(stream, 0.1f, 0.5f));
+        std::vector<double> logits(static_cast<size_t>(rows * classes));
+        std::vector<double> dhidden(static_cast<size_t>(rows * width));
+        std::vector<double> dweights(static_cast<size_t>(classes * width), 0.5);
+        for (int64_t i = 0; i < rows * classes; ++i) {
+          for (int64_t c = 0; c < width; ++c) {
+            logits[i] += head.hidden[i / classes * width + c] * head.weights[i % classes * width + c];
+          }
+        }
+        const Reference expected = reference(logits, head.targets, classes, 0.1f, 0.5);
+        for (int64_t i = 0; i < rows * classes; ++i) {
+          for (int64_t c = 0; c < width; ++c) {
+            dhidden[i / classes * width + c] += expected.dlogits[i] * head.weights[i % classes * width + c];
+            dweights[i % classes * width + c] += expected.dlogits[i] * head.hidden[i / classes * width + c];
+          }
+        }
+        expect_near(head.losses, expected.losses, 5e-6, 1e-6, "losses");
+        expect_near(head.dhidden, dhidden, 2e-6, dtype == MOE_FLOAT32 ? 1e-5 : 4e-3, "dhidden");
+        expect_near(head.dweights, dweights, 5e-6, 1e-5, "dweights");
+        const Tensor losses(MOE_FLOAT32, {rows});
+        ASSERT_MOE_OK(moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0.1f, 0.5f, losses,
+                                               nullptr, nullptr));
+        expect_same_bits(losses, head.losses, "losses in evaluation");
+      }
+    }
+  }
+}
+
+TEST_F(LossTest, LinearCrossEntropyGradientIsTheDerivative) {
+  Head head(MOE_FLOAT32, 4, 6, 9);
+  head.dweights.fill(0);
+  ASSERT_MOE_OK(head.run(single, 0.1f, 1));
+  const auto loss = [&] {
+    EXPECT_MOE_OK(moe_linear_cross_entropy(single, head.hidden, head.weights, head.targets, 0.1f, 1, head.losses,
+                                           nullptr, nullptr));
+    double sum = 0;
+    for (int64_t i = 0; i < 4; ++i) sum += head.losses[i];
+    return sum;
+  };
+  const std::vector<double> dhidden = values(head.dhidden), dweights = values(head.dweights);
+  expect_gradient(head.hidden, dhidden, loss, 1e-2, 2e-4, 1e-3, "hidden");
+  expect_gradient(head.weights, dweights, loss, 1e-2, 2e-4, 1e-3, "weights");
+}
+
+TEST_F(LossTest, LinearCrossEntropyBitsDependOnThreadsNowhere) {
+  // More classes than a block of the most rows has room for, more rows than one block.
+  Head first(MOE_FLOAT32, 150, 16, 100000);
+  ASSERT_MOE_OK(first.run(single, 0, 1));
+  for (moe_stream other : {single, stream, triple}) {
+    Head again(MOE_FLOAT32, 150, 16, 100000);
+    ASSERT_MOE_OK(again.run(other, 0, 1));
+    expect_same_bits(first.losses, again.losses, "losses");
+    expect_same_bits(first.dhidden, again.dhidden, "dhidden");
+    expect_same_bits(first.dweights, again.dweights, "dweights");
+  }
+}
+
+TEST_F(LossTest, ATokensBitsDoNotDependOnTheOthers) {
+  Head batch(MOE_FLOAT32, 14, 32, 500), alone(MOE_FLOAT32, 1, 32, 500);
+  ASSERT_MOE_OK(batch.run(stream, 0, 1));
+  for (int64_t row = 0; row < 14; ++row) {
+    for (int64_t c = 0; c < 32; ++c) alone.hidden.set(c, batch.hidden[row * 32 + c]);
+    alone.targets.set(0, batch.targets[row]);
+    ASSERT_MOE_OK(alone.run(triple, 0, 1));
+    EXPECT_EQ(alone.losses[0], batch.losses[row]);
+    for (int64_t c = 0; c < 32; ++c) EXPECT_EQ(alone.dhidden[c], batch.dhidden[row * 32 + c]);
+  }
+}
+
+TEST_F(LossTest, RefusesWhatDoesNotFit) {
+  Head head(MOE_FLOAT32, 4, 6, 9);
+  const Tensor logits(MOE_FLOAT32, {4, 9}), none(MOE_FLOAT32, {4, 0});
+  const auto alone = [&](const moe_tensor* x, const moe_tensor* targets, float smoothing, const moe_tensor* dlogits) {
+    return moe_cross_entropy(stream, x, targets, smoothing, 1, head.losses, dlogits);
+  };
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets[2] is 9, expected -1 to 8",
+                     alone(logits, Tensor::of(MOE_INT32, {4}, {0, -1, 9, 0}), 0, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets[0] is -2",
+                     alone(logits, Tensor::of(MOE_INT32, {4}, {-2, -1, 8, 0}), 0, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "label_smoothing is 1.5", alone(logits, head.targets, 1.5f, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "label_smoothing is nan", alone(logits, head.targets, NAN, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "0 classes", alone(none, head.targets, 0, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets has shape [4], expected [3]",
+                     alone(Tensor(MOE_FLOAT32, {3, 9}), head.targets, 0, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dlogits has shape", alone(logits, head.targets, 0, none));
+
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dloss is inf", head.run(stream, 0, INFINITY));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dweights is null",
+                     moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
+                                              head.dhidden, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "hidden and dhidden share memory",
+                     moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
+                                              head.hidden, head.dweights));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights has shape [4, 9], expected [any, 6]",
+                     moe_linear_cross_entropy(stream, head.hidden, logits, head.targets, 0, 1, head.losses, nullptr,
+                                              nullptr));
+  head.targets.set(3, 9);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets[3] is 9", head.run(stream, 0, 1));
+}
+
+}  // namespace
+}  // namespace moe::testing
