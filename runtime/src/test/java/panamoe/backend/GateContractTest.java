@@ -161,6 +161,35 @@ class GateContractTest {
     }
   }
 
+  /** Scores rise with the token: the last two survive, the earlier of them first. */
+  @EveryBackend
+  void survivorsKeepTheOrderOfTheirQueue(Backend backend) {
+    try (Sample sample = new Sample(backend, 11)) {
+      Tensor logits = sample.floats(new float[] {1, 0, 2, 0, 3, 0}, 3, 2);
+      Routes routes =
+          route(backend, sample, settings(1, DropPolicy.PROBABILITY, 2, Normalization.RAW), logits);
+      assertArrayEquals(new int[] {-1, 0, 0}, routes.expert().toInts());
+      assertArrayEquals(new int[] {-1, 0, 1}, routes.position().toInts());
+    }
+  }
+
+  /** Scores 0.5 and 0.25: weight = 2 score / max(0.75 + offset, epsilon). */
+  @EveryBackend
+  void weightsAreScaledAndTheirDenominatorBounded(Backend backend) {
+    try (Sample sample = new Sample(backend, 12)) {
+      Tensor logits = sample.floats(new float[] {0, (float) -Math.log(3)}, 1, 2);
+      float[][] bounds = {{0, 0, 0.75f}, {0.25f, 0, 1}, {0, 4, 4}};
+      for (float[] bound : bounds) {
+        GateSettings settings =
+            new GateSettings(
+                2, Score.SIGMOID, DropPolicy.DROPLESS, QueueOrder.TOKEN_MAJOR, Normalization.CHOSEN, 0, 1, 1,
+                GroupScore.MAXIMUM, 2, 0, bound[1], bound[0], 2);
+        Routes routes = route(backend, sample, settings, logits);
+        assertClose(new double[] {1 / bound[2], 0.5 / bound[2]}, routes.weight(), 1e-6);
+      }
+    }
+  }
+
   @EveryBackend
   void edgesOfTheSizes(Backend backend) {
     try (Sample sample = new Sample(backend, 8)) {
