@@ -2,9 +2,11 @@ package panamoe.harness;
 
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.train.DemoCommand;
 import panamoe.harness.train.TrainCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -29,15 +31,18 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "  clean        Removes everything that was built.",
       "",
       "Start here:",
+      "  panamoe demo            trains a small model in a few minutes and shows what it learnt",
       "  panamoe doctor          what this machine has, and what it lacks",
       "  panamoe help COMMAND    what a command does, with examples",
       "",
       "PANAMOE_DEBUG=1 in the environment adds the stack trace to an error."
     },
     subcommands = {
+      DemoCommand.class,
       TrainCommand.class,
       GenerateCommand.class,
       InspectCommand.class,
+      ConformanceCommand.class,
       DoctorCommand.class,
       HelpCommand.class,
     })

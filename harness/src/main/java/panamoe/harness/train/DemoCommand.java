@@ -1,0 +1,117 @@
+package panamoe.harness.train;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import panamoe.backend.Backend;
+import panamoe.data.ByteTokenizer;
+import panamoe.generate.ModelFolder;
+import panamoe.generate.SamplingConfig;
+import panamoe.generate.TextGenerator;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.report.Report;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelPresets.Architecture;
+import panamoe.model.ModelPresets.Size;
+import panamoe.tensor.DType;
+import panamoe.train.RunConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe demo}. */
+@Command(
+    name = "demo",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Trains a small PR-MoE for a few minutes on speeches of the European Parliament in 21 languages, lets it write,",
+      "and shows on a page which experts each language uses."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe demo",
+      "  panamoe demo --out /tmp/demo --steps 100     a shorter one"
+    })
+public final class DemoCommand implements Callable<Integer> {
+  private static final List<String> PROMPTS =
+      List.of("Mr President, ", "Herr Präsident, ", "Monsieur le Président, ", "Señor Presidente, ", "Signor Presidente, ");
+  private static final int SAMPLE_TOKENS = 160;
+  private static final double SAMPLE_TEMPERATURE = 0.6;
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      description = "Where the run goes. Default: panamoe-demo in this folder, with a number if that is taken.")
+  private Path out;
+
+  @Option(names = "--steps", paramLabel = "N", description = "Optimizer steps. Default: a few minutes' worth.")
+  private Integer steps;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    PrintWriter print = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    int vocabulary = new ByteTokenizer().vocabularySize();
+    RunConfig config =
+        Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed());
+    TrainingRun.Outcome outcome;
+    try (RunFolder folder = RunFolder.create(out == null ? freeFolder() : out)) {
+      folder.begin(config, null);
+      outcome = new TrainingRun(shared, folder, config, Text.europarl(), err).run();
+      folder.replace("samples.json", samples(folder.path(), print));
+      Report.write(folder.path());
+    }
+    if (shared.json()) {
+      print.println(outcome.toJson());
+    } else {
+      print.printf("%n%s%n", outcome);
+      print.printf("more text: panamoe generate --model %s --prompt \"Mr President, \"%n", outcome.folder());
+    }
+    return 0;
+  }
+
+  /** Lets the trained model write, prints it, and returns the text of {@code samples.json}. */
+  private String samples(Path run, PrintWriter print) {
+    ArrayNode samples = JsonNodeFactory.instance.arrayNode();
+    ModelFolder folder = ModelFolder.open(run);
+    try (Backend backend = shared.open();
+        LanguageModel model = folder.load(backend, DType.FLOAT32, new ArrayList<>());
+        TextGenerator generator = new TextGenerator(backend, model, folder.tokenizer())) {
+      for (String prompt : PROMPTS) {
+        SamplingConfig sampling =
+            new SamplingConfig(SAMPLE_TEMPERATURE, 0, 0.95, 1, SAMPLE_TOKENS, List.of(), shared.seed());
+        String text = generator.generate(prompt, sampling, _ -> {}).text();
+        ObjectNode sample = samples.addObject();
+        sample.put("prompt", prompt);
+        sample.put("text", text);
+        if (!shared.json()) {
+          print.printf("%n%s%s%n", prompt, text);
+          print.flush();
+        }
+      }
+    }
+    return samples.toString();
+  }
+
+  private static Path freeFolder() {
+    Path folder = Path.of("panamoe-demo");
+    for (int number = 2; Files.exists(folder); number++) {
+      folder = Path.of("panamoe-demo-" + number);
+    }
+    return folder;
+  }
+}

@@ -1,0 +1,115 @@
+package panamoe.api;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import panamoe.data.Tokenizer;
+import panamoe.generate.Decoder;
+import panamoe.generate.ModelFolder;
+import panamoe.generate.SamplingConfig;
+import panamoe.generate.TextGenerator;
+import panamoe.model.LanguageModel;
+import panamoe.tensor.DType;
+
+/**
+ * A trained language model, ready to write text. Used by one thread at a time, that of its device.
+ *
+ * {@snippet file="MoeModelExample.java" region="model"}
+ */
+public final class MoeModel implements AutoCloseable {
+  private final Device device;
+  private final Tokenizer tokenizer;
+  private final LanguageModel model;
+  private final TextGenerator generator;
+  private final List<String> warnings;
+
+  private MoeModel(Device device, Path folder, boolean bfloat16) {
+    this.device = device;
+    ModelFolder found = ModelFolder.open(folder);
+    List<String> tolerated = new ArrayList<>();
+    this.tokenizer = found.tokenizer();
+    this.model = found.load(device.backend(), bfloat16 ? DType.BFLOAT16 : DType.FLOAT32, tolerated);
+    this.generator = new TextGenerator(device.backend(), model, tokenizer);
+    this.warnings = List.copyOf(tolerated);
+  }
+
+  /**
+   * Loads a run's latest checkpoint, or one checkpoint.
+   *
+   * @param bfloat16 keeps weights in bfloat16: half the memory to read for each token
+   * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, or a damaged one
+   */
+  public static MoeModel open(Device device, Path folder, boolean bfloat16) {
+    return PanamoeException.translating(() -> new MoeModel(device, folder, bfloat16));
+  }
+
+  /** What the loader tolerated, in sentences; mostly empty. */
+  public List<String> warnings() {
+    return warnings;
+  }
+
+  /** Number of parameters. */
+  public long parameterCount() {
+    return model.parameters().count();
+  }
+
+  /** Number of experts of each layer; 0 is a dense layer. */
+  public List<Integer> experts() {
+    return model.config().experts();
+  }
+
+  /** Longest sequence the model sees at once. */
+  public int context() {
+    return model.config().context();
+  }
+
+  /** The tokens of a text. */
+  public int[] encode(String text) {
+    return tokenizer.encode(text);
+  }
+
+  /** The text of tokens. */
+  public String decode(int... tokens) {
+    return tokenizer.decode(tokens);
+  }
+
+  /**
+   * Logits of the token after {@code tokens}, one for each token of the vocabulary. They do not depend on the number of
+   * threads.
+   *
+   * @throws PanamoeException.BadArgument if there are no tokens, more than the context, or one outside the vocabulary
+   */
+  public float[] nextLogits(int... tokens) {
+    return PanamoeException.translating(
+        () -> {
+          float[] logits = new float[model.config().vocabulary()];
+          try (Decoder decoder = new Decoder(device.backend(), model, 1, Math.max(1, Math.min(tokens.length, context())))) {
+            decoder.prefill(0, 0, tokens, logits);
+          }
+          return logits;
+        });
+  }
+
+  /**
+   * Continues a prompt.
+   *
+   * @param temperature 0 takes the most probable token, 1 samples the model's distribution
+   * @param seed of the draws; the same seed gives the same text
+   * @param onText is given the text piece by piece
+   * @return the whole continuation
+   */
+  public String generate(String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
+    return PanamoeException.translating(
+        () ->
+            generator
+                .generate(prompt, new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed), onText)
+                .text());
+  }
+
+  @Override
+  public void close() {
+    generator.close();
+    model.close();
+  }
+}
