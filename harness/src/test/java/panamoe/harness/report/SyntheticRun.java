@@ -81,7 +81,7 @@ final class SyntheticRun {
         for (int language = 0; language < tokens.length; language++) {
           boolean greek = LANGUAGES.get(language).equals("el");
           for (int expert = 0; expert < experts; expert++) {
-            tokens[language][expert] = !greek ? 9000 / experts : expert == 1 ? 8100 : 900 / (experts - 1);
+            tokens[language][expert] = !greek ? 1000 : expert == 1 ? 900L * (experts - 1) : 100;
           }
         }
         layers.add(new Routing.RoutedLayer(layer, experts, tokens));

@@ -1,0 +1,19 @@
+package panamoe.harness;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import picocli.CommandLine;
+
+/** One call of the command line with what it printed. */
+public record CommandRun(int exitCode, String out, String err) {
+  public static CommandRun of(String... args) {
+    return of(Main.commandLine(), args);
+  }
+
+  static CommandRun of(CommandLine commandLine, String... args) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    int exitCode = commandLine.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true)).execute(args);
+    return new CommandRun(exitCode, out.toString(), err.toString());
+  }
+}

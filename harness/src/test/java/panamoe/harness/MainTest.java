@@ -1,0 +1,81 @@
+package panamoe.harness;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.NoSuchFileException;
+import java.util.concurrent.Callable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+class MainTest {
+  @Command(name = "fail")
+  private record Failing(Exception failure) implements Callable<Integer> {
+    @Override
+    public Integer call() throws Exception {
+      throw failure;
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "doctor --jsn         | panamoe doctor: Unknown option: '--jsn'; did you mean --json?",
+    "docter               | panamoe: Unmatched argument at index 0: 'docter'; did you mean doctor?",
+    "doctor --threads 0   | panamoe doctor: Invalid value for option '--threads': 0 is not in 1..1024",
+    "doctor --threads two | panamoe doctor: Invalid value for option '--threads': 'two' is not an int",
+    "doctor --device gpu  | panamoe doctor: Invalid value for option '--device'",
+    "doctor --seed        | panamoe doctor: Missing required parameter for option '--seed' (S)",
+  })
+  void wrongUsageIsOneSentenceAndExitCode2(String commandLine, String sentence) {
+    CommandRun run = CommandRun.of(commandLine.split(" "));
+    assertEquals(2, run.exitCode());
+    assertEquals("", run.out());
+    assertEquals(1, run.err().lines().count(), run.err());
+    assertTrue(run.err().startsWith(sentence), run.err());
+  }
+
+  @Test
+  void nothingToDoIsWrongUsage() {
+    CommandRun run = CommandRun.of();
+    assertEquals(2, run.exitCode());
+    assertEquals("panamoe: Missing command (panamoe --help shows what there is)", run.err().strip());
+  }
+
+  @Test
+  void everyCommandHasHelpWithExamplesAndTheSharedOptions() {
+    Main.commandLine().getSubcommands().forEach((name, command) -> {
+      if (command.getCommand() instanceof CommandLine.HelpCommand) {
+        return;
+      }
+      CommandRun run = CommandRun.of(name, "--help");
+      assertEquals(0, run.exitCode(), name);
+      assertTrue(run.out().contains("panamoe " + name), name + " shows no example");
+      for (String option : new String[] {"--device", "--threads", "--seed"}) {
+        assertTrue(run.out().contains(option), name + " does not take " + option);
+      }
+    });
+  }
+
+  @Test
+  void aFailureIsOneSentenceAndExitCode1() {
+    CommandRun run = failing(new NoSuchFileException("/no/such/text"));
+    assertEquals(1, run.exitCode());
+    assertEquals("panamoe fail: no such file or folder: /no/such/text", run.err().strip());
+    assertFalse(run.err().contains("\tat "), "a stack trace was printed");
+  }
+
+  @Test
+  void anInterruptedCommandSaysNothingItself() {
+    CommandRun run = failing(new InterruptedException());
+    assertEquals(130, run.exitCode());
+    assertEquals("", run.err());
+  }
+
+  private static CommandRun failing(Exception failure) {
+    return CommandRun.of(Main.commandLine().addSubcommand(new Failing(failure)), "fail");
+  }
+}

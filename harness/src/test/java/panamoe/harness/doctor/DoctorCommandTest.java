@@ -1,0 +1,51 @@
+package panamoe.harness.doctor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import panamoe.harness.CommandRun;
+
+class DoctorCommandTest {
+  @Test
+  void jsonHoldsEveryTopicAndAgreesWithTheExitCode() throws Exception {
+    CommandRun run = CommandRun.of("doctor", "--json");
+    JsonNode json = JsonMapper.builder().build().readTree(run.out());
+    Map<String, JsonNode> findings = new HashMap<>();
+    json.get("findings").forEach(finding -> findings.put(finding.get("topic").asText(), finding));
+    for (String topic : new String[] {
+      "processor", "threads", "memory", "huge pages", "JDK", "C++ compiler", "CMake", "ninja", "Highway", "oneDNN",
+      "GoogleTest", "MPI", "CUDA compiler", "GPU", "native library"
+    }) {
+      assertTrue(findings.containsKey(topic), "nothing about " + topic);
+    }
+    assertTrue(findings.get("JDK").get("found").asText().startsWith("25"));
+    findings.forEach((topic, finding) ->
+        assertTrue(finding.hasNonNull("found") || finding.hasNonNull("advice"), topic + " is missing without advice"));
+    assertEquals(json.get("ready").asBoolean(), run.exitCode() == 0);
+    assertEquals(findings.get("native library").hasNonNull("found"), json.get("ready").asBoolean());
+  }
+
+  @Test
+  void theTableMarksWhatIsMissing() {
+    assertEquals("ok  CMake            cmake 3.31", Finding.present("CMake", "cmake 3.31").describe());
+    String missing = Finding.missing("MPI", false, "install it").describe();
+    assertTrue(missing.startsWith("--  MPI") && missing.endsWith("-> install it"), missing);
+    assertTrue(Finding.missing("native library", true, "build it").describe().startsWith("!!"));
+  }
+
+  @Test
+  void aToolThatIsAbsentOrFailsIsNotFound() {
+    Pattern anything = Pattern.compile("(.*)");
+    assertTrue(Tool.ask(anything, "no-such-program").isEmpty());
+    assertTrue(Tool.ask(anything, "false").isEmpty());
+    assertEquals("words", Tool.ask(anything, "echo", "words").orElseThrow());
+    assertFalse(SystemFile.find("/no/such/file", anything).isPresent());
+  }
+}

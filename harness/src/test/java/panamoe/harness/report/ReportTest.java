@@ -1,0 +1,113 @@
+package panamoe.harness.report;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Document;
+import org.w3c.dom.Element;
+import org.w3c.dom.NodeList;
+import panamoe.model.LanguageModel;
+
+class ReportTest {
+  @TempDir Path folder;
+
+  @Test
+  void thePageNeedsNothingElseAndIsWellFormed() throws Exception {
+    String html = Files.readString(Report.write(SyntheticRun.write(folder)));
+    assertTrue(html.startsWith("<!DOCTYPE html>"));
+    assertFalse(Pattern.compile("https?:|src=|href=|@import|url\\(").matcher(html).find(), "the page loads something");
+    assertTrue(html.contains("prefers-color-scheme: dark"));
+    assertFalse(html.contains("{{"), "a placeholder is left");
+    parse(folder.resolve("report.html"));
+  }
+
+  @Test
+  void theNumbersOfTheRunStandInIt() throws Exception {
+    SyntheticRun.write(folder);
+    Document page = parse(Report.write(folder));
+    List<String> tiles = texts(page, "b");
+    assertTrue(tiles.contains("1.625"), "validation bits per byte: " + tiles);
+    assertTrue(tiles.contains("76,800"), "tokens: " + tiles);
+    assertTrue(tiles.contains("1,000"), "tokens per second: " + tiles);
+    try (LanguageModel model = new LanguageModel(SyntheticRun.config().model())) {
+      assertTrue(tiles.contains("%,d".formatted(model.parameters().count())), "parameters: " + tiles);
+    }
+    List<String> cells = texts(page, "td");
+    int row = cells.indexOf("layer 1");
+    int experts = SyntheticRun.config().model().experts().get(1);
+    assertEquals(
+        List.of("layer 1", "" + experts, "31.0", "47.5", "63.0", "1.25 %", "0.0", "1.234"), cells.subList(row, row + 8));
+    List<String> sentences = texts(page, "li");
+    assertEquals(
+        List.of("Layer 1, expert 1: 56 % of its tokens are Greek, 3.7 times that language's share of the text."),
+        sentences);
+  }
+
+  @Test
+  void everyValueIsDrawn() throws Exception {
+    SyntheticRun.write(folder);
+    Report.write(folder);
+    int experts = SyntheticRun.config().model().experts().get(1);
+    Document languages = parse(folder.resolve("plots/layer-1-languages.svg"));
+    List<String> hints = texts(languages, "title");
+    assertTrue(hints.contains("language el, expert 1: 90.00 % of its tokens"));
+    assertEquals(
+        SyntheticRun.LANGUAGES.size() * experts, hints.stream().filter(hint -> hint.startsWith("language")).count());
+    Document load = parse(folder.resolve("plots/layer-1-load.svg"));
+    assertEquals(80 * experts, texts(load, "title").stream().filter(hint -> hint.startsWith("expert")).count());
+    Document bits = parse(folder.resolve("plots/bits-per-byte.svg"));
+    Element training = (Element) bits.getElementsByTagName("polyline").item(0);
+    assertEquals(SyntheticRun.STEPS, training.getAttribute("points").split(" ").length);
+    assertTrue(texts(bits, "title").contains("step 300: 1.6250"));
+  }
+
+  @Test
+  void textIsEscaped() throws Exception {
+    String html = Files.readString(Report.write(SyntheticRun.write(folder)));
+    assertFalse(html.contains("<script"));
+    assertTrue(html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; so \ufffdweiter"));
+  }
+
+  @Test
+  void routingAndSamplesMayBeAbsent() throws Exception {
+    SyntheticRun.write(folder);
+    Files.delete(folder.resolve("routing.json"));
+    Files.delete(folder.resolve("samples.json"));
+    List<String> headings = texts(parse(Report.write(folder)), "h2");
+    assertEquals(List.of("Learning", "Experts", "What was trained"), headings);
+  }
+
+  @Test
+  void aBrokenLineIsNamedAndNoPageIsLeft() throws Exception {
+    SyntheticRun.write(folder);
+    Path metrics = folder.resolve("metrics.jsonl");
+    List<String> lines = Files.readAllLines(metrics);
+    Files.write(metrics, Stream.concat(lines.stream().limit(9), Stream.of("{\"step\": ")).toList());
+    String message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
+    assertTrue(message.startsWith(metrics + ", line 10: "), message);
+    Files.writeString(metrics, "");
+    message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
+    assertEquals(metrics + " is empty: no step was trained", message);
+    assertFalse(Files.exists(folder.resolve("report.html")));
+  }
+
+  private static Document parse(Path file) throws Exception {
+    return DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(file.toFile());
+  }
+
+  private static List<String> texts(Document document, String element) {
+    NodeList nodes = document.getElementsByTagName(element);
+    return IntStream.range(0, nodes.getLength()).mapToObj(i -> nodes.item(i).getTextContent()).toList();
+  }
+}
