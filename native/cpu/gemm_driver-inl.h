@@ -16,6 +16,7 @@
 
 #include "cpu/activation-inl.h"
 #include "cpu/gemm_kernel-inl.h"
+#include "cpu/gemm_plan-inl.h"
 #include "cpu/parallel.h"
 #include "hwy/highway.h"
 
@@ -23,88 +24,11 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Panels of b in a strip, and of a in a block of rows, at most.
-struct Tiling {
-  int64_t strip;
-  int64_t block;
-};
-// So many rows of a, kBlockBytes' worth of k at a time, stay in the L2 cache.
-inline constexpr Tiling kDeep{4, 96 / kPanelRows};
-// Short products that are added to c spend their time on c: wide strips read and write it along its rows.
-inline constexpr Tiling kWide{64, 24 / kPanelRows};
-inline constexpr int64_t kWideInner = 128;  // the longest inner dimension for which a wide strip of b stays in the L2 cache
-inline constexpr int64_t kMaxStripPanels = kWide.strip;
-// SwiGLU's strip: half as many panels of gates, and the panels that hold the same columns of the up half, which
-// need not begin where a panel does.
-inline constexpr int64_t kGatePanels = kDeep.strip / 2;
-inline constexpr int64_t kBlockBytes = 16384;             // so much of a panel of b stays in the L1 cache
-inline constexpr int64_t kStreamAhead = 4096;             // bytes between a panel's prefetch and its only use
-
-// A product's share of the call's tasks and scratch.
-struct Plan {
-  const Product* product;
-  float* packed_a;
-  Tiling tiling;
-  int64_t panels;  // of rows
-  int64_t blocks;  // of row panels
-  int64_t strips;
-  int64_t chunks;  // of blocks, each with every strip a task
-  int64_t first_pack_task;
-  int64_t first_task;
-
-  // Elements of a row of the tile; SwiGLU may need one panel more than a strip has.
-  int64_t tile_stride() const { return (tiling.strip + 1) * kPanelColumns; }
-  int64_t first_panel(int64_t block) const { return panels * block / blocks; }
-  int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
-};
-
-// Rows and panels of a of one block. They are packed block after block of k, so that the kernels read them in order.
-struct Block {
-  Block(const Plan& plan, int64_t index)
-      : begin(plan.first_panel(index)),
-        end(plan.first_panel(index + 1)),
-        top(plan.first_row(begin)),
-        bottom(plan.first_row(end)),
-        inner(end - begin == 1 ? std::max<int64_t>(plan.product->inner, 1)
-                               : kBlockBytes / (kPanelColumns * (plan.product->b.dtype == MOE_BFLOAT16 ? 2 : 4))) {}
-
-  int64_t begin, end;   // panels
-  int64_t top, bottom;  // rows
-  int64_t inner;        // steps of k before the next panel's turn; all of them for a panel that is alone
-};
-
-// Columns of c and the panels of b that they need.
-struct Strip {
-  int64_t first_column;  // of c
-  int64_t columns;       // of c
-  int64_t panels = 0;
-  int64_t panel[kMaxStripPanels];
-  int64_t up_offset = 0;  // where in the tile SwiGLU's up half begins
-};
-
-inline Strip make_strip(const Plan& plan, bool gated, int64_t index) {
-  Strip strip;
-  const Product& product = *plan.product;
-  const int64_t width = (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
-  const int64_t c_columns = gated ? product.columns / 2 : product.columns;
-  strip.first_column = index * width;
-  strip.columns = std::min(width, c_columns - strip.first_column);
-  const auto add_panels = [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin / kPanelColumns; p < ceil_div(end, kPanelColumns); ++p) strip.panel[strip.panels++] = p;
-  };
-  add_panels(strip.first_column, strip.first_column + strip.columns);
-  if (gated) {
-    const int64_t up = c_columns + strip.first_column;
-    strip.up_offset = strip.panels * kPanelColumns + up % kPanelColumns;
-    add_panels(up, up + strip.columns);
-  }
-  return strip;
-}
-
 // Asks for the elements of c that a panel is about to be added to.
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
   const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
-  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * (epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4), 1, 2);
+  const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4;
+  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * bytes, 1, 2);
 }
 
 // Sums of a block of rows and a strip, into the tile.
@@ -123,13 +47,16 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
       for (int64_t j = 0; j < abreast; ++j) b[j] = panels[p + j] + k * kPanelColumns;
       // Panels of a that share a block of b bring in a part each of the block that comes next.
       const int64_t share = steps * kPanelColumns / count;
-      const Weight* after = p + 1 < strip.panels ? panels[p + 1] + k * kPanelColumns : panels[0] + (k + steps) * kPanelColumns;
+      const Weight* after = p + 1 < strip.panels ? panels[p + 1] + k * kPanelColumns
+                            : k + steps < inner  ? panels[0] + (k + steps) * kPanelColumns
+                                                 : panels[p] + inner * kPanelColumns;  // the next strip
       for (int64_t i = block.begin; i < block.end; ++i) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
         const Prefetch next = count == 1 ? Prefetch{kStreamAhead / int64_t{sizeof(Weight)}, kPanelColumns}
                                          : Prefetch{after - b[0] + (i - block.begin) * share, kPanelColumns / count};
         if (epilogue.accumulate && k == 0) {
-          for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, strip.first_column + p * kPanelColumns);
+          const int64_t column = strip.first_column + p * kPanelColumns;
+          for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }
         panel_kernel<Weight>(height, static_cast<int>(abreast))(
             steps, a + (row - block.top) * steps, b, next, k > 0,
@@ -191,11 +118,8 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   const Product& product = *plan.product;
   const Strip strip = make_strip(plan, epilogue.activation == MOE_SWIGLU, strip_index);
   const int64_t size = panel_size(product.b.dtype, product.inner);
-  const int64_t packed_bytes = product.b.packed ? 0 : ceil_div(strip.panels * size * int64_t{sizeof(Weight)}, 64) * 64;
-  // One more vector of tile: SwiGLU's last load may run over the end.
-  char* scratch = stream.local<char>(
-      member, packed_bytes + (plan.tiling.block * kPanelRows * plan.tile_stride() + kLanes) * int64_t{sizeof(float)});
-  auto* tile = reinterpret_cast<float*>(scratch + packed_bytes);
+  char* scratch = stream.local<char>(member, plan.scratch_bytes());
+  auto* tile = reinterpret_cast<float*>(scratch + plan.strip_bytes());
 
   const Weight* panels[kMaxStripPanels];
   for (int64_t p = 0; p < strip.panels; ++p) {
@@ -223,7 +147,7 @@ const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
 inline void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.activation == MOE_SWIGLU;
   auto* plans = stream.shared<Plan>(1, count);
-  int64_t strips = 0, packed = 0;
+  int64_t strips = 0, packed = 0, scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
     const Product& product = products[i];
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
@@ -231,11 +155,15 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     plans[i].tiling = epilogue.accumulate && product.inner <= kWideInner ? kWide : kDeep;
     plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
-    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, (gated ? kGatePanels : plans[i].tiling.strip) * kPanelColumns);
+    const int64_t strip_panels = gated ? kGatePanels : plans[i].tiling.strip;
+    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, strip_panels * kPanelColumns);
     strips += plans[i].strips;
     packed += product.rows * product.inner;
+    scratch = std::max(scratch, plans[i].scratch_bytes());
   }
   auto* packed_a = stream.shared<float>(2, packed);
+  // Here, where running out of memory is still an error and not the end of a team of threads.
+  for (int member = 0; member < stream.threads(); ++member) stream.local<char>(member, scratch);
   // Rows are shared out only where strips are too few to keep every thread busy: each chunk reads the weights anew.
   const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(8 * stream.threads(), strips);
   int64_t pack_tasks = 0, tasks = 0;

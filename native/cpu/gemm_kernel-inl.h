@@ -46,7 +46,8 @@ struct Prefetch {
   // Into the second-level cache: what comes after a block of k must not push the block out of the first.
   template <class Weight>
   HWY_INLINE void panel(const Weight* b) const {
-    for (int64_t i = 0; i < kPanelColumns; i += 16) __builtin_prefetch(reinterpret_cast<const float*>(b + ahead) + i, 0, 2);
+    const auto* line = reinterpret_cast<const float*>(b + ahead);
+    for (int64_t i = 0; i < kPanelColumns; i += 16) __builtin_prefetch(line + i, 0, 2);
   }
 };
 
@@ -95,7 +96,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t*
   }
 }
 
-// c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, kept in float32 between blocks of k.
+// c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, float32 between blocks of k.
 template <int kRows, int kPanels, class Weight>
 HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* const* b, Prefetch next, bool resume,
                                   float* c, int64_t c_stride) {

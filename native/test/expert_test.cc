@@ -18,8 +18,12 @@ struct Routing {
 };
 
 const std::vector<Routing> kRoutings = {
-    {"uneven", 40, {0, 1, 3, 10, 40}},  {"empty groups", 9, {0, 0, 9, 9, 9}}, {"all in one group", 110, {0, 110, 110, 110, 110}},
-    {"rows past the end", 20, {0, 2, 2, 7, 11}}, {"no rows", 0, {0, 0, 0, 0, 0}},       {"only rows past the end", 5, {0, 0, 0, 0, 0}},
+    {"uneven", 40, {0, 1, 3, 10, 40}},
+    {"empty groups", 9, {0, 0, 9, 9, 9}},
+    {"all in one group", 150, {0, 150, 150, 150, 150}},
+    {"rows past the end", 20, {0, 2, 2, 7, 11}},
+    {"no rows", 0, {0, 0, 0, 0, 0}},
+    {"only rows past the end", 5, {0, 0, 0, 0, 0}},
 };
 
 class ExpertTest : public KernelTest {};
@@ -66,7 +70,8 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroupBitByBit) {
 TEST_F(ExpertTest, ForwardMatchesFloat64) {
   const int64_t experts = 3, n = 24, k = 50;
   const Tensor x = Tensor::random(MOE_BFLOAT16, {15, k}, 1), offsets = offsets_of({0, 4, 5, 15});
-  const Tensor weights = Tensor::random(MOE_BFLOAT16, {experts, n, k}, 2), bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
+  const Tensor weights = Tensor::random(MOE_BFLOAT16, {experts, n, k}, 2);
+  const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
   const Tensor y(MOE_FLOAT32, {15, n});
   ASSERT_MOE_OK(moe_expert_forward(stream, MOE_GELU_TANH, x, offsets, weights, bias, y, nullptr));
   std::vector<double> expected;
@@ -115,7 +120,8 @@ TEST_F(ExpertTest, BackwardWeightsAddsToWhatIsThere) {
       const moe_dtype dw_type = bits & 4 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const Tensor dy = Tensor::random(dy_type, {routing.rows, n}, 1), x = Tensor::random(x_type, {routing.rows, k}, 2);
       const Tensor offsets = offsets_of(routing.offsets);
-      const Tensor dweights = Tensor::random(dw_type, {experts, n, k}, 3), dbias = Tensor::random(MOE_FLOAT32, {experts, n}, 4);
+      const Tensor dweights = Tensor::random(dw_type, {experts, n, k}, 3);
+      const Tensor dbias = Tensor::random(MOE_FLOAT32, {experts, n}, 4);
       const Tensor other = slice(dweights, 0, experts), other_bias = slice(dbias, 0, experts);
       std::vector<double> expected, expected_bias;
       for (int64_t e = 0; e < experts; ++e) {

@@ -32,8 +32,8 @@ TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
       const Tensor c(c_type, {m, n});
       ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
       // k roundings to 24 bits of sums that wander to about sqrt(k); bfloat16 outputs are rounded to 8 bits.
-      expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6,
-                  "c");
+      expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k),
+                  c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "c");
       if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k << ", case " << bits;
     }
   }
@@ -68,13 +68,18 @@ TEST_F(GemmTest, WritesABfloat16Preactivation) {
 }
 
 TEST_F(GemmTest, AccumulatesIntoC) {
-  for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
-    const Tensor a = Tensor::random(MOE_FLOAT32, {300, 19}, 1), b = Tensor::random(MOE_BFLOAT16, {300, 37}, 2);
-    const Tensor c = Tensor::random(c_type, {19, 37}, 3, -20, 20);
-    std::vector<double> expected = product(a, true, b, false);
-    for (size_t i = 0; i < expected.size(); ++i) expected[i] += c[static_cast<int64_t>(i)];
-    ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, c, nullptr));
-    expect_near(c, expected, 3e-5, c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "c");
+  // Short and long sums; one and several strips.
+  for (const auto& [m, n, k] : {Case{19, 37, 300}, Case{61, 1100, 17}, Case{3, 2060, 128}, Case{1, 5, 1}}) {
+    for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      const Tensor a = Tensor::random(MOE_FLOAT32, {k, m}, 1), b = Tensor::random(MOE_BFLOAT16, {k, n}, 2);
+      const Tensor c = Tensor::random(c_type, {m, n}, 3, -20, 20), other = slice(c, 0, m);
+      std::vector<double> expected = product(a, true, b, false);
+      for (size_t i = 0; i < expected.size(); ++i) expected[i] += c[static_cast<int64_t>(i)];
+      ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(triple, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, other, nullptr));
+      expect_near(c, expected, 3e-5, c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "c");
+      expect_same_bits(c, other, "threads");
+    }
   }
 }
 

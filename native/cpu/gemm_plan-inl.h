@@ -1,0 +1,113 @@
+// How a product is cut: strips of a few panels of b, blocks of rows of a, and chunks of blocks where strips are few.
+#include "cpu/gemm_operand.h"
+
+#if defined(MOE_CPU_GEMM_PLAN_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_PLAN_INL_H
+#undef MOE_CPU_GEMM_PLAN_INL_H
+#else
+#define MOE_CPU_GEMM_PLAN_INL_H
+#endif
+
+#include <algorithm>
+
+#include "cpu/gemm_pack-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+// Panels of b in a strip, and of a in a block of rows, at most.
+struct Tiling {
+  int64_t strip;
+  int64_t block;
+};
+// So many rows of a, kBlockBytes' worth of k at a time, stay in the L2 cache.
+inline constexpr Tiling kDeep{4, 96 / kPanelRows};
+// Short products that are added to c spend their time on c: wide strips read and write it along its rows.
+inline constexpr Tiling kWide{64, 24 / kPanelRows};
+// The longest inner dimension at which their strip of b stays in the L2 cache.
+inline constexpr int64_t kWideInner = 128;
+inline constexpr int64_t kMaxStripPanels = kWide.strip;
+// SwiGLU's strip: half as many panels of gates, and the panels that hold the same columns of the up half, which
+// need not begin where a panel does.
+inline constexpr int64_t kGatePanels = kDeep.strip / 2;
+inline constexpr int64_t kBlockBytes = 16384;  // so much of a panel of b stays in the L1 cache
+inline constexpr int64_t kStreamAhead = 4096;  // bytes between a panel's prefetch and its only use
+
+// A product's share of the call's tasks and scratch.
+struct Plan {
+  const Product* product;
+  float* packed_a;
+  Tiling tiling;
+  int64_t panels;  // of rows
+  int64_t blocks;  // of row panels
+  int64_t strips;
+  int64_t chunks;  // of blocks, each with every strip a task
+  int64_t first_pack_task;
+  int64_t first_task;
+
+  // Elements of a row of the tile; SwiGLU may need one panel more than a strip has.
+  int64_t tile_stride() const { return (tiling.strip + 1) * kPanelColumns; }
+  int64_t first_panel(int64_t block) const { return panels * block / blocks; }
+  int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
+
+  // A task's scratch: its strip of b where that is not packed, and after it the tile of sums, which SwiGLU's last load
+  // may overrun by less than a vector.
+  int64_t strip_bytes() const {
+    const Operand& b = product->b;
+    const int64_t element = b.dtype == MOE_BFLOAT16 ? 2 : 4;
+    // SwiGLU may take the panel in which the gates end and the up half begins twice.
+    const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;
+    return b.packed ? 0 : ceil_div(most * panel_size(b.dtype, product->inner) * element, 64) * 64;
+  }
+  int64_t scratch_bytes() const {
+    return strip_bytes() + (tiling.block * kPanelRows * tile_stride() + kLanes) * int64_t{sizeof(float)};
+  }
+};
+
+// Rows and panels of a of one block. They are packed block after block of k, so that the kernels read them in order.
+struct Block {
+  Block(const Plan& plan, int64_t index)
+      : begin(plan.first_panel(index)),
+        end(plan.first_panel(index + 1)),
+        top(plan.first_row(begin)),
+        bottom(plan.first_row(end)),
+        inner(end - begin == 1 ? std::max<int64_t>(plan.product->inner, 1)
+                               : kBlockBytes / (kPanelColumns * (plan.product->b.dtype == MOE_BFLOAT16 ? 2 : 4))) {}
+
+  int64_t begin, end;   // panels
+  int64_t top, bottom;  // rows
+  int64_t inner;        // steps of k before the next panel's turn; all of them for a panel that is alone
+};
+
+// Columns of c and the panels of b that they need.
+struct Strip {
+  int64_t first_column;  // of c
+  int64_t columns;       // of c
+  int64_t panels = 0;
+  int64_t panel[kMaxStripPanels];
+  int64_t up_offset = 0;  // where in the tile SwiGLU's up half begins
+};
+
+inline Strip make_strip(const Plan& plan, bool gated, int64_t index) {
+  Strip strip;
+  const Product& product = *plan.product;
+  const int64_t width = (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
+  const int64_t c_columns = gated ? product.columns / 2 : product.columns;
+  strip.first_column = index * width;
+  strip.columns = std::min(width, c_columns - strip.first_column);
+  const auto add_panels = [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin / kPanelColumns; p < ceil_div(end, kPanelColumns); ++p) strip.panel[strip.panels++] = p;
+  };
+  add_panels(strip.first_column, strip.first_column + strip.columns);
+  if (gated) {
+    const int64_t up = c_columns + strip.first_column;
+    strip.up_offset = strip.panels * kPanelColumns + up % kPanelColumns;
+    add_panels(up, up + strip.columns);
+  }
+  return strip;
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
