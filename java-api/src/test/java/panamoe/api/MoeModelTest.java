@@ -34,7 +34,7 @@ class MoeModelTest {
   @BeforeAll
   static void train() {
     ByteTokenizer tokenizer = new ByteTokenizer();
-    TrainConfig training = TrainConfig.of(80, 4, 32);
+    TrainConfig training = TrainConfig.of(250, 8, 32);
     RunConfig run =
         new RunConfig(
             ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.PR_MOE, tokenizer.vocabularySize()),

@@ -4,7 +4,8 @@ import panamoe.tensor.TensorMemory;
 
 /**
  * The kernels of one device and one stream: what the C ABI offers, in Java. Every method checks its arguments and
- * throws {@link IllegalArgumentException} (or {@code NativeException} from a native backend) naming the argument.
+ * throws {@link IllegalArgumentException} naming the argument; other failures of a native backend are
+ * {@code NativeException}s.
  * A backend is used by one thread at a time; its memory may be used by any.
  */
 public interface Backend

@@ -12,9 +12,7 @@ final class Descriptor {
   private Descriptor() {}
 
   static MemorySegment write(Arena arena, DType dtype, long[] shape, boolean packed, MemorySegment data) {
-    if (shape.length > MAX_RANK) {
-      throw new IllegalArgumentException("rank " + shape.length + " is more than " + MAX_RANK);
-    }
+    requireRank(shape);
     MemorySegment descriptor = moe_tensor.allocate(arena);
     moe_tensor.struct_size(descriptor, (int) moe_tensor.sizeof());
     moe_tensor.dtype(descriptor, dtype.code());
@@ -26,5 +24,11 @@ final class Descriptor {
       moe_tensor.shape(descriptor, axis, shape[axis]);
     }
     return descriptor;
+  }
+
+  static void requireRank(long[] shape) {
+    if (shape.length > MAX_RANK) {
+      throw new IllegalArgumentException("rank " + shape.length + " is more than " + MAX_RANK);
+    }
   }
 }

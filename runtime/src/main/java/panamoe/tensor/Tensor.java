@@ -129,11 +129,13 @@ public final class Tensor {
 
   /** Element {@code index} of an INT32 tensor. */
   public int getInt(long index) {
+    requireInt32();
     return data().getAtIndex(ValueLayout.JAVA_INT, index);
   }
 
   /** Sets element {@code index} of an INT32 tensor. */
   public void setInt(long index, int value) {
+    requireInt32();
     data().setAtIndex(ValueLayout.JAVA_INT, index, value);
   }
 
@@ -152,6 +154,7 @@ public final class Tensor {
 
   /** All elements of an INT32 tensor. */
   public int[] toInts() {
+    requireInt32();
     int[] values = new int[Math.toIntExact(count())];
     MemorySegment.copy(data(), ValueLayout.JAVA_INT, 0, values, 0, values.length);
     return values;
@@ -168,6 +171,7 @@ public final class Tensor {
 
   /** Sets all elements of an INT32 tensor. */
   public Tensor set(int... values) {
+    requireInt32();
     requireCount(values.length);
     MemorySegment.copy(values, 0, data(), ValueLayout.JAVA_INT, 0, values.length);
     return this;
@@ -204,6 +208,12 @@ public final class Tensor {
   private void requireAlive() {
     if (owner.released || scope.isClosed()) {
       throw new IllegalStateException("tensor " + this + " was already freed");
+    }
+  }
+
+  private void requireInt32() {
+    if (dtype != DType.INT32) {
+      throw new IllegalArgumentException("expected INT32, but this is " + this);
     }
   }
 

@@ -98,6 +98,7 @@ public final class TensorScope implements AutoCloseable {
 
   private Tensor own(DType dtype, long[] shape, boolean packed, long bytes) {
     requireOpen();
+    Descriptor.requireRank(shape);
     MemorySegment block = memory.allocate(bytes);
     Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), null);
     blocks.put(tensor, block);

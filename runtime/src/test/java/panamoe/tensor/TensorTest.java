@@ -138,6 +138,10 @@ class TensorTest {
       assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 2, -1));
       assertThrows(ArithmeticException.class, () -> scope.allocate(DType.FLOAT32, 1L << 40, 1L << 40));
       assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 1, 1, 1, 1, 1));
+      Tensor floats = scope.allocate(DType.FLOAT32, 2);
+      assertThrows(IllegalArgumentException.class, () -> floats.set(100, 200));
+      assertThrows(IllegalArgumentException.class, () -> floats.setInt(0, 1));
     }
+    assertEquals(0, memory.live.size());
   }
 }
