@@ -119,6 +119,13 @@ void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b,
   }
 }
 
+void check_written(const char* name, const moe_tensor& written,
+                   std::initializer_list<std::pair<const char*, const moe_tensor*>> others) {
+  for (const auto& [other_name, other] : others) {
+    if (other != nullptr) check_disjoint(name, written, other_name, *other);
+  }
+}
+
 void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
   if (a.data != b.data || a.dtype != b.dtype) check_disjoint(name_a, a, name_b, b);
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "moe/moe.h"
 #include "src/device.h"
@@ -57,6 +58,10 @@ const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, Dty
 const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count = kAny);
 // Refuses memory that two tensors share where one of them is written.
 void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
+// ... that the tensor `written` shares with one of the others; those may be null. Above all with the indices a kernel
+// reads while it writes: they were checked before.
+void check_written(const char* name, const moe_tensor& written,
+                   std::initializer_list<std::pair<const char*, const moe_tensor*>> others);
 // ... unless they are the very same memory and dtype, for kernels that may work in place.
 void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);

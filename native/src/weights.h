@@ -1,9 +1,6 @@
 // Checks of GEMM operands that may be packed, shared by the dense and the experts' entry points.
 #pragma once
 
-#include <initializer_list>
-#include <utility>
-
 #include "src/check.h"
 
 namespace moe {
@@ -19,14 +16,6 @@ inline int64_t activated_columns(moe_activation activation, int64_t columns) {
   if (activation != MOE_SWIGLU) return columns;
   if (columns % 2 != 0) invalid("swiglu needs an even number of columns, got ", columns);
   return columns / 2;
-}
-
-// Refuses a written tensor that shares memory with one of the others; those may be null.
-inline void check_written(const char* name, const moe_tensor& written,
-                          std::initializer_list<std::pair<const char*, const moe_tensor*>> others) {
-  for (const auto& [other_name, other] : others) {
-    if (other != nullptr) check_disjoint(name, written, other_name, *other);
-  }
 }
 
 }  // namespace moe
