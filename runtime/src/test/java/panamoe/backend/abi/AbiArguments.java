@@ -17,7 +17,7 @@ import panamoe.tensor.DType;
 
 /** Draws valid arguments of an {@link AbiSignature}. */
 final class AbiArguments {
-  private static final long MOST_BYTES = 1 << 20;
+  private static final long MOST_BYTES = 1 << 16;
 
   private final RandomGenerator random;
   private final GuardedMemory memory;
@@ -140,7 +140,9 @@ final class AbiArguments {
       case "" -> random.nextInt();
       case "@offsets" -> i < sizes.get('A') ? sizes.offset(i) : 0;
       case "@expert" -> {
-        experts.add(sizes.expert());
+        if (i == experts.size()) {
+          experts.add(sizes.expert());
+        }
         yield experts.get(i);
       }
       case "@position" -> sizes.position(experts.get(i));

@@ -2,9 +2,10 @@ package panamoe.backend.abi;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
+import java.util.List;
 import java.util.random.RandomGenerator;
-import panamoe.bindings.moe_gate_config;
+import java.util.stream.IntStream;
+import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.moe_tensor;
 
 /**
@@ -27,18 +28,20 @@ final class AbiCorruption {
     this.foreignHandles = foreignHandles;
   }
 
-  void spoil(Object[] arguments) {
+  void spoil(List<Parameter> parameters, Object[] arguments) {
     int i = random.nextInt(arguments.length);
-    arguments[i] = switch (arguments[i]) {
-      case Integer _ -> number();
-      case Long _ when i == 0 -> handle();
-      case Long _ -> size();
-      case Float _ -> FLOATS[random.nextInt(FLOATS.length)];
-      case MemorySegment segment when random.nextInt(8) == 0 || segment.byteSize() == 0 -> MemorySegment.NULL;
-      case MemorySegment config when config.byteSize() == moe_gate_config.sizeof() -> spoilConfig(config);
-      case MemorySegment tensor -> spoilTensor(tensor, arguments);
-      default -> throw new AssertionError(arguments[i]);
+    arguments[i] = switch (parameters.get(i)) {
+      case Parameter.Stream _ -> handle();
+      case Parameter.Int _ -> number();
+      case Parameter.Long _ -> size();
+      case Parameter.Float _ -> FLOATS[random.nextInt(FLOATS.length)];
+      case Parameter.Config _ -> isNull(arguments[i]) ? arguments[i] : spoilConfig((MemorySegment) arguments[i]);
+      case Parameter.Tensor _ -> isNull(arguments[i]) ? arguments[i] : spoilTensor(i, parameters, arguments);
     };
+  }
+
+  private static boolean isNull(Object argument) {
+    return argument.equals(MemorySegment.NULL);
   }
 
   private int number() {
@@ -54,12 +57,16 @@ final class AbiCorruption {
   }
 
   private MemorySegment spoilConfig(MemorySegment config) {
+    if (random.nextInt(16) == 0) {
+      return MemorySegment.NULL;
+    }
     config.setAtIndex(ValueLayout.JAVA_INT, random.nextLong(config.byteSize() / 4), number());
     return config;
   }
 
-  private MemorySegment spoilTensor(MemorySegment tensor, Object[] arguments) {
-    switch (random.nextInt(11)) {
+  private MemorySegment spoilTensor(int index, List<Parameter> parameters, Object[] arguments) {
+    MemorySegment tensor = (MemorySegment) arguments[index];
+    switch (random.nextInt(12)) {
       case 0 -> moe_tensor.struct_size(tensor, number());
       case 1 -> moe_tensor.dtype(tensor, random.nextBoolean() ? random.nextInt(5) : number());
       case 2 -> moe_tensor.rank(tensor, random.nextBoolean() ? random.nextInt(5) : number());
@@ -74,28 +81,36 @@ final class AbiCorruption {
       case 8 -> {
         if (moe_tensor.data(tensor).address() != 0) {
           moe_tensor.data(tensor, moe_tensor.data(tensor).asSlice(1));
-          moe_tensor.bytes(tensor, moe_tensor.bytes(tensor) - 1);
+          moe_tensor.bytes(tensor, Math.max(0, moe_tensor.bytes(tensor)) - 1);
         }
       }
-      case 9 -> shareMemory(tensor, arguments);
-      default -> spoilContents(tensor);
+      case 9 -> shareMemory(tensor, parameters, arguments);
+      case 10 -> spoilContents(tensor);
+      default -> {
+        return MemorySegment.NULL;
+      }
     }
     return tensor;
   }
 
-  /** Lets the tensor lie in the memory of another one, at a random place. */
-  private void shareMemory(MemorySegment tensor, Object[] arguments) {
+  /** Moves the tensor, with its contents, into the memory of another one, at a random place. */
+  private void shareMemory(MemorySegment tensor, List<Parameter> parameters, Object[] arguments) {
     MemorySegment[] others =
-        Arrays.stream(arguments)
-            .filter(argument -> argument instanceof MemorySegment segment && segment.byteSize() == moe_tensor.sizeof())
+        IntStream.range(0, arguments.length)
+            .filter(i -> parameters.get(i) instanceof Parameter.Tensor && !isNull(arguments[i]))
+            .mapToObj(i -> (MemorySegment) arguments[i])
             .toArray(MemorySegment[]::new);
     MemorySegment other = others[random.nextInt(others.length)];
     long bytes = Math.max(0, moe_tensor.bytes(other));
-    long from = random.nextBoolean() ? 0 : random.nextLong(bytes / 4 + 1) * 4;
-    if (moe_tensor.data(other).address() != 0) {
-      moe_tensor.data(tensor, moe_tensor.data(other).asSlice(from));
-      moe_tensor.bytes(tensor, bytes - from);
+    if (moe_tensor.data(tensor).address() == 0 || moe_tensor.data(other).address() == 0) {
+      return;
     }
+    long from = random.nextBoolean() ? 0 : random.nextLong(bytes / 4 + 1) * 4;
+    MemorySegment place = moe_tensor.data(other).asSlice(from);
+    long moved = Math.clamp(moe_tensor.bytes(tensor), 0, bytes - from);
+    MemorySegment.copy(moe_tensor.data(tensor), 0, place, 0, moved);
+    moe_tensor.data(tensor, place);
+    moe_tensor.bytes(tensor, bytes - from);
   }
 
   private void spoilContents(MemorySegment tensor) {

@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
  *     types                   F float32, f float32 or bfloat16, g the same, one for the whole call, B bfloat16,
  *                             i int32, u uint8, w floating weights that may be packed
  *     ...&lt;V, ...-&lt;V       indices from 0, from -1, below V
- *     ...@offsets             offsets of groups; @expert and @position: routes that fit them
+ *     ...@offsets             offsets of groups; @expert and @position: routes that fit them, the same at each mention
  *     ...?, ...?1             may be null; those with one number are null together
  * </pre>
  */
@@ -76,7 +76,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_gemm_pack stream weights:f[E,N,K] packed:w[E,N,K]
       moe_gate_forward stream config logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]? scores:F[S,E] \
           expert:i[S,T] position:i[S,T] weight:F[S,T] choice:i[S,T] counts:i[E] offsets:i[A] losses:F[2]
-      moe_gate_backward stream config logits:F[S,E] used:u[S]<2? scores:F[S,E] expert:i[S,T]-<E choice:i[S,T]-<E \
+      moe_gate_backward stream config logits:F[S,E] used:u[S]<2? scores:F[S,E] expert:i[S,T]@expert choice:i[S,T]@expert \
           dweight:F[S,T] dauxiliary~0..1 dz~0..1 dlogits:F[S,E]
       moe_dispatch_forward stream x:g[S,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets rows:g[R,M]
       moe_dispatch_backward stream drows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets \

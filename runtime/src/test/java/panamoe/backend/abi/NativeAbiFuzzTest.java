@@ -26,7 +26,7 @@ import panamoe.bindings.NativeLibrary;
  * <p>{@code -Dpanamoe.fuzz.calls} and {@code -Dpanamoe.fuzz.seed} run more, or others.
  */
 class NativeAbiFuzzTest {
-  private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 120_000);
+  private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000);
   private static final long SEED = Long.getLong("panamoe.fuzz.seed", 20220114);
   private static final int SENTENCE_BYTES = 1024;
 
@@ -85,11 +85,11 @@ class NativeAbiFuzzTest {
   private static void call(AbiSignature signature, long seed, Tally tally) throws Throwable {
     RandomGenerator random = new SplittableRandom(seed);
     try (GuardedMemory memory = new GuardedMemory()) {
-      long stream = streams[random.nextInt(10) == 0 ? random.nextInt(streams.length) : 0];
+      long stream = streams[random.nextInt(50) == 0 ? random.nextInt(streams.length) : 0];
       Object[] arguments = AbiArguments.draw(signature, random, memory, device, stream);
       AbiCorruption corruption = new AbiCorruption(random, 0, device, closedStream);
       for (int spoilt = random.nextInt(3); spoilt > 0; spoilt--) {
-        corruption.spoil(arguments);
+        corruption.spoil(signature.parameters(), arguments);
       }
       memory.snapshot();
       int status = (int) handle(signature.function()).invokeWithArguments(arguments);
