@@ -2,6 +2,7 @@ package panamoe.harness.conformance;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** The kinds of cases that can be replayed, by {@code op} in the metadata. */
 final class CaseKinds {
@@ -53,6 +54,10 @@ final class CaseKinds {
           Map.entry("adamw", OptimizerCases::adamW));
 
   private CaseKinds() {}
+
+  static Set<String> names() {
+    return BY_OP.keySet();
+  }
 
   static Optional<CaseKind> of(String op) {
     return Optional.ofNullable(BY_OP.get(op));

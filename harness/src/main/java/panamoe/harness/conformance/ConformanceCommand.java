@@ -7,11 +7,9 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
-import panamoe.backend.Backends;
 import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -46,7 +44,7 @@ public final class ConformanceCommand implements Callable<Integer> {
       throw new IllegalArgumentException(folder + " holds no recorded case (*.safetensors)");
     }
     int passed = 0;
-    try (Backend backend = Backends.open(shared.device().name().toLowerCase(Locale.ROOT), shared.threads())) {
+    try (Backend backend = shared.open()) {
       Conformance conformance = new Conformance(folder, backend);
       for (Path file : cases) {
         CaseResult result = conformance.replay(file);

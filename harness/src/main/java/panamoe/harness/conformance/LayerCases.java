@@ -110,7 +110,7 @@ final class LayerCases {
     int hidden = config.hidden();
     float[] dlogits = golden.floats("grad_logits");
     float[] gateInput = gateInput();
-    float[] jitter = golden.has("jitter_uniform") ? golden.floats("jitter_uniform") : null;
+    float[] jitter = jitter();
     float[] weight = golden.floats("w." + GATE);
     for (int s = 0; s < tokens; s++) {
       for (int e = 0; !used[s] && e < config.experts(); e++) {
@@ -126,13 +126,24 @@ final class LayerCases {
 
   private float[] gateInput() {
     float[] x = golden.floats("x");
-    if (golden.has("jitter_uniform")) {
-      float[] jitter = golden.floats("jitter_uniform");
-      for (int i = 0; i < x.length; i++) {
-        x[i] *= jitter[i];
-      }
+    float[] jitter = jitter();
+    for (int i = 0; jitter != null && i < x.length; i++) {
+      x[i] *= jitter[i];
     }
     return x;
+  }
+
+  /** Factors of the gate's input, from 0.99 to 1.01, recorded as they are or as the uniform numbers they came from. */
+  private float[] jitter() {
+    if (!golden.has("jitter_uniform")) {
+      return null;
+    }
+    float[] factors = golden.floats("jitter_uniform");
+    boolean raw = false;
+    for (float factor : factors) {
+      raw |= factor < 0.98f;
+    }
+    return raw ? Layouts.shifted(Layouts.scaled(factors, 0.02), 0.99f) : factors;
   }
 
   /** The gate once more by itself: its logits, the losses, and the gradient that the layer's backward sent into it. */
@@ -174,9 +185,8 @@ final class LayerCases {
   }
 
   private Tensor jittered(Pass pass, Tensor x) {
-    return golden.has("jitter_uniform")
-        ? JitterOp.forward(pass, x, replay.tensor(golden.floats("jitter_uniform"), x.shape()))
-        : x;
+    float[] factors = jitter();
+    return factors == null ? x : JitterOp.forward(pass, x, replay.tensor(factors, x.shape()));
   }
 
   private GateOp.Inputs inputs() {

@@ -1,0 +1,52 @@
+package panamoe.harness.conformance;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Writes a recorded case by hand: float tensors with one dimension. */
+final class RecordedCase {
+  private final String kind;
+  private final List<String> entries = new ArrayList<>();
+  private final ByteArrayOutputStream data = new ByteArrayOutputStream();
+
+  RecordedCase(String kind) {
+    this.kind = kind;
+  }
+
+  RecordedCase with(String name, float... values) {
+    int begin = data.size();
+    ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : values) {
+      bytes.putFloat(value);
+    }
+    data.writeBytes(bytes.array());
+    entries.add(
+        "\"%s\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[%d,%d]}"
+            .formatted(name, values.length, begin, data.size()));
+    return this;
+  }
+
+  void write(Path file) throws IOException {
+    entries.add("\"__metadata__\":{\"op\":\"%s\",\"golden\":\"{}\"}".formatted(kind));
+    byte[] header = ("{" + String.join(",", entries) + "}").getBytes(StandardCharsets.UTF_8);
+    ByteBuffer all = ByteBuffer.allocate(Long.BYTES + header.length + data.size()).order(ByteOrder.LITTLE_ENDIAN);
+    all.putLong(header.length).put(header).put(data.toByteArray());
+    Files.write(file, all.array());
+  }
+
+  /** What a ReLU of (1, -2, 3) gives, but for {@code last} in the place of the third output. */
+  static RecordedCase relu(float last) {
+    return new RecordedCase("relu")
+        .with("x", 1, -2, 3)
+        .with("upstream", 1, 1, 0.5f)
+        .with("out", 1, 0, last)
+        .with("grad.x", 1, 0, 0.5f);
+  }
+}
