@@ -8,10 +8,15 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.reflect.Method;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeSet;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -80,6 +85,21 @@ class NativeAbiFuzzTest {
                   "%s served %d calls and refused %d, expected more than %d each"
                       .formatted(entry.getKey(), tally.served, tally.refused, leastOfEach));
             }));
+  }
+
+  /** A function that is added to the ABI must be added here. */
+  @Test
+  void everyFunctionIsCalled() {
+    Set<String> functions =
+        Arrays.stream(Moe.class.getMethods())
+            .map(Method::getName)
+            .filter(name -> name.endsWith("$handle"))
+            .map(name -> name.substring(0, name.length() - "$handle".length()))
+            .collect(Collectors.toCollection(TreeSet::new));
+    Set<String> called =
+        AbiSignature.ALL.stream().map(AbiSignature::function).collect(Collectors.toCollection(TreeSet::new));
+    called.addAll(NativeHandleFuzzTest.FUNCTIONS);
+    assertEquals(functions, called);
   }
 
   private static void call(AbiSignature signature, long seed, Tally tally) throws Throwable {
