@@ -10,6 +10,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.util.concurrent.ExecutionException;
+import picocli.CommandLine;
 
 /** Turns an exception into one sentence for a person who has not read the source. */
 final class ErrorSentence {
@@ -19,6 +20,7 @@ final class ErrorSentence {
     return switch (failure) {
       case UncheckedIOException e -> of(e.getCause());
       case ExecutionException e when e.getCause() != null -> of(e.getCause());
+      case CommandLine.ExecutionException e when e.getCause() != null -> of(e.getCause());
       case NoSuchFileException e -> "no such file or folder: " + e.getFile();
       case AccessDeniedException e -> "no permission: " + e.getFile();
       case FileAlreadyExistsException e -> "already exists: " + e.getFile();

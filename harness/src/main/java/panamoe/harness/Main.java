@@ -2,6 +2,7 @@ package panamoe.harness;
 
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
 import panamoe.harness.generate.GenerateCommand;
@@ -10,9 +11,12 @@ import panamoe.harness.train.DemoCommand;
 import panamoe.harness.train.TrainCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.RunLast;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -43,6 +47,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       InspectCommand.class,
       ConformanceCommand.class,
+      BenchCommand.class,
       DoctorCommand.class,
       HelpCommand.class,
     })
@@ -62,6 +67,7 @@ public final class Main implements Callable<Integer> {
     return new CommandLine(new Main())
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(true)
+        .setExecutionStrategy(Main::runCommand)
         .setParameterExceptionHandler(Main::reportWrongUsage)
         .setExecutionExceptionHandler(Main::reportFailure);
   }
@@ -71,18 +77,27 @@ public final class Main implements Callable<Integer> {
     throw new ParameterException(spec.commandLine(), "Missing command");
   }
 
+  private static int runCommand(ParseResult parsed) {
+    try {
+      return new RunLast().execute(parsed);
+    } catch (OutOfMemoryError | StackOverflowError | LinkageError e) {
+      // picocli hands exceptions alone to the handler below.
+      throw new ExecutionException(parsed.asCommandLineList().getLast(), e.toString(), e);
+    }
+  }
+
   private static int reportWrongUsage(ParameterException exception, String[] args) {
     CommandLine command = exception.getCommandLine();
     String name = command.getCommandSpec().qualifiedName();
     StringBuilder sentence = new StringBuilder(name + ": " + firstLine(exception.getMessage()));
     if (exception instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
-      sentence.append("; did you mean ").append(String.join(" or ", unmatched.getSuggestions())).append("?");
+      sentence.append("; did you mean ").append(unmatched.getSuggestions().getFirst()).append("?");
     }
     command.getErr().println(sentence + " (" + name + " --help shows what there is)");
     return CommandLine.ExitCode.USAGE;
   }
 
-  private static int reportFailure(Exception exception, CommandLine command, CommandLine.ParseResult result) {
+  private static int reportFailure(Exception exception, CommandLine command, ParseResult result) {
     PrintWriter err = command.getErr();
     if (Thread.currentThread().isInterrupted() || exception instanceof InterruptedException) {
       return Interruption.EXIT_CODE;

@@ -14,10 +14,13 @@ import picocli.CommandLine.Command;
 
 class MainTest {
   @Command(name = "fail")
-  private record Failing(Exception failure) implements Callable<Integer> {
+  private record Failing(Throwable failure) implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
-      throw failure;
+      if (failure instanceof Error error) {
+        throw error;
+      }
+      throw (Exception) failure;
     }
   }
 
@@ -69,13 +72,20 @@ class MainTest {
   }
 
   @Test
+  void anErrorOfTheJvmIsOneSentenceToo() {
+    CommandRun run = failing(new OutOfMemoryError("Java heap space"));
+    assertEquals(1, run.exitCode());
+    assertEquals("panamoe fail: out of memory: Java heap space", run.err().strip());
+  }
+
+  @Test
   void anInterruptedCommandSaysNothingItself() {
     CommandRun run = failing(new InterruptedException());
     assertEquals(130, run.exitCode());
     assertEquals("", run.err());
   }
 
-  private static CommandRun failing(Exception failure) {
+  private static CommandRun failing(Throwable failure) {
     return CommandRun.of(Main.commandLine().addSubcommand(new Failing(failure)), "fail");
   }
 }
