@@ -19,9 +19,28 @@ namespace moe::cpu::HWY_NAMESPACE {
 inline constexpr int kRunSlot = 4;  // of Stream::shared
 inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
 
-inline int64_t row_scratch(int64_t heads, int64_t head_size) {
-  const int64_t width = whole_vectors(head_size);
-  return 2 * heads * width + 3 * kKeys * width + heads * kKeys + 2 * heads;
+// Float32 rows, whole vectors wide: where they lie, or copied into a tile.
+struct FloatRows {
+  const float* data;
+  int64_t stride;
+};
+
+inline FloatRows float_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
+  const float* in_place = x.tensor.as_float32();
+  if (in_place != nullptr && rows == padded_rows && columns % lanes() == 0) return {in_place + x.start, x.stride};
+  load_rows(x, rows, columns, padded_rows, tile);
+  return {tile, whole_vectors(columns)};
+}
+
+// Some of one row's query heads: `groups` key/value heads, each shared by `shared` query heads.
+struct RowHeads {
+  int64_t groups, shared, head_size;
+  int64_t count() const { return groups * shared; }
+};
+
+inline int64_t row_scratch(RowHeads heads) {
+  const int64_t width = whole_vectors(heads.head_size);
+  return 2 * heads.count() * width + 3 * kKeys * width + heads.shared * kKeys + 2 * heads.count();
 }
 
 // As softmax_step in attention_queries-inl.h, for the scores [count] of one head. The weights
@@ -43,50 +62,56 @@ inline void softmax_row(float* scores, int64_t count, float& maximum, float& tot
   maximum = hn::GetLane(peak);
 }
 
-// The query heads [heads, head_size] of one row that share a key/value head.
-inline void attend_row(int64_t position, int64_t window, int64_t heads, int64_t head_size, float scale, HeadRows q,
-                       HeadRows keys, HeadRows values, HeadRows out, float* scratch) {
+// A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
+inline void attend_row(int64_t position, int64_t window, RowHeads heads, float scale, HeadRows q, HeadRows keys,
+                       HeadRows values, HeadRows out, float* scratch) {
   const FloatTag d;
-  const int64_t width = whole_vectors(head_size);
+  const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
   Tiles tiles(scratch);
-  float* queries = tiles.take(heads * width);  // scaled
-  float* sums = tiles.take(heads * width);     // weighted sums of values
-  float* key_rows = tiles.take(kKeys * width);
+  float* queries = tiles.take(heads.count() * width);  // scaled
+  float* sums = tiles.take(heads.count() * width);     // weighted sums of values
+  float* key_tile = tiles.take(kKeys * width);
   float* key_columns = tiles.take(width * kKeys);
-  float* value_rows = tiles.take(kKeys * width);
-  float* scores = tiles.take(heads * kKeys);
-  float* maximum = tiles.take(heads);
-  float* total = tiles.take(heads);
+  float* value_tile = tiles.take(kKeys * width);
+  float* scores = tiles.take(shared * kKeys);
+  float* maximum = tiles.take(heads.count());
+  float* total = tiles.take(heads.count());
 
-  load_rows(q, heads, head_size, heads, queries);
-  for (int64_t i = 0; i < heads * width; i += lanes()) {
+  load_rows(q, heads.count(), head_size, heads.count(), queries);
+  for (int64_t i = 0; i < heads.count() * width; i += lanes()) {
     hn::StoreU(hn::Mul(hn::LoadU(d, queries + i), hn::Set(d, scale)), d, queries + i);
   }
-  std::fill_n(sums, heads * width, 0.0f);
-  std::fill_n(maximum, heads, std::numeric_limits<float>::lowest());
-  std::fill_n(total, heads, 0.0f);
+  std::fill_n(sums, heads.count() * width, 0.0f);
+  std::fill_n(maximum, heads.count(), std::numeric_limits<float>::lowest());
+  std::fill_n(total, heads.count(), 0.0f);
 
   const int64_t begin = window == 0 ? 0 : std::max<int64_t>(0, position - window + 1), end = position + 1;
-  for (int64_t key = begin; key < end; key = (key / kKeys + 1) * kKeys) {
-    const int64_t count = std::min((key / kKeys + 1) * kKeys, end) - key, columns = whole_vectors(count);
-    load_rows(keys.from(key), count, head_size, columns, key_rows);
-    load_rows(values.from(key), count, head_size, count, value_rows);
-    transpose(key_rows, width, columns, width, 1.0f, key_columns, kKeys);
-    product<Start::kZero>(heads, columns, width, {queries, width, 1}, key_columns, kKeys, scores, kKeys);
-    for (int64_t h = 0; h < heads; ++h) {
-      softmax_row(scores + h * kKeys, count, maximum[h], total[h], sums + h * width, width);
+  for (int64_t key = begin, next; key < end; key = next) {
+    next = std::min((key / kKeys + 1) * kKeys, end);
+    const int64_t count = next - key, columns = whole_vectors(count);
+    for (int64_t group = 0; group < heads.groups; ++group) {
+      const auto of_group = [&](HeadRows x) { return HeadRows{x.tensor, x.start + group * head_size, x.stride}; };
+      const FloatRows key_rows = float_rows(of_group(keys).from(key), count, head_size, columns, key_tile);
+      const FloatRows value_rows = float_rows(of_group(values).from(key), count, head_size, count, value_tile);
+      const int64_t first = group * shared;  // query head
+      transpose(key_rows.data, key_rows.stride, columns, width, 1.0f, key_columns, kKeys);
+      product<Start::kZero>(shared, columns, width, {queries + first * width, width, 1}, key_columns, kKeys, scores,
+                            kKeys);
+      for (int64_t h = 0; h < shared; ++h) {
+        softmax_row(scores + h * kKeys, count, maximum[first + h], total[first + h], sums + (first + h) * width, width);
+      }
+      product<Start::kSum>(shared, width, count, {scores, kKeys, 1}, value_rows.data, value_rows.stride,
+                           sums + first * width, width);
     }
-    product<Start::kSum>(heads, width, count, {scores, kKeys, 1}, value_rows, width, sums, width);
   }
 
-  for (int64_t h = 0; h < heads; ++h) {
+  for (int64_t h = 0; h < heads.count(); ++h) {
     const FloatVector divisor = hn::Set(d, total[h]);
-    for (int64_t c = 0; c < width; c += lanes()) {
-      float* sum = sums + h * width + c;
+    for (float* sum = sums + h * width; sum < sums + (h + 1) * width; sum += lanes()) {
       hn::StoreU(hn::Div(hn::LoadU(d, sum), divisor), d, sum);
     }
   }
-  store_rows(sums, 1.0f, heads, head_size, out);
+  store_rows(sums, 1.0f, heads.count(), head_size, out);
 }
 
 // Cuts the rows into runs: consecutive positions of one slot, kShortestRun to kQueries rows, else single rows.
@@ -116,25 +141,30 @@ void decode(Stream& stream, T q, T keys, T values, T slot, T position, float sca
   const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
   const auto* slots = static_cast<const int32_t*>(slot.data);
   const auto* positions = static_cast<const int32_t*>(position.data);
-  const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch(shared, head_size));
+  const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({groups, shared, head_size}));
   reserve_local(stream, scratch_size);
   int64_t* starts = stream.shared<int64_t>(kRunSlot, rows + 1);
   const int64_t runs = find_runs(slots, positions, rows, starts);
-  parallel_tasks(stream, runs * groups, [&](int64_t task, int member) {
-    const int64_t run = task / groups, group = task % groups, row = starts[run], count = starts[run + 1] - row;
-    const int64_t cached = slots[row] * capacity * key_stride + group * head_size;
-    const int64_t query = row * q_stride + group * shared * head_size;
-    const HeadRows run_keys{Floats(keys), cached, key_stride}, run_values{Floats(values), cached, key_stride};
+  // Few runs are split by key/value heads until each thread has two tasks.
+  const int64_t parts = runs == 0 ? 1 : std::clamp<int64_t>((2 * stream.threads() + runs - 1) / runs, 1, groups);
+  parallel_tasks(stream, runs * parts, [&](int64_t task, int member) {
+    const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
+    const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
+    const int64_t cached = slots[row] * capacity * key_stride;
     float* scratch = stream.local<float>(member, scratch_size);
     if (count == 1) {
-      attend_row(positions[row], window, shared, head_size, scale, {Floats(q), query, head_size}, run_keys, run_values,
-                 {Floats(out), query, head_size}, scratch);
+      const int64_t key_start = cached + first_group * head_size;
+      const int64_t q_start = row * q_stride + first_group * shared * head_size;
+      attend_row(positions[row], window, {last_group - first_group, shared, head_size}, scale,
+                 {Floats(q), q_start, head_size}, {Floats(keys), key_start, key_stride},
+                 {Floats(values), key_start, key_stride}, {Floats(out), q_start, head_size}, scratch);
       return;
     }
-    for (int64_t head = 0; head < shared; ++head) {
-      const int64_t start = query + head * head_size;
-      attend_queries({positions[row], count, window}, head_size, scale, {Floats(q), start, q_stride}, run_keys,
-                     run_values, {Floats(out), start, q_stride}, nullptr, scratch);
+    for (int64_t head = first_group * shared; head < last_group * shared; ++head) {
+      const int64_t key_start = cached + head / shared * head_size, q_start = row * q_stride + head * head_size;
+      attend_queries({positions[row], count, window}, head_size, scale, {Floats(q), q_start, q_stride},
+                     {Floats(keys), key_start, key_stride}, {Floats(values), key_start, key_stride},
+                     {Floats(out), q_start, q_stride}, nullptr, scratch);
     }
   });
 }

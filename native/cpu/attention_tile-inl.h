@@ -152,22 +152,23 @@ void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const f
              int64_t c_stride, const float* factors = nullptr) {
   using Registers = void(LeftFactor, const float*, int64_t, int64_t, float*, int64_t, const float*);
   constexpr int64_t kMaxRows = 6;  // 6 x 2 sums, 2 right, 1 left: 15 of 16 registers
-  constexpr Registers* kOne[] = {product_registers<kStart, 1, 1>, product_registers<kStart, 2, 1>,
-                                 product_registers<kStart, 3, 1>, product_registers<kStart, 4, 1>,
-                                 product_registers<kStart, 5, 1>, product_registers<kStart, 6, 1>};
-  constexpr Registers* kTwo[] = {product_registers<kStart, 1, 2>, product_registers<kStart, 2, 2>,
-                                 product_registers<kStart, 3, 2>, product_registers<kStart, 4, 2>,
-                                 product_registers<kStart, 5, 2>, product_registers<kStart, 6, 2>};
+  constexpr Registers* kOneVector[] = {product_registers<kStart, 1, 1>, product_registers<kStart, 2, 1>,
+                                       product_registers<kStart, 3, 1>, product_registers<kStart, 4, 1>,
+                                       product_registers<kStart, 5, 1>, product_registers<kStart, 6, 1>};
+  constexpr Registers* kTwoVectors[] = {product_registers<kStart, 1, 2>, product_registers<kStart, 2, 2>,
+                                        product_registers<kStart, 3, 2>, product_registers<kStart, 4, 2>,
+                                        product_registers<kStart, 5, 2>, product_registers<kStart, 6, 2>};
+  constexpr Registers* kFourVectors[] = {product_registers<kStart, 1, 4>, product_registers<kStart, 2, 4>};
   for (int64_t column = 0; column < columns;) {
-    const bool two = column + lanes() < columns;
+    const int64_t left = (columns - column) / lanes(), vectors = rows <= 2 && left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    Registers* const* by_rows = vectors == 4 ? kFourVectors : vectors == 2 ? kTwoVectors : kOneVector;
     for (int64_t row = 0; row < rows;) {
-      const int64_t left = rows - row, tiles = (left + kMaxRows - 1) / kMaxRows, take = (left + tiles - 1) / tiles;
-      (two ? kTwo : kOne)[take - 1]({a.data + row * a.row_stride, a.row_stride, a.inner_stride}, b + column, b_stride,
-                                    inner, c + row * c_stride + column, c_stride,
-                                    factors == nullptr ? nullptr : factors + column);
+      const int64_t rest = rows - row, tiles = (rest + kMaxRows - 1) / kMaxRows, take = (rest + tiles - 1) / tiles;
+      by_rows[take - 1]({a.data + row * a.row_stride, a.row_stride, a.inner_stride}, b + column, b_stride, inner,
+                        c + row * c_stride + column, c_stride, factors == nullptr ? nullptr : factors + column);
       row += take;
     }
-    column += two ? 2 * lanes() : lanes();
+    column += vectors * lanes();
   }
 }
 

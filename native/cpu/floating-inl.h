@@ -78,6 +78,8 @@ class Floats {
     half_ ? HWY_NAMESPACE::store(d, v, reinterpret_cast<hwy::bfloat16_t*>(data_) + i, n)
           : HWY_NAMESPACE::store(d, v, reinterpret_cast<float*>(data_) + i, n);
   }
+  // The elements as they lie in memory, or null where they are bfloat16.
+  const float* as_float32() const { return half_ ? nullptr : reinterpret_cast<const float*>(data_); }
 
  private:
   bool half_;
