@@ -1,0 +1,227 @@
+package panamoe.harness.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import panamoe.backend.Backend;
+import panamoe.harness.SharedOptions;
+import panamoe.tensor.DType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe bench}. */
+@Command(
+    name = "bench",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Measures one part of the work against what the machine can do, and beside PyTorch.",
+      "",
+      "KIND is one of",
+      "  gate, dispatch, combine         what a layer does around its experts",
+      "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
+      "  moe-layer                       a whole layer, forward, with packed weights",
+      "  moe-layer-training              a whole layer, forward and backward",
+      "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
+      "  prefill, decode                 a prompt, or one more token, through a four-layer model",
+      "",
+      "First it measures ceilings: multiply-adds and memory reads. The roofline column is the time that these allow,"
+          + " as a part of the median."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe bench moe-layer --shape s1,s2 --dtype bf16,f32 --peer torch",
+      "  panamoe bench grouped-gemm --shape 512x2048x16x2 --tokens 64,512",
+      "  panamoe bench decode --dtype bf16 --json",
+      "",
+      "docs/benchmarks.md says what each column means."
+    })
+public final class BenchCommand implements Callable<Integer> {
+  private static final int MAX_TOKENS = 1 << 16;
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "KIND", description = "What to measure.")
+  private String kindName;
+
+  @Option(
+      names = "--shape",
+      split = ",",
+      paramLabel = "SHAPE",
+      description = "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill and"
+          + " decode: 1024x4096x16x1. A train-step has its own.")
+  private List<String> shapeNames;
+
+  @Option(
+      names = "--tokens",
+      split = ",",
+      paramLabel = "T",
+      description = "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
+  private List<Integer> tokens;
+
+  @Option(
+      names = "--dtype",
+      split = ",",
+      paramLabel = "DTYPE",
+      defaultValue = "f32",
+      description = "f32, bf16 or both. Default: ${DEFAULT-VALUE}.")
+  private List<String> dtypeNames;
+
+  @Option(
+      names = "--peer",
+      paramLabel = "PEER",
+      description = "torch (loop over experts) or torch-einsum (DeepSpeed's masks): runs the same work in turns, for"
+          + " moe-layer, moe-layer-training and train-step. ci/peers installs PyTorch.")
+  private String peerName;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      defaultValue = "2",
+      description = "Seconds of work for each cell and contender. Default: ${DEFAULT-VALUE}.")
+  private double seconds;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Kind kind = checked(() -> Kind.of(kindName));
+    List<LayerShape> shapes = shapes(kind);
+    List<DType> dtypes = dtypeNames.stream().map(this::dtype).toList();
+    List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
+    for (int count : counts) {
+      require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
+    }
+    require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
+    TorchPeer.Style style = style(kind);
+    try (Backend backend = shared.open();
+        TorchPeer peer = style == null ? null : TorchPeer.start(style)) {
+      Ceilings ceilings = ceilings();
+      if (!shared.json()) {
+        out().println(Measurement.HEADER);
+      }
+      for (LayerShape shape : shapes) {
+        for (DType dtype : dtypes) {
+          measure(backend, kind, shape, dtype, counts, ceilings, peer);
+        }
+      }
+    }
+    return 0;
+  }
+
+  private void measure(
+      Backend backend,
+      Kind kind,
+      LayerShape shape,
+      DType dtype,
+      List<Integer> counts,
+      Ceilings ceilings,
+      TorchPeer peer)
+      throws IOException {
+    try (Subject subject = kind.open(backend, shape, dtype, shared.seed())) {
+      for (int count : counts) {
+        Cell cell = new Cell(kind, shape, count, dtype, threads());
+        try (Workload work = subject.over(count)) {
+          List<Contender> contenders = new ArrayList<>(List.of(Contender.of(work)));
+          if (peer != null) {
+            contenders.add(peer.contender(cell));
+          }
+          List<Timing> timings = Timing.inTurns(seconds, contenders);
+          print(
+              Measurement.of(
+                  cell,
+                  work,
+                  ceilings,
+                  timings.getFirst(),
+                  peer == null ? null : peer.name(),
+                  peer == null ? null : timings.getLast()));
+        }
+      }
+    }
+  }
+
+  private Ceilings ceilings() throws IOException, InterruptedException {
+    Ceilings ceilings = Ceilings.measure(shared.threads()).orElse(null);
+    if (ceilings == null) {
+      spec.commandLine().getErr().println("no roofline column: ceilings_bench is not built (panamoe build)");
+    } else if (!shared.json()) {
+      out().printf(
+          Locale.ROOT,
+          "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %.1f GB/s%n",
+          ceilings.threads(),
+          ceilings.fmaF32Gflops(),
+          ceilings.dotBf16Gflops(),
+          ceilings.readGbytesPerS());
+    }
+    return ceilings;
+  }
+
+  private void print(Measurement measurement) throws IOException {
+    out().println(shared.json() ? new ObjectMapper().writeValueAsString(measurement) : measurement.toRow());
+    out().flush();
+  }
+
+  private List<LayerShape> shapes(Kind kind) {
+    if (kind == Kind.TRAIN_STEP) {
+      require(shapeNames == null, "--shape: a train-step has a shape of its own");
+    }
+    List<String> names = shapeNames == null ? List.of(kind.defaultShape()) : shapeNames;
+    return names.stream().map(name -> checked(() -> LayerShape.parse(name))).toList();
+  }
+
+  private DType dtype(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "f32", "float32", "fp32" -> DType.FLOAT32;
+      case "bf16", "bfloat16" -> DType.BFLOAT16;
+      default -> throw wrong("--dtype is '" + name + "', expected f32 or bf16");
+    };
+  }
+
+  private TorchPeer.Style style(Kind kind) {
+    if (peerName == null) {
+      return null;
+    }
+    require(TorchPeer.runs(kind), "--peer runs moe-layer, moe-layer-training and train-step, not " + kind.label());
+    return switch (peerName) {
+      case "torch" -> TorchPeer.Style.LOOP;
+      case "torch-einsum" -> TorchPeer.Style.EINSUM;
+      default -> throw wrong("--peer is '" + peerName + "', expected torch or torch-einsum");
+    };
+  }
+
+  private int threads() {
+    return shared.threads() == 0 ? Runtime.getRuntime().availableProcessors() : shared.threads();
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+
+  private <T> T checked(Supplier<T> reading) {
+    try {
+      return reading.get();
+    } catch (IllegalArgumentException e) {
+      throw wrong(e.getMessage());
+    }
+  }
+
+  private void require(boolean holds, String sentence) {
+    if (!holds) {
+      throw wrong(sentence);
+    }
+  }
+
+  private ParameterException wrong(String sentence) {
+    return new ParameterException(spec.commandLine(), sentence);
+  }
+}

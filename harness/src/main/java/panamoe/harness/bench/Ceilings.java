@@ -1,0 +1,52 @@
+package panamoe.harness.bench;
+
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Optional;
+import panamoe.tensor.DType;
+
+/**
+ * What the machine can do at best, measured by the native program {@code ceilings_bench} beside the library.
+ *
+ * @param fmaF32Gflops fused multiply-adds in float32
+ * @param dotBf16Gflops bfloat16 dot products; as float32 on machines without an instruction for them
+ * @param readGbytesPerS reading memory with software prefetch and huge pages
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+@JsonIgnoreProperties(ignoreUnknown = true)
+record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS, int threads) {
+  private static final String PROGRAM = "ceilings_bench";
+
+  /**
+   * Runs the program; empty if it was not built.
+   *
+   * @param threads 0 for one per processor
+   */
+  static Optional<Ceilings> measure(int threads) throws IOException, InterruptedException {
+    Optional<Path> program = NativeBuild.sibling(PROGRAM);
+    if (program.isEmpty()) {
+      return Optional.empty();
+    }
+    int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    Process process =
+        new ProcessBuilder(program.get().toString(), Integer.toString(count))
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    String line = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (process.waitFor() != 0) {
+      throw new IOException(program.get() + " failed with exit code " + process.exitValue());
+    }
+    return Optional.of(new ObjectMapper().readValue(line, Ceilings.class));
+  }
+
+  /** Seconds that the work takes at least: its bytes at full bandwidth or its operations at peak, whichever is more. */
+  double rooflineSeconds(Workload work, DType dtype) {
+    double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;
+    return Math.max(work.bytes() / (readGbytesPerS * 1e9), work.flops() / (peak * 1e9));
+  }
+}

@@ -1,0 +1,35 @@
+package panamoe.harness.bench;
+
+import java.io.IOException;
+import java.util.Arrays;
+
+/** Someone who runs the work again and again: we, or a peer. */
+interface Contender {
+  /** Calls the work for about {@code seconds}, at least once; returns the milliseconds of each call. */
+  double[] burst(double seconds) throws IOException;
+
+  /** This process, calling {@code work}. */
+  static Contender of(Workload work) {
+    return new Contender() {
+      private int call;
+
+      @Override
+      public double[] burst(double seconds) {
+        long start = System.nanoTime();
+        long end = start + (long) (seconds * 1e9);
+        double[] times = new double[64];
+        int count = 0;
+        do {
+          work.run(call++ & Integer.MAX_VALUE);
+          long now = System.nanoTime();
+          if (count == times.length) {
+            times = Arrays.copyOf(times, 2 * count);
+          }
+          times[count++] = (now - start) / 1e6;
+          start = now;
+        } while (start < end);
+        return Arrays.copyOf(times, count);
+      }
+    };
+  }
+}

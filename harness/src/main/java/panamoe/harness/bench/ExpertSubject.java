@@ -1,0 +1,133 @@
+package panamoe.harness.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.Routes;
+import panamoe.moe.Gate;
+import panamoe.nn.Initialization;
+import panamoe.nn.Parameter;
+import panamoe.nn.ParameterStore;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** The grouped GEMM of the experts' first matrix, over the rows that a gate deals out: forward, dgrad or wgrad. */
+final class ExpertSubject implements Subject {
+  private final Backend backend;
+  private final Kind kind;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final long outputs;
+  private final ParameterStore gateStore = new ParameterStore();
+  private final Gate gate;
+  private final List<ParameterStore> stores = new ArrayList<>();
+  private final List<Parameter> weights = new ArrayList<>();
+
+  ExpertSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.kind = kind;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    this.outputs = (long) shape.expertHidden() * shape.activation().inputsPerOutput();
+    this.gate =
+        new Gate(gateStore, "gate", shape.hidden(), shape.experts(), shape.config().gate(), LayerSubject.DEVIATION);
+    gateStore.materialize(backend, dtype, false, seed);
+    boolean forward = kind == Kind.GROUPED_GEMM;
+    for (int copy = 0; copy < (forward ? shape.copies() : 1); copy++) {
+      ParameterStore store = new ParameterStore();
+      weights.add(
+          store.declare(
+              "up.weight",
+              Parameter.Part.EXPERT,
+              true,
+              new Initialization.Normal(LayerSubject.DEVIATION),
+              shape.experts(),
+              outputs,
+              shape.hidden()));
+      store.materialize(backend, dtype, !forward, seed + copy);
+      if (forward) {
+        store.pack(backend, dtype);
+      }
+      stores.add(store);
+    }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new GroupedGemm(tokens);
+  }
+
+  @Override
+  public void close() {
+    stores.forEach(ParameterStore::close);
+    gateStore.close();
+  }
+
+  private final class GroupedGemm implements Workload {
+    private final TensorScope scope = TensorScope.confined(backend);
+    private final List<Tensor> offsets = new ArrayList<>();
+    private final long rows;
+    private final Tensor x;
+    private final Tensor y;
+    private final Tensor preactivation;
+    private double expertsHit;
+
+    GroupedGemm(int tokens) {
+      this.rows = (long) tokens * shape.topK();
+      this.x = normal(shape.hidden());
+      this.y = scope.allocate(dtype, rows, shape.expertHidden());
+      this.preactivation = normal(outputs);
+      Pass pass = Pass.inference(backend, scope);
+      List<Tensor> batches = TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      for (Tensor batch : batches) {
+        Routes routes = gate.forward(pass, batch, null);
+        backend.synchronize();
+        offsets.add(routes.offsets());
+        expertsHit += TokenBatches.hit(routes.offsets()) / (double) batches.size();
+      }
+    }
+
+    private Tensor normal(long width) {
+      Tensor numbers = scope.allocate(DType.FLOAT32, rows, width);
+      backend.randomNormal(seed, 0, 0, 1, numbers);
+      Tensor values = scope.allocate(dtype, rows, width);
+      backend.cast(numbers, values);
+      backend.synchronize();
+      numbers.release();
+      return values;
+    }
+
+    @Override
+    public void run(int call) {
+      Tensor groups = offsets.get(call % offsets.size());
+      Parameter weight = weights.get(call % weights.size());
+      switch (kind) {
+        case GROUPED_GEMM -> backend.expertForward(shape.activation(), x, groups, weight.value(), null, y, null);
+        case GROUPED_GEMM_DGRAD -> backend.expertBackwardInput(preactivation, groups, weight.value(), x);
+        default -> backend.expertBackwardWeights(preactivation, x, groups, weight.gradient(), null);
+      }
+      backend.synchronize();
+    }
+
+    @Override
+    public double flops() {
+      return 2.0 * rows * shape.hidden() * outputs;
+    }
+
+    /** The matrices of the experts hit; their FLOAT32 gradients are read and written. */
+    @Override
+    public double bytes() {
+      double elements = expertsHit * shape.hidden() * outputs;
+      return elements * (kind == Kind.GROUPED_GEMM_WGRAD ? 2 * DType.FLOAT32.bytes() : dtype.bytes());
+    }
+
+    @Override
+    public void close() {
+      scope.close();
+    }
+  }
+}

@@ -1,0 +1,149 @@
+package panamoe.harness.bench;
+
+import java.util.Random;
+import java.util.stream.IntStream;
+import panamoe.backend.Backend;
+import panamoe.generate.Decoder;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.nn.Norm;
+import panamoe.tensor.DType;
+
+/**
+ * Prefill and decode of a four-layer model with experts on every other layer. With the default shape a token activates
+ * about 58 million weights.
+ */
+final class GenerationSubject implements Subject {
+  private static final int VOCABULARY = 8192;
+  private static final int LAYERS = 4;
+  private static final int HEAD_SIZE = 64;
+  private static final int CONTEXT = 4096;
+
+  private final Backend backend;
+  private final Kind kind;
+  private final DType dtype;
+  private final Random random;
+  private final ModelConfig config;
+  private final LanguageModel model;
+
+  GenerationSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.kind = kind;
+    this.dtype = dtype;
+    this.random = new Random(seed);
+    this.config = config(shape);
+    this.model = new LanguageModel(config);
+    model.materialize(backend, dtype, false, seed);
+    model.pack(backend, dtype);
+  }
+
+  private static ModelConfig config(LayerShape shape) {
+    int heads = Math.max(1, shape.hidden() / HEAD_SIZE);
+    return new ModelConfig(
+        VOCABULARY,
+        CONTEXT,
+        shape.hidden(),
+        heads,
+        heads,
+        shape.expertHidden(),
+        IntStream.range(0, LAYERS).mapToObj(layer -> layer % 2 == 1 ? shape.experts() : 0).toList(),
+        false,
+        shape.config().gate(),
+        shape.activation(),
+        Norm.Kind.LAYER,
+        ModelConfig.Positions.LEARNED,
+        false,
+        LayerSubject.DEVIATION);
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    if (tokens >= CONTEXT) {
+      throw new IllegalArgumentException(
+          kind.label() + " over " + tokens + " tokens: expected fewer than its context of " + CONTEXT);
+    }
+    return kind == Kind.PREFILL ? new Prefill(tokens) : new Decode(tokens);
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+
+  private int[] tokens(int count) {
+    return random.ints(count, 0, VOCABULARY).toArray();
+  }
+
+  private final class Prefill implements Workload {
+    private final Decoder decoder;
+    private final int[] prompt;
+    private final float[] logits = new float[VOCABULARY];
+
+    Prefill(int tokens) {
+      this.decoder = new Decoder(backend, model, 1, tokens);
+      this.prompt = tokens(tokens);
+    }
+
+    @Override
+    public void run(int call) {
+      decoder.prefill(0, 0, prompt, logits);
+    }
+
+    @Override
+    public double flops() {
+      return ModelWork.forwardFlops(config, prompt.length, 1, prompt.length / 2.0);
+    }
+
+    /** Every expert is hit where there are many more tokens than experts; never more than one a token. */
+    @Override
+    public double bytes() {
+      double expert = 2.0 * config.hidden() * config.feedForward();
+      double others = ModelWork.activeElements(config);
+      for (int experts : config.experts()) {
+        int hit = Math.min(experts, prompt.length * config.gate().topK());
+        others += experts == 0 ? 0 : (hit - config.gate().topK()) * expert;
+      }
+      return (others + (double) VOCABULARY * config.hidden()) * dtype.bytes();
+    }
+
+    @Override
+    public void close() {
+      decoder.close();
+    }
+  }
+
+  private final class Decode implements Workload {
+    private final Decoder decoder;
+    private final int position;
+    private final int[] next = tokens(64);
+    private final float[] logits = new float[VOCABULARY];
+
+    Decode(int position) {
+      this.decoder = new Decoder(backend, model, 1, position + 1L);
+      this.position = position;
+      decoder.prefill(0, 0, tokens(position), logits);
+    }
+
+    @Override
+    public void run(int call) {
+      decoder.step(0, position, next[call % next.length], logits);
+    }
+
+    @Override
+    public double flops() {
+      return ModelWork.forwardFlops(config, 1, 1, position + 1.0);
+    }
+
+    /** The weights that a token activates, the output matrix and the keys and values of the tokens before it. */
+    @Override
+    public double bytes() {
+      double cache = 2.0 * (position + 1) * config.hidden() * config.layers();
+      return (ModelWork.activeElements(config) + (double) VOCABULARY * config.hidden() + cache) * dtype.bytes();
+    }
+
+    @Override
+    public void close() {
+      decoder.close();
+    }
+  }
+}

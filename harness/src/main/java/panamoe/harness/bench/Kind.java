@@ -1,0 +1,78 @@
+package panamoe.harness.bench;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import panamoe.backend.Backend;
+import panamoe.tensor.DType;
+
+/** What can be measured. */
+public enum Kind {
+  GATE("gate", "router logits and the choice of experts", "s1", List.of(1, 8, 64, 512, 2048)),
+  DISPATCH("dispatch", "tokens to rows grouped by expert", "s1", List.of(1, 8, 64, 512, 2048)),
+  COMBINE("combine", "expert rows back to tokens", "s1", List.of(1, 8, 64, 512, 2048)),
+  GROUPED_GEMM("grouped-gemm", "the experts' first matrix, packed", "s1", List.of(1, 8, 64, 512, 2048)),
+  GROUPED_GEMM_DGRAD("grouped-gemm-dgrad", "gradient of its input", "s1", List.of(64, 512, 2048)),
+  GROUPED_GEMM_WGRAD("grouped-gemm-wgrad", "gradient of its weights", "s1", List.of(64, 512, 2048)),
+  MOE_LAYER("moe-layer", "a whole layer's forward with packed weights", "s1", List.of(1, 8, 64, 512, 2048)),
+  MOE_LAYER_TRAINING("moe-layer-training", "a layer's forward and backward", "s1", List.of(512, 2048)),
+  TRAIN_STEP("train-step", "an optimizer step of the base preset's MoE", "256x1024x16x1", List.of(2048)),
+  PREFILL("prefill", "a prompt through a four-layer model", "1024x4096x16x1", List.of(512)),
+  DECODE("decode", "one token through it, behind as many in the cache", "1024x4096x16x1", List.of(64));
+
+  private final String label;
+  private final String description;
+  private final String defaultShape;
+  private final List<Integer> defaultTokens;
+
+  Kind(String label, String description, String defaultShape, List<Integer> defaultTokens) {
+    this.label = label;
+    this.description = description;
+    this.defaultShape = defaultShape;
+    this.defaultTokens = defaultTokens;
+  }
+
+  /**
+   * The kind called {@code label}.
+   *
+   * @throws IllegalArgumentException naming all kinds if there is none
+   */
+  public static Kind of(String label) {
+    return Arrays.stream(values())
+        .filter(kind -> kind.label.equals(label))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "there is no benchmark '" + label + "', expected one of "
+                        + Arrays.stream(values()).map(Kind::label).collect(Collectors.joining(", "))));
+  }
+
+  public String label() {
+    return label;
+  }
+
+  public String description() {
+    return description;
+  }
+
+  public String defaultShape() {
+    return defaultShape;
+  }
+
+  public List<Integer> defaultTokens() {
+    return defaultTokens;
+  }
+
+  /** Makes the weights that this kind needs. */
+  public Subject open(Backend backend, LayerShape shape, DType dtype, long seed) {
+    return switch (this) {
+      case GATE, DISPATCH, COMBINE -> new RoutingSubject(backend, this, shape, dtype, seed);
+      case GROUPED_GEMM, GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD -> new ExpertSubject(backend, this, shape, dtype, seed);
+      case MOE_LAYER -> new LayerSubject(backend, shape, dtype, seed);
+      case MOE_LAYER_TRAINING -> new LayerTrainingSubject(backend, shape, dtype, seed);
+      case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
+      case PREFILL, DECODE -> new GenerationSubject(backend, this, shape, dtype, seed);
+    };
+  }
+}

@@ -1,0 +1,95 @@
+package panamoe.harness.bench;
+
+import java.util.Locale;
+import java.util.Map;
+import panamoe.backend.Activation;
+import panamoe.moe.GateConfig;
+import panamoe.moe.MoeConfig;
+import panamoe.tensor.DType;
+
+/**
+ * The shape of one MoE layer.
+ *
+ * @param name as it was asked for
+ * @param hidden M
+ * @param expertHidden F
+ * @param experts E
+ * @param topK K
+ * @param activation SwiGLU experts have three matrices, all others two
+ * @param copies layers that calls rotate over, so that weights come from memory and not from cache
+ */
+public record LayerShape(
+    String name, int hidden, int expertHidden, int experts, int topK, Activation activation, int copies) {
+  private static final Map<String, LayerShape> NAMED =
+      Map.of(
+          "s1", new LayerShape("s1", 1024, 4096, 32, 1, Activation.GELU, 2),
+          "s2", new LayerShape("s2", 1024, 3584, 8, 2, Activation.SWIGLU, 4),
+          "s3", new LayerShape("s3", 2048, 1024, 64, 8, Activation.SWIGLU, 1));
+
+  /** Bytes of weights that are surely more than a cache holds. */
+  private static final double BEYOND_CACHE = 512e6;
+
+  private static final int MAX_COPIES = 8;
+  private static final int MAX_SIZE = 1 << 16;
+
+  /**
+   * Reads {@code s1}, {@code s2}, {@code s3}, or {@code MxFxExK} for GELU experts and {@code MxFxExK-swiglu}.
+   *
+   * @throws IllegalArgumentException in one sentence if it is neither
+   */
+  public static LayerShape parse(String text) {
+    String lower = text.toLowerCase(Locale.ROOT);
+    if (NAMED.containsKey(lower)) {
+      return NAMED.get(lower);
+    }
+    boolean gated = lower.endsWith("-swiglu");
+    String[] sizes = (gated ? lower.substring(0, lower.length() - "-swiglu".length()) : lower).split("x", -1);
+    if (sizes.length != 4) {
+      throw unreadable(text);
+    }
+    int[] numbers = new int[4];
+    for (int i = 0; i < 4; i++) {
+      try {
+        numbers[i] = Integer.parseInt(sizes[i]);
+      } catch (NumberFormatException e) {
+        throw unreadable(text);
+      }
+      if (numbers[i] > MAX_SIZE) {
+        throw new IllegalArgumentException("shape '" + text + "': " + numbers[i] + " is more than " + MAX_SIZE);
+      }
+    }
+    LayerShape one =
+        new LayerShape(
+            lower, numbers[0], numbers[1], numbers[2], numbers[3], gated ? Activation.SWIGLU : Activation.GELU, 1);
+    one.config(); // says what is wrong with the sizes
+    int copies = (int) Math.clamp(Math.ceil(BEYOND_CACHE / (one.experts * one.expertBytes(DType.BFLOAT16))), 1, MAX_COPIES);
+    return new LayerShape(
+        one.name, one.hidden, one.expertHidden, one.experts, one.topK, one.activation, copies);
+  }
+
+  /** The layer: dropless, without biases. */
+  public MoeConfig config() {
+    return new MoeConfig(hidden, expertHidden, experts, false, activation, false, GateConfig.dropless(topK));
+  }
+
+  /** Elements of one expert's matrices. */
+  public double expertElements() {
+    return (activation.inputsPerOutput() + 1.0) * hidden * expertHidden;
+  }
+
+  /** Bytes of one expert's matrices. */
+  public double expertBytes(DType dtype) {
+    return expertElements() * dtype.bytes();
+  }
+
+  /** Floating-point operations of the experts' forward over {@code tokens} tokens. */
+  public double forwardFlops(long tokens) {
+    return 2 * expertElements() * tokens * topK;
+  }
+
+  private static IllegalArgumentException unreadable(String text) {
+    return new IllegalArgumentException(
+        "shape is '" + text + "', expected s1, s2, s3 or MxFxExK (hidden x expert hidden x experts x choices, e.g."
+            + " 512x2048x16x2, with -swiglu behind it for gated experts)");
+  }
+}

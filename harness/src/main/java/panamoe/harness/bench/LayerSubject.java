@@ -1,0 +1,92 @@
+package panamoe.harness.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.Recording;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.ParameterStore;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** MoE layers ready for inference. Each batch's pass is recorded once and replayed, as decoding does. */
+final class LayerSubject implements Subject {
+  static final float DEVIATION = 0.02f;
+
+  private final Backend backend;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final List<ParameterStore> stores = new ArrayList<>();
+  private final List<MoeLayer> layers = new ArrayList<>();
+
+  LayerSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    for (int copy = 0; copy < shape.copies(); copy++) {
+      ParameterStore store = new ParameterStore();
+      layers.add(new MoeLayer(store, "layer", copy, shape.config(), DEVIATION, DEVIATION));
+      store.materialize(backend, dtype, false, seed + copy);
+      store.pack(backend, dtype);
+      stores.add(store);
+    }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new Forward(tokens);
+  }
+
+  @Override
+  public void close() {
+    stores.forEach(ParameterStore::close);
+  }
+
+  private final class Forward implements Workload {
+    private final TensorScope scope = TensorScope.confined(backend);
+    private final List<Recording> passes = new ArrayList<>();
+    private final int tokens;
+    private double expertsHit;
+
+    Forward(int tokens) {
+      this.tokens = tokens;
+      List<Tensor> batches = TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      // A number of passes that layers divide: batch and layer change with every call.
+      int count = Math.max(batches.size(), layers.size());
+      for (int i = 0; i < count; i++) {
+        Tensor x = batches.get(i % batches.size());
+        MoeLayer layer = layers.get(i % layers.size());
+        Pass pass =
+            Pass.inference(backend, scope)
+                .observedBy((index, routes) -> expertsHit += TokenBatches.hit(routes.offsets()) / (double) count);
+        Tensor y = scope.allocate(dtype, x.shape());
+        passes.add(backend.record(() -> layer.forwardInto(pass, x, null, y)));
+      }
+    }
+
+    @Override
+    public void run(int call) {
+      passes.get(call % passes.size()).replay();
+      backend.synchronize();
+    }
+
+    @Override
+    public double flops() {
+      return shape.forwardFlops(tokens);
+    }
+
+    @Override
+    public double bytes() {
+      return expertsHit * shape.expertBytes(dtype);
+    }
+
+    @Override
+    public void close() {
+      scope.close();
+    }
+  }
+}

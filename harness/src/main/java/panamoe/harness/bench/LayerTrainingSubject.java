@@ -1,0 +1,92 @@
+package panamoe.harness.bench;
+
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.moe.MoeLayer;
+import panamoe.nn.ParameterStore;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** One MoE layer in training: forward, and backward into FLOAT32 gradients. */
+final class LayerTrainingSubject implements Subject {
+  private final Backend backend;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final ParameterStore store = new ParameterStore();
+  private final MoeLayer layer;
+
+  LayerTrainingSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    this.layer =
+        new MoeLayer(store, "layer", 0, shape.config(), LayerSubject.DEVIATION, LayerSubject.DEVIATION);
+    store.materialize(backend, dtype, true, seed);
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new ForwardBackward(tokens);
+  }
+
+  @Override
+  public void close() {
+    store.close();
+  }
+
+  private final class ForwardBackward implements Workload {
+    private final TensorScope inputs = TensorScope.confined(backend);
+    private final int tokens;
+    private final List<Tensor> x;
+    private final List<Tensor> dy;
+    private int expertsHit;
+
+    ForwardBackward(int tokens) {
+      this.tokens = tokens;
+      this.x = TokenBatches.normal(backend, inputs, dtype, tokens, shape.hidden(), seed);
+      this.dy = TokenBatches.normal(backend, inputs, dtype, tokens, shape.hidden(), seed + 1);
+      run(0);
+    }
+
+    @Override
+    public void run(int call) {
+      try (TensorScope scope = TensorScope.confined(backend)) {
+        Tape tape = new Tape(backend);
+        store.watch(tape);
+        Pass pass =
+            Pass.training(backend, scope, tape, seed, 1)
+                .observedBy((index, routes) -> expertsHit = TokenBatches.hit(routes.offsets()));
+        Tensor y = pass.allocate(dtype, tokens, shape.hidden());
+        layer.forwardInto(pass, x.get(call % x.size()), null, y);
+        // The tape owns the gradient that it is given.
+        Tensor gradient = pass.allocate(dtype, y.shape());
+        backend.copy(dy.get(call % dy.size()), gradient);
+        tape.addGradient(y, gradient);
+        tape.backward();
+        backend.synchronize();
+      }
+    }
+
+    /** Twice the forward's work in the backward. */
+    @Override
+    public double flops() {
+      return 3 * shape.forwardFlops(tokens);
+    }
+
+    /** Weights are read forwards and backwards; FLOAT32 gradients are read and written. */
+    @Override
+    public double bytes() {
+      return expertsHit * (2 * shape.expertBytes(dtype) + 2 * shape.expertBytes(DType.FLOAT32));
+    }
+
+    @Override
+    public void close() {
+      inputs.close();
+    }
+  }
+}

@@ -1,0 +1,80 @@
+package panamoe.harness.bench;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.util.Locale;
+
+/**
+ * A measured cell; with {@code --json} one line.
+ *
+ * @param gflops floating-point operations a second at the median
+ * @param gbytesPerS bytes a second at the median
+ * @param rooflineFraction the time that the machine's ceilings allow, by the median; null where they are not known
+ * @param peer who ran the same work in turns with us, or null
+ * @param ratio the peer's time by ours
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record Measurement(
+    String name,
+    String shape,
+    int tokens,
+    String dtype,
+    int threads,
+    double medianMs,
+    double minMs,
+    double gflops,
+    double gbytesPerS,
+    Double rooflineFraction,
+    String peer,
+    Double peerMedianMs,
+    Double ratio) {
+
+  static final String HEADER =
+      String.format(
+          "%-19s %-16s %6s %-5s %11s %11s %9s %8s %9s",
+          "name", "shape", "tokens", "dtype", "median ms", "min ms", "GFLOP/s", "GB/s", "roofline");
+
+  /**
+   * @param ceilings null where they are not known
+   * @param peer null for none, and then {@code theirs} as well
+   */
+  static Measurement of(Cell cell, Workload work, Ceilings ceilings, Timing ours, String peer, Timing theirs) {
+    double seconds = ours.medianMs() / 1e3;
+    return new Measurement(
+        cell.kind().label(),
+        cell.shape().name(),
+        cell.tokens(),
+        cell.dtypeLabel(),
+        cell.threads(),
+        ours.medianMs(),
+        ours.minMs(),
+        work.flops() / seconds / 1e9,
+        work.bytes() / seconds / 1e9,
+        ceilings == null ? null : ceilings.rooflineSeconds(work, cell.dtype()) / seconds,
+        peer,
+        theirs == null ? null : theirs.medianMs(),
+        theirs == null ? null : theirs.medianMs() / ours.medianMs());
+  }
+
+  /** A row under {@link #HEADER}. */
+  String toRow() {
+    String row =
+        String.format(
+            Locale.ROOT,
+            "%-19s %-16s %6d %-5s %11.4f %11.4f %9.1f %8.1f %9s",
+            name,
+            shape,
+            tokens,
+            dtype,
+            medianMs,
+            minMs,
+            gflops,
+            gbytesPerS,
+            rooflineFraction == null ? "-" : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
+    return peer == null
+        ? row
+        : row + String.format(Locale.ROOT, "   %s %.4f ms, ratio %.2f", peer, peerMedianMs, ratio);
+  }
+}

@@ -1,0 +1,106 @@
+package panamoe.harness.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.backend.Recording;
+import panamoe.backend.Routes;
+import panamoe.moe.Gate;
+import panamoe.nn.ParameterStore;
+import panamoe.op.CombineOp;
+import panamoe.op.DispatchOp;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** What a layer does around its experts: gate, dispatch or combine. */
+final class RoutingSubject implements Subject {
+  private final Backend backend;
+  private final Kind kind;
+  private final LayerShape shape;
+  private final DType dtype;
+  private final long seed;
+  private final ParameterStore store = new ParameterStore();
+  private final Gate gate;
+
+  RoutingSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.kind = kind;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.seed = seed;
+    this.gate =
+        new Gate(store, "gate", shape.hidden(), shape.experts(), shape.config().gate(), LayerSubject.DEVIATION);
+    store.materialize(backend, dtype, false, seed);
+    store.pack(backend, dtype);
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new Routing(tokens);
+  }
+
+  @Override
+  public void close() {
+    store.close();
+  }
+
+  private final class Routing implements Workload {
+    private final TensorScope scope = TensorScope.confined(backend);
+    private final Pass pass = Pass.inference(backend, scope);
+    private final List<Recording> passes = new ArrayList<>();
+    private final int tokens;
+
+    Routing(int tokens) {
+      this.tokens = tokens;
+      List<Tensor> batches = TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      for (Tensor x : batches) {
+        passes.add(
+            switch (kind) {
+              case GATE -> backend.record(() -> gate.forward(pass, x, null));
+              case DISPATCH -> {
+                Routes routes = gate.forward(pass, x, null);
+                yield backend.record(() -> DispatchOp.forward(pass, x, routes));
+              }
+              case COMBINE -> {
+                Routes routes = gate.forward(pass, x, null);
+                Tensor rows = DispatchOp.forward(pass, x, routes);
+                yield backend.record(() -> CombineOp.forward(pass, rows, routes, null, null, null));
+              }
+              default -> throw new IllegalArgumentException(kind + " is no part of routing");
+            });
+      }
+    }
+
+    @Override
+    public void run(int call) {
+      passes.get(call % passes.size()).replay();
+      backend.synchronize();
+    }
+
+    @Override
+    public double flops() {
+      double width = (double) tokens * shape.hidden();
+      return switch (kind) {
+        case GATE -> 2 * width * shape.experts();
+        case COMBINE -> 2 * width * shape.topK();
+        default -> 0;
+      };
+    }
+
+    /** The gate reads tokens and its weights; dispatch reads each token once and combine writes it once. */
+    @Override
+    public double bytes() {
+      double activations = (double) tokens * shape.hidden() * dtype.bytes();
+      return kind == Kind.GATE
+          ? activations + (double) shape.experts() * shape.hidden() * DType.FLOAT32.bytes()
+          : activations * (1 + shape.topK());
+    }
+
+    @Override
+    public void close() {
+      scope.close();
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package panamoe.harness.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** Normally distributed activations that calls rotate over, so that each call hits other experts. */
+final class TokenBatches {
+  private static final int FEW_TOKENS = 64;
+
+  private TokenBatches() {}
+
+  /** How many batches there are: many of few tokens, which hit few experts each. */
+  static int count(int tokens) {
+    return tokens <= FEW_TOKENS ? 16 : 2;
+  }
+
+  /** {@link #count} tensors [tokens, width]. */
+  static List<Tensor> normal(
+      Backend backend, TensorScope scope, DType dtype, int tokens, long width, long seed) {
+    List<Tensor> batches = new ArrayList<>();
+    Tensor numbers = scope.allocate(DType.FLOAT32, tokens, width);
+    for (int i = 0; i < count(tokens); i++) {
+      Tensor batch = scope.allocate(dtype, tokens, width);
+      backend.randomNormal(seed, i * numbers.count(), 0, 1, numbers);
+      backend.cast(numbers, batch);
+      batches.add(batch);
+    }
+    backend.synchronize();
+    numbers.release();
+    return batches;
+  }
+
+  /** Experts with at least one row, by INT32 offsets [E + 1]. */
+  static int hit(Tensor offsets) {
+    int hit = 0;
+    for (long e = 0; e + 1 < offsets.count(); e++) {
+      hit += offsets.getInt(e + 1) > offsets.getInt(e) ? 1 : 0;
+    }
+    return hit;
+  }
+}

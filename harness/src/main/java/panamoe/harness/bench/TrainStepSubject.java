@@ -1,0 +1,101 @@
+package panamoe.harness.bench;
+
+import java.util.Random;
+import panamoe.backend.Backend;
+import panamoe.data.TokenSequences;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelPresets;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+import panamoe.train.Trainer;
+
+/**
+ * An optimizer step of the base preset: 6 layers, hidden 256, 8 heads, 16 experts on every other layer, top-1,
+ * vocabulary 8192; batches are sequences of 256 random tokens.
+ */
+final class TrainStepSubject implements Subject {
+  private static final int VOCABULARY = 8192;
+  private static final int STEPS = 1_000_000;
+
+  private final ModelConfig config =
+      ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, VOCABULARY);
+  private final Backend backend;
+  private final DType dtype;
+  private final long seed;
+
+  TrainStepSubject(Backend backend, DType dtype, long seed) {
+    this.backend = backend;
+    this.dtype = dtype;
+    this.seed = seed;
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    if (tokens % config.context() != 0) {
+      throw new IllegalArgumentException(
+          "train-step over " + tokens + " tokens: expected a multiple of its sequences of " + config.context());
+    }
+    return new Step(tokens);
+  }
+
+  @Override
+  public void close() {}
+
+  private final class Step implements Workload {
+    private final int tokens;
+    private final LanguageModel model = new LanguageModel(config);
+    private final Trainer trainer;
+
+    Step(int tokens) {
+      this.tokens = tokens;
+      int length = config.context();
+      TrainConfig training = TrainConfig.of(STEPS, tokens / length, length).withDType(dtype);
+      model.materialize(backend, dtype, true, seed);
+      trainer = new Trainer(backend, model, new RunConfig(config, training, seed), new RandomTokens(length, seed));
+    }
+
+    @Override
+    public void run(int call) {
+      trainer.next();
+      backend.synchronize();
+    }
+
+    /** Forward once and backward twice: matrices, logits, and attention over whole sequences. */
+    @Override
+    public double flops() {
+      return 3 * ModelWork.forwardFlops(config, tokens, tokens, (double) config.context());
+    }
+
+    /** AdamW's part: gradient and two moments read, moments and master written, master read, gradient cleared. */
+    @Override
+    public double bytes() {
+      return 7.0 * DType.FLOAT32.bytes() * model.parameters().count();
+    }
+
+    @Override
+    public void close() {
+      model.close();
+    }
+  }
+
+  /** Tokens that nothing can be learnt from; each sequence is drawn from its number. */
+  private record RandomTokens(int length, long seed) implements TokenSequences {
+    @Override
+    public long fillTraining(long first, Tensor ids, Tensor targets) {
+      Random random = new Random(seed * 31 + first);
+      for (long i = 0; i < ids.count(); i++) {
+        ids.setInt(i, random.nextInt(VOCABULARY));
+        targets.setInt(i, random.nextInt(VOCABULARY));
+      }
+      return targets.count();
+    }
+
+    @Override
+    public long fillValidation(long first, Tensor ids, Tensor targets) {
+      return fillTraining(-1 - first, ids, targets);
+    }
+  }
+}

@@ -1,0 +1,231 @@
+#!/usr/bin/python3
+"""The benchmark's work in PyTorch on the CPU.
+
+Reads one JSON object a line: a cell (kind, style, hidden, expert_hidden, experts, top_k, gated, copies, tokens, batches,
+dtype, threads) and seconds. Runs the cell for that long and answers {"ms": [of each call]} or {"error": text}.
+"""
+import json
+import math
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+CAPACITY_FACTOR = 1.25
+MINIMUM_CAPACITY = 4
+
+
+class Expert(nn.Module):
+    def __init__(self, hidden, inner, gated, dtype):
+        super().__init__()
+        self.up = nn.Linear(hidden, inner, bias=False, dtype=dtype)
+        self.gate = nn.Linear(hidden, inner, bias=False, dtype=dtype) if gated else None
+        self.down = nn.Linear(inner, hidden, bias=False, dtype=dtype)
+
+    def forward(self, x):
+        inner = F.gelu(self.up(x)) if self.gate is None else F.silu(self.gate(x)) * self.up(x)
+        return self.down(inner)
+
+
+class MoE(nn.Module):
+    def __init__(self, hidden, inner, experts, top_k, gated, dtype, style):
+        super().__init__()
+        self.top_k, self.style = top_k, style
+        self.router = nn.Linear(hidden, experts, bias=False, dtype=dtype if style == "loop" else torch.float32)
+        self.experts = nn.ModuleList(Expert(hidden, inner, gated, dtype) for _ in range(experts))
+
+    def forward(self, x):
+        return self.loop(x) if self.style == "loop" else self.einsum(x)
+
+    def loop(self, x):
+        """Only the experts that were hit, one after the other."""
+        weight, chosen = torch.topk(F.softmax(self.router(x), dim=-1, dtype=torch.float32), self.top_k, dim=-1)
+        if self.top_k > 1:
+            weight = weight / weight.sum(-1, keepdim=True)
+        weight, y = weight.to(x.dtype), torch.zeros_like(x)
+        for index in torch.unique(chosen).tolist():
+            token, choice = torch.where(chosen == index)
+            rows = self.experts[index](x[token]) * weight[token, choice, None]
+            y.index_add_(0, token, rows.to(y.dtype))
+        return y
+
+    def einsum(self, x):
+        """One-hot dispatch and combine tensors [S, E, C]; every expert computes its whole capacity."""
+        tokens, experts = x.shape[0], len(self.experts)
+        capacity = max(MINIMUM_CAPACITY, math.ceil(tokens / experts * CAPACITY_FACTOR * self.top_k))
+        capacity = min(capacity, tokens)
+        with torch.autocast("cpu", enabled=False):
+            scores = F.softmax(self.router(x.float()), dim=-1)
+        weight, chosen = torch.topk(scores, self.top_k, dim=-1)
+        combine = torch.zeros(tokens, experts, capacity)
+        queued = torch.zeros(experts, dtype=torch.long)
+        kept_weights = []
+        for choice in range(self.top_k):
+            mask = F.one_hot(chosen[:, choice], experts)
+            place = torch.cumsum(mask, 0) - 1 + queued
+            queued = queued + mask.sum(0)
+            mask = mask * (place < capacity)
+            slot = F.one_hot((place * mask).sum(1), capacity).float()
+            kept_weights.append((weight[:, choice, None] * mask, slot))
+        total = sum(kept.sum(1) for kept, _ in kept_weights).clamp(min=torch.finfo(torch.float32).eps)
+        for kept, slot in kept_weights:
+            if self.top_k > 1:
+                kept = kept / total[:, None]
+            combine = combine + torch.einsum("se,sc->sec", kept, slot)
+        rows = torch.einsum("sec,sm->ecm", combine.bool().to(x.dtype), x)
+        outputs = torch.stack([expert(part) for expert, part in zip(self.experts, rows)])
+        return torch.einsum("sec,ecm->sm", combine.to(x.dtype), outputs.to(x.dtype))
+
+
+class Block(nn.Module):
+    def __init__(self, hidden, heads, experts, style):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.qkv, self.out = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        if experts:
+            self.moe = MoE(hidden, 4 * hidden, experts, 1, False, torch.float32, style)
+        else:
+            self.moe = None
+            self.up, self.down = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
+
+    def forward(self, x):
+        batch, length, hidden = x.shape
+        shape = (batch, length, 3, self.heads, hidden // self.heads)
+        q, k, v = self.qkv(self.norm1(x)).view(shape).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(attended.transpose(1, 2).reshape(batch, length, hidden))
+        y = self.norm2(x)
+        if self.moe is None:
+            return x + self.down(F.gelu(self.up(y), approximate="tanh"))
+        return x + self.moe(y.reshape(-1, hidden)).view(batch, length, hidden)
+
+
+class LanguageModel(nn.Module):
+    """The base preset: 6 layers, hidden 256, 8 heads, sequence 256, 16 experts on every other layer, vocabulary 8192."""
+
+    LAYERS, HIDDEN, HEADS, LENGTH, EXPERTS, VOCABULARY = 6, 256, 8, 256, 16, 8192
+
+    def __init__(self, style):
+        super().__init__()
+        self.tokens = nn.Embedding(self.VOCABULARY, self.HIDDEN)
+        self.positions = nn.Embedding(self.LENGTH, self.HIDDEN)
+        experts = [self.EXPERTS * (layer % 2) for layer in range(self.LAYERS)]
+        self.blocks = nn.ModuleList(Block(self.HIDDEN, self.HEADS, count, style) for count in experts)
+        self.norm = nn.LayerNorm(self.HIDDEN)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+
+    def forward(self, ids):
+        x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.norm(x), self.tokens.weight)
+
+
+def moe_layer(cell, dtype):
+    sizes = [cell[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
+    layers = [MoE(*sizes, dtype, cell["style"]) for _ in range(cell["copies"])]
+
+    def over(tokens, batches):
+        x = [torch.randn(tokens, cell["hidden"]).to(dtype) for _ in range(batches)]
+
+        def call(i):
+            with torch.inference_mode():
+                return layers[i % len(layers)](x[i % len(x)])
+
+        return call
+
+    return over
+
+
+def moe_layer_training(cell, dtype):
+    """Float32 weights; bfloat16 by autocast, as PyTorch programs train."""
+    sizes = [cell[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
+    layer = MoE(*sizes, torch.float32, cell["style"])
+
+    def over(tokens, batches):
+        x = [torch.randn(tokens, cell["hidden"], requires_grad=True) for _ in range(batches)]
+        gradient = torch.randn(tokens, cell["hidden"])
+
+        def call(i):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+                y = layer(x[i % len(x)])
+            y.float().backward(gradient)
+            layer.zero_grad(set_to_none=True)
+            x[i % len(x)].grad = None
+
+        return call
+
+    return over
+
+
+def train_step(cell, dtype):
+    model = LanguageModel(cell["style"])
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+
+    def over(tokens, batches):
+        shape = (tokens // model.LENGTH, model.LENGTH + 1)
+        ids = [torch.randint(0, model.VOCABULARY, shape) for _ in range(4)]
+
+        def call(i):
+            batch = ids[i % len(ids)]
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+                logits = model(batch[:, :-1])
+                loss = F.cross_entropy(logits.float().view(-1, model.VOCABULARY), batch[:, 1:].reshape(-1))
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+        return call
+
+    return over
+
+
+KINDS = {"moe-layer": moe_layer, "moe-layer-training": moe_layer_training, "train-step": train_step}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Current:
+    """The cell under way: weights stay while only the tokens change."""
+
+    weights_of = tokens_of = over = call = None
+    calls = 0
+
+    def run(self, cell):
+        seconds = cell.pop("seconds")
+        tokens = cell.pop("tokens"), cell.pop("batches")
+        if self.weights_of != cell:
+            self.over = self.call = None  # the old weights go before the new ones come
+            torch.set_num_threads(cell["threads"])
+            torch.manual_seed(1)
+            self.over = KINDS[cell["kind"]](cell, DTYPES[cell["dtype"]])
+            self.weights_of, self.tokens_of = cell, None
+        if self.tokens_of != tokens:
+            self.call, self.tokens_of = self.over(*tokens), tokens
+        times, start = [], time.perf_counter()
+        end = start + seconds
+        while not times or start < end:
+            self.call(self.calls)
+            self.calls += 1
+            now = time.perf_counter()
+            times.append((now - start) * 1e3)
+            start = now
+        return times
+
+
+def main():
+    print(json.dumps({"torch": torch.__version__}), flush=True)
+    current = Current()
+    for line in sys.stdin:
+        try:
+            answer = {"ms": current.run(json.loads(line))}
+        except Exception as error:  # pylint: disable=broad-except
+            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+// What this machine can do at best, as one JSON line: the rate of fused multiply-adds, of bfloat16 dot products and of
+// reading memory. The yardstick of the roofline column of `panamoe bench`.
+//
+// ceilings_bench [THREADS]     default: one thread per processor
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "bench/ceilings_bench.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::bench::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Twelve independent sums hide the latency of a multiply-add. Each function returns the floating-point operations done.
+double multiply_add(int64_t steps, float seed, float* sink) {
+  const hn::ScalableTag<float> d;
+  hn::Vec<decltype(d)> sum[12];
+  for (auto& s : sum) s = hn::Zero(d);
+  const auto x = hn::Set(d, seed), y = hn::Set(d, seed + 1);
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = hn::MulAdd(x, y, s);
+  }
+  for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  *sink = hn::ReduceSum(d, sum[0]);
+  return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
+}
+
+// Without an instruction for it, a bfloat16 product is a float32 one after widening: the ceiling is that of float32.
+double dot_bf16(int64_t steps, float seed, float* sink) {
+#if HWY_NATIVE_DOT_BF16
+  const hn::ScalableTag<hwy::bfloat16_t> d;
+  const hn::Repartition<float, decltype(d)> df;
+  hn::Vec<decltype(df)> sum[12];
+  for (auto& s : sum) s = hn::Zero(df);
+  auto unused = hn::Zero(df);
+  const auto x = hn::Set(d, hwy::BF16FromF32(seed)), y = hn::Set(d, hwy::BF16FromF32(seed + 1));
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = hn::ReorderWidenMulAccumulate(df, x, y, s, unused);
+  }
+  for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  *sink = hn::ReduceSum(df, hn::Add(sum[0], unused));
+  return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
+#else
+  return multiply_add(steps, seed, sink);
+#endif
+}
+
+// Reads memory as `streams` streams side by side, each 2 KB ahead of use.
+void read_streams(const char* memory, int64_t bytes, int streams, float* sink) {
+  const hn::ScalableTag<uint8_t> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t stream = bytes / streams;
+  auto sum = hn::Zero(d);
+  for (int64_t i = 0; i < stream; i += 256) {
+    for (int s = 0; s < streams; ++s) {
+      const char* from = memory + s * stream + i;
+      for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(from + 2048 + line, 0, 2);
+      for (int64_t j = 0; j < 256; j += lanes) {
+        sum = hn::Xor(sum, hn::LoadU(d, reinterpret_cast<const uint8_t*>(from) + j));
+      }
+    }
+  }
+  *sink = static_cast<float>(hn::GetLane(sum));
+}
+
+}  // namespace moe::bench::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::bench {
+namespace {
+
+HWY_EXPORT(multiply_add);
+HWY_EXPORT(dot_bf16);
+HWY_EXPORT(read_streams);
+
+constexpr int kRepetitions = 7;
+
+// Seconds of one parallel run of body(thread): the best of several, since a ceiling is what undisturbed hardware does.
+double best_seconds(int threads, const std::function<void(int)>& body) {
+  double best = 1e30;
+  for (int i = 0; i < kRepetitions; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<std::thread> team;
+    for (int t = 0; t < threads; ++t) team.emplace_back(body, t);
+    for (std::thread& thread : team) thread.join();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+int run(int threads) {
+  constexpr int64_t kSteps = 20'000'000;
+  constexpr int64_t kShare = int64_t{512} << 20;
+  constexpr size_t kLine = 16;  // floats in a cache line: one sink a thread
+  std::vector<float> sink(static_cast<size_t>(threads) * kLine);
+  std::vector<double> work(static_cast<size_t>(threads));
+
+  const double fma_seconds = best_seconds(
+      threads, [&](int t) { work[t] = HWY_DYNAMIC_DISPATCH(multiply_add)(kSteps, 1.0f, &sink[t * kLine]); });
+  const double fma = work[0] * threads / fma_seconds;
+  const double dot_seconds =
+      best_seconds(threads, [&](int t) { work[t] = HWY_DYNAMIC_DISPATCH(dot_bf16)(kSteps, 1.0f, &sink[t * kLine]); });
+  const double dot = std::max(fma, work[0] * threads / dot_seconds);
+
+  const auto bytes = static_cast<size_t>(kShare) * static_cast<size_t>(threads) + 4096;
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::fprintf(stderr, "ceilings_bench: cannot allocate %zu bytes\n", bytes);
+    return 1;
+  }
+  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  char* data = static_cast<char*>(memory);
+  std::fill(data, data + bytes, 1);  // untouched pages would all be the one page of zeros
+  double read = 0;
+  for (int streams : {1, 2, 4}) {
+    const double seconds = best_seconds(threads, [&](int t) {
+      HWY_DYNAMIC_DISPATCH(read_streams)(data + t * kShare, kShare, streams, &sink[t * kLine]);
+    });
+    read = std::max(read, static_cast<double>(kShare) * threads / seconds);
+  }
+  ::munmap(memory, bytes);
+  std::printf("{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"threads\": %d}\n",
+              fma / 1e9, dot / 1e9, read / 1e9, threads);
+  return 0;
+}
+
+}  // namespace
+
+int main_of(int argc, char** argv) {
+  const int threads = argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
+  if (argc > 2 || threads < 1 || threads > 1024) {
+    std::fprintf(stderr, "usage: %s [THREADS], 1 to 1024\n", argv[0]);
+    return 2;
+  }
+  return run(threads);
+}
+
+}  // namespace moe::bench
+
+int main(int argc, char** argv) { return moe::bench::main_of(argc, argv); }
+#endif
