@@ -22,7 +22,7 @@
 namespace moe::cpu {
 namespace {
 
-const Kernels kKernels{
+constexpr Kernels kKernels{
     .fill = fill,
     .cast = cast,
     .copy = copy,
