@@ -205,8 +205,8 @@ X* data(T tensor) {
 
 }  // namespace
 
-void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority, T scores,
-                  T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
+void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
+                  T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
   const GateTokens tokens{config, logits, used, bias, noise, priority, scores, choice};
   check_values(stream, tokens);
 

@@ -142,7 +142,8 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
       if (e >= 0) ++chosen[e];
     }
   }
-  const double total = static_cast<double>(std::max<int64_t>(tokens, 1)), scale = dauxiliary * static_cast<double>(experts);
+  const double total = static_cast<double>(std::max<int64_t>(tokens, 1));
+  const double scale = dauxiliary * static_cast<double>(experts);
   for (int64_t e = 0; e < experts; ++e) {
     auxiliary[e] = static_cast<float>(scale * chosen[e] / (config.auxiliary_choices * total * total));
   }

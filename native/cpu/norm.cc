@@ -108,7 +108,9 @@ void norm_backward(Stream& stream, T dy, T x, T gamma, N mean, T rstd, T dx, T d
       if (dbeta == nullptr) return;
       total = static_cast<float*>(dbeta->data);
       FloatVector b = load(d, total + i, n);
-      for (int64_t block = 0; block < blocks; ++block) b = hn::Add(b, load(d, partial + (block * 2 + 1) * width + i, n));
+      for (int64_t block = 0; block < blocks; ++block) {
+        b = hn::Add(b, load(d, partial + (block * 2 + 1) * width + i, n));
+      }
       store(d, b, total + i, n);
     });
   });

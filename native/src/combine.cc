@@ -13,7 +13,8 @@ void check_combine(int64_t tokens, int64_t width, const moe_tensor* rows, const 
   check_routes(tokens, expert, position, offsets);
   check_tensor("weight", weight, kFloat32Only, {tokens, expert->shape[1]});
   if ((mlp == nullptr) != (coefficient == nullptr)) {
-    invalid("mlp and coefficient are given together or both null, ", mlp == nullptr ? "mlp" : "coefficient", " is null");
+    invalid("mlp and coefficient are given together or both null, ", mlp == nullptr ? "mlp" : "coefficient",
+            " is null");
   }
   check_optional("mlp", mlp, kFloating, {tokens, width});
   check_optional("coefficient", coefficient, kFloat32Only, {tokens, 2});

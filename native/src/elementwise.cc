@@ -72,8 +72,9 @@ moe_status moe_activation_backward(moe_stream stream, int32_t activation, const 
 }
 
 moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y) {
-  return moe::guard(__func__,
-                    [&] { MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating)); });
+  return moe::guard(__func__, [&] {
+    MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating));
+  });
 }
 
 moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,

@@ -16,7 +16,9 @@ inline void check_routes(int64_t tokens, const moe_tensor* expert, const moe_ten
   if (choices > kMostChoices) invalid("expert has ", choices, " choices a token, expected at most ", kMostChoices);
   check_tensor("position", position, kInt32Only, {tokens, choices});
   check_tensor("offsets", offsets, kInt32Only, {kAny});
-  if (offsets->shape[0] < 2) invalid("offsets has shape ", shape_text(*offsets), ", expected one more than the experts");
+  if (offsets->shape[0] < 2) {
+    invalid("offsets has shape ", shape_text(*offsets), ", expected one more than the experts");
+  }
 }
 
 }  // namespace moe

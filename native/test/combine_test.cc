@@ -24,7 +24,9 @@ struct CombineInput {
   bool skips;
 
   const moe_tensor* mlp_view() const { return residual ? static_cast<const moe_tensor*>(mlp) : nullptr; }
-  const moe_tensor* coefficient_view() const { return residual ? static_cast<const moe_tensor*>(coefficient) : nullptr; }
+  const moe_tensor* coefficient_view() const {
+    return residual ? static_cast<const moe_tensor*>(coefficient) : nullptr;
+  }
 
   moe_status run(moe_stream stream, const Tensor& y) const {
     return moe_combine_forward(stream, rows, routes.expert, routes.position, routes.weight, routes.offsets, mlp_view(),
@@ -145,7 +147,8 @@ TEST_F(CombineTest, ADroppedTokenKeepsOnlyItsSkip) {
 
 TEST_F(CombineTest, TheSameBitsOnEveryThreadCount) {
   const CombineInput in(400, 2, 7, 120, true, true, MOE_BFLOAT16);
-  const Tensor one(MOE_BFLOAT16, {400, 120}), three(MOE_BFLOAT16, {400, 120}), dy = Tensor::random(MOE_BFLOAT16, {400, 120}, 1);
+  const Tensor one(MOE_BFLOAT16, {400, 120}), three(MOE_BFLOAT16, {400, 120});
+  const Tensor dy = Tensor::random(MOE_BFLOAT16, {400, 120}, 1);
   ASSERT_MOE_OK(in.run(single, one));
   ASSERT_MOE_OK(in.run(triple, three));
   expect_same_bits(one, three);
@@ -168,7 +171,8 @@ TEST_F(CombineTest, Refuses) {
   CombineGradients out(in);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dmlp is given without mlp",
                      moe_combine_backward(stream, y, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
-                                          in.routes.offsets, nullptr, nullptr, out.drows, out.dweight, out.dmlp, nullptr));
+                                          in.routes.offsets, nullptr, nullptr, out.drows, out.dweight, out.dmlp,
+                                          nullptr));
   in.routes.position.set(2, 99);
   in.routes.expert.set(2, 1);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 0] is 99", in.run(stream, y));

@@ -77,7 +77,8 @@ TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "x is float32 but rows is bfloat16", run(half));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rows has shape", run(wide));
   const Tensor many(MOE_INT32, {5, 17});
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "17 choices", moe_dispatch_forward(stream, x, many, many, routes.offsets, rows));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "17 choices",
+                     moe_dispatch_forward(stream, x, many, many, routes.offsets, rows));
   const double saved = routes.expert[3];
   routes.expert.set(3, 3);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expert[1, 1] is 3, expected -1 or 0 to 2", run(rows));

@@ -48,8 +48,9 @@ TEST_F(ElementwiseTest, CastsRoundToNearestEven) {
 }
 
 TEST_F(ElementwiseTest, CastsSpecialValues) {
-  const std::vector<uint32_t> bits = {0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xff80ffff,
-                                      0x00000001, 0x00008000, 0x00008001, 0x00018000, 0x7f7fffff, 0x3f808000, 0x3f818000};
+  const std::vector<uint32_t> bits = {0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000,
+                                      0x7f800001, 0xff80ffff, 0x00000001, 0x00008000, 0x00008001,
+                                      0x00018000, 0x7f7fffff, 0x3f808000, 0x3f818000};
   const auto size = static_cast<int64_t>(bits.size());
   Tensor x(MOE_FLOAT32, {size}), y(MOE_BFLOAT16, {size});
   std::copy(bits.begin(), bits.end(), x.data<uint32_t>());
@@ -101,7 +102,8 @@ TEST_F(ElementwiseTest, ActivationGradientsMatchCentralDifferences) {
       ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, dx));
       std::vector<double> want;  // step 1e-5 in float64: error below 1e-9
       for (int64_t i = 0; i < size; ++i) {
-        want.push_back(dy[i] * (activation_of(activation, x[i] + 1e-5) - activation_of(activation, x[i] - 1e-5)) / 2e-5);
+        const double above = activation_of(activation, x[i] + 1e-5), below = activation_of(activation, x[i] - 1e-5);
+        want.push_back(dy[i] * (above - below) / 2e-5);
       }
       expect_near(dx, want, 2e-6, 1e-5, "dx");
       ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, x));

@@ -5,7 +5,9 @@ namespace {
 
 class EmbeddingTest : public KernelTest {};
 
-Tensor random_ids(int64_t count, int64_t high, uint64_t seed) { return Tensor::random(MOE_INT32, {count}, seed, 0, static_cast<double>(high)); }
+Tensor random_ids(int64_t count, int64_t high, uint64_t seed) {
+  return Tensor::random(MOE_INT32, {count}, seed, 0, static_cast<double>(high));
+}
 
 TEST_F(EmbeddingTest, LooksUpAndAddsPositions) {
   for (int64_t width : {1, 7, 8, 33, 200}) {
@@ -76,7 +78,8 @@ TEST_F(EmbeddingTest, Refuses) {
   Tensor ids = Tensor::of(MOE_INT32, {2}, {0, 3}), table(MOE_FLOAT32, {3, 4}), y(MOE_FLOAT32, {2, 4});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ids[1] is 3, expected 0 to 2",
                      moe_embedding_forward(stream, ids, table, nullptr, nullptr, y));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ids[1] is 3", moe_embedding_backward(stream, ids, nullptr, y, table, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ids[1] is 3",
+                     moe_embedding_backward(stream, ids, nullptr, y, table, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position_table is null",
                      moe_embedding_forward(stream, ids, table, ids, nullptr, y));
   ids.set(1, 2);

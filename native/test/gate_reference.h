@@ -125,7 +125,8 @@ inline void reference_weigh(const GateInput& in, const std::vector<double>& logi
       if (counted >= 0) sum += score[static_cast<size_t>(counted)];
       if (c < config.auxiliary_choices) mean_chosen[static_cast<size_t>(choice[c])] += 1 / used;
     }
-    const double denominator = config.normalization == MOE_RAW ? 1 : std::max<double>(sum, config.normalization_epsilon);
+    const double bounded = std::max<double>(sum, config.normalization_epsilon);
+    const double denominator = config.normalization == MOE_RAW ? 1 : bounded;
     for (int64_t c = 0; c < choices; ++c) {
       if (expert[c] >= 0) {
         out.weight[s * choices + c] = config.weight_scale * score[static_cast<size_t>(expert[c])] / denominator;

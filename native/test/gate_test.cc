@@ -34,8 +34,10 @@ class GateTest : public KernelTest {
   // The logits of the golden vectors: eight tokens, four experts; five tokens prefer expert 0.
   GateInput golden(int32_t top_k) {
     GateInput in(8, 4, gate_config(top_k));
-    in.logits = Tensor::of(MOE_FLOAT32, {8, 4}, {2,   1,   .1, -1, 1.9, .2, .3,  0,  1.5, 1.4, -.5, .2, 2.5, -.3, .8, .4,
-                                                 .1, 1.7, .6, -.2, .9,  .3, 1.8, .5, 1.2, .7,  .4,  1.1, .2, 0,   .1, 1.6});
+    in.logits = Tensor::of(MOE_FLOAT32, {8, 4}, {2,   1,   .1,  -1,  1.9, .2,  .3,  0,     //
+                                                 1.5, 1.4, -.5, .2,  2.5, -.3, .8,  .4,    //
+                                                 .1,  1.7, .6,  -.2, .9,  .3,  1.8, .5,    //
+                                                 1.2, .7,  .4,  1.1, .2,  0,   .1,  1.6});
     return in;
   }
 };
@@ -108,7 +110,8 @@ TEST_F(GateTest, GoldenTopTwo) {
   expect_near(out.expert, {0, 1, 0, 2, 0, 1, 0, 2, 1, 2, 2, -1, -1, 3, 3, -1}, 0, 0, "expert");
   expect_near(out.position, {0, 1, 1, 1, 2, 2, 3, 2, 0, 3, 0, -1, -1, 1, 0, -1}, 0, 0, "position");
   expect_near(out.weight,
-              {.731059, .268941, .832018, .167982, .524979, .475021, .845535, .154465, .750260, .249740, 1, 0, 0, 1, 1, 0},
+              {.731059, .268941, .832018, .167982, .524979, .475021, .845535, .154465,  //
+               .750260, .249740, 1, 0, 0, 1, 1, 0},
               1e-6, 0, "weight");
   EXPECT_NEAR(out.losses[0], 1.318314, 1e-6);
   in.config.capacity = 2;
@@ -236,7 +239,8 @@ TEST_F(GateTest, PaddingChangesNothing) {
       source.push_back(s);
     }
     source.push_back(-1);
-    const auto tokens = static_cast<int64_t>(source.size()), experts = plain.experts, choices = int64_t{plain.config.top_k};
+    const auto tokens = static_cast<int64_t>(source.size());
+    const int64_t experts = plain.experts, choices = plain.config.top_k;
     GateInput padded(tokens, experts, plain.config);
     padded.used = Tensor(MOE_UINT8, {tokens});
     padded.priority = Tensor(MOE_FLOAT32, {tokens, experts});

@@ -5,7 +5,8 @@ namespace moe::testing {
 namespace {
 
 // One norm in float64: y [S, M] of x [S, M].
-std::vector<double> reference_norm(const std::vector<double>& x, const Tensor& gamma, const Tensor* beta, double epsilon) {
+std::vector<double> reference_norm(const std::vector<double>& x, const Tensor& gamma, const Tensor* beta,
+                                   double epsilon) {
   const auto width = static_cast<size_t>(gamma.count());
   std::vector<double> y(x.size());
   for (size_t start = 0; start < x.size(); start += width) {
@@ -66,8 +67,9 @@ TEST_F(NormTest, GradientsMatchCentralDifferences) {
     for (int64_t rows : {1, 4, 70}) {
       for (bool layer : {true, false}) {
         SCOPED_TRACE(::testing::Message() << rows << " x " << width << (layer ? " layer" : " RMS"));
-        const Tensor x = Tensor::random(MOE_FLOAT32, {rows, width}, 1, -2, 3), dy = Tensor::random(MOE_FLOAT32, {rows, width}, 4),
-                     gamma = Tensor::random(MOE_FLOAT32, {width}, 2), beta = Tensor::random(MOE_FLOAT32, {width}, 3);
+        const Tensor x = Tensor::random(MOE_FLOAT32, {rows, width}, 1, -2, 3);
+        const Tensor dy = Tensor::random(MOE_FLOAT32, {rows, width}, 4);
+        const Tensor gamma = Tensor::random(MOE_FLOAT32, {width}, 2), beta = Tensor::random(MOE_FLOAT32, {width}, 3);
         Gradients out(rows, width);
         run(stream, layer, x, gamma, beta, dy, out);
         const Tensor* shift = layer ? &beta : nullptr;

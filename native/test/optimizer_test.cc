@@ -7,7 +7,8 @@ class OptimizerTest : public KernelTest {};
 
 TEST_F(OptimizerTest, TenStepsMatchFloat64) {
   for (int64_t size : {0, 1, 7, 8, 9, 33, 40001}) {
-    Tensor w = Tensor::random(MOE_FLOAT32, {size}, 1), m(MOE_FLOAT32, {size}), v(MOE_FLOAT32, {size}), copy(MOE_BFLOAT16, {size});
+    Tensor w = Tensor::random(MOE_FLOAT32, {size}, 1), m(MOE_FLOAT32, {size}), v(MOE_FLOAT32, {size});
+    const Tensor copy(MOE_BFLOAT16, {size});
     std::vector<double> weights, first(static_cast<size_t>(size)), second(static_cast<size_t>(size));
     for (int64_t i = 0; i < size; ++i) weights.push_back(w[i]);
     for (int64_t step = 1; step <= 10; ++step) {
@@ -32,7 +33,8 @@ TEST_F(OptimizerTest, TenStepsMatchFloat64) {
 TEST_F(OptimizerTest, SquareSumMatchesFloat64OnEveryThreadCount) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (int64_t size : {0, 1, 5, 4095, 4096, 4097, 100003}) {
-      const Tensor x = Tensor::random(dtype, {size}, 3), one(MOE_FLOAT32, {1}), two(MOE_FLOAT32, {1}), three(MOE_FLOAT32, {1});
+      const Tensor x = Tensor::random(dtype, {size}, 3);
+      const Tensor one(MOE_FLOAT32, {1}), two(MOE_FLOAT32, {1}), three(MOE_FLOAT32, {1});
       double want = 0;
       for (int64_t i = 0; i < size; ++i) want += x[i] * x[i];
       ASSERT_MOE_OK(moe_square_sum(single, x, one));
@@ -56,7 +58,8 @@ TEST_F(OptimizerTest, SquareSumPassesNanAndInfinity) {
 }
 
 TEST_F(OptimizerTest, Refuses) {
-  const Tensor w(MOE_FLOAT32, {4}), g(MOE_FLOAT32, {4}), m(MOE_FLOAT32, {4}), v(MOE_FLOAT32, {4}), small(MOE_FLOAT32, {3});
+  const Tensor w(MOE_FLOAT32, {4}), g(MOE_FLOAT32, {4}), m(MOE_FLOAT32, {4}), v(MOE_FLOAT32, {4});
+  const Tensor small(MOE_FLOAT32, {3});
   const auto step = [&](float beta1, int64_t count, const Tensor& gradient, const moe_tensor* copy) {
     return moe_adamw_step(stream, 0.1f, beta1, 0.9f, 1e-8f, 0, count, 1, w, gradient, m, v, copy);
   };

@@ -23,14 +23,17 @@ struct RouteTable {
         if (dropped) weight.set(s * choices + c, 0);
       }
     }
-    for (int64_t e = 0; e < experts; ++e) offsets.set(e + 1, offsets[e] + static_cast<double>(kept[static_cast<size_t>(e)]));
+    for (int64_t e = 0; e < experts; ++e) {
+      offsets.set(e + 1, offsets[e] + static_cast<double>(kept[static_cast<size_t>(e)]));
+    }
   }
 
   int64_t rows() const { return static_cast<int64_t>(offsets[offsets.count() - 1]); }
   int64_t choices() const { return expert.view().shape[1]; }
   // The row of a route, -1 where dropped.
   int64_t row(int64_t route) const {
-    return expert[route] < 0 ? -1 : static_cast<int64_t>(offsets[static_cast<int64_t>(expert[route])] + position[route]);
+    if (expert[route] < 0) return -1;
+    return static_cast<int64_t>(offsets[static_cast<int64_t>(expert[route])] + position[route]);
   }
 
   Tensor expert, position, offsets, weight;
