@@ -20,7 +20,8 @@ public final class CrossEntropyOp {
       Pass pass, Tensor hidden, Tensor weights, Tensor targets, float labelSmoothing, float dloss) {
     Tensor losses = pass.allocate(DType.FLOAT32, hidden.size(0));
     Tensor dhidden = pass.recording() ? pass.allocate(hidden.dtype(), hidden.shape()) : null;
-    Tensor dweights = pass.recording() ? pass.tape().parameterGradient(weights) : null;
+    Tensor dweights =
+        pass.recording() ? pass.tape().parameterGradientOrScratch(weights, pass.scope()) : null;
     pass.backend()
         .linearCrossEntropy(hidden, weights, targets, labelSmoothing, dloss, losses, dhidden, dweights);
     if (pass.recording()) {

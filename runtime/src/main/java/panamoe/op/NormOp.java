@@ -39,20 +39,14 @@ public final class NormOp {
       return;
     }
     Tensor dx = pass.allocate(x.dtype(), rows.shape());
-    Tensor dgamma = parameterGradientOrScratch(pass, gamma);
+    Tensor dgamma = tape.parameterGradientOrScratch(gamma, pass.scope());
     if (beta == null) {
       pass.backend().rmsNormBackward(dy, rows, gamma, rstd, dx, dgamma);
     } else {
-      pass.backend()
-          .layerNormBackward(dy, rows, gamma, mean, rstd, dx, dgamma, parameterGradientOrScratch(pass, beta));
+      Tensor dbeta = tape.parameterGradientOrScratch(beta, pass.scope());
+      pass.backend().layerNormBackward(dy, rows, gamma, mean, rstd, dx, dgamma, dbeta);
     }
     tape.addGradient(x, dx);
     dy.owner().release();
-  }
-
-  /** The kernels always form the parameters' gradients; those of a frozen norm go to memory nobody reads. */
-  private static Tensor parameterGradientOrScratch(Pass pass, Tensor parameter) {
-    Tensor gradient = pass.tape().parameterGradient(parameter);
-    return gradient != null ? gradient : pass.scope().zeros(DType.FLOAT32, parameter.shape());
   }
 }

@@ -5,7 +5,9 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * Remembers the ops of a forward pass and runs their backwards in reverse order.
@@ -44,6 +46,15 @@ public final class Tape {
   /** The buffer that the gradient of a parameter is added to, or null if it is not watched (frozen). */
   public Tensor parameterGradient(Tensor parameter) {
     return parameter == null ? null : parameterGradients.get(parameter.owner());
+  }
+
+  /**
+   * As {@link #parameterGradient}, for kernels that form the gradient in any case: that of a frozen parameter goes to
+   * memory of {@code scope} that nobody reads.
+   */
+  Tensor parameterGradientOrScratch(Tensor parameter, TensorScope scope) {
+    Tensor gradient = parameterGradient(parameter);
+    return gradient != null ? gradient : scope.zeros(DType.FLOAT32, parameter.shape());
   }
 
   /**
