@@ -189,6 +189,7 @@ void cache_append(Stream&, T k, T v, T slot, T position, T keys, T values) {
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
   const auto* slots = static_cast<const int32_t*>(slot.data);
   const auto* positions = static_cast<const int32_t*>(position.data);
+  if (bytes == 0) return;  // the pointers may be null then
   for (int64_t t = 0; t < k.shape[0]; ++t) {
     const size_t place = static_cast<size_t>(slots[t] * keys.shape[1] + positions[t]) * bytes;
     const size_t row = static_cast<size_t>(t) * bytes;

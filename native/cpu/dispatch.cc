@@ -50,6 +50,7 @@ void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T ro
   check_route_values(expert, position, offsets);
   const Routes routes(expert, position, offsets);
   const int64_t bytes = x.shape[1] * dtype_bytes(x.dtype);
+  if (bytes == 0) return;  // the pointers may be null then
   const auto* source = static_cast<const char*>(x.data);
   auto* target = static_cast<char*>(rows.data);
   parallel_blocks(stream, x.shape[0], (1 << 16) / (bytes * routes.choices + 1) + 1, [&](int64_t begin, int64_t end) {
