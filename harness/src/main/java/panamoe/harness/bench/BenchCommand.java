@@ -93,6 +93,12 @@ public final class BenchCommand implements Callable<Integer> {
       description = "Seconds of work for each cell and contender. Default: ${DEFAULT-VALUE}.")
   private double seconds;
 
+  @Option(
+      names = "--real-time",
+      description = "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
+          + " as well. Needs root.")
+  private boolean realTime;
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     Kind kind = checked(() -> Kind.of(kindName));
@@ -106,7 +112,7 @@ public final class BenchCommand implements Callable<Integer> {
     TorchPeer.Style style = style(kind);
     try (Backend backend = shared.open();
         TorchPeer peer = style == null ? null : TorchPeer.start(style)) {
-      Ceilings ceilings = ceilings();
+      Ceilings ceilings = ceilings(backend);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
       }
@@ -136,7 +142,7 @@ public final class BenchCommand implements Callable<Integer> {
           if (peer != null) {
             contenders.add(peer.contender(cell));
           }
-          List<Timing> timings = Timing.inTurns(seconds, contenders);
+          List<Timing> timings = Timing.inTurns(seconds, realTime, contenders);
           print(
               Measurement.of(
                   cell,
@@ -150,8 +156,11 @@ public final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private Ceilings ceilings() throws IOException, InterruptedException {
-    Ceilings ceilings = Ceilings.measure(shared.threads()).orElse(null);
+  private Ceilings ceilings(Backend backend) throws IOException, InterruptedException {
+    if (!backend.name().equals("cpu")) {
+      return null; // plain Java is not measured against the machine
+    }
+    Ceilings ceilings = Ceilings.measure(shared.threads(), realTime).orElse(null);
     if (ceilings == null) {
       spec.commandLine().getErr().println("no roofline column: ceilings_bench is not built (panamoe build)");
     } else if (!shared.json()) {

@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
@@ -26,17 +28,17 @@ record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS
    * Runs the program; empty if it was not built.
    *
    * @param threads 0 for one per processor
+   * @param realTime whether at real-time priority
    */
-  static Optional<Ceilings> measure(int threads) throws IOException, InterruptedException {
+  static Optional<Ceilings> measure(int threads, boolean realTime) throws IOException, InterruptedException {
     Optional<Path> program = NativeBuild.sibling(PROGRAM);
     if (program.isEmpty()) {
       return Optional.empty();
     }
     int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    Process process =
-        new ProcessBuilder(program.get().toString(), Integer.toString(count))
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
-            .start();
+    List<String> command = new ArrayList<>(realTime ? List.of("chrt", "--fifo", "10") : List.of());
+    command.addAll(List.of(program.get().toString(), Integer.toString(count)));
+    Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     String line = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
       throw new IOException(program.get() + " failed with exit code " + process.exitValue());

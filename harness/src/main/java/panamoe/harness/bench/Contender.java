@@ -8,6 +8,9 @@ interface Contender {
   /** Calls the work for about {@code seconds}, at least once; returns the milliseconds of each call. */
   double[] burst(double seconds) throws IOException;
 
+  /** The process whose threads do the work. */
+  long process();
+
   /** This process, calling {@code work}. */
   static Contender of(Workload work) {
     return new Contender() {
@@ -29,6 +32,11 @@ interface Contender {
           start = now;
         } while (start < end);
         return Arrays.copyOf(times, count);
+      }
+
+      @Override
+      public long process() {
+        return ProcessHandle.current().pid();
       }
     };
   }

@@ -15,19 +15,23 @@ record Timing(double medianMs, double minMs) {
    * Times contenders in turns, burst by burst, so that whatever else the machine does meets all alike.
    *
    * @param seconds of work for each
+   * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing for each
    */
-  static List<Timing> inTurns(double seconds, List<Contender> contenders) throws IOException {
+  static List<Timing> inTurns(double seconds, boolean realTime, List<Contender> contenders) throws IOException {
     List<List<double[]>> bursts = new ArrayList<>();
     for (Contender contender : contenders) {
       contender.burst(WARM_UP_SECONDS);
       bursts.add(new ArrayList<>());
     }
     int rounds = Math.max(LEAST_BURSTS, (int) Math.ceil(seconds / BURST_SECONDS));
-    long end = System.nanoTime() + (long) (2 * seconds * contenders.size() * 1e9);
+    long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
     for (int round = 0; round < rounds && (round < LEAST_BURSTS || System.nanoTime() < end); round++) {
       for (int i = 0; i < contenders.size(); i++) {
-        bursts.get(i).add(contenders.get(i).burst(BURST_SECONDS));
+        Contender contender = contenders.get(i);
+        bursts
+            .get(i)
+            .add(realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS));
       }
     }
     return bursts.stream().map(Timing::of).toList();

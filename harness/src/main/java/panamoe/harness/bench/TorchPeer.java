@@ -27,6 +27,7 @@ final class TorchPeer implements AutoCloseable {
   private final Process process;
   private final BufferedWriter questions;
   private final BufferedReader answers;
+  private final Style style;
 
   /** How PyTorch runs the experts. */
   enum Style {
@@ -35,8 +36,6 @@ final class TorchPeer implements AutoCloseable {
     /** DeepSpeed's einsum over one-hot masks with capacity factor 1.25. */
     EINSUM
   }
-
-  private final Style style;
 
   private TorchPeer(Process process, Style style) {
     this.process = process;
@@ -72,27 +71,34 @@ final class TorchPeer implements AutoCloseable {
 
   /** The same work as {@code cell}, run by the peer. */
   Contender contender(Cell cell) {
-    return seconds -> {
-      ObjectNode question = json.createObjectNode();
-      LayerShape shape = cell.shape();
-      question
-          .put("kind", cell.kind().label())
-          .put("style", style.name().toLowerCase(Locale.ROOT))
-          .put("hidden", shape.hidden())
-          .put("expert_hidden", shape.expertHidden())
-          .put("experts", shape.experts())
-          .put("top_k", shape.topK())
-          .put("gated", shape.activation().inputsPerOutput() == 2)
-          .put("copies", cell.kind() == Kind.MOE_LAYER ? shape.copies() : 1)
-          .put("tokens", cell.tokens())
-          .put("batches", TokenBatches.count(cell.tokens()))
-          .put("dtype", cell.dtypeLabel())
-          .put("threads", cell.threads())
-          .put("seconds", seconds);
-      questions.write(json.writeValueAsString(question));
-      questions.newLine();
-      questions.flush();
-      return times(answers.readLine());
+    ObjectNode question = json.createObjectNode();
+    LayerShape shape = cell.shape();
+    question
+        .put("kind", cell.kind().label())
+        .put("style", style.name().toLowerCase(Locale.ROOT))
+        .put("hidden", shape.hidden())
+        .put("expert_hidden", shape.expertHidden())
+        .put("experts", shape.experts())
+        .put("top_k", shape.topK())
+        .put("gated", shape.activation().inputsPerOutput() == 2)
+        .put("copies", cell.kind() == Kind.MOE_LAYER ? shape.copies() : 1)
+        .put("tokens", cell.tokens())
+        .put("batches", TokenBatches.count(cell.tokens()))
+        .put("dtype", cell.dtypeLabel())
+        .put("threads", cell.threads());
+    return new Contender() {
+      @Override
+      public double[] burst(double seconds) throws IOException {
+        questions.write(json.writeValueAsString(question.put("seconds", seconds)));
+        questions.newLine();
+        questions.flush();
+        return times(answers.readLine());
+      }
+
+      @Override
+      public long process() {
+        return process.pid();
+      }
     };
   }
 

@@ -1,0 +1,84 @@
+package panamoe.harness.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.harness.CommandRun;
+
+/** The command: what it prints for every kind, and one sentence for what it cannot read. */
+class BenchCommandTest {
+  @ParameterizedTest
+  @EnumSource(value = Kind.class, names = "TRAIN_STEP", mode = EnumSource.Mode.EXCLUDE)
+  void printsOneJsonLineACell(Kind kind) throws Exception {
+    CommandRun run =
+        CommandRun.of(
+            "bench", kind.label(), "--shape", "32x64x4x2", "--tokens", "3,8", "--dtype", "f32,bf16", "--seconds",
+            "0.001", "--threads", "1", "--device", "reference", "--json");
+    assertEquals(0, run.exitCode(), run.err());
+    String[] lines = run.out().strip().split("\n");
+    assertEquals(4, lines.length, run.out());
+    for (int i = 0; i < lines.length; i++) {
+      JsonNode line = new ObjectMapper().readTree(lines[i]);
+      assertEquals(kind.label(), line.get("name").asText());
+      assertEquals("32x64x4x2", line.get("shape").asText());
+      assertEquals(i % 2 == 0 ? 3 : 8, line.get("tokens").asInt());
+      assertEquals(i < 2 ? "f32" : "bf16", line.get("dtype").asText());
+      assertEquals(1, line.get("threads").asInt());
+      double median = line.get("median_ms").asDouble();
+      assertTrue(median > 0 && line.get("min_ms").asDouble() <= median, lines[i]);
+      assertEquals(kind != Kind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
+      assertTrue(line.get("gbytes_per_s").asDouble() > 0, lines[i]);
+    }
+  }
+
+  @Test
+  void printsATable() {
+    CommandRun run =
+        CommandRun.of(
+            "bench", "moe-layer", "--shape", "16x16x2x1-swiglu", "--tokens", "4", "--seconds", "0.001", "--device",
+            "reference");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains(Measurement.HEADER), run.out());
+    assertTrue(run.out().lines().anyMatch(line -> line.startsWith("moe-layer")), run.out());
+  }
+
+  static Stream<Arguments> wrong() {
+    return Stream.of(
+        Arguments.of("there is no benchmark 'layer', expected one of gate, dispatch", new String[] {"layer"}),
+        Arguments.of("shape is '1x2x3', expected s1, s2, s3 or MxFxExK", new String[] {"gate", "--shape", "1x2x3"}),
+        Arguments.of("shape is '8x8x8xtwo'", new String[] {"gate", "--shape", "8x8x8xtwo"}),
+        Arguments.of("topK is 3 but there are only 2 experts", new String[] {"gate", "--shape", "8x8x2x3"}),
+        Arguments.of("is more than 65536", new String[] {"gate", "--shape", "8x8x2000000000x3"}),
+        Arguments.of("--tokens is 0, expected 1 to", new String[] {"gate", "--tokens", "0"}),
+        Arguments.of("--dtype is 'int8', expected f32 or bf16", new String[] {"gate", "--dtype", "int8"}),
+        Arguments.of("--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
+        Arguments.of("--peer is 'ggml', expected torch or", new String[] {"moe-layer", "--peer", "ggml"}),
+        Arguments.of("--peer runs moe-layer", new String[] {"gate", "--peer", "torch"}),
+        Arguments.of("a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}));
+  }
+
+  @ParameterizedTest
+  @MethodSource("wrong")
+  void saysInOneSentenceWhatIsWrong(String sentence, String[] arguments) {
+    String[] all = Stream.concat(Stream.of("bench"), Stream.of(arguments)).toArray(String[]::new);
+    CommandRun run = CommandRun.of(all);
+    assertEquals(2, run.exitCode());
+    assertTrue(run.err().contains(sentence), run.err());
+    assertEquals(1, run.err().strip().lines().count(), run.err());
+  }
+
+  @Test
+  void trainStepNeedsWholeSequences() {
+    CommandRun run = CommandRun.of("bench", "train-step", "--tokens", "100", "--device", "reference");
+    assertEquals(1, run.exitCode());
+    assertTrue(run.err().contains("expected a multiple of its sequences of 256"), run.err());
+  }
+}

@@ -1,0 +1,55 @@
+package panamoe.harness.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import panamoe.backend.Activation;
+import panamoe.model.ModelPresets;
+import panamoe.tensor.DType;
+
+/** How much work a shape is, against numbers worked out by hand. */
+class LayerShapeTest {
+  @Test
+  void namedShapes() {
+    // Two matrices of 1024 x 4096 for S1, three of 2048 x 1024 for S3, whose tokens go to eight experts.
+    assertEquals(2 * 2 * 1024.0 * 4096 * 64, LayerShape.parse("s1").forwardFlops(64));
+    assertEquals(2 * 3 * 2048.0 * 1024 * 8, LayerShape.parse("S3").forwardFlops(1));
+    assertEquals(3 * 1024 * 3584 * 2.0, LayerShape.parse("s2").expertBytes(DType.BFLOAT16));
+  }
+
+  @Test
+  void freeShapes() {
+    LayerShape gelu = LayerShape.parse("512x2048x16x2");
+    assertEquals(new LayerShape("512x2048x16x2", 512, 2048, 16, 2, Activation.GELU, 8), gelu);
+    assertEquals(Activation.SWIGLU, LayerShape.parse("512x2048x16x2-SwiGLU").activation());
+  }
+
+  @Test
+  void trainStepIsAbout93GigaFlops() {
+    var config = ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, 8192);
+    assertEquals(93.3e9, 3 * ModelWork.forwardFlops(config, 2048, 2048, 256), 0.3e9);
+  }
+
+  @Test
+  void ceilingsGiveTheLargerOfBothTimes() {
+    Ceilings ceilings = new Ceilings(100, 200, 50, 2);
+    assertEquals(0.02, ceilings.rooflineSeconds(new Work(2e9, 1e8), DType.FLOAT32), 1e-12);
+    assertEquals(0.01, ceilings.rooflineSeconds(new Work(2e9, 1e8), DType.BFLOAT16), 1e-12);
+    assertEquals(0.04, ceilings.rooflineSeconds(new Work(2e9, 2e9), DType.FLOAT32), 1e-12);
+  }
+
+  @Test
+  void theMedianIsOverAllBursts() {
+    Timing timing = Timing.of(List.of(new double[] {5, 1}, new double[] {2, 3, 9}));
+    assertEquals(new Timing(3, 1), timing);
+  }
+
+  private record Work(double flops, double bytes) implements Workload {
+    @Override
+    public void run(int call) {}
+
+    @Override
+    public void close() {}
+  }
+}
