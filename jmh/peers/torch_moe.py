@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """The benchmark's work in PyTorch on the CPU.
 
-Reads one JSON object a line: a cell (kind, style, hidden, expert_hidden, experts, top_k, gated, copies, tokens, batches,
-dtype, threads) and seconds. Runs the cell for that long and answers {"ms": [of each call]} or {"error": text}.
+Reads one JSON object a line: a cell (kind, style, hidden, expert_hidden, experts, top_k, gated, copies, tokens,
+batches, dtype, threads) and seconds. Runs the cell for that long and answers {"ms": [of each call]} or {"error": text}.
 """
 import json
 import math
@@ -104,7 +104,7 @@ class Block(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """The base preset: 6 layers, hidden 256, 8 heads, sequence 256, 16 experts on every other layer, vocabulary 8192."""
+    """The base preset: 6 layers, hidden 256, 8 heads, 16 experts on every other layer, tied output matrix."""
 
     LAYERS, HIDDEN, HEADS, LENGTH, EXPERTS, VOCABULARY = 6, 256, 8, 256, 16, 8192
 

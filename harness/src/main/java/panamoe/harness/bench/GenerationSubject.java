@@ -97,13 +97,12 @@ final class GenerationSubject implements Subject {
     /** Every expert is hit where there are many more tokens than experts; never more than one a token. */
     @Override
     public double bytes() {
-      double expert = 2.0 * config.hidden() * config.feedForward();
-      double others = ModelWork.activeElements(config);
+      double elements = ModelWork.activeElements(config);
       for (int experts : config.experts()) {
         int hit = Math.min(experts, prompt.length * config.gate().topK());
-        others += experts == 0 ? 0 : (hit - config.gate().topK()) * expert;
+        elements += experts == 0 ? 0 : (hit - config.gate().topK()) * ModelWork.expertElements(config);
       }
-      return (others + (double) VOCABULARY * config.hidden()) * dtype.bytes();
+      return (elements + (double) VOCABULARY * config.hidden()) * dtype.bytes();
     }
 
     @Override

@@ -6,28 +6,26 @@ import java.util.stream.Collectors;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 
-/** What can be measured. */
+/** What can be measured; {@link BenchCommand} tells what each is. */
 public enum Kind {
-  GATE("gate", "router logits and the choice of experts", "s1", List.of(1, 8, 64, 512, 2048)),
-  DISPATCH("dispatch", "tokens to rows grouped by expert", "s1", List.of(1, 8, 64, 512, 2048)),
-  COMBINE("combine", "expert rows back to tokens", "s1", List.of(1, 8, 64, 512, 2048)),
-  GROUPED_GEMM("grouped-gemm", "the experts' first matrix, packed", "s1", List.of(1, 8, 64, 512, 2048)),
-  GROUPED_GEMM_DGRAD("grouped-gemm-dgrad", "gradient of its input", "s1", List.of(64, 512, 2048)),
-  GROUPED_GEMM_WGRAD("grouped-gemm-wgrad", "gradient of its weights", "s1", List.of(64, 512, 2048)),
-  MOE_LAYER("moe-layer", "a whole layer's forward with packed weights", "s1", List.of(1, 8, 64, 512, 2048)),
-  MOE_LAYER_TRAINING("moe-layer-training", "a layer's forward and backward", "s1", List.of(512, 2048)),
-  TRAIN_STEP("train-step", "an optimizer step of the base preset's MoE", "256x1024x16x1", List.of(2048)),
-  PREFILL("prefill", "a prompt through a four-layer model", "1024x4096x16x1", List.of(512)),
-  DECODE("decode", "one token through it, behind as many in the cache", "1024x4096x16x1", List.of(64));
+  GATE("gate", "s1", List.of(1, 8, 64, 512, 2048)),
+  DISPATCH("dispatch", "s1", List.of(1, 8, 64, 512, 2048)),
+  COMBINE("combine", "s1", List.of(1, 8, 64, 512, 2048)),
+  GROUPED_GEMM("grouped-gemm", "s1", List.of(1, 8, 64, 512, 2048)),
+  GROUPED_GEMM_DGRAD("grouped-gemm-dgrad", "s1", List.of(64, 512, 2048)),
+  GROUPED_GEMM_WGRAD("grouped-gemm-wgrad", "s1", List.of(64, 512, 2048)),
+  MOE_LAYER("moe-layer", "s1", List.of(1, 8, 64, 512, 2048)),
+  MOE_LAYER_TRAINING("moe-layer-training", "s1", List.of(512, 2048)),
+  TRAIN_STEP("train-step", "256x1024x16x1", List.of(2048)),
+  PREFILL("prefill", "1024x4096x16x1", List.of(512)),
+  DECODE("decode", "1024x4096x16x1", List.of(64));
 
   private final String label;
-  private final String description;
   private final String defaultShape;
   private final List<Integer> defaultTokens;
 
-  Kind(String label, String description, String defaultShape, List<Integer> defaultTokens) {
+  Kind(String label, String defaultShape, List<Integer> defaultTokens) {
     this.label = label;
-    this.description = description;
     this.defaultShape = defaultShape;
     this.defaultTokens = defaultTokens;
   }
@@ -50,10 +48,6 @@ public enum Kind {
 
   public String label() {
     return label;
-  }
-
-  public String description() {
-    return description;
   }
 
   public String defaultShape() {

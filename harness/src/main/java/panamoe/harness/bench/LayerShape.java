@@ -62,7 +62,8 @@ public record LayerShape(
         new LayerShape(
             lower, numbers[0], numbers[1], numbers[2], numbers[3], gated ? Activation.SWIGLU : Activation.GELU, 1);
     one.config(); // says what is wrong with the sizes
-    int copies = (int) Math.clamp(Math.ceil(BEYOND_CACHE / (one.experts * one.expertBytes(DType.BFLOAT16))), 1, MAX_COPIES);
+    double bytes = one.experts * one.expertBytes(DType.BFLOAT16);
+    int copies = (int) Math.clamp(Math.ceil(BEYOND_CACHE / bytes), 1, MAX_COPIES);
     return new LayerShape(
         one.name, one.hidden, one.expertHidden, one.experts, one.topK, one.activation, copies);
   }

@@ -2,15 +2,20 @@ package panamoe.harness.bench;
 
 import panamoe.model.ModelConfig;
 
-/** How much a token activates of a model whose experts and MLPs have two matrices. */
+/** How much of a model a token activates. */
 final class ModelWork {
   private ModelWork() {}
+
+  /** Elements of one expert's, or one dense MLP's, matrices. */
+  static double expertElements(ModelConfig config) {
+    return (1.0 + config.activation().inputsPerOutput()) * config.hidden() * config.feedForward();
+  }
 
   /** Elements of all matrices that one token meets, router included, embedding and output apart. */
   static double activeElements(ModelConfig config) {
     double hidden = config.hidden();
     double attention = 2 * hidden * hidden * (1 + (double) config.keyValueHeads() / config.heads());
-    double mlp = (1.0 + config.activation().inputsPerOutput()) * hidden * config.feedForward();
+    double mlp = expertElements(config);
     double elements = 0;
     for (int experts : config.experts()) {
       elements += attention + (experts == 0 ? mlp : config.gate().topK() * mlp + hidden * experts);

@@ -12,8 +12,8 @@ import java.util.Locale;
 import java.util.Set;
 
 /**
- * PyTorch on the CPU, in a process of its own: {@code jmh/peers/torch_moe.py}, which is asked one line of JSON at a time
- * and answers with the milliseconds of each call.
+ * PyTorch on the CPU, in a process of its own: {@code jmh/peers/torch_moe.py}, which is asked one line of JSON at a
+ * time and answers with the milliseconds of each call.
  */
 final class TorchPeer implements AutoCloseable {
   private static final String SCRIPT = "jmh/peers/torch_moe.py";
