@@ -210,6 +210,14 @@ void measure_ceilings() {
 const char* name_of(int32_t dtype) { return dtype == MOE_BFLOAT16 ? "bf16" : "f32"; }
 
 #if defined(MOE_BENCH_ONEDNN)
+// oneDNN multiplies bfloat16 only where the processor does.
+bool onednn_has(int32_t dtype) {
+  moe_device_info info{};
+  info.struct_size = sizeof(info);
+  require(moe_device_describe(g_device, &info));
+  return dtype == MOE_FLOAT32 || info.native_bfloat16 == 1;
+}
+
 void dense_onednn(int64_t m, int64_t n, int64_t k, int32_t dtype, int copies) {
   using dnnl::memory;
   static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -253,7 +261,7 @@ void dense(bool onednn) {
           require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, packed[i % copies], nullptr, c, nullptr));
         });
 #if defined(MOE_BENCH_ONEDNN)
-        if (onednn) dense_onednn(m, n, k, dtype, copies);
+        if (onednn && onednn_has(dtype)) dense_onednn(m, n, k, dtype, copies);
 #endif
         if (m < 64) continue;
         std::snprintf(name, sizeof(name), "dense %s NT M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);

@@ -22,6 +22,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 // The most panels of b that one kernel walks side by side.
 inline constexpr int kMaxSideBySide = 4;
 
+// How many elements before their use those of a are asked for from the second-level cache.
+inline constexpr int64_t kRowsAhead = 256;
+
 // Sums of kRows rows and kPanels panels for one step of k.
 template <int kRows, int kPanels>
 struct Sums {
@@ -65,6 +68,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b,
       column[2 * p + 1] = hn::LoadU(d, from + kLanes);
     }
     next.ahead += next.pace;
+    __builtin_prefetch(a + kRowsAhead);
     sums.add(a, column);
   }
 }
@@ -87,6 +91,7 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t*
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) next.panel(b[p]);
     next.ahead += 2 * next.pace;
+    __builtin_prefetch(a + kRowsAhead);
     if (k + 1 == inner) break;
     // Read the pairs again: kept in registers, they would push sums out.
     asm volatile("" ::: "memory");
