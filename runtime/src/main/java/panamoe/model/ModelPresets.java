@@ -59,7 +59,8 @@ public final class ModelPresets {
         architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
         Activation.GELU_TANH,
         Norm.Kind.LAYER,
-        ModelConfig.Positions.LEARNED,
+        // With learned positions a model this small needs thousands of steps to look further back than one letter.
+        ModelConfig.Positions.ROTARY,
         true,
         // Narrow models that start with the usual 0.02 stay at letter frequencies for their first hundred steps.
         0.7 / Math.sqrt(size.hidden));
