@@ -2,6 +2,7 @@ package panamoe.harness.train;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
@@ -33,6 +34,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe train --preset tiny --out /tmp/first",
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
+      "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --out novels --resume        goes on after the last checkpoint, bit for bit",
       "",
@@ -90,6 +92,13 @@ public final class TrainCommand implements Callable<Integer> {
   private Path text;
 
   @Option(
+      names = "--languages",
+      paramLabel = "CODE",
+      split = ",",
+      description = "Languages of the default corpus to keep, such as en,de,fr. Default: all 21.")
+  private Set<String> languages = Set.of();
+
+  @Option(
       names = "--tokenizer",
       paramLabel = "FILE",
       description = "A tokenizer.json in Hugging Face's format. Default: bytes.")
@@ -104,17 +113,18 @@ public final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     PrintWriter err = spec.commandLine().getErr();
-    Text corpus = text == null ? Text.europarl() : Text.read(text);
+    Text corpus = text();
     RunFolder folder = resume ? RunFolder.open(out) : RunFolder.create(out);
     try (folder) {
       RunConfig config;
       if (resume) {
         requireNoSettings();
         config = folder.config();
+        folder.requireText(corpus.corpus());
       } else {
         Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
         config = config(given);
-        folder.begin(config, tokenizer);
+        folder.begin(config, tokenizer, corpus.corpus());
       }
       TrainingRun.Outcome outcome = new TrainingRun(shared, folder, config, corpus, err).run();
       if (shared.json()) {
@@ -124,6 +134,16 @@ public final class TrainCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  private Text text() {
+    if (text == null) {
+      return Text.europarl(languages);
+    }
+    if (!languages.isEmpty()) {
+      throw usage("--languages chooses from the default corpus and does not go with --text");
+    }
+    return Text.read(text);
   }
 
   private RunConfig config(Tokenizer given) {
