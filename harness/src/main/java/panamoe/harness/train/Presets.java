@@ -42,7 +42,7 @@ final class Presets {
   private static int defaultSteps(Size size) {
     return switch (size) {
       case TINY -> 100;
-      case SMALL -> 1900;
+      case SMALL -> 1700;
       case BASE -> 2000;
     };
   }

@@ -7,6 +7,7 @@ import java.util.concurrent.Callable;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
@@ -42,18 +43,6 @@ import picocli.CommandLine.Spec;
       "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads."
     })
 public final class TrainCommand implements Callable<Integer> {
-  /** What weights and activations are computed in. */
-  enum ComputeType {
-    F32(DType.FLOAT32),
-    BF16(DType.BFLOAT16);
-
-    private final DType dtype;
-
-    ComputeType(DType dtype) {
-      this.dtype = dtype;
-    }
-  }
-
   /** A named size, or everything from a file. */
   static final class ModelChoice {
     @Option(
@@ -154,7 +143,7 @@ public final class TrainCommand implements Callable<Integer> {
       return RunConfig.read(choice.config);
     }
     Size size = choice == null || choice.preset == null ? Size.SMALL : choice.preset;
-    DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype;
+    DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();
     return Presets.run(size, architecture(), steps, compute, recompute, given.vocabularySize(), shared.seed());
   }
 
