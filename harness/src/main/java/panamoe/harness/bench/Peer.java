@@ -17,7 +17,7 @@ enum Peer {
   /** PyTorch, DeepSpeed's einsum over one-hot masks with capacity factor 1.25. */
   TORCH_EINSUM("torch-einsum", "einsum", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
   /** DJL's libtorch, a loop over the experts that were hit. */
-  DJL("djl", "loop", Set.of(Kind.MOE_LAYER), true),
+  DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
   ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false);
 
@@ -72,7 +72,7 @@ enum Peer {
     }
     if (!bfloat16 && dtypes.contains(DType.BFLOAT16)) {
       throw new IllegalArgumentException(
-          "--peer " + label + " runs f32 alone: its MoE operator has no bfloat16 on a CPU; leave --dtype bf16 out");
+          "--peer " + label + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
     }
   }
 
