@@ -60,11 +60,11 @@ public final class RunCheckpoints {
    * @throws CheckpointException if it is damaged, or was made by another configuration
    */
   public Optional<List<String>> restore() {
-    Optional<Path> latest = store.latest();
+    Optional<Checkpoint> latest = store.openLatest();
     if (latest.isEmpty()) {
       return Optional.empty();
     }
-    Checkpoint checkpoint = Checkpoint.open(latest.get());
+    Checkpoint checkpoint = latest.get();
     if (!checkpoint.config().equals(configNode())) {
       throw new CheckpointException(
           checkpoint.directory() + " was trained with another configuration; give the options it was started with");
