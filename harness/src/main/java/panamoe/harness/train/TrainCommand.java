@@ -37,7 +37,7 @@ import picocli.CommandLine.Spec;
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
-      "  panamoe train --out novels --resume        goes on after the last checkpoint, bit for bit",
+      "  panamoe train --text ~/novels --out novels --resume   goes on after the last checkpoint, bit for bit",
       "",
       "DIR then holds config.json, metrics.jsonl (one line a step), checkpoints/, report.html and plots/.",
       "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads."
