@@ -80,6 +80,12 @@ public interface Communicator extends AutoCloseable {
   void barrier();
 
   /**
+   * Says where in the model the next calls happen, such as {@code layer 3 dispatch}: compared among the members like
+   * the sizes, and said in messages. Not collective; empty at first.
+   */
+  void at(String place);
+
+  /**
    * A communicator of the members that gave the same color, ordered by key, then by rank.
    *
    * @param name of the new group, in messages
@@ -92,7 +98,10 @@ public interface Communicator extends AutoCloseable {
   /** What this member sent so far, through this communicator and those split off it. */
   Traffic traffic();
 
-  /** Makes every pending and later call of every member fail with {@code reason}. Any thread may call it. */
+  /**
+   * Makes every pending and later call of every rank of the world fail with {@code reason}. Any thread may call it; the
+   * first failure of a world stays.
+   */
   void abort(String reason);
 
   /** Idempotent. A rank that closes the world before the others are done with it counts as gone. */
