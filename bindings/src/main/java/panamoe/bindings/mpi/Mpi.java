@@ -428,6 +428,69 @@ public class Mpi extends Mpi$shared {
         }
     }
 
+    private static class MPI_Comm_split {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Mpi.C_INT,
+            Mpi.C_POINTER,
+            Mpi.C_INT,
+            Mpi.C_INT,
+            Mpi.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("MPI_Comm_split");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm *newcomm)
+     * }
+     */
+    public static FunctionDescriptor MPI_Comm_split$descriptor() {
+        return MPI_Comm_split.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm *newcomm)
+     * }
+     */
+    public static MethodHandle MPI_Comm_split$handle() {
+        return MPI_Comm_split.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm *newcomm)
+     * }
+     */
+    public static MemorySegment MPI_Comm_split$address() {
+        return MPI_Comm_split.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm *newcomm)
+     * }
+     */
+    public static int MPI_Comm_split(MemorySegment comm, int color, int key, MemorySegment newcomm) {
+        var mh$ = MPI_Comm_split.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("MPI_Comm_split", comm, color, key, newcomm);
+            }
+            return (int)mh$.invokeExact(comm, color, key, newcomm);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class MPI_Comm_split_type {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Mpi.C_INT,

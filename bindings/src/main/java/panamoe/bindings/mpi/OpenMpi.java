@@ -6,6 +6,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import panamoe.bindings.SystemLibrary;
 
 /**
@@ -29,7 +30,11 @@ public final class OpenMpi {
    * @throws UnsatisfiedLinkError if it is not there; one sentence
    */
   public static void ensureAvailable() {
-    keepSignalHandlers();
+    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die at
+    // the next null check. UCX reads this in its constructor, so it must be set before, in C's environment.
+    setEnvironment("UCX_ERROR_SIGNALS", "", true);
+    // A rank that waits lets go of its core: another rank may be on it.
+    setEnvironment("OMPI_MCA_mpi_yield_when_idle", "1", false);
     LIBRARY.load();
   }
 
@@ -67,23 +72,15 @@ public final class OpenMpi {
     }
   }
 
-  /**
-   * UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die at
-   * the next null check. UCX reads this variable in its constructor, so it must be set before, in C's environment.
-   */
-  private static void keepSignalHandlers() {
+  private static void setEnvironment(String name, String value, boolean overwrite) {
     Linker linker = Linker.nativeLinker();
+    FunctionDescriptor type =
+        FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
+    MethodHandle setenv = linker.downcallHandle(linker.defaultLookup().findOrThrow("setenv"), type);
     try (Arena arena = Arena.ofConfined()) {
-      int status =
-          (int)
-              linker
-                  .downcallHandle(
-                      linker.defaultLookup().findOrThrow("setenv"),
-                      FunctionDescriptor.of(
-                          ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT))
-                  .invokeExact(arena.allocateFrom("UCX_ERROR_SIGNALS"), arena.allocateFrom(""), 1);
+      int status = (int) setenv.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), overwrite ? 1 : 0);
       if (status != 0) {
-        throw new IllegalStateException("cannot set UCX_ERROR_SIGNALS: setenv failed");
+        throw new IllegalStateException("setenv failed for " + name);
       }
     } catch (RuntimeException | Error e) {
       throw e;
