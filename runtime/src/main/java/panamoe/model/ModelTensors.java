@@ -25,7 +25,7 @@ public final class ModelTensors {
   public static Map<String, Tensor> named(Parameter parameter, String prefix, Tensor tensor) {
     String name = prefix + parameter.name();
     return parameter.part() == Parameter.Part.EXPERT
-        ? ExpertTensors.slices(name.replace(EXPERTS, EXPERTS + "*."), tensor)
+        ? ExpertTensors.slices(name.replace(EXPERTS, EXPERTS + "*."), tensor, parameter.firstMatrix())
         : Map.of(name, tensor);
   }
 }

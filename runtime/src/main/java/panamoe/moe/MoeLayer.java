@@ -8,16 +8,19 @@ import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
+import panamoe.op.ExchangeOp;
 import panamoe.op.GateOp;
 import panamoe.op.Pass;
+import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * A Mixture-of-Experts layer: gate, dispatch, experts, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also
+ * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts, experts, exchange, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also
  * goes through a fixed MLP, and a learned softmax of two coefficients mixes the two branches.
  */
 public final class MoeLayer {
   private final int layer;
+  private final ExpertGroups groups;
   private final Gate gate;
   private final Experts experts;
   private final FeedForward mlp;
@@ -31,8 +34,9 @@ public final class MoeLayer {
   public MoeLayer(
       ParameterStore store, String name, int layer, MoeConfig config, float deviation, float outputDeviation) {
     this.layer = layer;
+    this.groups = store.ranks().experts(config.experts());
     this.gate = new Gate(store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
-    this.experts = new Experts(store, name + ".experts", config, deviation, outputDeviation);
+    this.experts = new Experts(store, name + ".experts", config, groups, deviation, outputDeviation);
     if (config.residual()) {
       this.mlp =
           new FeedForward(
@@ -89,9 +93,19 @@ public final class MoeLayer {
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
-    Tensor outputs = experts.forward(pass, rows, routes.offsets());
+    Tensor outputs =
+        groups.group().size() == 1
+            ? experts.forward(pass, rows, routes.offsets())
+            : exchanged(pass, rows, routes);
     Tensor fixed = mlp == null ? null : mlp.forward(pass, x);
     Tensor mix = mlp == null ? null : coefficient.forwardFloat32(pass, x);
     CombineOp.forwardInto(pass, outputs, routes, fixed, mix, skip, y);
+  }
+
+  private Tensor exchanged(Pass pass, Tensor rows, Routes routes) {
+    ExchangeOp exchange = ExchangeOp.plan(pass, routes, groups, "layer " + layer);
+    Tensor arrived = exchange.toExperts(pass, rows);
+    Tensor outputs = experts.forward(pass, arrived, exchange.offsets());
+    return exchange.fromExperts(pass, outputs, rows.size(0));
   }
 }
