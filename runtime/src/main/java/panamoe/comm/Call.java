@@ -151,21 +151,18 @@ public record Call(
 
   /** In words, equal exactly where {@link #digest} is: {@code allReduce FLOAT32 sizes [12] at layer 3}. */
   public String describe() {
-    StringBuilder words = new StringBuilder(collective.words());
-    if (dtype != null) {
-      words.append(' ').append(dtype);
-    }
-    if (collective == Collective.ALL_TO_ALL) {
-      words.append(" rows of ").append(rowBytes).append(" bytes");
-    } else if (sizes.length == 1) {
-      words.append(" of ").append(sizes[0]);
-    } else if (sizes.length > 1) {
-      words.append(" rows ").append(Arrays.toString(sizes)).append(" of ").append(rowBytes).append(" bytes");
-    }
-    if (collective == Collective.BROADCAST || collective == Collective.BROADCAST_BYTES) {
-      words.append(" from rank ").append(root).append(" of the group");
-    }
-    return words.append(place.isEmpty() ? "" : " at " + place).toString();
+    String what =
+        switch (collective) {
+          case ALL_TO_ALL -> " " + dtype + " rows of " + rowBytes + " bytes";
+          case ALL_GATHER, REDUCE_SCATTER ->
+              " " + dtype + " rows " + Arrays.toString(sizes) + " of " + rowBytes + " bytes";
+          case ALL_REDUCE -> " " + dtype + " of " + sizes[0];
+          case ALL_TO_ALL_NUMBERS, ALL_GATHER_NUMBERS -> " of " + sizes[0] + " numbers";
+          case BROADCAST -> " " + dtype + " of " + sizes[0] + " from member " + root;
+          case BROADCAST_BYTES -> " from member " + root;
+          case ALL_REDUCE_NUMBER, BARRIER, SPLIT -> "";
+        };
+    return collective.words() + what + (place.isEmpty() ? "" : " at " + place);
   }
 
   /**

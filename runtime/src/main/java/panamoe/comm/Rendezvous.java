@@ -1,7 +1,6 @@
 package panamoe.comm;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.stream.IntStream;
 
 /**
  * Where the threads of one group meet for each collective. All come with what they bring; the last to come compares
@@ -99,7 +99,7 @@ final class Rendezvous {
     try {
       arrival.awaitAdvanceInterruptibly(phase, liveness.timeout().toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
-      liveness.fail(liveness.blame(this), null);
+      blameTheMissing(phase);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       liveness.fail("rank " + ranks[member] + " was interrupted in " + where(offer.call()), null);
@@ -111,7 +111,7 @@ final class Rendezvous {
     return round;
   }
 
-  /** The number of collectives done before the one that {@link #meet} last let this group's members into. */
+  /** The number of the collective that this member came to last. */
   int phase(int member) {
     return came.get(member) - 1;
   }
@@ -146,35 +146,42 @@ final class Rendezvous {
 
   /** Ranks that have not come yet. */
   List<Integer> missing() {
-    return members(false);
+    return ranksThatCame(arrival.getPhase() & PHASES, false);
   }
 
   /** "ranks 0, 1 wait in allReduce FLOAT32 of 8 of world". */
   String waiting() {
-    List<Integer> here = members(true);
-    for (int i = 0; i < ranks.length && !here.isEmpty(); i++) {
-      if (ranks[i] == here.getFirst()) {
-        Offer offer = offers[arrival.getPhase() & 1][i];
-        return Call.words(here) + (here.size() == 1 ? " waits in " : " wait in ") + where(offer.call());
-      }
+    int phase = arrival.getPhase() & PHASES;
+    List<Integer> here = ranksThatCame(phase, true);
+    if (here.isEmpty()) {
+      return "nobody waits in " + name;
     }
-    return "nobody waits in " + name;
+    int first = IntStream.range(0, ranks.length).filter(i -> ranks[i] == here.getFirst()).findFirst().orElseThrow();
+    return Call.words(here)
+        + (here.size() == 1 ? " waits in " : " wait in ")
+        + where(offers[phase & 1][first].call());
   }
 
-  private List<Integer> members(boolean here) {
-    int phase = arrival.getPhase() & PHASES;
-    List<Integer> found = new ArrayList<>();
-    for (int i = 0; i < ranks.length; i++) {
-      if (came.get(i) == phase + 1 == here) {
-        found.add(ranks[i]);
-      }
+  private List<Integer> ranksThatCame(int phase, boolean came) {
+    return IntStream.range(0, ranks.length)
+        .filter(i -> this.came.get(i) == phase + 1 == came)
+        .mapToObj(i -> ranks[i])
+        .toList();
+  }
+
+  private void blameTheMissing(int phase) {
+    String blame = liveness.blame(this);
+    if (missing().isEmpty()) {
+      // The last one came just now: all go on.
+      arrival.awaitAdvance(phase);
+    } else {
+      liveness.fail(blame, null);
     }
-    return found;
   }
 
   private void blameTheGone() {
     int phase = arrival.getPhase();
-    if (phase < 0 || members(true).isEmpty()) {
+    if (phase < 0 || ranksThatCame(phase, true).isEmpty()) {
       return;
     }
     for (int i = 0; i < ranks.length; i++) {

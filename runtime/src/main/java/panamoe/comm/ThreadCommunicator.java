@@ -24,6 +24,7 @@ public final class ThreadCommunicator implements Communicator {
   private final TrafficCounter traffic;
   private final List<ThreadCommunicator> children = new ArrayList<>();
   private String place = "";
+  private volatile boolean closed;
 
   /** @param nodes of the members */
   ThreadCommunicator(Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, TrafficCounter parent) {
@@ -224,11 +225,15 @@ public final class ThreadCommunicator implements Communicator {
 
   /** Leaves this group and those split off it. */
   void leave(String why) {
+    closed = true;
     group.leave(rank, why);
     children.forEach(child -> child.leave(why));
   }
 
   private Offer[] meet(Call call, MemorySegment memory, long[] numbers) {
+    if (closed) {
+      throw new IllegalStateException(call.describe() + " of " + name() + " after it was closed");
+    }
     Offer[] offers = group.meet(rank, new Offer(call, memory, numbers));
     traffic.count(call);
     return offers;
