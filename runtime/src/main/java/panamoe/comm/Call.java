@@ -126,7 +126,7 @@ public record Call(
   }
 
   /** Member {@code index}'s part of {@code count} things split evenly, the first ones one more. */
-  static long share(long count, int index, int members) {
+  public static long share(long count, int index, int members) {
     return count / members + (index < count % members ? 1 : 0);
   }
 
@@ -223,7 +223,8 @@ public record Call(
     return new long[] {count};
   }
 
-  private static long rowBytes(Tensor tensor) {
+  /** Bytes of one row of a tensor that has rows. */
+  public static long rowBytes(Tensor tensor) {
     long elements = 1;
     for (int axis = 1; axis < tensor.rank(); axis++) {
       elements *= tensor.size(axis);

@@ -95,6 +95,11 @@ public interface Communicator extends AutoCloseable {
   /** The number of the machine that this member runs on, the same for members that share memory; counts from 0. */
   int node();
 
+  /** The time in seconds, as measured by a clock that runs on this rank; only differences mean something. */
+  default double seconds() {
+    return System.nanoTime() / 1e9;
+  }
+
   /** What this member sent so far, through this communicator and those split off it. */
   Traffic traffic();
 

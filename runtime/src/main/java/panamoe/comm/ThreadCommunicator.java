@@ -213,12 +213,16 @@ public final class ThreadCommunicator implements Communicator {
     leave("has closed " + name());
   }
 
-  /** This rank's virtual time: of its communication on the declared links, and of what {@link #compute} was told. */
+  /**
+   * This rank's virtual time, if the world's links cost something: what its communication took, and what {@link
+   * #compute} was told. Otherwise the machine's.
+   */
+  @Override
   public double seconds() {
-    return clock.seconds(group.ranks()[rank]);
+    return clock.free() ? Communicator.super.seconds() : clock.seconds(group.ranks()[rank]);
   }
 
-  /** Lets virtual time pass for this rank's computing. */
+  /** Lets virtual time pass while this rank computes. */
   public void compute(double seconds) {
     clock.advance(group.ranks()[rank], seconds);
   }

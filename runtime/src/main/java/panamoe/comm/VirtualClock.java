@@ -22,6 +22,11 @@ final class VirtualClock {
     this.free = near.equals(LinkCost.FREE) && far.equals(LinkCost.FREE);
   }
 
+  /** Whether links cost nothing, so that no time passes by communication. */
+  boolean free() {
+    return free;
+  }
+
   synchronized double seconds(int rank) {
     return seconds[rank];
   }
