@@ -19,6 +19,11 @@ public final class Launch {
     return number(System.getenv(), "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
   }
 
+  /** How many of them run on this machine and share its cores; empty when no launcher started this one. */
+  public static OptionalInt sizeHere() {
+    return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
+  }
+
   static OptionalInt number(Map<String, String> environment, String... names) {
     return Stream.of(names)
         .map(environment::get)
