@@ -43,7 +43,7 @@ class FloorsTest {
           .whereLayer("bindings")
           .mayOnlyBeAccessedByLayers("tensor", "comm", "backend")
           .whereLayer("comm")
-          .mayOnlyBeAccessedByLayers("parallel", "op", "nn", "moe", "model", "train")
+          .mayOnlyBeAccessedByLayers("parallel", "op", "nn", "moe", "checkpoint", "model", "train")
           .whereLayer("parallel")
           .mayOnlyBeAccessedByLayers("op", "nn", "moe", "model", "train")
           .whereLayer("backend")

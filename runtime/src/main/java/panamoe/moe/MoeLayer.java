@@ -11,6 +11,7 @@ import panamoe.op.DispatchOp;
 import panamoe.op.ExchangeOp;
 import panamoe.op.GateOp;
 import panamoe.op.Pass;
+import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
@@ -20,6 +21,7 @@ import panamoe.tensor.Tensor;
  */
 public final class MoeLayer {
   private final int layer;
+  private final Ranks ranks;
   private final ExpertGroups groups;
   private final Gate gate;
   private final Experts experts;
@@ -34,7 +36,8 @@ public final class MoeLayer {
   public MoeLayer(
       ParameterStore store, String name, int layer, MoeConfig config, float deviation, float outputDeviation) {
     this.layer = layer;
-    this.groups = store.ranks().experts(config.experts());
+    this.ranks = store.ranks();
+    this.groups = ranks.experts(config.experts());
     this.gate = new Gate(store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
     this.experts = new Experts(store, name + ".experts", config, groups, deviation, outputDeviation);
     if (config.residual()) {
@@ -94,7 +97,7 @@ public final class MoeLayer {
     pass.observer().observe(layer, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
     Tensor outputs =
-        groups.group().size() == 1
+        groups.group().size() == 1 && !ranks.topology().sharesRows()
             ? experts.forward(pass, rows, routes.offsets())
             : exchanged(pass, rows, routes);
     Tensor fixed = mlp == null ? null : mlp.forward(pass, x);
@@ -103,7 +106,10 @@ public final class MoeLayer {
   }
 
   private Tensor exchanged(Pass pass, Tensor rows, Routes routes) {
-    ExchangeOp exchange = ExchangeOp.plan(pass, routes, groups, "layer " + layer);
+    long rowBytes = rows.size(1) * rows.dtype().bytes();
+    ExchangeOp exchange =
+        ExchangeOp.plan(
+            pass, routes, ranks.exchange(groups, pass.backend()), groups, rowBytes, "layer " + layer);
     Tensor arrived = exchange.toExperts(pass, rows);
     Tensor outputs = experts.forward(pass, arrived, exchange.offsets());
     return exchange.fromExperts(pass, outputs, rows.size(0));

@@ -28,8 +28,9 @@ public final class Parameter {
    * @param replicas the ranks that hold the same; each has a gradient over its own tokens
    * @param experts whose matrices are stacked in it, or null; the rank holds some of them
    * @param slice the part of a matrix, or of each expert's, that it holds
+   * @param counted false on ranks that hold, and compute, what one of their tensor ranks does
    */
-  record Share(Communicator replicas, ExpertGroups experts, Slice slice) {}
+  record Share(Communicator replicas, ExpertGroups experts, Slice slice, boolean counted) {}
 
   private final String name;
   private final Part part;
@@ -107,6 +108,11 @@ public final class Parameter {
   /** The ranks that hold the same elements; the gradient of the batch is the sum of theirs. */
   public Communicator replicas() {
     return share.replicas;
+  }
+
+  /** Whether this rank's elements, and their gradient, are no mere repetition of what another tensor rank has. */
+  public boolean counted() {
+    return share.counted;
   }
 
   /** Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view of {@code tensor}. */

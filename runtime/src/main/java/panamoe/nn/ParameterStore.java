@@ -55,7 +55,9 @@ public final class ParameterStore implements AutoCloseable {
    */
   public Parameter declare(
       String name, Parameter.Part part, boolean decayed, Initialization initialization, Slice slice, long... shape) {
-    return declare(name, part, decayed, initialization, new Parameter.Share(ranks.data(), null, slice), shape);
+    boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
+    Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, counted);
+    return declare(name, part, decayed, initialization, share, shape);
   }
 
   /**
@@ -71,7 +73,8 @@ public final class ParameterStore implements AutoCloseable {
       ExpertGroups experts,
       Slice slice,
       long... shape) {
-    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice);
+    boolean counted = !slice.whole() || ranks.tensor().rank() == 0 || ranks.topology().sharesRows();
+    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, counted);
     return declare(name, Parameter.Part.EXPERT, decayed, initialization, share, shape);
   }
 

@@ -1,9 +1,9 @@
 package panamoe.op;
 
 import java.util.Arrays;
-import java.util.stream.LongStream;
 import panamoe.backend.Routes;
-import panamoe.comm.Communicator;
+import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.Plan;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -15,18 +15,16 @@ import panamoe.tensor.Tensor;
  * <p>On arrival rows are grouped by this rank's experts, and within an expert by the rank they came from.
  */
 public final class ExchangeOp {
-  private final Communicator group;
+  private final Exchange exchange;
+  private final Plan plan;
   private final String place;
-  private final long[] sent;
-  private final long[] received;
   private final long[][] arrivals;
   private final Tensor offsets;
 
-  private ExchangeOp(Communicator group, String place, long[] sent, long[][] arrivals, Tensor offsets) {
-    this.group = group;
+  private ExchangeOp(Exchange exchange, Plan plan, String place, long[][] arrivals, Tensor offsets) {
+    this.exchange = exchange;
+    this.plan = plan;
     this.place = place;
-    this.sent = sent;
-    this.received = Arrays.stream(arrivals).mapToLong(fromOne -> LongStream.of(fromOne).sum()).toArray();
     this.arrivals = arrivals;
     this.offsets = offsets;
   }
@@ -34,38 +32,39 @@ public final class ExchangeOp {
   /**
    * Tells every rank of the group how many rows its experts will get.
    *
+   * @param rowBytes bytes of a row
    * @param place where in the model this is, for messages
    */
-  public static ExchangeOp plan(Pass pass, Routes routes, ExpertGroups experts, String place) {
-    Communicator group = experts.group();
+  public static ExchangeOp plan(
+      Pass pass, Routes routes, Exchange exchange, ExpertGroups experts, long rowBytes, String place) {
     pass.backend().synchronize();
-    int most = 0;
-    for (int rank = 0; rank < group.size(); rank++) {
-      most = Math.max(most, experts.first(rank + 1) - experts.first(rank));
+    int ranks = experts.group().size();
+    // Ranks may hold different numbers of experts; the plan has as many blocks for each.
+    int blocks = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+      blocks = Math.max(blocks, experts.first(rank + 1) - experts.first(rank));
     }
-    long[] counts = new long[group.size() * most];
-    long[] sent = new long[group.size()];
-    for (int rank = 0; rank < group.size(); rank++) {
+    long[] counts = new long[ranks * blocks];
+    for (int rank = 0; rank < ranks; rank++) {
       for (int e = experts.first(rank); e < experts.first(rank + 1); e++) {
-        long rows = routes.offsets().getInt(e + 1) - routes.offsets().getInt(e);
-        counts[rank * most + e - experts.first(rank)] = rows;
-        sent[rank] += rows;
+        counts[rank * blocks + e - experts.first(rank)] = routes.offsets().getInt(e + 1) - routes.offsets().getInt(e);
       }
     }
-    group.at(place + " counts");
-    long[] arriving = group.allToAll(counts);
-    long[][] arrivals = new long[group.size()][experts.count()];
+    exchange.at(place + " counts");
+    Plan plan = exchange.plan(counts, rowBytes);
+    long[] arriving = plan.received();
+    long[][] arrivals = new long[ranks][experts.count()];
     Tensor offsets = pass.allocate(DType.INT32, experts.count() + 1);
     int row = 0;
     offsets.setInt(0, 0);
     for (int e = 0; e < experts.count(); e++) {
-      for (int rank = 0; rank < group.size(); rank++) {
-        arrivals[rank][e] = arriving[rank * most + e];
+      for (int rank = 0; rank < ranks; rank++) {
+        arrivals[rank][e] = arriving[rank * blocks + e];
         row = Math.addExact(row, Math.toIntExact(arrivals[rank][e]));
       }
       offsets.setInt(e + 1, row);
     }
-    return new ExchangeOp(group, place, sent, arrivals, offsets);
+    return new ExchangeOp(exchange, plan, place, arrivals, offsets);
   }
 
   /** INT32 [E' + 1], the first row of each of this rank's E' experts. */
@@ -113,10 +112,10 @@ public final class ExchangeOp {
   }
 
   private Tensor deliver(Pass pass, Tensor rows, String step) {
-    Tensor bySource = pass.allocate(rows.dtype(), LongStream.of(received).sum(), rows.size(1));
+    Tensor bySource = pass.allocate(rows.dtype(), plan.arrived(), rows.size(1));
     pass.backend().synchronize();
-    group.at(place + " " + step);
-    group.allToAll(rows, sent, bySource, received);
+    exchange.at(place + " " + step);
+    plan.forward(rows, bySource);
     if (offsets.count() == 2) {
       return bySource;
     }
@@ -137,8 +136,8 @@ public final class ExchangeOp {
     }
     Tensor returned = pass.allocate(byExpert.dtype(), rows, byExpert.size(1));
     pass.backend().synchronize();
-    group.at(place + " " + step);
-    group.allToAll(bySource, received, returned, sent);
+    exchange.at(place + " " + step);
+    plan.reverse(bySource, returned);
     if (bySource != byExpert) {
       bySource.release();
     }

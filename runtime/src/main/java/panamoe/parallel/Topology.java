@@ -10,7 +10,8 @@ package panamoe.parallel;
  * @param ranks W
  * @param expertDegree EP, the most ways that the experts of a layer are spread
  * @param tensorDegree TP, the ways that attention heads and MLPs are sliced
- * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them whole
+ * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them whole, and computes them
+ *     for its part of the rows
  */
 public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sliceExperts) {
   /** One rank that holds everything. */
@@ -62,6 +63,11 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
       degree--;
     }
     return degree;
+  }
+
+  /** Whether tensor ranks, which have the same rows, each take a part of them to whole experts. */
+  public boolean sharesRows() {
+    return tensorDegree > 1 && !sliceExperts;
   }
 
   /** The first expert of place {@code place} among {@code degree}: experts are dealt in order, as evenly as they go. */

@@ -108,8 +108,7 @@ final class AdamW {
   double gradientNorm() {
     for (int i = 0; i < moments.size(); i++) {
       Moments each = moments.get(i);
-      boolean counted = ranks.tensor().rank() == 0 || !each.parameter().slice().whole();
-      if (counted && each.count() > 0) {
+      if (each.parameter().counted() && each.count() > 0) {
         backend.squareSum(each.views().gradient(), squareSums.get(i));
       }
     }

@@ -14,6 +14,7 @@ import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.Shards;
+import panamoe.comm.Communicator;
 import panamoe.model.ConfigJson;
 import panamoe.model.ModelTensors;
 import panamoe.nn.Parameter;
@@ -43,10 +44,9 @@ public final class RunCheckpoints {
     this.trainer = trainer;
     this.ranks = trainer.model().parameters().ranks();
     this.store = new CheckpointStore(directory, KEPT);
-    for (int i = 0; i < trainer.moments().size(); i++) {
-      AdamW.Moments each = trainer.moments().get(i);
+    for (AdamW.Moments each : trainer.moments()) {
       Parameter parameter = each.parameter();
-      if (writes(i) && parameter.slice().whole()) {
+      if (writes(parameter) && parameter.slice().whole()) {
         weights.putAll(ModelTensors.named(parameter, "", parameter.master()));
         if (each.alone()) {
           moments.putAll(ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
@@ -83,33 +83,35 @@ public final class RunCheckpoints {
 
   /** Puts what is spread over ranks together on the rank that writes it. */
   private void gather(RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
-    for (int i = 0; i < trainer.moments().size(); i++) {
-      AdamW.Moments each = trainer.moments().get(i);
+    for (AdamW.Moments each : trainer.moments()) {
       Parameter parameter = each.parameter();
       boolean sliced = !parameter.slice().whole();
       if (sliced) {
-        keep(tensors, i, "", tensors.whole(parameter, parameter.master()), model);
+        keep(tensors, parameter, "", tensors.whole(parameter, parameter.master()), model);
       }
       if (sliced || !each.alone()) {
-        keep(tensors, i, FIRST, tensors.whole(parameter, tensors.joined(each, each.first())), optimizer);
-        keep(tensors, i, SECOND, tensors.whole(parameter, tensors.joined(each, each.second())), optimizer);
+        keep(tensors, parameter, FIRST, tensors.whole(parameter, tensors.joined(each, each.first())), optimizer);
+        keep(tensors, parameter, SECOND, tensors.whole(parameter, tensors.joined(each, each.second())), optimizer);
       }
     }
   }
 
-  private void keep(RankTensors tensors, int index, String prefix, Tensor whole, Map<String, Tensor> into) {
-    if (writes(index)) {
-      into.putAll(ModelTensors.named(trainer.moments().get(index).parameter(), prefix, whole));
+  private static void keep(
+      RankTensors tensors, Parameter parameter, String prefix, Tensor whole, Map<String, Tensor> into) {
+    boolean mine = writes(parameter);
+    if (mine) {
+      into.putAll(ModelTensors.named(parameter, prefix, whole));
     }
-    tensors.freeAllBut(writes(index) ? whole : null);
+    tensors.freeAllBut(mine ? whole : null);
   }
 
   /** Whether this is the one rank that writes a parameter: the replicas take turns, and so do the tensor ranks. */
-  private boolean writes(int index) {
-    Parameter parameter = trainer.moments().get(index).parameter();
-    int slices = parameter.slice().ranks().size();
-    return index % parameter.replicas().size() == parameter.replicas().rank()
-        && Math.floorMod(parameter.name().hashCode(), slices) == ranks.tensor().rank();
+  private static boolean writes(Parameter parameter) {
+    Communicator replicas = parameter.replicas();
+    Communicator slices = parameter.slice().ranks();
+    // By the name, for a parameter's place in the list is another where tensor ranks do not hold all biases.
+    int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
+    return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
   }
 
   /**

@@ -16,6 +16,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.moe.GateConfig;
@@ -135,7 +136,7 @@ class EquivalenceTest {
         ThreadWorld.of(topology.ranks())
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(topology, world);
+                  Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
                   try (Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config, ranks)) {
                     model.materialize(backend, DType.FLOAT32, false, 7);
@@ -150,7 +151,7 @@ class EquivalenceTest {
 
   private static Outcome train(ModelConfig config, Topology topology, boolean recompute) {
     List<Outcome> parts =
-        ThreadWorld.of(topology.ranks()).run(world -> train(config, new Ranks(topology, world), recompute));
+        ThreadWorld.of(topology.ranks()).run(world -> train(config, new Ranks(topology, world, Strategy.FLAT), recompute));
     Map<String, float[]> gradients = new LinkedHashMap<>();
     parts.forEach(part -> gradients.putAll(part.gradients));
     return new Outcome(

@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 
 class TopologyTest {
   private static String refusal(int ranks, int expert, int tensor, boolean slice) {
@@ -52,7 +53,7 @@ class TopologyTest {
         ThreadWorld.of(8)
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(new Topology(8, 4, 2, false), world);
+                  Ranks ranks = new Ranks(new Topology(8, 4, 2, true), world, Strategy.FLAT);
                   Ranks.ExpertGroups experts = ranks.experts(4);
                   Ranks.ExpertGroups few = ranks.experts(2);
                   return ranks.tensor().name()
@@ -68,6 +69,19 @@ class TopologyTest {
     assertEquals("tensor[3][6, 7][1, 3, 5, 7][1, 3, 5, 7][5, 7][3, 7]1", groups.get(7));
   }
 
+  @Test
+  void tensorRanksThatHoldExpertsWholeAreReplicas() {
+    List<String> replicas =
+        ThreadWorld.of(8)
+            .run(
+                world -> {
+                  Ranks ranks = new Ranks(new Topology(8, 2, 2, false), world, Strategy.FLAT);
+                  return members(ranks.experts(4).replicas(), world.rank());
+                });
+    assertEquals("[0, 1, 4, 5]", replicas.get(5));
+    assertEquals("[2, 3, 6, 7]", replicas.get(2));
+  }
+
   private static String members(Communicator group, int rank) {
     return Arrays.toString(group.allGather(rank));
   }
@@ -77,7 +91,7 @@ class TopologyTest {
     assertEquals(
         "the topology is for 4 ranks, but the world has 1",
         assertThrows(
-                IllegalArgumentException.class, () -> new Ranks(Topology.of(4), Ranks.alone().world()))
+                IllegalArgumentException.class, () -> new Ranks(Topology.of(4), Ranks.alone().world(), Strategy.FLAT))
             .getMessage());
   }
 }

@@ -22,6 +22,7 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets;
@@ -58,7 +59,7 @@ class RankedTrainingTest {
             world -> {
               List<StepMetrics> metrics = new ArrayList<>();
               try (Backend backend = Backends.open("cpu", 1);
-                  LanguageModel model = new LanguageModel(config.model(), new Ranks(topology, world))) {
+                  LanguageModel model = new LanguageModel(config.model(), new Ranks(topology, world, Strategy.FLAT))) {
                 Trainer trainer = trainer(backend, model, config);
                 if (folder != null) {
                   new RunCheckpoints(trainer, folder).restore();
@@ -140,7 +141,7 @@ class RankedTrainingTest {
             .run(
                 world -> {
                   try (Backend backend = Backends.open("cpu", 1);
-                      LanguageModel model = new LanguageModel(config.model(), new Ranks(topology, world))) {
+                      LanguageModel model = new LanguageModel(config.model(), new Ranks(topology, world, Strategy.FLAT))) {
                     long moments = 0;
                     for (AdamW.Moments each : trainer(backend, model, config).moments()) {
                       moments += each.count();
