@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """The benchmark's work in PyTorch on the CPU.
 
-Reads one JSON object a line: a cell (kind, style, hidden, expert_hidden, experts, top_k, gated, copies, tokens,
-batches, dtype, threads) and seconds. Runs the cell for that long and answers {"ms": [of each call]} or {"error": text}.
+Reads one JSON object a line: work (kind, style, hidden, expert_hidden, experts, top_k, gated, copies, dtype, threads),
+tokens, batches, seconds. Runs it for that long and answers {"ms": [of each call]} or {"error": text}.
 """
 import json
 import math
@@ -124,12 +124,12 @@ class LanguageModel(nn.Module):
         return F.linear(self.norm(x), self.tokens.weight)
 
 
-def moe_layer(cell, dtype):
-    sizes = [cell[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
-    layers = [MoE(*sizes, dtype, cell["style"]) for _ in range(cell["copies"])]
+def moe_layer(work, dtype):
+    sizes = [work[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
+    layers = [MoE(*sizes, dtype, work["style"]) for _ in range(work["copies"])]
 
     def over(tokens, batches):
-        x = [torch.randn(tokens, cell["hidden"]).to(dtype) for _ in range(batches)]
+        x = [torch.randn(tokens, work["hidden"]).to(dtype) for _ in range(batches)]
 
         def call(i):
             with torch.inference_mode():
@@ -140,14 +140,14 @@ def moe_layer(cell, dtype):
     return over
 
 
-def moe_layer_training(cell, dtype):
+def moe_layer_training(work, dtype):
     """Float32 weights; bfloat16 by autocast, as PyTorch programs train."""
-    sizes = [cell[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
-    layer = MoE(*sizes, torch.float32, cell["style"])
+    sizes = [work[name] for name in ("hidden", "expert_hidden", "experts", "top_k", "gated")]
+    layer = MoE(*sizes, torch.float32, work["style"])
 
     def over(tokens, batches):
-        x = [torch.randn(tokens, cell["hidden"], requires_grad=True) for _ in range(batches)]
-        gradient = torch.randn(tokens, cell["hidden"])
+        x = [torch.randn(tokens, work["hidden"], requires_grad=True) for _ in range(batches)]
+        gradient = torch.randn(tokens, work["hidden"])
 
         def call(i):
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
@@ -161,8 +161,8 @@ def moe_layer_training(cell, dtype):
     return over
 
 
-def train_step(cell, dtype):
-    model = LanguageModel(cell["style"])
+def train_step(work, dtype):
+    model = LanguageModel(work["style"])
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
 
     def over(tokens, batches):
@@ -189,22 +189,20 @@ DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Current:
-    """The cell under way: weights stay while only the tokens change."""
+    """What runs now: weights stay while only the tokens change."""
 
     weights_of = tokens_of = over = call = None
     calls = 0
 
-    def run(self, cell):
-        seconds = cell.pop("seconds")
-        tokens = cell.pop("tokens"), cell.pop("batches")
-        if self.weights_of != cell:
+    def run(self, work, tokens, batches, seconds):
+        if self.weights_of != work:
             self.over = self.call = None  # the old weights go before the new ones come
-            torch.set_num_threads(cell["threads"])
+            torch.set_num_threads(work["threads"])
             torch.manual_seed(1)
-            self.over = KINDS[cell["kind"]](cell, DTYPES[cell["dtype"]])
-            self.weights_of, self.tokens_of = cell, None
+            self.over = KINDS[work["kind"]](work, DTYPES[work["dtype"]])
+            self.weights_of, self.tokens_of = work, None
         if self.tokens_of != tokens:
-            self.call, self.tokens_of = self.over(*tokens), tokens
+            self.call, self.tokens_of = self.over(tokens, batches), tokens
         times, start = [], time.perf_counter()
         end = start + seconds
         while not times or start < end:
@@ -221,7 +219,7 @@ def main():
     current = Current()
     for line in sys.stdin:
         try:
-            answer = {"ms": current.run(json.loads(line))}
+            answer = {"ms": current.run(**json.loads(line))}
         except Exception as error:  # pylint: disable=broad-except
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         print(json.dumps(answer), flush=True)

@@ -91,18 +91,36 @@ inline void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint
 
 // to[k * height + line] = a(line, k)
 inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to) {
-  const FloatTag d;
+  const hn::CappedTag<float, 4> d;
   with_elements(a, [&](const auto* from) {
-    if (a.line_stride != 1) {
-      for (int64_t line = 0; line < height; ++line) {
-        const auto* row = from + line * a.line_stride;
-        for (int64_t k = 0; k < inner; ++k) to[k * height + line] = to_float(row[k * a.inner_stride]);
+    int64_t done = 0;  // steps of k
+    if (height == 1 && a.inner_stride == 1) {
+      for (; done + 4 <= inner; done += 4) hn::StoreU(load(d, from + done, 4), d, to + done);
+    }
+    // Four lines at a time, the last four overlapping those before.
+    for (int64_t first = 0; height >= 4 && first < height; first += 4) {
+      const int64_t line = std::min(first, height - 4);
+      const auto* corner = from + line * a.line_stride;
+      float* target = to + line;
+      if (a.line_stride == 1) {
+        for (done = 0; done < inner; ++done) {
+          hn::StoreU(load(d, corner + done * a.inner_stride, 4), d, target + done * height);
+        }
+      } else {
+        for (done = 0; done + 4 <= inner; done += 4) {
+          auto v0 = load(d, corner + done, 4), v1 = load(d, corner + a.line_stride + done, 4);
+          auto v2 = load(d, corner + 2 * a.line_stride + done, 4), v3 = load(d, corner + 3 * a.line_stride + done, 4);
+          turn_blocks(d, v0, v1, v2, v3);
+          hn::StoreU(v0, d, target + done * height);
+          hn::StoreU(v1, d, target + (done + 1) * height);
+          hn::StoreU(v2, d, target + (done + 2) * height);
+          hn::StoreU(v3, d, target + (done + 3) * height);
+        }
       }
-    } else {
-      for (int64_t k = 0; k < inner; ++k) {
-        for_each_vector(d, 0, height, [&](int64_t line, size_t n) {
-          store(d, load(d, from + k * a.inner_stride + line, n), to + k * height + line, n);
-        });
+    }
+    for (int64_t k = done; k < inner; ++k) {
+      for (int64_t line = 0; line < height; ++line) {
+        to[k * height + line] = to_float(from[line * a.line_stride + k * a.inner_stride]);
       }
     }
   });

@@ -27,17 +27,19 @@ HWY_INLINE void rotate_neighbours(Floats x, Floats y, const float* cosine, const
                                   float sign) {
   const FloatTag d;
   const size_t lanes = hn::Lanes(d);
+  // Each cosine and sine twice, side by side.
+  HWY_ALIGN float cosines[2 * hn::MaxLanes(d)], sines[2 * hn::MaxLanes(d)];
   for_each_vector(d, 0, half, [&](int64_t i, size_t n) {
     const FloatVector c = load(d, cosine + i, n), s = hn::Mul(load(d, sine + i, n), hn::Set(d, sign));
-    const auto rotate = [&](FloatVector cosines, FloatVector sines, int64_t start, size_t count) {
-      const FloatVector pairs = x.load(d, start, count);
-      const FloatVector signed_sines = hn::OddEven(sines, hn::Neg(sines));
-      y.store(d, hn::MulAdd(hn::Reverse2(d, pairs), signed_sines, hn::Mul(pairs, cosines)), start, count);
-    };
-    rotate(hn::InterleaveWholeLower(d, c, c), hn::InterleaveWholeLower(d, s, s), 2 * i, std::min(2 * n, lanes));
-    if (2 * n > lanes) {
-      rotate(hn::InterleaveWholeUpper(d, c, c), hn::InterleaveWholeUpper(d, s, s),
-             2 * i + static_cast<int64_t>(lanes), 2 * n - lanes);
+    hn::StoreInterleaved2(c, c, d, cosines);
+    hn::StoreInterleaved2(s, s, d, sines);
+    for (size_t start = 0; start < 2 * n; start += lanes) {
+      const int64_t at = 2 * i + static_cast<int64_t>(start);
+      const size_t count = std::min(2 * n - start, lanes);
+      const FloatVector pairs = x.load(d, at, count), sine_pairs = hn::Load(d, sines + start);
+      const FloatVector signed_sines = hn::OddEven(sine_pairs, hn::Neg(sine_pairs));
+      y.store(d, hn::MulAdd(hn::Reverse2(d, pairs), signed_sines, hn::Mul(pairs, hn::Load(d, cosines + start))), at,
+              count);
     }
   });
 }

@@ -5,6 +5,11 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
+// Highway says so itself from 1.1 on.
+#ifndef HWY_NATIVE_DOT_BF16
+#define HWY_NATIVE_DOT_BF16 (HWY_TARGET <= HWY_AVX3_ZEN4)
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;

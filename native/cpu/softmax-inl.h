@@ -28,7 +28,7 @@ HWY_INLINE float row_max(const float* x, int64_t count) {
   const FloatTag d;
   FloatVector best = hn::Set(d, kMinusInfinity);
   for_each_vector(d, 0, count, [&](int64_t i, size_t n) { best = hn::Max(best, load_or_lowest(d, x + i, n)); });
-  return hn::ReduceMax(d, best);
+  return hn::GetLane(hn::MaxOfLanes(d, best));
 }
 
 // y[i] = exp(x[i] - shift), and the sum of them; x - shift <= 0.

@@ -1,23 +1,11 @@
 package panamoe.jmh;
 
-import java.util.concurrent.TimeUnit;
-import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.annotations.Setup;
 import panamoe.harness.bench.Kind;
-import panamoe.tensor.DType;
 
 /** A whole layer: forward, and forward with backward. */
-@BenchmarkMode(Mode.SampleTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
-@Fork(1)
-@Warmup(iterations = 2, time = 1)
-@Measurement(iterations = 5, time = 1)
 public class MoeLayerBenchmark extends WorkloadState {
   @Param({"MOE_LAYER", "MOE_LAYER_TRAINING"})
   private Kind kind;
@@ -28,31 +16,8 @@ public class MoeLayerBenchmark extends WorkloadState {
   @Param({"1", "8", "64", "512", "2048"})
   private int tokens;
 
-  @Param({"FLOAT32", "BFLOAT16"})
-  private DType dtype;
-
-  @Benchmark
-  public void call() {
-    run();
-  }
-
-  @Override
-  Kind kind() {
-    return kind;
-  }
-
-  @Override
-  String shape() {
-    return shape;
-  }
-
-  @Override
-  int tokens() {
-    return tokens;
-  }
-
-  @Override
-  DType dtype() {
-    return dtype;
+  @Setup(Level.Trial)
+  public void open() {
+    open(kind, shape, tokens);
   }
 }

@@ -11,7 +11,11 @@ public final class Recording {
     calls.add(call);
   }
 
-  /** Makes the recorded calls in order. The tensors must still be alive. */
+  /**
+   * Makes the recorded calls in order.
+   *
+   * @throws IllegalStateException at the first call on a tensor that was freed since
+   */
   public void replay() {
     for (int i = 0; i < calls.size(); i++) {
       calls.get(i).run();

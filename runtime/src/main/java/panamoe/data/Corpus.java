@@ -5,8 +5,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -25,6 +28,8 @@ public final class Corpus {
   private static final int PASSAGES = 2000;
   /** A line may make a passage this many times longer than wanted before it is cut. */
   private static final int LONG_LINE = 8;
+  /** A byte that no UTF-8 text has. */
+  private static final byte NO_UTF8 = (byte) 0xff;
 
   /** The two sides of the split. */
   public enum Part { TRAINING, VALIDATION }
@@ -82,6 +87,22 @@ public final class Corpus {
   /** A corpus of documents in memory; a lone surrogate becomes U+FFFD. */
   public static Corpus of(List<String> documents) {
     return new Corpus(documents.stream().map(Utf8::bytes).toList(), "the list of documents");
+  }
+
+  /** The SHA-256 of the text, documents and their borders, in hexadecimal. */
+  public String sha256() {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (Passage passage : passages) {
+        digest.update(passage.document(), passage.from(), passage.to() - passage.from());
+        if (passage.endsDocument()) {
+          digest.update(NO_UTF8);
+        }
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
   }
 
   /** Bytes of the whole text in UTF-8. */

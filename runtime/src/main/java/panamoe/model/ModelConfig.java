@@ -110,25 +110,6 @@ public record ModelConfig(
     return new MoeConfig(hidden, feedForward, experts.get(layer), residual, activation, bias, gate);
   }
 
-  /** The same model with another vocabulary: a tokenizer decides it. */
-  public ModelConfig withVocabulary(int size) {
-    return new ModelConfig(
-        size,
-        context,
-        hidden,
-        heads,
-        keyValueHeads,
-        feedForward,
-        experts,
-        residual,
-        gate,
-        activation,
-        norm,
-        positions,
-        bias,
-        initialDeviation);
-  }
-
   /** The same model with another gate. */
   public ModelConfig withGate(GateConfig other) {
     return new ModelConfig(

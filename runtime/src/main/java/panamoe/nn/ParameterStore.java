@@ -1,7 +1,6 @@
 package panamoe.nn;
 
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -196,11 +195,6 @@ public final class ParameterStore implements AutoCloseable {
     Map<Parameter.Part, Long> counts = new LinkedHashMap<>();
     parameters.values().forEach(p -> counts.merge(p.part(), p.count(), Long::sum));
     return counts;
-  }
-
-  /** Names of all parameters, for messages. */
-  public List<String> names() {
-    return new ArrayList<>(parameters.keySet());
   }
 
   private static DType valueDType(Parameter parameter, DType dtype) {

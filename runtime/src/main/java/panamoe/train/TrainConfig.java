@@ -77,28 +77,6 @@ public record TrainConfig(
         steps, batch, sequence, 1, 2e-3, 2e-4, tokens / 20, 0.1, 0.9, 0.95, 1e-8, 1.0, DType.FLOAT32, false, 0, 0, 8, 2.0);
   }
 
-  public TrainConfig withSteps(int newSteps) {
-    return new TrainConfig(
-        newSteps,
-        batch,
-        sequence,
-        microBatches,
-        learningRate,
-        finalLearningRate,
-        warmupTokens,
-        weightDecay,
-        beta1,
-        beta2,
-        epsilon,
-        clip,
-        dtype,
-        recompute,
-        evaluateEvery,
-        checkpointEvery,
-        validationBatches,
-        spike);
-  }
-
   public TrainConfig withDType(DType newDType) {
     return new TrainConfig(
         steps,

@@ -33,6 +33,16 @@ class RecordingContractTest {
   }
 
   @EveryBackend
+  void aReplayOnAReleasedTensorIsRefused(Backend backend) {
+    try (Sample sample = new Sample(backend, 1)) {
+      Tensor y = sample.unset(2);
+      Recording recording = backend.record(() -> backend.fill(1, y));
+      y.release();
+      assertThrows(IllegalStateException.class, recording::replay);
+    }
+  }
+
+  @EveryBackend
   void aFailedStepLeavesNoRecordingUnderWay(Backend backend) {
     try (Sample sample = new Sample(backend, 2)) {
       Tensor y = sample.unset(2);

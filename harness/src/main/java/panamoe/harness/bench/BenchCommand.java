@@ -25,7 +25,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Measures one part of the work against what the machine can do, and beside PyTorch.",
+      "Measures one part of the work against what the machine can do, and beside other libraries.",
       "",
       "KIND is one of",
       "  gate, dispatch, combine         what a layer does around its experts",
@@ -82,8 +82,9 @@ public final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--peer",
       paramLabel = "PEER",
-      description = "torch (loop over experts) or torch-einsum (DeepSpeed's masks): runs the same work in turns, for"
-          + " moe-layer, moe-layer-training and train-step. ci/peers installs PyTorch.")
+      description = "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
+          + " moe-layer, moe-layer-training and train-step; djl (its libtorch) or onnxruntime (its MoE operator) for"
+          + " moe-layer in f32. ci/peers installs PyTorch; panamoe build builds the other two.")
   private String peerName;
 
   @Option(
@@ -103,15 +104,15 @@ public final class BenchCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     Kind kind = checked(() -> Kind.of(kindName));
     List<LayerShape> shapes = shapes(kind);
-    List<DType> dtypes = dtypeNames.stream().map(this::dtype).toList();
+    List<DType> dtypes = dtypeNames.stream().map(name -> checked(() -> Cell.dtype(name))).toList();
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : counts) {
       require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
     }
     require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
-    TorchPeer.Style style = style(kind);
+    Peer named = peer(kind, dtypes);
     try (Backend backend = shared.open();
-        TorchPeer peer = style == null ? null : TorchPeer.start(style)) {
+        PeerProcess peer = named == null ? null : named.start()) {
       Ceilings ceilings = ceilings(backend);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
@@ -132,13 +133,13 @@ public final class BenchCommand implements Callable<Integer> {
       DType dtype,
       List<Integer> counts,
       Ceilings ceilings,
-      TorchPeer peer)
+      PeerProcess peer)
       throws IOException {
     try (Subject subject = kind.open(backend, shape, dtype, shared.seed())) {
       for (int count : counts) {
         Cell cell = new Cell(kind, shape, count, dtype, threads());
         try (Workload work = subject.over(count)) {
-          List<Contender> contenders = new ArrayList<>(List.of(Contender.of(work)));
+          List<Contender> contenders = new ArrayList<>(List.of(Contender.of(work::run)));
           if (peer != null) {
             contenders.add(peer.contender(cell));
           }
@@ -149,7 +150,7 @@ public final class BenchCommand implements Callable<Integer> {
                   work,
                   ceilings,
                   timings.getFirst(),
-                  peer == null ? null : peer.name(),
+                  peer == null ? null : peer.label(),
                   peer == null ? null : timings.getLast()));
         }
       }
@@ -188,24 +189,16 @@ public final class BenchCommand implements Callable<Integer> {
     return names.stream().map(name -> checked(() -> LayerShape.parse(name))).toList();
   }
 
-  private DType dtype(String name) {
-    return switch (name.toLowerCase(Locale.ROOT)) {
-      case "f32", "float32", "fp32" -> DType.FLOAT32;
-      case "bf16", "bfloat16" -> DType.BFLOAT16;
-      default -> throw wrong("--dtype is '" + name + "', expected f32 or bf16");
-    };
-  }
-
-  private TorchPeer.Style style(Kind kind) {
+  private Peer peer(Kind kind, List<DType> dtypes) {
     if (peerName == null) {
       return null;
     }
-    require(TorchPeer.runs(kind), "--peer runs moe-layer, moe-layer-training and train-step, not " + kind.label());
-    return switch (peerName) {
-      case "torch" -> TorchPeer.Style.LOOP;
-      case "torch-einsum" -> TorchPeer.Style.EINSUM;
-      default -> throw wrong("--peer is '" + peerName + "', expected torch or torch-einsum");
-    };
+    return checked(
+        () -> {
+          Peer peer = Peer.of(peerName);
+          peer.check(kind, dtypes);
+          return peer;
+        });
   }
 
   private int threads() {

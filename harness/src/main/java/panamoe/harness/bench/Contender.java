@@ -2,17 +2,18 @@ package panamoe.harness.bench;
 
 import java.io.IOException;
 import java.util.Arrays;
+import java.util.function.IntConsumer;
 
 /** Someone who runs the work again and again: we, or a peer. */
-interface Contender {
+public interface Contender {
   /** Calls the work for about {@code seconds}, at least once; returns the milliseconds of each call. */
   double[] burst(double seconds) throws IOException;
 
   /** The process whose threads do the work. */
   long process();
 
-  /** This process, calling {@code work}. */
-  static Contender of(Workload work) {
+  /** This process, doing {@code work} of calls numbered from 0. */
+  static Contender of(IntConsumer work) {
     return new Contender() {
       private int call;
 
@@ -23,7 +24,7 @@ interface Contender {
         double[] times = new double[64];
         int count = 0;
         do {
-          work.run(call++ & Integer.MAX_VALUE);
+          work.accept(call++ & Integer.MAX_VALUE);
           long now = System.nanoTime();
           if (count == times.length) {
             times = Arrays.copyOf(times, 2 * count);

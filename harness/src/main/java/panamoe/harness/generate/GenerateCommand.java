@@ -13,9 +13,9 @@ import panamoe.backend.Backend;
 import panamoe.generate.ModelFolder;
 import panamoe.generate.SamplingConfig;
 import panamoe.generate.TextGenerator;
+import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.model.LanguageModel;
-import panamoe.tensor.DType;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -39,18 +39,6 @@ import picocli.CommandLine.Spec;
       "The same seed and settings give the same text, whatever the number of threads."
     })
 public final class GenerateCommand implements Callable<Integer> {
-  /** What weights and activations are kept in. */
-  enum ComputeType {
-    F32(DType.FLOAT32),
-    BF16(DType.BFLOAT16);
-
-    private final DType dtype;
-
-    ComputeType(DType dtype) {
-      this.dtype = dtype;
-    }
-  }
-
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
@@ -106,7 +94,7 @@ public final class GenerateCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     List<String> warnings = new ArrayList<>();
     try (Backend backend = shared.open();
-        LanguageModel loaded = folder.load(backend, dtype.dtype, warnings);
+        LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings);
         TextGenerator generator = new TextGenerator(backend, loaded, folder.tokenizer())) {
       warnings.forEach(warning -> err.println("warning: " + warning));
       Consumer<String> print =

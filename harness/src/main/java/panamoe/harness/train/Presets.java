@@ -30,7 +30,7 @@ final class Presets {
     TrainConfig training =
         switch (size) {
           case TINY -> settings(wanted, 8, 64, 3e-3, 20, 0);
-          case SMALL -> settings(wanted, 8, 256, 3e-3, 100, 200);
+          case SMALL -> settings(wanted, 4, 256, 3e-3, 100, 200);
           case BASE -> settings(wanted, 8, 256, 1e-3, 100, 200);
         };
     return new RunConfig(
@@ -42,7 +42,7 @@ final class Presets {
   private static int defaultSteps(Size size) {
     return switch (size) {
       case TINY -> 100;
-      case SMALL -> 900;
+      case SMALL -> 1700;
       case BASE -> 2000;
     };
   }

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Stream;
 import panamoe.data.ByteTokenizer;
+import panamoe.data.Corpus;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.generate.ModelFolder;
@@ -25,12 +26,14 @@ import panamoe.train.StepMetrics;
  * <pre>
  * config.json     model, training, seed
  * tokenizer.json  unless the run works on bytes
+ * text.sha256     of the text, so that a run is not resumed on another
  * metrics.jsonl   one line a step
  * checkpoints/    step-00000200/ ..., latest
  * </pre>
  */
 final class RunFolder implements AutoCloseable {
   private static final String CONFIG = "config.json";
+  private static final String TEXT = "text.sha256";
   private static final String METRICS = "metrics.jsonl";
   private static final String LOCK = ".lock";
 
@@ -93,11 +96,20 @@ final class RunFolder implements AutoCloseable {
   }
 
   /** Writes what a new run starts from; {@code tokenizer} may be null. */
-  void begin(RunConfig config, Path tokenizer) throws IOException {
+  void begin(RunConfig config, Path tokenizer, Corpus text) throws IOException {
     if (tokenizer != null) {
       Files.copy(tokenizer, path.resolve(ModelFolder.TOKENIZER));
     }
+    replace(TEXT, text.sha256() + "\n");
     replace(CONFIG, config.toJson());
+  }
+
+  /** @throws IllegalArgumentException if the run did not start on this text */
+  void requireText(Corpus text) throws IOException {
+    if (!Files.readString(path.resolve(TEXT)).strip().equals(text.sha256())) {
+      throw new IllegalArgumentException(
+          "the run in " + path + " was started on another text; resume it with the same --text or --languages");
+    }
   }
 
   /** Appends a step's line. */

@@ -1,8 +1,11 @@
 package panamoe.harness.train;
 
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
 import panamoe.data.Corpus;
 import panamoe.harness.corpus.EuroparlCorpus;
+import panamoe.harness.corpus.LanguageLabels;
 
 /**
  * What a model is trained on.
@@ -11,11 +14,23 @@ import panamoe.harness.corpus.EuroparlCorpus;
  * @param multilingual whether it is worth asking which experts each language uses
  */
 record Text(Corpus corpus, String source, boolean multilingual) {
-  static Text europarl() {
+  /**
+   * The default corpus.
+   *
+   * @param languages ISO 639-1 codes of those to keep; empty keeps all and spares telling them apart (ten seconds)
+   * @throws IllegalArgumentException if the corpus has no such language
+   */
+  static Text europarl(Set<String> languages) {
+    for (String language : languages) {
+      if (!LanguageLabels.codes().contains(language)) {
+        throw new IllegalArgumentException(
+            "the default corpus has no language '" + language + "', expected some of " + LanguageLabels.codes());
+      }
+    }
+    List<String> documents = EuroparlCorpus.documents();
+    List<String> kept = languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
     return new Text(
-        Corpus.of(EuroparlCorpus.documents()),
-        EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")",
-        true);
+        Corpus.of(kept), EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")", languages.size() != 1);
   }
 
   static Text read(Path path) {

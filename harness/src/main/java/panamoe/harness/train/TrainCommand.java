@@ -2,10 +2,12 @@ package panamoe.harness.train;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
+import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
@@ -33,6 +35,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe train --preset tiny --out /tmp/first",
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
+      "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --out novels --resume        goes on after the last checkpoint, bit for bit",
       "",
@@ -40,18 +43,6 @@ import picocli.CommandLine.Spec;
       "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads."
     })
 public final class TrainCommand implements Callable<Integer> {
-  /** What weights and activations are computed in. */
-  enum ComputeType {
-    F32(DType.FLOAT32),
-    BF16(DType.BFLOAT16);
-
-    private final DType dtype;
-
-    ComputeType(DType dtype) {
-      this.dtype = dtype;
-    }
-  }
-
   /** A named size, or everything from a file. */
   static final class ModelChoice {
     @Option(
@@ -90,6 +81,13 @@ public final class TrainCommand implements Callable<Integer> {
   private Path text;
 
   @Option(
+      names = "--languages",
+      paramLabel = "CODE",
+      split = ",",
+      description = "Languages of the default corpus to keep, such as en,de,fr. Default: all 21.")
+  private Set<String> languages = Set.of();
+
+  @Option(
       names = "--tokenizer",
       paramLabel = "FILE",
       description = "A tokenizer.json in Hugging Face's format. Default: bytes.")
@@ -104,17 +102,18 @@ public final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     PrintWriter err = spec.commandLine().getErr();
-    Text corpus = text == null ? Text.europarl() : Text.read(text);
+    Text corpus = text();
     RunFolder folder = resume ? RunFolder.open(out) : RunFolder.create(out);
     try (folder) {
       RunConfig config;
       if (resume) {
         requireNoSettings();
         config = folder.config();
+        folder.requireText(corpus.corpus());
       } else {
         Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
         config = config(given);
-        folder.begin(config, tokenizer);
+        folder.begin(config, tokenizer, corpus.corpus());
       }
       TrainingRun.Outcome outcome = new TrainingRun(shared, folder, config, corpus, err).run();
       if (shared.json()) {
@@ -126,6 +125,16 @@ public final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
+  private Text text() {
+    if (text == null) {
+      return Text.europarl(languages);
+    }
+    if (!languages.isEmpty()) {
+      throw usage("--languages chooses from the default corpus and does not go with --text");
+    }
+    return Text.read(text);
+  }
+
   private RunConfig config(Tokenizer given) {
     if (choice != null && choice.config != null) {
       if (architecture != null || steps != null || dtype != null || recompute) {
@@ -134,7 +143,7 @@ public final class TrainCommand implements Callable<Integer> {
       return RunConfig.read(choice.config);
     }
     Size size = choice == null || choice.preset == null ? Size.SMALL : choice.preset;
-    DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype;
+    DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();
     return Presets.run(size, architecture(), steps, compute, recompute, given.vocabularySize(), shared.seed());
   }
 

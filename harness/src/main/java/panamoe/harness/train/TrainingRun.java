@@ -88,7 +88,7 @@ final class TrainingRun {
           model.parameters().count(), config.model().experts(), backend.name());
       Trainer trainer = new Trainer(backend, model, config, data);
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
-      checkpoints.restore().ifPresent(this::resumed);
+      checkpoints.restore().ifPresent(warnings -> resumed(trainer.step(), warnings));
       folder.rewindMetrics(trainer.step());
       long start = System.nanoTime();
       double bits = train(trainer, checkpoints);
@@ -139,8 +139,8 @@ final class TrainingRun {
     return bits.isPresent() ? bits.get() : trainer.evaluate();
   }
 
-  private void resumed(List<String> warnings) {
-    err.println("resuming from " + folder.checkpoints());
+  private void resumed(long step, List<String> warnings) {
+    err.printf("going on after step %d, from %s%n", step, folder.checkpoints());
     warnings.forEach(warning -> err.println("warning: " + warning));
   }
 

@@ -60,8 +60,14 @@ class BenchCommandTest {
         Arguments.of("--tokens is 0, expected 1 to", new String[] {"gate", "--tokens", "0"}),
         Arguments.of("--dtype is 'int8', expected f32 or bf16", new String[] {"gate", "--dtype", "int8"}),
         Arguments.of("--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
-        Arguments.of("--peer is 'ggml', expected torch or", new String[] {"moe-layer", "--peer", "ggml"}),
-        Arguments.of("--peer runs moe-layer", new String[] {"gate", "--peer", "torch"}),
+        Arguments.of(
+            "--peer is 'ggml', expected torch, torch-einsum, djl, onnxruntime",
+            new String[] {"moe-layer", "--peer", "ggml"}),
+        Arguments.of("--peer torch runs moe-layer", new String[] {"gate", "--peer", "torch"}),
+        Arguments.of("--peer djl runs moe-layer, not train-step", new String[] {"train-step", "--peer", "djl"}),
+        Arguments.of(
+            "--peer onnxruntime runs f32 alone",
+            new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
         Arguments.of("a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}));
   }
 

@@ -1,9 +1,10 @@
 package panamoe.harness.corpus;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -29,11 +30,17 @@ class LanguageLabelsTest {
   }
 
   @Test
-  void counts() {
-    List<String> texts = List.of(
-        "Das ist ein sehr guter Vorschlag, dem wir zustimmen werden.",
-        "This is a very good proposal, which we are going to support.",
-        "Das hilft uns nicht weiter, und deshalb stimmen wir dagegen.");
-    assertEquals(Map.of("de", 2, "en", 1), LABELS.count(texts));
+  void keepsTheLanguagesAskedFor() {
+    String german = "Das ist ein sehr guter Vorschlag, dem wir zustimmen werden.";
+    String english = "This is a very good proposal, which we are going to support.";
+    String french = "C'est une très bonne proposition, que nous allons soutenir.";
+    assertEquals(
+        List.of(german, french), LABELS.keep(List.of(german, english, french), Set.of("de", "fr")));
+  }
+
+  @Test
+  void namesTheLanguagesOfTheCorpus() {
+    assertEquals(21, LanguageLabels.codes().size());
+    assertTrue(LanguageLabels.codes().containsAll(Set.of("bg", "el", "en", "sl")), LanguageLabels.codes().toString());
   }
 }

@@ -129,18 +129,18 @@ public final class NativeBackend implements Backend, NativeKernels {
     }
   }
 
-  /**
-   * Fetches the descriptors now, which checks that the tensors are alive; what a recording keeps is the downcall alone.
-   * A replay makes no garbage, and once the scope of the tensors is closed the JVM refuses their descriptors.
-   */
+  /** Fetches the descriptors at every call, which checks that the tensors are alive; a replay makes no garbage. */
   @Override
   public void launch(String function, Downcall call, Tensor... tensors) {
     requireOpen();
     MemorySegment[] descriptors = new MemorySegment[tensors.length];
-    for (int i = 0; i < tensors.length; i++) {
-      descriptors[i] = tensors[i] == null ? MemorySegment.NULL : tensors[i].descriptor();
-    }
-    launcher.launch(() -> Status.check(call.status(stream, descriptors), function));
+    launcher.launch(
+        () -> {
+          for (int i = 0; i < tensors.length; i++) {
+            descriptors[i] = tensors[i] == null ? MemorySegment.NULL : tensors[i].descriptor();
+          }
+          Status.check(call.status(stream, descriptors), function);
+        });
   }
 
   @Override

@@ -1,0 +1,107 @@
+package panamoe.harness.bench;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import panamoe.tensor.DType;
+
+/** Another library that runs the same work beside us, in a process of its own. */
+enum Peer {
+  /** PyTorch, a loop over the experts that were hit, as Hugging Face's models run. */
+  TORCH("torch", "loop", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
+  /** PyTorch, DeepSpeed's einsum over one-hot masks with capacity factor 1.25. */
+  TORCH_EINSUM("torch-einsum", "einsum", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
+  /** DJL's libtorch, a loop over the experts that were hit. */
+  DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
+  /** ONNX Runtime's MoE operator. */
+  ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false);
+
+  private static final String TORCH_SCRIPT = "jmh/peers/torch_moe.py";
+  private static final String JVM_CLASS_PATH = "jmh/target/classpath";
+  private static final String JVM_MAIN = "panamoe.jmh.peer.PeerMain";
+
+  /** Debian's own interpreter, which has python3-torch, whatever else is on the path. */
+  private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");
+
+  private final String label;
+  private final String style;
+  private final Set<Kind> kinds;
+  private final boolean bfloat16;
+
+  Peer(String label, String style, Set<Kind> kinds, boolean bfloat16) {
+    this.label = label;
+    this.style = style;
+    this.kinds = kinds;
+    this.bfloat16 = bfloat16;
+  }
+
+  /**
+   * The peer called {@code label}.
+   *
+   * @throws IllegalArgumentException naming all peers if there is none
+   */
+  static Peer of(String label) {
+    return Arrays.stream(values())
+        .filter(peer -> peer.label.equals(label))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "--peer is '" + label + "', expected "
+                        + Arrays.stream(values()).map(Peer::label).collect(Collectors.joining(", "))));
+  }
+
+  String label() {
+    return label;
+  }
+
+  /**
+   * Whether this peer can do the work at all.
+   *
+   * @throws IllegalArgumentException in one sentence if it cannot
+   */
+  void check(Kind kind, List<DType> dtypes) {
+    if (!kinds.contains(kind)) {
+      String able = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
+      throw new IllegalArgumentException("--peer " + label + " runs " + able + ", not " + kind.label());
+    }
+    if (!bfloat16 && dtypes.contains(DType.BFLOAT16)) {
+      throw new IllegalArgumentException(
+          "--peer " + label + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
+    }
+  }
+
+  /** Starts the process, and waits until its library is loaded. */
+  PeerProcess start() throws IOException {
+    return switch (this) {
+      case TORCH, TORCH_EINSUM -> PeerProcess.start(label, style, python(), "ci/peers installs PyTorch");
+      case DJL, ONNXRUNTIME -> PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
+    };
+  }
+
+  private static List<String> python() throws IOException {
+    Path script =
+        NativeBuild.projectFile(TORCH_SCRIPT)
+            .orElseThrow(() -> new IOException(TORCH_SCRIPT + " not found above the native library"));
+    return List.of(Files.isExecutable(DEBIAN_PYTHON) ? DEBIAN_PYTHON.toString() : "python3", script.toString());
+  }
+
+  private List<String> jvm() throws IOException {
+    Path classPath =
+        NativeBuild.projectFile(JVM_CLASS_PATH)
+            .orElseThrow(() -> new IOException("the peer " + label + " is not built: ./panamoe build builds it"));
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "--enable-native-access=ALL-UNNAMED",
+        "-XX:+UseSerialGC",
+        "-cp",
+        classPath.resolveSibling("classes") + File.pathSeparator + Files.readString(classPath).strip(),
+        JVM_MAIN,
+        label);
+  }
+}

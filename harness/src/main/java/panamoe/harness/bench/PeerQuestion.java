@@ -1,0 +1,70 @@
+package panamoe.harness.bench;
+
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import panamoe.backend.Activation;
+import panamoe.tensor.DType;
+
+/**
+ * What a peer's process is asked to run, one line of JSON on its standard input: a {@link Cell}, spelt out for programs
+ * that know nothing of us. It answers with a line {@code {"ms": [of each call]}} or {@code {"error": "a sentence"}}.
+ *
+ * @param work weights, which a peer keeps until other ones are asked for
+ * @param tokens of a call
+ * @param batches inputs that calls rotate over
+ * @param seconds how long to run, at least one call
+ */
+public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
+  /**
+   * @param kind label of a {@link Kind}
+   * @param style how experts run, for peers that know several ways
+   * @param hidden M
+   * @param expertHidden F
+   * @param experts E
+   * @param topK K
+   * @param gated whether experts are SwiGLU; otherwise GELU
+   * @param copies layers that calls rotate over
+   * @param dtype f32 or bf16
+   */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  public record Work(
+      String kind,
+      String style,
+      int hidden,
+      int expertHidden,
+      int experts,
+      int topK,
+      boolean gated,
+      int copies,
+      String dtype,
+      int threads) {
+
+    /** The layer. */
+    public LayerShape shape() {
+      return new LayerShape(
+          kind, hidden, expertHidden, experts, topK, gated ? Activation.SWIGLU : Activation.GELU, copies);
+    }
+
+    /** What the layer computes in. */
+    public DType computed() {
+      return Cell.dtype(dtype);
+    }
+  }
+
+  static PeerQuestion of(Cell cell, String style, double seconds) {
+    LayerShape shape = cell.shape();
+    Work work =
+        new Work(
+            cell.kind().label(),
+            style,
+            shape.hidden(),
+            shape.expertHidden(),
+            shape.experts(),
+            shape.topK(),
+            shape.activation().inputsPerOutput() == 2,
+            cell.kind() == Kind.MOE_LAYER ? shape.copies() : 1,
+            cell.dtypeLabel(),
+            cell.threads());
+    return new PeerQuestion(work, cell.tokens(), TokenBatches.count(cell.tokens()), seconds);
+  }
+}

@@ -1,0 +1,29 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.harness.CommandRun;
+
+class DemoCommandTest {
+  @TempDir private Path folder;
+
+  @Test
+  void aShortDemoTrainsWritesAndShowsWhichExpertsEachLanguageUses() throws IOException {
+    Path run = folder.resolve("demo");
+    CommandRun demo = CommandRun.of("demo", "--steps", "3", "--out", run.toString());
+    assertEquals(0, demo.exitCode(), demo.err());
+    assertTrue(demo.out().contains("Herr Präsident, "), demo.out());
+    assertTrue(demo.out().contains("trained 3 steps"), demo.out());
+    assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président, "));
+    String routing = Files.readString(run.resolve("routing.json"));
+    assertTrue(routing.startsWith("{\"languages\":[\"de\",\"en\",\"es\",\"fr\",\"it\"]"), routing);
+    String report = Files.readString(run.resolve("report.html"));
+    assertTrue(report.contains("<svg") && report.contains("Signor Presidente, "));
+  }
+}

@@ -1,0 +1,138 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.harness.CommandRun;
+
+/** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
+class TrainCommandTest {
+  @TempDir private Path folder;
+  private Path text;
+
+  @BeforeEach
+  void writeText() throws IOException {
+    text = Files.writeString(folder.resolve("text.txt"), "The committee thanks the members for the vote.\n".repeat(400));
+  }
+
+  @Test
+  void trainsInspectsAndWrites() throws IOException {
+    Path run = folder.resolve("run");
+    CommandRun trained = train(run, "--steps", "30");
+    assertEquals(0, trained.exitCode(), trained.err());
+    assertTrue(trained.out().contains("trained 30 steps"), trained.out());
+    List<String> metrics = Files.readAllLines(run.resolve("metrics.jsonl"));
+    assertEquals(30, metrics.size());
+    for (String key : List.of("step", "loss", "bits_per_byte", "aux_loss", "tokens_per_s", "router_entropy")) {
+      assertTrue(metrics.getLast().contains('"' + key + '"'), metrics.getLast());
+    }
+    assertTrue(Files.readString(run.resolve("report.html")).contains("<svg"));
+
+    CommandRun inspected = CommandRun.of("inspect", run.toString(), "--verify", "--memory");
+    assertEquals(0, inspected.exitCode(), inspected.err());
+    assertTrue(inspected.out().contains("all files agree"), inspected.out());
+
+    String[] generate = {
+      "generate", "--model", run.toString(), "--prompt", "The ", "--max-tokens", "12", "--seed", "3"
+    };
+    CommandRun written = CommandRun.of(generate);
+    assertEquals(0, written.exitCode(), written.err());
+    assertTrue(written.out().length() > 4, written.out());
+    assertEquals(written.out(), CommandRun.of(generate).out());
+  }
+
+  @Test
+  void aRunStoppedHalfwayAndResumedWritesTheSameCheckpoint() throws IOException {
+    Path whole = folder.resolve("whole");
+    assertEquals(0, train(whole, "--steps", "12").exitCode());
+
+    // The same run, of which only a checkpoint of its middle is left.
+    Path halves = folder.resolve("halves");
+    String config = Files.readString(whole.resolve("config.json"));
+    Path more = folder.resolve("halves.json");
+    Files.writeString(more, config.replaceAll("\"checkpointEvery\" : \\d+", "\"checkpointEvery\" : 6"));
+    CommandRun first =
+        CommandRun.of("train", "--config", more.toString(), "--text", text.toString(), "--out", halves.toString());
+    assertEquals(0, first.exitCode(), first.err());
+    byte[] expected = weights(halves);
+    delete(halves.resolve("checkpoints/step-00000012"));
+    Files.writeString(halves.resolve("checkpoints/latest"), "step-00000006\n");
+
+    CommandRun resumed =
+        CommandRun.of("train", "--out", halves.toString(), "--text", text.toString(), "--resume");
+    assertEquals(0, resumed.exitCode(), resumed.err());
+    assertTrue(resumed.err().contains("after step 6"), resumed.err());
+    assertArrayEquals(expected, weights(halves));
+    assertArrayEquals(expected, weights(whole));
+    assertEquals(12, Files.readAllLines(halves.resolve("metrics.jsonl")).size());
+  }
+
+  @Test
+  void refusesToResumeOnAnotherText() throws IOException {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(run, "--steps", "2").exitCode());
+    Files.writeString(text, "another\n", StandardOpenOption.APPEND);
+    CommandRun resumed = CommandRun.of("train", "--out", run.toString(), "--text", text.toString(), "--resume");
+    assertEquals(1, resumed.exitCode());
+    assertTrue(resumed.err().contains("was started on another text"), resumed.err());
+    assertEquals(1, resumed.err().lines().count());
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "--languages en,xx | no language 'xx'",
+    "--languages en --text TEXT | does not go with --text",
+    "--text FOLDER/none.txt | none.txt",
+    "--text TEXT --steps 0 | --steps is 0",
+    "--text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
+    "--text TEXT --threads -1 | threads",
+    "--text TEXT --resume | there is no run to resume",
+  })
+  void aBadChoiceIsOneSentenceAndLeavesNoFolder(String options, String expected) {
+    Path run = folder.resolve("run");
+    String line = "train --preset tiny --out " + run + " " + options;
+    if (options.contains("--resume")) {
+      line = line.replace("--preset tiny ", "");
+    }
+    CommandRun refused =
+        CommandRun.of(line.replace("TEXT", text.toString()).replace("FOLDER", folder.toString()).split(" "));
+    assertTrue(refused.exitCode() == 1 || refused.exitCode() == 2, refused.toString());
+    assertTrue(refused.err().contains(expected), refused.err());
+    assertEquals(1, refused.err().lines().count(), refused.err());
+    assertFalse(Files.exists(run.resolve("config.json")));
+  }
+
+  private CommandRun train(Path run, String... more) {
+    String[] given = {"train", "--preset", "tiny", "--text", text.toString(), "--out", run.toString()};
+    String[] all = Arrays.copyOf(given, given.length + more.length);
+    System.arraycopy(more, 0, all, given.length, more.length);
+    return CommandRun.of(all);
+  }
+
+  private static byte[] weights(Path run) throws IOException {
+    return Files.readAllBytes(run.resolve("checkpoints/step-00000012/model.safetensors"));
+  }
+
+  private static void delete(Path checkpoint) throws IOException {
+    try (Stream<Path> files = Files.walk(checkpoint)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}

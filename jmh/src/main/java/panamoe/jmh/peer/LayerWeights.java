@@ -1,0 +1,50 @@
+package panamoe.jmh.peer;
+
+import java.util.SplittableRandom;
+import panamoe.harness.bench.LayerShape;
+
+/** Weights of a dropless layer without biases, in float32. Experts are asked for one by one: all are gigabytes. */
+interface LayerWeights {
+  /** [E, M]. */
+  float[] router();
+
+  /** [F, M], row after row; SwiGLU: [2F, M], the matrix under the sigmoid first. */
+  float[] up(int expert);
+
+  /** [M, F]. */
+  float[] down(int expert);
+
+  /** Normally distributed, so that tokens spread over the experts and values stay in range; the same at every call. */
+  static LayerWeights random(LayerShape shape, long seed) {
+    int inner = shape.expertHidden();
+    int upOutputs = inner * shape.activation().inputsPerOutput();
+    long first = seed * (1 + 2L * shape.experts());
+    return new LayerWeights() {
+      @Override
+      public float[] router() {
+        return normal(first, shape.experts(), shape.hidden());
+      }
+
+      @Override
+      public float[] up(int expert) {
+        return normal(first + 1 + 2L * expert, upOutputs, shape.hidden());
+      }
+
+      @Override
+      public float[] down(int expert) {
+        return normal(first + 2 + 2L * expert, shape.hidden(), inner);
+      }
+    };
+  }
+
+  /** A matrix [outputs, inputs] that keeps the variance of its input. */
+  private static float[] normal(long seed, int outputs, int inputs) {
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = new float[outputs * inputs];
+    double deviation = 1 / Math.sqrt(inputs);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) (random.nextGaussian() * deviation);
+    }
+    return values;
+  }
+}

@@ -1,0 +1,36 @@
+package panamoe.jmh.peer;
+
+import ai.onnxruntime.OrtException;
+import panamoe.harness.bench.LayerShape;
+
+/** The libraries that this module brings, by the names that {@code panamoe bench --peer} knows them by. */
+enum PeerLibrary {
+  DJL {
+    @Override
+    String version() {
+      return DjlLayer.version();
+    }
+
+    @Override
+    PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) {
+      return new DjlLayer(shape, threads, weights);
+    }
+  },
+  ONNXRUNTIME {
+    @Override
+    String version() {
+      return OnnxLayer.version();
+    }
+
+    @Override
+    PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) throws OrtException {
+      return new OnnxLayer(shape, threads, weights);
+    }
+  };
+
+  /** Loads the library. */
+  abstract String version();
+
+  /** A layer with {@code weights}, computing in float32 on {@code threads} threads. */
+  abstract PeerLayer layer(LayerShape shape, int threads, LayerWeights weights) throws Exception;
+}
