@@ -228,7 +228,8 @@ public final class Lifeline {
     byte[] token = new byte[TOKEN_BYTES];
     new SecureRandom().nextBytes(token);
     try (ServerSocket server = new ServerSocket(0, size)) {
-      StringBuilder address = new StringBuilder(HexFormat.of().formatHex(token)).append(' ').append(server.getLocalPort());
+      StringBuilder address = new StringBuilder(HexFormat.of().formatHex(token));
+      address.append(' ').append(server.getLocalPort());
       addresses().forEach(host -> address.append(' ').append(host));
       broadcast.apply(address.toString().getBytes(StandardCharsets.UTF_8));
       long deadline = System.nanoTime() + patience.toNanos();
@@ -275,7 +276,8 @@ public final class Lifeline {
         close(socket);
       }
     }
-    throw new CommunicationException("rank " + rank + " cannot reach rank 0 by TCP under any of its addresses " + tried);
+    throw new CommunicationException(
+        "rank " + rank + " cannot reach rank 0 by TCP under any of its addresses " + tried);
   }
 
   private Line reach(Socket socket, InetSocketAddress address, byte[] token) throws IOException {

@@ -14,8 +14,8 @@ import panamoe.comm.Collective;
 import panamoe.comm.CommunicationException;
 
 /**
- * How the members of one group carry out a collective: every two of them exchange a frame, then the data that did not fit
- * into it. All sends and receives are under way at once; the wait for them is bounded and hears the world's failures.
+ * How the members of one group carry out a collective: every two of them exchange a frame, then the data that did not
+ * fit into it. All sends and receives are under way at once; the wait for them is bounded and hears the world's failures.
  * Used by one thread at a time.
  */
 final class Meeting {
@@ -145,7 +145,7 @@ final class Meeting {
     }
   }
 
-  /** Whether all frames fit to this member's call. If two members differ, both see it; then all tell each other more. */
+  /** Whether all frames fit to this member's call. Where two differ, both see it; then all say more. */
   private void compare(Call call, long digest, Blocks receive) {
     for (int peer = 0; peer < ranks.length; peer++) {
       if (peer != rank && incoming.digest(peer) != digest) {

@@ -24,7 +24,8 @@ class MpiFailureTest {
     return Stream.of(
         Arguments.of(
             "sizes",
-            "world: rank 1 called allReduce FLOAT32 of 5 at layer 3, but ranks 0, 2 called allReduce FLOAT32 of 4 at layer 3"),
+            "world: rank 1 called allReduce FLOAT32 of 5 at layer 3,"
+                + " but ranks 0, 2 called allReduce FLOAT32 of 4 at layer 3"),
         Arguments.of("rows", "world at layer 3: rank 1 sends 1999 rows to rank 0, which expects 2000"),
         Arguments.of(
             "order",
