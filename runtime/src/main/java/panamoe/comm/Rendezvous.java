@@ -28,6 +28,8 @@ final class Rendezvous {
   record Offer(Call call, MemorySegment memory, long[] numbers) {}
 
   private static final int PHASES = Integer.MAX_VALUE;
+  // About 20 microseconds: what it takes to park and wake a thread. Ranks without a core each had better park at once.
+  private static final int SPINS = 1000;
 
   private final String name;
   private final int[] ranks;
@@ -42,6 +44,7 @@ final class Rendezvous {
   private final Map<List<Integer>, Rendezvous> children = new ConcurrentHashMap<>();
   private final Phaser arrival;
   private final Phaser departure;
+  private final int spins;
 
   /** @param ranks of the members in the world */
   Rendezvous(String name, int[] ranks, Liveness liveness, VirtualClock clock) {
@@ -53,6 +56,7 @@ final class Rendezvous {
     this.came = new AtomicIntegerArray(ranks.length);
     this.gone = new AtomicReferenceArray<>(ranks.length);
     this.departure = new Phaser(ranks.length);
+    this.spins = ranks.length <= Runtime.getRuntime().availableProcessors() ? SPINS : 0;
     this.arrival =
         new Phaser(ranks.length) {
           @Override
@@ -96,6 +100,7 @@ final class Rendezvous {
     if (anyoneGone) {
       blameTheGone();
     }
+    spin(arrival, phase);
     try {
       arrival.awaitAdvanceInterruptibly(phase, liveness.timeout().toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException e) {
@@ -118,7 +123,15 @@ final class Rendezvous {
 
   /** Waits until every member is done with the others' memory. To be called after {@link #meet} whatever happens. */
   void part() {
-    departure.arriveAndAwaitAdvance();
+    int phase = departure.arrive();
+    spin(departure, phase);
+    departure.awaitAdvance(phase);
+  }
+
+  private void spin(Phaser phaser, int phase) {
+    for (int i = 0; i < spins && phaser.getPhase() == phase; i++) {
+      Thread.onSpinWait();
+    }
   }
 
   /** This member will not come any more. */

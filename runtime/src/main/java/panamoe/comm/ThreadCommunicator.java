@@ -90,7 +90,9 @@ public final class ThreadCommunicator implements Communicator {
       long count = Call.share(tensor.count(), rank, size());
       long from = IntStream.range(0, rank).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
       MemorySegment[] parts = parts(offers, from * call.rowBytes(), count * call.rowBytes());
-      Reduction.sum(tensor.dtype(), count, parts, parts);
+      if (size() > 1) {
+        Reduction.sum(tensor.dtype(), count, parts, parts);
+      }
     } finally {
       group.part();
     }

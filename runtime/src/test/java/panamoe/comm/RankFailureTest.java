@@ -5,14 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.Random;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /** What the ranks say when one of them goes wrong: the same sentence on all of them. */
@@ -203,6 +209,61 @@ class RankFailureTest {
     assertTrue(caller.join(Duration.ofSeconds(5)));
   }
 
+  /** Aborts in the midst of copying: who returns from the call has whole rows, though the others free theirs at once. */
+  @Test
+  void noRankReadsMemoryThatAnotherHasFreed() {
+    TensorMemory poisoning =
+        new TensorMemory() {
+          @Override
+          public MemorySegment allocate(long bytes) {
+            return Arena.ofAuto().allocate(bytes, 64);
+          }
+
+          @Override
+          public void free(MemorySegment memory) {
+            memory.fill((byte) 0x7f);
+          }
+        };
+    for (int seed = 0; seed < 200; seed++) {
+      Random random = new Random(seed);
+      int micros = random.nextInt(3000);
+      CommunicationException thrown =
+          assertThrows(
+          CommunicationException.class,
+          () ->
+              ThreadWorld.of(4)
+                  .run(
+                      world -> {
+                        if (world.rank() == 0) {
+                          Thread.ofVirtual()
+                              .start(
+                                  () -> {
+                                    LockSupport.parkNanos(micros * 1000L);
+                                    world.abort("now");
+                                  });
+                        }
+                        long[] rows = {100, 100, 100, 100};
+                        for (int step = 0; ; step++) {
+                          try (TensorScope scope = TensorScope.confined(poisoning)) {
+                            Tensor send = scope.allocate(DType.INT32, 400, 32);
+                            Tensor receive = scope.allocate(DType.INT32, 400, 32);
+                            for (int i = 0; i < send.count(); i++) {
+                              send.setInt(i, step);
+                            }
+                            world.allToAll(send, rows, receive, rows);
+                            for (int i = 0; i < receive.count(); i++) {
+                              if (receive.getInt(i) != step) {
+                                throw new AssertionError("element " + i + " is " + receive.getInt(i));
+                              }
+                            }
+                          }
+                        }
+                      }),
+          "schedule " + seed);
+      assertEquals("rank 0 aborted: now", thrown.getMessage(), "schedule " + seed);
+    }
+  }
+
   private static void allReduce(Communicator world, DType dtype, long count) {
     try (TensorScope scope = TensorScope.confined(new ArenaMemory())) {
       world.allReduce(scope.zeros(dtype, count));
@@ -227,7 +288,7 @@ class RankFailureTest {
                       }
                       return null;
                     }));
-    if (java.util.Arrays.stream(orElse).noneMatch(thrown.getMessage()::equals)) {
+    if (Arrays.stream(orElse).noneMatch(thrown.getMessage()::equals)) {
       assertEquals(expected, thrown.getMessage());
     }
     said.keySet().forEach(message -> assertEquals(thrown.getMessage(), message));

@@ -21,6 +21,7 @@ public final class Exchange implements AutoCloseable {
   private final Optional<Levels> levels;
   private final Optional<SwitchTable> table;
   private final Workspace workspace;
+  private String place = "";
 
   private Exchange(
       Communicator group, Communicator tensor, boolean gathersArrivals, Strategy strategy, TensorMemory memory) {
@@ -92,6 +93,7 @@ public final class Exchange implements AutoCloseable {
 
   /** Says where in the model the next plans and their rows belong, such as {@code layer 3 dispatch}. */
   public void at(String place) {
+    this.place = place;
     group.at(place);
     levels.ifPresent(found -> found.at(place));
     if (tensor != null) {
@@ -127,7 +129,8 @@ public final class Exchange implements AutoCloseable {
         arriving = Arrays.stream(received).map(this::part).toArray();
       }
     }
-    return new Plan(strategy, way, LongStream.of(counts).sum(), arriving, LongStream.of(arriving).sum());
+    return new Plan(
+        () -> place, strategy, way, LongStream.of(counts).sum(), arriving, LongStream.of(arriving).sum());
   }
 
   private Strategy choose(long bytes) {

@@ -1,5 +1,7 @@
 package panamoe.comm.exchange;
 
+import java.util.function.Supplier;
+import panamoe.comm.Call;
 import panamoe.tensor.Tensor;
 
 /**
@@ -9,13 +11,16 @@ import panamoe.tensor.Tensor;
  * <p>Used by one thread at a time, and not after the exchange is closed.
  */
 public final class Plan {
+  private final Supplier<String> place;
   private final Strategy strategy;
   private final Way way;
   private final long sent;
   private final long[] received;
   private final long arrived;
 
-  Plan(Strategy strategy, Way way, long sent, long[] received, long arrived) {
+  /** @param place where in the model it is used, asked at each use */
+  Plan(Supplier<String> place, Strategy strategy, Way way, long sent, long[] received, long arrived) {
+    this.place = place;
     this.strategy = strategy;
     this.way = way;
     this.sent = sent;
@@ -51,13 +56,30 @@ public final class Plan {
    */
   public void forward(Tensor rows, Tensor arrived) {
     requireRows(rows, arrived);
+    ExchangeEvent event = new ExchangeEvent();
+    event.begin();
     way.forward(rows, arrived);
+    commit(event, "forward", sent, Call.rowBytes(rows));
   }
 
   /** Sends rows back to where they came from: the combine. As {@link #forward}, the other way. */
   public void reverse(Tensor arrived, Tensor rows) {
     requireRows(rows, arrived);
+    ExchangeEvent event = new ExchangeEvent();
+    event.begin();
     way.reverse(arrived, rows);
+    commit(event, "reverse", this.arrived, Call.rowBytes(rows));
+  }
+
+  private void commit(ExchangeEvent event, String direction, long rows, long rowBytes) {
+    if (event.shouldCommit()) {
+      event.place = place.get();
+      event.direction = direction;
+      event.strategy = strategy.name();
+      event.rows = rows;
+      event.bytes = rows * rowBytes;
+      event.commit();
+    }
   }
 
   private void requireRows(Tensor rows, Tensor arrived) {

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -15,7 +17,10 @@ import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -336,6 +341,46 @@ class ExchangeTest {
               }
               return null;
             });
+  }
+
+  @Test
+  void aFlightRecordingShowsEachDirection(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("exchange.jfr");
+    try (Recording recording = new Recording()) {
+      recording.enable("panamoe.Exchange");
+      recording.start();
+      ThreadWorld.of(2)
+          .run(
+              world -> {
+                try (Exchange exchange = Exchange.of(world, Strategy.FLAT, MEMORY);
+                    TensorScope scope = TensorScope.confined(MEMORY)) {
+                  Plan plan = exchange.plan(new long[] {1, 2}, 8);
+                  Tensor rows = scope.zeros(DType.FLOAT32, 4, 2);
+                  exchange.at("layer 5 dispatch");
+                  plan.forward(rows, scope.zeros(DType.FLOAT32, 4, 2));
+                  exchange.at("layer 5 combine");
+                  plan.reverse(rows, scope.zeros(DType.FLOAT32, 4, 2));
+                }
+                return null;
+              });
+      recording.stop();
+      recording.dump(file);
+    }
+    List<String> events =
+        RecordingFile.readAllEvents(file).stream()
+            .map(
+                event ->
+                    event.getThread().getJavaName() + " " + event.getString("place") + " "
+                        + event.getString("direction") + " " + event.getLong("rows") + " " + event.getLong("bytes"))
+            .sorted()
+            .toList();
+    assertEquals(
+        List.of(
+            "rank 0 layer 5 combine reverse 2 16",
+            "rank 0 layer 5 dispatch forward 3 24",
+            "rank 1 layer 5 combine reverse 4 32",
+            "rank 1 layer 5 dispatch forward 3 24"),
+        events);
   }
 
   private static double seconds(Communicator world, Strategy strategy, long[] counts, int rowBytes) {
