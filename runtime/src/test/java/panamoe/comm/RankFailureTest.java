@@ -224,7 +224,7 @@ class RankFailureTest {
             memory.fill((byte) 0x7f);
           }
         };
-    for (int seed = 0; seed < 200; seed++) {
+    for (int seed = 0; seed < 60; seed++) {
       Random random = new Random(seed);
       int micros = random.nextInt(3000);
       CommunicationException thrown =
