@@ -23,15 +23,6 @@ public class Nccl extends Nccl$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int NCCL_VERSION_CODE = (int)23007L;
-    /**
-     * {@snippet lang=c :
-     * #define NCCL_VERSION_CODE 23007
-     * }
-     */
-    public static int NCCL_VERSION_CODE() {
-        return NCCL_VERSION_CODE;
-    }
     private static final int NCCL_UNIQUE_ID_BYTES = (int)128L;
     /**
      * {@snippet lang=c :
@@ -1203,15 +1194,6 @@ public class Nccl extends Nccl$shared {
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
-    }
-    private static final int NCCL_CONFIG_UNDEF_INT = (int)-2147483648L;
-    /**
-     * {@snippet lang=c :
-     * #define NCCL_CONFIG_UNDEF_INT -2147483648
-     * }
-     */
-    public static int NCCL_CONFIG_UNDEF_INT() {
-        return NCCL_CONFIG_UNDEF_INT;
     }
 }
 
