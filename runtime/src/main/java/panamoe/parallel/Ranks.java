@@ -60,8 +60,8 @@ public final class Ranks implements AutoCloseable {
     this.topology = topology;
     this.strategy = strategy;
     this.world = world;
-    int dataPlace = world.rank() / topology.tensorDegree();
-    int tensorPlace = world.rank() % topology.tensorDegree();
+    int dataPlace = topology.data(world.rank());
+    int tensorPlace = topology.tensor(world.rank());
     this.tensor = world.split(dataPlace, world.rank(), "tensor[" + dataPlace + "]");
     this.data = world.split(tensorPlace, world.rank(), "data[" + tensorPlace + "]");
   }
@@ -97,8 +97,8 @@ public final class Ranks implements AutoCloseable {
   /** The groups around a layer of {@code experts} experts. */
   public ExpertGroups experts(int experts) {
     int degree = topology.expertDegree(experts);
-    int block = data.rank() / degree;
-    int place = data.rank() % degree;
+    int block = topology.expertData(world.rank(), degree);
+    int place = topology.expert(world.rank(), degree);
     String where = "," + tensor.rank() + "]";
     Communicator group =
         expert.computeIfAbsent(degree, _ -> data.split(block, place, "expert" + degree + "[" + block + where));

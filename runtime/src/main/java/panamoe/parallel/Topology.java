@@ -65,6 +65,26 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     return degree;
   }
 
+  /** The number of a rank among those with tokens of their own; its tensor ranks have the same. */
+  public int data(int rank) {
+    return rank / tensorDegree;
+  }
+
+  /** The slice of heads and MLPs that a rank holds. */
+  public int tensor(int rank) {
+    return rank % tensorDegree;
+  }
+
+  /** The place of a rank among those that hold all experts together, where {@code degree} do. */
+  public int expert(int rank, int degree) {
+    return data(rank) % degree;
+  }
+
+  /** The number of those {@code degree} ranks among the others that hold all experts. */
+  public int expertData(int rank, int degree) {
+    return data(rank) / degree;
+  }
+
   /** Whether tensor ranks, which have the same rows, each take a part of them to whole experts. */
   public boolean sharesRows() {
     return tensorDegree > 1 && !sliceExperts;

@@ -74,14 +74,7 @@ public final class Trainer {
     this.config = config;
     this.data = data;
     this.optimizer = new AdamW(backend, config.training(), model.parameters());
-    if (sequencesOfBatch() % ranks.data().size() != 0) {
-      throw new IllegalArgumentException(
-          "a micro-batch of "
-              + sequencesOfBatch()
-              + " sequences does not divide among "
-              + ranks.data().size()
-              + " data ranks");
-    }
+    config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
       throw new IllegalArgumentException(
           "the data has sequences of " + data.length() + " tokens, the config asks for " + config.training().sequence());

@@ -166,7 +166,7 @@ class RankedTrainingTest {
     CommunicationException refused =
         assertThrows(CommunicationException.class, () -> train(config, Topology.of(4), 1, null));
     assertTrue(
-        refused.getMessage().contains("a micro-batch of 2 sequences does not divide among 4 data ranks"),
+        refused.getMessage().contains("2 sequences of a micro-batch do not divide among 4 data ranks"),
         refused.getMessage());
   }
 

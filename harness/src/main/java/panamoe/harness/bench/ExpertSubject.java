@@ -6,6 +6,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
 import panamoe.nn.Initialization;
+import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 import panamoe.nn.Slice;
 import panamoe.op.Pass;
