@@ -1,6 +1,6 @@
-// A library for tests alone that has NCCL's functions as far as Panamoe calls them, between threads of one process and on
-// memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the signatures
-// follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank has joined
+// A library for tests alone that has NCCL's functions as far as Panamoe calls them, between threads of one process and
+// on memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the
+// signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank has joined
 // it, and nobody waits inside a call. Unlike NCCL it adds in rank order, and says so when ranks disagree.
 
 #include <algorithm>
@@ -261,11 +261,6 @@ void leave(Communicator* communicator) {
 }
 
 }  // namespace
-
-EXPORT int ncclGetVersion(int* version) {
-  *version = 23007;
-  return kSuccess;
-}
 
 EXPORT int ncclGetUniqueId(Id* id) {
   std::lock_guard lock(mutex);

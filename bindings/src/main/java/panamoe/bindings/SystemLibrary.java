@@ -45,7 +45,8 @@ public record SystemLibrary(String words, String fileName, String property, Stri
     } catch (IllegalArgumentException _) {
       String path = System.getenv("LD_LIBRARY_PATH");
       throw new UnsatisfiedLinkError(
-          "%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p); %s, or name the file with -D%s or %s"
+          ("%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
+                  + " %s, or name the file with -D%s or %s")
               .formatted(words, fileName, path == null ? "not set" : path, advice, property, variable));
     }
     try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {

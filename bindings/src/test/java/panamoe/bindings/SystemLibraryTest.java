@@ -22,8 +22,10 @@ class SystemLibraryTest {
   @Test
   void saysInOneSentenceWhatWasLookedForAndWhere() {
     String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
-    assertTrue(message.startsWith("The missing link is not there: libmissing.so.7 was looked for in LD_LIBRARY_PATH"), message);
-    assertTrue(message.endsWith("look for it, or name the file with -D" + PROPERTY + " or PANAMOE_TEST_LIBRARY"), message);
+    String where = "The missing link is not there: libmissing.so.7 was looked for in LD_LIBRARY_PATH";
+    String advice = "look for it, or name the file with -D" + PROPERTY + " or PANAMOE_TEST_LIBRARY";
+    assertTrue(message.startsWith(where), message);
+    assertTrue(message.endsWith(advice), message);
     assertEquals(1, message.lines().count());
   }
 

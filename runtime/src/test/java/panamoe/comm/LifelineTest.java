@@ -90,7 +90,7 @@ class LifelineTest {
   private List<Lifeline> open(int size) {
     List<CompletableFuture<Lifeline>> ranks =
         IntStream.range(0, size)
-            .mapToObj(rank -> CompletableFuture.supplyAsync(() -> rank(rank, size), task -> Thread.ofVirtual().start(task)))
+            .mapToObj(rank -> CompletableFuture.supplyAsync(() -> rank(rank, size), Thread::startVirtualThread))
             .toList();
     return ranks.stream().map(CompletableFuture::join).toList();
   }

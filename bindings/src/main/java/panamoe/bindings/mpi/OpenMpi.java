@@ -30,8 +30,8 @@ public final class OpenMpi {
    * @throws UnsatisfiedLinkError if it is not there; one sentence
    */
   public static void ensureAvailable() {
-    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die at
-    // the next null check. UCX reads this in its constructor, so it must be set before, in C's environment.
+    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die
+    // at the next null check. UCX reads this in its constructor, so it must be set before, in C's environment.
     setEnvironment("UCX_ERROR_SIGNALS", "", true);
     // A rank that waits lets go of its core: another rank may be on it.
     setEnvironment("OMPI_MCA_mpi_yield_when_idle", "1", false);

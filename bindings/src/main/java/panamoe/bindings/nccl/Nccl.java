@@ -23,15 +23,6 @@ public class Nccl extends Nccl$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int NCCL_UNIQUE_ID_BYTES = (int)128L;
-    /**
-     * {@snippet lang=c :
-     * #define NCCL_UNIQUE_ID_BYTES 128
-     * }
-     */
-    public static int NCCL_UNIQUE_ID_BYTES() {
-        return NCCL_UNIQUE_ID_BYTES;
-    }
     private static final int ncclSuccess = (int)0L;
     /**
      * {@snippet lang=c :
@@ -49,66 +40,6 @@ public class Nccl extends Nccl$shared {
      */
     public static int ncclInProgress() {
         return ncclInProgress;
-    }
-
-    private static class ncclGetVersion {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Nccl.C_INT,
-            Nccl.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("ncclGetVersion");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * ncclResult_t ncclGetVersion(int *version)
-     * }
-     */
-    public static FunctionDescriptor ncclGetVersion$descriptor() {
-        return ncclGetVersion.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * ncclResult_t ncclGetVersion(int *version)
-     * }
-     */
-    public static MethodHandle ncclGetVersion$handle() {
-        return ncclGetVersion.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * ncclResult_t ncclGetVersion(int *version)
-     * }
-     */
-    public static MemorySegment ncclGetVersion$address() {
-        return ncclGetVersion.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * ncclResult_t ncclGetVersion(int *version)
-     * }
-     */
-    public static int ncclGetVersion(MemorySegment version) {
-        var mh$ = ncclGetVersion.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("ncclGetVersion", version);
-            }
-            return (int)mh$.invokeExact(version);
-        } catch (Error | RuntimeException ex) {
-           throw ex;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
     }
 
     private static class ncclGetUniqueId {

@@ -15,7 +15,8 @@ import panamoe.comm.CommunicationException;
 
 /**
  * How the members of one group carry out a collective: every two of them exchange a frame, then the data that did not
- * fit into it. All sends and receives are under way at once; the wait for them is bounded and hears the world's failures.
+ * fit into it. All sends and receives are under way at once; the wait for them is bounded and hears of the world's
+ * failures.
  * Used by one thread at a time.
  */
 final class Meeting {

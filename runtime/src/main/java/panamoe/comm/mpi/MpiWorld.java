@@ -1,8 +1,11 @@
 package panamoe.comm.mpi;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicBoolean;
 import panamoe.bindings.mpi.Mpi;
@@ -90,6 +93,25 @@ public final class MpiWorld {
       return;
     }
     lifeline.leave();
+    finish();
+    if (lifeline.failure() == null) {
+      sayDone();
+    }
+  }
+
+  /** Leaves the mark that {@code ci/ranks} looks for: mpirun's exit status alone is no proof of success. */
+  private void sayDone() {
+    String mark = System.getenv("PANAMOE_DONE");
+    if (mark != null && Launch.rank().orElse(0) == 0) {
+      try {
+        Files.createFile(Path.of(mark));
+      } catch (IOException e) {
+        throw new CommunicationException("cannot write the mark of success " + mark + ": " + e.getMessage(), e);
+      }
+    }
+  }
+
+  private void finish() {
     Thread end = Thread.ofPlatform().daemon().name("MPI_Finalize").start(Mpi::MPI_Finalize);
     long othersLeft = Long.MAX_VALUE;
     try {

@@ -7,7 +7,8 @@ import panamoe.comm.Launch;
 
 /**
  * Ends the process when starting takes too long: MPI waits for all ranks inside MPI_Init, and nothing else wakes it
- * when one never comes. Rank 0 speaks; the others keep still, for as long as it may take mpirun to end them because of it.
+ * when one never comes. Rank 0 speaks; the others keep still for as long as it may take mpirun to end them because of
+ * it.
  */
 final class StartLimit implements AutoCloseable {
   private static final Duration AFTER_RANK_0 = Duration.ofSeconds(3);

@@ -20,8 +20,9 @@ import panamoe.tensor.Tensor;
  * Ranks with a GPU each: NCCL moves their tensors, another communicator everything else. That one, the control, carries
  * NCCL's unique id, the numbers and bytes, and the agreement before each collective; it is what notices a death.
  *
- * <p>Sums of FLOAT32 are NCCL's own where the ranks' parts are equal: the same bits on every rank, but in NCCL's order and
- * not in that of the ranks. Sums of BFLOAT16, which NCCL would round at every hop, are added by the device in float32.
+ * <p>Sums of FLOAT32 are NCCL's own where the ranks' parts are equal: the same bits on every rank, but in NCCL's order
+ * and not in that of the ranks. Sums of BFLOAT16, which NCCL would round at every hop, are added by the device in
+ * float32.
  *
  * <p>Tested without GPUs against a library of ours that has the same functions between threads
  * ({@code native/test/nccl_threads}).
