@@ -11,7 +11,7 @@ import panamoe.comm.Rendezvous.Offer;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Ranks as threads of one process: each reads what it receives out of its peers' memory, so nothing is copied twice. */
+/** Ranks as threads of one process: each reads what it receives out of its peers' memory: nothing is copied twice. */
 public final class ThreadCommunicator implements Communicator {
   // Never started: stands for any other thread when asking who may read a tensor.
   private static final Thread ANOTHER_THREAD = new Thread(() -> {});
@@ -27,7 +27,8 @@ public final class ThreadCommunicator implements Communicator {
   private volatile boolean closed;
 
   /** @param nodes of the members */
-  ThreadCommunicator(Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, TrafficCounter parent) {
+  ThreadCommunicator(
+      Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, TrafficCounter parent) {
     this.group = group;
     this.rank = rank;
     this.nodes = nodes;

@@ -69,8 +69,8 @@ public final class ThreadWorld {
    * Runs every rank on a thread of its own and waits for all of them.
    *
    * @return what the ranks gave back, by rank
-   * @throws CommunicationException about the first rank that failed, its exception being the cause; a rank that does not
-   *     end for a whole timeout after that is interrupted, and if that does not help, left behind as a daemon thread
+   * @throws CommunicationException about the first rank that failed, its exception being the cause; a rank that does
+   *     not end for a whole timeout after that is interrupted, and if that does not help, left behind as a daemon thread
    */
   public <T> List<T> run(Body<T> body) {
     Liveness liveness = new Liveness(timeout);
@@ -96,7 +96,8 @@ public final class ThreadWorld {
     try {
       results.set(world.rank(), body.run(world));
     } catch (Throwable e) {
-      liveness.fail("rank " + world.rank() + " failed: " + (e instanceof CommunicationException ? e.getMessage() : e), e);
+      String what = e instanceof CommunicationException ? e.getMessage() : e.toString();
+      liveness.fail("rank " + world.rank() + " failed: " + what, e);
     } finally {
       world.leave("has ended");
     }

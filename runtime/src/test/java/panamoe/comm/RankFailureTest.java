@@ -29,7 +29,8 @@ class RankFailureTest {
   @Test
   void differentSizesAreNamedWithTheirRanks() {
     assertFails(
-        "world: rank 1 called allReduce FLOAT32 of 5 at layer 3, but ranks 0, 2 called allReduce FLOAT32 of 4 at layer 3",
+        "world: rank 1 called allReduce FLOAT32 of 5 at layer 3, "
+            + "but ranks 0, 2 called allReduce FLOAT32 of 4 at layer 3",
         THREE,
         world -> {
           world.at("layer 3");
@@ -209,7 +210,7 @@ class RankFailureTest {
     assertTrue(caller.join(Duration.ofSeconds(5)));
   }
 
-  /** Aborts in the midst of copying: who returns from the call has whole rows, though the others free theirs at once. */
+  /** Aborts in the midst of copying: who returns from the call has whole rows, though others free theirs at once. */
   @Test
   void noRankReadsMemoryThatAnotherHasFreed() {
     TensorMemory poisoning =

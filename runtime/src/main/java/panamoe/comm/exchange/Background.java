@@ -6,10 +6,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * A thread beside a rank's own that talks to the other ranks while the rank computes, such as the residual branch of its
- * layer. What it is given it does in that order, so the order is the same on all ranks if they start alike.
+ * A thread beside a rank's own that talks to the other ranks while the rank computes, such as the residual branch of
+ * its layer. What it is given it does in that order, so the order is the same on all ranks if they start alike.
  *
- * <p>Until a communication is awaited, the rank's own thread neither uses the communicators in it nor touches its tensors.
+ * <p>Until a communication is awaited, the rank's own thread keeps off the communicators and the tensors in it.
  */
 public final class Background implements AutoCloseable {
   /** A communication that was started. Closing it awaits it, so that no tensor is freed under it. */

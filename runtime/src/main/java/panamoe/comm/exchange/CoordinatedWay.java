@@ -9,9 +9,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Rows that all ranks of a tensor group have alike (DeepSpeed-MoE §5.3, parallelism-coordinated): each drops all but its
- * part of every block, sends that among the ranks of its own place in their tensor groups, and what comes back is gathered
- * over the tensor group. A part may be a row larger than another: nothing must divide.
+ * Rows that all ranks of a tensor group have alike (DeepSpeed-MoE §5.3, parallelism-coordinated): each drops all but
+ * its part of every block, sends that among the ranks of its own place in their tensor groups, and what comes back is
+ * gathered over the tensor group. A part may be a row larger than another: nothing must divide.
  */
 final class CoordinatedWay implements Way {
   private final Communicator tensor;

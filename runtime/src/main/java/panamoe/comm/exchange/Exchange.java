@@ -12,7 +12,7 @@ import panamoe.tensor.TensorMemory;
  * exactly the rows there are, nothing padded to a capacity. The strategies differ in time, not in a bit of the outcome.
  *
  * <p>All members make, use and close it in the same order. Used by one thread of each rank at a time. Layout transforms
- * run on the host, so strategies other than {@link Strategy#FLAT}, and coordinated exchanges, want tensors in host memory.
+ * run on the host: strategies other than {@link Strategy#FLAT}, and coordinated exchanges, want tensors in host memory.
  */
 public final class Exchange implements AutoCloseable {
   private final Communicator group;
@@ -52,8 +52,8 @@ public final class Exchange implements AutoCloseable {
    * parallelism-coordinated communication), and rows that come back are gathered.
    *
    * @param group the ranks that hold the experts together and have this rank's place in their tensor groups
-   * @param gathersArrivals whether a rank gets all rows for its experts, as experts sliced over the tensor group need, or
-   *     its part of them, which together with the other ranks' parts is all
+   * @param gathersArrivals whether a rank gets all rows for its experts, as experts sliced over the tensor group need,
+   *     or its part of them, which together with the other ranks' parts is all
    */
   public static Exchange coordinated(
       Communicator group, Communicator tensor, boolean gathersArrivals, Strategy strategy, TensorMemory memory) {

@@ -7,8 +7,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The two-level all-to-all of DeepSpeed-MoE §5.3, for uneven counts. A row for rank (m, k), node m and place k in it, goes
- * first to this node's rank k, then from there to node m.
+ * The two-level all-to-all of DeepSpeed-MoE §5.3, for uneven counts. A row for rank (m, k), node m and place k in it,
+ * goes first to this node's rank k, then from there to node m.
  *
  * <ol>
  *   <li>pack: [destination] to [k][m]

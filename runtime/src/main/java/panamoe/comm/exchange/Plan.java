@@ -5,8 +5,8 @@ import panamoe.comm.Call;
 import panamoe.tensor.Tensor;
 
 /**
- * What one {@link Exchange#plan} agreed on: how many rows go where. It may be used any number of times, in both directions;
- * every rank of the exchange does the same. The backward of either direction is the other.
+ * What one {@link Exchange#plan} agreed on: how many rows go where. It may be used any number of times, in both
+ * directions; every rank of the exchange does the same. The backward of either direction is the other.
  *
  * <p>Used by one thread at a time, and not after the exchange is closed.
  */
@@ -33,7 +33,7 @@ public final class Plan {
     return strategy;
   }
 
-  /** Rows of each block that comes to this rank: as many blocks from each rank as it sends to each, by source. A copy. */
+  /** Rows of each block that comes to this rank, by source: as many blocks from each rank as it sends to each. */
   public long[] received() {
     return received.clone();
   }

@@ -247,7 +247,9 @@ class ExchangeTest {
     SwitchTable table =
         new SwitchTable(
             List.of(
-                new SwitchTable.Row(1000, 2, 1), new SwitchTable.Row(100_000, 2, 3), new SwitchTable.Row(1 << 30, 3, 1)));
+                new SwitchTable.Row(1000, 2, 1),
+                new SwitchTable.Row(100_000, 2, 3),
+                new SwitchTable.Row(1 << 30, 3, 1)));
     assertEquals(Strategy.HIERARCHICAL, table.choose(0));
     assertEquals(Strategy.HIERARCHICAL, table.choose(9_999));
     assertEquals(Strategy.FLAT, table.choose(10_001));
@@ -426,7 +428,8 @@ class ExchangeTest {
       Communicator group, Plan plan, Counts counts, int blocks, DType dtype, long[] rowShape) {
     long[] received = receives(group, counts, blocks);
     assertArrayEquals(received, plan.received());
-    checkTravel(group, plan, sends(group, counts, blocks), received, received, new long[received.length], dtype, rowShape);
+    long[] first = new long[received.length];
+    checkTravel(group, plan, sends(group, counts, blocks), received, first, dtype, rowShape);
   }
 
   /** As {@link #check}, where a tensor rank gets the part of each block that is its own. */
@@ -442,14 +445,14 @@ class ExchangeTest {
     }
     assertArrayEquals(part, plan.received());
     long[] shape = {0, 3};
-    checkTravel(group, plan, sends(group, counts, blocks), received, part, first, DType.INT32, shape);
+    checkTravel(group, plan, sends(group, counts, blocks), part, first, DType.INT32, shape);
   }
 
   private static void checkTravel(
-      Communicator group, Plan plan, long[] sends, long[] whole, long[] part, long[] first, DType dtype, long[] rowShape) {
+      Communicator group, Plan plan, long[] sends, long[] part, long[] first, DType dtype, long[] rowShape) {
     assertEquals(LongStream.of(sends).sum(), plan.rows());
     assertEquals(LongStream.of(part).sum(), plan.arrived());
-    int blocks = whole.length / group.size();
+    int blocks = part.length / group.size();
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
       // A row more than needed at the end, which nobody touches.
       Tensor rows = scope.zeros(dtype, shape(rowShape, plan.rows() + 1));
