@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Activation;
@@ -130,14 +131,28 @@ class EquivalenceTest {
     }
   }
 
+  /** Two nodes of two ranks: rows go by way of the nodes, and arrive as they would have directly. */
+  @Test
+  void hierarchicalExchangeChangesNoBit() {
+    Topology topology = Topology.of(4);
+    ThreadWorld nodes = ThreadWorld.of(2, 2);
+    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
+      assertArrayEquals(infer(config, Topology.ONE), infer(config, topology, nodes, Strategy.HIERARCHICAL));
+    }
+  }
+
   private static float[] infer(ModelConfig config, Topology topology) {
+    return infer(config, topology, ThreadWorld.of(topology.ranks()), Strategy.FLAT);
+  }
+
+  private static float[] infer(ModelConfig config, Topology topology, ThreadWorld threads, Strategy strategy) {
     return concatenated(
         topology,
-        ThreadWorld.of(topology.ranks())
+        threads
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
-                  try (Backend backend = Backends.open("cpu", 1);
+                  try (Ranks ranks = new Ranks(topology, world, strategy);
+                      Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config, ranks)) {
                     model.materialize(backend, DType.FLOAT32, false, 7);
                     model.pack(backend, DType.FLOAT32);
