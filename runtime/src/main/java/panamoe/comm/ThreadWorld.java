@@ -70,7 +70,7 @@ public final class ThreadWorld {
    *
    * @return what the ranks gave back, by rank
    * @throws CommunicationException about the first rank that failed, its exception being the cause; a rank that does
-   *     not end for a whole timeout after that is interrupted, and if that does not help, left behind as a daemon thread
+   *     not end for a whole timeout after that is interrupted, and if that does not help, left behind as a daemon
    */
   public <T> List<T> run(Body<T> body) {
     Liveness liveness = new Liveness(timeout);
