@@ -1,21 +1,11 @@
 package panamoe.comm;
 
+import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.NetworkInterface;
-import java.net.ServerSocket;
 import java.net.Socket;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.SecureRandom;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HexFormat;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -31,8 +21,7 @@ import java.util.function.UnaryOperator;
  * nothing. Rank 0 decides which failure came first, so that all give the same reason. Thread-safe.
  */
 public final class Lifeline {
-  private static final int TOKEN_BYTES = 16;
-  private static final int CONNECT_MILLIS = 2000;
+  private static final int LONGEST_REASON = 10_000;
   private static final int VERDICT_MILLIS = 1000;
   // What is said over a line: a kind, then a rank or a reason.
   private static final int ALIVE = 0;
@@ -54,10 +43,14 @@ public final class Lifeline {
     private final DataOutputStream out;
     private volatile long heard = System.nanoTime();
 
-    Line(Socket socket) throws IOException {
-      socket.setTcpNoDelay(true);
-      this.socket = socket;
-      this.out = new DataOutputStream(socket.getOutputStream());
+    Line(Socket socket) {
+      try {
+        socket.setTcpNoDelay(true);
+        this.socket = socket;
+        this.out = new DataOutputStream(new BufferedOutputStream(socket.getOutputStream()));
+      } catch (IOException e) {
+        throw new CommunicationException("a rank closed its connection at once: " + e.getMessage(), e);
+      }
     }
 
     /** One write a message: lines may be spoken into by several threads. */
@@ -101,11 +94,8 @@ public final class Lifeline {
     if (size == 1) {
       return lifeline;
     }
-    if (rank == 0) {
-      lifeline.listen(patience, broadcast);
-    } else {
-      lifeline.connect(new String(broadcast.apply(null), StandardCharsets.UTF_8));
-    }
+    Star.connect(rank, size, patience, broadcast)
+        .forEach((peer, socket) -> lifeline.lines.put(peer, new Line(socket)));
     lifeline.lines.forEach((peer, line) -> Thread.ofVirtual().start(() -> lifeline.hear(peer, line)));
     Thread.ofPlatform().daemon().name("lifeline").start(lifeline::beat);
     return lifeline;
@@ -135,7 +125,8 @@ public final class Lifeline {
    *
    * @return the reason that all ranks give
    */
-  public String fail(String reason) {
+  public String fail(String why) {
+    String reason = why.substring(0, Math.min(why.length(), LONGEST_REASON));
     if (rank != 0 && lines.containsKey(0)) {
       lines.get(0).say(FAILED, rank, reason);
       awaitFailure(Duration.ofMillis(VERDICT_MILLIS));
@@ -222,100 +213,5 @@ public final class Lifeline {
     } catch (InterruptedException e) {
       throw new AssertionError("nobody interrupts this thread", e);
     }
-  }
-
-  private void listen(Duration patience, UnaryOperator<byte[]> broadcast) {
-    byte[] token = new byte[TOKEN_BYTES];
-    new SecureRandom().nextBytes(token);
-    try (ServerSocket server = new ServerSocket(0, size)) {
-      StringBuilder address = new StringBuilder(HexFormat.of().formatHex(token));
-      address.append(' ').append(server.getLocalPort());
-      addresses().forEach(host -> address.append(' ').append(host));
-      broadcast.apply(address.toString().getBytes(StandardCharsets.UTF_8));
-      long deadline = System.nanoTime() + patience.toNanos();
-      while (lines.size() < size - 1) {
-        server.setSoTimeout((int) Math.max(1, (deadline - System.nanoTime()) / 1_000_000));
-        accept(server.accept(), token);
-      }
-    } catch (IOException e) {
-      throw new CommunicationException(
-          "rank 0 heard from " + lines.size() + " of " + (size - 1) + " other ranks by TCP: " + e.getMessage(), e);
-    }
-  }
-
-  /** Whoever does not know the token within a moment is no rank of ours. */
-  private void accept(Socket socket, byte[] token) {
-    try {
-      socket.setSoTimeout(CONNECT_MILLIS);
-      DataInputStream in = new DataInputStream(socket.getInputStream());
-      byte[] given = in.readNBytes(TOKEN_BYTES);
-      int peer = in.readInt();
-      if (MessageDigest.isEqual(token, given) && peer > 0 && peer < size) {
-        socket.setSoTimeout(0);
-        Line line = new Line(socket);
-        line.say(ALIVE, 0, "");
-        lines.put(peer, line);
-        return;
-      }
-    } catch (IOException _) {
-      // A stranger, or a rank that will find out by itself.
-    }
-    close(socket);
-  }
-
-  private void connect(String address) {
-    String[] parts = address.split(" ");
-    byte[] token = HexFormat.of().parseHex(parts[0]);
-    List<String> tried = List.of(parts).subList(2, parts.length);
-    for (String host : tried) {
-      Socket socket = new Socket();
-      try {
-        lines.put(0, reach(socket, new InetSocketAddress(host, Integer.parseInt(parts[1])), token));
-        return;
-      } catch (IOException _) {
-        close(socket);
-      }
-    }
-    throw new CommunicationException(
-        "rank " + rank + " cannot reach rank 0 by TCP under any of its addresses " + tried);
-  }
-
-  private Line reach(Socket socket, InetSocketAddress address, byte[] token) throws IOException {
-    socket.connect(address, CONNECT_MILLIS);
-    Line line = new Line(socket);
-    line.out.write(token);
-    line.out.writeInt(rank);
-    line.out.flush();
-    socket.setSoTimeout(CONNECT_MILLIS);
-    // The first message shows that this is rank 0, and not another machine's service under the same address.
-    DataInputStream in = new DataInputStream(socket.getInputStream());
-    if (in.readByte() != ALIVE || in.readInt() != 0 || !in.readUTF().isEmpty()) {
-      throw new IOException("not rank 0");
-    }
-    socket.setSoTimeout(0);
-    return line;
-  }
-
-  private static void close(Socket socket) {
-    try {
-      socket.close();
-    } catch (IOException _) {
-      // Nothing was said over it that could be lost.
-    }
-  }
-
-  /** Addresses of this machine, the loopback first: it is the nearest, and no one else's machine answers there. */
-  private static List<String> addresses() throws IOException {
-    List<String> addresses = new ArrayList<>();
-    for (NetworkInterface device : Collections.list(NetworkInterface.getNetworkInterfaces())) {
-      if (device.isUp()) {
-        for (InetAddress address : Collections.list(device.getInetAddresses())) {
-          if (!address.isLinkLocalAddress()) {
-            addresses.add(device.isLoopback() ? 0 : addresses.size(), address.getHostAddress());
-          }
-        }
-      }
-    }
-    return addresses;
   }
 }

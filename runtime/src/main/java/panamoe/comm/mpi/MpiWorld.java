@@ -87,6 +87,8 @@ public final class MpiWorld {
   /**
    * Ends MPI together with the others, but waits only for ranks that live and are not done; after a failure waits for
    * nobody.
+   *
+   * @throws CommunicationException if the world fails while this rank waits for the others' end
    */
   void close() {
     if (!closed.compareAndSet(false, true) || lifeline.failure() != null) {
@@ -94,9 +96,10 @@ public final class MpiWorld {
     }
     lifeline.leave();
     finish();
-    if (lifeline.failure() == null) {
-      sayDone();
+    if (lifeline.failure() != null) {
+      throw new CommunicationException(lifeline.failure());
     }
+    sayDone();
   }
 
   /** Leaves the mark that {@code ci/ranks} looks for: mpirun's exit status alone is no proof of success. */
