@@ -118,26 +118,7 @@ public final class Checkpoint {
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
    */
   public LoadReport loadModel(Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
-    return load(MODEL, destinations, allowExtra, strict);
-  }
-
-  /** Fills the optimizer's tensors, as {@link #loadModel}; every one must be there, and no other. */
-  public LoadReport loadOptimizer(Map<String, Tensor> destinations) {
-    return load(OPTIMIZER, destinations, false, false);
-  }
-
-  /** The model's tensors, to be read one by one; checks the checksums of their files. To be closed by the caller. */
-  public Shards model() {
-    return openShards(MODEL);
-  }
-
-  /** The optimizer's tensors, as {@link #model}. */
-  public Shards optimizer() {
-    return openShards(OPTIMIZER);
-  }
-
-  private LoadReport load(String part, Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
-    try (Shards shards = openShards(part)) {
+    try (Shards shards = model()) {
       Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
       destinations.forEach((name, tensor) -> expected.put(name, Mismatches.Expected.of(tensor)));
       Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
@@ -153,6 +134,16 @@ public final class Checkpoint {
       long bytes = destinations.values().stream().mapToLong(Tensor::bytes).sum();
       return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
     }
+  }
+
+  /** The model's tensors, to be read one by one; checks the checksums of their files. To be closed by the caller. */
+  public Shards model() {
+    return openShards(MODEL);
+  }
+
+  /** The optimizer's tensors, as {@link #model()}. */
+  public Shards optimizer() {
+    return openShards(OPTIMIZER);
   }
 
   private Map<String, StoredTensor> tensors(String part) {

@@ -25,8 +25,8 @@ import panamoe.comm.Communicator;
  *
  * <p>A save writes into a hidden directory, forces every file to the disk and renames the directory, then renames a new
  * {@code latest} over the old. So a process killed at any moment, a full disk or a lost power supply leaves the
- * previous checkpoint as it was; what a killed process left behind is removed by the next save. One process, or one world of
- * ranks that see the same folder, saves into it at a time; a store is used by one thread.
+ * previous checkpoint as it was; what a killed process left behind is removed by the next save. One process, or one
+ * world of ranks that see the same folder, saves into it at a time; a store is used by one thread.
  */
 public final class CheckpointStore {
   private static final String LATEST = "latest";
@@ -63,8 +63,8 @@ public final class CheckpointStore {
   }
 
   /**
-   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks call this, each with the
-   * tensors that it is to write; the rest of the contents is the first rank's. They write into one directory.
+   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks call this, each with
+   * the tensors that it is to write; the rest of the contents is the first rank's. They write into one directory.
    *
    * @return its directory, {@code step-<step>}; with a number after it where that name is taken
    * @throws CheckpointException on all ranks if anything could not be written; the checkpoints before it are intact

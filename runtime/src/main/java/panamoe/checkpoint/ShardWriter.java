@@ -11,7 +11,10 @@ import java.util.TreeMap;
 import panamoe.comm.Communicator;
 import panamoe.tensor.Tensor;
 
-/** Writes the tensors of a checkpoint: every rank its own, into files of a bounded size that are numbered over all ranks. */
+/**
+ * Writes the tensors of a checkpoint: every rank its own, into files of a bounded size that are numbered over all
+ * ranks.
+ */
 final class ShardWriter {
   private final Disk disk;
   private final long shardBytes;

@@ -38,7 +38,8 @@ public final class Shards implements AutoCloseable {
     for (StoredTensor tensor : reader.tensors()) {
       SafetensorsReader other = byName.put(tensor.name(), reader);
       if (other != null) {
-        throw new CheckpointException("tensor " + Mismatches.located(tensor.name()) + " is both in " + other.path() + " and in " + file);
+        throw new CheckpointException(
+            "tensor " + Mismatches.located(tensor.name()) + " is both in " + other.path() + " and in " + file);
       }
     }
   }

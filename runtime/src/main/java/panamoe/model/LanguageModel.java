@@ -45,7 +45,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * This rank's part of a model that all {@code ranks} hold together; they build it, and run its passes, at the same time.
+   * This rank's part of a model that all {@code ranks} hold together; they build it, and run its passes, at the same
+   * time.
    *
    * @throws IllegalArgumentException if its heads or MLPs do not divide among the tensor ranks
    */
@@ -132,8 +133,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * The first layer whose output has a number that is not finite, or -1: where a run went wrong. A gate that refuses its
-   * logits counts as its layer's output.
+   * The first layer whose output has a number that is not finite, or -1: where a run went wrong. A gate that refuses
+   * its logits counts as its layer's output.
    */
   public int firstNonFiniteLayer(Pass pass, Tensor ids, Sequences sequences) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();

@@ -14,9 +14,9 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * Two-layer MLPs of one shape: a layer's E experts, or those that this rank holds. Their weights are stacked, up [E, F, M]
- * (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor for each expert. Where the topology slices experts,
- * tensor ranks share F (expert slicing, DeepSpeed-MoE §5.2).
+ * Two-layer MLPs of one shape: a layer's E experts, or those that this rank holds. Their weights are stacked, up [E, F,
+ * M] (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor for each expert. Where the topology slices
+ * experts, tensor ranks share F (expert slicing, DeepSpeed-MoE §5.2).
  */
 public final class Experts {
   private final Communicator slices;

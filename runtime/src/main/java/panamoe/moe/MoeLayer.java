@@ -16,8 +16,9 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts, experts, exchange, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also
- * goes through a fixed MLP, and a learned softmax of two coefficients mixes the two branches.
+ * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts, experts, exchange,
+ * combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also goes through a fixed MLP, and a learned softmax of
+ * two coefficients mixes the two branches.
  */
 public final class MoeLayer {
   private final int layer;
@@ -85,7 +86,8 @@ public final class MoeLayer {
   }
 
   /**
-   * As {@link #forward}, with the gate's input and random numbers given: for replaying another implementation's results.
+   * As {@link #forward}, with the gate's input and random numbers given: for replaying another implementation's
+   * results.
    */
   public Tensor forward(Pass pass, Tensor x, Tensor gateInput, GateOp.Inputs inputs) {
     Tensor y = pass.allocate(x.dtype(), x.shape());

@@ -10,8 +10,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A linear layer with an optional activation: {@code activation(x W^T + b)}, W [N, K]. Over tensor ranks two of them in a row
- * are sliced so that only the end needs a sum: the first by outputs, the second by inputs (Megatron-LM, arXiv 1909.08053 §3).
+ * A linear layer with an optional activation: {@code activation(x W^T + b)}, W [N, K]. Over tensor ranks two of them in
+ * a row are sliced so that only the end needs a sum: the first by outputs, the second by inputs (Megatron-LM, arXiv
+ * 1909.08053 §3).
  */
 public final class Linear {
   private final Parameter weight;
@@ -66,11 +67,17 @@ public final class Linear {
   }
 
   /**
-   * As the constructor, with each tensor rank holding a part of the inputs, of which it gets that part alone; the output is
-   * the sum over the ranks. The first of them holds the bias.
+   * As the constructor, with each tensor rank holding a part of the inputs, of which it gets that part alone; the
+   * output is the sum over the ranks. The first of them holds the bias.
    */
   public static Linear slicedByInputs(
-      ParameterStore store, String name, Parameter.Part part, long inputs, long outputs, boolean withBias, float deviation) {
+      ParameterStore store,
+      String name,
+      Parameter.Part part,
+      long inputs,
+      long outputs,
+      boolean withBias,
+      float deviation) {
     Communicator tensor = store.ranks().tensor();
     Slice slice = new Slice(tensor, 1, 1);
     return new Linear(

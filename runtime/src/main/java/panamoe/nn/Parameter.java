@@ -6,8 +6,9 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * One weight of a model, or the part of it that this rank holds. {@link #value} is what kernels read, in the compute dtype; {@link #master} is what the optimizer
- * updates, always FLOAT32, and the same tensor as the value when computing in float32.
+ * One weight of a model, or the part of it that this rank holds. {@link #value} is what kernels read, in the compute
+ * dtype; {@link #master} is what the optimizer updates, always FLOAT32, and the same tensor as the value when computing
+ * in float32.
  */
 public final class Parameter {
   /** What a parameter is part of: tables of sizes are made by it. */
@@ -115,7 +116,9 @@ public final class Parameter {
     return share.counted;
   }
 
-  /** Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view of {@code tensor}. */
+  /**
+   * Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view of {@code tensor}.
+   */
   public Tensor matrix(Tensor tensor, int index) {
     return share.experts == null
         ? tensor

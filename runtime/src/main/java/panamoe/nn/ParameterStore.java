@@ -14,8 +14,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The parameters of one model, or what one of several ranks holds of them. Layers declare them while they are built; {@link #materialize} then gives them memory. A
- * store that is never materialized costs nothing: that is how a 2-trillion-parameter model is counted.
+ * The parameters of one model, or what one of several ranks holds of them. Layers declare them while they are built;
+ * {@link #materialize} then gives them memory. A store that is never materialized costs nothing: that is how a
+ * 2-trillion-parameter model is counted.
  */
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
@@ -102,8 +103,8 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's name and the place in the
-   * whole alone: every rank gets its part of what one rank would get.
+   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's name and the place in
+   * the whole alone: every rank gets its part of what one rank would get.
    *
    * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay FLOAT32
    * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values

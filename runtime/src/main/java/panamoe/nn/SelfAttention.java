@@ -8,7 +8,9 @@ import panamoe.op.RotaryOp;
 import panamoe.op.SliceOp;
 import panamoe.tensor.Tensor;
 
-/** Causal self-attention, multi-head or grouped-query, with or without rotary positions. Tensor ranks share the heads. */
+/**
+ * Causal self-attention, multi-head or grouped-query, with or without rotary positions. Tensor ranks share the heads.
+ */
 public final class SelfAttention {
   private final Communicator tensor;
   private final int layer;

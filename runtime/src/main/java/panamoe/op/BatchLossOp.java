@@ -8,8 +8,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A gate's losses over a batch of which this pass sees a part. The auxiliary loss is a product of two means, so the ranks'
- * own losses do not add up to it: the means are taken over all ranks' tokens first (docs/gating.md, Losses).
+ * A gate's losses over a batch of which this pass sees a part. The auxiliary loss is a product of two means, so the
+ * ranks' own losses do not add up to it: the means are taken over all ranks' tokens first (docs/gating.md, Losses).
  */
 public final class BatchLossOp {
   private BatchLossOp() {}
@@ -27,7 +27,9 @@ public final class BatchLossOp {
     routes.losses().set((float) sums.auxiliaryLoss(settings), (float) sums.zLoss());
     if (pass.recording() && auxiliaryCoefficient != 0) {
       double[] dscore = sums.auxiliaryGradient(settings, auxiliaryCoefficient);
-      pass.tape().record(() -> pass.tape().addGradient(logits, dlogits(pass, settings.score(), routes.scores(), dscore)));
+      pass.tape()
+          .record(
+              () -> pass.tape().addGradient(logits, dlogits(pass, settings.score(), routes.scores(), dscore)));
     }
   }
 

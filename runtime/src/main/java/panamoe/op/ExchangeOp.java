@@ -9,8 +9,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The way of a layer's rows to the ranks that hold their experts, and back: an uneven all-to-all of exactly the kept routes.
- * The backward of each direction is the other.
+ * The way of a layer's rows to the ranks that hold their experts, and back: an uneven all-to-all of exactly the kept
+ * routes. The backward of each direction is the other.
  *
  * <p>On arrival rows are grouped by this rank's experts, and within an expert by the rank they came from.
  */

@@ -110,8 +110,8 @@ public final class Pass {
   }
 
   /**
-   * Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. A part of a batch gets what its tokens would
-   * get in the whole batch.
+   * Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. A part of a batch gets what its tokens
+   * would get in the whole batch.
    */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);

@@ -4,8 +4,8 @@ import panamoe.comm.Communicator;
 import panamoe.tensor.Tensor;
 
 /**
- * The borders of a computation that is sliced over tensor ranks (Megatron-LM's f and g, arXiv 1909.08053 §3): inside, every
- * rank computes a part; outside, all hold the same.
+ * The borders of a computation that is sliced over tensor ranks (Megatron-LM's f and g, arXiv 1909.08053 §3): inside,
+ * every rank computes a part; outside, all hold the same.
  */
 public final class SliceOp {
   private SliceOp() {}
@@ -30,7 +30,9 @@ public final class SliceOp {
     return y;
   }
 
-  /** Replaces y, this rank's part of a sum, by the sum over the slices. The gradient of every part is that of the sum. */
+  /**
+   * Replaces y, this rank's part of a sum, by the sum over the slices. The gradient of every part is that of the sum.
+   */
   public static Tensor leave(Pass pass, Tensor y, Communicator slices) {
     if (slices.size() > 1) {
       pass.backend().synchronize();

@@ -9,8 +9,8 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.tensor.TensorMemory;
 
 /**
- * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are first asked for, which all
- * ranks must do in the same order. Used by the rank's thread; closing it leaves the world open.
+ * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are first asked for, which
+ * all ranks must do in the same order. Used by the rank's thread; closing it leaves the world open.
  */
 public final class Ranks implements AutoCloseable {
   /**

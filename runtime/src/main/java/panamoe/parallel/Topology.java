@@ -1,17 +1,17 @@
 package panamoe.parallel;
 
 /**
- * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer {@code data = expert-data x
- * expert} (DeepSpeed-MoE §4.1.3, §5.2).
+ * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer {@code data =
+ * expert-data x expert} (DeepSpeed-MoE §4.1.3, §5.2).
  *
- * <p>Tensor ranks stand next to each other, then the expert ranks of a layer: {@code rank = (expertData * EP + expert) * TP
- * + tensor}. Every data rank has tokens of its own; tensor ranks share theirs.
+ * <p>Tensor ranks stand next to each other, then the expert ranks of a layer: {@code rank = (expertData * EP + expert)
+ * * TP + tensor}. Every data rank has tokens of its own; tensor ranks share theirs.
  *
  * @param ranks W
  * @param expertDegree EP, the most ways that the experts of a layer are spread
  * @param tensorDegree TP, the ways that attention heads and MLPs are sliced
- * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them whole, and computes them
- *     for its part of the rows
+ * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them whole, and computes
+ *     them for its part of the rows
  */
 public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sliceExperts) {
   /** One rank that holds everything. */

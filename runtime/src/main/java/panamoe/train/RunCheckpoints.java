@@ -25,8 +25,8 @@ import panamoe.tensor.TensorScope;
 /**
  * Saves a trainer into a folder and brings it back, bit for bit. Used by the trainer's thread.
  *
- * <p>Over several ranks all call the same methods. Each writes a part of the tensors, but every tensor is whole and has its
- * name in the model, so that any topology can read what another has saved.
+ * <p>Over several ranks all call the same methods. Each writes a part of the tensors, but every tensor is whole and has
+ * its name in the model, so that any topology can read what another has saved.
  */
 public final class RunCheckpoints {
   private static final int KEPT = 2;

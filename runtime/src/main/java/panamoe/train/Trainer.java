@@ -21,8 +21,8 @@ import panamoe.tensor.TensorScope;
  * Trains a language model step by step. What step n does depends on the configuration, the seed, the data and the state
  * after step n - 1 alone, so that a run resumed from a checkpoint continues bit for bit. Used by one thread.
  *
- * <p>Over several ranks each has a trainer, and they call the same methods at the same time. The batch is the config's: every
- * data rank takes its part of each micro-batch, and the topology changes nothing but rounding.
+ * <p>Over several ranks each has a trainer, and they call the same methods at the same time. The batch is the config's:
+ * every data rank takes its part of each micro-batch, and the topology changes nothing but rounding.
  */
 public final class Trainer {
   /** Share of the latest loss in the running mean that a spike is measured against. */
@@ -254,8 +254,8 @@ public final class Trainer {
   }
 
   /**
-   * Runs the forward again, layer by layer, to say where the first bad number stands. Not over several ranks: they need not
-   * all find one.
+   * Runs the forward again, layer by layer, to say where the first bad number stands. Not over several ranks: they need
+   * not all find one.
    */
   private String firstBadLayer(Tensor ids) {
     if (ranks.world().size() > 1) {

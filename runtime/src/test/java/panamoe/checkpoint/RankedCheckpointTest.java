@@ -76,7 +76,7 @@ class RankedCheckpointTest {
     Checkpoint checkpoint = Checkpoint.open(directory);
     checkpoint.verify();
     checkpoint.loadModel(read.model, false, true);
-    checkpoint.loadOptimizer(read.optimizer);
+    read.readOptimizer(checkpoint);
     assertTrue(read.sameAs(written));
   }
 

@@ -41,6 +41,12 @@ final class SampleContents {
         List.of(0, EXPERTS), model, optimizer);
   }
 
+  void readOptimizer(Checkpoint checkpoint) {
+    try (Shards shards = checkpoint.optimizer()) {
+      optimizer.forEach(shards::read);
+    }
+  }
+
   boolean sameAs(SampleContents other) {
     return same(model, other.model) && same(optimizer, other.optimizer);
   }

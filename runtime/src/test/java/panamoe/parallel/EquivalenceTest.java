@@ -166,7 +166,13 @@ class EquivalenceTest {
 
   private static Outcome train(ModelConfig config, Topology topology, boolean recompute) {
     List<Outcome> parts =
-        ThreadWorld.of(topology.ranks()).run(world -> train(config, new Ranks(topology, world, Strategy.FLAT), recompute));
+        ThreadWorld.of(topology.ranks())
+            .run(
+                world -> {
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT)) {
+                    return train(config, ranks, recompute);
+                  }
+                });
     Map<String, float[]> gradients = new LinkedHashMap<>();
     parts.forEach(part -> gradients.putAll(part.gradients));
     return new Outcome(

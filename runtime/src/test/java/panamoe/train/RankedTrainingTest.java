@@ -34,7 +34,9 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/** Training over ranks is training on one: the same losses, norms and loads, and checkpoints that any topology reads. */
+/**
+ * Training over ranks is training on one: the same losses, norms and loads, and checkpoints that any topology reads.
+ */
 class RankedTrainingTest {
   private static final int SEQUENCE = 64;
 
@@ -52,14 +54,17 @@ class RankedTrainingTest {
     return new Trainer(backend, model, config, new SyntheticSequences(SEQUENCE, 9));
   }
 
-  /** What every rank reported of its steps, after it resumed from {@code from} if there is one, and then saved there. */
+  /**
+   * What every rank reported of its steps, after it resumed from {@code from} if there is one, and then saved there.
+   */
   private static List<List<StepMetrics>> train(RunConfig config, Topology topology, int steps, Path folder) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
               List<StepMetrics> metrics = new ArrayList<>();
-              try (Backend backend = Backends.open("cpu", 1);
-                  LanguageModel model = new LanguageModel(config.model(), new Ranks(topology, world, Strategy.FLAT))) {
+              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+                  Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model = new LanguageModel(config.model(), ranks)) {
                 Trainer trainer = trainer(backend, model, config);
                 if (folder != null) {
                   new RunCheckpoints(trainer, folder).restore();
@@ -140,8 +145,9 @@ class RankedTrainingTest {
         ThreadWorld.of(4)
             .run(
                 world -> {
-                  try (Backend backend = Backends.open("cpu", 1);
-                      LanguageModel model = new LanguageModel(config.model(), new Ranks(topology, world, Strategy.FLAT))) {
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+                      Backend backend = Backends.open("cpu", 1);
+                      LanguageModel model = new LanguageModel(config.model(), ranks)) {
                     long moments = 0;
                     for (AdamW.Moments each : trainer(backend, model, config).moments()) {
                       moments += each.count();

@@ -25,7 +25,9 @@ final class GoldenFile implements AutoCloseable {
     this(path, "");
   }
 
-  /** As above, for a case in a case: where there is a tensor {@code prefix + name}, that is the one called {@code name}. */
+  /**
+   * As above, for a case in a case: where there is a tensor {@code prefix + name}, that is the one called {@code name}.
+   */
   GoldenFile(Path path, String prefix) {
     this.prefix = prefix;
     this.reader = SafetensorsReader.open(path);

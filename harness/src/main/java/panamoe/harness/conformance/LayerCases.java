@@ -25,7 +25,9 @@ import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** DeepSpeed's {@code MoE} layer, standard and Residual, replayed by {@link MoeLayer} on one rank, or on one of several. */
+/**
+ * DeepSpeed's {@code MoE} layer, standard and Residual, replayed by {@link MoeLayer} on one rank, or on one of several.
+ */
 final class LayerCases {
   private static final String GATE = "deepspeed_moe.gate.wg.weight";
   private static final String EXPERT = "deepspeed_moe.experts.deepspeed_experts.%d.";
@@ -101,8 +103,8 @@ final class LayerCases {
   }
 
   /**
-   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them the gate and x; ours
-   * does not. Their part, a product of recorded tensors, is taken off the recorded gradients.
+   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them the gate and x;
+   * ours does not. Their part, a product of recorded tensors, is taken off the recorded gradients.
    */
   private void compareGradients(Tensor x, List<Weight> weights) {
     float[] gateGradient = golden.floats("grad." + GATE);

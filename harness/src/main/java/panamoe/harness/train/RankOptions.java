@@ -51,7 +51,7 @@ final class RankOptions {
   @Option(
       names = "--ep",
       paramLabel = "N",
-      description = "Most ranks that the experts of a layer are spread over. Default: all that have tokens of their own.")
+      description = "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.")
   private Integer expertDegree;
 
   @Option(
