@@ -79,6 +79,15 @@ class MoE(nn.Module):
         return torch.einsum("sec,ecm->sm", combine.to(x.dtype), outputs.to(x.dtype))
 
 
+def rotated(x):
+    """Rotary positions: halves of each head [batch, heads, length, size] turned by angles that grow with the place."""
+    length, half = x.shape[-2], x.shape[-1] // 2
+    angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(half) / half)
+    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cosine - b * sine, b * cosine + a * sine), -1)
+
+
 class Block(nn.Module):
     def __init__(self, hidden, heads, experts, style):
         super().__init__()
@@ -95,7 +104,7 @@ class Block(nn.Module):
         batch, length, hidden = x.shape
         shape = (batch, length, 3, self.heads, hidden // self.heads)
         q, k, v = self.qkv(self.norm1(x)).view(shape).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        attended = F.scaled_dot_product_attention(rotated(q), rotated(k), v, is_causal=True)
         x = x + self.out(attended.transpose(1, 2).reshape(batch, length, hidden))
         y = self.norm2(x)
         if self.moe is None:
@@ -111,14 +120,13 @@ class LanguageModel(nn.Module):
     def __init__(self, style):
         super().__init__()
         self.tokens = nn.Embedding(self.VOCABULARY, self.HIDDEN)
-        self.positions = nn.Embedding(self.LENGTH, self.HIDDEN)
         experts = [self.EXPERTS * (layer % 2) for layer in range(self.LAYERS)]
         self.blocks = nn.ModuleList(Block(self.HIDDEN, self.HEADS, count, style) for count in experts)
         self.norm = nn.LayerNorm(self.HIDDEN)
         nn.init.normal_(self.tokens.weight, std=0.02)
 
     def forward(self, ids):
-        x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
+        x = self.tokens(ids)
         for block in self.blocks:
             x = block(x)
         return F.linear(self.norm(x), self.tokens.weight)

@@ -118,7 +118,8 @@ void backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float s
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], head_size = q.shape[3];
   const int64_t groups = k.shape[2], shared = heads / groups;
   reserve_local(stream, group_scratch(length, head_size));
-  parallel_tasks(stream, sequences * groups, [&](int64_t task, int member) {
+  const int64_t nanoseconds = sequences * heads * length * length * head_size / 8;
+  parallel_tasks(stream, sequences * groups, nanoseconds, [&](int64_t task, int member) {
     const int64_t sequence = task / groups, index = task % groups;
     const auto query_rows = [&](T tensor) {
       return HeadRows{Floats(tensor), (sequence * length * heads + index * shared) * head_size, heads * head_size};

@@ -7,6 +7,7 @@
 #include "hwy/highway.h"
 
 #include <cstring>
+#include <numeric>
 
 #include "cpu/attention_queries-inl.h"
 #include "cpu/kernels.h"
@@ -147,7 +148,8 @@ void decode(Stream& stream, T q, T keys, T values, T slot, T position, float sca
   const int64_t runs = find_runs(slots, positions, rows, starts);
   // Few runs are split by key/value heads until each thread has two tasks.
   const int64_t parts = runs == 0 ? 1 : std::clamp<int64_t>((2 * stream.threads() + runs - 1) / runs, 1, groups);
-  parallel_tasks(stream, runs * parts, [&](int64_t task, int member) {
+  const int64_t seen = std::accumulate(positions, positions + rows, rows);  // keys, by all rows
+  parallel_tasks(stream, runs * parts, seen * heads * head_size / 4, [&](int64_t task, int member) {
     const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
     const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
     const int64_t cached = slots[row] * capacity * key_stride;

@@ -15,7 +15,8 @@ void forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, 
   const int64_t groups = k.shape[2], tiles = (length + kQueries - 1) / kQueries;
   const int64_t q_stride = heads * head_size, k_stride = groups * head_size;
   reserve_local(stream, query_scratch(head_size));
-  parallel_tasks(stream, sequences * heads * tiles, [&](int64_t task, int member) {
+  const int64_t nanoseconds = sequences * heads * length * length * head_size / 16;
+  parallel_tasks(stream, sequences * heads * tiles, nanoseconds, [&](int64_t task, int member) {
     // The last tiles see the most keys, so they go first: the team ends together.
     const int64_t tile = tiles - 1 - task / (sequences * heads), sequence = task / heads % sequences;
     const int64_t head = task % heads, group = head / (heads / groups), first = tile * kQueries;

@@ -38,7 +38,7 @@ void look_up(Stream& stream, T ids, T table, N positions, N position_table, T y)
 void scatter_add(Stream& stream, T ids, T dy, T dtable) {
   const int64_t count = ids.shape[0], width = dtable.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);
-  parallel_blocks(stream, width, 64, [&](int64_t begin, int64_t end) {
+  parallel_blocks(stream, width, kGrain / (count + 1) + 1, [&](int64_t begin, int64_t end) {
     const FloatTag d;
     for (int64_t s = 0; s < count; ++s) {
       const Floats row(dy, s * width), total(dtable, id[s] * width);

@@ -87,7 +87,7 @@ void backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias)
   }
   run_products(stream, products, count, {.accumulate = true, .c = &dweights});
   if (dbias == nullptr) return;
-  parallel_tasks(stream, experts, [&](int64_t e, int) {
+  parallel_tasks(stream, experts, dy.shape[0] * rows / 4, [&](int64_t e, int) {
     add_column_sums(dy, start[e], start[e + 1], 0, rows, static_cast<float*>(dbias->data) + e * rows);
   });
 }

@@ -16,6 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
+constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
+
 // op(matrix) with lines down its first dimension, or its second when `second`.
 Operand operand_of(T matrix, bool second) {
   const int64_t width = matrix.shape[1];
@@ -35,7 +37,7 @@ void gemm_kernel(Stream& stream, bool transpose_a, bool transpose_b, moe_activat
 }
 
 void column_sum_kernel(Stream& stream, T x, T y) {
-  parallel_blocks(stream, x.shape[1], 256, [&](int64_t begin, int64_t end) {
+  parallel_blocks(stream, x.shape[1], kGrain / (x.shape[0] + 1) + 1, [&](int64_t begin, int64_t end) {
     add_column_sums(x, 0, x.shape[0], begin, end, static_cast<float*>(y.data));
   });
 }
@@ -54,7 +56,7 @@ void pack_kernel(Stream& stream, T weights, T packed) {
   const int64_t panels = ceil_div(columns, kPanelColumns), matrices = rank == 3 ? weights.shape[0] : 1;
   const int64_t size = panel_size(packed.dtype, inner);
   const Operand rows{weights.data, weights.dtype, false, inner, 1};
-  parallel_tasks(stream, matrices * panels, [&](int64_t task, int) {
+  parallel_tasks(stream, matrices * panels, matrices * panels * size / kPackedPerNanosecond, [&](int64_t task, int) {
     const int64_t column = task % panels * kPanelColumns;
     const Operand from = rows.at(task / panels * columns + column, 0);
     const int64_t width = std::min(kPanelColumns, columns - column);

@@ -13,6 +13,7 @@
 #endif
 
 #include <algorithm>
+#include <utility>
 
 #include "cpu/activation-inl.h"
 #include "cpu/gemm_kernel-inl.h"
@@ -24,7 +25,7 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Asks for the elements of c that a panel is about to be added to.
+// Asks for the elements of c that a panel's sums are about to be written to.
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
   const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
   const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4;
@@ -54,7 +55,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
         const Prefetch next = count == 1 ? Prefetch{kStreamAhead / int64_t{sizeof(Weight)}, kPanelColumns}
                                          : Prefetch{after - b[0] + (i - block.begin) * share, kPanelColumns / count};
-        if (epilogue.accumulate && k == 0) {
+        if (epilogue.activation != MOE_SWIGLU && k == 0) {
           const int64_t column = strip.first_column + p * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }
@@ -112,9 +113,10 @@ void pack_strip(const Product& product, const Strip& strip, int64_t size, Weight
   }
 }
 
+// `holds_strip`: the member's scratch still holds the strip that its last task packed.
 template <class Weight>
 void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
-              int member) {
+              int member, bool holds_strip) {
   const Product& product = *plan.product;
   const Strip strip = make_strip(plan, epilogue.activation == MOE_SWIGLU, strip_index);
   const int64_t size = panel_size(product.b.dtype, product.inner);
@@ -126,7 +128,7 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
     panels[p] = product.b.packed ? static_cast<const Weight*>(product.b.data) + strip.panel[p] * size
                                  : reinterpret_cast<const Weight*>(scratch) + p * size;
   }
-  if (!product.b.packed) pack_strip(product, strip, size, reinterpret_cast<Weight*>(scratch));
+  if (!product.b.packed && !holds_strip) pack_strip(product, strip, size, reinterpret_cast<Weight*>(scratch));
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
     multiply_strip(plan, epilogue, strip, panels, block, tile);
@@ -136,6 +138,10 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   }
 }
 
+// What one thread does at least, for telling work that is worth waking others for.
+inline constexpr int64_t kPackedPerNanosecond = 2;
+inline constexpr int64_t kMultiplyAddsPerNanosecond = 8;  // of one row; of many it is 50
+
 // The plan that task `task` belongs to, by the plans' first tasks.
 template <int64_t Plan::*kFirst>
 const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
@@ -143,7 +149,7 @@ const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
            1);
 }
 
-// A kernel takes shared scratch slot 0 for its products; slots 1 and 2 are taken here.
+// A kernel takes shared scratch slot 0 for its products; slots 1 to 3 are taken here.
 inline void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.activation == MOE_SWIGLU;
   auto* plans = stream.shared<Plan>(1, count);
@@ -165,8 +171,8 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
   // Here, where running out of memory is still an error and not the end of a team of threads.
   for (int member = 0; member < stream.threads(); ++member) stream.local<char>(member, scratch);
   // Rows are shared out only where strips are too few to keep every thread busy: each chunk reads the weights anew.
-  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(8 * stream.threads(), strips);
-  int64_t pack_tasks = 0, tasks = 0;
+  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(kTasksPerThread * stream.threads(), strips);
+  int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
     packed_a += products[i].rows * products[i].inner;
@@ -175,8 +181,9 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     pack_tasks += plans[i].blocks;
     plans[i].first_task = tasks;
     tasks += plans[i].strips * plans[i].chunks;
+    multiply_adds += products[i].rows * products[i].columns * products[i].inner;
   }
-  parallel_tasks(stream, pack_tasks, [&](int64_t task, int) {
+  parallel_tasks(stream, pack_tasks, packed / kPackedPerNanosecond, [&](int64_t task, int) {
     const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
     const Product& product = *plan.product;
     const Block block(plan, task - plan.first_pack_task);
@@ -190,13 +197,16 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
       }
     }
   });
-  parallel_tasks(stream, tasks, [&](int64_t task, int member) {
+  auto* held_strip = stream.shared<int64_t>(3, stream.threads());  // by its first task
+  std::fill_n(held_strip, stream.threads(), -1);
+  parallel_tasks(stream, tasks, multiply_adds / kMultiplyAddsPerNanosecond, [&](int64_t task, int member) {
     const Plan& plan = find_plan<&Plan::first_task>(plans, count, task);
-    const int64_t index = task - plan.first_task;
+    const int64_t index = task - plan.first_task, strip = index / plan.chunks, chunk = index % plan.chunks;
+    const bool holds_strip = std::exchange(held_strip[member], task - chunk) == task - chunk;
     if (plan.product->b.dtype == MOE_BFLOAT16) {
-      run_task<hwy::bfloat16_t>(stream, plan, epilogue, index / plan.chunks, index % plan.chunks, member);
+      run_task<hwy::bfloat16_t>(stream, plan, epilogue, strip, chunk, member, holds_strip);
     } else {
-      run_task<float>(stream, plan, epilogue, index / plan.chunks, index % plan.chunks, member);
+      run_task<float>(stream, plan, epilogue, strip, chunk, member, holds_strip);
     }
   });
 }

@@ -32,6 +32,7 @@ inline constexpr int64_t kMaxStripPanels = kWide.strip;
 // need not begin where a panel does.
 inline constexpr int64_t kGatePanels = kDeep.strip / 2;
 inline constexpr int64_t kBlockBytes = 16384;  // so much of a panel of b stays in the L1 cache
+inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 inline constexpr int64_t kStreamAhead = 4096;  // bytes between a panel's prefetch and its only use
 
 // A product's share of the call's tasks and scratch.

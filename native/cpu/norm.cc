@@ -76,7 +76,7 @@ void norm_backward(Stream& stream, T dy, T x, T gamma, N mean, T rstd, T dx, T d
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
   const auto* scale = static_cast<const float*>(gamma.data);
   float* partial = stream.shared<float>(0, blocks * 2 * width);  // of each block: dgamma, dbeta
-  parallel_tasks(stream, blocks, [&](int64_t block, int) {
+  parallel_tasks(stream, blocks, rows * width, [&](int64_t block, int) {
     const FloatTag d;
     float* block_dgamma = partial + block * 2 * width;
     float* block_dbeta = block_dgamma + width;

@@ -36,11 +36,16 @@ void run_team(const Stream& stream, Body&& body) {
 #endif
 }
 
-// Runs body(task, member) for every task in [0, tasks), each taken by the next free thread. Which thread runs a task
-// never changes a result: tasks write disjoint memory.
+// Work of fewer nanoseconds than this, on one thread, stays with the caller: others start too late to help, and where
+// cores are busy the caller would wait for one of them to get its turn.
+inline constexpr int64_t kWorthWaking = 5000;
+
+// Runs body(task, member) for every task in [0, tasks), each taken by the next free thread. `nanoseconds` is what one
+// thread would need for all of them, roughly. Which thread runs a task never changes a result: tasks write disjoint
+// memory.
 template <typename Body>
-void parallel_tasks(const Stream& stream, int64_t tasks, Body&& body) {
-  if (tasks <= 1 || stream.threads() == 1) {
+void parallel_tasks(const Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& body) {
+  if (tasks <= 1 || nanoseconds < kWorthWaking || stream.threads() == 1) {
     for (int64_t task = 0; task < tasks; ++task) body(task, 0);
     return;
   }
@@ -53,13 +58,14 @@ void parallel_tasks(const Stream& stream, int64_t tasks, Body&& body) {
   });
 }
 
-// Splits [0, count) into equal blocks of at least `grain` and runs body(begin, end) on each. For kernels in which
-// an element's result does not depend on where blocks end.
+// Splits [0, count) into equal blocks of at least `grain`, which is worth waking a thread for, and runs
+// body(begin, end) on each. For kernels in which an element's result does not depend on where blocks end.
 template <typename Body>
 void parallel_blocks(const Stream& stream, int64_t count, int64_t grain, Body&& body) {
   const int64_t blocks = std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, stream.threads());
   if (count <= 0) return;
-  parallel_tasks(stream, blocks, [&](int64_t block, int) { body(count * block / blocks, count * (block + 1) / blocks); });
+  parallel_tasks(stream, blocks, kWorthWaking,
+                 [&](int64_t block, int) { body(count * block / blocks, count * (block + 1) / blocks); });
 }
 
 }  // namespace moe::cpu

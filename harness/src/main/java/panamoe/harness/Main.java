@@ -1,5 +1,8 @@
 package panamoe.harness;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import panamoe.harness.bench.BenchCommand;
@@ -52,12 +55,17 @@ import picocli.CommandLine.UnmatchedArgumentException;
       HelpCommand.class,
     })
 public final class Main implements Callable<Integer> {
+  private static final String OUTPUT_LOST = "cannot write to the standard output: it is closed, or its disk is full";
+
   @Spec private CommandSpec spec;
 
   private Main() {}
 
   public static void main(String[] args) {
-    CommandLine commandLine = commandLine();
+    // Past System.out, which keeps a full disk or a closed pipe to itself.
+    CommandLine commandLine =
+        commandLine().setOut(
+            new PrintWriter(new OutputStreamWriter(new FileOutputStream(FileDescriptor.out), System.out.charset())));
     int exitCode = Interruption.guard(commandLine.getErr(), () -> commandLine.execute(args));
     System.exit(exitCode);
   }
@@ -78,11 +86,17 @@ public final class Main implements Callable<Integer> {
   }
 
   private static int runCommand(ParseResult parsed) {
+    CommandLine command = parsed.asCommandLineList().getLast();
     try {
-      return new RunLast().execute(parsed);
+      int exitCode = new RunLast().execute(parsed);
+      if (command.getOut().checkError()) {
+        command.getErr().println(command.getCommandSpec().qualifiedName() + ": " + OUTPUT_LOST);
+        return CommandLine.ExitCode.SOFTWARE;
+      }
+      return exitCode;
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) {
       // picocli hands exceptions alone to the handler below.
-      throw new ExecutionException(parsed.asCommandLineList().getLast(), e.toString(), e);
+      throw new ExecutionException(command, e.toString(), e);
     }
   }
 

@@ -1,5 +1,6 @@
 package panamoe.harness;
 
+import java.io.BufferedWriter;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import picocli.CommandLine;
@@ -13,7 +14,7 @@ public record CommandRun(int exitCode, String out, String err) {
   static CommandRun of(CommandLine commandLine, String... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    int exitCode = commandLine.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true)).execute(args);
+    int exitCode = commandLine.setOut(new PrintWriter(new BufferedWriter(out))).setErr(new PrintWriter(err, true)).execute(args);
     return new CommandRun(exitCode, out.toString(), err.toString());
   }
 }

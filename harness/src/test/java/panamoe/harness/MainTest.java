@@ -4,6 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.FilterOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.OutputStreamWriter;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.NoSuchFileException;
 import java.util.concurrent.Callable;
 import org.junit.jupiter.api.Test;
@@ -76,6 +82,24 @@ class MainTest {
     CommandRun run = failing(new OutOfMemoryError("Java heap space"));
     assertEquals(1, run.exitCode());
     assertEquals("panamoe fail: out of memory: Java heap space", run.err().strip());
+  }
+
+  @Test
+  void outputThatIsLostIsAFailure() {
+    StringWriter err = new StringWriter();
+    int exitCode =
+        Main.commandLine()
+            .setOut(new PrintWriter(new OutputStreamWriter(new FilterOutputStream(OutputStream.nullOutputStream()) {
+              @Override
+              public void write(byte[] bytes, int from, int count) throws IOException {
+                throw new IOException("No space left on device");
+              }
+            })))
+            .setErr(new PrintWriter(err, true))
+            .execute("doctor");
+    assertEquals(1, exitCode);
+    assertEquals(
+        "panamoe doctor: cannot write to the standard output: it is closed, or its disk is full", err.toString().strip());
   }
 
   @Test

@@ -36,18 +36,22 @@ public final class Checkpoint {
    * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest and compares the
    * sizes of the files; their checksums are compared when they are read.
    *
-   * @throws CheckpointException if there is none, or if a file is missing, has another size or is no plain file
+   * @throws CheckpointException if there is none, or if a file of the latest is missing, has another size or is no plain
+   *     file; with the name of the newest whole checkpoint beside it
    */
   public static Checkpoint open(Path path) {
     if (!Files.isDirectory(path)) {
       throw new CheckpointException(
           path + (Files.exists(path) ? " is not a directory" : " does not exist") + ", expected a checkpoint");
     }
-    Path directory = path;
-    if (!Files.exists(path.resolve(Manifest.FILE_NAME), LinkOption.NOFOLLOW_LINKS)) {
-      directory = new CheckpointStore(path, 1).latest().orElseThrow(() -> new CheckpointException(
-          path + " holds no whole checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory with one"));
+    if (Files.exists(path.resolve(Manifest.FILE_NAME), LinkOption.NOFOLLOW_LINKS)) {
+      return openDirectory(path);
     }
+    return new CheckpointStore(path, 1).openLatest().orElseThrow(() -> new CheckpointException(
+        path + " holds no checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory"));
+  }
+
+  static Checkpoint openDirectory(Path directory) {
     Checkpoint checkpoint = new Checkpoint(directory, Manifest.read(directory));
     checkpoint.manifest.files().forEach(checkpoint::checkSize);
     return checkpoint;

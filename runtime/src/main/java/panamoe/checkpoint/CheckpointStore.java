@@ -96,7 +96,7 @@ public final class CheckpointStore {
       return target;
     } catch (IOException e) {
       cleanUpAfter(e, ranks);
-      String intact = latest().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
+      String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
       throw new CheckpointException(
           "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
     } catch (RuntimeException e) {
@@ -111,13 +111,36 @@ public final class CheckpointStore {
   }
 
   /**
-   * The checkpoint to go on from: the one that {@code latest} names or, if that is damaged or gone, the newest one
-   * that is whole by its manifest and file sizes. Empty if there is none.
+   * The checkpoint to go on from: the one that {@code latest} names or, if that is gone, the newest. It may be damaged,
+   * which {@link Checkpoint#open} finds: no save leaves it so, and to go on from an older one is for a person to decide.
+   * Empty if there is none.
    */
   public Optional<Path> latest() {
-    List<Path> candidates = new ArrayList<>(checkpoints().reversed());
-    pointed().ifPresent(candidates::addFirst);
-    return candidates.stream().filter(CheckpointStore::isWhole).findFirst();
+    List<Path> all = checkpoints();
+    return pointed().filter(all::contains).or(() -> all.isEmpty() ? Optional.empty() : Optional.of(all.getLast()));
+  }
+
+  /**
+   * Opens {@link #latest()}.
+   *
+   * @throws CheckpointException if it is damaged; with the name of the newest whole checkpoint beside it
+   */
+  public Optional<Checkpoint> openLatest() {
+    Optional<Path> latest = latest();
+    try {
+      return latest.map(Checkpoint::openDirectory);
+    } catch (CheckpointException e) {
+      String older = newestWhole()
+          .map(whole -> "; " + whole.getFileName() + " beside it is whole: delete " + latest.get().getFileName()
+              + " to go on from there")
+          .orElse("");
+      throw new CheckpointException(e.getMessage() + older, e);
+    }
+  }
+
+  /** The newest checkpoint that is whole by its manifest and file sizes. */
+  Optional<Path> newestWhole() {
+    return checkpoints().reversed().stream().filter(CheckpointStore::isWhole).findFirst();
   }
 
   /** The directories of all checkpoints, oldest first, whole or not. */

@@ -34,7 +34,7 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
   public static final String TOKENIZER = "tokenizer.json";
 
   /**
-   * Opens a folder; reads configuration and headers, no weights.
+   * Opens a folder; reads the configuration, no weights.
    *
    * @throws CheckpointException if there is no whole checkpoint, or it does not belong to its configuration
    */

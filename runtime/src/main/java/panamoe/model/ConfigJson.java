@@ -1,5 +1,6 @@
 package panamoe.model;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -9,12 +10,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.cfg.CoercionAction;
 import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
+import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.type.LogicalType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Collectors;
 
 /**
@@ -43,7 +47,7 @@ public final class ConfigJson {
    */
   public static <T> T read(Path file, Class<T> type) {
     try (JsonParser parser = JSON.createParser(Files.readAllBytes(file))) {
-      return JSON.readValue(parser, type);
+      return required(JSON.readValue(parser, type), file.toString());
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(file + ": " + sentence(e), e);
     } catch (IOException e) {
@@ -58,7 +62,7 @@ public final class ConfigJson {
    */
   public static <T> T read(JsonNode tree, Class<T> type, String source) {
     try {
-      return JSON.treeToValue(tree, type);
+      return required(JSON.treeToValue(tree, type), source);
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(source + ": " + sentence(e), e);
     }
@@ -91,8 +95,46 @@ public final class ConfigJson {
           + "; known here: "
           + unknown.getKnownPropertyIds();
     }
-    String what = e.getCause() instanceof IllegalArgumentException cause ? cause.getMessage() : e.getOriginalMessage();
-    return e instanceof JsonMappingException mapping ? "at " + path(mapping) + ": " + what : what;
+    if (e.getCause() instanceof IllegalArgumentException refused) {
+      return e instanceof JsonMappingException mapping ? at(mapping) + refused.getMessage() : refused.getMessage();
+    }
+    if (e instanceof MismatchedInputException mapping && e.getOriginalMessage().startsWith("Missing creator property")) {
+      return at(mapping) + "this key is missing";
+    }
+    if (e instanceof MismatchedInputException mapping && mapping.getTargetType() != null) {
+      return at(mapping) + "expected " + kind(mapping.getTargetType());
+    }
+    JsonLocation location = e.getLocation();
+    String where = location == null ? "" : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
+    return "this is not JSON" + where;
+  }
+
+  /** What a value of the type looks like in JSON. */
+  private static String kind(Class<?> type) {
+    if (type.isEnum()) {
+      return "one of " + Arrays.stream(type.getEnumConstants()).map(each -> "\"" + each + "\"").toList();
+    }
+    if (type == boolean.class) {
+      return "true or false";
+    }
+    if (type == double.class || type == float.class) {
+      return "a number";
+    }
+    if (type == int.class || type == long.class || type == Integer.class) {
+      return "a whole number";
+    }
+    return type == List.class ? "an array of whole numbers" : "an object";
+  }
+
+  private static <T> T required(T read, String source) {
+    if (read == null) {
+      throw new IllegalArgumentException(source + ": expected an object, not null");
+    }
+    return read;
+  }
+
+  private static String at(JsonMappingException e) {
+    return "at " + path(e) + ": ";
   }
 
   private static String path(JsonMappingException e) {

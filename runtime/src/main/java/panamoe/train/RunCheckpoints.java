@@ -122,7 +122,7 @@ public final class RunCheckpoints {
    */
   public Optional<List<String>> restore() {
     // One rank looks, for another might look before or after a change.
-    String latest = ranks.first() ? store.latest().map(Path::toString).orElse("") : "";
+    String latest = ranks.first() ? store.openLatest().map(each -> each.directory().toString()).orElse("") : "";
     Path directory = Path.of(new String(ranks.world().broadcast(latest.getBytes(UTF_8), 0), UTF_8));
     if (directory.toString().isEmpty()) {
       return Optional.empty();

@@ -206,15 +206,26 @@ class CheckpointTest {
   }
 
   @Test
-  void fallsBackToTheLastWholeCheckpoint() throws IOException {
+  void goesOnFromTheNewestWhereTheirPointerIsGoneOrWrong() throws IOException {
+    save(1);
+    save(2);
+    Files.writeString(directory.resolve("latest"), "../../etc");
+    assertEquals(2, Checkpoint.open(directory).step());
+    Files.delete(directory.resolve("latest"));
+    assertEquals(2, Checkpoint.open(directory).step());
+  }
+
+  @Test
+  void aDamagedLatestIsRefusedWithTheNameOfTheWholeOneBesideIt() throws IOException {
     save(1);
     Path broken = save(2);
     Files.delete(broken.resolve("optimizer.safetensors"));
-    assertEquals(1, Checkpoint.open(directory).step());
-    Files.writeString(directory.resolve("latest"), "../../etc");
-    assertEquals(1, Checkpoint.open(directory).step());
-    Files.delete(directory.resolve("latest"));
-    assertEquals(1, Checkpoint.open(directory).step());
+    assertEquals(
+        broken.resolve("optimizer.safetensors")
+            + " does not exist; step-00000001 beside it is whole: delete step-00000002 to go on from there",
+        refusalOf(directory));
+    Files.delete(directory.resolve("step-00000001/state.json"));
+    assertEquals(broken.resolve("optimizer.safetensors") + " does not exist", refusalOf(directory));
   }
 
   @Test
@@ -282,7 +293,7 @@ class CheckpointTest {
 
   @Test
   void nothingThere() throws IOException {
-    assertTrue(refusalOf(directory).contains("holds no whole checkpoint"));
+    assertTrue(refusalOf(directory).contains("holds no checkpoint"));
     assertTrue(refusalOf(directory.resolve("absent")).contains("does not exist"));
     assertTrue(refusalOf(Files.createFile(directory.resolve("file"))).contains("is not a directory"));
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());

@@ -1,6 +1,7 @@
 package panamoe.harness.bench;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -28,6 +29,9 @@ record Timing(double medianMs, double minMs) {
     long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
     for (int round = 0; round < rounds && (round < LEAST_BURSTS || System.nanoTime() < end); round++) {
       for (int i = 0; i < contenders.size(); i++) {
+        if (Thread.currentThread().isInterrupted()) {
+          throw new InterruptedIOException();
+        }
         Contender contender = contenders.get(i);
         bursts
             .get(i)

@@ -37,7 +37,7 @@ public final class ConformanceCommand implements Callable<Integer> {
   private Path folder;
 
   @Override
-  public Integer call() throws IOException {
+  public Integer call() throws IOException, InterruptedException {
     PrintWriter out = spec.commandLine().getOut();
     List<Path> cases = Conformance.cases(folder);
     if (cases.isEmpty()) {
@@ -48,6 +48,9 @@ public final class ConformanceCommand implements Callable<Integer> {
       Conformance conformance = new Conformance(folder, backend);
       for (Path file : cases) {
         CaseResult result = conformance.replay(file);
+        if (Thread.currentThread().isInterrupted()) {
+          throw new InterruptedException();
+        }
         passed += result.passed() ? 1 : 0;
         out.println(shared.json() ? json(result, backend.name()) : result.line());
         out.flush();

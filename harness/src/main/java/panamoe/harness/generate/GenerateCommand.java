@@ -2,7 +2,9 @@ package panamoe.harness.generate;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -100,7 +102,9 @@ public final class GenerateCommand implements Callable<Integer> {
       Consumer<String> print =
           piece -> {
             out.print(piece);
-            out.flush();
+            if (out.checkError()) {
+              throw new UncheckedIOException(new IOException("nobody reads the text any more"));
+            }
           };
       if (!shared.json()) {
         print.accept(prompt);

@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
     name = "inspect",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Prints a model as a table: layers, experts, parameters by part. Reads configuration and headers only.",
+    description = "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, no weights.",
     footer = {
       "",
       "Examples:",

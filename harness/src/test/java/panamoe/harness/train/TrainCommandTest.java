@@ -43,6 +43,7 @@ class TrainCommandTest {
     }
     assertTrue(Files.readString(run.resolve("report.html")).contains("<svg"));
 
+    assertTrue(CommandRun.of("inspect", run.toString()).out().contains("2 layers of width 64"));
     CommandRun inspected = CommandRun.of("inspect", run.toString(), "--verify", "--memory");
     assertEquals(0, inspected.exitCode(), inspected.err());
     assertTrue(inspected.out().contains("all files agree"), inspected.out());

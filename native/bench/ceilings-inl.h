@@ -1,0 +1,52 @@
+// What a machine can do at best: its rate of fused multiply-adds and of reading memory. Part of each Highway target.
+#if defined(MOE_BENCH_CEILINGS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_BENCH_CEILINGS_INL_H
+#undef MOE_BENCH_CEILINGS_INL_H
+#else
+#define MOE_BENCH_CEILINGS_INL_H
+#endif
+
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::bench::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Twelve independent sums hide the latency of a multiply-add. Returns the floating-point operations done.
+inline double multiply_add(int64_t steps, float seed, float* sink) {
+  const hn::ScalableTag<float> d;
+  hn::Vec<decltype(d)> sum[12];
+  for (auto& s : sum) s = hn::Zero(d);
+  const auto x = hn::Set(d, seed), y = hn::Set(d, seed + 1);
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = hn::MulAdd(x, y, s);
+  }
+  for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  *sink = hn::ReduceSum(d, sum[0]);
+  return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
+}
+
+// Reads memory as `streams` streams side by side, each 2 KB ahead of use.
+inline void read_streams(const char* memory, int64_t bytes, int streams, float* sink) {
+  const hn::ScalableTag<uint8_t> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t stream = bytes / streams;
+  auto sum = hn::Zero(d);
+  for (int64_t i = 0; i < stream; i += 256) {
+    for (int s = 0; s < streams; ++s) {
+      const char* from = memory + s * stream + i;
+      for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(from + 2048 + line, 0, 2);
+      for (int64_t j = 0; j < 256; j += lanes) {
+        sum = hn::Xor(sum, hn::LoadU(d, reinterpret_cast<const uint8_t*>(from) + j));
+      }
+    }
+  }
+  *sink = static_cast<float>(hn::GetLane(sum));
+}
+
+}  // namespace moe::bench::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
