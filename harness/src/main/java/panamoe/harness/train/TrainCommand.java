@@ -47,13 +47,9 @@ import picocli.CommandLine.Spec;
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
-<<<<<<< HEAD
-      "  panamoe train --out novels --resume        goes on after the last checkpoint, bit for bit",
+      "  panamoe train --text ~/novels --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
-=======
-      "  panamoe train --text ~/novels --out novels --resume   goes on after the last checkpoint, bit for bit",
->>>>>>> main
       "",
       "DIR then holds config.json, metrics.jsonl (one line a step), checkpoints/, report.html and plots/.",
       "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads, and on",
