@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.exc.InputCoercionException;
+import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -106,7 +108,15 @@ public final class ConfigJson {
     }
     JsonLocation location = e.getLocation();
     String where = location == null ? "" : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
-    return "this is not JSON" + where;
+    String what = e.getOriginalMessage();
+    if (what.startsWith("Duplicate field")) {
+      return "a key is there twice: " + what.substring("Duplicate field ".length()) + where;
+    }
+    if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
+      return "a number is out of range" + where;
+    }
+    boolean tooMuch = e instanceof StreamConstraintsException || e.getCause() instanceof StreamConstraintsException;
+    return (tooMuch ? "too long or too deeply nested" : "this is not JSON") + where;
   }
 
   /** What a value of the type looks like in JSON. */

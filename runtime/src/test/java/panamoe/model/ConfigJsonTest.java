@@ -34,6 +34,8 @@ class ConfigJsonTest {
     "\"residual\" : true | \"residual\" : 1 | at $.residual: expected true or false",
     "\"norm\" : \"LAYER\" | \"norm\" : \"BATCH\" | at $.norm: expected one of [\"LAYER\", \"RMS\"]",
     "\"bias\" : true, | \"bias\" : true,, | this is not JSON (line 27, column 17)",
+    "\"hidden\" : 64 | \"hidden\" : 64, \"hidden\" : 64 | a key is there twice: 'hidden' (line 4, column",
+    "\"hidden\" : 64 | \"hidden\" : 99999999999 | a number is out of range (line 4, column",
     "\"hidden\" : 64 | \"hidden\" : NaN | this is not JSON (line 4, column 17)",
   })
   void saysWhatIsWrongInAFewWords(String before, String after, String expected) throws IOException {
