@@ -60,12 +60,18 @@ public final class SharedOptions {
 
   /** Opens the backend that was asked for, to be closed by the caller; says so where it is not the native one. */
   public Backend open() {
+    return open(1);
+  }
+
+  /** As {@link #open()}, for one of several ranks that divide the threads among them. */
+  public Backend open(int ranks) {
     if (device == DeviceChoice.AUTO) {
       Backends.nativeUnavailable()
           .ifPresent(
               why -> command.commandLine().getErr().println("computing in plain Java, which is slow: " + why));
     }
-    return Backends.open(device.name().toLowerCase(Locale.ROOT), threads);
+    int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    return Backends.open(device.name().toLowerCase(Locale.ROOT), ranks == 1 ? threads : Math.max(1, all / ranks));
   }
 
   /** Threads asked for; 0 stands for one per processor. */

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.tensor.Tensor;
@@ -121,35 +122,32 @@ public final class Checkpoint {
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
    */
   public LoadReport loadModel(Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
-    return load(MODEL, destinations, allowExtra, strict);
-  }
-
-  /** Fills the optimizer's tensors, as {@link #loadModel}; every one must be there, and no other. */
-  public LoadReport loadOptimizer(Map<String, Tensor> destinations) {
-    return load(OPTIMIZER, destinations, false, false);
-  }
-
-  private LoadReport load(String part, Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
-    try (Shards shards = openShards(part)) {
-      Mismatches mismatches = Mismatches.between(shards.tensors(), destinations);
+    try (Shards shards = model()) {
+      Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
+      destinations.forEach((name, tensor) -> expected.put(name, Mismatches.Expected.of(tensor)));
+      Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
       mismatches.throwIfAny(directory, allowExtra);
       List<String> warnings = new ArrayList<>(mismatches.extraWarning(directory));
-      NonFinite nonFinite = new NonFinite();
-      long bytes = 0;
-      for (Map.Entry<String, Tensor> entry : destinations.entrySet()) {
-        Tensor tensor = entry.getValue();
-        shards.reader(entry.getKey()).readInto(entry.getKey(), tensor);
-        nonFinite.scan(entry.getKey(), tensor);
-        bytes += tensor.bytes();
-      }
-      nonFinite.sentence(directory).ifPresent(sentence -> {
+      destinations.forEach(shards::read);
+      shards.warning().ifPresent(sentence -> {
         if (strict) {
           throw new CheckpointException(sentence);
         }
         warnings.add(sentence);
       });
+      long bytes = destinations.values().stream().mapToLong(Tensor::bytes).sum();
       return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
     }
+  }
+
+  /** The model's tensors, to be read one by one; checks the checksums of their files. To be closed by the caller. */
+  public Shards model() {
+    return openShards(MODEL);
+  }
+
+  /** The optimizer's tensors, as {@link #model()}. */
+  public Shards optimizer() {
+    return openShards(OPTIMIZER);
   }
 
   private Map<String, StoredTensor> tensors(String part) {
@@ -169,7 +167,7 @@ public final class Checkpoint {
     if (names.isEmpty()) {
       throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
     }
-    return Shards.open(names.stream().map(this::checkedFile).toList());
+    return Shards.open(directory, names.stream().map(this::checkedFile).toList());
   }
 
   private ObjectNode json(String name) {

@@ -1,5 +1,7 @@
 package panamoe.checkpoint;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
@@ -13,18 +15,18 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import panamoe.tensor.Tensor;
+import panamoe.comm.Alone;
+import panamoe.comm.Communicator;
 
 /**
  * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to go on from.
  *
  * <p>A save writes into a hidden directory, forces every file to the disk and renames the directory, then renames a new
  * {@code latest} over the old. So a process killed at any moment, a full disk or a lost power supply leaves the
- * previous checkpoint as it was; what a killed process left behind is removed by the next save. One process at a time
- * saves into a folder; a store is used by one thread.
+ * previous checkpoint as it was; what a killed process left behind is removed by the next save. One process, or one
+ * world of ranks that see the same folder, saves into it at a time; a store is used by one thread.
  */
 public final class CheckpointStore {
   private static final String LATEST = "latest";
@@ -55,35 +57,57 @@ public final class CheckpointStore {
     this.disk = new Disk(listener);
   }
 
+  /** As below, with one rank that holds everything. */
+  public Path save(CheckpointContents contents) {
+    return save(contents, Alone.WORLD);
+  }
+
   /**
-   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}.
+   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks call this, each with
+   * the tensors that it is to write; the rest of the contents is the first rank's. They write into one directory.
    *
    * @return its directory, {@code step-<step>}; with a number after it where that name is taken
-   * @throws CheckpointException if anything could not be written; the checkpoints before it are intact
+   * @throws CheckpointException on all ranks if anything could not be written; the checkpoints before it are intact
    */
-  public Path save(CheckpointContents contents) {
-    Path target = unusedName(contents.step());
-    Path temporary = temporary(target.getFileName().toString());
+  public Path save(CheckpointContents contents, Communicator ranks) {
     try {
-      disk.createDirectories(directory);
-      removeStale();
-      disk.createDirectories(temporary);
-      writeFiles(temporary, contents);
-      disk.force(temporary);
-      disk.rename(temporary, target);
-      disk.force(directory);
-      pointTo(target);
-      removeOld(target);
+      Path target = directory.resolve(told(ranks, unusedName(contents.step())));
+      Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
+      Agreement.firstDoes(
+          ranks,
+          () -> {
+            disk.createDirectories(directory);
+            removeStale();
+            disk.createDirectories(temporary);
+          });
+      ShardWriter writer = new ShardWriter(disk, shardBytes, ranks);
+      Map<String, Manifest.FileEntry> files = writer.write(temporary, Checkpoint.MODEL, contents.model());
+      files.putAll(writer.write(temporary, Checkpoint.OPTIMIZER, contents.optimizer()));
+      Agreement.firstDoes(
+          ranks,
+          () -> {
+            writeDescription(temporary, contents, files);
+            disk.force(temporary);
+            disk.rename(temporary, target);
+            disk.force(directory);
+            pointTo(target);
+            removeOld(target);
+          });
       return target;
     } catch (IOException e) {
-      cleanUpAfter(e);
+      cleanUpAfter(e, ranks);
       String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
       throw new CheckpointException(
           "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
     } catch (RuntimeException e) {
-      cleanUpAfter(e);
+      cleanUpAfter(e, ranks);
       throw e;
     }
+  }
+
+  /** The first rank's name of a file. */
+  private static String told(Communicator ranks, Path path) {
+    return new String(ranks.broadcast(path.getFileName().toString().getBytes(UTF_8), 0), UTF_8);
   }
 
   /**
@@ -134,10 +158,8 @@ public final class CheckpointStore {
     }
   }
 
-  private void writeFiles(Path into, CheckpointContents contents) throws IOException {
-    Map<String, Manifest.FileEntry> files = new TreeMap<>();
-    writeShards(into, Checkpoint.MODEL, contents.model(), files);
-    writeShards(into, Checkpoint.OPTIMIZER, contents.optimizer(), files);
+  private void writeDescription(Path into, CheckpointContents contents, Map<String, Manifest.FileEntry> files)
+      throws IOException {
     files.put(Checkpoint.CONFIG, disk.write(into.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
     files.put(Checkpoint.STATE, disk.write(into.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
     String version = Optional.ofNullable(CheckpointStore.class.getPackage().getImplementationVersion())
@@ -146,30 +168,9 @@ public final class CheckpointStore {
     disk.write(into.resolve(Manifest.FILE_NAME), manifest.toJson());
   }
 
-  private void writeShards(Path into, String part, Map<String, Tensor> tensors, Map<String, Manifest.FileEntry> files)
-      throws IOException {
-    List<Map<String, Tensor>> shards = new ArrayList<>(List.of(new TreeMap<>()));
-    long bytes = 0;
-    for (Map.Entry<String, Tensor> entry : new TreeMap<>(tensors).entrySet()) {
-      if (bytes > 0 && bytes + entry.getValue().bytes() > shardBytes) {
-        shards.add(new TreeMap<>());
-        bytes = 0;
-      }
-      shards.getLast().put(entry.getKey(), entry.getValue());
-      bytes += entry.getValue().bytes();
-    }
-    for (int i = 0; i < shards.size(); i++) {
-      Map<String, Tensor> shard = shards.get(i);
-      String name = shards.size() == 1
-          ? part + ".safetensors" : "%s-%05d-of-%05d.safetensors".formatted(part, i + 1, shards.size());
-      files.put(name, disk.write(
-          into.resolve(name), out -> SafetensorsWriter.write(out, shard, Map.of("format", "pt"))));
-    }
-  }
-
   private void pointTo(Path target) throws IOException {
     Path temporary = temporary(LATEST);
-    disk.write(temporary, (target.getFileName() + "\n").getBytes(StandardCharsets.UTF_8));
+    disk.write(temporary, (target.getFileName() + "\n").getBytes(UTF_8));
     disk.rename(temporary, directory.resolve(LATEST));
     disk.force(directory);
   }
@@ -215,9 +216,11 @@ public final class CheckpointStore {
     }
   }
 
-  private void cleanUpAfter(Exception failure) {
+  private void cleanUpAfter(Exception failure, Communicator ranks) {
     try {
-      removeStale();
+      if (ranks.rank() == 0) {
+        removeStale();
+      }
     } catch (IOException e) {
       failure.addSuppressed(e);
     }

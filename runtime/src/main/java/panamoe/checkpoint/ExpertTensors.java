@@ -15,8 +15,9 @@ public final class ExpertTensors {
    *
    * @param name with one {@code *} where the expert's index belongs: {@code layers.1.moe.experts.*.up.weight}
    * @param stacked [E, ...] with at least one dimension
+   * @param first the index of the first of them in its layer
    */
-  public static Map<String, Tensor> slices(String name, Tensor stacked) {
+  public static Map<String, Tensor> slices(String name, Tensor stacked, int first) {
     int star = name.indexOf('*');
     if (star < 0 || stacked.rank() == 0) {
       throw new IllegalArgumentException("'" + name + "' must hold a * and " + stacked + " a dimension of experts");
@@ -26,7 +27,7 @@ public final class ExpertTensors {
     Map<String, Tensor> slices = new LinkedHashMap<>();
     for (long expert = 0; expert < shape[0]; expert++) {
       slices.put(
-          name.substring(0, star) + expert + name.substring(star + 1),
+          name.substring(0, star) + (first + expert) + name.substring(star + 1),
           stacked.rows(expert, expert + 1).reshape(single));
     }
     return slices;

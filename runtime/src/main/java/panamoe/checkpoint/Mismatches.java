@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** How the tensors of a file differ from those a model wants. */
@@ -16,11 +17,18 @@ record Mismatches(List<String> wrong, List<String> extra) {
   private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.");
   private static final Pattern EXPERT = Pattern.compile("experts\\.(\\d+)\\.");
 
-  static Mismatches between(Map<String, StoredTensor> stored, Map<String, Tensor> wanted) {
+  /** What a model wants under a name. */
+  record Expected(DType dtype, long[] shape) {
+    static Expected of(Tensor tensor) {
+      return new Expected(tensor.dtype(), tensor.shape());
+    }
+  }
+
+  static Mismatches between(Map<String, StoredTensor> stored, Map<String, Expected> wanted) {
     List<String> wrong = new ArrayList<>();
-    for (Map.Entry<String, Tensor> entry : new TreeMap<>(wanted).entrySet()) {
+    for (Map.Entry<String, Expected> entry : new TreeMap<>(wanted).entrySet()) {
       String name = entry.getKey();
-      Tensor want = entry.getValue();
+      Expected want = entry.getValue();
       StoredTensor have = stored.get(name);
       if (have == null) {
         wrong.add("missing " + located(name));
@@ -55,7 +63,8 @@ record Mismatches(List<String> wrong, List<String> extra) {
     return problems.size() > SHOWN ? shown + "; and " + (problems.size() - SHOWN) + " more" : shown;
   }
 
-  private static String located(String name) {
+  /** A tensor's name with the layer and the expert that it belongs to. */
+  static String located(String name) {
     Matcher layer = LAYER.matcher(name);
     Matcher expert = EXPERT.matcher(name);
     if (!layer.find()) {

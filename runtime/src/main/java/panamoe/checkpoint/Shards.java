@@ -5,16 +5,24 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
-/** Several safetensors files read as one; no two may hold the same tensor. */
-final class Shards implements AutoCloseable {
+/** The safetensors files of a checkpoint's model or optimizer, read as one; no two may hold the same tensor. */
+public final class Shards implements AutoCloseable {
+  private final Path checkpoint;
   private final List<SafetensorsReader> readers = new ArrayList<>();
   private final Map<String, SafetensorsReader> byName = new LinkedHashMap<>();
 
-  private Shards() {}
+  private final NonFinite nonFinite = new NonFinite();
 
-  static Shards open(List<Path> files) {
-    Shards shards = new Shards();
+  private Shards(Path checkpoint) {
+    this.checkpoint = checkpoint;
+  }
+
+  static Shards open(Path checkpoint, List<Path> files) {
+    Shards shards = new Shards(checkpoint);
     try {
       files.forEach(shards::add);
       return shards;
@@ -30,7 +38,8 @@ final class Shards implements AutoCloseable {
     for (StoredTensor tensor : reader.tensors()) {
       SafetensorsReader other = byName.put(tensor.name(), reader);
       if (other != null) {
-        throw new CheckpointException("tensor " + tensor.name() + " is both in " + other.path() + " and in " + file);
+        throw new CheckpointException(
+            "tensor " + Mismatches.located(tensor.name()) + " is both in " + other.path() + " and in " + file);
       }
     }
   }
@@ -41,8 +50,34 @@ final class Shards implements AutoCloseable {
     return tensors;
   }
 
-  SafetensorsReader reader(String tensor) {
-    return byName.get(tensor);
+  /**
+   * Compares names, shapes and dtypes with those of a whole model, whatever of it is read then.
+   *
+   * @param wanted FLOAT32 shapes by name
+   * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
+   */
+  public void requireExactly(Map<String, long[]> wanted) {
+    Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
+    wanted.forEach((name, shape) -> expected.put(name, new Mismatches.Expected(DType.FLOAT32, shape)));
+    Mismatches.between(tensors(), expected).throwIfAny(checkpoint, false);
+  }
+
+  /**
+   * Fills a tensor.
+   *
+   * @throws CheckpointException if there is no tensor of that name, shape and dtype
+   */
+  public void read(String name, Tensor destination) {
+    if (!byName.containsKey(name)) {
+      throw new CheckpointException(checkpoint + " holds no tensor " + Mismatches.located(name));
+    }
+    byName.get(name).readInto(name, destination);
+    nonFinite.scan(name, destination);
+  }
+
+  /** A sentence if a number that was read is not finite. */
+  public Optional<String> warning() {
+    return nonFinite.sentence(checkpoint);
   }
 
   @Override

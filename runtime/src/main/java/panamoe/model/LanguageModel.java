@@ -16,6 +16,7 @@ import panamoe.op.CrossEntropyOp;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -30,7 +31,7 @@ public final class LanguageModel implements AutoCloseable {
   private static final double ROTARY_BASE = 10_000;
 
   private final ModelConfig config;
-  private final ParameterStore store = new ParameterStore();
+  private final ParameterStore store;
   private final Parameter embedding;
   private final Parameter positionEmbedding;
   private final List<Block> blocks = new ArrayList<>();
@@ -38,8 +39,20 @@ public final class LanguageModel implements AutoCloseable {
   private RotaryTable rotary;
   private Tensor outputWeight;
 
+  /** A model that one rank holds whole. */
   public LanguageModel(ModelConfig config) {
+    this(config, Ranks.alone());
+  }
+
+  /**
+   * This rank's part of a model that all {@code ranks} hold together; they build it, and run its passes, at the same
+   * time.
+   *
+   * @throws IllegalArgumentException if its heads or MLPs do not divide among the tensor ranks
+   */
+  public LanguageModel(ModelConfig config, Ranks ranks) {
     this.config = config;
+    this.store = new ParameterStore(ranks);
     Initialization normal = new Initialization.Normal((float) config.initialDeviation());
     Parameter.Part part = Parameter.Part.EMBEDDING;
     this.embedding =
@@ -58,6 +71,7 @@ public final class LanguageModel implements AutoCloseable {
     return config;
   }
 
+  /** The parameters that this rank holds. */
   public ParameterStore parameters() {
     return store;
   }
@@ -83,7 +97,13 @@ public final class LanguageModel implements AutoCloseable {
   /** A cache with room for {@code slots} sequences of {@code capacity} tokens. */
   public KeyValueCache cache(TensorScope scope, long slots, long capacity) {
     return new KeyValueCache(
-        scope, activationDType(), config.layers(), slots, capacity, config.keyValueHeads(), config.headSize());
+        scope,
+        activationDType(),
+        config.layers(),
+        slots,
+        capacity,
+        config.keyValueHeads() / store.ranks().tensor().size(),
+        config.headSize());
   }
 
   /** The dtype of activations: that of the embedding's values. */
@@ -113,8 +133,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * The first layer whose output has a number that is not finite, or -1: where a run went wrong. A gate that refuses its
-   * logits counts as its layer's output.
+   * The first layer whose output has a number that is not finite, or -1: where a run went wrong. A gate that refuses
+   * its logits counts as its layer's output.
    */
   public int firstNonFiniteLayer(Pass pass, Tensor ids, Sequences sequences) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();

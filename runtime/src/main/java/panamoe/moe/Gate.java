@@ -1,11 +1,13 @@
 package panamoe.moe;
 
 import panamoe.backend.Activation;
+import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.nn.Initialization;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
+import panamoe.op.BatchLossOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.LinearOp;
@@ -55,13 +57,15 @@ public final class Gate {
   /** Routes x [S, M] with random numbers that the caller drew. */
   public Routes route(Pass pass, Tensor x, GateOp.Inputs inputs) {
     Tensor logits = LinearOp.forward(pass, x, weight.value(), null, Activation.IDENTITY, DType.FLOAT32);
-    return GateOp.forward(
-        pass,
-        config.settings(x.size(0), experts, pass.training()),
-        logits,
-        inputs,
-        (float) config.auxiliaryCoefficient() * pass.share(),
-        (float) config.zCoefficient() * pass.share());
+    GateSettings settings = config.settings(x.size(0), experts, pass.training());
+    int parts = pass.batch().size();
+    float auxiliary = (float) config.auxiliaryCoefficient() * pass.share();
+    float z = (float) config.zCoefficient() * pass.share() / parts;
+    Routes routes = GateOp.forward(pass, settings, logits, inputs, parts == 1 ? auxiliary : 0, z);
+    if (parts > 1) {
+      BatchLossOp.forward(pass, settings, logits, routes, auxiliary);
+    }
+    return routes;
   }
 
   private static Tensor jitterFactors(Pass pass, Tensor x) {

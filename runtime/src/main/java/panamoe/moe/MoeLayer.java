@@ -8,16 +8,22 @@ import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
+import panamoe.op.ExchangeOp;
 import panamoe.op.GateOp;
 import panamoe.op.Pass;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * A Mixture-of-Experts layer: gate, dispatch, experts, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also
- * goes through a fixed MLP, and a learned softmax of two coefficients mixes the two branches.
+ * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts, experts, exchange,
+ * combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also goes through a fixed MLP, and a learned softmax of
+ * two coefficients mixes the two branches.
  */
 public final class MoeLayer {
   private final int layer;
+  private final Ranks ranks;
+  private final ExpertGroups groups;
   private final Gate gate;
   private final Experts experts;
   private final FeedForward mlp;
@@ -31,8 +37,10 @@ public final class MoeLayer {
   public MoeLayer(
       ParameterStore store, String name, int layer, MoeConfig config, float deviation, float outputDeviation) {
     this.layer = layer;
+    this.ranks = store.ranks();
+    this.groups = ranks.experts(config.experts());
     this.gate = new Gate(store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
-    this.experts = new Experts(store, name + ".experts", config, deviation, outputDeviation);
+    this.experts = new Experts(store, name + ".experts", config, groups, deviation, outputDeviation);
     if (config.residual()) {
       this.mlp =
           new FeedForward(
@@ -78,7 +86,8 @@ public final class MoeLayer {
   }
 
   /**
-   * As {@link #forward}, with the gate's input and random numbers given: for replaying another implementation's results.
+   * As {@link #forward}, with the gate's input and random numbers given: for replaying another implementation's
+   * results.
    */
   public Tensor forward(Pass pass, Tensor x, Tensor gateInput, GateOp.Inputs inputs) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
@@ -89,9 +98,22 @@ public final class MoeLayer {
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
-    Tensor outputs = experts.forward(pass, rows, routes.offsets());
+    Tensor outputs =
+        groups.group().size() == 1 && !ranks.topology().sharesRows()
+            ? experts.forward(pass, rows, routes.offsets())
+            : exchanged(pass, rows, routes);
     Tensor fixed = mlp == null ? null : mlp.forward(pass, x);
     Tensor mix = mlp == null ? null : coefficient.forwardFloat32(pass, x);
     CombineOp.forwardInto(pass, outputs, routes, fixed, mix, skip, y);
+  }
+
+  private Tensor exchanged(Pass pass, Tensor rows, Routes routes) {
+    long rowBytes = rows.size(1) * rows.dtype().bytes();
+    ExchangeOp exchange =
+        ExchangeOp.plan(
+            pass, routes, ranks.exchange(groups, pass.backend()), groups, rowBytes, "layer " + layer);
+    Tensor arrived = exchange.toExperts(pass, rows);
+    Tensor outputs = experts.forward(pass, arrived, exchange.offsets());
+    return exchange.fromExperts(pass, outputs, rows.size(0));
   }
 }

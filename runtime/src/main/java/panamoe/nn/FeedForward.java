@@ -1,11 +1,14 @@
 package panamoe.nn;
 
 import panamoe.backend.Activation;
+import panamoe.comm.Communicator;
 import panamoe.op.Pass;
+import panamoe.op.SliceOp;
 import panamoe.tensor.Tensor;
 
-/** The dense MLP of a transformer block: M to F, activation, F to M. */
+/** The dense MLP of a transformer block: M to F, activation, F to M. Tensor ranks share F. */
 public final class FeedForward {
+  private final Communicator tensor;
   private final Linear up;
   private final Linear down;
 
@@ -20,15 +23,15 @@ public final class FeedForward {
       float deviation,
       float downDeviation) {
     Parameter.Part part = Parameter.Part.MLP;
+    this.tensor = store.ranks().tensor();
     this.up =
-        new Linear(
+        Linear.slicedByOutputs(
             store, name + ".up", part, hidden, inner * activation.inputsPerOutput(), withBias, activation, deviation);
-    this.down =
-        new Linear(store, name + ".down", part, inner, hidden, withBias, Activation.IDENTITY, downDeviation);
+    this.down = Linear.slicedByInputs(store, name + ".down", part, inner, hidden, withBias, downDeviation);
   }
 
   /** x [S, M] to [S, M]. */
   public Tensor forward(Pass pass, Tensor x) {
-    return down.forward(pass, up.forward(pass, x));
+    return down.forward(pass, up.forward(pass, SliceOp.enter(pass, x, tensor)));
   }
 }

@@ -7,26 +7,85 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
 import panamoe.op.Tape;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The parameters of one model. Layers declare them while they are built; {@link #materialize} then gives them memory. A
- * store that is never materialized costs nothing: that is how a 2-trillion-parameter model is counted.
+ * The parameters of one model, or what one of several ranks holds of them. Layers declare them while they are built;
+ * {@link #materialize} then gives them memory. A store that is never materialized costs nothing: that is how a
+ * 2-trillion-parameter model is counted.
  */
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private final Ranks ranks;
   private TensorScope scope;
 
+  /** The parameters of a model that one rank holds whole. */
+  public ParameterStore() {
+    this(Ranks.alone());
+  }
+
+  /** What this rank holds of a model that {@code ranks} hold together. */
+  public ParameterStore(Ranks ranks) {
+    this.ranks = ranks;
+  }
+
+  public Ranks ranks() {
+    return ranks;
+  }
+
   /**
-   * Declares a parameter.
+   * Declares a parameter that every rank holds whole.
    *
    * @throws IllegalArgumentException if the name is taken
    */
   public Parameter declare(
       String name, Parameter.Part part, boolean decayed, Initialization initialization, long... shape) {
-    Parameter parameter = new Parameter(name, part, decayed, initialization, shape);
+    return declare(name, part, decayed, initialization, Slice.WHOLE, shape);
+  }
+
+  /**
+   * Declares a parameter that tensor ranks share.
+   *
+   * @param shape of the whole
+   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
+   */
+  public Parameter declare(
+      String name, Parameter.Part part, boolean decayed, Initialization initialization, Slice slice, long... shape) {
+    boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
+    Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, counted);
+    return declare(name, part, decayed, initialization, share, shape);
+  }
+
+  /**
+   * Declares a parameter of each of a layer's experts, of which this rank holds its own, stacked.
+   *
+   * @param shape of one expert's whole
+   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
+   */
+  public Parameter declare(
+      String name,
+      boolean decayed,
+      Initialization initialization,
+      ExpertGroups experts,
+      Slice slice,
+      long... shape) {
+    boolean counted = !slice.whole() || ranks.tensor().rank() == 0 || ranks.topology().sharesRows();
+    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, counted);
+    return declare(name, Parameter.Part.EXPERT, decayed, initialization, share, shape);
+  }
+
+  private Parameter declare(
+      String name,
+      Parameter.Part part,
+      boolean decayed,
+      Initialization initialization,
+      Parameter.Share share,
+      long... shape) {
+    Parameter parameter = new Parameter(name, part, decayed, initialization, share, shape);
     if (parameters.putIfAbsent(name, parameter) != null) {
       throw new IllegalArgumentException("two parameters are called " + name);
     }
@@ -38,13 +97,14 @@ public final class ParameterStore implements AutoCloseable {
     return List.copyOf(parameters.values());
   }
 
-  /** Number of elements over all parameters. */
+  /** Number of elements that this rank holds. */
   public long count() {
     return parameters.values().stream().mapToLong(Parameter::count).sum();
   }
 
   /**
-   * Gives every parameter memory and its first values, drawn from {@code seed} and the parameter's name alone.
+   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's name and the place in
+   * the whole alone: every rank gets its part of what one rank would get.
    *
    * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay FLOAT32
    * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
@@ -152,7 +212,26 @@ public final class ParameterStore implements AutoCloseable {
       case Initialization.Normal(float deviation) -> {
         CRC32C checksum = new CRC32C();
         checksum.update(parameter.name().getBytes(StandardCharsets.UTF_8));
-        backend.randomNormal(seed ^ checksum.getValue() << 32, 0, 0, deviation, master);
+        long stream = seed ^ checksum.getValue() << 32;
+        long matrix = Tensor.count(parameter.matrixShape());
+        if (parameter.slice().whole()) {
+          backend.randomNormal(stream, parameter.firstMatrix() * matrix, 0, deviation, master);
+        } else {
+          drawSlices(backend, parameter, master, stream, deviation);
+        }
+      }
+    }
+  }
+
+  /** Draws every matrix whole and keeps this rank's slice. */
+  private static void drawSlices(
+      Backend backend, Parameter parameter, Tensor master, long stream, float deviation) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
+      for (int i = 0; i < parameter.matrices(); i++) {
+        backend.randomNormal(stream, (parameter.firstMatrix() + i) * whole.count(), 0, deviation, whole);
+        backend.synchronize();
+        parameter.slice().cut(whole, parameter.slice().ranks().rank(), parameter.matrix(master, i));
       }
     }
   }

@@ -1,13 +1,18 @@
 package panamoe.nn;
 
 import panamoe.backend.Activation;
+import panamoe.comm.Communicator;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
+import panamoe.op.SliceOp;
 import panamoe.tensor.Tensor;
 
-/** Causal self-attention, multi-head or grouped-query, with or without rotary positions. */
+/**
+ * Causal self-attention, multi-head or grouped-query, with or without rotary positions. Tensor ranks share the heads.
+ */
 public final class SelfAttention {
+  private final Communicator tensor;
   private final int layer;
   private final int heads;
   private final int keyValueHeads;
@@ -31,17 +36,28 @@ public final class SelfAttention {
       boolean withBias,
       float deviation,
       float outputDeviation) {
+    this.tensor = store.ranks().tensor();
+    if (keyValueHeads % tensor.size() != 0) {
+      throw new IllegalArgumentException(
+          keyValueHeads + " key/value heads do not divide among " + tensor.size() + " tensor ranks");
+    }
     this.layer = layer;
-    this.heads = heads;
-    this.keyValueHeads = keyValueHeads;
+    this.heads = heads / tensor.size();
+    this.keyValueHeads = keyValueHeads / tensor.size();
     this.headSize = hidden / heads;
     long inner = (long) keyValueHeads * headSize;
-    Parameter.Part part = Parameter.Part.ATTENTION;
-    this.query = new Linear(store, name + ".query", part, hidden, hidden, withBias, Activation.IDENTITY, deviation);
-    this.key = new Linear(store, name + ".key", part, hidden, inner, withBias, Activation.IDENTITY, deviation);
-    this.value = new Linear(store, name + ".value", part, hidden, inner, withBias, Activation.IDENTITY, deviation);
+    this.query = input(store, name + ".query", hidden, hidden, withBias, deviation);
+    this.key = input(store, name + ".key", hidden, inner, withBias, deviation);
+    this.value = input(store, name + ".value", hidden, inner, withBias, deviation);
     this.output =
-        new Linear(store, name + ".output", part, hidden, hidden, withBias, Activation.IDENTITY, outputDeviation);
+        Linear.slicedByInputs(
+            store, name + ".output", Parameter.Part.ATTENTION, hidden, hidden, withBias, outputDeviation);
+  }
+
+  private static Linear input(
+      ParameterStore store, String name, long hidden, long outputs, boolean withBias, float deviation) {
+    return Linear.slicedByOutputs(
+        store, name, Parameter.Part.ATTENTION, hidden, outputs, withBias, Activation.IDENTITY, deviation);
   }
 
   /**
@@ -51,9 +67,10 @@ public final class SelfAttention {
    */
   public Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTable rotary) {
     long rows = x.size(0);
-    Tensor q = rotated(pass, query.forward(pass, x).reshape(rows, heads, headSize), sequences, rotary);
-    Tensor k = rotated(pass, key.forward(pass, x).reshape(rows, keyValueHeads, headSize), sequences, rotary);
-    Tensor v = value.forward(pass, x).reshape(rows, keyValueHeads, headSize);
+    Tensor input = SliceOp.enter(pass, x, tensor);
+    Tensor q = rotated(pass, query.forward(pass, input).reshape(rows, heads, headSize), sequences, rotary);
+    Tensor k = rotated(pass, key.forward(pass, input).reshape(rows, keyValueHeads, headSize), sequences, rotary);
+    Tensor v = value.forward(pass, input).reshape(rows, keyValueHeads, headSize);
     float scale = (float) (1 / Math.sqrt(headSize));
     Tensor attended =
         switch (sequences) {

@@ -1,6 +1,8 @@
 package panamoe.op;
 
 import panamoe.backend.Backend;
+import panamoe.comm.Alone;
+import panamoe.comm.Communicator;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -17,6 +19,7 @@ public final class Pass {
   private final long seed;
   private final float share;
   private final RouteObserver observer;
+  private final Communicator batch;
   private long randomOffset;
 
   private Pass(
@@ -26,7 +29,8 @@ public final class Pass {
       boolean training,
       long seed,
       float share,
-      RouteObserver observer) {
+      RouteObserver observer,
+      Communicator batch) {
     this.backend = backend;
     this.scope = scope;
     this.tape = tape;
@@ -34,30 +38,41 @@ public final class Pass {
     this.seed = seed;
     this.share = share;
     this.observer = observer;
+    this.batch = batch;
   }
 
   /**
    * A pass that records on {@code tape}, with noise and token selection drawn from {@code seed}.
    *
-   * @param share this pass's part of the step, 1 / micro-batches: the factor of losses that are means over a pass
+   * @param share the batch's part of the step, 1 / micro-batches: the factor of losses that are means over a batch
    */
   public static Pass training(Backend backend, TensorScope scope, Tape tape, long seed, float share) {
-    return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE);
+    return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE, Alone.WORLD);
   }
 
   /** A deterministic pass without gradients. */
   public static Pass inference(Backend backend, TensorScope scope) {
-    return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE);
+    return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE, Alone.WORLD);
   }
 
   /** A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated. */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
-    return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE);
+    return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE, Alone.WORLD);
   }
 
   /** The same pass, telling {@code newObserver} of every gate's decision. */
   public Pass observedBy(RouteObserver newObserver) {
-    return new Pass(backend, scope, tape, training, seed, share, newObserver);
+    return new Pass(backend, scope, tape, training, seed, share, newObserver, batch);
+  }
+
+  /** The same pass over one part of a batch whose other, equal parts the other members of {@code ranks} see. */
+  public Pass partOf(Communicator ranks) {
+    return new Pass(backend, scope, tape, training, seed, share, observer, ranks);
+  }
+
+  /** The ranks that see the other parts of this pass's batch; itself alone unless {@link #partOf} said otherwise. */
+  public Communicator batch() {
+    return batch;
   }
 
   public RouteObserver observer() {
@@ -85,7 +100,7 @@ public final class Pass {
     return training;
   }
 
-  /** This pass's part of an optimizer step. */
+  /** The part of an optimizer step that this pass's batch is. */
   public float share() {
     return share;
   }
@@ -94,11 +109,14 @@ public final class Pass {
     return scope.allocate(dtype, shape);
   }
 
-  /** Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. */
+  /**
+   * Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. A part of a batch gets what its tokens
+   * would get in the whole batch.
+   */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomUniform(seed, randomOffset, numbers);
-    randomOffset += numbers.count();
+    backend.randomUniform(seed, randomOffset + batch.rank() * numbers.count(), numbers);
+    randomOffset += batch.size() * numbers.count();
     return numbers;
   }
 
@@ -107,7 +125,7 @@ public final class Pass {
    * time a segment runs nobody observes it.
    */
   Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
-    Pass pass = new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver);
+    Pass pass = new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch);
     pass.randomOffset = randomOffset;
     return pass;
   }

@@ -1,14 +1,16 @@
 package panamoe.train;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.backend.Routes;
+import panamoe.comm.Communicator;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.Tensor;
 
-/** Adds up what the gates of a model decide, over the micro-batches of a step. */
+/** Adds up what the gates of a model decide, over the micro-batches of a step and the ranks that share it. */
 final class LoadMeter implements RouteObserver {
   private static final class Sums {
     private long[] counts;
@@ -17,6 +19,37 @@ final class LoadMeter implements RouteObserver {
     private double entropy;
     private double auxiliary;
     private double z;
+
+    /** Everything as numbers that can be sent. */
+    long[] pack() {
+      long[] packed = Arrays.copyOf(counts, counts.length + 5);
+      packed[counts.length] = kept;
+      packed[counts.length + 1] = tokens;
+      packed[counts.length + 2] = Double.doubleToRawLongBits(entropy);
+      packed[counts.length + 3] = Double.doubleToRawLongBits(auxiliary);
+      packed[counts.length + 4] = Double.doubleToRawLongBits(z);
+      return packed;
+    }
+
+    /** The sums of all ranks, in their order. */
+    static Sums over(Communicator ranks, Sums mine) {
+      long[] packed = mine.pack();
+      long[] all = ranks.allGather(packed);
+      Sums sums = new Sums();
+      int experts = mine.counts.length;
+      sums.counts = new long[experts];
+      for (int from = 0; from < all.length; from += packed.length) {
+        for (int e = 0; e < experts; e++) {
+          sums.counts[e] += all[from + e];
+        }
+        sums.kept += all[from + experts];
+        sums.tokens += all[from + experts + 1];
+        sums.entropy += Double.longBitsToDouble(all[from + experts + 2]);
+        sums.auxiliary += Double.longBitsToDouble(all[from + experts + 3]);
+        sums.z += Double.longBitsToDouble(all[from + experts + 4]);
+      }
+      return sums;
+    }
   }
 
   private final Map<Integer, Sums> layers = new TreeMap<>();
@@ -38,11 +71,17 @@ final class LoadMeter implements RouteObserver {
     sums.tokens += tokens;
   }
 
-  /** The loads since the last call, layer by layer. */
-  List<LayerLoad> take() {
+  /** Forgets what was observed. */
+  void clear() {
+    layers.clear();
+  }
+
+  /** The loads since the last call, layer by layer, over all of {@code ranks}, which call this together. */
+  List<LayerLoad> take(Communicator ranks) {
     List<LayerLoad> loads = new ArrayList<>();
     layers.forEach(
-        (layer, sums) -> {
+        (layer, mine) -> {
+          Sums sums = Sums.over(ranks, mine);
           long routes = 0;
           for (long count : sums.counts) {
             routes += count;
@@ -56,7 +95,7 @@ final class LoadMeter implements RouteObserver {
                   sums.auxiliary / sums.tokens,
                   sums.z / sums.tokens));
         });
-    layers.clear();
+    clear();
     return loads;
   }
 

@@ -1,5 +1,7 @@
 package panamoe.train;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -11,26 +13,46 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.Shards;
+import panamoe.comm.Communicator;
 import panamoe.model.ConfigJson;
 import panamoe.model.ModelTensors;
+import panamoe.nn.Parameter;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
-/** Saves a trainer into a folder and brings it back, bit for bit. Used by the trainer's thread. */
+/**
+ * Saves a trainer into a folder and brings it back, bit for bit. Used by the trainer's thread.
+ *
+ * <p>Over several ranks all call the same methods. Each writes a part of the tensors, but every tensor is whole and has
+ * its name in the model, so that any topology can read what another has saved.
+ */
 public final class RunCheckpoints {
   private static final int KEPT = 2;
+  private static final String FIRST = "first_moment.";
+  private static final String SECOND = "second_moment.";
 
   private final Trainer trainer;
+  private final Ranks ranks;
   private final CheckpointStore store;
-  private final Map<String, Tensor> weights;
+  // Views of what this rank writes and has whole, made once.
+  private final Map<String, Tensor> weights = new LinkedHashMap<>();
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
 
   public RunCheckpoints(Trainer trainer, Path directory) {
     this.trainer = trainer;
+    this.ranks = trainer.model().parameters().ranks();
     this.store = new CheckpointStore(directory, KEPT);
-    this.weights = ModelTensors.masters(trainer.model());
     for (AdamW.Moments each : trainer.moments()) {
-      moments.putAll(ModelTensors.named(each.parameter(), "first_moment.", each.first()));
-      moments.putAll(ModelTensors.named(each.parameter(), "second_moment.", each.second()));
+      Parameter parameter = each.parameter();
+      if (writes(parameter) && parameter.slice().whole()) {
+        weights.putAll(ModelTensors.named(parameter, "", parameter.master()));
+        if (each.alone()) {
+          moments.putAll(ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
+          moments.putAll(ModelTensors.named(parameter, SECOND, each.second().reshape(parameter.shape())));
+        }
+      }
     }
   }
 
@@ -48,34 +70,112 @@ public final class RunCheckpoints {
       // A string of the exact bits: a resumed run must not differ in the last place.
       json.put("running_loss", Double.toHexString(state.runningLoss()));
     }
-    return store.save(
-        new CheckpointContents(
-            state.step(), configNode(), json, trainer.model().config().experts(), weights, moments));
+    trainer.backend().synchronize();
+    try (TensorScope scope = TensorScope.shared(trainer.backend())) {
+      Map<String, Tensor> model = new LinkedHashMap<>(weights);
+      Map<String, Tensor> optimizer = new LinkedHashMap<>(moments);
+      gather(new RankTensors(scope), model, optimizer);
+      List<Integer> experts = trainer.model().config().experts();
+      return store.save(
+          new CheckpointContents(state.step(), configNode(), json, experts, model, optimizer), ranks.world());
+    }
+  }
+
+  /** Puts what is spread over ranks together on the rank that writes it. */
+  private void gather(RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
+    for (AdamW.Moments each : trainer.moments()) {
+      Parameter parameter = each.parameter();
+      boolean sliced = !parameter.slice().whole();
+      if (sliced) {
+        keep(tensors, parameter, "", tensors.whole(parameter, parameter.master()), model);
+      }
+      if (sliced || !each.alone()) {
+        keep(tensors, parameter, FIRST, tensors.whole(parameter, tensors.joined(each, each.first())), optimizer);
+        keep(tensors, parameter, SECOND, tensors.whole(parameter, tensors.joined(each, each.second())), optimizer);
+      }
+    }
+  }
+
+  private static void keep(
+      RankTensors tensors, Parameter parameter, String prefix, Tensor whole, Map<String, Tensor> into) {
+    boolean mine = writes(parameter);
+    if (mine) {
+      into.putAll(ModelTensors.named(parameter, prefix, whole));
+    }
+    tensors.freeAllBut(mine ? whole : null);
+  }
+
+  /** Whether this is the one rank that writes a parameter: the replicas take turns, and so do the tensor ranks. */
+  private static boolean writes(Parameter parameter) {
+    Communicator replicas = parameter.replicas();
+    Communicator slices = parameter.slice().ranks();
+    // By the name, for a parameter's place in the list is another where tensor ranks do not hold all biases.
+    int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
+    return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
   }
 
   /**
-   * Restores the latest checkpoint into the trainer.
+   * Restores the latest checkpoint into the trainer, whatever topology saved it.
    *
    * @return warnings of the loader, or empty if there is no checkpoint yet
    * @throws CheckpointException if it is damaged, or was made by another configuration
    */
   public Optional<List<String>> restore() {
-    Optional<Checkpoint> latest = store.openLatest();
-    if (latest.isEmpty()) {
+    // One rank looks, for another might look before or after a change.
+    String latest = ranks.first() ? store.openLatest().map(each -> each.directory().toString()).orElse("") : "";
+    Path directory = Path.of(new String(ranks.world().broadcast(latest.getBytes(UTF_8), 0), UTF_8));
+    if (directory.toString().isEmpty()) {
       return Optional.empty();
     }
-    Checkpoint checkpoint = latest.get();
+    Checkpoint checkpoint = Checkpoint.open(directory);
     if (!checkpoint.config().equals(configNode())) {
       throw new CheckpointException(
           checkpoint.directory() + " was trained with another configuration; give the options it was started with");
     }
-    List<String> warnings = checkpoint.loadModel(weights, false, false).warnings();
-    checkpoint.loadOptimizer(moments);
+    List<String> warnings = readInto(checkpoint);
     ObjectNode state = checkpoint.state();
     double runningLoss =
         state.has("running_loss") ? Double.parseDouble(state.get("running_loss").asText()) : Double.NaN;
     trainer.restore(new TrainerState(state.get("step").asLong(), runningLoss));
     return Optional.of(warnings);
+  }
+
+  /** Reads this rank's part of everything. */
+  private List<String> readInto(Checkpoint checkpoint) {
+    Map<String, long[]> shapes = ModelTensors.shapes(trainer.model().config());
+    Map<String, long[]> ofMoments = new LinkedHashMap<>();
+    shapes.forEach(
+        (name, shape) -> {
+          ofMoments.put(FIRST + name, shape);
+          ofMoments.put(SECOND + name, shape);
+        });
+    try (Shards model = checkpoint.model();
+        Shards optimizer = checkpoint.optimizer();
+        TensorScope scope = TensorScope.shared(trainer.backend())) {
+      model.requireExactly(shapes);
+      optimizer.requireExactly(ofMoments);
+      RankTensors tensors = new RankTensors(scope);
+      for (AdamW.Moments each : trainer.moments()) {
+        read(model, "", tensors, each.parameter(), each.parameter().master());
+        readShare(optimizer, FIRST, tensors, each, each.first());
+        readShare(optimizer, SECOND, tensors, each, each.second());
+      }
+      return model.warning().stream().toList();
+    }
+  }
+
+  private static void readShare(
+      Shards shards, String prefix, RankTensors tensors, AdamW.Moments moments, Tensor share) {
+    Tensor held = tensors.placeFor(moments, share);
+    read(shards, prefix, tensors, moments.parameter(), held);
+    tensors.takeShare(moments, held, share);
+    tensors.freeAllBut(null);
+  }
+
+  private static void read(Shards shards, String prefix, RankTensors tensors, Parameter parameter, Tensor held) {
+    Tensor whole = tensors.placeFor(parameter, held);
+    ModelTensors.named(parameter, prefix, whole).forEach(shards::read);
+    tensors.cut(parameter, whole, held);
   }
 
   private ObjectNode configNode() {

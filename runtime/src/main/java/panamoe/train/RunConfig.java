@@ -3,6 +3,7 @@ package panamoe.train;
 import java.nio.file.Path;
 import panamoe.model.ConfigJson;
 import panamoe.model.ModelConfig;
+import panamoe.parallel.Topology;
 
 /**
  * A run: the model and its training, as {@code config.json} holds it.
@@ -18,6 +19,24 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     if (training.sequence() > model.context()) {
       throw new IllegalArgumentException(
           "training.sequence is " + training.sequence() + ", more than model.context = " + model.context());
+    }
+  }
+
+  /**
+   * Refuses ranks among which this run cannot be divided.
+   *
+   * @throws IllegalArgumentException with what does not divide
+   */
+  public void requireFits(Topology topology) {
+    int sequences = training.batch() / training.microBatches();
+    requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
+    requireDivides(model.keyValueHeads(), "key/value heads", topology.tensorDegree(), "tensor ranks");
+    requireDivides(model.feedForward(), "columns of an MLP", topology.tensorDegree(), "tensor ranks");
+  }
+
+  private static void requireDivides(int count, String things, int ranks, String among) {
+    if (count % ranks != 0) {
+      throw new IllegalArgumentException(count + " " + things + " do not divide among " + ranks + " " + among);
     }
   }
 

@@ -1,14 +1,18 @@
 package panamoe.train;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.util.List;
 import java.util.OptionalDouble;
 import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.op.Tape;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -16,6 +20,9 @@ import panamoe.tensor.TensorScope;
 /**
  * Trains a language model step by step. What step n does depends on the configuration, the seed, the data and the state
  * after step n - 1 alone, so that a run resumed from a checkpoint continues bit for bit. Used by one thread.
+ *
+ * <p>Over several ranks each has a trainer, and they call the same methods at the same time. The batch is the config's:
+ * every data rank takes its part of each micro-batch, and the topology changes nothing but rounding.
  */
 public final class Trainer {
   /** Share of the latest loss in the running mean that a spike is measured against. */
@@ -35,6 +42,11 @@ public final class Trainer {
       return new Sum(nats + other.nats, bytes + other.bytes);
     }
 
+    /** The sum over all ranks with tokens of their own. */
+    Sum over(Communicator data) {
+      return new Sum(data.allReduce(nats), Math.round(data.allReduce((double) bytes)));
+    }
+
     double bitsPerByte() {
       return nats / Math.log(2) / bytes;
     }
@@ -42,6 +54,7 @@ public final class Trainer {
 
   private final Backend backend;
   private final LanguageModel model;
+  private final Ranks ranks;
   private final RunConfig config;
   private final TokenSequences data;
   private final AdamW optimizer;
@@ -49,13 +62,19 @@ public final class Trainer {
   private long step;
   private double runningLoss = Double.NaN;
 
-  /** @param model materialized for training on {@code backend} */
+  /**
+   * @param model materialized for training on {@code backend}
+   * @throws IllegalArgumentException if the batch does not divide among the ranks, or the data has sequences of another
+   *     length
+   */
   public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
     this.backend = backend;
     this.model = model;
+    this.ranks = model.parameters().ranks();
     this.config = config;
     this.data = data;
     this.optimizer = new AdamW(backend, config.training(), model.parameters());
+    config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
       throw new IllegalArgumentException(
           "the data has sequences of " + data.length() + " tokens, the config asks for " + config.training().sequence());
@@ -89,13 +108,14 @@ public final class Trainer {
     long start = System.nanoTime();
     TrainConfig training = config.training();
     model.parameters().zeroGradients(backend);
-    meter.take();
+    meter.clear();
     Sum sum = Sum.ZERO;
     for (int micro = 0; micro < training.microBatches(); micro++) {
       sum = sum.plus(accumulate(micro));
     }
     double loss = sum.nats / training.tokensPerStep();
     requireHealthy(loss);
+    optimizer.sumGradients();
     double norm = optimizer.gradientNorm();
     if (!Double.isFinite(norm)) {
       throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " is not finite");
@@ -114,7 +134,7 @@ public final class Trainer {
         rate,
         seconds,
         training.tokensPerStep() / seconds,
-        meter.take(),
+        meter.take(ranks.data()),
         OptionalDouble.empty());
   }
 
@@ -127,17 +147,17 @@ public final class Trainer {
   public double evaluate(RouteObserver observer) {
     TrainConfig training = config.training();
     Sum sum = Sum.ZERO;
-    int sequences = training.batch() / training.microBatches();
+    int sequences = sequencesOfBatch();
     for (int part = 0; part < training.validationBatches() * training.microBatches(); part++) {
       try (TensorScope scope = TensorScope.confined(backend)) {
         Pass pass = Pass.inference(backend, scope).observedBy(observer);
-        Tensor ids = scope.allocate(DType.INT32, (long) sequences * training.sequence());
+        Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
         Tensor targets = scope.allocate(DType.INT32, ids.shape());
-        long bytes = data.fillValidation((long) part * sequences, ids, targets);
+        long bytes = data.fillValidation((long) part * sequences + firstSequence(), ids, targets);
         sum = sum.plus(new Sum(sum(model.losses(pass, hidden(pass, ids), targets, 0)), bytes));
       }
     }
-    return sum.bitsPerByte();
+    return sum.over(ranks.data()).bitsPerByte();
   }
 
   /** One micro-batch: forward, and backward into the gradients. */
@@ -148,24 +168,40 @@ public final class Trainer {
       model.parameters().watch(tape);
       long seed = config.seed() * 0x9E3779B97F4A7C15L + step * training.microBatches() + micro;
       Pass pass =
-          Pass.training(backend, scope, tape, seed, 1f / training.microBatches()).observedBy(meter);
-      Tensor ids = scope.allocate(DType.INT32, training.tokensPerStep() / training.microBatches());
+          Pass.training(backend, scope, tape, seed, 1f / training.microBatches())
+              .partOf(ranks.data())
+              .observedBy(meter);
+      Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
-      long first = step * training.batch() + (long) micro * training.batch() / training.microBatches();
+      long first = step * training.batch() + (long) micro * sequencesOfBatch() + firstSequence();
       long bytes = data.fillTraining(first, ids, targets);
       try {
         Tensor losses = model.losses(pass, hidden(pass, ids), targets, 1f / training.tokensPerStep());
-        double nats = sum(losses);
-        if (!Double.isFinite(nats)) {
-          throw new TrainingFailure("step " + (step + 1) + ": the loss is " + nats + "; " + firstBadLayer(ids));
+        Sum sum = new Sum(sum(losses), bytes).over(ranks.data());
+        if (!Double.isFinite(sum.nats)) {
+          throw new TrainingFailure("step " + (step + 1) + ": the loss is " + sum.nats + "; " + firstBadLayer(ids));
         }
         tape.backward();
-        return new Sum(nats, bytes);
+        return sum;
       } catch (IllegalArgumentException e) {
         // A gate refuses a NaN logit before anything else notices it.
         throw new TrainingFailure("step " + (step + 1) + ": " + firstBadLayer(ids) + " (" + e.getMessage() + ")", e);
       }
     }
+  }
+
+  /** Sequences of a micro-batch, over all ranks. */
+  private int sequencesOfBatch() {
+    return config.training().batch() / config.training().microBatches();
+  }
+
+  /** The first of them that is this rank's. */
+  private long firstSequence() {
+    return (long) sequencesOfBatch() / ranks.data().size() * ranks.data().rank();
+  }
+
+  private long tokensOfRank() {
+    return (long) sequencesOfBatch() / ranks.data().size() * config.training().sequence();
   }
 
   private Tensor hidden(Pass pass, Tensor ids) {
@@ -199,23 +235,41 @@ public final class Trainer {
   }
 
   private String firstBadGradient() {
+    String name = "";
     for (AdamW.Moments each : optimizer.moments()) {
-      for (float value : each.parameter().gradient().toFloats()) {
-        if (!Float.isFinite(value)) {
-          return each.parameter().name();
+      for (float value : each.views().gradient().toFloats()) {
+        if (!Float.isFinite(value) && name.isEmpty()) {
+          name = each.parameter().name();
         }
+      }
+    }
+    // All ranks stop for this, and all say the same: what the first that knows it says.
+    long[] knows = ranks.world().allGather(name.isEmpty() ? 0 : 1);
+    for (int rank = 0; rank < knows.length; rank++) {
+      if (knows[rank] == 1) {
+        return new String(ranks.world().broadcast(name.getBytes(UTF_8), rank), UTF_8);
       }
     }
     return "the whole model together";
   }
 
-  /** Runs the forward again, layer by layer, to say where the first bad number stands. */
+  /**
+   * Runs the forward again, layer by layer, to say where the first bad number stands. Not over several ranks: they need
+   * not all find one.
+   */
   private String firstBadLayer(Tensor ids) {
+    if (ranks.world().size() > 1) {
+      return "run it on one rank to know the layer";
+    }
     try (TensorScope scope = TensorScope.confined(backend)) {
       int layer =
           model.firstNonFiniteLayer(Pass.inference(backend, scope), ids, sequences(scope, ids.count()));
       return layer < 0 ? "no layer's output is to blame" : "layer " + layer + " is the first whose output is not finite";
     }
+  }
+
+  Backend backend() {
+    return backend;
   }
 
   /** What a checkpoint must hold besides tensors. */

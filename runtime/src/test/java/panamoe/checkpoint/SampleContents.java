@@ -22,7 +22,7 @@ final class SampleContents {
     stacked = scope.zeros(DType.FLOAT32, EXPERTS, 3, 5);
     model.put("embedding.weight", scope.zeros(DType.BFLOAT16, 7, 5));
     model.put("layers.0.norm.weight", scope.zeros(DType.FLOAT32, 5));
-    model.putAll(ExpertTensors.slices(UP, stacked));
+    model.putAll(ExpertTensors.slices(UP, stacked, 0));
     optimizer.put("moments.first", scope.zeros(DType.FLOAT32, 11));
     optimizer.put("counts", scope.zeros(DType.INT32, 2));
   }
@@ -39,6 +39,12 @@ final class SampleContents {
     JsonNodeFactory json = JsonNodeFactory.instance;
     return new CheckpointContents(step, json.objectNode().put("hidden", 5), json.objectNode().put("tokens", step * 100),
         List.of(0, EXPERTS), model, optimizer);
+  }
+
+  void readOptimizer(Checkpoint checkpoint) {
+    try (Shards shards = checkpoint.optimizer()) {
+      optimizer.forEach(shards::read);
+    }
   }
 
   boolean sameAs(SampleContents other) {

@@ -10,17 +10,17 @@ record SyntheticSequences(int length, long seed) implements TokenSequences {
 
   @Override
   public long fillTraining(long first, Tensor ids, Tensor targets) {
-    return fill(first, ids, targets);
+    return fill(first, 1, ids, targets);
   }
 
   @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {
-    return fill(-1 - first, ids, targets);
+    return fill(-1 - first, -1, ids, targets);
   }
 
-  private long fill(long first, Tensor ids, Tensor targets) {
+  private long fill(long first, int direction, Tensor ids, Tensor targets) {
     for (long sequence = 0; sequence < ids.count() / length; sequence++) {
-      Random random = new Random(seed * 1_000_003 + first + sequence);
+      Random random = new Random(seed * 1_000_003 + first + direction * sequence);
       int token = random.nextInt(VOCABULARY);
       for (int i = 0; i < length; i++) {
         ids.setInt(sequence * length + i, token);

@@ -8,6 +8,7 @@ import panamoe.moe.Gate;
 import panamoe.nn.Initialization;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
+import panamoe.nn.Slice;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -42,10 +43,10 @@ final class ExpertSubject implements Subject {
       weights.add(
           store.declare(
               "up.weight",
-              Parameter.Part.EXPERT,
               true,
               new Initialization.Normal(LayerSubject.DEVIATION),
-              shape.experts(),
+              store.ranks().experts(shape.experts()),
+              Slice.WHOLE,
               outputs,
               shape.hidden()));
       store.materialize(backend, dtype, !forward, seed + copy);

@@ -13,6 +13,7 @@ final class CaseKinds {
           Map.entry("deepspeed.top2gating", GatingCases::top2),
           Map.entry("deepspeed.topkgating", GatingCases::topK),
           Map.entry("deepspeed.MoE", LayerCases::layer),
+          Map.entry("deepspeed.MoE.expert_parallel", ExpertParallelCases::layer),
           Map.entry("deepspeed.TokenChoiceTopKRouter", AutoEpCases::router),
           Map.entry("deepspeed.GroupedExperts", AutoEpCases::groupedExperts),
           Map.entry("hf.module.MixtralSparseMoeBlock", SwigluMoeCases::mixtral),

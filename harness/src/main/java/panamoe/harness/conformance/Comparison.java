@@ -81,6 +81,17 @@ final class Comparison {
     notes.add(text);
   }
 
+  /** Takes over what another comparison found, its tensors named after {@code prefix}. */
+  void include(String prefix, Comparison other) {
+    compared |= other.compared;
+    other.failures.forEach(failure -> failures.add(prefix + failure));
+    notes.addAll(other.notes);
+    if (!other.largestErrorIn.isEmpty() && (other.largestError > largestError || largestErrorIn.isEmpty())) {
+      largestError = other.largestError;
+      largestErrorIn = prefix + other.largestErrorIn;
+    }
+  }
+
   /** A case that compared nothing did not pass. */
   CaseResult result(String name) {
     if (!compared) {

@@ -14,6 +14,7 @@ final class GoldenFile implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final SafetensorsReader reader;
+  private final String prefix;
   private final String kind;
   private final JsonNode settings;
 
@@ -21,6 +22,14 @@ final class GoldenFile implements AutoCloseable {
    * @throws CheckpointException if this is no safetensors file, or its metadata name no kind of case
    */
   GoldenFile(Path path) {
+    this(path, "");
+  }
+
+  /**
+   * As above, for a case in a case: where there is a tensor {@code prefix + name}, that is the one called {@code name}.
+   */
+  GoldenFile(Path path, String prefix) {
+    this.prefix = prefix;
     this.reader = SafetensorsReader.open(path);
     try {
       this.kind = reader.metadata().get("op");
@@ -69,7 +78,7 @@ final class GoldenFile implements AutoCloseable {
   }
 
   boolean has(String tensor) {
-    return reader.contains(tensor);
+    return reader.contains(named(tensor));
   }
 
   List<String> names() {
@@ -77,7 +86,7 @@ final class GoldenFile implements AutoCloseable {
   }
 
   long[] shape(String tensor) {
-    return reader.tensor(tensor).shape().clone();
+    return reader.tensor(named(tensor)).shape().clone();
   }
 
   int size(String tensor, int axis) {
@@ -86,7 +95,7 @@ final class GoldenFile implements AutoCloseable {
   }
 
   float[] floats(String tensor) {
-    return reader.floats(tensor);
+    return reader.floats(named(tensor));
   }
 
   float scalar(String tensor) {
@@ -94,11 +103,15 @@ final class GoldenFile implements AutoCloseable {
   }
 
   double[] doubles(String tensor) {
-    return reader.doubles(tensor);
+    return reader.doubles(named(tensor));
   }
 
   long[] longs(String tensor) {
-    return reader.longs(tensor);
+    return reader.longs(named(tensor));
+  }
+
+  private String named(String tensor) {
+    return reader.contains(prefix + tensor) ? prefix + tensor : tensor;
   }
 
   @Override

@@ -1,6 +1,7 @@
 package panamoe.harness.conformance;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
@@ -20,22 +21,27 @@ import panamoe.op.JitterOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** DeepSpeed's {@code MoE} layer on one process, standard and Residual, replayed by {@link MoeLayer}. */
+/**
+ * DeepSpeed's {@code MoE} layer, standard and Residual, replayed by {@link MoeLayer} on one rank, or on one of several.
+ */
 final class LayerCases {
   private static final String GATE = "deepspeed_moe.gate.wg.weight";
   private static final String EXPERT = "deepspeed_moe.experts.deepspeed_experts.%d.";
 
   private final Replay replay;
+  private final Ranks ranks;
   private final GoldenFile golden;
   private final MoeConfig config;
   private final boolean[] used;
   private final int tokens;
 
-  private LayerCases(Replay replay) {
+  private LayerCases(Replay replay, Ranks ranks) {
     this.replay = replay;
+    this.ranks = ranks;
     this.golden = replay.golden();
     this.tokens = golden.size("logits", 0);
     this.used = UnusedTokens.used(golden);
@@ -53,11 +59,16 @@ final class LayerCases {
   }
 
   static void layer(Replay replay) {
-    new LayerCases(replay).compare();
+    layer(replay, Ranks.alone());
+  }
+
+  /** What one of several ranks recorded; each replays its own at the same time. */
+  static void layer(Replay replay, Ranks ranks) {
+    new LayerCases(replay, ranks).compare();
   }
 
   private void compare() {
-    try (ParameterStore store = new ParameterStore()) {
+    try (ParameterStore store = new ParameterStore(ranks)) {
       MoeLayer layer = new MoeLayer(store, "moe", 0, config, 1, 1);
       store.materialize(replay.backend(), DType.FLOAT32, true, 0);
       List<Weight> weights = weights(store);
@@ -80,14 +91,20 @@ final class LayerCases {
     boolean drops = config.gate().dropPolicy() != DropPolicy.DROPLESS;
     replay.exact(
         "capacity",
-        new long[] {drops ? config.gate().capacity(tokens, config.experts(), true) : routes.largestCount()});
+        new long[] {drops ? config.gate().capacity(tokens, config.experts(), true) : largestCount(routes)});
     replay.exact("exp_counts", routes.counts());
     DeepSpeedRoutes.compare(replay, routes, true);
   }
 
+  /** Without dropping the peer's capacity is the largest queue of any expert on any rank that shares the experts. */
+  private long largestCount(RouteTable routes) {
+    long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
+    return Arrays.stream(counts).max().orElseThrow();
+  }
+
   /**
-   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them the gate and x; ours
-   * does not. Their part, a product of recorded tensors, is taken off the recorded gradients.
+   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them the gate and x;
+   * ours does not. Their part, a product of recorded tensors, is taken off the recorded gradients.
    */
   private void compareGradients(Tensor x, List<Weight> weights) {
     float[] gateGradient = golden.floats("grad." + GATE);
@@ -255,10 +272,9 @@ final class LayerCases {
         case "coefficient.bias" -> "coefficient.bias";
         default -> throw new IllegalStateException("no recorded weight is known for parameter " + name);
       };
-      int parts = peer.startsWith(EXPERT) ? config.experts() : 1;
       List<String> names = new ArrayList<>();
-      for (int e = 0; e < parts; e++) {
-        names.add(peer.formatted(e));
+      for (int i = 0; i < parameter.matrices(); i++) {
+        names.add(peer.formatted(parameter.firstMatrix() + i));
       }
       weights.add(new Weight(parameter, names));
     }

@@ -21,6 +21,7 @@ import panamoe.harness.report.Report;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
@@ -75,7 +76,13 @@ public final class DemoCommand implements Callable<Integer> {
     try (RunFolder folder = RunFolder.create(out == null ? freeFolder() : out)) {
       Text text = Text.europarl(LANGUAGES);
       folder.begin(config, null, text.corpus());
-      outcome = new TrainingRun(shared, folder, config, text, err).run();
+      Material material = Material.of(text, folder.tokenizer(), config);
+      try (Backend backend = shared.open()) {
+        outcome =
+            new TrainingRun(Ranks.alone(), backend, folder, config, material, err)
+                .run(Thread::interrupted)
+                .orElseThrow(InterruptedException::new);
+      }
       folder.replace("samples.json", samples(folder.path(), print));
       Report.write(folder.path());
     }

@@ -40,13 +40,19 @@ final class RunFolder implements AutoCloseable {
   private final Path path;
   private final RandomAccessFile lockFile;
 
-  private RunFolder(Path path) throws IOException {
+  /** @param lockFile null where another process holds the folder for this one */
+  private RunFolder(Path path, RandomAccessFile lockFile) {
     this.path = path;
-    this.lockFile = new RandomAccessFile(path.resolve(LOCK).toFile(), "rw");
+    this.lockFile = lockFile;
+  }
+
+  private static RunFolder locked(Path path) throws IOException {
+    RandomAccessFile lockFile = new RandomAccessFile(path.resolve(LOCK).toFile(), "rw");
     if (!locks(lockFile)) {
       lockFile.close();
       throw new IllegalArgumentException("another process is training in " + path);
     }
+    return new RunFolder(path, lockFile);
   }
 
   /**
@@ -67,7 +73,7 @@ final class RunFolder implements AutoCloseable {
       }
     }
     Files.createDirectories(path);
-    return new RunFolder(path);
+    return locked(path);
   }
 
   /** The folder of a run to go on with. */
@@ -75,7 +81,12 @@ final class RunFolder implements AutoCloseable {
     if (!Files.isRegularFile(path.resolve(CONFIG))) {
       throw new IllegalArgumentException("there is no run to resume in " + path + ": it has no " + CONFIG);
     }
-    return new RunFolder(path);
+    return locked(path);
+  }
+
+  /** The folder of a run that another process leads, with rank 0; this one reads there and saves its shards. */
+  static RunFolder follow(Path path) {
+    return new RunFolder(path, null);
   }
 
   Path path() {
@@ -143,8 +154,10 @@ final class RunFolder implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    lockFile.close();
-    Files.deleteIfExists(path.resolve(LOCK));
+    if (lockFile != null) {
+      lockFile.close();
+      Files.deleteIfExists(path.resolve(LOCK));
+    }
   }
 
   private static boolean locks(RandomAccessFile file) throws IOException {

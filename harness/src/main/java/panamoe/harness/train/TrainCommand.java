@@ -1,9 +1,16 @@
 package panamoe.harness.train;
 
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.zip.CRC32C;
+import panamoe.backend.Backend;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
@@ -11,6 +18,9 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.ArgGroup;
@@ -38,9 +48,12 @@ import picocli.CommandLine.Spec;
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --text ~/novels --out novels --resume   goes on after the last checkpoint, bit for bit",
+      "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
+      "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
       "",
       "DIR then holds config.json, metrics.jsonl (one line a step), checkpoints/, report.html and plots/.",
-      "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads."
+      "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads, and on",
+      "the number of ranks, or what they hold, only as far as sums round: --resume goes on with any other."
     })
 public final class TrainCommand implements Callable<Integer> {
   /** A named size, or everything from a file. */
@@ -60,6 +73,7 @@ public final class TrainCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
+  @Mixin private RankOptions rankOptions;
   @ArgGroup private ModelChoice choice;
 
   @Option(
@@ -93,36 +107,93 @@ public final class TrainCommand implements Callable<Integer> {
       description = "A tokenizer.json in Hugging Face's format. Default: bytes.")
   private Path tokenizer;
 
-  @Option(names = "--out", paramLabel = "DIR", required = true, description = "Where the run goes.")
+  @Option(names = "--out", paramLabel = "DIR", description = "Where the run goes. Required.")
   private Path out;
 
   @Option(names = "--resume", description = "Go on after the last checkpoint in DIR.")
   private boolean resume;
 
+  @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
+  private boolean explain;
+
   @Override
   public Integer call() throws Exception {
-    PrintWriter err = spec.commandLine().getErr();
+    if (explain) {
+      return explain();
+    }
+    if (out == null) {
+      throw usage("Missing required option: '--out=DIR'");
+    }
+    PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
+    spec.commandLine().setErr(err);
+    Topology topology = rankOptions.topology();
     Text corpus = text();
-    RunFolder folder = resume ? RunFolder.open(out) : RunFolder.create(out);
-    try (folder) {
-      RunConfig config;
+    Tokenizer given = null;
+    RunConfig fresh = null;
+    if (resume) {
+      requireNoSettings();
+    } else {
+      given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
+      fresh = config(given);
+      fresh.requireFits(topology);
+    }
+    Optional<TrainingRun.Outcome> outcome;
+    try (RunFolder folder = folder()) {
       if (resume) {
-        requireNoSettings();
-        config = folder.config();
         folder.requireText(corpus.corpus());
-      } else {
-        Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-        config = config(given);
-        folder.begin(config, tokenizer, corpus.corpus());
+      } else if (rankOptions.leads()) {
+        folder.begin(fresh, tokenizer, corpus.corpus());
       }
-      TrainingRun.Outcome outcome = new TrainingRun(shared, folder, config, corpus, err).run();
-      if (shared.json()) {
-        spec.commandLine().getOut().println(outcome.toJson());
-      } else {
-        spec.commandLine().getOut().println(outcome);
-      }
+      RunConfig config = resume ? folder.config() : fresh;
+      Tokenizer tokens = resume ? folder.tokenizer() : given;
+      config.requireFits(topology);
+      Material material = Material.of(corpus, tokens, config);
+      outcome =
+          rankOptions.run(
+              (ranks, stop) -> {
+                requireSame(ranks, config, corpus);
+                try (Backend backend = shared.open(rankOptions.here())) {
+                  return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
+                }
+              });
+    }
+    if (outcome.isEmpty()) {
+      throw new InterruptedException();
+    }
+    if (rankOptions.leads()) {
+      spec.commandLine().getOut().println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
     }
     return 0;
+  }
+
+  private RunFolder folder() throws IOException {
+    if (!rankOptions.leads()) {
+      return RunFolder.follow(out);
+    }
+    return resume ? RunFolder.open(out) : RunFolder.create(out);
+  }
+
+  /** Prints who would hold what, and trains nothing. */
+  private int explain() {
+    Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
+    RunConfig config = resume && out != null ? RunConfig.read(out.resolve("config.json")) : config(given);
+    spec.commandLine().getOut().print(new TopologyDrawing(rankOptions.topology(), config.model().experts()));
+    spec.commandLine().getOut().flush();
+    return 0;
+  }
+
+  /** Processes that were started with different settings, or are different builds, must not train together. */
+  private static void requireSame(Ranks ranks, RunConfig config, Text corpus) {
+    String build = Objects.toString(TrainCommand.class.getPackage().getImplementationVersion(), "development");
+    CRC32C digest = new CRC32C();
+    digest.update((build + config.toJson() + corpus.corpus().sha256()).getBytes(StandardCharsets.UTF_8));
+    long[] digests = ranks.world().allGather(digest.getValue());
+    for (int rank = 1; rank < digests.length; rank++) {
+      if (digests[rank] != digests[0]) {
+        throw new IllegalArgumentException(
+            "rank " + rank + " was started with other settings or another text, or is another build, than rank 0");
+      }
+    }
   }
 
   private Text text() {

@@ -3,19 +3,20 @@ package panamoe.harness.train;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.data.Corpus;
-import panamoe.data.Tokenizer;
-import panamoe.data.TrainingData;
-import panamoe.harness.SharedOptions;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.report.Report;
 import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.StepMetrics;
@@ -53,90 +54,107 @@ final class TrainingRun {
     }
   }
 
-  private final SharedOptions shared;
+  private final Ranks ranks;
+  private final Backend backend;
   private final RunFolder folder;
   private final RunConfig config;
-  private final Text text;
+  private final Material material;
   private final PrintWriter err;
 
-  TrainingRun(SharedOptions shared, RunFolder folder, RunConfig config, Text text, PrintWriter err) {
-    this.shared = shared;
+  /** @param err where rank 0 tells how it goes */
+  TrainingRun(
+      Ranks ranks, Backend backend, RunFolder folder, RunConfig config, Material material, PrintWriter err) {
+    this.ranks = ranks;
+    this.backend = backend;
     this.folder = folder;
     this.config = config;
-    this.text = text;
-    this.err = err;
+    this.material = material;
+    this.err = ranks.first() ? err : new PrintWriter(Writer.nullWriter());
   }
 
-  Outcome run() throws IOException, InterruptedException {
-    err.println("text: " + text.source());
-    Tokenizer tokenizer = folder.tokenizer();
-    if (tokenizer.vocabularySize() != config.model().vocabulary()) {
-      throw new IllegalArgumentException(
-          "model.vocabulary is "
-              + config.model().vocabulary()
-              + " but the tokenizer has "
-              + tokenizer.vocabularySize()
-              + " tokens");
-    }
-    TrainingData data =
-        new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed());
-    try (Backend backend = shared.open();
-        LanguageModel model = new LanguageModel(config.model())) {
+  /**
+   * Trains to the end and writes the report. All ranks run together; the first writes.
+   *
+   * @param stop whether to save and end after the step that is under way
+   * @return empty if it was stopped
+   */
+  Optional<Outcome> run(BooleanSupplier stop) throws IOException {
+    err.println("text: " + material.text().source());
+    try (LanguageModel model = new LanguageModel(config.model(), ranks)) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
       err.printf(
-          "model: %,d parameters, experts by layer %s, on %s%n",
-          model.parameters().count(), config.model().experts(), backend.name());
-      Trainer trainer = new Trainer(backend, model, config, data);
+          "model: %,d parameters, experts by layer %s, on %s%s%n",
+          parameters(),
+          config.model().experts(),
+          backend.name(),
+          ranks.world().size() == 1 ? "" : ", %d ranks".formatted(ranks.world().size()));
+      Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       checkpoints.restore().ifPresent(warnings -> resumed(trainer.step(), warnings));
-      folder.rewindMetrics(trainer.step());
-      long start = System.nanoTime();
-      double bits = train(trainer, checkpoints);
-      double seconds = (System.nanoTime() - start) / 1e9;
-      if (text.multilingual() && config.model().hasExperts()) {
-        err.println("asking which experts each language uses");
-        List<String> passages = text.corpus().passages(Corpus.Part.VALIDATION);
-        folder.replace("routing.json", new LanguageRouting(backend, model, tokenizer).of(passages));
+      if (ranks.first()) {
+        folder.rewindMetrics(trainer.step());
       }
-      Path report = Report.write(folder.path());
-      return new Outcome(
-          folder.path(),
-          trainer.step(),
-          trainer.step() * config.training().tokensPerStep(),
-          bits,
-          seconds,
-          report);
+      long start = System.nanoTime();
+      OptionalDouble bits = train(trainer, checkpoints, stop);
+      if (bits.isEmpty()) {
+        return Optional.empty();
+      }
+      double seconds = (System.nanoTime() - start) / 1e9;
+      if (material.text().multilingual() && config.model().hasExperts()) {
+        err.println("asking which experts each language uses");
+        List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
+        String routing = new LanguageRouting(backend, model, material.tokenizer()).of(passages);
+        if (ranks.first()) {
+          folder.replace("routing.json", routing);
+        }
+      }
+      return Optional.of(
+          new Outcome(
+              folder.path(),
+              trainer.step(),
+              trainer.step() * config.training().tokensPerStep(),
+              bits.getAsDouble(),
+              seconds,
+              ranks.first() ? Report.write(folder.path()) : null));
     }
   }
 
-  /** Trains to the end; returns the last validation's bits per byte. */
-  private double train(Trainer trainer, RunCheckpoints checkpoints)
-      throws IOException, InterruptedException {
+  private long parameters() {
+    try (LanguageModel whole = new LanguageModel(config.model())) {
+      return whole.parameters().count();
+    }
+  }
+
+  /** Trains to the end; returns the last validation's bits per byte, or nothing if it was stopped. */
+  private OptionalDouble train(Trainer trainer, RunCheckpoints checkpoints, BooleanSupplier stop) throws IOException {
     TrainConfig training = config.training();
-    Optional<Double> bits = Optional.empty();
-    try (TrainingProgress progress = TrainingProgress.onStandardError(trainer.step(), training.steps())) {
+    OptionalDouble bits = OptionalDouble.empty();
+    try (TrainingProgress progress =
+        ranks.first() ? TrainingProgress.onStandardError(trainer.step(), training.steps()) : null) {
       while (!trainer.finished()) {
         StepMetrics metrics = trainer.next();
         if (trainer.finished() || due(trainer.step(), training.evaluateEvery())) {
-          bits = Optional.of(trainer.evaluate());
-          metrics = metrics.withValidation(bits.get());
+          bits = OptionalDouble.of(trainer.evaluate());
+          metrics = metrics.withValidation(bits.getAsDouble());
         }
-        folder.append(metrics);
-        progress.finished(metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
-        // Cleared, since files cannot be written by a thread that is interrupted.
-        boolean interrupted = Thread.interrupted();
-        if (trainer.finished() || interrupted || due(trainer.step(), training.checkpointEvery())) {
+        if (ranks.first()) {
+          folder.append(metrics);
+          progress.finished(metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
+        }
+        // An interrupt is cleared by asking, since files cannot be written by a thread that is interrupted.
+        boolean stopped = ranks.any(stop.getAsBoolean());
+        if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
           checkpoints.save();
         }
-        if (interrupted) {
+        if (stopped) {
           err.printf("stopped after step %d, which is saved; --resume goes on from there%n", trainer.step());
-          throw new InterruptedException();
+          return OptionalDouble.empty();
         }
       }
     } catch (TrainingFailure e) {
       throw new IOException(e.getMessage() + "; the last good checkpoint in " + folder.checkpoints() + " is kept", e);
     }
-    return bits.isPresent() ? bits.get() : trainer.evaluate();
+    return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
   }
 
   private void resumed(long step, List<String> warnings) {

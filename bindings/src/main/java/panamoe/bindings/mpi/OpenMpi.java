@@ -1,0 +1,104 @@
+package panamoe.bindings.mpi;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import panamoe.bindings.SystemLibrary;
+
+/**
+ * Opens Open MPI 5 and holds what {@link Mpi} lacks: the handles, which are addresses of the library's own objects and
+ * no constants that jextract could bind. Thread-safe.
+ */
+public final class OpenMpi {
+  private static final SystemLibrary LIBRARY =
+      new SystemLibrary(
+          "Open MPI 5",
+          "libmpi.so.40",
+          "panamoe.mpi.path",
+          "PANAMOE_MPI_PATH",
+          "install it (Debian: apt-get install openmpi-bin)");
+
+  private OpenMpi() {}
+
+  /**
+   * Opens the library if need be. To be called before the first function of {@link Mpi}.
+   *
+   * @throws UnsatisfiedLinkError if it is not there; one sentence
+   */
+  public static void ensureAvailable() {
+    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die
+    // at the next null check. UCX reads this in its constructor, so it must be set before, in C's environment.
+    setEnvironment("UCX_ERROR_SIGNALS", "", true);
+    // A rank that waits lets go of its core: another rank may be on it.
+    setEnvironment("OMPI_MCA_mpi_yield_when_idle", "1", false);
+    LIBRARY.load();
+  }
+
+  public static MemorySegment world() {
+    return Handles.WORLD;
+  }
+
+  public static MemorySegment byteType() {
+    return Handles.BYTE;
+  }
+
+  public static MemorySegment errorsReturn() {
+    return Handles.ERRORS_RETURN;
+  }
+
+  public static MemorySegment infoNull() {
+    return Handles.INFO_NULL;
+  }
+
+  /** The library's own words for what a function returned. */
+  public static String errorString(int status) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocate(Mpi.MPI_MAX_ERROR_STRING() + 1);
+      Mpi.MPI_Error_string(status, text, arena.allocate(ValueLayout.JAVA_INT));
+      return text.getString(0);
+    }
+  }
+
+  /** Name and version, in one line. */
+  public static String version() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocate(Mpi.MPI_MAX_LIBRARY_VERSION_STRING() + 1);
+      Mpi.MPI_Get_library_version(text, arena.allocate(ValueLayout.JAVA_INT));
+      return text.getString(0).lines().findFirst().orElse("").split(",")[0];
+    }
+  }
+
+  private static void setEnvironment(String name, String value, boolean overwrite) {
+    Linker linker = Linker.nativeLinker();
+    FunctionDescriptor type =
+        FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
+    MethodHandle setenv = linker.downcallHandle(linker.defaultLookup().findOrThrow("setenv"), type);
+    try (Arena arena = Arena.ofConfined()) {
+      int status = (int) setenv.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), overwrite ? 1 : 0);
+      if (status != 0) {
+        throw new IllegalStateException("setenv failed for " + name);
+      }
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new AssertionError("setenv throws nothing", e);
+    }
+  }
+
+  private static final class Handles {
+    static final MemorySegment WORLD = find("ompi_mpi_comm_world");
+    static final MemorySegment BYTE = find("ompi_mpi_byte");
+    static final MemorySegment ERRORS_RETURN = find("ompi_mpi_errors_return");
+    static final MemorySegment INFO_NULL = find("ompi_mpi_info_null");
+
+    private static MemorySegment find(String name) {
+      return SymbolLookup.loaderLookup()
+          .find(name)
+          .orElseThrow(() -> new UnsatisfiedLinkError("the MPI library has no " + name + ": it is not Open MPI 5"));
+    }
+  }
+}

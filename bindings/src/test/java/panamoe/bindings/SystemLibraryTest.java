@@ -1,0 +1,43 @@
+package panamoe.bindings;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SystemLibraryTest {
+  private static final String PROPERTY = "panamoe.test.library";
+  private static final SystemLibrary MISSING =
+      new SystemLibrary("The missing link", "libmissing.so.7", PROPERTY, "PANAMOE_TEST_LIBRARY", "look for it");
+
+  @AfterEach
+  void forget() {
+    System.clearProperty(PROPERTY);
+  }
+
+  @Test
+  void saysInOneSentenceWhatWasLookedForAndWhere() {
+    String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
+    String where = "The missing link is not there: libmissing.so.7 was looked for in LD_LIBRARY_PATH";
+    String advice = "look for it, or name the file with -D" + PROPERTY + " or PANAMOE_TEST_LIBRARY";
+    assertTrue(message.startsWith(where), message);
+    assertTrue(message.endsWith(advice), message);
+    assertEquals(1, message.lines().count());
+  }
+
+  @Test
+  void aNamedFolderWithoutTheFileIsNotPassedOver(@TempDir Path folder) {
+    System.setProperty(PROPERTY, folder.toString());
+    String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
+    assertTrue(message.contains("no file " + folder.resolve("libmissing.so.7") + ", which -D" + PROPERTY), message);
+  }
+
+  @Test
+  void findsWhatTheSystemHas() {
+    new SystemLibrary("C's mathematics", "libm.so.6", PROPERTY, "PANAMOE_TEST_LIBRARY", "no advice").load();
+  }
+}

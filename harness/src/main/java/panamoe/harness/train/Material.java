@@ -1,0 +1,22 @@
+package panamoe.harness.train;
+
+import panamoe.data.Tokenizer;
+import panamoe.data.TrainingData;
+import panamoe.train.RunConfig;
+
+/** What a run reads; all ranks of a process share it. */
+record Material(Text text, Tokenizer tokenizer, TrainingData data) {
+  /** @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's */
+  static Material of(Text text, Tokenizer tokenizer, RunConfig config) {
+    if (tokenizer.vocabularySize() != config.model().vocabulary()) {
+      throw new IllegalArgumentException(
+          "model.vocabulary is "
+              + config.model().vocabulary()
+              + " but the tokenizer has "
+              + tokenizer.vocabularySize()
+              + " tokens");
+    }
+    return new Material(
+        text, tokenizer, new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed()));
+  }
+}

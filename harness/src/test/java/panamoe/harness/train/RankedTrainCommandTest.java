@@ -1,0 +1,150 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.harness.CommandRun;
+
+/** train over several ranks, as a user runs it. */
+class RankedTrainCommandTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir private Path folder;
+  private Path text;
+
+  @BeforeEach
+  void writeText() throws IOException {
+    String[] words = {"the", "committee", "thanks", "its", "members", "for", "this", "vote", "and", "report"};
+    StringBuilder all = new StringBuilder();
+    new Random(1).ints(4000, 0, words.length).forEach(i -> all.append(words[i]).append(i % 7 == 0 ? ".\n" : " "));
+    text = Files.writeString(folder.resolve("text.txt"), all);
+  }
+
+  private CommandRun train(String name, String options) {
+    return CommandRun.of(
+        ("train --text " + text + " --out " + folder.resolve(name) + " " + options).split(" "));
+  }
+
+  private List<Double> losses(String name) throws IOException {
+    List<Double> losses = new ArrayList<>();
+    for (String line : Files.readAllLines(folder.resolve(name).resolve("metrics.jsonl"))) {
+      losses.add(JSON.readTree(line).get("loss").asDouble());
+    }
+    return losses;
+  }
+
+  private static void assertClose(List<Double> expected, List<Double> actual) {
+    assertEquals(expected.size(), actual.size());
+    for (int i = 0; i < expected.size(); i++) {
+      assertEquals(expected.get(i), actual.get(i), 1e-4, "step " + (i + 1));
+    }
+  }
+
+  @Test
+  void theLossIsThatOfOneRank() throws IOException {
+    assertEquals(0, train("one", "--preset tiny --steps 5").exitCode());
+    for (String ranks : List.of("--ranks 4 --ep 2", "--ranks 4 --tp 2 --slice-experts --threads 2")) {
+      String name = ranks.replace(" ", "");
+      CommandRun run = train(name, "--preset tiny --steps 5 " + ranks);
+      assertEquals(0, run.exitCode(), run.err());
+      assertTrue(run.out().contains("trained 5 steps"), run.out());
+      assertEquals(1, run.err().lines().filter(line -> line.contains("4 ranks")).count(), run.err());
+      assertClose(losses("one"), losses(name));
+      CommandRun written =
+          CommandRun.of(
+              "generate", "--model", folder.resolve(name).toString(), "--prompt", "the ", "--max-tokens", "4");
+      assertEquals(0, written.exitCode(), written.err());
+    }
+  }
+
+  @Test
+  void aRunGoesOnOnOtherRanks() throws IOException {
+    assertEquals(0, train("one", "--preset tiny --steps 4").exitCode());
+    Path halfway = folder.resolve("halfway.json");
+    Files.writeString(
+        halfway,
+        Files.readString(folder.resolve("one/config.json"))
+            .replaceAll("\"checkpointEvery\" : \\d+", "\"checkpointEvery\" : 2"));
+    assertEquals(0, train("many", "--config " + halfway + " --ranks 2").exitCode());
+    Path checkpoints = folder.resolve("many/checkpoints");
+    Files.move(checkpoints.resolve("step-00000004"), folder.resolve("away"));
+    Files.writeString(checkpoints.resolve("latest"), "step-00000002\n");
+
+    CommandRun resumed = train("many", "--resume --ranks 4 --ep 2 --tp 2");
+    assertEquals(0, resumed.exitCode(), resumed.err());
+    assertTrue(resumed.err().contains("after step 2"), resumed.err());
+    assertClose(losses("one"), losses("many"));
+  }
+
+  @Test
+  void theTopologyIsDrawn() {
+    CommandRun run = CommandRun.of("train --preset tiny --ranks 8 --ep 4 --tp 2 --explain-topology".split(" "));
+    assertEquals(0, run.exitCode(), run.err());
+    assertEquals(
+        """
+        8 ranks = 4 data x 2 tensor
+
+        rank                        0    1    2    3    4    5    6    7
+        part of the batch           0    0    1    1    2    2    3    3
+        slice of heads and MLPs     0    1    0    1    0    1    0    1
+        experts of layer 1        0-1  0-1  2-3  2-3  4-5  4-5  6-7  6-7
+
+        tensor         slices of the same tokens
+          tensor[0]          0 1
+          tensor[1]          2 3
+          tensor[2]          4 5
+          tensor[3]          6 7
+        data           sum of dense gradients
+          data[0]            0 2 4 6
+          data[1]            1 3 5 7
+        expert4        exchange of rows
+          expert4[0,0]       0 2 4 6
+          expert4[0,1]       1 3 5 7
+        expert-data4   sum of expert gradients
+          expert-data4[0]    0 1
+          expert-data4[1]    2 3
+          expert-data4[2]    4 5
+          expert-data4[3]    6 7
+        """,
+        run.out());
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "--ranks 6 --tp 4 | a world of 6 ranks does not divide into tensor groups of 4",
+    "--ranks 4 --ep 3 | which do not divide into expert groups of 3",
+    "--ranks 0 | ranks is 0",
+    "--ranks 2 --tp 0 | tensor degree is 0",
+    "--ranks 3 | 8 sequences of a micro-batch do not divide among 3 data ranks",
+    "--ranks 8 --tp 8 | 4 key/value heads do not divide among 8 tensor ranks",
+    "--ranks 2 --slice-experts | the tensor degree is 1",
+    "--ranks 2 --comm mpi | mpirun -n says how many",
+  })
+  void ranksThatDoNotFitAreOneSentenceAndLeaveNoFolder(String options, String expected) {
+    CommandRun refused = train("run", "--preset tiny " + options);
+    assertTrue(refused.exitCode() == 1 || refused.exitCode() == 2, refused.toString());
+    assertTrue(refused.err().contains(expected), refused.err());
+    assertEquals(1, refused.err().lines().count(), refused.err());
+    assertFalse(Files.exists(folder.resolve("run")));
+  }
+
+  @Test
+  void theFolderIsAskedFor() {
+    CommandRun refused = CommandRun.of("train", "--preset", "tiny");
+    assertEquals(2, refused.exitCode());
+    assertTrue(refused.err().contains("'--out=DIR'"), refused.err());
+  }
+}

@@ -1,0 +1,380 @@
+// A library for tests alone that has NCCL's functions as far as Panamoe calls them, between threads of one process and
+// on memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the
+// signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank has joined
+// it, and nobody waits inside a call. Unlike NCCL it adds in rank order, and says so when ranks disagree.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace {
+
+enum Result { kSuccess = 0, kInvalidArgument = 4, kInvalidUsage = 5, kRemoteError = 6, kInProgress = 7 };
+enum Type { kUint8 = 1, kFloat32 = 7 };
+enum class Kind { kAllReduce, kAllGather, kReduceScatter, kBroadcast };
+
+constexpr size_t kIdBytes = 128;
+constexpr unsigned kConfigMagic = 0xcafebeef;
+
+struct Id {
+  char bytes[kIdBytes];
+};
+
+struct Config {
+  size_t size;
+  unsigned magic;
+  unsigned version;
+  int blocking;
+};
+
+struct Message {
+  char* memory;
+  size_t bytes;
+  void* stream;
+};
+
+struct Collective {
+  Kind kind;
+  const char* send;
+  char* receive;
+  size_t count;
+  int type;
+  int root;
+  void* stream;
+
+  bool fits(const Collective& other) const {
+    return kind == other.kind && count == other.count && type == other.type && root == other.root;
+  }
+};
+
+struct Communicator;
+
+struct World {
+  explicit World(int ranks) : members(ranks), collectives(ranks) {}
+
+  void enter(int rank, Communicator* member) {
+    members[rank] = member;
+    ++arrived;
+  }
+
+  bool complete() const { return arrived == members.size(); }
+
+  std::vector<Communicator*> members;  // null before they come and after they leave
+  size_t arrived = 0;
+  std::map<std::pair<int, int>, std::deque<Message>> sends;     // by sender and receiver
+  std::map<std::pair<int, int>, std::deque<Message>> receives;  // the same
+  std::vector<std::deque<Collective>> collectives;              // of each rank, those not all have joined
+  struct Wish {
+    Communicator* child;
+    int color;
+    int key;
+    int rank;
+  };
+  std::vector<Wish> split;
+};
+
+struct Communicator {
+  std::shared_ptr<World> world;  // null until a split has all its members
+  int rank = 0;
+  int error = kSuccess;
+};
+
+struct Operation {
+  Communicator* communicator;
+  int peer;  // of a message; negative for collectives
+  bool sends;
+  Message message;
+  Collective collective;
+};
+
+std::mutex mutex;  // over everything below, and the worlds
+std::map<uint64_t, std::weak_ptr<World>> worlds;
+std::map<void*, int> pending;  // operations of each stream that are not done
+uint64_t next_id = 1;
+bool fail_next = false;
+
+thread_local int group_depth = 0;
+thread_local std::vector<Operation> group;
+
+size_t bytes_of(int type) { return type == kFloat32 ? sizeof(float) : 1; }
+
+void fail_all(World& world, int error) {
+  for (Communicator* member : world.members) {
+    if (member != nullptr) member->error = error;
+  }
+}
+
+void match(World& world, std::pair<int, int> link) {
+  auto& sends = world.sends[link];
+  auto& receives = world.receives[link];
+  while (!sends.empty() && !receives.empty()) {
+    const Message from = sends.front();
+    const Message to = receives.front();
+    sends.pop_front();
+    receives.pop_front();
+    if (from.bytes != to.bytes) {
+      fail_all(world, kInvalidUsage);
+      return;
+    }
+    std::memcpy(to.memory, from.memory, from.bytes);
+    --pending[from.stream];
+    --pending[to.stream];
+  }
+}
+
+// Elements `from` to `from + count` of the sum over all ranks, in their order.
+std::vector<float> sum(const std::vector<Collective>& calls, size_t from, size_t count) {
+  std::vector<float> total(count);
+  for (size_t i = 0; i < count; ++i) {
+    total[i] = reinterpret_cast<const float*>(calls[0].send)[from + i];
+    for (size_t rank = 1; rank < calls.size(); ++rank) {
+      total[i] += reinterpret_cast<const float*>(calls[rank].send)[from + i];
+    }
+  }
+  return total;
+}
+
+void execute(const std::vector<Collective>& calls) {
+  const size_t count = calls[0].count;
+  const size_t bytes = count * bytes_of(calls[0].type);
+  switch (calls[0].kind) {
+    case Kind::kAllReduce: {
+      const std::vector<float> total = sum(calls, 0, count);
+      for (const Collective& call : calls) std::memcpy(call.receive, total.data(), bytes);
+      break;
+    }
+    case Kind::kReduceScatter:
+      for (size_t rank = 0; rank < calls.size(); ++rank) {
+        std::memcpy(calls[rank].receive, sum(calls, rank * count, count).data(), bytes);
+      }
+      break;
+    case Kind::kAllGather:
+      for (const Collective& call : calls) {
+        for (size_t rank = 0; rank < calls.size(); ++rank) {
+          std::memmove(call.receive + rank * bytes, calls[rank].send, bytes);
+        }
+      }
+      break;
+    case Kind::kBroadcast:
+      for (const Collective& call : calls) std::memmove(call.receive, calls[calls[0].root].send, bytes);
+      break;
+  }
+}
+
+void advance(World& world) {
+  auto joined = [](const std::deque<Collective>& queue) { return !queue.empty(); };
+  while (std::all_of(world.collectives.begin(), world.collectives.end(), joined)) {
+    std::vector<Collective> calls;
+    for (auto& queue : world.collectives) {
+      calls.push_back(queue.front());
+      queue.pop_front();
+    }
+    if (!std::all_of(calls.begin(), calls.end(), [&](const Collective& call) { return call.fits(calls[0]); })) {
+      fail_all(world, kInvalidUsage);
+      return;
+    }
+    execute(calls);
+    for (const Collective& call : calls) --pending[call.stream];
+  }
+}
+
+void launch(const Operation& operation) {
+  World& world = *operation.communicator->world;
+  const int rank = operation.communicator->rank;
+  if (operation.peer < 0) {
+    ++pending[operation.collective.stream];
+    if (std::exchange(fail_next, false)) return fail_all(world, kRemoteError);
+    world.collectives[rank].push_back(operation.collective);
+    advance(world);
+    return;
+  }
+  ++pending[operation.message.stream];
+  if (std::exchange(fail_next, false)) return fail_all(world, kRemoteError);
+  const std::pair<int, int> link = operation.sends ? std::pair(rank, operation.peer) : std::pair(operation.peer, rank);
+  (operation.sends ? world.sends : world.receives)[link].push_back(operation.message);
+  match(world, link);
+}
+
+int submit(Operation operation) {
+  std::lock_guard lock(mutex);
+  Communicator* communicator = operation.communicator;
+  if (communicator == nullptr || communicator->world == nullptr || !communicator->world->complete()) {
+    return kInvalidArgument;
+  }
+  if (communicator->error != kSuccess) return communicator->error;
+  if (operation.peer >= static_cast<int>(communicator->world->members.size())) return kInvalidArgument;
+  if (group_depth > 0) {
+    group.push_back(operation);
+  } else {
+    launch(operation);
+  }
+  return kSuccess;
+}
+
+int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
+         void* stream) {
+  const bool adds = kind == Kind::kAllReduce || kind == Kind::kReduceScatter;
+  if ((type != kFloat32 && type != kUint8) || (adds && type != kFloat32)) return kInvalidArgument;
+  return submit({communicator, -1, false, {},
+                 {kind, static_cast<const char*>(send), static_cast<char*>(receive), count, type, root, stream}});
+}
+
+bool valid(const Config* config) { return config != nullptr && config->magic == kConfigMagic && config->blocking == 0; }
+
+// Gives the members of a split their worlds, ordered by key, then by rank.
+void settle(std::vector<World::Wish> wishes) {
+  std::stable_sort(wishes.begin(), wishes.end(), [](const World::Wish& a, const World::Wish& b) {
+    return std::tuple(a.color, a.key, a.rank) < std::tuple(b.color, b.key, b.rank);
+  });
+  for (auto first = wishes.begin(); first != wishes.end();) {
+    auto last = std::find_if(first, wishes.end(), [&](const World::Wish& wish) { return wish.color != first->color; });
+    auto world = std::make_shared<World>(static_cast<int>(last - first));
+    for (auto member = first; member != last; ++member) {
+      member->child->rank = static_cast<int>(member - first);
+      world->enter(member->child->rank, member->child);
+      member->child->world = world;
+    }
+    first = last;
+  }
+}
+
+void leave(Communicator* communicator) {
+  if (communicator->world == nullptr) return;
+  World& world = *communicator->world;
+  for (auto* messages : {&world.sends, &world.receives}) {
+    for (auto& [link, queue] : *messages) {
+      const bool own = (messages == &world.sends ? link.first : link.second) == communicator->rank;
+      if (own) queue.clear();  // their memory is no longer ours to touch
+    }
+  }
+  world.collectives[communicator->rank].clear();
+  world.members[communicator->rank] = nullptr;
+}
+
+}  // namespace
+
+EXPORT int ncclGetUniqueId(Id* id) {
+  std::lock_guard lock(mutex);
+  std::memset(id, 0, sizeof *id);
+  std::memcpy(id->bytes, &next_id, sizeof next_id);
+  ++next_id;
+  return kSuccess;
+}
+
+EXPORT int ncclCommInitRankConfig(Communicator** communicator, int ranks, Id id, int rank, const Config* config) {
+  if (!valid(config) || rank < 0 || rank >= ranks) return kInvalidArgument;
+  std::lock_guard lock(mutex);
+  uint64_t number;
+  std::memcpy(&number, id.bytes, sizeof number);
+  std::shared_ptr<World> world = worlds[number].lock();
+  if (world == nullptr) worlds[number] = world = std::make_shared<World>(ranks);
+  *communicator = new Communicator{world, rank};
+  world->enter(rank, *communicator);
+  return kInProgress;
+}
+
+EXPORT int ncclCommSplit(Communicator* communicator, int color, int key, Communicator** child, const Config* config) {
+  if (!valid(config) || color < 0) return kInvalidArgument;
+  std::lock_guard lock(mutex);
+  World& world = *communicator->world;
+  *child = new Communicator;
+  world.split.push_back({*child, color, key, communicator->rank});
+  if (world.split.size() == world.members.size()) settle(std::exchange(world.split, {}));
+  return kInProgress;
+}
+
+EXPORT int ncclCommGetAsyncError(const Communicator* communicator, int* error) {
+  std::lock_guard lock(mutex);
+  const bool ready = communicator->error != kSuccess || (communicator->world && communicator->world->complete());
+  *error = ready ? communicator->error : static_cast<int>(kInProgress);
+  return kSuccess;
+}
+
+EXPORT int ncclCommFinalize(Communicator*) { return kSuccess; }
+
+EXPORT int ncclCommAbort(Communicator* communicator) {
+  std::lock_guard lock(mutex);
+  leave(communicator);
+  delete communicator;
+  return kSuccess;
+}
+
+EXPORT int ncclCommDestroy(Communicator* communicator) { return ncclCommAbort(communicator); }
+
+EXPORT const char* ncclGetErrorString(int result) {
+  switch (result) {
+    case kSuccess: return "no error";
+    case kInvalidArgument: return "invalid argument";
+    case kInvalidUsage: return "invalid usage";
+    case kRemoteError: return "remote process exited or there was a network error";
+    case kInProgress: return "operation in progress";
+    default: return "unknown result code";
+  }
+}
+
+EXPORT const char* ncclGetLastError(const Communicator*) { return ""; }
+
+EXPORT int ncclGroupStart() {
+  ++group_depth;
+  return kSuccess;
+}
+
+EXPORT int ncclGroupEnd() {
+  if (group_depth == 0) return kInvalidUsage;
+  if (--group_depth > 0) return kSuccess;
+  std::lock_guard lock(mutex);
+  for (const Operation& operation : std::exchange(group, {})) launch(operation);
+  return kSuccess;
+}
+
+EXPORT int ncclSend(const void* send, size_t count, int type, int peer, Communicator* communicator, void* stream) {
+  if (peer < 0) return kInvalidArgument;
+  return submit({communicator, peer, true, {const_cast<char*>(static_cast<const char*>(send)),
+                 count * bytes_of(type), stream}, {}});
+}
+
+EXPORT int ncclRecv(void* receive, size_t count, int type, int peer, Communicator* communicator, void* stream) {
+  if (peer < 0) return kInvalidArgument;
+  return submit({communicator, peer, false, {static_cast<char*>(receive), count * bytes_of(type), stream}, {}});
+}
+
+EXPORT int ncclAllReduce(const void* send, void* receive, size_t count, int type, int, Communicator* communicator,
+                         void* stream) {
+  return join(Kind::kAllReduce, send, receive, count, type, 0, communicator, stream);
+}
+
+EXPORT int ncclReduceScatter(const void* send, void* receive, size_t count, int type, int, Communicator* communicator,
+                             void* stream) {
+  return join(Kind::kReduceScatter, send, receive, count, type, 0, communicator, stream);
+}
+
+EXPORT int ncclAllGather(const void* send, void* receive, size_t count, int type, Communicator* communicator,
+                         void* stream) {
+  return join(Kind::kAllGather, send, receive, count, type, 0, communicator, stream);
+}
+
+EXPORT int ncclBroadcast(const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
+                         void* stream) {
+  return join(Kind::kBroadcast, send, receive, count, type, root, communicator, stream);
+}
+
+// For tests: what cudaStreamQuery would say of a stream.
+EXPORT int nccl_threads_pending(void* stream) {
+  std::lock_guard lock(mutex);
+  return pending[stream];
+}
+
+// For tests: the next operation of whoever comes first ends in an asynchronous error of its communicator.
+EXPORT void nccl_threads_fail_next() {
+  std::lock_guard lock(mutex);
+  fail_next = true;
+}

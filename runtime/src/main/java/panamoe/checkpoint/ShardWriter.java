@@ -1,0 +1,87 @@
+package panamoe.checkpoint;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import panamoe.comm.Communicator;
+import panamoe.tensor.Tensor;
+
+/**
+ * Writes the tensors of a checkpoint: every rank its own, into files of a bounded size that are numbered over all
+ * ranks.
+ */
+final class ShardWriter {
+  private final Disk disk;
+  private final long shardBytes;
+  private final Communicator ranks;
+
+  ShardWriter(Disk disk, long shardBytes, Communicator ranks) {
+    this.disk = disk;
+    this.shardBytes = shardBytes;
+    this.ranks = ranks;
+  }
+
+  /**
+   * @param part {@code model} or {@code optimizer}
+   * @return the files of all ranks
+   */
+  Map<String, Manifest.FileEntry> write(Path into, String part, Map<String, Tensor> tensors) throws IOException {
+    List<Map<String, Tensor>> shards = shards(tensors);
+    long[] counts = ranks.allGather(shards.size());
+    int before = 0;
+    int total = 0;
+    for (int rank = 0; rank < counts.length; rank++) {
+      before += rank < ranks.rank() ? (int) counts[rank] : 0;
+      total += (int) counts[rank];
+    }
+    int first = before + 1;
+    int last = total;
+    Map<String, Manifest.FileEntry> mine = new TreeMap<>();
+    Agreement.allDo(
+        ranks,
+        () -> {
+          for (int i = 0; i < shards.size(); i++) {
+            Map<String, Tensor> shard = shards.get(i);
+            String name =
+                last == 1 ? part + ".safetensors" : "%s-%05d-of-%05d.safetensors".formatted(part, first + i, last);
+            mine.put(
+                name,
+                disk.write(into.resolve(name), out -> SafetensorsWriter.write(out, shard, Map.of("format", "pt"))));
+          }
+        });
+    return ofAllRanks(mine);
+  }
+
+  private List<Map<String, Tensor>> shards(Map<String, Tensor> tensors) {
+    List<Map<String, Tensor>> shards = new ArrayList<>(List.of(new TreeMap<>()));
+    long bytes = 0;
+    for (Map.Entry<String, Tensor> entry : new TreeMap<>(tensors).entrySet()) {
+      if (bytes > 0 && bytes + entry.getValue().bytes() > shardBytes) {
+        shards.add(new TreeMap<>());
+        bytes = 0;
+      }
+      shards.getLast().put(entry.getKey(), entry.getValue());
+      bytes += entry.getValue().bytes();
+    }
+    return shards;
+  }
+
+  /** Names, sizes and checksums go around as lines of text. */
+  private Map<String, Manifest.FileEntry> ofAllRanks(Map<String, Manifest.FileEntry> mine) {
+    StringBuilder lines = new StringBuilder();
+    mine.forEach((name, entry) -> lines.append(name + " " + entry.size() + " " + entry.sha256() + "\n"));
+    Map<String, Manifest.FileEntry> all = new TreeMap<>();
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      String told = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
+      told.lines()
+          .map(line -> line.split(" "))
+          .forEach(field -> all.put(field[0], new Manifest.FileEntry(Long.parseLong(field[1]), field[2])));
+    }
+    return all;
+  }
+}

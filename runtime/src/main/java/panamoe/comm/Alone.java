@@ -1,0 +1,101 @@
+package panamoe.comm;
+
+import panamoe.tensor.Tensor;
+
+/** The world of one rank: what it sends it receives, a sum is its only term. For runs that know no other rank. */
+public final class Alone implements Communicator {
+  /** Has no state: any thread may use it. */
+  public static final Communicator WORLD = new Alone();
+
+  private Alone() {}
+
+  @Override
+  public int rank() {
+    return 0;
+  }
+
+  @Override
+  public int size() {
+    return 1;
+  }
+
+  @Override
+  public String name() {
+    return "world";
+  }
+
+  @Override
+  public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
+    copy(send, receive, sendRows[0]);
+  }
+
+  @Override
+  public long[] allToAll(long[] send) {
+    return send.clone();
+  }
+
+  @Override
+  public void allReduce(Tensor tensor) {}
+
+  @Override
+  public double allReduce(double value) {
+    return value;
+  }
+
+  @Override
+  public void allGather(Tensor send, Tensor receive, long[] rows) {
+    copy(send, receive, rows[0]);
+  }
+
+  @Override
+  public long[] allGather(long... values) {
+    return values.clone();
+  }
+
+  @Override
+  public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
+    copy(send, receive, rows[0]);
+  }
+
+  @Override
+  public void broadcast(Tensor tensor, int root) {}
+
+  @Override
+  public byte[] broadcast(byte[] bytes, int root) {
+    return bytes;
+  }
+
+  @Override
+  public void barrier() {}
+
+  @Override
+  public void at(String place) {}
+
+  @Override
+  public Communicator split(int color, int key, String name) {
+    return this;
+  }
+
+  @Override
+  public int node() {
+    return 0;
+  }
+
+  @Override
+  public Traffic traffic() {
+    return Traffic.NONE;
+  }
+
+  @Override
+  public void abort(String reason) {}
+
+  @Override
+  public void close() {}
+
+  private static void copy(Tensor from, Tensor to, long rows) {
+    if (rows > 0) {
+      long bytes = from.bytes() / from.size(0) * rows;
+      to.data().asSlice(0, bytes).copyFrom(from.data().asSlice(0, bytes));
+    }
+  }
+}

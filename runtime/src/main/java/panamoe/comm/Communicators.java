@@ -1,0 +1,39 @@
+package panamoe.comm;
+
+import java.time.Duration;
+import panamoe.comm.mpi.MpiWorld;
+import panamoe.comm.nccl.NcclCommunicator;
+
+/** Opens the world of a program whose ranks are processes. Ranks that are threads: {@link ThreadWorld}. */
+public final class Communicators {
+  private Communicators() {}
+
+  /**
+   * Meets all other processes of the launch; called once by each, early. Which rank this is, {@link Launch#rank} tells
+   * even before. Close the world at the end, when all went well: that waits for the others. After a failure just exit
+   * with another status than 0.
+   *
+   * <p>Success of a run is what rank 0 says at its end, not the launcher's exit status alone: mpirun may end with 0
+   * when a whole node is lost.
+   *
+   * @param kind {@code mpi}: Open MPI 5, started by mpirun or srun; without them, a world of one rank. {@code nccl}
+   *     needs tensors on GPUs, and is opened by their backend with {@link NcclCommunicator#open}: here it is refused
+   * @param timeout how long a rank waits for another that is late, silent or frozen before it gives the world up; a
+   *     rank whose process ends is noticed at once. Starting may take six times as long
+   * @throws CommunicationException in one sentence: the library is not there, or the others did not come
+   * @throws IllegalArgumentException if there is no such kind
+   */
+  public static Communicator open(String kind, Duration timeout) {
+    return switch (kind) {
+      case "mpi" -> MpiWorld.open(timeout);
+      case "nccl" -> throw withoutDevice();
+      default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
+    };
+  }
+
+  private static CommunicationException withoutDevice() {
+    NcclCommunicator.requireLibrary();
+    return new CommunicationException(
+        "NCCL is there, but moves tensors between GPUs alone, and this build keeps them in the CPU's memory: use mpi");
+  }
+}

@@ -1,0 +1,35 @@
+package panamoe.comm;
+
+import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalInt;
+import java.util.stream.Stream;
+
+/** What the launcher (mpirun, or Slurm's srun) told this process about its rank, before any communicator is open. */
+public final class Launch {
+  private Launch() {}
+
+  /** This process's rank; empty when no launcher started it. */
+  public static OptionalInt rank() {
+    return number(System.getenv(), "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID");
+  }
+
+  /** How many processes were started together; empty when no launcher started this one. */
+  public static OptionalInt size() {
+    return number(System.getenv(), "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
+  }
+
+  /** How many of them run on this machine and share its cores; empty when no launcher started this one. */
+  public static OptionalInt sizeHere() {
+    return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
+  }
+
+  static OptionalInt number(Map<String, String> environment, String... names) {
+    return Stream.of(names)
+        .map(environment::get)
+        .filter(Objects::nonNull)
+        .filter(value -> value.matches("\\d{1,9}"))
+        .mapToInt(Integer::parseInt)
+        .findFirst();
+  }
+}

@@ -1,0 +1,269 @@
+package panamoe.comm;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+import panamoe.comm.Rendezvous.Offer;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** Ranks as threads of one process: each reads what it receives out of its peers' memory: nothing is copied twice. */
+public final class ThreadCommunicator implements Communicator {
+  // Never started: stands for any other thread when asking who may read a tensor.
+  private static final Thread ANOTHER_THREAD = new Thread(() -> {});
+
+  private final Rendezvous group;
+  private final int rank;
+  private final int[] nodes;
+  private final Liveness liveness;
+  private final VirtualClock clock;
+  private final TrafficCounter traffic;
+  private final List<ThreadCommunicator> children = new ArrayList<>();
+  private String place = "";
+  private volatile boolean closed;
+
+  /** @param nodes of the members */
+  ThreadCommunicator(
+      Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, TrafficCounter parent) {
+    this.group = group;
+    this.rank = rank;
+    this.nodes = nodes;
+    this.liveness = liveness;
+    this.clock = clock;
+    this.traffic = new TrafficCounter(parent, rank, nodes);
+  }
+
+  @Override
+  public int rank() {
+    return rank;
+  }
+
+  @Override
+  public int size() {
+    return nodes.length;
+  }
+
+  @Override
+  public String name() {
+    return group.name();
+  }
+
+  @Override
+  public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
+    Call call = Call.allToAll(this, place, send, sendRows, receive, receiveRows);
+    MemorySegment into = receive.data();
+    Offer[] offers = meet(call, shared(send), starts(sendRows, call.rowBytes()));
+    try {
+      long[] from = starts(receiveRows, call.rowBytes());
+      // Everybody starts with itself and goes round, so that not all read the same member at once.
+      for (int i = 0; i < size(); i++) {
+        int source = (rank + i) % size();
+        Offer offer = offers[source];
+        MemorySegment.copy(
+            offer.memory(), offer.numbers()[rank], into, from[source], receiveRows[source] * call.rowBytes());
+      }
+    } finally {
+      group.part();
+    }
+  }
+
+  @Override
+  public long[] allToAll(long[] send) {
+    Offer[] offers = meet(Call.allToAll(this, place, send), null, send.clone());
+    int each = send.length / size();
+    long[] received = new long[send.length];
+    for (int source = 0; source < size(); source++) {
+      System.arraycopy(offers[source].numbers(), rank * each, received, source * each, each);
+    }
+    return received;
+  }
+
+  @Override
+  public void allReduce(Tensor tensor) {
+    Call call = Call.allReduce(this, place, tensor);
+    Offer[] offers = meet(call, shared(tensor), null);
+    try {
+      // An element of all tensors is read and written by one member only, so the sum needs no room of its own.
+      long count = Call.share(tensor.count(), rank, size());
+      long from = IntStream.range(0, rank).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
+      MemorySegment[] parts = parts(offers, from * call.rowBytes(), count * call.rowBytes());
+      if (size() > 1) {
+        Reduction.sum(tensor.dtype(), count, parts, parts);
+      }
+    } finally {
+      group.part();
+    }
+  }
+
+  @Override
+  public double allReduce(double value) {
+    Offer[] offers = meet(Call.allReduceNumber(place), null, new long[] {Double.doubleToRawLongBits(value)});
+    double sum = Double.longBitsToDouble(offers[0].numbers()[0]);
+    for (int source = 1; source < size(); source++) {
+      sum += Double.longBitsToDouble(offers[source].numbers()[0]);
+    }
+    return sum;
+  }
+
+  @Override
+  public void allGather(Tensor send, Tensor receive, long[] rows) {
+    Call call = Call.allGather(this, place, send, receive, rows);
+    MemorySegment into = receive.data();
+    Offer[] offers = meet(call, shared(send), null);
+    try {
+      long[] starts = starts(rows, call.rowBytes());
+      for (int i = 0; i < size(); i++) {
+        int source = (rank + i) % size();
+        MemorySegment.copy(offers[source].memory(), 0, into, starts[source], rows[source] * call.rowBytes());
+      }
+    } finally {
+      group.part();
+    }
+  }
+
+  @Override
+  public long[] allGather(long... values) {
+    Offer[] offers = meet(Call.allGatherNumbers(place, values), null, values.clone());
+    return Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray();
+  }
+
+  @Override
+  public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
+    Call call = Call.reduceScatter(this, place, send, receive, rows);
+    MemorySegment into = receive.data();
+    Offer[] offers = meet(call, shared(send), null);
+    try {
+      DType dtype = send.dtype();
+      long bytes = rows[rank] * call.rowBytes();
+      MemorySegment[] parts = parts(offers, starts(rows, call.rowBytes())[rank], bytes);
+      Reduction.sum(dtype, bytes / dtype.bytes(), parts, into);
+    } finally {
+      group.part();
+    }
+  }
+
+  @Override
+  public void broadcast(Tensor tensor, int root) {
+    Call call = Call.broadcast(this, place, tensor, root);
+    MemorySegment memory = shared(tensor);
+    Offer[] offers = meet(call, memory, null);
+    try {
+      if (rank != root) {
+        memory.copyFrom(offers[root].memory());
+      }
+    } finally {
+      group.part();
+    }
+  }
+
+  @Override
+  public byte[] broadcast(byte[] bytes, int root) {
+    Call call = Call.broadcastBytes(this, place, bytes, root);
+    Offer[] offers = meet(call, rank == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
+    return rank == root ? bytes : offers[root].memory().toArray(ValueLayout.JAVA_BYTE);
+  }
+
+  @Override
+  public void barrier() {
+    meet(Call.barrier(place), null, null);
+  }
+
+  @Override
+  public void at(String place) {
+    this.place = place;
+  }
+
+  @Override
+  public Communicator split(int color, int key, String name) {
+    Offer[] offers = meet(Call.split(place), null, new long[] {color, key});
+    int[] members =
+        IntStream.range(0, size())
+            .filter(member -> offers[member].numbers()[0] == color)
+            .boxed()
+            .sorted(Comparator.comparingLong(member -> offers[member].numbers()[1]))
+            .mapToInt(Integer::intValue)
+            .toArray();
+    int[] ranks = Arrays.stream(members).map(member -> group.ranks()[member]).toArray();
+    int[] memberNodes = Arrays.stream(members).map(member -> nodes[member]).toArray();
+    Rendezvous meeting = group.child(group.phase(rank), color, name, ranks);
+    int place = IntStream.range(0, members.length).filter(i -> members[i] == rank).findFirst().orElseThrow();
+    ThreadCommunicator child = new ThreadCommunicator(meeting, place, memberNodes, liveness, clock, traffic);
+    children.add(child);
+    return child;
+  }
+
+  @Override
+  public int node() {
+    return nodes[rank];
+  }
+
+  @Override
+  public Traffic traffic() {
+    return traffic.sent();
+  }
+
+  @Override
+  public void abort(String reason) {
+    liveness.fail("rank " + group.ranks()[rank] + " aborted: " + reason, null);
+  }
+
+  @Override
+  public void close() {
+    leave("has closed " + name());
+  }
+
+  /**
+   * This rank's virtual time, if the world's links cost something: what its communication took, and what {@link
+   * #compute} was told. Otherwise the machine's.
+   */
+  @Override
+  public double seconds() {
+    return clock.free() ? Communicator.super.seconds() : clock.seconds(group.ranks()[rank]);
+  }
+
+  /** Lets virtual time pass while this rank computes. */
+  public void compute(double seconds) {
+    clock.advance(group.ranks()[rank], seconds);
+  }
+
+  /** Leaves this group and those split off it. */
+  void leave(String why) {
+    closed = true;
+    group.leave(rank, why);
+    children.forEach(child -> child.leave(why));
+  }
+
+  private Offer[] meet(Call call, MemorySegment memory, long[] numbers) {
+    if (closed) {
+      throw new IllegalStateException(call.describe() + " of " + name() + " after it was closed");
+    }
+    Offer[] offers = group.meet(rank, new Offer(call, memory, numbers));
+    traffic.count(call);
+    return offers;
+  }
+
+  private static MemorySegment shared(Tensor tensor) {
+    MemorySegment memory = tensor.data();
+    if (!memory.isAccessibleBy(ANOTHER_THREAD)) {
+      throw new IllegalArgumentException(
+          "only the thread that made the memory of " + tensor + " may touch it: other ranks cannot read it");
+    }
+    return memory;
+  }
+
+  private static MemorySegment[] parts(Offer[] offers, long offset, long bytes) {
+    return Arrays.stream(offers).map(offer -> offer.memory().asSlice(offset, bytes)).toArray(MemorySegment[]::new);
+  }
+
+  private static long[] starts(long[] rows, long rowBytes) {
+    long[] starts = new long[rows.length];
+    for (int i = 1; i < rows.length; i++) {
+      starts[i] = starts[i - 1] + rows[i - 1] * rowBytes;
+    }
+    return starts;
+  }
+}

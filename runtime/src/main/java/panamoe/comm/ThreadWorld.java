@@ -1,0 +1,124 @@
+package panamoe.comm;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Ranks as threads of this process. Immutable: the settings give another world, {@link #run} plays one. Thread-safe.
+ *
+ * <p>Nodes are declared, not found: they decide which messages count as near or far, and what they cost on the virtual
+ * clock ({@link ThreadCommunicator#seconds}), so that many ranks on many nodes can be played on few cores.
+ */
+public final class ThreadWorld {
+  private static final Duration TIMEOUT = Duration.ofSeconds(10);
+
+  /** What a rank does. */
+  @FunctionalInterface
+  public interface Body<T> {
+    T run(ThreadCommunicator world) throws Exception;
+  }
+
+  private final int[] nodes;
+  private final Duration timeout;
+  private final LinkCost near;
+  private final LinkCost far;
+
+  private ThreadWorld(int[] nodes, Duration timeout, LinkCost near, LinkCost far) {
+    this.nodes = nodes;
+    this.timeout = timeout;
+    this.near = near;
+    this.far = far;
+  }
+
+  /** So many ranks on one node, whose links cost nothing, waiting at most 10 s for each other. */
+  public static ThreadWorld of(int ranks) {
+    if (ranks < 1) {
+      throw new IllegalArgumentException("a world needs at least one rank, not " + ranks);
+    }
+    return new ThreadWorld(new int[ranks], TIMEOUT, LinkCost.FREE, LinkCost.FREE);
+  }
+
+  /** {@code nodes} nodes of {@code ranks} ranks each, numbered node by node. */
+  public static ThreadWorld of(int nodes, int ranks) {
+    return of(Math.multiplyExact(nodes, ranks)).on(IntStream.range(0, nodes * ranks).map(r -> r / ranks).toArray());
+  }
+
+  /** @param nodes the node of each rank, counted from 0 */
+  public ThreadWorld on(int... nodes) {
+    if (nodes.length != this.nodes.length || Arrays.stream(nodes).anyMatch(node -> node < 0)) {
+      throw new IllegalArgumentException(
+          "expected the nodes of " + this.nodes.length + " ranks, not " + Arrays.toString(nodes));
+    }
+    return new ThreadWorld(nodes.clone(), timeout, near, far);
+  }
+
+  /** How long a rank waits for the others before it gives them up. */
+  public ThreadWorld timeout(Duration timeout) {
+    return new ThreadWorld(nodes, timeout, near, far);
+  }
+
+  /** What messages cost on the virtual clock, within a node and between nodes. */
+  public ThreadWorld links(LinkCost near, LinkCost far) {
+    return new ThreadWorld(nodes, timeout, near, far);
+  }
+
+  /**
+   * Runs every rank on a thread of its own and waits for all of them.
+   *
+   * @return what the ranks gave back, by rank
+   * @throws CommunicationException about the first rank that failed, its exception being the cause; a rank that does
+   *     not end for a whole timeout after that is interrupted, and if that does not help, left behind as a daemon
+   */
+  public <T> List<T> run(Body<T> body) {
+    Liveness liveness = new Liveness(timeout);
+    VirtualClock clock = new VirtualClock(nodes, near, far);
+    Rendezvous group = new Rendezvous("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
+    List<T> results = new ArrayList<>();
+    List<Thread> threads = new ArrayList<>();
+    for (int rank = 0; rank < nodes.length; rank++) {
+      results.add(null);
+      ThreadCommunicator world = new ThreadCommunicator(group, rank, nodes, liveness, clock, null);
+      threads.add(
+          Thread.ofPlatform().daemon().name("rank " + rank).unstarted(() -> play(body, world, results, liveness)));
+    }
+    threads.forEach(Thread::start);
+    join(threads, liveness);
+    if (liveness.failed()) {
+      throw liveness.exception();
+    }
+    return results;
+  }
+
+  private static <T> void play(Body<T> body, ThreadCommunicator world, List<T> results, Liveness liveness) {
+    try {
+      results.set(world.rank(), body.run(world));
+    } catch (Throwable e) {
+      String what = e instanceof CommunicationException ? e.getMessage() : e.toString();
+      liveness.fail("rank " + world.rank() + " failed: " + what, e);
+    } finally {
+      world.leave("has ended");
+    }
+  }
+
+  private void join(List<Thread> threads, Liveness liveness) {
+    try {
+      for (Thread thread : threads) {
+        while (!liveness.failed() && !thread.join(Duration.ofMillis(100))) {}
+      }
+      long deadline = System.nanoTime() + timeout.toNanos();
+      for (Thread thread : threads) {
+        if (!thread.join(Duration.ofNanos(Math.max(1, deadline - System.nanoTime())))) {
+          thread.interrupt();
+          thread.join(Duration.ofSeconds(1));
+        }
+      }
+    } catch (InterruptedException e) {
+      liveness.fail("the thread that runs the ranks was interrupted", e);
+      threads.forEach(Thread::interrupt);
+      Thread.currentThread().interrupt();
+    }
+  }
+}

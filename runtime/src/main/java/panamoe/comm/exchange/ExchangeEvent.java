@@ -1,0 +1,33 @@
+package panamoe.comm.exchange;
+
+import jdk.jfr.Category;
+import jdk.jfr.DataAmount;
+import jdk.jfr.Description;
+import jdk.jfr.Event;
+import jdk.jfr.Label;
+import jdk.jfr.Name;
+import jdk.jfr.StackTrace;
+
+/** One direction of a plan in a flight recording: when, on which thread, how long. */
+@Name("panamoe.Exchange")
+@Label("Exchange")
+@Category({"Panamoe", "Communication"})
+@StackTrace(false)
+final class ExchangeEvent extends Event {
+  @Label("Place")
+  String place;
+
+  @Label("Direction")
+  @Description("forward or reverse")
+  String direction;
+
+  @Label("Strategy")
+  String strategy;
+
+  @Label("Rows sent")
+  long rows;
+
+  @Label("Bytes sent")
+  @DataAmount
+  long bytes;
+}

@@ -1,0 +1,104 @@
+package panamoe.comm.exchange;
+
+import java.util.Arrays;
+import java.util.stream.LongStream;
+import panamoe.comm.exchange.Workspace.Slot;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The two-level all-to-all of DeepSpeed-MoE §5.3, for uneven counts. A row for rank (m, k), node m and place k in it,
+ * goes first to this node's rank k, then from there to node m.
+ *
+ * <ol>
+ *   <li>pack: [destination] to [k][m]
+ *   <li>within the node: a message to each rank k; what comes is [source's place][m]
+ *   <li>regroup: to [m][source's place]
+ *   <li>between the nodes, among ranks of equal place: a message to each node m; what comes is [source's node][place]
+ *   <li>sort: to [source]; nothing to do where ranks are numbered node by node
+ * </ol>
+ */
+final class HierarchicalWay implements Way {
+  private final Levels levels;
+  private final Workspace workspace;
+  private final BlockLayout pack;
+  private final BlockLayout regroup;
+  private final BlockLayout sort;
+  private final long[] intraSends;
+  private final long[] intraReceives;
+  private final long[] interSends;
+  private final long[] interReceives;
+  private final boolean sorted;
+
+  /**
+   * @param sends rows for each rank
+   * @param between rows that each rank of this node has for each rank of this one's place: [local][node]
+   * @param receives rows from each rank
+   */
+  HierarchicalWay(Levels levels, Workspace workspace, long[] sends, long[] between, long[] receives) {
+    int nodes = levels.nodes();
+    int local = levels.local();
+    this.levels = levels;
+    this.workspace = workspace;
+    this.pack = BlockLayout.of(sends, levels::byLocal);
+    this.regroup = BlockLayout.of(between, levels::byNode);
+    long[] byNode = Arrays.stream(levels.rank()).mapToLong(rank -> receives[rank]).toArray();
+    int[] place = new int[receives.length];
+    Arrays.setAll(place, i -> i);
+    for (int i = 0; i < place.length; i++) {
+      place[levels.rank()[i]] = i;
+    }
+    this.sort = BlockLayout.of(byNode, rank -> place[rank]);
+    this.sorted = Arrays.equals(sort.before(), sort.after());
+    this.intraSends = new long[local];
+    this.intraReceives = new long[local];
+    this.interSends = new long[nodes];
+    this.interReceives = new long[nodes];
+    for (int k = 0; k < local; k++) {
+      for (int m = 0; m < nodes; m++) {
+        intraSends[k] += sends[levels.rank()[m * local + k]];
+        intraReceives[k] += between[k * nodes + m];
+        interSends[m] += between[k * nodes + m];
+        interReceives[m] += byNode[m * local + k];
+      }
+    }
+  }
+
+  @Override
+  public void forward(Tensor rows, Tensor arrived) {
+    try (TensorScope scope = workspace.scope()) {
+      Tensor packed = workspace.take(scope, Slot.PACKED, rows, sum(intraSends));
+      Tensor between = workspace.take(scope, Slot.BETWEEN, rows, sum(intraReceives));
+      Tensor regrouped = workspace.take(scope, Slot.REGROUPED, rows, sum(interSends));
+      Tensor unsorted = sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
+      pack.transform(rows, packed);
+      levels.intra().allToAll(packed, intraSends, between, intraReceives);
+      regroup.transform(between, regrouped);
+      levels.inter().allToAll(regrouped, interSends, unsorted, interReceives);
+      if (!sorted) {
+        sort.transform(unsorted, arrived);
+      }
+    }
+  }
+
+  @Override
+  public void reverse(Tensor arrived, Tensor rows) {
+    try (TensorScope scope = workspace.scope()) {
+      Tensor packed = workspace.take(scope, Slot.PACKED, rows, sum(intraSends));
+      Tensor between = workspace.take(scope, Slot.BETWEEN, rows, sum(intraReceives));
+      Tensor regrouped = workspace.take(scope, Slot.REGROUPED, rows, sum(interSends));
+      Tensor unsorted = sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
+      if (!sorted) {
+        sort.inverse().transform(arrived, unsorted);
+      }
+      levels.inter().allToAll(unsorted, interReceives, regrouped, interSends);
+      regroup.inverse().transform(regrouped, between);
+      levels.intra().allToAll(between, intraReceives, packed, intraSends);
+      pack.inverse().transform(packed, rows);
+    }
+  }
+
+  private static long sum(long[] rows) {
+    return LongStream.of(rows).sum();
+  }
+}

@@ -1,0 +1,90 @@
+package panamoe.comm.exchange;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import panamoe.comm.Communicator;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorScope;
+
+/**
+ * What both strategies took for a few sizes between the ranks at hand, the same numbers on all of them.
+ *
+ * @param rows by growing size, at least one
+ */
+public record SwitchTable(List<Row> rows) {
+  private static final long[] SIZES = {4 << 10, 32 << 10, 256 << 10, 1 << 20};
+  private static final int REPEATS = 3;
+  private static final int ROW_BYTES = 64;
+
+  /**
+   * @param bytes that each rank sends in all
+   * @param flatSeconds of the slowest rank, its best of some tries
+   * @param hierarchicalSeconds likewise
+   */
+  public record Row(long bytes, double flatSeconds, double hierarchicalSeconds) {}
+
+  /** Measures; all members of the group call it. */
+  static SwitchTable measure(Communicator group, Levels levels, Workspace workspace, TensorMemory memory) {
+    List<Row> table = new ArrayList<>();
+    int size = group.size();
+    for (long bytes : SIZES) {
+      long rows = Math.max(1, bytes / ROW_BYTES / size);
+      long[] even = LongStream.generate(() -> rows).limit(size).toArray();
+      Way flat = new FlatWay(group, even, even);
+      Way hierarchical = new HierarchicalWay(levels, workspace, even, even, even);
+      try (TensorScope scope = TensorScope.confined(memory)) {
+        Tensor sent = scope.zeros(DType.UINT8, size * rows, ROW_BYTES);
+        Tensor arrived = scope.allocate(DType.UINT8, size * rows, ROW_BYTES);
+        table.add(
+            new Row(
+                sent.bytes(),
+                seconds(group, flat, sent, arrived),
+                seconds(group, hierarchical, sent, arrived)));
+      }
+    }
+    return new SwitchTable(table);
+  }
+
+  private static double seconds(Communicator group, Way way, Tensor sent, Tensor arrived) {
+    way.forward(sent, arrived);
+    double best = Double.POSITIVE_INFINITY;
+    for (int repeat = 0; repeat < REPEATS; repeat++) {
+      group.barrier();
+      double start = group.seconds();
+      way.forward(sent, arrived);
+      best = Math.min(best, group.seconds() - start);
+    }
+    long[] all = group.allGather(Double.doubleToRawLongBits(best));
+    return LongStream.of(all).mapToDouble(Double::longBitsToDouble).max().orElseThrow();
+  }
+
+  /** The faster strategy at the measured size nearest to {@code bytes}, on a logarithmic scale. */
+  public Strategy choose(long bytes) {
+    Row nearest = rows.getFirst();
+    for (Row row : rows) {
+      if (distance(row.bytes, bytes) < distance(nearest.bytes, bytes)) {
+        nearest = row;
+      }
+    }
+    return nearest.hierarchicalSeconds < nearest.flatSeconds ? Strategy.HIERARCHICAL : Strategy.FLAT;
+  }
+
+  private static double distance(long measured, long bytes) {
+    return Math.abs(Math.log((double) Math.max(1, bytes) / measured));
+  }
+
+  /** One line a size: bytes, microseconds of both. */
+  @Override
+  public String toString() {
+    return rows.stream()
+        .map(
+            row ->
+                "%9d bytes: flat %9.1f us, hierarchical %9.1f us"
+                    .formatted(row.bytes, row.flatSeconds * 1e6, row.hierarchicalSeconds * 1e6))
+        .collect(Collectors.joining("\n"));
+  }
+}

@@ -1,0 +1,313 @@
+package panamoe.comm.mpi;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import panamoe.bindings.mpi.Mpi;
+import panamoe.bindings.mpi.OpenMpi;
+import panamoe.comm.Call;
+import panamoe.comm.Communicator;
+import panamoe.comm.Reduction;
+import panamoe.comm.Traffic;
+import panamoe.comm.TrafficCounter;
+import panamoe.comm.mpi.Meeting.Blocks;
+import panamoe.tensor.Tensor;
+
+/**
+ * Ranks as processes, joined by Open MPI. Collectives are made of its non-blocking sends and receives, not of its own
+ * collectives: those neither say who is missing, nor can their wait be ended, nor do they add in rank order.
+ */
+public final class MpiCommunicator implements Communicator {
+  // A sum of more is done part by part, so that its memory for the others' terms stays small.
+  private static final long SUM_BYTES = 8 << 20;
+
+  private final MpiWorld world;
+  private final MemorySegment group;
+  private final Arena arena;
+  private final Meeting meeting;
+  private final int rank;
+  private final int[] nodes;
+  private final TrafficCounter traffic;
+  private String place = "";
+  private boolean closed;
+
+  /** @param group an MPI_Comm; the world's is MPI's own */
+  private MpiCommunicator(
+      MpiWorld world, MemorySegment group, Arena arena, Meeting meeting, int rank, int[] nodes, TrafficCounter parent) {
+    this.world = world;
+    this.group = group;
+    this.arena = arena;
+    this.meeting = meeting;
+    this.rank = rank;
+    this.nodes = nodes;
+    this.traffic = new TrafficCounter(parent, rank, nodes);
+  }
+
+  /** @param nodeName a number that members on the same machine have in common; the others get to know it */
+  static MpiCommunicator world(MpiWorld world, int rank, int size, int nodeName) {
+    Arena arena = Arena.ofShared();
+    Meeting meeting =
+        new Meeting(world, OpenMpi.world(), "world", rank, IntStream.range(0, size).toArray(), arena);
+    long[] names = gather(meeting, Call.allGatherNumbers("", new long[1]), rank, nodeName);
+    int[] nodes = Arrays.stream(names).mapToInt(name -> number(name, names)).toArray();
+    return new MpiCommunicator(world, OpenMpi.world(), arena, meeting, rank, nodes, null);
+  }
+
+  /** How many lower names there are. */
+  private static int number(long name, long[] names) {
+    return (int) Arrays.stream(names).filter(other -> other < name).distinct().count();
+  }
+
+  @Override
+  public int rank() {
+    return rank;
+  }
+
+  @Override
+  public int size() {
+    return nodes.length;
+  }
+
+  @Override
+  public String name() {
+    return meeting.name();
+  }
+
+  @Override
+  public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
+    Call call = Call.allToAll(this, place, send, sendRows, receive, receiveRows);
+    meeting.exchange(
+        call,
+        Blocks.adjoining(send.data(), times(sendRows, call.rowBytes())),
+        Blocks.adjoining(receive.data(), times(receiveRows, call.rowBytes())));
+    traffic.count(call);
+  }
+
+  @Override
+  public long[] allToAll(long[] send) {
+    Call call = Call.allToAll(this, place, send);
+    try (Arena call1 = Arena.ofConfined()) {
+      long[] bytes = new long[size()];
+      Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
+      MemorySegment received = call1.allocate(ValueLayout.JAVA_LONG, send.length);
+      meeting.exchange(
+          call,
+          Blocks.adjoining(call1.allocateFrom(ValueLayout.JAVA_LONG, send), bytes),
+          Blocks.adjoining(received, bytes));
+      traffic.count(call);
+      return received.toArray(ValueLayout.JAVA_LONG);
+    }
+  }
+
+  @Override
+  public void allReduce(Tensor tensor) {
+    Call call = Call.allReduce(this, place, tensor);
+    MemorySegment data = tensor.data();
+    // The rank order of an element's sum is the same whatever its part and whoever adds it.
+    long part = Math.max(1, SUM_BYTES / call.rowBytes());
+    for (long from = 0; from == 0 || from < tensor.count(); from += part) {
+      long count = Math.min(part, tensor.count() - from);
+      sum(call, tensor, data.asSlice(from * call.rowBytes(), count * call.rowBytes()));
+    }
+    traffic.count(call);
+  }
+
+  /** Sums a part: every member adds its share and gives it to the others; of what fits into frames, everything. */
+  private void sum(Call call, Tensor tensor, MemorySegment part) {
+    long count = part.byteSize() / call.rowBytes();
+    try (Arena memory = Arena.ofConfined()) {
+      MemorySegment terms = memory.allocate(part.byteSize() * (small(part) ? size() : 1) + size() * 64L, 64);
+      if (small(part)) {
+        Blocks all = Blocks.same(part, size());
+        Blocks received = Blocks.adjoining(terms, all.bytes());
+        meeting.exchange(call, all, received);
+        Reduction.sum(tensor.dtype(), count, segments(received), part);
+        return;
+      }
+      long[] shares = new long[size()];
+      Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
+      Blocks parts = Blocks.adjoining(part, shares);
+      long[] mine = new long[size()];
+      Arrays.fill(mine, shares[rank]);
+      Blocks received = Blocks.adjoining(terms, mine);
+      meeting.exchange(call, parts, received);
+      MemorySegment sum = parts.of(rank);
+      Reduction.sum(tensor.dtype(), shares[rank] / call.rowBytes(), segments(received), sum);
+      meeting.exchange(call, Blocks.same(sum, size()), parts);
+    }
+  }
+
+  private static boolean small(MemorySegment part) {
+    return part.byteSize() <= Frames.ROOM;
+  }
+
+  @Override
+  public double allReduce(double value) {
+    Call call = Call.allReduceNumber(place);
+    double sum = -0.0;
+    for (long bits : gather(meeting, call, rank, Double.doubleToRawLongBits(value))) {
+      sum += Double.longBitsToDouble(bits);
+    }
+    traffic.count(call);
+    return sum;
+  }
+
+  @Override
+  public void allGather(Tensor send, Tensor receive, long[] rows) {
+    Call call = Call.allGather(this, place, send, receive, rows);
+    meeting.exchange(
+        call,
+        Blocks.same(send.data().asSlice(0, rows[rank] * call.rowBytes()), size()),
+        Blocks.adjoining(receive.data(), times(rows, call.rowBytes())));
+    traffic.count(call);
+  }
+
+  @Override
+  public long[] allGather(long... values) {
+    Call call = Call.allGatherNumbers(place, values);
+    long[] gathered = gather(meeting, call, rank, values);
+    traffic.count(call);
+    return gathered;
+  }
+
+  @Override
+  public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
+    Call call = Call.reduceScatter(this, place, send, receive, rows);
+    long bytes = rows[rank] * call.rowBytes();
+    try (Arena memory = Arena.ofConfined()) {
+      long[] mine = new long[size()];
+      Arrays.fill(mine, bytes);
+      Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
+      meeting.exchange(call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
+      Reduction.sum(send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
+    }
+    traffic.count(call);
+  }
+
+  @Override
+  public void broadcast(Tensor tensor, int root) {
+    Call call = Call.broadcast(this, place, tensor, root);
+    fromRoot(call, tensor.data());
+    traffic.count(call);
+  }
+
+  @Override
+  public byte[] broadcast(byte[] bytes, int root) {
+    Call call = Call.broadcastBytes(this, place, bytes, root);
+    try (Arena memory = Arena.ofConfined()) {
+      MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
+      fromRoot(call, length);
+      MemorySegment data = memory.allocate(length.get(ValueLayout.JAVA_LONG, 0));
+      if (rank == root) {
+        data.copyFrom(MemorySegment.ofArray(bytes));
+      }
+      fromRoot(call, data);
+      traffic.count(call);
+      return data.toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  /** Root's data on every member, in the same memory. */
+  private void fromRoot(Call call, MemorySegment data) {
+    Blocks nothing = new Blocks(data, new long[size()], new long[size()]);
+    long[] ofRoot = new long[size()];
+    if (rank == call.root()) {
+      Blocks all = Blocks.same(data, size());
+      all.bytes()[rank] = 0;
+      meeting.exchange(call, all, nothing);
+    } else {
+      ofRoot[call.root()] = data.byteSize();
+      meeting.exchange(call, nothing, new Blocks(data, new long[size()], ofRoot));
+    }
+  }
+
+  @Override
+  public void barrier() {
+    meeting.exchange(Call.barrier(place), nothing(), nothing());
+  }
+
+  private Blocks nothing() {
+    return new Blocks(MemorySegment.NULL, new long[size()], new long[size()]);
+  }
+
+  @Override
+  public void at(String place) {
+    this.place = place;
+  }
+
+  @Override
+  public Communicator split(int color, int key, String name) {
+    // First by means that can fail; then all members are here, and MPI's split waits for nobody.
+    long[] wishes = gather(meeting, Call.split(place), rank, color, key);
+    int[] members =
+        IntStream.range(0, size())
+            .filter(member -> wishes[2 * member] == color)
+            .boxed()
+            .sorted((a, b) -> Long.compare(wishes[2 * a + 1], wishes[2 * b + 1]))
+            .mapToInt(Integer::intValue)
+            .toArray();
+    int place = IntStream.range(0, members.length).filter(i -> members[i] == rank).findFirst().orElseThrow();
+    Arena childArena = Arena.ofShared();
+    MemorySegment handle = childArena.allocate(ValueLayout.ADDRESS);
+    // Members are given by their place, and colors by their first member: MPI takes no negative color.
+    MpiWorld.check(Mpi.MPI_Comm_split(group, members[0], place, handle), "MPI_Comm_split");
+    MemorySegment child = handle.get(ValueLayout.ADDRESS, 0);
+    int[] ranks = Arrays.stream(members).map(member -> meeting.ranks()[member]).toArray();
+    int[] childNodes = Arrays.stream(members).map(member -> nodes[member]).toArray();
+    Meeting childMeeting = new Meeting(world, child, name, place, ranks, childArena);
+    return new MpiCommunicator(world, child, childArena, childMeeting, place, childNodes, traffic);
+  }
+
+  @Override
+  public int node() {
+    return nodes[rank];
+  }
+
+  @Override
+  public Traffic traffic() {
+    return traffic.sent();
+  }
+
+  @Override
+  public void abort(String reason) {
+    world.lifeline().fail("rank " + meeting.ranks()[rank] + " aborted: " + reason);
+  }
+
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    if (group.equals(OpenMpi.world())) {
+      world.close();
+    } else if (world.lifeline().failure() == null && !world.isClosed()) {
+      try (Arena call = Arena.ofConfined()) {
+        MpiWorld.check(Mpi.MPI_Comm_free(call.allocateFrom(ValueLayout.ADDRESS, group)), "MPI_Comm_free");
+      }
+      arena.close();
+    }
+    // After a failure, messages may still be under way into this memory.
+  }
+
+  private static long[] gather(Meeting meeting, Call call, int rank, long... values) {
+    int members = meeting.ranks().length;
+    try (Arena memory = Arena.ofConfined()) {
+      Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
+      MemorySegment all = memory.allocate(ValueLayout.JAVA_LONG, (long) members * values.length);
+      meeting.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
+      return all.toArray(ValueLayout.JAVA_LONG);
+    }
+  }
+
+  private MemorySegment[] segments(Blocks blocks) {
+    return IntStream.range(0, size()).mapToObj(blocks::of).toArray(MemorySegment[]::new);
+  }
+
+  private static long[] times(long[] rows, long rowBytes) {
+    return LongStream.of(rows).map(count -> count * rowBytes).toArray();
+  }
+}

@@ -1,0 +1,176 @@
+package panamoe.comm.mpi;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicBoolean;
+import panamoe.bindings.mpi.Mpi;
+import panamoe.bindings.mpi.OpenMpi;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
+import panamoe.comm.Launch;
+import panamoe.comm.Lifeline;
+
+/** MPI in this process: started once, used by all groups, ended once. Thread-safe. */
+public final class MpiWorld {
+  private static final int START_FACTOR = 6;
+  // MPI counts in int; a power of two below its end keeps chunks aligned.
+  private static final long CHUNK = 1L << 30;
+
+  private final Duration timeout;
+  private final long chunk;
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private Lifeline lifeline;
+
+  private MpiWorld(Duration timeout, long chunk) {
+    this.timeout = timeout;
+    this.chunk = chunk;
+  }
+
+  /** See {@link panamoe.comm.Communicators#open}. */
+  public static Communicator open(Duration timeout) {
+    return open(timeout, CHUNK);
+  }
+
+  /** @param chunk bytes of the longest message; longer blocks go as several */
+  static Communicator open(Duration timeout, long chunk) {
+    try {
+      OpenMpi.ensureAvailable();
+    } catch (UnsatisfiedLinkError e) {
+      throw new CommunicationException(e.getMessage(), e);
+    }
+    return new MpiWorld(timeout, chunk).start();
+  }
+
+  private Communicator start() {
+    Duration patience = timeout.multipliedBy(START_FACTOR);
+    try (Arena arena = Arena.ofConfined();
+        StartLimit _ = new StartLimit(patience)) {
+      MemorySegment number = arena.allocate(ValueLayout.JAVA_INT);
+      check(
+          Mpi.MPI_Init_thread(MemorySegment.NULL, MemorySegment.NULL, Mpi.MPI_THREAD_MULTIPLE(), number),
+          "MPI_Init_thread");
+      if (number.get(ValueLayout.JAVA_INT, 0) != Mpi.MPI_THREAD_MULTIPLE()) {
+        throw new CommunicationException(OpenMpi.version() + " does not let several threads communicate");
+      }
+      MemorySegment world = OpenMpi.world();
+      check(Mpi.MPI_Comm_set_errhandler(world, OpenMpi.errorsReturn()), "MPI_Comm_set_errhandler");
+      check(Mpi.MPI_Comm_rank(world, number), "MPI_Comm_rank");
+      int rank = number.get(ValueLayout.JAVA_INT, 0);
+      check(Mpi.MPI_Comm_size(world, number), "MPI_Comm_size");
+      int size = number.get(ValueLayout.JAVA_INT, 0);
+      lifeline = Lifeline.open(rank, size, patience, timeout, this::broadcastFromRank0, MpiWorld::halt);
+      return MpiCommunicator.world(this, rank, size, firstRankOfNode(rank));
+    }
+  }
+
+  Duration timeout() {
+    return timeout;
+  }
+
+  long chunk() {
+    return chunk;
+  }
+
+  Lifeline lifeline() {
+    return lifeline;
+  }
+
+  boolean isClosed() {
+    return closed.get();
+  }
+
+  /**
+   * Ends MPI together with the others, but waits only for ranks that live and are not done; after a failure waits for
+   * nobody.
+   *
+   * @throws CommunicationException if the world fails while this rank waits for the others' end
+   */
+  void close() {
+    if (!closed.compareAndSet(false, true) || lifeline.failure() != null) {
+      return;
+    }
+    lifeline.leave();
+    finish();
+    if (lifeline.failure() != null) {
+      throw new CommunicationException(lifeline.failure());
+    }
+    sayDone();
+  }
+
+  /** Leaves the mark that {@code ci/ranks} looks for: mpirun's exit status alone is no proof of success. */
+  private void sayDone() {
+    String mark = System.getenv("PANAMOE_DONE");
+    if (mark != null && Launch.rank().orElse(0) == 0) {
+      try {
+        Files.createFile(Path.of(mark));
+      } catch (IOException e) {
+        throw new CommunicationException("cannot write the mark of success " + mark + ": " + e.getMessage(), e);
+      }
+    }
+  }
+
+  private void finish() {
+    Thread end = Thread.ofPlatform().daemon().name("MPI_Finalize").start(Mpi::MPI_Finalize);
+    long othersLeft = Long.MAX_VALUE;
+    try {
+      while (!end.join(Duration.ofMillis(10)) && lifeline.failure() == null) {
+        long now = System.nanoTime();
+        othersLeft = lifeline.allLeft() ? Math.min(othersLeft, now) : Long.MAX_VALUE;
+        if (now - othersLeft > timeout.toNanos()) {
+          return; // all work is done: a hang in the library's own end is no reason to fail
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** @throws CommunicationException in one sentence if {@code status} is an error */
+  static void check(int status, String function) {
+    if (status != Mpi.MPI_SUCCESS()) {
+      throw new CommunicationException(function + " failed: " + OpenMpi.errorString(status));
+    }
+  }
+
+  /** Before there is a lifeline: blocks, within the limit of starting. */
+  private byte[] broadcastFromRank0(byte[] bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
+      check(Mpi.MPI_Bcast(length, Integer.BYTES, OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
+      MemorySegment data = arena.allocate(length.get(ValueLayout.JAVA_INT, 0));
+      if (bytes != null) {
+        data.copyFrom(MemorySegment.ofArray(bytes));
+      }
+      check(Mpi.MPI_Bcast(data, (int) data.byteSize(), OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
+      return data.toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  /** The lowest rank among those that share memory with this one: names the node. */
+  private static int firstRankOfNode(int rank) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment handle = arena.allocate(ValueLayout.ADDRESS);
+      check(
+          Mpi.MPI_Comm_split_type(OpenMpi.world(), Mpi.MPI_COMM_TYPE_SHARED(), rank, OpenMpi.infoNull(), handle),
+          "MPI_Comm_split_type");
+      MemorySegment first = arena.allocateFrom(ValueLayout.JAVA_INT, rank);
+      check(
+          Mpi.MPI_Bcast(first, Integer.BYTES, OpenMpi.byteType(), 0, handle.get(ValueLayout.ADDRESS, 0)), "MPI_Bcast");
+      check(Mpi.MPI_Comm_free(handle), "MPI_Comm_free");
+      return first.get(ValueLayout.JAVA_INT, 0);
+    }
+  }
+
+  /** For a rank that is stuck in the library: it cannot be woken, and its caller can hear no exception. */
+  static void halt(String reason) {
+    if (Launch.rank().orElse(0) == 0) {
+      System.err.println("panamoe: " + reason);
+    }
+    Runtime.getRuntime().halt(1);
+  }
+}

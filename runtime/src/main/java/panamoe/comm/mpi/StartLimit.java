@@ -1,0 +1,42 @@
+package panamoe.comm.mpi;
+
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import panamoe.comm.Launch;
+
+/**
+ * Ends the process when starting takes too long: MPI waits for all ranks inside MPI_Init, and nothing else wakes it
+ * when one never comes. Rank 0 speaks; the others keep still for as long as it may take mpirun to end them because of
+ * it.
+ */
+final class StartLimit implements AutoCloseable {
+  private static final Duration AFTER_RANK_0 = Duration.ofSeconds(3);
+
+  private final CountDownLatch started = new CountDownLatch(1);
+
+  StartLimit(Duration limit) {
+    int rank = Launch.rank().orElse(0);
+    String who = "rank " + rank + Launch.size().stream().mapToObj(size -> " of " + size).findFirst().orElse("");
+    String sentence =
+        "%s waited %d s for the others to start: a rank never came to MPI_Init".formatted(who, limit.toSeconds());
+    Duration mine = rank == 0 ? limit : limit.plus(AFTER_RANK_0);
+    Thread.ofPlatform().daemon().name("start limit").start(() -> watch(mine, sentence));
+  }
+
+  private void watch(Duration limit, String sentence) {
+    try {
+      if (!started.await(limit.toMillis(), TimeUnit.MILLISECONDS)) {
+        System.err.println("panamoe: " + sentence);
+        Runtime.getRuntime().halt(1);
+      }
+    } catch (InterruptedException e) {
+      throw new AssertionError("nobody interrupts this thread", e);
+    }
+  }
+
+  @Override
+  public void close() {
+    started.countDown();
+  }
+}

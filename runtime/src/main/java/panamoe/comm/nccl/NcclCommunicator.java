@@ -1,0 +1,319 @@
+package panamoe.comm.nccl;
+
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.function.IntSupplier;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import panamoe.bindings.nccl.Nccl;
+import panamoe.bindings.nccl.NcclLibrary;
+import panamoe.comm.Call;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
+import panamoe.comm.Traffic;
+import panamoe.comm.TrafficCounter;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * Ranks with a GPU each: NCCL moves their tensors, another communicator everything else. That one, the control, carries
+ * NCCL's unique id, the numbers and bytes, and the agreement before each collective; it is what notices a death.
+ *
+ * <p>Sums of FLOAT32 are NCCL's own where the ranks' parts are equal: the same bits on every rank, but in NCCL's order
+ * and not in that of the ranks. Sums of BFLOAT16, which NCCL would round at every hop, are added by the device in
+ * float32.
+ *
+ * <p>Tested without GPUs against a library of ours that has the same functions between threads
+ * ({@code native/test/nccl_threads}).
+ */
+public final class NcclCommunicator implements Communicator {
+  private final Communicator control;
+  private final NcclDevice device;
+  private final NcclGroup group;
+  private final int[] ranks;
+  private final int[] nodes;
+  private final TrafficCounter traffic;
+  private String place = "";
+  private boolean closed;
+
+  private NcclCommunicator(
+      Communicator control, NcclDevice device, NcclGroup group, int[] ranks, int[] nodes, TrafficCounter parent) {
+    this.control = control;
+    this.device = device;
+    this.group = group;
+    this.ranks = ranks;
+    this.nodes = nodes;
+    this.traffic = new TrafficCounter(parent, control.rank(), nodes);
+  }
+
+  /**
+   * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code control} too.
+   *
+   * @param timeout of a collective once all ranks have agreed on it
+   * @throws CommunicationException in one sentence: NCCL is not there, or cannot join the ranks
+   */
+  public static Communicator open(Communicator control, NcclDevice device, Duration timeout) {
+    requireLibrary();
+    int[] ranks = IntStream.range(0, control.size()).toArray();
+    return new NcclCommunicator(
+        control, device, NcclGroup.open(control, timeout), ranks, gather(control, control.node()), null);
+  }
+
+  /** @throws CommunicationException in one sentence that says where NCCL was looked for, if it is not there */
+  public static void requireLibrary() {
+    try {
+      NcclLibrary.ensureAvailable();
+    } catch (UnsatisfiedLinkError e) {
+      throw new CommunicationException(e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public int rank() {
+    return control.rank();
+  }
+
+  @Override
+  public int size() {
+    return control.size();
+  }
+
+  @Override
+  public String name() {
+    return control.name();
+  }
+
+  @Override
+  public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
+    Call call = agreed(Call.allToAll(this, place, send, sendRows, receive, receiveRows));
+    long[] sent = control.allToAll(sendRows);
+    for (int from = 0; from < size(); from++) {
+      if (sent[from] != receiveRows[from]) {
+        throw disagreed(Call.disagreement(name(), place, ranks[from], sent[from], ranks[rank()], receiveRows[from]));
+      }
+    }
+    exchange(
+        blocks(send.data(), times(sendRows, call.rowBytes())),
+        blocks(receive.data(), times(receiveRows, call.rowBytes())));
+    traffic.count(call);
+  }
+
+  @Override
+  public long[] allToAll(long[] send) {
+    Call call = Call.allToAll(this, place, send);
+    long[] received = control.allToAll(send);
+    traffic.count(call);
+    return received;
+  }
+
+  @Override
+  public void allReduce(Tensor tensor) {
+    Call call = agreed(Call.allReduce(this, place, tensor));
+    MemorySegment data = tensor.data();
+    long count = tensor.count();
+    if (tensor.dtype() == DType.FLOAT32) {
+      run("ncclAllReduce", () -> Nccl.ncclAllReduce(
+          data, data, count, Nccl.ncclFloat32(), Nccl.ncclSum(), group.handle(), device.stream()));
+    } else {
+      long[] shares = new long[size()];
+      Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
+      MemorySegment[] parts = blocks(data, shares);
+      addTerms(tensor.dtype(), parts, parts[rank()]);
+      MemorySegment[] mine = new MemorySegment[size()];
+      Arrays.fill(mine, parts[rank()]);
+      exchange(mine, parts);
+    }
+    traffic.count(call);
+  }
+
+  @Override
+  public double allReduce(double value) {
+    double sum = control.allReduce(value);
+    traffic.count(Call.allReduceNumber(place));
+    return sum;
+  }
+
+  @Override
+  public void allGather(Tensor send, Tensor receive, long[] rows) {
+    Call call = agreed(Call.allGather(this, place, send, receive, rows));
+    MemorySegment own = send.data().asSlice(0, rows[rank()] * call.rowBytes());
+    MemorySegment all = receive.data();
+    if (equal(rows)) {
+      run("ncclAllGather", () -> Nccl.ncclAllGather(
+          own, all, own.byteSize(), Nccl.ncclUint8(), group.handle(), device.stream()));
+    } else {
+      MemorySegment[] toEach = new MemorySegment[size()];
+      Arrays.fill(toEach, own);
+      exchange(toEach, blocks(all, times(rows, call.rowBytes())));
+    }
+    traffic.count(call);
+  }
+
+  @Override
+  public long[] allGather(long... values) {
+    Call call = Call.allGatherNumbers(place, values);
+    long[] gathered = control.allGather(values);
+    traffic.count(call);
+    return gathered;
+  }
+
+  @Override
+  public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
+    Call call = agreed(Call.reduceScatter(this, place, send, receive, rows));
+    long bytes = rows[rank()] * call.rowBytes();
+    if (equal(rows) && send.dtype() == DType.FLOAT32) {
+      run("ncclReduceScatter", () -> Nccl.ncclReduceScatter(
+          send.data(), receive.data(), bytes / Float.BYTES, Nccl.ncclFloat32(), Nccl.ncclSum(), group.handle(),
+          device.stream()));
+    } else {
+      addTerms(send.dtype(), blocks(send.data(), times(rows, call.rowBytes())), receive.data().asSlice(0, bytes));
+    }
+    traffic.count(call);
+  }
+
+  @Override
+  public void broadcast(Tensor tensor, int root) {
+    Call call = agreed(Call.broadcast(this, place, tensor, root));
+    MemorySegment data = tensor.data();
+    run("ncclBroadcast", () -> Nccl.ncclBroadcast(
+        data, data, data.byteSize(), Nccl.ncclUint8(), root, group.handle(), device.stream()));
+    traffic.count(call);
+  }
+
+  @Override
+  public byte[] broadcast(byte[] bytes, int root) {
+    Call call = Call.broadcastBytes(this, place, bytes, root);
+    byte[] received = control.broadcast(bytes, root);
+    traffic.count(call);
+    return received;
+  }
+
+  @Override
+  public void barrier() {
+    control.barrier();
+  }
+
+  @Override
+  public void at(String place) {
+    this.place = place;
+    control.at(place);
+  }
+
+  @Override
+  public Communicator split(int color, int key, String name) {
+    Communicator childControl = control.split(color, key, name);
+    // NCCL takes no negative color; the lowest member has no other group.
+    int[] members = gather(childControl, rank());
+    NcclGroup child = group.split(Arrays.stream(members).min().orElseThrow(), childControl.rank(), childControl);
+    int[] childRanks = Arrays.stream(members).map(member -> ranks[member]).toArray();
+    int[] childNodes = Arrays.stream(members).map(member -> nodes[member]).toArray();
+    return new NcclCommunicator(childControl, device, child, childRanks, childNodes, traffic);
+  }
+
+  @Override
+  public int node() {
+    return control.node();
+  }
+
+  @Override
+  public Traffic traffic() {
+    return traffic.sent();
+  }
+
+  @Override
+  public void abort(String reason) {
+    group.stop("rank " + ranks[rank()] + " aborted: " + reason);
+    control.abort(reason);
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      group.close();
+      control.close();
+    }
+  }
+
+  /** Before NCCL gets the call: it would hang, or mix up memory, where the members want different things. */
+  private Call agreed(Call call) {
+    long[] digests = control.allGather(call.digest());
+    if (Arrays.stream(digests).distinct().count() > 1) {
+      String[] descriptions = new String[size()];
+      for (int member = 0; member < size(); member++) {
+        descriptions[member] = new String(control.broadcast(call.describe().getBytes(), member));
+      }
+      throw disagreed(Call.disagreement(name(), ranks, descriptions));
+    }
+    return call;
+  }
+
+  private CommunicationException disagreed(String sentence) {
+    control.abort(sentence);
+    return new CommunicationException(sentence);
+  }
+
+  /** Sends a block to each member and receives one from each. */
+  private void exchange(MemorySegment[] send, MemorySegment[] receive) {
+    run("ncclSend and ncclRecv", () -> {
+      int result = Nccl.ncclGroupStart();
+      for (int i = 0; i < size() && result == Nccl.ncclSuccess(); i++) {
+        int peer = (rank() + i) % size();
+        if (send[peer].byteSize() > 0) {
+          result = Nccl.ncclSend(
+              send[peer], send[peer].byteSize(), Nccl.ncclUint8(), peer, group.handle(), device.stream());
+        }
+        if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
+          result = Nccl.ncclRecv(
+              receive[peer], receive[peer].byteSize(), Nccl.ncclUint8(), peer, group.handle(), device.stream());
+        }
+      }
+      return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
+    });
+  }
+
+  /** Sends every member its part, and adds what the members send of this one's. */
+  private void addTerms(DType dtype, MemorySegment[] parts, MemorySegment target) {
+    long bytes = target.byteSize();
+    MemorySegment memory = device.memory().allocate(bytes * size());
+    try {
+      long[] sizes = new long[size()];
+      Arrays.fill(sizes, bytes);
+      MemorySegment[] terms = blocks(memory, sizes);
+      exchange(parts, terms);
+      run("the device's sum", () -> {
+        device.sum(dtype, bytes / dtype.bytes(), terms, target);
+        return Nccl.ncclSuccess();
+      });
+    } finally {
+      device.memory().free(memory);
+    }
+  }
+
+  private void run(String function, IntSupplier call) {
+    group.run(function, call, device::finished);
+  }
+
+  private static int[] gather(Communicator control, int number) {
+    return Arrays.stream(control.allGather(number)).mapToInt(Math::toIntExact).toArray();
+  }
+
+  private static boolean equal(long[] rows) {
+    return Arrays.stream(rows).allMatch(count -> count == rows[0]);
+  }
+
+  private static MemorySegment[] blocks(MemorySegment memory, long[] bytes) {
+    MemorySegment[] blocks = new MemorySegment[bytes.length];
+    long start = 0;
+    for (int i = 0; i < bytes.length; i++) {
+      blocks[i] = memory.asSlice(start, bytes[i]);
+      start += bytes[i];
+    }
+    return blocks;
+  }
+
+  private static long[] times(long[] rows, long rowBytes) {
+    return LongStream.of(rows).map(count -> count * rowBytes).toArray();
+  }
+}

@@ -1,0 +1,169 @@
+package panamoe.comm.nccl;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.IntSupplier;
+import panamoe.bindings.nccl.Nccl;
+import panamoe.bindings.nccl.NcclLibrary;
+import panamoe.bindings.nccl.ncclConfig_v23000;
+import panamoe.bindings.nccl.ncclUniqueId;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
+
+/**
+ * One ncclComm_t, never blocking: every wait looks at the communicator's asynchronous error and at the clock. After a
+ * failure the ncclComm_t is aborted and must not be used any more. Used by one thread, but for {@link #stop}.
+ */
+final class NcclGroup {
+  // The oldest form of the config that knows `blocking`; every NCCL since 2.14 takes it, whatever else it can set.
+  private static final int CONFIG_BYTES = 24;
+  private static final int CONFIG_VERSION = 21400;
+  private static final int MAGIC = 0xcafebeef;
+  private static final int EAGER_TESTS = 1000;
+  private static final long YIELDING_NANOS = 20_000_000;
+  private static final long SLEEP_NANOS = 50_000;
+
+  private final MemorySegment handle;
+  private final Communicator control;
+  private final Duration timeout;
+  private volatile String stopped;
+  private boolean over;
+
+  private NcclGroup(MemorySegment handle, Communicator control, Duration timeout) {
+    this.handle = handle;
+    this.control = control;
+    this.timeout = timeout;
+  }
+
+  /** Collective over the members of {@code control}, which carries the unique id from its rank 0. */
+  static NcclGroup open(Communicator control, Duration timeout) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment id = ncclUniqueId.allocate(arena);
+      byte[] bytes = null;
+      if (control.rank() == 0) {
+        check(Nccl.ncclGetUniqueId(id), "ncclGetUniqueId", MemorySegment.NULL);
+        bytes = id.toArray(ValueLayout.JAVA_BYTE);
+      }
+      id.copyFrom(MemorySegment.ofArray(control.broadcast(bytes, 0)));
+      MemorySegment handle = arena.allocate(ValueLayout.ADDRESS);
+      check(
+          Nccl.ncclCommInitRankConfig(handle, control.size(), id, control.rank(), config(arena)),
+          "ncclCommInitRankConfig",
+          MemorySegment.NULL);
+      return made(handle, control, timeout, "ncclCommInitRankConfig");
+    }
+  }
+
+  /** Collective; {@code childControl} has the same color, key and members. */
+  NcclGroup split(int color, int key, Communicator childControl) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment child = arena.allocate(ValueLayout.ADDRESS);
+      check(Nccl.ncclCommSplit(handle, color, key, child, config(arena)), "ncclCommSplit", handle);
+      return made(child, childControl, timeout, "ncclCommSplit");
+    }
+  }
+
+  MemorySegment handle() {
+    return handle;
+  }
+
+  /**
+   * Puts work into the device's queue by a call of NCCL, then waits for it.
+   *
+   * @throws CommunicationException if NCCL refuses it, or fails or does not end in time
+   */
+  void run(String function, IntSupplier call, BooleanSupplier finished) {
+    if (over) {
+      throw new CommunicationException(stopped == null ? control.name() + " is closed" : stopped);
+    }
+    int result = call.getAsInt();
+    if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+      throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
+    }
+    await(function, finished);
+  }
+
+  /** Ends all waiting of this member, from any thread. */
+  void stop(String reason) {
+    stopped = reason;
+  }
+
+  void close() {
+    if (!over) {
+      run("ncclCommFinalize", () -> Nccl.ncclCommFinalize(handle), () -> true);
+      over = true;
+      Nccl.ncclCommDestroy(handle);
+    }
+  }
+
+  private static NcclGroup made(MemorySegment result, Communicator control, Duration timeout, String function) {
+    NcclGroup group = new NcclGroup(result.get(ValueLayout.ADDRESS, 0), control, timeout);
+    group.await(function, () -> true);
+    return group;
+  }
+
+  private void await(String function, BooleanSupplier finished) {
+    long start = System.nanoTime();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = arena.allocate(ValueLayout.JAVA_INT);
+      for (int tests = 0; ; tests++) {
+        check(Nccl.ncclCommGetAsyncError(handle, state), "ncclCommGetAsyncError", handle);
+        int result = state.get(ValueLayout.JAVA_INT, 0);
+        if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+          throw fail(function + " failed: " + NcclLibrary.errorString(result, handle));
+        }
+        if (result == Nccl.ncclSuccess() && finished.getAsBoolean()) {
+          return;
+        }
+        if (stopped != null) {
+          throw fail(stopped);
+        }
+        long waited = System.nanoTime() - start;
+        if (waited > timeout.toNanos()) {
+          throw fail(function + " did not end within %.1f s".formatted(timeout.toMillis() / 1e3));
+        }
+        if (Thread.currentThread().isInterrupted()) {
+          throw fail("interrupted in " + function);
+        }
+        if (tests < EAGER_TESTS) {
+          Thread.onSpinWait();
+        } else if (waited < YIELDING_NANOS) {
+          Thread.yield();
+        } else {
+          LockSupport.parkNanos(SLEEP_NANOS);
+        }
+      }
+    }
+  }
+
+  /** The members all abort: NCCL's part of a failed group is of no use to anyone. */
+  private CommunicationException fail(String what) {
+    String sentence = "rank %d of %s: %s".formatted(control.rank(), control.name(), what);
+    if (!over) {
+      over = true;
+      stopped = stopped == null ? sentence : stopped;
+      Nccl.ncclCommAbort(handle);
+      control.abort(what);
+    }
+    return new CommunicationException(sentence);
+  }
+
+  private static MemorySegment config(Arena arena) {
+    MemorySegment config = ncclConfig_v23000.allocate(arena);
+    ncclConfig_v23000.size(config, CONFIG_BYTES);
+    ncclConfig_v23000.magic(config, MAGIC);
+    ncclConfig_v23000.version(config, CONFIG_VERSION);
+    ncclConfig_v23000.blocking(config, 0);
+    return config;
+  }
+
+  private static void check(int result, String function, MemorySegment handle) {
+    if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
+      throw new CommunicationException(function + " failed: " + NcclLibrary.errorString(result, handle));
+    }
+  }
+}

@@ -1,0 +1,139 @@
+package panamoe.parallel;
+
+import java.util.HashMap;
+import java.util.Map;
+import panamoe.comm.Alone;
+import panamoe.comm.Communicator;
+import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.Strategy;
+import panamoe.tensor.TensorMemory;
+
+/**
+ * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are first asked for, which
+ * all ranks must do in the same order. Used by the rank's thread; closing it leaves the world open.
+ */
+public final class Ranks implements AutoCloseable {
+  /**
+   * The ranks around the experts of a layer.
+   *
+   * @param total E, experts of the layer
+   * @param group the ranks that hold all of them together, once; the rank's place among them is its number there
+   * @param replicas the ranks that hold the same experts as this one, and compute them for other rows
+   */
+  public record ExpertGroups(int total, Communicator group, Communicator replicas) {
+    /** The first expert that member {@code place} of the group holds; for the group's size, E. */
+    public int first(int place) {
+      return Topology.firstExpert(total, group.size(), place);
+    }
+
+    /** The first expert of this rank. */
+    public int first() {
+      return first(group.rank());
+    }
+
+    /** Experts of this rank. */
+    public int count() {
+      return first(group.rank() + 1) - first();
+    }
+  }
+
+  private final Topology topology;
+  private final Strategy strategy;
+  private final Communicator world;
+  private final Communicator tensor;
+  private final Communicator data;
+  private final Map<Integer, Communicator> expert = new HashMap<>();
+  private final Map<Integer, Communicator> expertData = new HashMap<>();
+  private final Map<Communicator, Exchange> exchanges = new HashMap<>();
+
+  /**
+   * Finds this rank's groups together with all others.
+   *
+   * @param strategy of exchanges with the ranks that hold experts
+   * @throws IllegalArgumentException if the world has another size than the topology
+   */
+  public Ranks(Topology topology, Communicator world, Strategy strategy) {
+    if (world.size() != topology.ranks()) {
+      throw new IllegalArgumentException(
+          "the topology is for " + topology.ranks() + " ranks, but the world has " + world.size());
+    }
+    this.topology = topology;
+    this.strategy = strategy;
+    this.world = world;
+    int dataPlace = topology.data(world.rank());
+    int tensorPlace = topology.tensor(world.rank());
+    this.tensor = world.split(dataPlace, world.rank(), "tensor[" + dataPlace + "]");
+    this.data = world.split(tensorPlace, world.rank(), "data[" + tensorPlace + "]");
+  }
+
+  /** The only rank of its world. */
+  public static Ranks alone() {
+    return new Ranks(Topology.ONE, Alone.WORLD, Strategy.FLAT);
+  }
+
+  public Topology topology() {
+    return topology;
+  }
+
+  public Communicator world() {
+    return world;
+  }
+
+  /** The ranks that share this one's tokens and slice heads and MLPs among them. */
+  public Communicator tensor() {
+    return tensor;
+  }
+
+  /** The ranks with other tokens that hold what this one holds, experts aside. */
+  public Communicator data() {
+    return data;
+  }
+
+  /** Whether this rank writes what all know: metrics, progress, reports. */
+  public boolean first() {
+    return world.rank() == 0;
+  }
+
+  /** The groups around a layer of {@code experts} experts. */
+  public ExpertGroups experts(int experts) {
+    int degree = topology.expertDegree(experts);
+    int block = topology.expertData(world.rank(), degree);
+    int place = topology.expert(world.rank(), degree);
+    String where = "," + tensor.rank() + "]";
+    Communicator group =
+        expert.computeIfAbsent(degree, _ -> data.split(block, place, "expert" + degree + "[" + block + where));
+    Communicator replicas =
+        expertData.computeIfAbsent(
+            degree,
+            _ ->
+                topology.sharesRows()
+                    ? world.split(place, world.rank(), "expert-data" + degree + "[" + place + "]")
+                    : data.split(place, block, "expert-data" + degree + "[" + place + where));
+    return new ExpertGroups(experts, group, replicas);
+  }
+
+  /**
+   * How rows get to the ranks that hold a layer's experts; made when first asked for.
+   *
+   * @param memory for rows on their way
+   */
+  public Exchange exchange(ExpertGroups experts, TensorMemory memory) {
+    return exchanges.computeIfAbsent(
+        experts.group(),
+        group ->
+            topology.tensorDegree() == 1
+                ? Exchange.of(group, strategy, memory)
+                : Exchange.coordinated(group, tensor, topology.sliceExperts(), strategy, memory));
+  }
+
+  /** True everywhere if it is true on any rank. */
+  public boolean any(boolean here) {
+    return world.allReduce(here ? 1.0 : 0.0) > 0;
+  }
+
+  @Override
+  public void close() {
+    exchanges.values().forEach(Exchange::close);
+    exchanges.clear();
+  }
+}

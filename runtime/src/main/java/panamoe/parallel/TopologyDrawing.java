@@ -1,0 +1,119 @@
+package panamoe.parallel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.IntFunction;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/** A topology as text: who holds what, and the groups by the names that messages give them. */
+public final class TopologyDrawing {
+  private final Topology topology;
+  private final List<Integer> experts;
+
+  /** @param experts of each layer, 0 for a dense one */
+  public TopologyDrawing(Topology topology, List<Integer> experts) {
+    this.topology = topology;
+    this.experts = experts;
+  }
+
+  @Override
+  public String toString() {
+    List<List<String>> table = new ArrayList<>();
+    table.add(row("rank", String::valueOf));
+    table.add(row("part of the batch", rank -> String.valueOf(topology.data(rank))));
+    if (topology.tensorDegree() > 1) {
+      table.add(row("slice of heads and MLPs", rank -> String.valueOf(topology.tensor(rank))));
+    }
+    for (int layer = 0; layer < experts.size(); layer++) {
+      int count = experts.get(layer);
+      if (count > 0) {
+        table.add(row("experts of layer " + layer, rank -> held(count, rank)));
+      }
+    }
+    StringBuilder text = new StringBuilder(headline());
+    table.forEach(row -> text.append(line(row, width(table))));
+    text.append("\n");
+    group(text, "tensor", "slices of the same tokens", rank -> "tensor[" + topology.data(rank) + "]");
+    group(text, "data", "sum of dense gradients", rank -> "data[" + topology.tensor(rank) + "]");
+    for (int degree : degrees()) {
+      IntFunction<String> tensor = rank -> "," + topology.tensor(rank) + "]";
+      group(
+          text,
+          "expert" + degree,
+          "exchange of rows",
+          rank -> "expert" + degree + "[" + topology.expertData(rank, degree) + tensor.apply(rank));
+      group(
+          text,
+          "expert-data" + degree,
+          "sum of expert gradients",
+          rank ->
+              "expert-data"
+                  + degree
+                  + "["
+                  + topology.expert(rank, degree)
+                  + (topology.sharesRows() ? "]" : tensor.apply(rank)));
+    }
+    return text.toString();
+  }
+
+  private String headline() {
+    return "%d ranks = %d data x %d tensor%s%n%n"
+        .formatted(
+            topology.ranks(),
+            topology.dataDegree(),
+            topology.tensorDegree(),
+            topology.sliceExperts() ? ", experts sliced too" : "");
+  }
+
+  private List<Integer> degrees() {
+    return experts.stream().filter(count -> count > 0).map(topology::expertDegree).distinct().sorted().toList();
+  }
+
+  /** The experts of a layer that a rank holds: "3", "4-7". */
+  private String held(int count, int rank) {
+    int degree = topology.expertDegree(count);
+    int first = Topology.firstExpert(count, degree, topology.expert(rank, degree));
+    int last = Topology.firstExpert(count, degree, topology.expert(rank, degree) + 1) - 1;
+    return first == last ? String.valueOf(first) : first + "-" + last;
+  }
+
+  private List<String> row(String title, IntFunction<String> ofRank) {
+    List<String> row = new ArrayList<>(List.of(title));
+    IntStream.range(0, topology.ranks()).mapToObj(ofRank).forEach(row::add);
+    return row;
+  }
+
+  private static int width(List<List<String>> table) {
+    return table.stream().flatMap(row -> row.stream().skip(1)).mapToInt(String::length).max().orElse(1);
+  }
+
+  private static String line(List<String> row, int width) {
+    return "%-24s".formatted(row.getFirst())
+        + row.stream().skip(1).map(cell -> (" %" + (width + 1) + "s").formatted(cell)).collect(Collectors.joining())
+        + "\n";
+  }
+
+  /** The groups of one kind on a line, those of one rank left out. */
+  private void group(StringBuilder text, String kind, String purpose, IntFunction<String> nameOf) {
+    SortedMap<Integer, List<Integer>> byFirst = new TreeMap<>();
+    Map<String, Integer> firsts = new TreeMap<>();
+    for (int rank = 0; rank < topology.ranks(); rank++) {
+      int first = firsts.merge(nameOf.apply(rank), rank, Math::min);
+      byFirst.computeIfAbsent(first, _ -> new ArrayList<>()).add(rank);
+    }
+    if (byFirst.get(0).size() == 1) {
+      return;
+    }
+    text.append("%-14s %s%n".formatted(kind, purpose));
+    byFirst.forEach(
+        (first, ranks) ->
+            text.append(
+                "  %-18s %s%n"
+                    .formatted(
+                        nameOf.apply(first), ranks.stream().map(String::valueOf).collect(Collectors.joining(" ")))));
+  }
+}

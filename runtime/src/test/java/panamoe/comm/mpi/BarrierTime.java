@@ -1,0 +1,23 @@
+package panamoe.comm.mpi;
+
+import java.time.Duration;
+import panamoe.comm.Communicator;
+import panamoe.comm.Communicators;
+
+/** One process of {@link ClusterTest}: says how long a barrier takes. */
+public final class BarrierTime {
+  private static final int BARRIERS = 20;
+
+  private BarrierTime() {}
+
+  public static void main(String[] args) {
+    try (Communicator world = Communicators.open("mpi", Duration.ofSeconds(20))) {
+      long start = System.nanoTime();
+      for (int i = 0; i < BARRIERS; i++) {
+        world.barrier();
+      }
+      long each = (System.nanoTime() - start) / BARRIERS;
+      System.out.println("rank %d barrier %d us".formatted(world.rank(), each / 1000));
+    }
+  }
+}

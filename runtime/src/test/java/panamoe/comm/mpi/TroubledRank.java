@@ -1,0 +1,109 @@
+package panamoe.comm.mpi;
+
+import java.time.Duration;
+import java.util.Arrays;
+import panamoe.checkpoint.ArenaMemory;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
+import panamoe.comm.Communicators;
+import panamoe.comm.Launch;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** One process of {@link MpiFailureTest}: rank 1 goes wrong in the way named; all say what they hear of it. */
+public final class TroubledRank {
+  private static final Duration TIMEOUT = Duration.ofSeconds(2);
+
+  private TroubledRank() {}
+
+  public static void main(String[] args) throws Exception {
+    System.out.println("pid " + ProcessHandle.current().pid());
+    int status = 1;
+    try {
+      play(args[0]);
+      System.out.println("rank " + Launch.rank().orElse(0) + " done");
+      status = 0;
+    } catch (CommunicationException e) {
+      System.out.println("rank " + Launch.rank().orElse(0) + ": " + e.getMessage());
+    }
+    // What comes of a rank is said before the launcher ends the rest.
+    System.out.flush();
+    Thread.sleep(Duration.ofMillis(status * 500L));
+    Runtime.getRuntime().halt(status);
+  }
+
+  private static void play(String trouble) throws Exception {
+    boolean mine = Launch.rank().orElse(0) == 1;
+    if (mine && trouble.equals("never starts")) {
+      Thread.sleep(Duration.ofDays(1));
+    }
+    try (TensorScope scope = TensorScope.confined(new ArenaMemory());
+        Communicator world = Communicators.open("mpi", TIMEOUT)) {
+      world.at("layer 3");
+      world.barrier();
+      switch (trouble) {
+        case "sizes" -> world.allReduce(scope.zeros(DType.FLOAT32, mine ? 5 : 4));
+        case "rows" -> {
+          long[] send = new long[world.size()];
+          long[] receive = new long[world.size()];
+          Arrays.fill(send, 2000);
+          Arrays.fill(receive, 2000);
+          send[0] = mine ? 1999 : 2000;
+          Tensor rows = scope.zeros(DType.FLOAT32, 2000L * world.size(), 4);
+          world.allToAll(rows, send, scope.zeros(DType.FLOAT32, 2000L * world.size(), 4), receive);
+        }
+        case "order" -> {
+          if (mine) {
+            world.allGather(1, 2);
+          }
+        }
+        case "killed" -> signal(mine, "KILL");
+        case "killed while others compute" -> {
+          signal(mine, "KILL");
+          Thread.sleep(Duration.ofMillis(300));
+        }
+        case "frozen" -> signal(mine, "STOP");
+        case "late" -> Thread.sleep(mine ? Duration.ofDays(1) : Duration.ZERO);
+        case "leaves" -> {
+          if (mine) {
+            world.close();
+            Thread.sleep(Duration.ofDays(1));
+          }
+        }
+        case "aborts" -> {
+          if (mine) {
+            world.abort("no more tokens");
+          }
+        }
+        case "nulls" -> nulls();
+        default -> throw new IllegalArgumentException(trouble);
+      }
+      world.barrier();
+    }
+  }
+
+  private static void signal(boolean mine, String signal) throws Exception {
+    if (mine) {
+      new ProcessBuilder("kill", "-" + signal, String.valueOf(ProcessHandle.current().pid())).start().waitFor();
+      Thread.sleep(Duration.ofDays(1));
+    }
+  }
+
+  /** Dereferences null so often that compiled code does it, by a memory fault that the JVM's handler must get. */
+  private static void nulls() {
+    int caught = 0;
+    for (int i = 0; i < 500_000; i++) {
+      try {
+        caught += length(i % 1000 == 0 ? null : "x") - 1;
+      } catch (NullPointerException e) {
+        caught++;
+      }
+    }
+    System.out.println("caught " + caught);
+  }
+
+  private static int length(String text) {
+    return text.length();
+  }
+}

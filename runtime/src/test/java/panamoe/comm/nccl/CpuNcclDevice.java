@@ -1,0 +1,69 @@
+package panamoe.comm.nccl;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicLong;
+import panamoe.checkpoint.ArenaMemory;
+import panamoe.comm.Reduction;
+import panamoe.tensor.DType;
+import panamoe.tensor.TensorMemory;
+
+/** The CPU as the device of the test library that stands for NCCL: {@code native/test/nccl_threads}. */
+final class CpuNcclDevice implements NcclDevice {
+  static final Path LIBRARY =
+      Path.of(
+          System.getProperty(
+              "panamoe.nccl.threads",
+              Path.of("..", "native", "build", "release", "libnccl_threads.so").toAbsolutePath().toString()));
+
+  private static final AtomicLong STREAMS = new AtomicLong();
+  private static final MethodHandle PENDING =
+      function("nccl_threads_pending", FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS));
+  private static final MethodHandle FAIL_NEXT = function("nccl_threads_fail_next", FunctionDescriptor.ofVoid());
+
+  private final MemorySegment stream = MemorySegment.ofAddress(STREAMS.incrementAndGet());
+
+  /** The next operation that any rank launches ends in an error of its communicator. */
+  static void failNext() {
+    try {
+      FAIL_NEXT.invokeExact();
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Override
+  public MemorySegment stream() {
+    return stream;
+  }
+
+  @Override
+  public boolean finished() {
+    try {
+      return (int) PENDING.invokeExact(stream) == 0;
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Override
+  public TensorMemory memory() {
+    return new ArenaMemory();
+  }
+
+  @Override
+  public void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target) {
+    Reduction.sum(dtype, count, terms, target);
+  }
+
+  private static MethodHandle function(String name, FunctionDescriptor type) {
+    SymbolLookup library = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
+    return Linker.nativeLinker().downcallHandle(library.findOrThrow(name), type);
+  }
+}

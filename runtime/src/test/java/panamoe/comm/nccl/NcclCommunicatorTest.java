@@ -1,0 +1,160 @@
+package panamoe.comm.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import panamoe.checkpoint.ArenaMemory;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
+import panamoe.comm.CommunicatorContract;
+import panamoe.comm.Communicators;
+import panamoe.comm.ThreadWorld;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The contract and the failures of NCCL's communicator, without a GPU: NCCL's part is played by a test library of ours
+ * between threads, so this shows that NCCL is called rightly, not that NCCL works.
+ */
+@Timeout(60)
+class NcclCommunicatorTest extends CommunicatorContract {
+  private static final String PROPERTY = "panamoe.nccl.path";
+  private static final Duration TIMEOUT = Duration.ofSeconds(20);
+
+  @BeforeEach
+  void takeTheTestLibrary() {
+    System.setProperty(PROPERTY, CpuNcclDevice.LIBRARY.toString());
+  }
+
+  @AfterEach
+  void forget() {
+    System.clearProperty(PROPERTY);
+  }
+
+  @Override
+  protected void run(int ranks, Body body) {
+    ThreadWorld.of(ranks)
+        .run(
+            world -> {
+              Communicator nccl = NcclCommunicator.open(world, new CpuNcclDevice(), TIMEOUT);
+              body.run(nccl);
+              nccl.barrier();
+              nccl.close();
+              return null;
+            });
+  }
+
+  @Test
+  void anAsynchronousErrorEndsTheGroupOnAllRanks() {
+    CountDownLatch ready = new CountDownLatch(2);
+    String message =
+        failure(
+            new CpuNcclDevice[] {new CpuNcclDevice(), new CpuNcclDevice()},
+            TIMEOUT,
+            (nccl, tensor) -> {
+              if (nccl.rank() == 0) {
+                CpuNcclDevice.failNext();
+              }
+              ready.countDown();
+              ready.await();
+              nccl.allReduce(tensor);
+            });
+    assertTrue(message.contains("remote process exited or there was a network error"), message);
+  }
+
+  @Test
+  void workThatDoesNotEndIsGivenUp() {
+    NcclDevice stuck = new StuckDevice();
+    String message =
+        failure(new NcclDevice[] {stuck, stuck}, Duration.ofMillis(300), (nccl, tensor) -> nccl.allReduce(tensor));
+    assertTrue(message.contains("ncclAllReduce did not end within 0.3 s"), message);
+  }
+
+  @Test
+  void anAbortEndsTheWait() {
+    NcclDevice stuck = new StuckDevice();
+    long start = System.nanoTime();
+    String message =
+        failure(
+            new NcclDevice[] {stuck, stuck},
+            TIMEOUT,
+            (nccl, tensor) -> {
+              Thread.ofPlatform().daemon().start(() -> nccl.abort("the plug was pulled"));
+              nccl.allReduce(tensor);
+            });
+    assertTrue(message.contains("the plug was pulled"), message);
+    assertTrue(System.nanoTime() - start < TIMEOUT.toNanos(), "waited for the timeout instead");
+  }
+
+  @Test
+  void differentCallsAreNamedBeforeNcclGetsThem() {
+    String message =
+        failure(
+            new CpuNcclDevice[] {new CpuNcclDevice(), new CpuNcclDevice()},
+            TIMEOUT,
+            (nccl, tensor) -> nccl.allReduce(nccl.rank() == 1 ? tensor.rows(0, 5) : tensor));
+    assertTrue(message.contains("called allReduce FLOAT32 of 5"), message);
+    assertTrue(message.contains("called allReduce FLOAT32 of 8"), message);
+  }
+
+  @Test
+  void withoutTheLibraryOneSentenceSaysWhereItWasLookedFor() {
+    System.setProperty(PROPERTY, "/nowhere");
+    assertEquals(
+        "NCCL is not there: no file /nowhere, which -Dpanamoe.nccl.path or PANAMOE_NCCL_PATH names",
+        assertThrows(CommunicationException.class, () -> Communicators.open("nccl", TIMEOUT)).getMessage());
+  }
+
+  private interface Rank {
+    void run(Communicator nccl, Tensor tensor) throws Exception;
+  }
+
+  /** What two ranks fail with. */
+  private static String failure(NcclDevice[] devices, Duration timeout, Rank body) {
+    return assertThrows(
+            CommunicationException.class,
+            () ->
+                ThreadWorld.of(devices.length)
+                    .run(
+                        world -> {
+                          try (TensorScope scope = TensorScope.confined(new ArenaMemory())) {
+                            Communicator nccl =
+                                NcclCommunicator.open(world, devices[world.rank()], timeout);
+                            body.run(nccl, scope.zeros(DType.FLOAT32, 8));
+                          }
+                          return null;
+                        }))
+        .getMessage();
+  }
+
+  /** A device whose work never ends. */
+  private static final class StuckDevice implements NcclDevice {
+    @Override
+    public MemorySegment stream() {
+      return MemorySegment.NULL;
+    }
+
+    @Override
+    public boolean finished() {
+      return false;
+    }
+
+    @Override
+    public TensorMemory memory() {
+      return new ArenaMemory();
+    }
+
+    @Override
+    public void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target) {}
+  }
+}

@@ -1,0 +1,262 @@
+package panamoe.parallel;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.moe.GateConfig;
+import panamoe.nn.Norm;
+import panamoe.nn.Parameter;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** On every topology a model computes what one rank computes: outputs, losses of the gates, and every gradient. */
+class EquivalenceTest {
+  private static final int BATCH = 8;
+  private static final int LENGTH = 4;
+  private static final int VOCABULARY = 16;
+
+  private static final GateConfig WITH_Z = withZ(GateConfig.dropless(1), GateConfig.Noise.NONE);
+  private static final GateConfig NOISY = withZ(GateConfig.dropless(2), GateConfig.Noise.GUMBEL);
+
+  private static final ModelConfig TOP_1 =
+      config(List.of(0, 4), false, GateConfig.dropless(1), Activation.GELU_TANH, 4, Norm.Kind.LAYER, true);
+  private static final ModelConfig PYRAMID_RESIDUAL =
+      config(List.of(4, 8), true, WITH_Z, Activation.GELU_TANH, 4, Norm.Kind.LAYER, true);
+  private static final ModelConfig UNEVEN =
+      config(List.of(3, 6), false, NOISY, Activation.SWIGLU, 2, Norm.Kind.RMS, false);
+
+  private static GateConfig withZ(GateConfig gate, GateConfig.Noise noise) {
+    return new GateConfig(
+        gate.topK(),
+        gate.score(),
+        gate.dropPolicy(),
+        gate.capacityFactor(),
+        gate.evaluationCapacityFactor(),
+        gate.minimumCapacity(),
+        gate.queueOrder(),
+        gate.normalization(),
+        noise,
+        gate.auxiliaryOverAllChoices(),
+        0.5,
+        0.1);
+  }
+
+  private static ModelConfig config(
+      List<Integer> experts,
+      boolean residual,
+      GateConfig gate,
+      Activation activation,
+      int keyValueHeads,
+      Norm.Kind norm,
+      boolean bias) {
+    return new ModelConfig(
+        VOCABULARY,
+        LENGTH,
+        16,
+        4,
+        keyValueHeads,
+        20,
+        experts,
+        residual,
+        gate,
+        activation,
+        norm,
+        bias ? ModelConfig.Positions.LEARNED : ModelConfig.Positions.ROTARY,
+        bias,
+        0.3);
+  }
+
+  /** What one rank, or all together, found out. */
+  private record Outcome(float[] losses, float[] gateLosses, Map<String, float[]> gradients) {}
+
+  static Stream<Topology> topologies() {
+    List<Topology> topologies = new ArrayList<>();
+    for (int ranks : new int[] {1, 2, 4, 8}) {
+      for (int tensor = 1; tensor <= Math.min(2, ranks); tensor++) {
+        for (int expert = 1; expert <= ranks / tensor; expert *= 2) {
+          topologies.add(new Topology(ranks, expert, tensor, false));
+          if (tensor > 1) {
+            topologies.add(new Topology(ranks, expert, tensor, true));
+          }
+        }
+      }
+    }
+    return topologies.stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("topologies")
+  void forwardAndGradientsEqualThoseOfOneRank(Topology topology) {
+    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN)) {
+      Outcome one = train(config, Topology.ONE, false);
+      for (boolean recompute : new boolean[] {false, true}) {
+        Outcome all = train(config, topology, recompute);
+        assertArrayEquals(one.losses, all.losses, 1e-5f);
+        assertArrayEquals(one.gateLosses, all.gateLosses, 1e-5f);
+        assertEquals(one.gradients.keySet(), all.gradients.keySet());
+        one.gradients.forEach((name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("topologies")
+  void inferenceEqualsThatOfOneRankBitForBit(Topology topology) {
+    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN)) {
+      float[] one = infer(config, Topology.ONE);
+      float[] all = infer(config, topology);
+      // Tensor slices add parts of a sum, which rounds otherwise; experts on other ranks round nowhere.
+      assertArrayEquals(one, all, topology.tensorDegree() == 1 ? 0 : 1e-5f);
+    }
+  }
+
+  /** Two nodes of two ranks: rows go by way of the nodes, and arrive as they would have directly. */
+  @Test
+  void hierarchicalExchangeChangesNoBit() {
+    Topology topology = Topology.of(4);
+    ThreadWorld nodes = ThreadWorld.of(2, 2);
+    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
+      assertArrayEquals(infer(config, Topology.ONE), infer(config, topology, nodes, Strategy.HIERARCHICAL));
+    }
+  }
+
+  private static float[] infer(ModelConfig config, Topology topology) {
+    return infer(config, topology, ThreadWorld.of(topology.ranks()), Strategy.FLAT);
+  }
+
+  private static float[] infer(ModelConfig config, Topology topology, ThreadWorld threads, Strategy strategy) {
+    return concatenated(
+        topology,
+        threads
+            .run(
+                world -> {
+                  try (Ranks ranks = new Ranks(topology, world, strategy);
+                      Backend backend = Backends.open("cpu", 1);
+                      LanguageModel model = new LanguageModel(config, ranks)) {
+                    model.materialize(backend, DType.FLOAT32, false, 7);
+                    model.pack(backend, DType.FLOAT32);
+                    try (TensorScope scope = TensorScope.confined(backend)) {
+                      Pass pass = Pass.inference(backend, scope);
+                      return model.logits(pass, hidden(pass, model, tokens(scope, ranks, 1), false)).toFloats();
+                    }
+                  }
+                }));
+  }
+
+  private static Outcome train(ModelConfig config, Topology topology, boolean recompute) {
+    List<Outcome> parts =
+        ThreadWorld.of(topology.ranks())
+            .run(
+                world -> {
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT)) {
+                    return train(config, ranks, recompute);
+                  }
+                });
+    Map<String, float[]> gradients = new LinkedHashMap<>();
+    parts.forEach(part -> gradients.putAll(part.gradients));
+    return new Outcome(
+        concatenated(topology, parts.stream().map(Outcome::losses).toList()), parts.getLast().gateLosses, gradients);
+  }
+
+  private static Outcome train(ModelConfig config, Ranks ranks, boolean recompute) {
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel model = new LanguageModel(config, ranks);
+        TensorScope scope = TensorScope.confined(backend)) {
+      model.materialize(backend, DType.FLOAT32, true, 7);
+      Tape tape = new Tape(backend);
+      model.parameters().watch(tape);
+      List<Float> gateLosses = new ArrayList<>();
+      Pass pass =
+          Pass.training(backend, scope, tape, 3, 1)
+              .partOf(ranks.data())
+              .observedBy(
+                  (_, routes) -> {
+                    gateLosses.add(routes.losses().getFloat(0));
+                    gateLosses.add(routes.losses().getFloat(1));
+                  });
+      Tensor hidden = hidden(pass, model, tokens(scope, ranks, 1), recompute);
+      Tensor losses = model.losses(pass, hidden, tokens(scope, ranks, 2), 1f / (BATCH * LENGTH));
+      float[] values = losses.toFloats();
+      tape.backward();
+      Map<String, float[]> gradients = new LinkedHashMap<>();
+      for (Parameter parameter : model.parameters().parameters()) {
+        parameter.replicas().allReduce(parameter.gradient());
+        for (int i = 0; i < parameter.matrices(); i++) {
+          gradients.put(
+              parameter.name() + "#" + (parameter.firstMatrix() + i), whole(scope, parameter, i).toFloats());
+        }
+      }
+      float[] gates = new float[gateLosses.size()];
+      for (int i = 0; i < gates.length; i++) {
+        gates[i] = gateLosses.get(i);
+      }
+      return new Outcome(values, gates, gradients);
+    }
+  }
+
+  /** The gradient of one of this rank's matrices, its slices put together. */
+  private static Tensor whole(TensorScope scope, Parameter parameter, int matrix) {
+    Tensor slice = parameter.matrix(parameter.gradient(), matrix);
+    if (parameter.slice().whole()) {
+      return slice;
+    }
+    int slices = parameter.slice().ranks().size();
+    Tensor gathered = scope.allocate(DType.FLOAT32, slices * slice.count());
+    long[] counts = new long[slices];
+    Arrays.fill(counts, slice.count());
+    parameter.slice().ranks().allGather(slice.reshape(slice.count()), gathered, counts);
+    Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
+    for (int rank = 0; rank < slices; rank++) {
+      parameter.slice().paste(gathered.rows(rank * slice.count(), (rank + 1) * slice.count()), rank, whole);
+    }
+    return whole;
+  }
+
+  private static Tensor hidden(Pass pass, LanguageModel model, Tensor ids, boolean recompute) {
+    Tensor positions = pass.allocate(DType.INT32, ids.count());
+    for (int i = 0; i < ids.count(); i++) {
+      positions.setInt(i, i % LENGTH);
+    }
+    return model.forward(
+        pass, ids, new Sequences.Whole(ids.count() / LENGTH, LENGTH, positions), null, recompute);
+  }
+
+  /** This rank's sequences of the batch. */
+  private static Tensor tokens(TensorScope scope, Ranks ranks, int seed) {
+    int[] all = new Random(seed).ints(BATCH * LENGTH, 0, VOCABULARY).toArray();
+    int mine = all.length / ranks.data().size();
+    int first = ranks.data().rank() * mine;
+    return scope.allocate(DType.INT32, mine).set(Arrays.copyOfRange(all, first, first + mine));
+  }
+
+  /** The parts of the data ranks behind each other; tensor ranks have the same. */
+  private static float[] concatenated(Topology topology, List<float[]> parts) {
+    float[] all = new float[parts.getFirst().length * topology.dataDegree()];
+    for (int rank = 0; rank < topology.ranks(); rank++) {
+      float[] part = parts.get(rank);
+      System.arraycopy(part, 0, all, rank / topology.tensorDegree() * part.length, part.length);
+    }
+    return all;
+  }
+}

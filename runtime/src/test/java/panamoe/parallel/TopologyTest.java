@@ -1,0 +1,97 @@
+package panamoe.parallel;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import panamoe.comm.Communicator;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
+
+class TopologyTest {
+  private static String refusal(int ranks, int expert, int tensor, boolean slice) {
+    return assertThrows(IllegalArgumentException.class, () -> new Topology(ranks, expert, tensor, slice)).getMessage();
+  }
+
+  @Test
+  void degreesThatDoNotFitGetOneSentence() {
+    assertEquals("a world of 6 ranks does not divide into tensor groups of 4", refusal(6, 1, 4, false));
+    assertEquals(
+        "a world of 8 ranks has 8 data ranks, which do not divide into expert groups of 3", refusal(8, 3, 1, false));
+    assertEquals(
+        "a world of 8 ranks has 4 data ranks beside a tensor degree of 2, which do not divide into expert groups of 8",
+        refusal(8, 8, 2, false));
+    assertEquals("ranks is 0, expected 1 or more", refusal(0, 1, 1, false));
+    assertEquals("experts are sliced over tensor ranks, but the tensor degree is 1", refusal(2, 2, 1, true));
+  }
+
+  /** The worked example of DeepSpeed-MoE §4.1.3: on 128 ranks layers of 32, 64 and 128 experts, each rank with one. */
+  @Test
+  void everyLayerHasItsOwnDegree() {
+    Topology topology = Topology.of(128);
+    assertEquals(
+        List.of(32, 64, 128), IntStream.of(32, 64, 128).mapToObj(topology::expertDegree).toList());
+    assertEquals(1, Topology.firstExpert(32, 32, 1) - Topology.firstExpert(32, 32, 0));
+    assertEquals(4, topology.dataDegree() / topology.expertDegree(32));
+  }
+
+  @Test
+  void aDegreeGivesWayUntilItDividesTheDataRanks() {
+    Topology topology = Topology.of(8);
+    assertEquals(2, topology.expertDegree(3));
+    assertEquals(4, topology.expertDegree(6));
+    assertEquals(List.of(0, 1, 3), IntStream.rangeClosed(0, 2).mapToObj(i -> Topology.firstExpert(3, 2, i)).toList());
+  }
+
+  /** The example of DeepSpeed's pull request 5626: 8 ranks, tensor degree 2, expert degree 4. */
+  @Test
+  void groupsAreThoseOfTheFormula() {
+    List<String> groups =
+        ThreadWorld.of(8)
+            .run(
+                world -> {
+                  Ranks ranks = new Ranks(new Topology(8, 4, 2, true), world, Strategy.FLAT);
+                  Ranks.ExpertGroups experts = ranks.experts(4);
+                  Ranks.ExpertGroups few = ranks.experts(2);
+                  return ranks.tensor().name()
+                      + members(ranks.tensor(), world.rank())
+                      + members(ranks.data(), world.rank())
+                      + members(experts.group(), world.rank())
+                      + members(few.group(), world.rank())
+                      + members(few.replicas(), world.rank())
+                      + few.first();
+                });
+    assertEquals("tensor[0][0, 1][0, 2, 4, 6][0, 2, 4, 6][0, 2][0, 4]0", groups.get(0));
+    assertEquals("tensor[2][4, 5][1, 3, 5, 7][1, 3, 5, 7][5, 7][1, 5]0", groups.get(5));
+    assertEquals("tensor[3][6, 7][1, 3, 5, 7][1, 3, 5, 7][5, 7][3, 7]1", groups.get(7));
+  }
+
+  @Test
+  void tensorRanksThatHoldExpertsWholeAreReplicas() {
+    List<String> replicas =
+        ThreadWorld.of(8)
+            .run(
+                world -> {
+                  Ranks ranks = new Ranks(new Topology(8, 2, 2, false), world, Strategy.FLAT);
+                  return members(ranks.experts(4).replicas(), world.rank());
+                });
+    assertEquals("[0, 1, 4, 5]", replicas.get(5));
+    assertEquals("[2, 3, 6, 7]", replicas.get(2));
+  }
+
+  private static String members(Communicator group, int rank) {
+    return Arrays.toString(group.allGather(rank));
+  }
+
+  @Test
+  void aWorldOfAnotherSizeIsRefused() {
+    assertEquals(
+        "the topology is for 4 ranks, but the world has 1",
+        assertThrows(
+                IllegalArgumentException.class, () -> new Ranks(Topology.of(4), Ranks.alone().world(), Strategy.FLAT))
+            .getMessage());
+  }
+}

@@ -1,0 +1,244 @@
+package panamoe.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelPresets;
+import panamoe.model.ModelPresets.Architecture;
+import panamoe.model.ModelPresets.Size;
+import panamoe.model.ModelTensors;
+import panamoe.nn.Parameter;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.tensor.DType;
+
+/**
+ * Training over ranks is training on one: the same losses, norms and loads, and checkpoints that any topology reads.
+ */
+class RankedTrainingTest {
+  private static final int SEQUENCE = 64;
+
+  /** The settings of the preset "tiny", on synthetic text. */
+  private static RunConfig tiny(Architecture architecture, int microBatches, DType dtype) {
+    ModelConfig model = ModelPresets.of(Size.TINY, architecture, SyntheticSequences.VOCABULARY);
+    TrainConfig training =
+        new TrainConfig(
+            5, 8, SEQUENCE, microBatches, 3e-3, 3e-4, 0, 0.1, 0.9, 0.95, 1e-8, 1.0, dtype, false, 0, 0, 1, 2.0);
+    return new RunConfig(model, training, 1);
+  }
+
+  private static Trainer trainer(Backend backend, LanguageModel model, RunConfig config) {
+    model.materialize(backend, config.training().dtype(), true, config.seed());
+    return new Trainer(backend, model, config, new SyntheticSequences(SEQUENCE, 9));
+  }
+
+  /**
+   * What every rank reported of its steps, after it resumed from {@code from} if there is one, and then saved there.
+   */
+  private static List<List<StepMetrics>> train(RunConfig config, Topology topology, int steps, Path folder) {
+    return ThreadWorld.of(topology.ranks())
+        .run(
+            world -> {
+              List<StepMetrics> metrics = new ArrayList<>();
+              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+                  Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model = new LanguageModel(config.model(), ranks)) {
+                Trainer trainer = trainer(backend, model, config);
+                if (folder != null) {
+                  new RunCheckpoints(trainer, folder).restore();
+                }
+                while (metrics.size() < steps) {
+                  StepMetrics step = trainer.next();
+                  metrics.add(trainer.finished() ? step.withValidation(trainer.evaluate()) : step);
+                }
+                if (folder != null) {
+                  new RunCheckpoints(trainer, folder).save();
+                }
+              }
+              return metrics;
+            });
+  }
+
+  private static void assertSameRun(List<StepMetrics> expected, List<StepMetrics> actual, double tolerance) {
+    assertEquals(expected.size(), actual.size());
+    for (int i = 0; i < expected.size(); i++) {
+      StepMetrics one = expected.get(i);
+      StepMetrics many = actual.get(i);
+      assertEquals(one.step(), many.step());
+      assertEquals(one.loss(), many.loss(), tolerance);
+      assertEquals(one.bitsPerByte(), many.bitsPerByte(), tolerance);
+      assertEquals(one.gradientNorm(), many.gradientNorm(), tolerance * (1 + one.gradientNorm()));
+      assertEquals(one.validationBitsPerByte().orElse(0), many.validationBitsPerByte().orElse(0), tolerance);
+      assertEquals(one.layers().size(), many.layers().size());
+      for (int layer = 0; layer < one.layers().size(); layer++) {
+        LayerLoad load = one.layers().get(layer);
+        LayerLoad other = many.layers().get(layer);
+        assertEquals(load.routes(), other.routes());
+        assertEquals(load.auxiliaryLoss(), other.auxiliaryLoss(), 10 * tolerance);
+        assertEquals(load.zLoss(), other.zLoss(), 10 * tolerance);
+        assertEquals(load.routerEntropy(), other.routerEntropy(), 10 * tolerance);
+      }
+    }
+  }
+
+  static Stream<Topology> topologies() {
+    return Stream.of(
+        Topology.of(2),
+        new Topology(2, 1, 2, false),
+        new Topology(4, 2, 1, false),
+        new Topology(4, 2, 2, true),
+        Topology.of(8),
+        new Topology(8, 2, 2, false));
+  }
+
+  @ParameterizedTest
+  @MethodSource("topologies")
+  void lossesEqualThoseOfOneRank(Topology topology) {
+    RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
+    List<StepMetrics> one = train(config, Topology.ONE, 5, null).getFirst();
+    for (List<StepMetrics> each : train(config, topology, 5, null)) {
+      assertSameRun(one, each, 1e-4);
+    }
+  }
+
+  @Test
+  void microBatchesAreThoseOfOneRank() {
+    RunConfig config = tiny(Architecture.MOE, 2, DType.FLOAT32);
+    List<StepMetrics> one = train(config, Topology.ONE, 5, null).getFirst();
+    assertSameRun(one, train(config, new Topology(4, 2, 1, false), 5, null).getFirst(), 1e-4);
+  }
+
+  @Test
+  void bfloat16FollowsOneRankWithinItsRounding() {
+    RunConfig config = tiny(Architecture.PR_MOE, 1, DType.BFLOAT16);
+    List<StepMetrics> one = train(config, Topology.ONE, 5, null).getFirst();
+    assertSameRun(one, train(config, new Topology(4, 2, 2, true), 5, null).getFirst(), 3e-2);
+  }
+
+  @Test
+  void aRankHoldsTheMomentsOfItsShareAlone() {
+    Topology topology = new Topology(4, 2, 1, false);
+    RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
+    List<long[]> held =
+        ThreadWorld.of(4)
+            .run(
+                world -> {
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+                      Backend backend = Backends.open("cpu", 1);
+                      LanguageModel model = new LanguageModel(config.model(), ranks)) {
+                    long moments = 0;
+                    for (AdamW.Moments each : trainer(backend, model, config).moments()) {
+                      moments += each.count();
+                    }
+                    return new long[] {moments, model.parameters().count()};
+                  }
+                });
+    long whole;
+    try (LanguageModel model = new LanguageModel(config.model())) {
+      whole = model.parameters().count();
+    }
+    assertEquals(whole, held.stream().mapToLong(rank -> rank[0]).sum());
+    for (long[] rank : held) {
+      assertEquals(whole / 4.0, rank[0], 0.01 * whole);
+      assertTrue(rank[1] < whole);
+    }
+  }
+
+  @Test
+  void aBatchThatDoesNotDivideIsRefused() {
+    RunConfig config = tiny(Architecture.DENSE, 4, DType.FLOAT32);
+    CommunicationException refused =
+        assertThrows(CommunicationException.class, () -> train(config, Topology.of(4), 1, null));
+    assertTrue(
+        refused.getMessage().contains("2 sequences of a micro-batch do not divide among 4 data ranks"),
+        refused.getMessage());
+  }
+
+  @ParameterizedTest
+  @MethodSource("topologies")
+  void aCheckpointGoesOnOnAnyTopology(Topology topology, @TempDir Path folder) throws IOException {
+    RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
+    List<StepMetrics> uninterrupted = train(config, Topology.ONE, 5, null).getFirst();
+    train(config, topology, 2, folder);
+    List<StepMetrics> resumed = train(config, new Topology(4, 4, 1, false), 2, folder).getFirst();
+    assertSameRun(uninterrupted.subList(2, 4), resumed, 1e-5);
+    assertSameRun(uninterrupted.subList(4, 5), train(config, Topology.ONE, 1, folder).getFirst(), 1e-5);
+    try (Stream<Path> files = Files.list(folder.resolve("step-00000004"))) {
+      assertEquals(4, files.filter(file -> file.getFileName().toString().startsWith("model-")).count());
+    }
+  }
+
+  @Test
+  void savingAndRestoringChangesNoBit(@TempDir Path folder) {
+    RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
+    Topology topology = new Topology(4, 2, 2, true);
+    List<List<StepMetrics>> uninterrupted = train(config, topology, 5, null);
+    train(config, topology, 2, folder);
+    List<List<StepMetrics>> resumed = train(config, topology, 3, folder);
+    for (int rank = 0; rank < topology.ranks(); rank++) {
+      for (int step = 0; step < 3; step++) {
+        assertEquals(uninterrupted.get(rank).get(2 + step).loss(), resumed.get(rank).get(step).loss());
+        assertEquals(uninterrupted.get(rank).get(2 + step).gradientNorm(), resumed.get(rank).get(step).gradientNorm());
+      }
+    }
+  }
+
+  /** Freshly drawn weights are the same on every topology, so their checkpoint is too: tensor by tensor, bit by bit. */
+  @Test
+  void aCheckpointOfAnyTopologyIsThatOfOneRank(@TempDir Path folder) {
+    RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
+    train(config, new Topology(8, 2, 2, true), 0, folder);
+    try (Backend backend = Backends.open("cpu", 1);
+        LanguageModel drawn = new LanguageModel(config.model());
+        LanguageModel loaded = new LanguageModel(config.model())) {
+      drawn.materialize(backend, DType.FLOAT32, false, config.seed());
+      loaded.materialize(backend, DType.FLOAT32, false, config.seed() + 1);
+      Checkpoint.open(folder).loadModel(ModelTensors.masters(loaded), false, true);
+      List<Parameter> expected = drawn.parameters().parameters();
+      for (int i = 0; i < expected.size(); i++) {
+        assertArrayEquals(
+            expected.get(i).master().toFloats(), loaded.parameters().parameters().get(i).master().toFloats());
+      }
+    }
+  }
+
+  @Test
+  void aCheckpointOfAnotherModelIsRefusedOnEveryRank(@TempDir Path folder) {
+    train(tiny(Architecture.MOE, 1, DType.FLOAT32), Topology.of(2), 0, folder);
+    CommunicationException refused =
+        assertThrows(
+            CommunicationException.class,
+            () -> train(tiny(Architecture.PR_MOE, 1, DType.FLOAT32), Topology.of(4), 1, folder));
+    assertTrue(refused.getMessage().contains("was trained with another configuration"), refused.getMessage());
+    assertTrue(refused.getCause() instanceof CheckpointException);
+  }
+
+  @Test
+  void everyTensorHasItsNameAndShape() {
+    Map<String, long[]> shapes = ModelTensors.shapes(tiny(Architecture.PR_MOE, 1, DType.FLOAT32).model());
+    assertArrayEquals(new long[] {256, 64}, shapes.get("layers.1.moe.experts.7.up.weight"));
+    assertArrayEquals(new long[] {64}, shapes.get("layers.0.attention.output.bias"));
+  }
+}
