@@ -94,6 +94,10 @@ class CpuDevice final : public Device {
 
   int default_threads() const override { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
+  std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override {
+    return std::make_shared<Stream>(std::move(self), threads);
+  }
+
   void synchronize(Stream&) override {}  // work has run when its call returns
 
   void describe(moe_device_info& info) const override {

@@ -6,6 +6,7 @@
 #include "cpu/cpu_device.h"
 #include "src/check.h"
 #include "src/handle_table.h"
+#include "src/plugin.h"
 
 namespace moe {
 namespace {
@@ -46,7 +47,8 @@ std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
     if (ordinal != 0) invalid("ordinal is ", ordinal, "; the cpu backend has device 0 only");
     return cpu::open();
   }
-  fail(MOE_UNSUPPORTED, "no backend is called '", backend, "'; this library has: cpu");
+  if (backend == "cuda" || backend == "simt") return open_plugin(backend, ordinal);
+  fail(MOE_UNSUPPORTED, "no backend is called '", backend, "'; this library has: cpu, cuda");
 }
 
 std::shared_ptr<Device> find_device(moe_device handle) { return devices().find(handle); }
@@ -84,7 +86,7 @@ moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* str
     }
     const auto owner = moe::find_device(device);
     const int team = threads == 0 ? owner->default_threads() : threads;
-    *stream = moe::streams().insert(std::make_shared<moe::Stream>(owner, team));
+    *stream = moe::streams().insert(owner->create_stream(owner, team));
   });
 }
 

@@ -35,6 +35,9 @@ class Stream {
   static constexpr int kSharedSlots = 8;
 
   Stream(std::shared_ptr<Device> device, int threads);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  virtual ~Stream() = default;
 
   Device& device() const { return *device_; }
   const std::shared_ptr<Device>& shared_device() const { return device_; }

@@ -31,7 +31,7 @@ TEST_F(DeviceTest, RefusesForeignAndStaleHandles) {
 TEST_F(DeviceTest, ClosingADeviceClosesItsStreams) {
   moe_device other = 0;
   moe_stream its_stream = 0;
-  ASSERT_MOE_OK(moe_device_open("cpu", 0, &other));
+  ASSERT_MOE_OK(moe_device_open(backend_under_test(), 0, &other));
   ASSERT_MOE_OK(moe_stream_create(other, 1, &its_stream));
   ASSERT_MOE_OK(moe_device_close(other));
   EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "closed", moe_stream_synchronize(its_stream));
@@ -42,7 +42,7 @@ TEST_F(DeviceTest, RefusesUnknownBackends) {
   moe_device other = 0;
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "'abacus'", moe_device_open("abacus", 0, &other));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "backend is null", moe_device_open(nullptr, 0, &other));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 3", moe_device_open("cpu", 3, &other));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 3", moe_device_open(backend_under_test(), 3, &other));
 }
 
 TEST_F(DeviceTest, MemoryIsAlignedReusedAndCounted) {

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <initializer_list>
 #include <random>
@@ -126,11 +127,17 @@ inline std::string last_error() {
     EXPECT_NE(::moe::testing::last_error().find(text), std::string::npos) << ::moe::testing::last_error(); \
   } while (false)
 
+// The backend under test: $PANAMOE_TEST_BACKEND, or the CPU.
+inline const char* backend_under_test() {
+  const char* name = std::getenv("PANAMOE_TEST_BACKEND");
+  return name == nullptr ? "cpu" : name;
+}
+
 // A device of the backend under test, with a stream of one thread and one of several.
 class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_MOE_OK(moe_device_open("cpu", 0, &device));
+    ASSERT_MOE_OK(moe_device_open(backend_under_test(), 0, &device));
     ASSERT_MOE_OK(moe_stream_create(device, 2, &stream));
     ASSERT_MOE_OK(moe_stream_create(device, 1, &single));
     ASSERT_MOE_OK(moe_stream_create(device, 3, &triple));

@@ -1,0 +1,186 @@
+#include "cuda/device.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "cuda/kernels.h"
+#include "cuda/stream.h"
+#include "src/error.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kOldestArchitecture = 80;  // bfloat16 products and asynchronous copies
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+void require_driver() {
+  int driver = 0, runtime = 0, count = 0;
+  const cudaError_t asked = cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  if (asked != cudaSuccess || driver == 0) {
+    fail(MOE_UNSUPPORTED, "no NVIDIA driver: libcuda.so.1 was not found or cannot be used on this machine");
+  }
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    fail(MOE_UNSUPPORTED, "the NVIDIA driver serves CUDA ", version_text(driver), ", this library needs CUDA ",
+         version_text(runtime), ": update the driver");
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    fail(MOE_UNSUPPORTED, "the NVIDIA driver finds no card (nvidia-smi and CUDA_VISIBLE_DEVICES tell more)");
+  }
+  require(error, "counting the cards");
+}
+
+// PANAMOE_CUDA_MEMORY_LIMIT in bytes, or all of the card's memory but a twentieth, for the driver and for kernels.
+int64_t memory_limit(size_t total) {
+  const char* text = std::getenv("PANAMOE_CUDA_MEMORY_LIMIT");
+  if (text == nullptr || *text == '\0') return static_cast<int64_t>(total - total / 20);
+  char* end = nullptr;
+  const long long limit = std::strtoll(text, &end, 10);
+  if (*end != '\0' || limit <= 0) {
+    invalid("PANAMOE_CUDA_MEMORY_LIMIT is '", text, "', expected a number of bytes above 0");
+  }
+  return limit;
+}
+
+// Rounded up so that a freed block fits the next request of about its size: to an eighth of its power of two.
+size_t rounded(int64_t bytes) {
+  const size_t size = std::max<size_t>(static_cast<size_t>(bytes), 256);
+  const size_t step = std::max<size_t>(std::bit_floor(size) / 8, 256);
+  return (size + step - 1) / step * step;
+}
+
+}  // namespace
+
+void require(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  if (error == cudaErrorMemoryAllocation) fail(MOE_OUT_OF_MEMORY, what, ": the card has no memory left");
+  if (error == cudaErrorNoKernelImageForDevice) {
+    fail(MOE_UNSUPPORTED, what, ": this library holds no kernels for the card's architecture; build it for the card");
+  }
+  fail(MOE_DEVICE_FAILED, what, ": ", cudaGetErrorString(error), " (", cudaGetErrorName(error),
+       "); the card's context may be lost, end this process");
+}
+
+std::shared_ptr<Device> CudaDevice::open(int ordinal) {
+  require_driver();
+  int count = 0;
+  require(cudaGetDeviceCount(&count), "counting the cards");
+  if (ordinal < 0 || ordinal >= count) {
+    invalid("ordinal is ", ordinal, "; this machine has ", count, count == 1 ? " card" : " cards");
+  }
+  cudaDeviceProp properties{};
+  require(cudaGetDeviceProperties(&properties, ordinal), "describing the card");
+  if (properties.major * 10 + properties.minor < kOldestArchitecture) {
+    fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name, ") is sm_", properties.major, properties.minor,
+         ", the kernels need sm_", kOldestArchitecture, " or newer");
+  }
+  if (!properties.concurrentManagedAccess) {
+    fail(MOE_UNSUPPORTED, "card ", ordinal, " (", properties.name,
+         ") cannot share managed memory with the host on this system");
+  }
+  return std::shared_ptr<Device>(new CudaDevice(ordinal, properties, memory_limit(properties.totalGlobalMem)));
+}
+
+CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t limit)
+    : ordinal_(ordinal), properties_(properties), limit_(limit) {}
+
+CudaDevice::~CudaDevice() {
+  if (cudaSetDevice(ordinal_) != cudaSuccess) return;  // at the end of the process the driver may be gone
+  release_cached();
+  for (const auto& [memory, bytes] : live_) cudaFree(memory);
+}
+
+void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosing the card"); }
+
+void CudaDevice::describe(moe_device_info& info) const {
+  make_current();
+  size_t available = 0, total = 0;
+  require(cudaMemGetInfo(&available, &total), "asking for the card's memory");
+  info.processors = processors();
+  info.memory_total = static_cast<int64_t>(total);
+  info.memory_available = static_cast<int64_t>(available);
+  info.native_bfloat16 = 1;
+  info.vector_bytes = 16;
+  std::snprintf(info.name, sizeof(info.name), "%.95s", properties_.name);
+  std::snprintf(info.target, sizeof(info.target), "sm_%d", architecture());
+}
+
+std::shared_ptr<Stream> CudaDevice::create_stream(std::shared_ptr<Device> self, int) {
+  make_current();
+  return std::make_shared<CudaStream>(std::move(self), *this);
+}
+
+void CudaDevice::synchronize(Stream& stream) { static_cast<CudaStream&>(stream).synchronize(); }
+
+void* CudaDevice::allocate(int64_t bytes) {
+  if (bytes > limit_) {
+    fail(MOE_OUT_OF_MEMORY, bytes, " bytes were asked for, the limit of this device is ", limit_);
+  }
+  make_current();
+  const size_t size = rounded(bytes);
+  std::lock_guard lock(mutex_);
+  void* memory = nullptr;
+  if (auto cached = cache_.find(size); cached != cache_.end() && !cached->second.empty()) {
+    memory = cached->second.back();
+    cached->second.pop_back();
+    usage_.cached -= static_cast<int64_t>(size);
+  } else {
+    if (usage_.in_use + usage_.cached + static_cast<int64_t>(size) > limit_) release_cached();
+    if (usage_.in_use + static_cast<int64_t>(size) > limit_) {
+      fail(MOE_OUT_OF_MEMORY, size, " bytes were asked for, ", usage_.in_use, " of ", limit_, " are in use");
+    }
+    require(cudaMallocManaged(&memory, size, cudaMemAttachGlobal), "allocating memory");
+    cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation, {cudaMemLocationTypeDevice, ordinal_});  // a wish
+  }
+  live_.emplace(memory, size);
+  usage_.in_use += static_cast<int64_t>(size);
+  usage_.peak = std::max(usage_.peak, usage_.in_use);
+  return memory;
+}
+
+void CudaDevice::free(void* memory) {
+  std::lock_guard lock(mutex_);
+  const auto found = live_.find(memory);
+  if (found == live_.end()) invalid("memory was not allocated by this device, or is already freed");
+  cache_[found->second].push_back(memory);
+  usage_.in_use -= static_cast<int64_t>(found->second);
+  usage_.cached += static_cast<int64_t>(found->second);
+  live_.erase(found);
+}
+
+void CudaDevice::trim() {
+  make_current();
+  std::lock_guard lock(mutex_);
+  release_cached();
+}
+
+void CudaDevice::release_cached() {
+  for (const auto& [size, blocks] : cache_) {
+    for (void* block : blocks) cudaFree(block);  // waits for the kernels that still use it
+  }
+  cache_.clear();
+  usage_.cached = 0;
+}
+
+moe_memory_usage CudaDevice::memory_usage() const {
+  std::lock_guard lock(mutex_);
+  moe_memory_usage usage = usage_;
+  usage.struct_size = sizeof(moe_memory_usage);
+  return usage;
+}
+
+}  // namespace moe::cuda
+
+// What libpanamoe.so looks up once this library is loaded.
+extern "C" MOE_API int32_t panamoe_backend_version() { return MOE_ABI_VERSION; }
+
+extern "C" MOE_API void panamoe_backend_open(int ordinal, std::shared_ptr<moe::Device>& device) {
+  device = moe::cuda::CudaDevice::open(ordinal);
+}

@@ -1,0 +1,57 @@
+// A CUDA card as a device: what it is, and its memory.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <map>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "src/device.h"
+
+namespace moe::cuda {
+
+// Throws what `error` means for the caller: out of memory, or a device that has failed. `what` was being done.
+void require(cudaError_t error, const char* what);
+
+// Memory is managed: kernels work on it where it lies, at home on the card, and the host may read and write it between
+// kernels. Blocks are kept for reuse. Thread-safe.
+class CudaDevice final : public Device {
+ public:
+  // Refuses a machine without a driver, with too old a driver, without a card, or with one older than sm_80.
+  static std::shared_ptr<Device> open(int ordinal);
+  ~CudaDevice() override;
+
+  const Kernels& kernels() const override;
+  void describe(moe_device_info& info) const override;
+  int default_threads() const override { return 1; }
+  std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override;
+  void synchronize(Stream& stream) override;
+  void* allocate(int64_t bytes) override;
+  void free(void* memory) override;
+  void trim() override;
+  moe_memory_usage memory_usage() const override;
+
+  // Makes this the card of the calling thread.
+  void make_current() const;
+  // Streaming multiprocessors.
+  int processors() const { return properties_.multiProcessorCount; }
+  // 80, 90, ...
+  int architecture() const { return properties_.major * 10 + properties_.minor; }
+  size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
+
+ private:
+  CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t limit);
+  void release_cached();
+
+  const int ordinal_;
+  const cudaDeviceProp properties_;
+  const int64_t limit_;  // bytes that may be in use and cached together
+  mutable std::mutex mutex_;
+  std::unordered_map<void*, size_t> live_;
+  std::map<size_t, std::vector<void*>> cache_;
+  moe_memory_usage usage_{};
+};
+
+}  // namespace moe::cuda

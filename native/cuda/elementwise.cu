@@ -1,0 +1,75 @@
+#include "cuda/floating.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+template <typename Y>
+__global__ void __launch_bounds__(kThreads) fill_kernel(float value, int64_t count, Y* y) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) y[i] = from_float<Y>(value);
+}
+
+template <typename X, typename Y>
+__global__ void __launch_bounds__(kThreads) cast_kernel(const X* x, int64_t count, Y* y) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
+    y[i] = from_float<Y>(to_float(x[i]));
+  }
+}
+
+template <typename A, typename B, typename Y>
+__global__ void __launch_bounds__(kThreads)
+    add_kernel(float alpha, const A* a, float beta, const B* b, int64_t count, Y* y) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
+    y[i] = from_float<Y>(alpha * to_float(a[i]) + beta * to_float(b[i]));
+  }
+}
+
+}  // namespace
+
+void fill(Stream& stream, float value, T y) {
+  Launch launch(stream);
+  const int64_t count = element_count(y);
+  visit_floating(y, [&](auto to) {
+    launch(fill_kernel<decltype(to)>, launch.blocks(count, kThreads), kThreads, 0, value, count, data<decltype(to)>(y));
+  });
+}
+
+void cast(Stream& stream, T x, T y) {
+  Launch launch(stream);
+  const int64_t count = element_count(y);
+  visit_floating(x, [&](auto from) {
+    visit_floating(y, [&](auto to) {
+      launch(cast_kernel<decltype(from), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0,
+             data<decltype(from)>(x), count, data<decltype(to)>(y));
+    });
+  });
+}
+
+void copy(Stream& stream, T x, T y) {
+  Launch launch(stream);
+  const auto bytes = static_cast<size_t>(x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype));
+  if (bytes == 0) return;
+  require(cudaMemcpyAsync(y.data, x.data, bytes, cudaMemcpyDefault, launch.handle()), "copy");
+}
+
+void add(Stream& stream, float alpha, T a, float beta, T b, T y) {
+  Launch launch(stream);
+  const int64_t count = element_count(y);
+  visit_floating(a, [&](auto left) {
+    visit_floating(b, [&](auto right) {
+      visit_floating(y, [&](auto to) {
+        launch(add_kernel<decltype(left), decltype(right), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0,
+               alpha, data<decltype(left)>(a), beta, data<decltype(right)>(b), count, data<decltype(to)>(y));
+      });
+    });
+  });
+}
+
+}  // namespace moe::cuda

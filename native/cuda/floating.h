@@ -1,0 +1,63 @@
+// float32 and bfloat16 elements: arithmetic is in float32, reads and writes go 16 bytes at a time where memory allows.
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "src/kernels.h"
+
+namespace moe::cuda {
+
+using Bfloat16 = __nv_bfloat16;
+
+__device__ __forceinline__ float to_float(float value) { return value; }
+__device__ __forceinline__ float to_float(Bfloat16 value) { return __bfloat162float(value); }
+
+template <typename Value>
+__device__ __forceinline__ Value from_float(float value);
+template <>
+__device__ __forceinline__ float from_float<float>(float value) {
+  return value;
+}
+template <>
+__device__ __forceinline__ Bfloat16 from_float<Bfloat16>(float value) {
+  return __float2bfloat16_rn(value);
+}
+
+// `count` neighbours that are read and written at once.
+template <typename Value, int count>
+struct alignas(sizeof(Value) * count) Pack {
+  Value values[count];
+};
+
+// Elements of a type in 16 bytes.
+template <typename Value>
+inline constexpr int kPackOf = 16 / static_cast<int>(sizeof(Value));
+
+// Whether rows of `width` elements of this tensor can be read 16 bytes at a time.
+inline bool in_packs(T tensor, int64_t width) {
+  const int64_t bytes = tensor.dtype == MOE_BFLOAT16 ? 2 : 4;
+  return reinterpret_cast<uintptr_t>(tensor.data) % 16 == 0 && width * bytes % 16 == 0;
+}
+
+// Calls visit with a value of the tensor's element type, float or Bfloat16.
+template <typename Visit>
+void visit_floating(T tensor, Visit&& visit) {
+  if (tensor.dtype == MOE_BFLOAT16) {
+    visit(Bfloat16{});
+  } else {
+    visit(float{});
+  }
+}
+
+template <typename Value>
+Value* data(T tensor) {
+  return static_cast<Value*>(tensor.data);
+}
+template <typename Value>
+Value* data(N tensor) {
+  return tensor == nullptr ? nullptr : static_cast<Value*>(tensor->data);
+}
+
+}  // namespace moe::cuda

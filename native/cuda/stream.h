@@ -1,0 +1,62 @@
+// A CUDA stream, its scratch memory, and what its kernels refused.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <functional>
+#include <vector>
+
+#include "cuda/device.h"
+#include "src/stream.h"
+
+namespace moe::cuda {
+
+// How a kernel says that a value it read cannot be right: it raises the flag and goes on without that value.
+class Refusal {
+ public:
+  explicit Refusal(int* flag) : flag_(flag) {}
+  __device__ void raise() const { *flag_ = 1; }
+
+ private:
+  int* flag_;  // pinned memory of the host
+};
+
+// Kernels run behind the caller's back. A value that one refuses is reported by the call that notices: the next one on
+// the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for, and the guilty call reports.
+class CudaStream final : public Stream {
+ public:
+  static constexpr int kScratchSlots = 8;
+
+  CudaStream(std::shared_ptr<Device> device, CudaDevice& card);
+  ~CudaStream() override;
+
+  CudaDevice& card() const { return card_; }
+  cudaStream_t handle() const { return handle_; }
+  Refusal refusal() const { return Refusal(refused_); }
+
+  // Device memory of a kernel's own, contents undefined, aligned to 256; a slot is taken once a call. It grows to the
+  // largest request and stays where it is, so that captured launches keep theirs.
+  void* scratch(int slot, size_t bytes);
+
+  // Keeps the host's checks of the values that the coming kernels read. Where a kernel refuses one, they find the words.
+  void keep_checks(std::function<void()> checks);
+  // After a launch: throws if it failed, or if anything was refused by now.
+  void launched(cudaError_t error, const char* kernel);
+  void synchronize();
+
+ private:
+  void report_refusal();
+
+  CudaDevice& card_;
+  cudaStream_t handle_ = nullptr;
+  int* refused_ = nullptr;
+  const bool synchronous_;
+  struct Scratch {
+    void* memory = nullptr;
+    size_t bytes = 0;
+  } scratch_[kScratchSlots];
+  std::vector<void*> outgrown_;
+  std::vector<std::function<void()>> checks_;  // of the calls since the last synchronize, oldest first
+};
+
+}  // namespace moe::cuda

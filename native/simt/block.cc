@@ -1,0 +1,183 @@
+#include "simt/block.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+namespace simt {
+namespace {
+
+std::string name_of(const char* noun, const uint3& index) {
+  std::ostringstream text;
+  text << noun << " (" << index.x << ", " << index.y << ", " << index.z << ")";
+  return text.str();
+}
+
+}  // namespace
+
+thread_local Block* Block::current_ = nullptr;
+
+void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, const std::function<void()>& kernel) {
+  static thread_local Block keeper;  // its threads' stacks serve every kernel
+  Block& self = keeper;
+  std::mt19937_64 random(seed);
+  gridDim = grid;
+  blockDim = block;
+  self.count_ = static_cast<int>(block.x * block.y * block.z);
+  while (static_cast<int>(self.threads_.size()) < self.count_) self.threads_.push_back(std::make_unique<Thread>());
+  std::vector<unsigned> order(grid.x * grid.y * grid.z);
+  for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
+  std::shuffle(order.begin(), order.end(), random);
+  // Exactly as large as asked for, and full of NaN: AddressSanitizer sees what lies beyond, tests what was not written.
+  void* memory = nullptr;
+  if (::posix_memalign(&memory, 1024, std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
+  const std::unique_ptr<unsigned char, decltype(&std::free)> shared(static_cast<unsigned char*>(memory), &std::free);
+  struct Running {
+    explicit Running(Block* block) { current_ = block; }
+    ~Running() { current_ = nullptr; }
+  } running(&self);
+  for (unsigned i : order) {
+    blockIdx = {i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)};
+    std::memset(shared.get(), 0xff, shared_bytes);
+    self.shared_ = shared.get();
+    self.run(kernel, random);
+  }
+}
+
+void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
+  kernel_ = &kernel;
+  meetings_.clear();
+  meetings_.resize(static_cast<size_t>((count_ + kWarp - 1) / kWarp));
+  alive_ = count_;
+  at_barrier_ = predicates_ = 0;
+  error_.clear();
+  std::vector<int> order(static_cast<size_t>(count_));
+  for (int i = 0; i < count_; ++i) {
+    Thread& thread = *threads_[static_cast<size_t>(i)];
+    const auto n = static_cast<unsigned>(i);
+    thread.index = {n % blockDim.x, n / blockDim.x % blockDim.y, n / (blockDim.x * blockDim.y)};
+    thread.lane = i % kWarp;
+    thread.warp = i / kWarp;
+    thread.state = Thread::kReady;
+    thread.copies.clear();
+    thread.groups.clear();
+    thread.fiber.start(&enter);
+    order[static_cast<size_t>(i)] = i;
+  }
+  while (alive_ > 0 && error_.empty()) {
+    std::shuffle(order.begin(), order.end(), random);
+    bool moved = false;
+    for (int i : order) {
+      Thread& thread = *threads_[static_cast<size_t>(i)];
+      if (thread.state == Thread::kInMeeting && thread.meeting->generation != thread.generation) {
+        thread.state = Thread::kReady;
+      }
+      if (thread.state != Thread::kReady) continue;
+      moved = true;
+      running_ = &thread;
+      threadIdx = thread.index;
+      thread.fiber.resume();
+      running_ = nullptr;
+      if (!error_.empty()) break;
+    }
+    if (at_barrier_ > 0 && at_barrier_ == alive_) {
+      release_barrier();
+      moved = true;
+    }
+    if (!moved && error_.empty()) error_ = deadlock();
+  }
+  // Fibers that are left waiting are simply started anew by the next kernel.
+  if (!error_.empty()) throw std::runtime_error(name_of("block", blockIdx) + ": " + error_);
+}
+
+void Block::enter() {
+  Fiber::arrived();
+  Block& block = current();
+  Thread& self = block.thread();
+  try {
+    (*block.kernel_)();
+  } catch (const std::exception& failure) {
+    if (block.error_.empty()) block.error_ = failure.what();
+  }
+  self.state = Thread::kDone;
+  --block.alive_;
+  self.fiber.leave_for_good();
+}
+
+void Block::wait() { running_->fiber.leave(); }
+
+int Block::barrier(int predicate) {
+  predicates_ += predicate != 0;
+  ++at_barrier_;
+  running_->state = Thread::kAtBarrier;
+  wait();
+  return predicates_of_last_;
+}
+
+void Block::release_barrier() {
+  at_barrier_ = 0;
+  predicates_of_last_ = std::exchange(predicates_, 0);
+  for (int i = 0; i < count_; ++i) {
+    Thread& thread = *threads_[static_cast<size_t>(i)];
+    if (thread.state == Thread::kAtBarrier) thread.state = Thread::kReady;
+  }
+}
+
+const Deposits& Block::meet(unsigned mask, const void* value, size_t bytes, const char* operation) {
+  Thread& self = *running_;
+  if (bytes > kMostDepositBytes) refuse("a deposit of more than 32 bytes");
+  if ((mask >> self.lane & 1) == 0) refuse(std::string(operation) + ": the lane itself is not in the mask");
+  auto& of_warp = meetings_[static_cast<size_t>(self.warp)];
+  auto found = std::find_if(of_warp.begin(), of_warp.end(), [&](const auto& meeting) { return meeting->mask == mask; });
+  if (found == of_warp.end()) {
+    of_warp.push_back(std::make_unique<Meeting>());
+    of_warp.back()->mask = mask;
+    found = of_warp.end() - 1;
+  }
+  Meeting& meeting = **found;
+  if (meeting.arrived == 0) {
+    meeting.operation = operation;
+  } else if (std::strcmp(meeting.operation, operation) != 0) {
+    refuse(std::string("lanes of a warp are in different collectives, ") + meeting.operation + " and " + operation);
+  }
+  const size_t table = meeting.generation & 1;
+  std::memcpy(meeting.deposits[table][self.lane], value, bytes);
+  meeting.arrived |= 1u << self.lane;
+  if (meeting.arrived == mask) {
+    ++meeting.generation;
+    meeting.arrived = 0;
+  } else {
+    self.state = Thread::kInMeeting;
+    self.meeting = &meeting;
+    self.generation = meeting.generation;
+    wait();
+  }
+  return meeting.deposits[table];
+}
+
+std::string Block::deadlock() const {
+  for (int i = 0; i < count_; ++i) {
+    const Thread& thread = *threads_[static_cast<size_t>(i)];
+    std::ostringstream text;
+    if (thread.state == Thread::kInMeeting) {
+      text << "deadlock: " << name_of("thread", thread.index) << " waits in " << thread.meeting->operation << " with mask "
+           << std::hex << thread.meeting->mask << ", where " << thread.meeting->arrived << " have arrived";
+      return text.str();
+    }
+    if (thread.state == Thread::kAtBarrier) {
+      text << "deadlock: " << name_of("thread", thread.index) << " waits at __syncthreads with " << at_barrier_ << " of "
+           << alive_ << " threads";
+      return text.str();
+    }
+  }
+  return "deadlock";
+}
+
+void Block::refuse(const std::string& what) const {
+  throw std::runtime_error(name_of("thread", running_->index) + ": " + what);
+}
+
+}  // namespace simt

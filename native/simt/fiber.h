@@ -1,0 +1,35 @@
+// Fibers: one for each CUDA thread of a block, switched by hand on one thread of the system.
+#pragma once
+
+#include <cstddef>
+
+namespace simt {
+
+// A stack and the place where its run was left.
+class Fiber {
+ public:
+  static constexpr size_t kStackBytes = 128 << 10;
+
+  Fiber();
+  ~Fiber();
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  // Prepares to run entry() from its start at the next resume(). entry must end with leave_for_good().
+  void start(void (*entry)());
+  // Runs the fiber, on the caller's thread, until it calls leave() or leave_for_good().
+  void resume();
+  // Called on the fiber: back to where resume() was called.
+  void leave();
+  [[noreturn]] void leave_for_good();
+  // To be called first in entry().
+  static void arrived();
+
+ private:
+  char* stack_;
+  void* stack_pointer_ = nullptr;
+  void* caller_stack_pointer_ = nullptr;
+  void* fake_stack_ = nullptr;  // AddressSanitizer's own
+};
+
+}  // namespace simt

@@ -1,0 +1,24 @@
+// bfloat16 as CUDA's header of this name has it. Test only.
+#pragma once
+
+#include "simt/language.h"
+
+struct alignas(2) __nv_bfloat16 {
+  uint16_t bits;
+};
+struct alignas(4) __nv_bfloat162 {
+  __nv_bfloat16 x, y;
+};
+
+inline float __bfloat162float(__nv_bfloat16 value) { return __uint_as_float(unsigned{value.bits} << 16); }
+
+// Round to nearest even; every NaN becomes the same one, as on the device.
+inline __nv_bfloat16 __float2bfloat16_rn(float value) {
+  const unsigned bits = __float_as_uint(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fff};
+  return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+inline __nv_bfloat16 __float2bfloat16(float value) { return __float2bfloat16_rn(value); }
+inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) { return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)}; }
+inline float __low2float(__nv_bfloat162 pair) { return __bfloat162float(pair.x); }
+inline float __high2float(__nv_bfloat162 pair) { return __bfloat162float(pair.y); }

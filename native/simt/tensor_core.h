@@ -1,0 +1,83 @@
+// What the kernels reach by PTX, emulated: matrix products of a warp, loads of their fragments, asynchronous copies.
+// The counterpart of cuda/ptx.h. Sums of a product run over k in order; a tensor core's own order differs, so tests
+// compare with a tolerance. Test only.
+#pragma once
+
+#include "simt/language.h"
+
+namespace moe::cuda {
+
+// d += a b for 16 x 16 a and 16 x 8 b in bfloat16, d float32, laid out over the lanes as PTX ISA's mma.m16n8k16 says:
+// with g = lane / 4, t = lane % 4, a holds (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8) and their right
+// neighbours, b holds (2t, g), (2t + 8, g) and their lower neighbours, d holds (g, 2t), (g, 2t + 1) and both 8 below.
+inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  struct Fragments {
+    uint32_t a[4], b[2];
+  } mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+  const simt::Deposits& table = simt::Block::current().meet(~0u, &mine, sizeof(mine), "mma.m16n8k16");
+  const auto half = [](uint32_t pair, int k) { return std::bit_cast<float>((k & 1 ? pair >> 16 : pair & 0xffff) << 16); };
+  const int g = simt::this_lane() / 4, t = simt::this_lane() % 4;
+  for (int i = 0; i < 4; ++i) {
+    const int row = g + (i / 2) * 8, column = t * 2 + i % 2;
+    float sum = d[i];
+    for (int k = 0; k < 16; ++k) {
+      const auto& of_row = simt::of_lane<Fragments>(table, (row % 8) * 4 + (k % 8) / 2);
+      const auto& of_column = simt::of_lane<Fragments>(table, column * 4 + (k % 8) / 2);
+      sum += half(of_row.a[row / 8 + k / 8 * 2], k) * half(of_column.b[k / 8], k);
+    }
+    d[i] = sum;
+  }
+}
+
+// Four 8 x 8 matrices of 16-bit numbers from shared memory: lane i names row i % 8 of matrix i / 8; r[m] gets row
+// lane / 4, columns 2 (lane % 4) and the next, of matrix m.
+inline void load_matrices(uint32_t (&r)[4], const void* row) {
+  const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4");
+  const int lane = simt::this_lane();
+  for (int m = 0; m < 4; ++m) {
+    std::memcpy(&r[m], static_cast<const char*>(simt::of_lane<const void*>(table, m * 8 + lane / 4)) + lane % 4 * 4, 4);
+  }
+}
+
+// ... each transposed.
+inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
+  const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4.trans");
+  const int lane = simt::this_lane();
+  for (int m = 0; m < 4; ++m) {
+    uint16_t pair[2];
+    for (int i = 0; i < 2; ++i) {
+      const auto* line = simt::of_lane<const uint16_t*>(table, m * 8 + lane % 4 * 2 + i);
+      pair[i] = line[lane / 4];
+    }
+    std::memcpy(&r[m], pair, 4);
+  }
+}
+
+// 16 bytes from global to shared memory, the last 16 - `filled` of them 0; they land when the group is waited for.
+inline void copy_async_16(void* shared, const void* global, int filled = 16) {
+  simt::Block::current().thread().copies.push_back({shared, global, 16, static_cast<size_t>(filled)});
+}
+
+inline void commit_copies() {
+  simt::Thread& thread = simt::Block::current().thread();
+  size_t committed = 0;
+  for (size_t group : thread.groups) committed += group;
+  thread.groups.push_back(thread.copies.size() - committed);
+}
+
+// Waits until at most `pending` of the newest committed groups are under way.
+template <int pending>
+void wait_copies() {
+  simt::Thread& thread = simt::Block::current().thread();
+  while (thread.groups.size() > pending) {
+    for (size_t i = 0; i < thread.groups.front(); ++i) {
+      const simt::Copy& copy = thread.copies[i];
+      if (copy.filled > 0) std::memcpy(copy.to, copy.from, copy.filled);
+      std::memset(static_cast<char*>(copy.to) + copy.filled, 0, copy.bytes - copy.filled);
+    }
+    thread.copies.erase(thread.copies.begin(), thread.copies.begin() + static_cast<std::ptrdiff_t>(thread.groups.front()));
+    thread.groups.erase(thread.groups.begin());
+  }
+}
+
+}  // namespace moe::cuda
