@@ -108,6 +108,7 @@ class CpuDevice final : public Device {
     const SimdTarget target = simd_target();
     info.native_bfloat16 = target.native_bfloat16 ? 1 : 0;
     info.vector_bytes = target.vector_bytes;
+    info.asynchronous = 0;
     std::snprintf(info.name, sizeof(info.name), "%s", processor_name().c_str());
     std::snprintf(info.target, sizeof(info.target), "%s", target.name);
   }

@@ -108,6 +108,7 @@ void CudaDevice::describe(moe_device_info& info) const {
   info.memory_available = static_cast<int64_t>(available);
   info.native_bfloat16 = 1;
   info.vector_bytes = 16;
+  info.asynchronous = 1;
   std::snprintf(info.name, sizeof(info.name), "%.95s", properties_.name);
   std::snprintf(info.target, sizeof(info.target), "sm_%d", architecture());
 }

@@ -50,18 +50,28 @@ void* CudaStream::scratch(int slot, size_t bytes) {
 }
 
 void CudaStream::keep_checks(std::function<void()> checks) {
-  if (checks_.size() == kMostChecks) checks_.erase(checks_.begin(), checks_.begin() + kMostChecks / 2);
-  checks_.push_back(std::move(checks));
+  std::lock_guard lock(mutex_);
+  Checks& kept = capturing_ ? captured_checks_ : checks_;
+  if (kept.size() == kMostChecks) kept.erase(kept.begin(), kept.begin() + kMostChecks / 2);
+  kept.push_back(std::move(checks));
 }
 
 void CudaStream::launched(cudaError_t error, const char* kernel) {
-  require(error, kernel);
-  if (synchronous_) require(cudaStreamSynchronize(handle_), kernel);
+  std::lock_guard lock(mutex_);
+  after_launch(error, kernel);
+}
+
+void CudaStream::after_launch(cudaError_t error, const char* what) {
+  require(error, what);
+  if (capturing_) return;  // nothing has run
+  if (synchronous_) require(cudaStreamSynchronize(handle_), what);
   if (*static_cast<volatile int*>(refused_) != 0) report_refusal();
 }
 
 void CudaStream::synchronize() {
   card_.make_current();
+  std::lock_guard lock(mutex_);
+  if (capturing_) invalid("the stream is between moe_graph_begin and moe_graph_end, nothing has run that could be awaited");
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
   checks_.clear();
@@ -70,11 +80,47 @@ void CudaStream::synchronize() {
 void CudaStream::report_refusal() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   *refused_ = 0;
-  const std::vector<std::function<void()>> checks = std::move(checks_);
+  const Checks checks = std::move(checks_);
   checks_.clear();
   for (const auto& check : checks) check();  // the first that throws has the words
   invalid("an earlier call was given a value out of range, which has changed since; "
           "PANAMOE_CUDA_SYNCHRONOUS=1 reports such a value with its call");
 }
+
+void CudaStream::begin_graph() {
+  card_.make_current();
+  std::lock_guard lock(mutex_);
+  if (capturing_) invalid("the stream has begun a graph already");
+  require(cudaStreamBeginCapture(handle_, cudaStreamCaptureModeRelaxed), "beginning a graph");
+  capturing_ = true;
+  captured_checks_.clear();
+}
+
+std::shared_ptr<Graph> CudaStream::end_graph() {
+  card_.make_current();
+  std::lock_guard lock(mutex_);
+  if (!capturing_) invalid("the stream has not begun a graph");
+  capturing_ = false;
+  cudaGraph_t captured = nullptr;
+  require(cudaStreamEndCapture(handle_, &captured), "ending a graph");
+  return std::make_shared<CudaGraph>(card_, captured, std::move(captured_checks_));
+}
+
+void CudaStream::launch_graph(Graph& graph) {
+  card_.make_current();
+  std::lock_guard lock(mutex_);
+  const auto& launched = static_cast<CudaGraph&>(graph);
+  checks_ = launched.checks();  // earlier calls have had theirs; what a graph is given changes from launch to launch
+  after_launch(cudaGraphLaunch(launched.executable(), handle_), "launching a graph");
+}
+
+CudaGraph::CudaGraph(const CudaDevice& card, cudaGraph_t captured, Checks checks)
+    : Graph(card), checks_(std::move(checks)) {
+  const cudaError_t error = cudaGraphInstantiate(&executable_, captured, 0);
+  cudaGraphDestroy(captured);
+  require(error, "making a graph");
+}
+
+CudaGraph::~CudaGraph() { cudaGraphExecDestroy(executable_); }
 
 }  // namespace moe::cuda

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <functional>
+#include <mutex>
 #include <vector>
 
 #include "cuda/device.h"
@@ -19,6 +20,22 @@ class Refusal {
 
  private:
   int* flag_;  // pinned memory of the host
+};
+
+// The host's checks of values that kernels read.
+using Checks = std::vector<std::function<void()>>;
+
+class CudaGraph final : public Graph {
+ public:
+  // Takes the captured launches over.
+  CudaGraph(const CudaDevice& card, cudaGraph_t captured, Checks checks);
+  ~CudaGraph() override;
+  cudaGraphExec_t executable() const { return executable_; }
+  const Checks& checks() const { return checks_; }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+  const Checks checks_;
 };
 
 // Kernels run behind the caller's back. A value that one refuses is reported by the call that notices: the next one on
@@ -44,7 +61,12 @@ class CudaStream final : public Stream {
   void launched(cudaError_t error, const char* kernel);
   void synchronize();
 
+  void begin_graph() override;
+  std::shared_ptr<Graph> end_graph() override;
+  void launch_graph(Graph& graph) override;
+
  private:
+  void after_launch(cudaError_t error, const char* what);
   void report_refusal();
 
   CudaDevice& card_;
@@ -56,7 +78,10 @@ class CudaStream final : public Stream {
     size_t bytes = 0;
   } scratch_[kScratchSlots];
   std::vector<void*> outgrown_;
-  std::vector<std::function<void()>> checks_;  // of the calls since the last synchronize, oldest first
+  bool capturing_ = false;
+  std::mutex mutex_;        // of what follows: another thread may synchronize
+  Checks checks_;           // of the calls since the last synchronize, oldest first
+  Checks captured_checks_;  // of the calls since begin_graph
 };
 
 }  // namespace moe::cuda

@@ -22,6 +22,11 @@ HandleTable<Stream>& streams() {
   return *table;
 }
 
+HandleTable<Graph>& graphs() {
+  static auto* table = new HandleTable<Graph>(0x67, "graph");
+  return *table;
+}
+
 constexpr int kMaxThreads = 1024;
 
 template <typename Value>
@@ -70,6 +75,7 @@ moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* dev
 moe_status moe_device_close(moe_device device) {
   return guard(__func__, [&] {
     const auto closed = moe::devices().remove(device);
+    moe::graphs().remove_if([&](const moe::Graph& graph) { return &graph.device() == closed.get(); });
     moe::streams().remove_if([&](const moe::Stream& stream) { return &stream.device() == closed.get(); });
   });
 }
@@ -99,6 +105,30 @@ moe_status moe_stream_synchronize(moe_stream stream) {
     const auto found = moe::find_stream(stream);
     found->device().synchronize(*found);
   });
+}
+
+moe_status moe_graph_begin(moe_stream stream) {
+  return guard(__func__, [&] { moe::find_stream(stream)->begin_graph(); });
+}
+
+moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
+  return guard(__func__, [&] {
+    moe::check_out("graph", graph);
+    *graph = moe::graphs().insert(moe::find_stream(stream)->end_graph());
+  });
+}
+
+moe_status moe_graph_launch(moe_stream stream, moe_graph graph) {
+  return guard(__func__, [&] {
+    const auto on = moe::find_stream(stream);
+    const auto launched = moe::graphs().find(graph);
+    if (&launched->device() != &on->device()) moe::invalid("graph belongs to another device than stream");
+    on->launch_graph(*launched);
+  });
+}
+
+moe_status moe_graph_destroy(moe_graph graph) {
+  return guard(__func__, [&] { moe::graphs().remove(graph); });
 }
 
 moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory) {

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "src/error.h"
+
 namespace moe {
 
 Scratch::~Scratch() { std::free(memory_); }
@@ -21,5 +23,13 @@ void* Scratch::reserve(size_t bytes) {
 
 Stream::Stream(std::shared_ptr<Device> device, int threads)
     : device_(std::move(device)), threads_(threads), local_(std::make_unique<Scratch[]>(static_cast<size_t>(threads))) {}
+
+namespace {
+[[noreturn]] void refuse_graphs() { fail(MOE_UNSUPPORTED, "this backend makes no graphs"); }
+}  // namespace
+
+void Stream::begin_graph() { refuse_graphs(); }
+std::shared_ptr<Graph> Stream::end_graph() { refuse_graphs(); }
+void Stream::launch_graph(Graph&) { refuse_graphs(); }
 
 }  // namespace moe

@@ -13,6 +13,17 @@ namespace moe {
 struct Kernels;
 class Device;
 
+// Calls of a stream that a backend has kept to run them as one.
+class Graph {
+ public:
+  explicit Graph(const Device& device) : device_(&device) {}
+  virtual ~Graph() = default;
+  const Device& device() const { return *device_; }
+
+ private:
+  const Device* device_;  // outlives it: a device takes its graphs with it
+};
+
 // Memory that grows to the largest request and stays, so that a steady state allocates nothing.
 class Scratch {
  public:
@@ -38,6 +49,11 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   virtual ~Stream() = default;
+
+  // Between both, calls are kept instead of run.
+  virtual void begin_graph();
+  virtual std::shared_ptr<Graph> end_graph();
+  virtual void launch_graph(Graph& graph);
 
   Device& device() const { return *device_; }
   const std::shared_ptr<Device>& shared_device() const { return device_; }

@@ -3,8 +3,10 @@
  * Handles are numbers that carry a type tag and a generation: a closed handle, or a handle of another
  * type, is refused, never dereferenced. 0 is never a valid handle.
  *
- * Work is enqueued on a stream. On the CPU it runs at once, on the stream's own team of threads; a
- * stream is used by one thread at a time. Devices and memory calls are thread-safe. */
+ * Work is enqueued on a stream. On the CPU it runs at once, on the stream's own team of threads. On a CUDA device it
+ * runs behind the caller's back; the host may touch the device's memory once moe_stream_synchronize has returned. A
+ * stream is used by one thread at a time, and by another that only synchronizes it. Devices and memory calls are
+ * thread-safe. */
 #ifndef MOE_DEVICE_H
 #define MOE_DEVICE_H
 
@@ -16,6 +18,7 @@ extern "C" {
 
 typedef uint64_t moe_device;
 typedef uint64_t moe_stream;
+typedef uint64_t moe_graph;
 
 typedef struct moe_device_info {
   uint32_t struct_size;
@@ -26,6 +29,9 @@ typedef struct moe_device_info {
   int32_t vector_bytes;      /* width of one SIMD register, or of a warp's load */
   char name[96];             /* the processor or card */
   char target[32];           /* the instruction set in use, e.g. AVX2, AVX3_ZEN4, sm_90 */
+  int32_t asynchronous;      /* 1: calls return before their work is done, memory must be the device's own, and graphs
+                              * can be made; 0: work has run when its call returns, on any memory of the process */
+  int32_t reserved;
 } moe_device_info;
 
 typedef struct moe_memory_usage {
@@ -36,7 +42,8 @@ typedef struct moe_memory_usage {
   int64_t peak;   /* most bytes in use at once since the device was opened */
 } moe_memory_usage;
 
-/* Opens a device of backend `backend` ("cpu"; "cuda" where its library can be loaded). */
+/* Opens a device of backend `backend`: "cpu", or "cuda", whose library libpanamoe_cuda.so lies beside this one
+ * ("simt", its emulation for tests, likewise). MOE_UNSUPPORTED says what is missing: the library, a driver, a card. */
 MOE_API moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* device);
 /* Closes the device, its streams and its memory. Pointers from moe_memory_allocate become invalid. */
 MOE_API moe_status moe_device_close(moe_device device);
@@ -55,6 +62,15 @@ MOE_API moe_status moe_memory_trim(moe_device device);
 MOE_API moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage);
 /* dst = src. Same dtype, same number of elements, row-major or both packed alike; may not overlap. */
 MOE_API moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst);
+
+/* A graph: a row of calls on one stream that is launched as one, without checks and without work of the host between
+ * them. From begin to end the stream keeps its calls instead of running them; they must have run before, with the same
+ * shapes, so that their scratch memory is there. A launch uses the tensors' memory as it was given to the calls, which
+ * must live as long as the graph is launched. MOE_UNSUPPORTED where moe_device_info.asynchronous is 0. */
+MOE_API moe_status moe_graph_begin(moe_stream stream);
+MOE_API moe_status moe_graph_end(moe_stream stream, moe_graph* graph);
+MOE_API moe_status moe_graph_launch(moe_stream stream, moe_graph graph);
+MOE_API moe_status moe_graph_destroy(moe_graph graph);
 
 #ifdef __cplusplus
 }

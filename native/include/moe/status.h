@@ -2,7 +2,9 @@
  *
  * Every function of the ABI returns a moe_status. Nothing throws across the ABI and nothing aborts
  * the process: a bad argument is refused with a sentence that names the argument, its value and what
- * was expected. Outputs are untouched when a call is refused. */
+ * was expected. Outputs are untouched when a call is refused; but where calls return before their work is done
+ * (moe_device_info.asynchronous), values inside tensors are judged while the work runs: a bad one is never used as an
+ * index, the outputs are undefined, and a later call on the stream, at the latest moe_stream_synchronize, reports it. */
 #ifndef MOE_STATUS_H
 #define MOE_STATUS_H
 
@@ -19,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, an enum value or a signature of this ABI changes. */
-#define MOE_ABI_VERSION 1
+#define MOE_ABI_VERSION 2
 
 typedef enum moe_status {
   MOE_OK = 0,

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)1L;
+    private static final int MOE_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 1
+     * #define MOE_ABI_VERSION 2
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -942,6 +942,248 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_memory_copy", stream, src, dst);
             }
             return (int)mh$.invokeExact(stream, src, dst);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_graph_begin {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_graph_begin");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_begin(moe_stream stream)
+     * }
+     */
+    public static FunctionDescriptor moe_graph_begin$descriptor() {
+        return moe_graph_begin.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_begin(moe_stream stream)
+     * }
+     */
+    public static MethodHandle moe_graph_begin$handle() {
+        return moe_graph_begin.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_begin(moe_stream stream)
+     * }
+     */
+    public static MemorySegment moe_graph_begin$address() {
+        return moe_graph_begin.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_graph_begin(moe_stream stream)
+     * }
+     */
+    public static int moe_graph_begin(long stream) {
+        var mh$ = moe_graph_begin.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_graph_begin", stream);
+            }
+            return (int)mh$.invokeExact(stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_graph_end {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_graph_end");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_end(moe_stream stream, moe_graph *graph)
+     * }
+     */
+    public static FunctionDescriptor moe_graph_end$descriptor() {
+        return moe_graph_end.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_end(moe_stream stream, moe_graph *graph)
+     * }
+     */
+    public static MethodHandle moe_graph_end$handle() {
+        return moe_graph_end.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_end(moe_stream stream, moe_graph *graph)
+     * }
+     */
+    public static MemorySegment moe_graph_end$address() {
+        return moe_graph_end.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_graph_end(moe_stream stream, moe_graph *graph)
+     * }
+     */
+    public static int moe_graph_end(long stream, MemorySegment graph) {
+        var mh$ = moe_graph_end.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_graph_end", stream, graph);
+            }
+            return (int)mh$.invokeExact(stream, graph);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_graph_launch {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_graph_launch");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_launch(moe_stream stream, moe_graph graph)
+     * }
+     */
+    public static FunctionDescriptor moe_graph_launch$descriptor() {
+        return moe_graph_launch.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_launch(moe_stream stream, moe_graph graph)
+     * }
+     */
+    public static MethodHandle moe_graph_launch$handle() {
+        return moe_graph_launch.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_launch(moe_stream stream, moe_graph graph)
+     * }
+     */
+    public static MemorySegment moe_graph_launch$address() {
+        return moe_graph_launch.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_graph_launch(moe_stream stream, moe_graph graph)
+     * }
+     */
+    public static int moe_graph_launch(long stream, long graph) {
+        var mh$ = moe_graph_launch.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_graph_launch", stream, graph);
+            }
+            return (int)mh$.invokeExact(stream, graph);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_graph_destroy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_graph_destroy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_destroy(moe_graph graph)
+     * }
+     */
+    public static FunctionDescriptor moe_graph_destroy$descriptor() {
+        return moe_graph_destroy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_destroy(moe_graph graph)
+     * }
+     */
+    public static MethodHandle moe_graph_destroy$handle() {
+        return moe_graph_destroy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_graph_destroy(moe_graph graph)
+     * }
+     */
+    public static MemorySegment moe_graph_destroy$address() {
+        return moe_graph_destroy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_graph_destroy(moe_graph graph)
+     * }
+     */
+    public static int moe_graph_destroy(long graph) {
+        var mh$ = moe_graph_destroy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_graph_destroy", graph);
+            }
+            return (int)mh$.invokeExact(graph);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -23,6 +23,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t vector_bytes;
  *     char name[96];
  *     char target[32];
+ *     int32_t asynchronous;
+ *     int32_t reserved;
  * }
  * }
  */
@@ -40,7 +42,9 @@ public class moe_device_info {
         Moe.C_INT.withName("native_bfloat16"),
         Moe.C_INT.withName("vector_bytes"),
         MemoryLayout.sequenceLayout(96, Moe.C_CHAR).withName("name"),
-        MemoryLayout.sequenceLayout(32, Moe.C_CHAR).withName("target")
+        MemoryLayout.sequenceLayout(32, Moe.C_CHAR).withName("target"),
+        Moe.C_INT.withName("asynchronous"),
+        Moe.C_INT.withName("reserved")
     ).withName("moe_device_info");
 
     /**
@@ -466,6 +470,94 @@ public class moe_device_info {
      */
     public static void target(MemorySegment struct, long index0, byte fieldValue) {
         target$ELEM_HANDLE.set(struct, target$OFFSET, index0, fieldValue);
+    }
+
+    private static final OfInt asynchronous$LAYOUT = (OfInt)$LAYOUT.select(groupElement("asynchronous"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t asynchronous
+     * }
+     */
+    public static final OfInt asynchronous$layout() {
+        return asynchronous$LAYOUT;
+    }
+
+    private static final long asynchronous$OFFSET = $LAYOUT.byteOffset(groupElement("asynchronous"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t asynchronous
+     * }
+     */
+    public static final long asynchronous$offset() {
+        return asynchronous$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t asynchronous
+     * }
+     */
+    public static int asynchronous(MemorySegment struct) {
+        return struct.get(asynchronous$LAYOUT, asynchronous$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t asynchronous
+     * }
+     */
+    public static void asynchronous(MemorySegment struct, int fieldValue) {
+        struct.set(asynchronous$LAYOUT, asynchronous$OFFSET, fieldValue);
+    }
+
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final OfInt reserved$layout() {
+        return reserved$LAYOUT;
+    }
+
+    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static final long reserved$offset() {
+        return reserved$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t reserved
+     * }
+     */
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
