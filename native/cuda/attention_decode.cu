@@ -7,9 +7,10 @@ namespace {
 
 constexpr int kMergeThreads = 128;
 constexpr int kAppendThreads = 256;
-constexpr int64_t kMostScratchBytes = 64 << 20;
+constexpr int64_t kMostScratchBytes = 32 << 20;  // unless one row needs more
 // From this many rows a slot on they come in runs that share their keys, and are enough to fill the card unsplit.
 constexpr int64_t kLongRun = 4;
+constexpr int64_t kMostChunks = 65535;  // blocks along y
 
 // out = what the chunks of a row sum up to, merged in their order as RowSums::merge does. A block for each row and
 // head; bound by the bytes of the sums.
@@ -21,7 +22,7 @@ __global__ void __launch_bounds__(kMergeThreads)
   if (slot < 0 || slot >= a.slots || position < 0 || position >= a.capacity) return;  // refused when it attended
   const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
-    float maximum = -std::numeric_limits<float>::infinity(), total = 0, value = 0;
+    float maximum = kUnseen, total = 0, value = 0;
 #pragma unroll 4
     for (int chunk = first; chunk <= last; ++chunk) {
       const int64_t at = place * chunks + chunk;
@@ -120,12 +121,12 @@ void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position,
                           .window = window_or_most(window),
                           .packs = in_packs(q, head_size) && in_packs(keys, head_size) &&
                                    in_packs(values, head_size) && in_packs(out, head_size)};
-  if (rows >= kLongRun * keys.shape[0]) {
+  // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
+  const int64_t chunks = std::max<int64_t>(1, ceil_div(keys.shape[1], kChunk));
+  if (rows >= kLongRun * keys.shape[0] || chunks > kMostChunks) {
     attend_rows(launch, dtype, all);
     return;
   }
-  // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
-  const int64_t chunks = std::max<int64_t>(1, ceil_div(keys.shape[1], kChunk));
   const int64_t floats = heads * chunks * (head_size + 2);  // of a row
   const int64_t at_once = std::clamp<int64_t>(kMostScratchBytes / (4 * floats), 1, std::max<int64_t>(1, rows));
   float* sums = launch.scratch<float>(0, at_once * heads * chunks * head_size);

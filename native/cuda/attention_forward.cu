@@ -52,7 +52,7 @@ struct RowSums {
 
   __device__ __forceinline__ void reset() {
     for (int i = 0; i < 2; ++i) {
-      maximum[i] = -std::numeric_limits<float>::infinity();
+      maximum[i] = kUnseen;
       total[i] = 0;
     }
     clear(values);
@@ -119,7 +119,7 @@ __device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], floa
         const int at = column + j * 8 + n;
         const bool seen = all || (at <= position[i] && at > position[i] - window);
         float& score = scores[j][2 * i + n];
-        score = seen ? __fmul_rn(score, scale) : -std::numeric_limits<float>::infinity();
+        score = seen ? __fmul_rn(score, scale) : kUnseen;
       }
     }
   }

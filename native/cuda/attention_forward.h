@@ -29,7 +29,7 @@ struct AttendingRows {
 
 // What is subtracted from scores whose maximum this is.
 __device__ __forceinline__ float softmax_base(float maximum) {
-  return maximum == -std::numeric_limits<float>::infinity() ? 0.0f : maximum;  // no key yet: every weight is 0
+  return maximum == kUnseen ? 0.0f : maximum;  // no key yet: every weight is 0
 }
 
 // Attends and writes `out`, walking all the chunks of a row: for rows that come in long runs.

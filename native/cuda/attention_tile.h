@@ -20,6 +20,9 @@ constexpr int kWarpRows = 16;
 
 constexpr int kMostHeadSize = 256;
 
+// The score of a key that is not seen.
+constexpr float kUnseen = -std::numeric_limits<float>::infinity();
+
 // How heads of up to kHead elements are cut: a warp keeps sums for kColumns of them, so kColumnWarps warps share the
 // rows of a tile. Rows of a tile lie kStride apart, so that neither ldmatrix nor reads along them conflict in banks.
 template <typename Element, int kHead>

@@ -6,12 +6,12 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kMostThreads = 256;
 
 // A block takes a row; a thread kPack pairs of a head at a time, or kPack elements beyond the pairs, and reads what it
 // writes first, so y may be x. Bound by bytes.
 template <typename Element, int kPack>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostThreads)
     rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,
                   int head_size, int half, int64_t places, bool interleaved, float direction, Element* y,
                   Refusal refusal) {
@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kThreads)
   sine += int64_t{place} * half;
   const int64_t row = int64_t{blockIdx.x} * heads * head_size;
   const int pairs = half / kPack, items = (head_size - half) / kPack;
-  for (int i = static_cast<int>(threadIdx.x); i < heads * items; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < heads * items; i += static_cast<int>(blockDim.x)) {
     const int item = i % items;
     const int64_t head = row + int64_t{i / items} * head_size;
     const auto from = [&](int64_t at) { return *reinterpret_cast<const Elements*>(x + head + at); };
@@ -69,8 +69,10 @@ void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved
     using Element = decltype(element);
     constexpr int kPack = kPackOf<Element>;
     const bool packs = in_packs(x, head_size) && in_packs(y, head_size) && half % kPack == 0;
+    const int64_t items = heads * (head_size - half) / (packs ? kPack : 1);
+    const auto threads = static_cast<unsigned>(std::clamp<int64_t>(ceil_div(items, 32) * 32, 32, kMostThreads));
     launch(packs ? rotary_kernel<Element, kPack> : rotary_kernel<Element, 1>, static_cast<unsigned>(x.shape[0]),
-           kThreads, 0, data<Element>(x), data<int32_t>(positions), data<float>(cosine), data<float>(sine),
+           threads, 0, data<Element>(x), data<int32_t>(positions), data<float>(cosine), data<float>(sine),
            static_cast<int>(heads), static_cast<int>(head_size), static_cast<int>(half), cosine.shape[0], interleaved,
            static_cast<float>(direction), data<Element>(y), launch.refusal());
   });
