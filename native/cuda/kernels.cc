@@ -11,6 +11,11 @@ constexpr Kernels kKernels{
     .cast = cast,
     .copy = copy,
     .add = add,
+    .rotary = rotary,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .cache_append = cache_append,
+    .attention_decode = attention_decode,
 };
 
 }  // namespace
