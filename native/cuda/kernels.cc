@@ -11,6 +11,19 @@ constexpr Kernels kKernels{
     .cast = cast,
     .copy = copy,
     .add = add,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .random_uniform = random_uniform,
+    .random_normal = random_normal,
+    .embedding_forward = embedding_forward,
+    .embedding_backward = embedding_backward,
+    .layer_norm_forward = layer_norm_forward,
+    .layer_norm_backward = layer_norm_backward,
+    .rms_norm_forward = rms_norm_forward,
+    .rms_norm_backward = rms_norm_backward,
+    .cross_entropy = cross_entropy,
+    .adamw_step = adamw_step,
+    .square_sum = square_sum,
 };
 
 }  // namespace
