@@ -9,6 +9,7 @@ namespace moe::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kBackwardBlocks = 3;  // a multiprocessor; left to itself the compiler spills registers to fit four
 constexpr int64_t kMostGridRows = 65535;
 
 // SwiGLU walks the rows, because a row of x holds two of y; the others see one long row.
@@ -46,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // Bound by the bytes of x, dy and dx, which may be x.
 template <bool packed, typename X, typename Dy, typename Dx>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBackwardBlocks)
     backward_kernel(moe_activation activation, const X* x, const Dy* dy, int64_t rows, int64_t width, Dx* dx) {
   constexpr int count = kPackOf<X>;
   const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
