@@ -11,6 +11,13 @@ constexpr Kernels kKernels{
     .cast = cast,
     .copy = copy,
     .add = add,
+    .gemm = gemm,
+    .column_sum = column_sum,
+    .gemm_packed_bytes = gemm_packed_bytes,
+    .gemm_pack = gemm_pack,
+    .expert_forward = expert_forward,
+    .expert_backward_input = expert_backward_input,
+    .expert_backward_weights = expert_backward_weights,
 };
 
 }  // namespace
