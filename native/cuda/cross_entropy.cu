@@ -1,5 +1,6 @@
+#include "cuda/cross_entropy.h"
+
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
 #include "cuda/packed.h"
 #include "cuda/reduce.h"
 #include "src/check.h"
@@ -15,16 +16,18 @@ constexpr float kLowest = -3.402823466e38f;
 // p the softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
 // d loss / d x[v] = p[v] - a / V - (1 - a) [v = target].
 // Logits are read once for the loss, maximum and sum in one go, and once more, from the second-level cache where the
-// rows under way fit, for the gradient. Bound by those bytes.
+// rows under way fit, for the gradient. Bound by those bytes. `remainder`, where it is given, receives what the gradient
+// lost when it was rounded to dlogits.
 template <bool packed, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
     losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
-                  Dx* dlogits, Refusal refusal) {
+                  Dx* dlogits, Dx* remainder, Refusal refusal) {
   constexpr int count = kPackOf<X>;
   __shared__ float peaks[kMostWarps], sums[kMostWarps], totals[kMostWarps];
   const int64_t row = blockIdx.x, target = targets[row];
   const X* x = logits + row * classes;
   Dx* dx = dlogits == nullptr ? nullptr : dlogits + row * classes;
+  Dx* rest = remainder == nullptr ? nullptr : remainder + row * classes;
   const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
   if (target < 0 || target >= classes) {
     if (threadIdx.x == 0) {
@@ -34,6 +37,7 @@ __global__ void __launch_bounds__(kMostThreads)
     for (int64_t i = first; dx != nullptr && i < classes; i += stride) {
       const float zeros[count] = {};
       store_floats<packed>(dx, i, classes, zeros);
+      if (rest != nullptr) store_floats<packed>(rest, i, classes, zeros);
     }
     return;
   }
@@ -76,15 +80,18 @@ __global__ void __launch_bounds__(kMostThreads)
       values[k] = dloss * gradient;
     }
     store_floats<packed>(dx, i, classes, values);
+    if (rest == nullptr) continue;
+#pragma unroll
+    for (int k = 0; k < count; ++k) values[k] -= to_float(from_float<Dx>(values[k]));
+    store_floats<packed>(rest, i, classes, values);
   }
 }
 
 }  // namespace
 
-void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
-  Launch launch(stream);
+void losses_of_rows(Launch& launch, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits,
+                    N remainder) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
-  launch.stream().keep_checks([targets, classes] { check_range_values("targets", targets, -1, classes); });
   visit_floating(logits, [&](auto from) {
     visit_floating(dlogits == nullptr ? logits : *dlogits, [&](auto to) {
       using X = decltype(from);
@@ -92,11 +99,17 @@ void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, f
       const auto run = [&](auto packed) {
         launch(losses_kernel<packed(), X, Dx>, static_cast<unsigned>(rows),
                row_threads(classes, kPackOf<X>, kHeld, kMostThreads), 0, data<X>(logits), classes, data<int32_t>(targets),
-               label_smoothing, dloss, data<float>(losses), data<Dx>(dlogits), launch.refusal());
+               label_smoothing, dloss, data<float>(losses), data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
       };
-      visit_packed<kPackOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits));
+      visit_packed<kPackOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits), data<Dx>(remainder));
     });
   });
+}
+
+void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
+  Launch launch(stream);
+  launch.stream().keep_checks([targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
+  losses_of_rows(launch, logits, targets, label_smoothing, dloss, losses, dlogits, nullptr);
 }
 
 }  // namespace moe::cuda
