@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <numbers>
 #include <type_traits>
 
 #include "simt/block.h"
@@ -157,12 +158,18 @@ inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+inline void sincospi(double x, double* sine, double* cosine) {
+  *sine = std::sin(std::numbers::pi * x);
+  *cosine = std::cos(std::numbers::pi * x);
+}
 template <typename T>
 T __ldg(const T* address) { return *address; }
 template <typename T>
 T __ldcs(const T* address) { return *address; }
 template <typename T>
 void __stcs(T* address, T value) { *address = value; }
+template <typename T>
+void __stwb(T* address, T value) { *address = value; }
 
 using std::isfinite;
 using std::isinf;
