@@ -11,6 +11,12 @@ constexpr Kernels kKernels{
     .cast = cast,
     .copy = copy,
     .add = add,
+    .gate_forward = gate_forward,
+    .gate_backward = gate_backward,
+    .dispatch_forward = dispatch_forward,
+    .dispatch_backward = dispatch_backward,
+    .combine_forward = combine_forward,
+    .combine_backward = combine_backward,
 };
 
 }  // namespace

@@ -35,7 +35,7 @@ class Tensor {
     const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : 4;
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
-    memory_.resize(static_cast<size_t>(count * element + 64));
+    memory_.resize(static_cast<size_t>(count * element + 68));
     const auto address = reinterpret_cast<uintptr_t>(memory_.data());
     view_ = {sizeof(moe_tensor), dtype, memory_.data() + (64 - address % 64) % 64, count * element,
              static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR, {}};
@@ -61,6 +61,14 @@ class Tensor {
     std::uniform_real_distribution<double> distribution(low, high);
     for (int64_t i = 0; i < tensor.count(); ++i) tensor.set(i, distribution(generator));
     return tensor;
+  }
+
+  // A copy that starts one element past the aligned address.
+  Tensor misaligned() const {
+    Tensor copy(static_cast<moe_dtype>(view_.dtype), std::vector<int64_t>(view_.shape, view_.shape + view_.rank));
+    copy.view_.data = static_cast<uint8_t*>(copy.view_.data) + (view_.dtype == MOE_BFLOAT16 ? 2 : 4);
+    for (int64_t i = 0; i < count(); ++i) copy.set(i, (*this)[i]);
+    return copy;
   }
 
   operator const moe_tensor*() const { return &view_; }
