@@ -2,7 +2,6 @@
 
 #include "cuda/device.h"
 
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // until every kernel is here
 namespace moe::cuda {
 namespace {
 
