@@ -171,12 +171,15 @@ class AttentionContractTest {
     }
   }
 
-  /** The backward reads {@code out}, rounded to bfloat16 here and there from sums that differ in the last bits. */
+  /**
+   * The backward reads {@code out}, rounded to bfloat16 here and there from sums that differ in the last bits; on tensor
+   * cores probabilities and their gradients are rounded to bfloat16 as well, before they are multiplied.
+   */
   @EveryNativeBackend
   void backwardAgreesWithTheReference(Backend backend) {
     for (int seed = 0; seed < 8; seed++) {
       assertAgrees(backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70));
-      assertAgrees(backend, seed, 1e-2, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
+      assertAgrees(backend, seed, 2e-2, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
     }
   }
 
