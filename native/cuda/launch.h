@@ -27,6 +27,7 @@ class Launch {
   explicit Launch(Stream& stream, const char* name = __builtin_FUNCTION())
       : stream_(static_cast<CudaStream&>(stream)), name_(name) {
     stream_.card().make_current();
+    stream_.begin_call();
   }
 
   // Launches kernel<<<grid, block, shared_bytes>>>(arguments...), of which none may be a reference. An empty grid does

@@ -55,6 +55,10 @@ class CudaStream final : public Stream {
   // largest request and stays where it is, so that captured launches keep theirs.
   void* scratch(int slot, size_t bytes);
 
+  // Forgets the checks of calls that were waited for: their tensors may be gone.
+  void begin_call() {
+    if (synchronous_) checks_.clear();
+  }
   // Keeps the host's checks of the values that the coming kernels read. Where a kernel refuses one, they find the words.
   void keep_checks(std::function<void()> checks);
   // After a launch: throws if it failed, or if anything was refused by now.
