@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import panamoe.tensor.Tensor;
 
 /**
@@ -97,14 +98,25 @@ public final class Checkpoint {
   }
 
   /**
-   * Refuses a model that cannot fit, before anything is allocated for it.
+   * Refuses a model that cannot fit, before anything is read or allocated for it; says over how many ranks its experts
+   * would have to be spread.
    *
    * @param availableBytes free memory of the device, for the host {@link AvailableMemory#bytes}
    */
   public void requireFits(long availableBytes) {
     if (modelBytes() > availableBytes) {
       throw new CheckpointException("the model of " + directory + " needs " + modelBytes()
-          + " bytes, but only " + availableBytes + " are available");
+          + " bytes, but only " + availableBytes + " are available; " + fittingRanks(availableBytes));
+    }
+  }
+
+  /** From the headers alone: comparing checksums would read all of a model that is too large anyway. */
+  private String fittingRanks(long availableBytes) {
+    try (Shards shards = Shards.open(directory, shards(MODEL).stream().map(directory::resolve).toList())) {
+      OptionalInt ranks = ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
+      return ranks.isPresent()
+          ? "it would fit with EP >= " + ranks.getAsInt() + ", its experts spread over as many ranks"
+          : "it would not fit with its experts spread over ranks either";
     }
   }
 
