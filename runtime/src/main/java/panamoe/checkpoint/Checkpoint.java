@@ -2,10 +2,13 @@ package panamoe.checkpoint;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,14 +45,25 @@ public final class Checkpoint {
    */
   public static Checkpoint open(Path path) {
     if (!Files.isDirectory(path)) {
-      throw new CheckpointException(
-          path + (Files.exists(path) ? " is not a directory" : " does not exist") + ", expected a checkpoint");
+      throw new CheckpointException(path
+          + (Files.exists(path) ? " is " + kind(path) : " does not exist") + ", expected a checkpoint");
     }
     if (Files.exists(path.resolve(Manifest.FILE_NAME), LinkOption.NOFOLLOW_LINKS)) {
       return openDirectory(path);
     }
     return new CheckpointStore(path, 1).openLatest().orElseThrow(() -> new CheckpointException(
         path + " holds no checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory"));
+  }
+
+  private static String kind(Path file) {
+    try (FileChannel channel = RegularFile.open(file)) {
+      ByteBuffer prefix = ByteBuffer.allocate(ForeignFormat.PREFIX_BYTES);
+      int read = Math.max(0, channel.read(prefix, 0));
+      return ForeignFormat.of(Arrays.copyOf(prefix.array(), read)).map(ForeignFormat::description)
+          .orElse("not a directory");
+    } catch (IOException | CheckpointException e) {
+      return "not a directory";
+    }
   }
 
   static Checkpoint openDirectory(Path directory) {

@@ -319,6 +319,8 @@ class CheckpointTest {
     assertTrue(refusalOf(directory).contains("holds no checkpoint"));
     assertTrue(refusalOf(directory.resolve("absent")).contains("does not exist"));
     assertTrue(refusalOf(Files.createFile(directory.resolve("file"))).contains("is not a directory"));
+    Path foreign = Files.writeString(directory.resolve("model.gguf"), "GGUF and more");
+    assertEquals(foreign + " is a GGUF file, expected a checkpoint", refusalOf(foreign));
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());
   }
 

@@ -61,4 +61,12 @@ class ConfigJsonTest {
         assertThrows(IllegalArgumentException.class, () -> ConfigJson.read(file, ModelConfig.class)).getMessage();
     assertEquals(file + ": " + expected, message);
   }
+
+  @Test
+  void refusesAFileWithoutEnd() {
+    Path endless = Path.of("/dev/zero");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> ConfigJson.read(endless, ModelConfig.class)).getMessage();
+    assertEquals("/dev/zero is no config: it has more than 16777216 bytes", message);
+  }
 }

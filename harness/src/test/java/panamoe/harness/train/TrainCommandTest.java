@@ -130,6 +130,7 @@ class TrainCommandTest {
     "--text TEXT --resume | there is no run to resume",
     "--text= | the path is empty",
     "--text TEXT --tokenizer= | the path is empty",
+    "--text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
     "--preset small --text FOLDER/short.txt | a sequence of 256 needs 257",
   })
   void aBadChoiceIsOneSentenceAndLeavesNoFolder(String options, String expected) throws IOException {
