@@ -30,6 +30,7 @@ import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
 import panamoe.model.ModelTensors;
 import panamoe.nn.Parameter;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
@@ -62,7 +63,7 @@ class RankedTrainingTest {
         .run(
             world -> {
               List<StepMetrics> metrics = new ArrayList<>();
-              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
                   Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = new LanguageModel(config.model(), ranks)) {
                 Trainer trainer = trainer(backend, model, config);
@@ -145,7 +146,7 @@ class RankedTrainingTest {
         ThreadWorld.of(4)
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
                       Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config.model(), ranks)) {
                     long moments = 0;

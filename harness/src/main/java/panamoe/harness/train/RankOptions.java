@@ -11,6 +11,7 @@ import panamoe.comm.Communicators;
 import panamoe.comm.Launch;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Model.CommandSpec;
@@ -128,7 +129,7 @@ final class RankOptions {
   }
 
   private <T> T play(Topology topology, Communicator world, Body<T> body, BooleanSupplier stop) throws Exception {
-    try (Ranks ranks = new Ranks(topology, world, strategy)) {
+    try (Ranks ranks = new Ranks(topology, world, strategy, Overlap.NONE)) {
       return body.run(ranks, stop);
     }
   }
