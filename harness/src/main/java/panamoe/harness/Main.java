@@ -4,7 +4,9 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.Writer;
 import java.util.concurrent.Callable;
+import panamoe.comm.Launch;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -66,6 +68,10 @@ public final class Main implements Callable<Integer> {
     CommandLine commandLine =
         commandLine().setOut(
             new PrintWriter(new OutputStreamWriter(new FileOutputStream(FileDescriptor.out), System.out.charset())));
+    if (Launch.rank().orElse(0) != 0) {
+      // Of the processes that were started alike, the first speaks for all.
+      commandLine.setErr(new PrintWriter(Writer.nullWriter()));
+    }
     int exitCode = Interruption.guard(commandLine.getErr(), () -> commandLine.execute(args));
     System.exit(exitCode);
   }

@@ -24,16 +24,26 @@ public final class Communicators {
    * @throws IllegalArgumentException if there is no such kind
    */
   public static Communicator open(String kind, Duration timeout) {
-    return switch (kind) {
-      case "mpi" -> MpiWorld.open(timeout);
-      case "nccl" -> throw withoutDevice();
-      default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
-    };
+    requireAvailable(kind);
+    return MpiWorld.open(timeout);
   }
 
-  private static CommunicationException withoutDevice() {
-    NcclCommunicator.requireLibrary();
-    return new CommunicationException(
-        "NCCL is there, but moves tensors between GPUs alone, and this build keeps them in the CPU's memory: use mpi");
+  /**
+   * Looks for the library, starts nothing.
+   *
+   * @throws CommunicationException in one sentence, if {@link #open} has no chance
+   * @throws IllegalArgumentException if there is no such kind
+   */
+  public static void requireAvailable(String kind) {
+    switch (kind) {
+      case "mpi" -> MpiWorld.requireLibrary();
+      case "nccl" -> {
+        NcclCommunicator.requireLibrary();
+        throw new CommunicationException(
+            "NCCL is there, but moves tensors between GPUs alone, and this build keeps them in the CPU's memory:"
+                + " use mpi");
+      }
+      default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
+    }
   }
 }

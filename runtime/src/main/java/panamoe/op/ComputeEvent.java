@@ -6,6 +6,7 @@ import jdk.jfr.Event;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
+import panamoe.backend.Backend;
 
 /** A stretch of a rank's computing in a flight recording, to be seen beside what it exchanges meanwhile. */
 @Name("panamoe.Compute")
@@ -25,20 +26,27 @@ public final class ComputeEvent extends Event {
   public static <T> T around(Pass pass, String place, Supplier<T> work) {
     ComputeEvent[] backward = new ComputeEvent[1];
     if (pass.recording()) {
-      pass.tape().record(() -> backward[0].finish(pass));
+      pass.tape().record(() -> backward[0].finish(pass.backend()));
     }
     ComputeEvent forward = new ComputeEvent(place);
     T outcome = work.get();
-    forward.finish(pass);
+    forward.finish(pass.backend());
     if (pass.recording()) {
       pass.tape().record(() -> backward[0] = new ComputeEvent(place + " backward"));
     }
     return outcome;
   }
 
-  private void finish(Pass pass) {
+  /** As {@link #around(Pass, String, Supplier)}, for what has no backward. */
+  public static void around(Backend backend, String place, Runnable work) {
+    ComputeEvent event = new ComputeEvent(place);
+    work.run();
+    event.finish(backend);
+  }
+
+  private void finish(Backend backend) {
     if (isEnabled()) {
-      pass.backend().synchronize();
+      backend.synchronize();
       commit();
     }
   }

@@ -9,6 +9,7 @@ import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
+import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.op.Tape;
@@ -115,12 +116,12 @@ public final class Trainer {
     }
     double loss = sum.nats / training.tokensPerStep();
     requireHealthy(loss);
-    optimizer.sumGradients();
+    ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
     double norm = optimizer.gradientNorm();
     if (!Double.isFinite(norm)) {
       throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " is not finite");
     }
-    optimizer.step(step, norm);
+    ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
     double rate = training.learningRate(step);
     step++;
     runningLoss = Double.isNaN(runningLoss) ? loss : runningLoss + SPIKE_MEMORY * (loss - runningLoss);

@@ -127,6 +127,7 @@ public final class TrainCommand implements Callable<Integer> {
     PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
     spec.commandLine().setErr(err);
     Topology topology = rankOptions.topology();
+    rankOptions.requireAvailable();
     Text corpus = text();
     Tokenizer given = null;
     RunConfig fresh = null;

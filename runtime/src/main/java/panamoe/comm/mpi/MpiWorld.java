@@ -38,12 +38,17 @@ public final class MpiWorld {
 
   /** @param chunk bytes of the longest message; longer blocks go as several */
   static Communicator open(Duration timeout, long chunk) {
+    requireLibrary();
+    return new MpiWorld(timeout, chunk).start();
+  }
+
+  /** @throws CommunicationException in one sentence that says where Open MPI was looked for, if it is not there */
+  public static void requireLibrary() {
     try {
       OpenMpi.ensureAvailable();
     } catch (UnsatisfiedLinkError e) {
       throw new CommunicationException(e.getMessage(), e);
     }
-    return new MpiWorld(timeout, chunk).start();
   }
 
   private Communicator start() {
