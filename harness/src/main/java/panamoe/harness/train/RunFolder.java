@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -157,6 +158,18 @@ final class RunFolder implements AutoCloseable {
     if (lockFile != null) {
       lockFile.close();
       Files.deleteIfExists(path.resolve(LOCK));
+      if (!Files.exists(path.resolve(CONFIG))) {
+        deleteIfEmpty();
+      }
+    }
+  }
+
+  /** A run that was refused before it began leaves nothing behind. */
+  private void deleteIfEmpty() throws IOException {
+    try {
+      Files.deleteIfExists(path);
+    } catch (DirectoryNotEmptyException _) {
+      // Somebody else's files: they stay.
     }
   }
 

@@ -5,7 +5,6 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -125,7 +124,6 @@ public final class TrainCommand implements Callable<Integer> {
       throw usage("Missing required option: '--out=DIR'");
     }
     PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
-    spec.commandLine().setErr(err);
     Topology topology = rankOptions.topology();
     rankOptions.requireAvailable();
     Text corpus = text();
@@ -142,8 +140,6 @@ public final class TrainCommand implements Callable<Integer> {
     try (RunFolder folder = folder()) {
       if (resume) {
         folder.requireText(corpus.corpus());
-      } else if (rankOptions.leads()) {
-        folder.begin(fresh, tokenizer, corpus.corpus());
       }
       RunConfig config = resume ? folder.config() : fresh;
       Tokenizer tokens = resume ? folder.tokenizer() : given;
@@ -153,6 +149,9 @@ public final class TrainCommand implements Callable<Integer> {
           rankOptions.run(
               (ranks, stop) -> {
                 requireSame(ranks, config, corpus);
+                if (!resume && ranks.first()) {
+                  folder.begin(config, tokenizer, corpus.corpus());
+                }
                 try (Backend backend = shared.open(rankOptions.here())) {
                   return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
                 }
@@ -184,17 +183,28 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /** Processes that were started with different settings, or are different builds, must not train together. */
-  private static void requireSame(Ranks ranks, RunConfig config, Text corpus) {
-    String build = Objects.toString(TrainCommand.class.getPackage().getImplementationVersion(), "development");
-    CRC32C digest = new CRC32C();
-    digest.update((build + config.toJson() + corpus.corpus().sha256()).getBytes(StandardCharsets.UTF_8));
-    long[] digests = ranks.world().allGather(digest.getValue());
-    for (int rank = 1; rank < digests.length; rank++) {
-      if (digests[rank] != digests[0]) {
-        throw new IllegalArgumentException(
-            "rank " + rank + " was started with other settings or another text, or is another build, than rank 0");
+  private static void requireSame(Ranks ranks, RunConfig config, Text corpus) throws IOException {
+    if (ranks.world().size() == 1) {
+      return;
+    }
+    requireSame(ranks, digest(config.toJson()), "was started with other settings than");
+    requireSame(ranks, digest(corpus.corpus().sha256()), "has another text than");
+    requireSame(ranks, Build.digest(), "is another build than");
+  }
+
+  private static void requireSame(Ranks ranks, long mine, String otherwise) {
+    long[] all = ranks.world().allGather(mine);
+    for (int rank = 1; rank < all.length; rank++) {
+      if (all[rank] != all[0]) {
+        throw new IllegalArgumentException("rank " + rank + " " + otherwise + " rank 0");
       }
     }
+  }
+
+  private static long digest(String text) {
+    CRC32C digest = new CRC32C();
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+    return digest.getValue();
   }
 
   private Text text() {
