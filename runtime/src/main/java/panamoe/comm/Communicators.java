@@ -18,8 +18,8 @@ public final class Communicators {
    *
    * @param kind {@code mpi}: Open MPI 5, started by mpirun or srun; without them, a world of one rank. {@code nccl}
    *     needs tensors on GPUs, and is opened by their backend with {@link NcclCommunicator#open}: here it is refused
-   * @param timeout how long a rank waits for another that is late, silent or frozen before it gives the world up; a
-   *     rank whose process ends is noticed at once. Starting may take six times as long
+   * @param timeout how long a rank waits for another that is late before it gives the world up; a rank whose process
+   *     ends is noticed at once, one that is frozen or cut off within 10 s. Starting may take six times as long
    * @throws CommunicationException in one sentence: the library is not there, or the others did not come
    * @throws IllegalArgumentException if there is no such kind
    */

@@ -137,9 +137,9 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * The first layer of the latest {@link #forward} whose output has a number that is not finite, or -1: where a run went
-   * wrong. A layer that refused what it got, as a gate does with such logits, counts as well. Tells what this rank has
-   * seen; the activations of that pass must still be there.
+   * The first layer of the latest {@link #forward} whose output has a number that is not finite, or -1: where a run
+   * went wrong. A layer that refused what it got, as a gate does with such logits, counts as well. Tells what this rank
+   * has seen; the activations of that pass must still be there.
    */
   public int firstNonFiniteLayer(Backend backend) {
     try (TensorScope scope = TensorScope.confined(backend)) {

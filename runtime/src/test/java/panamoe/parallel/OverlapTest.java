@@ -33,8 +33,8 @@ import panamoe.tensor.TensorScope;
 
 /**
  * That communication overlaps with computing, shown without a clock: the link between the ranks is so slow that an
- * exchange does not end before its rank has begun to compute what belongs beside it. A rank that waited for the exchange
- * first would wait forever.
+ * exchange does not end before its rank has begun to compute what belongs beside it. A rank that waited for the
+ * exchange first would wait forever.
  */
 class OverlapTest {
   private static final int TOKENS = 32;
@@ -58,9 +58,9 @@ class OverlapTest {
   /** For each exchange of two parts, forward and backward, what the rank must have begun to compute before it ends. */
   private static final List<Predicate<List<String>>> BESIDE =
       List.of(
-          kernels -> after(kernels, "gemm", "dispatchForward"), // the residual branch, beside the first part's way there
-          kernels -> count(kernels, "expertForward") >= 1, // the first part, beside the second's way there
-          kernels -> count(kernels, "expertForward") >= 3, // the second part, beside the first's way back
+          kernels -> after(kernels, "gemm", "dispatchForward"), // the residual branch, beside part 1's way there
+          kernels -> count(kernels, "expertForward") >= 1, // the experts' work on part 1, beside part 2's way there
+          kernels -> count(kernels, "expertForward") >= 3, // on part 2, beside part 1's way back
           _ -> true,
           _ -> true,
           kernels -> count(kernels, "expertBackwardInput") >= 1, // the backward comes last part first

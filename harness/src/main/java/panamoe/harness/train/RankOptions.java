@@ -114,7 +114,10 @@ final class RankOptions {
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "60",
-      description = "How long a rank waits for a silent one; a dead one is noticed at once. Default: ${DEFAULT-VALUE}.")
+      description = {
+        "How long a rank waits for a late one. Default: ${DEFAULT-VALUE}.",
+        "A process that ends is noticed at once, one that is frozen or cut off within 10 s."
+      })
   private int timeout;
 
   /**
