@@ -4,8 +4,11 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.concurrent.Callable;
+import panamoe.comm.Launch;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -59,6 +62,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class Main implements Callable<Integer> {
   private static final String OUTPUT_LOST = "cannot write to the standard output: it is closed, or its disk is full";
 
+  private static final Duration WORD_OF_RANK_0 = Duration.ofSeconds(5);
+
   @Spec private CommandSpec spec;
 
   private Main() {}
@@ -68,8 +73,29 @@ public final class Main implements Callable<Integer> {
     CommandLine commandLine =
         commandLine().setOut(
             new PrintWriter(new OutputStreamWriter(new FileOutputStream(FileDescriptor.out), System.out.charset())));
+    int rank = Launch.rank().orElse(0);
+    StringWriter unsaid = new StringWriter();
+    if (rank != 0) {
+      commandLine.setErr(new PrintWriter(unsaid, true));
+    }
     int exitCode = Interruption.guard(commandLine.getErr(), () -> commandLine.execute(args));
+    if (rank != 0 && exitCode != 0) {
+      leaveTheWordToRank0(rank, unsaid.toString());
+    }
     System.exit(exitCode);
+  }
+
+  /**
+   * Of ranks that fail alike the first one speaks, and must not be killed before that because another was faster. When
+   * it has ended, the launcher ends this process; if it does not, this rank alone knows what is wrong.
+   */
+  private static void leaveTheWordToRank0(int rank, String unsaid) {
+    try {
+      Thread.sleep(WORD_OF_RANK_0);
+      unsaid.lines().forEach(line -> System.err.println("rank " + rank + ": " + line));
+    } catch (InterruptedException _) {
+      // Told to end: there is nothing more to wait for.
+    }
   }
 
   /** The whole command line; {@code execute} returns the exit code and never throws. */

@@ -1,10 +1,10 @@
 package panamoe.harness.train;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -129,8 +129,8 @@ public final class TrainCommand implements Callable<Integer> {
       throw usage("--languages chooses from the default corpus and does not go with --text");
     }
     PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
-    spec.commandLine().setErr(err);
     Topology topology = rankOptions.topology();
+    rankOptions.requireAvailable();
     Optional<TrainingRun.Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
     if (outcome.isEmpty()) {
       throw new InterruptedException();
@@ -153,10 +153,7 @@ public final class TrainCommand implements Callable<Integer> {
     Text read = text == null ? Text.europarl(languages) : Text.read(text);
     Material material = Material.of(read, tokens, config);
     try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
-      if (rankOptions.leads()) {
-        folder.begin(config, tokenizer, read);
-      }
-      return train(folder, config, material, err);
+      return train(folder, config, material, true, err);
     }
   }
 
@@ -167,15 +164,18 @@ public final class TrainCommand implements Callable<Integer> {
       RunConfig config = folder.config();
       requireFits(config, topology);
       Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : Text.europarl(languages);
-      return train(folder, config, Material.of(folder.text(given), folder.tokenizer(), config), err);
+      return train(folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
     }
   }
 
   private Optional<TrainingRun.Outcome> train(
-      RunFolder folder, RunConfig config, Material material, PrintWriter err) throws Exception {
+      RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err) throws Exception {
     return rankOptions.run(
         (ranks, stop) -> {
           requireSame(ranks, config, material.text());
+          if (fresh && ranks.first()) {
+            folder.begin(config, tokenizer, material.text());
+          }
           try (Backend backend = shared.open(rankOptions.here())) {
             return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
           }
@@ -200,17 +200,28 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /** Processes that were started with different settings, or are different builds, must not train together. */
-  private static void requireSame(Ranks ranks, RunConfig config, Text corpus) {
-    String build = Objects.toString(TrainCommand.class.getPackage().getImplementationVersion(), "development");
-    CRC32C digest = new CRC32C();
-    digest.update((build + config.toJson() + corpus.corpus().sha256()).getBytes(StandardCharsets.UTF_8));
-    long[] digests = ranks.world().allGather(digest.getValue());
-    for (int rank = 1; rank < digests.length; rank++) {
-      if (digests[rank] != digests[0]) {
-        throw new IllegalArgumentException(
-            "rank " + rank + " was started with other settings or another text, or is another build, than rank 0");
+  private static void requireSame(Ranks ranks, RunConfig config, Text corpus) throws IOException {
+    if (ranks.world().size() == 1) {
+      return;
+    }
+    requireSame(ranks, digest(config.toJson()), "was started with other settings than");
+    requireSame(ranks, digest(corpus.corpus().sha256()), "has another text than");
+    requireSame(ranks, Build.digest(), "is another build than");
+  }
+
+  private static void requireSame(Ranks ranks, long mine, String otherwise) {
+    long[] all = ranks.world().allGather(mine);
+    for (int rank = 1; rank < all.length; rank++) {
+      if (all[rank] != all[0]) {
+        throw new IllegalArgumentException("rank " + rank + " " + otherwise + " rank 0");
       }
     }
+  }
+
+  private static long digest(String text) {
+    CRC32C digest = new CRC32C();
+    digest.update(text.getBytes(StandardCharsets.UTF_8));
+    return digest.getValue();
   }
 
   private RunConfig config(Tokenizer given) {
