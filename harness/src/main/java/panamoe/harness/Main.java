@@ -4,7 +4,11 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.concurrent.Callable;
+import panamoe.comm.Launch;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -21,6 +25,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
@@ -57,6 +62,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class Main implements Callable<Integer> {
   private static final String OUTPUT_LOST = "cannot write to the standard output: it is closed, or its disk is full";
 
+  private static final Duration WORD_OF_RANK_0 = Duration.ofSeconds(5);
+
   @Spec private CommandSpec spec;
 
   private Main() {}
@@ -66,13 +73,35 @@ public final class Main implements Callable<Integer> {
     CommandLine commandLine =
         commandLine().setOut(
             new PrintWriter(new OutputStreamWriter(new FileOutputStream(FileDescriptor.out), System.out.charset())));
+    int rank = Launch.rank().orElse(0);
+    StringWriter unsaid = new StringWriter();
+    if (rank != 0) {
+      commandLine.setErr(new PrintWriter(unsaid, true));
+    }
     int exitCode = Interruption.guard(commandLine.getErr(), () -> commandLine.execute(args));
+    if (rank != 0 && exitCode != 0) {
+      leaveTheWordToRank0(rank, unsaid.toString());
+    }
     System.exit(exitCode);
+  }
+
+  /**
+   * Of ranks that fail alike the first one speaks, and must not be killed before that because another was faster. When
+   * it has ended, the launcher ends this process; if it does not, this rank alone knows what is wrong.
+   */
+  private static void leaveTheWordToRank0(int rank, String unsaid) {
+    try {
+      Thread.sleep(WORD_OF_RANK_0);
+      unsaid.lines().forEach(line -> System.err.println("rank " + rank + ": " + line));
+    } catch (InterruptedException _) {
+      // Told to end: there is nothing more to wait for.
+    }
   }
 
   /** The whole command line; {@code execute} returns the exit code and never throws. */
   static CommandLine commandLine() {
     return new CommandLine(new Main())
+        .registerConverter(Path.class, Main::path)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(true)
         .setExecutionStrategy(Main::runCommand)
@@ -83,6 +112,14 @@ public final class Main implements Callable<Integer> {
   @Override
   public Integer call() {
     throw new ParameterException(spec.commandLine(), "Missing command");
+  }
+
+  /** An empty name would mean the current folder; whoever gives one forgot something. */
+  private static Path path(String name) {
+    if (name.isBlank()) {
+      throw new TypeConversionException("the path is empty");
+    }
+    return Path.of(name);
   }
 
   private static int runCommand(ParseResult parsed) {

@@ -18,22 +18,32 @@ public final class Communicators {
    *
    * @param kind {@code mpi}: Open MPI 5, started by mpirun or srun; without them, a world of one rank. {@code nccl}
    *     needs tensors on GPUs, and is opened by their backend with {@link NcclCommunicator#open}: here it is refused
-   * @param timeout how long a rank waits for another that is late, silent or frozen before it gives the world up; a
-   *     rank whose process ends is noticed at once. Starting may take six times as long
+   * @param timeout how long a rank waits for another that is late before it gives the world up; a rank whose process
+   *     ends is noticed at once, one that is frozen or cut off within 10 s. Starting may take six times as long
    * @throws CommunicationException in one sentence: the library is not there, or the others did not come
    * @throws IllegalArgumentException if there is no such kind
    */
   public static Communicator open(String kind, Duration timeout) {
-    return switch (kind) {
-      case "mpi" -> MpiWorld.open(timeout);
-      case "nccl" -> throw withoutDevice();
-      default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
-    };
+    requireAvailable(kind);
+    return MpiWorld.open(timeout);
   }
 
-  private static CommunicationException withoutDevice() {
-    NcclCommunicator.requireLibrary();
-    return new CommunicationException(
-        "NCCL is there, but moves tensors between GPUs alone, and this build keeps them in the CPU's memory: use mpi");
+  /**
+   * Looks for the library, starts nothing.
+   *
+   * @throws CommunicationException in one sentence, if {@link #open} has no chance
+   * @throws IllegalArgumentException if there is no such kind
+   */
+  public static void requireAvailable(String kind) {
+    switch (kind) {
+      case "mpi" -> MpiWorld.requireLibrary();
+      case "nccl" -> {
+        NcclCommunicator.requireLibrary();
+        throw new CommunicationException(
+            "NCCL is there, but moves tensors between GPUs alone, and this build keeps them in the CPU's memory:"
+                + " use mpi");
+      }
+      default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
+    }
   }
 }

@@ -24,6 +24,11 @@ public final class Launch {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
   }
 
+  /** Whether mpirun started this process beside others. Slurm's variables tell less: a batch script has them too. */
+  public static boolean underMpirun() {
+    return number(System.getenv(), "OMPI_COMM_WORLD_SIZE").orElse(1) > 1;
+  }
+
   static OptionalInt number(Map<String, String> environment, String... names) {
     return Stream.of(names)
         .map(environment::get)

@@ -8,11 +8,13 @@ import panamoe.nn.RotaryTable;
 import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
 import panamoe.op.AddOp;
+import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
 import panamoe.tensor.Tensor;
 
 /** One transformer layer: {@code x + attention(norm(x))}, then {@code + MLP or MoE(norm(.))}. */
 final class Block {
+  private final String place;
   private final Norm attentionNorm;
   private final SelfAttention attention;
   private final Norm mlpNorm;
@@ -21,6 +23,7 @@ final class Block {
 
   Block(ParameterStore store, ModelConfig config, int layer) {
     String name = "layers." + layer;
+    this.place = "layer " + layer;
     float deviation = (float) config.initialDeviation();
     // The sum of 2 * layers branches keeps the residual stream's variance if each writes with 1 / sqrt of it (GPT-2).
     float outputDeviation = (float) (deviation / Math.sqrt(2.0 * config.layers()));
@@ -56,11 +59,15 @@ final class Block {
   }
 
   Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTable rotary, Tensor used) {
-    Tensor attended = attention.forward(pass, attentionNorm.forward(pass, x), sequences, rotary);
+    Tensor attended =
+        ComputeEvent.around(
+            pass,
+            place + " attention",
+            () -> attention.forward(pass, attentionNorm.forward(pass, x), sequences, rotary));
     Tensor middle = AddOp.forward(pass, x, attended);
     Tensor normed = mlpNorm.forward(pass, middle);
     return moe == null
-        ? AddOp.forward(pass, middle, mlp.forward(pass, normed))
+        ? AddOp.forward(pass, middle, ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, normed)))
         : moe.forward(pass, normed, middle, used);
   }
 }

@@ -35,6 +35,8 @@ public final class LanguageModel implements AutoCloseable {
   private final Parameter embedding;
   private final Parameter positionEmbedding;
   private final List<Block> blocks = new ArrayList<>();
+  // Of the latest forward, by layer, for who wants to know where it went wrong.
+  private final List<Tensor> outputs = new ArrayList<>();
   private final Norm finalNorm;
   private RotaryTable rotary;
   private Tensor outputWeight;
@@ -122,39 +124,38 @@ public final class LanguageModel implements AutoCloseable {
   public Tensor forward(Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
     Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
+    outputs.clear();
     for (Block block : blocks) {
       x =
           recompute
               ? CheckpointOp.forward(
                   pass, x, (inner, input) -> block.forward(inner, input, sequences, rotary, used))
               : block.forward(pass, x, sequences, rotary, used);
+      outputs.add(x);
     }
     return finalNorm.forward(pass, x);
   }
 
   /**
-   * The first layer whose output has a number that is not finite, or -1: where a run went wrong. A gate that refuses
-   * its logits counts as its layer's output.
+   * The first layer of the latest {@link #forward} whose output has a number that is not finite, or -1: where a run
+   * went wrong. A layer that refused what it got, as a gate does with such logits, counts as well. Tells what this rank
+   * has seen; the activations of that pass must still be there.
    */
-  public int firstNonFiniteLayer(Pass pass, Tensor ids, Sequences sequences) {
-    Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
-    Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
-    Tensor sum = pass.allocate(DType.FLOAT32, 1);
-    for (int layer = 0; layer < blocks.size(); layer++) {
-      try {
-        x = blocks.get(layer).forward(pass, x, sequences, rotary, null);
-      } catch (IllegalArgumentException refused) {
-        return layer;
-      }
-      Tensor float32 = pass.allocate(DType.FLOAT32, x.shape());
-      pass.backend().cast(x, float32);
-      pass.backend().squareSum(float32, sum);
-      pass.backend().synchronize();
-      if (!Float.isFinite(sum.getFloat(0))) {
-        return layer;
+  public int firstNonFiniteLayer(Backend backend) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor sum = scope.allocate(DType.FLOAT32, 1);
+      for (int layer = 0; layer < outputs.size(); layer++) {
+        Tensor float32 = scope.allocate(DType.FLOAT32, outputs.get(layer).shape());
+        backend.cast(outputs.get(layer), float32);
+        backend.squareSum(float32, sum);
+        backend.synchronize();
+        if (!Float.isFinite(sum.getFloat(0))) {
+          return layer;
+        }
+        float32.release();
       }
     }
-    return -1;
+    return outputs.size() < blocks.size() ? outputs.size() : -1;
   }
 
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */

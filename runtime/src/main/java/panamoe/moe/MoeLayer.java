@@ -7,6 +7,7 @@ import panamoe.nn.Linear;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 import panamoe.op.CombineOp;
+import panamoe.op.ComputeEvent;
 import panamoe.op.DispatchOp;
 import panamoe.op.ExchangeOp;
 import panamoe.op.GateOp;
@@ -21,7 +22,17 @@ import panamoe.tensor.Tensor;
  * two coefficients mixes the two branches.
  */
 public final class MoeLayer {
+  /**
+   * What the fixed MLP adds.
+   *
+   * @param mix FLOAT32 [S, 2], coefficients of the experts and the MLP
+   */
+  private record Residual(Tensor output, Tensor mix) {
+    static final Residual NONE = new Residual(null, null);
+  }
+
   private final int layer;
+  private final String place;
   private final Ranks ranks;
   private final ExpertGroups groups;
   private final Gate gate;
@@ -37,6 +48,7 @@ public final class MoeLayer {
   public MoeLayer(
       ParameterStore store, String name, int layer, MoeConfig config, float deviation, float outputDeviation) {
     this.layer = layer;
+    this.place = "layer " + layer;
     this.ranks = store.ranks();
     this.groups = ranks.experts(config.experts());
     this.gate = new Gate(store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
@@ -98,22 +110,17 @@ public final class MoeLayer {
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
-    Tensor outputs =
-        groups.group().size() == 1 && !ranks.topology().sharesRows()
-            ? experts.forward(pass, rows, routes.offsets())
-            : exchanged(pass, rows, routes);
-    Tensor fixed = mlp == null ? null : mlp.forward(pass, x);
-    Tensor mix = mlp == null ? null : coefficient.forwardFloat32(pass, x);
-    CombineOp.forwardInto(pass, outputs, routes, fixed, mix, skip, y);
-  }
-
-  private Tensor exchanged(Pass pass, Tensor rows, Routes routes) {
-    long rowBytes = rows.size(1) * rows.dtype().bytes();
-    ExchangeOp exchange =
-        ExchangeOp.plan(
-            pass, routes, ranks.exchange(groups, pass.backend()), groups, rowBytes, "layer " + layer);
-    Tensor arrived = exchange.toExperts(pass, rows);
-    Tensor outputs = experts.forward(pass, arrived, exchange.offsets());
-    return exchange.fromExperts(pass, outputs, rows.size(0));
+    boolean here = groups.group().size() == 1 && !ranks.topology().sharesRows();
+    ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
+    // The residual branch needs no other rank: it is computed while the rows are under way.
+    Residual residual =
+        mlp == null
+            ? Residual.NONE
+            : ComputeEvent.around(
+                pass,
+                place + " residual",
+                () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
+    Tensor outputs = here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
+    CombineOp.forwardInto(pass, outputs, routes, residual.output, residual.mix, skip, y);
   }
 }

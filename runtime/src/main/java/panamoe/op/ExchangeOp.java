@@ -1,166 +1,230 @@
 package panamoe.op;
 
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
 import panamoe.backend.Routes;
+import panamoe.comm.exchange.Background;
 import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.Parts;
 import panamoe.comm.exchange.Plan;
+import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The way of a layer's rows to the ranks that hold their experts, and back: an uneven all-to-all of exactly the kept
- * routes. The backward of each direction is the other.
+ * The way of a layer's rows to the ranks that hold their experts, through these, and back: an uneven all-to-all of
+ * exactly the kept routes. The backward of each direction is the other.
  *
- * <p>On arrival rows are grouped by this rank's experts, and within an expert by the rank they came from.
+ * <p>Rows travel in parts, as {@link Ranks#overlap} says. What is computed between {@link #start} and {@link #through}
+ * runs while the first part is under way; experts compute a part while the next one comes and the one before returns.
+ * The backward is the mirror image, the last part first.
+ *
+ * <p>On arrival a part is grouped by this rank's experts, and within an expert by the rank its rows came from.
  */
 public final class ExchangeOp {
-  private final Exchange exchange;
-  private final Plan plan;
-  private final String place;
-  private final long[][] arrivals;
-  private final Tensor offsets;
-
-  private ExchangeOp(Exchange exchange, Plan plan, String place, long[][] arrivals, Tensor offsets) {
-    this.exchange = exchange;
-    this.plan = plan;
-    this.place = place;
-    this.arrivals = arrivals;
-    this.offsets = offsets;
+  /** The experts of this rank. */
+  @FunctionalInterface
+  public interface Experts {
+    /** [R, M], grouped by expert, with offsets INT32 [E + 1] to [R, M]. */
+    Tensor forward(Pass pass, Tensor rows, Tensor offsets);
   }
 
   /**
-   * Tells every rank of the group how many rows its experts will get.
+   * Rows under way.
    *
-   * @param rowBytes bytes of a row
+   * @param spent what nobody needs once they have arrived, or null
+   */
+  private record Travelling(Tensor target, Background.Pending pending, Tensor spent) {
+    Tensor arrived() {
+      pending.await();
+      if (spent != null) {
+        spent.release();
+      }
+      return target;
+    }
+  }
+
+  private final Pass pass;
+  private final Background background;
+  private final Exchange exchange;
+  private final String place;
+  private final Tensor rows;
+  private final Parts parts;
+  private final List<Plan> plans;
+  private final List<ExpertOrder> orders = new ArrayList<>();
+  private final List<Travelling> dispatched = new ArrayList<>();
+  private final Travelling[] outputGradients;
+  private final Travelling[] rowGradients;
+  private Tensor rowGradientParts;
+
+  private ExchangeOp(Pass pass, Ranks ranks, Exchange exchange, String place, Tensor rows, long[] counts) {
+    int number = ranks.overlap().parts();
+    this.pass = pass;
+    this.background = ranks.background();
+    this.exchange = exchange;
+    this.place = place;
+    this.rows = rows;
+    this.parts = new Parts(counts, number);
+    exchange.at(place + " counts");
+    this.plans = exchange.plan(counts, rows.size(1) * rows.dtype().bytes(), number);
+    this.outputGradients = new Travelling[number];
+    this.rowGradients = new Travelling[number];
+  }
+
+  /**
+   * Tells every rank of the group how many rows its experts will get, and sends them.
+   *
+   * @param rows [R, M] grouped by expert, of all the layer's experts; those past the kept routes stay here
    * @param place where in the model this is, for messages
    */
-  public static ExchangeOp plan(
-      Pass pass, Routes routes, Exchange exchange, ExpertGroups experts, long rowBytes, String place) {
+  public static ExchangeOp start(
+      Pass pass, Routes routes, Tensor rows, Ranks ranks, ExpertGroups experts, String place) {
     pass.backend().synchronize();
-    int ranks = experts.group().size();
+    int members = experts.group().size();
     // Ranks may hold different numbers of experts; the plan has as many blocks for each.
     int blocks = 0;
-    for (int rank = 0; rank < ranks; rank++) {
+    for (int rank = 0; rank < members; rank++) {
       blocks = Math.max(blocks, experts.first(rank + 1) - experts.first(rank));
     }
-    long[] counts = new long[ranks * blocks];
-    for (int rank = 0; rank < ranks; rank++) {
+    long[] counts = new long[members * blocks];
+    for (int rank = 0; rank < members; rank++) {
       for (int e = experts.first(rank); e < experts.first(rank + 1); e++) {
         counts[rank * blocks + e - experts.first(rank)] = routes.offsets().getInt(e + 1) - routes.offsets().getInt(e);
       }
     }
-    exchange.at(place + " counts");
-    Plan plan = exchange.plan(counts, rowBytes);
-    long[] arriving = plan.received();
-    long[][] arrivals = new long[ranks][experts.count()];
-    Tensor offsets = pass.allocate(DType.INT32, experts.count() + 1);
-    int row = 0;
-    offsets.setInt(0, 0);
-    for (int e = 0; e < experts.count(); e++) {
-      for (int rank = 0; rank < ranks; rank++) {
-        arrivals[rank][e] = arriving[rank * blocks + e];
-        row = Math.addExact(row, Math.toIntExact(arrivals[rank][e]));
-      }
-      offsets.setInt(e + 1, row);
+    Exchange exchange = ranks.exchange(experts, pass.backend());
+    ExchangeOp op = new ExchangeOp(pass, ranks, exchange, place, rows, counts);
+    for (Plan plan : op.plans) {
+      op.orders.add(ExpertOrder.of(pass, plan.received(), members, experts.count()));
     }
-    return new ExchangeOp(exchange, plan, place, arrivals, offsets);
+    op.dispatch();
+    return op;
   }
 
-  /** INT32 [E' + 1], the first row of each of this rank's E' experts. */
-  public Tensor offsets() {
-    return offsets;
+  private void dispatch() {
+    if (pass.recording()) {
+      pass.tape().record(this::takeRowGradients);
+    }
+    Tensor cut = cut(rows);
+    List<Tensor> each = parts.of(cut);
+    for (int part = 0; part < plans.size(); part++) {
+      boolean last = part == plans.size() - 1;
+      dispatched.add(deliver(part, each.get(part), "dispatch", last && cut != rows ? cut : null));
+    }
   }
 
   /**
-   * @param rows [R, M] grouped by expert, of all the layer's experts
-   * @return [R', M], what has come for this rank's experts
+   * Lets this rank's experts compute what comes, and sends the outcome back.
+   *
+   * @return [R, M], a row for each that was sent; rows past the kept routes are undefined
    */
-  public Tensor toExperts(Pass pass, Tensor rows) {
-    Tensor arrived = deliver(pass, rows, "dispatch");
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              () -> {
-                Tensor darrived = pass.tape().takeGradient(arrived);
-                pass.tape().addGradient(rows, giveBack(pass, darrived, rows.size(0), "dispatch backward"));
-                darrived.owner().release();
-              },
-              arrived);
-    }
-    return arrived;
-  }
-
-  /**
-   * @param outputs [R', M], a row for each that has come
-   * @param rows R of the tensor that was sent
-   * @return [R, M]; rows past the kept routes are undefined
-   */
-  public Tensor fromExperts(Pass pass, Tensor outputs, long rows) {
-    Tensor returned = giveBack(pass, outputs, rows, "combine");
-    if (pass.recording()) {
-      pass.tape()
-          .record(
-              () -> {
-                Tensor dreturned = pass.tape().takeGradient(returned);
-                pass.tape().addGradient(outputs, deliver(pass, dreturned, "combine backward"));
-                dreturned.owner().release();
-              },
-              returned);
-    }
-    return returned;
-  }
-
-  private Tensor deliver(Pass pass, Tensor rows, String step) {
-    Tensor bySource = pass.allocate(rows.dtype(), plan.arrived(), rows.size(1));
-    pass.backend().synchronize();
-    exchange.at(place + " " + step);
-    plan.forward(rows, bySource);
-    if (offsets.count() == 2) {
-      return bySource;
-    }
-    Tensor byExpert = pass.allocate(rows.dtype(), bySource.shape());
-    eachBlock((source, expert, count) -> pass.backend().copy(
-        bySource.rows(source, source + count), byExpert.rows(expert, expert + count)));
-    bySource.release();
-    return byExpert;
-  }
-
-  private Tensor giveBack(Pass pass, Tensor byExpert, long rows, String step) {
-    Tensor bySource = byExpert;
-    if (offsets.count() > 2) {
-      Tensor sorted = pass.allocate(byExpert.dtype(), byExpert.shape());
-      eachBlock((source, expert, count) -> pass.backend().copy(
-          byExpert.rows(expert, expert + count), sorted.rows(source, source + count)));
-      bySource = sorted;
-    }
-    Tensor returned = pass.allocate(byExpert.dtype(), rows, byExpert.size(1));
-    pass.backend().synchronize();
-    exchange.at(place + " " + step);
-    plan.reverse(bySource, returned);
-    if (bySource != byExpert) {
-      bySource.release();
-    }
-    return returned;
-  }
-
-  /** A run of rows of one expert from one rank: where it starts among the rows by source, and among those by expert. */
-  private interface Block {
-    void at(long bySource, long byExpert, long count);
-  }
-
-  private void eachBlock(Block block) {
-    long[] next = new long[arrivals[0].length];
-    Arrays.setAll(next, offsets::getInt);
-    long bySource = 0;
-    for (long[] fromOne : arrivals) {
-      for (int e = 0; e < fromOne.length; e++) {
-        if (fromOne[e] > 0) {
-          block.at(bySource, next[e], fromOne[e]);
-        }
-        bySource += fromOne[e];
-        next[e] += fromOne[e];
+  public Tensor through(Experts experts) {
+    Tensor returned = partsLike(rows);
+    List<Tensor> each = parts.of(returned);
+    List<Travelling> back = new ArrayList<>();
+    for (int part = 0; part < plans.size(); part++) {
+      int number = part;
+      ExpertOrder order = orders.get(part);
+      Tensor arrived = order.byExpert(pass, dispatched.get(part).arrived());
+      if (pass.recording()) {
+        pass.tape().record(() -> sendRowGradients(number, arrived), arrived);
       }
+      Tensor outputs =
+          ComputeEvent.around(pass, place + " experts", () -> experts.forward(pass, arrived, order.offsets()));
+      if (pass.recording()) {
+        pass.tape().record(() -> takeOutputGradients(number, outputs));
+      }
+      Tensor bySource = order.bySource(pass, outputs);
+      back.add(giveBack(part, bySource, each.get(part), "combine", bySource == outputs ? null : bySource));
     }
+    back.forEach(Travelling::arrived);
+    Tensor whole = join(returned);
+    if (pass.recording()) {
+      pass.tape().record(() -> sendOutputGradients(whole), whole);
+    }
+    return whole;
+  }
+
+  private void sendOutputGradients(Tensor whole) {
+    Tensor gradients = pass.tape().takeGradient(whole);
+    Tensor cut = cut(gradients);
+    if (cut != gradients) {
+      gradients.owner().release();
+    }
+    List<Tensor> each = parts.of(cut);
+    for (int part = plans.size() - 1; part >= 0; part--) {
+      outputGradients[part] = deliver(part, each.get(part), "combine backward", part == 0 ? cut.owner() : null);
+    }
+  }
+
+  private void takeOutputGradients(int part, Tensor outputs) {
+    pass.tape().addGradient(outputs, orders.get(part).byExpert(pass, outputGradients[part].arrived()));
+  }
+
+  private void sendRowGradients(int part, Tensor arrived) {
+    Tensor gradients = pass.tape().takeGradient(arrived);
+    Tensor bySource = orders.get(part).bySource(pass, gradients);
+    if (bySource != gradients) {
+      gradients.owner().release();
+    }
+    if (rowGradientParts == null) {
+      rowGradientParts = partsLike(rows);
+    }
+    Tensor target = parts.of(rowGradientParts).get(part);
+    rowGradients[part] = giveBack(part, bySource, target, "dispatch backward", bySource.owner());
+  }
+
+  private void takeRowGradients() {
+    for (Travelling part : rowGradients) {
+      part.arrived();
+    }
+    pass.tape().addGradient(rows, join(rowGradientParts));
+  }
+
+  private Travelling deliver(int part, Tensor sent, String step, Tensor spent) {
+    Plan plan = plans.get(part);
+    Tensor target = pass.allocate(sent.dtype(), plan.arrived(), sent.size(1));
+    return travel(target, step, spent, () -> plan.forward(sent, target));
+  }
+
+  private Travelling giveBack(int part, Tensor bySource, Tensor target, String step, Tensor spent) {
+    return travel(target, step, spent, () -> plans.get(part).reverse(bySource, target));
+  }
+
+  private Travelling travel(Tensor target, String step, Tensor spent, Runnable communication) {
+    pass.backend().synchronize();
+    Background.Pending pending =
+        background.start(
+            () -> {
+              exchange.at(place + " " + step);
+              communication.run();
+            });
+    pass.scope().inUseUntil(pending::settle);
+    return new Travelling(target, pending, spent);
+  }
+
+  /** Room for all parts, behind each other; for one part, like the whole. */
+  private Tensor partsLike(Tensor whole) {
+    return pass.allocate(whole.dtype(), plans.size() == 1 ? whole.size(0) : parts.rows(), whole.size(1));
+  }
+
+  private Tensor cut(Tensor whole) {
+    if (plans.size() == 1) {
+      return whole;
+    }
+    Tensor cut = partsLike(whole);
+    pass.backend().synchronize();
+    parts.cut(whole, cut);
+    return cut;
+  }
+
+  private Tensor join(Tensor cut) {
+    if (plans.size() == 1) {
+      return cut;
+    }
+    Tensor whole = pass.allocate(rows.dtype(), rows.shape());
+    parts.join(cut, whole);
+    cut.release();
+    return whole;
   }
 }

@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.Map;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.comm.exchange.Background;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Strategy;
 import panamoe.tensor.TensorMemory;
@@ -39,6 +40,8 @@ public final class Ranks implements AutoCloseable {
 
   private final Topology topology;
   private final Strategy strategy;
+  private final Overlap overlap;
+  private final Background background;
   private final Communicator world;
   private final Communicator tensor;
   private final Communicator data;
@@ -50,15 +53,19 @@ public final class Ranks implements AutoCloseable {
    * Finds this rank's groups together with all others.
    *
    * @param strategy of exchanges with the ranks that hold experts
+   * @param overlap of these exchanges with computing; the same on all ranks
    * @throws IllegalArgumentException if the world has another size than the topology
    */
-  public Ranks(Topology topology, Communicator world, Strategy strategy) {
+  public Ranks(Topology topology, Communicator world, Strategy strategy, Overlap overlap) {
     if (world.size() != topology.ranks()) {
       throw new IllegalArgumentException(
           "the topology is for " + topology.ranks() + " ranks, but the world has " + world.size());
     }
     this.topology = topology;
     this.strategy = strategy;
+    this.overlap = overlap;
+    this.background =
+        overlap.beside() ? new Background("rank " + world.rank() + " communication") : Background.none();
     this.world = world;
     int dataPlace = topology.data(world.rank());
     int tensorPlace = topology.tensor(world.rank());
@@ -68,7 +75,7 @@ public final class Ranks implements AutoCloseable {
 
   /** The only rank of its world. */
   public static Ranks alone() {
-    return new Ranks(Topology.ONE, Alone.WORLD, Strategy.FLAT);
+    return new Ranks(Topology.ONE, Alone.WORLD, Strategy.FLAT, Overlap.NONE);
   }
 
   public Topology topology() {
@@ -123,7 +130,21 @@ public final class Ranks implements AutoCloseable {
         group ->
             topology.tensorDegree() == 1
                 ? Exchange.of(group, strategy, memory)
-                : Exchange.coordinated(group, tensor, topology.sliceExperts(), strategy, memory));
+                : Exchange.coordinated(group, tensorOf(group), topology.sliceExperts(), strategy, memory));
+  }
+
+  /** The tensor ranks again: rows are gathered over this group while others compute sums over {@link #tensor}. */
+  private Communicator tensorOf(Communicator group) {
+    return tensor.split(0, tensor.rank(), tensor.name() + " for " + group.name());
+  }
+
+  /** What moves rows while this rank computes, or while it waits. */
+  public Background background() {
+    return background;
+  }
+
+  public Overlap overlap() {
+    return overlap;
   }
 
   /** True everywhere if it is true on any rank. */
@@ -133,6 +154,7 @@ public final class Ranks implements AutoCloseable {
 
   @Override
   public void close() {
+    background.close();
     exchanges.values().forEach(Exchange::close);
     exchanges.clear();
   }

@@ -2,8 +2,10 @@ package panamoe.tensor;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -17,6 +19,7 @@ public final class TensorScope implements AutoCloseable {
   private final Arena arena;
   // The allocator's own segment of each live tensor; the tensor's data is that segment cut to its bytes.
   private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
+  private final List<Runnable> uses = new ArrayList<>();
   private boolean closed;
 
   private TensorScope(TensorMemory memory, Arena arena) {
@@ -71,6 +74,14 @@ public final class TensorScope implements AutoCloseable {
     return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), null);
   }
 
+  /**
+   * Another thread uses tensors of this scope until {@code end} returns: closing waits for that before it frees memory.
+   */
+  public void inUseUntil(Runnable end) {
+    requireOpen();
+    uses.add(end);
+  }
+
   public boolean isClosed() {
     return closed;
   }
@@ -81,6 +92,7 @@ public final class TensorScope implements AutoCloseable {
       return;
     }
     closed = true;
+    uses.forEach(Runnable::run);
     blocks.values().forEach(memory::free);
     blocks.clear();
     arena.close();

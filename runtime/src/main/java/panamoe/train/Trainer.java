@@ -9,6 +9,7 @@ import panamoe.comm.Communicator;
 import panamoe.data.TokenSequences;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
+import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.op.Tape;
@@ -115,12 +116,12 @@ public final class Trainer {
     }
     double loss = sum.nats / training.tokensPerStep();
     requireHealthy(loss);
-    optimizer.sumGradients();
+    ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
     double norm = optimizer.gradientNorm();
     if (!Double.isFinite(norm)) {
       throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " is not finite");
     }
-    optimizer.step(step, norm);
+    ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
     double rate = training.learningRate(step);
     step++;
     runningLoss = Double.isNaN(runningLoss) ? loss : runningLoss + SPIKE_MEMORY * (loss - runningLoss);
@@ -175,18 +176,22 @@ public final class Trainer {
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
       long first = step * training.batch() + (long) micro * sequencesOfBatch() + firstSequence();
       long bytes = data.fillTraining(first, ids, targets);
-      try {
-        Tensor losses = model.losses(pass, hidden(pass, ids), targets, 1f / training.tokensPerStep());
-        Sum sum = new Sum(sum(losses), bytes).over(ranks.data());
-        if (!Double.isFinite(sum.nats)) {
-          throw new TrainingFailure("step " + (step + 1) + ": the loss is " + sum.nats + "; " + firstBadLayer(ids));
-        }
-        tape.backward();
-        return sum;
-      } catch (IllegalArgumentException e) {
-        // A gate refuses a NaN logit before anything else notices it.
-        throw new TrainingFailure("step " + (step + 1) + ": " + firstBadLayer(ids) + " (" + e.getMessage() + ")", e);
+      Sum sum = new Sum(sum(losses(pass, ids, targets)), bytes).over(ranks.data());
+      if (!Double.isFinite(sum.nats)) {
+        throw new TrainingFailure("step " + (step + 1) + ": the loss is " + sum.nats + "; " + badLayerOfAnyRank());
       }
+      tape.backward();
+      return sum;
+    }
+  }
+
+  private Tensor losses(Pass pass, Tensor ids, Tensor targets) {
+    try {
+      return model.losses(pass, hidden(pass, ids), targets, 1f / config.training().tokensPerStep());
+    } catch (IllegalArgumentException e) {
+      // A gate refuses a NaN logit before anything else notices it; the other ranks may have none.
+      String bad = badLayer(ranks.world().rank(), model.firstNonFiniteLayer(backend));
+      throw new TrainingFailure("step " + (step + 1) + ": " + bad + " (" + e.getMessage() + ")", e);
     }
   }
 
@@ -253,19 +258,21 @@ public final class Trainer {
     return "the whole model together";
   }
 
-  /**
-   * Runs the forward again, layer by layer, to say where the first bad number stands. Not over several ranks: they need
-   * not all find one.
-   */
-  private String firstBadLayer(Tensor ids) {
-    if (ranks.world().size() > 1) {
-      return "run it on one rank to know the layer";
+  /** Asks all ranks, which all have seen that something is wrong. */
+  private String badLayerOfAnyRank() {
+    long[] layers = ranks.world().allGather(model.firstNonFiniteLayer(backend));
+    int first = -1;
+    for (int rank = 0; rank < layers.length; rank++) {
+      if (layers[rank] >= 0 && (first < 0 || layers[rank] < layers[first])) {
+        first = rank;
+      }
     }
-    try (TensorScope scope = TensorScope.confined(backend)) {
-      int layer =
-          model.firstNonFiniteLayer(Pass.inference(backend, scope), ids, sequences(scope, ids.count()));
-      return layer < 0 ? "no layer's output is to blame" : "layer " + layer + " is the first whose output is not finite";
-    }
+    return first < 0 ? "no layer's output is to blame" : badLayer(first, layers[first]);
+  }
+
+  private String badLayer(int rank, long layer) {
+    String where = ranks.world().size() == 1 ? "" : "on rank " + rank + ", ";
+    return where + "layer " + layer + " is the first whose output is not finite";
   }
 
   Backend backend() {

@@ -137,21 +137,66 @@ class EquivalenceTest {
     Topology topology = Topology.of(4);
     ThreadWorld nodes = ThreadWorld.of(2, 2);
     for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
-      assertArrayEquals(infer(config, Topology.ONE), infer(config, topology, nodes, Strategy.HIERARCHICAL));
+      assertArrayEquals(
+          infer(config, Topology.ONE), infer(config, topology, nodes, Strategy.HIERARCHICAL, Overlap.NONE));
+    }
+  }
+
+  static Stream<Topology> topologiesThatExchange() {
+    return Stream.of(
+        Topology.of(2),
+        Topology.of(4),
+        new Topology(8, 4, 1, false),
+        new Topology(4, 2, 2, false),
+        new Topology(8, 4, 2, true));
+  }
+
+  @ParameterizedTest
+  @MethodSource("topologiesThatExchange")
+  void rowsThatTravelWhileTheRankComputesAreTheSameBits(Topology topology) {
+    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
+      Outcome whole = train(config, topology, Overlap.NONE, false);
+      for (int parts : new int[] {1, 3}) {
+        for (boolean recompute : new boolean[] {false, true}) {
+          Outcome waiting = train(config, topology, new Overlap(false, parts), recompute);
+          Outcome beside = train(config, topology, new Overlap(true, parts), recompute);
+          assertArrayEquals(waiting.losses, beside.losses);
+          assertArrayEquals(whole.losses, beside.losses);
+          assertArrayEquals(whole.gateLosses, beside.gateLosses);
+          waiting.gradients.forEach(
+              (name, gradient) -> assertArrayEquals(gradient, beside.gradients.get(name), name));
+          // Experts sum their weights' gradients part by part; nothing else is added in another order.
+          whole.gradients.forEach(
+              (name, gradient) ->
+                  assertArrayEquals(gradient, beside.gradients.get(name), parts == 1 ? 0 : 1e-6f, name));
+        }
+      }
+    }
+  }
+
+  @Test
+  void partsTravelByWayOfTheNodesToo() {
+    Topology topology = Topology.of(4);
+    ThreadWorld nodes = ThreadWorld.of(2, 2);
+    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
+      assertArrayEquals(
+          infer(config, Topology.ONE),
+          infer(config, topology, nodes, Strategy.HIERARCHICAL, new Overlap(true, 2)));
     }
   }
 
   private static float[] infer(ModelConfig config, Topology topology) {
-    return infer(config, topology, ThreadWorld.of(topology.ranks()), Strategy.FLAT);
+    return infer(config, topology, ThreadWorld.of(topology.ranks()), Strategy.FLAT, Overlap.NONE);
   }
 
-  private static float[] infer(ModelConfig config, Topology topology, ThreadWorld threads, Strategy strategy) {
+  private static float[] infer(
+      ModelConfig config, Topology topology, ThreadWorld threads, Strategy strategy, Overlap overlap) {
     return concatenated(
         topology,
         threads
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, strategy);
+                  try (Ranks ranks = new Ranks(topology, world, strategy, overlap);
                       Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config, ranks)) {
                     model.materialize(backend, DType.FLOAT32, false, 7);
@@ -165,11 +210,15 @@ class EquivalenceTest {
   }
 
   private static Outcome train(ModelConfig config, Topology topology, boolean recompute) {
+    return train(config, topology, Overlap.NONE, recompute);
+  }
+
+  private static Outcome train(ModelConfig config, Topology topology, Overlap overlap, boolean recompute) {
     List<Outcome> parts =
         ThreadWorld.of(topology.ranks())
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT)) {
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, overlap)) {
                     return train(config, ranks, recompute);
                   }
                 });

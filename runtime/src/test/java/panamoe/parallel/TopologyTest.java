@@ -53,7 +53,7 @@ class TopologyTest {
         ThreadWorld.of(8)
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(new Topology(8, 4, 2, true), world, Strategy.FLAT);
+                  Ranks ranks = new Ranks(new Topology(8, 4, 2, true), world, Strategy.FLAT, Overlap.NONE);
                   Ranks.ExpertGroups experts = ranks.experts(4);
                   Ranks.ExpertGroups few = ranks.experts(2);
                   return ranks.tensor().name()
@@ -75,7 +75,7 @@ class TopologyTest {
         ThreadWorld.of(8)
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(new Topology(8, 2, 2, false), world, Strategy.FLAT);
+                  Ranks ranks = new Ranks(new Topology(8, 2, 2, false), world, Strategy.FLAT, Overlap.NONE);
                   return members(ranks.experts(4).replicas(), world.rank());
                 });
     assertEquals("[0, 1, 4, 5]", replicas.get(5));
@@ -91,7 +91,8 @@ class TopologyTest {
     assertEquals(
         "the topology is for 4 ranks, but the world has 1",
         assertThrows(
-                IllegalArgumentException.class, () -> new Ranks(Topology.of(4), Ranks.alone().world(), Strategy.FLAT))
+                IllegalArgumentException.class,
+                () -> new Ranks(Topology.of(4), Ranks.alone().world(), Strategy.FLAT, Overlap.NONE))
             .getMessage());
   }
 }

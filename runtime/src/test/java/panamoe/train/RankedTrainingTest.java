@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
@@ -30,6 +31,7 @@ import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
 import panamoe.model.ModelTensors;
 import panamoe.nn.Parameter;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
@@ -62,7 +64,7 @@ class RankedTrainingTest {
         .run(
             world -> {
               List<StepMetrics> metrics = new ArrayList<>();
-              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
                   Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = new LanguageModel(config.model(), ranks)) {
                 Trainer trainer = trainer(backend, model, config);
@@ -145,7 +147,7 @@ class RankedTrainingTest {
         ThreadWorld.of(4)
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT);
+                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
                       Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config.model(), ranks)) {
                     long moments = 0;
@@ -174,6 +176,41 @@ class RankedTrainingTest {
     assertTrue(
         refused.getMessage().contains("2 sequences of a micro-batch do not divide among 4 data ranks"),
         refused.getMessage());
+  }
+
+  /** One rank's weights go bad: no other rank's numbers, and no gate after it, take the blame. */
+  @ParameterizedTest
+  @CsvSource({"DENSE,1", "PR_MOE,1", "MOE,0", "MOE,1"})
+  void aBadNumberNamesStepRankAndLayer(Architecture architecture, int layer) {
+    RunConfig config = tiny(architecture, 1, DType.FLOAT32);
+    CommunicationException failure =
+        assertThrows(
+            CommunicationException.class,
+            () ->
+                ThreadWorld.of(4)
+                    .run(
+                        world -> {
+                          try (Ranks ranks = new Ranks(Topology.of(4), world, Strategy.FLAT, Overlap.NONE);
+                              Backend backend = Backends.open("cpu", 1);
+                              LanguageModel model = new LanguageModel(config.model(), ranks)) {
+                            Trainer trainer = trainer(backend, model, config);
+                            trainer.next();
+                            if (world.rank() == 2) {
+                              poison(model, "layers." + layer + ".attention.output.weight");
+                            }
+                            return trainer.next();
+                          }
+                        }));
+    assertTrue(failure.getCause() instanceof TrainingFailure, failure.toString());
+    String said = failure.getCause().getMessage();
+    assertTrue(said.startsWith("step 2: "), said);
+    assertTrue(said.contains("on rank 2, layer " + layer + " is the first"), said);
+  }
+
+  private static void poison(LanguageModel model, String parameter) {
+    model.parameters().parameters().stream()
+        .filter(each -> each.name().equals(parameter))
+        .forEach(each -> each.master().setFloat(3, Float.NaN));
   }
 
   @ParameterizedTest

@@ -5,6 +5,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 
@@ -27,7 +28,7 @@ final class ExpertParallelCases {
             .run(
                 rank -> {
                   Comparison comparison = new Comparison();
-                  try (Ranks ranks = new Ranks(topology, rank, Strategy.FLAT);
+                  try (Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
                       GoldenFile recorded = new GoldenFile(golden.path(), prefix(rank.rank()));
                       Backend backend = Backends.open(replay.backend().name(), 1);
                       Replay ofRank = new Replay(recorded, backend, comparison)) {

@@ -1,16 +1,23 @@
 package panamoe.harness.train;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
+import java.util.stream.LongStream;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.Communicators;
 import panamoe.comm.Launch;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Model.CommandSpec;
@@ -25,7 +32,9 @@ final class RankOptions {
     /** Threads of this process. */
     THREADS,
     /** Processes that mpirun or srun started. */
-    MPI
+    MPI,
+    /** Such processes with a GPU each. */
+    NCCL
   }
 
   /** What each rank does. */
@@ -35,8 +44,12 @@ final class RankOptions {
     T run(Ranks ranks, BooleanSupplier stop) throws Exception;
   }
 
+  private static final int MOST_PARTS = 64;
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
+
+  private Integer parts;
 
   @Option(names = "--ranks", paramLabel = "N", description = "Ranks, as threads of this process. Default: 1.")
   private Integer count;
@@ -45,7 +58,10 @@ final class RankOptions {
       names = "--comm",
       paramLabel = "KIND",
       defaultValue = "threads",
-      description = "threads of this process, or mpi: one rank in each process that mpirun or srun starts.")
+      description = {
+        "threads of this process; mpi: one rank in each process that mpirun or srun starts;",
+        "nccl: one rank for each GPU. Default: ${DEFAULT-VALUE}."
+      })
   private Kind kind;
 
   @Option(
@@ -72,10 +88,36 @@ final class RankOptions {
   private Strategy strategy;
 
   @Option(
+      names = "--overlap",
+      paramLabel = "N",
+      description = {
+        "Rows travel in N parts while their rank computes; 0: it waits for them.",
+        "Default: 2 where ranks are on several machines, otherwise 0."
+      })
+  private void setParts(int parts) {
+    if (parts < 0 || parts > MOST_PARTS) {
+      throw new ParameterException(
+          command.commandLine(),
+          "Invalid value for option '--overlap': %d is not in 0..%d".formatted(parts, MOST_PARTS));
+    }
+    this.parts = parts;
+  }
+
+
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description = "Write what each rank computed and exchanged, and when, for chrome://tracing.")
+  private Path trace;
+
+  @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
       defaultValue = "60",
-      description = "How long a rank waits for a silent one; a dead one is noticed at once. Default: ${DEFAULT-VALUE}.")
+      description = {
+        "How long a rank waits for a late one. Default: ${DEFAULT-VALUE}.",
+        "A process that ends is noticed at once, one that is frozen or cut off within 10 s."
+      })
   private int timeout;
 
   /**
@@ -84,10 +126,14 @@ final class RankOptions {
    * @throws ParameterException if the degrees do not fit the number of ranks
    */
   Topology topology() {
-    if (kind == Kind.MPI && count != null) {
+    if (kind != Kind.THREADS && count != null) {
       throw new ParameterException(command.commandLine(), "--ranks is for threads; mpirun -n says how many processes");
     }
-    int ranks = kind == Kind.MPI ? Launch.size().orElse(1) : count == null ? 1 : count;
+    if (kind == Kind.THREADS && Launch.underMpirun()) {
+      throw new ParameterException(
+          command.commandLine(), "mpirun started several processes: --comm mpi makes them ranks of one run");
+    }
+    int ranks = kind != Kind.THREADS ? Launch.size().orElse(1) : count == null ? 1 : count;
     try {
       int experts = expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
       return new Topology(ranks, experts, tensorDegree, sliceExperts);
@@ -96,14 +142,34 @@ final class RankOptions {
     }
   }
 
+  /**
+   * Looks for what the run will need, before anything is written.
+   *
+   * @throws CommunicationException in one sentence, if what joins the processes is not there
+   * @throws ParameterException if the trace has no place
+   */
+  void requireAvailable() {
+    if (kind != Kind.THREADS) {
+      Communicators.requireAvailable(kind.name().toLowerCase(Locale.ROOT));
+    }
+    if (trace != null && (Files.isDirectory(trace) || !Files.isWritable(trace.toAbsolutePath().getParent()))) {
+      throw new ParameterException(command.commandLine(), "--trace cannot write the file " + trace);
+    }
+  }
+
   /** Whether this process writes the run's files: the one with rank 0. */
   boolean leads() {
-    return kind == Kind.THREADS || Launch.rank().orElse(0) == 0;
+    return oneProcess() || Launch.rank().orElse(0) == 0;
+  }
+
+  /** Whether all ranks are threads of this process. */
+  boolean oneProcess() {
+    return kind == Kind.THREADS;
   }
 
   /** Ranks that share this machine's cores. */
   int here() {
-    return kind == Kind.MPI ? Launch.sizeHere().orElse(1) : topology().ranks();
+    return kind != Kind.THREADS ? Launch.sizeHere().orElse(1) : topology().ranks();
   }
 
   /**
@@ -114,23 +180,64 @@ final class RankOptions {
    */
   <T> T run(Body<T> body) throws Exception {
     Topology topology = topology();
-    if (kind == Kind.MPI) {
-      // Closed only when all went well: that waits for the others, who after a failure would never come.
-      Communicator world = Communicators.open("mpi", Duration.ofSeconds(timeout));
-      T result = play(topology, world, body, Thread::interrupted);
-      world.close();
+    try (Trace recorded = trace == null ? null : Trace.start()) {
+      if (kind != Kind.THREADS) {
+        return runProcess(topology, recorded, body);
+      }
+      T result = topology.ranks() == 1 ? runAlone(body) : runThreads(topology, body);
+      if (recorded != null) {
+        Trace.write(trace, List.of(recorded.stop()));
+      }
       return result;
     }
-    if (topology.ranks() == 1) {
-      return body.run(Ranks.alone(), Thread::interrupted);
+  }
+
+  private <T> T runAlone(Body<T> body) throws Exception {
+    Thread.currentThread().setName(Trace.threadOf(0));
+    return body.run(Ranks.alone(), Thread::interrupted);
+  }
+
+  private <T> T runProcess(Topology topology, Trace recorded, Body<T> body) throws Exception {
+    // Closed only when all went well: that waits for the others, who after a failure would never come.
+    Communicator world = Communicators.open(kind.name().toLowerCase(Locale.ROOT), Duration.ofSeconds(timeout));
+    Thread.currentThread().setName(Trace.threadOf(world.rank()));
+    try {
+      T result = play(topology, world, body, Thread::interrupted);
+      if (recorded != null) {
+        gatherTrace(world, recorded.stop());
+      }
+      world.close();
+      return result;
+    } catch (CommunicationException e) {
+      throw e;
+    } catch (Throwable e) {
+      // Rank 0 alone speaks: it is to know why this rank ends, not only that it does.
+      world.abort(e.getMessage() == null ? e.toString() : e.getMessage());
+      throw e;
     }
-    return runThreads(topology, body);
+  }
+
+  private void gatherTrace(Communicator world, byte[] mine) throws IOException {
+    List<byte[]> all = new ArrayList<>();
+    for (int rank = 0; rank < world.size(); rank++) {
+      all.add(world.broadcast(mine, rank));
+    }
+    if (world.rank() == 0) {
+      Trace.write(trace, all);
+    }
   }
 
   private <T> T play(Topology topology, Communicator world, Body<T> body, BooleanSupplier stop) throws Exception {
-    try (Ranks ranks = new Ranks(topology, world, strategy)) {
+    try (Ranks ranks = new Ranks(topology, world, strategy, overlap(world))) {
       return body.run(ranks, stop);
     }
+  }
+
+  /** Between threads and on one machine memory is the link: there is little to hide, and no core to spare. */
+  private Overlap overlap(Communicator world) {
+    long machines = LongStream.of(world.allGather(world.node())).distinct().count();
+    int wanted = parts != null ? parts : machines > 1 ? 2 : 0;
+    return wanted == 0 ? Overlap.NONE : new Overlap(true, wanted);
   }
 
   /** Another thread runs the ranks, so that this one can hear an interrupt and hand it on as a wish to stop. */

@@ -4,13 +4,18 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -56,7 +61,7 @@ class RankedTrainCommandTest {
   @Test
   void theLossIsThatOfOneRank() throws IOException {
     assertEquals(0, train("one", "--preset tiny --steps 5").exitCode());
-    for (String ranks : List.of("--ranks 4 --ep 2", "--ranks 4 --tp 2 --slice-experts --threads 2")) {
+    for (String ranks : List.of("--ranks 4 --ep 2", "--ranks 4 --tp 2 --slice-experts --threads 2 --overlap 3")) {
       String name = ranks.replace(" ", "");
       CommandRun run = train(name, "--preset tiny --steps 5 " + ranks);
       assertEquals(0, run.exitCode(), run.err());
@@ -87,6 +92,37 @@ class RankedTrainCommandTest {
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(resumed.err().contains("after step 2"), resumed.err());
     assertClose(losses("one"), losses("many"));
+  }
+
+  @Test
+  void aTraceShowsWhatEveryRankComputedAndExchanged() throws IOException {
+    Path file = folder.resolve("trace.json");
+    CommandRun run = train("traced", "--preset tiny --steps 1 --ranks 2 --overlap 2 --trace " + file);
+    assertEquals(0, run.exitCode(), run.err());
+    Map<String, List<JsonNode>> lanes = new TreeMap<>();
+    for (JsonNode event : JSON.readTree(file.toFile()).get("traceEvents")) {
+      if (event.get("ph").asText().equals("X")) {
+        lanes.computeIfAbsent(event.get("pid") + "/" + event.get("tid"), _ -> new ArrayList<>()).add(event);
+      }
+    }
+    assertEquals(Set.of("0/0", "0/1", "1/0", "1/1"), lanes.keySet());
+    for (int rank = 0; rank < 2; rank++) {
+      assertTrue(names(lanes.get(rank + "/0")).containsAll(Set.of("layer 1 experts", "layer 1 experts backward")));
+      // Two parts of each direction of the one MoE layer, in forward and backward, and once more in each validation.
+      List<JsonNode> exchanges = lanes.get(rank + "/1");
+      assertEquals(
+          Set.of("layer 1 dispatch", "layer 1 combine", "layer 1 combine backward", "layer 1 dispatch backward"),
+          names(exchanges));
+      assertEquals(
+          2, exchanges.stream().filter(e -> e.get("name").asText().equals("layer 1 combine backward")).count());
+      for (JsonNode event : exchanges) {
+        assertTrue(event.get("ts").asDouble() > 0 && event.get("dur").asDouble() >= 0, event.toString());
+      }
+    }
+  }
+
+  private static Set<String> names(List<JsonNode> events) {
+    return events.stream().map(event -> event.get("name").asText()).collect(Collectors.toSet());
   }
 
   @Test
@@ -132,6 +168,10 @@ class RankedTrainCommandTest {
     "--ranks 8 --tp 8 | 4 key/value heads do not divide among 8 tensor ranks",
     "--ranks 2 --slice-experts | the tensor degree is 1",
     "--ranks 2 --comm mpi | mpirun -n says how many",
+    "--ranks 2 --comm nccl | mpirun -n says how many",
+    "--comm nccl | NCCL",
+    "--ranks 2 --overlap 65 | '--overlap': 65 is not in 0..64",
+    "--ranks 2 --trace /no/such/folder/file | --trace cannot write the file /no/such/folder/file",
   })
   void ranksThatDoNotFitAreOneSentenceAndLeaveNoFolder(String options, String expected) {
     CommandRun refused = train("run", "--preset tiny " + options);

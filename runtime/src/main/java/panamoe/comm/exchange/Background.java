@@ -1,5 +1,6 @@
 package panamoe.comm.exchange;
 
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -13,35 +14,69 @@ import java.util.concurrent.Future;
  */
 public final class Background implements AutoCloseable {
   /** A communication that was started. Closing it awaits it, so that no tensor is freed under it. */
-  public interface Pending extends AutoCloseable {
+  public static final class Pending implements AutoCloseable {
+    private final Future<?> future;
+
+    private Pending(Future<?> future) {
+      this.future = future;
+    }
+
     /** Returns when it is done; throws what it threw. */
-    void await();
+    public void await() {
+      settle();
+      switch (future.state() == Future.State.FAILED ? future.exceptionNow() : null) {
+        case null -> {}
+        case RuntimeException failure -> throw failure;
+        case Error failure -> throw failure;
+        case Throwable failure -> throw new IllegalStateException(failure);
+      }
+    }
+
+    /** Returns when it is done, well or not. */
+    public void settle() {
+      Background.settle(future);
+    }
 
     @Override
-    default void close() {
+    public void close() {
       await();
     }
   }
 
+  // Null: what is started is done at once, by the thread that starts it.
   private final ExecutorService thread;
 
   /** @param name of the thread, such as {@code rank 3 communication} */
   public Background(String name) {
-    this.thread = Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name(name).factory());
+    this(Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name(name).factory()));
+  }
+
+  private Background(ExecutorService thread) {
+    this.thread = thread;
+  }
+
+  /** No thread at all: what is started is done before {@link #start} returns, in the same order. */
+  public static Background none() {
+    return new Background((ExecutorService) null);
   }
 
   public Pending start(Runnable communication) {
-    Future<?> future = thread.submit(communication);
-    return () -> await(future);
+    if (thread == null) {
+      communication.run();
+      return new Pending(CompletableFuture.completedFuture(null));
+    }
+    return new Pending(thread.submit(communication));
   }
 
   /** Ends the thread when it has done what was started. */
   @Override
   public void close() {
-    thread.close();
+    if (thread != null) {
+      thread.close();
+    }
   }
 
-  private static void await(Future<?> future) {
+  private static void settle(Future<?> future) {
     boolean interrupted = false;
     try {
       while (true) {
@@ -51,11 +86,8 @@ public final class Background implements AutoCloseable {
         } catch (InterruptedException e) {
           // The tensors are in use until it is done, and that takes no longer than the communicator's timeout.
           interrupted = true;
-        } catch (ExecutionException e) {
-          if (e.getCause() instanceof RuntimeException failure) {
-            throw failure;
-          }
-          throw new IllegalStateException(e.getCause());
+        } catch (ExecutionException _) {
+          return;
         }
       }
     } finally {

@@ -1,7 +1,9 @@
 package panamoe.comm.exchange;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.comm.Call;
 import panamoe.comm.Communicator;
@@ -67,6 +69,16 @@ public final class Exchange implements AutoCloseable {
    * @param rowBytes bytes of a row, by which the strategy is chosen
    */
   public Plan plan(long[] counts, long rowBytes) {
+    return plan(counts, rowBytes, 1).getFirst();
+  }
+
+  /**
+   * As {@link #plan(long[], long)}, for rows that travel in parts, one after the other: every block is cut evenly.
+   *
+   * @param parts how many; the same on all ranks
+   * @return a plan for each part, see {@link Parts}
+   */
+  public List<Plan> plan(long[] counts, long rowBytes, int parts) {
     int size = group.size();
     if (counts.length % size != 0 || Arrays.stream(counts).anyMatch(count -> count < 0)) {
       throw new IllegalArgumentException(
@@ -88,7 +100,12 @@ public final class Exchange implements AutoCloseable {
       System.arraycopy(coming, rank * (blocks + 1), received, rank * blocks, blocks);
       most = Math.max(most, coming[rank * (blocks + 1) + blocks]);
     }
-    return plan(counts, between, received, choose(most * rowBytes / parts()));
+    Strategy chosen = choose(most * rowBytes / tensorParts() / parts);
+    return IntStream.range(0, parts)
+        .mapToObj(
+            part ->
+                plan(shares(counts, part, parts), shares(between, part, parts), shares(received, part, parts), chosen))
+        .toList();
   }
 
   /** Says where in the model the next plans and their rows belong, such as {@code layer 3 dispatch}. */
@@ -140,8 +157,13 @@ public final class Exchange implements AutoCloseable {
     return table.map(measured -> measured.choose(bytes)).orElse(Strategy.HIERARCHICAL);
   }
 
-  private int parts() {
+  private int tensorParts() {
     return tensor == null ? 1 : tensor.size();
+  }
+
+  /** What each of several parts has of each block. */
+  private static long[] shares(long[] counts, int part, int parts) {
+    return counts == null ? null : LongStream.of(counts).map(count -> Call.share(count, part, parts)).toArray();
   }
 
   /** This rank's part of a block. */

@@ -25,7 +25,7 @@ final class Meeting {
   private static final Duration MOMENT = Duration.ofMillis(500);
   // Waiting: at first by asking again and again, then yielding the core to whoever wants it, then sleeping between.
   private static final int EAGER_TESTS = 200;
-  private static final long YIELDING_NANOS = 20_000_000;
+  private static final long YIELDING_NANOS = 2_000_000;
   private static final long SLEEP_NANOS = 50_000;
   // Data that both sides agreed on still fails the world if it comes slower than this.
   private static final long SLOWEST_BYTES_PER_SECOND = 4 << 20;

@@ -18,6 +18,8 @@ import panamoe.comm.Lifeline;
 /** MPI in this process: started once, used by all groups, ended once. Thread-safe. */
 public final class MpiWorld {
   private static final int START_FACTOR = 6;
+  // Ranks that are slow still say that they live, on a thread of their own: who does not is lost.
+  private static final Duration SILENCE = Duration.ofSeconds(10);
   // MPI counts in int; a power of two below its end keeps chunks aligned.
   private static final long CHUNK = 1L << 30;
 
@@ -38,12 +40,17 @@ public final class MpiWorld {
 
   /** @param chunk bytes of the longest message; longer blocks go as several */
   static Communicator open(Duration timeout, long chunk) {
+    requireLibrary();
+    return new MpiWorld(timeout, chunk).start();
+  }
+
+  /** @throws CommunicationException in one sentence that says where Open MPI was looked for, if it is not there */
+  public static void requireLibrary() {
     try {
       OpenMpi.ensureAvailable();
     } catch (UnsatisfiedLinkError e) {
       throw new CommunicationException(e.getMessage(), e);
     }
-    return new MpiWorld(timeout, chunk).start();
   }
 
   private Communicator start() {
@@ -63,7 +70,8 @@ public final class MpiWorld {
       int rank = number.get(ValueLayout.JAVA_INT, 0);
       check(Mpi.MPI_Comm_size(world, number), "MPI_Comm_size");
       int size = number.get(ValueLayout.JAVA_INT, 0);
-      lifeline = Lifeline.open(rank, size, patience, timeout, this::broadcastFromRank0, MpiWorld::halt);
+      Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
+      lifeline = Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, MpiWorld::halt);
       return MpiCommunicator.world(this, rank, size, firstRankOfNode(rank));
     }
   }

@@ -1,0 +1,126 @@
+package panamoe.harness.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
+
+/**
+ * What ranks computed and exchanged, and when, as a file that chrome://tracing and Perfetto open: a process for each
+ * rank, with a lane for computing and one for exchanges. It is made of the flight recorder's events {@code
+ * panamoe.Compute} and {@code panamoe.Exchange}; the thread that they happened on names the rank.
+ */
+final class Trace implements AutoCloseable {
+  private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
+  private static final JsonMapper JSON = new JsonMapper();
+
+  /** The rows of a rank's part of the picture. */
+  private enum Lane {
+    COMPUTE,
+    EXCHANGE
+  }
+
+  private final Recording recording;
+
+  private Trace(Recording recording) {
+    this.recording = recording;
+  }
+
+  /** Starts to record what the ranks of this process do. */
+  static Trace start() {
+    Recording recording = new Recording();
+    recording.enable("panamoe.Compute").withoutThreshold();
+    recording.enable("panamoe.Exchange").withoutThreshold();
+    recording.start();
+    return new Trace(recording);
+  }
+
+  /** The name of a rank's own thread. */
+  static String threadOf(int rank) {
+    return "rank " + rank;
+  }
+
+  /** Stops; returns the events, a JSON array. */
+  byte[] stop() throws IOException {
+    recording.stop();
+    Path file = Files.createTempFile("panamoe", ".jfr");
+    try {
+      recording.dump(file);
+      ArrayNode events = JSON.createArrayNode();
+      for (RecordedEvent event : RecordingFile.readAllEvents(file)) {
+        Matcher thread = THREAD.matcher(event.getThread().getJavaName());
+        if (thread.matches()) {
+          events.add(span(event, Integer.parseInt(thread.group(1))));
+        }
+      }
+      return JSON.writeValueAsBytes(events);
+    } finally {
+      Files.delete(file);
+    }
+  }
+
+  /** Writes the events of all ranks, each list of them a JSON array, into one file. */
+  static void write(Path file, List<byte[]> events) throws IOException {
+    ObjectNode all = JSON.createObjectNode();
+    ArrayNode merged = all.putArray("traceEvents");
+    TreeSet<Integer> ranks = new TreeSet<>();
+    for (byte[] each : events) {
+      for (JsonNode event : JSON.readTree(each)) {
+        merged.add(event);
+        ranks.add(event.get("pid").asInt());
+      }
+    }
+    for (int rank : ranks) {
+      merged.add(name("process_name", rank, 0, threadOf(rank)));
+      for (Lane lane : Lane.values()) {
+        merged.add(name("thread_name", rank, lane.ordinal(), lane.name().toLowerCase(Locale.ROOT)));
+      }
+    }
+    Files.write(file, JSON.writeValueAsBytes(all));
+  }
+
+  /** An event with a beginning and a length, in microseconds. */
+  private static ObjectNode span(RecordedEvent event, int rank) {
+    boolean exchange = event.getEventType().getName().equals("panamoe.Exchange");
+    ObjectNode span = JSON.createObjectNode();
+    span.put("name", event.getString("place"));
+    span.put("ph", "X");
+    span.put("pid", rank);
+    span.put("tid", (exchange ? Lane.EXCHANGE : Lane.COMPUTE).ordinal());
+    span.put("ts", event.getStartTime().getEpochSecond() * 1_000_000 + event.getStartTime().getNano() / 1_000.0);
+    span.put("dur", event.getDuration().toNanos() / 1_000.0);
+    if (exchange) {
+      ObjectNode arguments = span.putObject("args");
+      arguments.put("strategy", event.getString("strategy"));
+      arguments.put("rows", event.getLong("rows"));
+      arguments.put("bytes", event.getLong("bytes"));
+    }
+    return span;
+  }
+
+  private static ObjectNode name(String kind, int rank, int lane, String name) {
+    ObjectNode event = JSON.createObjectNode();
+    event.put("name", kind);
+    event.put("ph", "M");
+    event.put("pid", rank);
+    event.put("tid", lane);
+    event.putObject("args").put("name", name);
+    return event;
+  }
+
+  @Override
+  public void close() {
+    recording.close();
+  }
+}

@@ -1,0 +1,52 @@
+package panamoe.comm.exchange;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import panamoe.comm.Call;
+import panamoe.tensor.Tensor;
+
+/**
+ * Rows that travel in parts, so that what has come is worked on while the next is under way. Every block is cut evenly;
+ * a part has its share of each block, in their order. The memory is the host's.
+ */
+public final class Parts {
+  private final BlockLayout layout;
+  private final long[] starts;
+
+  /**
+   * @param counts rows of each block
+   * @param parts how many
+   */
+  public Parts(long[] counts, int parts) {
+    this.layout = BlockLayout.gather(counts, parts);
+    this.starts = new long[parts + 1];
+    for (int part = 0; part < parts; part++) {
+      int number = part;
+      starts[part + 1] = starts[part] + LongStream.of(counts).map(rows -> Call.share(rows, number, parts)).sum();
+    }
+  }
+
+  /** Rows of all parts. */
+  public long rows() {
+    return starts[starts.length - 1];
+  }
+
+  /** Views of the parts of a tensor [R or more, ...] in which they lie behind each other. */
+  public List<Tensor> of(Tensor parts) {
+    List<Tensor> views = new ArrayList<>();
+    IntStream.range(1, starts.length).forEach(end -> views.add(parts.rows(starts[end - 1], starts[end])));
+    return views;
+  }
+
+  /** Whole blocks to parts. */
+  public void cut(Tensor blocks, Tensor parts) {
+    layout.inverse().transform(blocks, parts);
+  }
+
+  /** Parts to whole blocks. */
+  public void join(Tensor parts, Tensor blocks) {
+    layout.transform(parts, blocks);
+  }
+}

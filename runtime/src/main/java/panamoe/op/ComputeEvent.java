@@ -1,0 +1,53 @@
+package panamoe.op;
+
+import java.util.function.Supplier;
+import jdk.jfr.Category;
+import jdk.jfr.Event;
+import jdk.jfr.Label;
+import jdk.jfr.Name;
+import jdk.jfr.StackTrace;
+import panamoe.backend.Backend;
+
+/** A stretch of a rank's computing in a flight recording, to be seen beside what it exchanges meanwhile. */
+@Name("panamoe.Compute")
+@Label("Compute")
+@Category({"Panamoe", "Computation"})
+@StackTrace(false)
+public final class ComputeEvent extends Event {
+  @Label("Place")
+  private final String place;
+
+  private ComputeEvent(String place) {
+    this.place = place;
+    begin();
+  }
+
+  /** Computes {@code work} within an event; if the pass records, its backward too. */
+  public static <T> T around(Pass pass, String place, Supplier<T> work) {
+    ComputeEvent[] backward = new ComputeEvent[1];
+    if (pass.recording()) {
+      pass.tape().record(() -> backward[0].finish(pass.backend()));
+    }
+    ComputeEvent forward = new ComputeEvent(place);
+    T outcome = work.get();
+    forward.finish(pass.backend());
+    if (pass.recording()) {
+      pass.tape().record(() -> backward[0] = new ComputeEvent(place + " backward"));
+    }
+    return outcome;
+  }
+
+  /** As {@link #around(Pass, String, Supplier)}, for what has no backward. */
+  public static void around(Backend backend, String place, Runnable work) {
+    ComputeEvent event = new ComputeEvent(place);
+    work.run();
+    event.finish(backend);
+  }
+
+  private void finish(Backend backend) {
+    if (isEnabled()) {
+      backend.synchronize();
+      commit();
+    }
+  }
+}
