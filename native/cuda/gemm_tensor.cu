@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 16;
   __shared__ TileWalk<Tile> walk;
-  walk.start();
+  if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
     Reader<Tile, Tile::kRows, kTurnedA> a(side_a<Bfloat16, kTurnedA>(product, tile));
@@ -157,6 +157,7 @@ void run_tensor_product(Launch& launch, const Product& product) {
       product, [&](RowRange rows) { launch_tiles<false, NarrowTile>(launch, product, rows); },
       [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
+        if (launch_hopper_tiles(launch, product, rows)) return;
         product.a.turned ? launch_tiles<true, WideTile>(launch, product, rows)
                          : launch_tiles<false, WideTile>(launch, product, rows);
       });

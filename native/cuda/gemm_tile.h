@@ -28,14 +28,14 @@ struct TileWalk {
   bool found;
   TileIndex tile;  // where one was found
 
+  // By one thread.
   __device__ void start() {
-    if (threadIdx.x != 0) return;
     index = blockIdx.x;
     before_window = 0;
     window = 0;
   }
 
-  // Whether there is a next tile for the block. Passes two barriers. Refuses offsets that are no groups.
+  // Whether there is a next tile for the block, whose threads all call this. Passes two barriers.
   __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
     __syncthreads();
     if (threadIdx.x < kWarpLanes) find(product, range, refusal);
@@ -43,11 +43,9 @@ struct TileWalk {
     return found;
   }
 
- private:
-  static constexpr int kBand = 16;
-
+  // The same by one warp, for threads that meet in another way. Refuses offsets that are no groups.
   __device__ void find(const Product& product, RowRange range, Refusal refusal) {
-    const int lane = static_cast<int>(threadIdx.x);
+    const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
     const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
     const int64_t wanted = index;
     int64_t before = before_window;
@@ -75,6 +73,9 @@ struct TileWalk {
     before_window = before;
     window = first;
   }
+
+ private:
+  static constexpr int kBand = 16;
 
   // Tiles down a group, its first row and its number of rows.
   __device__ static int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
