@@ -1,6 +1,6 @@
 // Products with a float32 operand: float32 multiply-adds. One thread sums an element of c, over k in ascending order,
 // whatever the tile.
-#include "cuda/gemm_tile.h"
+#include "cuda/gemm_epilogue.h"
 
 namespace moe::cuda {
 namespace {
