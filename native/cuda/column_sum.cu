@@ -46,8 +46,8 @@ void add_column_sums(Launch& launch, T x, const int32_t* offsets, int64_t groups
   const int64_t columns = x.shape[1];
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, kWarpLanes)), static_cast<unsigned>(groups));
   visit_floating(x, [&](auto from) {
-    launch(column_sum_kernel<decltype(from)>, grid, kSlices * kWarpLanes, 0, data<decltype(from)>(x), x.shape[0], columns,
-           offsets, sums, launch.refusal());
+    launch(column_sum_kernel<decltype(from)>, grid, kSlices * kWarpLanes, 0, data<decltype(from)>(x), x.shape[0],
+           columns, offsets, sums, launch.refusal());
   });
 }
 

@@ -168,6 +168,7 @@ void CudaDevice::trim() {
 }
 
 void CudaDevice::release_cached() {
+  ++releases_;
   for (const auto& [size, blocks] : cache_) {
     for (void* block : blocks) cudaFree(block);  // waits for the kernels that still use it
   }

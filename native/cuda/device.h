@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -39,6 +40,8 @@ class CudaDevice final : public Device {
   int processors() const { return properties_.multiProcessorCount; }
   // 80, 90, ...
   int architecture() const { return properties_.major * 10 + properties_.minor; }
+  // How often memory went back to the system.
+  int64_t releases() const { return releases_; }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
 
  private:
@@ -52,6 +55,7 @@ class CudaDevice final : public Device {
   std::unordered_map<void*, size_t> live_;
   std::map<size_t, std::vector<void*>> cache_;
   moe_memory_usage usage_{};
+  std::atomic<int64_t> releases_{0};
 };
 
 }  // namespace moe::cuda

@@ -1,5 +1,5 @@
-// Dense GEMM, a product of one group; and packed weights, which are row-major ones of the packed dtype: the kernels read
-// both alike.
+// Dense GEMM, a product of one group; and packed weights, which are row-major ones of the packed dtype: the kernels
+// read both alike.
 #include "cuda/gemm_product.h"
 #include "cuda/kernels.h"
 #include "src/check.h"
@@ -24,7 +24,8 @@ Matrix matrix_of(T matrix, bool turned) {
 Output output_of(N output) {
   if (output == nullptr) return {};
   const int64_t stride = output->shape[output->rank - 1];
-  const bool aligned = reinterpret_cast<uintptr_t>(output->data) % static_cast<uintptr_t>(4 * dtype_bytes(output->dtype)) == 0;
+  const auto four = static_cast<uintptr_t>(4 * dtype_bytes(output->dtype));
+  const bool aligned = reinterpret_cast<uintptr_t>(output->data) % four == 0;
   return {output->data, output->dtype, stride, aligned && stride % 4 == 0};
 }
 

@@ -1,6 +1,6 @@
 // Products with a float32 operand: float32 multiply-adds. One thread sums an element of c, over k in ascending order,
 // whatever the tile.
-#include "cuda/gemm_tile.h"
+#include "cuda/gemm_epilogue.h"
 
 namespace moe::cuda {
 namespace {
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int thread_row = static_cast<int>(threadIdx.x) / Tile::kThreadColumns;
   const int thread_column = static_cast<int>(threadIdx.x) % Tile::kThreadColumns;
   __shared__ TileWalk<Tile> walk;
-  walk.start();
+  if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
     Held<A, kTurnedA, Tile::kRows, Tile> held_a(side_a<A, kTurnedA>(product, tile));

@@ -71,8 +71,11 @@ void run_product(Launch& launch, const Product& product);
 void run_tensor_product(Launch& launch, const Product& product);
 void run_float_product(Launch& launch, const Product& product);
 
-// Calls launch_narrow, launch_middle or launch_wide with the rows of the groups that it serves. Where rows are grouped only
-// the kernels see the groups' sizes: two are launched, and each takes its own. Only launch_wide is given a turned a.
+// Where it is asked for and can be had, launches Hopper's own kernel for wide tiles of bfloat16 (gemm_hopper.cu).
+bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows);
+
+// Calls launch_narrow, launch_middle or launch_wide with the rows of the groups that it serves. Where rows are grouped
+// only the kernels see the groups' sizes: two are launched, and each takes its own. Only launch_wide gets a turned a.
 template <typename Narrow, typename Middle, typename Wide>
 void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
   RowRange rows = kEveryGroup;

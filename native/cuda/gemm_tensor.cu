@@ -1,6 +1,6 @@
 // bfloat16 times bfloat16 on tensor cores: mma.m16n8k16 over k in ascending order, whatever the tile, so that a row has
 // the same bits in a narrow and in a wide one.
-#include "cuda/gemm_tile.h"
+#include "cuda/gemm_epilogue.h"
 #include "cuda/ptx.h"
 
 namespace moe::cuda {
@@ -29,8 +29,8 @@ using MiddleTile = TensorTile<kMiddleRows, 32, 64, 6, 2, 2, 2>;
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(Tile::kStagesBytes, kSumsBytes<Tile>);
 
-// The element at which 16-byte chunk `chunk` of row `row` lies in a panel of rows of `kChunks` chunks: exchanged so that
-// eight rows of one chunk, which a load of fragments reads at once, lie in all 32 banks.
+// The element at which 16-byte chunk `chunk` of row `row` lies in a panel of rows of `kChunks` chunks: exchanged so
+// that eight rows of one chunk, which a load of fragments reads at once, lie in all 32 banks.
 template <int kChunks>
 __device__ __forceinline__ int chunk_place(int row, int chunk) {
   const int turn = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
@@ -58,11 +58,12 @@ __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTurned>& reader
   reader.advance();
 }
 
-// Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then along
-// k (a's fragment), or the other way round (two fragments of b).
+// Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then
+// along k (a's fragment), or the other way round (two fragments of b).
 template <class Tile, int kLines, bool kTurned, bool kLinesFirst>
 __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16* panel, int line, int k) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
   const int line_part = kLinesFirst ? first : then, k_part = kLinesFirst ? then : first;
   if constexpr (kTurned) {
     load_matrices_transposed(r, panel + chunk_place<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
@@ -81,7 +82,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 16;
   __shared__ TileWalk<Tile> walk;
-  walk.start();
+  if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
     Reader<Tile, Tile::kRows, kTurnedA> a(side_a<Bfloat16, kTurnedA>(product, tile));
@@ -157,6 +158,7 @@ void run_tensor_product(Launch& launch, const Product& product) {
       product, [&](RowRange rows) { launch_tiles<false, NarrowTile>(launch, product, rows); },
       [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
+        if (launch_hopper_tiles(launch, product, rows)) return;
         product.a.turned ? launch_tiles<true, WideTile>(launch, product, rows)
                          : launch_tiles<false, WideTile>(launch, product, rows);
       });

@@ -1,8 +1,6 @@
-// The parts that the GEMM's kernels share: the walk over the tiles of all groups, reads of 16 bytes of an operand, and
-// the epilogue.
+// The parts that the GEMM's kernels share: the walk over the tiles of all groups, and reads of 16 bytes of an operand.
 #pragma once
 
-#include "cuda/activation.h"
 #include "cuda/gemm_product.h"
 #include "cuda/reduce.h"
 
@@ -17,8 +15,8 @@ struct TileIndex {
   int row, column;  // of the tile's upper left corner, in the group
 };
 
-// Deals the tiles of all groups to the blocks in turn, whatever the groups' sizes: a warp counts the tiles of 32 groups at
-// a time, so that neither the host nor another block needs to know them. Lies in shared memory, where it costs no
+// Deals the tiles of all groups to the blocks in turn, whatever the groups' sizes: a warp counts the tiles of 32 groups
+// at a time, so that neither the host nor another block needs to know them. Lies in shared memory, where it costs no
 // registers while a tile is summed.
 template <class Tile>
 struct TileWalk {
@@ -28,14 +26,14 @@ struct TileWalk {
   bool found;
   TileIndex tile;  // where one was found
 
+  // By one thread.
   __device__ void start() {
-    if (threadIdx.x != 0) return;
     index = blockIdx.x;
     before_window = 0;
     window = 0;
   }
 
-  // Whether there is a next tile for the block. Passes two barriers. Refuses offsets that are no groups.
+  // Whether there is a next tile for the block, whose threads all call this. Passes two barriers.
   __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
     __syncthreads();
     if (threadIdx.x < kWarpLanes) find(product, range, refusal);
@@ -43,11 +41,9 @@ struct TileWalk {
     return found;
   }
 
- private:
-  static constexpr int kBand = 16;
-
+  // The same by one warp, for threads that meet in another way. Refuses offsets that are no groups.
   __device__ void find(const Product& product, RowRange range, Refusal refusal) {
-    const int lane = static_cast<int>(threadIdx.x);
+    const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
     const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
     const int64_t wanted = index;
     int64_t before = before_window;
@@ -76,6 +72,9 @@ struct TileWalk {
     window = first;
   }
 
+ private:
+  static constexpr int kBand = 16;
+
   // Tiles down a group, its first row and its number of rows.
   __device__ static int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
                                    int& size) {
@@ -98,8 +97,8 @@ struct TileWalk {
 
   __device__ static int tiles_in(int rows) { return rows / Tile::kRows + (rows % Tile::kRows != 0); }
 
-  // Tile `number` of a group. Tiles go down bands of kBand, so that blocks that run at once share their columns of b and
-  // their rows of a in the cache.
+  // Tile `number` of a group. Tiles go down bands of kBand, so that blocks that run at once share their columns of b
+  // and their rows of a in the cache.
   __device__ void place(const Product& product, int64_t number, int across, int begin, int size) {
     const bool of_inner = product.groups == Groups::kOfInner;
     tile.begin = begin;
@@ -162,8 +161,8 @@ struct Chunk {
   }
 };
 
-// A thread's share of the panels of a side: each `lines` by `depth` of the inner dimension, kCount chunks a thread. From
-// one chunk to the next is a constant number of lines, or of k where the side is turned.
+// A thread's share of the panels of a side: each `lines` by `depth` of the inner dimension, kCount chunks a thread.
+// From one chunk to the next is a constant number of lines, or of k where the side is turned.
 template <typename Value, bool turned, int lines, int depth, int threads>
 class PanelReader {
  public:
@@ -179,8 +178,8 @@ class PanelReader {
   }
 
   // Where chunk i of the thread lies in the panel.
-  __device__ __forceinline__ static int line(int i) { return turned ? at() % kAcross * kPack : at() / kAcross + i * kStep; }
-  __device__ __forceinline__ static int k(int i) { return turned ? at() / kAcross + i * kStep : at() % kAcross * kPack; }
+  __device__ __forceinline__ static int line(int i) { return turned ? across() : down(i); }
+  __device__ __forceinline__ static int k(int i) { return turned ? down(i) : across(); }
 
   // ... and in memory; `inner` is what is left of the inner dimension from the panel on.
   __device__ __forceinline__ Chunk<Value> chunk(int i, int inner) const {
@@ -208,7 +207,8 @@ class PanelReader {
   static_assert(lines * depth / kPack % threads == 0 && threads % kAcross == 0);
   static_assert(turned || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
 
-  __device__ __forceinline__ static int at() { return static_cast<int>(threadIdx.x); }
+  __device__ __forceinline__ static int across() { return static_cast<int>(threadIdx.x) % kAcross * kPack; }
+  __device__ __forceinline__ static int down(int i) { return static_cast<int>(threadIdx.x) / kAcross + i * kStep; }
 
   const Value* from_;
   const int64_t stride_;
@@ -216,105 +216,5 @@ class PanelReader {
   const int up_;
   int left_;  // lines of the side from the thread's first one on
 };
-
-template <typename Value>
-__device__ __forceinline__ void load_four(const Output& output, int64_t offset, int count, float (&to)[4]) {
-  const Value* from = static_cast<const Value*>(output.data) + offset;
-  if (output.quads && count == 4) {
-    const auto pack = *reinterpret_cast<const Pack<Value, 4>*>(from);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = to_float(pack.values[i]);
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < 4; ++i) to[i] = i < count ? to_float(from[i]) : 0.0f;
-}
-
-template <typename Value>
-__device__ __forceinline__ void store_four(const Output& output, int64_t offset, int count, const float (&from)[4]) {
-  Value* to = static_cast<Value*>(output.data) + offset;
-  Pack<Value, 4> pack;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) pack.values[i] = from_float<Value>(from[i]);
-  if (output.quads && count == 4) {
-    *reinterpret_cast<Pack<Value, 4>*>(to) = pack;
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (i < count) to[i] = pack.values[i];
-  }
-}
-
-__device__ __forceinline__ void store_four(const Output& output, int64_t offset, int count, const float (&from)[4]) {
-  if (output.dtype == MOE_BFLOAT16) {
-    store_four<Bfloat16>(output, offset, count, from);
-  } else {
-    store_four<float>(output, offset, count, from);
-  }
-}
-
-// Elements between the rows of a tile's sums in shared memory: writes of a warp's fragments meet no bank twice.
-template <class Tile>
-constexpr int kSumsStride = Tile::kColumns + 8;
-template <class Tile>
-constexpr size_t kSumsBytes = size_t{Tile::kRows} * kSumsStride<Tile> * sizeof(float);
-
-// Sums of four neighbours of a row plus bias; saved for the backward on the way.
-__device__ __forceinline__ void preactivate(const Product& product, const float* sums, int64_t bias_row, int64_t c_row,
-                                            int column, int count, float (&to)[4]) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    to[i] = sums[i];
-    if (product.bias != nullptr && i < count) to[i] += product.bias[bias_row * product.columns + column + i];
-  }
-  const Output& saved = product.preactivation;
-  if (saved.data != nullptr) store_four(saved, c_row * saved.stride + column, count, to);
-}
-
-// Rounds a tile's sums from shared memory to c, four neighbours a thread at a time.
-template <class Tile>
-__device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, const float* sums) {
-  const bool gated = product.activation == MOE_SWIGLU;
-  const int width = product.width();
-  const int64_t bias_row = product.groups == Groups::kOfRows ? tile.group : 0;
-  const int64_t first_row = product.groups == Groups::kOfInner ? int64_t{tile.group} * product.rows : tile.begin;
-  const int rows = min(tile.rows - tile.row, Tile::kRows);
-  const int quads = gated ? Tile::kColumns / 8 : Tile::kColumns / 4;
-#pragma unroll 1
-  for (int i = static_cast<int>(threadIdx.x); i < rows * quads; i += Tile::kThreads) {
-    const int row = i / quads, across = i % quads * 4;
-    const int column = tile.column + across;
-    if (column >= width) continue;
-    const int count = min(width - column, 4);
-    const int64_t c_row = first_row + tile.row + row;
-    const float* from = sums + row * kSumsStride<Tile>;
-    float values[4];
-    if (gated) {
-      float up[4];
-      from += across / kRun * 2 * kRun + across % kRun;
-      preactivate(product, from, bias_row, c_row, column, count, values);
-      preactivate(product, from + kRun, bias_row, c_row, column + width, count, up);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) values[j] = activate(MOE_SWIGLU, values[j]) * up[j];
-    } else {
-      preactivate(product, from + across, bias_row, c_row, column, count, values);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) values[j] = activate(product.activation, values[j]);
-    }
-    const int64_t offset = c_row * product.c.stride + column;
-    if (product.accumulate) {
-      float old[4];
-      if (product.c.dtype == MOE_BFLOAT16) {
-        load_four<Bfloat16>(product.c, offset, count, old);
-      } else {
-        load_four<float>(product.c, offset, count, old);
-      }
-#pragma unroll
-      for (int j = 0; j < 4; ++j) values[j] += old[j];
-    }
-    store_four(product.c, offset, count, values);
-  }
-}
 
 }  // namespace moe::cuda

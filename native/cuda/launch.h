@@ -29,6 +29,9 @@ class Launch {
     stream_.card().make_current();
     stream_.begin_call();
   }
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+  ~Launch() { stream_.end_call(); }
 
   // Launches kernel<<<grid, block, shared_bytes>>>(arguments...), of which none may be a reference. An empty grid does
   // nothing.

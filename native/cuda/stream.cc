@@ -53,7 +53,7 @@ void CudaStream::keep_checks(std::function<void()> checks) {
   std::lock_guard lock(mutex_);
   Checks& kept = capturing_ ? captured_checks_ : checks_;
   if (kept.size() == kMostChecks) kept.erase(kept.begin(), kept.begin() + kMostChecks / 2);
-  kept.push_back(std::move(checks));
+  kept.push_back({std::move(checks), card_.releases()});
 }
 
 void CudaStream::launched(cudaError_t error, const char* kernel) {
@@ -82,7 +82,9 @@ void CudaStream::report_refusal() {
   *refused_ = 0;
   const Checks checks = std::move(checks_);
   checks_.clear();
-  for (const auto& check : checks) check();  // the first that throws has the words
+  for (const Check& check : checks) {
+    if (check.releases == card_.releases()) check.run();  // the first that throws has the words
+  }
   invalid("an earlier call was given a value out of range, which has changed since; "
           "PANAMOE_CUDA_SYNCHRONOUS=1 reports such a value with its call");
 }

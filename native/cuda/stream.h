@@ -22,8 +22,13 @@ class Refusal {
   int* flag_;  // pinned memory of the host
 };
 
-// The host's checks of values that kernels read.
-using Checks = std::vector<std::function<void()>>;
+// The host's checks of values that kernels read, each with the card's count of releases when its call was made: once
+// memory has gone back to the system, a tensor given before may be in it.
+struct Check {
+  std::function<void()> run;
+  int64_t releases;
+};
+using Checks = std::vector<Check>;
 
 class CudaGraph final : public Graph {
  public:
@@ -55,10 +60,12 @@ class CudaStream final : public Stream {
   // largest request and stays where it is, so that captured launches keep theirs.
   void* scratch(int slot, size_t bytes);
 
-  // Forgets the checks of calls that were waited for: their tensors may be gone.
+  // Around a call, which may make others. Forgets the checks of calls that were waited for: their tensors may be gone.
   void begin_call() {
-    if (synchronous_) checks_.clear();
+    if (synchronous_ && depth_ == 0) checks_.clear();
+    ++depth_;
   }
+  void end_call() { --depth_; }
   // Keeps the host's checks of the values that the coming kernels read. Where a kernel refuses one, they find the words.
   void keep_checks(std::function<void()> checks);
   // After a launch: throws if it failed, or if anything was refused by now.
@@ -83,6 +90,7 @@ class CudaStream final : public Stream {
   } scratch_[kScratchSlots];
   std::vector<void*> outgrown_;
   bool capturing_ = false;
+  int depth_ = 0;  // of calls
   std::mutex mutex_;        // of what follows: another thread may synchronize
   Checks checks_;           // of the calls since the last synchronize, oldest first
   Checks captured_checks_;  // of the calls since begin_graph

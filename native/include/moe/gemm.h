@@ -18,7 +18,7 @@ extern "C" {
 MOE_API moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation,
                             int32_t accumulate, const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias,
                             const moe_tensor* c, const moe_tensor* preactivation);
-/* y[n] += sum_s x[s, n]: the gradient of a bias. x [S, N]; y float32 [N]. Rows are summed in order. */
+/* y[n] += sum_s x[s, n]: the gradient of a bias. x [S, N]; y float32 [N]. Rows are summed in one fixed order. */
 MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y);
 
 /* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype on this device. */
