@@ -37,8 +37,12 @@ void run_team(const Stream& stream, Body&& body) {
 }
 
 // Work of fewer nanoseconds than this, on one thread, stays with the caller: others start too late to help, and where
-// cores are busy the caller would wait for one of them to get its turn.
+// cores are busy the caller would wait for one of them to get its turn. ThreadSanitizer is to see every split.
+#if defined(MOE_STD_THREADS)
+inline constexpr int64_t kWorthWaking = 0;
+#else
 inline constexpr int64_t kWorthWaking = 5000;
+#endif
 
 // Runs body(task, member) for every task in [0, tasks), each taken by the next free thread. `nanoseconds` is what one
 // thread would need for all of them, roughly. Which thread runs a task never changes a result: tasks write disjoint

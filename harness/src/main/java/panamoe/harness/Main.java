@@ -5,6 +5,7 @@ import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 import panamoe.comm.Launch;
@@ -24,6 +25,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
@@ -99,6 +101,7 @@ public final class Main implements Callable<Integer> {
   /** The whole command line; {@code execute} returns the exit code and never throws. */
   static CommandLine commandLine() {
     return new CommandLine(new Main())
+        .registerConverter(Path.class, Main::path)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(true)
         .setExecutionStrategy(Main::runCommand)
@@ -109,6 +112,14 @@ public final class Main implements Callable<Integer> {
   @Override
   public Integer call() {
     throw new ParameterException(spec.commandLine(), "Missing command");
+  }
+
+  /** An empty name would mean the current folder; whoever gives one forgot something. */
+  private static Path path(String name) {
+    if (name.isBlank()) {
+      throw new TypeConversionException("the path is empty");
+    }
+    return Path.of(name);
   }
 
   private static int runCommand(ParseResult parsed) {

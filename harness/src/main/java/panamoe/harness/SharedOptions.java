@@ -63,6 +63,17 @@ public final class SharedOptions {
     return open(1);
   }
 
+  /**
+   * Refuses a device that this machine does not have, before anything is made for it.
+   *
+   * @throws UnsatisfiedLinkError if the native library cannot be loaded and nothing may stand in for it
+   */
+  public void requireDevice() {
+    if (device == DeviceChoice.CPU) {
+      Backends.open("cpu", 1).close();
+    }
+  }
+
   /** As {@link #open()}, for one of several ranks that divide the threads among them. */
   public Backend open(int ranks) {
     if (device == DeviceChoice.AUTO) {

@@ -38,9 +38,11 @@ class InterruptionTest {
   @Test
   void ctrlCRemovesWhatIsHalfWritten(@TempDir Path folder) throws Exception {
     Path file = folder.resolve("checkpoint.tmp");
+    // A shell starts its background jobs with SIGINT ignored, and a child inherits that unless it is reset.
     Process process = new ProcessBuilder(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:+UseSerialGC", "-cp",
-        folderOf(SlowWriter.class) + ":" + folderOf(Interruption.class), SlowWriter.class.getName(), file.toString())
+        "env", "--default-signal=INT", Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "-XX:+UseSerialGC", "-cp", folderOf(SlowWriter.class) + ":" + folderOf(Interruption.class),
+        SlowWriter.class.getName(), file.toString())
         .start();
     try (BufferedReader out = process.inputReader()) {
       assertEquals("writing", out.readLine());

@@ -2,13 +2,17 @@ package panamoe.checkpoint;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import panamoe.tensor.Tensor;
 
 /**
@@ -41,14 +45,25 @@ public final class Checkpoint {
    */
   public static Checkpoint open(Path path) {
     if (!Files.isDirectory(path)) {
-      throw new CheckpointException(
-          path + (Files.exists(path) ? " is not a directory" : " does not exist") + ", expected a checkpoint");
+      throw new CheckpointException(path
+          + (Files.exists(path) ? " is " + kind(path) : " does not exist") + ", expected a checkpoint");
     }
     if (Files.exists(path.resolve(Manifest.FILE_NAME), LinkOption.NOFOLLOW_LINKS)) {
       return openDirectory(path);
     }
     return new CheckpointStore(path, 1).openLatest().orElseThrow(() -> new CheckpointException(
         path + " holds no checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory"));
+  }
+
+  private static String kind(Path file) {
+    try (FileChannel channel = RegularFile.open(file)) {
+      ByteBuffer prefix = ByteBuffer.allocate(ForeignFormat.PREFIX_BYTES);
+      int read = Math.max(0, channel.read(prefix, 0));
+      return ForeignFormat.of(Arrays.copyOf(prefix.array(), read)).map(ForeignFormat::description)
+          .orElse("not a directory");
+    } catch (IOException | CheckpointException e) {
+      return "not a directory";
+    }
   }
 
   static Checkpoint openDirectory(Path directory) {
@@ -97,14 +112,25 @@ public final class Checkpoint {
   }
 
   /**
-   * Refuses a model that cannot fit, before anything is allocated for it.
+   * Refuses a model that cannot fit, before anything is read or allocated for it; says over how many ranks its experts
+   * would have to be spread.
    *
    * @param availableBytes free memory of the device, for the host {@link AvailableMemory#bytes}
    */
   public void requireFits(long availableBytes) {
     if (modelBytes() > availableBytes) {
       throw new CheckpointException("the model of " + directory + " needs " + modelBytes()
-          + " bytes, but only " + availableBytes + " are available");
+          + " bytes, but only " + availableBytes + " are available; " + fittingRanks(availableBytes));
+    }
+  }
+
+  /** From the headers alone: comparing checksums would read all of a model that is too large anyway. */
+  private String fittingRanks(long availableBytes) {
+    try (Shards shards = Shards.open(directory, shards(MODEL).stream().map(directory::resolve).toList())) {
+      OptionalInt ranks = ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
+      return ranks.isPresent()
+          ? "it would fit with EP >= " + ranks.getAsInt() + ", its experts spread over as many ranks"
+          : "it would not fit with its experts spread over ranks either";
     }
   }
 

@@ -14,8 +14,8 @@ import panamoe.tensor.Tensor;
 /** How the tensors of a file differ from those a model wants. */
 record Mismatches(List<String> wrong, List<String> extra) {
   private static final int SHOWN = 20;
-  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.");
-  private static final Pattern EXPERT = Pattern.compile("experts\\.(\\d+)\\.");
+  static final Pattern LAYER = Pattern.compile("layers\\.(\\d{1,9})\\.");
+  static final Pattern EXPERT = Pattern.compile("experts\\.(\\d+)\\.");
 
   /** What a model wants under a name. */
   record Expected(DType dtype, long[] shape) {

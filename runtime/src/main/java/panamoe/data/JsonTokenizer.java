@@ -106,6 +106,9 @@ public final class JsonTokenizer implements Tokenizer {
 
   private static byte[] read(Path file) {
     try {
+      if (!Files.isDirectory(file) && !Files.isRegularFile(file) && Files.exists(file)) {
+        throw new DataException("the tokenizer " + file + " is not a regular file");
+      }
       if (Files.size(file) > MAX_BYTES) {
         throw new DataException(file + " has " + Files.size(file) + " bytes, a tokenizer at most " + MAX_BYTES);
       }

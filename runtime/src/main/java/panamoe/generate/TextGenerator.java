@@ -52,17 +52,35 @@ public final class TextGenerator implements AutoCloseable {
   }
 
   /**
-   * Continues {@code prompt}. An empty prompt begins a new text.
+   * The tokens of a prompt. An empty one begins a new text.
    *
-   * @param onText is given each piece as soon as its characters are complete and cannot become part of a stop text
    * @throws IllegalArgumentException if the prompt has more tokens than the model's context
    */
-  public Result generate(String prompt, SamplingConfig config, Consumer<String> onText) {
+  public int[] encode(String prompt) {
     int[] tokens = prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
     if (tokens.length > capacity) {
       throw new IllegalArgumentException(
           "the prompt has " + tokens.length + " tokens, more than the model's context of " + capacity);
     }
+    return tokens;
+  }
+
+  /**
+   * Continues {@code prompt}, as {@link #encode} and {@link #generate(int[], SamplingConfig, Consumer)}.
+   *
+   * @throws IllegalArgumentException if the prompt has more tokens than the model's context
+   */
+  public Result generate(String prompt, SamplingConfig config, Consumer<String> onText) {
+    return generate(encode(prompt), config, onText);
+  }
+
+  /**
+   * Continues a prompt.
+   *
+   * @param tokens of the prompt, as {@link #encode} makes them
+   * @param onText is given each piece as soon as its characters are complete and cannot become part of a stop text
+   */
+  public Result generate(int[] tokens, SamplingConfig config, Consumer<String> onText) {
     Sampler sampler = new Sampler(config, vocabulary);
     Arrays.stream(tokens).forEach(sampler::saw);
     long start = System.nanoTime();

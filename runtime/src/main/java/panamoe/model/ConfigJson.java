@@ -17,6 +17,7 @@ import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.type.LogicalType;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -40,6 +41,8 @@ public final class ConfigJson {
               LogicalType.Integer, c -> c.setCoercion(CoercionInputShape.Float, CoercionAction.Fail))
           .build();
 
+  private static final int MAX_BYTES = 1 << 24;
+
   private ConfigJson() {}
 
   /**
@@ -48,12 +51,23 @@ public final class ConfigJson {
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   public static <T> T read(Path file, Class<T> type) {
-    try (JsonParser parser = JSON.createParser(Files.readAllBytes(file))) {
+    try (JsonParser parser = JSON.createParser(bytes(file))) {
       return required(JSON.readValue(parser, type), file.toString());
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(file + ": " + sentence(e), e);
     } catch (IOException e) {
       throw new IllegalArgumentException("cannot read the config " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Of a file or a pipe, which need not end. */
+  private static byte[] bytes(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] bytes = in.readNBytes(MAX_BYTES + 1);
+      if (bytes.length > MAX_BYTES) {
+        throw new IllegalArgumentException(file + " is no config: it has more than " + MAX_BYTES + " bytes");
+      }
+      return bytes;
     }
   }
 

@@ -48,18 +48,27 @@ public record ModelConfig(
     ROTARY
   }
 
+  /** Most layers; far beyond any that was ever trained, and few enough to be built in no time. */
+  public static final int MAX_LAYERS = 1024;
+
+  // With these, no count of parameters or bytes overflows.
   private static final int MAX_SIZE = 1 << 24;
+  private static final int MAX_WIDTH = 1 << 17;
 
   public ModelConfig {
-    requireSize("vocabulary", vocabulary);
-    requireSize("context", context);
-    requireSize("hidden", hidden);
-    requireSize("heads", heads);
-    requireSize("keyValueHeads", keyValueHeads);
-    requireSize("feedForward", feedForward);
+    requireSize("vocabulary", vocabulary, MAX_SIZE);
+    requireSize("context", context, MAX_SIZE);
+    requireSize("hidden", hidden, MAX_WIDTH);
+    requireSize("heads", heads, MAX_WIDTH);
+    requireSize("keyValueHeads", keyValueHeads, MAX_WIDTH);
+    requireSize("feedForward", feedForward, MAX_WIDTH);
     experts = List.copyOf(Objects.requireNonNull(experts, "experts is missing, expected one number for each layer"));
     if (experts.isEmpty()) {
       throw new IllegalArgumentException("experts is empty: the model would have zero layers");
+    }
+    if (experts.size() > MAX_LAYERS) {
+      throw new IllegalArgumentException(
+          "experts has " + experts.size() + " numbers, one for each layer, expected at most " + MAX_LAYERS);
     }
     if (hidden % heads != 0) {
       throw new IllegalArgumentException("hidden is " + hidden + ", which " + heads + " heads do not divide");
@@ -129,9 +138,9 @@ public record ModelConfig(
         initialDeviation);
   }
 
-  private static void requireSize(String name, int value) {
-    if (value < 1 || value > MAX_SIZE) {
-      throw new IllegalArgumentException(name + " is " + value + ", expected 1 to " + MAX_SIZE);
+  private static void requireSize(String name, int value, int most) {
+    if (value < 1 || value > most) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected 1 to " + most);
     }
   }
 }

@@ -39,8 +39,39 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
         4 * parameters + (half ? 2 * copied : 0),
         4 * parameters,
         8 * parameters,
-        counter.activations(),
-        counter.inFlight());
+        bytes(counter.activations()),
+        bytes(counter.inFlight()));
+  }
+
+  /** A count that is far from overflowing in sums, however large the settings are. */
+  private static long bytes(double count) {
+    return (long) Math.min(count, 1e18);
+  }
+
+  /**
+   * Refuses training that cannot fit, before anything is allocated for it.
+   *
+   * @param availableBytes free memory of the device, for the host {@link panamoe.checkpoint.AvailableMemory#bytes}
+   * @throws IllegalArgumentException with what it needs and what there is
+   */
+  public void requireFits(long availableBytes) {
+    if (total() > availableBytes) {
+      long state = weights + gradients + moments;
+      throw new IllegalArgumentException(
+          "training takes %s of memory (%s for weights, gradients and moments, %s for activations), but only %s are free; %s"
+              .formatted(
+                  gibibytes(total()),
+                  gibibytes(state),
+                  gibibytes(total() - state),
+                  gibibytes(availableBytes),
+                  state > availableBytes
+                      ? "choose a smaller model"
+                      : "a smaller batch, more microBatches or recompute take less"));
+    }
+  }
+
+  private static String gibibytes(long bytes) {
+    return "%,.1f GiB".formatted(bytes / (double) (1 << 30));
   }
 
   public long total() {
@@ -76,25 +107,25 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     }
 
     /** A tensor of {@code width} elements a token, in the compute dtype. */
-    private long wide(long width) {
-      return tokens() * width * training.dtype().bytes();
+    private double wide(long width) {
+      return (double) tokens() * width * training.dtype().bytes();
     }
 
     /** The same in FLOAT32 or INT32. */
-    private long wide32(long width) {
-      return tokens() * width * 4;
+    private double wide32(long width) {
+      return (double) tokens() * width * 4;
     }
 
-    private long norm() {
+    private double norm() {
       return wide(config.hidden()) + wide32(config.norm() == Norm.Kind.LAYER ? 2 : 1);
     }
 
-    private long mlp(long rowsPerToken) {
+    private double mlp(long rowsPerToken) {
       long inner = (long) config.feedForward() * (1 + config.activation().inputsPerOutput());
       return rowsPerToken * (wide(inner) + wide(config.hidden()));
     }
 
-    private long attention() {
+    private double attention() {
       long keyValue = (long) config.keyValueHeads() * config.headSize();
       long rotated = config.positions() == ModelConfig.Positions.ROTARY ? config.hidden() + keyValue : 0;
       return wide(config.hidden() + 2 * keyValue + rotated)
@@ -103,7 +134,7 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
           + wide(config.hidden());
     }
 
-    private long experts(int count) {
+    private double experts(int count) {
       GateConfig gate = config.gate();
       int topK = gate.topK();
       long draws =
@@ -113,27 +144,27 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
                 case JITTER -> 2L * config.hidden();
                 case GUMBEL, GUMBEL_FROM_SECOND -> count;
               };
-      long routes = wide32(2L * count + 4L * topK + draws);
-      long fixed = config.residual() ? mlp(1) + wide32(2) : 0;
+      double routes = wide32(2L * count + 4L * topK + draws);
+      double fixed = config.residual() ? mlp(1) + wide32(2) : 0;
       return routes + topK * wide(config.hidden()) + mlp(topK) + fixed + wide(config.hidden());
     }
 
-    private long block(int layer) {
+    private double block(int layer) {
       int count = config.experts().get(layer);
-      long second = count == 0 ? mlp(1) + wide(config.hidden()) : experts(count);
+      double second = count == 0 ? mlp(1) + wide(config.hidden()) : experts(count);
       return norm() + attention() + wide(config.hidden()) + norm() + second;
     }
 
-    private long largestBlock() {
-      long largest = 0;
+    private double largestBlock() {
+      double largest = 0;
       for (int layer = 0; layer < config.layers(); layer++) {
         largest = Math.max(largest, block(layer));
       }
       return largest;
     }
 
-    long activations() {
-      long sum = wide32(3) + wide(config.hidden()) + norm() + wide32(1);
+    double activations() {
+      double sum = wide32(3) + wide(config.hidden()) + norm() + wide32(1);
       for (int layer = 0; layer < config.layers(); layer++) {
         sum += training.recompute() ? wide(config.hidden()) : block(layer);
       }
@@ -141,7 +172,7 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     }
 
     /** The stream's gradient, and an MLP's: input and inner rows of every branch. */
-    long inFlight() {
+    double inFlight() {
       long branches = config.hasExperts() ? config.gate().topK() + (config.residual() ? 1 : 0) : 1;
       return wide(2L * config.hidden()) + branches * wide((long) config.feedForward() + config.hidden());
     }

@@ -3,6 +3,7 @@ package panamoe.checkpoint;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -14,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -118,11 +120,13 @@ class CheckpointTest {
     Map<String, Tensor> model = new LinkedHashMap<>(written.at(1).model());
     model.put("layers.0.norm.weight", scope.zeros(DType.FLOAT32, 6));
     model.put("embedding.weight", scope.zeros(DType.FLOAT32, 7, 5));
+    model.put("layers.1.moe.experts.1.up.weight", scope.zeros(DType.FLOAT32));
     model.put("layers.1.moe.experts.2.up.weight", scope.zeros(DType.FLOAT32, 0, 5));
     saveModel(model);
     String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
     assertTrue(message.contains("layers.0.norm.weight (layer 0) has the shape [6], expected [5]"), message);
     assertTrue(message.contains("embedding.weight has the dtype F32, expected BF16"), message);
+    assertTrue(message.contains("(layer 1, expert 1) has the shape [], expected [3, 5]"), message);
     assertTrue(message.contains("(layer 1, expert 2) has the shape [0, 5], expected [3, 5]"), message);
     assertTrue(read.model.values().stream().allMatch(tensor -> tensor.getFloat(0) == 0), "nothing was loaded");
   }
@@ -203,6 +207,16 @@ class CheckpointTest {
     Files.delete(file);
     Files.createDirectory(file);
     assertTrue(refusal(Checkpoint::verify).contains("is a directory"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"model.safetensors", "manifest.json"})
+  void aPipeIsRefusedAndNotWaitedFor(String name) throws Exception {
+    Path file = save(1).resolve(name);
+    Files.delete(file);
+    assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
+    String message = assertTimeoutPreemptively(Duration.ofSeconds(5), () -> refusal(Checkpoint::verify));
+    assertTrue(message.contains(file + " is a device or pipe"), message);
   }
 
   @Test
@@ -291,11 +305,22 @@ class CheckpointTest {
     assertTrue(message.contains("needs " + checkpoint.modelBytes() + " bytes, but only 100 are available"), message);
   }
 
+  /** 70 bytes of embedding, 20 of a norm, and four experts of 60 bytes. */
+  @ParameterizedTest
+  @CsvSource({"329, EP >= 2", "210, EP >= 2", "209, EP >= 4", "150, EP >= 4", "149, would not fit with its experts"})
+  void saysOverHowManyRanksItWouldFit(long available, String expected) {
+    save(1);
+    String message = refusal(checkpoint -> checkpoint.requireFits(available));
+    assertTrue(message.contains(expected), message);
+  }
+
   @Test
   void nothingThere() throws IOException {
     assertTrue(refusalOf(directory).contains("holds no checkpoint"));
     assertTrue(refusalOf(directory.resolve("absent")).contains("does not exist"));
     assertTrue(refusalOf(Files.createFile(directory.resolve("file"))).contains("is not a directory"));
+    Path foreign = Files.writeString(directory.resolve("model.gguf"), "GGUF and more");
+    assertEquals(foreign + " is a GGUF file, expected a checkpoint", refusalOf(foreign));
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());
   }
 

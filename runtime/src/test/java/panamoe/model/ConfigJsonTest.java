@@ -29,7 +29,7 @@ class ConfigJsonTest {
     "\"hidden\" : 64 | \"hidden\" : \"64\" | at $.hidden: expected a whole number",
     "\"hidden\" : 64 | \"hidden\" : 64.5 | at $.hidden: expected a whole number",
     "\"hidden\" : 64, | | at $.hidden: this key is missing",
-    "\"hidden\" : 64 | \"hidden\" : 0 | at $: hidden is 0, expected 1 to 16777216",
+    "\"hidden\" : 64 | \"hidden\" : 0 | at $: hidden is 0, expected 1 to 131072",
     "\"hidden\" : 64 | \"hidden\" : 64, \"hiden\" : 64 | unknown key \"hiden\" at $.hiden; known here: [",
     "\"residual\" : true | \"residual\" : 1 | at $.residual: expected true or false",
     "\"norm\" : \"LAYER\" | \"norm\" : \"BATCH\" | at $.norm: expected one of [\"LAYER\", \"RMS\"]",
@@ -60,5 +60,13 @@ class ConfigJsonTest {
     String message =
         assertThrows(IllegalArgumentException.class, () -> ConfigJson.read(file, ModelConfig.class)).getMessage();
     assertEquals(file + ": " + expected, message);
+  }
+
+  @Test
+  void refusesAFileWithoutEnd() {
+    Path endless = Path.of("/dev/zero");
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> ConfigJson.read(endless, ModelConfig.class)).getMessage();
+    assertEquals("/dev/zero is no config: it has more than 16777216 bytes", message);
   }
 }

@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.AvailableMemory;
 import panamoe.harness.SharedOptions;
 import panamoe.tensor.DType;
 import picocli.CommandLine.Command;
@@ -110,6 +111,7 @@ public final class BenchCommand implements Callable<Integer> {
       require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
     }
     require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
+    shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
     Peer named = peer(kind, dtypes);
     try (Backend backend = shared.open();
         PeerProcess peer = named == null ? null : named.start()) {
@@ -187,6 +189,20 @@ public final class BenchCommand implements Callable<Integer> {
     }
     List<String> names = shapeNames == null ? List.of(kind.defaultShape()) : shapeNames;
     return names.stream().map(name -> checked(() -> LayerShape.parse(name))).toList();
+  }
+
+  private void requireFits(Kind kind, LayerShape shape, DType dtype) {
+    double bytes = kind.expertBytes(shape, dtype);
+    long available = AvailableMemory.bytes();
+    require(
+        bytes <= available,
+        String.format(
+            Locale.ROOT,
+            "the experts of %s take %.1f GiB in %s, but only %.1f GiB are free",
+            shape.name(),
+            bytes / (1 << 30),
+            kind.label(),
+            available / (double) (1 << 30)));
   }
 
   private Peer peer(Kind kind, List<DType> dtypes) {

@@ -58,6 +58,17 @@ public enum Kind {
     return defaultTokens;
   }
 
+  /** Bytes that the experts which {@link #open} makes take at least. */
+  double expertBytes(LayerShape shape, DType dtype) {
+    return switch (this) {
+      case GATE, DISPATCH, COMBINE, TRAIN_STEP -> 0;
+      case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
+      // A master and its gradient.
+      case MOE_LAYER_TRAINING -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
+      case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE -> shape.experts() * shape.expertBytes(dtype);
+    };
+  }
+
   /** Makes the weights that this kind needs. */
   public Subject open(Backend backend, LayerShape shape, DType dtype, long seed) {
     return switch (this) {

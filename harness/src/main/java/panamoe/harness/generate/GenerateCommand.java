@@ -106,10 +106,11 @@ public final class GenerateCommand implements Callable<Integer> {
               throw new UncheckedIOException(new IOException("nobody reads the text any more"));
             }
           };
+      int[] tokens = generator.encode(prompt);
       if (!shared.json()) {
         print.accept(prompt);
       }
-      TextGenerator.Result result = generator.generate(prompt, sampling, shared.json() ? _ -> {} : print);
+      TextGenerator.Result result = generator.generate(tokens, sampling, shared.json() ? _ -> {} : print);
       if (shared.json()) {
         out.println(json(result));
       } else {

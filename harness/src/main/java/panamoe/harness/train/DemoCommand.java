@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.AvailableMemory;
 import panamoe.data.ByteTokenizer;
 import panamoe.generate.ModelFolder;
 import panamoe.generate.SamplingConfig;
@@ -23,6 +24,7 @@ import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
+import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -72,10 +74,14 @@ public final class DemoCommand implements Callable<Integer> {
     int vocabulary = new ByteTokenizer().vocabularySize();
     RunConfig config =
         Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed());
+    MemoryForecast.of(config.model(), config.training()).requireFits(AvailableMemory.bytes());
+    shared.requireDevice();
+    Path place = out == null ? freeFolder() : out;
+    RunFolder.requireFree(place);
+    Text text = Text.europarl(LANGUAGES);
     TrainingRun.Outcome outcome;
-    try (RunFolder folder = RunFolder.create(out == null ? freeFolder() : out)) {
-      Text text = Text.europarl(LANGUAGES);
-      folder.begin(config, null, text.corpus());
+    try (RunFolder folder = RunFolder.create(place)) {
+      folder.begin(config, null, text);
       Material material = Material.of(text, folder.tokenizer(), config);
       try (Backend backend = shared.open()) {
         outcome =

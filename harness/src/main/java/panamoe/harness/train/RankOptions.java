@@ -159,7 +159,12 @@ final class RankOptions {
 
   /** Whether this process writes the run's files: the one with rank 0. */
   boolean leads() {
-    return kind == Kind.THREADS || Launch.rank().orElse(0) == 0;
+    return oneProcess() || Launch.rank().orElse(0) == 0;
+  }
+
+  /** Whether all ranks are threads of this process. */
+  boolean oneProcess() {
+    return kind == Kind.THREADS;
   }
 
   /** Ranks that share this machine's cores. */

@@ -6,7 +6,6 @@ import java.io.UncheckedIOException;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -14,10 +13,10 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Stream;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.Corpus;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.generate.ModelFolder;
+import panamoe.model.ConfigJson;
 import panamoe.train.RunConfig;
 import panamoe.train.StepMetrics;
 
@@ -27,41 +26,46 @@ import panamoe.train.StepMetrics;
  * <pre>
  * config.json     model, training, seed
  * tokenizer.json  unless the run works on bytes
- * text.sha256     of the text, so that a run is not resumed on another
+ * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
  * metrics.jsonl   one line a step
  * checkpoints/    step-00000200/ ..., latest
  * </pre>
  */
 final class RunFolder implements AutoCloseable {
   private static final String CONFIG = "config.json";
-  private static final String TEXT = "text.sha256";
+  private static final String TEXT = "text.json";
   private static final String METRICS = "metrics.jsonl";
   private static final String LOCK = ".lock";
 
   private final Path path;
   private final RandomAccessFile lockFile;
+  private final boolean made;
 
-  /** @param lockFile null where another process holds the folder for this one */
-  private RunFolder(Path path, RandomAccessFile lockFile) {
+  /**
+   * @param lockFile null where another process holds the folder for this one
+   * @param made whether the folder was not there before
+   */
+  private RunFolder(Path path, RandomAccessFile lockFile, boolean made) {
     this.path = path;
     this.lockFile = lockFile;
+    this.made = made;
   }
 
-  private static RunFolder locked(Path path) throws IOException {
+  private static RunFolder locked(Path path, boolean made) throws IOException {
     RandomAccessFile lockFile = new RandomAccessFile(path.resolve(LOCK).toFile(), "rw");
     if (!locks(lockFile)) {
       lockFile.close();
       throw new IllegalArgumentException("another process is training in " + path);
     }
-    return new RunFolder(path, lockFile);
+    return new RunFolder(path, lockFile, made);
   }
 
   /**
-   * A folder for a new run.
+   * Refuses a place where a new run must not begin; makes nothing.
    *
-   * @throws IllegalArgumentException if the folder already holds something
+   * @throws IllegalArgumentException if there is a file, or a folder that already holds something
    */
-  static RunFolder create(Path path) throws IOException {
+  static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(CONFIG))) {
       throw new IllegalArgumentException(
           path + " already holds a run; --resume goes on with it, or choose another --out");
@@ -72,9 +76,21 @@ final class RunFolder implements AutoCloseable {
           throw new IllegalArgumentException(path + " is not empty and holds no run; choose another --out");
         }
       }
+    } else if (Files.exists(path)) {
+      throw new IllegalArgumentException(path + " is a file; --out is a folder");
     }
+  }
+
+  /**
+   * A folder for a new run.
+   *
+   * @throws IllegalArgumentException as {@link #requireFree}
+   */
+  static RunFolder create(Path path) throws IOException {
+    requireFree(path);
+    boolean made = Files.notExists(path);
     Files.createDirectories(path);
-    return locked(path);
+    return locked(path, made);
   }
 
   /** The folder of a run to go on with. */
@@ -82,12 +98,12 @@ final class RunFolder implements AutoCloseable {
     if (!Files.isRegularFile(path.resolve(CONFIG))) {
       throw new IllegalArgumentException("there is no run to resume in " + path + ": it has no " + CONFIG);
     }
-    return locked(path);
+    return locked(path, false);
   }
 
   /** The folder of a run that another process leads, with rank 0; this one reads there and saves its shards. */
   static RunFolder follow(Path path) {
-    return new RunFolder(path, null);
+    return new RunFolder(path, null, false);
   }
 
   Path path() {
@@ -108,20 +124,34 @@ final class RunFolder implements AutoCloseable {
   }
 
   /** Writes what a new run starts from; {@code tokenizer} may be null. */
-  void begin(RunConfig config, Path tokenizer, Corpus text) throws IOException {
+  void begin(RunConfig config, Path tokenizer, Text text) throws IOException {
     if (tokenizer != null) {
       Files.copy(tokenizer, path.resolve(ModelFolder.TOKENIZER));
     }
-    replace(TEXT, text.sha256() + "\n");
+    replace(TEXT, ConfigJson.text(TextRecord.of(text)));
     replace(CONFIG, config.toJson());
   }
 
-  /** @throws IllegalArgumentException if the run did not start on this text */
-  void requireText(Corpus text) throws IOException {
-    if (!Files.readString(path.resolve(TEXT)).strip().equals(text.sha256())) {
+  /**
+   * The text that the run was started on.
+   *
+   * @param moved the same text in another place, to be remembered from now on, or null
+   * @throws IllegalArgumentException if it is not there, or not the same
+   */
+  Text text(Text moved) {
+    TextRecord record = ConfigJson.read(path.resolve(TEXT), TextRecord.class);
+    Text text = moved != null ? moved : record.read();
+    TextRecord found = TextRecord.of(text);
+    if (!found.sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
-          "the run in " + path + " was started on another text; resume it with the same --text or --languages");
+          moved != null
+              ? "the run in " + path + " was started on another text; without --text and --languages it resumes its own"
+              : "the text " + text.source() + " has changed since the run in " + path + " was started on it");
     }
+    if (lockFile != null && !found.equals(record)) {
+      replace(TEXT, ConfigJson.text(found));
+    }
+    return text;
   }
 
   /** Appends a step's line. */
@@ -158,18 +188,15 @@ final class RunFolder implements AutoCloseable {
     if (lockFile != null) {
       lockFile.close();
       Files.deleteIfExists(path.resolve(LOCK));
-      if (!Files.exists(path.resolve(CONFIG))) {
-        deleteIfEmpty();
+      if (made && empty()) {
+        Files.delete(path);
       }
     }
   }
 
-  /** A run that was refused before it began leaves nothing behind. */
-  private void deleteIfEmpty() throws IOException {
-    try {
-      Files.deleteIfExists(path);
-    } catch (DirectoryNotEmptyException _) {
-      // Somebody else's files: they stay.
+  private boolean empty() throws IOException {
+    try (Stream<Path> files = Files.list(path)) {
+      return files.findAny().isEmpty();
     }
   }
 

@@ -10,10 +10,10 @@ import panamoe.harness.corpus.LanguageLabels;
 /**
  * What a model is trained on.
  *
- * @param source in words, to print
- * @param multilingual whether it is worth asking which experts each language uses
+ * @param path where it was read; null for the default corpus
+ * @param languages of the default corpus that were kept; empty for all
  */
-record Text(Corpus corpus, String source, boolean multilingual) {
+record Text(Corpus corpus, Path path, Set<String> languages) {
   /**
    * The default corpus.
    *
@@ -29,11 +29,20 @@ record Text(Corpus corpus, String source, boolean multilingual) {
     }
     List<String> documents = EuroparlCorpus.documents();
     List<String> kept = languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
-    return new Text(
-        Corpus.of(kept), EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")", languages.size() != 1);
+    return new Text(Corpus.of(kept), null, languages);
   }
 
   static Text read(Path path) {
-    return new Text(Corpus.read(path), path.toString(), false);
+    return new Text(Corpus.read(path), path, Set.of());
+  }
+
+  /** In words, to print. */
+  String source() {
+    return path == null ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")" : path.toString();
+  }
+
+  /** Whether it is worth asking which experts each language uses. */
+  boolean multilingual() {
+    return path == null && languages.size() != 1;
   }
 }

@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.AvailableMemory;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
@@ -21,6 +22,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
+import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -46,7 +48,7 @@ import picocli.CommandLine.Spec;
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
-      "  panamoe train --text ~/novels --out novels --resume   goes on after the last checkpoint, bit for bit",
+      "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
       "  panamoe train --ranks 2 --overlap 2 --trace moe.json --out moe   a timeline of the ranks",
@@ -110,7 +112,7 @@ public final class TrainCommand implements Callable<Integer> {
   @Option(names = "--out", paramLabel = "DIR", description = "Where the run goes. Required.")
   private Path out;
 
-  @Option(names = "--resume", description = "Go on after the last checkpoint in DIR.")
+  @Option(names = "--resume", description = "Go on after the last checkpoint in DIR, on the same text.")
   private boolean resume;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
@@ -124,40 +126,13 @@ public final class TrainCommand implements Callable<Integer> {
     if (out == null) {
       throw usage("Missing required option: '--out=DIR'");
     }
+    if (text != null && !languages.isEmpty()) {
+      throw usage("--languages chooses from the default corpus and does not go with --text");
+    }
     PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
     Topology topology = rankOptions.topology();
     rankOptions.requireAvailable();
-    Text corpus = text();
-    Tokenizer given = null;
-    RunConfig fresh = null;
-    if (resume) {
-      requireNoSettings();
-    } else {
-      given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-      fresh = config(given);
-      fresh.requireFits(topology);
-    }
-    Optional<TrainingRun.Outcome> outcome;
-    try (RunFolder folder = folder()) {
-      if (resume) {
-        folder.requireText(corpus.corpus());
-      }
-      RunConfig config = resume ? folder.config() : fresh;
-      Tokenizer tokens = resume ? folder.tokenizer() : given;
-      config.requireFits(topology);
-      Material material = Material.of(corpus, tokens, config);
-      outcome =
-          rankOptions.run(
-              (ranks, stop) -> {
-                requireSame(ranks, config, corpus);
-                if (!resume && ranks.first()) {
-                  folder.begin(config, tokenizer, corpus.corpus());
-                }
-                try (Backend backend = shared.open(rankOptions.here())) {
-                  return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
-                }
-              });
-    }
+    Optional<TrainingRun.Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
     if (outcome.isEmpty()) {
       throw new InterruptedException();
     }
@@ -167,11 +142,53 @@ public final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
-  private RunFolder folder() throws IOException {
-    if (!rankOptions.leads()) {
-      return RunFolder.follow(out);
+  /** A new run. Everything that could refuse it is asked before its folder is made. */
+  private Optional<TrainingRun.Outcome> begin(Topology topology, PrintWriter err) throws Exception {
+    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
+    RunConfig config = config(tokens);
+    requireFits(config, topology);
+    shared.requireDevice();
+    if (rankOptions.leads()) {
+      RunFolder.requireFree(out);
     }
-    return resume ? RunFolder.open(out) : RunFolder.create(out);
+    Text read = text == null ? Text.europarl(languages) : Text.read(text);
+    Material material = Material.of(read, tokens, config);
+    try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
+      return train(folder, config, material, true, err);
+    }
+  }
+
+  /** A run that is resumed. */
+  private Optional<TrainingRun.Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
+    requireNoSettings();
+    try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
+      RunConfig config = folder.config();
+      requireFits(config, topology);
+      Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : Text.europarl(languages);
+      return train(folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
+    }
+  }
+
+  private Optional<TrainingRun.Outcome> train(
+      RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err) throws Exception {
+    return rankOptions.run(
+        (ranks, stop) -> {
+          requireSame(ranks, config, material.text());
+          if (fresh && ranks.first()) {
+            folder.begin(config, tokenizer, material.text());
+          }
+          try (Backend backend = shared.open(rankOptions.here())) {
+            return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
+          }
+        });
+  }
+
+  private void requireFits(RunConfig config, Topology topology) {
+    config.requireFits(topology);
+    // Ranks of one process share its memory; what those of several have is not known here.
+    if (rankOptions.oneProcess()) {
+      MemoryForecast.of(config.model(), config.training()).requireFits(AvailableMemory.bytes());
+    }
   }
 
   /** Prints who would hold what, and trains nothing. */
@@ -206,16 +223,6 @@ public final class TrainCommand implements Callable<Integer> {
     CRC32C digest = new CRC32C();
     digest.update(text.getBytes(StandardCharsets.UTF_8));
     return digest.getValue();
-  }
-
-  private Text text() {
-    if (text == null) {
-      return Text.europarl(languages);
-    }
-    if (!languages.isEmpty()) {
-      throw usage("--languages chooses from the default corpus and does not go with --text");
-    }
-    return Text.read(text);
   }
 
   private RunConfig config(Tokenizer given) {

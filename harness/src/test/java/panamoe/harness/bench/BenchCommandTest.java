@@ -57,6 +57,9 @@ class BenchCommandTest {
         Arguments.of("shape is '8x8x8xtwo'", new String[] {"gate", "--shape", "8x8x8xtwo"}),
         Arguments.of("topK is 3 but there are only 2 experts", new String[] {"gate", "--shape", "8x8x2x3"}),
         Arguments.of("is more than 65536", new String[] {"gate", "--shape", "8x8x2000000000x3"}),
+        Arguments.of(
+            "the experts of 65536x65536x1024x1 take 16384.0 GiB in moe-layer, but only",
+            new String[] {"moe-layer", "--shape", "65536x65536x1024x1", "--dtype", "bf16"}),
         Arguments.of("--tokens is 0, expected 1 to", new String[] {"gate", "--tokens", "0"}),
         Arguments.of("--dtype is 'int8', expected f32 or bf16", new String[] {"gate", "--dtype", "int8"}),
         Arguments.of("--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),

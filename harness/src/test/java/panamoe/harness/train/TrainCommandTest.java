@@ -3,6 +3,7 @@ package panamoe.harness.train;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -10,8 +11,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -74,8 +77,7 @@ class TrainCommandTest {
     delete(halves.resolve("checkpoints/step-00000012"));
     Files.writeString(halves.resolve("checkpoints/latest"), "step-00000006\n");
 
-    CommandRun resumed =
-        CommandRun.of("train", "--out", halves.toString(), "--text", text.toString(), "--resume");
+    CommandRun resumed = CommandRun.of("train", "--out", halves.toString(), "--resume");
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(resumed.err().contains("after step 6"), resumed.err());
     assertArrayEquals(expected, weights(halves));
@@ -84,14 +86,38 @@ class TrainCommandTest {
   }
 
   @Test
-  void refusesToResumeOnAnotherText() throws IOException {
+  void resumesOnItsOwnTextOnly() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "2").exitCode());
-    Files.writeString(text, "another\n", StandardOpenOption.APPEND);
-    CommandRun resumed = CommandRun.of("train", "--out", run.toString(), "--text", text.toString(), "--resume");
-    assertEquals(1, resumed.exitCode());
-    assertTrue(resumed.err().contains("was started on another text"), resumed.err());
-    assertEquals(1, resumed.err().lines().count());
+    Path other = Files.writeString(folder.resolve("other.txt"), Files.readString(text).toUpperCase(Locale.ROOT));
+    assertRefused(
+        "was started on another text", "train", "--out", run.toString(), "--resume", "--text", other.toString());
+
+    Path moved = Files.move(text, folder.resolve("moved.txt"));
+    assertRefused("the run's text is no longer at " + text, "train", "--out", run.toString(), "--resume");
+    CommandRun there = CommandRun.of("train", "--out", run.toString(), "--resume", "--text", moved.toString());
+    assertEquals(0, there.exitCode(), there.err());
+    assertEquals(0, CommandRun.of("train", "--out", run.toString(), "--resume").exitCode());
+
+    Files.writeString(moved, "another\n", StandardOpenOption.APPEND);
+    assertRefused(moved + " has changed since the run", "train", "--out", run.toString(), "--resume");
+  }
+
+  @Test
+  void remembersTheDefaultCorpus() throws IOException {
+    String run = folder.resolve("run").toString();
+    CommandRun begun = CommandRun.of("train", "--preset", "tiny", "--arch", "dense", "--steps", "2", "--out", run);
+    assertEquals(0, begun.exitCode(), begun.err());
+    CommandRun resumed = CommandRun.of("train", "--out", run, "--resume");
+    assertEquals(0, resumed.exitCode(), resumed.err());
+    assertTrue(resumed.err().contains("Europarl") && resumed.err().contains("after step 2"), resumed.err());
+  }
+
+  private static void assertRefused(String expected, String... line) {
+    CommandRun refused = CommandRun.of(line);
+    assertTrue(refused.exitCode() == 1 || refused.exitCode() == 2, refused.toString());
+    assertTrue(refused.err().contains(expected), refused.err());
+    assertEquals(1, refused.err().lines().count(), refused.err());
   }
 
   @ParameterizedTest
@@ -103,19 +129,57 @@ class TrainCommandTest {
     "--text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
     "--text TEXT --threads -1 | threads",
     "--text TEXT --resume | there is no run to resume",
+    "--text= | the path is empty",
+    "--text TEXT --tokenizer= | the path is empty",
+    "--text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
+    "--preset small --text FOLDER/short.txt | a sequence of 256 needs 257",
   })
-  void aBadChoiceIsOneSentenceAndLeavesNoFolder(String options, String expected) {
+  void aBadChoiceIsOneSentenceAndLeavesNoFolder(String options, String expected) throws IOException {
+    Files.writeString(folder.resolve("short.txt"), "too short\n".repeat(13));
     Path run = folder.resolve("run");
     String line = "train --preset tiny --out " + run + " " + options;
-    if (options.contains("--resume")) {
+    if (options.contains("--resume") || options.contains("--preset")) {
       line = line.replace("--preset tiny ", "");
     }
-    CommandRun refused =
-        CommandRun.of(line.replace("TEXT", text.toString()).replace("FOLDER", folder.toString()).split(" "));
-    assertTrue(refused.exitCode() == 1 || refused.exitCode() == 2, refused.toString());
-    assertTrue(refused.err().contains(expected), refused.err());
-    assertEquals(1, refused.err().lines().count(), refused.err());
-    assertFalse(Files.exists(run.resolve("config.json")));
+    assertRefused(expected, line.replace("TEXT", text.toString()).replace("FOLDER", folder.toString()).split(" "));
+    assertFalse(Files.exists(run));
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "\"experts\" : \\[[^]]*\\] | \"experts\" : [LAYERS] | experts has 100000 numbers, one for each layer",
+    "\"hidden\" : \\d+ | \"hidden\" : 2147483647 | hidden is 2147483647, expected 1 to 131072",
+    "\"hidden\" : \\d+ | \"hidden\" : 131072 | choose a smaller model",
+    "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
+  })
+  void aModelThatNoMachineHoldsIsRefusedBeforeItsFolderIsMade(String key, String value, String expected)
+      throws IOException {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(folder.resolve("small"), "--steps", "1").exitCode());
+    String layers = String.join(",", Collections.nCopies(100_000, "0"));
+    String config = Files.readString(folder.resolve("small/config.json"));
+    String changed = config.replaceFirst(key, value.replace("LAYERS", layers));
+    assertNotEquals(config, changed);
+    Path file = Files.writeString(folder.resolve("large.json"), changed);
+    assertRefused(expected, "train", "--config", file.toString(), "--text", text.toString(), "--out", run.toString());
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
+  void anEmptyNameIsNoFolder() {
+    for (String command : List.of("train --out=", "demo --out=", "inspect ", "conformance ", "generate --model=")) {
+      assertRefused("the path is empty", command.split(" ", -1));
+    }
+  }
+
+  @Test
+  void aPromptThatDoesNotFitIsNotPrinted() {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(run, "--steps", "1").exitCode());
+    CommandRun refused = CommandRun.of("generate", "--model", run.toString(), "--prompt", "x".repeat(5000));
+    assertEquals(1, refused.exitCode());
+    assertEquals("", refused.out());
+    assertTrue(refused.err().contains("the prompt has 5000 tokens, more than the model's context of "), refused.err());
   }
 
   private CommandRun train(Path run, String... more) {

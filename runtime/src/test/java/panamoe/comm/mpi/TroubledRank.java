@@ -33,8 +33,7 @@ public final class TroubledRank {
     Runtime.getRuntime().halt(status);
   }
 
-  // A rank that closes the world too early is one of the troubles.
-  @SuppressWarnings("try")
+  @SuppressWarnings("try") // One of the troubles is a rank that closes its communicator early.
   private static void play(String trouble) throws Exception {
     boolean mine = Launch.rank().orElse(0) == 1;
     if (mine && trouble.equals("never starts")) {

@@ -62,7 +62,7 @@ final class CpuNcclDevice implements NcclDevice {
     Reduction.sum(dtype, count, terms, target);
   }
 
-  @SuppressWarnings("restricted")
+  @SuppressWarnings("restricted") // Calls the stand-in's own functions, which no binding has.
   private static MethodHandle function(String name, FunctionDescriptor type) {
     SymbolLookup library = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
     return Linker.nativeLinker().downcallHandle(library.findOrThrow(name), type);

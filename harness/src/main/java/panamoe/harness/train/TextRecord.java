@@ -1,0 +1,43 @@
+package panamoe.harness.train;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * What a run remembers of its text, as {@code text.json} in its folder holds it.
+ *
+ * @param path of a file or a folder, absolute; null for the default corpus
+ * @param languages of the default corpus that were kept; empty for all
+ * @param sha256 of the text, so that a run is not resumed on another
+ */
+record TextRecord(String path, List<String> languages, String sha256) {
+  TextRecord {
+    if (languages == null || sha256 == null) {
+      throw new IllegalArgumentException("\"languages\" and \"sha256\" must not be null");
+    }
+    languages = List.copyOf(languages);
+  }
+
+  static TextRecord of(Text text) {
+    String path = text.path() == null ? null : text.path().toAbsolutePath().normalize().toString();
+    return new TextRecord(path, text.languages().stream().sorted().toList(), text.corpus().sha256());
+  }
+
+  /**
+   * Reads the text anew.
+   *
+   * @throws IllegalArgumentException if it is no longer where it was
+   */
+  Text read() {
+    if (path == null) {
+      return Text.europarl(Set.copyOf(languages));
+    }
+    if (Files.notExists(Path.of(path))) {
+      throw new IllegalArgumentException(
+          "the run's text is no longer at " + path + "; if it was moved, name its new place by --text");
+    }
+    return Text.read(Path.of(path));
+  }
+}
