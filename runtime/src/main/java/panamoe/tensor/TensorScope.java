@@ -91,8 +91,8 @@ public final class TensorScope implements AutoCloseable {
     if (closed) {
       return;
     }
-    closed = true;
     uses.forEach(Runnable::run);
+    closed = true;
     blocks.values().forEach(memory::free);
     blocks.clear();
     arena.close();

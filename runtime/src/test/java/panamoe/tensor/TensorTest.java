@@ -64,6 +64,22 @@ class TensorTest {
   }
 
   @Test
+  void closingWaitsForWhoStillUsesTheTensors() {
+    TensorScope scope = TensorScope.confined(memory);
+    Tensor tensor = scope.zeros(DType.FLOAT32, 4);
+    List<Integer> live = new ArrayList<>();
+    scope.inUseUntil(
+        () -> {
+          tensor.data();
+          live.add(memory.live.size());
+        });
+    scope.close();
+    scope.close();
+    assertEquals(List.of(1), live);
+    assertEquals(0, memory.live.size());
+  }
+
+  @Test
   void releaseGivesTheMemoryBackOnce() {
     try (TensorScope scope = TensorScope.confined(memory)) {
       Tensor tensor = scope.allocate(DType.FLOAT32, 4);

@@ -51,6 +51,7 @@ import picocli.CommandLine.Spec;
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
+      "  panamoe train --ranks 2 --overlap 2 --trace moe.json --out moe   a timeline of the ranks",
       "",
       "DIR then holds config.json, metrics.jsonl (one line a step), checkpoints/, report.html and plots/.",
       "What a run computes depends on config.json, the text and the tokenizer; never on the number of threads, and on",

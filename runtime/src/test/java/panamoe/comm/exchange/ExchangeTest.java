@@ -105,6 +105,44 @@ class ExchangeTest {
   }
 
   @ParameterizedTest
+  @EnumSource(Strategy.class)
+  void aPartTakesItsShareOfEveryBlock(Strategy strategy) {
+    int parts = 3;
+    Counts counts = (from, to, block) -> random(9, from, to, block);
+    ThreadWorld.of(3, 2)
+        .run(
+            world -> {
+              try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
+                List<Plan> plans = exchange.plan(sends(world, counts, 2), 4, parts);
+                assertEquals(parts, plans.size());
+                for (int i = 0; i < parts; i++) {
+                  int part = i;
+                  Counts shares = (from, to, block) -> Call.share(counts.at(from, to, block), part, parts);
+                  check(world, plans.get(part), shares, 2, DType.INT32, new long[] {0, 3});
+                }
+              }
+              return null;
+            });
+  }
+
+  @Test
+  void partsAreCutOutOfBlocksAndJoinedAgain() {
+    Parts parts = new Parts(new long[] {5, 0, 1, 3}, 2);
+    assertEquals(9, parts.rows());
+    try (TensorScope scope = TensorScope.confined(MEMORY)) {
+      Tensor blocks = scope.allocate(DType.INT32, 9, 1).set(0, 1, 2, 3, 4, 5, 6, 7, 8);
+      Tensor cut = scope.allocate(DType.INT32, 9, 1);
+      parts.cut(blocks, cut);
+      List<Tensor> each = parts.of(cut);
+      assertArrayEquals(new int[] {0, 1, 2, 5, 6, 7}, each.get(0).toInts());
+      assertArrayEquals(new int[] {3, 4, 8}, each.get(1).toInts());
+      Tensor joined = scope.allocate(DType.INT32, 9, 1);
+      parts.join(cut, joined);
+      assertArrayEquals(blocks.toInts(), joined.toInts());
+    }
+  }
+
+  @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 4})
   void tensorRanksSendTheirPartAndGatherTheWhole(int tensorDegree) {
     int degree = 4;
