@@ -28,7 +28,8 @@ class NativeHandleFuzzTest {
       Set.of(
           "moe_abi_version", "moe_last_error", "moe_device_open", "moe_device_close", "moe_device_describe",
           "moe_stream_create", "moe_stream_destroy", "moe_memory_allocate", "moe_memory_free", "moe_memory_trim",
-          "moe_memory_usage_get", "moe_gemm_packed_bytes", "moe_gate_config_default");
+          "moe_memory_usage_get", "moe_gemm_packed_bytes", "moe_gate_config_default",
+          "moe_runtime_kernel_install");
   private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000) / 2;
   private static final long SEED = Long.getLong("panamoe.fuzz.seed", 20220114);
   private static final long[] NUMBERS = {
