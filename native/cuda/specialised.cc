@@ -141,9 +141,10 @@ void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation act
 }
 
 // Whether the few rows of this call can be read by the packs that the run-time kernel takes, and counted by its integers.
+// Packed weights are row-major ones here (cuda/gemm.cu).
 bool fits_expert_kernel(T x, T weights, T y, N preactivation) {
-  return x.shape[0] <= rtc::kExpertRows && weights.layout == MOE_ROW_MAJOR && weights.shape[0] < 65536 &&
-         weights.shape[1] <= INT32_MAX && reinterpret_cast<uintptr_t>(x.data) % 16 == 0 &&
+  return x.shape[0] <= rtc::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
+         reinterpret_cast<uintptr_t>(x.data) % 16 == 0 &&
          reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
          (preactivation == nullptr || preactivation->dtype == y.dtype);
 }

@@ -73,16 +73,23 @@ public final class NvrtcLibrary {
 
   /** Where this process looks, in order. */
   static List<Place> placesOfProcess() {
-    return places(System.getProperty(PROPERTY), System.getenv(), Path.of("/"), SearchPath.project().orElse(null));
+    return places(
+        System.getProperty(PROPERTY),
+        System.getProperty("java.library.path"),
+        System.getenv(),
+        Path.of("/"),
+        SearchPath.project().orElse(null));
   }
 
   /**
    * @param property a folder that comes before all others; null for none
+   * @param libraryPath folders, separated as in {@code java.library.path}; null for none
    * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and our own variable
    * @param system the system's root
    * @param project this project's folder; null where these classes do not lie in it
    */
-  static List<Place> places(String property, Map<String, String> environment, Path system, Path project) {
+  static List<Place> places(
+      String property, String libraryPath, Map<String, String> environment, Path system, Path project) {
     List<Place> places = new ArrayList<>();
     add(places, "-D" + PROPERTY, property);
     add(places, VARIABLE, environment.get(VARIABLE));
@@ -92,7 +99,7 @@ public final class NvrtcLibrary {
       }
     }
     installedToolkits(system).forEach(toolkit -> addCuda(places, "CUDA's usual place", toolkit));
-    addAll(places, "java.library.path", System.getProperty("java.library.path"));
+    addAll(places, "java.library.path", libraryPath);
     addAll(places, "LD_LIBRARY_PATH", environment.get("LD_LIBRARY_PATH"));
     systemFolders(system).forEach(folder -> places.add(new Place("ldconfig", folder)));
     if (project != null) {
