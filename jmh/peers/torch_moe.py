@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The benchmark's work in PyTorch on the CPU.
+"""The benchmark's work in PyTorch: torch_moe.py [cpu|cuda], the CPU by default.
 
 Reads one JSON object a line: work (kind, style, hidden, expert_hidden, experts, top_k, gated, copies, dtype, threads),
 tokens, batches, seconds. Runs it for that long and answers {"ms": [of each call]} or {"error": text}.
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+DEVICE = sys.argv[1] if len(sys.argv) > 1 else "cpu"
 CAPACITY_FACTOR = 1.25
 MINIMUM_CAPACITY = 4
 
@@ -32,12 +33,12 @@ class Expert(nn.Module):
 class MoE(nn.Module):
     def __init__(self, hidden, inner, experts, top_k, gated, dtype, style):
         super().__init__()
-        self.top_k, self.style = top_k, style
-        self.router = nn.Linear(hidden, experts, bias=False, dtype=dtype if style == "loop" else torch.float32)
+        self.top_k, self.style, self.stacks = top_k, style, None
+        self.router = nn.Linear(hidden, experts, bias=False, dtype=torch.float32 if style == "einsum" else dtype)
         self.experts = nn.ModuleList(Expert(hidden, inner, gated, dtype) for _ in range(experts))
 
     def forward(self, x):
-        return self.loop(x) if self.style == "loop" else self.einsum(x)
+        return {"loop": self.loop, "einsum": self.einsum, "grouped": self.grouped}[self.style](x)
 
     def loop(self, x):
         """Only the experts that were hit, one after the other."""
@@ -51,12 +52,38 @@ class MoE(nn.Module):
             y.index_add_(0, token, rows.to(y.dtype))
         return y
 
+    def grouped(self, x):
+        """Rows sorted by expert, and PyTorch's own grouped GEMM over them (bfloat16 on a card)."""
+        weight, chosen = torch.topk(F.softmax(self.router(x), dim=-1, dtype=torch.float32), self.top_k, dim=-1)
+        if self.top_k > 1:
+            weight = weight / weight.sum(-1, keepdim=True)
+        flat = chosen.flatten()
+        order = torch.argsort(flat, stable=True)
+        token = order // self.top_k
+        ends = torch.cumsum(torch.bincount(flat, minlength=len(self.experts)), 0).to(torch.int32)
+        up, gate, down = self.stacked()
+        inner = torch._grouped_mm(x[token], up, offs=ends)
+        inner = F.gelu(inner) if gate is None else F.silu(torch._grouped_mm(x[token], gate, offs=ends)) * inner
+        rows = torch._grouped_mm(inner, down, offs=ends) * weight.flatten()[order, None].to(x.dtype)
+        return torch.zeros_like(x).index_add_(0, token, rows)
+
+    def stacked(self):
+        """Weights of all experts as [E, in, out], made once."""
+        if self.stacks is None:
+            names = ("up", "gate", "down")
+            self.stacks = [
+                None if getattr(self.experts[0], name) is None
+                else torch.stack([getattr(expert, name).weight for expert in self.experts]).transpose(1, 2)
+                for name in names
+            ]
+        return self.stacks
+
     def einsum(self, x):
         """One-hot dispatch and combine tensors [S, E, C]; every expert computes its whole capacity."""
         tokens, experts = x.shape[0], len(self.experts)
         capacity = max(MINIMUM_CAPACITY, math.ceil(tokens / experts * CAPACITY_FACTOR * self.top_k))
         capacity = min(capacity, tokens)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(DEVICE, enabled=False):
             scores = F.softmax(self.router(x.float()), dim=-1)
         weight, chosen = torch.topk(scores, self.top_k, dim=-1)
         combine = torch.zeros(tokens, experts, capacity)
@@ -158,7 +185,7 @@ def moe_layer_training(work, dtype):
         gradient = torch.randn(tokens, work["hidden"])
 
         def call(i):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+            with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
                 y = layer(x[i % len(x)])
             y.float().backward(gradient)
             layer.zero_grad(set_to_none=True)
@@ -179,7 +206,7 @@ def train_step(work, dtype):
 
         def call(i):
             batch = ids[i % len(ids)]
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+            with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
                 logits = model(batch[:, :-1])
                 loss = F.cross_entropy(logits.float().view(-1, model.VOCABULARY), batch[:, 1:].reshape(-1))
             loss.backward()
@@ -215,6 +242,8 @@ class Current:
         end = start + seconds
         while not times or start < end:
             self.call(self.calls)
+            if DEVICE == "cuda":
+                torch.cuda.synchronize()
             self.calls += 1
             now = time.perf_counter()
             times.append((now - start) * 1e3)
@@ -223,6 +252,7 @@ class Current:
 
 
 def main():
+    torch.set_default_device(DEVICE)
     print(json.dumps({"torch": torch.__version__}), flush=True)
     current = Current()
     for line in sys.stdin:

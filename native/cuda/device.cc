@@ -92,7 +92,7 @@ CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t li
     : ordinal_(ordinal), properties_(properties), limit_(limit) {}
 
 CudaDevice::~CudaDevice() {
-  if (cudaSetDevice(ordinal_) != cudaSuccess) return;  // at the end of the process the driver may be gone
+  cudaSetDevice(ordinal_);  // in vain where the card has failed or, at the end of the process, the driver is gone
   release_cached();
   for (const auto& [memory, bytes] : live_) cudaFree(memory);
   runtime_kernels_.unload();
@@ -145,7 +145,12 @@ void* CudaDevice::allocate(int64_t bytes) {
     if (usage_.in_use + static_cast<int64_t>(size) > limit_) {
       fail(MOE_OUT_OF_MEMORY, size, " bytes were asked for, ", usage_.in_use, " of ", limit_, " are in use");
     }
-    require(cudaMallocManaged(&memory, size, cudaMemAttachGlobal), "allocating memory");
+    cudaError_t error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+    if (error == cudaErrorMemoryAllocation && usage_.cached > 0) {
+      release_cached();
+      error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+    }
+    require(error, "allocating memory");
     cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation, {cudaMemLocationTypeDevice, ordinal_});  // a wish
   }
   live_.emplace(memory, size);

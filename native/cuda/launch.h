@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cuda/stream.h"
+#include "src/error.h"
 #include "src/kernels.h"
 
 // extern __shared__ of a kernel, aligned to 128 bytes.
@@ -33,6 +34,10 @@ class Launch {
   template <typename... Parameters, typename... Arguments>
   void operator()(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, Arguments&&... arguments) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+    if (shared_bytes > stream_.card().most_shared_bytes()) {
+      fail(MOE_UNSUPPORTED, name_, " needs ", shared_bytes, " bytes of shared memory a block, this card has ",
+           stream_.card().most_shared_bytes());
+    }
     if (shared_bytes > kSharedWithoutAsking) {
       stream_.launched(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                             static_cast<int>(shared_bytes)),

@@ -35,4 +35,15 @@ __device__ Value block_sum(Value value, Value* table) {
   return sum;
 }
 
+// ... and their maximum.
+__device__ inline float block_max(float value, float* table) {
+  const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
+  value = warp_max(value);
+  if (lane == 0) table[warp] = value;
+  __syncthreads();
+  float most = table[0];
+  for (unsigned w = 1; w < warps; ++w) most = fmaxf(most, table[w]);
+  return most;
+}
+
 }  // namespace moe::cuda

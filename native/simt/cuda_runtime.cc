@@ -43,6 +43,7 @@ cudaError_t outcome(const char* function) {
   if (found->second.skip-- > 0) return lost;
   const cudaError_t error = found->second.error;
   failures().erase(found);
+  if (error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure) lost = error;
   return last_error = error;
 }
 

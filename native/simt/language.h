@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <numbers>
 #include <type_traits>
 
 #include "simt/block.h"
@@ -154,13 +155,21 @@ inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits);
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+inline void sincospi(double x, double* sine, double* cosine) {
+  *sine = std::sin(std::numbers::pi * x);
+  *cosine = std::cos(std::numbers::pi * x);
+}
 template <typename T>
 T __ldg(const T* address) { return *address; }
 template <typename T>
 T __ldcs(const T* address) { return *address; }
 template <typename T>
 void __stcs(T* address, T value) { *address = value; }
+template <typename T>
+void __stwb(T* address, T value) { *address = value; }
 
 using std::isfinite;
 using std::isinf;

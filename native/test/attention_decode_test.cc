@@ -9,7 +9,7 @@ namespace {
 // Two sequences in slots 4 and 1 of a cache that is otherwise full of NaN.
 class AttentionDecodeTest : public KernelTest {
  protected:
-  static constexpr int64_t kSlots = 5, kCapacity = 160, kLength = 150;
+  static constexpr int64_t kSlots = 5, kLength = 150, kSpare = 10;  // positions of a slot that stay empty
   static constexpr int32_t kSlotOf[] = {4, 1};
 
   struct Sequences {
@@ -24,22 +24,23 @@ class AttentionDecodeTest : public KernelTest {
     Tensor q, out, slot, position;
   };
 
-  Sequences sequences(moe_dtype dtype, int64_t heads, int64_t groups, int64_t head_size, int64_t window) {
-    Sequences s{{2, kLength, heads, groups, head_size, window},
+  Sequences sequences(moe_dtype dtype, int64_t heads, int64_t groups, int64_t head_size, int64_t window,
+                      int64_t length = kLength) {
+    Sequences s{{2, length, heads, groups, head_size, window},
                 1 / std::sqrt(static_cast<float>(head_size)),
-                Tensor::random(dtype, {2, kLength, heads, head_size}, 1, -2, 2),
-                Tensor::random(dtype, {2, kLength, groups, head_size}, 2, -2, 2),
-                Tensor::random(dtype, {2, kLength, groups, head_size}, 3),
-                Tensor(dtype, {2, kLength, heads, head_size}),
-                Tensor(dtype, {kSlots, kCapacity, groups, head_size}),
-                Tensor(dtype, {kSlots, kCapacity, groups, head_size})};
+                Tensor::random(dtype, {2, length, heads, head_size}, 1, -2, 2),
+                Tensor::random(dtype, {2, length, groups, head_size}, 2, -2, 2),
+                Tensor::random(dtype, {2, length, groups, head_size}, 3),
+                Tensor(dtype, {2, length, heads, head_size}),
+                Tensor(dtype, {kSlots, length + kSpare, groups, head_size}),
+                Tensor(dtype, {kSlots, length + kSpare, groups, head_size})};
     EXPECT_MOE_OK(moe_attention_forward(stream, s.q, s.k, s.v, s.scale, window, s.out, nullptr));
     s.keys.fill(NAN);
     s.values.fill(NAN);
-    Tensor slot(MOE_INT32, {2 * kLength}), position(MOE_INT32, {2 * kLength});
-    for (int64_t i = 0; i < 2 * kLength; ++i) {
-      slot.set(i, kSlotOf[i / kLength]);
-      position.set(i, static_cast<double>(i % kLength));
+    Tensor slot(MOE_INT32, {2 * length}), position(MOE_INT32, {2 * length});
+    for (int64_t i = 0; i < 2 * length; ++i) {
+      slot.set(i, kSlotOf[i / length]);
+      position.set(i, static_cast<double>(i % length));
     }
     moe_tensor k = flat(s.k), v = flat(s.v);
     EXPECT_MOE_OK(moe_cache_append(stream, &k, &v, slot, position, s.keys, s.values));
@@ -65,7 +66,7 @@ class AttentionDecodeTest : public KernelTest {
     for (int64_t i = 0; i < count; ++i) {
       const auto [sequence, position] = rows[static_cast<size_t>(i)];
       for (int64_t c = 0; c < s.row(); ++c) {
-        b.q.set(i * s.row() + c, s.q[(sequence * kLength + position) * s.row() + c]);
+        b.q.set(i * s.row() + c, s.q[(sequence * s.shape.length + position) * s.row() + c]);
       }
       b.slot.set(i, kSlotOf[sequence]);
       b.position.set(i, static_cast<double>(position));
@@ -80,7 +81,7 @@ class AttentionDecodeTest : public KernelTest {
     const size_t bytes = static_cast<size_t>(s.row()) * (s.q.view().dtype == MOE_FLOAT32 ? 4 : 2);
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto [sequence, position] = rows[i];
-      const auto* expected = s.out.data<char>() + static_cast<size_t>(sequence * kLength + position) * bytes;
+      const auto* expected = s.out.data<char>() + static_cast<size_t>(sequence * s.shape.length + position) * bytes;
       ASSERT_EQ(std::memcmp(b.out.data<char>() + i * bytes, expected, bytes), 0)
           << text(s.shape) << ", sequence " << sequence << ", position " << position << ", row " << i;
     }
@@ -124,6 +125,66 @@ TEST_F(AttentionDecodeTest, ARowAmongThirteenOthersHasItsOwnBits) {
   }
 }
 
+TEST_F(AttentionDecodeTest, LongSequencesHaveTheBitsOfForward) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t window : {0, 300}) {
+      const Sequences s = sequences(dtype, 2, 1, 16, window, 600);
+      for (int64_t position : {255, 256, 511, 512, 599}) expect_forward_bits(s, {{1, position}}, single);
+      expect_forward_bits(s, {{0, 254}, {0, 255}, {0, 256}, {0, 257}, {1, 599}}, single);
+      std::vector<std::pair<int64_t, int64_t>> whole;
+      for (int64_t i = 0; i < 600; ++i) whole.push_back({0, i});
+      expect_forward_bits(s, whole, single);
+    }
+  }
+}
+
+TEST_F(AttentionDecodeTest, ManyQueryHeadsOfOneKeyHeadHaveTheBitsOfForward) {
+  for (int64_t heads : {24, 70}) {
+    const Sequences s = sequences(MOE_BFLOAT16, 2 * heads, 2, 8, 0, 70);
+    expect_forward_bits(s, {{0, 3}, {1, 69}, {1, 5}}, single);
+    std::vector<std::pair<int64_t, int64_t>> whole;
+    for (int64_t i = 0; i < 70; ++i) whole.push_back({1, i});
+    expect_forward_bits(s, whole, single);
+  }
+}
+
+TEST_F(AttentionDecodeTest, ARowOfALargeCacheHasItsOwnBits) {
+  constexpr int64_t kRows = 7, kHeads = 256, kHeadSize = 64, kPlaces = 20480;
+  Tensor keys(MOE_FLOAT32, {2, kPlaces, 1, kHeadSize}), values(MOE_FLOAT32, {2, kPlaces, 1, kHeadSize});
+  for (int64_t i = 0; i < keys.count(); ++i) {
+    keys.set(i, static_cast<double>(i * 37 % 101) / 101 - 0.5);
+    values.set(i, static_cast<double>(i * 53 % 89) / 89 - 0.5);
+  }
+  Tensor q = Tensor::random(MOE_FLOAT32, {kRows, kHeads, kHeadSize}, 1, -2, 2);
+  Tensor out(MOE_FLOAT32, {kRows, kHeads, kHeadSize}), alone(MOE_FLOAT32, {1, kHeads, kHeadSize});
+  Tensor slot = Tensor::of(MOE_INT32, {kRows}, {0, 1, 0, 0, 1, 1, 0});
+  Tensor position = Tensor::of(MOE_INT32, {kRows}, {5, 400, 70, 71, 0, 255, 256});
+  ASSERT_MOE_OK(moe_attention_decode(stream, q, keys, values, slot, position, 0.125f, 0, out));
+  const size_t bytes = kHeads * kHeadSize * sizeof(float);
+  for (int64_t row = 0; row < kRows; ++row) {
+    moe_tensor one = q.view();
+    one.shape[0] = 1;
+    one.data = q.data<char>() + static_cast<size_t>(row) * bytes;
+    one.bytes = static_cast<int64_t>(bytes);
+    ASSERT_MOE_OK(moe_attention_decode(stream, &one, keys, values, Tensor::of(MOE_INT32, {1}, {slot[row]}),
+                                       Tensor::of(MOE_INT32, {1}, {position[row]}), 0.125f, 0, alone));
+    EXPECT_EQ(std::memcmp(alone.data<char>(), out.data<char>() + static_cast<size_t>(row) * bytes, bytes), 0) << row;
+  }
+}
+
+TEST_F(AttentionDecodeTest, TheLastRowOfAPlaceStays) {
+  Tensor k = Tensor::random(MOE_BFLOAT16, {4, 1, 8}, 1), v = Tensor::random(MOE_BFLOAT16, {4, 1, 8}, 2);
+  Tensor keys(MOE_BFLOAT16, {1, 2, 1, 8}), values(MOE_BFLOAT16, {1, 2, 1, 8});
+  Tensor slot = Tensor::of(MOE_INT32, {4}, {0, 0, 0, 0}), position = Tensor::of(MOE_INT32, {4}, {1, 0, 1, 0});
+  ASSERT_MOE_OK(moe_cache_append(stream, k, v, slot, position, keys, values));
+  for (int64_t c = 0; c < 8; ++c) {
+    EXPECT_EQ(keys[c], k[3 * 8 + c]);
+    EXPECT_EQ(keys[8 + c], k[2 * 8 + c]);
+    EXPECT_EQ(values[c], v[3 * 8 + c]);
+    EXPECT_EQ(values[8 + c], v[2 * 8 + c]);
+  }
+}
+
 TEST_F(AttentionDecodeTest, AppendWritesItsRowsAndNothingElse) {
   Tensor k = Tensor::random(MOE_FLOAT32, {2, 3, 4}, 1), v = Tensor::random(MOE_FLOAT32, {2, 3, 4}, 2);
   Tensor keys(MOE_FLOAT32, {2, 5, 3, 4}), values(MOE_FLOAT32, {2, 5, 3, 4});
@@ -153,6 +214,14 @@ TEST_F(AttentionDecodeTest, RefusesPlacesOutsideTheCache) {
   refused(-1, 0, "slot[0] is -1");
   refused(0, 5, "position[0] is 5, expected 0 to 4");
   refused(2, -1, "position[0] is -1");
+  Tensor rows(MOE_FLOAT32, {6, 4, 4}), rows_out(MOE_FLOAT32, {6, 4, 4});
+  Tensor mixed = Tensor::of(MOE_INT32, {6}, {0, 0, 0, 3, 0, 0});
+  Tensor rising = Tensor::of(MOE_INT32, {6}, {0, 1, 2, 3, 4, 5});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "slot[3] is 3, expected 0 to 2",
+                     moe_attention_decode(stream, rows, keys, values, mixed, rising, 1, 0, rows_out));
+  Tensor one_slot = Tensor::of(MOE_INT32, {6}, {0, 0, 0, 0, 0, 0});
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[5] is 5, expected 0 to 4",
+                     moe_attention_decode(stream, rows, keys, values, one_slot, rising, 1, 0, rows_out));
   Tensor slot = Tensor::of(MOE_INT32, {1}, {0}), two = Tensor::of(MOE_INT32, {2}, {0, 0});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position has shape [2], expected [1]",
                      moe_attention_decode(stream, q, keys, values, slot, two, 1, 0, out));

@@ -67,6 +67,29 @@ TEST_F(DeviceTest, MemoryIsAlignedReusedAndCounted) {
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "were asked for", moe_memory_allocate(device, INT64_MAX, &first));
 }
 
+TEST_F(DeviceTest, TenThousandStepsLeaveMemoryAsItWas) {
+  moe_memory_usage warm{}, usage{};
+  warm.struct_size = usage.struct_size = sizeof(usage);
+  for (int step = 0; step < 10000; ++step) {
+    void* memory[3] = {};
+    const int64_t sizes[3] = {64, 4000, 100 + step % 7 * 1000};
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_MOE_OK(moe_memory_allocate(device, sizes[i], &memory[i]));
+      const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory[i], 64, 1, MOE_ROW_MAJOR, {16}};
+      ASSERT_MOE_OK(moe_fill(stream, 1, &y));
+    }
+    ASSERT_MOE_OK(moe_stream_synchronize(stream));
+    for (void* block : memory) ASSERT_MOE_OK(moe_memory_free(device, block));
+    if (step == 100) {
+      ASSERT_MOE_OK(moe_memory_usage_get(device, &warm));
+    }
+  }
+  ASSERT_MOE_OK(moe_memory_usage_get(device, &usage));
+  EXPECT_EQ(usage.in_use, 0);
+  EXPECT_EQ(usage.cached, warm.cached);
+  EXPECT_EQ(usage.peak, warm.peak);
+}
+
 TEST_F(DeviceTest, RefusesBrokenDescriptors) {
   Tensor a = Tensor::random(MOE_FLOAT32, {2, 3}, 1), b(MOE_FLOAT32, {2, 3});
   EXPECT_MOE_OK(moe_memory_copy(stream, a, b));

@@ -1,3 +1,5 @@
+#include <tuple>
+
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -64,6 +66,30 @@ TEST_F(EmbeddingTest, GradientMatchesCentralDifferences) {
     return sum;
   };
   expect_gradient(table, gradient, loss, 0.1, 1e-5, 1e-5, "table");
+}
+
+// Ids of every size, one of them most of the tokens'.
+TEST_F(EmbeddingTest, BackwardOfManyTokensAndALargeTable) {
+  for (const auto& [tokens, rows, width] : {std::tuple<int64_t, int64_t, int64_t>{5000, 70000, 3}, {3000, 255, 8},
+                                            {1025, 256, 1}, {33, 1, 12}, {1, 65537, 4}}) {
+    SCOPED_TRACE(::testing::Message() << tokens << " tokens, " << rows << " rows");
+    Tensor ids = random_ids(tokens, rows, 1);
+    for (int64_t s = 0; s < tokens; ++s) {
+      if (s % 7 > 2) ids.set(s, static_cast<double>(rows / 2));
+    }
+    ids.set(tokens - 1, static_cast<double>(rows - 1));
+    const Tensor dy = Tensor::random(MOE_FLOAT32, {tokens, width}, 3);
+    Tensor dtable = Tensor::random(MOE_FLOAT32, {rows, width}, 4), again(MOE_FLOAT32, {rows, width});
+    for (int64_t i = 0; i < dtable.count(); ++i) again.set(i, dtable[i]);
+    std::vector<double> want = values_of(dtable);
+    for (int64_t i = 0; i < tokens * width; ++i) {
+      want[static_cast<size_t>(ids[i / width]) * static_cast<size_t>(width) + static_cast<size_t>(i % width)] += dy[i];
+    }
+    ASSERT_MOE_OK(moe_embedding_backward(stream, ids, nullptr, dy, dtable, nullptr));
+    expect_near(dtable, want, 3e-5, 1e-6, "dtable");
+    ASSERT_MOE_OK(moe_embedding_backward(triple, ids, nullptr, dy, again, nullptr));
+    expect_same_bits(dtable, again);
+  }
 }
 
 TEST_F(EmbeddingTest, TheSameBitsOnEveryThreadCount) {

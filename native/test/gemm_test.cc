@@ -184,7 +184,7 @@ TEST_F(GemmTest, RefusesPackedMemoryThatIsTooSmall) {
   const Tensor a(MOE_FLOAT32, {3, 4}), b(MOE_FLOAT32, {5, 4}), c(MOE_FLOAT32, {3, 5});
   Tensor small(MOE_FLOAT32, {5, 4});
   small.view().layout = MOE_PACKED;
-  small.view().bytes = 5 * 4 * 4;
+  small.view().bytes = 5 * 4 * 4 - 4;
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm_pack(stream, b, small));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm(stream, 0, 1, 0, 0, a, small, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "packed is row-major",

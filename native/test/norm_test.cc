@@ -106,6 +106,46 @@ TEST_F(NormTest, GradientsMatchCentralDifferences) {
   }
 }
 
+// Rows that a backend may split over threads or read in parts, against the derivative worked out in float64.
+TEST_F(NormTest, LongRowsMatchFloat64) {
+  for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{19, 515}, {3, 2048}, {17, 9000}, {2, 17003}}) {
+    for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      for (bool layer : {true, false}) {
+        SCOPED_TRACE(::testing::Message() << rows << " x " << width << (layer ? " layer" : " RMS"));
+        const Tensor x = Tensor::random(dtype, {rows, width}, 1, -2, 3), dy = Tensor::random(dtype, {rows, width}, 4);
+        const Tensor gamma = Tensor::random(MOE_FLOAT32, {width}, 2), beta = Tensor::random(MOE_FLOAT32, {width}, 3);
+        Gradients out(rows, width, dtype);
+        run(stream, layer, x, gamma, beta, dy, out);
+        const auto n = static_cast<double>(width);
+        std::vector<double> y, dx, dgamma(static_cast<size_t>(width), 10), dbeta(static_cast<size_t>(width), 20);
+        for (int64_t row = 0; row < rows; ++row) {
+          double mean = 0, square = 0, g_mean = 0, gn_mean = 0;
+          const auto at = [&](int64_t i) { return row * width + i; };
+          for (int64_t i = 0; layer && i < width; ++i) mean += x[at(i)] / n;
+          for (int64_t i = 0; i < width; ++i) square += std::pow(x[at(i)] - mean, 2) / n;
+          const double rstd = 1 / std::sqrt(square + 1e-5f);
+          const auto normal = [&](int64_t i) { return (x[at(i)] - mean) * rstd; };
+          for (int64_t i = 0; i < width; ++i) {
+            if (layer) g_mean += dy[at(i)] * gamma[i] / n;
+            gn_mean += dy[at(i)] * gamma[i] * normal(i) / n;
+          }
+          for (int64_t i = 0; i < width; ++i) {
+            y.push_back(normal(i) * gamma[i] + (layer ? beta[i] : 0));
+            dx.push_back(rstd * (dy[at(i)] * gamma[i] - g_mean - normal(i) * gn_mean));
+            dgamma[static_cast<size_t>(i)] += dy[at(i)] * normal(i);
+            if (layer) dbeta[static_cast<size_t>(i)] += dy[at(i)];
+          }
+        }
+        const double relative = dtype == MOE_FLOAT32 ? 1e-5 : 1.0 / 256;
+        expect_near(out.y, y, 2e-6, relative, "y");
+        expect_near(out.dx, dx, 1e-6, relative, "dx");
+        expect_near(out.dgamma, dgamma, 1e-5, 1e-5, "dgamma");
+        expect_near(out.dbeta, dbeta, 1e-5, 1e-5, "dbeta");
+      }
+    }
+  }
+}
+
 TEST_F(NormTest, TheSameBitsOnEveryThreadCountAndInEveryBatch) {
   const int64_t rows = 500, width = 77;
   const Tensor x = Tensor::random(MOE_BFLOAT16, {rows, width}, 1), dy = Tensor::random(MOE_BFLOAT16, {rows, width}, 4),

@@ -3,12 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <initializer_list>
+#include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -26,6 +30,32 @@ inline uint16_t to_bfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// The backend under test: $PANAMOE_TEST_BACKEND, or the CPU.
+inline const char* backend_under_test() {
+  const char* name = std::getenv("PANAMOE_TEST_BACKEND");
+  return name == nullptr ? "cpu" : name;
+}
+
+// Memory for a test's tensors, aligned to 64: the host's, exactly as large as asked for, so that AddressSanitizer sees
+// what lies beyond. A card can work on its own memory alone, which the host can read as well.
+inline std::shared_ptr<uint8_t> test_memory(size_t bytes) {
+  if (std::string(backend_under_test()) != "cuda") {
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, 64, std::max<size_t>(bytes, 1)) != 0) throw std::bad_alloc();
+    std::memset(memory, 0, bytes);
+    return {static_cast<uint8_t*>(memory), &std::free};
+  }
+  static const moe_device card = [] {
+    moe_device device = 0;
+    moe_device_open("cuda", 0, &device);
+    return device;
+  }();
+  void* memory = nullptr;
+  if (moe_memory_allocate(card, static_cast<int64_t>(bytes), &memory) != MOE_OK) throw std::bad_alloc();
+  std::memset(memory, 0, bytes);
+  return {static_cast<uint8_t*>(memory), [](uint8_t* freed) { moe_memory_free(card, freed); }};
+}
+
 // A row-major tensor and its descriptor. Reads and writes go through double, whatever the dtype.
 class Tensor {
  public:
@@ -35,10 +65,9 @@ class Tensor {
     const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : 4;
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
-    memory_.resize(static_cast<size_t>(count * element + 64));
-    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
-    view_ = {sizeof(moe_tensor), dtype, memory_.data() + (64 - address % 64) % 64, count * element,
-             static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR, {}};
+    memory_ = test_memory(static_cast<size_t>(count * element));
+    view_ = {sizeof(moe_tensor), dtype, memory_.get(), count * element, static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR,
+             {}};
     for (size_t i = 0; i < shape.size(); ++i) view_.shape[i] = shape[i];
   }
 
@@ -101,7 +130,7 @@ class Tensor {
   }
 
  private:
-  std::vector<uint8_t> memory_;
+  std::shared_ptr<uint8_t> memory_;
   moe_tensor view_{};
 };
 
@@ -126,12 +155,6 @@ inline std::string last_error() {
     EXPECT_EQ((call), expected_status);                                                    \
     EXPECT_NE(::moe::testing::last_error().find(text), std::string::npos) << ::moe::testing::last_error(); \
   } while (false)
-
-// The backend under test: $PANAMOE_TEST_BACKEND, or the CPU.
-inline const char* backend_under_test() {
-  const char* name = std::getenv("PANAMOE_TEST_BACKEND");
-  return name == nullptr ? "cpu" : name;
-}
 
 // A device of the backend under test, with a stream of one thread and one of several.
 class KernelTest : public ::testing::Test {

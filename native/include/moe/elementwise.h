@@ -24,7 +24,7 @@ enum { MOE_CUSTOM_ACTIVATION = 6 };
 
 /* y[i] = value */
 MOE_API moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y);
-/* y[i] = x[i], rounded to nearest even where y is bfloat16 */
+/* y[i] = x[i], rounded to nearest even where y is bfloat16. A NaN stays one; which, is the backend's. */
 MOE_API moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y);
 /* y[i] = alpha * a[i] + beta * b[i]; y may be a or b. Computed in float32. */
 MOE_API moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,

@@ -3,6 +3,7 @@ package panamoe.harness;
 import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.bindings.NativeException;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -14,6 +15,10 @@ public final class SharedOptions {
   public enum DeviceChoice {
     /** The native kernels. */
     CPU,
+    /** The native kernels for NVIDIA cards. */
+    CUDA,
+    /** CUDA's kernels emulated on the CPU: how they are tested without a card, many times slower than cpu. */
+    SIMT,
     /** Plain Java in double precision: slow, and the yardstick of all others. */
     REFERENCE,
     /** The fastest that this machine has. */
@@ -27,7 +32,10 @@ public final class SharedOptions {
       names = "--device",
       paramLabel = "DEVICE",
       defaultValue = "auto",
-      description = "cpu (native kernels), reference (plain Java, slow) or auto. Default: ${DEFAULT-VALUE}.")
+      description = {
+        "cpu (native kernels), cuda (for an NVIDIA card), reference (plain Java, slow), simt (cuda's kernels emulated "
+            + "on the CPU, slower still) or auto: cuda where it can be had, else cpu. Default: ${DEFAULT-VALUE}."
+      })
   private DeviceChoice device;
 
   private int threads;
@@ -58,7 +66,11 @@ public final class SharedOptions {
     return device;
   }
 
-  /** Opens the backend that was asked for, to be closed by the caller; says so where it is not the native one. */
+  /**
+   * Opens the backend that was asked for, to be closed by the caller; says so where it is not a native one.
+   *
+   * @throws ParameterException if it cannot be had here
+   */
   public Backend open() {
     return open(1);
   }
@@ -71,7 +83,11 @@ public final class SharedOptions {
               why -> command.commandLine().getErr().println("computing in plain Java, which is slow: " + why));
     }
     int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    return Backends.open(device.name().toLowerCase(Locale.ROOT), ranks == 1 ? threads : Math.max(1, all / ranks));
+    try {
+      return Backends.open(device.name().toLowerCase(Locale.ROOT), ranks == 1 ? threads : Math.max(1, all / ranks));
+    } catch (NativeException e) {
+      throw new ParameterException(command.commandLine(), "--device " + device + ": " + e.getMessage(), e);
+    }
   }
 
   /** Threads asked for; 0 stands for one per processor. */

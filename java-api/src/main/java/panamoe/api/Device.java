@@ -17,8 +17,9 @@ public final class Device implements AutoCloseable {
   /**
    * Opens a device.
    *
-   * @param name "cpu" (native kernels), "reference" (plain Java, slow and exact, needs no native library) or "auto"
-   *     (cpu where the native library loads, else reference)
+   * @param name "cpu" (native kernels), "cuda" (native kernels for an NVIDIA card; callers' memory is copied there and
+   *     back), "reference" (plain Java, slow and exact, needs no native library) or "auto" (the first of cuda, cpu and
+   *     reference that can be had)
    * @param threads 0 for one a processor; results do not depend on it
    * @throws PanamoeException if there is no such device here; the message says what was looked for
    */
@@ -26,7 +27,7 @@ public final class Device implements AutoCloseable {
     return PanamoeException.translating(() -> new Device(Backends.open(name, threads)));
   }
 
-  /** "cpu" or "reference". */
+  /** "cpu", "cuda" or "reference". */
   public String name() {
     return backend.name();
   }

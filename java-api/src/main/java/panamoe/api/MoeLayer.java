@@ -90,8 +90,10 @@ public final class MoeLayer implements AutoCloseable {
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             Pass pass = Pass.inference(device.backend(), scope);
-            layer.forwardInto(pass, wrap(scope, x, tokens), null, wrap(scope, y, tokens));
+            Tensor output = borrow(scope, y, tokens);
+            layer.forwardInto(pass, borrow(scope, x, tokens), null, output);
             device.backend().synchronize();
+            giveBack(output, y);
           }
           return null;
         });
@@ -113,8 +115,22 @@ public final class MoeLayer implements AutoCloseable {
     store.close();
   }
 
-  private Tensor wrap(TensorScope scope, MemorySegment segment, long tokens) {
-    return scope.wrap(segment, DType.FLOAT32, tokens, settings.hidden());
+  /** The caller's [tokens, hidden] itself, or a copy on a device that works on its own memory alone. */
+  private Tensor borrow(TensorScope scope, MemorySegment segment, long tokens) {
+    Tensor callers = scope.wrap(segment, DType.FLOAT32, tokens, settings.hidden());
+    if (!device.backend().asynchronous()) {
+      return callers;
+    }
+    Tensor copy = scope.allocate(DType.FLOAT32, callers.shape());
+    copy.data().copyFrom(callers.data());
+    return copy;
+  }
+
+  /** Makes what was written to a borrowed tensor the caller's. */
+  private void giveBack(Tensor borrowed, MemorySegment segment) {
+    if (device.backend().asynchronous()) {
+      MemorySegment.copy(borrowed.data(), 0, segment, 0, borrowed.bytes());
+    }
   }
 
   private Parameter find(String name) {
@@ -140,12 +156,13 @@ public final class MoeLayer implements AutoCloseable {
       this.tokens = tokens;
       try {
         store.watch(tape);
-        this.input = wrap(scope, x, tokens);
-        this.output = wrap(scope, y, tokens);
+        this.input = borrow(scope, x, tokens);
+        this.output = borrow(scope, y, tokens);
         Pass pass =
             Pass.training(device.backend(), scope, tape, seed, 1).observedBy((_, routes) -> look(routes));
         layer.forwardInto(pass, input, null, output);
         device.backend().synchronize();
+        giveBack(output, y);
       } catch (RuntimeException e) {
         scope.close();
         throw e;
@@ -183,13 +200,14 @@ public final class MoeLayer implements AutoCloseable {
       }
       PanamoeException.translating(
           () -> {
-            Tensor gradient = wrap(scope, dx, tokens);
+            Tensor gradient = borrow(scope, dx, tokens);
             device.backend().fill(0, gradient);
             tape.addGradient(input, gradient);
-            tape.addGradient(output, wrap(scope, dy, tokens));
+            tape.addGradient(output, borrow(scope, dy, tokens));
             done = true;
             tape.backward();
             device.backend().synchronize();
+            giveBack(gradient, dx);
             return null;
           });
     }

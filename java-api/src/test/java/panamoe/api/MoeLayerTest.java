@@ -40,7 +40,7 @@ class MoeLayerTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"reference", "cpu"})
+  @ValueSource(strings = {"reference", "cpu", "simt"})
   void gradientsOfInputAndParametersMatchFiniteDifferences(String deviceName) {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open(deviceName, 1);

@@ -23,8 +23,13 @@ public interface Backend
         OptimizerKernels,
         AutoCloseable {
 
-  /** "cpu", "reference". */
+  /** "cpu", "cuda", "reference". */
   String name();
+
+  /** Whether kernels run behind the caller's back, on memory of this backend alone: not on what a scope wraps. */
+  default boolean asynchronous() {
+    return false;
+  }
 
   /** Waits until all work given to this backend is done. */
   void synchronize();

@@ -4,36 +4,56 @@ import java.util.List;
 import java.util.Optional;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.bindings.NativeException;
 import panamoe.bindings.NativeLibrary;
 
 /** The backends by name. */
 public final class Backends {
   /** What {@link #open} takes for a device. */
-  public static final List<String> NAMES = List.of("auto", "cpu", "reference");
+  public static final List<String> NAMES = List.of("auto", "cpu", "cuda", "reference");
 
   private Backends() {}
 
   /**
    * Opens a backend, to be closed by the caller.
    *
-   * @param device "cpu": the native library; "reference": plain Java on one thread, slow; "auto": "cpu" where the
-   *     library loads, else "reference", for the reason that {@link #nativeUnavailable} tells
+   * @param device "cpu": the native library; "cuda": its backend for NVIDIA cards; "reference": plain Java on one thread,
+   *     slow; "auto": "cuda" where it can be had, else "cpu" where the library loads, else "reference", for the reasons
+   *     that {@link #cudaUnavailable} and {@link #nativeUnavailable} tell. Tests also open "simt", the emulation of
+   *     "cuda"
    * @param threads threads of the cpu backend, 0 for one per processor; results do not depend on it
    * @throws IllegalArgumentException if there is no such device, or threads is negative
-   * @throws UnsatisfiedLinkError if "cpu" was asked for and the library cannot be loaded
+   * @throws UnsatisfiedLinkError if a native backend was asked for and the library cannot be loaded
+   * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message says what is missing
    */
   public static Backend open(String device, int threads) {
     if (threads < 0) {
       throw new IllegalArgumentException("threads is " + threads + ", expected 0 (one per processor) or more");
     }
     return switch (device) {
-      case "auto" -> nativeUnavailable().isEmpty() ? NativeBackend.open("cpu", threads) : new ReferenceBackend();
-      case "cpu" -> NativeBackend.open("cpu", threads);
+      case "auto" -> best(threads);
+      case "cpu", "cuda", "simt" -> NativeBackend.open(device, threads);
       case "reference" -> new ReferenceBackend();
       default ->
           throw new IllegalArgumentException(
               "device is '" + device + "', expected one of " + String.join(", ", NAMES));
     };
+  }
+
+  private static Backend best(int threads) {
+    if (nativeUnavailable().isPresent()) {
+      return new ReferenceBackend();
+    }
+    return NativeBackend.open(cudaUnavailable().isEmpty() ? "cuda" : "cpu", threads);
+  }
+
+  /** Why no NVIDIA card can be used, in a sentence; empty when one can. */
+  public static Optional<String> cudaUnavailable() {
+    try (NativeBackend _ = NativeBackend.open("cuda", 0)) {
+      return Optional.empty();
+    } catch (NativeException | UnsatisfiedLinkError e) {
+      return Optional.of(e.getMessage());
+    }
   }
 
   /** Why the native library cannot be used, in a sentence; empty when it can. */

@@ -1,18 +1,43 @@
 package panamoe.backend;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * Where a backend's kernel calls pass through: each runs at once, and is kept while {@link #record} is under way.
  *
  * <p>A backend holds one launcher. Used by one thread at a time, as the backend itself.
  */
-public final class Launcher {
-  private Recording recording;
+public final class Launcher<Call extends Runnable> {
+  private Calls<Call> recording;
+
+  /** The calls of a recording. */
+  public static final class Calls<Call extends Runnable> implements Recording {
+    private final List<Call> calls = new ArrayList<>();
+
+    public List<Call> list() {
+      return calls;
+    }
+
+    /** Makes the calls one by one; makes no garbage. */
+    @Override
+    public void replay() {
+      for (int i = 0; i < calls.size(); i++) {
+        calls.get(i).run();
+      }
+    }
+
+    @Override
+    public int size() {
+      return calls.size();
+    }
+  }
 
   /** Runs {@code call}; a recording under way keeps it if it succeeds. */
-  public void launch(Runnable call) {
+  public void launch(Call call) {
     call.run();
     if (recording != null) {
-      recording.append(call);
+      recording.calls.add(call);
     }
   }
 
@@ -21,11 +46,11 @@ public final class Launcher {
    *
    * @throws IllegalStateException if a recording is under way already
    */
-  public Recording record(Runnable step) {
+  public Calls<Call> record(Runnable step) {
     if (recording != null) {
       throw new IllegalStateException("a recording is under way; record() cannot be nested");
     }
-    recording = new Recording();
+    recording = new Calls<>();
     try {
       step.run();
       return recording;

@@ -1,28 +1,18 @@
 package panamoe.backend;
 
-import java.util.ArrayList;
-import java.util.List;
-
-/** Kernel calls with their tensors, bound once and replayed as they are: the CPU's counterpart of a CUDA graph. */
-public final class Recording {
-  private final List<Runnable> calls = new ArrayList<>();
-
-  void append(Runnable call) {
-    calls.add(call);
-  }
-
+/** Kernel calls with their tensors, bound once and replayed as they are. Used by its backend's thread. */
+public interface Recording extends AutoCloseable {
   /**
    * Makes the recorded calls in order.
    *
-   * @throws IllegalStateException at the first call on a tensor that was freed since
+   * @throws IllegalStateException if a tensor was freed since; calls before the first one on it may have been made
    */
-  public void replay() {
-    for (int i = 0; i < calls.size(); i++) {
-      calls.get(i).run();
-    }
-  }
+  void replay();
 
-  public int size() {
-    return calls.size();
-  }
+  /** Number of calls. */
+  int size();
+
+  /** Gives back what the backend keeps for it. Idempotent; a backend's close does the same. */
+  @Override
+  default void close() {}
 }

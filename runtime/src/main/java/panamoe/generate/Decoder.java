@@ -123,6 +123,9 @@ public final class Decoder implements AutoCloseable {
 
   @Override
   public void close() {
+    if (step != null) {
+      step.close();
+    }
     scope.close();
   }
 }

@@ -71,12 +71,13 @@ public final class Tensor {
   }
 
   /**
-   * The elements' memory.
+   * The elements' memory, once the kernels that may still write it are done.
    *
    * @throws IllegalStateException if the tensor was released or its scope closed
    */
   public MemorySegment data() {
     requireAlive();
+    scope.awaitHostAccess();
     return data;
   }
 

@@ -12,6 +12,9 @@ public interface TensorMemory {
    */
   MemorySegment allocate(long bytes);
 
+  /** Waits until the host may touch the memory: until no kernel that was given to the device can change it any more. */
+  default void awaitHostAccess() {}
+
   /** Gives back what {@link #allocate} returned. */
   void free(MemorySegment memory);
 }

@@ -2,6 +2,7 @@ package panamoe.tensor;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.Map;
 
@@ -85,6 +86,10 @@ public final class TensorScope implements AutoCloseable {
     arena.close();
   }
 
+  void awaitHostAccess() {
+    memory.awaitHostAccess();
+  }
+
   Arena arena() {
     return arena;
   }
@@ -99,10 +104,20 @@ public final class TensorScope implements AutoCloseable {
   private Tensor own(DType dtype, long[] shape, boolean packed, long bytes) {
     requireOpen();
     Descriptor.requireRank(shape);
-    MemorySegment block = memory.allocate(bytes);
+    MemorySegment block = allocate(bytes, dtype, shape);
     Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), null);
     blocks.put(tensor, block);
     return tensor;
+  }
+
+  private MemorySegment allocate(long bytes, DType dtype, long[] shape) {
+    try {
+      return memory.allocate(bytes);
+    } catch (OutOfMemoryError e) {
+      OutOfMemoryError named = new OutOfMemoryError("tensor " + dtype + Arrays.toString(shape) + ": " + e.getMessage());
+      named.initCause(e);
+      throw named;
+    }
   }
 
   private void requireOpen() {

@@ -40,9 +40,9 @@ public final class Compare {
     }
   }
 
-  /** The outputs on {@code backend} have the same bits as on one CPU thread. */
+  /** The outputs on {@code backend} have the same bits as on one thread of its kind. */
   public static void assertThreadInvariant(Backend backend, long seed, Call call) {
-    try (Backend oneThread = Backends.open("cpu", 1);
+    try (Backend oneThread = Backends.open(backend.name(), 1);
         Sample firstSample = new Sample(oneThread, seed);
         Sample secondSample = new Sample(backend, seed)) {
       List<Tensor> expected = call.run(oneThread, firstSample);

@@ -83,8 +83,8 @@ public final class BenchCommand implements Callable<Integer> {
       names = "--peer",
       paramLabel = "PEER",
       description = "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-          + " moe-layer, moe-layer-training and train-step; djl (its libtorch) or onnxruntime (its MoE operator) for"
-          + " moe-layer in f32. ci/peers installs PyTorch; panamoe build builds the other two.")
+          + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for moe-layer;"
+          + " djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU. ci/peers installs PyTorch; panamoe build builds the other two.")
   private String peerName;
 
   @Option(
@@ -110,9 +110,8 @@ public final class BenchCommand implements Callable<Integer> {
       require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
     }
     require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
-    Peer named = peer(kind, dtypes);
     try (Backend backend = shared.open();
-        PeerProcess peer = named == null ? null : named.start()) {
+        PeerProcess peer = startPeer(kind, dtypes, backend.name())) {
       Ceilings ceilings = ceilings(backend);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
@@ -158,12 +157,12 @@ public final class BenchCommand implements Callable<Integer> {
   }
 
   private Ceilings ceilings(Backend backend) throws IOException, InterruptedException {
-    if (!backend.name().equals("cpu")) {
-      return null; // plain Java is not measured against the machine
+    if (!Ceilings.known(backend.name())) {
+      return null;
     }
-    Ceilings ceilings = Ceilings.measure(shared.threads(), realTime).orElse(null);
+    Ceilings ceilings = Ceilings.measure(backend.name(), shared.threads(), realTime).orElse(null);
     if (ceilings == null) {
-      spec.commandLine().getErr().println("no roofline column: ceilings_bench is not built (panamoe build)");
+      spec.commandLine().getErr().println("no roofline column: its program is not built (panamoe build)");
     } else if (!shared.json()) {
       out().printf(
           Locale.ROOT,
@@ -189,16 +188,18 @@ public final class BenchCommand implements Callable<Integer> {
     return names.stream().map(name -> checked(() -> LayerShape.parse(name))).toList();
   }
 
-  private Peer peer(Kind kind, List<DType> dtypes) {
+  private PeerProcess startPeer(Kind kind, List<DType> dtypes, String device) throws IOException {
     if (peerName == null) {
       return null;
     }
-    return checked(
-        () -> {
-          Peer peer = Peer.of(peerName);
-          peer.check(kind, dtypes);
-          return peer;
-        });
+    Peer named =
+        checked(
+            () -> {
+              Peer peer = Peer.of(peerName);
+              peer.check(kind, dtypes, device);
+              return peer;
+            });
+    return named.start(device);
   }
 
   private int threads() {

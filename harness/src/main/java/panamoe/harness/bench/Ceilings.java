@@ -9,29 +9,36 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
 /**
- * What the machine can do at best, measured by the native program {@code ceilings_bench} beside the library.
+ * What the machine can do at best, measured by a native program beside the library.
  *
  * @param fmaF32Gflops fused multiply-adds in float32
  * @param dotBf16Gflops bfloat16 dot products; as float32 on machines without an instruction for them
- * @param readGbytesPerS reading memory with software prefetch and huge pages
+ * @param readGbytesPerS reading memory; on a CPU with software prefetch and huge pages
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonIgnoreProperties(ignoreUnknown = true)
 record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS, int threads) {
-  private static final String PROGRAM = "ceilings_bench";
+  private static final Map<String, String> PROGRAMS = Map.of("cpu", "ceilings_bench", "cuda", "cuda_ceilings_bench");
+
+  /** Whether a device of this name is measured against the machine; plain Java and the emulation are not. */
+  static boolean known(String device) {
+    return PROGRAMS.containsKey(device);
+  }
 
   /**
    * Runs the program; empty if it was not built.
    *
+   * @param device one that is {@link #known}
    * @param threads 0 for one per processor
    * @param realTime whether at real-time priority
    */
-  static Optional<Ceilings> measure(int threads, boolean realTime) throws IOException, InterruptedException {
-    Optional<Path> program = NativeBuild.sibling(PROGRAM);
+  static Optional<Ceilings> measure(String device, int threads, boolean realTime) throws IOException, InterruptedException {
+    Optional<Path> program = NativeBuild.sibling(PROGRAMS.get(device));
     if (program.isEmpty()) {
       return Optional.empty();
     }

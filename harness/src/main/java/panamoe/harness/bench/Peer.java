@@ -16,6 +16,8 @@ enum Peer {
   TORCH("torch", "loop", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
   /** PyTorch, DeepSpeed's einsum over one-hot masks with capacity factor 1.25. */
   TORCH_EINSUM("torch-einsum", "einsum", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
+  /** PyTorch, its own grouped GEMM over rows sorted by expert, on a card. */
+  TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER), true),
   /** DJL's libtorch, a loop over the experts that were hit. */
   DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
@@ -63,9 +65,13 @@ enum Peer {
   /**
    * Whether this peer can do the work at all.
    *
+   * @param device "cpu" or "cuda"
    * @throws IllegalArgumentException in one sentence if it cannot
    */
-  void check(Kind kind, List<DType> dtypes) {
+  void check(Kind kind, List<DType> dtypes, String device) {
+    if (device.equals("cuda") ? this == DJL || this == ONNXRUNTIME : this == TORCH_GROUPED) {
+      throw new IllegalArgumentException("--peer " + label + " does not run on --device " + device);
+    }
     if (!kinds.contains(kind)) {
       String able = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
       throw new IllegalArgumentException("--peer " + label + " runs " + able + ", not " + kind.label());
@@ -76,19 +82,22 @@ enum Peer {
     }
   }
 
-  /** Starts the process, and waits until its library is loaded. */
-  PeerProcess start() throws IOException {
+  /** Starts the process on "cpu" or "cuda", and waits until its library is loaded. */
+  PeerProcess start(String device) throws IOException {
     return switch (this) {
-      case TORCH, TORCH_EINSUM -> PeerProcess.start(label, style, python(), "ci/peers installs PyTorch");
+      case TORCH, TORCH_EINSUM, TORCH_GROUPED ->
+          PeerProcess.start(label, style, python(device), "ci/peers installs PyTorch");
       case DJL, ONNXRUNTIME -> PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
     };
   }
 
-  private static List<String> python() throws IOException {
+  /** Debian's PyTorch serves the CPU; that of a machine with a card is the user's own. */
+  private static List<String> python(String device) throws IOException {
     Path script =
         NativeBuild.projectFile(TORCH_SCRIPT)
             .orElseThrow(() -> new IOException(TORCH_SCRIPT + " not found above the native library"));
-    return List.of(Files.isExecutable(DEBIAN_PYTHON) ? DEBIAN_PYTHON.toString() : "python3", script.toString());
+    boolean debians = device.equals("cpu") && Files.isExecutable(DEBIAN_PYTHON);
+    return List.of(debians ? DEBIAN_PYTHON.toString() : "python3", script.toString(), device);
   }
 
   private List<String> jvm() throws IOException {

@@ -16,6 +16,7 @@ import panamoe.bindings.moe_device_info;
  * @param nativeBfloat16 whether bfloat16 products run in hardware
  * @param memoryTotal bytes
  * @param memoryAvailable bytes free when asked
+ * @param asynchronous whether calls return before their work is done
  */
 public record DeviceInfo(
     String name,
@@ -24,7 +25,8 @@ public record DeviceInfo(
     int vectorBytes,
     boolean nativeBfloat16,
     long memoryTotal,
-    long memoryAvailable) {
+    long memoryAvailable,
+    boolean asynchronous) {
 
   static DeviceInfo of(long device) {
     try (Arena arena = Arena.ofConfined()) {
@@ -38,7 +40,8 @@ public record DeviceInfo(
           moe_device_info.vector_bytes(info),
           moe_device_info.native_bfloat16(info) != 0,
           moe_device_info.memory_total(info),
-          moe_device_info.memory_available(info));
+          moe_device_info.memory_available(info),
+          moe_device_info.asynchronous(info) != 0);
     }
   }
 }

@@ -29,20 +29,25 @@ public final class NativeBackend implements Backend, NativeKernels {
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead of read.
   private final Arena arena = Arena.ofShared();
   private final GateConfigs gateConfigs = new GateConfigs(arena);
-  private final Launcher launcher = new Launcher();
+  private final Launcher<NativeCall> launcher = new Launcher<>();
+  private final boolean asynchronous;
+  // Whether kernels may be at work that were not waited for.
+  private volatile boolean busy;
 
   private NativeBackend(String name, long device, long stream) {
     this.name = name;
     this.device = device;
     this.stream = stream;
+    this.asynchronous = DeviceInfo.of(device).asynchronous();
   }
 
   /**
    * Opens the first device of a backend of the library.
    *
-   * @param name "cpu"
+   * @param name "cpu"; "cuda"; "simt", the emulation of "cuda" that tests run on
    * @param threads threads of the stream, 0 for one per processor; results do not depend on it
    * @throws UnsatisfiedLinkError if the library cannot be loaded
+   * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says what is missing
    */
   public static NativeBackend open(String name, int threads) {
     NativeLibrary.ensureAvailable();
@@ -129,13 +134,28 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void synchronize() {
     requireOpen();
+    busy = false; // first: what is launched meanwhile is not waited for
     Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
+  }
+
+  @Override
+  public void awaitHostAccess() {
+    if (busy) {
+      synchronize();
+    }
+  }
+
+  /** Whether kernels run behind the caller's back, on memory of this backend alone. */
+  @Override
+  public boolean asynchronous() {
+    return asynchronous;
   }
 
   @Override
   public Recording record(Runnable step) {
     requireOpen();
-    return launcher.record(step);
+    Launcher.Calls<NativeCall> calls = launcher.record(step);
+    return asynchronous ? new GraphRecording(calls, stream, () -> busy = true) : calls;
   }
 
   @Override
@@ -146,18 +166,11 @@ public final class NativeBackend implements Backend, NativeKernels {
     }
   }
 
-  /** Fetches the descriptors at every call, which checks that the tensors are alive; a replay makes no garbage. */
   @Override
   public void launch(String function, Downcall call, Tensor... tensors) {
     requireOpen();
-    MemorySegment[] descriptors = new MemorySegment[tensors.length];
-    launcher.launch(
-        () -> {
-          for (int i = 0; i < tensors.length; i++) {
-            descriptors[i] = tensors[i] == null ? MemorySegment.NULL : tensors[i].descriptor();
-          }
-          Status.check(call.status(stream, descriptors), function);
-        });
+    busy = asynchronous;
+    launcher.launch(new NativeCall(function, call, stream, tensors));
   }
 
   @Override

@@ -32,7 +32,7 @@ public final class ReferenceBackend
         ReferenceOptimizer {
   private static final long ALIGNMENT = 64;
 
-  private final Launcher launcher = new Launcher();
+  private final Launcher<Runnable> launcher = new Launcher<>();
 
   @Override
   public String name() {

@@ -334,7 +334,7 @@ class ExchangeTest {
                   rows.setInt(i, 100 * world.rank() + i);
                 }
                 try (var there = background.start(() -> plan.forward(rows, arrived));
-                    var andBack = background.start(() -> plan.reverse(arrived, back))) {
+                    var _ = background.start(() -> plan.reverse(arrived, back))) {
                   there.await();
                 }
                 assertArrayEquals(rows.toInts(), back.toInts());

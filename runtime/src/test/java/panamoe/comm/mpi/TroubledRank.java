@@ -33,6 +33,8 @@ public final class TroubledRank {
     Runtime.getRuntime().halt(status);
   }
 
+  // A rank that closes the world too early is one of the troubles.
+  @SuppressWarnings("try")
   private static void play(String trouble) throws Exception {
     boolean mine = Launch.rank().orElse(0) == 1;
     if (mine && trouble.equals("never starts")) {

@@ -62,6 +62,7 @@ final class CpuNcclDevice implements NcclDevice {
     Reduction.sum(dtype, count, terms, target);
   }
 
+  @SuppressWarnings("restricted")
   private static MethodHandle function(String name, FunctionDescriptor type) {
     SymbolLookup library = SymbolLookup.libraryLookup(LIBRARY, Arena.global());
     return Linker.nativeLinker().downcallHandle(library.findOrThrow(name), type);

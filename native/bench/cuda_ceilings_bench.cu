@@ -1,0 +1,109 @@
+// What the card can do at best: the rate of fused multiply-adds, of bfloat16 products on tensor cores by mma.sync, and
+// of reading memory. The yardstick of the roofline column of `panamoe bench --device cuda`.
+//
+// cuda_ceilings_bench [THREADS]     THREADS is taken for the CPU's program's sake and printed as it is
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+#include "cuda/ptx.h"
+
+namespace moe::bench {
+namespace {
+
+constexpr int kRepetitions = 7;
+constexpr int kThreads = 256;
+constexpr int kSums = 8;  // independent sums a thread, more than a unit's latency
+
+void require(cudaError_t error) {
+  if (error == cudaSuccess) return;
+  std::fprintf(stderr, "cuda_ceilings_bench: %s\n", cudaGetErrorString(error));
+  std::exit(1);
+}
+
+__global__ void __launch_bounds__(kThreads) multiply_add(int steps, float x, float* sink) {
+  float sum[kSums];
+  for (int i = 0; i < kSums; ++i) sum[i] = static_cast<float>(threadIdx.x + i);
+  for (int step = 0; step < steps; ++step) {
+#pragma unroll
+    for (int i = 0; i < kSums; ++i) sum[i] = fmaf(sum[i], x, x);
+  }
+  float total = 0;
+  for (int i = 0; i < kSums; ++i) total += sum[i];
+  if (total == 0.5f) *sink = total;  // never, but the compiler cannot know
+}
+
+__global__ void __launch_bounds__(kThreads) multiply_matrices(int steps, uint32_t bits, float* sink) {
+  float sum[kSums][4] = {};
+  const uint32_t a[4] = {bits, bits, bits, bits}, b[2] = {bits, bits};
+  for (int step = 0; step < steps; ++step) {
+#pragma unroll
+    for (int i = 0; i < kSums; ++i) cuda::multiply_m16n8k16(sum[i], a, b);
+  }
+  float total = 0;
+  for (int i = 0; i < kSums; ++i) total += sum[i][0];
+  if (total == 0.5f) *sink = total;
+}
+
+__global__ void __launch_bounds__(kThreads) read(const uint4* data, int64_t count, uint32_t* sink) {
+  uint32_t seen = 0;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+#pragma unroll 8
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
+    const uint4 pack = __ldcs(data + i);
+    seen |= pack.x | pack.y | pack.z | pack.w;
+  }
+  if (seen == 1) *sink = seen;
+}
+
+// Seconds of the best of several runs: a ceiling is what undisturbed hardware does.
+template <typename Launch>
+double best_seconds(Launch launch) {
+  cudaEvent_t start, end;
+  require(cudaEventCreate(&start));
+  require(cudaEventCreate(&end));
+  float best = 1e30f;
+  for (int i = 0; i <= kRepetitions; ++i) {
+    require(cudaEventRecord(start));
+    launch();
+    require(cudaEventRecord(end));
+    require(cudaEventSynchronize(end));
+    float milliseconds = 0;
+    require(cudaEventElapsedTime(&milliseconds, start, end));
+    if (i > 0) best = std::min(best, milliseconds);  // the first run warms up
+  }
+  require(cudaGetLastError());
+  return best * 1e-3;
+}
+
+int run(int threads) {
+  constexpr int kSteps = 20000;
+  constexpr int64_t kBytes = int64_t{4} << 30;
+  cudaDeviceProp card{};
+  require(cudaGetDeviceProperties(&card, 0));
+  const int blocks = card.multiProcessorCount * (2048 / kThreads);
+  void* memory = nullptr;
+  require(cudaMalloc(&memory, kBytes));
+  require(cudaMemset(memory, 0, kBytes));
+  const double total_threads = double{1} * blocks * kThreads;
+
+  const double fma = best_seconds([&] { multiply_add<<<blocks, kThreads>>>(kSteps, 0.5f, static_cast<float*>(memory)); });
+  const double matrices =
+      best_seconds([&] { multiply_matrices<<<blocks, kThreads>>>(kSteps, 0, static_cast<float*>(memory)); });
+  const double reading = best_seconds([&] {
+    read<<<blocks, kThreads>>>(static_cast<const uint4*>(memory), kBytes / 16, static_cast<uint32_t*>(memory));
+  });
+  const double fma_flops = total_threads * kSteps * kSums * 2 / fma;
+  const double matrix_flops = total_threads / 32 * kSteps * kSums * (2.0 * 16 * 8 * 16) / matrices;
+  std::printf("{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"threads\": %d}\n",
+              fma_flops / 1e9, matrix_flops / 1e9, kBytes / reading / 1e9, threads);
+  return 0;
+}
+
+}  // namespace
+}  // namespace moe::bench
+
+int main(int argc, char** argv) { return moe::bench::run(argc > 1 ? std::atoi(argv[1]) : 1); }

@@ -1,0 +1,130 @@
+#include "cuda/activation.h"
+
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/packed.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kBackwardBlocks = 3;  // a multiprocessor; left to itself the compiler spills registers to fit four
+constexpr int64_t kMostGridRows = 65535;
+
+// SwiGLU walks the rows, because a row of x holds two of y; the others see one long row.
+struct Extent {
+  int64_t rows, width;
+};
+
+Extent extent(moe_activation activation, T y) {
+  return activation == MOE_SWIGLU ? Extent{y.shape[0], y.shape[1]} : Extent{1, element_count(y)};
+}
+
+// Bound by the bytes of x and y.
+template <bool packed, typename X, typename Y>
+__global__ void __launch_bounds__(kThreads)
+    forward_kernel(moe_activation activation, const X* x, int64_t rows, int64_t width, Y* y) {
+  constexpr int count = kPackOf<X>;
+  const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x * count;
+  const bool gated = activation == MOE_SWIGLU;
+  for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+    const X* in = x + row * width * (gated ? 2 : 1);
+    for (int64_t i = first; i < width; i += stride) {
+      float values[count], up[count];
+      load_floats<packed>(in, i, width, values);
+      if (gated) load_floats<packed>(in + width, i, width, up);
+#pragma unroll
+      for (int k = 0; k < count; ++k) {
+        values[k] = activate(activation, values[k]);
+        if (gated) values[k] *= up[k];
+      }
+      store_floats<packed>(y + row * width, i, width, values);
+    }
+  }
+}
+
+// Bound by the bytes of x, dy and dx, which may be x.
+template <bool packed, typename X, typename Dy, typename Dx>
+__global__ void __launch_bounds__(kThreads, kBackwardBlocks)
+    backward_kernel(moe_activation activation, const X* x, const Dy* dy, int64_t rows, int64_t width, Dx* dx) {
+  constexpr int count = kPackOf<X>;
+  const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x * count;
+  const bool gated = activation == MOE_SWIGLU;
+  for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+    const X* in = x + row * width * (gated ? 2 : 1);
+    Dx* out = dx + row * width * (gated ? 2 : 1);
+    for (int64_t i = first; i < width; i += stride) {
+      float values[count], upstream[count], up[count];
+      load_floats<packed>(in, i, width, values);
+      load_floats<packed>(dy + row * width, i, width, upstream);
+      if (gated) {
+        load_floats<packed>(in + width, i, width, up);
+#pragma unroll
+        for (int k = 0; k < count; ++k) {
+          const float gate = values[k];
+          values[k] = upstream[k] * up[k] * activation_slope(activation, gate);
+          up[k] = upstream[k] * activate(activation, gate);
+        }
+        store_floats<packed>(out + width, i, width, up);
+      } else {
+#pragma unroll
+        for (int k = 0; k < count; ++k) values[k] = upstream[k] * activation_slope(activation, values[k]);
+      }
+      store_floats<packed>(out, i, width, values);
+    }
+  }
+}
+
+struct Shape {
+  dim3 grid, block;
+};
+
+Shape shape(const Launch& launch, Extent extent, int count) {
+  const unsigned threads = row_threads(extent.width, count, 1, kThreads);
+  return {dim3(launch.blocks(ceil_div(extent.width, count), threads),
+               static_cast<unsigned>(std::min(extent.rows, kMostGridRows))),
+          dim3(threads)};
+}
+
+}  // namespace
+
+void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
+  Launch launch(stream);
+  const auto [rows, width] = extent(activation, y);
+  visit_floating(x, [&](auto from) {
+    visit_floating(y, [&](auto to) {
+      using X = decltype(from);
+      using Y = decltype(to);
+      const auto [grid, block] = shape(launch, {rows, width}, kPackOf<X>);
+      const auto run = [&](auto packed) {
+        launch(forward_kernel<packed(), X, Y>, grid, block, 0, activation, data<X>(x), rows, width, data<Y>(y));
+      };
+      visit_packed<kPackOf<X>>(width, run, data<X>(x), data<Y>(y));
+    });
+  });
+}
+
+void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
+  Launch launch(stream);
+  const auto [rows, width] = extent(activation, dy);
+  visit_floating(x, [&](auto from) {
+    visit_floating(dy, [&](auto upstream) {
+      visit_floating(dx, [&](auto to) {
+        using X = decltype(from);
+        using Dy = decltype(upstream);
+        using Dx = decltype(to);
+        const auto [grid, block] = shape(launch, {rows, width}, kPackOf<X>);
+        const auto run = [&](auto packed) {
+          launch(backward_kernel<packed(), X, Dy, Dx>, grid, block, 0, activation, data<X>(x), data<Dy>(dy), rows, width,
+                 data<Dx>(dx));
+        };
+        visit_packed<kPackOf<X>>(width, run, data<X>(x), data<Dy>(dy), data<Dx>(dx));
+      });
+    });
+  });
+}
+
+}  // namespace moe::cuda

@@ -1,0 +1,202 @@
+#include "cuda/embedding_order.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/packed.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr unsigned kThreads = 256;
+// Neighbours in the order by ids that are summed as one; fixed, so that the sums do not depend on the card.
+constexpr int kChunk = 32;
+constexpr int kAhead = 4;  // rows that are read before they are added
+
+// Blocks of whole rows: threadIdx.y a token, threadIdx.x its columns. Bound by the bytes of y, twice or three times.
+template <bool packed, typename Table, typename Places, typename Y>
+__global__ void __launch_bounds__(kThreads)
+    look_up_kernel(const int32_t* ids, const Table* table, int64_t table_rows, const int32_t* positions,
+                   const Places* places, int64_t places_rows, int64_t tokens, int64_t width, Y* y, Refusal refusal) {
+  constexpr int count = kPackOf<Table>;
+  const int64_t token = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  if (token >= tokens) return;
+  const int64_t id = ids[token], place = positions == nullptr ? 0 : positions[token];
+  if (id < 0 || id >= table_rows || (positions != nullptr && (place < 0 || place >= places_rows))) {
+    if (threadIdx.x == 0) refusal.raise();
+    return;
+  }
+  for (int64_t i = int64_t{threadIdx.x} * count; i < width; i += int64_t{blockDim.x} * count) {
+    float values[count];
+    load_floats<packed>(table + id * width, i, width, values);
+    if (positions != nullptr) {
+      float added[count];
+      load_floats<packed>(places + place * width, i, width, added);
+#pragma unroll
+      for (int k = 0; k < count; ++k) values[k] += added[k];
+    }
+    store_floats<packed>(y + token * width, i, width, values);
+  }
+}
+
+// The id at place p of the order; ids outside the table come last, as its number of rows.
+__device__ __forceinline__ int64_t id_at(const int32_t* ids, const int32_t* order, int64_t p, int64_t rows) {
+  const int64_t id = ids[order[p]];
+  return id < 0 || id >= rows ? rows : id;
+}
+
+// A block sums dy over the runs of equal ids in a chunk of the order. A run that lies in the chunk whole goes to the
+// table. One that began before it is left in leading[chunk], else one that goes on behind it in trailing[chunk].
+// Bound by the bytes of dy, read once.
+template <bool packed, typename Dy>
+__global__ void __launch_bounds__(kThreads)
+    sum_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, const Dy* dy, int64_t width,
+                    float* table, float* leading, float* trailing) {
+  constexpr int count = kPackOf<Dy>;
+  __shared__ int32_t tokens_of[kChunk];
+  __shared__ int64_t ids_of[kChunk + 2];  // with the neighbours on both sides, -1 where there is none
+  const int64_t begin = int64_t{blockIdx.x} * kChunk;
+  const int size = static_cast<int>(tokens - begin < kChunk ? tokens - begin : kChunk);
+  for (int j = static_cast<int>(threadIdx.x); j < size + 2; j += static_cast<int>(blockDim.x)) {
+    const int64_t p = begin + j - 1;
+    ids_of[j] = p < 0 || p >= tokens ? -1 : id_at(ids, order, p, rows);
+    if (j < size) tokens_of[j] = order[begin + j];
+  }
+  __syncthreads();
+  const int64_t i = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * count;
+  if (i >= width) return;
+  float sum[count] = {};
+  bool began_before = ids_of[0] == ids_of[1];
+  for (int first = 0; first < size; first += kAhead) {
+    float values[kAhead][count];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      if (first + a < size) load_floats<packed>(dy + tokens_of[first + a] * width, i, width, values[a]);
+    }
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int j = first + a;
+      if (j >= size) break;
+      const int64_t id = ids_of[j + 1];
+      if (id == rows) return;  // refused ids
+#pragma unroll
+      for (int k = 0; k < count; ++k) sum[k] += values[a][k];
+      const bool goes_on = ids_of[j + 2] == id;
+      if (goes_on && j + 1 < size) continue;
+      if (began_before) {
+        store_floats<packed>(leading + blockIdx.x * width, i, width, sum);
+      } else if (goes_on) {
+        store_floats<packed>(trailing + blockIdx.x * width, i, width, sum);
+      } else {
+        float total[count];
+        load_floats<packed>(table + id * width, i, width, total);
+#pragma unroll
+        for (int k = 0; k < count; ++k) total[k] += sum[k];
+        store_floats<packed>(table + id * width, i, width, total);
+      }
+      began_before = false;
+#pragma unroll
+      for (int k = 0; k < count; ++k) sum[k] = 0;
+    }
+  }
+}
+
+// The block of the chunk where a run starts that goes on behind it adds the run's parts, in order, to the table.
+template <bool packed>
+__global__ void __launch_bounds__(kThreads)
+    join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width, float* table,
+                     const float* leading, const float* trailing) {
+  constexpr int count = kPackOf<float>;
+  const int64_t begin = int64_t{blockIdx.x} * kChunk, next = begin + kChunk;
+  if (next >= tokens) return;
+  const int64_t id = id_at(ids, order, next - 1, rows);
+  if (id == rows || id_at(ids, order, next, rows) != id) return;
+  if (begin > 0 && id_at(ids, order, begin - 1, rows) == id) return;  // it started further ahead
+  const int64_t i = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * count;
+  if (i >= width) return;
+  float total[count], part[count];
+  load_floats<packed>(table + id * width, i, width, total);
+  load_floats<packed>(trailing + blockIdx.x * width, i, width, part);
+#pragma unroll
+  for (int k = 0; k < count; ++k) total[k] += part[k];
+  for (int64_t p = next; p < tokens && id_at(ids, order, p, rows) == id; p += kChunk) {
+    load_floats<packed>(leading + p / kChunk * width, i, width, part);
+#pragma unroll
+    for (int k = 0; k < count; ++k) total[k] += part[k];
+  }
+  store_floats<packed>(table + id * width, i, width, total);
+}
+
+void scatter_add(Launch& launch, T ids, T dy, T dtable) {
+  const int64_t tokens = ids.shape[0], rows = dtable.shape[0], width = dtable.shape[1];
+  if (tokens == 0 || width == 0) return;
+  const auto* id = data<int32_t>(ids);
+  const int32_t* order = order_by_id(launch, id, tokens, rows);
+  const auto chunks = static_cast<unsigned>(ceil_div(tokens, kChunk));
+  auto* leading = launch.scratch<float>(kPartialsSlot, 2 * chunks * width);
+  auto* trailing = leading + chunks * width;
+  auto* table = data<float>(dtable);
+  visit_floating(dy, [&](auto from) {
+    using Dy = decltype(from);
+    constexpr int count = kPackOf<Dy>;
+    const unsigned threads = row_threads(width, count, 1, kThreads);
+    const dim3 grid(chunks, static_cast<unsigned>(ceil_div(width, threads * count)));
+    const auto run = [&](auto packed) {
+      launch(sum_runs_kernel<packed(), Dy>, grid, threads, 0, id, order, tokens, rows, data<Dy>(dy), width, table, leading,
+             trailing);
+    };
+    visit_packed<count>(width, run, data<Dy>(dy), table, leading, trailing);
+  });
+  constexpr int count = kPackOf<float>;
+  const unsigned threads = row_threads(width, count, 1, kThreads);
+  const dim3 grid(chunks, static_cast<unsigned>(ceil_div(width, threads * count)));
+  const auto run = [&](auto packed) {
+    launch(join_runs_kernel<packed()>, grid, threads, 0, id, order, tokens, rows, width, table, leading, trailing);
+  };
+  visit_packed<count>(width, run, table, leading, trailing);
+}
+
+}  // namespace
+
+void embedding_forward(Stream& stream, T ids, T table, N positions, N position_table, T y) {
+  Launch launch(stream);
+  const int64_t tokens = ids.shape[0], width = table.shape[1];
+  const auto places_of = [](N tensor) -> T { return *tensor; };
+  launch.stream().keep_checks([ids, rows = table.shape[0]] { check_range_values("ids", ids, 0, rows); });
+  if (positions != nullptr) {
+    launch.stream().keep_checks([positions = *positions, rows = position_table->shape[0]] {
+      check_range_values("positions", positions, 0, rows);
+    });
+  }
+  visit_floating(table, [&](auto from) {
+    visit_floating(positions == nullptr ? table : places_of(position_table), [&](auto added) {
+      visit_floating(y, [&](auto to) {
+        using Table = decltype(from);
+        using Places = decltype(added);
+        using Y = decltype(to);
+        constexpr int count = kPackOf<Table>;
+        const unsigned threads = row_threads(width, count, 1, kThreads), together = kThreads / threads;
+        const int64_t place_rows = positions == nullptr ? 0 : position_table->shape[0];
+        const auto run = [&](auto packed) {
+          launch(look_up_kernel<packed(), Table, Places, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
+                 dim3(threads, together), 0, data<int32_t>(ids), data<Table>(table), table.shape[0],
+                 data<int32_t>(positions), data<Places>(position_table), place_rows, tokens, width, data<Y>(y),
+                 launch.refusal());
+        };
+        visit_packed<count>(width, run, data<Table>(table), data<Places>(position_table), data<Y>(y));
+      });
+    });
+  });
+}
+
+void embedding_backward(Stream& stream, T ids, N positions, T dy, T dtable, N dposition_table) {
+  Launch launch(stream);
+  launch.stream().keep_checks([ids, rows = dtable.shape[0]] { check_range_values("ids", ids, 0, rows); });
+  scatter_add(launch, ids, dy, dtable);
+  if (positions == nullptr) return;
+  launch.stream().keep_checks([positions = *positions, rows = dposition_table->shape[0]] {
+    check_range_values("positions", positions, 0, rows);
+  });
+  scatter_add(launch, *positions, dy, *dposition_table);
+}
+
+}  // namespace moe::cuda

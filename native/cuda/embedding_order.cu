@@ -1,0 +1,130 @@
+// A stable radix sort of tokens by their ids, 8 bits a pass from the lowest, each pass two kernels: tiles of tokens count
+// their digits, and then place their tokens behind those of lower digits and of earlier tiles. Integers alone.
+#include "cuda/embedding_order.h"
+
+#include <limits>
+
+#include "cuda/reduce.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kDigitBits = 8;
+constexpr int kDigits = 1 << kDigitBits;
+constexpr int kThreads = kDigits;  // a thread a digit where digits are summed
+constexpr int kWarps = kThreads / kWarpLanes;
+constexpr int kRounds = 4;  // tokens of a thread
+constexpr int kTile = kThreads * kRounds;
+
+// What a pass reads: the tokens in the order of the pass before, or in their own.
+struct Pass {
+  const int32_t* ids;
+  const int32_t* order;
+  int64_t tokens;
+  int64_t rows;
+  int shift;
+
+  __device__ int32_t token(int64_t p) const { return order == nullptr ? static_cast<int32_t>(p) : order[p]; }
+  __device__ int digit(int32_t token, Refusal refusal) const {
+    int64_t id = ids[token];
+    if (id < 0 || id >= rows) {
+      refusal.raise();
+      id = rows;
+    }
+    return static_cast<int>(id >> shift & (kDigits - 1));
+  }
+};
+
+// counts[tile][digit]
+__global__ void __launch_bounds__(kThreads) count_kernel(Pass pass, int32_t* counts, Refusal refusal) {
+  __shared__ int32_t count[kDigits];
+  count[threadIdx.x] = 0;
+  __syncthreads();
+#pragma unroll
+  for (int round = 0; round < kRounds; ++round) {
+    const int64_t p = int64_t{blockIdx.x} * kTile + round * kThreads + threadIdx.x;
+    if (p < pass.tokens) atomicAdd(&count[pass.digit(pass.token(p), refusal)], 1);
+  }
+  __syncthreads();
+  counts[int64_t{blockIdx.x} * kDigits + threadIdx.x] = count[threadIdx.x];
+}
+
+// Warp w of a tile has its w-th run of kRounds * 32 tokens.
+__global__ void __launch_bounds__(kThreads)
+    place_kernel(Pass pass, const int32_t* counts, int32_t* placed, Refusal refusal) {
+  __shared__ int32_t places[kWarps][kDigits];  // tokens of the warp with the digit, then where they go
+  __shared__ int32_t warp_totals[kWarps];
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int own = static_cast<int>(threadIdx.x);
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) places[w][own] = 0;
+  __syncthreads();
+  int32_t tokens[kRounds], ranks[kRounds];
+  int digits[kRounds];
+  const int64_t first = int64_t{blockIdx.x} * kTile + warp * kRounds * kWarpLanes + lane;
+#pragma unroll
+  for (int round = 0; round < kRounds; ++round) {
+    const int64_t p = first + round * kWarpLanes;
+    tokens[round] = p < pass.tokens ? pass.token(p) : 0;
+    digits[round] = p < pass.tokens ? pass.digit(tokens[round], refusal) : kDigits;
+    const unsigned same = __match_any_sync(kAllLanes, digits[round]);
+    const int before = __popc(same & ((1u << lane) - 1));
+    ranks[round] = digits[round] < kDigits ? places[warp][digits[round]] + before : 0;
+    __syncwarp();
+    if (digits[round] < kDigits && before == 0) places[warp][digits[round]] += __popc(same);
+    __syncwarp();
+  }
+
+  // This thread's digit: tokens of it in all tiles, and in those before this one.
+  int32_t all = 0, earlier = 0;
+#pragma unroll 8
+  for (unsigned tile = 0; tile < gridDim.x; ++tile) {
+    const int32_t count = counts[int64_t{tile} * kDigits + own];
+    all += count;
+    if (tile < blockIdx.x) earlier += count;
+  }
+  int32_t below = all;  // tokens of this and lower digits, within the warp at first
+#pragma unroll
+  for (int distance = 1; distance < kWarpLanes; distance *= 2) {
+    const int32_t other = __shfl_up_sync(kAllLanes, below, static_cast<unsigned>(distance));
+    if (lane >= distance) below += other;
+  }
+  if (lane == kWarpLanes - 1) warp_totals[warp] = below;
+  __syncthreads();
+  int32_t place = below - all + earlier;
+  for (int w = 0; w < warp; ++w) place += warp_totals[w];
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) {
+    const int32_t count = places[w][own];
+    places[w][own] = place;
+    place += count;
+  }
+  __syncthreads();
+#pragma unroll
+  for (int round = 0; round < kRounds; ++round) {
+    if (digits[round] < kDigits) placed[places[warp][digits[round]] + ranks[round]] = tokens[round];
+  }
+}
+
+}  // namespace
+
+const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, int64_t rows) {
+  if (tokens > std::numeric_limits<int32_t>::max()) {
+    invalid("there are ", tokens, " ids, this backend adds the gradients of at most ", std::numeric_limits<int32_t>::max());
+  }
+  const auto tiles = static_cast<unsigned>(ceil_div(tokens, kTile));
+  auto* counts = launch.scratch<int32_t>(kCountsSlot, int64_t{tiles} * kDigits);
+  const int32_t* order = nullptr;
+  for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // rows itself is an id: a refused one's
+    const bool even = shift / kDigitBits % 2 == 0;
+    auto* placed = launch.scratch<int32_t>(even ? kOrderSlot : kOtherOrderSlot, tokens);
+    const Pass pass{ids, order, tokens, rows, shift};
+    launch(count_kernel, tiles, kThreads, 0, pass, counts, launch.refusal());
+    launch(place_kernel, tiles, kThreads, 0, pass, static_cast<const int32_t*>(counts), placed, launch.refusal());
+    order = placed;
+  }
+  return order;
+}
+
+}  // namespace moe::cuda

@@ -1,0 +1,75 @@
+// The experts' grouped GEMM: products whose groups' sizes only the kernels read.
+#include "cuda/column_sum.h"
+#include "cuda/gemm_product.h"
+#include "cuda/kernels.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+void keep_offsets_check(const Launch& launch, T offsets, int64_t rows) {
+  launch.stream().keep_checks([=] { check_offset_values(offsets, rows); });
+}
+
+}  // namespace
+
+void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
+                    N preactivation) {
+  Launch launch(stream);
+  keep_offsets_check(launch, offsets, x.shape[0]);
+  run_product(launch, {.groups = Groups::kOfRows,
+                       .count = weights.shape[0],
+                       .offsets = data<int32_t>(offsets),
+                       .rows = x.shape[0],
+                       .columns = weights.shape[1],
+                       .inner = weights.shape[2],
+                       .a = matrix_of(x, false),
+                       .b = matrix_of(weights, false),
+                       .b_elements = weights.shape[1] * weights.shape[2],
+                       .bias = data<float>(bias),
+                       .activation = activation,
+                       .accumulate = false,
+                       .c = output_of(&y),
+                       .preactivation = output_of(preactivation)});
+}
+
+void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
+  Launch launch(stream);
+  keep_offsets_check(launch, offsets, dy.shape[0]);
+  run_product(launch, {.groups = Groups::kOfRows,
+                       .count = weights.shape[0],
+                       .offsets = data<int32_t>(offsets),
+                       .rows = dy.shape[0],
+                       .columns = weights.shape[2],
+                       .inner = weights.shape[1],
+                       .a = matrix_of(dy, false),
+                       .b = matrix_of(weights, true),
+                       .b_elements = weights.shape[1] * weights.shape[2],
+                       .bias = nullptr,
+                       .activation = MOE_IDENTITY,
+                       .accumulate = false,
+                       .c = output_of(&dx),
+                       .preactivation = {}});
+}
+
+void expert_backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias) {
+  Launch launch(stream);
+  keep_offsets_check(launch, offsets, dy.shape[0]);
+  run_product(launch, {.groups = Groups::kOfInner,
+                       .count = dweights.shape[0],
+                       .offsets = data<int32_t>(offsets),
+                       .rows = dweights.shape[1],
+                       .columns = dweights.shape[2],
+                       .inner = dy.shape[0],
+                       .a = matrix_of(dy, true),
+                       .b = matrix_of(x, true),
+                       .b_elements = 0,
+                       .bias = nullptr,
+                       .activation = MOE_IDENTITY,
+                       .accumulate = true,
+                       .c = output_of(&dweights),
+                       .preactivation = {}});
+  if (dbias != nullptr) add_column_sums(launch, dy, data<int32_t>(offsets), dweights.shape[0], data<float>(dbias));
+}
+
+}  // namespace moe::cuda

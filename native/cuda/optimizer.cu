@@ -1,0 +1,120 @@
+// AdamW (Loshchilov and Hutter 2019), in PyTorch's order.
+#include <cmath>
+
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/packed.h"
+#include "cuda/reduce.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kTogether = kPackOf<float>;
+constexpr int kSumBlock = 4096;  // elements that are summed as one, whatever the card
+constexpr int kTotalThreads = 1024;
+
+struct Adamw {
+  float beta1, beta2, rest1, rest2;  // rest: 1 - beta
+  float epsilon, decay, rate, root, gradient_scale;
+};
+
+// Bound by the bytes: four arrays read, three written, and the copy.
+template <bool packed, bool copied>
+__global__ void __launch_bounds__(kThreads)
+    adamw_kernel(Adamw c, int64_t size, float* parameter, const float* gradient, float* first_moment,
+                 float* second_moment, Bfloat16* copy) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x * kTogether;
+  for (int64_t i = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * kTogether; i < size; i += stride) {
+    float w[kTogether], g[kTogether], m[kTogether], v[kTogether];
+    load_floats<packed>(parameter, i, size, w);
+    load_floats<packed>(gradient, i, size, g);
+    load_floats<packed>(first_moment, i, size, m);
+    load_floats<packed>(second_moment, i, size, v);
+#pragma unroll
+    for (int k = 0; k < kTogether; ++k) {
+      const float slope = g[k] * c.gradient_scale;
+      m[k] = fmaf(c.beta1, m[k], c.rest1 * slope);
+      v[k] = fmaf(c.beta2, v[k], c.rest2 * slope * slope);
+      const float bound = fmaf(sqrtf(v[k]), c.root, c.epsilon);
+      w[k] = fmaf(-c.rate, m[k] / bound, w[k] * c.decay);
+    }
+    store_floats<packed>(first_moment, i, size, m);
+    store_floats<packed>(second_moment, i, size, v);
+    store_floats<packed>(parameter, i, size, w);
+    if constexpr (copied) store_floats<packed>(copy, i, size, w);
+  }
+}
+
+// A block kSumBlock elements. Bound by the bytes of x.
+template <bool packed, typename X>
+__global__ void __launch_bounds__(kThreads) square_sum_kernel(const X* x, int64_t size, double* sums) {
+  constexpr int count = kPackOf<X>;
+  __shared__ double table[kMostWarps];
+  const int64_t begin = int64_t{blockIdx.x} * kSumBlock;
+  const int64_t end = begin + kSumBlock < size ? begin + kSumBlock : size;
+  double sum = 0;
+  for (int64_t i = begin + threadIdx.x * count; i < end; i += kThreads * count) {
+    float values[count];
+    load_floats<packed>(x, i, end, values);
+#pragma unroll
+    for (int k = 0; k < count; ++k) sum = fma(double{values[k]}, double{values[k]}, sum);
+  }
+  sum = block_sum(sum, table);
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+// One block adds what the others have summed.
+__global__ void __launch_bounds__(kTotalThreads) total_kernel(const double* sums, int64_t count, float* total) {
+  __shared__ double table[kMostWarps];
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < count; i += kTotalThreads) sum += sums[i];
+  sum = block_sum(sum, table);
+  if (threadIdx.x == 0) *total = static_cast<float>(sum);
+}
+
+}  // namespace
+
+void adamw_step(Stream& stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
+                int64_t step, float gradient_scale, T parameter, T gradient, T first_moment, T second_moment, N copy) {
+  Launch launch(stream);
+  const int64_t size = element_count(parameter);
+  const double correction1 = 1 - std::pow(double{beta1}, static_cast<double>(step));
+  const double correction2 = 1 - std::pow(double{beta2}, static_cast<double>(step));
+  const Adamw constants{beta1,
+                        beta2,
+                        1 - beta1,
+                        1 - beta2,
+                        epsilon,
+                        static_cast<float>(1 - double{learning_rate} * weight_decay),
+                        static_cast<float>(learning_rate / correction1),
+                        static_cast<float>(1 / std::sqrt(correction2)),
+                        gradient_scale};
+  auto* w = data<float>(parameter);
+  const auto* g = data<float>(gradient);
+  auto* m = data<float>(first_moment);
+  auto* v = data<float>(second_moment);
+  auto* rounded = data<Bfloat16>(copy);
+  const auto run = [&](auto packed) {
+    launch(rounded == nullptr ? adamw_kernel<packed(), false> : adamw_kernel<packed(), true>,
+           launch.blocks(ceil_div(size, kTogether), kThreads), kThreads, 0, constants, size, w, g, m, v, rounded);
+  };
+  visit_packed<kTogether>(size, run, w, g, m, v, rounded);
+}
+
+void square_sum(Stream& stream, T x, T sum) {
+  Launch launch(stream);
+  const int64_t size = element_count(x), blocks = ceil_div(size, kSumBlock);
+  auto* sums = launch.scratch<double>(0, blocks);
+  visit_floating(x, [&](auto from) {
+    using X = decltype(from);
+    const auto run = [&](auto packed) {
+      launch(square_sum_kernel<packed(), X>, static_cast<unsigned>(blocks), kThreads, 0, data<X>(x), size, sums);
+    };
+    visit_packed<kPackOf<X>>(size, run, data<X>(x));
+  });
+  launch(total_kernel, 1, kTotalThreads, 0, sums, blocks, data<float>(sum));
+}
+
+}  // namespace moe::cuda

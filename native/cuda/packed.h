@@ -1,0 +1,86 @@
+// Rows that are read and written some neighbours at a time. A thread takes `count` of them, whose bits do not depend on
+// how they are reached: in accesses of up to 16 bytes where the memory allows, else one by one.
+#pragma once
+
+#include <type_traits>
+
+#include "cuda/floating.h"
+
+namespace moe::cuda {
+
+template <typename Value, int count>
+inline constexpr int kPiece = count < kPackOf<Value> ? count : kPackOf<Value>;
+
+// Two neighbours as one word. Packs of them are stored by __stwb, for the compiler splits a plain store.
+__device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
+  return __bfloat16_as_ushort(from_float<Bfloat16>(first)) |
+         static_cast<uint32_t>(__bfloat16_as_ushort(from_float<Bfloat16>(second))) << 16;
+}
+
+// Elements i to i + count of a row of `width`, as float32; `outside` past its end, where packed rows have nothing.
+template <bool packed, int count, typename Value>
+__device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t width, float (&to)[count],
+                                            float outside = 0) {
+  if constexpr (packed) {
+    constexpr int piece = kPiece<Value, count>;
+#pragma unroll
+    for (int k = 0; k < count; k += piece) {
+      const auto pack = *reinterpret_cast<const Pack<Value, piece>*>(row + i + k);
+#pragma unroll
+      for (int j = 0; j < piece; ++j) to[k + j] = to_float(pack.values[j]);
+    }
+  } else {
+#pragma unroll
+    for (int k = 0; k < count; ++k) to[k] = i + k < width ? to_float(row[i + k]) : outside;
+  }
+}
+
+template <bool packed, int count, typename Value>
+__device__ __forceinline__ void store_floats(Value* row, int64_t i, int64_t width, const float (&from)[count]) {
+  if constexpr (packed) {
+    constexpr int piece = kPiece<Value, count>;
+#pragma unroll
+    for (int k = 0; k < count; k += piece) {
+      if constexpr (std::is_same_v<Value, float>) {
+        Pack<float, piece> pack;
+#pragma unroll
+        for (int j = 0; j < piece; ++j) pack.values[j] = from[k + j];
+        *reinterpret_cast<Pack<float, piece>*>(row + i + k) = pack;
+      } else if constexpr (piece == 8) {
+        __stwb(reinterpret_cast<uint4*>(row + i + k),
+               make_uint4(bfloat16_pair(from[k], from[k + 1]), bfloat16_pair(from[k + 2], from[k + 3]),
+                          bfloat16_pair(from[k + 4], from[k + 5]), bfloat16_pair(from[k + 6], from[k + 7])));
+      } else {
+        static_assert(piece == 4);
+        __stwb(reinterpret_cast<uint2*>(row + i + k),
+               make_uint2(bfloat16_pair(from[k], from[k + 1]), bfloat16_pair(from[k + 2], from[k + 3])));
+      }
+    }
+  } else {
+#pragma unroll
+    for (int k = 0; k < count; ++k) {
+      if (i + k < width) row[i + k] = from_float<Value>(from[k]);
+    }
+  }
+}
+
+// Calls visit(std::bool_constant): whether rows of `width` that start in these places, null ones aside, may be packed.
+template <int count, typename Visit, typename... Values>
+void visit_packed(int64_t width, Visit&& visit, const Values*... rows) {
+  const bool aligned =
+      ((reinterpret_cast<uintptr_t>(rows) % (sizeof(Values) * static_cast<size_t>(kPiece<Values, count>)) == 0) && ...);
+  if (aligned && width % count == 0) {
+    visit(std::true_type{});
+  } else {
+    visit(std::false_type{});
+  }
+}
+
+// Threads of a block that walks rows of `width` with `held` packs of `count` each: a power of 2, whole warps.
+inline unsigned row_threads(int64_t width, int count, int held, unsigned most) {
+  unsigned threads = 32;
+  while (threads < most && int64_t{threads} * count * held < width) threads *= 2;
+  return threads;
+}
+
+}  // namespace moe::cuda

@@ -1,0 +1,109 @@
+// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the numbers of cpu/random.cc,
+// where the mapping from (seed, offset + i) to a number is written down. Uniform numbers agree bit by bit; normal ones
+// are computed in float64 and rounded once, so that they agree but where two float64 libraries round apart.
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "cuda/packed.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kLanes = 4;  // numbers of a Philox block
+
+struct Words {
+  uint32_t w[kLanes];
+};
+
+__device__ __forceinline__ Words philox(uint64_t seed, uint64_t block) {
+  uint32_t c0 = static_cast<uint32_t>(block), c1 = static_cast<uint32_t>(block >> 32), c2 = 0, c3 = 0;
+  uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
+#pragma unroll
+  for (int round = 0; round < 10; ++round) {
+    const uint32_t high0 = __umulhi(0xD2511F53u, c0), low0 = 0xD2511F53u * c0;
+    const uint32_t high1 = __umulhi(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
+    c0 = high1 ^ c1 ^ key0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ key1;
+    c3 = low0;
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  return {{c0, c1, c2, c3}};
+}
+
+struct Uniform {
+  uint32_t mask;  // bits that are kept: those of a bfloat16, or all
+  __device__ void operator()(const Words& words, float (&values)[kLanes]) const {
+#pragma unroll
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float value = static_cast<float>(words.w[lane] >> 8) * 0x1p-24f;
+      values[lane] = __uint_as_float(__float_as_uint(value) & mask);
+    }
+  }
+};
+
+struct Normal {
+  double mean, deviation;
+  __device__ void operator()(const Words& words, float (&values)[kLanes]) const {
+#pragma unroll
+    for (int lane = 0; lane < kLanes; lane += 2) {
+      const double radius = sqrt(-2.0 * log((words.w[lane] + 1.0) * 0x1p-32));
+      double sine, cosine;
+      sincospi(words.w[lane + 1] * 0x1p-31, &sine, &cosine);
+      values[lane] = static_cast<float>(mean + deviation * (radius * cosine));
+      values[lane + 1] = static_cast<float>(mean + deviation * (radius * sine));
+    }
+  }
+};
+
+// A thread a Philox block; thread 0's starts `skipped` numbers before y. Bound by integer, or float64, arithmetic.
+template <bool packed, typename Y, typename Numbers>
+__global__ void __launch_bounds__(kThreads)
+    random_kernel(uint64_t seed, uint64_t first_block, int skipped, Numbers numbers, int64_t count, Y* y) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; j * kLanes - skipped < count; j += stride) {
+    float values[kLanes];
+    numbers(philox(seed, (first_block + static_cast<uint64_t>(j)) & (~uint64_t{0} >> 2)), values);
+    const int64_t i = j * kLanes - skipped;
+    if (i >= 0) {
+      store_floats<packed>(y, i, count, values);
+    } else {
+#pragma unroll
+      for (int lane = 0; lane < kLanes; ++lane) {
+        if (i + lane >= 0 && i + lane < count) y[i + lane] = from_float<Y>(values[lane]);
+      }
+    }
+  }
+}
+
+template <typename Numbers>
+void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T y) {
+  const int64_t count = element_count(y);
+  if (count == 0) return;
+  const int skipped = static_cast<int>(offset % kLanes);
+  const unsigned blocks = launch.blocks(ceil_div(count + skipped, kLanes), kThreads);
+  visit_floating(y, [&](auto to) {
+    using Y = decltype(to);
+    const auto run = [&](auto packed) {
+      launch(random_kernel<packed(), Y, Numbers>, blocks, kThreads, 0, seed, offset / kLanes, skipped, numbers, count,
+             data<Y>(y));
+    };
+    visit_packed<kLanes>(count + skipped, run, data<Y>(y) - skipped);
+  });
+}
+
+}  // namespace
+
+void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, T y) {
+  Launch launch(stream);
+  generate(launch, seed, offset, Uniform{y.dtype == MOE_BFLOAT16 ? 0xffff0000u : 0xffffffffu}, y);
+}
+
+void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, T y) {
+  Launch launch(stream);
+  generate(launch, seed, offset, Normal{mean, deviation}, y);
+}
+
+}  // namespace moe::cuda

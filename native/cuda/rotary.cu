@@ -1,0 +1,81 @@
+#include "cuda/floating.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+#include "src/check.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kMostThreads = 256;
+
+// A block takes a row; a thread kPack pairs of a head at a time, or kPack elements beyond the pairs, and reads what it
+// writes first, so y may be x. Bound by bytes.
+template <typename Element, int kPack>
+__global__ void __launch_bounds__(kMostThreads)
+    rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,
+                  int head_size, int half, int64_t places, bool interleaved, float direction, Element* y,
+                  Refusal refusal) {
+  using Elements = Pack<Element, kPack>;
+  const int32_t place = positions[blockIdx.x];
+  if (place < 0 || place >= places) {
+    refusal.raise();
+    return;
+  }
+  cosine += int64_t{place} * half;
+  sine += int64_t{place} * half;
+  const int64_t row = int64_t{blockIdx.x} * heads * head_size;
+  const int pairs = half / kPack, items = (head_size - half) / kPack;
+  for (int i = static_cast<int>(threadIdx.x); i < heads * items; i += static_cast<int>(blockDim.x)) {
+    const int item = i % items;
+    const int64_t head = row + int64_t{i / items} * head_size;
+    const auto from = [&](int64_t at) { return *reinterpret_cast<const Elements*>(x + head + at); };
+    const auto to = [&](int64_t at, const Elements& values) { *reinterpret_cast<Elements*>(y + head + at) = values; };
+    const int first = item * kPack;
+    if (item >= pairs) {
+      to(half + first, from(half + first));
+      continue;
+    }
+    const int left = interleaved ? 2 * first : first, right = interleaved ? left + kPack : left + half;
+    Elements a = from(left), b = from(right);
+    const auto rotate = [&](Element& real, Element& imaginary, int pair) {
+      const float c = cosine[first + pair], s = sine[first + pair] * direction;
+      const float u = to_float(real), v = to_float(imaginary);
+      real = from_float<Element>(fmaf(-v, s, u * c));
+      imaginary = from_float<Element>(fmaf(u, s, v * c));
+    };
+    if (!interleaved || kPack == 1) {
+#pragma unroll
+      for (int n = 0; n < kPack; ++n) rotate(a.values[n], b.values[n], n);
+    } else {
+#pragma unroll
+      for (int n = 0; n + 1 < kPack; n += 2) {
+        rotate(a.values[n], a.values[n + 1], n / 2);
+        rotate(b.values[n], b.values[n + 1], (kPack + n) / 2);
+      }
+    }
+    to(left, a);
+    to(right, b);
+  }
+}
+
+}  // namespace
+
+void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y) {
+  Launch launch(stream);
+  const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
+  launch.stream().keep_checks(
+      [positions, places = cosine.shape[0]] { check_range_values("positions", positions, 0, places); });
+  visit_floating(x, [&](auto element) {
+    using Element = decltype(element);
+    constexpr int kPack = kPackOf<Element>;
+    const bool packs = in_packs(x, head_size) && in_packs(y, head_size) && half % kPack == 0;
+    const int64_t items = heads * (head_size - half) / (packs ? kPack : 1);
+    const auto threads = static_cast<unsigned>(std::clamp<int64_t>(ceil_div(items, 32) * 32, 32, kMostThreads));
+    launch(packs ? rotary_kernel<Element, kPack> : rotary_kernel<Element, 1>, static_cast<unsigned>(x.shape[0]),
+           threads, 0, data<Element>(x), data<int32_t>(positions), data<float>(cosine), data<float>(sine),
+           static_cast<int>(heads), static_cast<int>(head_size), static_cast<int>(half), cosine.shape[0], interleaved,
+           static_cast<float>(direction), data<Element>(y), launch.refusal());
+  });
+}
+
+}  // namespace moe::cuda

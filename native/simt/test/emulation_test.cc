@@ -1,0 +1,209 @@
+// That the emulation of CUDA finds what it is there to find: a missing barrier, collectives that not all lanes reach,
+// shared memory overrun, a copy that was not waited for. And that its tensor core multiplies matrices.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cuda/launch.h"
+#include "cuda/ptx.h"
+
+namespace simt {
+namespace {
+
+constexpr int kLaunches = 20;  // each draws another order of threads
+
+template <typename... Parameters, typename... Arguments>
+cudaError_t run(unsigned threads, size_t shared_bytes, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  cudaLaunchConfig_t config;
+  config.blockDim = threads;
+  config.dynamicSmemBytes = shared_bytes;
+  return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
+}
+
+// What a kernel's failure is called. On a thread of its own, for after it nothing works on the thread.
+std::string failure_of(const std::function<cudaError_t()>& launch) {
+  std::string text;
+  std::thread([&] {
+    const cudaError_t error = launch();
+    EXPECT_EQ(error, cudaErrorLaunchFailure);
+    text = cudaGetErrorString(error);
+    EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure) << "a device does not recover";
+  }).join();
+  return text;
+}
+
+enum Barrier { kNone, kWarp, kBlock };
+
+__global__ void reverse_kernel(Barrier barrier, int* y) {
+  MOE_DYNAMIC_SHARED(int, shared);
+  shared[threadIdx.x] = static_cast<int>(threadIdx.x);
+  if (barrier == kWarp) __syncwarp();
+  if (barrier == kBlock) __syncthreads();
+  y[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
+}
+
+int wrong_results(Barrier barrier, unsigned threads) {
+  std::vector<int> want(threads), y(threads);
+  std::iota(want.rbegin(), want.rend(), 0);
+  int wrong = 0;
+  for (int i = 0; i < kLaunches; ++i) {
+    EXPECT_EQ(run(threads, threads * sizeof(int), reverse_kernel, barrier, y.data()), cudaSuccess);
+    wrong += y != want;
+  }
+  return wrong;
+}
+
+TEST(EmulationTest, AMissingBarrierGivesWrongResults) {
+  EXPECT_EQ(wrong_results(kBlock, 128), 0);
+  EXPECT_GT(wrong_results(kNone, 128), 0);
+  EXPECT_GT(wrong_results(kWarp, 128), 0) << "a warp's barrier does not hold the block";
+  EXPECT_EQ(wrong_results(kWarp, 32), 0);
+  EXPECT_GT(wrong_results(kNone, 32), 0);
+}
+
+TEST(EmulationTest, BarriersThatNotAllReachAreADeadlock) {
+  void (*kernel)() = [] {
+    if (threadIdx.x < 16) {
+      __syncthreads();
+    } else {
+      __syncwarp();
+    }
+  };
+  const std::string text = failure_of([&] { return run(32, 0, kernel); });
+  EXPECT_EQ(text, "block (0, 0, 0): deadlock: thread (0, 0, 0) waits at __syncthreads with 16 of 32 threads");
+}
+
+TEST(EmulationTest, CollectivesThatNotAllReachAreADeadlock) {
+  void (*kernel)(int*) = [](int* y) {
+    if (threadIdx.x >= 8) *y = __shfl_xor_sync(~0u, 1, 1);
+  };
+  int y = 0;
+  const std::string text = failure_of([&] { return run(32, 0, kernel, &y); });
+  EXPECT_EQ(text, "block (0, 0, 0): deadlock: thread (8, 0, 0) waits in __shfl_xor_sync with mask ffffffff, where "
+                  "ffffff00 have arrived");
+}
+
+TEST(EmulationTest, LanesInDifferentCollectivesAreRefused) {
+  void (*kernel)() = [] {
+    if (threadIdx.x % 2 == 0) {
+      __ballot_sync(~0u, 1);
+    } else {
+      __shfl_sync(~0u, 1, 0);
+    }
+  };
+  const std::string text = failure_of([&] { return run(32, 0, kernel); });
+  EXPECT_NE(text.find("lanes of a warp are in different collectives"), std::string::npos) << text;
+}
+
+TEST(EmulationTest, ALaneOutsideItsOwnMaskIsRefused) {
+  void (*kernel)() = [] { __syncwarp(0xffff); };
+  const std::string text = failure_of([&] { return run(32, 0, kernel); });
+  EXPECT_NE(text.find("__syncwarp: the lane itself is not in the mask"), std::string::npos) << text;
+}
+
+TEST(EmulationTest, LaunchesBeyondTheDeviceAreRefused) {
+  void (*kernel)() = [] {};
+  EXPECT_EQ(run(1025, 0, kernel), cudaErrorInvalidValue);
+  EXPECT_EQ(run(32, 228 << 10, kernel), cudaErrorInvalidValue);
+  EXPECT_EQ(run(1024, 227 << 10, kernel), cudaSuccess);
+}
+
+TEST(EmulationTest, ACapturedLaunchRunsWithItsGraph) {
+  int y = 0;
+  void (*kernel)(int*) = [](int* count) { ++*count; };
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), cudaSuccess);
+  cudaLaunchConfig_t config;
+  config.stream = stream;
+  EXPECT_EQ(cudaLaunchKernelEx(&config, kernel, &y), cudaSuccess);
+  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  EXPECT_EQ(y, 0);
+  ASSERT_EQ(cudaGraphInstantiate(&executable, graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(executable, stream), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(executable, stream), cudaSuccess);
+  EXPECT_EQ(y, 2);
+  cudaGraphExecDestroy(executable);
+  cudaGraphDestroy(graph);
+  cudaStreamDestroy(stream);
+}
+
+struct Seen {
+  unsigned before, one_pending, after, tail;
+};
+
+__global__ void copy_kernel(const uint4* x, Seen* seen) {
+  MOE_DYNAMIC_SHARED(uint4, shared);
+  moe::cuda::copy_async_16(&shared[0], &x[0]);
+  moe::cuda::commit_copies();
+  moe::cuda::copy_async_16(&shared[1], &x[1], 4);
+  moe::cuda::commit_copies();
+  seen->before = shared[0].x;
+  moe::cuda::wait_copies<1>();
+  seen->one_pending = shared[1].x;
+  seen->tail = shared[0].w;
+  moe::cuda::wait_copies<0>();
+  seen->after = shared[1].x + shared[1].y;
+}
+
+TEST(EmulationTest, ACopyLandsWhenItIsWaitedFor) {
+  const uint4 x[] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
+  Seen seen{};
+  ASSERT_EQ(run(1, sizeof(x), copy_kernel, x, &seen), cudaSuccess);
+  EXPECT_EQ(seen.before, ~0u) << "shared memory as it was";
+  EXPECT_EQ(seen.one_pending, ~0u);
+  EXPECT_EQ(seen.tail, 4u);
+  EXPECT_EQ(seen.after, 5u) << "4 bytes were asked for, the others are 0";
+}
+
+// d [16, 8] = a [16, 16] b^T for b [8, 16], with the fragments as the kernels load them.
+__global__ void multiply_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, float* d) {
+  MOE_DYNAMIC_SHARED(__nv_bfloat16, shared);
+  for (unsigned i = threadIdx.x; i < 24 * 16; i += 32) shared[i] = i < 16 * 16 ? a[i] : b[i - 16 * 16];
+  __syncwarp();
+  const unsigned lane = threadIdx.x;
+  uint32_t a_part[4], b_parts[4];
+  moe::cuda::load_matrices(a_part, shared + lane % 16 * 16 + lane / 16 * 8);
+  moe::cuda::load_matrices(b_parts, shared + 16 * 16 + lane % 8 * 16 + lane / 8 % 2 * 8);
+  const uint32_t b_part[2] = {b_parts[0], b_parts[1]};
+  float sums[4] = {};
+  moe::cuda::multiply_m16n8k16(sums, a_part, b_part);
+  for (unsigned i = 0; i < 4; ++i) d[(lane / 4 + i / 2 * 8) * 8 + lane % 4 * 2 + i % 2] = sums[i];
+}
+
+TEST(EmulationTest, TheTensorCoreMultipliesMatrices) {
+  __nv_bfloat16 a[16 * 16], b[8 * 16];
+  for (int i = 0; i < 16 * 16; ++i) a[i] = __float2bfloat16_rn(static_cast<float>(i * 7 % 13 - 6));
+  for (int i = 0; i < 8 * 16; ++i) b[i] = __float2bfloat16_rn(static_cast<float>(i * 5 % 11 - 4));
+  float d[16 * 8] = {};
+  ASSERT_EQ(run(32, sizeof(a) + sizeof(b), multiply_kernel, a, b, d), cudaSuccess);
+  for (int row = 0; row < 16; ++row) {
+    for (int column = 0; column < 8; ++column) {
+      float want = 0;
+      for (int k = 0; k < 16; ++k) want += __bfloat162float(a[row * 16 + k]) * __bfloat162float(b[column * 16 + k]);
+      EXPECT_EQ(d[row * 8 + column], want) << row << ", " << column;
+    }
+  }
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+TEST(EmulationDeathTest, AnOverrunOfSharedMemoryIsSeen) {
+  void (*kernel)() = [] {
+    MOE_DYNAMIC_SHARED(unsigned char, shared);
+    if (threadIdx.x == 5) shared[40] = 1;
+  };
+  EXPECT_EQ(run(32, 41, kernel), cudaSuccess);
+  EXPECT_DEATH(run(32, 40, kernel), "heap-buffer-overflow");
+}
+#endif
+
+}  // namespace
+}  // namespace simt

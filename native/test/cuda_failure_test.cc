@@ -1,0 +1,159 @@
+// What a user of the CUDA backend meets where CUDA fails. The emulation, which fails when it is asked to, stands for it.
+#include <dlfcn.h>
+
+#include <cstring>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+// CUDA's numbers for its errors.
+enum CudaError { kMemoryAllocation = 2, kInsufficientDriver = 35, kNoDevice = 100, kIllegalAddress = 700 };
+
+class CudaFailureTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::strcmp(backend_under_test(), "simt") != 0) GTEST_SKIP() << "only the emulation can be told to fail";
+    Dl_info info{};
+    ASSERT_NE(::dladdr(reinterpret_cast<void*>(&moe_abi_version), &info), 0);
+    const auto file = std::filesystem::absolute(info.dli_fname).parent_path() / "libpanamoe_simt.so";
+    library_ = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // the very one that the backend is opened from
+    ASSERT_NE(library_, nullptr) << ::dlerror();
+    fail_ = reinterpret_cast<void (*)(const char*, int, int)>(::dlsym(library_, "simt_fail"));
+    ASSERT_NE(fail_, nullptr) << ::dlerror();
+  }
+  void TearDown() override {
+    if (device != 0) {
+      EXPECT_MOE_OK(moe_device_close(device));
+    }
+    ::unsetenv("PANAMOE_CUDA_MEMORY_LIMIT");
+    if (library_ != nullptr) ::dlclose(library_);
+  }
+
+  // The function's next call but `skip` fails.
+  void fail(const char* function, CudaError error, int skip = 0) { fail_(function, error, skip); }
+  moe_status open() { return moe_device_open("simt", 0, &device); }
+  int64_t in_use() {
+    moe_memory_usage usage{};
+    usage.struct_size = sizeof(usage);
+    EXPECT_MOE_OK(moe_memory_usage_get(device, &usage));
+    return usage.in_use;
+  }
+
+  moe_device device = 0;
+
+ private:
+  void* library_ = nullptr;
+  void (*fail_)(const char*, int, int) = nullptr;
+};
+
+TEST_F(CudaFailureTest, OpeningSaysWhatIsMissing) {
+  fail("cudaDriverGetVersion", kInsufficientDriver);
+  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "no NVIDIA driver: libcuda.so.1 was not found", open());
+  fail("cudaGetDeviceCount", kInsufficientDriver);
+  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "update the driver", open());
+  fail("cudaGetDeviceCount", kNoDevice);
+  EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "the NVIDIA driver finds no card", open());
+  fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening goes on as if nothing had been
+  EXPECT_MOE_OK(open());
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 1; this machine has 1 card", [] {
+    moe_device other = 0;
+    return moe_device_open("simt", 1, &other);
+  }());
+  std::thread([&] {  // takes the failure that is left, and is lost with it
+    moe_device other = 0;
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "describing the card: an illegal memory access was encountered",
+                       moe_device_open("simt", 0, &other));
+  }).join();
+}
+
+TEST_F(CudaFailureTest, AllocationTriesAgainWithoutItsCacheAndThenSaysSo) {
+  ASSERT_MOE_OK(open());
+  void* memory = nullptr;
+  fail("cudaMallocManaged", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory: the card has no memory left",
+                     moe_memory_allocate(device, 1000, &memory));
+  EXPECT_EQ(in_use(), 0);
+  ASSERT_MOE_OK(moe_memory_allocate(device, 1000, &memory));
+  ASSERT_MOE_OK(moe_memory_free(device, memory));
+  fail("cudaMallocManaged", kMemoryAllocation);
+  EXPECT_MOE_OK(moe_memory_allocate(device, 100000, &memory));
+  EXPECT_GE(in_use(), 100000);
+  EXPECT_MOE_OK(moe_memory_free(device, memory));
+}
+
+TEST_F(CudaFailureTest, TheMemoryLimitHolds) {
+  ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "1048576", 1);
+  ASSERT_MOE_OK(open());
+  void *first = nullptr, *second = nullptr;
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "2097152 bytes were asked for, the limit of this device is 1048576",
+                     moe_memory_allocate(device, 2 << 20, &first));
+  ASSERT_MOE_OK(moe_memory_allocate(device, 600 << 10, &first));
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "of 1048576 are in use", moe_memory_allocate(device, 600 << 10, &second));
+  ASSERT_MOE_OK(moe_memory_free(device, first));
+  EXPECT_MOE_OK(moe_memory_allocate(device, 900 << 10, &second));  // what was kept for reuse makes room
+  EXPECT_MOE_OK(moe_memory_free(device, second));
+}
+
+TEST_F(CudaFailureTest, AMemoryLimitThatIsNoneIsRefused) {
+  for (const char* text : {"12k", "0", "-5", "much"}) {
+    ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", text, 1);
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, std::string("PANAMOE_CUDA_MEMORY_LIMIT is '") + text + "'", open());
+  }
+  ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "", 1);
+  EXPECT_MOE_OK(open());
+}
+
+TEST_F(CudaFailureTest, AStreamThatCannotBeMadeIsRefused) {
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  fail("cudaStreamCreateWithFlags", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "creating a stream", moe_stream_create(device, 1, &stream));
+  fail("cudaHostAlloc", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating pinned memory", moe_stream_create(device, 1, &stream));
+  EXPECT_MOE_OK(moe_stream_create(device, 1, &stream));
+}
+
+TEST_F(CudaFailureTest, AKernelWithoutScratchMemoryIsRefusedAndTheNextOneRuns) {
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
+  fail("cudaMalloc", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating scratch memory", moe_square_sum(stream, x, sum));
+  EXPECT_MOE_OK(moe_square_sum(stream, x, sum));
+  EXPECT_EQ(sum[0], 25);
+}
+
+// On a thread of its own: as a lost context loses its process, in the emulation it loses its thread.
+TEST_F(CudaFailureTest, AfterAKernelHasFailedEveryCallSaysSo) {
+  std::thread([this] {
+    ASSERT_MOE_OK(open());
+    moe_stream stream = 0, other = 0;
+    ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+    void *memory = nullptr, *more = nullptr;
+    ASSERT_MOE_OK(moe_memory_allocate(device, 64, &memory));
+    const Tensor y(MOE_FLOAT32, {4});
+    fail("cudaLaunchKernelExC", kIllegalAddress, 1);
+    EXPECT_MOE_OK(moe_fill(stream, 1, y));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED,
+                       "fill: an illegal memory access was encountered (cudaErrorIllegalAddress); the card's context may "
+                       "be lost, end this process",
+                       moe_fill(stream, 2, y));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_fill(stream, 3, y));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_stream_synchronize(stream));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_memory_allocate(device, 4096, &more));
+    EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_stream_create(device, 1, &other));
+    EXPECT_MOE_OK(moe_memory_free(device, memory));
+    EXPECT_EQ(y[0], 1);
+    EXPECT_MOE_OK(moe_stream_destroy(stream));
+    EXPECT_MOE_OK(moe_device_close(std::exchange(device, 0)));
+  }).join();
+}
+
+}  // namespace
+}  // namespace moe::testing

@@ -1,0 +1,70 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import panamoe.backend.Launcher;
+import panamoe.backend.Recording;
+import panamoe.bindings.Moe;
+import panamoe.bindings.Status;
+
+/** A recording that an asynchronous device replays as one {@code moe_graph} of the C ABI, made at the first replay. */
+final class GraphRecording implements Recording {
+  private static final long NONE = 0; // is never a valid handle
+
+  private final Launcher.Calls<NativeCall> calls;
+  private final long stream;
+  private final Runnable onLaunch;
+  private long graph = NONE;
+
+  GraphRecording(Launcher.Calls<NativeCall> calls, long stream, Runnable onLaunch) {
+    this.calls = calls;
+    this.stream = stream;
+    this.onLaunch = onLaunch;
+  }
+
+  @Override
+  public void replay() {
+    for (int i = 0; i < calls.size(); i++) {
+      calls.list().get(i).requireAlive();
+    }
+    if (graph == NONE) {
+      graph = capture();
+    }
+    onLaunch.run();
+    Status.check(Moe.moe_graph_launch(stream, graph), "moe_graph_launch");
+  }
+
+  @Override
+  public int size() {
+    return calls.size();
+  }
+
+  @Override
+  public void close() {
+    if (graph != NONE) {
+      Moe.moe_graph_destroy(graph); // refused, and no matter, when the device is closed already
+      graph = NONE;
+    }
+  }
+
+  private long capture() {
+    Status.check(Moe.moe_graph_begin(stream), "moe_graph_begin");
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
+      RuntimeException failure = null;
+      try {
+        calls.replay();
+      } catch (RuntimeException e) {
+        failure = e;
+      }
+      // The stream must come out of the capture, whatever happened in it.
+      int status = Moe.moe_graph_end(stream, handle);
+      if (failure != null) {
+        throw failure;
+      }
+      Status.check(status, "moe_graph_end");
+      return handle.get(ValueLayout.JAVA_LONG, 0);
+    }
+  }
+}
