@@ -18,7 +18,7 @@ using moe::cuda::rtc::kGateThreads;
 using moe::cuda::rtc::kGateTokens;
 
 constexpr int kExperts = RTC_EXPERTS, kChoices = RTC_TOP_K;
-constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 || kChoices > 8 ? 16 : 8;
+constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // as visit_token_lanes has them
 using Lanes = moe::cuda::TokenLanes<kLanes, (kExperts + kLanes - 1) / kLanes>;
 constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts of a lane, where the lanes share all
 

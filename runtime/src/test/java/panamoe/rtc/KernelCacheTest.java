@@ -148,7 +148,7 @@ class KernelCacheTest {
     }
     List<String> outputs = new ArrayList<>();
     for (int i = 0; i < 2; i++) {
-      assertTrue(processes.get(i).waitFor(120, TimeUnit.SECONDS), "a process hangs");
+      assertTrue(processes.get(i).waitFor(300, TimeUnit.SECONDS), "a process hangs");
       File output = folder.resolveSibling(folder.getFileName() + "-" + i).toFile();
       outputs.add(Files.readString(output.toPath()));
       assertEquals(0, processes.get(i).exitValue(), outputs.get(i));

@@ -11,7 +11,6 @@
 #include "src/check.h"
 #include "src/gate_values.h"
 
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // what a kernel's kind has no word for is 0
 namespace moe::cuda {
 namespace {
 
@@ -55,14 +54,14 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
                   T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
   const int64_t tokens = logits.shape[0], experts = logits.shape[1];
   const bool fits = tokens <= rtc::kGateTokens && config.drop_policy == MOE_DROPLESS && noise == nullptr &&
-                    config.chosen_groups == config.groups;
-  // With nothing dropped the survivors are the chosen.
-  const moe_runtime_kernel wanted{.kind = MOE_RUNTIME_GATE,
-                                  .experts = static_cast<int32_t>(experts),
-                                  .top_k = config.top_k,
-                                  .score = config.score,
-                                  .queue_order = config.queue_order,
-                                  .chosen = config.normalization == MOE_RAW ? 0 : 1};
+                    priority == nullptr && config.chosen_groups == config.groups;
+  moe_runtime_kernel wanted{};
+  wanted.kind = MOE_RUNTIME_GATE;
+  wanted.experts = static_cast<int32_t>(experts);
+  wanted.top_k = config.top_k;
+  wanted.score = config.score;
+  wanted.queue_order = config.queue_order;
+  wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // with nothing dropped the survivors are the chosen
   const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
   if (functions == nullptr) {
     return require_kernel(own.gate_forward, "gate_forward")(stream, config, logits, used, bias, noise, priority, scores,
@@ -151,12 +150,13 @@ bool fits_expert_kernel(T x, T weights, T y, N preactivation) {
 
 void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
                     N preactivation) {
-  const moe_runtime_kernel wanted{.kind = MOE_RUNTIME_EXPERT,
-                                  .activation = activation,
-                                  .x_dtype = x.dtype,
-                                  .weights_dtype = weights.dtype,
-                                  .y_dtype = y.dtype,
-                                  .inner = weights.shape[2]};
+  moe_runtime_kernel wanted{};
+  wanted.kind = MOE_RUNTIME_EXPERT;
+  wanted.activation = activation;
+  wanted.x_dtype = x.dtype;
+  wanted.weights_dtype = weights.dtype;
+  wanted.y_dtype = y.dtype;
+  wanted.inner = weights.shape[2];
   if (fits_expert_kernel(x, weights, y, preactivation)) {
     if (const RuntimeFunctions* functions = find(stream, wanted)) {
       const Launch launch(stream, "run-time expert kernel");
