@@ -20,7 +20,7 @@ using moe::cuda::rtc::kWarpColumns;
 constexpr int kInner = RTC_INNER;
 constexpr bool kGated = RTC_ACTIVATION == MOE_SWIGLU;
 constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // of y, for a warp
-constexpr int kTile = 8;                                            // rows whose sums a warp holds at once
+constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds at once, of what 128 registers have room for
 
 __device__ __forceinline__ float activated(float x) {
 #if RTC_ACTIVATION == 6
@@ -50,7 +50,8 @@ struct Expert {
 template <int tile>
 __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, int lane) {
   float sums[tile][kWarpColumns] = {};
-#pragma unroll 2
+  // A single row leaves registers for two packs of the weights under way at once.
+#pragma unroll(tile == 1 ? 2 : 1)
   for (int k = lane * kEight; k < kInner; k += kWarpLanes * kEight) {
     float w[kWarpColumns][kEight];
 #pragma unroll
@@ -110,7 +111,7 @@ RTC_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
                     warp * kOutputs};
   if (!mine.has(0)) return;
   for (; end - begin >= kTile; begin += kTile) rows_of_tile<kTile>(mine, begin, lane);
-  if (end - begin >= 4) {
+  if (kTile > 4 && end - begin >= 4) {
     rows_of_tile<4>(mine, begin, lane);
     begin += 4;
   }
