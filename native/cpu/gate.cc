@@ -5,12 +5,11 @@
 // (token-major), or a lane for each choice (choice-major).
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <numeric>
 
 #include "cpu/gate_choice.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
+#include "src/gate_values.h"
 
 namespace moe::cpu {
 namespace {
@@ -20,31 +19,9 @@ constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth wa
 
 enum SharedSlot { kHistogram, kSums, kScoreSums, kStarts, kRoutes, kOrder };
 
-void refuse_token(const GateTokens& tokens, int64_t s) {
-  const int64_t experts = tokens.experts();
-  const struct {
-    const char* name;
-    N values;
-  } inputs[] = {{"logits", &tokens.logits}, {"noise", tokens.noise}, {"priority", tokens.priority}};
-  for (const auto& [name, values] : inputs) {
-    if (values == nullptr) continue;
-    const float* row = static_cast<const float*>(values->data) + s * experts;
-    for (int64_t e = 0; e < experts; ++e) {
-      const bool legal = std::isfinite(row[e]) || (values == &tokens.logits && row[e] < 0);
-      if (!legal) invalid(name, "[", s, ", ", e, "] is ", std::isnan(row[e]) ? "NaN" : row[e] > 0 ? "inf" : "-inf");
-    }
-  }
-  invalid("every logit of token ", s, " is -inf, there is no expert to choose");
-}
-
 // Before anything is written: NaN is refused here, not carried into a comparison.
 void check_values(Stream& stream, const GateTokens& tokens) {
-  if (tokens.bias != nullptr) {
-    const auto* bias = static_cast<const float*>(tokens.bias->data);
-    for (int64_t e = 0; e < tokens.experts(); ++e) {
-      if (!std::isfinite(bias[e])) invalid("bias[", e, "] is ", bias[e], ", expected a finite number");
-    }
-  }
+  check_bias_values(tokens.bias);
   const int64_t count = tokens.logits.shape[0];
   std::atomic<int64_t> first{count};
   parallel_blocks(stream, count, kGrain / tokens.experts() + 1, [&](int64_t begin, int64_t end) {
@@ -53,7 +30,7 @@ void check_values(Stream& stream, const GateTokens& tokens) {
     while (found < end && found < seen && !first.compare_exchange_weak(seen, found)) {
     }
   });
-  if (first < count) refuse_token(tokens, first);
+  if (first < count) refuse_token(tokens.logits, tokens.noise, tokens.priority, first);
 }
 
 // visit(block) for every block, in which each token costs `work` numbers.

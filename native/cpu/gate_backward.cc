@@ -4,6 +4,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "src/gate_values.h"
 #include "src/routes.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -107,28 +108,12 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace moe::cpu {
-namespace {
-
-// A route was kept where it was chosen, or dropped.
-void check_choices(T expert, T choice, int64_t experts) {
-  check_range_values("choice", choice, -1, experts);
-  const auto* kept = static_cast<const int32_t*>(expert.data);
-  const auto* chosen = static_cast<const int32_t*>(choice.data);
-  for (int64_t i = 0, count = element_count(expert), choices = expert.shape[1]; i < count; ++i) {
-    if (kept[i] != -1 && kept[i] != chosen[i]) {
-      invalid("expert[", i / choices, ", ", i % choices, "] is ", kept[i], ", expected -1 or the choice ", chosen[i]);
-    }
-  }
-}
-
-}  // namespace
-
 HWY_EXPORT(gate_backward_tokens);
 
 void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
                    T dweight, float dauxiliary, float dz, T dlogits) {
   const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
-  check_choices(expert, choice, experts);
+  check_choice_values(expert, choice, experts);
   const auto* marks = used == nullptr ? nullptr : static_cast<const uint8_t*>(used->data);
   const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 

@@ -22,7 +22,10 @@ struct BackwardShape : HeadShape<Element, kHead> {
   static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
   static constexpr int kThreads = kWarps * kWarpLanes;
   static constexpr size_t kTileBytes = sizeof(Element) * 2 * (kRows + 2 * kStep) * Base::kStride;
-  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kWarps * kWeightFloats<Element, kStep / 8>;
+  static constexpr size_t kTableFloats = kWarps * kWeightFloats<Element, kStep / 8>;
+  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kTableFloats;
+  static constexpr int kStatistics = 2 * kStep;  // logsumexp and delta of a step's queries
+  static_assert(kStatistics <= kThreads);
 };
 
 template <typename Element>
@@ -183,7 +186,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   MOE_DYNAMIC_SHARED(Element, keys);
   Element* values = keys + Shape::kRows * kStride;
   const Steps<Element, kHead> steps{values + Shape::kRows * kStride};
-  float* table = reinterpret_cast<float*>(steps.tile(2, 0)) + warp * kWeightFloats<Element, kStep / 8>;
+  float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
+  float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
   // Queries from the first key's own on, those of one head after those of another.
   const int last = a.window < a.length - end + 1 ? end - 1 + a.window : a.length;  // one after the last that sees a key
   const int steps_of_head = (last - first + kStep - 1) / kStep, count = steps_of_head * shared_heads;
@@ -197,9 +201,18 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
                      HeadRows<Element>{a.dout + q_head, q_stride, query_of(step), last});
     commit_copies();
   };
+  const int thread = static_cast<int>(threadIdx.x);
+  // The thread's own of kStatistics.
+  const auto statistic = [&](int step) {
+    const int row = query_of(step) + thread % kStep;
+    if (thread >= Shape::kStatistics || row >= last) return 0.0f;
+    const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
+    return thread < kStep ? a.logsumexp[place] : a.delta[place];
+  };
   load_tile<kHead>(keys, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.k + k_head, k_stride, first, end});
   load_tile<kHead>(values, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.v + k_head, k_stride, first, end});
   load_step(0, 0);
+  if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
 
   float dk[Shape::kColumnTiles][4], dv[Shape::kColumnTiles][4];
   clear(dk);
@@ -207,34 +220,33 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   for (int step = 0; step < count; ++step) {
     wait_copies<0>();
     __syncthreads();
-    if (step + 1 < count) load_step((step + 1) % 2, step + 1);
+    const bool more = step + 1 < count;
+    if (more) load_step((step + 1) % 2, step + 1);
+    const float coming = more ? statistic(step + 1) : 0.0f;
     const Element* queries = steps.tile(step % 2, 0);
     const Element* upstream = steps.tile(step % 2, 1);
     const int query = query_of(step), warp_first = first + warp_row;
-    if (query + kStep <= warp_first || query - a.window >= warp_first + kWarpRows - 1) continue;
-    const int64_t line = (int64_t{sequence} * a.heads + head_of(step)) * a.length;
-    float weights[kStep / 8][4], dweights[kStep / 8][4];
-    multiply_rows<kStride>(weights, keys + warp_row * kStride, queries, width);
-    multiply_rows<kStride>(dweights, values + warp_row * kStride, upstream, width);
+    if (query + kStep > warp_first && query - a.window < warp_first + kWarpRows - 1) {
+      const float* logsumexp = statistics + step % 2 * Shape::kStatistics;
+      float weights[kStep / 8][4], dweights[kStep / 8][4];
+      multiply_rows<kStride>(weights, keys + warp_row * kStride, queries, width);
+      multiply_rows<kStride>(dweights, values + warp_row * kStride, upstream, width);
 #pragma unroll
-    for (int j = 0; j < kStep / 8; ++j) {
+      for (int j = 0; j < kStep / 8; ++j) {
 #pragma unroll
-      for (int n = 0; n < 2; ++n) {
-        const int row = query + j * 8 + lane % 4 * 2 + n;
-        const float logsumexp = row < last ? a.logsumexp[line + row] : 0.0f;
-        const float delta = row < last ? a.delta[line + row] : 0.0f;
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          const int at = warp_first + lane / 4 + 8 * i;
+        for (int i = 0; i < 4; ++i) {
+          const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
+          const int at = warp_first + lane / 4 + i / 2 * 8;
           const bool seen = at <= row && at > row - a.window && row < last && at < end;
-          const float weight = seen ? expf(weights[j][2 * i + n] * a.scale - logsumexp) : 0.0f;
-          weights[j][2 * i + n] = weight;
-          dweights[j][2 * i + n] = weight * (dweights[j][2 * i + n] - delta);
+          const float weight = seen ? expf(weights[j][i] * a.scale - logsumexp[column]) : 0.0f;
+          weights[j][i] = weight;
+          dweights[j][i] = weight * (dweights[j][i] - logsumexp[kStep + column]);
         }
       }
+      add_product<kStride>(dv, weights, upstream + warp_column, width - warp_column, table);
+      add_product<kStride>(dk, dweights, queries + warp_column, width - warp_column, table);
     }
-    add_product<kStride>(dv, weights, upstream + warp_column, width - warp_column, table);
-    add_product<kStride>(dk, dweights, queries + warp_column, width - warp_column, table);
+    if (more && thread < Shape::kStatistics) statistics[(step + 1) % 2 * Shape::kStatistics + thread] = coming;
   }
 
   const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};
@@ -285,7 +297,7 @@ void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dou
       launch(query_gradient_kernel<Element, head()>, tiles * static_cast<unsigned>(heads), Shape::kThreads,
              Shape::kSharedBytes, backward);
       launch(key_gradient_kernel<Element, head()>, tiles * static_cast<unsigned>(groups), Shape::kThreads,
-             Shape::kSharedBytes, backward);
+             Shape::kSharedBytes + sizeof(float) * 2 * Shape::kStatistics, backward);
     });
   });
 }

@@ -189,7 +189,18 @@ __device__ __forceinline__ uint32_t bfloat16_pair(float low, float high) {
 template <typename Element, int kInner>
 constexpr int kWeightFloats = std::is_same_v<Element, float> ? kWarpRows * (kInner * 8 + 4) : 0;
 
-// c [16, 8 kTiles] += weights [16, 8 kInner] times b [8 kInner, columns], columns padded to 16 at most.
+// Calls visit with true_type where all `columns` of a warp's sums are asked for, so that the usual head sizes have no
+// branches between their loads and products.
+template <int kTiles, typename Visit>
+__device__ __forceinline__ void visit_whole(int columns, Visit&& visit) {
+  if (columns >= kTiles * 8) {
+    visit(std::true_type{});
+  } else {
+    visit(std::false_type{});
+  }
+}
+
+// c [16, 8 kTiles] += weights [16, 8 kInner] times b [8 kInner, columns], columns padded to 16.
 // bfloat16 rounds the weights to its type.
 template <int kStride, int kInner, int kTiles>
 __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (&weights)[kInner][4], const Bfloat16* b,
@@ -197,20 +208,22 @@ __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (
   static_assert(kInner % 2 == 0 && kTiles % 2 == 0);
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const Bfloat16* right = b + (lane / 8 % 2 * 8 + lane % 8) * kStride + lane / 16 * 8;
+  visit_whole<kTiles>(columns, [&](auto whole) {
 #pragma unroll
-  for (int k = 0; k < kInner; k += 2) {
-    const uint32_t rows[4] = {
-        bfloat16_pair(weights[k][0], weights[k][1]), bfloat16_pair(weights[k][2], weights[k][3]),
-        bfloat16_pair(weights[k + 1][0], weights[k + 1][1]), bfloat16_pair(weights[k + 1][2], weights[k + 1][3])};
+    for (int k = 0; k < kInner; k += 2) {
+      const uint32_t rows[4] = {
+          bfloat16_pair(weights[k][0], weights[k][1]), bfloat16_pair(weights[k][2], weights[k][3]),
+          bfloat16_pair(weights[k + 1][0], weights[k + 1][1]), bfloat16_pair(weights[k + 1][2], weights[k + 1][3])};
 #pragma unroll
-    for (int j = 0; j < kTiles; j += 2) {
-      if (j * 8 >= columns) continue;
-      uint32_t pair[4];
-      load_matrices_transposed(pair, right + k * 8 * kStride + j * 8);
-      multiply_m16n8k16(c[j], rows, {pair[0], pair[1]});
-      multiply_m16n8k16(c[j + 1], rows, {pair[2], pair[3]});
+      for (int j = 0; j < kTiles; j += 2) {
+        if (!decltype(whole)::value && j * 8 >= columns) continue;
+        uint32_t pair[4];
+        load_matrices_transposed(pair, right + k * 8 * kStride + j * 8);
+        multiply_m16n8k16(c[j], rows, {pair[0], pair[1]});
+        multiply_m16n8k16(c[j + 1], rows, {pair[2], pair[3]});
+      }
     }
-  }
+  });
 }
 
 // The lanes of a row trade their weights through `table`, kWeightFloats of the warp's own.
@@ -229,23 +242,25 @@ __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (
     for (int i = 0; i < 4; ++i) row[i / 2 * 8 * kRow + j * 8 + lane % 4 * 2 + i % 2] = weights[j][i];
   }
   __syncwarp();
-  for (int k = 0; k < kInner * 8; k += 4) {
-    const Four upper = *reinterpret_cast<const Four*>(row + k);
-    const Four lower = *reinterpret_cast<const Four*>(row + 8 * kRow + k);
+  visit_whole<kTiles>(columns, [&](auto whole) {
+    for (int k = 0; k < kInner * 8; k += 4) {
+      const Four upper = *reinterpret_cast<const Four*>(row + k);
+      const Four lower = *reinterpret_cast<const Four*>(row + 8 * kRow + k);
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
+      for (int e = 0; e < 4; ++e) {
 #pragma unroll
-      for (int j = 0; j < kTiles; ++j) {
-        if (j * 8 >= columns) continue;
-        const auto pair = *reinterpret_cast<const Pack<float, 2>*>(right + (k + e) * kStride + j * 8);
+        for (int j = 0; j < kTiles; ++j) {
+          if (!decltype(whole)::value && j * 8 >= columns) continue;
+          const auto pair = *reinterpret_cast<const Pack<float, 2>*>(right + (k + e) * kStride + j * 8);
 #pragma unroll
-        for (int n = 0; n < 2; ++n) {
-          c[j][n] = fmaf(upper.values[e], pair.values[n], c[j][n]);
-          c[j][n + 2] = fmaf(lower.values[e], pair.values[n], c[j][n + 2]);
+          for (int n = 0; n < 2; ++n) {
+            c[j][n] = fmaf(upper.values[e], pair.values[n], c[j][n]);
+            c[j][n + 2] = fmaf(lower.values[e], pair.values[n], c[j][n + 2]);
+          }
         }
       }
     }
-  }
+  });
 }
 
 // Over the four lanes that share a row of a product.

@@ -18,11 +18,11 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
   Launch launch(stream);
   keep_offsets_check(launch, offsets, x.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
-                       .count = weights.shape[0],
+                       .count = size_of("experts", weights.shape[0]),
                        .offsets = data<int32_t>(offsets),
-                       .rows = x.shape[0],
-                       .columns = weights.shape[1],
-                       .inner = weights.shape[2],
+                       .rows = size_of("rows", x.shape[0]),
+                       .columns = size_of("columns", weights.shape[1]),
+                       .inner = size_of("the inner dimension", weights.shape[2]),
                        .a = matrix_of(x, false),
                        .b = matrix_of(weights, false),
                        .b_elements = weights.shape[1] * weights.shape[2],
@@ -37,11 +37,11 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
   Launch launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
-                       .count = weights.shape[0],
+                       .count = size_of("experts", weights.shape[0]),
                        .offsets = data<int32_t>(offsets),
-                       .rows = dy.shape[0],
-                       .columns = weights.shape[2],
-                       .inner = weights.shape[1],
+                       .rows = size_of("rows", dy.shape[0]),
+                       .columns = size_of("columns", weights.shape[2]),
+                       .inner = size_of("the inner dimension", weights.shape[1]),
                        .a = matrix_of(dy, false),
                        .b = matrix_of(weights, true),
                        .b_elements = weights.shape[1] * weights.shape[2],
@@ -56,11 +56,11 @@ void expert_backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N
   Launch launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfInner,
-                       .count = dweights.shape[0],
+                       .count = size_of("experts", dweights.shape[0]),
                        .offsets = data<int32_t>(offsets),
-                       .rows = dweights.shape[1],
-                       .columns = dweights.shape[2],
-                       .inner = dy.shape[0],
+                       .rows = size_of("rows", dweights.shape[1]),
+                       .columns = size_of("columns", dweights.shape[2]),
+                       .inner = size_of("the inner dimension", dy.shape[0]),
                        .a = matrix_of(dy, true),
                        .b = matrix_of(x, true),
                        .b_elements = 0,

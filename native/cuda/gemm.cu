@@ -5,6 +5,16 @@
 #include "src/check.h"
 
 namespace moe::cuda {
+namespace {
+
+constexpr int64_t kMostSize = INT32_MAX - 1024;  // so that a tile past the end can still be counted
+
+}  // namespace
+
+int32_t size_of(const char* what, int64_t size) {
+  if (size > kMostSize) invalid(what, " is ", size, ", the kernels take up to ", kMostSize);
+  return static_cast<int32_t>(size);
+}
 
 Matrix matrix_of(T matrix, bool turned) {
   const int64_t width = matrix.shape[matrix.rank - 1];
@@ -39,9 +49,9 @@ void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation act
   run_product(launch, {.groups = Groups::kOne,
                        .count = 1,
                        .offsets = nullptr,
-                       .rows = a.shape[transpose_a ? 1 : 0],
-                       .columns = b.shape[lines_first ? 0 : 1],
-                       .inner = a.shape[transpose_a ? 0 : 1],
+                       .rows = size_of("rows", a.shape[transpose_a ? 1 : 0]),
+                       .columns = size_of("columns", b.shape[lines_first ? 0 : 1]),
+                       .inner = size_of("the inner dimension", a.shape[transpose_a ? 0 : 1]),
                        .a = matrix_of(a, transpose_a),
                        .b = matrix_of(b, !lines_first),
                        .b_elements = 0,

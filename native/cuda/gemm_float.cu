@@ -6,10 +6,11 @@ namespace moe::cuda {
 namespace {
 
 // A block's tile, the depth of a panel, and how many sums down and across it a thread has.
-template <int rows, int columns, int depth, int sum_rows, int sum_columns, int blocks>
+template <int rows, int columns, int depth, int sum_rows, int sum_columns, int unroll, int blocks>
 struct FloatTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
   static constexpr int kSumRows = sum_rows, kSumColumns = sum_columns;
+  static constexpr int kUnroll = unroll;  // of k: as much as 128 registers a thread allow
   static constexpr int kThreadColumns = columns / sum_columns;
   static constexpr int kThreads = rows / sum_rows * kThreadColumns;
   static constexpr int kBlocks = blocks;  // that run on a multiprocessor at once
@@ -18,46 +19,42 @@ struct FloatTile {
   static constexpr int kPanels = depth * (kStrideA + kStrideB);  // elements
 };
 
-using WideTile = FloatTile<128, 128, 16, 8, 8, 2>;
-using NarrowTile = FloatTile<16, 32, 64, 2, 2, 4>;
+using WideTile = FloatTile<128, 128, 16, 8, 8, 2, 2>;
+using MiddleTile = FloatTile<kMiddleRows, 32, 32, 4, 4, 4, 3>;
+using NarrowTile = FloatTile<kNarrowRows, 32, 64, 2, 2, 8, 4>;
 
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(2 * Tile::kPanels * sizeof(float), kSumsBytes<Tile>);
 
 // A thread's share of the next panel on its way from memory to shared memory, in registers.
-template <typename Value, class Tile, int kLines>
+template <typename Value, bool turned, int lines, class Tile>
 class Held {
  public:
-  __device__ __forceinline__ void load(const Operand<Value>& operand, bool turned, const TileLines& lines,
-                                       int64_t first_k, int64_t inner) {
+  __device__ __forceinline__ explicit Held(const Side<Value>& side) : reader_(side) {}
+
+  // `inner` is what is left of the inner dimension from the panel on.
+  __device__ __forceinline__ void load(int inner) {
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      packs_[i] = Part(chunk(i), turned, operand, lines, first_k, inner).load(operand.packs);
-    }
+    for (int i = 0; i < Reader::kCount; ++i) packs_[i] = reader_.chunk(i, inner).load(reader_.packs());
+    reader_.advance();
   }
 
   // As float32 with lines along a row of k.
   template <int kStride>
-  __device__ __forceinline__ void store(float* panel, bool turned) const {
+  __device__ __forceinline__ void store(float* panel) const {
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const int index = chunk(i);
-      const int line = turned ? index % (kLines / kPack) * kPack : index / (Tile::kDepth / kPack);
-      const int k = turned ? index / (kLines / kPack) : index % (Tile::kDepth / kPack) * kPack;
-      float* to = panel + k * kStride + line;
+    for (int i = 0; i < Reader::kCount; ++i) {
+      float* to = panel + Reader::k(i) * kStride + Reader::line(i);
 #pragma unroll
-      for (int j = 0; j < kPack; ++j) to[turned ? j : j * kStride] = to_float(packs_[i].values[j]);
+      for (int j = 0; j < Reader::kPack; ++j) to[turned ? j : j * kStride] = to_float(packs_[i].values[j]);
     }
   }
 
  private:
-  using Part = Chunk<Value, kLines, Tile::kDepth>;
-  static constexpr int kPack = Part::kPack, kCount = Part::kChunks / Tile::kThreads;
-  static_assert(Part::kChunks % Tile::kThreads == 0);
+  using Reader = PanelReader<Value, turned, lines, Tile::kDepth, Tile::kThreads>;
 
-  __device__ __forceinline__ static int chunk(int i) { return i * Tile::kThreads + static_cast<int>(threadIdx.x); }
-
-  Pack<Value, kPack> packs_[kCount];
+  Reader reader_;
+  Pack<Value, Reader::kPack> packs_[Reader::kCount];
 };
 
 // A thread's lines of a tile's side of `kSize`: runs of at most four neighbours, spread over it.
@@ -80,7 +77,7 @@ struct ThreadLines {
 };
 
 // Wide tiles: bound by rows columns inner multiply-adds. Narrow ones: by reading b's columns inner elements, once.
-template <typename A, typename B, class Tile>
+template <typename A, typename B, bool kTurnedA, bool kTurnedB, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     float_kernel(const Product product, RowRange rows, Refusal refusal) {
   using ThreadRows = ThreadLines<Tile::kRows, Tile::kSumRows>;
@@ -88,27 +85,26 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   MOE_DYNAMIC_SHARED(float, shared);
   const int thread_row = static_cast<int>(threadIdx.x) / Tile::kThreadColumns;
   const int thread_column = static_cast<int>(threadIdx.x) % Tile::kThreadColumns;
-  const bool turned_a = product.a.turned, turned_b = product.b.turned;
-  TileWalk<Tile> walk(product, rows, refusal);
-  for (TileIndex tile; walk.next(tile);) {
-    const Operand<A> a = operand_a<A>(product, tile);
-    const Operand<B> b = operand_b<B>(product, tile);
-    const TileLines of_a = lines_a(tile), of_b = lines_b(product, tile);
-    Held<A, Tile, Tile::kRows> held_a;
-    Held<B, Tile, Tile::kColumns> held_b;
+  __shared__ TileWalk<Tile> walk;
+  walk.start();
+  while (walk.next(product, rows, refusal)) {
+    const TileIndex& tile = walk.tile;
+    Held<A, kTurnedA, Tile::kRows, Tile> held_a(side_a<A, kTurnedA>(product, tile));
+    Held<B, kTurnedB, Tile::kColumns, Tile> held_b(side_b<B, kTurnedB>(product, tile));
     float sums[Tile::kSumRows][Tile::kSumColumns] = {};
-    held_a.load(a, turned_a, of_a, 0, tile.inner);
-    held_b.load(b, turned_b, of_b, 0, tile.inner);
+    const int inner = tile.inner;
+    held_a.load(inner);
+    held_b.load(inner);
     float *panel = shared, *other = shared + Tile::kPanels;
 #pragma unroll 1
-    for (int64_t k = 0; k < tile.inner; k += Tile::kDepth) {
+    for (int k = 0; k < inner; k += Tile::kDepth) {
       float* panel_b = panel + Tile::kDepth * Tile::kStrideA;
-      held_a.template store<Tile::kStrideA>(panel, turned_a);
-      held_b.template store<Tile::kStrideB>(panel_b, turned_b);
+      held_a.template store<Tile::kStrideA>(panel);
+      held_b.template store<Tile::kStrideB>(panel_b);
       __syncthreads();  // this panel is whole; the other was read before the last one was stored
-      held_a.load(a, turned_a, of_a, k + Tile::kDepth, tile.inner);
-      held_b.load(b, turned_b, of_b, k + Tile::kDepth, tile.inner);
-#pragma unroll 8
+      held_a.load(inner - k - Tile::kDepth);
+      held_b.load(inner - k - Tile::kDepth);
+#pragma unroll(Tile::kUnroll)
       for (int i = 0; i < Tile::kDepth; ++i) {
         float left[Tile::kSumRows], right[Tile::kSumColumns];
         ThreadRows::load(panel + i * Tile::kStrideA, thread_row, left);
@@ -132,29 +128,36 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     }
     __syncthreads();
     finish_tile<Tile>(product, tile, shared);
-    __syncthreads();
   }
 }
 
+template <typename A, typename B, bool kTurnedA, class Tile>
+void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+  launch(product.b.turned ? float_kernel<A, B, kTurnedA, true, Tile> : float_kernel<A, B, kTurnedA, false, Tile>,
+         walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
+         launch.refusal());
+}
+
 template <typename A, typename B>
-void launch_tiles(Launch& launch, const Product& product) {
-  const auto launch_as = [&]<class Tile>(RowRange rows, Tile) {
-    launch(float_kernel<A, B, Tile>, walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>,
-           product, rows, launch.refusal());
-  };
+void launch_kernels(Launch& launch, const Product& product) {
   launch_by_rows(
-      product, [&](RowRange rows) { launch_as(rows, NarrowTile()); }, [&](RowRange rows) { launch_as(rows, WideTile()); });
+      product, [&](RowRange rows) { launch_tiles<A, B, false, NarrowTile>(launch, product, rows); },
+      [&](RowRange rows) { launch_tiles<A, B, false, MiddleTile>(launch, product, rows); },
+      [&](RowRange rows) {
+        product.a.turned ? launch_tiles<A, B, true, WideTile>(launch, product, rows)
+                         : launch_tiles<A, B, false, WideTile>(launch, product, rows);
+      });
 }
 
 }  // namespace
 
 void run_float_product(Launch& launch, const Product& product) {
   if (product.a.dtype == MOE_BFLOAT16) {
-    launch_tiles<Bfloat16, float>(launch, product);
+    launch_kernels<Bfloat16, float>(launch, product);
   } else if (product.b.dtype == MOE_BFLOAT16) {
-    launch_tiles<float, Bfloat16>(launch, product);
+    launch_kernels<float, Bfloat16>(launch, product);
   } else {
-    launch_tiles<float, float>(launch, product);
+    launch_kernels<float, float>(launch, product);
   }
 }
 

@@ -33,11 +33,11 @@ enum class Groups { kOne, kOfRows, kOfInner };
 // c = activation(a b^T + bias), or c += a b^T.
 struct Product {
   Groups groups;
-  int64_t count;           // of groups
+  int32_t count;           // of groups
   const int32_t* offsets;  // [count + 1], or null for one group
-  int64_t rows;            // of a; where groups are of rows, of all of them
-  int64_t columns;         // of a b^T; SwiGLU halves them
-  int64_t inner;           // where groups are of the inner dimension, of all of them
+  int32_t rows;            // of a; where groups are of rows, of all of them
+  int32_t columns;         // of a b^T; SwiGLU halves them
+  int32_t inner;           // where groups are of the inner dimension, of all of them
   Matrix a, b;
   int64_t b_elements;  // of one group's b, where groups are of rows
   const float* bias;   // [count or 1, columns], or null
@@ -45,18 +45,22 @@ struct Product {
   bool accumulate;
   Output c, preactivation;
 
-  __host__ __device__ int64_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
+  // Columns of c.
+  __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
 };
 
-// A group of at most this many rows takes the narrow tile, which asks for memory rather than for arithmetic.
-constexpr int64_t kNarrowRows = 16;
+// Rows of a tile: few of them ask for memory rather than for arithmetic, and many multiprocessors read faster than few.
+constexpr int32_t kNarrowRows = 16;
+constexpr int32_t kMiddleRows = 64;
 
 // Bounds on the rows of the groups that a launch takes; the others are left to another one.
 struct RowRange {
-  int64_t least, most;
+  int32_t least, most;
 };
-constexpr RowRange kEveryGroup{0, INT64_MAX};
+constexpr RowRange kEveryGroup{0, INT32_MAX};
 
+// A size as the kernels count it; refuses one that they cannot.
+int32_t size_of(const char* what, int64_t size);
 // `matrix` [.., width] with lines down its last dimension but one, or along its last one when `turned`.
 Matrix matrix_of(T matrix, bool turned);
 // The rows of `output` [.., columns], or none.
@@ -67,31 +71,42 @@ void run_product(Launch& launch, const Product& product);
 void run_tensor_product(Launch& launch, const Product& product);
 void run_float_product(Launch& launch, const Product& product);
 
-// Calls launch_narrow(rows) and launch_wide(rows) for the groups that they serve. Where rows are grouped only the
-// kernels see the groups' sizes: both are launched, and each takes its own.
-template <typename Narrow, typename Wide>
-void launch_by_rows(const Product& product, Narrow&& launch_narrow, Wide&& launch_wide) {
+// Calls launch_narrow, launch_middle or launch_wide with the rows of the groups that it serves. Where rows are grouped only
+// the kernels see the groups' sizes: two are launched, and each takes its own. Only launch_wide is given a turned a.
+template <typename Narrow, typename Middle, typename Wide>
+void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
+  RowRange rows = kEveryGroup;
   if (product.groups == Groups::kOfRows) {
     launch_narrow(RowRange{0, kNarrowRows});
-    if (product.rows > kNarrowRows) launch_wide(RowRange{kNarrowRows + 1, INT64_MAX});
-  } else if (product.groups == Groups::kOne && !product.a.turned && product.rows <= kNarrowRows) {
-    launch_narrow(kEveryGroup);
-  } else {
-    launch_wide(kEveryGroup);
+    if (product.rows <= kNarrowRows) return;
+    rows.least = kNarrowRows + 1;
+  } else if (product.a.turned) {
+    launch_wide(rows);
+    return;
+  } else if (product.rows <= kNarrowRows) {
+    launch_narrow(rows);
+    return;
   }
+  product.rows <= kMiddleRows ? launch_middle(rows) : launch_wide(rows);
+}
+
+// Columns of c that a tile has.
+template <class Tile>
+__host__ __device__ constexpr int tile_columns(const Product& product) {
+  return product.activation == MOE_SWIGLU ? Tile::kColumns / 2 : Tile::kColumns;
 }
 
 // Blocks that walk the tiles of a launch: no more than there can be, nor than run at once. One where there is none, for
 // the check of the offsets.
 template <class Tile>
 unsigned walking_blocks(const Launch& launch, const Product& product, RowRange rows) {
-  const int64_t across = ceil_div(product.width(), product.activation == MOE_SWIGLU ? Tile::kColumns / 2 : Tile::kColumns);
   int64_t down = ceil_div(product.rows, Tile::kRows) * product.count;
   if (product.groups == Groups::kOfRows) {
-    down = product.rows / Tile::kRows + std::min(product.count, product.rows / std::max<int64_t>(rows.least, 1));
+    down = product.rows / Tile::kRows + std::min(product.count, product.rows / std::max(rows.least, 1));
   }
+  const int64_t tiles = down * ceil_div(product.width(), tile_columns<Tile>(product));
   const int64_t running = static_cast<int64_t>(launch.processors()) * Tile::kBlocks;
-  return static_cast<unsigned>(std::clamp<int64_t>(down * across, product.groups == Groups::kOne ? 0 : 1, running));
+  return static_cast<unsigned>(std::clamp<int64_t>(tiles, product.groups == Groups::kOne ? 0 : 1, running));
 }
 
 }  // namespace moe::cuda

@@ -22,7 +22,9 @@ struct TensorTile {
 // 64 KiB of stages, of which 48 are under way while one is multiplied; 64 sums a thread.
 using WideTile = TensorTile<128, 128, 32, 4, 2, 4, 2>;
 // 40 KiB of weights under way in a block, in runs of 256 bytes; as many columns as keep all multiprocessors reading.
-using NarrowTile = TensorTile<16, 32, 128, 6, 1, 2, 3>;
+using NarrowTile = TensorTile<kNarrowRows, 32, 128, 6, 1, 2, 3>;
+// 20 KiB of weights under way.
+using MiddleTile = TensorTile<kMiddleRows, 32, 64, 6, 2, 2, 2>;
 
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(Tile::kStagesBytes, kSumsBytes<Tile>);
@@ -35,23 +37,25 @@ __device__ __forceinline__ int chunk_place(int row, int chunk) {
   return (row * kChunks + (chunk ^ turn)) * 8;
 }
 
+template <class Tile, int lines, bool turned>
+using Reader = PanelReader<Bfloat16, turned, lines, Tile::kDepth, Tile::kThreads>;
+
+// Begins to copy the reader's panel, of which `inner` is left; on to the next one.
 template <class Tile, int kLines, bool kTurned>
-__device__ __forceinline__ void copy_panel(Bfloat16* to, const Operand<Bfloat16>& operand, const TileLines& lines,
-                                           int64_t first_k, int64_t inner) {
-  using Part = Chunk<Bfloat16, kLines, Tile::kDepth>;
+__device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTurned>& reader, Bfloat16* to, int inner) {
   constexpr int kRowChunks = (kTurned ? kLines : Tile::kDepth) / 8;
-  static_assert(Part::kChunks % Tile::kThreads == 0);
 #pragma unroll
-  for (int i = 0; i < Part::kChunks / Tile::kThreads; ++i) {
-    const Part part(i * Tile::kThreads + static_cast<int>(threadIdx.x), kTurned, operand, lines, first_k, inner);
-    Bfloat16* place = to + (kTurned ? chunk_place<kRowChunks>(part.k, part.line / 8)
-                                    : chunk_place<kRowChunks>(part.line, part.k / 8));
-    if (operand.packs) {
-      copy_async_16(place, part.from, part.count * 2);
+  for (int i = 0; i < reader.kCount; ++i) {
+    const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
+    const int line = reader.line(i), k = reader.k(i);
+    Bfloat16* place = to + (kTurned ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
+    if (reader.packs()) {
+      copy_async_16(place, chunk.from, chunk.count * 2);
     } else {
-      *reinterpret_cast<Pack<Bfloat16, 8>*>(place) = part.load(false);
+      *reinterpret_cast<Pack<Bfloat16, 8>*>(place) = chunk.load(false);
     }
   }
+  reader.advance();
 }
 
 // Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then along
@@ -67,8 +71,8 @@ __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16*
   }
 }
 
-// Wide tiles: bound by the tensor cores' 2 rows columns inner operations. Narrow ones: by reading b's
-// 2 columns inner bytes, once.
+// Wide tiles: bound by the tensor cores' 2 rows columns inner operations. The others: by reading b's 2 columns inner
+// bytes, once.
 template <class Tile, bool kTurnedA, bool kTurnedB>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
@@ -76,25 +80,27 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
   const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
   const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 16;
-  TileWalk<Tile> walk(product, rows, refusal);
-  for (TileIndex tile; walk.next(tile);) {
-    const Operand<Bfloat16> a = operand_a<Bfloat16>(product, tile), b = operand_b<Bfloat16>(product, tile);
-    const TileLines of_a = lines_a(tile), of_b = lines_b(product, tile);
-    const int64_t steps = (tile.inner + Tile::kDepth - 1) / Tile::kDepth;
-    const auto copy_stage = [&](int64_t step) {
+  __shared__ TileWalk<Tile> walk;
+  walk.start();
+  while (walk.next(product, rows, refusal)) {
+    const TileIndex& tile = walk.tile;
+    Reader<Tile, Tile::kRows, kTurnedA> a(side_a<Bfloat16, kTurnedA>(product, tile));
+    Reader<Tile, Tile::kColumns, kTurnedB> b(side_b<Bfloat16, kTurnedB>(product, tile));
+    const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
+    const auto copy_stage = [&](int step) {
       Bfloat16* stage = stages + step % Tile::kStages * Tile::kStage;
       if (step < steps) {
-        copy_panel<Tile, Tile::kRows, kTurnedA>(stage, a, of_a, step * Tile::kDepth, tile.inner);
-        copy_panel<Tile, Tile::kColumns, kTurnedB>(stage + Tile::kRows * Tile::kDepth, b, of_b, step * Tile::kDepth,
-                                                   tile.inner);
+        const int left = inner - step * Tile::kDepth;
+        copy_panel<Tile, Tile::kRows, kTurnedA>(a, stage, left);
+        copy_panel<Tile, Tile::kColumns, kTurnedB>(b, stage + Tile::kRows * Tile::kDepth, left);
       }
       commit_copies();
     };
     float sums[Tile::kRowSteps][2 * Tile::kColumnSteps][4] = {};
 #pragma unroll 1
-    for (int64_t step = 0; step < Tile::kStages - 1; ++step) copy_stage(step);
+    for (int step = 0; step < Tile::kStages - 1; ++step) copy_stage(step);
 #pragma unroll 1
-    for (int64_t step = 0; step < steps; ++step) {
+    for (int step = 0; step < steps; ++step) {
       wait_copies<Tile::kStages - 2>();
       __syncthreads();  // the stage is there, and the one before it is free
       copy_stage(step + Tile::kStages - 1);
@@ -134,34 +140,25 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     }
     __syncthreads();
     finish_tile<Tile>(product, tile, table);
-    __syncthreads();
   }
 }
 
-template <class Tile, bool kTurnedA, bool kTurnedB>
+template <bool kTurnedA, class Tile>
 void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
-  launch(tensor_kernel<Tile, kTurnedA, kTurnedB>, walking_blocks<Tile>(launch, product, rows), Tile::kThreads,
-         kSharedBytes<Tile>, product, rows, launch.refusal());
+  launch(product.b.turned ? tensor_kernel<Tile, kTurnedA, true> : tensor_kernel<Tile, kTurnedA, false>,
+         walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
+         launch.refusal());
 }
 
 }  // namespace
 
 void run_tensor_product(Launch& launch, const Product& product) {
-  const bool turned_a = product.a.turned, turned_b = product.b.turned;
   launch_by_rows(
-      product,
+      product, [&](RowRange rows) { launch_tiles<false, NarrowTile>(launch, product, rows); },
+      [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
-        turned_b ? launch_tiles<NarrowTile, false, true>(launch, product, rows)
-                 : launch_tiles<NarrowTile, false, false>(launch, product, rows);
-      },
-      [&](RowRange rows) {
-        if (turned_a) {
-          turned_b ? launch_tiles<WideTile, true, true>(launch, product, rows)
-                   : launch_tiles<WideTile, true, false>(launch, product, rows);
-        } else {
-          turned_b ? launch_tiles<WideTile, false, true>(launch, product, rows)
-                   : launch_tiles<WideTile, false, false>(launch, product, rows);
-        }
+        product.a.turned ? launch_tiles<true, WideTile>(launch, product, rows)
+                         : launch_tiles<false, WideTile>(launch, product, rows);
       });
 }
 

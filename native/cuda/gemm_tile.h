@@ -10,170 +10,211 @@ namespace moe::cuda {
 
 // One tile of one group's product. Columns are those of c.
 struct TileIndex {
-  int64_t group;
-  int64_t begin;  // the group's first row, of a and c or of the inner dimension
-  int64_t rows;   // of the group
-  int64_t inner;
-  int64_t row, column;  // of the tile's upper left corner, in the group
+  int group;
+  int begin;  // the group's first row, of a and c or of the inner dimension
+  int rows;   // of the group
+  int inner;
+  int row, column;  // of the tile's upper left corner, in the group
 };
 
-// Deals the tiles of all groups to the blocks in turn, whatever the groups' sizes: each warp counts the tiles of 32
-// groups at a time, so that neither the host nor another block needs to know them. Refuses offsets that are no groups.
+// Deals the tiles of all groups to the blocks in turn, whatever the groups' sizes: a warp counts the tiles of 32 groups at
+// a time, so that neither the host nor another block needs to know them. Lies in shared memory, where it costs no
+// registers while a tile is summed.
 template <class Tile>
-class TileWalk {
- public:
-  __device__ TileWalk(const Product& product, RowRange rows, Refusal refusal)
-      : product_(product), rows_(rows), refusal_(refusal) {
-    const bool gated = product.activation == MOE_SWIGLU;
-    tile_columns_ = gated ? Tile::kColumns / 2 : Tile::kColumns;
-    across_ = (product.width() + tile_columns_ - 1) / tile_columns_;
+struct TileWalk {
+  int64_t index;          // of the block's next tile, over all groups
+  int64_t before_window;  // tiles of the groups before the window
+  int window;             // the first group of the 32 that are looked at
+  bool found;
+  TileIndex tile;  // where one was found
+
+  __device__ void start() {
+    if (threadIdx.x != 0) return;
+    index = blockIdx.x;
+    before_window = 0;
+    window = 0;
   }
 
-  // The block's next tile, the same in all its threads; false when there is none left.
-  __device__ bool next(TileIndex& tile) {
-    const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
-    for (; window_ < product_.count; window_ += kWarpLanes) {
-      int64_t begin = 0, size = 0;
-      const int64_t mine = extent(window_ + lane, begin, size);
+  // Whether there is a next tile for the block. Passes two barriers. Refuses offsets that are no groups.
+  __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
+    __syncthreads();
+    if (threadIdx.x < kWarpLanes) find(product, range, refusal);
+    __syncthreads();
+    return found;
+  }
+
+ private:
+  static constexpr int kBand = 16;
+
+  __device__ void find(const Product& product, RowRange range, Refusal refusal) {
+    const int lane = static_cast<int>(threadIdx.x);
+    const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
+    const int64_t wanted = index;
+    int64_t before = before_window;
+    int first = window, source = -1, begin = 0, size = 0;
+    for (; first < product.count; first += kWarpLanes) {
+      const int64_t mine = int64_t{tiles_down(product, range, refusal, first + lane, begin, size)} * across;
       int64_t through = mine;  // tiles of the window's groups up to the lane's
       for (int below = 1; below < kWarpLanes; below *= 2) {
         const int64_t other = __shfl_up_sync(kAllLanes, through, below);
         if (lane >= below) through += other;
       }
-      const unsigned holds = __ballot_sync(kAllLanes, index_ < before_window_ + through);
-      if (holds != 0) {
-        const int source = __ffs(static_cast<int>(holds)) - 1;
-        const int64_t before = __shfl_sync(kAllLanes, through - mine, source);
-        place(index_ - before_window_ - before, tile, __shfl_sync(kAllLanes, begin, source),
-              __shfl_sync(kAllLanes, size, source));
-        tile.group = window_ + source;
-        index_ += gridDim.x;
-        return true;
+      const unsigned holding = __ballot_sync(kAllLanes, wanted < before + through);
+      if (holding != 0) {
+        source = __ffs(static_cast<int>(holding)) - 1;
+        if (lane == source) place(product, wanted - before - (through - mine), across, begin, size);
+        break;
       }
-      before_window_ += __shfl_sync(kAllLanes, through, kWarpLanes - 1);
+      before += __shfl_sync(kAllLanes, through, kWarpLanes - 1);
     }
-    return false;
+    __syncwarp();  // all have read the state
+    if (lane != max(source, 0)) return;
+    found = source >= 0;
+    tile.group = first + lane;
+    index = wanted + gridDim.x;
+    before_window = before;
+    window = first;
   }
 
- private:
-  // Tiles of a group, its first row and its number of rows.
-  __device__ int64_t extent(int64_t group, int64_t& begin, int64_t& size) const {
-    if (group >= product_.count) return 0;
-    if (product_.groups == Groups::kOne) {
-      size = product_.rows;
-    } else {
-      begin = product_.offsets[group];
-      size = product_.offsets[group + 1] - begin;
-      const int64_t all = product_.groups == Groups::kOfRows ? product_.rows : product_.inner;
-      if (begin < 0 || size < 0 || begin + size > all || (group == 0 && begin != 0)) {
-        refusal_.raise();
-        return 0;
-      }
-      if (size == 0 || size < rows_.least || size > rows_.most) return 0;
+  // Tiles down a group, its first row and its number of rows.
+  __device__ static int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
+                                   int& size) {
+    if (group >= product.count) return 0;
+    if (product.groups == Groups::kOne) {
+      size = product.rows;
+      return tiles_in(size);
     }
-    const int64_t rows = product_.groups == Groups::kOfInner ? product_.rows : size;
-    return (rows + Tile::kRows - 1) / Tile::kRows * across_;
+    begin = product.offsets[group];
+    const int end = product.offsets[group + 1];
+    if (begin < 0 || end < begin || (group == 0 && begin != 0) ||
+        end > (product.groups == Groups::kOfRows ? product.rows : product.inner)) {
+      refusal.raise();
+      return 0;
+    }
+    size = end - begin;
+    if (size == 0 || size < range.least || size > range.most) return 0;
+    return tiles_in(product.groups == Groups::kOfInner ? product.rows : size);
   }
 
-  // Tile `index` of a group. Tiles go down bands of kBand, so that blocks that run at once share their columns of b and
+  __device__ static int tiles_in(int rows) { return rows / Tile::kRows + (rows % Tile::kRows != 0); }
+
+  // Tile `number` of a group. Tiles go down bands of kBand, so that blocks that run at once share their columns of b and
   // their rows of a in the cache.
-  __device__ void place(int64_t index, TileIndex& tile, int64_t begin, int64_t size) const {
-    const bool of_inner = product_.groups == Groups::kOfInner;
+  __device__ void place(const Product& product, int64_t number, int across, int begin, int size) {
+    const bool of_inner = product.groups == Groups::kOfInner;
     tile.begin = begin;
-    tile.rows = of_inner ? product_.rows : size;
-    tile.inner = of_inner ? size : product_.inner;
-    const int64_t down = (tile.rows + Tile::kRows - 1) / Tile::kRows;
-    const int64_t band = index / (kBand * across_), in_band = index % (kBand * across_);
-    const int64_t height = min(kBand, down - band * kBand);
-    tile.row = (band * kBand + in_band % height) * Tile::kRows;
-    tile.column = in_band / height * tile_columns_;
+    tile.rows = of_inner ? product.rows : size;
+    tile.inner = of_inner ? size : product.inner;
+    const int64_t of_band = int64_t{kBand} * across;
+    const int band = static_cast<int>(number / of_band) * kBand, in_band = static_cast<int>(number % of_band);
+    const int height = min(kBand, tiles_in(tile.rows) - band);
+    tile.row = (band + in_band % height) * Tile::kRows;
+    tile.column = in_band / height * tile_columns<Tile>(product);
   }
-
-  static constexpr int64_t kBand = 16;
-
-  const Product& product_;
-  const RowRange rows_;
-  const Refusal refusal_;
-  int64_t tile_columns_ = 0;
-  int64_t across_ = 0;         // tiles across a group
-  int64_t index_ = blockIdx.x;  // of the block's next tile, over all groups
-  int64_t window_ = 0;         // the first group of the 32 that are looked at
-  int64_t before_window_ = 0;  // tiles of the groups before
 };
 
-// The lines of an operand that a tile reads. For SwiGLU columns of the gate and of the up half alternate by eights.
-struct TileLines {
-  static constexpr int kRun = 8;
+// For SwiGLU a tile's lines of b alternate: kRun of the gate, then the kRun of the up half that they go with.
+constexpr int kRun = 8;
+__host__ __device__ constexpr int line_in_half(int line) { return line / (2 * kRun) * kRun + line % kRun; }
+__host__ __device__ constexpr bool line_is_up(int line) { return line / kRun % 2 != 0; }
 
-  int64_t first;
-  int64_t limit;  // lines of the operand, or of each half
-  bool gated;
-
-  __device__ __forceinline__ int64_t in_half(int line) const {
-    return first + (gated ? line / (2 * kRun) * kRun + line % kRun : line);
-  }
-  __device__ __forceinline__ int64_t at(int line) const {
-    return in_half(line) + (gated && line / kRun % 2 != 0 ? limit : 0);
-  }
-  // Lines from this one on, at most to the end of its run of eight.
-  __device__ __forceinline__ int64_t left(int line) const { return limit - in_half(line); }
-};
-
+// A tile's side of an operand: a and b of one group, from the tile's first line on.
 template <typename Value>
-struct Operand {
+struct Side {
   const Value* data;
   int64_t stride;
   bool packs;
+  int left;  // lines from here on, for SwiGLU of the gate
+  int up;    // lines from the gate's to the up half's, 0 but for SwiGLU
 };
 
-// a and b of one group.
-template <typename Value>
-__device__ __forceinline__ Operand<Value> operand_a(const Product& product, const TileIndex& tile) {
+template <typename Value, bool turned>
+__device__ __forceinline__ Side<Value> side_a(const Product& product, const TileIndex& tile) {
   const Matrix& a = product.a;
-  return {static_cast<const Value*>(a.data) + tile.begin * a.stride, a.stride, a.packs};
+  const int64_t skipped = tile.begin * a.stride + (turned ? int64_t{tile.row} : tile.row * a.stride);
+  return {static_cast<const Value*>(a.data) + skipped, a.stride, a.packs, tile.rows - tile.row, 0};
 }
-template <typename Value>
-__device__ __forceinline__ Operand<Value> operand_b(const Product& product, const TileIndex& tile) {
+
+template <typename Value, bool turned>
+__device__ __forceinline__ Side<Value> side_b(const Product& product, const TileIndex& tile) {
   const Matrix& b = product.b;
-  const int64_t skipped = product.groups == Groups::kOfInner ? tile.begin * b.stride : tile.group * product.b_elements;
-  return {static_cast<const Value*>(b.data) + skipped, b.stride, b.packs};
-}
-__device__ __forceinline__ TileLines lines_a(const TileIndex& tile) { return {tile.row, tile.rows, false}; }
-__device__ __forceinline__ TileLines lines_b(const Product& product, const TileIndex& tile) {
-  return {tile.column, product.width(), product.activation == MOE_SWIGLU};
+  const int width = product.width();
+  const int64_t skipped =
+      (product.groups == Groups::kOfInner ? tile.begin * b.stride : tile.group * product.b_elements) +
+      (turned ? int64_t{tile.column} : tile.column * b.stride);
+  return {static_cast<const Value*>(b.data) + skipped, b.stride, b.packs, width - tile.column,
+          product.activation == MOE_SWIGLU ? width : 0};
 }
 
-// Where the neighbours of a 16-byte chunk lie in a panel of `kLines` lines and `kDepth` of the inner dimension, and in
-// memory; `count` of them exist.
-template <typename Value, int kLines, int kDepth>
+// 16 bytes' worth of neighbours, of which the first `count` exist.
+template <typename Value>
 struct Chunk {
-  static constexpr int kPack = kPackOf<Value>;
-  static constexpr int kChunks = kLines * kDepth / kPack;
-
-  int line, k;
   const Value* from;
   int count;
 
-  __device__ __forceinline__ Chunk(int index, bool turned, const Operand<Value>& operand, const TileLines& lines,
-                                   int64_t first_k, int64_t inner) {
-    line = turned ? index % (kLines / kPack) * kPack : index / (kDepth / kPack);
-    k = turned ? index / (kLines / kPack) : index % (kDepth / kPack) * kPack;
-    const int64_t line_left = lines.left(line), inner_left = inner - first_k - k;
-    const int64_t left = line_left <= 0 || inner_left <= 0 ? 0 : turned ? line_left : inner_left;
-    count = static_cast<int>(min(left, int64_t{kPack}));
-    const int64_t offset =
-        turned ? (first_k + k) * operand.stride + lines.at(line) : lines.at(line) * operand.stride + first_k + k;
-    from = operand.data + (count > 0 ? offset : 0);
-  }
-
-  // The neighbours, and zeros for those that do not exist.
-  __device__ __forceinline__ Pack<Value, kPack> load(bool packs) const {
-    if (packs && count == kPack) return *reinterpret_cast<const Pack<Value, kPack>*>(from);
-    Pack<Value, kPack> pack;
+  // Zeros for those that do not exist.
+  __device__ __forceinline__ Pack<Value, kPackOf<Value>> load(bool packs) const {
+    if (packs && count == kPackOf<Value>) return *reinterpret_cast<const Pack<Value, kPackOf<Value>>*>(from);
+    Pack<Value, kPackOf<Value>> pack;
 #pragma unroll
-    for (int i = 0; i < kPack; ++i) pack.values[i] = i < count ? from[i] : from_float<Value>(0.0f);
+    for (int i = 0; i < kPackOf<Value>; ++i) pack.values[i] = i < count ? from[i] : from_float<Value>(0.0f);
     return pack;
   }
+};
+
+// A thread's share of the panels of a side: each `lines` by `depth` of the inner dimension, kCount chunks a thread. From
+// one chunk to the next is a constant number of lines, or of k where the side is turned.
+template <typename Value, bool turned, int lines, int depth, int threads>
+class PanelReader {
+ public:
+  static constexpr int kPack = kPackOf<Value>;
+  static constexpr int kCount = lines * depth / kPack / threads;
+
+  __device__ __forceinline__ explicit PanelReader(const Side<Value>& side)
+      : from_(side.data), stride_(side.stride), packs_(side.packs), up_(side.up) {
+    const int line = this->line(0), at = up_ != 0 ? line_in_half(line) : line;
+    const int skipped = at + (kStepInRun || !line_is_up(line) ? 0 : up_);
+    left_ = side.left - at;
+    from_ += turned ? k(0) * stride_ + skipped : skipped * stride_ + k(0);
+  }
+
+  // Where chunk i of the thread lies in the panel.
+  __device__ __forceinline__ static int line(int i) { return turned ? at() % kAcross * kPack : at() / kAcross + i * kStep; }
+  __device__ __forceinline__ static int k(int i) { return turned ? at() / kAcross + i * kStep : at() % kAcross * kPack; }
+
+  // ... and in memory; `inner` is what is left of the inner dimension from the panel on.
+  __device__ __forceinline__ Chunk<Value> chunk(int i, int inner) const {
+    if constexpr (turned) {
+      return {from_ + i * kStep * stride_, k(i) < inner ? min(max(left_, 0), kPack) : 0};
+    } else {
+      int skipped = i * kStep;
+      int64_t to_up = 0;
+      if (up_ != 0) {
+        if (kStepInRun && line_is_up(skipped)) to_up = up_ * stride_;
+        skipped = line_in_half(skipped);
+      }
+      return {from_ + skipped * stride_ + to_up, skipped < left_ ? min(max(inner - k(0), 0), kPack) : 0};
+    }
+  }
+  // On to the next panel.
+  __device__ __forceinline__ void advance() { from_ += turned ? depth * stride_ : depth; }
+  __device__ __forceinline__ bool packs() const { return packs_; }
+
+ private:
+  static constexpr int kAcross = (turned ? lines : depth) / kPack;  // chunks of a line, or of a k
+  static constexpr int kStep = threads / kAcross;
+  // Whether the thread's chunks alternate between gate and up half; else all are of the same half.
+  static constexpr bool kStepInRun = !turned && kRun % kStep == 0;
+  static_assert(lines * depth / kPack % threads == 0 && threads % kAcross == 0);
+  static_assert(turned || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
+
+  __device__ __forceinline__ static int at() { return static_cast<int>(threadIdx.x); }
+
+  const Value* from_;
+  const int64_t stride_;
+  const bool packs_;
+  const int up_;
+  int left_;  // lines of the side from the thread's first one on
 };
 
 template <typename Value>
@@ -221,7 +262,7 @@ constexpr size_t kSumsBytes = size_t{Tile::kRows} * kSumsStride<Tile> * sizeof(f
 
 // Sums of four neighbours of a row plus bias; saved for the backward on the way.
 __device__ __forceinline__ void preactivate(const Product& product, const float* sums, int64_t bias_row, int64_t c_row,
-                                            int64_t column, int count, float (&to)[4]) {
+                                            int column, int count, float (&to)[4]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     to[i] = sums[i];
@@ -235,24 +276,25 @@ __device__ __forceinline__ void preactivate(const Product& product, const float*
 template <class Tile>
 __device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, const float* sums) {
   const bool gated = product.activation == MOE_SWIGLU;
-  const int64_t width = product.width();
+  const int width = product.width();
   const int64_t bias_row = product.groups == Groups::kOfRows ? tile.group : 0;
-  const int64_t first_row = product.groups == Groups::kOfInner ? tile.group * product.rows : tile.begin;
-  const int rows = static_cast<int>(min(tile.rows - tile.row, int64_t{Tile::kRows}));
+  const int64_t first_row = product.groups == Groups::kOfInner ? int64_t{tile.group} * product.rows : tile.begin;
+  const int rows = min(tile.rows - tile.row, Tile::kRows);
   const int quads = gated ? Tile::kColumns / 8 : Tile::kColumns / 4;
 #pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < rows * quads; i += Tile::kThreads) {
     const int row = i / quads, across = i % quads * 4;
-    const int64_t column = tile.column + across, c_row = first_row + tile.row + row;
+    const int column = tile.column + across;
     if (column >= width) continue;
-    const int count = static_cast<int>(min(width - column, int64_t{4}));
+    const int count = min(width - column, 4);
+    const int64_t c_row = first_row + tile.row + row;
     const float* from = sums + row * kSumsStride<Tile>;
     float values[4];
     if (gated) {
       float up[4];
-      from += across / TileLines::kRun * 2 * TileLines::kRun + across % TileLines::kRun;
+      from += across / kRun * 2 * kRun + across % kRun;
       preactivate(product, from, bias_row, c_row, column, count, values);
-      preactivate(product, from + TileLines::kRun, bias_row, c_row, column + width, count, up);
+      preactivate(product, from + kRun, bias_row, c_row, column + width, count, up);
 #pragma unroll
       for (int j = 0; j < 4; ++j) values[j] = activate(MOE_SWIGLU, values[j]) * up[j];
     } else {

@@ -3,7 +3,6 @@
 #include "cuda/device.h"
 #include "cuda/runtime_kernels.h"
 
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // until every kernel is here
 namespace moe::cuda {
 namespace {
 
@@ -31,9 +30,15 @@ constexpr Kernels kKernels{
     .column_sum = column_sum,
     .gemm_packed_bytes = gemm_packed_bytes,
     .gemm_pack = gemm_pack,
+    .gate_forward = gate_forward,
+    .gate_backward = gate_backward,
+    .dispatch_forward = dispatch_forward,
+    .dispatch_backward = dispatch_backward,
     .expert_forward = expert_forward,
     .expert_backward_input = expert_backward_input,
     .expert_backward_weights = expert_backward_weights,
+    .combine_forward = combine_forward,
+    .combine_backward = combine_backward,
     .cross_entropy = cross_entropy,
     .linear_cross_entropy = linear_cross_entropy,
     .adamw_step = adamw_step,

@@ -140,6 +140,12 @@ T atomicMin(T* address, V value) {
   *address = std::min(old, static_cast<T>(value));
   return old;
 }
+template <typename T, typename V>
+T atomicOr(T* address, V value) {
+  const T old = *address;
+  *address = old | static_cast<T>(value);
+  return old;
+}
 template <typename T>
 T atomicExch(T* address, T value) {
   const T old = *address;

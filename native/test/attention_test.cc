@@ -165,22 +165,11 @@ TEST_F(AttentionTest, ASequencesBitsDoNotDependOnTheBatch) {
   }
 }
 
-// Moves a tensor's values by one element, to where they are aligned to their own size only.
-void misalign(Tensor& x) {
-  Tensor copy(static_cast<moe_dtype>(x.view().dtype), {x.count() + 1});
-  copy.view().data = copy.data<char>() + x.view().bytes / x.count();
-  for (int64_t i = 0; i < x.count(); ++i) copy.set(i, x[i]);
-  moe_tensor view = x.view();
-  view.data = copy.view().data;
-  copy.view() = view;
-  x = std::move(copy);
-}
-
 TEST_F(AttentionTest, BitsDoNotDependOnAlignment) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     Layer aligned(dtype, {1, 70, 4, 2, 72, 0}, 19), other(dtype, aligned.shape, 19);
     for (Tensor* x : {&other.q, &other.k, &other.v, &other.dout, &other.out, &other.dq, &other.dk, &other.dv}) {
-      misalign(*x);
+      *x = x->misaligned();
     }
     for (Layer* layer : {&aligned, &other}) {
       layer->forward(stream);

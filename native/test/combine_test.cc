@@ -122,6 +122,42 @@ TEST_F(CombineTest, GradientsMatchCentralDifferences) {
   }
 }
 
+TEST_F(CombineTest, SixteenChoicesOfMixedTypesWhateverTheAlignment) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (moe_dtype mlp_dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+      CombineInput in(19, 16, 18, 304, true, true, dtype);
+      in.mlp = Tensor::random(mlp_dtype, {19, 304}, 8);
+      CombineInput aside(19, 16, 18, 304, true, true, dtype);
+      aside.mlp = in.mlp.misaligned();
+      const Tensor y(MOE_FLOAT32, {19, 304}), other(MOE_FLOAT32, {19, 304});
+      ASSERT_MOE_OK(in.run(stream, y));
+      expect_near(y, in.reference(), 4e-6, 4e-6, "y");
+      ASSERT_MOE_OK(aside.run(stream, other));
+      expect_same_bits(y, other, "y");
+      const Tensor dy = Tensor::random(dtype, {19, 304}, 1);
+      CombineGradients first(in), second(aside);
+      ASSERT_MOE_OK(first.run(stream, in, dy));
+      ASSERT_MOE_OK(second.run(stream, aside, dy));
+      const int64_t written = in.routes.rows() * 304;
+      for (int64_t i = 0; i < written; ++i) ASSERT_EQ(first.drows[i], second.drows[i]);
+      expect_same_bits(first.dweight, second.dweight, "dweight");
+      expect_same_bits(first.dmlp, second.dmlp, "dmlp");
+      expect_same_bits(first.dcoefficient, second.dcoefficient, "dcoefficient");
+    }
+  }
+}
+
+TEST_F(CombineTest, GradientsOfNoTokensAndOfNoColumns) {
+  CombineInput none(0, 2, 3, 8, true, false), empty(4, 2, 3, 0, true, false);
+  CombineGradients of_none(none), of_empty(empty);
+  of_empty.dweight.fill(5);
+  of_empty.dcoefficient.fill(5);
+  EXPECT_MOE_OK(of_none.run(stream, none, none.mlp));
+  EXPECT_MOE_OK(of_empty.run(stream, empty, empty.mlp));
+  expect_near(of_empty.dweight, std::vector<double>(8, 0), 0, 0, "dweight");
+  expect_near(of_empty.dcoefficient, std::vector<double>(8, 0), 0, 0, "dcoefficient");
+}
+
 // DeepSpeed's training and inference disagree about which coefficient is whose; here index 0 is the experts'.
 TEST_F(CombineTest, ForcedCoefficientsPickOneBranch) {
   CombineInput in(4, 2, 3, 6, true, false);

@@ -49,6 +49,32 @@ TEST_F(DispatchTest, BackwardIsTheTranspose) {
   }
 }
 
+TEST_F(DispatchTest, TheSameBitsWhateverTheAlignment) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    const RouteTable routes(37, 16, 20, 3);
+    const Tensor x = Tensor::random(dtype, {37, 48}, 1), aside = x.misaligned();
+    const Tensor rows(dtype, {routes.rows(), 48}), other = rows.misaligned();
+    ASSERT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
+    ASSERT_MOE_OK(moe_dispatch_forward(stream, aside, routes.expert, routes.position, routes.offsets, other));
+    expect_near(other, values_of(rows), 0, 0, "rows");
+    const Tensor dx(dtype, {37, 48}), dx_aside = dx.misaligned(), wide(MOE_FLOAT32, {37, 48});
+    ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, routes.expert, routes.position, routes.offsets, dx));
+    ASSERT_MOE_OK(moe_dispatch_backward(stream, other, routes.expert, routes.position, routes.offsets, dx_aside));
+    expect_near(dx_aside, values_of(dx), 0, 0, "dx");
+    ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, routes.expert, routes.position, routes.offsets, wide));
+    expect_near(dx, values_of(wide), 0, dtype == MOE_FLOAT32 ? 0 : 1.0 / 256, "dx in float32");
+  }
+}
+
+TEST_F(DispatchTest, BackwardOfNoTokensAndNoColumns) {
+  const RouteTable none(0, 2, 3, 5), some(4, 2, 3, 5);
+  const Tensor dx(MOE_FLOAT32, {0, 8}), drows(MOE_FLOAT32, {0, 8});
+  EXPECT_MOE_OK(moe_dispatch_backward(stream, drows, none.expert, none.position, none.offsets, dx));
+  const Tensor x(MOE_FLOAT32, {4, 0}), rows(MOE_FLOAT32, {some.rows(), 0});
+  EXPECT_MOE_OK(moe_dispatch_forward(stream, x, some.expert, some.position, some.offsets, rows));
+  EXPECT_MOE_OK(moe_dispatch_backward(stream, rows, some.expert, some.position, some.offsets, x));
+}
+
 TEST_F(DispatchTest, GradientMatchesCentralDifferences) {
   const RouteTable routes(6, 2, 3, 4);
   Tensor x = Tensor::random(MOE_FLOAT32, {6, 5}, 1), rows(MOE_FLOAT32, {routes.rows(), 5}), dx(MOE_FLOAT32, {6, 5});

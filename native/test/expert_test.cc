@@ -66,6 +66,65 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroupBitByBit) {
   }
 }
 
+// Groups at the sizes where kernels change, side by side in one call: each row has the bits that it has alone.
+TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
+  const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 163};  // 0, 1, 16, 17, 129 and 0 rows
+  const int64_t experts = 6, rows = 163;
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int activation : {MOE_SILU, MOE_SWIGLU}) {
+      for (const auto& [n, k] : {std::pair<int64_t, int64_t>{144, 136}, {42, 51}}) {
+        const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
+        const Tensor x = Tensor::random(dtype, {rows, k}, 1), weights = Tensor::random(dtype, {experts, n, k}, 2);
+        const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3), offsets = offsets_of(starts);
+        const Tensor y(dtype, {rows, width}), pre(dtype, {rows, n});
+        ASSERT_MOE_OK(moe_expert_forward(stream, activation, x, offsets, weights, bias, y, pre));
+        for (int64_t e = 0; e < experts; ++e) {
+          const auto first = static_cast<int64_t>(starts[e]), last = static_cast<int64_t>(starts[e + 1]) - 1;
+          for (int64_t row : {first, (first + last) / 2, last}) {
+            if (first > last) continue;
+            std::vector<double> alone(experts + 1, 0);
+            for (int64_t i = e + 1; i <= experts; ++i) alone[i] = 1;
+            const Tensor y_alone(dtype, {1, width}), pre_alone(dtype, {1, n});
+            ASSERT_MOE_OK(moe_expert_forward(stream, activation, slice(x, row, 1), offsets_of(alone), weights, bias,
+                                             y_alone, pre_alone));
+            expect_same_bits(slice(y, row, 1), y_alone, "y");
+            expect_same_bits(slice(pre, row, 1), pre_alone, "preactivation");
+          }
+        }
+        const Tensor dx(dtype, {rows, k});
+        ASSERT_MOE_OK(moe_expert_backward_input(stream, pre, offsets, weights, dx));
+        for (int64_t e = 0; e < experts; ++e) {
+          const auto first = static_cast<int64_t>(starts[e]);
+          const int64_t count = static_cast<int64_t>(starts[e + 1]) - first;
+          const Tensor part = slice(pre, first, count);
+          expect_near(slice(dx, first, count), product(part, false, matrix(weights, e), false), 1e-4,
+                      dtype == MOE_BFLOAT16 ? 0x1p-8 : 1e-5, "dx");
+        }
+        if (HasFailure()) FAIL() << "with dtype " << dtype << ", activation " << activation << ", n " << n;
+      }
+    }
+  }
+}
+
+// Groups of 0, 1, 16, 17 and 129 rows are summed into gradients of their own; whole tiles and cut ones.
+TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
+  const std::vector<double> starts = {0, 0, 1, 17, 34, 163};
+  const int64_t experts = 5, rows = 163;
+  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 144}, {33, 50}}) {
+    const Tensor dy = Tensor::random(MOE_BFLOAT16, {rows, n}, 1), x = Tensor::random(MOE_BFLOAT16, {rows, k}, 2);
+    const Tensor dweights = Tensor::random(MOE_FLOAT32, {experts, n, k}, 3), before = slice(dweights, 0, experts);
+    ASSERT_MOE_OK(moe_expert_backward_weights(stream, dy, x, offsets_of(starts), dweights, nullptr));
+    for (int64_t e = 0; e < experts; ++e) {
+      const auto first = static_cast<int64_t>(starts[e]);
+      const int64_t count = static_cast<int64_t>(starts[e + 1]) - first;
+      std::vector<double> expected = product(slice(dy, first, count), true, slice(x, first, count), false);
+      for (int64_t i = 0; i < n * k; ++i) expected[static_cast<size_t>(i)] += before[e * n * k + i];
+      expect_near(slice(dweights, e, 1), expected, 1e-5, 1e-6, "dweights");
+    }
+    expect_same_bits(slice(dweights, 0, 1), slice(before, 0, 1), "the gradient of a group without rows");
+  }
+}
+
 // y = w x^T of each group, summed by hand in float64.
 TEST_F(ExpertTest, ForwardMatchesFloat64) {
   const int64_t experts = 3, n = 24, k = 50;

@@ -81,6 +81,23 @@ TEST_F(GateBackwardTest, MatchesCentralDifferencesOfRandomCases) {
   }
 }
 
+TEST_F(GateBackwardTest, MatchesCentralDifferencesOfManyExpertsAndChoices) {
+  for (const auto& [tokens, experts, top_k] :
+       {std::tuple{0, 5, 2}, {33, 9, 4}, {35, 17, 16}, {5, 33, 8}, {3, 130, 3}, {2, 513, 2}, {2, 1024, 16}}) {
+    for (int32_t score : {MOE_SOFTMAX, MOE_SIGMOID}) {
+      SCOPED_TRACE(::testing::Message() << tokens << " " << experts << " " << score);
+      GateInput in(tokens, experts, gate_config(top_k));
+      in.config.score = score;
+      in.config.normalization = MOE_SURVIVORS;
+      in.config.drop_policy = MOE_DROP_POSITION;
+      in.config.capacity = 3;
+      in.config.auxiliary_choices = top_k;
+      in.logits = Tensor::random(MOE_FLOAT32, {tokens, experts}, 5, -2, 2);
+      expect_gradient_of(in, 0.5f, 0.1f, 6);
+    }
+  }
+}
+
 // Where the sum of scores is below epsilon the denominator is a constant, as under torch.clamp.
 TEST_F(GateBackwardTest, TheBoundOfTheDenominatorBlocksItsGradient) {
   GateInput in(2, 3, gate_config(2));

@@ -106,6 +106,48 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
   }
 }
 
+// The sizes at which kernels change: a few rows and many, one tile, several and cut ones.
+TEST_F(GemmTest, ARowHasTheSameBitsAloneAndAmongMany) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 264}, {33, 67}}) {
+      const Tensor b = Tensor::random(dtype, {n, k}, 1), bias = Tensor::random(MOE_FLOAT32, {n}, 2);
+      const Tensor all = Tensor::random(dtype, {200, k}, 3);
+      for (int64_t m : {1, 15, 16, 17, 64, 65, 200}) {
+        const Tensor c(dtype, {m, n});
+        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_GELU_TANH, 0, slice(all, 0, m), b, bias, c, nullptr));
+        for (int64_t row : {int64_t{0}, m / 2, m - 1}) {
+          const Tensor alone(dtype, {1, n});
+          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_GELU_TANH, 0, slice(all, row, 1), b, bias, alone, nullptr));
+          expect_same_bits(slice(c, row, 1), alone, "a row alone");
+        }
+        if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", dtype " << dtype;
+      }
+    }
+  }
+}
+
+// Whole tiles and cut ones, rows of 16 bytes' multiples and others, with both ways to turn each operand.
+TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
+  uint64_t seed = 100;
+  for (const auto& [m, n, k] : {Case{128, 128, 64}, Case{16, 32, 128}, Case{130, 136, 72}, Case{127, 129, 33},
+                                Case{17, 31, 129}, Case{15, 40, 264}, Case{200, 8, 16}, Case{65, 264, 100}}) {
+    for (int bits = 0; bits < 4; ++bits) {
+      const bool ta = bits & 1, tb = bits & 2;
+      const Tensor a = Tensor::random(MOE_BFLOAT16, {ta ? k : m, ta ? m : k}, ++seed);
+      const Tensor b = Tensor::random(MOE_BFLOAT16, {tb ? n : k, tb ? k : n}, ++seed);
+      const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
+      ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
+      expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
+      // Operands that begin where no 16-byte access may.
+      Tensor shifted_a(MOE_BFLOAT16, {m * k + 1}), shifted_b(MOE_BFLOAT16, {n * k + 1});
+      ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, shifted(shifted_a, a), shifted(shifted_b, b), nullptr,
+                             other, nullptr));
+      expect_same_bits(c, other, "shifted operands");
+      if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k << ", case " << bits;
+    }
+  }
+}
+
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
   for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33}}) {
     for (int bits = 0; bits < 4; ++bits) {

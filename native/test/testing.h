@@ -61,13 +61,14 @@ class Tensor {
  public:
   Tensor(moe_dtype dtype, std::initializer_list<int64_t> shape) : Tensor(dtype, std::vector<int64_t>(shape)) {}
 
-  Tensor(moe_dtype dtype, const std::vector<int64_t>& shape) {
+  // `shift` elements past an aligned address.
+  Tensor(moe_dtype dtype, const std::vector<int64_t>& shape, int64_t shift = 0) {
     const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : 4;
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
-    memory_ = test_memory(static_cast<size_t>(count * element));
-    view_ = {sizeof(moe_tensor), dtype, memory_.get(), count * element, static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR,
-             {}};
+    memory_ = test_memory(static_cast<size_t>((count + shift) * element));
+    view_ = {sizeof(moe_tensor), dtype, memory_.get() + shift * element, count * element,
+             static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR, {}};
     for (size_t i = 0; i < shape.size(); ++i) view_.shape[i] = shape[i];
   }
 
@@ -90,6 +91,13 @@ class Tensor {
     std::uniform_real_distribution<double> distribution(low, high);
     for (int64_t i = 0; i < tensor.count(); ++i) tensor.set(i, distribution(generator));
     return tensor;
+  }
+
+  // A copy that starts one element past the aligned address.
+  Tensor misaligned() const {
+    Tensor copy(static_cast<moe_dtype>(view_.dtype), std::vector<int64_t>(view_.shape, view_.shape + view_.rank), 1);
+    for (int64_t i = 0; i < count(); ++i) copy.set(i, (*this)[i]);
+    return copy;
   }
 
   operator const moe_tensor*() const { return &view_; }

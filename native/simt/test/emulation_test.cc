@@ -1,5 +1,6 @@
 // That the emulation of CUDA finds what it is there to find: a missing barrier, collectives that not all lanes reach,
 // shared memory overrun, a copy that was not waited for. And that its tensor core multiplies matrices.
+#include <cuda_bf16.h>
 #include <gtest/gtest.h>
 
 #include <cstring>

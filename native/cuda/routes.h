@@ -1,0 +1,94 @@
+// The gate's table of routes on the device, as dispatch and combine read it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "cuda/floating.h"
+#include "cuda/launch.h"
+#include "src/routes.h"
+
+namespace moe::cuda {
+
+class Routes {
+ public:
+  // The table leads to `rows`.
+  Routes(T expert, T position, T offsets, T rows)
+      : choices(static_cast<int>(expert.shape[1])),
+        experts_(static_cast<int>(offsets.shape[0] - 1)),
+        rows_(rows.shape[0]),
+        expert_(data<int>(expert)),
+        position_(data<int>(position)),
+        offsets_(data<int>(offsets)) {}
+
+  // The row of choice i % choices of token i / choices, or -1 where the route was dropped or is refused.
+  __device__ int row(int64_t i, Refusal refusal) const {
+    const int e = expert_[i];
+    if (e == -1) return -1;
+    if (e >= 0 && e < experts_) {
+      const int64_t begin = offsets_[e], row = begin + position_[i];
+      if (begin >= 0 && row >= begin && row < offsets_[e + 1] && row < rows_) return static_cast<int>(row);
+    }
+    refusal.raise();
+    return -1;
+  }
+
+  // By the first block of a grid: offsets rise from 0 and stay within the rows, also those that no route reads.
+  __device__ void check_offsets(Refusal refusal) const {
+    if (blockIdx.x != 0) return;
+    const int threads = blockDim.x * blockDim.y;
+    for (int e = threadIdx.y * blockDim.x + threadIdx.x; e <= experts_; e += threads) {
+      if (e == 0 ? offsets_[0] != 0 : offsets_[e] < offsets_[e - 1] || offsets_[e] > rows_) refusal.raise();
+    }
+  }
+
+  const int choices;
+
+ private:
+  const int experts_;
+  const int64_t rows_;
+  const int* expert_;
+  const int* position_;
+  const int* offsets_;
+};
+
+// Keeps the host's checks of the table that the coming kernel reads.
+inline void keep_route_checks(CudaStream& stream, T expert, T position, T offsets, T rows) {
+  stream.keep_checks([expert = expert, position = position, offsets = offsets, rows = rows.shape[0]] {
+    check_offset_values(offsets, rows);
+    check_route_values(expert, position, offsets);
+  });
+}
+
+// A block of kRowThreads deals with some tokens: threadIdx.y is the token, and its lanes, threadIdx.x, share the row.
+constexpr int kRowThreads = 256;
+constexpr int kFewestLanes = 8;
+constexpr int kMostTokens = kRowThreads / kFewestLanes;  // of a block
+
+// The block for rows of so many packs.
+inline dim3 row_block(int64_t packs) {
+  unsigned lanes = kFewestLanes;
+  while (lanes < kRowThreads && lanes < packs) lanes *= 2;
+  return {lanes, kRowThreads / lanes};
+}
+
+// Blocks for all tokens, one at least: it checks the table.
+inline unsigned token_blocks(int64_t tokens, dim3 block) {
+  return static_cast<unsigned>(std::max<int64_t>(ceil_div(tokens, block.y), 1));
+}
+
+// The rows of the block's tokens, read and checked once. `rows` is shared memory of kMostTokens * kMostChoices numbers;
+// a barrier must follow. visit(route of the block, route of all) is called for each.
+template <typename Visit>
+__device__ __forceinline__ void load_routes(const Routes& routes, int64_t tokens, int* rows, Refusal refusal,
+                                            Visit&& visit) {
+  const int64_t first = int64_t{blockIdx.x} * blockDim.y * routes.choices;
+  const int64_t count = tokens * routes.choices;
+  const int here = blockDim.y * routes.choices;
+  for (int i = threadIdx.y * blockDim.x + threadIdx.x; i < here && first + i < count; i += kRowThreads) {
+    rows[i] = routes.row(first + i, refusal);
+    visit(i, first + i);
+  }
+}
+
+}  // namespace moe::cuda

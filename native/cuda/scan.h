@@ -1,0 +1,29 @@
+// Running sums over the lanes of a warp and the threads of a block.
+#pragma once
+
+#include "cuda/reduce.h"
+
+namespace moe::cuda {
+
+// The sum over the threads before this one; `total` is that over the block's threads, whole warps of them. `table` is
+// shared memory of kMostWarps values that is free for reuse once another barrier is passed.
+template <typename Value>
+__device__ Value block_scan(Value value, Value* table, Value& total) {
+  const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
+  Value sum = value;  // of the warp's lanes up to this one
+  for (unsigned delta = 1; delta < kWarpLanes; delta *= 2) {
+    const Value before = __shfl_up_sync(kAllLanes, sum, delta);
+    if (lane >= delta) sum += before;
+  }
+  if (lane == kWarpLanes - 1) table[warp] = sum;
+  __syncthreads();
+  Value before = 0;
+  total = 0;
+  for (unsigned w = 0; w < warps; ++w) {
+    if (w == warp) before = total;
+    total += table[w];
+  }
+  return before + sum - value;
+}
+
+}  // namespace moe::cuda
