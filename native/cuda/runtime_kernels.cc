@@ -21,7 +21,8 @@ void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image
       cudaLibraryLoadData(&library, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
   if (loaded == cudaErrorMemoryAllocation) require(loaded, "loading a run-time kernel");
   if (loaded != cudaSuccess) {
-    invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (", cudaGetErrorName(loaded), ")");
+    invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (",
+            cudaGetErrorName(loaded), ")");
   }
   libraries_.push_back(library);
   RuntimeFunctions functions{};

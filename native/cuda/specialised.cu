@@ -113,7 +113,9 @@ moe_tensor preactivation_of(Stream& stream, T y) {
 }
 
 void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
-  if (activation != kCustom) return require_kernel(own.activation_forward, "activation_forward")(stream, activation, x, y);
+  if (activation != kCustom) {
+    return require_kernel(own.activation_forward, "activation_forward")(stream, activation, x, y);
+  }
   custom_forward(stream, x, nullptr, y, {element_count(y), nullptr, 0});
 }
 
@@ -139,8 +141,8 @@ void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation act
   custom_forward(stream, before, preactivation, c, {element_count(c), nullptr, 0});
 }
 
-// Whether the few rows of this call can be read by the packs that the run-time kernel takes, and counted by its integers.
-// Packed weights are row-major ones here (cuda/gemm.cu).
+// Whether the few rows of this call can be read by the packs that the run-time kernel takes, and counted by its
+// integers. Packed weights are row-major ones here (cuda/gemm.cu).
 bool fits_expert_kernel(T x, T weights, T y, N preactivation) {
   return x.shape[0] <= rtc::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0 &&

@@ -51,7 +51,7 @@ moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kerne
       case MOE_RUNTIME_GATE: moe::check_gate(*kernel); break;
       case MOE_RUNTIME_EXPERT: moe::check_expert(*kernel, *on); break;
       case MOE_RUNTIME_ACTIVATION: break;
-      default: moe::invalid("kernel.kind is ", kernel->kind, ", expected ", MOE_RUNTIME_GATE, " to ", MOE_RUNTIME_ACTIVATION);
+      default: moe::check_field("kind", kernel->kind, MOE_RUNTIME_GATE, MOE_RUNTIME_ACTIVATION);
     }
     if (image == nullptr) moe::invalid("image is null");
     if (image_bytes < 1) moe::invalid("image_bytes is ", image_bytes, ", expected 1 or more");

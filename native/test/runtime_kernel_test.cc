@@ -30,7 +30,8 @@ TEST_F(RuntimeInstallTest, RefusesWhatIsNoKernel) {
   EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "", moe_runtime_kernel_install(stream, &kernel, "", 1));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.kind is 7", install({.kind = 7}, "x"));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.experts is 1025", install({.experts = 1025, .top_k = 1}, "x"));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.top_k is 9, expected 1 to 8", install({.experts = 8, .top_k = 9}, "x"));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.top_k is 9, expected 1 to 8",
+                     install({.experts = 8, .top_k = 9}, "x"));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a multiple of 8", install({.kind = MOE_RUNTIME_EXPERT, .inner = 12}, "x"));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (6), and none was installed",
                      install({.kind = MOE_RUNTIME_EXPERT, .activation = MOE_CUSTOM_ACTIVATION, .inner = 8}, "x"));
@@ -124,6 +125,27 @@ TEST_F(RuntimeGateTest, AgreesWithTheReference) {
       expect_near(out.weight, want.weight, 1e-7, 2e-6, "weight");
       expect_near(out.losses, want.losses, 1e-6, 2e-6, "losses");
     }
+  }
+}
+
+// So a token is routed alike by a prefill and by a decode step.
+TEST_F(RuntimeGateTest, HasTheBitsOfTheAheadOfTimeKernels) {
+  for (const GateCase& gate : gate_cases()) {
+    GateInput in(50, gate.experts, gate.config);
+    in.logits = Tensor::random(MOE_FLOAT32, {50, gate.experts}, 11, -3, 3);
+    const GateOutput own(in), compiled(in);
+    ASSERT_MOE_OK(run_gate(stream, in, own));
+    install_gate(gate);
+    ASSERT_MOE_OK(run_gate(stream, in, compiled));
+    ASSERT_MOE_OK(moe_stream_synchronize(stream));
+    expect_same_bits(own.scores, compiled.scores, "scores");
+    expect_same_bits(own.expert, compiled.expert, "expert");
+    expect_same_bits(own.position, compiled.position, "position");
+    expect_same_bits(own.weight, compiled.weight, "weight");
+    expect_same_bits(own.choice, compiled.choice, "choice");
+    expect_same_bits(own.counts, compiled.counts, "counts");
+    expect_same_bits(own.offsets, compiled.offsets, "offsets");
+    expect_near(compiled.losses, values_of(own.losses), 1e-6, 1e-6, "losses");
   }
 }
 
@@ -282,6 +304,48 @@ TEST_F(CustomActivationTest, IsComputedElementByElement) {
     }
     expect_near(y, want, 1e-6, 1e-6, "y");
     expect_near(dx, slope, tolerance, tolerance, "dx");
+  }
+}
+
+double x_tanh(double x) { return x * std::tanh(x); }
+
+// What the card's own kernels compute, and the activation after them.
+TEST_F(CustomActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
+  ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
+  for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    const double tolerance = dtype == MOE_FLOAT32 ? 1e-5 : 1e-2;
+    const Tensor x = Tensor::random(dtype, {70, 24}, 1), weights = Tensor::random(dtype, {2, 40, 24}, 2);
+    const Tensor bias = Tensor::random(MOE_FLOAT32, {2, 40}, 3);
+    const Tensor offsets = Tensor::of(MOE_INT32, {3}, {0, 30, 66});
+    Tensor y(dtype, {70, 40}), pre(dtype, {70, 40}), plain(dtype, {70, 40});
+    for (Tensor* out : {&y, &pre, &plain}) out->fill(-77);
+    ASSERT_MOE_OK(moe_expert_forward(stream, MOE_CUSTOM_ACTIVATION, x, offsets, weights, bias, y, pre));
+    ASSERT_MOE_OK(moe_expert_forward(stream, MOE_CUSTOM_ACTIVATION, x, offsets, weights, bias, plain, nullptr));
+    ASSERT_MOE_OK(moe_stream_synchronize(stream));
+    std::vector<double> want(70 * 40, -77), want_pre(70 * 40, -77);
+    for (int64_t row = 0; row < 66; ++row) {
+      const int64_t e = row < 30 ? 0 : 1;
+      for (int64_t n = 0; n < 40; ++n) {
+        double sum = bias[e * 40 + n];
+        for (int64_t k = 0; k < 24; ++k) sum += x[row * 24 + k] * weights[(e * 40 + n) * 24 + k];
+        want_pre[row * 40 + n] = sum;
+        want[row * 40 + n] = x_tanh(sum);
+      }
+    }
+    expect_near(y, want, tolerance, tolerance, "y");  // rows past the groups are left as they are
+    expect_near(pre, want_pre, tolerance, tolerance, "preactivation");
+    expect_same_bits(y, plain, "with and without the preactivation");
+
+    Tensor dense = Tensor::random(dtype, {40, 24}, 4), c(dtype, {70, 40}), saved(dtype, {70, 40});
+    ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_CUSTOM_ACTIVATION, 0, x, dense, nullptr, c, saved));
+    ASSERT_MOE_OK(moe_stream_synchronize(stream));
+    for (int64_t i = 0; i < 70 * 40; ++i) {
+      want_pre[i] = 0;
+      for (int64_t k = 0; k < 24; ++k) want_pre[i] += x[i / 40 * 24 + k] * dense[i % 40 * 24 + k];
+      want[i] = x_tanh(want_pre[i]);
+    }
+    expect_near(c, want, tolerance, tolerance, "c");
+    expect_near(saved, want_pre, tolerance, tolerance, "c's preactivation");
   }
 }
 

@@ -45,8 +45,8 @@ struct Expert {
   __device__ int column(int c) const { return first + c % kOutputs + c / kOutputs * outputs(); }
 };
 
-// `tile` rows from `begin`. A lane sums every 32nd pack of 8 in ascending order, then the lanes are added up in one fixed
-// order: a row's bits depend on nothing but the row.
+// `tile` rows from `begin`. A lane sums every 32nd pack of 8 in ascending order, then the lanes are added up in one
+// fixed order: a row's bits depend on nothing but the row.
 template <int tile>
 __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, int lane) {
   float sums[tile][kWarpColumns] = {};
@@ -95,7 +95,7 @@ __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, in
 // Grid: x the columns, y the experts. Bound by the bytes of the weights, which are read once for kTile rows.
 RTC_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, e = static_cast<int>(blockIdx.y);
-  const int warp = static_cast<int>(blockIdx.x) * (kExpertThreads / kWarpLanes) + static_cast<int>(threadIdx.x) / kWarpLanes;
+  const int thread = static_cast<int>(blockIdx.x) * kExpertThreads + static_cast<int>(threadIdx.x);
   int begin = in.offsets[e];
   const int end = in.offsets[e + 1];
   if (begin < 0 || end < begin || end > in.rows || (e == 0 && begin != 0)) {
@@ -108,7 +108,7 @@ RTC_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
                     static_cast<RTC_Y*>(in.y),
                     static_cast<RTC_Y*>(in.preactivation),
                     in.columns,
-                    warp * kOutputs};
+                    thread / kWarpLanes * kOutputs};
   if (!mine.has(0)) return;
   for (; end - begin >= kTile; begin += kTile) rows_of_tile<kTile>(mine, begin, lane);
   if (kTile > 4 && end - begin >= 4) {

@@ -22,7 +22,7 @@ constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // a
 using Lanes = moe::cuda::TokenLanes<kLanes, (kExperts + kLanes - 1) / kLanes>;
 constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts of a lane, where the lanes share all
 
-// Gives every route its position, and every expert its count and offset. By one warp, 32 routes of the queues at a time.
+// Gives every route its position, and every expert its count and offset. By one warp, 32 routes of a queue at a time.
 __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const int* chosen, int* asked, int* counted,
                             int* position, int* counts, int* offsets) {
   for (int e = lane; e < kExperts; e += kWarpLanes) asked[e] = counted[e] = 0;

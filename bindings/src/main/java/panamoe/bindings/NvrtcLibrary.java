@@ -162,7 +162,8 @@ public final class NvrtcLibrary {
   }
 
   private static String notFound(List<Place> places) {
-    return "NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s or %s"
+    return ("NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s"
+            + " or %s")
         .formatted(
             FILE_NAME,
             places.stream()

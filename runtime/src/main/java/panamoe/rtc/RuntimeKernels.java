@@ -13,7 +13,8 @@ import panamoe.tensor.DType;
 
 /**
  * Compiles kernels for the card at hand and gives them to its backend, which from then on runs them where they fit.
- * Each is compiled once and kept on disk. JCuda is touched in this package alone, once NVRTC was found. Thread-safe; a backend must not be used by others while it is given kernels.
+ * Each is compiled once and kept on disk. JCuda is touched in this package alone, once NVRTC was found. Thread-safe; a
+ * backend must not be used by others while it is given kernels.
  */
 public final class RuntimeKernels {
   private final Nvrtc nvrtc;
