@@ -160,6 +160,10 @@ class CpuDevice final : public Device {
     return usage;
   }
 
+  void install(const moe_runtime_kernel&, const void*, int64_t) override {
+    fail(MOE_UNSUPPORTED, "the cpu backend takes no kernels compiled at run time");
+  }
+
  private:
   mutable std::mutex mutex_;
   std::unordered_map<void*, size_t> live_;

@@ -95,6 +95,7 @@ CudaDevice::~CudaDevice() {
   cudaSetDevice(ordinal_);  // in vain where the card has failed or, at the end of the process, the driver is gone
   release_cached();
   for (const auto& [memory, bytes] : live_) cudaFree(memory);
+  runtime_kernels_.unload();
 }
 
 void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosing the card"); }
@@ -117,6 +118,13 @@ std::shared_ptr<Stream> CudaDevice::create_stream(std::shared_ptr<Device> self, 
   make_current();
   return std::make_shared<CudaStream>(std::move(self), *this);
 }
+
+void CudaDevice::install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) {
+  make_current();
+  runtime_kernels_.install(kernel, image, bytes);
+}
+
+bool CudaDevice::has_custom_activation() const { return runtime_kernels_.custom_activation() != nullptr; }
 
 void CudaDevice::synchronize(Stream& stream) { static_cast<CudaStream&>(stream).synchronize(); }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cuda/runtime_kernels.h"
 #include "src/device.h"
 
 namespace moe::cuda {
@@ -33,6 +34,9 @@ class CudaDevice final : public Device {
   void free(void* memory) override;
   void trim() override;
   moe_memory_usage memory_usage() const override;
+  void install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) override;
+  bool has_custom_activation() const override;
+  const RuntimeKernels& runtime_kernels() const { return runtime_kernels_; }
 
   // Makes this the card of the calling thread.
   void make_current() const;
@@ -51,6 +55,7 @@ class CudaDevice final : public Device {
   const int ordinal_;
   const cudaDeviceProp properties_;
   const int64_t limit_;  // bytes that may be in use and cached together
+  RuntimeKernels runtime_kernels_;
   mutable std::mutex mutex_;
   std::unordered_map<void*, size_t> live_;
   std::map<size_t, std::vector<void*>> cache_;

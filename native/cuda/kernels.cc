@@ -1,6 +1,7 @@
 #include "cuda/kernels.h"
 
 #include "cuda/device.h"
+#include "cuda/runtime_kernels.h"
 
 namespace moe::cuda {
 namespace {
@@ -46,6 +47,9 @@ constexpr Kernels kKernels{
 
 }  // namespace
 
-const Kernels& CudaDevice::kernels() const { return kKernels; }
+const Kernels& CudaDevice::kernels() const {
+  static const Kernels kernels = with_runtime_kernels(kKernels);
+  return kernels;
+}
 
 }  // namespace moe::cuda

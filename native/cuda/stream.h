@@ -17,6 +17,7 @@ class Refusal {
  public:
   explicit Refusal(int* flag) : flag_(flag) {}
   __device__ void raise() const { *flag_ = 1; }
+  int* flag() const { return flag_; }
 
  private:
   int* flag_;  // pinned memory of the host
@@ -47,7 +48,7 @@ class CudaGraph final : public Graph {
 // the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for, and the guilty call reports.
 class CudaStream final : public Stream {
  public:
-  static constexpr int kScratchSlots = 8;
+  static constexpr int kScratchSlots = 9;  // the last one is the custom activation's
 
   CudaStream(std::shared_ptr<Device> device, CudaDevice& card);
   ~CudaStream() override;

@@ -144,8 +144,13 @@ void check_finite(const char* name, float value) {
   if (!std::isfinite(value)) invalid(name, " is ", value, ", expected a finite number");
 }
 
-moe_activation check_activation(int32_t activation) {
-  if (activation < MOE_IDENTITY || activation > MOE_SWIGLU) invalid("activation ", activation, " is unknown");
+moe_activation check_activation(int32_t activation, const Device& device) {
+  if (activation == MOE_CUSTOM_ACTIVATION && !device.has_custom_activation()) {
+    invalid("activation is custom (", activation, "), and none was installed on this device");
+  }
+  if (activation < MOE_IDENTITY || activation > MOE_CUSTOM_ACTIVATION) {
+    invalid("activation ", activation, " is unknown");
+  }
   return static_cast<moe_activation>(activation);
 }
 

@@ -67,7 +67,8 @@ void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char*
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, float value);
-moe_activation check_activation(int32_t activation);
+// A moe_activation, or MOE_CUSTOM_ACTIVATION where the device has one.
+moe_activation check_activation(int32_t activation, const Device& device);
 
 // The values of a table of routes, read on the host: offsets rise from 0 and stay within `rows`.
 void check_offset_values(const moe_tensor& offsets, int64_t rows);

@@ -21,6 +21,10 @@ class Device {
   virtual void free(void* memory) = 0;
   virtual void trim() = 0;
   virtual moe_memory_usage memory_usage() const = 0;
+
+  // Takes a compiled kernel, checked, over.
+  virtual void install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) = 0;
+  virtual bool has_custom_activation() const { return false; }
 };
 
 // Opens a device of the named backend, or throws Error with what was looked for.

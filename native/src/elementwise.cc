@@ -12,9 +12,9 @@ struct ActivationShapes {
 };
 
 // x [S, N] and y [S, N], or x [S, 2N] for SwiGLU.
-ActivationShapes check_activation_shapes(int32_t activation, const moe_tensor* x, const char* y_name,
-                                         const moe_tensor* y) {
-  const moe_activation known = check_activation(activation);
+ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, const moe_tensor* x,
+                                         const char* y_name, const moe_tensor* y) {
+  const moe_activation known = check_activation(activation, find_stream(stream)->device());
   check_tensor("x", x, kFloating, {kAny, kAny});
   const int64_t width = x->shape[1];
   if (known == MOE_SWIGLU && width % 2 != 0) invalid("x has ", width, " columns, SwiGLU needs an even number");
@@ -53,7 +53,7 @@ moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float be
 
 moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* y) {
   return moe::guard(__func__, [&] {
-    const auto checked = moe::check_activation_shapes(activation, x, "y", y);
+    const auto checked = moe::check_activation_shapes(stream, activation, x, "y", y);
     moe::check_disjoint("x", checked.x, "y", checked.y);
     MOE_LAUNCH(stream, activation_forward, checked.activation, checked.x, checked.y);
   });
@@ -62,7 +62,7 @@ moe_status moe_activation_forward(moe_stream stream, int32_t activation, const m
 moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* dy,
                                    const moe_tensor* dx) {
   return moe::guard(__func__, [&] {
-    const auto checked = moe::check_activation_shapes(activation, x, "dy", dy);
+    const auto checked = moe::check_activation_shapes(stream, activation, x, "dy", dy);
     const moe_tensor& gradient =
         moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});
     moe::check_disjoint_or_same("x", checked.x, "dx", gradient);

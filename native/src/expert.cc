@@ -17,7 +17,7 @@ moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_t
                               const moe_tensor* preactivation) {
   return moe::guard(__func__, [&] {
     const auto device = moe::find_stream(stream)->shared_device();
-    const moe_activation function = moe::check_activation(activation);
+    const moe_activation function = moe::check_activation(activation, *device);
     const moe_tensor& matrices = moe::check_weights("weights", weights, 3, *device);
     const int64_t experts = matrices.shape[0], columns = matrices.shape[1];
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, matrices.shape[2]});

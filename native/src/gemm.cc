@@ -57,7 +57,7 @@ moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b,
     moe::check_flag("transpose_a", transpose_a);
     moe::check_flag("transpose_b", transpose_b);
     moe::check_flag("accumulate", accumulate);
-    const moe_activation function = moe::check_activation(activation);
+    const moe_activation function = moe::check_activation(activation, *device);
     const moe_tensor& left = moe::check_tensor("a", a, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& right = moe::check_weights("b", b, 2, *device);
     const bool lines_first = transpose_b == 1 || right.layout == MOE_PACKED;

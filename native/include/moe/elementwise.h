@@ -18,6 +18,10 @@ typedef enum moe_activation {
   MOE_SWIGLU = 5     /* silu(g) * u, where g is the first and u the second half of the last dimension */
 } moe_activation;
 
+/* Taken where an activation is asked for, on a device that was given one at run time (moe/runtime_kernel.h). One output
+ * for each input. */
+enum { MOE_CUSTOM_ACTIVATION = 6 };
+
 /* y[i] = value */
 MOE_API moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y);
 /* y[i] = x[i], rounded to nearest even where y is bfloat16. A NaN stays one; which, is the backend's. */

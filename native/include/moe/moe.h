@@ -17,5 +17,6 @@
 #include "moe/combine.h"
 #include "moe/loss.h"
 #include "moe/optimizer.h"
+#include "moe/runtime_kernel.h"
 
 #endif

@@ -15,7 +15,9 @@ enum cudaError_t {
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorInvalidKernelImage = 200,
   cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorSymbolNotFound = 500,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
 };
@@ -25,6 +27,8 @@ enum cudaError_t {
 using cudaStream_t = struct SimtStream*;
 using cudaGraph_t = struct SimtGraph*;
 using cudaGraphExec_t = struct SimtGraph*;
+using cudaLibrary_t = const struct SimtLibrary*;
+using cudaKernel_t = const struct SimtKernel*;
 
 enum cudaMemcpyKind { cudaMemcpyDefault = 4 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
@@ -33,6 +37,8 @@ constexpr unsigned cudaStreamNonBlocking = 1;
 constexpr unsigned cudaMemAttachGlobal = 1;
 constexpr unsigned cudaHostAllocMapped = 2;
 
+enum cudaJitOption {};
+enum cudaLibraryOption {};
 enum cudaMemoryAdvise { cudaMemAdviseSetPreferredLocation = 3 };
 enum cudaMemLocationType { cudaMemLocationTypeDevice = 1 };
 struct cudaMemLocation {
@@ -85,6 +91,12 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+// An image is the name of a specialisation that simt/runtime_kernels.cc has compiled.
+cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* image, cudaJitOption*, void**, unsigned,
+                                cudaLibraryOption*, void**, unsigned);
+cudaError_t cudaLibraryUnload(cudaLibrary_t library);
+cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, const char* name);
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* kernel, void** arguments);
 
 template <typename Kernel>
 cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int) {

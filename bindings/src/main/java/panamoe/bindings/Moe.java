@@ -1244,6 +1244,15 @@ public class Moe extends Moe$shared {
     public static int MOE_SWIGLU() {
         return MOE_SWIGLU;
     }
+    private static final int MOE_CUSTOM_ACTIVATION = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum enum (unnamed at /work/trees/cuda-nvrtc/bindings/../native/include/moe/elementwise.h:23:1).MOE_CUSTOM_ACTIVATION = 6
+     * }
+     */
+    public static int MOE_CUSTOM_ACTIVATION() {
+        return MOE_CUSTOM_ACTIVATION;
+    }
 
     private static class moe_fill {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -3730,6 +3739,96 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_square_sum", stream, x, sum);
             }
             return (int)mh$.invokeExact(stream, x, sum);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int MOE_RUNTIME_GATE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_runtime_kind.MOE_RUNTIME_GATE = 0
+     * }
+     */
+    public static int MOE_RUNTIME_GATE() {
+        return MOE_RUNTIME_GATE;
+    }
+    private static final int MOE_RUNTIME_EXPERT = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_runtime_kind.MOE_RUNTIME_EXPERT = 1
+     * }
+     */
+    public static int MOE_RUNTIME_EXPERT() {
+        return MOE_RUNTIME_EXPERT;
+    }
+    private static final int MOE_RUNTIME_ACTIVATION = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_runtime_kind.MOE_RUNTIME_ACTIVATION = 2
+     * }
+     */
+    public static int MOE_RUNTIME_ACTIVATION() {
+        return MOE_RUNTIME_ACTIVATION;
+    }
+
+    private static class moe_runtime_kernel_install {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_runtime_kernel_install");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kernel *kernel, const void *image, int64_t image_bytes)
+     * }
+     */
+    public static FunctionDescriptor moe_runtime_kernel_install$descriptor() {
+        return moe_runtime_kernel_install.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kernel *kernel, const void *image, int64_t image_bytes)
+     * }
+     */
+    public static MethodHandle moe_runtime_kernel_install$handle() {
+        return moe_runtime_kernel_install.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kernel *kernel, const void *image, int64_t image_bytes)
+     * }
+     */
+    public static MemorySegment moe_runtime_kernel_install$address() {
+        return moe_runtime_kernel_install.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kernel *kernel, const void *image, int64_t image_bytes)
+     * }
+     */
+    public static int moe_runtime_kernel_install(long device, MemorySegment kernel, MemorySegment image, long image_bytes) {
+        var mh$ = moe_runtime_kernel_install.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_runtime_kernel_install", device, kernel, image, image_bytes);
+            }
+            return (int)mh$.invokeExact(device, kernel, image, image_bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -44,12 +44,9 @@ record SearchPath(List<Candidate> candidates) {
     if (isSet(variable)) {
       candidates.add(new Candidate("environment variable " + VARIABLE, fileAt(variable)));
     }
-    for (Path folder = code; folder != null; folder = folder.getParent()) {
-      if (Files.isRegularFile(folder.resolve("native/CMakeLists.txt"))) {
-        candidates.add(new Candidate("release build", folder.resolve("native/build/release").resolve(FILE_NAME)));
-        break;
-      }
-    }
+    projectOf(code).ifPresent(
+        project ->
+            candidates.add(new Candidate("release build", project.resolve("native/build/release").resolve(FILE_NAME))));
     if (isSet(libraryPath)) {
       for (String directory : libraryPath.split(File.pathSeparator)) {
         if (isSet(directory)) {
@@ -58,6 +55,20 @@ record SearchPath(List<Candidate> candidates) {
       }
     }
     return new SearchPath(List.copyOf(candidates));
+  }
+
+  /** The folder of the project that these classes lie in. */
+  static Optional<Path> project() {
+    return codeLocation().flatMap(SearchPath::projectOf);
+  }
+
+  private static Optional<Path> projectOf(Path code) {
+    for (Path folder = code; folder != null; folder = folder.getParent()) {
+      if (Files.isRegularFile(folder.resolve("native/CMakeLists.txt"))) {
+        return Optional.of(folder);
+      }
+    }
+    return Optional.empty();
   }
 
   /** The first candidate that exists. */

@@ -1,5 +1,7 @@
 package panamoe.backend;
 
+import java.util.List;
+
 /** Activations of the C ABI ({@code moe_activation}). */
 public enum Activation {
   IDENTITY(0),
@@ -11,7 +13,12 @@ public enum Activation {
   /** {@code x * sigmoid(x)}. */
   SILU(4),
   /** {@code silu(g) * u}: g the first, u the second half of the last dimension, which it halves. */
-  SWIGLU(5);
+  SWIGLU(5),
+  /** A user's own, on a device that was given it ({@code panamoe.rtc}); refused everywhere else. */
+  CUSTOM(6);
+
+  /** Those that every backend has. */
+  public static final List<Activation> BUILT_IN = List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU);
 
   private final int code;
 

@@ -79,7 +79,7 @@ class ElementwiseContractTest {
 
   @EveryBackend
   void activationGradientsMatchFiniteDifferences(Backend backend) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : Activation.BUILT_IN) {
       try (Sample sample = new Sample(backend, 4)) {
         int width = 6 * activation.inputsPerOutput();
         Tensor x = sample.awayFromZero(3, width);
@@ -100,7 +100,7 @@ class ElementwiseContractTest {
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
     for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
-      for (Activation activation : Activation.values()) {
+      for (Activation activation : Activation.BUILT_IN) {
         assertAgrees(backend, 5, TOLERANCE, (on, sample) -> activate(on, sample, activation, dtype, 13, 70));
       }
       assertAgrees(backend, 6, TOLERANCE, (on, sample) -> {
@@ -117,7 +117,7 @@ class ElementwiseContractTest {
 
   @EveryNativeBackend
   void threadsDoNotChangeABit(Backend backend) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : Activation.BUILT_IN) {
       assertThreadInvariant(
           backend, 7, (on, sample) -> activate(on, sample, activation, DType.FLOAT32, 301, 258));
     }

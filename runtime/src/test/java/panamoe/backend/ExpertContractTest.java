@@ -22,7 +22,7 @@ class ExpertContractTest {
   /** Each group is a dense product with its expert's weights; the rows past the last group keep their values. */
   @EveryBackend
   void eachGroupIsADenseProduct(Backend backend) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : Activation.BUILT_IN) {
       try (Sample sample = new Sample(backend, 1)) {
         int[] starts = {0, 3, 3, 10, 11};
         int outputs = 12 / activation.inputsPerOutput();
@@ -95,7 +95,7 @@ class ExpertContractTest {
 
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : Activation.BUILT_IN) {
       for (DType x : DTYPES) {
         for (DType weights : DTYPES) {
           assertAgrees(backend, 4, TOLERANCE, (on, sample) -> randomCase(on, sample, activation, x, weights, 61));

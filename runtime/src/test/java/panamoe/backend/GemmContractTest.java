@@ -48,7 +48,7 @@ class GemmContractTest {
   /** The epilogue is the activation of the saved pre-activation. */
   @EveryBackend
   void activatesWhatItSaves(Backend backend) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : Activation.BUILT_IN) {
       try (Sample sample = new Sample(backend, 2)) {
         int columns = 10;
         Tensor before = sample.unset(5, columns);
@@ -109,7 +109,7 @@ class GemmContractTest {
 
   @EveryNativeBackend
   void activationsAgreeWithTheReference(Backend backend) {
-    for (Activation activation : Activation.values()) {
+    for (Activation activation : Activation.BUILT_IN) {
       for (DType dtype : DTYPES) {
         assertAgrees(backend, 5, TOLERANCE, (on, sample) -> {
           Tensor c = sample.unset(dtype, 19, 70 / activation.inputsPerOutput());

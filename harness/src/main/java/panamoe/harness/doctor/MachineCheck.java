@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import panamoe.bindings.NvrtcLibrary;
 
 /** Looks at the processor, the memory, the JDK and the programs that Panamoe builds with or can use. */
 final class MachineCheck {
@@ -79,6 +80,9 @@ final class MachineCheck {
     return List.of(
         tool("MPI", "for several processes: apt-get install openmpi-bin libopenmpi-dev", "mpirun", "--version"),
         tool("CUDA compiler", "for an NVIDIA GPU: install the CUDA toolkit", "nvcc", "--version"),
+        NvrtcLibrary.find()
+            .map(file -> Finding.present("NVRTC", file.toString()))
+            .orElseGet(() -> Finding.missing("NVRTC", false, "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc")),
         Tool.ask(Pattern.compile("(\\S.*)"), "nvidia-smi", "--query-gpu=name,driver_version,memory.total",
                 "--format=csv,noheader")
             .map(gpu -> Finding.present("GPU", gpu))

@@ -12,16 +12,20 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
+import panamoe.backend.abi.NativeBackend;
 import panamoe.generate.ModelFolder;
 import panamoe.generate.SamplingConfig;
 import panamoe.generate.TextGenerator;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.rtc.RuntimeKernels;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe generate}. */
@@ -87,6 +91,11 @@ public final class GenerateCommand implements Callable<Integer> {
       description = "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
+  @Option(
+      names = "--runtime-kernels",
+      description = "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
+  private boolean runtimeKernels;
+
   @Override
   public Integer call() {
     SamplingConfig sampling =
@@ -99,6 +108,9 @@ public final class GenerateCommand implements Callable<Integer> {
         LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings);
         TextGenerator generator = new TextGenerator(backend, loaded, folder.tokenizer())) {
       warnings.forEach(warning -> err.println("warning: " + warning));
+      if (runtimeKernels) {
+        install(backend, folder.config());
+      }
       Consumer<String> print =
           piece -> {
             out.print(piece);
@@ -126,6 +138,14 @@ public final class GenerateCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  private void install(Backend backend, ModelConfig config) {
+    if (!(backend instanceof NativeBackend card) || !card.name().equals("cuda")) {
+      throw new ParameterException(
+          spec.commandLine(), "--runtime-kernels is for --device cuda, this run computes on " + backend.name());
+    }
+    RuntimeKernels.open().install(card, RuntimeKernels.of(config, dtype.dtype(), null));
   }
 
   private ObjectNode json(TextGenerator.Result result) {

@@ -21,7 +21,7 @@ class DoctorCommandTest {
     json.get("findings").forEach(finding -> findings.put(finding.get("topic").asText(), finding));
     for (String topic : new String[] {
       "processor", "threads", "memory", "huge pages", "JDK", "C++ compiler", "CMake", "ninja", "Highway", "oneDNN",
-      "GoogleTest", "MPI", "CUDA compiler", "GPU", "native library"
+      "GoogleTest", "MPI", "CUDA compiler", "NVRTC", "GPU", "native library"
     }) {
       assertTrue(findings.containsKey(topic), "nothing about " + topic);
     }

@@ -58,6 +58,10 @@ class TrainCommandTest {
     assertEquals(0, written.exitCode(), written.err());
     assertTrue(written.out().length() > 4, written.out());
     assertEquals(written.out(), CommandRun.of(generate).out());
+
+    CommandRun noCard = CommandRun.of("generate", "--model", run.toString(), "--device", "cpu", "--runtime-kernels");
+    assertEquals(2, noCard.exitCode());
+    assertTrue(noCard.err().contains("--runtime-kernels is for --device cuda, this run computes on cpu"), noCard.err());
   }
 
   @Test

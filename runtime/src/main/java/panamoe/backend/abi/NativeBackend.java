@@ -82,6 +82,23 @@ public final class NativeBackend implements Backend, NativeKernels {
     return MemoryUsage.of(device);
   }
 
+  /**
+   * Gives the device a kernel compiled for it, which from then on it runs where it fits in place of its own.
+   *
+   * @param image a cubin for the device's architecture, or PTX
+   * @throws IllegalArgumentException if the image is not one for this device
+   * @throws panamoe.bindings.NativeException on a backend that takes no kernels
+   */
+  public void install(KernelDescription kernel, byte[] image) {
+    requireOpen();
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment bytes = call.allocateFrom(ValueLayout.JAVA_BYTE, image);
+      Status.check(
+          Moe.moe_runtime_kernel_install(device, kernel.write(call), bytes, image.length),
+          "moe_runtime_kernel_install");
+    }
+  }
+
   /** Gives the memory kept for reuse back to the system. */
   public void trim() {
     requireOpen();

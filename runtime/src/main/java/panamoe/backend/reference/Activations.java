@@ -37,6 +37,7 @@ final class Activations {
       case GELU -> x * normalDistribution(x);
       case GELU_TANH -> x * (1 + Math.tanh(tanhArgument(x))) / 2;
       case SILU, SWIGLU -> silu(x);
+      case CUSTOM -> throw customRefused();
     };
   }
 
@@ -51,7 +52,12 @@ final class Activations {
         yield (1 + tanh) / 2 + x * (1 - tanh * tanh) * slope / 2;
       }
       case SILU, SWIGLU -> Vectors.sigmoid(x) * (1 + x * (1 - Vectors.sigmoid(x)));
+      case CUSTOM -> throw customRefused();
     };
+  }
+
+  private static IllegalArgumentException customRefused() {
+    return new IllegalArgumentException("activation is CUSTOM, which the reference backend cannot be given");
   }
 
   private static double silu(double x) {

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
 import panamoe.bindings.moe_device_info;
+import panamoe.bindings.moe_runtime_kernel;
 
 /**
  * The functions that run on no stream, called in random order with handles, pointers and memory that are open, closed,
@@ -28,7 +29,8 @@ class NativeHandleFuzzTest {
       Set.of(
           "moe_abi_version", "moe_last_error", "moe_device_open", "moe_device_close", "moe_device_describe",
           "moe_stream_create", "moe_stream_destroy", "moe_memory_allocate", "moe_memory_free", "moe_memory_trim",
-          "moe_memory_usage_get", "moe_gemm_packed_bytes", "moe_gate_config_default");
+          "moe_memory_usage_get", "moe_gemm_packed_bytes", "moe_gate_config_default",
+          "moe_runtime_kernel_install");
   private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000) / 2;
   private static final long SEED = Long.getLong("panamoe.fuzz.seed", 20220114);
   private static final long[] NUMBERS = {
@@ -64,6 +66,31 @@ class NativeHandleFuzzTest {
       assertTrue(first == Moe.MOE_OK() || first == Moe.MOE_INVALID_HANDLE(), "closing gave status " + first);
       assertEquals(Moe.MOE_INVALID_HANDLE(), Moe.moe_device_close(device));
     }
+  }
+
+  /** The CPU takes no compiled kernels, whatever they say they are. */
+  @Test
+  void everyCompiledKernelIsRefused() {
+    assertEquals(Moe.MOE_OK(), Moe.moe_device_open(names, 0, out));
+    long device = out.get(ValueLayout.JAVA_LONG, 0);
+    MemorySegment kernel = moe_runtime_kernel.allocate(arena);
+    int[] seen = new int[Moe.MOE_INTERNAL() + 1];
+    for (int i = 0; i < 10_000; i++) {
+      for (long at = 4; at < kernel.byteSize(); at += 4) {
+        kernel.set(ValueLayout.JAVA_INT_UNALIGNED, at, random.nextInt(8) == 0 ? random.nextInt() : random.nextInt(9));
+      }
+      moe_runtime_kernel.struct_size(kernel, random.nextInt(8) == 0 ? random.nextInt() : (int) kernel.byteSize());
+      seen[
+          Moe.moe_runtime_kernel_install(
+              random.nextInt(8) == 0 ? random.nextLong() : device,
+              random.nextInt(8) == 0 ? MemorySegment.NULL : kernel,
+              random.nextInt(8) == 0 ? MemorySegment.NULL : struct,
+              random.nextInt(-1, 9))]++;
+    }
+    int refused = seen[Moe.MOE_INVALID_ARGUMENT()] + seen[Moe.MOE_INVALID_HANDLE()] + seen[Moe.MOE_UNSUPPORTED()];
+    assertEquals(10_000, refused);
+    assertTrue(seen[Moe.MOE_UNSUPPORTED()] > 100, () -> "only " + seen[Moe.MOE_UNSUPPORTED()] + " were whole");
+    assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
   }
 
   private void call(int function) {

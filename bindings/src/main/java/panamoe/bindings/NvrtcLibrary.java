@@ -1,0 +1,179 @@
+package panamoe.bindings;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, which a user's CUDA brings or {@code ci/nvrtc} fetches.
+ * Its built-in functions are a library of their own beside it, which must be loaded first. Thread-safe.
+ */
+public final class NvrtcLibrary {
+  static final String FILE_NAME = "libnvrtc.so.12";
+  static final String BUILTINS_PREFIX = "libnvrtc-builtins.so.12.";
+  static final String PROPERTY = "panamoe.nvrtc.path";
+  static final String VARIABLE = "PANAMOE_NVRTC_PATH";
+  private static final List<String> CUDA_FOLDERS = List.of("lib64", "lib", "targets/x86_64-linux/lib");
+
+  private NvrtcLibrary() {}
+
+  /** A folder that may hold the library, and the setting that names it. */
+  record Place(String origin, Path folder) {}
+
+  /**
+   * Loads the library if need be, once for the life of the process.
+   *
+   * @return the file
+   * @throws UnsatisfiedLinkError if it is not there; one sentence that says what was looked for, where and what to do
+   */
+  public static Path load() {
+    return load(placesOfProcess());
+  }
+
+  /** The file that {@link #load()} takes; empty where there is none. */
+  public static Optional<Path> find() {
+    return find(placesOfProcess());
+  }
+
+  static Path load(List<Place> places) {
+    Path file = find(places).orElseThrow(() -> new UnsatisfiedLinkError(notFound(places)));
+    System.load(builtinsBeside(file).toString());
+    System.load(file.toString());
+    return file;
+  }
+
+  static Optional<Path> find(List<Place> places) {
+    return places.stream().map(place -> place.folder().resolve(FILE_NAME)).filter(Files::isRegularFile).findFirst();
+  }
+
+  private static Path builtinsBeside(Path file) {
+    Path folder = file.getParent();
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .filter(other -> other.getFileName().toString().startsWith(BUILTINS_PREFIX))
+          .min(Comparator.comparing(Path::toString))
+          .orElseThrow(
+              () -> new UnsatisfiedLinkError(
+                  "NVRTC is not whole: %s lies in %s without its %s*".formatted(FILE_NAME, folder, BUILTINS_PREFIX)));
+    } catch (IOException e) {
+      throw new UnsatisfiedLinkError("cannot list " + folder + ", where " + FILE_NAME + " was found: " + e.getMessage());
+    }
+  }
+
+  /** Where this process looks, in order. */
+  static List<Place> placesOfProcess() {
+    return places(
+        System.getProperty(PROPERTY),
+        System.getProperty("java.library.path"),
+        System.getenv(),
+        Path.of("/"),
+        SearchPath.project().orElse(null));
+  }
+
+  /**
+   * @param property a folder that comes before all others; null for none
+   * @param libraryPath folders, separated as in {@code java.library.path}; null for none
+   * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and our own variable
+   * @param system the system's root
+   * @param project this project's folder; null where these classes do not lie in it
+   */
+  static List<Place> places(
+      String property, String libraryPath, Map<String, String> environment, Path system, Path project) {
+    List<Place> places = new ArrayList<>();
+    add(places, "-D" + PROPERTY, property);
+    add(places, VARIABLE, environment.get(VARIABLE));
+    for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
+      if (isSet(environment.get(variable))) {
+        addCuda(places, variable, Path.of(environment.get(variable)));
+      }
+    }
+    installedToolkits(system).forEach(toolkit -> addCuda(places, "CUDA's usual place", toolkit));
+    addAll(places, "java.library.path", libraryPath);
+    addAll(places, "LD_LIBRARY_PATH", environment.get("LD_LIBRARY_PATH"));
+    systemFolders(system).forEach(folder -> places.add(new Place("ldconfig", folder)));
+    if (project != null) {
+      places.add(new Place("ci/nvrtc", project.resolve("build/nvrtc")));
+    }
+    String cache = environment.get("XDG_CACHE_HOME");
+    String home = environment.get("HOME");
+    if (isSet(cache) || isSet(home)) {
+      Path caches = isSet(cache) ? Path.of(cache) : Path.of(home, ".cache");
+      places.add(new Place("cache", caches.resolve("panamoe/nvrtc").toAbsolutePath()));
+    }
+    return List.copyOf(new LinkedHashSet<>(places));
+  }
+
+  private static void add(List<Place> places, String origin, String folder) {
+    if (isSet(folder)) {
+      places.add(new Place(origin, Path.of(folder).toAbsolutePath()));
+    }
+  }
+
+  private static void addAll(List<Place> places, String origin, String folders) {
+    for (String folder : isSet(folders) ? folders.split(File.pathSeparator) : new String[0]) {
+      add(places, origin, folder);
+    }
+  }
+
+  private static void addCuda(List<Place> places, String origin, Path toolkit) {
+    CUDA_FOLDERS.forEach(folder -> places.add(new Place(origin, toolkit.toAbsolutePath().resolve(folder))));
+  }
+
+  /** {@code /usr/local/cuda*}, the one without a version first, then the newest. */
+  private static List<Path> installedToolkits(Path system) {
+    try (Stream<Path> folders = Files.list(system.resolve("usr/local"))) {
+      return folders
+          .filter(folder -> folder.getFileName().toString().startsWith("cuda"))
+          .sorted(
+              Comparator.comparing((Path folder) -> folder.getFileName().toString().contains("-"))
+                  .thenComparing(Comparator.reverseOrder()))
+          .toList();
+    } catch (IOException _) {
+      return List.of();
+    }
+  }
+
+  /** The folders of the system's loader: those that ldconfig is told of, and its own. */
+  private static Set<Path> systemFolders(Path system) {
+    Set<Path> folders = new LinkedHashSet<>();
+    try (Stream<Path> files = Files.list(system.resolve("etc/ld.so.conf.d"))) {
+      for (Path file : files.sorted().toList()) {
+        try (Stream<String> lines = Files.lines(file)) {
+          lines.map(String::strip).filter(line -> line.startsWith("/"))
+              .forEach(line -> folders.add(system.resolve(line.substring(1))));
+        }
+      }
+    } catch (IOException | UncheckedIOException _) {
+      // Without the list the loader has its own folders still.
+    }
+    Stream.of("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib").map(system::resolve).forEach(folders::add);
+    return folders;
+  }
+
+  private static String notFound(List<Place> places) {
+    return ("NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s"
+            + " or %s")
+        .formatted(
+            FILE_NAME,
+            places.stream()
+                .map(place -> place.folder() + " (" + place.origin() + ")")
+                .collect(Collectors.joining(", ")),
+            PROPERTY,
+            VARIABLE);
+  }
+
+  private static boolean isSet(String value) {
+    return value != null && !value.isBlank();
+  }
+}

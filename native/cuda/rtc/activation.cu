@@ -1,0 +1,49 @@
+// A user's activation, element by element. custom_activation.h has float custom(float x) and its derivative
+// float custom_slope(float x).
+#include "cuda/rtc/activation.h"
+#include "cuda/rtc/element.h"
+#include "custom_activation.h"
+
+namespace {
+
+using moe::cuda::rtc::Elements;
+using moe::cuda::rtc::Extent;
+using moe::cuda::rtc::kActivationThreads;
+
+__device__ __forceinline__ float read(Elements from, long long i) {
+  return from.narrow ? to_float(static_cast<const bfloat16*>(from.data)[i]) : static_cast<const float*>(from.data)[i];
+}
+
+__device__ __forceinline__ void write(float value, Elements to, long long i) {
+  if (to.narrow) {
+    store_float(value, static_cast<bfloat16*>(to.data) + i);
+  } else {
+    static_cast<float*>(to.data)[i] = value;
+  }
+}
+
+// Calls visit(i) for the elements of this thread.
+template <typename Visit>
+__device__ __forceinline__ void for_each_element(Extent extent, Visit&& visit) {
+  const long long there = extent.rows == nullptr ? extent.count : min(extent.count, *extent.rows * extent.width);
+  const long long stride = static_cast<long long>(gridDim.x) * blockDim.x;
+  for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < there; i += stride) visit(i);
+}
+
+}  // namespace
+
+// y = custom(x), and saved = x where it is not null; y may be x. Bound by the bytes of all.
+RTC_KERNEL void __launch_bounds__(kActivationThreads)
+    activation_forward(Elements x, Elements saved, Elements y, Extent extent) {
+  for_each_element(extent, [&](long long i) {
+    const float value = read(x, i);
+    if (saved.data != nullptr) write(value, saved, i);
+    write(custom(value), y, i);
+  });
+}
+
+// dx = dy custom'(x); dx may be x. Bound by the bytes of x, dy and dx.
+RTC_KERNEL void __launch_bounds__(kActivationThreads)
+    activation_backward(Elements x, Elements dy, Elements dx, Extent extent) {
+  for_each_element(extent, [&](long long i) { write(read(dy, i) * custom_slope(read(x, i)), dx, i); });
+}

@@ -1,0 +1,55 @@
+#include "cuda/runtime_kernels.h"
+
+#include "cuda/device.h"
+#include "src/error.h"
+
+namespace moe::cuda {
+
+RuntimeKernels::Description RuntimeKernels::describe(const moe_runtime_kernel& kernel) {
+  return {kernel.kind,       kernel.experts, kernel.top_k,         kernel.score,   kernel.queue_order, kernel.chosen,
+          kernel.activation, kernel.x_dtype, kernel.weights_dtype, kernel.y_dtype + (kernel.inner << 8)};
+}
+
+void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) {
+  static constexpr const char* kNames[][2] = {
+      {"gate", nullptr}, {"expert", nullptr}, {"activation_forward", "activation_backward"}};
+  // A cubin says how long it is itself; PTX ends with a 0, which is not ours to expect of the caller.
+  std::vector<char> terminated(static_cast<const char*>(image), static_cast<const char*>(image) + bytes);
+  terminated.push_back('\0');
+  cudaLibrary_t library = nullptr;
+  const cudaError_t loaded =
+      cudaLibraryLoadData(&library, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
+  if (loaded == cudaErrorMemoryAllocation) require(loaded, "loading a run-time kernel");
+  if (loaded != cudaSuccess) {
+    invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (",
+            cudaGetErrorName(loaded), ")");
+  }
+  libraries_.push_back(library);
+  RuntimeFunctions functions{};
+  for (size_t i = 0; i < functions.size(); ++i) {
+    const char* name = kNames[kernel.kind][i];
+    if (name != nullptr && cudaLibraryGetKernel(&functions[i], library, name) != cudaSuccess) {
+      invalid("image has no kernel '", name, "'");
+    }
+  }
+  functions_[describe(kernel)] = functions;
+}
+
+const RuntimeFunctions* RuntimeKernels::find(const moe_runtime_kernel& kernel) const {
+  const auto found = functions_.find(describe(kernel));
+  return found == functions_.end() ? nullptr : &found->second;
+}
+
+const RuntimeFunctions* RuntimeKernels::custom_activation() const {
+  moe_runtime_kernel kernel{};
+  kernel.kind = MOE_RUNTIME_ACTIVATION;
+  return find(kernel);
+}
+
+void RuntimeKernels::unload() {
+  for (cudaLibrary_t library : libraries_) cudaLibraryUnload(library);
+  libraries_.clear();
+  functions_.clear();
+}
+
+}  // namespace moe::cuda

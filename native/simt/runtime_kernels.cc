@@ -1,0 +1,144 @@
+// Run-time kernels without NVRTC: some specialisations of cuda/rtc, compiled with the emulation. An image that is given
+// to the device is the name of one. Test only.
+#include <cuda_runtime.h>
+
+#include <map>
+#include <string>
+
+#include "cuda/activation.h"
+#include "cuda/reduce.h"
+#include "cuda/rtc/activation.h"
+#include "cuda/rtc/element.h"
+#include "cuda/rtc/expert.h"
+#include "cuda/rtc/gate.h"
+#include "custom_activation.h"
+
+#define RTC_NAME gate_8_1
+#define RTC_EXPERTS 8
+#define RTC_TOP_K 1
+#define RTC_SCORE MOE_SOFTMAX
+#define RTC_QUEUE_ORDER MOE_TOKEN_MAJOR
+#define RTC_CHOSEN 0
+#include "simt/gate_instance.h"
+
+#define RTC_NAME gate_12_10
+#define RTC_EXPERTS 12
+#define RTC_TOP_K 10
+#define RTC_SCORE MOE_SOFTMAX
+#define RTC_QUEUE_ORDER MOE_TOKEN_MAJOR
+#define RTC_CHOSEN 1
+#include "simt/gate_instance.h"
+
+#define RTC_NAME gate_70_5
+#define RTC_EXPERTS 70
+#define RTC_TOP_K 5
+#define RTC_SCORE MOE_SIGMOID
+#define RTC_QUEUE_ORDER MOE_CHOICE_MAJOR
+#define RTC_CHOSEN 1
+#include "simt/gate_instance.h"
+
+#define RTC_NAME gate_1024_16
+#define RTC_EXPERTS 1024
+#define RTC_TOP_K 16
+#define RTC_SCORE MOE_SOFTMAX
+#define RTC_QUEUE_ORDER MOE_CHOICE_MAJOR
+#define RTC_CHOSEN 0
+#include "simt/gate_instance.h"
+
+#define RTC_NAME expert_64_gelu
+#define RTC_INNER 64
+#define RTC_ACTIVATION 3  // MOE_GELU_TANH
+#define RTC_X float
+#define RTC_W float
+#define RTC_Y float
+#include "simt/expert_instance.h"
+
+#define RTC_NAME expert_264_swiglu
+#define RTC_INNER 264
+#define RTC_ACTIVATION 5  // MOE_SWIGLU
+#define RTC_X bfloat16
+#define RTC_W bfloat16
+#define RTC_Y bfloat16
+#include "simt/expert_instance.h"
+
+#define RTC_NAME expert_520_custom
+#define RTC_INNER 520
+#define RTC_ACTIVATION 6  // MOE_CUSTOM_ACTIVATION
+#define RTC_X float
+#define RTC_W bfloat16
+#define RTC_Y float
+#include "simt/expert_instance.h"
+
+namespace custom_activation {
+#include "cuda/rtc/activation.cu"
+}
+
+struct SimtKernel {
+  // Takes the arguments over, as a launch does, and gives what a thread runs.
+  std::function<std::function<void()>(void** arguments)> bind;
+};
+
+struct SimtLibrary {
+  std::map<std::string, SimtKernel> kernels;
+};
+
+namespace {
+
+template <typename... Parameters, size_t... i>
+std::function<void()> bound(void (*kernel)(Parameters...), void** arguments, std::index_sequence<i...>) {
+  return [kernel, values = std::tuple<Parameters...>(*static_cast<Parameters*>(arguments[i])...)] {
+    std::apply(kernel, values);
+  };
+}
+
+template <typename... Parameters>
+SimtKernel kernel_of(void (*kernel)(Parameters...)) {
+  return {[kernel](void** arguments) { return bound(kernel, arguments, std::index_sequence_for<Parameters...>()); }};
+}
+
+SimtLibrary gate_of(moe::cuda::rtc::Gate* kernel) { return {{{"gate", kernel_of(kernel)}}}; }
+SimtLibrary expert_of(moe::cuda::rtc::Expert* kernel) { return {{{"expert", kernel_of(kernel)}}}; }
+SimtLibrary activation_of(moe::cuda::rtc::CustomForward* forward, moe::cuda::rtc::CustomBackward* backward) {
+  return {{{"activation_forward", kernel_of(forward)}, {"activation_backward", kernel_of(backward)}}};
+}
+
+const std::map<std::string, SimtLibrary>& libraries() {
+  static const std::map<std::string, SimtLibrary> all{
+      {"gate_8_1", gate_of(gate_8_1::gate)},
+      {"gate_12_10", gate_of(gate_12_10::gate)},
+      {"gate_70_5", gate_of(gate_70_5::gate)},
+      {"gate_1024_16", gate_of(gate_1024_16::gate)},
+      {"expert_64_gelu", expert_of(expert_64_gelu::expert)},
+      {"expert_264_swiglu", expert_of(expert_264_swiglu::expert)},
+      {"expert_520_custom", expert_of(expert_520_custom::expert)},
+      {"activation", activation_of(custom_activation::activation_forward, custom_activation::activation_backward)},
+  };
+  return all;
+}
+
+}  // namespace
+
+cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* image, cudaJitOption*, void**, unsigned,
+                                cudaLibraryOption*, void**, unsigned) {
+  const auto found = libraries().find(static_cast<const char*>(image));
+  if (found == libraries().end()) return cudaErrorInvalidKernelImage;
+  *library = &found->second;
+  return cudaSuccess;
+}
+
+cudaError_t cudaLibraryUnload(cudaLibrary_t) { return cudaSuccess; }
+
+cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, const char* name) {
+  const auto found = library->kernels.find(name);
+  if (found == library->kernels.end()) return cudaErrorSymbolNotFound;
+  *kernel = &found->second;
+  return cudaSuccess;
+}
+
+cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t* config, const void* kernel, void** arguments) {
+  if (const cudaError_t error = simt::check_launch(*config); error != cudaSuccess) return error;
+  const cudaLaunchConfig_t shape = *config;
+  return simt::enqueue(shape.stream, [=, run = static_cast<cudaKernel_t>(kernel)->bind(arguments)] {
+    simt::Block::run_grid(shape.gridDim, shape.blockDim, shape.dynamicSmemBytes, simt::next_seed(), run);
+  });
+}

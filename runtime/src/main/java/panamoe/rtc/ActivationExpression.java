@@ -1,0 +1,37 @@
+package panamoe.rtc;
+
+/**
+ * An activation as a user writes it: two CUDA C++ expressions of a float {@code x}.
+ *
+ * @param function such as {@code x * tanhf(x)}
+ * @param derivative by x, such as {@code tanhf(x) + x * (1 - tanhf(x) * tanhf(x))}
+ */
+public record ActivationExpression(String function, String derivative) {
+  public ActivationExpression {
+    requireText("function", function);
+    requireText("derivative", derivative);
+  }
+
+  /** The same as a constructor, for reading: {@code activation("x * tanhf(x)", "...")}. */
+  public static ActivationExpression activation(String function, String derivative) {
+    return new ActivationExpression(function, derivative);
+  }
+
+  /** Both as the functions that the kernels call; the compiler's messages count the lines of the expression itself. */
+  String header() {
+    return "#pragma once\n"
+        + function("custom", "activation", function)
+        + function("custom_slope", "derivative", derivative);
+  }
+
+  private static String function(String name, String title, String expression) {
+    return "__device__ __forceinline__ float %s(float x) {\n  return (\n#line 1 \"%s\"\n%s\n  );\n}\n"
+        .formatted(name, title, expression);
+  }
+
+  private static void requireText(String name, String expression) {
+    if (expression == null || expression.isBlank()) {
+      throw new IllegalArgumentException("the activation's " + name + " is empty, expected a CUDA C++ expression of x");
+    }
+  }
+}

@@ -1,0 +1,128 @@
+package panamoe.rtc;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * Compiled kernels on disk, each in a file named by the SHA-256 of all that it was made from. A file holds the SHA-256
+ * of the image and the image; one that is damaged counts as missing. Files appear whole, so that any number of processes
+ * may use a cache at once. A cache that cannot be written costs compilations and nothing else. Thread-safe.
+ */
+final class KernelCache {
+  private static final int DIGEST_BYTES = 32;
+
+  private final Path folder; // null: nothing is kept
+
+  KernelCache(Path folder) {
+    this.folder = folder;
+  }
+
+  /** In PANAMOE_CACHE, or else {@code panamoe/kernels} of the user's cache folder. */
+  static KernelCache ofUser() {
+    return new KernelCache(folder(System.getenv()).orElse(null));
+  }
+
+  static Optional<Path> folder(Map<String, String> environment) {
+    for (String[] place : new String[][] {
+        {"PANAMOE_CACHE", ""}, {"XDG_CACHE_HOME", "panamoe/kernels"}, {"HOME", ".cache/panamoe/kernels"}}) {
+      String value = environment.get(place[0]);
+      if (value != null && !value.isBlank()) {
+        return Optional.of(Path.of(value).resolve(place[1]).toAbsolutePath());
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The name of what a compiler of this version makes of the source. */
+  static String key(KernelSource source, String architecture, String version) {
+    MessageDigest digest = digest();
+    add(digest, version);
+    add(digest, source.file());
+    add(digest, source.text());
+    source.headers().forEach(
+        (name, text) -> {
+          add(digest, name);
+          add(digest, text);
+        });
+    Nvrtc.options(source, architecture).forEach(option -> add(digest, option));
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  /** The image of this key; made by {@code compile}, and kept, where there is none. */
+  byte[] get(String key, Supplier<byte[]> compile) {
+    if (folder == null) {
+      return compile.get();
+    }
+    Path file = folder.resolve(key);
+    Optional<byte[]> kept = read(file);
+    if (kept.isPresent()) {
+      return kept.get();
+    }
+    byte[] image = compile.get();
+    keep(file, image);
+    return image;
+  }
+
+  private static Optional<byte[]> read(Path file) {
+    try {
+      byte[] content = Files.readAllBytes(file);
+      if (content.length <= DIGEST_BYTES) {
+        return Optional.empty();
+      }
+      byte[] image = Arrays.copyOfRange(content, DIGEST_BYTES, content.length);
+      byte[] expected = Arrays.copyOf(content, DIGEST_BYTES);
+      return Arrays.equals(digest().digest(image), expected) ? Optional.of(image) : Optional.empty();
+    } catch (IOException _) {
+      return Optional.empty();
+    }
+  }
+
+  private void keep(Path file, byte[] image) {
+    Path written = null;
+    try {
+      Files.createDirectories(folder);
+      written = Files.createTempFile(folder, "new", null);
+      byte[] content = Arrays.copyOf(digest().digest(image), DIGEST_BYTES + image.length);
+      System.arraycopy(image, 0, content, DIGEST_BYTES, image.length);
+      Files.write(written, content);
+      Files.move(written, file, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException _) {
+      discard(written);
+    }
+  }
+
+  private static void discard(Path written) {
+    try {
+      if (written != null) {
+        Files.deleteIfExists(written);
+      }
+    } catch (IOException _) {
+      // The disk that took no kernel will not part with a temporary file either.
+    }
+  }
+
+  /** With its length, so that no two rows of texts are the same bytes. */
+  private static void add(MessageDigest digest, String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    digest.update((bytes.length + ":").getBytes(StandardCharsets.US_ASCII));
+    digest.update(bytes);
+  }
+
+  private static MessageDigest digest() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every JDK has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,157 @@
+package panamoe.rtc;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import jcuda.nvrtc.JNvrtc;
+import jcuda.nvrtc.nvrtcProgram;
+import jcuda.nvrtc.nvrtcResult;
+import panamoe.bindings.NvrtcLibrary;
+
+/** NVIDIA's run-time compiler, by way of JCuda. Needs no card and no driver. Thread-safe. */
+public final class Nvrtc {
+  /** Machine code (a cubin) or PTX, and what the compiler said. */
+  record Compiled(byte[] image, String log) {}
+
+  private static Nvrtc opened;
+
+  private final Path file;
+  private final String version;
+  private final List<Integer> architectures;
+
+  private Nvrtc(Path file) {
+    this.file = file;
+    int[] major = new int[1];
+    int[] minor = new int[1];
+    check(JNvrtc.nvrtcVersion(major, minor), "nvrtcVersion");
+    this.version = major[0] + "." + minor[0];
+    int[] count = new int[1];
+    check(JNvrtc.nvrtcGetNumSupportedArchs(count), "nvrtcGetNumSupportedArchs");
+    int[] supported = new int[count[0]];
+    check(JNvrtc.nvrtcGetSupportedArchs(supported), "nvrtcGetSupportedArchs");
+    this.architectures = Arrays.stream(supported).sorted().boxed().toList();
+  }
+
+  /**
+   * Loads NVRTC and JCuda if need be.
+   *
+   * @throws UnsatisfiedLinkError if one of them is not there; one sentence that says what was looked for, and where
+   */
+  public static synchronized Nvrtc open() {
+    if (opened == null) {
+      Path file = NvrtcLibrary.load();
+      PrivateUnpacking.load("jcuda.nvrtc.JNvrtc");
+      JNvrtc.setExceptionsEnabled(false);
+      opened = new Nvrtc(file);
+    }
+    return opened;
+  }
+
+  /** Where the library was found. */
+  public Path file() {
+    return file;
+  }
+
+  /** Such as "12.4". */
+  public String version() {
+    return version;
+  }
+
+  /**
+   * What NVRTC is asked to make for a device: machine code where it knows the architecture, else PTX of the newest
+   * architecture before it, which the driver translates.
+   *
+   * @param device its target, such as "sm_90"
+   * @throws IllegalArgumentException if it is no CUDA device, or older than all that this NVRTC serves
+   */
+  public String architecture(String device) {
+    if (!device.matches("sm_\\d+")) {
+      throw new IllegalArgumentException("a device of target " + device + " takes no kernels compiled at run time");
+    }
+    int wanted = Integer.parseInt(device.substring(3));
+    int newest =
+        architectures.stream()
+            .filter(known -> known <= wanted)
+            .reduce((_, last) -> last)
+            .orElseThrow(
+                () -> new IllegalArgumentException(
+                    "NVRTC " + version + " compiles for sm_" + architectures.getFirst() + " and newer, not for " + device));
+    return newest == wanted ? device : "compute_" + newest;
+  }
+
+  /**
+   * Compiles a kernel.
+   *
+   * @param architecture as {@link #architecture} gives it
+   * @throws CompilationException if NVRTC refuses it
+   */
+  Compiled compile(KernelSource source, String architecture) {
+    String[] names = source.headers().keySet().toArray(String[]::new);
+    String[] texts = source.headers().values().toArray(String[]::new);
+    String[] options = options(source, architecture).toArray(String[]::new);
+    nvrtcProgram program = new nvrtcProgram();
+    check(
+        JNvrtc.nvrtcCreateProgram(program, source.text(), source.file(), names.length, texts, names),
+        "nvrtcCreateProgram");
+    try {
+      int result = JNvrtc.nvrtcCompileProgram(program, options.length, options);
+      String[] log = new String[1];
+      check(JNvrtc.nvrtcGetProgramLog(program, log), "nvrtcGetProgramLog");
+      if (result == nvrtcResult.NVRTC_ERROR_COMPILATION) {
+        throw new CompilationException(firstError(source, log[0]), log[0].strip());
+      }
+      check(result, "nvrtcCompileProgram");
+      return new Compiled(architecture.startsWith("sm_") ? cubin(program) : ptx(program), log[0]);
+    } finally {
+      JNvrtc.nvrtcDestroyProgram(program);
+    }
+  }
+
+  /** All that the result depends on besides the source and NVRTC's version. */
+  static List<String> options(KernelSource source, String architecture) {
+    List<String> options =
+        new ArrayList<>(
+            List.of(
+                "--gpu-architecture=" + architecture,
+                "--std=c++17",
+                "-default-device", // the C ABI's headers declare functions of the host, which nothing calls
+                "--diag-suppress=1097", // ... with attributes that are unknown here
+                "--ptxas-options=--verbose"));
+    source.definitions().forEach(definition -> options.add("--define-macro=" + definition));
+    return options;
+  }
+
+  private static byte[] cubin(nvrtcProgram program) {
+    long[] bytes = new long[1];
+    check(JNvrtc.nvrtcGetCUBINSize(program, bytes), "nvrtcGetCUBINSize");
+    byte[] image = new byte[Math.toIntExact(bytes[0])];
+    check(JNvrtc.nvrtcGetCUBIN(program, image), "nvrtcGetCUBIN");
+    return image;
+  }
+
+  private static byte[] ptx(nvrtcProgram program) {
+    String[] text = new String[1];
+    check(JNvrtc.nvrtcGetPTX(program, text), "nvrtcGetPTX");
+    return text[0].getBytes(StandardCharsets.US_ASCII);
+  }
+
+  /** The first error with the line it points at. */
+  private static String firstError(KernelSource source, String log) {
+    List<String> lines = log.lines().toList();
+    for (int i = 0; i < lines.size(); i++) {
+      if (lines.get(i).contains("error")) {
+        String line = i + 1 < lines.size() ? ": " + lines.get(i + 1).strip() : "";
+        return source.file() + " does not compile: " + lines.get(i).strip() + line;
+      }
+    }
+    return source.file() + " does not compile: " + log.strip();
+  }
+
+  private static void check(int result, String function) {
+    if (result != nvrtcResult.NVRTC_SUCCESS) {
+      throw new IllegalStateException(function + " of NVRTC failed: " + nvrtcResult.stringFor(result));
+    }
+  }
+}

@@ -1,0 +1,112 @@
+package panamoe.rtc;
+
+import java.util.List;
+import java.util.Map;
+import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Score;
+import panamoe.backend.abi.KernelDescription;
+import panamoe.tensor.DType;
+
+/** A kernel that can be compiled, and what it is compiled for. */
+public sealed interface RuntimeKernel {
+  /** What the device must know to pick it. */
+  KernelDescription description();
+
+  /** What is compiled. */
+  KernelSource source();
+
+  /** The whole dropless gate in one launch, for up to 64 tokens. {@code chosen}: weights are divided by their sum. */
+  record Gate(int experts, int topK, Score score, QueueOrder order, boolean chosen) implements RuntimeKernel {
+    public Gate {
+      require("experts", experts, 1, 1024);
+      require("topK", topK, 1, Math.min(experts, 16));
+    }
+
+    @Override
+    public KernelDescription description() {
+      return KernelDescription.gate(experts, topK, score, order, chosen);
+    }
+
+    @Override
+    public KernelSource source() {
+      return KernelSource.of(
+          "gate",
+          null,
+          List.of(
+              "RTC_EXPERTS=" + experts,
+              "RTC_TOP_K=" + topK,
+              "RTC_SCORE=" + score.ordinal(),
+              "RTC_QUEUE_ORDER=" + order.ordinal(),
+              "RTC_CHOSEN=" + (chosen ? 1 : 0)));
+    }
+  }
+
+  /**
+   * Experts' linear layer and activation, for up to 64 rows.
+   *
+   * @param inner K, a multiple of 8
+   * @param custom what {@link Activation#CUSTOM} stands for; null with every other activation
+   * @param x elements of the input
+   * @param weights elements of the weights
+   * @param y elements of the output
+   */
+  record Expert(
+      int inner, Activation activation, ActivationExpression custom, DType x, DType weights, DType y)
+      implements RuntimeKernel {
+    private static final Map<DType, String> TYPES = Map.of(DType.FLOAT32, "float", DType.BFLOAT16, "bfloat16");
+
+    public Expert {
+      require("inner", inner, 8, 1 << 24);
+      if (inner % 8 != 0) {
+        throw new IllegalArgumentException("inner is " + inner + ", expected a multiple of 8");
+      }
+      if ((activation == Activation.CUSTOM) != (custom != null)) {
+        throw new IllegalArgumentException("activation is " + activation + (custom == null ? ", without" : ", with")
+            + " an expression; expressions belong to CUSTOM");
+      }
+      for (DType type : List.of(x, weights, y)) {
+        if (!type.isFloating()) {
+          throw new IllegalArgumentException("an element type is " + type + ", expected FLOAT32 or BFLOAT16");
+        }
+      }
+    }
+
+    @Override
+    public KernelDescription description() {
+      return KernelDescription.expert(inner, activation, x, weights, y);
+    }
+
+    @Override
+    public KernelSource source() {
+      return KernelSource.of(
+          "expert",
+          custom == null ? null : custom.header(),
+          List.of(
+              "RTC_INNER=" + inner,
+              "RTC_ACTIVATION=" + activation.code(),
+              "RTC_X=" + TYPES.get(x),
+              "RTC_W=" + TYPES.get(weights),
+              "RTC_Y=" + TYPES.get(y)));
+    }
+  }
+
+  /** {@link Activation#CUSTOM}, forward and backward, wherever an activation is asked for. */
+  record CustomActivation(ActivationExpression expression) implements RuntimeKernel {
+    @Override
+    public KernelDescription description() {
+      return KernelDescription.customActivation();
+    }
+
+    @Override
+    public KernelSource source() {
+      return KernelSource.of("activation", expression.header(), List.of());
+    }
+  }
+
+  private static void require(String name, int value, int low, int high) {
+    if (value < low || value > high) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected " + low + " to " + high);
+    }
+  }
+}
