@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kRowThreads)
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     gather_kernel(Floats drows, int64_t tokens, int64_t width, Routes routes, Floats dx, Refusal refusal) {
-  constexpr int count = Access::count, together = 4;  // loads under way
+  constexpr int count = Access::count, together = count == 8 ? 4 : 2;  // loads under way
   __shared__ int row_of[kMostTokens * kMostChoices];
   routes.check_offsets(refusal);
   load_routes(routes, tokens, row_of, refusal, [](int, int64_t) {});

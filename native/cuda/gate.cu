@@ -17,7 +17,7 @@ namespace {
 
 // Threads of a block that chooses: as many as have registers for their experts.
 template <typename Lanes>
-constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each > 16 ? 256 : 512);
+constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each > 8 ? 256 : 512);
 constexpr int kPlaceThreads = 256;
 
 enum ScratchSlot { kWords, kPlaces, kChosen, kScoreSums, kSquares, kUsed, kProducts };
