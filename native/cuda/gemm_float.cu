@@ -10,7 +10,7 @@ template <int rows, int columns, int depth, int sum_rows, int sum_columns, int u
 struct FloatTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
   static constexpr int kSumRows = sum_rows, kSumColumns = sum_columns;
-  static constexpr int kUnroll = unroll;  // of k: as much as 128 registers a thread allow
+  static constexpr int kUnroll = unroll;  // of k: as much as fits the registers
   static constexpr int kThreadColumns = columns / sum_columns;
   static constexpr int kThreads = rows / sum_rows * kThreadColumns;
   static constexpr int kBlocks = blocks;  // that run on a multiprocessor at once
@@ -19,7 +19,7 @@ struct FloatTile {
   static constexpr int kPanels = depth * (kStrideA + kStrideB);  // elements
 };
 
-using WideTile = FloatTile<128, 128, 16, 8, 8, 2, 2>;
+using WideTile = FloatTile<128, 128, 16, 8, 8, 4, 1>;
 using MiddleTile = FloatTile<kMiddleRows, 32, 32, 4, 4, 4, 3>;
 using NarrowTile = FloatTile<kNarrowRows, 32, 64, 2, 2, 8, 4>;
 
