@@ -1,6 +1,7 @@
 // Packing: operands rearranged into the order in which the GEMM kernels read them.
 //
-// a, always float32: panels of up to kPanelRows rows, each [inner][rows of the panel].
+// a: panels of up to kPanelRows rows, each [inner][rows of the panel] of float32; for dot products of pairs
+// [ceil(inner / 2)][rows of the panel][2] of bfloat16, the last pair filled up with zeros.
 // b: panels of kPanelColumns columns, the last one filled up with zeros. float32: [inner][kPanelColumns].
 // bfloat16: pairs of k, [ceil(inner / 2)][kPanelColumns][2], so that one shift and one mask widen two steps of k.
 #include "cpu/gemm_operand.h"
@@ -35,6 +36,23 @@ inline int64_t panel_row(int64_t rows, int64_t panels, int64_t panel) { return r
 inline int64_t panel_size(int32_t dtype, int64_t inner) {
   return kPanelColumns * (dtype == MOE_BFLOAT16 ? (inner + 1) / 2 * 2 : inner);
 }
+
+// How the elements of two packed operands become products, and what a panel of b consists of.
+struct FloatProducts {  // of float32
+  using Weight = float;
+};
+struct WidenedProducts {  // of a in float32, and b in bfloat16
+  using Weight = hwy::bfloat16_t;
+};
+struct PairProducts {  // of bfloat16, two of k in one instruction
+  using Weight = hwy::bfloat16_t;
+};
+
+HWY_INLINE bool in_pairs(const Product& product) {
+  return MOE_NATIVE_DOT && product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16;
+}
+// 32-bit words that `inner` steps of k take of a row of packed a.
+HWY_INLINE int64_t row_words(bool pairs, int64_t inner) { return pairs ? (inner + 1) / 2 : inner; }
 
 HWY_INLINE float to_float(float value) { return value; }
 HWY_INLINE float to_float(hwy::bfloat16_t value) {
@@ -124,6 +142,33 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
       }
     }
   });
+}
+
+// The same in pairs of k, a float32 word each; a is bfloat16.
+inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, float* to) {
+  if (a.inner_stride == 1 && a.line_stride % 2 == 0 && inner % 2 == 0 && reinterpret_cast<uintptr_t>(a.data) % 4 == 0) {
+    // Neighbours along k are a word already.
+    pack_rows({a.data, MOE_FLOAT32, false, a.line_stride / 2, 1}, height, inner / 2, to);
+    return;
+  }
+  const auto* from = static_cast<const uint16_t*>(a.data);
+  for (int64_t k = 0; k < inner; k += 2, to += height) {
+    const uint16_t* even = from + k * a.inner_stride;
+    const uint16_t* odd = even + a.inner_stride;
+    const bool last = k + 1 == inner;
+    int64_t line = 0;
+    if (a.line_stride == 1 && !last) {
+      const hn::CappedTag<uint16_t, 4> d;
+      for (; line + 4 <= height; line += 4) {
+        hn::StoreInterleaved2(hn::LoadU(d, even + line), hn::LoadU(d, odd + line), d,
+                              reinterpret_cast<uint16_t*>(to + line));
+      }
+    }
+    for (; line < height; ++line) {
+      const uint32_t high = last ? 0 : odd[line * a.line_stride];
+      to[line] = std::bit_cast<float>(high << 16 | even[line * a.line_stride]);
+    }
+  }
 }
 
 // `inner` steps of k of a panel of `width` columns of b.
