@@ -27,6 +27,8 @@ inline constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
 // Sums of kPanelRows x kPanelColumns stay in registers: 12 of 16, or 24 of 32 with AVX-512.
 inline constexpr int kPanelRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kPanelColumns = 2 * kLanes;
+// A panel's rows fit a vector, of which AVX-512 loads and stores a part as fast as the whole.
+inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
 
 inline int64_t row_panels(int64_t rows) { return ceil_div(rows, kPanelRows); }
 // First row of a panel. Panels are of equal height but for one row, because a low panel costs as much as a full one.
@@ -112,6 +114,13 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
   const hn::CappedTag<float, 4> d;
   with_elements(a, [&](const auto* from) {
     int64_t done = 0;  // steps of k
+    if (kMasked && a.line_stride == 1) {
+      const FloatTag df;
+      for (; done < inner; ++done) {
+        store(df, load(df, from + done * a.inner_stride, height), to + done * height, height);
+      }
+      return;
+    }
     if (height == 1 && a.inner_stride == 1) {
       for (; done + 4 <= inner; done += 4) hn::StoreU(load(d, from + done, 4), d, to + done);
     }
@@ -156,15 +165,14 @@ inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, floa
     const uint16_t* even = from + k * a.inner_stride;
     const uint16_t* odd = even + a.inner_stride;
     const bool last = k + 1 == inner;
-    int64_t line = 0;
-    if (a.line_stride == 1 && !last) {
-      const hn::CappedTag<uint16_t, 4> d;
-      for (; line + 4 <= height; line += 4) {
-        hn::StoreInterleaved2(hn::LoadU(d, even + line), hn::LoadU(d, odd + line), d,
-                              reinterpret_cast<uint16_t*>(to + line));
-      }
+    if (kMasked && a.line_stride == 1 && !last) {
+      const hn::ScalableTag<uint32_t> d;
+      const hn::Rebind<uint16_t, decltype(d)> dh;
+      const auto low = hn::PromoteTo(d, hn::LoadN(dh, even, height)), high = hn::PromoteTo(d, hn::LoadN(dh, odd, height));
+      hn::StoreN(hn::Or(low, hn::ShiftLeft<16>(high)), d, reinterpret_cast<uint32_t*>(to), height);
+      continue;
     }
-    for (; line < height; ++line) {
+    for (int64_t line = 0; line < height; ++line) {
       const uint32_t high = last ? 0 : odd[line * a.line_stride];
       to[line] = std::bit_cast<float>(high << 16 | even[line * a.line_stride]);
     }

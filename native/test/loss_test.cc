@@ -140,8 +140,10 @@ TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
           }
         }
         expect_near(head.losses, expected.losses, 5e-6, 1e-6, "losses");
-        expect_near(head.dhidden, dhidden, 2e-6, dtype == MOE_FLOAT32 ? 1e-5 : 4e-3, "dhidden");
-        expect_near(head.dweights, dweights, 5e-6, 1e-5, "dweights");
+        // With bfloat16 the gradient of the logits is rounded, by 2^-9 of itself: what sums to near 0 may miss by more.
+        const bool whole = dtype == MOE_FLOAT32;
+        expect_near(head.dhidden, dhidden, whole ? 2e-6 : 1e-3, whole ? 1e-5 : 4e-3, "dhidden");
+        expect_near(head.dweights, dweights, whole ? 5e-6 : 3e-3, 1e-5, "dweights");
         const Tensor losses(MOE_FLOAT32, {rows});
         ASSERT_MOE_OK(moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0.1f, 0.5f, losses,
                                                nullptr, nullptr));
