@@ -29,7 +29,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
   const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
   const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4;
-  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * bytes, 1, 2);
+  const char* from = static_cast<const char*>(epilogue.c->data) + element * bytes;
+  for (int64_t line = 0; line < kPanelColumns * bytes; line += 64) __builtin_prefetch(from + line, 1, 2);
 }
 
 // Sums of a block of rows and a strip, into the tile.
