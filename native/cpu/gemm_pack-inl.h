@@ -81,7 +81,7 @@ HWY_INLINE void turn_blocks(D d, V& v0, V& v1, V& v2, V& v3) {
 }
 
 // How many steps of k are packed of each panel in turn: what follows is asked for one turn ahead.
-inline constexpr int64_t kPackInner = 64;
+inline constexpr int64_t kPackInner = 128;
 
 // to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. Four lines at a
 // time, because lines a power of two apart share few places in the L1 cache.
