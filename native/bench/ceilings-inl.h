@@ -29,6 +29,28 @@ inline double multiply_add(int64_t steps, float seed, float* sink) {
   return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
 }
 
+// Returns the floating-point operations done. Without an instruction for it, a bfloat16 product is a float32 one after
+// widening: the ceiling is that of float32.
+inline double dot_bf16(int64_t steps, float seed, float* sink) {
+#if HWY_NATIVE_DOT_BF16
+  const hn::ScalableTag<hwy::bfloat16_t> d;
+  const hn::Repartition<float, decltype(d)> df;
+  hn::Vec<decltype(df)> sum[12];
+  for (auto& s : sum) s = hn::Zero(df);
+  auto unused = hn::Zero(df);
+  const auto x = hn::Set(d, hwy::BF16FromF32(seed)), y = hn::Set(d, hwy::BF16FromF32(seed + 1));
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 12
+    for (auto& s : sum) s = hn::ReorderWidenMulAccumulate(df, x, y, s, unused);
+  }
+  for (int i = 1; i < 12; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  *sink = hn::ReduceSum(df, hn::Add(sum[0], unused));
+  return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
+#else
+  return multiply_add(steps, seed, sink);
+#endif
+}
+
 // Reads memory as `streams` streams side by side, each 2 KB ahead of use.
 inline void read_streams(const char* memory, int64_t bytes, int streams, float* sink) {
   const hn::ScalableTag<uint8_t> d;

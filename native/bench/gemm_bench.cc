@@ -37,6 +37,7 @@ namespace moe::bench {
 namespace {
 
 HWY_EXPORT(multiply_add);
+HWY_EXPORT(dot_bf16);
 HWY_EXPORT(read_streams);
 
 double g_seconds = 1;
@@ -44,7 +45,7 @@ std::string g_only;
 moe_device g_device;
 moe_stream g_stream;
 int g_threads;
-double g_peak_flops, g_bandwidth;
+double g_peak_flops, g_peak_bf16, g_bandwidth;
 
 void require(moe_status status) {
   if (status == MOE_OK) return;
@@ -97,10 +98,10 @@ Timing measure(const std::function<void(int)>& call) {
   return {times[times.size() / 2], times[0]};
 }
 
-void report(const std::string& name, double flops, double bytes, const std::function<void(int)>& call) {
+void report(const std::string& name, int32_t dtype, double flops, double bytes, const std::function<void(int)>& call) {
   if (name.find(g_only) == std::string::npos) return;
   const Timing t = measure(call);
-  const double floor = std::max(flops / g_peak_flops, bytes / g_bandwidth);
+  const double floor = std::max(flops / (dtype == MOE_BFLOAT16 ? g_peak_bf16 : g_peak_flops), bytes / g_bandwidth);
   std::printf("%-44s %10.3f ms (best %9.3f) %7.1f GFLOP/s %6.1f GB/s  %3.0f %% of roofline (best %3.0f %%)\n",
               name.c_str(), t.median * 1e3, t.best * 1e3, flops / t.median / 1e9, bytes / t.median / 1e9,
               100 * floor / t.median, 100 * floor / t.best);
@@ -145,18 +146,21 @@ void on_threads(const std::function<void(int)>& body) {
 void measure_ceilings() {
   std::vector<float> sink(static_cast<size_t>(g_threads) * 16);
   std::vector<double> flops(static_cast<size_t>(g_threads));
-  Timing t = measure([&](int i) {
-    on_threads([&](int thread) {
-      flops[thread] = HWY_DYNAMIC_DISPATCH(multiply_add)(20'000'000, static_cast<float>(i), &sink[thread * 16]);
+  const auto peak = [&](const char* what, double (*multiply)(int64_t, float, float*)) {
+    const Timing t = measure([&](int i) {
+      on_threads([&](int thread) { flops[thread] = multiply(20'000'000, static_cast<float>(i), &sink[thread * 16]); });
     });
-  });
-  g_peak_flops = flops[0] * g_threads / t.median;
-  std::printf("fused multiply-adds, %d threads:  %7.1f GFLOP/s (best %.1f)\n", g_threads, g_peak_flops / 1e9,
-              flops[0] * g_threads / t.best / 1e9);
+    const double work = flops[0] * g_threads;
+    std::printf("%s, %d threads: %7.1f GFLOP/s (best %.1f)\n", what, g_threads, work / t.median / 1e9,
+                work / t.best / 1e9);
+    return work / t.median;
+  };
+  g_peak_flops = peak("fused multiply-adds of f32", HWY_DYNAMIC_POINTER(multiply_add));
+  g_peak_bf16 = peak("dot products of bf16", HWY_DYNAMIC_POINTER(dot_bf16));
   const int64_t share = int64_t{512} << 20;
   const Buffer memory(MOE_FLOAT32, {(share * g_threads + 4096) / 4});
   for (int streams : {1, 2, 4}) {
-    t = measure([&](int) {
+    const Timing t = measure([&](int) {
       on_threads([&](int thread) {
         HWY_DYNAMIC_DISPATCH(read_streams)(memory.data() + thread * share, share, streams, &sink[thread * 16]);
       });
@@ -199,7 +203,7 @@ void dense_onednn(int64_t m, int64_t n, int64_t k, int32_t dtype, int copies) {
   memory a(description.src_desc(), engine, x.data()), c(description.dst_desc(), engine, y.data());
   char name[96];
   std::snprintf(name, sizeof(name), "oneDNN %s M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
-  report(name, 2.0 * m * n * k, static_cast<double>(n * k) * (dtype == MOE_BFLOAT16 ? 2 : 4), [&](int i) {
+  report(name, dtype, 2.0 * m * n * k, static_cast<double>(n * k) * (dtype == MOE_BFLOAT16 ? 2 : 4), [&](int i) {
     matmul.execute(stream, {{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b[i % copies]}, {DNNL_ARG_DST, c}});
     stream.wait();
   });
@@ -219,7 +223,7 @@ void dense(bool onednn) {
         const double flops = 2.0 * m * n * k;
         char name[96];
         std::snprintf(name, sizeof(name), "dense %s packed M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
-        report(name, flops, packed[0].bytes(), [&](int i) {
+        report(name, dtype, flops, packed[0].bytes(), [&](int i) {
           require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, packed[i % copies], nullptr, c, nullptr));
         });
 #if defined(MOE_BENCH_ONEDNN)
@@ -227,7 +231,7 @@ void dense(bool onednn) {
 #endif
         if (m < 64) continue;
         std::snprintf(name, sizeof(name), "dense %s NT M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
-        report(name, flops, rows.bytes(), [&](int) {
+        report(name, dtype, flops, rows.bytes(), [&](int) {
           require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, rows, nullptr, c, nullptr));
         });
       }
@@ -296,21 +300,21 @@ void experts(const Shape& shape, int32_t dtype) {
       std::snprintf(text, sizeof(text), "%s %s %s T=%ld hit=%.1f", shape.name, name_of(dtype), what, tokens, hit);
       return std::string(text);
     };
-    report(name("forward packed"), flops, bytes, [&](int i) {
+    report(name("forward packed"), dtype, flops, bytes, [&](int i) {
       const Buffer& groups = offsets[i % tables];
       require(moe_expert_forward(g_stream, shape.activation, x, groups, up, nullptr, h, nullptr));
       require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down, nullptr, y, nullptr));
     });
-    report(name("forward row-major"), flops, bytes, [&](int i) {
+    report(name("forward row-major"), dtype, flops, bytes, [&](int i) {
       const Buffer& groups = offsets[i % tables];
       require(moe_expert_forward(g_stream, shape.activation, x, groups, up_rows, nullptr, h, nullptr));
       require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down_rows, nullptr, y, nullptr));
     });
-    report(name("dgrad"), up_flops, up_elements * element, [&](int i) {
+    report(name("dgrad"), dtype, up_flops, up_elements * element, [&](int i) {
       require(moe_expert_backward_input(g_stream, dh, offsets[i % tables], up_rows, x));
     });
     // Gradients are read and written.
-    report(name("wgrad"), up_flops, up_elements * 8, [&](int i) {
+    report(name("wgrad"), dtype, up_flops, up_elements * 8, [&](int i) {
       require(moe_expert_backward_weights(g_stream, dh, x, offsets[i % tables], up_gradient, nullptr));
     });
   }

@@ -173,6 +173,11 @@ class CpuDevice final : public Device {
 
 }  // namespace
 
-std::shared_ptr<Device> open() { return std::make_shared<CpuDevice>(); }
+std::shared_ptr<Device> open() {
+  // Before the first kernel picks its instructions; tried again when the name was refused.
+  static const bool limited = (limit_simd_target(std::getenv("PANAMOE_SIMD")), true);
+  static_cast<void>(limited);
+  return std::make_shared<CpuDevice>();
+}
 
 }  // namespace moe::cpu

@@ -90,6 +90,7 @@ namespace {
 HWY_EXPORT(losses_of_rows);
 
 constexpr int kLogitsSlot = 5;  // of Stream::shared; the GEMM has its own
+constexpr int kGradientSlot = 6;
 
 // A block of rows of a matrix.
 moe_tensor rows_of(T matrix, int64_t begin, int64_t count) {
@@ -116,18 +117,24 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
                           N dhidden, N dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
   check_range_values("targets", targets, -1, classes);
+  // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of its
+  // products are with bfloat16, as every other gradient is there.
+  const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   float* memory = stream.shared<float>(kLogitsSlot, block * classes);
+  auto* half_memory = half ? stream.shared<uint16_t>(kGradientSlot, block * classes) : nullptr;
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
     const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32, memory, count * classes * int64_t{sizeof(float)}, 2,
                             MOE_ROW_MAJOR, {count, classes}};
+    moe_tensor dlogits = logits;
+    if (half) dlogits.dtype = MOE_BFLOAT16, dlogits.data = half_memory, dlogits.bytes /= 2;
     const moe_tensor hidden_block = rows_of(hidden, begin, count);
     gemm(stream, false, true, MOE_IDENTITY, false, hidden_block, weights, nullptr, logits, nullptr);
     HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(targets, begin, count), label_smoothing, dloss,
-                                         rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &logits);
+                                         rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &dlogits);
     if (dhidden == nullptr) continue;
-    gemm(stream, false, false, MOE_IDENTITY, false, logits, weights, nullptr, rows_of(*dhidden, begin, count), nullptr);
-    gemm(stream, true, false, MOE_IDENTITY, true, logits, hidden_block, nullptr, *dweights, nullptr);
+    gemm(stream, false, false, MOE_IDENTITY, false, dlogits, weights, nullptr, rows_of(*dhidden, begin, count), nullptr);
+    gemm(stream, true, false, MOE_IDENTITY, true, dlogits, hidden_block, nullptr, *dweights, nullptr);
   }
 }
 

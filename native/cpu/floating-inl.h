@@ -9,6 +9,14 @@
 #include "hwy/highway.h"
 #include "moe/tensor.h"
 
+// Whether one instruction sums two products of bfloat16, as Highway itself says from 1.1 on.
+#undef MOE_NATIVE_DOT
+#if defined(HWY_NATIVE_DOT_BF16)
+#define MOE_NATIVE_DOT HWY_NATIVE_DOT_BF16
+#else
+#define MOE_NATIVE_DOT (HWY_TARGET <= HWY_AVX3_ZEN4)
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;

@@ -29,16 +29,17 @@ namespace hn = hwy::HWY_NAMESPACE;
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
   const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
   const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4;
-  __builtin_prefetch(static_cast<const char*>(epilogue.c->data) + element * bytes, 1, 2);
+  const char* from = static_cast<const char*>(epilogue.c->data) + element * bytes;
+  for (int64_t line = 0; line < kPanelColumns * bytes; line += 64) __builtin_prefetch(from + line, 1, 2);
 }
 
 // Sums of a block of rows and a strip, into the tile.
-template <class Weight>
+template <class Products, class Weight = typename Products::Weight>
 void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Weight* const* panels,
                     const Block& block, float* tile) {
   const int64_t inner = plan.product->inner, count = block.end - block.begin;
   const int64_t most = count == 1 ? side_by_side(block.bottom - block.top) : 1;
-  const float* a = plan.packed_a + block.top * inner;
+  const float* a = plan.packed_a + block.top * plan.row_words(inner);
   int64_t k = 0;
   do {
     const int64_t steps = std::min(block.inner, inner - k);
@@ -59,12 +60,12 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
           const int64_t column = strip.first_column + p * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }
-        panel_kernel<Weight>(height, static_cast<int>(abreast))(
-            steps, a + (row - block.top) * steps, b, next, k > 0,
+        panel_kernel<Products>(height, static_cast<int>(abreast))(
+            steps, a + (row - block.top) * plan.row_words(steps), b, next, k > 0,
             tile + (row - block.top) * plan.tile_stride() + p * kPanelColumns, plan.tile_stride());
       }
     }
-    a += (block.bottom - block.top) * steps;
+    a += (block.bottom - block.top) * plan.row_words(steps);
     k += steps;
   } while (k < inner);
 }
@@ -114,7 +115,7 @@ void pack_strip(const Product& product, const Strip& strip, int64_t size, Weight
 }
 
 // `holds_strip`: the member's scratch still holds the strip that its last task packed.
-template <class Weight>
+template <class Products, class Weight = typename Products::Weight>
 void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
               int member, bool holds_strip) {
   const Product& product = *plan.product;
@@ -131,7 +132,7 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   if (!product.b.packed && !holds_strip) pack_strip(product, strip, size, reinterpret_cast<Weight*>(scratch));
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
-    multiply_strip(plan, epilogue, strip, panels, block, tile);
+    multiply_strip<Products>(plan, epilogue, strip, panels, block, tile);
     with_activation(epilogue.activation, [&](auto activation) {
       finish_strip<activation.value>(plan, epilogue, strip, block, tile);
     });
@@ -149,6 +150,15 @@ const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
            1);
 }
 
+// body(the plan's way of multiplying)
+template <class Body>
+void with_products(const Plan& plan, Body&& body) {
+#if MOE_NATIVE_DOT
+  if (plan.pairs) return body(PairProducts());
+#endif
+  plan.product->b.dtype == MOE_BFLOAT16 ? body(WidenedProducts()) : body(FloatProducts());
+}
+
 // A kernel takes shared scratch slot 0 for its products; slots 1 to 3 are taken here.
 inline void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.activation == MOE_SWIGLU;
@@ -158,13 +168,14 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const Product& product = products[i];
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
+    plans[i].pairs = in_pairs(product);
     plans[i].tiling = epilogue.accumulate && product.inner <= kWideInner ? kWide : kDeep;
     plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
     const int64_t strip_panels = gated ? kGatePanels : plans[i].tiling.strip;
     plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, strip_panels * kPanelColumns);
     strips += plans[i].strips;
-    packed += product.rows * product.inner;
+    packed += product.rows * plans[i].row_words(product.inner);
     scratch = std::max(scratch, plans[i].scratch_bytes());
   }
   auto* packed_a = stream.shared<float>(2, packed);
@@ -175,7 +186,7 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
   int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
-    packed_a += products[i].rows * products[i].inner;
+    packed_a += products[i].rows * plans[i].row_words(products[i].inner);
     plans[i].chunks = std::min(wanted_chunks, plans[i].blocks);
     plans[i].first_pack_task = pack_tasks;
     pack_tasks += plans[i].blocks;
@@ -187,13 +198,14 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
     const Product& product = *plan.product;
     const Block block(plan, task - plan.first_pack_task);
-    float* to = plan.packed_a + block.top * product.inner;
+    float* to = plan.packed_a + block.top * plan.row_words(product.inner);
     for (int64_t k = 0; k < product.inner; k += block.inner) {
       const int64_t steps = std::min(block.inner, product.inner - k);
       for (int64_t panel = block.begin; panel < block.end; ++panel) {
         const int64_t row = plan.first_row(panel), height = plan.first_row(panel + 1) - row;
-        pack_rows(product.a.at(row, k), height, steps, to);
-        to += height * steps;
+        const Operand rows = product.a.at(row, k);
+        plan.pairs ? pack_row_pairs(rows, height, steps, to) : pack_rows(rows, height, steps, to);
+        to += height * plan.row_words(steps);
       }
     }
   });
@@ -203,11 +215,9 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const Plan& plan = find_plan<&Plan::first_task>(plans, count, task);
     const int64_t index = task - plan.first_task, strip = index / plan.chunks, chunk = index % plan.chunks;
     const bool holds_strip = std::exchange(held_strip[member], task - chunk) == task - chunk;
-    if (plan.product->b.dtype == MOE_BFLOAT16) {
-      run_task<hwy::bfloat16_t>(stream, plan, epilogue, strip, chunk, member, holds_strip);
-    } else {
-      run_task<float>(stream, plan, epilogue, strip, chunk, member, holds_strip);
-    }
+    with_products(plan, [&](auto products) {
+      run_task<decltype(products)>(stream, plan, epilogue, strip, chunk, member, holds_strip);
+    });
   });
 }
 

@@ -1,6 +1,6 @@
 // The innermost loops: a panel of rows times panels of columns, sums in registers. Every sum is one chain of fused
-// multiply-adds over k = 0, 1, 2, ..., whichever kernel computes it: that is what makes a row's bits independent of the
-// rows beside it.
+// multiply-adds over k = 0, 1, 2, ..., or of dot products of two over its pairs, whichever kernel computes it: that is
+// what makes a row's bits independent of the rows beside it.
 #include "cpu/gemm_operand.h"
 
 #if defined(MOE_CPU_GEMM_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -55,7 +55,7 @@ struct Prefetch {
 };
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b, Prefetch next,
+HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const float* const* b, Prefetch next,
                            Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   for (int64_t k = 0; k < inner; ++k, a += kRows) {
@@ -74,8 +74,8 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const float* const* b,
 }
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t* const* b, Prefetch next,
-                           Sums<kRows, kPanels>& sums) {
+HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b,
+                           Prefetch next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::RebindToUnsigned<FloatTag> du;
   const auto high = hn::Set(du, 0xffff0000u);
@@ -101,10 +101,40 @@ HWY_INLINE void accumulate(int64_t inner, const float* a, const hwy::bfloat16_t*
   }
 }
 
+#if MOE_NATIVE_DOT
+template <int kRows, int kPanels>
+HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b, Prefetch next,
+                           Sums<kRows, kPanels>& sums) {
+  const FloatTag d;
+  const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
+  FloatVector unused = hn::Zero(d);  // where Highway would put half of the sums without the instruction
+  for (int64_t k = 0; k < inner; k += 2, a += kRows) {
+    hn::Vec<decltype(db)> column[2 * kPanels];
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) {
+      const hwy::bfloat16_t* from = b[p] + k * kPanelColumns;
+      next.panel(b[p]);
+      column[2 * p] = hn::LoadU(db, from);
+      column[2 * p + 1] = hn::LoadU(db, from + 2 * kLanes);
+    }
+    next.ahead += 2 * next.pace;
+    __builtin_prefetch(a + kRowsAhead);
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+      const auto pair = hn::BitCast(db, hn::Set(d, a[row]));
+#pragma GCC unroll 8
+      for (int j = 0; j < 2 * kPanels; ++j) {
+        sums.v[row][j] = hn::ReorderWidenMulAccumulate(d, pair, column[j], sums.v[row][j], unused);
+      }
+    }
+  }
+}
+#endif
+
 // c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, float32 between blocks of k.
-template <int kRows, int kPanels, class Weight>
-HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* const* b, Prefetch next, bool resume,
-                                  float* c, int64_t c_stride) {
+template <int kRows, int kPanels, class Products>
+HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const typename Products::Weight* const* b,
+                                  Prefetch next, bool resume, float* c, int64_t c_stride) {
   const FloatTag d;
   Sums<kRows, kPanels> sums;
 #pragma GCC unroll 16
@@ -114,7 +144,7 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* c
       sums.v[row][j] = resume ? hn::LoadU(d, c + row * c_stride + j * kLanes) : hn::Zero(d);
     }
   }
-  accumulate<kRows, kPanels>(inner, a, b, next, sums);
+  accumulate<kRows, kPanels>(Products(), inner, a, b, next, sums);
 #pragma GCC unroll 16
   for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 8
@@ -122,26 +152,27 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const Weight* c
   }
 }
 
-template <class Weight>
-using PanelKernel = void(int64_t, const float*, const Weight* const*, Prefetch, bool, float*, int64_t);
+template <class Products>
+using PanelKernel = void(int64_t, const float*, const typename Products::Weight* const*, Prefetch, bool, float*,
+                         int64_t);
 
-template <class Weight, int... kRowsLessOne>
-constexpr std::array<PanelKernel<Weight>*, sizeof...(kRowsLessOne)> single_panel_kernels(
+template <class Products, int... kRowsLessOne>
+constexpr std::array<PanelKernel<Products>*, sizeof...(kRowsLessOne)> single_panel_kernels(
     std::integer_sequence<int, kRowsLessOne...>) {
-  return {multiply_panels<kRowsLessOne + 1, 1, Weight>...};
+  return {multiply_panels<kRowsLessOne + 1, 1, Products>...};
 }
 
 // How many panels side by side give `rows` rows enough independent sums to hide the latency of the multiply-add.
 inline int side_by_side(int64_t rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
 // panels <= side_by_side(rows), a power of two
-template <class Weight>
-PanelKernel<Weight>* panel_kernel(int64_t rows, int panels) {
-  static constexpr auto kSingle = single_panel_kernels<Weight>(std::make_integer_sequence<int, kPanelRows>());
-  if (panels == 4) return multiply_panels<1, 4, Weight>;
+template <class Products>
+PanelKernel<Products>* panel_kernel(int64_t rows, int panels) {
+  static constexpr auto kSingle = single_panel_kernels<Products>(std::make_integer_sequence<int, kPanelRows>());
+  if (panels == 4) return multiply_panels<1, 4, Products>;
   if (panels == 2) {
-    return rows == 1 ? multiply_panels<1, 2, Weight>
-                     : rows == 2 ? multiply_panels<2, 2, Weight> : multiply_panels<3, 2, Weight>;
+    return rows == 1 ? multiply_panels<1, 2, Products>
+                     : rows == 2 ? multiply_panels<2, 2, Products> : multiply_panels<3, 2, Products>;
   }
   return kSingle[static_cast<size_t>(rows - 1)];
 }

@@ -1,6 +1,7 @@
 // Packing: operands rearranged into the order in which the GEMM kernels read them.
 //
-// a, always float32: panels of up to kPanelRows rows, each [inner][rows of the panel].
+// a: panels of up to kPanelRows rows, each [inner][rows of the panel] of float32; for dot products of pairs
+// [ceil(inner / 2)][rows of the panel][2] of bfloat16, the last pair filled up with zeros.
 // b: panels of kPanelColumns columns, the last one filled up with zeros. float32: [inner][kPanelColumns].
 // bfloat16: pairs of k, [ceil(inner / 2)][kPanelColumns][2], so that one shift and one mask widen two steps of k.
 #include "cpu/gemm_operand.h"
@@ -26,6 +27,8 @@ inline constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
 // Sums of kPanelRows x kPanelColumns stay in registers: 12 of 16, or 24 of 32 with AVX-512.
 inline constexpr int kPanelRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kPanelColumns = 2 * kLanes;
+// A panel's rows fit a vector, of which AVX-512 loads and stores a part as fast as the whole.
+inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
 
 inline int64_t row_panels(int64_t rows) { return ceil_div(rows, kPanelRows); }
 // First row of a panel. Panels are of equal height but for one row, because a low panel costs as much as a full one.
@@ -35,6 +38,23 @@ inline int64_t panel_row(int64_t rows, int64_t panels, int64_t panel) { return r
 inline int64_t panel_size(int32_t dtype, int64_t inner) {
   return kPanelColumns * (dtype == MOE_BFLOAT16 ? (inner + 1) / 2 * 2 : inner);
 }
+
+// How the elements of two packed operands become products, and what a panel of b consists of.
+struct FloatProducts {  // of float32
+  using Weight = float;
+};
+struct WidenedProducts {  // of a in float32, and b in bfloat16
+  using Weight = hwy::bfloat16_t;
+};
+struct PairProducts {  // of bfloat16, two of k in one instruction
+  using Weight = hwy::bfloat16_t;
+};
+
+HWY_INLINE bool in_pairs(const Product& product) {
+  return MOE_NATIVE_DOT && product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16;
+}
+// 32-bit words that `inner` steps of k take of a row of packed a.
+HWY_INLINE int64_t row_words(bool pairs, int64_t inner) { return pairs ? (inner + 1) / 2 : inner; }
 
 HWY_INLINE float to_float(float value) { return value; }
 HWY_INLINE float to_float(hwy::bfloat16_t value) {
@@ -61,7 +81,7 @@ HWY_INLINE void turn_blocks(D d, V& v0, V& v1, V& v2, V& v3) {
 }
 
 // How many steps of k are packed of each panel in turn: what follows is asked for one turn ahead.
-inline constexpr int64_t kPackInner = 64;
+inline constexpr int64_t kPackInner = 128;
 
 // to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. Four lines at a
 // time, because lines a power of two apart share few places in the L1 cache.
@@ -94,6 +114,13 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
   const hn::CappedTag<float, 4> d;
   with_elements(a, [&](const auto* from) {
     int64_t done = 0;  // steps of k
+    if (kMasked && a.line_stride == 1) {
+      const FloatTag df;
+      for (; done < inner; ++done) {
+        store(df, load(df, from + done * a.inner_stride, height), to + done * height, height);
+      }
+      return;
+    }
     if (height == 1 && a.inner_stride == 1) {
       for (; done + 4 <= inner; done += 4) hn::StoreU(load(d, from + done, 4), d, to + done);
     }
@@ -124,6 +151,32 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
       }
     }
   });
+}
+
+// The same in pairs of k, a float32 word each; a is bfloat16.
+inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, float* to) {
+  if (a.inner_stride == 1 && a.line_stride % 2 == 0 && inner % 2 == 0 && reinterpret_cast<uintptr_t>(a.data) % 4 == 0) {
+    // Neighbours along k are a word already.
+    pack_rows({a.data, MOE_FLOAT32, false, a.line_stride / 2, 1}, height, inner / 2, to);
+    return;
+  }
+  const auto* from = static_cast<const uint16_t*>(a.data);
+  for (int64_t k = 0; k < inner; k += 2, to += height) {
+    const uint16_t* even = from + k * a.inner_stride;
+    const uint16_t* odd = even + a.inner_stride;
+    const bool last = k + 1 == inner;
+    if (kMasked && a.line_stride == 1 && !last) {
+      const hn::ScalableTag<uint32_t> d;
+      const hn::Rebind<uint16_t, decltype(d)> dh;
+      const auto low = hn::PromoteTo(d, hn::LoadN(dh, even, height)), high = hn::PromoteTo(d, hn::LoadN(dh, odd, height));
+      hn::StoreN(hn::Or(low, hn::ShiftLeft<16>(high)), d, reinterpret_cast<uint32_t*>(to), height);
+      continue;
+    }
+    for (int64_t line = 0; line < height; ++line) {
+      const uint32_t high = last ? 0 : odd[line * a.line_stride];
+      to[line] = std::bit_cast<float>(high << 16 | even[line * a.line_stride]);
+    }
+  }
 }
 
 // `inner` steps of k of a panel of `width` columns of b.

@@ -38,6 +38,7 @@ inline constexpr int64_t kStreamAhead = 4096;  // bytes between a panel's prefet
 // A product's share of the call's tasks and scratch.
 struct Plan {
   const Product* product;
+  bool pairs;  // of k are multiplied at once
   float* packed_a;
   Tiling tiling;
   int64_t panels;  // of rows
@@ -49,6 +50,7 @@ struct Plan {
 
   // Elements of a row of the tile; SwiGLU may need one panel more than a strip has.
   int64_t tile_stride() const { return (tiling.strip + 1) * kPanelColumns; }
+  int64_t row_words(int64_t steps) const { return HWY_NAMESPACE::row_words(pairs, steps); }
   int64_t first_panel(int64_t block) const { return panels * block / blocks; }
   int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
 

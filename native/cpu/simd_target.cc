@@ -1,14 +1,17 @@
 #include "cpu/simd_target.h"
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "src/error.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/simd_target.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-// Highway says so itself from 1.1 on.
-#ifndef HWY_NATIVE_DOT_BF16
-#define HWY_NATIVE_DOT_BF16 (HWY_TARGET <= HWY_AVX3_ZEN4)
-#endif
+#include "cpu/floating-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -16,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 SimdTarget this_target() {
   return {hwy::TargetName(HWY_TARGET), static_cast<int>(hn::Lanes(hn::ScalableTag<uint8_t>())),
-          HWY_NATIVE_DOT_BF16 != 0};
+          MOE_NATIVE_DOT != 0};
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE
@@ -26,5 +29,16 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 HWY_EXPORT(this_target);
 SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
+
+void limit_simd_target(const char* name) {
+  if (name == nullptr || *name == '\0') return;
+  std::string here;
+  for (int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
+    const int64_t target = targets & -targets;  // Highway gives better targets lower bits
+    if (std::string_view(name) == hwy::TargetName(target)) return hwy::DisableTargets(target - 1);
+    here.append(" ").append(hwy::TargetName(target));
+  }
+  fail(MOE_UNSUPPORTED, "PANAMOE_SIMD is '", name, "', which is not one of:", here);
+}
 }  // namespace moe::cpu
 #endif

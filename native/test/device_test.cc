@@ -1,4 +1,5 @@
 // Handles, memory and errors: everything that must hold before a kernel runs.
+#include <cstdlib>
 #include <cstring>
 
 #include "test/testing.h"
@@ -16,6 +17,10 @@ TEST_F(DeviceTest, DescribesItself) {
   EXPECT_GT(info.memory_total, 0);
   EXPECT_GE(info.vector_bytes, 16);
   EXPECT_GT(std::strlen(info.target), 0u);
+  const char* limit = std::getenv("PANAMOE_SIMD");
+  if (limit != nullptr) {
+    EXPECT_STREQ(info.target, limit);
+  }
 }
 
 TEST_F(DeviceTest, RefusesForeignAndStaleHandles) {

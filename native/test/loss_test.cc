@@ -152,9 +152,11 @@ TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
           }
         }
         expect_near(head.losses, expected.losses, 5e-6, 1e-6, "losses");
-        expect_near(head.dhidden, dhidden, 2e-6, dtype == MOE_FLOAT32 ? 1e-5 : 4e-3, "dhidden");
+        // With bfloat16 the gradient of the logits is rounded, by 2^-9 of itself: what sums to near 0 may miss by more.
+        const bool whole = dtype == MOE_FLOAT32;
+        expect_near(head.dhidden, dhidden, whole ? 2e-6 : 1e-3, whole ? 1e-5 : 4e-3, "dhidden");
         // A float32 sum over the rows, so that its error grows with them.
-        expect_near(head.dweights, dweights, std::max(5e-6, 1e-8 * static_cast<double>(rows)), 1e-5, "dweights");
+        expect_near(head.dweights, dweights, whole ? std::max(5e-6, 1e-8 * static_cast<double>(rows)) : 3e-3, 1e-5, "dweights");
         const Tensor losses(MOE_FLOAT32, {rows});
         ASSERT_MOE_OK(moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0.1f, 0.5f, losses,
                                                nullptr, nullptr));

@@ -1247,7 +1247,7 @@ public class Moe extends Moe$shared {
     private static final int MOE_CUSTOM_ACTIVATION = (int)6L;
     /**
      * {@snippet lang=c :
-     * enum enum (unnamed at /work/trees/cuda-nvrtc/bindings/../native/include/moe/elementwise.h:23:1).MOE_CUSTOM_ACTIVATION = 6
+     * enum enum (unnamed at /work/trees/cuda/bindings/../native/include/moe/elementwise.h:23:1).MOE_CUSTOM_ACTIVATION = 6
      * }
      */
     public static int MOE_CUSTOM_ACTIVATION() {
