@@ -99,6 +99,7 @@ class NativeAbiFuzzTest {
     Set<String> called =
         AbiSignature.ALL.stream().map(AbiSignature::function).collect(Collectors.toCollection(TreeSet::new));
     called.addAll(NativeHandleFuzzTest.FUNCTIONS);
+    called.addAll(NativeGraphFuzzTest.FUNCTIONS);
     assertEquals(functions, called);
   }
 
