@@ -160,7 +160,7 @@ TEST_F(ElementwiseTest, Refuses) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y of shape [2, 2] has 4 elements, expected 6", moe_cast(stream, x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y is int32, expected float32 or bfloat16", moe_fill(stream, 0, ids));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b is null", moe_add(stream, 1, x, 1, nullptr, x));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 6", moe_activation_forward(stream, 6, x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7", moe_activation_forward(stream, 7, x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even", moe_activation_forward(stream, MOE_SWIGLU, x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_activation_forward(stream, MOE_RELU, x, x));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "deviation is nan", moe_random_normal(stream, 1, 0, 0, NAN, x));

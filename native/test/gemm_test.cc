@@ -216,8 +216,8 @@ TEST_F(GemmTest, RefusesArgumentsThatDoNotFit) {
                      moe_gemm(stream, 0, 1, MOE_RELU, 1, a, b, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2",
                      moe_gemm(stream, 0, 2, 0, 0, a, b, nullptr, c, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 6 is unknown",
-                     moe_gemm(stream, 0, 1, 6, 0, a, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7 is unknown",
+                     moe_gemm(stream, 0, 1, 7, 0, a, b, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
                      moe_gemm(stream, 0, 1, 0, 0, c, Tensor(MOE_FLOAT32, {5, 5}), nullptr, c, nullptr));
 }

@@ -181,18 +181,24 @@ class KernelTest : public ::testing::Test {
   moe_stream triple = 0;
 };
 
-// |actual - expected| <= absolute + relative * |expected|, reporting the first five misses.
-inline void expect_near(const Tensor& actual, const std::vector<double>& expected, double absolute, double relative,
-                        const char* what = "") {
+// |actual - expected| <= absolute + relative * |expected|, the absolute one each element's own; reports five misses.
+inline void expect_near(const Tensor& actual, const std::vector<double>& expected, const std::vector<double>& absolute,
+                        double relative, const char* what) {
   ASSERT_EQ(actual.count(), static_cast<int64_t>(expected.size())) << what;
   int misses = 0;
   for (int64_t i = 0; i < actual.count() && misses < 5; ++i) {
-    const double want = expected[static_cast<size_t>(i)], bound = absolute + relative * std::abs(want);
+    const auto at = static_cast<size_t>(i);
+    const double want = expected[at], bound = absolute[at] + relative * std::abs(want);
     if (!(std::abs(actual[i] - want) <= bound)) {
       ADD_FAILURE() << what << "[" << i << "] is " << actual[i] << ", expected " << want << " +- " << bound;
       ++misses;
     }
   }
+}
+
+inline void expect_near(const Tensor& actual, const std::vector<double>& expected, double absolute, double relative,
+                        const char* what = "") {
+  expect_near(actual, expected, std::vector<double>(expected.size(), absolute), relative, what);
 }
 
 inline void expect_same_bits(const Tensor& a, const Tensor& b, const char* what = "") {

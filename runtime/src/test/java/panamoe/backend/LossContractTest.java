@@ -17,7 +17,7 @@ import panamoe.testkit.Sample;
 
 class LossContractTest {
   private static final double TOLERANCE = 2e-5;
-  // With BFLOAT16 a backend may round the gradient of the logits, by 2^-9 of itself: in FLOAT32 dweights too, terms of
+  // With BFLOAT16 a backend may round the gradient of the logits, by 2^-8 of itself: in FLOAT32 dweights too, terms of
   // order 1 are off by as much as a BFLOAT16 result.
   private static final double ROUNDED_TOLERANCE = 0x1p-7;
   private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.BFLOAT16);
