@@ -76,7 +76,8 @@ TEST_F(LossTest, CrossEntropyOfManyClassesAgreesWithFloat64) {
     const Tensor losses(MOE_FLOAT32, {3});
     ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, 0.1f, 2, losses, dlogits));
     const Reference expected = reference(values(logits), targets, classes, 0.1f, 2);
-    expect_near(losses, expected.losses, 1e-5, 2e-6, "losses");
+    // A float32 sum of so many terms, in as few as four lanes.
+    expect_near(losses, expected.losses, classes > 100000 ? 1e-4 : 1e-5, 2e-6, "losses");
     expect_near(dlogits, expected.dlogits, 1e-7, 1e-5, "dlogits");
   }
 }
