@@ -29,13 +29,17 @@ Function* symbol(void* library, const char* name, const std::string& file) {
 }  // namespace
 
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
+  // The emulation multiplies and adds in one instruction, as a card does.
+  if (backend == "simt" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) {
+    fail(MOE_UNSUPPORTED, "the emulation of CUDA needs a processor with AVX2 and FMA");
+  }
   const std::string file = own_folder() / ("libpanamoe_" + std::string(backend) + ".so");
   // Never closed: devices outlive every handle to it. dlopen itself is thread-safe and counts.
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const bool missing = !std::filesystem::exists(file);
     fail(MOE_UNSUPPORTED, "the ", backend, " backend is not built: ", missing ? "there is no " : "cannot load ",
-         missing ? file : std::string(::dlerror()));
+         missing ? file + (backend == "cuda" ? " (ci/cuda --card builds it)" : "") : std::string(::dlerror()));
   }
   const int32_t version = symbol<BackendVersion>(library, "panamoe_backend_version", file)();
   if (version != MOE_ABI_VERSION) {

@@ -20,7 +20,7 @@ typedef enum moe_activation {
 
 /* Taken where an activation is asked for, on a device that was given one at run time (moe/runtime_kernel.h). One output
  * for each input. */
-enum { MOE_CUSTOM_ACTIVATION = 6 };
+#define MOE_CUSTOM_ACTIVATION 6
 
 /* y[i] = value */
 MOE_API moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y);

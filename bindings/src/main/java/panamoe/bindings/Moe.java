@@ -41,6 +41,15 @@ public class Moe extends Moe$shared {
     public static int MOE_MAX_RANK() {
         return MOE_MAX_RANK;
     }
+    private static final int MOE_CUSTOM_ACTIVATION = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * #define MOE_CUSTOM_ACTIVATION 6
+     * }
+     */
+    public static int MOE_CUSTOM_ACTIVATION() {
+        return MOE_CUSTOM_ACTIVATION;
+    }
     private static final int MOE_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1243,15 +1252,6 @@ public class Moe extends Moe$shared {
      */
     public static int MOE_SWIGLU() {
         return MOE_SWIGLU;
-    }
-    private static final int MOE_CUSTOM_ACTIVATION = (int)6L;
-    /**
-     * {@snippet lang=c :
-     * enum enum (unnamed at /work/trees/cuda/bindings/../native/include/moe/elementwise.h:23:1).MOE_CUSTOM_ACTIVATION = 6
-     * }
-     */
-    public static int MOE_CUSTOM_ACTIVATION() {
-        return MOE_CUSTOM_ACTIVATION;
     }
 
     private static class moe_fill {

@@ -81,8 +81,8 @@ public final class SharedOptions {
    * @throws UnsatisfiedLinkError if the native library cannot be loaded and nothing may stand in for it
    */
   public void requireDevice() {
-    if (device == DeviceChoice.CPU) {
-      Backends.open("cpu", 1).close();
+    if (device != DeviceChoice.AUTO) {
+      open(1).close();
     }
   }
 

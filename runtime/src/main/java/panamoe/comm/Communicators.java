@@ -40,8 +40,7 @@ public final class Communicators {
       case "nccl" -> {
         NcclCommunicator.requireLibrary();
         throw new CommunicationException(
-            "NCCL is there, but moves tensors between GPUs alone, and this build keeps them in the CPU's memory:"
-                + " use mpi");
+            "NCCL is there, but ranks that train with a card each are not: use mpi, or NcclCommunicator from Java");
       }
       default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
     }
