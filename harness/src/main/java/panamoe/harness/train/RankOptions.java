@@ -60,7 +60,7 @@ final class RankOptions {
       defaultValue = "threads",
       description = {
         "threads of this process; mpi: one rank in each process that mpirun or srun starts;",
-        "nccl: one rank for each GPU. Default: ${DEFAULT-VALUE}."
+        "nccl: for ranks with a GPU each, which train does not serve yet. Default: ${DEFAULT-VALUE}."
       })
   private Kind kind;
 
