@@ -53,6 +53,7 @@ __global__ void __launch_bounds__(kAppendThreads)
   }
   if (__syncthreads_or(again)) return;
   const int64_t from = t * width, to = (s * capacity + p) * width;
+#pragma unroll 1  // a row is a few packs a thread
   for (int64_t i = threadIdx.x; i < width; i += kAppendThreads) {
     keys[to + i] = k[from + i];
     values[to + i] = v[from + i];

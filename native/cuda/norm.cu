@@ -11,7 +11,7 @@ namespace moe::cuda {
 namespace {
 
 constexpr unsigned kBlockThreads = 128;  // at least; rows of a warp share a block
-constexpr unsigned kForwardThreads = 1024, kBackwardThreads = 512;
+constexpr unsigned kForwardThreads = 512, kBackwardThreads = 512;
 constexpr int kForwardHeld = 4, kBackwardHeld = 2;  // packs of a row that a thread keeps in registers
 // Rows whose gradients of gamma and beta are summed as one; fixed, so that the sum does not depend on the card.
 constexpr int kRowBlock = 16;
@@ -24,7 +24,7 @@ __device__ __forceinline__ float row_sum(float value, float* table) {
 
 // Bound by the bytes of x and y.
 template <bool packed, typename X, typename Y>
-__global__ void __launch_bounds__(kForwardThreads)
+__global__ void __launch_bounds__(kForwardThreads, 1)
     forward_kernel(bool centered, const X* x, int64_t rows, int64_t width, const float* gamma, const float* beta,
                    float epsilon, Y* y, float* mean, float* rstd) {
   constexpr int count = kPackOf<X>;
