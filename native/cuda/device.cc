@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "cuda/kernels.h"
 #include "cuda/stream.h"
@@ -99,6 +100,17 @@ CudaDevice::~CudaDevice() {
 }
 
 void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosing the card"); }
+
+void CudaDevice::allow_shared_bytes(const void* kernel, size_t bytes) const {
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, as the kernels' bounds do
+  std::lock_guard lock(mutex);
+  size_t& most = allowed[{ordinal_, kernel}];
+  if (bytes <= most) return;
+  require(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+          "asking for shared memory");
+  most = bytes;
+}
 
 void CudaDevice::describe(moe_device_info& info) const {
   make_current();

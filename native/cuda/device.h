@@ -47,6 +47,9 @@ class CudaDevice final : public Device {
   // How often memory went back to the system.
   int64_t releases() const { return releases_; }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
+  // Lets launches of a kernel have so much dynamic shared memory from now on, or more if more was asked for before:
+  // the bound is the kernel's, so that other threads and recorded graphs count on it.
+  void allow_shared_bytes(const void* kernel, size_t bytes) const;
 
  private:
   CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t limit);

@@ -116,6 +116,7 @@ public final class Nvrtc {
             List.of(
                 "--gpu-architecture=" + architecture,
                 "--std=c++17",
+                "--fmad=false", // as the kernels compiled ahead of time, whose bits these share
                 "-default-device", // the C ABI's headers declare functions of the host, which nothing calls
                 "--diag-suppress=1097", // ... with attributes that are unknown here
                 "--ptxas-options=--verbose"));

@@ -31,8 +31,11 @@ final class GraphRecording implements Recording {
     if (graph == NONE) {
       graph = capture();
     }
-    onLaunch.run();
-    Status.check(Moe.moe_graph_launch(stream, graph), "moe_graph_launch");
+    try {
+      Status.check(Moe.moe_graph_launch(stream, graph), "moe_graph_launch");
+    } finally {
+      onLaunch.run();
+    }
   }
 
   @Override

@@ -31,8 +31,10 @@ public final class NativeBackend implements Backend, NativeKernels {
   private final GateConfigs gateConfigs = new GateConfigs(arena);
   private final Launcher<NativeCall> launcher = new Launcher<>();
   private final boolean asynchronous;
-  // Whether kernels may be at work that were not waited for.
-  private volatile boolean busy;
+  // Launches whose kernels may be at work, counted by the thread that uses the stream, and how many of them some thread
+  // has waited for: one that waits may not hide from another, which comes meanwhile, that the work is not done.
+  private volatile long launched;
+  private volatile long awaited;
 
   private NativeBackend(String name, long device, long stream) {
     this.name = name;
@@ -134,13 +136,14 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void synchronize() {
     requireOpen();
-    busy = false; // first: what is launched meanwhile is not waited for
+    long before = launched; // what is launched meanwhile is not waited for
     Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
+    awaited = before;
   }
 
   @Override
   public void awaitHostAccess() {
-    if (busy) {
+    if (awaited < launched) {
       synchronize();
     }
   }
@@ -155,7 +158,7 @@ public final class NativeBackend implements Backend, NativeKernels {
   public Recording record(Runnable step) {
     requireOpen();
     Launcher.Calls<NativeCall> calls = launcher.record(step);
-    return asynchronous ? new GraphRecording(calls, stream, () -> busy = true) : calls;
+    return asynchronous ? new GraphRecording(calls, stream, this::countLaunch) : calls;
   }
 
   @Override
@@ -169,14 +172,23 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public void launch(String function, Downcall call, Tensor... tensors) {
     requireOpen();
-    busy = asynchronous;
-    launcher.launch(new NativeCall(function, call, stream, tensors));
+    try {
+      launcher.launch(new NativeCall(function, call, stream, tensors));
+    } finally {
+      countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not there yet
+    }
   }
 
   @Override
   public MemorySegment config(GateSettings settings) {
     requireOpen();
     return gateConfigs.of(settings);
+  }
+
+  private void countLaunch() {
+    if (asynchronous) {
+      launched = launched + 1;
+    }
   }
 
   private void requireOpen() {
