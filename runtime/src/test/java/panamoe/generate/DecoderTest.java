@@ -10,6 +10,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
@@ -23,6 +24,7 @@ import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
+import panamoe.testkit.BackendsUnderTest;
 
 /** Decoding with a cache: the logits of a whole forward, and bits that no neighbour and no thread changes. */
 class DecoderTest {
@@ -58,12 +60,15 @@ class DecoderTest {
     return model;
   }
 
+  static Stream<Arguments> modelsOnNatives() {
+    return models().flatMap(config -> BackendsUnderTest.natives().map(backend -> Arguments.of(backend, config)));
+  }
+
   @ParameterizedTest
-  @MethodSource("models")
-  void stepsEqualThePrefillBitForBit(ModelConfig config) {
+  @MethodSource("modelsOnNatives")
+  void stepsEqualThePrefillBitForBit(Backend backend, ModelConfig config) {
     for (DType dtype : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {
-      try (Backend backend = Backends.open("cpu", 2);
-          LanguageModel model = model(backend, config, dtype);
+      try (LanguageModel model = model(backend, config, dtype);
           Decoder decoder = new Decoder(backend, model, 2, CONTEXT)) {
         int[] tokens = tokens(1, 9);
         float[] whole = new float[VOCABULARY];
