@@ -1,0 +1,57 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.harness.CommandRun;
+
+/** A whole model on CUDA's kernels, by emulation, as a user runs it: trained and written with. */
+class EmulatedTrainingTest {
+  @TempDir private Path folder;
+
+  @Test
+  void aRunHasTheLossesOfTheCpuAndItsOwnBitsAgain() throws IOException {
+    Path text = Files.writeString(folder.resolve("text.txt"), "The committee thanks the members.\n".repeat(400));
+    double[] emulated = losses(text, "simt", "first");
+    assertArrayEquals(losses(text, "cpu", "cpu"), emulated, 1e-5);
+    assertArrayEquals(emulated, losses(text, "simt", "second"), 0);
+    assertEquals(written("cpu"), written("simt"));
+  }
+
+  private double[] losses(Path text, String device, String name) throws IOException {
+    Path run = folder.resolve(name);
+    CommandRun trained =
+        CommandRun.of(
+            "train", "--preset", "tiny", "--steps", "3", "--device", device, "--text", text.toString(), "--out",
+            run.toString());
+    assertEquals(0, trained.exitCode(), trained.err());
+    ObjectMapper json = new ObjectMapper();
+    return Files.readAllLines(run.resolve("metrics.jsonl")).stream()
+        .mapToDouble(
+            line -> {
+              try {
+                return json.readTree(line).get("loss").asDouble();
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            })
+        .toArray();
+  }
+
+  /** What the CPU's model writes on this device, always choosing the likeliest token. */
+  private String written(String device) {
+    CommandRun run =
+        CommandRun.of(
+            "generate", "--model", folder.resolve("cpu").toString(), "--prompt", "The ", "--max-tokens", "8", "--top-k",
+            "1", "--device", device);
+    assertEquals(0, run.exitCode(), run.err());
+    return run.out();
+  }
+}
