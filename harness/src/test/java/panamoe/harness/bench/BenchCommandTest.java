@@ -64,7 +64,7 @@ class BenchCommandTest {
         Arguments.of("--dtype is 'int8', expected f32 or bf16", new String[] {"gate", "--dtype", "int8"}),
         Arguments.of("--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
         Arguments.of(
-            "--peer is 'ggml', expected torch, torch-einsum, djl, onnxruntime",
+            "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime",
             new String[] {"moe-layer", "--peer", "ggml"}),
         Arguments.of("--peer torch runs moe-layer", new String[] {"gate", "--peer", "torch"}),
         Arguments.of("--peer djl runs moe-layer, not train-step", new String[] {"train-step", "--peer", "djl"}),
