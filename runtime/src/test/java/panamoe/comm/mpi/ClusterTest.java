@@ -39,7 +39,8 @@ class ClusterTest {
   @Test
   void aRankKilledOnAnotherNodeIsNamed() {
     Mpirun run = cluster(List.of("--nodes", "2", "--ranks", "1"), TroubledRank.class, "killed");
-    assertTrue(run.namesAsGone(1), run::text);
+    // Open MPI may be first to see the connection end; it then names the host.
+    assertTrue(run.namesAsGone(1) || run.text().matches("(?s).*Peer host: +node2.*"), run::text);
     assertTrue(run.status() != 0 && run.took().toSeconds() < 10, run::text);
   }
 
