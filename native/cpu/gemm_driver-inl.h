@@ -13,6 +13,7 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "cpu/activation-inl.h"
@@ -33,12 +34,56 @@ HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t r
   for (int64_t line = 0; line < kPanelColumns * bytes; line += 64) __builtin_prefetch(from + line, 1, 2);
 }
 
+// Steps of k from `k` on of a panel of b.
+template <class Weight>
+void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps, Weight* to) {
+  const int64_t column = panel * kPanelColumns;
+  pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to);
+}
+
+// A strip's panels: each whole, or packed piece by piece.
+template <class Weight>
+struct Panels {
+  const Weight* whole[kMaxStripPanels];
+  Weight* piece;       // null where panels are whole
+  int64_t next_strip;  // columns from this strip to the one that its thread will probably take next
+};
+
+// What the kernels ask memory for while they multiply panel p by steps k .. k + steps - 1: the block of b that comes
+// next, of which each of `count` panels of rows asks for a part.
+template <class Weight>
+Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<Weight>& panels, int64_t p, int64_t k,
+                            int64_t steps, int64_t count) {
+  constexpr int kOneRun = 62;
+  constexpr int64_t kTurn = kTurnBytes / int64_t{sizeof(Weight)};
+  const int64_t inner = plan.product->inner;
+  if (panels.piece == nullptr) {
+    constexpr int64_t kAhead = kStreamAhead / int64_t{sizeof(Weight)};
+    if (count == 1) return {panels.whole[p] + k * kPanelColumns, kAhead, kTurn, kOneRun, 0};
+    const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
+                         : k + steps < inner  ? panels.whole[0] + (k + steps) * kPanelColumns
+                                              : panels.whole[p] + inner * kPanelColumns;  // the next strip
+    return {next, 0, kTurn / count, kOneRun, 0};
+  }
+  const Operand& b = plan.product->b;
+  int64_t column = strip.panel[p] * kPanelColumns;
+  k += steps;
+  if (k >= inner) {
+    k = 0;
+    if (column + panels.next_strip < plan.product->columns) column += panels.next_strip;
+  }
+  const bool along_k = b.inner_stride == 1;
+  const int64_t run = along_k ? plan.short_inner() : kPanelColumns;  // a power of two
+  return {static_cast<const Weight*>(b.at(column, k).data), 0, kTurn / count,
+          std::countr_zero(static_cast<uint64_t>(run)), (along_k ? b.line_stride : b.inner_stride) - run};
+}
+
 // Sums of a block of rows and a strip, into the tile.
 template <class Products, class Weight = typename Products::Weight>
-void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Weight* const* panels,
+void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Panels<Weight>& panels,
                     const Block& block, float* tile) {
   const int64_t inner = plan.product->inner, count = block.end - block.begin;
-  const int64_t most = count == 1 ? side_by_side(block.bottom - block.top) : 1;
+  const int64_t most = count == 1 && panels.piece == nullptr ? side_by_side(block.bottom - block.top) : 1;
   const float* a = plan.packed_a + block.top * plan.row_words(inner);
   int64_t k = 0;
   do {
@@ -46,16 +91,16 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
       const Weight* b[kMaxSideBySide];
-      for (int64_t j = 0; j < abreast; ++j) b[j] = panels[p + j] + k * kPanelColumns;
-      // Panels of a that share a block of b bring in a part each of the block that comes next.
+      if (panels.piece == nullptr) {
+        for (int64_t j = 0; j < abreast; ++j) b[j] = panels.whole[p + j] + k * kPanelColumns;
+      } else {
+        pack_panel(*plan.product, strip.panel[p], k, steps, panels.piece);
+        b[0] = panels.piece;
+      }
+      Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, count);
       const int64_t share = steps * kPanelColumns / count;
-      const Weight* after = p + 1 < strip.panels ? panels[p + 1] + k * kPanelColumns
-                            : k + steps < inner  ? panels[0] + (k + steps) * kPanelColumns
-                                                 : panels[p] + inner * kPanelColumns;  // the next strip
-      for (int64_t i = block.begin; i < block.end; ++i) {
+      for (int64_t i = block.begin; i < block.end; ++i, next.position += share) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
-        const Prefetch next = count == 1 ? Prefetch{kStreamAhead / int64_t{sizeof(Weight)}, kPanelColumns}
-                                         : Prefetch{after - b[0] + (i - block.begin) * share, kPanelColumns / count};
         if (epilogue.activation != MOE_SWIGLU && k == 0) {
           const int64_t column = strip.first_column + p * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
@@ -103,33 +148,26 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
   }
 }
 
-template <class Weight>
-void pack_strip(const Product& product, const Strip& strip, int64_t size, Weight* to) {
-  for (int64_t k = 0; k < product.inner; k += kPackInner) {
-    for (int64_t p = 0; p < strip.panels; ++p) {
-      const int64_t column = strip.panel[p] * kPanelColumns;
-      pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column),
-                   std::min(kPackInner, product.inner - k), to + p * size + k * kPanelColumns);
-    }
-  }
-}
-
 // `holds_strip`: the member's scratch still holds the strip that its last task packed.
 template <class Products, class Weight = typename Products::Weight>
 void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
               int member, bool holds_strip) {
   const Product& product = *plan.product;
-  const Strip strip = make_strip(plan, epilogue.activation == MOE_SWIGLU, strip_index);
-  const int64_t size = panel_size(product.b.dtype, product.inner);
+  const bool gated = epilogue.activation == MOE_SWIGLU;
+  const Strip strip = make_strip(plan, gated, strip_index);
   char* scratch = stream.local<char>(member, plan.scratch_bytes());
-  auto* tile = reinterpret_cast<float*>(scratch + plan.strip_bytes());
+  auto* packed = reinterpret_cast<Weight*>(scratch);
+  auto* tile = reinterpret_cast<float*>(scratch + plan.packed_bytes());
 
-  const Weight* panels[kMaxStripPanels];
-  for (int64_t p = 0; p < strip.panels; ++p) {
-    panels[p] = product.b.packed ? static_cast<const Weight*>(product.b.data) + strip.panel[p] * size
-                                 : reinterpret_cast<const Weight*>(scratch) + p * size;
+  Panels<Weight> panels;
+  panels.piece = plan.packs_pieces() ? packed : nullptr;
+  panels.next_strip = stream.threads() * (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
+  for (int64_t p = 0; p < strip.panels && panels.piece == nullptr; ++p) {
+    const int64_t size = panel_size(product.b.dtype, product.inner);
+    panels.whole[p] =
+        product.b.packed ? static_cast<const Weight*>(product.b.data) + strip.panel[p] * size : packed + p * size;
+    if (!product.b.packed && !holds_strip) pack_panel(product, strip.panel[p], 0, product.inner, packed + p * size);
   }
-  if (!product.b.packed && !holds_strip) pack_strip(product, strip, size, reinterpret_cast<Weight*>(scratch));
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
     multiply_strip<Products>(plan, epilogue, strip, panels, block, tile);
@@ -169,7 +207,7 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
     plans[i].pairs = in_pairs(product);
-    plans[i].tiling = epilogue.accumulate && product.inner <= kWideInner ? kWide : kDeep;
+    plans[i].tiling = tiling_of(product, epilogue.accumulate);
     plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
     const int64_t strip_panels = gated ? kGatePanels : plans[i].tiling.strip;

@@ -10,6 +10,7 @@
 #define MOE_CPU_GEMM_KERNEL_INL_H
 #endif
 
+#include <algorithm>
 #include <array>
 
 #include "cpu/gemm_pack-inl.h"
@@ -24,6 +25,9 @@ inline constexpr int kMaxSideBySide = 4;
 
 // How many elements before their use those of a are asked for from the second-level cache.
 inline constexpr int64_t kRowsAhead = 256;
+
+// How many bytes before its only use a panel's element is asked for.
+inline constexpr int64_t kStreamAhead = 4096;
 
 // Sums of kRows rows and kPanels panels for one step of k.
 template <int kRows, int kPanels>
@@ -40,22 +44,46 @@ struct Sums {
   }
 };
 
-// Which elements of the panels to ask memory for while multiplying: `pace` elements each step of k, `ahead` of the
-// panels' beginning at first.
-struct Prefetch {
-  int64_t ahead;
-  int64_t pace;
+// Bytes of a panel that a turn of the loops below multiplies: one step of k in float32, two in bfloat16.
+inline constexpr int64_t kTurnBytes = kPanelColumns * 4;
 
-  // Into the second-level cache: what comes after a block of k must not push the block out of the first.
-  template <class Weight>
-  HWY_INLINE void panel(const Weight* b) const {
-    const auto* line = reinterpret_cast<const float*>(b + ahead);
-    for (int64_t i = 0; i < kPanelColumns; i += 16) __builtin_prefetch(line + i, 0, 2);
+// The elements to ask memory for while multiplying: from `position` on, `pace` of them a turn, counted through runs of
+// 2^run_bits elements that lie side by side, with `gap` elements between.
+template <class Weight>
+struct Prefetch {
+  const Weight* elements;
+  int64_t position;
+  int64_t pace;
+  int run_bits;
+  int64_t gap;
+
+  // A turn's bytes, into the L2 cache: what comes after a block of k must not push the block out of the L1 cache.
+  HWY_INLINE void turn() {
+    constexpr int64_t kAtOnce = std::min<int64_t>(64, kPanelColumns * sizeof(Weight));  // a run may be as short as that
+    for (int64_t byte = 0; byte < kTurnBytes; byte += kAtOnce) {
+      const int64_t at = position + byte / int64_t{sizeof(Weight)};
+      __builtin_prefetch(elements + at + (at >> run_bits) * gap, 0, 2);
+    }
+    position += pace;
   }
 };
 
+// Panels side by side come from memory and are used once, each from k on; one alone asks for what `next` says.
+template <int kPanels, class Weight>
+HWY_INLINE void prefetch(const Weight* const* b, int64_t k, Prefetch<Weight>& next) {
+  if (kPanels == 1) {
+    next.turn();
+    return;
+  }
+#pragma GCC unroll 4
+  for (int p = 0; p < kPanels; ++p) {
+    const char* from = reinterpret_cast<const char*>(b[p] + k * kPanelColumns) + kStreamAhead;
+    for (int64_t byte = 0; byte < kTurnBytes; byte += 64) __builtin_prefetch(from + byte, 0, 2);
+  }
+}
+
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const float* const* b, Prefetch next,
+HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const float* const* b, Prefetch<float> next,
                            Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   for (int64_t k = 0; k < inner; ++k, a += kRows) {
@@ -63,11 +91,10 @@ HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const f
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
       const float* from = b[p] + k * kPanelColumns;
-      next.panel(b[p]);
       column[2 * p] = hn::LoadU(d, from);
       column[2 * p + 1] = hn::LoadU(d, from + kLanes);
     }
-    next.ahead += next.pace;
+    prefetch<kPanels>(b, k, next);
     __builtin_prefetch(a + kRowsAhead);
     sums.add(a, column);
   }
@@ -75,7 +102,7 @@ HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const f
 
 template <int kRows, int kPanels>
 HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b,
-                           Prefetch next, Sums<kRows, kPanels>& sums) {
+                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::RebindToUnsigned<FloatTag> du;
   const auto high = hn::Set(du, 0xffff0000u);
@@ -88,9 +115,7 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
 #pragma GCC unroll 8
     for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::ShiftLeft<16>(pair(k, j)));
     sums.add(a, column);
-#pragma GCC unroll 4
-    for (int p = 0; p < kPanels; ++p) next.panel(b[p]);
-    next.ahead += 2 * next.pace;
+    prefetch<kPanels>(b, k, next);
     __builtin_prefetch(a + kRowsAhead);
     if (k + 1 == inner) break;
     // Read the pairs again: kept in registers, they would push sums out.
@@ -103,8 +128,8 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
 
 #if MOE_NATIVE_DOT
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b, Prefetch next,
-                           Sums<kRows, kPanels>& sums) {
+HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b,
+                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   FloatVector unused = hn::Zero(d);  // where Highway would put half of the sums without the instruction
@@ -113,11 +138,10 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hw
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
       const hwy::bfloat16_t* from = b[p] + k * kPanelColumns;
-      next.panel(b[p]);
       column[2 * p] = hn::LoadU(db, from);
       column[2 * p + 1] = hn::LoadU(db, from + 2 * kLanes);
     }
-    next.ahead += 2 * next.pace;
+    prefetch<kPanels>(b, k, next);
     __builtin_prefetch(a + kRowsAhead);
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
@@ -134,7 +158,8 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hw
 // c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, float32 between blocks of k.
 template <int kRows, int kPanels, class Products>
 HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const typename Products::Weight* const* b,
-                                  Prefetch next, bool resume, float* c, int64_t c_stride) {
+                                  const Prefetch<typename Products::Weight>& next, bool resume, float* c,
+                                  int64_t c_stride) {
   const FloatTag d;
   Sums<kRows, kPanels> sums;
 #pragma GCC unroll 16
@@ -153,8 +178,8 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const typename 
 }
 
 template <class Products>
-using PanelKernel = void(int64_t, const float*, const typename Products::Weight* const*, Prefetch, bool, float*,
-                         int64_t);
+using PanelKernel = void(int64_t, const float*, const typename Products::Weight* const*,
+                         const Prefetch<typename Products::Weight>&, bool, float*, int64_t);
 
 template <class Products, int... kRowsLessOne>
 constexpr std::array<PanelKernel<Products>*, sizeof...(kRowsLessOne)> single_panel_kernels(

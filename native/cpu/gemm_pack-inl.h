@@ -80,22 +80,26 @@ HWY_INLINE void turn_blocks(D d, V& v0, V& v1, V& v2, V& v3) {
   v3 = hn::BitCast(d, hn::InterleaveUpper(dw, b, e));
 }
 
-// How many steps of k are packed of each panel in turn: what follows is asked for one turn ahead.
-inline constexpr int64_t kPackInner = 128;
-
-// to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. Four lines at a
-// time, because lines a power of two apart share few places in the L1 cache.
+// to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. At most eight
+// lines at a time, because lines a power of two apart share few places in the L1 cache.
 inline void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to) {
-  const hn::CappedTag<uint32_t, 4> d;
-  for (int64_t i = 0; i < kPanelColumns; i += 4) {
+  const hn::CappedTag<uint32_t, 8> d;
+  const hn::CappedTag<uint32_t, 4> block;
+  constexpr int64_t kLines = hn::MaxLanes(d);
+  // Four words of a line, and beside them those of the line four further on.
+  const auto words_of = [&](const uint32_t* line) {
+    if constexpr (kLines == 8) {
+      return hn::Combine(d, hn::LoadU(block, line + 4 * stride), hn::LoadU(block, line));
+    } else {
+      return hn::LoadU(d, line);
+    }
+  };
+  for (int64_t i = 0; i < kPanelColumns; i += kLines) {
     int64_t j = 0;
     for (; j + 4 <= words; j += 4) {
       const uint32_t* corner = from + i * stride + j;
-      if (j % 16 == 0) {
-        for (int64_t line = 0; line < 4; ++line) __builtin_prefetch(corner + line * stride + words, 0, 2);
-      }
-      auto v0 = hn::LoadU(d, corner), v1 = hn::LoadU(d, corner + stride);
-      auto v2 = hn::LoadU(d, corner + 2 * stride), v3 = hn::LoadU(d, corner + 3 * stride);
+      auto v0 = words_of(corner), v1 = words_of(corner + stride);
+      auto v2 = words_of(corner + 2 * stride), v3 = words_of(corner + 3 * stride);
       turn_blocks(d, v0, v1, v2, v3);
       uint32_t* target = to + j * kPanelColumns + i;
       hn::StoreU(v0, d, target);
@@ -104,7 +108,7 @@ inline void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint
       hn::StoreU(v3, d, target + 3 * kPanelColumns);
     }
     for (; j < words; ++j) {
-      for (int64_t line = i; line < i + 4; ++line) to[j * kPanelColumns + line] = from[line * stride + j];
+      for (int64_t line = i; line < i + kLines; ++line) to[j * kPanelColumns + line] = from[line * stride + j];
     }
   }
 }
@@ -189,7 +193,6 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* 
   with_elements(b, [&](const auto* from) {
     if (b.line_stride == 1 && width == kPanelColumns) {
       for (int64_t k = 0; k < inner; ++k, from += b.inner_stride, to += kPanelColumns) {
-        __builtin_prefetch(from + kPackInner * b.inner_stride, 0, 2);
         hn::StoreU(load(d, from, kLanes), d, to);
         hn::StoreU(load(d, from + kLanes, kLanes), d, to + kLanes);
       }
@@ -216,8 +219,6 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, hwy::bf
     static_assert(hn::MaxLanes(d) == kPanelColumns);
     const auto* from = static_cast<const uint16_t*>(b.data);
     for (; done + 2 <= inner; done += 2) {
-      __builtin_prefetch(from + (done + kPackInner) * b.inner_stride, 0, 2);
-      __builtin_prefetch(from + (done + kPackInner + 1) * b.inner_stride, 0, 2);
       const auto even = hn::LoadU(d, from + done * b.inner_stride);
       const auto odd = hn::LoadU(d, from + (done + 1) * b.inner_stride);
       hn::StoreInterleaved2(even, odd, d, reinterpret_cast<uint16_t*>(to) + done * kPanelColumns);

@@ -12,6 +12,7 @@
 
 #include "cpu/gemm_pack-inl.h"
 #include "hwy/highway.h"
+#include "src/check.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -23,6 +24,8 @@ struct Tiling {
 };
 // So many rows of a, kBlockBytes' worth of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows};
+// So many rows are one block where that is what lets b be packed piece by piece.
+inline constexpr Tiling kTall{4, 288 / kPanelRows};
 // Short products that are added to c spend their time on c: wide strips read and write it along its rows.
 inline constexpr Tiling kWide{64, 24 / kPanelRows};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
@@ -33,7 +36,19 @@ inline constexpr int64_t kMaxStripPanels = kWide.strip;
 inline constexpr int64_t kGatePanels = kDeep.strip / 2;
 inline constexpr int64_t kBlockBytes = 16384;  // so much of a panel of b stays in the L1 cache
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
-inline constexpr int64_t kStreamAhead = 4096;  // bytes between a panel's prefetch and its only use
+// The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
+inline constexpr int64_t kHeldInner = 512;
+
+// b that is not packed is packed by the tasks: a strip at once, for all blocks of rows; or, where one block is all, a
+// block of k of a panel right before its use, while the kernels ask memory for the next.
+inline bool packs_pieces(const Product& product) {
+  return !product.b.packed && product.inner > kHeldInner && product.rows <= kTall.block * kPanelRows;
+}
+
+inline Tiling tiling_of(const Product& product, bool accumulate) {
+  if (accumulate && product.inner <= kWideInner) return kWide;
+  return packs_pieces(product) ? kTall : kDeep;
+}
 
 // A product's share of the call's tasks and scratch.
 struct Plan {
@@ -54,17 +69,21 @@ struct Plan {
   int64_t first_panel(int64_t block) const { return panels * block / blocks; }
   int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
 
-  // A task's scratch: its strip of b where that is not packed, and after it the tile of sums, which SwiGLU's last load
-  // may overrun by less than a vector.
-  int64_t strip_bytes() const {
-    const Operand& b = product->b;
-    const int64_t element = b.dtype == MOE_BFLOAT16 ? 2 : 4;
+  // Steps of k in a panel of b's share of the L1 cache, a power of two.
+  int64_t short_inner() const { return kBlockBytes / (kPanelColumns * dtype_bytes(product->b.dtype)); }
+  bool packs_pieces() const { return HWY_NAMESPACE::packs_pieces(*product); }
+
+  // A task's scratch: what it packs of b, and after it the tile of sums, which SwiGLU's last load may overrun by less
+  // than a vector.
+  int64_t packed_bytes() const {
+    if (product->b.packed) return 0;
+    if (packs_pieces()) return kBlockBytes;
     // SwiGLU may take the panel in which the gates end and the up half begins twice.
     const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;
-    return b.packed ? 0 : ceil_div(most * panel_size(b.dtype, product->inner) * element, 64) * 64;
+    return ceil_div(most * panel_size(product->b.dtype, product->inner) * dtype_bytes(product->b.dtype), 64) * 64;
   }
   int64_t scratch_bytes() const {
-    return strip_bytes() + (tiling.block * kPanelRows * tile_stride() + kLanes) * int64_t{sizeof(float)};
+    return packed_bytes() + (tiling.block * kPanelRows * tile_stride() + kLanes) * int64_t{sizeof(float)};
   }
 };
 
@@ -75,12 +94,12 @@ struct Block {
         end(plan.first_panel(index + 1)),
         top(plan.first_row(begin)),
         bottom(plan.first_row(end)),
-        inner(end - begin == 1 ? std::max<int64_t>(plan.product->inner, 1)
-                               : kBlockBytes / (kPanelColumns * (plan.product->b.dtype == MOE_BFLOAT16 ? 2 : 4))) {}
+        inner(end - begin == 1 && !plan.packs_pieces() ? std::max<int64_t>(plan.product->inner, 1)
+                                                       : plan.short_inner()) {}
 
   int64_t begin, end;   // panels
   int64_t top, bottom;  // rows
-  int64_t inner;        // steps of k before the next panel's turn; all of them for a panel that is alone
+  int64_t inner;        // steps of k before the next panel's turn; all of them for a panel that is alone, if b is there
 };
 
 // Columns of c and the panels of b that they need.
