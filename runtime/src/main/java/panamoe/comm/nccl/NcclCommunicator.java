@@ -50,6 +50,7 @@ public final class NcclCommunicator implements Communicator {
   /**
    * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code control} too.
    *
+   * @param device the calling thread's card, and of no other rank
    * @param timeout of a collective once all ranks have agreed on it
    * @throws CommunicationException in one sentence: NCCL is not there, or cannot join the ranks
    */
