@@ -25,7 +25,7 @@ import panamoe.harness.CommandRun;
 class CardTrainCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String PROPERTY = "panamoe.nccl.path";
-  private static final Path LIBRARY =
+  static final Path LIBRARY =
       Path.of(
           System.getProperty(
               "panamoe.nccl.threads",
