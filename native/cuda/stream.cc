@@ -84,6 +84,19 @@ void CudaStream::synchronize() {
   checks_.clear();
 }
 
+bool CudaStream::finished() {
+  card_.make_current();
+  const cudaError_t error = cudaStreamQuery(handle_);
+  if (error == cudaErrorNotReady) return false;
+  require(error, "asking the stream");
+  return true;
+}
+
+void* CudaStream::native() {
+  card_.make_current();
+  return handle_;
+}
+
 void CudaStream::report_refusal() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   *refused_ = 0;

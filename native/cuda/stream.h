@@ -76,6 +76,8 @@ class CudaStream final : public Stream {
   void begin_graph() override;
   std::shared_ptr<Graph> end_graph() override;
   void launch_graph(Graph& graph) override;
+  bool finished() override;
+  void* native() override;
 
  private:
   void after_launch(cudaError_t error, const char* what);

@@ -16,10 +16,14 @@ struct SimtGraph {
 };
 
 struct SimtStream {
+  int card;
   SimtGraph* captured = nullptr;
 };
 
 namespace {
+
+constexpr int kCards = 4;
+thread_local int current_card = 0;
 
 // Failures that a test has asked for: the error of a function's next call but `skip`.
 struct Failure {
@@ -72,6 +76,9 @@ uint64_t next_seed() { return process_seed() * 0x9e3779b97f4a7c15u + launches++;
 
 cudaError_t check_launch(const cudaLaunchConfig_t& config) {
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
+  if (config.stream != nullptr && config.stream->card != current_card) {
+    return last_error = cudaErrorInvalidResourceHandle;
+  }
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
@@ -98,7 +105,7 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 0;
   SIMT_OUTCOME();
-  *count = 1;
+  *count = kCards;
   return cudaSuccess;
 }
 
@@ -116,7 +123,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   SIMT_OUTCOME();
-  if (device != 0) return cudaErrorInvalidDevice;
+  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
   *properties = {};
   std::snprintf(properties->name, sizeof(properties->name), "emulated CUDA device");
   properties->major = 8;
@@ -131,7 +138,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaSetDevice(int device) {
   SIMT_OUTCOME();
-  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+  if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
+  current_card = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
@@ -182,7 +191,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   SIMT_OUTCOME();
-  *stream = new SimtStream;
+  *stream = new SimtStream{current_card};
   return cudaSuccess;
 }
 
@@ -192,6 +201,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return outcome(__func__); }
+cudaError_t cudaStreamQuery(cudaStream_t) { return outcome(__func__); }
 cudaError_t cudaDeviceSynchronize() { return outcome(__func__); }
 
 cudaError_t cudaGetLastError() {
@@ -209,7 +219,9 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorInvalidKernelImage: return "device kernel image is invalid";
+    case cudaErrorInvalidResourceHandle: return "invalid resource handle";
     case cudaErrorSymbolNotFound: return "named symbol not found";
+    case cudaErrorNotReady: return "device not ready";
     case cudaErrorNoKernelImageForDevice: return "no kernel image is available for execution on the device";
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     case cudaErrorLaunchFailure: return launch_failure.c_str();
@@ -226,7 +238,9 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorInvalidKernelImage: return "cudaErrorInvalidKernelImage";
+    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorSymbolNotFound: return "cudaErrorSymbolNotFound";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorNoKernelImageForDevice: return "cudaErrorNoKernelImageForDevice";
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";

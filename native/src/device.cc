@@ -107,6 +107,20 @@ moe_status moe_stream_synchronize(moe_stream stream) {
   });
 }
 
+moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
+  return guard(__func__, [&] {
+    moe::check_out("finished", finished);
+    *finished = moe::find_stream(stream)->finished() ? 1 : 0;
+  });
+}
+
+moe_status moe_stream_native(moe_stream stream, void** handle) {
+  return guard(__func__, [&] {
+    moe::check_out("handle", handle);
+    *handle = moe::find_stream(stream)->native();
+  });
+}
+
 moe_status moe_graph_begin(moe_stream stream) {
   return guard(__func__, [&] { moe::find_stream(stream)->begin_graph(); });
 }

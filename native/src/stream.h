@@ -55,6 +55,11 @@ class Stream {
   virtual std::shared_ptr<Graph> end_graph();
   virtual void launch_graph(Graph& graph);
 
+  // Whether all work is done; waits for nothing.
+  virtual bool finished() { return true; }
+  // What other libraries know the stream by.
+  virtual void* native();
+
   Device& device() const { return *device_; }
   const std::shared_ptr<Device>& shared_device() const { return device_; }
   int threads() const { return threads_; }

@@ -12,7 +12,7 @@ namespace moe::testing {
 namespace {
 
 // CUDA's numbers for its errors.
-enum CudaError { kMemoryAllocation = 2, kInsufficientDriver = 35, kNoDevice = 100, kIllegalAddress = 700 };
+enum CudaError { kMemoryAllocation = 2, kInsufficientDriver = 35, kNoDevice = 100, kNotReady = 600, kIllegalAddress = 700 };
 
 class CudaFailureTest : public ::testing::Test {
  protected:
@@ -60,9 +60,9 @@ TEST_F(CudaFailureTest, OpeningSaysWhatIsMissing) {
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "the NVIDIA driver finds no card", open());
   fail("cudaGetDeviceProperties", kIllegalAddress, 1);  // not its next call: opening goes on as if nothing had been
   EXPECT_MOE_OK(open());
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 1; this machine has 1 card", [] {
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 4; this machine has 4 cards", [] {
     moe_device other = 0;
-    return moe_device_open("simt", 1, &other);
+    return moe_device_open("simt", 4, &other);
   }());
   std::thread([&] {  // takes the failure that is left, and is lost with it
     moe_device other = 0;
@@ -84,6 +84,34 @@ TEST_F(CudaFailureTest, AllocationTriesAgainWithoutItsCacheAndThenSaysSo) {
   EXPECT_MOE_OK(moe_memory_allocate(device, 100000, &memory));
   EXPECT_GE(in_use(), 100000);
   EXPECT_MOE_OK(moe_memory_free(device, memory));
+}
+
+TEST_F(CudaFailureTest, AStreamThatIsAtWorkHasNotFinished) {
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  int32_t finished = 1;
+  fail("cudaStreamQuery", kNotReady);
+  EXPECT_MOE_OK(moe_stream_query(stream, &finished));
+  EXPECT_EQ(finished, 0);
+  EXPECT_MOE_OK(moe_stream_query(stream, &finished));
+  EXPECT_EQ(finished, 1);
+}
+
+TEST_F(CudaFailureTest, EveryCardHasItsOwnStreams) {
+  ASSERT_MOE_OK(open());
+  moe_device second = 0;
+  ASSERT_MOE_OK(moe_device_open("simt", 1, &second));
+  moe_stream streams[2] = {};
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &streams[0]));
+  ASSERT_MOE_OK(moe_stream_create(second, 1, &streams[1]));
+  for (int turn = 0; turn < 4; ++turn) {  // a launch on a stream of another card than the thread's is refused
+    void* memory = nullptr;
+    ASSERT_MOE_OK(moe_memory_allocate(turn % 2 == 0 ? device : second, 64, &memory));
+    const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory, 64, 1, MOE_ROW_MAJOR, {16}};
+    EXPECT_MOE_OK(moe_fill(streams[turn % 2], 1, &y));
+  }
+  EXPECT_MOE_OK(moe_device_close(second));
 }
 
 TEST_F(CudaFailureTest, TheMemoryLimitHolds) {

@@ -43,11 +43,41 @@ TEST_F(DeviceTest, ClosingADeviceClosesItsStreams) {
   EXPECT_MOE_OK(moe_stream_synchronize(stream));
 }
 
+TEST_F(DeviceTest, OtherLibrariesGetTheStreamOfADeviceThatRunsBehindTheCaller) {
+  moe_device_info info{};
+  info.struct_size = sizeof(info);
+  ASSERT_MOE_OK(moe_device_describe(device, &info));
+  void* handle = nullptr;
+  if (info.asynchronous == 0) {
+    EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "no other library can use them", moe_stream_native(stream, &handle));
+  } else {
+    void* of_another = nullptr;
+    moe_stream another = 0;
+    ASSERT_MOE_OK(moe_stream_create(device, 1, &another));
+    EXPECT_MOE_OK(moe_stream_native(stream, &handle));
+    EXPECT_MOE_OK(moe_stream_native(another, &of_another));
+    EXPECT_NE(handle, nullptr);
+    EXPECT_NE(handle, of_another);
+    EXPECT_MOE_OK(moe_stream_destroy(another));
+  }
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "handle is null", moe_stream_native(stream, nullptr));
+}
+
+TEST_F(DeviceTest, AStreamThatWasWaitedForHasFinished) {
+  Tensor y(MOE_FLOAT32, {1 << 16});
+  ASSERT_MOE_OK(moe_fill(stream, 1, y));
+  ASSERT_MOE_OK(moe_stream_synchronize(stream));
+  int32_t finished = 0;
+  EXPECT_MOE_OK(moe_stream_query(stream, &finished));
+  EXPECT_EQ(finished, 1);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "finished is null", moe_stream_query(stream, nullptr));
+}
+
 TEST_F(DeviceTest, RefusesUnknownBackends) {
   moe_device other = 0;
   EXPECT_MOE_REFUSED(MOE_UNSUPPORTED, "'abacus'", moe_device_open("abacus", 0, &other));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "backend is null", moe_device_open(nullptr, 0, &other));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 3", moe_device_open(backend_under_test(), 3, &other));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ordinal is 64", moe_device_open(backend_under_test(), 64, &other));
 }
 
 TEST_F(DeviceTest, MemoryIsAlignedReusedAndCounted) {

@@ -53,6 +53,11 @@ MOE_API moe_status moe_device_describe(moe_device device, moe_device_info* info)
 MOE_API moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* stream);
 MOE_API moe_status moe_stream_destroy(moe_stream stream);
 MOE_API moe_status moe_stream_synchronize(moe_stream stream);
+/* Whether all work given to the stream is done, 1 or 0. Waits for nothing; any thread may ask. */
+MOE_API moe_status moe_stream_query(moe_stream stream, int32_t* finished);
+/* The stream as other libraries, such as NCCL, know it: a cudaStream_t, which lives as long as `stream`. Makes its card
+ * the calling thread's. MOE_UNSUPPORTED where moe_device_info.asynchronous is 0: nobody else can use such a stream. */
+MOE_API moe_status moe_stream_native(moe_stream stream, void** handle);
 
 /* Device memory, aligned to 64 bytes, on huge pages where the system grants them, contents undefined.
  * Freed memory is kept for reuse until moe_memory_trim. `bytes` of 0 gives a valid, unique pointer. */

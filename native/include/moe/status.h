@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, an enum value or a signature of this ABI changes. */
-#define MOE_ABI_VERSION 2
+#define MOE_ABI_VERSION 3
 
 typedef enum moe_status {
   MOE_OK = 0,

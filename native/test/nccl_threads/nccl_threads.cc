@@ -1,7 +1,8 @@
 // A library for tests alone that has NCCL's functions as far as Panamoe calls them, between threads of one process and
 // on memory of the CPU, so that NcclCommunicator is tested where there is no GPU. Nothing in it is NCCL's: the
-// signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank has joined
-// it, and nobody waits inside a call. Unlike NCCL it adds in rank order, and says so when ranks disagree.
+// signatures follow NCCL's public documentation. It is as asynchronous as NCCL: an operation is done when the last rank
+// has joined it, and nobody waits inside a call; until then the communicator is in progress. Streams are not looked at.
+// Unlike NCCL it adds in rank order, and says so when ranks disagree.
 
 #include <algorithm>
 #include <cstdint>
@@ -36,10 +37,12 @@ struct Config {
   int blocking;
 };
 
+struct Communicator;
+
 struct Message {
   char* memory;
   size_t bytes;
-  void* stream;
+  Communicator* owner;
 };
 
 struct Collective {
@@ -49,14 +52,12 @@ struct Collective {
   size_t count;
   int type;
   int root;
-  void* stream;
+  Communicator* owner;
 
   bool fits(const Collective& other) const {
     return kind == other.kind && count == other.count && type == other.type && root == other.root;
   }
 };
-
-struct Communicator;
 
 struct World {
   explicit World(int ranks) : members(ranks), collectives(ranks) {}
@@ -86,19 +87,20 @@ struct Communicator {
   std::shared_ptr<World> world;  // null until a split has all its members
   int rank = 0;
   int error = kSuccess;
+  int pending = 0;  // its operations that are not done
 };
 
 struct Operation {
-  Communicator* communicator;
   int peer;  // of a message; negative for collectives
   bool sends;
   Message message;
   Collective collective;
+
+  Communicator* owner() const { return peer < 0 ? collective.owner : message.owner; }
 };
 
 std::mutex mutex;  // over everything below, and the worlds
 std::map<uint64_t, std::weak_ptr<World>> worlds;
-std::map<void*, int> pending;  // operations of each stream that are not done
 uint64_t next_id = 1;
 bool fail_next = false;
 
@@ -126,8 +128,8 @@ void match(World& world, std::pair<int, int> link) {
       return;
     }
     std::memcpy(to.memory, from.memory, from.bytes);
-    --pending[from.stream];
-    --pending[to.stream];
+    --from.owner->pending;
+    --to.owner->pending;
   }
 }
 
@@ -183,22 +185,20 @@ void advance(World& world) {
       return;
     }
     execute(calls);
-    for (const Collective& call : calls) --pending[call.stream];
+    for (const Collective& call : calls) --call.owner->pending;
   }
 }
 
 void launch(const Operation& operation) {
-  World& world = *operation.communicator->world;
-  const int rank = operation.communicator->rank;
+  World& world = *operation.owner()->world;
+  const int rank = operation.owner()->rank;
+  ++operation.owner()->pending;
+  if (std::exchange(fail_next, false)) return fail_all(world, kRemoteError);
   if (operation.peer < 0) {
-    ++pending[operation.collective.stream];
-    if (std::exchange(fail_next, false)) return fail_all(world, kRemoteError);
     world.collectives[rank].push_back(operation.collective);
     advance(world);
     return;
   }
-  ++pending[operation.message.stream];
-  if (std::exchange(fail_next, false)) return fail_all(world, kRemoteError);
   const std::pair<int, int> link = operation.sends ? std::pair(rank, operation.peer) : std::pair(operation.peer, rank);
   (operation.sends ? world.sends : world.receives)[link].push_back(operation.message);
   match(world, link);
@@ -206,7 +206,7 @@ void launch(const Operation& operation) {
 
 int submit(Operation operation) {
   std::lock_guard lock(mutex);
-  Communicator* communicator = operation.communicator;
+  Communicator* communicator = operation.owner();
   if (communicator == nullptr || communicator->world == nullptr || !communicator->world->complete()) {
     return kInvalidArgument;
   }
@@ -220,12 +220,11 @@ int submit(Operation operation) {
   return kSuccess;
 }
 
-int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
-         void* stream) {
+int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator) {
   const bool adds = kind == Kind::kAllReduce || kind == Kind::kReduceScatter;
   if ((type != kFloat32 && type != kUint8) || (adds && type != kFloat32)) return kInvalidArgument;
-  return submit({communicator, -1, false, {},
-                 {kind, static_cast<const char*>(send), static_cast<char*>(receive), count, type, root, stream}});
+  return submit({-1, false, {},
+                 {kind, static_cast<const char*>(send), static_cast<char*>(receive), count, type, root, communicator}});
 }
 
 bool valid(const Config* config) { return config != nullptr && config->magic == kConfigMagic && config->blocking == 0; }
@@ -294,7 +293,8 @@ EXPORT int ncclCommSplit(Communicator* communicator, int color, int key, Communi
 
 EXPORT int ncclCommGetAsyncError(const Communicator* communicator, int* error) {
   std::lock_guard lock(mutex);
-  const bool ready = communicator->error != kSuccess || (communicator->world && communicator->world->complete());
+  const bool ready = communicator->error != kSuccess || (communicator->world && communicator->world->complete() &&
+                                                         communicator->pending == 0);
   *error = ready ? communicator->error : static_cast<int>(kInProgress);
   return kSuccess;
 }
@@ -336,41 +336,35 @@ EXPORT int ncclGroupEnd() {
   return kSuccess;
 }
 
-EXPORT int ncclSend(const void* send, size_t count, int type, int peer, Communicator* communicator, void* stream) {
+EXPORT int ncclSend(const void* send, size_t count, int type, int peer, Communicator* communicator, void*) {
   if (peer < 0) return kInvalidArgument;
-  return submit({communicator, peer, true, {const_cast<char*>(static_cast<const char*>(send)),
-                 count * bytes_of(type), stream}, {}});
+  char* memory = const_cast<char*>(static_cast<const char*>(send));
+  return submit({peer, true, {memory, count * bytes_of(type), communicator}, {}});
 }
 
-EXPORT int ncclRecv(void* receive, size_t count, int type, int peer, Communicator* communicator, void* stream) {
+EXPORT int ncclRecv(void* receive, size_t count, int type, int peer, Communicator* communicator, void*) {
   if (peer < 0) return kInvalidArgument;
-  return submit({communicator, peer, false, {static_cast<char*>(receive), count * bytes_of(type), stream}, {}});
+  return submit({peer, false, {static_cast<char*>(receive), count * bytes_of(type), communicator}, {}});
 }
 
 EXPORT int ncclAllReduce(const void* send, void* receive, size_t count, int type, int, Communicator* communicator,
-                         void* stream) {
-  return join(Kind::kAllReduce, send, receive, count, type, 0, communicator, stream);
+                         void*) {
+  return join(Kind::kAllReduce, send, receive, count, type, 0, communicator);
 }
 
 EXPORT int ncclReduceScatter(const void* send, void* receive, size_t count, int type, int, Communicator* communicator,
-                             void* stream) {
-  return join(Kind::kReduceScatter, send, receive, count, type, 0, communicator, stream);
+                             void*) {
+  return join(Kind::kReduceScatter, send, receive, count, type, 0, communicator);
 }
 
 EXPORT int ncclAllGather(const void* send, void* receive, size_t count, int type, Communicator* communicator,
-                         void* stream) {
-  return join(Kind::kAllGather, send, receive, count, type, 0, communicator, stream);
+                         void*) {
+  return join(Kind::kAllGather, send, receive, count, type, 0, communicator);
 }
 
 EXPORT int ncclBroadcast(const void* send, void* receive, size_t count, int type, int root, Communicator* communicator,
-                         void* stream) {
-  return join(Kind::kBroadcast, send, receive, count, type, root, communicator, stream);
-}
-
-// For tests: what cudaStreamQuery would say of a stream.
-EXPORT int nccl_threads_pending(void* stream) {
-  std::lock_guard lock(mutex);
-  return pending[stream];
+                         void*) {
+  return join(Kind::kBroadcast, send, receive, count, type, root, communicator);
 }
 
 // For tests: the next operation of whoever comes first ends in an asynchronous error of its communicator.

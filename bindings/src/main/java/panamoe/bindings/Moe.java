@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)2L;
+    private static final int MOE_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 2
+     * #define MOE_ABI_VERSION 3
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -645,6 +645,128 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_stream_synchronize", stream);
             }
             return (int)mh$.invokeExact(stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_stream_query {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_stream_query");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_query(moe_stream stream, int32_t *finished)
+     * }
+     */
+    public static FunctionDescriptor moe_stream_query$descriptor() {
+        return moe_stream_query.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_query(moe_stream stream, int32_t *finished)
+     * }
+     */
+    public static MethodHandle moe_stream_query$handle() {
+        return moe_stream_query.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_query(moe_stream stream, int32_t *finished)
+     * }
+     */
+    public static MemorySegment moe_stream_query$address() {
+        return moe_stream_query.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_stream_query(moe_stream stream, int32_t *finished)
+     * }
+     */
+    public static int moe_stream_query(long stream, MemorySegment finished) {
+        var mh$ = moe_stream_query.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_stream_query", stream, finished);
+            }
+            return (int)mh$.invokeExact(stream, finished);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_stream_native {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_stream_native");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_native(moe_stream stream, void **handle)
+     * }
+     */
+    public static FunctionDescriptor moe_stream_native$descriptor() {
+        return moe_stream_native.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_native(moe_stream stream, void **handle)
+     * }
+     */
+    public static MethodHandle moe_stream_native$handle() {
+        return moe_stream_native.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_stream_native(moe_stream stream, void **handle)
+     * }
+     */
+    public static MemorySegment moe_stream_native$address() {
+        return moe_stream_native.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_stream_native(moe_stream stream, void **handle)
+     * }
+     */
+    public static int moe_stream_native(long stream, MemorySegment handle) {
+        var mh$ = moe_stream_native.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_stream_native", stream, handle);
+            }
+            return (int)mh$.invokeExact(stream, handle);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

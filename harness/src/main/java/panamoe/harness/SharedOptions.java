@@ -97,8 +97,35 @@ public final class SharedOptions {
     try {
       return Backends.open(device.name().toLowerCase(Locale.ROOT), ranks == 1 ? threads : Math.max(1, all / ranks));
     } catch (NativeException e) {
-      throw new ParameterException(command.commandLine(), "--device " + device + ": " + e.getMessage(), e);
+      throw refused(": " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * Opens one of this machine's cards, to be closed by the caller; {@code auto} stands for {@code cuda}.
+   *
+   * @param card counted from 0
+   * @throws ParameterException in one sentence, if the device is no card, cannot be had here, or is not there so often
+   */
+  public Backend openCard(int card) {
+    String name =
+        switch (device) {
+          case AUTO, CUDA -> "cuda";
+          case SIMT -> "simt";
+          case CPU, REFERENCE -> throw refused(" is no card, and every rank that NCCL joins needs one", null);
+        };
+    try {
+      return Backends.open(name, 0, card);
+    } catch (IllegalArgumentException e) {
+      throw refused(": rank " + card + " of this machine needs a card of its own: " + e.getMessage(), e);
+    } catch (NativeException e) {
+      throw refused(": " + e.getMessage(), e);
+    }
+  }
+
+  private ParameterException refused(String why, Throwable cause) {
+    String name = device.name().toLowerCase(Locale.ROOT);
+    return new ParameterException(command.commandLine(), "--device " + name + why, cause);
   }
 
   /** Threads asked for; 0 stands for one per processor. */

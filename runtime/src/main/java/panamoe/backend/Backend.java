@@ -1,5 +1,6 @@
 package panamoe.backend;
 
+import java.lang.foreign.MemorySegment;
 import panamoe.tensor.TensorMemory;
 
 /**
@@ -33,6 +34,21 @@ public interface Backend
 
   /** Waits until all work given to this backend is done. */
   void synchronize();
+
+  /** Whether all work given to this backend is done; waits for nothing. Any thread may ask. */
+  default boolean finished() {
+    return true;
+  }
+
+  /**
+   * The stream as other libraries, such as NCCL, know it: a {@code cudaStream_t} that lives as long as this backend.
+   * Makes its card the calling thread's.
+   *
+   * @throws UnsupportedOperationException unless this backend is {@link #asynchronous}
+   */
+  default MemorySegment nativeStream() {
+    throw new UnsupportedOperationException("backend " + name() + " has no stream that others can use");
+  }
 
   /**
    * Runs {@code step} and keeps the kernel calls it makes, so that {@link Recording#replay} can make the same calls on

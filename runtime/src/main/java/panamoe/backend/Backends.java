@@ -14,6 +14,11 @@ public final class Backends {
 
   private Backends() {}
 
+  /** As {@link #open(String, int, int)}, on the first card. */
+  public static Backend open(String device, int threads) {
+    return open(device, threads, 0);
+  }
+
   /**
    * Opens a backend, to be closed by the caller.
    *
@@ -22,17 +27,18 @@ public final class Backends {
    *     that {@link #cudaUnavailable} and {@link #nativeUnavailable} tell. Tests also open "simt", the emulation of
    *     "cuda"
    * @param threads threads of the cpu backend, 0 for one per processor; results do not depend on it
-   * @throws IllegalArgumentException if there is no such device, or threads is negative
+   * @param card which of the machine's cards, counted from 0; every other device is there once
+   * @throws IllegalArgumentException if there is no such device or card, or threads is negative
    * @throws UnsatisfiedLinkError if a native backend was asked for and the library cannot be loaded
    * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message says what is missing
    */
-  public static Backend open(String device, int threads) {
+  public static Backend open(String device, int threads, int card) {
     if (threads < 0) {
       throw new IllegalArgumentException("threads is " + threads + ", expected 0 (one per processor) or more");
     }
     return switch (device) {
-      case "auto" -> best(threads);
-      case "cpu", "cuda", "simt" -> NativeBackend.open(device, threads);
+      case "auto" -> best(threads, card);
+      case "cpu", "cuda", "simt" -> NativeBackend.open(device, threads, card);
       case "reference" -> new ReferenceBackend();
       default ->
           throw new IllegalArgumentException(
@@ -40,11 +46,11 @@ public final class Backends {
     };
   }
 
-  private static Backend best(int threads) {
+  private static Backend best(int threads, int card) {
     if (nativeUnavailable().isPresent()) {
       return new ReferenceBackend();
     }
-    return NativeBackend.open(cudaUnavailable().isEmpty() ? "cuda" : "cpu", threads);
+    return NativeBackend.open(cudaUnavailable().isEmpty() ? "cuda" : "cpu", threads, card);
   }
 
   /** Why no NVIDIA card can be used, in a sentence; empty when one can. */

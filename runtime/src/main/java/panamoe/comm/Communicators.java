@@ -2,7 +2,6 @@ package panamoe.comm;
 
 import java.time.Duration;
 import panamoe.comm.mpi.MpiWorld;
-import panamoe.comm.nccl.NcclCommunicator;
 
 /** Opens the world of a program whose ranks are processes. Ranks that are threads: {@link ThreadWorld}. */
 public final class Communicators {
@@ -16,8 +15,8 @@ public final class Communicators {
    * <p>Success of a run is what rank 0 says at its end, not the launcher's exit status alone: mpirun may end with 0
    * when a whole node is lost.
    *
-   * @param kind {@code mpi}: Open MPI 5, started by mpirun or srun; without them, a world of one rank. {@code nccl}
-   *     needs tensors on GPUs, and is opened by their backend with {@link NcclCommunicator#open}: here it is refused
+   * @param kind {@code mpi}: Open MPI 5, started by mpirun or srun; without them, a world of one rank. NCCL joins the
+   *     cards of ranks that have met: {@link panamoe.comm.nccl.NcclCommunicator#open}
    * @param timeout how long a rank waits for another that is late before it gives the world up; a rank whose process
    *     ends is noticed at once, one that is frozen or cut off within 10 s. Starting may take six times as long
    * @throws CommunicationException in one sentence: the library is not there, or the others did not come
@@ -35,14 +34,9 @@ public final class Communicators {
    * @throws IllegalArgumentException if there is no such kind
    */
   public static void requireAvailable(String kind) {
-    switch (kind) {
-      case "mpi" -> MpiWorld.requireLibrary();
-      case "nccl" -> {
-        NcclCommunicator.requireLibrary();
-        throw new CommunicationException(
-            "NCCL is there, but ranks that train with a card each are not: use mpi, or NcclCommunicator from Java");
-      }
-      default -> throw new IllegalArgumentException("no communicator '" + kind + "': there are mpi and nccl");
+    if (!kind.equals("mpi")) {
+      throw new IllegalArgumentException("no communicator '" + kind + "' joins processes: there is mpi");
     }
+    MpiWorld.requireLibrary();
   }
 }

@@ -24,6 +24,11 @@ public final class Launch {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
   }
 
+  /** This process's number among those on this machine, counted from 0; empty when no launcher started this one. */
+  public static OptionalInt rankHere() {
+    return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");
+  }
+
   /** Whether mpirun started this process beside others. Slurm's variables tell less: a batch script has them too. */
   public static boolean underMpirun() {
     return number(System.getenv(), "OMPI_COMM_WORLD_SIZE").orElse(1) > 1;

@@ -4,7 +4,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
 import panamoe.comm.Rendezvous.Offer;
@@ -12,39 +11,23 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** Ranks as threads of one process: each reads what it receives out of its peers' memory: nothing is copied twice. */
-public final class ThreadCommunicator implements Communicator {
+public final class ThreadCommunicator extends GroupMember {
   // Never started: stands for any other thread when asking who may read a tensor.
   private static final Thread ANOTHER_THREAD = new Thread(() -> {});
 
   private final Rendezvous group;
-  private final int rank;
-  private final int[] nodes;
   private final Liveness liveness;
   private final VirtualClock clock;
-  private final TrafficCounter traffic;
   private final List<ThreadCommunicator> children = new ArrayList<>();
-  private String place = "";
   private volatile boolean closed;
 
   /** @param nodes of the members */
   ThreadCommunicator(
-      Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, TrafficCounter parent) {
+      Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, ThreadCommunicator parent) {
+    super(rank, group.ranks(), nodes, parent);
     this.group = group;
-    this.rank = rank;
-    this.nodes = nodes;
     this.liveness = liveness;
     this.clock = clock;
-    this.traffic = new TrafficCounter(parent, rank, nodes);
-  }
-
-  @Override
-  public int rank() {
-    return rank;
-  }
-
-  @Override
-  public int size() {
-    return nodes.length;
   }
 
   @Override
@@ -54,17 +37,17 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
-    Call call = Call.allToAll(this, place, send, sendRows, receive, receiveRows);
+    Call call = Call.allToAll(this, place(), send, sendRows, receive, receiveRows);
     MemorySegment into = receive.data();
     Offer[] offers = meet(call, shared(send), starts(sendRows, call.rowBytes()));
     try {
       long[] from = starts(receiveRows, call.rowBytes());
       // Everybody starts with itself and goes round, so that not all read the same member at once.
       for (int i = 0; i < size(); i++) {
-        int source = (rank + i) % size();
+        int source = (rank() + i) % size();
         Offer offer = offers[source];
         MemorySegment.copy(
-            offer.memory(), offer.numbers()[rank], into, from[source], receiveRows[source] * call.rowBytes());
+            offer.memory(), offer.numbers()[rank()], into, from[source], receiveRows[source] * call.rowBytes());
       }
     } finally {
       group.part();
@@ -73,23 +56,23 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public long[] allToAll(long[] send) {
-    Offer[] offers = meet(Call.allToAll(this, place, send), null, send.clone());
+    Offer[] offers = meet(Call.allToAll(this, place(), send), null, send.clone());
     int each = send.length / size();
     long[] received = new long[send.length];
     for (int source = 0; source < size(); source++) {
-      System.arraycopy(offers[source].numbers(), rank * each, received, source * each, each);
+      System.arraycopy(offers[source].numbers(), rank() * each, received, source * each, each);
     }
     return received;
   }
 
   @Override
   public void allReduce(Tensor tensor) {
-    Call call = Call.allReduce(this, place, tensor);
+    Call call = Call.allReduce(this, place(), tensor);
     Offer[] offers = meet(call, shared(tensor), null);
     try {
       // An element of all tensors is read and written by one member only, so the sum needs no room of its own.
-      long count = Call.share(tensor.count(), rank, size());
-      long from = IntStream.range(0, rank).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
+      long count = Call.share(tensor.count(), rank(), size());
+      long from = IntStream.range(0, rank()).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
       MemorySegment[] parts = parts(offers, from * call.rowBytes(), count * call.rowBytes());
       if (size() > 1) {
         Reduction.sum(tensor.dtype(), count, parts, parts);
@@ -101,7 +84,7 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public double allReduce(double value) {
-    Offer[] offers = meet(Call.allReduceNumber(place), null, new long[] {Double.doubleToRawLongBits(value)});
+    Offer[] offers = meet(Call.allReduceNumber(place()), null, new long[] {Double.doubleToRawLongBits(value)});
     double sum = Double.longBitsToDouble(offers[0].numbers()[0]);
     for (int source = 1; source < size(); source++) {
       sum += Double.longBitsToDouble(offers[source].numbers()[0]);
@@ -111,13 +94,13 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.allGather(this, place, send, receive, rows);
+    Call call = Call.allGather(this, place(), send, receive, rows);
     MemorySegment into = receive.data();
     Offer[] offers = meet(call, shared(send), null);
     try {
       long[] starts = starts(rows, call.rowBytes());
       for (int i = 0; i < size(); i++) {
-        int source = (rank + i) % size();
+        int source = (rank() + i) % size();
         MemorySegment.copy(offers[source].memory(), 0, into, starts[source], rows[source] * call.rowBytes());
       }
     } finally {
@@ -127,19 +110,19 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public long[] allGather(long... values) {
-    Offer[] offers = meet(Call.allGatherNumbers(place, values), null, values.clone());
+    Offer[] offers = meet(Call.allGatherNumbers(place(), values), null, values.clone());
     return Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray();
   }
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.reduceScatter(this, place, send, receive, rows);
+    Call call = Call.reduceScatter(this, place(), send, receive, rows);
     MemorySegment into = receive.data();
     Offer[] offers = meet(call, shared(send), null);
     try {
       DType dtype = send.dtype();
-      long bytes = rows[rank] * call.rowBytes();
-      MemorySegment[] parts = parts(offers, starts(rows, call.rowBytes())[rank], bytes);
+      long bytes = rows[rank()] * call.rowBytes();
+      MemorySegment[] parts = parts(offers, starts(rows, call.rowBytes())[rank()], bytes);
       Reduction.sum(dtype, bytes / dtype.bytes(), parts, into);
     } finally {
       group.part();
@@ -148,11 +131,11 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public void broadcast(Tensor tensor, int root) {
-    Call call = Call.broadcast(this, place, tensor, root);
+    Call call = Call.broadcast(this, place(), tensor, root);
     MemorySegment memory = shared(tensor);
     Offer[] offers = meet(call, memory, null);
     try {
-      if (rank != root) {
+      if (rank() != root) {
         memory.copyFrom(offers[root].memory());
       }
     } finally {
@@ -162,53 +145,29 @@ public final class ThreadCommunicator implements Communicator {
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    Call call = Call.broadcastBytes(this, place, bytes, root);
-    Offer[] offers = meet(call, rank == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
-    return rank == root ? bytes : offers[root].memory().toArray(ValueLayout.JAVA_BYTE);
+    Call call = Call.broadcastBytes(this, place(), bytes, root);
+    Offer[] offers = meet(call, rank() == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
+    return rank() == root ? bytes : offers[root].memory().toArray(ValueLayout.JAVA_BYTE);
   }
 
   @Override
   public void barrier() {
-    meet(Call.barrier(place), null, null);
-  }
-
-  @Override
-  public void at(String place) {
-    this.place = place;
+    meet(Call.barrier(place()), null, null);
   }
 
   @Override
   public Communicator split(int color, int key, String name) {
-    Offer[] offers = meet(Call.split(place), null, new long[] {color, key});
-    int[] members =
-        IntStream.range(0, size())
-            .filter(member -> offers[member].numbers()[0] == color)
-            .boxed()
-            .sorted(Comparator.comparingLong(member -> offers[member].numbers()[1]))
-            .mapToInt(Integer::intValue)
-            .toArray();
-    int[] ranks = Arrays.stream(members).map(member -> group.ranks()[member]).toArray();
-    int[] memberNodes = Arrays.stream(members).map(member -> nodes[member]).toArray();
-    Rendezvous meeting = group.child(group.phase(rank), color, name, ranks);
-    int place = IntStream.range(0, members.length).filter(i -> members[i] == rank).findFirst().orElseThrow();
-    ThreadCommunicator child = new ThreadCommunicator(meeting, place, memberNodes, liveness, clock, traffic);
+    Offer[] offers = meet(Call.split(place()), null, new long[] {color, key});
+    Part part = part(Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray());
+    Rendezvous meeting = group.child(group.phase(rank()), color, name, part.ranks());
+    ThreadCommunicator child = new ThreadCommunicator(meeting, part.rank(), part.nodes(), liveness, clock, this);
     children.add(child);
     return child;
   }
 
   @Override
-  public int node() {
-    return nodes[rank];
-  }
-
-  @Override
-  public Traffic traffic() {
-    return traffic.sent();
-  }
-
-  @Override
   public void abort(String reason) {
-    liveness.fail("rank " + group.ranks()[rank] + " aborted: " + reason, null);
+    liveness.fail("rank " + rankInWorld() + " aborted: " + reason, null);
   }
 
   @Override
@@ -222,18 +181,18 @@ public final class ThreadCommunicator implements Communicator {
    */
   @Override
   public double seconds() {
-    return clock.free() ? Communicator.super.seconds() : clock.seconds(group.ranks()[rank]);
+    return clock.free() ? super.seconds() : clock.seconds(rankInWorld());
   }
 
   /** Lets virtual time pass while this rank computes. */
   public void compute(double seconds) {
-    clock.advance(group.ranks()[rank], seconds);
+    clock.advance(rankInWorld(), seconds);
   }
 
   /** Leaves this group and those split off it. */
   void leave(String why) {
     closed = true;
-    group.leave(rank, why);
+    group.leave(rank(), why);
     children.forEach(child -> child.leave(why));
   }
 
@@ -241,8 +200,8 @@ public final class ThreadCommunicator implements Communicator {
     if (closed) {
       throw new IllegalStateException(call.describe() + " of " + name() + " after it was closed");
     }
-    Offer[] offers = group.meet(rank, new Offer(call, memory, numbers));
-    traffic.count(call);
+    Offer[] offers = group.meet(rank(), new Offer(call, memory, numbers));
+    count(call);
     return offers;
   }
 

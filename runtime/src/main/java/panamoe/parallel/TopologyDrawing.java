@@ -12,11 +12,16 @@ import java.util.stream.IntStream;
 /** A topology as text: who holds what, and the groups by the names that messages give them. */
 public final class TopologyDrawing {
   private final Topology topology;
+  private final int nodes;
   private final List<Integer> experts;
 
-  /** @param experts of each layer, 0 for a dense one */
-  public TopologyDrawing(Topology topology, List<Integer> experts) {
+  /**
+   * @param nodes that the ranks are on, as many on each, in order
+   * @param experts of each layer, 0 for a dense one
+   */
+  public TopologyDrawing(Topology topology, int nodes, List<Integer> experts) {
     this.topology = topology;
+    this.nodes = nodes;
     this.experts = experts;
   }
 
@@ -24,6 +29,9 @@ public final class TopologyDrawing {
   public String toString() {
     List<List<String>> table = new ArrayList<>();
     table.add(row("rank", String::valueOf));
+    if (nodes > 1) {
+      table.add(row("node", rank -> String.valueOf(rank / (topology.ranks() / nodes))));
+    }
     table.add(row("part of the batch", rank -> String.valueOf(topology.data(rank))));
     if (topology.tensorDegree() > 1) {
       table.add(row("slice of heads and MLPs", rank -> String.valueOf(topology.tensor(rank))));

@@ -1,9 +1,12 @@
 package panamoe.train;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.ToLongFunction;
+import java.util.stream.LongStream;
 import panamoe.backend.Backend;
-import panamoe.comm.Communicator;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 import panamoe.parallel.Ranks;
@@ -28,15 +31,11 @@ final class AdamW {
    * @param views of the parameter's memory, made once
    */
   record Moments(Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
-    static Moments of(ParameterStore store, Parameter parameter) {
-      Communicator replicas = parameter.replicas();
+    static Moments of(ParameterStore store, Parameter parameter, long[] shares) {
+      int replica = parameter.replicas().rank();
       long count = parameter.count();
-      long[] shares = new long[replicas.size()];
-      for (int i = 0; i < shares.length; i++) {
-        shares[i] = count * (i + 1) / shares.length - count * i / shares.length;
-      }
-      long from = count * replicas.rank() / shares.length;
-      long to = from + shares[replicas.rank()];
+      long from = LongStream.of(shares).limit(replica).sum();
+      long to = from + shares[replica];
       Tensor masters = parameter.master().reshape(count);
       Tensor gradients = parameter.gradient().reshape(count);
       return new Moments(
@@ -66,24 +65,29 @@ final class AdamW {
   private final TrainConfig config;
   private final Ranks ranks;
   private final List<Moments> moments = new ArrayList<>();
+  private final List<Bucket> buckets;
   private final List<Tensor> squareSums = new ArrayList<>();
-  // Room for one share at a time: a collective may not read and write the same memory.
-  private final List<Tensor> room = new ArrayList<>();
 
   AdamW(Backend backend, TrainConfig config, ParameterStore store) {
     this.backend = backend;
     this.config = config;
     this.ranks = store.ranks();
+    this.buckets = Bucket.of(store);
+    Map<Parameter, Moments> shared = new HashMap<>();
+    buckets.forEach(bucket -> bucket.moments().forEach(each -> shared.put(each.parameter(), each)));
+    Tensor all = store.scope().allocate(DType.FLOAT32, largest(Bucket::copied));
+    Tensor share = store.scope().allocate(DType.FLOAT32, largest(Bucket::share));
+    buckets.forEach(bucket -> bucket.use(all, share));
+    Tensor sums = store.scope().zeros(DType.FLOAT32, store.parameters().size());
     for (Parameter parameter : store.parameters()) {
-      moments.add(Moments.of(store, parameter));
+      Moments of = shared.get(parameter);
+      moments.add(of != null ? of : Moments.of(store, parameter, new long[] {parameter.count()}));
+      squareSums.add(sums.rows(squareSums.size(), squareSums.size() + 1));
     }
-    Tensor sums = store.scope().zeros(DType.FLOAT32, moments.size());
-    long largest = moments.stream().filter(each -> !each.alone()).mapToLong(Moments::count).max().orElse(0);
-    Tensor share = store.scope().allocate(DType.FLOAT32, largest);
-    for (int i = 0; i < moments.size(); i++) {
-      squareSums.add(sums.rows(i, i + 1));
-      room.add(moments.get(i).alone() ? null : share.rows(0, moments.get(i).count()));
-    }
+  }
+
+  private long largest(ToLongFunction<Bucket> elements) {
+    return buckets.stream().mapToLong(elements).max().orElse(0);
   }
 
   List<Moments> moments() {
@@ -92,16 +96,7 @@ final class AdamW {
 
   /** Sums this rank's shares of the gradients over the ranks whose tokens they come from. */
   void sumGradients() {
-    backend.synchronize();
-    for (int i = 0; i < moments.size(); i++) {
-      Moments each = moments.get(i);
-      if (!each.alone()) {
-        Communicator replicas = each.parameter().replicas();
-        replicas.at("the gradient of " + each.parameter().name());
-        replicas.reduceScatter(each.views().gradients(), room.get(i), each.shares());
-        backend.copy(room.get(i), each.views().gradient());
-      }
-    }
+    buckets.forEach(bucket -> bucket.sumGradients(backend));
   }
 
   /** The norm over all gradients together, of all ranks, each element counted once. */
@@ -124,10 +119,8 @@ final class AdamW {
   void step(long step, double norm) {
     // PyTorch's clip_grad_norm_: never scales up, and 1e-6 keeps a zero norm harmless.
     float scale = (float) Math.min(1, config.clip() / (norm + 1e-6));
-    for (int i = 0; i < moments.size(); i++) {
-      Moments each = moments.get(i);
+    for (Moments each : moments) {
       Parameter parameter = each.parameter();
-      boolean rounded = parameter.value() != parameter.master();
       if (each.count() > 0) {
         backend.adamwStep(
             (float) config.learningRate(step),
@@ -141,23 +134,21 @@ final class AdamW {
             each.views().gradient(),
             each.first(),
             each.second(),
-            rounded && each.alone() ? parameter.value() : null);
+            each.alone() ? rounded(parameter) : null);
       }
-      if (!each.alone()) {
-        gather(each, room.get(i));
-        if (rounded) {
-          backend.cast(parameter.master(), parameter.value());
+    }
+    for (Bucket bucket : buckets) {
+      bucket.gatherUpdates(backend);
+      for (Moments each : bucket.moments()) {
+        if (rounded(each.parameter()) != null) {
+          backend.cast(each.parameter().master(), each.parameter().value());
         }
       }
     }
   }
 
-  /** Puts the updated shares of all replicas together. */
-  private void gather(Moments each, Tensor updated) {
-    backend.copy(each.views().master(), updated);
-    backend.synchronize();
-    Communicator replicas = each.parameter().replicas();
-    replicas.at("the update of " + each.parameter().name());
-    replicas.allGather(updated, each.views().masters(), each.shares());
+  /** The values that kernels read beside the masters, or null where they read these. */
+  private static Tensor rounded(Parameter parameter) {
+    return parameter.value() == parameter.master() ? null : parameter.value();
   }
 }

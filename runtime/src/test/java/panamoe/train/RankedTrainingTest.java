@@ -169,6 +169,25 @@ class RankedTrainingTest {
   }
 
   @Test
+  void smallParametersTravelTogether() {
+    RunConfig config = tiny(Architecture.DENSE, 1, DType.FLOAT32);
+    ThreadWorld.of(2)
+        .run(
+            world -> {
+              try (Ranks ranks = new Ranks(Topology.of(2), world, Strategy.FLAT, Overlap.NONE);
+                  Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model = new LanguageModel(config.model(), ranks)) {
+                Trainer trainer = trainer(backend, model, config);
+                long before = world.traffic().nearMessages();
+                trainer.next();
+                long messages = world.traffic().nearMessages() - before;
+                assertTrue(messages < model.parameters().parameters().size(), messages + " messages");
+              }
+              return null;
+            });
+  }
+
+  @Test
   void aBatchThatDoesNotDivideIsRefused() {
     RunConfig config = tiny(Architecture.DENSE, 4, DType.FLOAT32);
     CommunicationException refused =

@@ -1,24 +1,16 @@
 package panamoe.harness.train;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.BooleanSupplier;
-import java.util.stream.LongStream;
+import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
-import panamoe.comm.Communicator;
 import panamoe.comm.Communicators;
 import panamoe.comm.Launch;
-import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.comm.nccl.NcclCommunicator;
+import panamoe.harness.SharedOptions;
 import panamoe.parallel.Overlap;
-import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -33,15 +25,8 @@ final class RankOptions {
     THREADS,
     /** Processes that mpirun or srun started. */
     MPI,
-    /** Such processes with a GPU each. */
+    /** Such processes, or threads where their number is given, with a card each. */
     NCCL
-  }
-
-  /** What each rank does. */
-  @FunctionalInterface
-  interface Body<T> {
-    /** @param stop whether this rank was asked to stop soon */
-    T run(Ranks ranks, BooleanSupplier stop) throws Exception;
   }
 
   private static final int MOST_PARTS = 64;
@@ -55,12 +40,19 @@ final class RankOptions {
   private Integer count;
 
   @Option(
+      names = "--nodes",
+      paramLabel = "N",
+      description = "Play ranks that are threads as if on N machines, as many on each. Default: 1.")
+  private Integer nodes;
+
+  @Option(
       names = "--comm",
       paramLabel = "KIND",
       defaultValue = "threads",
       description = {
         "threads of this process; mpi: one rank in each process that mpirun or srun starts;",
-        "nccl: for ranks with a GPU each, which train does not serve yet. Default: ${DEFAULT-VALUE}."
+        "nccl: the same with a card for each rank, or with --ranks threads with a card each. "
+            + "Default: ${DEFAULT-VALUE}."
       })
   private Kind kind;
 
@@ -96,13 +88,10 @@ final class RankOptions {
       })
   private void setParts(int parts) {
     if (parts < 0 || parts > MOST_PARTS) {
-      throw new ParameterException(
-          command.commandLine(),
-          "Invalid value for option '--overlap': %d is not in 0..%d".formatted(parts, MOST_PARTS));
+      throw usage("Invalid value for option '--overlap': %d is not in 0..%d".formatted(parts, MOST_PARTS));
     }
     this.parts = parts;
   }
-
 
   @Option(
       names = "--trace",
@@ -123,17 +112,20 @@ final class RankOptions {
   /**
    * The topology that was asked for.
    *
-   * @throws ParameterException if the degrees do not fit the number of ranks
+   * @throws ParameterException if the degrees, or the nodes, do not fit the number of ranks
    */
   Topology topology() {
-    if (kind != Kind.THREADS && count != null) {
-      throw new ParameterException(command.commandLine(), "--ranks is for threads; mpirun -n says how many processes");
+    if (count != null && (kind == Kind.MPI || cards() && Launch.underMpirun())) {
+      throw usage("--ranks is for threads; mpirun -n says how many processes");
     }
-    if (kind == Kind.THREADS && Launch.underMpirun()) {
-      throw new ParameterException(
-          command.commandLine(), "mpirun started several processes: --comm mpi makes them ranks of one run");
+    if (oneProcess() && Launch.underMpirun()) {
+      throw usage("mpirun started several processes: --comm mpi makes them ranks of one run");
     }
-    int ranks = kind != Kind.THREADS ? Launch.size().orElse(1) : count == null ? 1 : count;
+    if (cards() && parts != null && parts > 0) {
+      throw usage("--comm nccl moves rows on the stream that computes: --overlap has nothing to do there");
+    }
+    int ranks = !oneProcess() ? Launch.size().orElse(1) : count == null ? 1 : count;
+    requireNodes(ranks);
     try {
       int experts = expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
       return new Topology(ranks, experts, tensorDegree, sliceExperts);
@@ -142,19 +134,68 @@ final class RankOptions {
     }
   }
 
+  private void requireNodes(int ranks) {
+    if (nodes != null && !oneProcess()) {
+      throw usage("--nodes is for threads; processes are on the machines that mpirun or srun put them on");
+    }
+    if (nodes() < 1 || ranks % nodes() != 0) {
+      throw usage("--nodes is " + nodes + ", but must be 1 or more and divide the " + ranks + " ranks");
+    }
+  }
+
+  /** Machines that threads play to be on. */
+  int nodes() {
+    return nodes == null ? 1 : nodes;
+  }
+
   /**
    * Looks for what the run will need, before anything is written.
    *
-   * @throws CommunicationException in one sentence, if what joins the processes is not there
+   * @throws CommunicationException in one sentence, if what joins the ranks is not there
    * @throws ParameterException if the trace has no place
    */
   void requireAvailable() {
-    if (kind != Kind.THREADS) {
-      Communicators.requireAvailable(kind.name().toLowerCase(Locale.ROOT));
+    if (!oneProcess()) {
+      Communicators.requireAvailable(RankRun.PROCESSES);
+    }
+    if (cards()) {
+      NcclCommunicator.requireLibrary();
     }
     if (trace != null && (Files.isDirectory(trace) || !Files.isWritable(trace.toAbsolutePath().getParent()))) {
-      throw new ParameterException(command.commandLine(), "--trace cannot write the file " + trace);
+      throw usage("--trace cannot write the file " + trace);
     }
+  }
+
+  /**
+   * Refuses a device that this process's ranks cannot have, before anything is made for it.
+   *
+   * @throws ParameterException in one sentence; with NCCL also where there are fewer cards than ranks
+   */
+  void requireDevice(SharedOptions shared) {
+    if (cards()) {
+      open(shared, oneProcess() ? topology().ranks() - 1 : placeHere()).close();
+    } else {
+      shared.requireDevice();
+    }
+  }
+
+  /**
+   * Opens the device that a rank computes on, to be closed by the caller.
+   *
+   * @param place of the rank among those on this machine
+   */
+  Backend open(SharedOptions shared, int place) {
+    return cards() ? shared.openCard(place) : shared.open(here());
+  }
+
+  /** The place of this process among those on this machine. */
+  static int placeHere() {
+    return Launch.rankHere().orElse(0);
+  }
+
+  /** Whether each rank has a card of its own, and NCCL moves tensors between them. */
+  boolean cards() {
+    return kind == Kind.NCCL;
   }
 
   /** Whether this process writes the run's files: the one with rank 0. */
@@ -164,113 +205,39 @@ final class RankOptions {
 
   /** Whether all ranks are threads of this process. */
   boolean oneProcess() {
-    return kind == Kind.THREADS;
+    return kind == Kind.THREADS || cards() && count != null;
   }
 
   /** Ranks that share this machine's cores. */
   int here() {
-    return kind != Kind.THREADS ? Launch.sizeHere().orElse(1) : topology().ranks();
+    return oneProcess() ? topology().ranks() : Launch.sizeHere().orElse(1);
+  }
+
+  Duration timeout() {
+    return Duration.ofSeconds(timeout);
+  }
+
+  Strategy strategy() {
+    return strategy;
+  }
+
+  /** Where the trace goes; null if none was asked for. */
+  Path trace() {
+    return trace;
   }
 
   /**
-   * Runs {@code body} on every rank of this process.
+   * What ranks do while rows travel. Between threads and on one machine memory is the link: there is little to hide, and
+   * no core to spare.
    *
-   * @return what rank 0, or this process's rank, gave back
-   * @throws Exception what a rank threw first
+   * @param machines that the ranks are on
    */
-  <T> T run(Body<T> body) throws Exception {
-    Topology topology = topology();
-    try (Trace recorded = trace == null ? null : Trace.start()) {
-      if (kind != Kind.THREADS) {
-        return runProcess(topology, recorded, body);
-      }
-      T result = topology.ranks() == 1 ? runAlone(body) : runThreads(topology, body);
-      if (recorded != null) {
-        Trace.write(trace, List.of(recorded.stop()));
-      }
-      return result;
-    }
-  }
-
-  private <T> T runAlone(Body<T> body) throws Exception {
-    Thread.currentThread().setName(Trace.threadOf(0));
-    return body.run(Ranks.alone(), Thread::interrupted);
-  }
-
-  private <T> T runProcess(Topology topology, Trace recorded, Body<T> body) throws Exception {
-    // Closed only when all went well: that waits for the others, who after a failure would never come.
-    Communicator world = Communicators.open(kind.name().toLowerCase(Locale.ROOT), Duration.ofSeconds(timeout));
-    Thread.currentThread().setName(Trace.threadOf(world.rank()));
-    try {
-      T result = play(topology, world, body, Thread::interrupted);
-      if (recorded != null) {
-        gatherTrace(world, recorded.stop());
-      }
-      world.close();
-      return result;
-    } catch (CommunicationException e) {
-      throw e;
-    } catch (Throwable e) {
-      // Rank 0 alone speaks: it is to know why this rank ends, not only that it does.
-      world.abort(e.getMessage() == null ? e.toString() : e.getMessage());
-      throw e;
-    }
-  }
-
-  private void gatherTrace(Communicator world, byte[] mine) throws IOException {
-    List<byte[]> all = new ArrayList<>();
-    for (int rank = 0; rank < world.size(); rank++) {
-      all.add(world.broadcast(mine, rank));
-    }
-    if (world.rank() == 0) {
-      Trace.write(trace, all);
-    }
-  }
-
-  private <T> T play(Topology topology, Communicator world, Body<T> body, BooleanSupplier stop) throws Exception {
-    try (Ranks ranks = new Ranks(topology, world, strategy, overlap(world))) {
-      return body.run(ranks, stop);
-    }
-  }
-
-  /** Between threads and on one machine memory is the link: there is little to hide, and no core to spare. */
-  private Overlap overlap(Communicator world) {
-    long machines = LongStream.of(world.allGather(world.node())).distinct().count();
-    int wanted = parts != null ? parts : machines > 1 ? 2 : 0;
+  Overlap overlap(long machines) {
+    int wanted = parts != null ? parts : machines > 1 && !cards() ? 2 : 0;
     return wanted == 0 ? Overlap.NONE : new Overlap(true, wanted);
   }
 
-  /** Another thread runs the ranks, so that this one can hear an interrupt and hand it on as a wish to stop. */
-  private <T> T runThreads(Topology topology, Body<T> body) throws Exception {
-    AtomicBoolean stop = new AtomicBoolean();
-    AtomicReference<List<T>> results = new AtomicReference<>();
-    AtomicReference<Throwable> failure = new AtomicReference<>();
-    ThreadWorld world = ThreadWorld.of(topology.ranks()).timeout(Duration.ofSeconds(timeout));
-    Thread runner =
-        Thread.ofPlatform()
-            .daemon()
-            .name("ranks")
-            .start(
-                () -> {
-                  try {
-                    results.set(world.run(rank -> play(topology, rank, body, stop::get)));
-                  } catch (Throwable e) {
-                    failure.set(e);
-                  }
-                });
-    while (runner.isAlive()) {
-      try {
-        runner.join();
-      } catch (InterruptedException _) {
-        stop.set(true);
-      }
-    }
-    switch (failure.get()) {
-      case null -> {}
-      case CommunicationException e when e.getCause() instanceof Exception first -> throw first;
-      case Exception e -> throw e;
-      case Throwable e -> throw new IllegalStateException(e);
-    }
-    return results.get().getFirst();
+  private ParameterException usage(String message) {
+    return new ParameterException(command.commandLine(), message);
   }
 }

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.zip.CRC32C;
-import panamoe.backend.Backend;
 import panamoe.checkpoint.AvailableMemory;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
@@ -51,6 +50,7 @@ import picocli.CommandLine.Spec;
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
+      "  mpirun -n 4 panamoe train --comm nccl --device cuda --out moe   a card for each rank",
       "  panamoe train --ranks 2 --overlap 2 --trace moe.json --out moe   a timeline of the ranks",
       "",
       "DIR then holds config.json, metrics.jsonl (one line a step), checkpoints/, report.html and plots/.",
@@ -147,7 +147,7 @@ public final class TrainCommand implements Callable<Integer> {
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = config(tokens);
     requireFits(config, topology);
-    shared.requireDevice();
+    rankOptions.requireDevice(shared);
     if (rankOptions.leads()) {
       RunFolder.requireFree(out);
     }
@@ -171,16 +171,15 @@ public final class TrainCommand implements Callable<Integer> {
 
   private Optional<TrainingRun.Outcome> train(
       RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err) throws Exception {
-    return rankOptions.run(
-        (ranks, stop) -> {
-          requireSame(ranks, config, material.text());
-          if (fresh && ranks.first()) {
-            folder.begin(config, tokenizer, material.text());
-          }
-          try (Backend backend = shared.open(rankOptions.here())) {
-            return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
-          }
-        });
+    return new RankRun(rankOptions, shared)
+        .run(
+            (ranks, backend, stop) -> {
+              requireSame(ranks, config, material.text());
+              if (fresh && ranks.first()) {
+                folder.begin(config, tokenizer, material.text());
+              }
+              return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
+            });
   }
 
   private void requireFits(RunConfig config, Topology topology) {
@@ -195,7 +194,8 @@ public final class TrainCommand implements Callable<Integer> {
   private int explain() {
     Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = resume && out != null ? RunConfig.read(out.resolve("config.json")) : config(given);
-    spec.commandLine().getOut().print(new TopologyDrawing(rankOptions.topology(), config.model().experts()));
+    spec.commandLine().getOut().print(
+        new TopologyDrawing(rankOptions.topology(), rankOptions.nodes(), config.model().experts()));
     spec.commandLine().getOut().flush();
     return 0;
   }

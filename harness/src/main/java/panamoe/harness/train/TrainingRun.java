@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -12,6 +13,8 @@ import java.util.OptionalDouble;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
+import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.report.Report;
@@ -100,6 +103,7 @@ final class TrainingRun {
         return Optional.empty();
       }
       double seconds = (System.nanoTime() - start) / 1e9;
+      tellTraffic();
       if (material.text().multilingual() && config.model().hasExperts()) {
         err.println("asking which experts each language uses");
         List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
@@ -155,6 +159,19 @@ final class TrainingRun {
       throw new IOException(e.getMessage() + "; the last good checkpoint in " + folder.checkpoints() + " is kept", e);
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
+  }
+
+  /** What all ranks sent, in numbers that do not depend on what carries it. */
+  private void tellTraffic() {
+    Communicator world = ranks.world();
+    if (world.size() > 1) {
+      Traffic mine = world.traffic();
+      long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
+      Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
+      err.printf(
+          "sent: %,d messages, %,d bytes within nodes; %,d messages, %,d bytes between nodes%n",
+          all[0], all[1], all[2], all[3]);
+    }
   }
 
   private void resumed(long step, List<String> warnings) {

@@ -47,8 +47,9 @@ class ProcessTrainCommandTest {
     command.add(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
     command.addAll(List.of(Main.class.getName(), "train", "--text", text.toString(), "--preset", "tiny"));
     command.addAll(List.of(options));
-    Process process =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+    builder.environment().put("PANAMOE_NCCL_PATH", CardTrainCommandTest.LIBRARY.toString());
+    Process process = builder.start();
     boolean ended = process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS);
     process.destroy();
     assertTrue(ended, () -> "mpirun did not end: " + read(output));
@@ -113,6 +114,17 @@ class ProcessTrainCommandTest {
     Outcome outcome = mpirun("--no-such-option", "--comm", "mpi", "--out", folder.resolve("run").toString());
     assertNotEquals(0, outcome.status);
     assertTrue(outcome.said.contains("rank 1: panamoe train: Unknown option: '--no-such-option'"), outcome.said);
+  }
+
+  @Test
+  void processesWithoutCardsAreOneSentenceAndLeaveNoFolder() throws IOException, InterruptedException {
+    Path run = folder.resolve("run");
+    Outcome outcome = mpirun("", "--comm", "nccl", "--device", "cpu", "--out", run.toString());
+    assertNotEquals(0, outcome.status);
+    List<String> sentences = outcome.said.lines().filter(line -> line.contains("panamoe train:")).toList();
+    assertEquals(1, sentences.size(), outcome.said);
+    assertTrue(sentences.getFirst().contains("--device cpu is no card, and every rank that NCCL joins"), outcome.said);
+    assertFalse(Files.exists(run));
   }
 
   @Test

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -125,15 +126,38 @@ class RankedTrainCommandTest {
     return events.stream().map(event -> event.get("name").asText()).collect(Collectors.toSet());
   }
 
+  /** Rows of 8 ranks on 2 nodes: within a node, then a message to the one rank of the same place on the other. */
+  @Test
+  void nodesThatArePlayedShowHierarchicalExchange() throws IOException {
+    Map<String, long[]> sent = new TreeMap<>();
+    for (String way : List.of("flat", "hierarchical")) {
+      CommandRun run = train(way, "--preset tiny --steps 1 --ranks 8 --nodes 2 --overlap 0 --exchange " + way);
+      assertEquals(0, run.exitCode(), run.err());
+      String line = run.err().lines().filter(each -> each.startsWith("sent: ")).findFirst().orElseThrow();
+      sent.put(
+          way,
+          Pattern.compile("[\\d,]+(?= messages)").matcher(line).results()
+              .mapToLong(result -> Long.parseLong(result.group().replace(",", "")))
+              .toArray());
+    }
+    assertEquals(losses("flat"), losses("hierarchical"));
+    assertTrue(sent.get("hierarchical")[1] < sent.get("flat")[1], "messages between nodes");
+    CommandRun one = train("one", "--preset tiny --steps 1 --ranks 8");
+    assertTrue(one.err().contains("; 0 messages, 0 bytes between nodes"), one.err());
+    assertClose(losses("one"), losses("flat"));
+  }
+
   @Test
   void theTopologyIsDrawn() {
-    CommandRun run = CommandRun.of("train --preset tiny --ranks 8 --ep 4 --tp 2 --explain-topology".split(" "));
+    CommandRun run =
+        CommandRun.of("train --preset tiny --ranks 8 --nodes 2 --ep 4 --tp 2 --explain-topology".split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(
         """
         8 ranks = 4 data x 2 tensor
 
         rank                        0    1    2    3    4    5    6    7
+        node                        0    0    0    0    1    1    1    1
         part of the batch           0    0    1    1    2    2    3    3
         slice of heads and MLPs     0    1    0    1    0    1    0    1
         experts of layer 1        0-1  0-1  2-3  2-3  4-5  4-5  6-7  6-7
@@ -168,7 +192,9 @@ class RankedTrainCommandTest {
     "--ranks 8 --tp 8 | 4 key/value heads do not divide among 8 tensor ranks",
     "--ranks 2 --slice-experts | the tensor degree is 1",
     "--ranks 2 --comm mpi | mpirun -n says how many",
-    "--ranks 2 --comm nccl | mpirun -n says how many",
+    "--ranks 4 --nodes 3 | --nodes is 3, but must be 1 or more and divide the 4 ranks",
+    "--ranks 4 --nodes 0 | --nodes is 0, but must be 1 or more and divide the 4 ranks",
+    "--comm mpi --nodes 1 | --nodes is for threads",
     "--comm nccl | NCCL",
     "--ranks 2 --overlap 65 | '--overlap': 65 is not in 0..64",
     "--ranks 2 --trace /no/such/folder/file | --trace cannot write the file /no/such/folder/file",

@@ -43,19 +43,26 @@ public final class NativeBackend implements Backend, NativeKernels {
     this.asynchronous = DeviceInfo.of(device).asynchronous();
   }
 
+  /** As {@link #open(String, int, int)}, for the first device. */
+  public static NativeBackend open(String name, int threads) {
+    return open(name, threads, 0);
+  }
+
   /**
-   * Opens the first device of a backend of the library.
+   * Opens a device of a backend of the library.
    *
    * @param name "cpu"; "cuda"; "simt", the emulation of "cuda" that tests run on
    * @param threads threads of the stream, 0 for one per processor; results do not depend on it
+   * @param ordinal of the device, counted from 0
+   * @throws IllegalArgumentException if there are not so many devices; the message says how many
    * @throws UnsatisfiedLinkError if the library cannot be loaded
    * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says what is missing
    */
-  public static NativeBackend open(String name, int threads) {
+  public static NativeBackend open(String name, int threads, int ordinal) {
     NativeLibrary.ensureAvailable();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
-      Status.check(Moe.moe_device_open(arena.allocateFrom(name), 0, handle), "moe_device_open");
+      Status.check(Moe.moe_device_open(arena.allocateFrom(name), ordinal, handle), "moe_device_open");
       long device = handle.get(ValueLayout.JAVA_LONG, 0);
       try {
         Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
@@ -139,6 +146,29 @@ public final class NativeBackend implements Backend, NativeKernels {
     long before = launched; // what is launched meanwhile is not waited for
     Status.check(Moe.moe_stream_synchronize(stream), "moe_stream_synchronize");
     awaited = before;
+  }
+
+  @Override
+  public boolean finished() {
+    requireOpen();
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment finished = call.allocate(ValueLayout.JAVA_INT);
+      Status.check(Moe.moe_stream_query(stream, finished), "moe_stream_query");
+      return finished.get(ValueLayout.JAVA_INT, 0) == 1;
+    }
+  }
+
+  @Override
+  public MemorySegment nativeStream() {
+    requireOpen();
+    if (!asynchronous) {
+      return Backend.super.nativeStream();
+    }
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment handle = call.allocate(ValueLayout.ADDRESS);
+      Status.check(Moe.moe_stream_native(stream, handle), "moe_stream_native");
+      return handle.get(ValueLayout.ADDRESS, 0);
+    }
   }
 
   @Override

@@ -10,9 +10,8 @@ import panamoe.bindings.mpi.Mpi;
 import panamoe.bindings.mpi.OpenMpi;
 import panamoe.comm.Call;
 import panamoe.comm.Communicator;
+import panamoe.comm.GroupMember;
 import panamoe.comm.Reduction;
-import panamoe.comm.Traffic;
-import panamoe.comm.TrafficCounter;
 import panamoe.comm.mpi.Meeting.Blocks;
 import panamoe.tensor.Tensor;
 
@@ -20,7 +19,7 @@ import panamoe.tensor.Tensor;
  * Ranks as processes, joined by Open MPI. Collectives are made of its non-blocking sends and receives, not of its own
  * collectives: those neither say who is missing, nor can their wait be ended, nor do they add in rank order.
  */
-public final class MpiCommunicator implements Communicator {
+public final class MpiCommunicator extends GroupMember {
   // A sum of more is done part by part, so that its memory for the others' terms stays small.
   private static final long SUM_BYTES = 8 << 20;
 
@@ -28,22 +27,22 @@ public final class MpiCommunicator implements Communicator {
   private final MemorySegment group;
   private final Arena arena;
   private final Meeting meeting;
-  private final int rank;
-  private final int[] nodes;
-  private final TrafficCounter traffic;
-  private String place = "";
   private boolean closed;
 
   /** @param group an MPI_Comm; the world's is MPI's own */
   private MpiCommunicator(
-      MpiWorld world, MemorySegment group, Arena arena, Meeting meeting, int rank, int[] nodes, TrafficCounter parent) {
+      MpiWorld world,
+      MemorySegment group,
+      Arena arena,
+      Meeting meeting,
+      int rank,
+      int[] nodes,
+      MpiCommunicator parent) {
+    super(rank, meeting.ranks(), nodes, parent);
     this.world = world;
     this.group = group;
     this.arena = arena;
     this.meeting = meeting;
-    this.rank = rank;
-    this.nodes = nodes;
-    this.traffic = new TrafficCounter(parent, rank, nodes);
   }
 
   /** @param nodeName a number that members on the same machine have in common; the others get to know it */
@@ -62,33 +61,23 @@ public final class MpiCommunicator implements Communicator {
   }
 
   @Override
-  public int rank() {
-    return rank;
-  }
-
-  @Override
-  public int size() {
-    return nodes.length;
-  }
-
-  @Override
   public String name() {
     return meeting.name();
   }
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
-    Call call = Call.allToAll(this, place, send, sendRows, receive, receiveRows);
+    Call call = Call.allToAll(this, place(), send, sendRows, receive, receiveRows);
     meeting.exchange(
         call,
         Blocks.adjoining(send.data(), times(sendRows, call.rowBytes())),
         Blocks.adjoining(receive.data(), times(receiveRows, call.rowBytes())));
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public long[] allToAll(long[] send) {
-    Call call = Call.allToAll(this, place, send);
+    Call call = Call.allToAll(this, place(), send);
     try (Arena call1 = Arena.ofConfined()) {
       long[] bytes = new long[size()];
       Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
@@ -97,14 +86,14 @@ public final class MpiCommunicator implements Communicator {
           call,
           Blocks.adjoining(call1.allocateFrom(ValueLayout.JAVA_LONG, send), bytes),
           Blocks.adjoining(received, bytes));
-      traffic.count(call);
+      count(call);
       return received.toArray(ValueLayout.JAVA_LONG);
     }
   }
 
   @Override
   public void allReduce(Tensor tensor) {
-    Call call = Call.allReduce(this, place, tensor);
+    Call call = Call.allReduce(this, place(), tensor);
     MemorySegment data = tensor.data();
     // The rank order of an element's sum is the same whatever its part and whoever adds it.
     long part = Math.max(1, SUM_BYTES / call.rowBytes());
@@ -112,7 +101,7 @@ public final class MpiCommunicator implements Communicator {
       long count = Math.min(part, tensor.count() - from);
       sum(call, tensor, data.asSlice(from * call.rowBytes(), count * call.rowBytes()));
     }
-    traffic.count(call);
+    count(call);
   }
 
   /** Sums a part: every member adds its share and gives it to the others; of what fits into frames, everything. */
@@ -131,11 +120,11 @@ public final class MpiCommunicator implements Communicator {
       Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
       Blocks parts = Blocks.adjoining(part, shares);
       long[] mine = new long[size()];
-      Arrays.fill(mine, shares[rank]);
+      Arrays.fill(mine, shares[rank()]);
       Blocks received = Blocks.adjoining(terms, mine);
       meeting.exchange(call, parts, received);
-      MemorySegment sum = parts.of(rank);
-      Reduction.sum(tensor.dtype(), shares[rank] / call.rowBytes(), segments(received), sum);
+      MemorySegment sum = parts.of(rank());
+      Reduction.sum(tensor.dtype(), shares[rank()] / call.rowBytes(), segments(received), sum);
       meeting.exchange(call, Blocks.same(sum, size()), parts);
     }
   }
@@ -146,37 +135,37 @@ public final class MpiCommunicator implements Communicator {
 
   @Override
   public double allReduce(double value) {
-    Call call = Call.allReduceNumber(place);
+    Call call = Call.allReduceNumber(place());
     double sum = -0.0;
-    for (long bits : gather(meeting, call, rank, Double.doubleToRawLongBits(value))) {
+    for (long bits : gather(meeting, call, rank(), Double.doubleToRawLongBits(value))) {
       sum += Double.longBitsToDouble(bits);
     }
-    traffic.count(call);
+    count(call);
     return sum;
   }
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.allGather(this, place, send, receive, rows);
+    Call call = Call.allGather(this, place(), send, receive, rows);
     meeting.exchange(
         call,
-        Blocks.same(send.data().asSlice(0, rows[rank] * call.rowBytes()), size()),
+        Blocks.same(send.data().asSlice(0, rows[rank()] * call.rowBytes()), size()),
         Blocks.adjoining(receive.data(), times(rows, call.rowBytes())));
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public long[] allGather(long... values) {
-    Call call = Call.allGatherNumbers(place, values);
-    long[] gathered = gather(meeting, call, rank, values);
-    traffic.count(call);
+    Call call = Call.allGatherNumbers(place(), values);
+    long[] gathered = gather(meeting, call, rank(), values);
+    count(call);
     return gathered;
   }
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.reduceScatter(this, place, send, receive, rows);
-    long bytes = rows[rank] * call.rowBytes();
+    Call call = Call.reduceScatter(this, place(), send, receive, rows);
+    long bytes = rows[rank()] * call.rowBytes();
     try (Arena memory = Arena.ofConfined()) {
       long[] mine = new long[size()];
       Arrays.fill(mine, bytes);
@@ -184,28 +173,28 @@ public final class MpiCommunicator implements Communicator {
       meeting.exchange(call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
       Reduction.sum(send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
     }
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public void broadcast(Tensor tensor, int root) {
-    Call call = Call.broadcast(this, place, tensor, root);
+    Call call = Call.broadcast(this, place(), tensor, root);
     fromRoot(call, tensor.data());
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    Call call = Call.broadcastBytes(this, place, bytes, root);
+    Call call = Call.broadcastBytes(this, place(), bytes, root);
     try (Arena memory = Arena.ofConfined()) {
       MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
       fromRoot(call, length);
       MemorySegment data = memory.allocate(length.get(ValueLayout.JAVA_LONG, 0));
-      if (rank == root) {
+      if (rank() == root) {
         data.copyFrom(MemorySegment.ofArray(bytes));
       }
       fromRoot(call, data);
-      traffic.count(call);
+      count(call);
       return data.toArray(ValueLayout.JAVA_BYTE);
     }
   }
@@ -214,9 +203,9 @@ public final class MpiCommunicator implements Communicator {
   private void fromRoot(Call call, MemorySegment data) {
     Blocks nothing = new Blocks(data, new long[size()], new long[size()]);
     long[] ofRoot = new long[size()];
-    if (rank == call.root()) {
+    if (rank() == call.root()) {
       Blocks all = Blocks.same(data, size());
-      all.bytes()[rank] = 0;
+      all.bytes()[rank()] = 0;
       meeting.exchange(call, all, nothing);
     } else {
       ofRoot[call.root()] = data.byteSize();
@@ -226,7 +215,7 @@ public final class MpiCommunicator implements Communicator {
 
   @Override
   public void barrier() {
-    meeting.exchange(Call.barrier(place), nothing(), nothing());
+    meeting.exchange(Call.barrier(place()), nothing(), nothing());
   }
 
   private Blocks nothing() {
@@ -234,46 +223,22 @@ public final class MpiCommunicator implements Communicator {
   }
 
   @Override
-  public void at(String place) {
-    this.place = place;
-  }
-
-  @Override
   public Communicator split(int color, int key, String name) {
     // First by means that can fail; then all members are here, and MPI's split waits for nobody.
-    long[] wishes = gather(meeting, Call.split(place), rank, color, key);
-    int[] members =
-        IntStream.range(0, size())
-            .filter(member -> wishes[2 * member] == color)
-            .boxed()
-            .sorted((a, b) -> Long.compare(wishes[2 * a + 1], wishes[2 * b + 1]))
-            .mapToInt(Integer::intValue)
-            .toArray();
-    int place = IntStream.range(0, members.length).filter(i -> members[i] == rank).findFirst().orElseThrow();
+    long[] wishes = gather(meeting, Call.split(place()), rank(), color, key);
+    Part part = part(wishes);
     Arena childArena = Arena.ofShared();
     MemorySegment handle = childArena.allocate(ValueLayout.ADDRESS);
     // Members are given by their place, and colors by their first member: MPI takes no negative color.
-    MpiWorld.check(Mpi.MPI_Comm_split(group, members[0], place, handle), "MPI_Comm_split");
+    MpiWorld.check(Mpi.MPI_Comm_split(group, part.members()[0], part.rank(), handle), "MPI_Comm_split");
     MemorySegment child = handle.get(ValueLayout.ADDRESS, 0);
-    int[] ranks = Arrays.stream(members).map(member -> meeting.ranks()[member]).toArray();
-    int[] childNodes = Arrays.stream(members).map(member -> nodes[member]).toArray();
-    Meeting childMeeting = new Meeting(world, child, name, place, ranks, childArena);
-    return new MpiCommunicator(world, child, childArena, childMeeting, place, childNodes, traffic);
-  }
-
-  @Override
-  public int node() {
-    return nodes[rank];
-  }
-
-  @Override
-  public Traffic traffic() {
-    return traffic.sent();
+    Meeting childMeeting = new Meeting(world, child, name, part.rank(), part.ranks(), childArena);
+    return new MpiCommunicator(world, child, childArena, childMeeting, part.rank(), part.nodes(), this);
   }
 
   @Override
   public void abort(String reason) {
-    world.lifeline().fail("rank " + meeting.ranks()[rank] + " aborted: " + reason);
+    world.lifeline().fail("rank " + rankInWorld() + " aborted: " + reason);
   }
 
   @Override

@@ -11,8 +11,7 @@ import panamoe.bindings.nccl.NcclLibrary;
 import panamoe.comm.Call;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Traffic;
-import panamoe.comm.TrafficCounter;
+import panamoe.comm.GroupMember;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -27,29 +26,24 @@ import panamoe.tensor.Tensor;
  * <p>Tested without GPUs against a library of ours that has the same functions between threads
  * ({@code native/test/nccl_threads}).
  */
-public final class NcclCommunicator implements Communicator {
+public final class NcclCommunicator extends GroupMember {
   private final Communicator control;
   private final NcclDevice device;
   private final NcclGroup group;
-  private final int[] ranks;
-  private final int[] nodes;
-  private final TrafficCounter traffic;
-  private String place = "";
   private boolean closed;
 
   private NcclCommunicator(
-      Communicator control, NcclDevice device, NcclGroup group, int[] ranks, int[] nodes, TrafficCounter parent) {
+      Communicator control, NcclDevice device, NcclGroup group, int[] ranks, int[] nodes, NcclCommunicator parent) {
+    super(control.rank(), ranks, nodes, parent);
     this.control = control;
     this.device = device;
     this.group = group;
-    this.ranks = ranks;
-    this.nodes = nodes;
-    this.traffic = new TrafficCounter(parent, control.rank(), nodes);
   }
 
   /**
    * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code control} too.
    *
+   * @param device the calling thread's card, and of no other rank
    * @param timeout of a collective once all ranks have agreed on it
    * @throws CommunicationException in one sentence: NCCL is not there, or cannot join the ranks
    */
@@ -70,46 +64,37 @@ public final class NcclCommunicator implements Communicator {
   }
 
   @Override
-  public int rank() {
-    return control.rank();
-  }
-
-  @Override
-  public int size() {
-    return control.size();
-  }
-
-  @Override
   public String name() {
     return control.name();
   }
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
-    Call call = agreed(Call.allToAll(this, place, send, sendRows, receive, receiveRows));
+    Call call = agreed(Call.allToAll(this, place(), send, sendRows, receive, receiveRows));
     long[] sent = control.allToAll(sendRows);
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
-        throw disagreed(Call.disagreement(name(), place, ranks[from], sent[from], ranks[rank()], receiveRows[from]));
+        throw disagreed(
+            Call.disagreement(name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
     exchange(
         blocks(send.data(), times(sendRows, call.rowBytes())),
         blocks(receive.data(), times(receiveRows, call.rowBytes())));
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public long[] allToAll(long[] send) {
-    Call call = Call.allToAll(this, place, send);
+    Call call = Call.allToAll(this, place(), send);
     long[] received = control.allToAll(send);
-    traffic.count(call);
+    count(call);
     return received;
   }
 
   @Override
   public void allReduce(Tensor tensor) {
-    Call call = agreed(Call.allReduce(this, place, tensor));
+    Call call = agreed(Call.allReduce(this, place(), tensor));
     MemorySegment data = tensor.data();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
@@ -124,19 +109,19 @@ public final class NcclCommunicator implements Communicator {
       Arrays.fill(mine, parts[rank()]);
       exchange(mine, parts);
     }
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public double allReduce(double value) {
     double sum = control.allReduce(value);
-    traffic.count(Call.allReduceNumber(place));
+    count(Call.allReduceNumber(place()));
     return sum;
   }
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    Call call = agreed(Call.allGather(this, place, send, receive, rows));
+    Call call = agreed(Call.allGather(this, place(), send, receive, rows));
     MemorySegment own = send.data().asSlice(0, rows[rank()] * call.rowBytes());
     MemorySegment all = receive.data();
     if (equal(rows)) {
@@ -147,20 +132,20 @@ public final class NcclCommunicator implements Communicator {
       Arrays.fill(toEach, own);
       exchange(toEach, blocks(all, times(rows, call.rowBytes())));
     }
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public long[] allGather(long... values) {
-    Call call = Call.allGatherNumbers(place, values);
+    Call call = Call.allGatherNumbers(place(), values);
     long[] gathered = control.allGather(values);
-    traffic.count(call);
+    count(call);
     return gathered;
   }
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    Call call = agreed(Call.reduceScatter(this, place, send, receive, rows));
+    Call call = agreed(Call.reduceScatter(this, place(), send, receive, rows));
     long bytes = rows[rank()] * call.rowBytes();
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
       run("ncclReduceScatter", () -> Nccl.ncclReduceScatter(
@@ -169,23 +154,23 @@ public final class NcclCommunicator implements Communicator {
     } else {
       addTerms(send.dtype(), blocks(send.data(), times(rows, call.rowBytes())), receive.data().asSlice(0, bytes));
     }
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public void broadcast(Tensor tensor, int root) {
-    Call call = agreed(Call.broadcast(this, place, tensor, root));
+    Call call = agreed(Call.broadcast(this, place(), tensor, root));
     MemorySegment data = tensor.data();
     run("ncclBroadcast", () -> Nccl.ncclBroadcast(
         data, data, data.byteSize(), Nccl.ncclUint8(), root, group.handle(), device.stream()));
-    traffic.count(call);
+    count(call);
   }
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    Call call = Call.broadcastBytes(this, place, bytes, root);
+    Call call = Call.broadcastBytes(this, place(), bytes, root);
     byte[] received = control.broadcast(bytes, root);
-    traffic.count(call);
+    count(call);
     return received;
   }
 
@@ -196,34 +181,22 @@ public final class NcclCommunicator implements Communicator {
 
   @Override
   public void at(String place) {
-    this.place = place;
+    super.at(place);
     control.at(place);
   }
 
   @Override
   public Communicator split(int color, int key, String name) {
+    Part part = part(control.allGather(color, key));
     Communicator childControl = control.split(color, key, name);
-    // NCCL takes no negative color; the lowest member has no other group.
-    int[] members = gather(childControl, rank());
-    NcclGroup child = group.split(Arrays.stream(members).min().orElseThrow(), childControl.rank(), childControl);
-    int[] childRanks = Arrays.stream(members).map(member -> ranks[member]).toArray();
-    int[] childNodes = Arrays.stream(members).map(member -> nodes[member]).toArray();
-    return new NcclCommunicator(childControl, device, child, childRanks, childNodes, traffic);
-  }
-
-  @Override
-  public int node() {
-    return control.node();
-  }
-
-  @Override
-  public Traffic traffic() {
-    return traffic.sent();
+    // Colors are given by their first member: NCCL takes no negative one.
+    NcclGroup child = group.split(part.members()[0], part.rank(), childControl);
+    return new NcclCommunicator(childControl, device, child, part.ranks(), part.nodes(), this);
   }
 
   @Override
   public void abort(String reason) {
-    group.stop("rank " + ranks[rank()] + " aborted: " + reason);
+    group.stop("rank " + rankInWorld() + " aborted: " + reason);
     control.abort(reason);
   }
 
@@ -244,7 +217,7 @@ public final class NcclCommunicator implements Communicator {
       for (int member = 0; member < size(); member++) {
         descriptions[member] = new String(control.broadcast(call.describe().getBytes(), member));
       }
-      throw disagreed(Call.disagreement(name(), ranks, descriptions));
+      throw disagreed(Call.disagreement(name(), ranks(), descriptions));
     }
     return call;
   }

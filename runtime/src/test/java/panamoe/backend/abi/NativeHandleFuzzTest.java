@@ -28,7 +28,8 @@ class NativeHandleFuzzTest {
   static final Set<String> FUNCTIONS =
       Set.of(
           "moe_abi_version", "moe_last_error", "moe_device_open", "moe_device_close", "moe_device_describe",
-          "moe_stream_create", "moe_stream_destroy", "moe_memory_allocate", "moe_memory_free", "moe_memory_trim",
+          "moe_stream_create", "moe_stream_destroy", "moe_stream_query", "moe_stream_native", "moe_memory_allocate",
+          "moe_memory_free", "moe_memory_trim",
           "moe_memory_usage_get", "moe_gemm_packed_bytes", "moe_gate_config_default",
           "moe_runtime_kernel_install");
   private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000) / 2;
@@ -46,7 +47,7 @@ class NativeHandleFuzzTest {
   private final List<Long> devices = new ArrayList<>();
   private final List<Long> streams = new ArrayList<>();
   private final List<MemorySegment> memories = new ArrayList<>();
-  private final int[] served = new int[11];
+  private final int[] served = new int[12];
 
   @BeforeAll
   static void load() {
@@ -66,6 +67,23 @@ class NativeHandleFuzzTest {
       assertTrue(first == Moe.MOE_OK() || first == Moe.MOE_INVALID_HANDLE(), "closing gave status " + first);
       assertEquals(Moe.MOE_INVALID_HANDLE(), Moe.moe_device_close(device));
     }
+  }
+
+  /** The CPU's streams are nobody else's. */
+  @Test
+  void noHandleGivesAStreamToOthers() {
+    assertEquals(Moe.MOE_OK(), Moe.moe_device_open(names, 0, out));
+    long device = out.get(ValueLayout.JAVA_LONG, 0);
+    assertEquals(Moe.MOE_OK(), Moe.moe_stream_create(device, 1, out));
+    long stream = out.get(ValueLayout.JAVA_LONG, 0);
+    int[] seen = new int[Moe.MOE_INTERNAL() + 1];
+    for (int i = 0; i < 1000; i++) {
+      seen[Moe.moe_stream_native(random.nextInt(4) == 0 ? number() : stream, pointer(out))]++;
+    }
+    assertEquals(
+        1000, seen[Moe.MOE_INVALID_ARGUMENT()] + seen[Moe.MOE_INVALID_HANDLE()] + seen[Moe.MOE_UNSUPPORTED()]);
+    assertTrue(seen[Moe.MOE_UNSUPPORTED()] > 100, () -> "only " + seen[Moe.MOE_UNSUPPORTED()] + " were whole");
+    assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
   }
 
   /** The CPU takes no compiled kernels, whatever they say they are. */
@@ -139,6 +157,7 @@ class NativeHandleFuzzTest {
             function, "moe_gemm_packed_bytes",
             Moe.moe_gemm_packed_bytes(handle(devices), random.nextInt(3), rank, pointer(shape), pointer(out)));
       }
+      case 10 -> result(function, "moe_stream_query", Moe.moe_stream_query(handle(streams), pointer(out)));
       default -> result(function, "moe_gate_config_default", Moe.moe_gate_config_default(struct(64)));
     }
   }

@@ -15,7 +15,6 @@ import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.CommunicatorContract;
-import panamoe.comm.Communicators;
 import panamoe.comm.ThreadWorld;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -112,7 +111,7 @@ class NcclCommunicatorTest extends CommunicatorContract {
     System.setProperty(PROPERTY, "/nowhere");
     assertEquals(
         "NCCL is not there: no file /nowhere, which -Dpanamoe.nccl.path or PANAMOE_NCCL_PATH names",
-        assertThrows(CommunicationException.class, () -> Communicators.open("nccl", TIMEOUT)).getMessage());
+        assertThrows(CommunicationException.class, NcclCommunicator::requireLibrary).getMessage());
   }
 
   private interface Rank {

@@ -1,0 +1,161 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
+import java.util.stream.LongStream;
+import panamoe.backend.Backend;
+import panamoe.comm.CommunicationException;
+import panamoe.comm.Communicator;
+import panamoe.comm.Communicators;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.nccl.NcclCommunicator;
+import panamoe.harness.SharedOptions;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
+import panamoe.train.BackendNcclDevice;
+
+/** Plays the ranks of this process, as the options say: all of them as threads, or the one that this process is. */
+final class RankRun {
+  /** What joins processes. */
+  static final String PROCESSES = "mpi";
+
+  /** What each rank does. */
+  @FunctionalInterface
+  interface Body<T> {
+    /**
+     * @param backend of this rank alone
+     * @param stop whether this rank was asked to stop soon
+     */
+    T run(Ranks ranks, Backend backend, BooleanSupplier stop) throws Exception;
+  }
+
+  private final RankOptions options;
+  private final SharedOptions shared;
+  private final Topology topology;
+
+  /** @param shared which device each rank computes on */
+  RankRun(RankOptions options, SharedOptions shared) {
+    this.options = options;
+    this.shared = shared;
+    this.topology = options.topology();
+  }
+
+  /**
+   * Runs {@code body} on every rank of this process.
+   *
+   * @return what rank 0, or this process's rank, gave back
+   * @throws Exception what a rank threw first
+   */
+  <T> T run(Body<T> body) throws Exception {
+    try (Trace recorded = options.trace() == null ? null : Trace.start()) {
+      if (!options.oneProcess()) {
+        return runProcess(recorded, body);
+      }
+      T result = topology.ranks() == 1 ? runAlone(body) : runThreads(body);
+      if (recorded != null) {
+        Trace.write(options.trace(), List.of(recorded.stop()));
+      }
+      return result;
+    }
+  }
+
+  private <T> T runAlone(Body<T> body) throws Exception {
+    Thread.currentThread().setName(Trace.threadOf(0));
+    try (Backend backend = options.open(shared, 0)) {
+      return body.run(Ranks.alone(), backend, Thread::interrupted);
+    }
+  }
+
+  private <T> T runProcess(Trace recorded, Body<T> body) throws Exception {
+    Communicator met = Communicators.open(PROCESSES, options.timeout());
+    Thread.currentThread().setName(Trace.threadOf(met.rank()));
+    try {
+      return play(
+          met,
+          RankOptions.placeHere(),
+          (ranks, backend, stop) -> {
+            T result = body.run(ranks, backend, stop);
+            if (recorded != null) {
+              gatherTrace(ranks.world(), recorded.stop());
+            }
+            return result;
+          },
+          Thread::interrupted);
+    } catch (CommunicationException e) {
+      throw e;
+    } catch (Throwable e) {
+      // Rank 0 alone speaks: it is to know why this rank ends, not only that it does.
+      met.abort(e.getMessage() == null ? e.toString() : e.getMessage());
+      throw e;
+    }
+  }
+
+  private void gatherTrace(Communicator world, byte[] mine) throws IOException {
+    List<byte[]> all = new ArrayList<>();
+    for (int rank = 0; rank < world.size(); rank++) {
+      all.add(world.broadcast(mine, rank));
+    }
+    if (world.rank() == 0) {
+      Trace.write(options.trace(), all);
+    }
+  }
+
+  /** @param place of this rank among those on this machine */
+  private <T> T play(Communicator met, int place, Body<T> body, BooleanSupplier stop) throws Exception {
+    try (Backend backend = options.open(shared, place)) {
+      // Closed only when all went well: that waits for the others, who after a failure would never come.
+      Communicator world = join(met, backend);
+      long machines = LongStream.of(world.allGather(world.node())).distinct().count();
+      T result;
+      try (Ranks ranks = new Ranks(topology, world, options.strategy(), options.overlap(machines))) {
+        result = body.run(ranks, backend, stop);
+      }
+      world.close();
+      return result;
+    }
+  }
+
+  /** The ranks that have met; with cards, tensors go from one to the other. */
+  private Communicator join(Communicator met, Backend backend) {
+    return options.cards() ? NcclCommunicator.open(met, new BackendNcclDevice(backend), options.timeout()) : met;
+  }
+
+  /** Another thread runs the ranks, so that this one can hear an interrupt and hand it on as a wish to stop. */
+  private <T> T runThreads(Body<T> body) throws Exception {
+    AtomicBoolean stop = new AtomicBoolean();
+    AtomicReference<List<T>> results = new AtomicReference<>();
+    AtomicReference<Throwable> failure = new AtomicReference<>();
+    ThreadWorld world =
+        ThreadWorld.of(options.nodes(), topology.ranks() / options.nodes()).timeout(options.timeout());
+    Thread runner =
+        Thread.ofPlatform()
+            .daemon()
+            .name("ranks")
+            .start(
+                () -> {
+                  try {
+                    results.set(world.run(rank -> play(rank, rank.rank(), body, stop::get)));
+                  } catch (Throwable e) {
+                    failure.set(e);
+                  }
+                });
+    while (runner.isAlive()) {
+      try {
+        runner.join();
+      } catch (InterruptedException _) {
+        stop.set(true);
+      }
+    }
+    switch (failure.get()) {
+      case null -> {}
+      case CommunicationException e when e.getCause() instanceof Exception first -> throw first;
+      case Exception e -> throw e;
+      case Throwable e -> throw new IllegalStateException(e);
+    }
+    return results.get().getFirst();
+  }
+}

@@ -1,0 +1,108 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.harness.CommandRun;
+
+/**
+ * train with a card for each rank, without a card: CUDA's kernels by emulation, which has four cards, and NCCL's
+ * functions by a test library of ours between threads ({@code native/test/nccl_threads}).
+ */
+class CardTrainCommandTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String PROPERTY = "panamoe.nccl.path";
+  static final Path LIBRARY =
+      Path.of(
+          System.getProperty(
+              "panamoe.nccl.threads",
+              Path.of("..", "native", "build", "release", "libnccl_threads.so").toAbsolutePath().toString()));
+
+  @TempDir private Path folder;
+  private Path text;
+
+  @BeforeEach
+  void takeTheTestLibrary() throws IOException {
+    System.setProperty(PROPERTY, LIBRARY.toString());
+    text = Files.writeString(folder.resolve("text.txt"), "the committee thanks its members.\n".repeat(900));
+  }
+
+  @AfterEach
+  void forget() {
+    System.clearProperty(PROPERTY);
+  }
+
+  private CommandRun train(String name, String options) {
+    return CommandRun.of(
+        ("train --preset tiny --text " + text + " --out " + folder.resolve(name) + " " + options).split(" "));
+  }
+
+  private List<Double> losses(String name) throws IOException {
+    List<Double> losses = new ArrayList<>();
+    for (String line : Files.readAllLines(folder.resolve(name).resolve("metrics.jsonl"))) {
+      losses.add(JSON.readTree(line).get("loss").asDouble());
+    }
+    return losses;
+  }
+
+  /** Experts over all ranks, in groups with replicas, sliced with the attention; sums in bfloat16 as well. */
+  @ParameterizedTest
+  @CsvSource({
+    "--ranks 2,f32,1e-4",
+    "--ranks 4 --ep 2,f32,1e-4",
+    "--ranks 4 --tp 2 --slice-experts --nodes 2 --exchange hierarchical,f32,1e-4",
+    "--ranks 2 --tp 2,bf16,1e-2",
+  })
+  void theLossesAreThoseOfOneRank(String ranks, String dtype, double tolerance) throws IOException {
+    CommandRun one = train("one", "--steps 5 --device cpu --dtype " + dtype);
+    assertEquals(0, one.exitCode(), one.err());
+    CommandRun many = train("many", "--steps 5 --device simt --comm nccl --dtype " + dtype + " " + ranks);
+    assertEquals(0, many.exitCode(), many.err());
+    assertTrue(many.out().contains("trained 5 steps"), many.out());
+    List<Double> expected = losses("one");
+    List<Double> actual = losses("many");
+    assertEquals(5, actual.size());
+    for (int step = 0; step < 5; step++) {
+      assertEquals(expected.get(step), actual.get(step), tolerance, "step " + (step + 1));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "--ranks 2 --device cpu | --device cpu is no card, and every rank that NCCL joins needs one",
+    "--ranks 2 --device reference | --device reference is no card, and every rank that NCCL joins needs one",
+    "--ranks 2 --device cuda | --device cuda: moe_device_open: ",
+    "--ranks 8 --device simt | rank 7 of this machine needs a card of its own: moe_device_open: ordinal is 7",
+    "--ranks 2 --device simt --overlap 2 | --overlap has nothing to do there",
+  })
+  void whatIsMissingIsOneSentence(String options, String expected) {
+    assertRefused("--comm nccl " + options, expected);
+  }
+
+  @Test
+  void withoutNcclOneSentenceSaysWhereItWasLookedFor() {
+    System.setProperty(PROPERTY, "/nowhere");
+    assertRefused("--comm nccl --ranks 2 --device simt", "NCCL is not there: no file /nowhere");
+  }
+
+  private void assertRefused(String options, String expected) {
+    CommandRun refused = train("run", options);
+    assertTrue(refused.exitCode() == 1 || refused.exitCode() == 2, refused.toString());
+    assertTrue(refused.err().contains(expected), refused.err());
+    assertEquals(1, refused.err().lines().count(), refused.err());
+    assertFalse(Files.exists(folder.resolve("run")));
+  }
+}

@@ -1,0 +1,102 @@
+package panamoe.comm;
+
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.stream.IntStream;
+
+/** What a member of any group knows of itself and the others, whatever moves their tensors. */
+public abstract class GroupMember implements Communicator {
+  private final int rank;
+  private final int[] ranks;
+  private final int[] nodes;
+  private final TrafficCounter traffic;
+  private String place = "";
+
+  /**
+   * Those of a group who gave the same color when it was split, ordered by key, then by rank.
+   *
+   * @param members their ranks in the group that was split
+   * @param rank of this member among them
+   * @param ranks of theirs in the world
+   * @param nodes of theirs
+   */
+  protected record Part(int[] members, int rank, int[] ranks, int[] nodes) {}
+
+  /**
+   * @param rank of this member in the group
+   * @param ranks of the members in the world
+   * @param nodes of the members
+   * @param parent whose part the group is, or null
+   */
+  protected GroupMember(int rank, int[] ranks, int[] nodes, GroupMember parent) {
+    this.rank = rank;
+    this.ranks = ranks;
+    this.nodes = nodes;
+    this.traffic = new TrafficCounter(parent == null ? null : parent.traffic, rank, nodes);
+  }
+
+  @Override
+  public final int rank() {
+    return rank;
+  }
+
+  @Override
+  public final int size() {
+    return ranks.length;
+  }
+
+  @Override
+  public final int node() {
+    return nodes[rank];
+  }
+
+  @Override
+  public final Traffic traffic() {
+    return traffic.sent();
+  }
+
+  @Override
+  public void at(String place) {
+    this.place = place;
+  }
+
+  /** Where in the model the next call happens. */
+  protected final String place() {
+    return place;
+  }
+
+  /** The rank in the world of each member. */
+  protected final int[] ranks() {
+    return ranks;
+  }
+
+  /** This member's rank in the world. */
+  protected final int rankInWorld() {
+    return ranks[rank];
+  }
+
+  /** Counts a call that this member has made. */
+  protected final void count(Call call) {
+    traffic.count(call);
+  }
+
+  /**
+   * The members that go with this one.
+   *
+   * @param wishes the color and the key of each member, one member behind the other
+   */
+  protected final Part part(long[] wishes) {
+    int[] members =
+        IntStream.range(0, size())
+            .filter(member -> wishes[2 * member] == wishes[2 * rank])
+            .boxed()
+            .sorted(Comparator.comparingLong(member -> wishes[2 * member + 1]))
+            .mapToInt(Integer::intValue)
+            .toArray();
+    return new Part(
+        members,
+        IntStream.range(0, members.length).filter(i -> members[i] == rank).findFirst().orElseThrow(),
+        Arrays.stream(members).map(member -> ranks[member]).toArray(),
+        Arrays.stream(members).map(member -> nodes[member]).toArray());
+  }
+}

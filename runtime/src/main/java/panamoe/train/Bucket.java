@@ -1,0 +1,146 @@
+package panamoe.train;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.backend.Backend;
+import panamoe.comm.Communicator;
+import panamoe.nn.Parameter;
+import panamoe.nn.ParameterStore;
+import panamoe.tensor.Tensor;
+import panamoe.train.AdamW.Moments;
+
+/**
+ * Parameters of the same replicas, whose gradients and updates travel together: one large one, or many small ones, each
+ * of which would cost more by its collective than by its bytes. Their elements stand behind each other and are dealt to
+ * the replicas in equal shares, so that a replica may get all of one parameter and nothing of another.
+ */
+final class Bucket {
+  /** Elements of a parameter that is copied, to travel with others; a larger one travels alone, from its own memory. */
+  private static final long SMALL = 1 << 16;
+
+  private static final long MOST = 1 << 20;
+
+  private final Communicator replicas;
+  private final long elements;
+  private final long[] shares;
+  private final List<Moments> moments = new ArrayList<>();
+  // All elements as they travel: in the one parameter's own memory, or in room that `wholes` divides among the many.
+  private Tensor gradients;
+  private Tensor masters;
+  private final List<Tensor> wholes = new ArrayList<>();
+  // Room for this rank's share, since a collective may not read and write the same memory, and each parameter's part.
+  private Tensor share;
+  private final List<Tensor> parts = new ArrayList<>();
+
+  private Bucket(ParameterStore store, List<Parameter> parameters) {
+    this.replicas = parameters.getFirst().replicas();
+    this.elements = parameters.stream().mapToLong(Parameter::count).sum();
+    this.shares = shares(0, elements);
+    long from = 0;
+    for (Parameter parameter : parameters) {
+      moments.add(Moments.of(store, parameter, shares(from, parameter.count())));
+      from += parameter.count();
+    }
+  }
+
+  /** Deals the parameters that have replicas out to buckets, in the order of their declaration. */
+  static List<Bucket> of(ParameterStore store) {
+    List<List<Parameter>> buckets = new ArrayList<>();
+    Map<Communicator, List<Parameter>> open = new LinkedHashMap<>();
+    for (Parameter parameter : store.parameters()) {
+      if (parameter.replicas().size() == 1) {
+        continue;
+      }
+      boolean small = parameter.count() <= SMALL;
+      List<Parameter> bucket = small ? open.get(parameter.replicas()) : null;
+      if (bucket == null || bucket.stream().mapToLong(Parameter::count).sum() + parameter.count() > MOST) {
+        bucket = new ArrayList<>();
+        buckets.add(bucket);
+      }
+      if (small) {
+        open.put(parameter.replicas(), bucket);
+      }
+      bucket.add(parameter);
+    }
+    return buckets.stream().map(parameters -> new Bucket(store, parameters)).toList();
+  }
+
+  List<Moments> moments() {
+    return moments;
+  }
+
+  /** Elements that must be copied together before they travel. */
+  long copied() {
+    return moments.size() == 1 ? 0 : elements;
+  }
+
+  /** Elements of this rank's share. */
+  long share() {
+    return shares[replicas.rank()];
+  }
+
+  /**
+   * Gives it memory, which no two buckets use at the same time.
+   *
+   * @param all FLOAT32, at least {@link #copied} elements
+   * @param share FLOAT32, at least {@link #share} elements
+   */
+  void use(Tensor all, Tensor share) {
+    this.share = share.rows(0, share());
+    boolean alone = moments.size() == 1;
+    this.gradients = alone ? moments.getFirst().views().gradients() : all.rows(0, elements);
+    this.masters = alone ? moments.getFirst().views().masters() : gradients;
+    long from = 0;
+    long mine = 0;
+    for (Moments each : moments) {
+      if (!alone) {
+        wholes.add(all.rows(from, from += each.parameter().count()));
+      }
+      parts.add(share.rows(mine, mine += each.count()));
+    }
+  }
+
+  /** Sums this rank's share of the gradients over the replicas. */
+  void sumGradients(Backend backend) {
+    for (int i = 0; i < wholes.size(); i++) {
+      backend.copy(moments.get(i).views().gradients(), wholes.get(i));
+    }
+    backend.synchronize();
+    replicas.at("the gradient of " + name());
+    replicas.reduceScatter(gradients, share, shares);
+    for (int i = 0; i < moments.size(); i++) {
+      backend.copy(parts.get(i), moments.get(i).views().gradient());
+    }
+  }
+
+  /** Puts the replicas' updated shares of the masters together. */
+  void gatherUpdates(Backend backend) {
+    for (int i = 0; i < moments.size(); i++) {
+      backend.copy(moments.get(i).views().master(), parts.get(i));
+    }
+    backend.synchronize();
+    replicas.at("the update of " + name());
+    replicas.allGather(share, masters, shares);
+    for (int i = 0; i < wholes.size(); i++) {
+      backend.copy(wholes.get(i), moments.get(i).views().masters());
+    }
+  }
+
+  private String name() {
+    String first = moments.getFirst().parameter().name();
+    return moments.size() == 1 ? first : first + " to " + moments.getLast().parameter().name();
+  }
+
+  /** What each replica's share has of {@code count} elements from {@code from} on. */
+  private long[] shares(long from, long count) {
+    long[] shares = new long[replicas.size()];
+    for (int i = 0; i < shares.length; i++) {
+      long first = Math.max(from, elements * i / shares.length);
+      long end = Math.min(from + count, elements * (i + 1) / shares.length);
+      shares[i] = Math.max(0, end - first);
+    }
+    return shares;
+  }
+}
