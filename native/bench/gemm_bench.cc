@@ -315,7 +315,7 @@ void experts(const Shape& shape, int32_t dtype) {
     });
     // Gradients are read and written.
     report(name("wgrad"), dtype, up_flops, up_elements * 8, [&](int i) {
-      require(moe_expert_backward_weights(g_stream, dh, x, offsets[i % tables], up_gradient, nullptr));
+      require(moe_expert_backward_weights(g_stream, 1, dh, x, offsets[i % tables], up_gradient, nullptr));
     });
   }
 }

@@ -48,7 +48,8 @@ void forward(Stream& stream, moe_activation activation, T x, T offsets, T weight
                    .c_row = start[e],
                    .bias_row = e};
   }
-  run_products(stream, products, experts, {activation, false, bias, &y, preactivation});
+  run_products(stream, products, experts,
+               {.activation = activation, .bias = bias, .c = &y, .preactivation = preactivation});
 }
 
 void backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
@@ -67,14 +68,14 @@ void backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
   run_products(stream, products, experts, {.c = &dx});
 }
 
-void backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias) {
+void backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
   check_offset_values(offsets, dy.shape[0]);
   const auto* start = static_cast<const int32_t*>(offsets.data);
   const int64_t experts = dweights.shape[0], rows = dweights.shape[1], columns = dweights.shape[2];
   auto* products = stream.shared<Product>(0, experts);
   int64_t count = 0;
   for (int64_t e = 0; e < experts; ++e) {
-    if (start[e + 1] == start[e]) continue;
+    if (accumulate && start[e + 1] == start[e]) continue;
     Operand a = rows_of(dy, start[e]), b = rows_of(x, start[e]);
     std::swap(a.line_stride, a.inner_stride);
     std::swap(b.line_stride, b.inner_stride);
@@ -85,7 +86,8 @@ void backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias)
                          .b = b,
                          .c_row = e * rows};
   }
-  run_products(stream, products, count, {.accumulate = true, .c = &dweights});
+  // Nobody reads a gradient of weights before all of them are there.
+  run_products(stream, products, count, {.accumulate = accumulate, .leaves_caches = !accumulate, .c = &dweights});
   if (dbias == nullptr) return;
   parallel_tasks(stream, experts, dy.shape[0] * rows / 4, [&](int64_t e, int) {
     add_column_sums(dy, start[e], start[e + 1], 0, rows, static_cast<float*>(dbias->data) + e * rows);
@@ -112,8 +114,8 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
   HWY_DYNAMIC_DISPATCH(backward_input)(stream, dy, offsets, weights, dx);
 }
 
-void expert_backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias) {
-  HWY_DYNAMIC_DISPATCH(backward_weights)(stream, dy, x, offsets, dweights, dbias);
+void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
+  HWY_DYNAMIC_DISPATCH(backward_weights)(stream, accumulate, dy, x, offsets, dweights, dbias);
 }
 
 }  // namespace moe::cpu

@@ -33,7 +33,8 @@ void gemm_kernel(Stream& stream, bool transpose_a, bool transpose_b, moe_activat
               .inner = a.shape[transpose_a ? 0 : 1],
               .a = operand_of(a, transpose_a),
               .b = operand_of(b, !lines_first)};
-  run_products(stream, product, 1, {activation, accumulate, bias, &c, preactivation});
+  run_products(stream, product, 1,
+               {.activation = activation, .accumulate = accumulate, .bias = bias, .c = &c, .preactivation = preactivation});
 }
 
 void column_sum_kernel(Stream& stream, T x, T y) {

@@ -20,6 +20,7 @@
 #include "cpu/gemm_kernel-inl.h"
 #include "cpu/gemm_plan-inl.h"
 #include "cpu/parallel.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -101,7 +102,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
       const int64_t share = steps * kPanelColumns / count;
       for (int64_t i = block.begin; i < block.end; ++i, next.position += share) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
-        if (epilogue.activation != MOE_SWIGLU && k == 0) {
+        if (epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
           const int64_t column = strip.first_column + p * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }
@@ -143,9 +144,10 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
       FloatVector v = activate<kActivation>(d, preactivation(j, column, n));
       if constexpr (kGated) v = hn::Mul(v, preactivation(strip.up_offset + j, c_columns + column, n));
       if (epilogue.accumulate) v = hn::Add(c.load(d, column, n), v);
-      c.store(d, v, column, n);
+      epilogue.leaves_caches ? c.stream(d, v, column, n) : c.store(d, v, column, n);
     });
   }
+  if (epilogue.leaves_caches) hwy::FlushStream();
 }
 
 // `holds_strip`: the member's scratch still holds the strip that its last task packed.
@@ -207,7 +209,7 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
     plans[i].pairs = in_pairs(product);
-    plans[i].tiling = tiling_of(product, epilogue.accumulate);
+    plans[i].tiling = tiling_of(product, gated);
     plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
     const int64_t strip_panels = gated ? kGatePanels : plans[i].tiling.strip;

@@ -42,6 +42,7 @@ struct Product {
 struct Epilogue {
   moe_activation activation = MOE_IDENTITY;
   bool accumulate = false;
+  bool leaves_caches = false;                 // c is written past them
   const moe_tensor* bias = nullptr;           // [.., columns], or none
   const moe_tensor* c = nullptr;              // [.., columns], for SwiGLU [.., columns / 2]
   const moe_tensor* preactivation = nullptr;  // [.., columns], or none

@@ -26,7 +26,7 @@ struct Tiling {
 inline constexpr Tiling kDeep{4, 96 / kPanelRows};
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows};
-// Short products that are added to c spend their time on c: wide strips read and write it along its rows.
+// Short products spend their time on c: wide strips write it along its rows.
 inline constexpr Tiling kWide{64, 24 / kPanelRows};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
 inline constexpr int64_t kWideInner = 128;
@@ -45,8 +45,8 @@ inline bool packs_pieces(const Product& product) {
   return !product.b.packed && product.inner > kHeldInner && product.rows <= kTall.block * kPanelRows;
 }
 
-inline Tiling tiling_of(const Product& product, bool accumulate) {
-  if (accumulate && product.inner <= kWideInner) return kWide;
+inline Tiling tiling_of(const Product& product, bool gated) {
+  if (!gated && product.inner <= kWideInner) return kWide;
   return packs_pieces(product) ? kTall : kDeep;
 }
 

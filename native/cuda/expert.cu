@@ -52,7 +52,7 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
                        .preactivation = {}});
 }
 
-void expert_backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N dbias) {
+void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
   Launch launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfInner,
@@ -66,7 +66,7 @@ void expert_backward_weights(Stream& stream, T dy, T x, T offsets, T dweights, N
                        .b_elements = 0,
                        .bias = nullptr,
                        .activation = MOE_IDENTITY,
-                       .accumulate = true,
+                       .accumulate = accumulate,
                        .c = output_of(&dweights),
                        .preactivation = {}});
   if (dbias != nullptr) add_column_sums(launch, dy, data<int32_t>(offsets), dweights.shape[0], data<float>(dbias));

@@ -91,7 +91,8 @@ struct TileWalk {
       return 0;
     }
     size = end - begin;
-    if (size == 0 || size < range.least || size > range.most) return 0;
+    // An empty inner dimension adds nothing, but may have zeros to write.
+    if (size < range.least || size > range.most || (size == 0 && product.accumulate)) return 0;
     return tiles_in(product.groups == Groups::kOfInner ? product.rows : size);
   }
 

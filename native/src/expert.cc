@@ -50,10 +50,11 @@ moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, co
   });
 }
 
-moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor* dy, const moe_tensor* x,
-                                       const moe_tensor* offsets, const moe_tensor* dweights,
+moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy,
+                                       const moe_tensor* x, const moe_tensor* offsets, const moe_tensor* dweights,
                                        const moe_tensor* dbias) {
   return moe::guard(__func__, [&] {
+    moe::check_flag("accumulate", accumulate);
     const moe_tensor& output =
         moe::check_tensor("dweights", dweights, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t experts = output.shape[0], columns = output.shape[1];
@@ -63,6 +64,6 @@ moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor* dy, 
     moe::check_optional("dbias", dbias, moe::kFloat32Only, {experts, columns});
     moe::check_written("dweights", output, {{"dy", dy}, {"x", x}, {"offsets", offsets}, {"dbias", dbias}});
     if (dbias != nullptr) moe::check_written("dbias", *dbias, {{"dy", dy}, {"x", x}, {"offsets", offsets}});
-    MOE_LAUNCH(stream, expert_backward_weights, gradient, input, groups, output, dbias);
+    MOE_LAUNCH(stream, expert_backward_weights, accumulate == 1, gradient, input, groups, output, dbias);
   });
 }

@@ -49,7 +49,7 @@ using DispatchBackward = void(Stream&, T drows, T expert, T position, T offsets,
 
 using ExpertForward = void(Stream&, moe_activation, T x, T offsets, T weights, N bias, T y, N preactivation);
 using ExpertBackwardInput = void(Stream&, T dy, T offsets, T weights, T dx);
-using ExpertBackwardWeights = void(Stream&, T dy, T x, T offsets, T dweights, N dbias);
+using ExpertBackwardWeights = void(Stream&, bool accumulate, T dy, T x, T offsets, T dweights, N dbias);
 
 using CombineForward = void(Stream&, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient, N skip,
                             T y);

@@ -113,7 +113,7 @@ TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
   for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 144}, {33, 50}}) {
     const Tensor dy = Tensor::random(MOE_BFLOAT16, {rows, n}, 1), x = Tensor::random(MOE_BFLOAT16, {rows, k}, 2);
     const Tensor dweights = Tensor::random(MOE_FLOAT32, {experts, n, k}, 3), before = slice(dweights, 0, experts);
-    ASSERT_MOE_OK(moe_expert_backward_weights(stream, dy, x, offsets_of(starts), dweights, nullptr));
+    ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets_of(starts), dweights, nullptr));
     for (int64_t e = 0; e < experts; ++e) {
       const auto first = static_cast<int64_t>(starts[e]);
       const int64_t count = static_cast<int64_t>(starts[e + 1]) - first;
@@ -122,6 +122,12 @@ TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
       expect_near(slice(dweights, e, 1), expected, 1e-5, 1e-6, "dweights");
     }
     expect_same_bits(slice(dweights, 0, 1), slice(before, 0, 1), "the gradient of a group without rows");
+    Tensor cleared(MOE_FLOAT32, {experts, n, k});
+    const Tensor written = slice(before, 0, experts);
+    cleared.fill(0);
+    ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets_of(starts), cleared, nullptr));
+    ASSERT_MOE_OK(moe_expert_backward_weights(stream, 0, dy, x, offsets_of(starts), written, nullptr));
+    expect_same_bits(written, cleared, "written, and added to zeros");
   }
 }
 
@@ -195,8 +201,8 @@ TEST_F(ExpertTest, BackwardWeightsAddsToWhatIsThere) {
           expected_bias.push_back(sum);
         }
       }
-      ASSERT_MOE_OK(moe_expert_backward_weights(stream, dy, x, offsets, dweights, dbias));
-      ASSERT_MOE_OK(moe_expert_backward_weights(triple, dy, x, offsets, other, other_bias));
+      ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets, dweights, dbias));
+      ASSERT_MOE_OK(moe_expert_backward_weights(triple, 1, dy, x, offsets, other, other_bias));
       expect_same_bits(dweights, other, "threads");
       expect_same_bits(dbias, other_bias, "threads");
       expect_near(dweights, expected, 1e-5, dw_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "dweights");
@@ -223,7 +229,7 @@ TEST_F(ExpertTest, BackwardMatchesFiniteDifferencesOfForward) {
   Tensor dx(MOE_FLOAT32, {rows, k}), dweights(MOE_FLOAT32, {experts, n, k}), dbias(MOE_FLOAT32, {experts, n});
   for (Tensor* gradient : {&dx, &dweights, &dbias}) gradient->fill(0);
   ASSERT_MOE_OK(moe_expert_backward_input(stream, direction, offsets, weights, dx));
-  ASSERT_MOE_OK(moe_expert_backward_weights(stream, direction, x, offsets, dweights, dbias));
+  ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, direction, x, offsets, dweights, dbias));
   const auto values = [](const Tensor& t) { return std::vector<double>(t.data<float>(), t.data<float>() + t.count()); };
   expect_gradient(x, values(dx), loss, 0.5, 1e-5, 1e-5, "x");
   expect_gradient(weights, values(dweights), loss, 0.5, 1e-5, 1e-5, "weights");
@@ -240,7 +246,7 @@ TEST_F(ExpertTest, RefusesOffsetsThatAreNoGroups) {
                        moe_expert_forward(stream, 0, x, offsets, weights, nullptr, y, nullptr));
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message, moe_expert_backward_input(stream, y, offsets, weights, x));
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
-                       moe_expert_backward_weights(stream, y, x, offsets, weights, nullptr));
+                       moe_expert_backward_weights(stream, 1, y, x, offsets, weights, nullptr));
   }
 }
 
@@ -259,8 +265,10 @@ TEST_F(ExpertTest, RefusesArgumentsThatDoNotFit) {
                      moe_expert_forward(stream, MOE_SWIGLU, x, offsets, weights, nullptr, y, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dy has shape [6, 4], expected [any, 3]",
                      moe_expert_backward_input(stream, x, offsets, weights, x));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "accumulate",
+                     moe_expert_backward_weights(stream, 2, y, x, offsets, weights, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dweights is uint8",
-                     moe_expert_backward_weights(stream, y, x, offsets, Tensor(MOE_UINT8, {2, 3, 4}), nullptr));
+                     moe_expert_backward_weights(stream, 1, y, x, offsets, Tensor(MOE_UINT8, {2, 3, 4}), nullptr));
 }
 
 }  // namespace

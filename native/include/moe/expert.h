@@ -18,10 +18,11 @@ MOE_API moe_status moe_expert_forward(moe_stream stream, int32_t activation, con
 /* dx [R, K] = dy weights[e]; dy [R, N] is the gradient of the preactivation. */
 MOE_API moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
                                              const moe_tensor* weights, const moe_tensor* dx);
-/* dweights [E, N, K] += dy_e^T x_e, dbias float32 [E, N] += column sums (null to skip). An empty group adds nothing. */
-MOE_API moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor* dy, const moe_tensor* x,
-                                               const moe_tensor* offsets, const moe_tensor* dweights,
-                                               const moe_tensor* dbias);
+/* dweights [E, N, K] = dy_e^T x_e, or += when accumulate is 1; dbias float32 [E, N] += column sums (null to skip).
+ * An empty group's sums are 0. A first gradient that is written instead of added saves clearing and reading dweights. */
+MOE_API moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy,
+                                               const moe_tensor* x, const moe_tensor* offsets,
+                                               const moe_tensor* dweights, const moe_tensor* dbias);
 
 #ifdef __cplusplus
 }

@@ -3398,6 +3398,7 @@ public class Moe extends Moe$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
             Moe.C_LONG,
+            Moe.C_INT,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -3413,7 +3414,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
      * }
      */
     public static FunctionDescriptor moe_expert_backward_weights$descriptor() {
@@ -3423,7 +3424,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
      * }
      */
     public static MethodHandle moe_expert_backward_weights$handle() {
@@ -3433,7 +3434,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
      * }
      */
     public static MemorySegment moe_expert_backward_weights$address() {
@@ -3442,16 +3443,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
      * }
      */
-    public static int moe_expert_backward_weights(long stream, MemorySegment dy, MemorySegment x, MemorySegment offsets, MemorySegment dweights, MemorySegment dbias) {
+    public static int moe_expert_backward_weights(long stream, int accumulate, MemorySegment dy, MemorySegment x, MemorySegment offsets, MemorySegment dweights, MemorySegment dbias) {
         var mh$ = moe_expert_backward_weights.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_expert_backward_weights", stream, dy, x, offsets, dweights, dbias);
+                traceDowncall("moe_expert_backward_weights", stream, accumulate, dy, x, offsets, dweights, dbias);
             }
-            return (int)mh$.invokeExact(stream, dy, x, offsets, dweights, dbias);
+            return (int)mh$.invokeExact(stream, accumulate, dy, x, offsets, dweights, dbias);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

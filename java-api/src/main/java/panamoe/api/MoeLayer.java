@@ -75,7 +75,7 @@ public final class MoeLayer implements AutoCloseable {
 
   /** Sets all gradients to zero. */
   public void zeroGradients() {
-    store.zeroGradients(device.backend());
+    store.zeroGradients();
   }
 
   /**

@@ -11,6 +11,11 @@ public interface ExpertKernels {
   /** {@code dx = dy W_e}; dy is the gradient of the preactivation [R, N]. */
   void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx);
 
-  /** {@code dweights_e += dy_e^T x_e}, {@code dbias_e += } column sums; dbias FLOAT32 [E, N] or null. */
-  void expertBackwardWeights(Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias);
+  /**
+   * {@code dweights_e = dy_e^T x_e}, or {@code +=} if {@code accumulate}; {@code dbias_e += } column sums.
+   *
+   * @param dbias FLOAT32 [E, N] or null
+   */
+  void expertBackwardWeights(
+      boolean accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias);
 }

@@ -2,6 +2,7 @@ package panamoe.nn;
 
 import java.util.Arrays;
 import panamoe.comm.Communicator;
+import panamoe.op.Gradient;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
@@ -42,7 +43,7 @@ public final class Parameter {
   private final Initialization initialization;
   private Tensor value;
   private Tensor master;
-  private Tensor gradient;
+  private Gradient gradient;
 
   /** @param matrix shape of the whole parameter, without a dimension of experts */
   Parameter(String name, Part part, boolean decayed, Initialization initialization, Share share, long... matrix) {
@@ -137,7 +138,7 @@ public final class Parameter {
 
   /** FLOAT32; null unless the model trains. */
   public Tensor gradient() {
-    return gradient;
+    return gradient == null ? null : gradient.sums();
   }
 
   @Override
@@ -145,11 +146,16 @@ public final class Parameter {
     return name + Arrays.toString(shape);
   }
 
+  /** What a tape adds to; null unless the model trains. */
+  Gradient gradientSums() {
+    return gradient;
+  }
+
   Initialization initialization() {
     return initialization;
   }
 
-  void bind(Tensor newValue, Tensor newMaster, Tensor newGradient) {
+  void bind(Tensor newValue, Tensor newMaster, Gradient newGradient) {
     value = newValue;
     master = newMaster;
     gradient = newGradient;

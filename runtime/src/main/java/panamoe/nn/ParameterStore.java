@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32C;
 import panamoe.backend.Backend;
+import panamoe.op.Gradient;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
@@ -122,7 +123,8 @@ public final class ParameterStore implements AutoCloseable {
         value = scope.allocate(dtype, parameter.shape());
         backend.cast(master, value);
       }
-      Tensor gradient = training ? scope.zeros(DType.FLOAT32, parameter.shape()) : null;
+      Gradient gradient =
+          training ? new Gradient(backend, scope.zeros(DType.FLOAT32, parameter.shape())) : null;
       parameter.bind(value, master, gradient);
     }
   }
@@ -168,15 +170,27 @@ public final class ParameterStore implements AutoCloseable {
   /** Registers every gradient with the tape. */
   public void watch(Tape tape) {
     for (Parameter parameter : parameters.values()) {
-      tape.watch(parameter.value(), parameter.gradient());
+      tape.watch(parameter.value(), parameter.gradientSums());
     }
   }
 
   /** All gradients to zero. */
-  public void zeroGradients(Backend backend) {
-    for (Parameter parameter : parameters.values()) {
-      backend.fill(0, parameter.gradient());
-    }
+  public void zeroGradients() {
+    forgetGradients();
+    completeGradients();
+  }
+
+  /**
+   * All gradients to zero, but for their memory: backwards then write to it what they would have added. After them,
+   * {@link #completeGradients} clears what none of them wrote to; until then only tapes may use the gradients.
+   */
+  public void forgetGradients() {
+    parameters.values().forEach(parameter -> parameter.gradientSums().forget());
+  }
+
+  /** Gives the memory of every gradient its value. */
+  public void completeGradients() {
+    parameters.values().forEach(Parameter::gradient);
   }
 
   /** Memory that lives as long as the parameters: tables of angles, optimizer moments. */

@@ -45,9 +45,12 @@ public final class ExpertOp {
       pass.backend().activationBackward(activation, pre, dy, pre);
       dpre = pre;
     }
-    Tensor dweights = tape.parameterGradient(weights);
+    Tensor upstream = dpre;
+    Gradient dweights = tape.gradientOf(weights);
     if (dweights != null) {
-      pass.backend().expertBackwardWeights(dpre, x, offsets, dweights, tape.parameterGradient(bias));
+      Tensor dbias = tape.parameterGradient(bias);
+      dweights.add((accumulate, sums) ->
+          pass.backend().expertBackwardWeights(accumulate, upstream, x, offsets, sums, dbias));
     }
     Tensor dx = pass.allocate(x.dtype(), x.shape());
     pass.backend().expertBackwardInput(dpre, offsets, weights, dx);

@@ -50,9 +50,11 @@ public final class LinearOp {
       pass.backend().activationBackward(activation, pre, dy, pre);
       dpre = pre;
     }
-    Tensor dweight = tape.parameterGradient(weight);
+    Tensor upstream = dpre;
+    Gradient dweight = tape.gradientOf(weight);
     if (dweight != null) {
-      pass.backend().gemm(true, false, Activation.IDENTITY, true, dpre, rows, null, dweight, null);
+      dweight.add((accumulate, sums) ->
+          pass.backend().gemm(true, false, Activation.IDENTITY, accumulate, upstream, rows, null, sums, null));
     }
     Tensor dbias = tape.parameterGradient(bias);
     if (dbias != null) {

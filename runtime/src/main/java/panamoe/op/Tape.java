@@ -13,7 +13,7 @@ import panamoe.tensor.TensorScope;
  * Remembers the ops of a forward pass and runs their backwards in reverse order.
  *
  * <p>Two kinds of gradients: those of activations, which live until the op that made the activation has consumed them,
- * and those of parameters, FLOAT32 buffers that the caller registers and that every pass adds to. A view shares its
+ * and those of parameters, which the caller registers and every pass adds to. A view shares its
  * owner's gradient. Used by one thread.
  */
 public final class Tape {
@@ -22,13 +22,13 @@ public final class Tape {
   private final Backend backend;
   private final List<Node> nodes = new ArrayList<>();
   private final Map<Tensor, Tensor> activationGradients = new IdentityHashMap<>();
-  private final Map<Tensor, Tensor> parameterGradients;
+  private final Map<Tensor, Gradient> parameterGradients;
 
   public Tape(Backend backend) {
     this(backend, new IdentityHashMap<>());
   }
 
-  private Tape(Backend backend, Map<Tensor, Tensor> parameterGradients) {
+  private Tape(Backend backend, Map<Tensor, Gradient> parameterGradients) {
     this.backend = backend;
     this.parameterGradients = parameterGradients;
   }
@@ -38,14 +38,20 @@ public final class Tape {
     return new Tape(backend, parameterGradients);
   }
 
-  /** Gradients of {@code parameter} are added to {@code gradient}, FLOAT32 of the same count. */
-  public void watch(Tensor parameter, Tensor gradient) {
+  /** Gradients of {@code parameter} are added to {@code gradient}, of the same count. */
+  public void watch(Tensor parameter, Gradient gradient) {
     parameterGradients.put(parameter.owner(), gradient);
   }
 
-  /** The buffer that the gradient of a parameter is added to, or null if it is not watched (frozen). */
-  public Tensor parameterGradient(Tensor parameter) {
+  /** The gradient of a parameter, or null if it is not watched (frozen). */
+  Gradient gradientOf(Tensor parameter) {
     return parameter == null ? null : parameterGradients.get(parameter.owner());
+  }
+
+  /** The sums that the gradient of a parameter is added to, or null if it is not watched (frozen). */
+  public Tensor parameterGradient(Tensor parameter) {
+    Gradient gradient = gradientOf(parameter);
+    return gradient == null ? null : gradient.sums();
   }
 
   /**

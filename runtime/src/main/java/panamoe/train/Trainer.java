@@ -108,12 +108,13 @@ public final class Trainer {
   public StepMetrics next() {
     long start = System.nanoTime();
     TrainConfig training = config.training();
-    model.parameters().zeroGradients(backend);
+    model.parameters().forgetGradients();
     meter.clear();
     Sum sum = Sum.ZERO;
     for (int micro = 0; micro < training.microBatches(); micro++) {
       sum = sum.plus(accumulate(micro));
     }
+    model.parameters().completeGradients();
     double loss = sum.nats / training.tokensPerStep();
     requireHealthy(loss);
     ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);

@@ -61,7 +61,7 @@ class ExpertContractTest {
       Tensor dweights = sample.scope().zeros(DType.FLOAT32, 3, 5, 4);
       Tensor dbias = sample.scope().zeros(DType.FLOAT32, 3, 5);
       backend.expertBackwardInput(dy, offsets, weights, dx);
-      backend.expertBackwardWeights(dy, x, offsets, dweights, dbias);
+      backend.expertBackwardWeights(true, dy, x, offsets, dweights, dbias);
       for (Tensor[] pair : new Tensor[][] {{x, dx}, {weights, dweights}, {bias, dbias}}) {
         assertGradient(pair[0], pair[1], 2e-4, () -> {
           backend.expertForward(Activation.IDENTITY, x, offsets, weights, bias, y, null);
@@ -70,7 +70,12 @@ class ExpertContractTest {
       }
       Tensor twice = sample.unset(3, 5, 4);
       backend.add(2, dweights, 0, dweights, twice);
-      backend.expertBackwardWeights(dy, x, offsets, dweights, null);
+      backend.expertBackwardWeights(true, dy, x, offsets, dweights, null);
+      assertClose(twice, dweights, 1e-6);
+      // Written over whatever was there; the group without rows too.
+      Tensor written = sample.normal(3, 5, 4);
+      backend.expertBackwardWeights(false, dy, x, offsets, written, null);
+      backend.add(2, written, 0, written, twice);
       assertClose(twice, dweights, 1e-6);
     }
   }
@@ -147,7 +152,7 @@ class ExpertContractTest {
             () -> backend.expertForward(Activation.IDENTITY, x, offsets, weights, null, y, null));
         assertRefused(sentences[i], () -> backend.expertBackwardInput(y, offsets, weights, sample.unset(5, 3)));
         assertRefused(sentences[i],
-            () -> backend.expertBackwardWeights(y, x, offsets, sample.unset(2, 4, 3), null));
+            () -> backend.expertBackwardWeights(true, y, x, offsets, sample.unset(2, 4, 3), null));
       }
       assertRefused("offsets has shape [4], expected [3]", () -> backend.expertForward(
           Activation.IDENTITY, x, sample.integers(new int[] {0, 1, 2, 3}), weights, null, y, null));
@@ -170,7 +175,7 @@ class ExpertContractTest {
     Tensor dbias = sample.normal(experts, columns);
     on.expertForward(activation, x, offsets, weights, sample.normal(experts, columns), y, before);
     on.expertBackwardInput(dy, offsets, weights, dx);
-    on.expertBackwardWeights(dy, x, offsets, dweights, dbias);
+    on.expertBackwardWeights(true, dy, x, offsets, dweights, dbias);
     return List.of(y, before, dx, dweights, dbias);
   }
 }

@@ -109,7 +109,7 @@ final class ExpertSubject implements Subject {
       switch (kind) {
         case GROUPED_GEMM -> backend.expertForward(shape.activation(), x, groups, weight.value(), null, y, null);
         case GROUPED_GEMM_DGRAD -> backend.expertBackwardInput(preactivation, groups, weight.value(), x);
-        default -> backend.expertBackwardWeights(preactivation, x, groups, weight.gradient(), null);
+        default -> backend.expertBackwardWeights(true, preactivation, x, groups, weight.gradient(), null);
       }
       backend.synchronize();
     }

@@ -57,6 +57,7 @@ final class LayerTrainingSubject implements Subject {
     public void run(int call) {
       try (TensorScope scope = TensorScope.confined(backend)) {
         Tape tape = new Tape(backend);
+        store.forgetGradients();
         store.watch(tape);
         Pass pass =
             Pass.training(backend, scope, tape, seed, 1)
@@ -68,6 +69,7 @@ final class LayerTrainingSubject implements Subject {
         backend.copy(dy.get(call % dy.size()), gradient);
         tape.addGradient(y, gradient);
         tape.backward();
+        store.completeGradients();
         backend.synchronize();
       }
     }
@@ -78,10 +80,10 @@ final class LayerTrainingSubject implements Subject {
       return 3 * shape.forwardFlops(tokens);
     }
 
-    /** Weights are read forwards and backwards; FLOAT32 gradients are read and written. */
+    /** Weights are read forwards and backwards; FLOAT32 gradients, of experts without tokens too, are written. */
     @Override
     public double bytes() {
-      return expertsHit * (2 * shape.expertBytes(dtype) + 2 * shape.expertBytes(DType.FLOAT32));
+      return expertsHit * 2 * shape.expertBytes(dtype) + shape.experts() * shape.expertBytes(DType.FLOAT32);
     }
 
     @Override

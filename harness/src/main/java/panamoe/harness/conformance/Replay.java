@@ -3,6 +3,7 @@ package panamoe.harness.conformance;
 import java.util.IdentityHashMap;
 import java.util.Map;
 import panamoe.backend.Backend;
+import panamoe.op.Gradient;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
 import panamoe.tensor.DType;
@@ -15,7 +16,7 @@ final class Replay implements AutoCloseable {
   private final Comparison comparison;
   private final Backend backend;
   private final TensorScope scope;
-  private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
+  private final Map<Tensor, Gradient> gradients = new IdentityHashMap<>();
   private Tape tape;
   private Pass pass;
 
@@ -109,18 +110,18 @@ final class Replay implements AutoCloseable {
 
   /** Lets the gradient of {@code parameter} be added to {@code gradient}, which others may add to as well. */
   Tensor watch(Tensor parameter, Tensor gradient) {
-    gradients.put(parameter, gradient);
-    tape.watch(parameter, gradient);
+    gradients.put(parameter, new Gradient(backend, gradient));
+    tape.watch(parameter, gradients.get(parameter));
     return parameter;
   }
 
   Tensor gradientTensor(Tensor parameter) {
-    return gradients.get(parameter);
+    return gradients.get(parameter).sums();
   }
 
   /** What the backward added to a parameter's gradient. */
   float[] gradientOf(Tensor parameter) {
-    return gradients.get(parameter).toFloats();
+    return gradients.get(parameter).sums().toFloats();
   }
 
   /** Runs the backward of {@code sum(output * upstream)} on top of what else is on the tape. */

@@ -278,10 +278,12 @@ interface NativeKernels
   }
 
   @Override
-  default void expertBackwardWeights(Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias) {
+  default void expertBackwardWeights(
+      boolean accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias) {
+    int adding = flag(accumulate);
     launch(
         "moe_expert_backward_weights",
-        (stream, t) -> Moe.moe_expert_backward_weights(stream, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t) -> Moe.moe_expert_backward_weights(stream, adding, t[0], t[1], t[2], t[3], t[4]),
         dy, x, offsets, dweights, dbias);
   }
 

@@ -1,5 +1,6 @@
 package panamoe.backend.reference;
 
+import java.util.Arrays;
 import panamoe.backend.Activation;
 import panamoe.backend.ExpertKernels;
 import panamoe.backend.reference.Check.Kind;
@@ -68,7 +69,8 @@ interface ReferenceExpert extends ExpertKernels, Launching {
   }
 
   @Override
-  default void expertBackwardWeights(Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias) {
+  default void expertBackwardWeights(
+      boolean accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias) {
     launch(() -> {
       Check.tensor("dy", dy, Kind.FLOATING, Check.ANY, Check.ANY);
       Check.tensor("x", x, Kind.FLOATING, dy.size(0), Check.ANY);
@@ -82,6 +84,11 @@ interface ReferenceExpert extends ExpertKernels, Launching {
       double[][] upstream = Values.readRows(dy);
       double[][] in = Values.readRows(x);
       double[][] gradient = Values.readRows(dweights);
+      if (!accumulate) {
+        for (double[] row : gradient) {
+          Arrays.fill(row, 0);
+        }
+      }
       double[] shift = dbias == null ? new double[gradient.length] : Values.read(dbias);
       int width = (int) dy.size(1);
       forEachRow(offsets, (e, row) -> {

@@ -84,7 +84,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_expert_forward stream activation=0..5 x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] bias:F[E,N]? y:f[R,O] \
           preactivation:f[R,N]?
       moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:f[E,N,K] dx:f[R,K]
-      moe_expert_backward_weights stream dy:f[R,N] x:f[R,K] offsets:i[A]@offsets dweights:f[E,N,K] dbias:F[E,N]?
+      moe_expert_backward_weights stream accumulate=0..1 dy:f[R,N] x:f[R,K] offsets:i[A]@offsets dweights:f[E,N,K] dbias:F[E,N]?
       moe_combine_forward stream rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
           offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]? y:f[S,M]
       moe_combine_backward stream dy:f[S,M] rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
