@@ -33,8 +33,9 @@ void gemm_kernel(Stream& stream, bool transpose_a, bool transpose_b, moe_activat
               .inner = a.shape[transpose_a ? 0 : 1],
               .a = operand_of(a, transpose_a),
               .b = operand_of(b, !lines_first)};
-  run_products(stream, product, 1,
-               {.activation = activation, .accumulate = accumulate, .bias = bias, .c = &c, .preactivation = preactivation});
+  const Epilogue epilogue{
+      .activation = activation, .accumulate = accumulate, .bias = bias, .c = &c, .preactivation = preactivation};
+  run_products(stream, product, 1, epilogue);
 }
 
 void column_sum_kernel(Stream& stream, T x, T y) {

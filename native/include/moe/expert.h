@@ -1,7 +1,7 @@
 /* The experts' grouped GEMM: group e is rows offsets[e] .. offsets[e+1] - 1, multiplied by expert e's weights.
  * Groups are uneven and may be empty; nothing is padded to capacity. Rows past offsets[E] are left as they are.
- * x [R, K]; offsets int32 [E + 1], monotone, within R; weights [E, N, K] row-major or packed; bias float32 [E, N] or null;
- * y [R, N], for SwiGLU [R, N / 2]. dtypes float32 or bfloat16 in any mix, float32 sums in a fixed order over K. */
+ * x [R, K]; offsets int32 [E + 1], monotone, within R; weights [E, N, K] row-major or packed; bias float32 [E, N] or
+ * null; y [R, N], for SwiGLU [R, N / 2]. dtypes float32 or bfloat16 in any mix, float32 sums in a fixed order over K. */
 #ifndef MOE_EXPERT_H
 #define MOE_EXPERT_H
 
@@ -19,7 +19,7 @@ MOE_API moe_status moe_expert_forward(moe_stream stream, int32_t activation, con
 MOE_API moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
                                              const moe_tensor* weights, const moe_tensor* dx);
 /* dweights [E, N, K] = dy_e^T x_e, or += when accumulate is 1; dbias float32 [E, N] += column sums (null to skip).
- * An empty group's sums are 0. A first gradient that is written instead of added saves clearing and reading dweights. */
+ * An empty group's sums are 0. A first gradient that is written, not added, saves clearing and reading dweights. */
 MOE_API moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy,
                                                const moe_tensor* x, const moe_tensor* offsets,
                                                const moe_tensor* dweights, const moe_tensor* dbias);
