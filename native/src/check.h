@@ -77,18 +77,11 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
 // Every int32 value is in [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high);
 
-// The kernel of the stream's backend, or MOE_UNSUPPORTED.
-template <typename Function>
-Function* require_kernel(Function* kernel, const char* name) {
-  if (kernel == nullptr) fail(MOE_UNSUPPORTED, "this backend has no ", name, " kernel");
-  return kernel;
-}
-
 }  // namespace moe
 
 // Inside an ABI function: looks the stream up and calls its backend's kernel.
-#define MOE_LAUNCH(stream_handle, kernel, ...)                                                         \
-  do {                                                                                                 \
-    const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle);            \
-    ::moe::require_kernel(launch_stream->device().kernels().kernel, #kernel)(*launch_stream, __VA_ARGS__); \
+#define MOE_LAUNCH(stream_handle, kernel, ...)                                              \
+  do {                                                                                      \
+    const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle); \
+    launch_stream->device().kernels().kernel(*launch_stream, __VA_ARGS__);                  \
   } while (false)
