@@ -117,8 +117,8 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
                           N dhidden, N dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
   check_range_values("targets", targets, -1, classes);
-  // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of its
-  // products are with bfloat16, as every other gradient is there.
+  // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of
+  // its products are with bfloat16, as every other gradient is there.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   float* memory = stream.shared<float>(kLogitsSlot, block * classes);
   auto* half_memory = half ? stream.shared<uint16_t>(kGradientSlot, block * classes) : nullptr;
@@ -133,7 +133,8 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
     HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(targets, begin, count), label_smoothing, dloss,
                                          rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &dlogits);
     if (dhidden == nullptr) continue;
-    gemm(stream, false, false, MOE_IDENTITY, false, dlogits, weights, nullptr, rows_of(*dhidden, begin, count), nullptr);
+    const moe_tensor dhidden_block = rows_of(*dhidden, begin, count);
+    gemm(stream, false, false, MOE_IDENTITY, false, dlogits, weights, nullptr, dhidden_block, nullptr);
     gemm(stream, true, false, MOE_IDENTITY, true, dlogits, hidden_block, nullptr, *dweights, nullptr);
   }
 }
