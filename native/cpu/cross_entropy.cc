@@ -92,16 +92,6 @@ HWY_EXPORT(losses_of_rows);
 constexpr int kLogitsSlot = 5;  // of Stream::shared; the GEMM has its own
 constexpr int kGradientSlot = 6;
 
-// A block of rows of a matrix.
-moe_tensor rows_of(T matrix, int64_t begin, int64_t count) {
-  moe_tensor block = matrix;
-  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
-  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
-  block.bytes = count * row_bytes;
-  block.shape[0] = count;
-  return block;
-}
-
 // Rows a block: many, so that the three GEMMs run at their peak, while a block of logits stays within 32 MB. The number
 // of classes alone decides, for the order in which dweights is summed must depend on nothing else.
 int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }

@@ -33,6 +33,16 @@ inline int64_t dtype_bytes(int32_t dtype) {
   }
 }
 
+// `count` rows of a row-major matrix, or elements of a vector, from `begin` on.
+inline moe_tensor rows_of(const moe_tensor& matrix, int64_t begin, int64_t count) {
+  moe_tensor block = matrix;
+  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
+  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
+  block.bytes = count * row_bytes;
+  block.shape[0] = count;
+  return block;
+}
+
 inline int64_t element_count(const moe_tensor& tensor) {
   int64_t count = 1;
   for (int32_t i = 0; i < tensor.rank; ++i) count *= tensor.shape[i];

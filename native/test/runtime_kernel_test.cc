@@ -125,13 +125,7 @@ TEST_F(EmulatedGateTest, HasTheBitsOfTheAheadOfTimeKernels) {
     install_gate(gate);
     ASSERT_MOE_OK(run_gate(stream, in, compiled));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
-    expect_same_bits(own.scores, compiled.scores, "scores");
-    expect_same_bits(own.expert, compiled.expert, "expert");
-    expect_same_bits(own.position, compiled.position, "position");
-    expect_same_bits(own.weight, compiled.weight, "weight");
-    expect_same_bits(own.choice, compiled.choice, "choice");
-    expect_same_bits(own.counts, compiled.counts, "counts");
-    expect_same_bits(own.offsets, compiled.offsets, "offsets");
+    expect_same_routes(own, compiled);
     expect_near(compiled.losses, values_of(own.losses), 1e-6, 1e-6, "losses");
   }
 }
