@@ -9,8 +9,8 @@ namespace {
 
 enum Slot { kLogitsSlot, kGradientSlot, kHiddenSlot };  // of Launch::scratch
 
-// Rows a block: many, so that the three GEMMs fill the card, while a block of logits stays within 128 MB or 128 rows. The
-// number of classes alone decides, for the order in which dweights is summed must depend on nothing else.
+// Rows a block: many, so that the three GEMMs fill the card, while a block of logits stays within 128 MB or 128 rows.
+// The number of classes alone decides, for the order in which dweights is summed must depend on nothing else.
 int64_t block_rows(int64_t classes) {
   return std::clamp<int64_t>((int64_t{32} << 20) / classes / 128 * 128, 128, 2048);
 }

@@ -56,7 +56,7 @@ std::string shape_text(const moe_tensor& tensor);
 inline constexpr int64_t kAny = -1;
 enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only };
 
-// The descriptor is whole: not null, right struct size, known dtype, rank and layout, no overflow, enough memory, aligned.
+// The descriptor is whole: not null, right struct size, known dtype, rank, layout, no overflow, enough memory, aligned.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor);
 // ... and row-major, of one of the dtypes, of this rank, each size equal unless kAny.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,

@@ -41,7 +41,7 @@ void expect_reference(moe_dtype dtype, const AttentionShape& shape, moe_stream s
   const AttentionReference expected =
       reference_attention(shape, layer.q, layer.k, layer.v, layer.scale, &layer.dout);
   const bool half = dtype == MOE_BFLOAT16;
-  // Tensor cores take weights and their gradients rounded to bfloat16, by 2^-8: of values of 1/2 on average that is 2e-3.
+  // Tensor cores take weights and their gradients rounded to bfloat16, by 2^-8: 2e-3 of values of 1/2 on average.
   const bool rounded = half && backend_under_test() != std::string("cpu");
   const double relative = half ? 4e-3 : 5e-6;  // bfloat16 outputs are rounded by 2^-8
   expect_near(layer.out, expected.out, rounded ? 2e-3 : 2e-6, relative, "out");

@@ -1,4 +1,4 @@
-// What a user of the CUDA backend meets where CUDA fails. The emulation, which fails when it is asked to, stands for it.
+// What a user of the CUDA backend meets where CUDA fails. The emulation, which fails when asked to, stands for it.
 #include <dlfcn.h>
 
 #include <filesystem>
@@ -11,7 +11,13 @@ namespace moe::testing {
 namespace {
 
 // CUDA's numbers for its errors.
-enum CudaError { kMemoryAllocation = 2, kInsufficientDriver = 35, kNoDevice = 100, kNotReady = 600, kIllegalAddress = 700 };
+enum CudaError {
+  kMemoryAllocation = 2,
+  kInsufficientDriver = 35,
+  kNoDevice = 100,
+  kNotReady = 600,
+  kIllegalAddress = 700
+};
 
 class EmulatedFailureTest : public ::testing::Test {
  protected:
@@ -167,8 +173,8 @@ TEST_F(EmulatedFailureTest, AfterAKernelHasFailedEveryCallSaysSo) {
     fail("cudaLaunchKernelExC", kIllegalAddress, 1);
     EXPECT_MOE_OK(moe_fill(stream, 1, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED,
-                       "fill: an illegal memory access was encountered (cudaErrorIllegalAddress); the card's context may "
-                       "be lost, end this process",
+                       "fill: an illegal memory access was encountered (cudaErrorIllegalAddress); the card's context "
+                       "may be lost, end this process",
                        moe_fill(stream, 2, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_fill(stream, 3, y));
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "cudaErrorIllegalAddress", moe_stream_synchronize(stream));

@@ -199,7 +199,7 @@ TEST_F(LossTest, LinearCrossEntropyGradientIsTheDerivative) {
 }
 
 TEST_F(LossTest, LinearCrossEntropyBitsDependOnThreadsNowhere) {
-  // So many classes that a block has 64 rows on the CPU, fewer where there are no threads and 2100 rows make two blocks.
+  // So many classes that a block has 64 rows on the CPU, fewer where there are no threads and 2100 rows are two blocks.
   const bool cpu = std::string(backend_under_test()) == "cpu";
   for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, cpu ? 100000 : 10000}, {2100, 7}}) {
     Head first(MOE_FLOAT32, rows, 8, classes);

@@ -17,8 +17,8 @@ import panamoe.testkit.Sample;
 
 class LossContractTest {
   private static final double TOLERANCE = 2e-5;
-  // With BFLOAT16 the CPU rounds the gradient of the logits, by 2^-8 of itself: dweights, FLOAT32 though they are, are off
-  // by as much as a BFLOAT16 result.
+  // With BFLOAT16 the CPU rounds the gradient of the logits, by 2^-8 of itself: dweights, FLOAT32 though they are, are
+  // off by as much as a BFLOAT16 result.
   private static final double ROUNDED_TOLERANCE = 0x1p-7;
   private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.BFLOAT16);
 
