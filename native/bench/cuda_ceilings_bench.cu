@@ -90,7 +90,8 @@ int run(int threads) {
   require(cudaMemset(memory, 0, kBytes));
   const double total_threads = double{1} * blocks * kThreads;
 
-  const double fma = best_seconds([&] { multiply_add<<<blocks, kThreads>>>(kSteps, 0.5f, static_cast<float*>(memory)); });
+  const double fma =
+      best_seconds([&] { multiply_add<<<blocks, kThreads>>>(kSteps, 0.5f, static_cast<float*>(memory)); });
   const double matrices =
       best_seconds([&] { multiply_matrices<<<blocks, kThreads>>>(kSteps, 0, static_cast<float*>(memory)); });
   const double reading = best_seconds([&] {

@@ -3,63 +3,23 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <bit>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
-#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <unordered_map>
-#include <vector>
 
 #include "cpu/kernels.h"
 #include "cpu/simd_target.h"
 #include "src/error.h"
+#include "src/memory_blocks.h"
 
 namespace moe::cpu {
 namespace {
 
-constexpr Kernels kKernels{
-    .fill = fill,
-    .cast = cast,
-    .copy = copy,
-    .add = add,
-    .activation_forward = activation_forward,
-    .activation_backward = activation_backward,
-    .random_uniform = random_uniform,
-    .random_normal = random_normal,
-    .embedding_forward = embedding_forward,
-    .embedding_backward = embedding_backward,
-    .layer_norm_forward = layer_norm_forward,
-    .layer_norm_backward = layer_norm_backward,
-    .rms_norm_forward = rms_norm_forward,
-    .rms_norm_backward = rms_norm_backward,
-    .rotary = rotary,
-    .attention_forward = attention_forward,
-    .attention_backward = attention_backward,
-    .cache_append = cache_append,
-    .attention_decode = attention_decode,
-    .gemm = gemm,
-    .column_sum = column_sum,
-    .gemm_packed_bytes = gemm_packed_bytes,
-    .gemm_pack = gemm_pack,
-    .gate_forward = gate_forward,
-    .gate_backward = gate_backward,
-    .dispatch_forward = dispatch_forward,
-    .dispatch_backward = dispatch_backward,
-    .expert_forward = expert_forward,
-    .expert_backward_input = expert_backward_input,
-    .expert_backward_weights = expert_backward_weights,
-    .combine_forward = combine_forward,
-    .combine_backward = combine_backward,
-    .cross_entropy = cross_entropy,
-    .linear_cross_entropy = linear_cross_entropy,
-    .adamw_step = adamw_step,
-    .square_sum = square_sum,
-};
+constexpr Kernels kKernels{MOE_KERNELS(MOE_KERNEL_ENTRY)};
 
 constexpr size_t kHugePage = size_t{2} << 20;
 
@@ -74,21 +34,15 @@ std::string processor_name() {
   return "unknown processor";
 }
 
-// A request is rounded up so that a freed block fits the next request of about its size: to an eighth of its
-// power of two, and to whole huge pages once it is larger than one.
+// As other devices round, and to whole huge pages once a block is larger than one.
 size_t rounded(int64_t bytes) {
-  size_t size = std::max<size_t>(static_cast<size_t>(bytes), 64);
-  const size_t step = std::max<size_t>(std::bit_floor(size) / 8, 64);
-  size = (size + step - 1) / step * step;
+  const size_t size = block_bytes(bytes, 64);
   return size < kHugePage ? size : (size + kHugePage - 1) / kHugePage * kHugePage;
 }
 
 class CpuDevice final : public Device {
  public:
-  ~CpuDevice() override {
-    trim();
-    for (const auto& [memory, bytes] : live_) std::free(memory);
-  }
+  ~CpuDevice() override { blocks_.release_all(std::free); }
 
   const Kernels& kernels() const override { return kKernels; }
 
@@ -117,47 +71,28 @@ class CpuDevice final : public Device {
     if (bytes > static_cast<int64_t>(1) << 46) fail(MOE_OUT_OF_MEMORY, bytes, " bytes were asked for");
     const size_t size = rounded(bytes);
     std::lock_guard lock(mutex_);
-    void* memory = nullptr;
-    if (auto cached = cache_.find(size); cached != cache_.end() && !cached->second.empty()) {
-      memory = cached->second.back();
-      cached->second.pop_back();
-      usage_.cached -= static_cast<int64_t>(size);
-    } else {
-      const bool huge = size >= kHugePage;
-      memory = std::aligned_alloc(huge ? kHugePage : 64, size);
-      if (memory == nullptr) fail(MOE_OUT_OF_MEMORY, "the system did not grant ", size, " bytes");
-      if (huge) ::madvise(memory, size, MADV_HUGEPAGE);  // a wish; without it only speed differs
-    }
-    live_.emplace(memory, size);
-    usage_.in_use += static_cast<int64_t>(size);
-    usage_.peak = std::max(usage_.peak, usage_.in_use);
+    if (void* kept = blocks_.reuse(size)) return kept;
+    const bool huge = size >= kHugePage;
+    void* memory = std::aligned_alloc(huge ? kHugePage : 64, size);
+    if (memory == nullptr) fail(MOE_OUT_OF_MEMORY, "the system did not grant ", size, " bytes");
+    if (huge) ::madvise(memory, size, MADV_HUGEPAGE);  // a wish; without it only speed differs
+    blocks_.add(memory, size);
     return memory;
   }
 
   void free(void* memory) override {
     std::lock_guard lock(mutex_);
-    const auto found = live_.find(memory);
-    if (found == live_.end()) invalid("memory was not allocated by this device, or is already freed");
-    cache_[found->second].push_back(memory);
-    usage_.in_use -= static_cast<int64_t>(found->second);
-    usage_.cached += static_cast<int64_t>(found->second);
-    live_.erase(found);
+    blocks_.keep(memory);
   }
 
   void trim() override {
     std::lock_guard lock(mutex_);
-    for (const auto& [size, blocks] : cache_) {
-      for (void* block : blocks) std::free(block);
-    }
-    cache_.clear();
-    usage_.cached = 0;
+    blocks_.release_kept(std::free);
   }
 
   moe_memory_usage memory_usage() const override {
     std::lock_guard lock(mutex_);
-    moe_memory_usage usage = usage_;
-    usage.struct_size = sizeof(moe_memory_usage);
-    return usage;
+    return blocks_.usage();
   }
 
   void install(const moe_runtime_kernel&, const void*, int64_t) override {
@@ -166,9 +101,7 @@ class CpuDevice final : public Device {
 
  private:
   mutable std::mutex mutex_;
-  std::unordered_map<void*, size_t> live_;
-  std::map<size_t, std::vector<void*>> cache_;
-  moe_memory_usage usage_{};
+  MemoryBlocks blocks_;
 };
 
 }  // namespace

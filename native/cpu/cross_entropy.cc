@@ -92,16 +92,6 @@ HWY_EXPORT(losses_of_rows);
 constexpr int kLogitsSlot = 5;  // of Stream::shared; the GEMM has its own
 constexpr int kGradientSlot = 6;
 
-// A block of rows of a matrix.
-moe_tensor rows_of(T matrix, int64_t begin, int64_t count) {
-  moe_tensor block = matrix;
-  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
-  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
-  block.bytes = count * row_bytes;
-  block.shape[0] = count;
-  return block;
-}
-
 // Rows a block: many, so that the three GEMMs run at their peak, while a block of logits stays within 32 MB. The number
 // of classes alone decides, for the order in which dweights is summed must depend on nothing else.
 int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }
@@ -117,8 +107,8 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
                           N dhidden, N dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
   check_range_values("targets", targets, -1, classes);
-  // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of its
-  // products are with bfloat16, as every other gradient is there.
+  // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of
+  // its products are with bfloat16, as every other gradient is there.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   float* memory = stream.shared<float>(kLogitsSlot, block * classes);
   auto* half_memory = half ? stream.shared<uint16_t>(kGradientSlot, block * classes) : nullptr;
@@ -133,7 +123,8 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
     HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(targets, begin, count), label_smoothing, dloss,
                                          rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &dlogits);
     if (dhidden == nullptr) continue;
-    gemm(stream, false, false, MOE_IDENTITY, false, dlogits, weights, nullptr, rows_of(*dhidden, begin, count), nullptr);
+    const moe_tensor dhidden_block = rows_of(*dhidden, begin, count);
+    gemm(stream, false, false, MOE_IDENTITY, false, dlogits, weights, nullptr, dhidden_block, nullptr);
     gemm(stream, true, false, MOE_IDENTITY, true, dlogits, hidden_block, nullptr, *dweights, nullptr);
   }
 }

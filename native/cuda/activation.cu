@@ -118,8 +118,8 @@ void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T
         using Dx = decltype(to);
         const auto [grid, block] = shape(launch, {rows, width}, kPackOf<X>);
         const auto run = [&](auto packed) {
-          launch(backward_kernel<packed(), X, Dy, Dx>, grid, block, 0, activation, data<X>(x), data<Dy>(dy), rows, width,
-                 data<Dx>(dx));
+          launch(backward_kernel<packed(), X, Dy, Dx>, grid, block, 0, activation, data<X>(x), data<Dy>(dy), rows,
+                 width, data<Dx>(dx));
         };
         visit_packed<kPackOf<X>>(width, run, data<X>(x), data<Dy>(dy), data<Dx>(dx));
       });

@@ -1,4 +1,3 @@
-#include "cuda/floats.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/reduce.h"
@@ -39,20 +38,11 @@ __global__ void __launch_bounds__(kRowThreads)
   const Shares share(coefficient, s);
   for (int64_t i = threadIdx.x * count; i < width; i += blockDim.x * count) {
     float sum[count] = {};
-    for (int first = 0; first < routes.choices; first += together) {
-      float x[together][count] = {};
+    visit_rows<Access, together>(rows, sources, routes.choices, i, width, [&](int c, const float (&x)[count]) {
+      const float w = c < routes.choices && sources[c] >= 0 ? weights[c] : 0;
 #pragma unroll
-      for (int j = 0; j < together; ++j) {
-        const int row = first + j < routes.choices ? sources[first + j] : -1;
-        if (row >= 0) rows.load<Access>(row, i, width, x[j]);
-      }
-#pragma unroll
-      for (int j = 0; j < together; ++j) {
-        const float w = first + j < routes.choices && sources[first + j] >= 0 ? weights[first + j] : 0;
-#pragma unroll
-        for (int k = 0; k < count; ++k) sum[k] = fmaf(w, x[j][k], sum[k]);
-      }
-    }
+      for (int k = 0; k < count; ++k) sum[k] = fmaf(w, x[k], sum[k]);
+    });
     float other[count];
     if (coefficient != nullptr) {
       mlp.load<Access>(s, i, width, other);

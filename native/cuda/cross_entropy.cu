@@ -12,12 +12,12 @@ constexpr unsigned kMostThreads = 512;
 constexpr int kHeld = 4;  // packs of a row for which another thread is worth having
 constexpr float kLowest = -3.402823466e38f;
 
-// The loss of a row of logits, a block each, and where wanted its gradient, which may take the place of the logits. With
-// p the softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
+// The loss of a row of logits, a block each, and where wanted its gradient, which may take the place of the logits.
+// With p the softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
 // d loss / d x[v] = p[v] - a / V - (1 - a) [v = target].
 // Logits are read once for the loss, maximum and sum in one go, and once more, from the second-level cache where the
-// rows under way fit, for the gradient. Bound by those bytes. `remainder`, where it is given, receives what the gradient
-// lost when it was rounded to dlogits.
+// rows under way fit, for the gradient. Bound by those bytes. `remainder`, where it is given, receives what the
+// gradient lost when it was rounded to dlogits.
 template <bool packed, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
     losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
@@ -97,9 +97,10 @@ void losses_of_rows(Launch& launch, T logits, T targets, float label_smoothing, 
       using X = decltype(from);
       using Dx = decltype(to);
       const auto run = [&](auto packed) {
-        launch(losses_kernel<packed(), X, Dx>, static_cast<unsigned>(rows),
-               row_threads(classes, kPackOf<X>, kHeld, kMostThreads), 0, data<X>(logits), classes, data<int32_t>(targets),
-               label_smoothing, dloss, data<float>(losses), data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
+        const unsigned threads = row_threads(classes, kPackOf<X>, kHeld, kMostThreads);
+        launch(losses_kernel<packed(), X, Dx>, static_cast<unsigned>(rows), threads, 0, data<X>(logits), classes,
+               data<int32_t>(targets), label_smoothing, dloss, data<float>(losses), data<Dx>(dlogits),
+               data<Dx>(remainder), launch.refusal());
       };
       visit_packed<kPackOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits), data<Dx>(remainder));
     });
@@ -108,7 +109,8 @@ void losses_of_rows(Launch& launch, T logits, T targets, float label_smoothing, 
 
 void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
   Launch launch(stream);
-  launch.stream().keep_checks([targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
+  launch.stream().keep_checks(
+      [targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
   losses_of_rows(launch, logits, targets, label_smoothing, dloss, losses, dlogits, nullptr);
 }
 

@@ -1,9 +1,8 @@
 #include "cuda/device.h"
 
-#include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -50,13 +49,6 @@ int64_t memory_limit(size_t total) {
   return limit;
 }
 
-// Rounded up so that a freed block fits the next request of about its size: to an eighth of its power of two.
-size_t rounded(int64_t bytes) {
-  const size_t size = std::max<size_t>(static_cast<size_t>(bytes), 256);
-  const size_t step = std::max<size_t>(std::bit_floor(size) / 8, 256);
-  return (size + step - 1) / step * step;
-}
-
 }  // namespace
 
 void require(cudaError_t error, const char* what) {
@@ -94,8 +86,7 @@ CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t li
 
 CudaDevice::~CudaDevice() {
   cudaSetDevice(ordinal_);  // in vain where the card has failed or, at the end of the process, the driver is gone
-  release_cached();
-  for (const auto& [memory, bytes] : live_) cudaFree(memory);
+  blocks_.release_all(cudaFree);
   runtime_kernels_.unload();
 }
 
@@ -145,62 +136,45 @@ void* CudaDevice::allocate(int64_t bytes) {
     fail(MOE_OUT_OF_MEMORY, bytes, " bytes were asked for, the limit of this device is ", limit_);
   }
   make_current();
-  const size_t size = rounded(bytes);
+  const size_t size = block_bytes(bytes, 256);
   std::lock_guard lock(mutex_);
-  void* memory = nullptr;
-  if (auto cached = cache_.find(size); cached != cache_.end() && !cached->second.empty()) {
-    memory = cached->second.back();
-    cached->second.pop_back();
-    usage_.cached -= static_cast<int64_t>(size);
-  } else {
-    if (usage_.in_use + usage_.cached + static_cast<int64_t>(size) > limit_) release_cached();
-    if (usage_.in_use + static_cast<int64_t>(size) > limit_) {
-      fail(MOE_OUT_OF_MEMORY, size, " bytes were asked for, ", usage_.in_use, " of ", limit_, " are in use");
-    }
-    cudaError_t error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
-    if (error == cudaErrorMemoryAllocation && usage_.cached > 0) {
-      release_cached();
-      error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
-    }
-    require(error, "allocating memory");
-    cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation, {cudaMemLocationTypeDevice, ordinal_});  // a wish
+  if (void* kept = blocks_.reuse(size)) return kept;
+  const moe_memory_usage& usage = blocks_.usage();
+  if (usage.in_use + usage.cached + static_cast<int64_t>(size) > limit_) release_kept();
+  if (usage.in_use + static_cast<int64_t>(size) > limit_) {
+    fail(MOE_OUT_OF_MEMORY, size, " bytes were asked for, ", usage.in_use, " of ", limit_, " are in use");
   }
-  live_.emplace(memory, size);
-  usage_.in_use += static_cast<int64_t>(size);
-  usage_.peak = std::max(usage_.peak, usage_.in_use);
+  void* memory = nullptr;
+  cudaError_t error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+  if (error == cudaErrorMemoryAllocation && usage.cached > 0) {
+    release_kept();
+    error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
+  }
+  require(error, "allocating memory");
+  cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation, {cudaMemLocationTypeDevice, ordinal_});  // a wish
+  blocks_.add(memory, size);
   return memory;
 }
 
 void CudaDevice::free(void* memory) {
   std::lock_guard lock(mutex_);
-  const auto found = live_.find(memory);
-  if (found == live_.end()) invalid("memory was not allocated by this device, or is already freed");
-  cache_[found->second].push_back(memory);
-  usage_.in_use -= static_cast<int64_t>(found->second);
-  usage_.cached += static_cast<int64_t>(found->second);
-  live_.erase(found);
+  blocks_.keep(memory);
 }
 
 void CudaDevice::trim() {
   make_current();
   std::lock_guard lock(mutex_);
-  release_cached();
+  release_kept();
 }
 
-void CudaDevice::release_cached() {
+void CudaDevice::release_kept() {
   ++releases_;
-  for (const auto& [size, blocks] : cache_) {
-    for (void* block : blocks) cudaFree(block);  // waits for the kernels that still use it
-  }
-  cache_.clear();
-  usage_.cached = 0;
+  blocks_.release_kept(cudaFree);  // waits for the kernels that still use it
 }
 
 moe_memory_usage CudaDevice::memory_usage() const {
   std::lock_guard lock(mutex_);
-  moe_memory_usage usage = usage_;
-  usage.struct_size = sizeof(moe_memory_usage);
-  return usage;
+  return blocks_.usage();
 }
 
 }  // namespace moe::cuda

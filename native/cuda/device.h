@@ -4,13 +4,11 @@
 #include <cuda_runtime.h>
 
 #include <atomic>
-#include <map>
 #include <mutex>
-#include <unordered_map>
-#include <vector>
 
 #include "cuda/runtime_kernels.h"
 #include "src/device.h"
+#include "src/memory_blocks.h"
 
 namespace moe::cuda {
 
@@ -53,16 +51,14 @@ class CudaDevice final : public Device {
 
  private:
   CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t limit);
-  void release_cached();
+  void release_kept();
 
   const int ordinal_;
   const cudaDeviceProp properties_;
   const int64_t limit_;  // bytes that may be in use and cached together
   RuntimeKernels runtime_kernels_;
   mutable std::mutex mutex_;
-  std::unordered_map<void*, size_t> live_;
-  std::map<size_t, std::vector<void*>> cache_;
-  moe_memory_usage usage_{};
+  MemoryBlocks blocks_;
   std::atomic<int64_t> releases_{0};
 };
 

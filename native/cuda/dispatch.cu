@@ -1,4 +1,3 @@
-#include "cuda/floats.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/routes.h"
@@ -39,19 +38,10 @@ __global__ void __launch_bounds__(kRowThreads)
   const int* sources = row_of + threadIdx.y * routes.choices;
   for (int64_t i = threadIdx.x * count; i < width; i += blockDim.x * count) {
     float sum[count] = {};
-    for (int first = 0; first < routes.choices; first += together) {
-      float x[together][count] = {};
+    visit_rows<Access, together>(drows, sources, routes.choices, i, width, [&](int, const float (&x)[count]) {
 #pragma unroll
-      for (int j = 0; j < together; ++j) {
-        const int row = first + j < routes.choices ? sources[first + j] : -1;
-        if (row >= 0) drows.load<Access>(row, i, width, x[j]);
-      }
-#pragma unroll
-      for (int j = 0; j < together; ++j) {
-#pragma unroll
-        for (int k = 0; k < count; ++k) sum[k] += x[j][k];
-      }
-    }
+      for (int k = 0; k < count; ++k) sum[k] += x[k];
+    });
     dx.store<Access>(s, i, width, sum);
   }
 }

@@ -103,8 +103,8 @@ __global__ void __launch_bounds__(kThreads)
 // The block of the chunk where a run starts that goes on behind it adds the run's parts, in order, to the table.
 template <bool packed>
 __global__ void __launch_bounds__(kThreads)
-    join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width, float* table,
-                     const float* leading, const float* trailing) {
+    join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width,
+                     float* table, const float* leading, const float* trailing) {
   constexpr int count = kPackOf<float>;
   const int64_t begin = int64_t{blockIdx.x} * kChunk, next = begin + kChunk;
   if (next >= tokens) return;
@@ -141,8 +141,8 @@ void scatter_add(Launch& launch, T ids, T dy, T dtable) {
     const unsigned threads = row_threads(width, count, 1, kThreads);
     const dim3 grid(chunks, static_cast<unsigned>(ceil_div(width, threads * count)));
     const auto run = [&](auto packed) {
-      launch(sum_runs_kernel<packed(), Dy>, grid, threads, 0, id, order, tokens, rows, data<Dy>(dy), width, table, leading,
-             trailing);
+      launch(sum_runs_kernel<packed(), Dy>, grid, threads, 0, id, order, tokens, rows, data<Dy>(dy), width, table,
+             leading, trailing);
     };
     visit_packed<count>(width, run, data<Dy>(dy), table, leading, trailing);
   });

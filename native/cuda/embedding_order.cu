@@ -1,5 +1,5 @@
-// A stable radix sort of tokens by their ids, 8 bits a pass from the lowest, each pass two kernels: tiles of tokens count
-// their digits, and then place their tokens behind those of lower digits and of earlier tiles. Integers alone.
+// A stable radix sort of tokens by their ids, 8 bits a pass from the lowest, each pass two kernels: tiles of tokens
+// count their digits, and then place their tokens behind those of lower digits and of earlier tiles. Integers alone.
 #include "cuda/embedding_order.h"
 
 #include <limits>
@@ -110,8 +110,9 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, int64_t rows) {
-  if (tokens > std::numeric_limits<int32_t>::max()) {
-    invalid("there are ", tokens, " ids, this backend adds the gradients of at most ", std::numeric_limits<int32_t>::max());
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (tokens > kMost) {
+    invalid("there are ", tokens, " ids, this backend adds the gradients of at most ", kMost);
   }
   const auto tiles = static_cast<unsigned>(ceil_div(tokens, kTile));
   auto* counts = launch.scratch<int32_t>(kCountsSlot, int64_t{tiles} * kDigits);

@@ -2,9 +2,8 @@
 #pragma once
 
 #include <initializer_list>
-#include <type_traits>
 
-#include "cuda/floating.h"
+#include "cuda/packed.h"
 
 namespace moe::cuda {
 
@@ -26,9 +25,9 @@ class Floats {
   template <typename Access>
   __device__ __forceinline__ void load(int64_t row, int64_t i, int64_t width, float (&to)[Access::count]) const {
     if (Access::count == 8 || bfloat16_) {
-      load_as<Access>(static_cast<const Bfloat16*>(data_) + row * width, i, width, to);
+      load_floats<Access::packed>(static_cast<const Bfloat16*>(data_) + row * width, i, width, to);
     } else {
-      load_as<Access>(static_cast<const float*>(data_) + row * width, i, width, to);
+      load_floats<Access::packed>(static_cast<const float*>(data_) + row * width, i, width, to);
     }
   }
 
@@ -43,19 +42,7 @@ class Floats {
   }
 
  private:
-  template <typename Access, typename Value>
-  static __device__ __forceinline__ void load_as(const Value* row, int64_t i, int64_t width,
-                                                 float (&to)[Access::count]) {
-    if constexpr (Access::packed) {
-      const auto pack = *reinterpret_cast<const Pack<Value, Access::count>*>(row + i);
-#pragma unroll
-      for (int k = 0; k < Access::count; ++k) to[k] = to_float(pack.values[k]);
-    } else {
-#pragma unroll
-      for (int k = 0; k < Access::count; ++k) to[k] = i + k < width ? to_float(row[i + k]) : 0;
-    }
-  }
-
+  // Not store_floats: the compiler splits no store here, and __stwb would cost it registers, on sm_100 twice as many.
   template <typename Access, typename Value>
   static __device__ __forceinline__ void store_as(Value* row, int64_t i, int64_t width,
                                                   const float (&from)[Access::count]) {

@@ -9,18 +9,8 @@ namespace {
 
 enum Slot { kLogitsSlot, kGradientSlot, kHiddenSlot };  // of Launch::scratch
 
-// A block of rows of a matrix.
-moe_tensor rows_of(T matrix, int64_t begin, int64_t count) {
-  moe_tensor block = matrix;
-  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
-  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
-  block.bytes = count * row_bytes;
-  block.shape[0] = count;
-  return block;
-}
-
-// Rows a block: many, so that the three GEMMs fill the card, while a block of logits stays within 128 MB or 128 rows. The
-// number of classes alone decides, for the order in which dweights is summed must depend on nothing else.
+// Rows a block: many, so that the three GEMMs fill the card, while a block of logits stays within 128 MB or 128 rows.
+// The number of classes alone decides, for the order in which dweights is summed must depend on nothing else.
 int64_t block_rows(int64_t classes) {
   return std::clamp<int64_t>((int64_t{32} << 20) / classes / 128 * 128, 128, 2048);
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cuda/floating.h"
+#include "cuda/floats.h"
 #include "cuda/launch.h"
 #include "src/routes.h"
 
@@ -88,6 +88,24 @@ __device__ __forceinline__ void load_routes(const Routes& routes, int64_t tokens
   for (int i = threadIdx.y * blockDim.x + threadIdx.x; i < here && first + i < count; i += kRowThreads) {
     rows[i] = routes.row(first + i, refusal);
     visit(i, first + i);
+  }
+}
+
+// Elements i and following of a token's rows, in choice order: calls visit(choice, x), x being 0 where the token has no
+// such row. `sources` are its rows, -1 for none. The loads of `together` rows are under way at once; where they do not
+// divide the choices, visit is called past the last one as well.
+template <typename Access, int together, typename Visit>
+__device__ __forceinline__ void visit_rows(const Floats& rows, const int* sources, int choices, int64_t i,
+                                           int64_t width, Visit&& visit) {
+  for (int first = 0; first < choices; first += together) {
+    float x[together][Access::count] = {};
+#pragma unroll
+    for (int j = 0; j < together; ++j) {
+      const int row = first + j < choices ? sources[first + j] : -1;
+      if (row >= 0) rows.load<Access>(row, i, width, x[j]);
+    }
+#pragma unroll
+    for (int j = 0; j < together; ++j) visit(first + j, x[j]);
   }
 }
 

@@ -64,8 +64,8 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // with nothing dropped the survivors are the chosen
   const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
   if (functions == nullptr) {
-    return require_kernel(own.gate_forward, "gate_forward")(stream, config, logits, used, bias, noise, priority, scores,
-                                                            expert, position, weight, choice, counts, offsets, losses);
+    return own.gate_forward(stream, config, logits, used, bias, noise, priority, scores, expert, position, weight,
+                            choice, counts, offsets, losses);
   }
   const Launch launch(stream, "run-time gate");
   launch.stream().keep_checks([logits = logits, used = copied(used), bias = copied(bias)] {
@@ -113,16 +113,12 @@ moe_tensor preactivation_of(Stream& stream, T y) {
 }
 
 void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
-  if (activation != kCustom) {
-    return require_kernel(own.activation_forward, "activation_forward")(stream, activation, x, y);
-  }
+  if (activation != kCustom) return own.activation_forward(stream, activation, x, y);
   custom_forward(stream, x, nullptr, y, {element_count(y), nullptr, 0});
 }
 
 void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
-  if (activation != kCustom) {
-    return require_kernel(own.activation_backward, "activation_backward")(stream, activation, x, dy, dx);
-  }
+  if (activation != kCustom) return own.activation_backward(stream, activation, x, dy, dx);
   const Launch launch(stream, "custom activation's derivative");
   const int64_t count = element_count(dx);
   Run<rtc::CustomBackward>::kernel(launch, custom_functions(stream)[1], "custom activation's derivative",
@@ -132,12 +128,11 @@ void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T
 
 void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation activation, bool accumulate, T a, T b,
           N bias, T c, N preactivation) {
-  Gemm& product = *require_kernel(own.gemm, "gemm");
   if (activation != kCustom) {
-    return product(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
+    return own.gemm(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
   }
   const moe_tensor before = preactivation_of(stream, c);
-  product(stream, transpose_a, transpose_b, MOE_IDENTITY, false, a, b, bias, before, nullptr);
+  own.gemm(stream, transpose_a, transpose_b, MOE_IDENTITY, false, a, b, bias, before, nullptr);
   custom_forward(stream, before, preactivation, c, {element_count(c), nullptr, 0});
 }
 
@@ -179,10 +174,11 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
                                       arguments);
     }
   }
-  ExpertForward& product = *require_kernel(own.expert_forward, "expert_forward");
-  if (activation != kCustom) return product(stream, activation, x, offsets, weights, bias, y, preactivation);
+  if (activation != kCustom) {
+    return own.expert_forward(stream, activation, x, offsets, weights, bias, y, preactivation);
+  }
   const moe_tensor before = preactivation_of(stream, y);
-  product(stream, MOE_IDENTITY, x, offsets, weights, bias, before, nullptr);
+  own.expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, before, nullptr);
   custom_forward(stream, before, preactivation, y,
                  {element_count(y), pointer<int>(&offsets) + weights.shape[0], weights.shape[1]});
 }

@@ -78,7 +78,9 @@ void CudaStream::after_launch(cudaError_t error, const char* what) {
 void CudaStream::synchronize() {
   card_.make_current();
   std::lock_guard lock(mutex_);
-  if (capturing_) invalid("the stream is between moe_graph_begin and moe_graph_end, nothing has run that could be awaited");
+  if (capturing_) {
+    invalid("the stream is between moe_graph_begin and moe_graph_end, nothing has run that could be awaited");
+  }
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
   checks_.clear();

@@ -45,7 +45,7 @@ class CudaGraph final : public Graph {
 };
 
 // Kernels run behind the caller's back. A value that one refuses is reported by the call that notices: the next one on
-// the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for, and the guilty call reports.
+// the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for: the guilty call reports.
 class CudaStream final : public Stream {
  public:
   static constexpr int kScratchSlots = 9;  // the last one is the custom activation's
@@ -67,7 +67,7 @@ class CudaStream final : public Stream {
     ++depth_;
   }
   void end_call() { --depth_; }
-  // Keeps the host's checks of the values that the coming kernels read. Where a kernel refuses one, they find the words.
+  // Keeps the host's checks of the values that coming kernels read. Where a kernel refuses one, they find the words.
   void keep_checks(std::function<void()> checks);
   // After a launch: throws if it failed, or if anything was refused by now.
   void launched(cudaError_t error, const char* kernel);

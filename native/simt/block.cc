@@ -163,13 +163,14 @@ std::string Block::deadlock() const {
     const Thread& thread = *threads_[static_cast<size_t>(i)];
     std::ostringstream text;
     if (thread.state == Thread::kInMeeting) {
-      text << "deadlock: " << name_of("thread", thread.index) << " waits in " << thread.meeting->operation << " with mask "
-           << std::hex << thread.meeting->mask << ", where " << thread.meeting->arrived << " have arrived";
+      text << "deadlock: " << name_of("thread", thread.index) << " waits in " << thread.meeting->operation
+           << " with mask " << std::hex << thread.meeting->mask << ", where " << thread.meeting->arrived
+           << " have arrived";
       return text.str();
     }
     if (thread.state == Thread::kAtBarrier) {
-      text << "deadlock: " << name_of("thread", thread.index) << " waits at __syncthreads with " << at_barrier_ << " of "
-           << alive_ << " threads";
+      text << "deadlock: " << name_of("thread", thread.index) << " waits at __syncthreads with " << at_barrier_
+           << " of " << alive_ << " threads";
       return text.str();
     }
   }

@@ -38,8 +38,8 @@ constexpr size_t kMostDepositBytes = 32;
 // What the lanes of a warp give each other in one collective.
 using Deposits = unsigned char[kWarp][kMostDepositBytes];
 
-// The lanes of one warp that meet under one mask. Two tables in turn: a lane may enter the next collective while another
-// still reads what was given in this one.
+// The lanes of one warp that meet under one mask. Two tables in turn: a lane may enter the next collective while
+// another still reads what was given in this one.
 struct Meeting {
   uint32_t mask = 0;
   uint32_t arrived = 0;

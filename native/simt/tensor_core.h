@@ -15,7 +15,9 @@ inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint3
     uint32_t a[4], b[2];
   } mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
   const simt::Deposits& table = simt::Block::current().meet(~0u, &mine, sizeof(mine), "mma.m16n8k16");
-  const auto half = [](uint32_t pair, int k) { return std::bit_cast<float>((k & 1 ? pair >> 16 : pair & 0xffff) << 16); };
+  const auto half = [](uint32_t pair, int k) {
+    return std::bit_cast<float>((k & 1 ? pair >> 16 : pair & 0xffff) << 16);
+  };
   const int g = simt::this_lane() / 4, t = simt::this_lane() % 4;
   for (int i = 0; i < 4; ++i) {
     const int row = g + (i / 2) * 8, column = t * 2 + i % 2;
@@ -75,7 +77,8 @@ void wait_copies() {
       if (copy.filled > 0) std::memcpy(copy.to, copy.from, copy.filled);
       std::memset(static_cast<char*>(copy.to) + copy.filled, 0, copy.bytes - copy.filled);
     }
-    thread.copies.erase(thread.copies.begin(), thread.copies.begin() + static_cast<std::ptrdiff_t>(thread.groups.front()));
+    const auto landed = static_cast<std::ptrdiff_t>(thread.groups.front());
+    thread.copies.erase(thread.copies.begin(), thread.copies.begin() + landed);
     thread.groups.erase(thread.groups.begin());
   }
 }

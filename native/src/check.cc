@@ -55,7 +55,8 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   for (int32_t i = 0; i < tensor->rank; ++i) {
     const int64_t size = tensor->shape[i];
     if (size < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
-    if (__builtin_mul_overflow(needed, size, &needed) || __builtin_mul_overflow(rows, std::max<int64_t>(size, 1), &rows)) {
+    if (__builtin_mul_overflow(needed, size, &needed) ||
+        __builtin_mul_overflow(rows, std::max<int64_t>(size, 1), &rows)) {
       invalid(name, " of shape ", shape_text(*tensor), " overflows 63 bits");
     }
   }
@@ -112,8 +113,10 @@ const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, Dty
 
 void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
   const auto begin_a = reinterpret_cast<uintptr_t>(a.data), begin_b = reinterpret_cast<uintptr_t>(b.data);
-  const uintptr_t size_a = static_cast<uintptr_t>(a.layout == MOE_PACKED ? a.bytes : element_count(a) * dtype_bytes(a.dtype));
-  const uintptr_t size_b = static_cast<uintptr_t>(b.layout == MOE_PACKED ? b.bytes : element_count(b) * dtype_bytes(b.dtype));
+  const auto size = [](const moe_tensor& x) {
+    return static_cast<uintptr_t>(x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype));
+  };
+  const uintptr_t size_a = size(a), size_b = size(b);
   if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
     invalid(name_a, " and ", name_b, " share memory");
   }

@@ -33,6 +33,16 @@ inline int64_t dtype_bytes(int32_t dtype) {
   }
 }
 
+// `count` rows of a row-major matrix, or elements of a vector, from `begin` on.
+inline moe_tensor rows_of(const moe_tensor& matrix, int64_t begin, int64_t count) {
+  moe_tensor block = matrix;
+  const int64_t row_bytes = (matrix.rank == 2 ? matrix.shape[1] : 1) * dtype_bytes(matrix.dtype);
+  block.data = static_cast<char*>(matrix.data) + begin * row_bytes;
+  block.bytes = count * row_bytes;
+  block.shape[0] = count;
+  return block;
+}
+
 inline int64_t element_count(const moe_tensor& tensor) {
   int64_t count = 1;
   for (int32_t i = 0; i < tensor.rank; ++i) count *= tensor.shape[i];
@@ -46,7 +56,7 @@ std::string shape_text(const moe_tensor& tensor);
 inline constexpr int64_t kAny = -1;
 enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only };
 
-// The descriptor is whole: not null, right struct size, known dtype, rank and layout, no overflow, enough memory, aligned.
+// The descriptor is whole: not null, right struct size, known dtype, rank, layout, no overflow, enough memory, aligned.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor);
 // ... and row-major, of one of the dtypes, of this rank, each size equal unless kAny.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
@@ -77,18 +87,11 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
 // Every int32 value is in [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high);
 
-// The kernel of the stream's backend, or MOE_UNSUPPORTED.
-template <typename Function>
-Function* require_kernel(Function* kernel, const char* name) {
-  if (kernel == nullptr) fail(MOE_UNSUPPORTED, "this backend has no ", name, " kernel");
-  return kernel;
-}
-
 }  // namespace moe
 
 // Inside an ABI function: looks the stream up and calls its backend's kernel.
-#define MOE_LAUNCH(stream_handle, kernel, ...)                                                         \
-  do {                                                                                                 \
-    const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle);            \
-    ::moe::require_kernel(launch_stream->device().kernels().kernel, #kernel)(*launch_stream, __VA_ARGS__); \
+#define MOE_LAUNCH(stream_handle, kernel, ...)                                              \
+  do {                                                                                      \
+    const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle); \
+    launch_stream->device().kernels().kernel(*launch_stream, __VA_ARGS__);                  \
   } while (false)

@@ -43,8 +43,7 @@ int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const in
       invalid("packed weights of size ", shape[i], " in dimension ", i, " overflow the address space");
     }
   }
-  return require_kernel(device.kernels().gemm_packed_bytes, "gemm_packed_bytes")(static_cast<moe_dtype>(dtype), rank,
-                                                                               shape);
+  return device.kernels().gemm_packed_bytes(static_cast<moe_dtype>(dtype), rank, shape);
 }
 
 }  // namespace moe

@@ -1,5 +1,4 @@
-// The table a backend fills: one function per kernel, with checked arguments. A null entry means the backend does not
-// serve that kernel. `using Name = void(...)` names the signature once; a backend declares its functions from it.
+// The table a backend fills: one function per kernel, with checked arguments. Every backend serves every kernel.
 #pragma once
 
 #include "moe/moe.h"
@@ -65,43 +64,51 @@ using AdamwStep = void(Stream&, float learning_rate, float beta1, float beta2, f
                        N copy);
 using SquareSum = void(Stream&, T x, T sum);
 
+// Signature and name of every kernel: the table below, and what each backend declares and fills it with.
+#define MOE_KERNELS(X)                              \
+  X(Fill, fill)                                     \
+  X(Copy, cast)                                     \
+  X(Copy, copy)                                     \
+  X(Add, add)                                       \
+  X(ActivationForward, activation_forward)          \
+  X(ActivationBackward, activation_backward)        \
+  X(RandomUniform, random_uniform)                  \
+  X(RandomNormal, random_normal)                    \
+  X(EmbeddingForward, embedding_forward)            \
+  X(EmbeddingBackward, embedding_backward)          \
+  X(LayerNormForward, layer_norm_forward)           \
+  X(LayerNormBackward, layer_norm_backward)         \
+  X(RmsNormForward, rms_norm_forward)               \
+  X(RmsNormBackward, rms_norm_backward)             \
+  X(Rotary, rotary)                                 \
+  X(AttentionForward, attention_forward)            \
+  X(AttentionBackward, attention_backward)          \
+  X(CacheAppend, cache_append)                      \
+  X(AttentionDecode, attention_decode)              \
+  X(Gemm, gemm)                                     \
+  X(ColumnSum, column_sum)                          \
+  X(GemmPackedBytes, gemm_packed_bytes)             \
+  X(GemmPack, gemm_pack)                            \
+  X(GateForward, gate_forward)                      \
+  X(GateBackward, gate_backward)                    \
+  X(DispatchForward, dispatch_forward)              \
+  X(DispatchBackward, dispatch_backward)            \
+  X(ExpertForward, expert_forward)                  \
+  X(ExpertBackwardInput, expert_backward_input)     \
+  X(ExpertBackwardWeights, expert_backward_weights) \
+  X(CombineForward, combine_forward)                \
+  X(CombineBackward, combine_backward)              \
+  X(CrossEntropy, cross_entropy)                    \
+  X(LinearCrossEntropy, linear_cross_entropy)       \
+  X(AdamwStep, adamw_step)                          \
+  X(SquareSum, square_sum)
+
+#define MOE_KERNEL_MEMBER(Signature, name) Signature* name;
+#define MOE_KERNEL_DECLARATION(Signature, name) Signature name;
+#define MOE_KERNEL_ENTRY(Signature, name) .name = name,
+
 struct Kernels {
-  Fill* fill;
-  Copy* cast;
-  Copy* copy;
-  Add* add;
-  ActivationForward* activation_forward;
-  ActivationBackward* activation_backward;
-  RandomUniform* random_uniform;
-  RandomNormal* random_normal;
-  EmbeddingForward* embedding_forward;
-  EmbeddingBackward* embedding_backward;
-  LayerNormForward* layer_norm_forward;
-  LayerNormBackward* layer_norm_backward;
-  RmsNormForward* rms_norm_forward;
-  RmsNormBackward* rms_norm_backward;
-  Rotary* rotary;
-  AttentionForward* attention_forward;
-  AttentionBackward* attention_backward;
-  CacheAppend* cache_append;
-  AttentionDecode* attention_decode;
-  Gemm* gemm;
-  ColumnSum* column_sum;
-  GemmPackedBytes* gemm_packed_bytes;
-  GemmPack* gemm_pack;
-  GateForward* gate_forward;
-  GateBackward* gate_backward;
-  DispatchForward* dispatch_forward;
-  DispatchBackward* dispatch_backward;
-  ExpertForward* expert_forward;
-  ExpertBackwardInput* expert_backward_input;
-  ExpertBackwardWeights* expert_backward_weights;
-  CombineForward* combine_forward;
-  CombineBackward* combine_backward;
-  CrossEntropy* cross_entropy;
-  LinearCrossEntropy* linear_cross_entropy;
-  AdamwStep* adamw_step;
-  SquareSum* square_sum;
+  MOE_KERNELS(MOE_KERNEL_MEMBER)
 };
 
 }  // namespace moe

@@ -15,7 +15,9 @@ using BackendOpen = void(int ordinal, std::shared_ptr<Device>& device);
 
 std::filesystem::path own_folder() {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&moe_abi_version), &info) == 0) fail(MOE_INTERNAL, "cannot find this library's file");
+  if (::dladdr(reinterpret_cast<void*>(&moe_abi_version), &info) == 0) {
+    fail(MOE_INTERNAL, "cannot find this library's file");
+  }
   return std::filesystem::absolute(info.dli_fname).parent_path();
 }
 

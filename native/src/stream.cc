@@ -22,7 +22,9 @@ void* Scratch::reserve(size_t bytes) {
 }
 
 Stream::Stream(std::shared_ptr<Device> device, int threads)
-    : device_(std::move(device)), threads_(threads), local_(std::make_unique<Scratch[]>(static_cast<size_t>(threads))) {}
+    : device_(std::move(device)),
+      threads_(threads),
+      local_(std::make_unique<Scratch[]>(static_cast<size_t>(threads))) {}
 
 namespace {
 [[noreturn]] void refuse_graphs() { fail(MOE_UNSUPPORTED, "this backend makes no graphs"); }

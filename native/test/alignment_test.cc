@@ -1,5 +1,5 @@
-// Tensors are aligned to their elements only, and a backend may reach well aligned ones otherwise. Not a bit of a result
-// depends on it.
+// Tensors are aligned to their elements only, and a backend may reach well aligned ones otherwise. Not a bit of a
+// result depends on it.
 #include "test/testing.h"
 
 namespace moe::testing {

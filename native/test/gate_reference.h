@@ -42,6 +42,17 @@ struct GateOutput {
   Tensor scores, weight, losses, expert, position, choice, counts, offsets;
 };
 
+// The same bits but for the losses, which a kernel may sum in an order of its own.
+inline void expect_same_routes(const GateOutput& a, const GateOutput& b) {
+  expect_same_bits(a.scores, b.scores, "scores");
+  expect_same_bits(a.weight, b.weight, "weight");
+  expect_same_bits(a.expert, b.expert, "expert");
+  expect_same_bits(a.position, b.position, "position");
+  expect_same_bits(a.choice, b.choice, "choice");
+  expect_same_bits(a.counts, b.counts, "counts");
+  expect_same_bits(a.offsets, b.offsets, "offsets");
+}
+
 inline const moe_tensor* view(const std::optional<Tensor>& tensor) {
   return tensor ? static_cast<const moe_tensor*>(*tensor) : nullptr;
 }

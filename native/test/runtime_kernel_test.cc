@@ -8,8 +8,6 @@
 namespace moe::testing {
 namespace {
 
-bool emulated() { return std::string(backend_under_test()) == "simt"; }
-
 class RuntimeKernelTest : public KernelTest {
  protected:
   moe_status install(moe_runtime_kernel kernel, const char* image) {
@@ -49,18 +47,6 @@ TEST_F(RuntimeInstallTest, ACustomActivationMustBeInstalled) {
                      moe_activation_forward(stream, MOE_CUSTOM_ACTIVATION, x, y));
 }
 
-// What only the emulation has images for.
-class EmulatedKernelTest : public RuntimeKernelTest {
- protected:
-  void SetUp() override {
-    if (!emulated()) GTEST_SKIP() << "images of the emulation";
-    RuntimeKernelTest::SetUp();
-  }
-  void TearDown() override {
-    if (emulated()) RuntimeKernelTest::TearDown();
-  }
-};
-
 struct GateCase {
   const char* image;
   int64_t experts;
@@ -84,7 +70,8 @@ std::vector<GateCase> gate_cases() {
           gate_case("gate_1024_16", 1024, 16, MOE_SOFTMAX, MOE_CHOICE_MAJOR, MOE_RAW)};
 }
 
-class RuntimeGateTest : public EmulatedKernelTest {
+// Only the emulation has images for what follows.
+class EmulatedGateTest : public RuntimeKernelTest {
  protected:
   void install_gate(const GateCase& gate) {
     ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_GATE,
@@ -97,7 +84,7 @@ class RuntimeGateTest : public EmulatedKernelTest {
   }
 };
 
-TEST_F(RuntimeGateTest, AgreesWithTheReference) {
+TEST_F(EmulatedGateTest, AgreesWithTheReference) {
   for (GateCase gate : gate_cases()) {
     install_gate(gate);
     for (const int64_t tokens : {0, 1, 7, 33, 64}) {
@@ -129,7 +116,7 @@ TEST_F(RuntimeGateTest, AgreesWithTheReference) {
 }
 
 // So a token is routed alike by a prefill and by a decode step.
-TEST_F(RuntimeGateTest, HasTheBitsOfTheAheadOfTimeKernels) {
+TEST_F(EmulatedGateTest, HasTheBitsOfTheAheadOfTimeKernels) {
   for (const GateCase& gate : gate_cases()) {
     GateInput in(50, gate.experts, gate.config);
     in.logits = Tensor::random(MOE_FLOAT32, {50, gate.experts}, 11, -3, 3);
@@ -138,18 +125,12 @@ TEST_F(RuntimeGateTest, HasTheBitsOfTheAheadOfTimeKernels) {
     install_gate(gate);
     ASSERT_MOE_OK(run_gate(stream, in, compiled));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
-    expect_same_bits(own.scores, compiled.scores, "scores");
-    expect_same_bits(own.expert, compiled.expert, "expert");
-    expect_same_bits(own.position, compiled.position, "position");
-    expect_same_bits(own.weight, compiled.weight, "weight");
-    expect_same_bits(own.choice, compiled.choice, "choice");
-    expect_same_bits(own.counts, compiled.counts, "counts");
-    expect_same_bits(own.offsets, compiled.offsets, "offsets");
+    expect_same_routes(own, compiled);
     expect_near(compiled.losses, values_of(own.losses), 1e-6, 1e-6, "losses");
   }
 }
 
-TEST_F(RuntimeGateTest, ATokensBitsDoNotDependOnItsNeighbours) {
+TEST_F(EmulatedGateTest, ATokensBitsDoNotDependOnItsNeighbours) {
   const GateCase gate = gate_cases()[2];
   install_gate(gate);
   GateInput all(20, gate.experts, gate.config);
@@ -169,7 +150,7 @@ TEST_F(RuntimeGateTest, ATokensBitsDoNotDependOnItsNeighbours) {
   }
 }
 
-TEST_F(RuntimeGateTest, RefusesWhatCannotBeRanked) {
+TEST_F(EmulatedGateTest, RefusesWhatCannotBeRanked) {
   const GateCase gate = gate_cases()[1];
   install_gate(gate);
   GateInput in(3, gate.experts, gate.config);
@@ -190,7 +171,7 @@ TEST_F(RuntimeGateTest, RefusesWhatCannotBeRanked) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bias[2] is inf", run());
 }
 
-class RuntimeExpertTest : public EmulatedKernelTest {
+class EmulatedExpertTest : public RuntimeKernelTest {
  protected:
   // Groups of 0, 1, 16, 3 and 9 rows, then rows that belong to none.
   static constexpr int64_t kRows = 33, kExperts = 5;
@@ -252,25 +233,25 @@ class RuntimeExpertTest : public EmulatedKernelTest {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-TEST_F(RuntimeExpertTest, Float32WithGelu) {
+TEST_F(EmulatedExpertTest, Float32WithGelu) {
   const auto gelu = [](double x) { return x * sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)); };
   check({.activation = MOE_GELU_TANH, .x_dtype = MOE_FLOAT32, .weights_dtype = MOE_FLOAT32, .y_dtype = MOE_FLOAT32,
          .inner = 64}, "expert_64_gelu", 37, 2e-6, gelu);
 }
 
-TEST_F(RuntimeExpertTest, Bfloat16WithSwiglu) {
+TEST_F(EmulatedExpertTest, Bfloat16WithSwiglu) {
   check({.activation = MOE_SWIGLU, .x_dtype = MOE_BFLOAT16, .weights_dtype = MOE_BFLOAT16, .y_dtype = MOE_BFLOAT16,
          .inner = 264}, "expert_264_swiglu", 26, 5e-3, [](double x) { return x * sigmoid(x); });
 }
 
-TEST_F(RuntimeExpertTest, MixedWithACustomActivation) {
+TEST_F(EmulatedExpertTest, MixedWithACustomActivation) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
   check({.activation = MOE_CUSTOM_ACTIVATION, .x_dtype = MOE_FLOAT32, .weights_dtype = MOE_BFLOAT16,
          .y_dtype = MOE_FLOAT32, .inner = 520}, "expert_520_custom", 8, 2e-5,
         [](double x) { return x * std::tanh(x); });
 }
 
-TEST_F(RuntimeExpertTest, RefusesOffsetsPastTheRows) {
+TEST_F(EmulatedExpertTest, RefusesOffsetsPastTheRows) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_EXPERT, .activation = MOE_GELU_TANH, .inner = 64}, "expert_64_gelu"));
   const Tensor x = Tensor::random(MOE_FLOAT32, {4, 64}, 1), weights = Tensor::random(MOE_FLOAT32, {2, 8, 64}, 2);
   const Tensor y(MOE_FLOAT32, {4, 8});
@@ -285,9 +266,9 @@ TEST_F(RuntimeExpertTest, RefusesOffsetsPastTheRows) {
   EXPECT_MOE_OK(run({0, 4, 4}));
 }
 
-class CustomActivationTest : public EmulatedKernelTest {};
+using EmulatedActivationTest = RuntimeKernelTest;
 
-TEST_F(CustomActivationTest, IsComputedElementByElement) {
+TEST_F(EmulatedActivationTest, IsComputedElementByElement) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
   for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     const double tolerance = dtype == MOE_FLOAT32 ? 1e-6 : 5e-3;
@@ -310,7 +291,7 @@ TEST_F(CustomActivationTest, IsComputedElementByElement) {
 double x_tanh(double x) { return x * std::tanh(x); }
 
 // What the card's own kernels compute, and the activation after them.
-TEST_F(CustomActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
+TEST_F(EmulatedActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
   for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     const double tolerance = dtype == MOE_FLOAT32 ? 1e-5 : 1e-2;

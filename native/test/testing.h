@@ -35,6 +35,7 @@ inline const char* backend_under_test() {
   const char* name = std::getenv("PANAMOE_TEST_BACKEND");
   return name == nullptr ? "cpu" : name;
 }
+inline bool emulated() { return std::string(backend_under_test()) == "simt"; }
 
 // Memory for a test's tensors, aligned to 64: the host's, exactly as large as asked for, so that AddressSanitizer sees
 // what lies beyond. A card can work on its own memory alone, which the host can read as well.

@@ -173,14 +173,16 @@ class AttentionContractTest {
   }
 
   /**
-   * The backward reads {@code out}: that of the reference, since a backend's own differs in roundings to bfloat16. Tensor
-   * cores take weights and their gradients rounded to bfloat16 as well.
+   * The backward reads {@code out}: that of the reference, since a backend's own differs in roundings to bfloat16.
+   * Tensor cores take weights and their gradients rounded to bfloat16 as well, and are off by two units in the last
+   * place; the CPU computes in float32 and is off by the rounding of its results.
    */
   @EveryNativeBackend
   void backwardAgreesWithTheReference(Backend backend) {
+    double half = backend.name().equals("cpu") ? 0x1p-7 : 0x1p-6;
     for (int seed = 0; seed < 8; seed++) {
       assertAgrees(backend, seed, 5e-5, (on, sample) -> backward(on, sample, DType.FLOAT32, 70));
-      assertAgrees(backend, seed, 2e-2, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
+      assertAgrees(backend, seed, half, (on, sample) -> backward(on, sample, DType.BFLOAT16, 70));
     }
   }
 

@@ -17,8 +17,8 @@ import panamoe.testkit.Sample;
 
 class LossContractTest {
   private static final double TOLERANCE = 2e-5;
-  // With BFLOAT16 a backend may round the gradient of the logits, by 2^-8 of itself: in FLOAT32 dweights too, terms of
-  // order 1 are off by as much as a BFLOAT16 result.
+  // With BFLOAT16 the CPU rounds the gradient of the logits, by 2^-8 of itself: dweights, FLOAT32 though they are, are
+  // off by as much as a BFLOAT16 result.
   private static final double ROUNDED_TOLERANCE = 0x1p-7;
   private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.BFLOAT16);
 
@@ -105,8 +105,11 @@ class LossContractTest {
   void agreesWithTheReference(Backend backend) {
     for (DType dtype : DTYPES) {
       assertAgrees(backend, 5, TOLERANCE, (on, sample) -> plain(on, sample, dtype, 37, 1003));
-      double tolerance = dtype == DType.BFLOAT16 ? ROUNDED_TOLERANCE : TOLERANCE;
-      assertAgrees(backend, 6, tolerance, (on, sample) -> linear(on, sample, dtype, 83, 65, 517));
+      assertAgrees(backend, 6, TOLERANCE, (on, sample) -> linear(on, sample, dtype, 83, 65, 517).subList(0, 2));
+      boolean rounded = dtype == DType.BFLOAT16 && backend.name().equals("cpu");
+      assertAgrees(
+          backend, 6, rounded ? ROUNDED_TOLERANCE : TOLERANCE,
+          (on, sample) -> linear(on, sample, dtype, 83, 65, 517).subList(2, 3));
     }
   }
 

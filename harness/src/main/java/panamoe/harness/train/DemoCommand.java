@@ -45,7 +45,7 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  panamoe demo",
-      "  panamoe demo --out /tmp/demo --steps 100     a shorter one"
+      "  panamoe demo --out short --steps 100     a shorter one"
     })
 public final class DemoCommand implements Callable<Integer> {
   /** As many as a few minutes teach to spell. */

@@ -43,7 +43,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Examples:",
-      "  panamoe train --preset tiny --out /tmp/first",
+      "  panamoe train --preset tiny --out first",
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",

@@ -24,9 +24,10 @@ import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
 
 /**
- * Random calls of the C ABI, two in three of them spoilt: whatever comes, the library answers, with MOE_OK or with a
- * sentence; it never writes outside the memory it was given, and writes nothing at all when it refuses. A crash of the
- * library is a crash of this JVM, and so of the build.
+ * Random calls of the C ABI on the CPU, two in three of them spoilt: whatever comes, the library answers, with MOE_OK
+ * or with a sentence; it never writes outside the memory it was given, and writes nothing at all when it refuses (CUDA,
+ * which reports a bad value late, promises that of shapes and settings alone). A crash of the library is a crash of
+ * this JVM, and so of the build.
  *
  * <p>{@code -Dpanamoe.fuzz.calls} and {@code -Dpanamoe.fuzz.seed} run more, or others.
  */
