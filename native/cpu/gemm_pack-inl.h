@@ -172,7 +172,8 @@ inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, floa
     if (kMasked && a.line_stride == 1 && !last) {
       const hn::ScalableTag<uint32_t> d;
       const hn::Rebind<uint16_t, decltype(d)> dh;
-      const auto low = hn::PromoteTo(d, hn::LoadN(dh, even, height)), high = hn::PromoteTo(d, hn::LoadN(dh, odd, height));
+      const auto low = hn::PromoteTo(d, hn::LoadN(dh, even, height));
+      const auto high = hn::PromoteTo(d, hn::LoadN(dh, odd, height));
       hn::StoreN(hn::Or(low, hn::ShiftLeft<16>(high)), d, reinterpret_cast<uint32_t*>(to), height);
       continue;
     }
