@@ -12,7 +12,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
 /**
@@ -23,10 +22,12 @@ import java.util.function.UnaryOperator;
 public final class Lifeline {
   private static final int LONGEST_REASON = 10_000;
   private static final int VERDICT_MILLIS = 1000;
+  private static final Duration LAST_MOMENT = Duration.ofMillis(500);
   // What is said over a line: a kind, then a rank or a reason.
   private static final int ALIVE = 0;
   private static final int LEFT = 1;
   private static final int FAILED = 2;
+  private static final int LOST = 3;
 
   private final int rank;
   private final int size;
@@ -35,8 +36,18 @@ public final class Lifeline {
   private final Set<Integer> left = ConcurrentHashMap.newKeySet();
   private final AtomicReference<String> failure = new AtomicReference<>();
   private final CountDownLatch failed = new CountDownLatch(1);
-  private final Consumer<String> lastResort;
+  private final Witness witness;
   private volatile boolean noticed;
+  private volatile boolean done;
+
+  /** Whom a rank's lifeline tells, on a thread of its own, what the rank itself may be too late to hear. */
+  public interface Witness {
+    /** Another rank is lost. Told at once: whoever started the ranks may end this one before it can act on it. */
+    void lost(String reason);
+
+    /** The world failed a timeout ago, and the rank has not asked: it may be stuck where nothing wakes it. */
+    void unheard(String reason);
+  }
 
   private static final class Line {
     private final Socket socket;
@@ -66,11 +77,11 @@ public final class Lifeline {
     }
   }
 
-  private Lifeline(int rank, int size, Duration timeout, Consumer<String> lastResort) {
+  private Lifeline(int rank, int size, Duration timeout, Witness witness) {
     this.rank = rank;
     this.size = size;
     this.timeout = timeout;
-    this.lastResort = lastResort;
+    this.witness = witness;
   }
 
   /**
@@ -79,8 +90,6 @@ public final class Lifeline {
    * @param patience how long connecting may take
    * @param timeout after which a silent rank is taken for frozen
    * @param broadcast gives every rank rank 0's bytes
-   * @param lastResort gets the reason of a failure that the rank has not asked for within another timeout: it may be
-   *     stuck where nothing wakes it
    * @throws CommunicationException if the ranks cannot be connected
    */
   public static Lifeline open(
@@ -89,8 +98,8 @@ public final class Lifeline {
       Duration patience,
       Duration timeout,
       UnaryOperator<byte[]> broadcast,
-      Consumer<String> lastResort) {
-    Lifeline lifeline = new Lifeline(rank, size, timeout, lastResort);
+      Witness witness) {
+    Lifeline lifeline = new Lifeline(rank, size, timeout, witness);
     if (size == 1) {
       return lifeline;
     }
@@ -98,6 +107,7 @@ public final class Lifeline {
         .forEach((peer, socket) -> lifeline.lines.put(peer, new Line(socket)));
     lifeline.lines.forEach((peer, line) -> Thread.ofVirtual().start(() -> lifeline.hear(peer, line)));
     Thread.ofPlatform().daemon().name("lifeline").start(lifeline::beat);
+    Runtime.getRuntime().addShutdownHook(new Thread(lifeline::hearWhy, "lifeline end"));
     return lifeline;
   }
 
@@ -131,17 +141,20 @@ public final class Lifeline {
       lines.get(0).say(FAILED, rank, reason);
       awaitFailure(Duration.ofMillis(VERDICT_MILLIS));
     }
-    decide(reason);
+    decide(FAILED, reason);
     return failure();
   }
 
-  /** Waits until the world has failed, at most so long. */
+  /** Waits until the world has failed, at most so long; an interrupt waits as well. */
   public void awaitFailure(Duration most) {
-    boolean interrupted = false;
-    try {
-      failed.await(most.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (InterruptedException _) {
-      interrupted = true;
+    long end = System.nanoTime() + most.toNanos();
+    boolean interrupted = Thread.interrupted();
+    while (failed.getCount() > 0 && System.nanoTime() - end < 0) {
+      try {
+        failed.await(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+      } catch (InterruptedException _) {
+        interrupted = true;
+      }
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
@@ -150,15 +163,30 @@ public final class Lifeline {
 
   /** Tells the others that this rank is done with the world. */
   public void leave() {
+    done = true;
     lines.values().forEach(line -> line.say(LEFT, rank, ""));
   }
 
-  private void decide(String reason) {
+  /** @param kind of the failure: {@link #FAILED} or {@link #LOST} */
+  private void decide(int kind, String reason) {
     if (failure.compareAndSet(null, reason)) {
-      failed.countDown();
       if (rank == 0) {
-        lines.values().forEach(line -> line.say(FAILED, 0, reason));
+        lines.values().forEach(line -> line.say(kind, 0, reason));
       }
+      if (kind == LOST) {
+        witness.lost(reason);
+      }
+      failed.countDown();
+    }
+  }
+
+  /**
+   * A launcher ends all ranks when one dies. Told so, this one stays until it has heard of the death: else it might be
+   * taken for the first that died, and would end without a word.
+   */
+  private void hearWhy() {
+    if (!done) {
+      awaitFailure(LAST_MOMENT);
     }
   }
 
@@ -181,13 +209,13 @@ public final class Lifeline {
               });
             }
           }
-          case FAILED -> decide(words);
+          case FAILED, LOST -> decide(kind, words);
           default -> {}
         }
       }
     } catch (IOException _) {
       if (!left.contains(peer)) {
-        decide("rank " + peer + " is gone: its process ended or was killed");
+        decide(LOST, "rank " + peer + " is gone: its process ended or was killed");
       }
     }
   }
@@ -201,14 +229,16 @@ public final class Lifeline {
         lines.forEach((peer, line) -> {
           line.say(ALIVE, rank, "");
           if (now - line.heard > timeout.toNanos() && !left.contains(peer)) {
-            decide("rank %d has been silent for %.1f s: it is frozen or cannot be reached"
-                .formatted(peer, timeout.toMillis() / 1e3));
+            decide(
+                LOST,
+                "rank %d has been silent for %.1f s: it is frozen or cannot be reached"
+                    .formatted(peer, timeout.toMillis() / 1e3));
           }
         });
       }
       Thread.sleep(timeout);
       if (!noticed) {
-        lastResort.accept(failure.get());
+        witness.unheard(failure.get());
       }
     } catch (InterruptedException e) {
       throw new AssertionError("nobody interrupts this thread", e);

@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.DataOutputStream;
 import java.io.IOException;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -25,7 +27,8 @@ class LifelineTest {
   private static final Duration TIMEOUT = Duration.ofSeconds(1);
 
   private final CompletableFuture<byte[]> address = new CompletableFuture<>();
-  private final BlockingQueue<String> lastResorts = new LinkedBlockingQueue<>();
+  private final BlockingQueue<String> lost = new LinkedBlockingQueue<>();
+  private final BlockingQueue<String> unheard = new LinkedBlockingQueue<>();
 
   @Test
   void allRanksGiveTheReasonThatRank0HeardFirst() {
@@ -56,11 +59,43 @@ class LifelineTest {
   }
 
   @Test
-  void whoNeverAsksIsToldByTheLastResort() throws InterruptedException {
+  void whoNeverAsksHasAWitness() throws InterruptedException {
     List<Lifeline> ranks = open(2);
     ranks.get(1).fail("over");
-    assertEquals("over", lastResorts.take());
-    assertTrue(lastResorts.isEmpty(), "rank 1 knows it from its own call");
+    assertEquals("over", unheard.take());
+    assertTrue(unheard.isEmpty(), "rank 1 knows it from its own call");
+  }
+
+  @Test
+  void aLostRankIsToldToEveryOtherAtOnce() throws Exception {
+    CompletableFuture<Lifeline> rank0 = CompletableFuture.supplyAsync(() -> rank(0, 3));
+    String[] parts = new String(address.join(), StandardCharsets.UTF_8).split(" ");
+    try (Socket rank1 = new Socket(parts[2], Integer.parseInt(parts[1]))) {
+      DataOutputStream out = new DataOutputStream(rank1.getOutputStream());
+      out.write(HexFormat.of().parseHex(parts[0]));
+      out.writeInt(1);
+      rank(2, 3);
+      rank0.join();
+      assertTrue(lost.isEmpty());
+    }
+    String gone = "rank 1 is gone: its process ended or was killed";
+    assertEquals(gone, lost.take());
+    assertEquals(gone, lost.take());
+  }
+
+  @Test
+  void aFailureIsNoLostRank() {
+    Lifeline rank0 = open(2).getFirst();
+    assertEquals("over", rank0.fail("over"));
+    assertTrue(lost.isEmpty());
+  }
+
+  @Test
+  void anInterruptDoesNotEndTheWaitForAVerdict() {
+    Lifeline rank1 = open(2).get(1);
+    Thread.currentThread().interrupt();
+    assertEquals("over", rank1.fail("over"));
+    assertTrue(Thread.interrupted());
   }
 
   @Test
@@ -82,7 +117,7 @@ class LifelineTest {
     String message =
         assertThrows(
                 CommunicationException.class,
-                () -> Lifeline.open(0, 3, Duration.ofMillis(200), TIMEOUT, this::share, lastResorts::add))
+                () -> Lifeline.open(0, 3, Duration.ofMillis(200), TIMEOUT, this::share, witness()))
             .getMessage();
     assertTrue(message.startsWith("rank 0 heard from 0 of 2 other ranks by TCP"), message);
   }
@@ -96,7 +131,21 @@ class LifelineTest {
   }
 
   private Lifeline rank(int rank, int size) {
-    return Lifeline.open(rank, size, PATIENCE, TIMEOUT, this::share, lastResorts::add);
+    return Lifeline.open(rank, size, PATIENCE, TIMEOUT, this::share, witness());
+  }
+
+  private Lifeline.Witness witness() {
+    return new Lifeline.Witness() {
+      @Override
+      public void lost(String reason) {
+        lost.add(reason);
+      }
+
+      @Override
+      public void unheard(String reason) {
+        unheard.add(reason);
+      }
+    };
   }
 
   private byte[] share(byte[] bytes) {

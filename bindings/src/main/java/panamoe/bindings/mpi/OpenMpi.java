@@ -35,6 +35,9 @@ public final class OpenMpi {
     setEnvironment("UCX_ERROR_SIGNALS", "", true);
     // A rank that waits lets go of its core: another rank may be on it.
     setEnvironment("OMPI_MCA_mpi_yield_when_idle", "1", false);
+    // A connection that ends with its rank ends this process too, without a word on which rank it was and whatever the
+    // communicators' error handlers: only with fault tolerance on does Open MPI return it as an error.
+    setEnvironment("OMPI_MCA_mpi_ft_enable", "1", false);
     LIBRARY.load();
   }
 

@@ -212,6 +212,8 @@ final class Meeting {
       throw new CommunicationException(failure);
     }
     if (Thread.currentThread().isInterrupted()) {
+      // The launcher tells all ranks to end when one dies: then that is the reason.
+      world.lifeline().awaitFailure(MOMENT);
       throw failure("rank " + ranks[rank] + " was interrupted in " + where(call));
     }
     if (waited > MOMENT.toNanos()) {

@@ -71,7 +71,7 @@ public final class MpiWorld {
       check(Mpi.MPI_Comm_size(world, number), "MPI_Comm_size");
       int size = number.get(ValueLayout.JAVA_INT, 0);
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
-      lifeline = Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, MpiWorld::halt);
+      lifeline = Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, new Speaker(rank));
       return MpiCommunicator.world(this, rank, size, firstRankOfNode(rank));
     }
   }
@@ -174,11 +174,20 @@ public final class MpiWorld {
     }
   }
 
-  /** For a rank that is stuck in the library: it cannot be woken, and its caller can hear no exception. */
-  static void halt(String reason) {
-    if (Launch.rank().orElse(0) == 0) {
-      System.err.println("panamoe: " + reason);
+  /** Says itself what this rank's caller might hear too late, or never. */
+  private record Speaker(int rank) implements Lifeline.Witness {
+    @Override
+    public void lost(String reason) {
+      System.err.println("rank " + rank + ": " + reason);
     }
-    Runtime.getRuntime().halt(1);
+
+    @Override
+    public void unheard(String reason) {
+      // The rank is stuck in the library: it cannot be woken, and its caller can hear no exception.
+      if (rank == 0) {
+        System.err.println("panamoe: " + reason);
+      }
+      Runtime.getRuntime().halt(1);
+    }
   }
 }

@@ -75,18 +75,6 @@ record Mpirun(int status, List<String> lines, Duration took) {
     return lines.stream().filter(line -> line.startsWith(start)).toList();
   }
 
-  /**
-   * Whether a rank is named as gone: by another one, or by Open MPI, which ends the others where it is the first to
-   * notice, before they can speak.
-   */
-  boolean namesAsGone(int rank) {
-    return lines.stream()
-        .anyMatch(
-            line ->
-                line.endsWith(": rank " + rank + " is gone: its process ended or was killed")
-                    || line.contains("noticed that process rank " + rank + " with PID"));
-  }
-
   String text() {
     return "status " + status + " after " + took.toMillis() + " ms:\n" + String.join("\n", lines);
   }
