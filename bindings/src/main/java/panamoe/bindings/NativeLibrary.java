@@ -46,21 +46,31 @@ public final class NativeLibrary {
     return Loaded.FAILURE;
   }
 
+  /** The file that was loaded; empty when the library is not available. */
+  public static Optional<Path> file() {
+    return Loaded.FILE;
+  }
+
   /** Initialized by the JVM at most once, under its lock, when it is first asked for. */
   private static final class Loaded {
-    static final Optional<UnsatisfiedLinkError> FAILURE = attempt();
+    static final Optional<Path> FILE;
+    static final Optional<UnsatisfiedLinkError> FAILURE;
 
-    private static Optional<UnsatisfiedLinkError> attempt() {
+    static {
+      Path file = null;
+      UnsatisfiedLinkError failure = null;
       try {
-        load(SearchPath.ofProcess());
-        return Optional.empty();
+        file = load(SearchPath.ofProcess());
       } catch (UnsatisfiedLinkError e) {
-        return Optional.of(e);
+        failure = e;
       }
+      FILE = Optional.ofNullable(file);
+      FAILURE = Optional.ofNullable(failure);
     }
   }
 
-  static void load(SearchPath path) {
+  /** Gives back the file that was loaded. */
+  static Path load(SearchPath path) {
     Path file = path.find().orElseThrow(() -> new UnsatisfiedLinkError(notFound(path)));
     try {
       System.load(file.toString());
@@ -73,6 +83,7 @@ public final class NativeLibrary {
       throw new UnsatisfiedLinkError(file + " has no function moe_abi_version: it is not the library of Panamoe");
     }
     checkVersion(file, Moe.moe_abi_version(), Moe.MOE_ABI_VERSION());
+    return file;
   }
 
   static void checkVersion(Path file, int library, int bindings) {

@@ -22,6 +22,7 @@ class NativeLibraryTest {
     assertDoesNotThrow(NativeLibrary::ensureAvailable);
     assertTrue(NativeLibrary.isAvailable());
     assertEquals(Optional.empty(), NativeLibrary.unavailabilityCause());
+    assertTrue(Files.isRegularFile(NativeLibrary.file().orElseThrow()));
     assertEquals(Moe.MOE_ABI_VERSION(), Moe.moe_abi_version());
   }
 
@@ -87,6 +88,7 @@ class NativeLibraryTest {
     public static void main(String[] args) {
       boolean available = NativeLibrary.isAvailable();
       UnsatisfiedLinkError error = assertThrows(UnsatisfiedLinkError.class, NativeLibrary::ensureAvailable);
+      assertEquals(Optional.empty(), NativeLibrary.file());
       System.out.println("available: " + available + ", " + error.getMessage());
     }
   }

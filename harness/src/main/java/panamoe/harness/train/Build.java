@@ -7,20 +7,34 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import java.util.zip.ZipFile;
+import panamoe.bindings.NativeLibrary;
 
-/** Which build this process runs: by what its classes are, since a build from source has no other name. */
+/** Which build this process runs: by what its code is, since a build from source has no other name. */
 final class Build {
   private Build() {}
 
-  /** The same for processes whose class paths hold the same, wherever that lies and whenever it was packed. */
-  static long digest() throws IOException {
-    return digest(System.getProperty("java.class.path"));
+  /** The same for processes that loaded the same native library, wherever it lies; 0 for those that have none. */
+  static long ofLibrary() throws IOException {
+    Optional<Path> file = NativeLibrary.file();
+    return file.isPresent() ? ofFile(file.get()) : 0;
   }
 
-  static long digest(String classPath) throws IOException {
+  static long ofFile(Path file) throws IOException {
+    CRC32C digest = new CRC32C();
+    digest.update(Files.readAllBytes(file));
+    return digest.getValue();
+  }
+
+  /** The same for processes whose class paths hold the same, wherever that lies and whenever it was packed. */
+  static long ofClasses() throws IOException {
+    return ofClasses(System.getProperty("java.class.path"));
+  }
+
+  static long ofClasses(String classPath) throws IOException {
     CRC32C digest = new CRC32C();
     for (String entry : classPath.split(File.pathSeparator)) {
       Path path = Path.of(entry);

@@ -207,7 +207,8 @@ public final class TrainCommand implements Callable<Integer> {
     }
     requireSame(ranks, digest(config.toJson()), "was started with other settings than");
     requireSame(ranks, digest(corpus.corpus().sha256()), "has another text than");
-    requireSame(ranks, Build.digest(), "is another build than");
+    requireSame(ranks, Build.ofClasses(), "is another build than");
+    requireSame(ranks, Build.ofLibrary(), "has another native library than");
   }
 
   private static void requireSame(Ranks ranks, long mine, String otherwise) {

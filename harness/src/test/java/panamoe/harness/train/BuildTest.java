@@ -9,10 +9,12 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.bindings.NativeLibrary;
 
 class BuildTest {
   @TempDir private Path folder;
@@ -34,11 +36,20 @@ class BuildTest {
   @Test
   void aBuildIsWhatIsInIt() throws IOException {
     String here = build("here", "code", 1_000_000_000_000L);
-    assertEquals(Build.digest(here), Build.digest(build("there", "code", 1_700_000_000_000L)));
+    assertEquals(Build.ofClasses(here), Build.ofClasses(build("there", "code", 1_700_000_000_000L)));
     String other = build("other", "other code", 1_000_000_000_000L);
-    assertNotEquals(Build.digest(here), Build.digest(other));
-    assertNotEquals(
-        Build.digest(here), Build.digest(here.split(File.pathSeparator)[0] + File.pathSeparator + jar(other)));
+    assertNotEquals(Build.ofClasses(here), Build.ofClasses(other));
+    String mixed = here.split(File.pathSeparator)[0] + File.pathSeparator + jar(other);
+    assertNotEquals(Build.ofClasses(here), Build.ofClasses(mixed));
+  }
+
+  @Test
+  void aLibraryIsWhatIsInItsFile() throws IOException {
+    Path mine = NativeLibrary.file().orElseThrow();
+    Path copy = Files.copy(mine, folder.resolve("copy.so"));
+    assertEquals(Build.ofLibrary(), Build.ofFile(copy));
+    Files.write(copy, new byte[] {1}, StandardOpenOption.APPEND);
+    assertNotEquals(Build.ofLibrary(), Build.ofFile(copy));
   }
 
   private static String jar(String classPath) {

@@ -1,0 +1,114 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import panamoe.harness.Main;
+
+/** {@code panamoe train} as ranks of a real mpirun, on the text of its folder. */
+final class RankProcesses implements AutoCloseable {
+  private static final int LIMIT_SECONDS = 180;
+
+  /** Rank 1 is as the others. */
+  static final String ALIKE = ":";
+
+  private final Path folder;
+  private final Path text;
+
+  private Path output;
+  private Process mpirun;
+
+  /**
+   * @param status what mpirun ended with
+   * @param said by it and the ranks
+   */
+  record Outcome(int status, String said) {}
+
+  /** @param folder for the text and what the ranks say */
+  RankProcesses(Path folder) throws IOException {
+    this.folder = folder;
+    this.text = folder.resolve("text.txt");
+    Files.writeString(text, "the committee thanks its members for this report.\n".repeat(900));
+  }
+
+  Path text() {
+    return text;
+  }
+
+  /**
+   * Starts the ranks.
+   *
+   * @param rank1 what a shell does first for rank 1 alone, such as {@code export} a setting or {@code set} its options
+   */
+  void start(int ranks, String rank1, String... options) throws IOException {
+    for (int rank = 0; rank < ranks; rank++) {
+      Files.deleteIfExists(pidFile(rank));
+    }
+    List<String> command = new ArrayList<>(List.of("mpirun", "--allow-run-as-root", "--oversubscribe"));
+    command.addAll(List.of("-n", String.valueOf(ranks), "--mca", "pml", "ob1", "--mca", "btl", "self,sm"));
+    command.addAll(List.of("--mca", "mpi_yield_when_idle", "1"));
+    String script = "echo $$ > " + pidFile("$OMPI_COMM_WORLD_RANK")
+        + "; if [ $OMPI_COMM_WORLD_RANK = 1 ]; then " + rank1 + "; fi; exec \"$@\"";
+    command.addAll(List.of("sh", "-c", script, "sh"));
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC", "-cp"));
+    command.add(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
+    command.addAll(List.of(Main.class.getName(), "train", "--text", text.toString()));
+    command.addAll(List.of(options));
+    output = Files.createTempFile(folder, "said", ".txt");
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+    builder.environment().put("PANAMOE_NCCL_PATH", CardTrainCommandTest.LIBRARY.toString());
+    mpirun = builder.start();
+  }
+
+  boolean running() {
+    return mpirun.isAlive();
+  }
+
+  /** The rank's JVM; empty when it has ended. Once the rank has begun to train. */
+  Optional<ProcessHandle> jvm(int rank) {
+    return ProcessHandle.of(Long.parseLong(read(pidFile(rank)).strip()));
+  }
+
+  /** @throws AssertionError if they do not end in time */
+  Outcome await() throws InterruptedException {
+    assertTrue(mpirun.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "mpirun did not end: " + said());
+    return new Outcome(mpirun.exitValue(), said());
+  }
+
+  /** Both of the above. */
+  Outcome run(int ranks, String rank1, String... options) throws IOException, InterruptedException {
+    start(ranks, rank1, options);
+    return await();
+  }
+
+  String said() {
+    return read(output);
+  }
+
+  private Path pidFile(Object rank) {
+    return folder.resolve("pid." + rank);
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  /** mpirun takes its ranks with it, if it is asked and not killed. */
+  @Override
+  public void close() {
+    if (mpirun != null) {
+      mpirun.destroy();
+    }
+  }
+}

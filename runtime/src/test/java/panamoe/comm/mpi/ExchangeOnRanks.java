@@ -1,0 +1,85 @@
+package panamoe.comm.mpi;
+
+import java.time.Duration;
+import java.util.Random;
+import java.util.stream.IntStream;
+import panamoe.checkpoint.ArenaMemory;
+import panamoe.comm.Communicator;
+import panamoe.comm.Communicators;
+import panamoe.comm.Traffic;
+import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.Plan;
+import panamoe.comm.exchange.Strategy;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * One process of {@link ClusterTest}: exchanges the same rows by every strategy, and says in how many messages and bytes
+ * to other nodes, and which bits came and returned.
+ */
+public final class ExchangeOnRanks {
+  private static final int WIDTH = 33;
+  private static final ArenaMemory MEMORY = new ArenaMemory();
+
+  private ExchangeOnRanks() {}
+
+  public static void main(String[] args) {
+    try (Communicator world = Communicators.open("mpi", Duration.ofSeconds(20))) {
+      for (Strategy strategy : new Strategy[] {Strategy.FLAT, Strategy.HIERARCHICAL}) {
+        try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
+          play(strategy.name(), world, world, world.rank(), exchange);
+        }
+      }
+      // Two tensor ranks with the same rows, on one node; their experts are spread over the nodes.
+      try (Communicator tensor = world.split(world.rank() / 2, world.rank(), "tensor");
+          Communicator group = world.split(world.rank() % 2, world.rank(), "expert")) {
+        try (Exchange exchange = Exchange.of(group, Strategy.FLAT, MEMORY)) {
+          play("ALIKE", world, group, group.rank(), exchange);
+        }
+        try (Exchange exchange = Exchange.coordinated(group, tensor, true, Strategy.FLAT, MEMORY)) {
+          play("COORDINATED", world, group, group.rank(), exchange);
+        }
+      }
+    }
+  }
+
+  /** @param source whose rows these are: ranks with the same source have the same */
+  private static void play(String name, Communicator world, Communicator group, int source, Exchange exchange) {
+    Random random = new Random(source);
+    long[] counts = IntStream.range(0, 2 * group.size()).mapToLong(_ -> 1 + random.nextInt(40)).toArray();
+    Plan plan = exchange.plan(counts, 4 * WIDTH);
+    try (TensorScope scope = TensorScope.confined(MEMORY)) {
+      Tensor rows = scope.allocate(DType.FLOAT32, plan.rows(), WIDTH);
+      for (long i = 0; i < rows.count(); i++) {
+        rows.setFloat(i, random.nextFloat());
+      }
+      Tensor arrived = scope.zeros(DType.FLOAT32, plan.arrived(), WIDTH);
+      Tensor returned = scope.zeros(DType.FLOAT32, plan.rows(), WIDTH);
+      Traffic before = world.traffic();
+      plan.forward(rows, arrived);
+      Traffic after = world.traffic();
+      plan.reverse(arrived, returned);
+      if (!same(rows, returned)) {
+        throw new AssertionError(name + ": what returned is not what was sent");
+      }
+      System.out.printf(
+          "rank %d %s: %d near, %d far messages, %d far bytes; %d rows came, bits %08x%n",
+          world.rank(),
+          name,
+          after.nearMessages() - before.nearMessages(),
+          after.farMessages() - before.farMessages(),
+          after.farBytes() - before.farBytes(),
+          plan.arrived(),
+          bits(arrived));
+    }
+  }
+
+  private static boolean same(Tensor a, Tensor b) {
+    return a.data().mismatch(b.data()) == -1;
+  }
+
+  private static int bits(Tensor tensor) {
+    return java.util.Arrays.hashCode(tensor.data().toArray(java.lang.foreign.ValueLayout.JAVA_INT));
+  }
+}
