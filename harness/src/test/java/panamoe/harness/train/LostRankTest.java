@@ -26,7 +26,7 @@ import panamoe.train.RunConfig;
 /** A rank of a real training run is killed; the others end, and the run goes on from its last checkpoint. */
 class LostRankTest {
   private static final int RANKS = 4;
-  private static final int STEPS = 30;
+  private static final int STEPS = 16;
   private static final int BOUND_SECONDS = 10;
 
   @TempDir private Path folder;

@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /** Ranks on several "nodes", which are network namespaces of this machine: {@code ci/cluster}. */
@@ -44,6 +46,49 @@ class ClusterTest {
           run.lines().contains("rank " + rank + ": rank 1 is gone: its process ended or was killed"), run::text);
     }
     assertTrue(run.status() != 0 && run.took().toSeconds() < 10, run::text);
+  }
+
+  private record Exchanged(int near, int far, long farBytes, String bits) {}
+
+  private static Exchanged exchanged(Mpirun run, int rank, String way) {
+    String start = "rank " + rank + " " + way + ": ";
+    assertEquals(1, run.linesFrom(start).size(), run::text);
+    Matcher words =
+        Pattern.compile("(\\d+) near and (\\d+) far messages, (\\d+) far bytes, bits (\\w+)")
+            .matcher(run.linesFrom(start).getFirst().substring(start.length()));
+    assertTrue(words.matches(), run::text);
+    return new Exchanged(
+        Integer.parseInt(words.group(1)),
+        Integer.parseInt(words.group(2)),
+        Long.parseLong(words.group(3)),
+        words.group(4));
+  }
+
+  @Test
+  void everyWayOfExchangeBringsTheSameBits() {
+    Mpirun run = cluster(List.of("--nodes", "2", "--ranks", "2"), ExchangeOnRanks.class);
+    assertEquals(0, run.status(), run::text);
+    for (int rank = 0; rank < 4; rank++) {
+      Exchanged flat = exchanged(run, rank, "FLAT");
+      Exchanged hierarchical = exchanged(run, rank, "HIERARCHICAL");
+      assertEquals(flat.bits, hierarchical.bits, run::text);
+      // p - 1 messages, or (G - 1) + (N - 1).
+      assertEquals(List.of(1, 2), List.of(flat.near, flat.far), run::text);
+      assertEquals(List.of(1, 1), List.of(hierarchical.near, hierarchical.far), run::text);
+      Exchanged alike = exchanged(run, rank, "ALIKE");
+      Exchanged coordinated = exchanged(run, rank, "COORDINATED");
+      assertEquals(alike.bits, coordinated.bits, run::text);
+      // What both tensor ranks of a node would send, they share.
+      assertEquals(
+          alike.farBytes, coordinated.farBytes + exchanged(run, rank ^ 1, "COORDINATED").farBytes, run::text);
+    }
+    // Between the nodes go the same bytes, if not from the same ranks.
+    for (int node = 0; node < 2; node++) {
+      long flat = exchanged(run, 2 * node, "FLAT").farBytes + exchanged(run, 2 * node + 1, "FLAT").farBytes;
+      long two =
+          exchanged(run, 2 * node, "HIERARCHICAL").farBytes + exchanged(run, 2 * node + 1, "HIERARCHICAL").farBytes;
+      assertEquals(flat, two, run::text);
+    }
   }
 
   private static Mpirun cluster(List<String> options, Class<?> main, String... arguments) {

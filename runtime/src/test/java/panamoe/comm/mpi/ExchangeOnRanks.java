@@ -1,6 +1,8 @@
 package panamoe.comm.mpi;
 
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.ArenaMemory;
@@ -63,15 +65,16 @@ public final class ExchangeOnRanks {
       if (!same(rows, returned)) {
         throw new AssertionError(name + ": what returned is not what was sent");
       }
-      System.out.printf(
-          "rank %d %s: %d near, %d far messages, %d far bytes; %d rows came, bits %08x%n",
-          world.rank(),
-          name,
-          after.nearMessages() - before.nearMessages(),
-          after.farMessages() - before.farMessages(),
-          after.farBytes() - before.farBytes(),
-          plan.arrived(),
-          bits(arrived));
+      // One write: the ranks' lines must not mix.
+      System.out.println(
+          "rank %d %s: %d near and %d far messages, %d far bytes, bits %08x"
+              .formatted(
+                  world.rank(),
+                  name,
+                  after.nearMessages() - before.nearMessages(),
+                  after.farMessages() - before.farMessages(),
+                  after.farBytes() - before.farBytes(),
+                  bits(arrived)));
     }
   }
 
@@ -80,6 +83,6 @@ public final class ExchangeOnRanks {
   }
 
   private static int bits(Tensor tensor) {
-    return java.util.Arrays.hashCode(tensor.data().toArray(java.lang.foreign.ValueLayout.JAVA_INT));
+    return Arrays.hashCode(tensor.data().toArray(ValueLayout.JAVA_INT));
   }
 }
