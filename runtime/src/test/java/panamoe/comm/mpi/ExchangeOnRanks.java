@@ -17,8 +17,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link ClusterTest}: exchanges the same rows by every strategy, and says in how many messages and bytes
- * to other nodes, and which bits came and returned.
+ * One process of {@link ClusterTest}: exchanges the same rows in every way, there and back, and says in how many
+ * messages, with how many bytes to other nodes, and which bits came.
  */
 public final class ExchangeOnRanks {
   private static final int WIDTH = 33;
