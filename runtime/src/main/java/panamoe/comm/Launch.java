@@ -24,6 +24,11 @@ public final class Launch {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
   }
 
+  /** Whether the launcher says that all ranks share this machine. */
+  public static boolean onOneMachine() {
+    return size().isPresent() && size().equals(sizeHere());
+  }
+
   /** This process's number among those on this machine, counted from 0; empty when no launcher started this one. */
   public static OptionalInt rankHere() {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");

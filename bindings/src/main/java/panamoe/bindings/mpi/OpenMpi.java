@@ -35,10 +35,15 @@ public final class OpenMpi {
     setEnvironment("UCX_ERROR_SIGNALS", "", true);
     // A rank that waits lets go of its core: another rank may be on it.
     setEnvironment("OMPI_MCA_mpi_yield_when_idle", "1", false);
-    // A connection that ends with its rank ends this process too, without a word on which rank it was and whatever the
-    // communicators' error handlers: only with fault tolerance on does Open MPI return it as an error.
-    setEnvironment("OMPI_MCA_mpi_ft_enable", "1", false);
     LIBRARY.load();
+  }
+
+  /**
+   * Asks Open MPI, unless the user has already chosen, to return the end of a connection as an error instead of ending
+   * this process. Costs a little of every message's time. To be called before MPI_Init.
+   */
+  public static void tolerateLostConnections() {
+    setEnvironment("OMPI_MCA_mpi_ft_enable", "1", false);
   }
 
   public static MemorySegment world() {

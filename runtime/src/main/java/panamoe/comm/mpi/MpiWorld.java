@@ -54,6 +54,11 @@ public final class MpiWorld {
   }
 
   private Communicator start() {
+    if (!Launch.onOneMachine()) {
+      // A connection between machines that ends with its rank would end this process too, without a word on which rank
+      // it was and whatever the communicators' error handlers. Memory that ranks share does not end.
+      OpenMpi.tolerateLostConnections();
+    }
     Duration patience = timeout.multipliedBy(START_FACTOR);
     try (Arena arena = Arena.ofConfined();
         StartLimit _ = new StartLimit(patience)) {
