@@ -86,13 +86,6 @@ class Floats {
     half_ ? HWY_NAMESPACE::store(d, v, reinterpret_cast<hwy::bfloat16_t*>(data_) + i, n)
           : HWY_NAMESPACE::store(d, v, reinterpret_cast<float*>(data_) + i, n);
   }
-  // As store, but float32 goes to memory past the caches, in no order with other stores before hwy::FlushStream.
-  template <class D>
-  HWY_INLINE void stream(D d, hn::Vec<D> v, int64_t i, size_t n) const {
-    auto* target = reinterpret_cast<float*>(data_) + i;
-    if (half_ || n < hn::Lanes(d) || reinterpret_cast<uintptr_t>(target) % sizeof(v) != 0) return store(d, v, i, n);
-    hn::Stream(v, d, target);
-  }
   // The elements as they lie in memory, or null where they are bfloat16.
   const float* as_float32() const { return half_ ? nullptr : reinterpret_cast<const float*>(data_); }
 

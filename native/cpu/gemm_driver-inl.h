@@ -27,6 +27,9 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// How many panels of columns before its own c is asked for where the kernels write it.
+inline constexpr int64_t kPanelsAhead = 3;
+
 // Asks for the elements of c that a panel's sums are about to be written to.
 HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
   const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
@@ -63,7 +66,7 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
     if (count == 1) return {panels.whole[p] + k * kPanelColumns, kAhead, kTurn, kOneRun, 0};
     const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
                          : k + steps < inner  ? panels.whole[0] + (k + steps) * kPanelColumns
-                                              : panels.whole[p] + inner * kPanelColumns;  // the next strip
+                                              : panels.whole[0] + panels.next_strip * inner;
     return {next, 0, kTurn / count, kOneRun, 0};
   }
   const Operand& b = plan.product->b;
@@ -79,12 +82,21 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
           std::countr_zero(static_cast<uint64_t>(run)), (along_k ? b.line_stride : b.inner_stride) - run};
 }
 
-// Sums of a block of rows and a strip, into the tile.
+// Whether the kernels themselves write c, since it is the sums and nothing else.
+inline bool writes_sums(const Product& product, const Epilogue& epilogue) {
+  constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
+  return (epilogue.accumulate || epilogue.leaves_caches) && epilogue.activation == MOE_IDENTITY &&
+         epilogue.bias == nullptr && epilogue.preactivation == nullptr && epilogue.c->dtype == MOE_FLOAT32 &&
+         product.columns % kPanelColumns == 0 && reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
+}
+
+// Sums of a block of rows and a strip, into the tile, or into c.
 template <class Products, class Weight = typename Products::Weight>
 void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Panels<Weight>& panels,
                     const Block& block, float* tile) {
   const int64_t inner = plan.product->inner, count = block.end - block.begin;
   const int64_t most = count == 1 && panels.piece == nullptr ? side_by_side(block.bottom - block.top) : 1;
+  const bool writes = writes_sums(*plan.product, epilogue);
   const float* a = plan.packed_a + block.top * plan.row_words(inner);
   int64_t k = 0;
   do {
@@ -103,12 +115,19 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
       for (int64_t i = block.begin; i < block.end; ++i, next.position += share) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
         if (epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
-          const int64_t column = strip.first_column + p * kPanelColumns;
+          const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }
+        float* sums = tile + (row - block.top) * plan.tile_stride() + p * kPanelColumns;
+        Target target{k > 0 ? sums : nullptr, plan.tile_stride(), sums, plan.tile_stride(), Write::kStore};
+        if (writes && k + steps == inner) {
+          target.sums = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + row) * plan.product->columns +
+                        strip.panel[p] * kPanelColumns;
+          target.stride = plan.product->columns;
+          target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
+        }
         panel_kernel<Products>(height, static_cast<int>(abreast))(
-            steps, a + (row - block.top) * plan.row_words(steps), b, next, k > 0,
-            tile + (row - block.top) * plan.tile_stride() + p * kPanelColumns, plan.tile_stride());
+            steps, a + (row - block.top) * plan.row_words(steps), b, next, target);
       }
     }
     a += (block.bottom - block.top) * plan.row_words(steps);
@@ -144,10 +163,9 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
       FloatVector v = activate<kActivation>(d, preactivation(j, column, n));
       if constexpr (kGated) v = hn::Mul(v, preactivation(strip.up_offset + j, c_columns + column, n));
       if (epilogue.accumulate) v = hn::Add(c.load(d, column, n), v);
-      epilogue.leaves_caches ? c.stream(d, v, column, n) : c.store(d, v, column, n);
+      c.store(d, v, column, n);
     });
   }
-  if (epilogue.leaves_caches) hwy::FlushStream();
 }
 
 // `holds_strip`: the member's scratch still holds the strip that its last task packed.
@@ -173,10 +191,12 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
     multiply_strip<Products>(plan, epilogue, strip, panels, block, tile);
+    if (writes_sums(product, epilogue)) continue;
     with_activation(epilogue.activation, [&](auto activation) {
       finish_strip<activation.value>(plan, epilogue, strip, block, tile);
     });
   }
+  if (writes_sums(product, epilogue)) hwy::FlushStream();
 }
 
 // What one thread does at least, for telling work that is worth waking others for.

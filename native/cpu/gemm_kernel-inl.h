@@ -155,31 +155,57 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hw
 }
 #endif
 
-// c [kRows, kPanels * kPanelColumns] = a b, or c += when `resume`: the sums so far, float32 between blocks of k.
+// What becomes of complete sums, or of those of a block of k.
+enum class Write {
+  kStore,
+  kAdd,     // to what is there
+  kStream,  // past the caches; the target and its rows are aligned to a vector
+};
+
+// Where sums [kRows, kPanels * kPanelColumns], float32, come from and go to.
+struct Target {
+  const float* before;  // the sums of the blocks of k before this one; null in the first
+  int64_t before_stride;
+  float* sums;
+  int64_t stride;
+  Write write;
+};
+
+// a b and the target's sums before.
 template <int kRows, int kPanels, class Products>
 HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const typename Products::Weight* const* b,
-                                  const Prefetch<typename Products::Weight>& next, bool resume, float* c,
-                                  int64_t c_stride) {
+                                  const Prefetch<typename Products::Weight>& next, const Target& target) {
   const FloatTag d;
   Sums<kRows, kPanels> sums;
+  const auto each = [&](auto&& body) {
 #pragma GCC unroll 16
-  for (int row = 0; row < kRows; ++row) {
+    for (int row = 0; row < kRows; ++row) {
 #pragma GCC unroll 8
-    for (int j = 0; j < 2 * kPanels; ++j) {
-      sums.v[row][j] = resume ? hn::LoadU(d, c + row * c_stride + j * kLanes) : hn::Zero(d);
+      for (int j = 0; j < 2 * kPanels; ++j) body(sums.v[row][j], row, j * kLanes);
     }
+  };
+  if (target.before == nullptr) {
+    each([&](FloatVector& v, int, int64_t) { v = hn::Zero(d); });
+  } else {
+    each([&](FloatVector& v, int row, int64_t j) { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
   }
   accumulate<kRows, kPanels>(Products(), inner, a, b, next, sums);
-#pragma GCC unroll 16
-  for (int row = 0; row < kRows; ++row) {
-#pragma GCC unroll 8
-    for (int j = 0; j < 2 * kPanels; ++j) hn::StoreU(sums.v[row][j], d, c + row * c_stride + j * kLanes);
+  const auto each_target = [&](auto&& write) {
+    each([&](FloatVector v, int row, int64_t j) { write(v, target.sums + row * target.stride + j); });
+  };
+  switch (target.write) {
+    case Write::kStore:
+      return each_target([&](FloatVector v, float* to) { hn::StoreU(v, d, to); });
+    case Write::kAdd:
+      return each_target([&](FloatVector v, float* to) { hn::StoreU(hn::Add(hn::LoadU(d, to), v), d, to); });
+    case Write::kStream:
+      return each_target([&](FloatVector v, float* to) { hn::Stream(v, d, to); });
   }
 }
 
 template <class Products>
 using PanelKernel = void(int64_t, const float*, const typename Products::Weight* const*,
-                         const Prefetch<typename Products::Weight>&, bool, float*, int64_t);
+                         const Prefetch<typename Products::Weight>&, const Target&);
 
 template <class Products, int... kRowsLessOne>
 constexpr std::array<PanelKernel<Products>*, sizeof...(kRowsLessOne)> single_panel_kernels(

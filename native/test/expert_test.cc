@@ -106,28 +106,30 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
   }
 }
 
-// Groups of 0, 1, 16, 17 and 129 rows are summed into gradients of their own; whole tiles and cut ones.
+// Groups of 0, 1, 16, 17, 129 and 300 rows are summed into gradients of their own; whole tiles and cut ones.
 TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
-  const std::vector<double> starts = {0, 0, 1, 17, 34, 163};
-  const int64_t experts = 5, rows = 163;
-  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 144}, {33, 50}}) {
-    const Tensor dy = Tensor::random(MOE_BFLOAT16, {rows, n}, 1), x = Tensor::random(MOE_BFLOAT16, {rows, k}, 2);
-    const Tensor dweights = Tensor::random(MOE_FLOAT32, {experts, n, k}, 3), before = slice(dweights, 0, experts);
-    ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets_of(starts), dweights, nullptr));
-    for (int64_t e = 0; e < experts; ++e) {
-      const auto first = static_cast<int64_t>(starts[e]);
-      const int64_t count = static_cast<int64_t>(starts[e + 1]) - first;
-      std::vector<double> expected = product(slice(dy, first, count), true, slice(x, first, count), false);
-      for (int64_t i = 0; i < n * k; ++i) expected[static_cast<size_t>(i)] += before[e * n * k + i];
-      expect_near(slice(dweights, e, 1), expected, 1e-5, 1e-6, "dweights");
+  const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 463};
+  const int64_t experts = 6, rows = 463;
+  for (const moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 160}, {136, 144}, {33, 50}}) {
+      const Tensor dy = Tensor::random(dtype, {rows, n}, 1), x = Tensor::random(dtype, {rows, k}, 2);
+      const Tensor dweights = Tensor::random(MOE_FLOAT32, {experts, n, k}, 3), before = slice(dweights, 0, experts);
+      ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets_of(starts), dweights, nullptr));
+      for (int64_t e = 0; e < experts; ++e) {
+        const auto first = static_cast<int64_t>(starts[e]);
+        const int64_t count = static_cast<int64_t>(starts[e + 1]) - first;
+        std::vector<double> expected = product(slice(dy, first, count), true, slice(x, first, count), false);
+        for (int64_t i = 0; i < n * k; ++i) expected[static_cast<size_t>(i)] += before[e * n * k + i];
+        expect_near(slice(dweights, e, 1), expected, 1e-5, 1e-6, "dweights");
+      }
+      expect_same_bits(slice(dweights, 0, 1), slice(before, 0, 1), "the gradient of a group without rows");
+      Tensor cleared(MOE_FLOAT32, {experts, n, k});
+      const Tensor written = slice(before, 0, experts);
+      cleared.fill(0);
+      ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets_of(starts), cleared, nullptr));
+      ASSERT_MOE_OK(moe_expert_backward_weights(stream, 0, dy, x, offsets_of(starts), written, nullptr));
+      expect_same_bits(written, cleared, "written, and added to zeros");
     }
-    expect_same_bits(slice(dweights, 0, 1), slice(before, 0, 1), "the gradient of a group without rows");
-    Tensor cleared(MOE_FLOAT32, {experts, n, k});
-    const Tensor written = slice(before, 0, experts);
-    cleared.fill(0);
-    ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, dy, x, offsets_of(starts), cleared, nullptr));
-    ASSERT_MOE_OK(moe_expert_backward_weights(stream, 0, dy, x, offsets_of(starts), written, nullptr));
-    expect_same_bits(written, cleared, "written, and added to zeros");
   }
 }
 
