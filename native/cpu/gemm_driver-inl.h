@@ -69,17 +69,20 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
                                               : panels.whole[0] + panels.next_strip * inner;
     return {next, 0, kTurn / count, kOneRun, 0};
   }
+  // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   const Operand& b = plan.product->b;
-  int64_t column = strip.panel[p] * kPanelColumns;
+  const bool along_k = b.inner_stride == 1;
+  int64_t column = strip.panel[along_k ? p : 0] * kPanelColumns;
   k += steps;
   if (k >= inner) {
     k = 0;
     if (column + panels.next_strip < plan.product->columns) column += panels.next_strip;
   }
-  const bool along_k = b.inner_stride == 1;
-  const int64_t run = along_k ? plan.short_inner() : kPanelColumns;  // a power of two
-  return {static_cast<const Weight*>(b.at(column, k).data), 0, kTurn / count,
-          std::countr_zero(static_cast<uint64_t>(run)), (along_k ? b.line_stride : b.inner_stride) - run};
+  const uint64_t run = along_k ? static_cast<uint64_t>(plan.short_inner())
+                               : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
+  const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
+  return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns, kTurn / count,
+          std::countr_zero(run), gap};
 }
 
 // Whether the kernels themselves write c, since it is the sums and nothing else.

@@ -17,24 +17,26 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Panels of b in a strip, and of a in a block of rows, at most.
 struct Tiling {
-  int64_t strip;
-  int64_t block;
+  int64_t strip;        // panels of b, at most
+  int64_t block;        // panels of a in a block of rows, at most
+  int64_t block_bytes;  // of a panel of b, by as much of k: they stay in the L1 cache
 };
-// So many rows of a, kBlockBytes' worth of k at a time, stay in the L2 cache.
-inline constexpr Tiling kDeep{4, 96 / kPanelRows};
+// So many rows of a, a block of k at a time, stay in the L2 cache.
+inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 // So many rows are one block where that is what lets b be packed piece by piece.
-inline constexpr Tiling kTall{4, 288 / kPanelRows};
+inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
+// The same where columns of b lie side by side: memory gives the more the longer the rows of a piece are, and the L2
+// cache has few places for rows a power of two apart.
+inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
 // Short products spend their time on c: wide strips write it along its rows.
-inline constexpr Tiling kWide{64, 24 / kPanelRows};
+inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
 inline constexpr int64_t kWideInner = 128;
 inline constexpr int64_t kMaxStripPanels = kWide.strip;
 // SwiGLU's strip: half as many panels of gates, and the panels that hold the same columns of the up half, which
 // need not begin where a panel does.
 inline constexpr int64_t kGatePanels = kDeep.strip / 2;
-inline constexpr int64_t kBlockBytes = 16384;  // so much of a panel of b stays in the L1 cache
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -47,7 +49,8 @@ inline bool packs_pieces(const Product& product) {
 
 inline Tiling tiling_of(const Product& product, bool gated) {
   if (!gated && product.inner <= kWideInner) return kWide;
-  return packs_pieces(product) ? kTall : kDeep;
+  if (!packs_pieces(product)) return kDeep;
+  return product.b.inner_stride == 1 ? kTall : kTallAcross;
 }
 
 // A product's share of the call's tasks and scratch.
@@ -70,14 +73,14 @@ struct Plan {
   int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
 
   // Steps of k in a panel of b's share of the L1 cache, a power of two.
-  int64_t short_inner() const { return kBlockBytes / (kPanelColumns * dtype_bytes(product->b.dtype)); }
+  int64_t short_inner() const { return tiling.block_bytes / (kPanelColumns * dtype_bytes(product->b.dtype)); }
   bool packs_pieces() const { return HWY_NAMESPACE::packs_pieces(*product); }
 
   // A task's scratch: what it packs of b, and after it the tile of sums, which SwiGLU's last load may overrun by less
   // than a vector.
   int64_t packed_bytes() const {
     if (product->b.packed) return 0;
-    if (packs_pieces()) return kBlockBytes;
+    if (packs_pieces()) return tiling.block_bytes;
     // SwiGLU may take the panel in which the gates end and the up half begins twice.
     const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;
     return ceil_div(most * panel_size(product->b.dtype, product->inner) * dtype_bytes(product->b.dtype), 64) * 64;
