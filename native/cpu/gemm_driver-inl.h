@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/activation-inl.h"
@@ -43,6 +44,16 @@ template <class Weight>
 void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps, Weight* to) {
   const int64_t column = panel * kPanelColumns;
   pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to);
+}
+
+// Panels of rows up to which reading b's rows where they lie is worth more than having them side by side.
+inline constexpr int64_t kFewPanels = 8;
+
+// Whether a piece of b is in the order in which kernels read it: rows of float32 need not be packed.
+template <class Weight>
+bool lies_packed(const Product& product, int64_t panel, int64_t row_panels) {
+  return std::is_same_v<Weight, float> && product.b.dtype == MOE_FLOAT32 && product.b.line_stride == 1 &&
+         (panel + 1) * kPanelColumns <= product.columns && row_panels <= kFewPanels;
 }
 
 // A strip's panels: each whole, or packed piece by piece.
@@ -106,12 +117,15 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     const int64_t steps = std::min(block.inner, inner - k);
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
-      const Weight* b[kMaxSideBySide];
+      PanelsOfB<Weight> b{{}, kPanelColumns};
       if (panels.piece == nullptr) {
-        for (int64_t j = 0; j < abreast; ++j) b[j] = panels.whole[p + j] + k * kPanelColumns;
+        for (int64_t j = 0; j < abreast; ++j) b.panel[j] = panels.whole[p + j] + k * kPanelColumns;
+      } else if (lies_packed<Weight>(*plan.product, strip.panel[p], count)) {
+        const Operand& rows = plan.product->b;
+        b = {{static_cast<const Weight*>(rows.at(strip.panel[p] * kPanelColumns, k).data)}, rows.inner_stride};
       } else {
         pack_panel(*plan.product, strip.panel[p], k, steps, panels.piece);
-        b[0] = panels.piece;
+        b.panel[0] = panels.piece;
       }
       Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, count);
       const int64_t share = steps * kPanelColumns / count;

@@ -44,6 +44,13 @@ struct Sums {
   }
 };
 
+// Panels of b side by side.
+template <class Weight>
+struct PanelsOfB {
+  const Weight* panel[kMaxSideBySide];
+  int64_t stride;  // elements from one step of k to the next: kPanelColumns but for float32 that is not packed
+};
+
 // Bytes of a panel that a turn of the loops below multiplies: one step of k in float32, two in bfloat16.
 inline constexpr int64_t kTurnBytes = kPanelColumns * 4;
 
@@ -70,27 +77,28 @@ struct Prefetch {
 
 // Panels side by side come from memory and are used once, each from k on; one alone asks for what `next` says.
 template <int kPanels, class Weight>
-HWY_INLINE void prefetch(const Weight* const* b, int64_t k, Prefetch<Weight>& next) {
+HWY_INLINE void prefetch(const PanelsOfB<Weight>& b, int64_t k, Prefetch<Weight>& next) {
   if (kPanels == 1) {
     next.turn();
     return;
   }
 #pragma GCC unroll 4
   for (int p = 0; p < kPanels; ++p) {
-    const char* from = reinterpret_cast<const char*>(b[p] + k * kPanelColumns) + kStreamAhead;
+    const char* from = reinterpret_cast<const char*>(b.panel[p] + k * kPanelColumns) + kStreamAhead;
     for (int64_t byte = 0; byte < kTurnBytes; byte += 64) __builtin_prefetch(from + byte, 0, 2);
   }
 }
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const float* const* b, Prefetch<float> next,
+HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const PanelsOfB<float>& b, Prefetch<float> next,
                            Sums<kRows, kPanels>& sums) {
   const FloatTag d;
+  const int64_t stride = kPanels == 1 ? b.stride : kPanelColumns;
   for (int64_t k = 0; k < inner; ++k, a += kRows) {
     FloatVector column[2 * kPanels];
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
-      const float* from = b[p] + k * kPanelColumns;
+      const float* from = b.panel[p] + k * stride;
       column[2 * p] = hn::LoadU(d, from);
       column[2 * p + 1] = hn::LoadU(d, from + kLanes);
     }
@@ -101,13 +109,13 @@ HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const f
 }
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b,
+HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
                            Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::RebindToUnsigned<FloatTag> du;
   const auto high = hn::Set(du, 0xffff0000u);
   const auto pair = [&](int64_t k, int column) {
-    const hwy::bfloat16_t* from = b[column / 2] + k * kPanelColumns;
+    const hwy::bfloat16_t* from = b.panel[column / 2] + k * kPanelColumns;
     return hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + column % 2 * kLanes);
   };
   for (int64_t k = 0; k < inner; k += 2, a += 2 * kRows) {
@@ -128,7 +136,7 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
 
 #if MOE_NATIVE_DOT
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hwy::bfloat16_t* const* b,
+HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
                            Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
@@ -137,7 +145,7 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const hw
     hn::Vec<decltype(db)> column[2 * kPanels];
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
-      const hwy::bfloat16_t* from = b[p] + k * kPanelColumns;
+      const hwy::bfloat16_t* from = b.panel[p] + k * kPanelColumns;
       column[2 * p] = hn::LoadU(db, from);
       column[2 * p + 1] = hn::LoadU(db, from + 2 * kLanes);
     }
@@ -173,7 +181,7 @@ struct Target {
 
 // a b and the target's sums before.
 template <int kRows, int kPanels, class Products>
-HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const typename Products::Weight* const* b,
+HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const PanelsOfB<typename Products::Weight>& b,
                                   const Prefetch<typename Products::Weight>& next, const Target& target) {
   const FloatTag d;
   Sums<kRows, kPanels> sums;
@@ -204,7 +212,7 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const typename 
 }
 
 template <class Products>
-using PanelKernel = void(int64_t, const float*, const typename Products::Weight* const*,
+using PanelKernel = void(int64_t, const float*, const PanelsOfB<typename Products::Weight>&,
                          const Prefetch<typename Products::Weight>&, const Target&);
 
 template <class Products, int... kRowsLessOne>
