@@ -36,8 +36,9 @@ import picocli.CommandLine.Spec;
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  prefill, decode                 a prompt, or one more token, through a four-layer model",
       "",
-      "First it measures ceilings: multiply-adds and memory reads. The roofline column is the time that these allow,"
-          + " as a part of the median."
+      "First it measures ceilings: multiply-adds and memory reads; these again every few seconds, since the memory of"
+          + " machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
+          + " column that time as a part of the median."
     },
     footer = {
       "",
@@ -114,13 +115,13 @@ public final class BenchCommand implements Callable<Integer> {
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
     try (Backend backend = shared.open();
         PeerProcess peer = startPeer(kind, dtypes, backend.name())) {
-      Ceilings ceilings = ceilings(backend);
+      Yardstick yardstick = yardstick(backend);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
       }
       for (LayerShape shape : shapes) {
         for (DType dtype : dtypes) {
-          measure(backend, kind, shape, dtype, counts, ceilings, peer);
+          measure(backend, kind, shape, dtype, counts, yardstick, peer);
         }
       }
     }
@@ -133,9 +134,9 @@ public final class BenchCommand implements Callable<Integer> {
       LayerShape shape,
       DType dtype,
       List<Integer> counts,
-      Ceilings ceilings,
+      Yardstick yardstick,
       PeerProcess peer)
-      throws IOException {
+      throws IOException, InterruptedException {
     try (Subject subject = kind.open(backend, shape, dtype, shared.seed())) {
       for (int count : counts) {
         Cell cell = new Cell(kind, shape, count, dtype, threads());
@@ -149,7 +150,7 @@ public final class BenchCommand implements Callable<Integer> {
               Measurement.of(
                   cell,
                   work,
-                  ceilings,
+                  yardstick.ofWhatRan(),
                   timings.getFirst(),
                   peer == null ? null : peer.label(),
                   peer == null ? null : timings.getLast()));
@@ -158,14 +159,12 @@ public final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private Ceilings ceilings(Backend backend) throws IOException, InterruptedException {
-    if (!Ceilings.known(backend.name())) {
-      return null;
-    }
-    Ceilings ceilings = Ceilings.measure(backend.name(), shared.threads(), realTime).orElse(null);
-    if (ceilings == null) {
+  private Yardstick yardstick(Backend backend) throws IOException, InterruptedException {
+    Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime);
+    Ceilings ceilings = yardstick.latest();
+    if (ceilings == null && Ceilings.known(backend.name())) {
       spec.commandLine().getErr().println("no roofline column: its program is not built (panamoe build)");
-    } else if (!shared.json()) {
+    } else if (ceilings != null && !shared.json()) {
       out().printf(
           Locale.ROOT,
           "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %.1f GB/s%n",
@@ -174,7 +173,7 @@ public final class BenchCommand implements Callable<Integer> {
           ceilings.dotBf16Gflops(),
           ceilings.readGbytesPerS());
     }
-    return ceilings;
+    return yardstick;
   }
 
   private void print(Measurement measurement) throws IOException {

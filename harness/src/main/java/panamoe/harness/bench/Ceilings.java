@@ -53,6 +53,15 @@ record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS
     return Optional.of(new ObjectMapper().readValue(line, Ceilings.class));
   }
 
+  /** The higher of each. */
+  Ceilings higher(Ceilings other) {
+    return new Ceilings(
+        Math.max(fmaF32Gflops, other.fmaF32Gflops),
+        Math.max(dotBf16Gflops, other.dotBf16Gflops),
+        Math.max(readGbytesPerS, other.readGbytesPerS),
+        threads);
+  }
+
   /** Seconds that the work takes at least: its bytes at full bandwidth or its operations at peak, whichever is more. */
   double rooflineSeconds(Workload work, DType dtype) {
     double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;

@@ -10,7 +10,8 @@ import java.util.Locale;
  *
  * @param gflops floating-point operations a second at the median
  * @param gbytesPerS bytes a second at the median
- * @param rooflineFraction the time that the machine's ceilings allow, by the median; null where they are not known
+ * @param limitMs the time that the machine's ceilings allow; null where they are not known
+ * @param rooflineFraction that time by the median; null as well
  * @param peer who ran the same work in turns with us, or null
  * @param ratio the peer's time by ours
  */
@@ -26,6 +27,7 @@ record Measurement(
     double minMs,
     double gflops,
     double gbytesPerS,
+    Double limitMs,
     Double rooflineFraction,
     String peer,
     Double peerMedianMs,
@@ -33,8 +35,8 @@ record Measurement(
 
   static final String HEADER =
       String.format(
-          "%-19s %-16s %6s %-5s %11s %11s %9s %8s %9s",
-          "name", "shape", "tokens", "dtype", "median ms", "min ms", "GFLOP/s", "GB/s", "roofline");
+          "%-19s %-16s %6s %-5s %11s %11s %9s %8s %11s %9s",
+          "name", "shape", "tokens", "dtype", "median ms", "min ms", "GFLOP/s", "GB/s", "limit ms", "roofline");
 
   /**
    * @param ceilings null where they are not known
@@ -42,6 +44,7 @@ record Measurement(
    */
   static Measurement of(Cell cell, Workload work, Ceilings ceilings, Timing ours, String peer, Timing theirs) {
     double seconds = ours.medianMs() / 1e3;
+    Double limit = ceilings == null ? null : ceilings.rooflineSeconds(work, cell.dtype());
     return new Measurement(
         cell.kind().label(),
         cell.shape().name(),
@@ -52,7 +55,8 @@ record Measurement(
         ours.minMs(),
         work.flops() / seconds / 1e9,
         work.bytes() / seconds / 1e9,
-        ceilings == null ? null : ceilings.rooflineSeconds(work, cell.dtype()) / seconds,
+        limit == null ? null : limit * 1e3,
+        limit == null ? null : limit / seconds,
         peer,
         theirs == null ? null : theirs.medianMs(),
         theirs == null ? null : theirs.medianMs() / ours.medianMs());
@@ -63,7 +67,7 @@ record Measurement(
     String row =
         String.format(
             Locale.ROOT,
-            "%-19s %-16s %6d %-5s %11.4f %11.4f %9.1f %8.1f %9s",
+            "%-19s %-16s %6d %-5s %11.4f %11.4f %9.1f %8.1f %11s %9s",
             name,
             shape,
             tokens,
@@ -72,6 +76,7 @@ record Measurement(
             minMs,
             gflops,
             gbytesPerS,
+            limitMs == null ? "-" : String.format(Locale.ROOT, "%.4f", limitMs),
             rooflineFraction == null ? "-" : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
     return peer == null
         ? row
