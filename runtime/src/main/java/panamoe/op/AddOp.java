@@ -12,16 +12,12 @@ public final class AddOp {
     Tensor y = pass.allocate(a.dtype(), a.shape());
     pass.backend().add(1, a, 1, b, y);
     if (pass.recording()) {
-      pass.tape().record(() -> backward(pass, a, b, y), y);
+      pass.tape().record(y, dy -> backward(pass, a, b, dy));
     }
     return y;
   }
 
-  private static void backward(Pass pass, Tensor a, Tensor b, Tensor y) {
-    Tensor dy = pass.tape().takeGradient(y);
-    if (dy == null) {
-      return;
-    }
+  private static void backward(Pass pass, Tensor a, Tensor b, Tensor dy) {
     pass.tape().addGradient(b, copyOf(pass, dy, b.dtype()));
     pass.tape().addGradient(a, dy.owner());
   }

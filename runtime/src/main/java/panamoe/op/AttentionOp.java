@@ -20,7 +20,7 @@ public final class AttentionOp {
         pass.recording() ? pass.allocate(DType.FLOAT32, q.size(0), q.size(2), q.size(1)) : null;
     pass.backend().attentionForward(q, k, v, scale, window, out, logsumexp);
     if (pass.recording()) {
-      pass.tape().record(() -> backward(pass, q, k, v, out, logsumexp, scale, window), out, logsumexp);
+      pass.tape().record(out, dout -> backward(pass, q, k, v, out, logsumexp, scale, window, dout), logsumexp);
     }
     return out;
   }
@@ -55,16 +55,20 @@ public final class AttentionOp {
   }
 
   private static void backward(
-      Pass pass, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logsumexp, float scale, long window) {
-    Tape tape = pass.tape();
-    Tensor dout = tape.takeGradient(out);
-    if (dout == null) {
-      return;
-    }
+      Pass pass,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor out,
+      Tensor logsumexp,
+      float scale,
+      long window,
+      Tensor dout) {
     Tensor dq = pass.allocate(q.dtype(), q.shape());
     Tensor dk = pass.allocate(k.dtype(), k.shape());
     Tensor dv = pass.allocate(v.dtype(), v.shape());
     pass.backend().attentionBackward(q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv);
+    Tape tape = pass.tape();
     tape.addGradient(q, dq);
     tape.addGradient(k, dk);
     tape.addGradient(v, dv);

@@ -28,16 +28,12 @@ public final class CheckpointOp {
       pass.backend().copy(result, y);
       pass.continueAfter(forward);
     }
-    pass.tape().record(() -> backward(pass, before, x, y, segment), y);
+    pass.tape().record(y, dy -> backward(pass, before, x, segment, dy));
     return y;
   }
 
   private static void backward(
-      Pass pass, Pass before, Tensor x, Tensor y, BiFunction<Pass, Tensor, Tensor> segment) {
-    Tensor dy = pass.tape().takeGradient(y);
-    if (dy == null) {
-      return;
-    }
+      Pass pass, Pass before, Tensor x, BiFunction<Pass, Tensor, Tensor> segment, Tensor dy) {
     Tape tape = pass.tape().fork();
     try (TensorScope scope = TensorScope.confined(pass.backend())) {
       Tensor again = segment.apply(before.replayed(scope, tape, RouteObserver.NONE), x);

@@ -27,17 +27,13 @@ public final class CombineOp {
       Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
     pass.backend().combineForward(rows, routes, mlp, coefficient, skip, y);
     if (pass.recording()) {
-      pass.tape().record(() -> backward(pass, rows, routes, mlp, coefficient, skip, y), y);
+      pass.tape().record(y, dy -> backward(pass, rows, routes, mlp, coefficient, skip, dy));
     }
   }
 
   private static void backward(
-      Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
+      Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor dy) {
     Tape tape = pass.tape();
-    Tensor dy = tape.takeGradient(y);
-    if (dy == null) {
-      return;
-    }
     Tensor drows = pass.allocate(rows.dtype(), rows.shape());
     Tensor dweight = pass.allocate(DType.FLOAT32, routes.weight().shape());
     Tensor dmlp = mlp == null ? null : pass.allocate(mlp.dtype(), mlp.shape());

@@ -14,16 +14,13 @@ public final class DispatchOp {
     if (pass.recording()) {
       pass.tape()
           .record(
-              () -> {
-                Tensor drows = pass.tape().takeGradient(rows);
-                if (drows != null) {
-                  Tensor dx = pass.allocate(x.dtype(), x.shape());
-                  pass.backend().dispatchBackward(drows, routes, dx);
-                  pass.tape().addGradient(x, dx);
-                  drows.owner().release();
-                }
-              },
-              rows);
+              rows,
+              drows -> {
+                Tensor dx = pass.allocate(x.dtype(), x.shape());
+                pass.backend().dispatchBackward(drows, routes, dx);
+                pass.tape().addGradient(x, dx);
+                drows.owner().release();
+              });
     }
     return rows;
   }

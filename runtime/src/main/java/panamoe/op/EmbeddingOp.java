@@ -18,18 +18,14 @@ public final class EmbeddingOp {
     Tensor usedPositions = positionTable == null ? null : positions;
     pass.backend().embeddingForward(ids, table, usedPositions, positionTable, y);
     if (pass.recording()) {
-      pass.tape().record(() -> backward(pass, ids, table, usedPositions, positionTable, y), y);
+      pass.tape().record(y, dy -> backward(pass, ids, table, usedPositions, positionTable, dy));
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor y) {
-    Tensor dy = pass.tape().takeGradient(y);
+      Pass pass, Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor dy) {
     Tensor dtable = pass.tape().parameterGradient(table);
-    if (dy == null) {
-      return;
-    }
     if (dtable != null) {
       Tensor dpositionTable = pass.tape().parameterGradient(positionTable);
       pass.backend().embeddingBackward(ids, dpositionTable == null ? null : positions, dy, dtable, dpositionTable);

@@ -27,19 +27,14 @@ public final class ExpertOp {
     pass.backend().expertForward(activation, x, offsets, weights, bias, y, preactivation);
     if (pass.recording()) {
       pass.tape()
-          .record(
-              () -> backward(pass, x, offsets, weights, bias, activation, y, preactivation), y, preactivation);
+          .record(y, dy -> backward(pass, x, offsets, weights, bias, activation, preactivation, dy), preactivation);
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation, Tensor y, Tensor pre) {
+      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation, Tensor pre, Tensor dy) {
     Tape tape = pass.tape();
-    Tensor dy = tape.takeGradient(y);
-    if (dy == null) {
-      return;
-    }
     Tensor dpre = dy;
     if (activation != Activation.IDENTITY) {
       pass.backend().activationBackward(activation, pre, dy, pre);

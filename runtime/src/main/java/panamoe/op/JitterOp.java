@@ -13,15 +13,12 @@ public final class JitterOp {
     if (pass.recording()) {
       pass.tape()
           .record(
-              () -> {
-                Tensor dy = pass.tape().takeGradient(y);
-                if (dy != null) {
-                  Tensor dx = product(pass, dy, factors);
-                  pass.tape().addGradient(x, x.dtype() == dx.dtype() ? dx : AddOp.copyOf(pass, dx, x.dtype()));
-                  dy.owner().release();
-                }
-              },
               y,
+              dy -> {
+                Tensor dx = product(pass, dy, factors);
+                pass.tape().addGradient(x, x.dtype() == dx.dtype() ? dx : AddOp.copyOf(pass, dx, x.dtype()));
+                dy.owner().release();
+              },
               factors);
     }
     return y;

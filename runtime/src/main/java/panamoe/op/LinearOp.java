@@ -33,18 +33,14 @@ public final class LinearOp {
     pass.backend().gemm(false, true, activation, false, rows, weight, bias, y, preactivation);
     if (pass.recording()) {
       pass.tape()
-          .record(() -> backward(pass, x, rows, weight, bias, activation, y, preactivation), y, preactivation);
+          .record(y, dy -> backward(pass, x, rows, weight, bias, activation, preactivation, dy), preactivation);
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor x, Tensor rows, Tensor weight, Tensor bias, Activation activation, Tensor y, Tensor pre) {
+      Pass pass, Tensor x, Tensor rows, Tensor weight, Tensor bias, Activation activation, Tensor pre, Tensor dy) {
     Tape tape = pass.tape();
-    Tensor dy = tape.takeGradient(y);
-    if (dy == null) {
-      return;
-    }
     Tensor dpre = dy;
     if (activation != Activation.IDENTITY) {
       pass.backend().activationBackward(activation, pre, dy, pre);

@@ -19,25 +19,21 @@ public final class NormOp {
     if (beta == null) {
       pass.backend().rmsNormForward(rows, gamma, epsilon, y, rstd);
       if (pass.recording()) {
-        pass.tape().record(() -> backward(pass, x, rows, gamma, null, null, rstd, y), y, rstd);
+        pass.tape().record(y, dy -> backward(pass, x, rows, gamma, null, null, rstd, dy), rstd);
       }
     } else {
       Tensor mean = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
       pass.backend().layerNormForward(rows, gamma, beta, epsilon, y, mean, rstd);
       if (pass.recording()) {
-        pass.tape().record(() -> backward(pass, x, rows, gamma, beta, mean, rstd, y), y, mean, rstd);
+        pass.tape().record(y, dy -> backward(pass, x, rows, gamma, beta, mean, rstd, dy), mean, rstd);
       }
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor x, Tensor rows, Tensor gamma, Tensor beta, Tensor mean, Tensor rstd, Tensor y) {
+      Pass pass, Tensor x, Tensor rows, Tensor gamma, Tensor beta, Tensor mean, Tensor rstd, Tensor dy) {
     Tape tape = pass.tape();
-    Tensor dy = tape.takeGradient(y);
-    if (dy == null) {
-      return;
-    }
     Tensor dx = pass.allocate(x.dtype(), rows.shape());
     Tensor dgamma = tape.parameterGradientOrScratch(gamma, pass.scope());
     if (beta == null) {

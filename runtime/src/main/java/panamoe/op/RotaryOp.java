@@ -20,14 +20,11 @@ public final class RotaryOp {
     if (pass.recording()) {
       pass.tape()
           .record(
-              () -> {
-                Tensor dy = pass.tape().takeGradient(y);
-                if (dy != null) {
-                  pass.backend().rotary(dy, positions, cosine, sine, interleaved, -1, dy);
-                  pass.tape().addGradient(x, dy.owner());
-                }
-              },
-              y);
+              y,
+              dy -> {
+                pass.backend().rotary(dy, positions, cosine, sine, interleaved, -1, dy);
+                pass.tape().addGradient(x, dy.owner());
+              });
     }
     return y;
   }

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -69,6 +71,20 @@ public final class Tape {
    */
   public void record(Runnable backward, Tensor... disposable) {
     nodes.add(new Node(backward, disposable));
+  }
+
+  /**
+   * Adds the op that made {@code y}. {@code backward} is given the gradient of y in y's shape, which is its own from then
+   * on, to release or to hand on; where nothing depends on y it does not run. Otherwise as above, y being disposable.
+   */
+  void record(Tensor y, Consumer<Tensor> backward, Tensor... saved) {
+    Runnable withGradient = () -> {
+      Tensor dy = takeGradient(y);
+      if (dy != null) {
+        backward.accept(dy);
+      }
+    };
+    nodes.add(new Node(withGradient, Stream.concat(Stream.of(y), Stream.of(saved)).toArray(Tensor[]::new)));
   }
 
   /** Adds {@code gradient} to that of activation {@code x}; the tape owns it from now on and may change it. */
