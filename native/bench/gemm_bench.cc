@@ -313,8 +313,10 @@ void experts(const Shape& shape, int32_t dtype) {
     report(name("dgrad"), dtype, up_flops, up_elements * element, [&](int i) {
       require(moe_expert_backward_input(g_stream, dh, offsets[i % tables], up_rows, x));
     });
-    // Gradients are read and written.
-    report(name("wgrad"), dtype, up_flops, up_elements * 8, [&](int i) {
+    report(name("wgrad written"), dtype, up_flops, up_elements * 4, [&](int i) {
+      require(moe_expert_backward_weights(g_stream, 0, dh, x, offsets[i % tables], up_gradient, nullptr));
+    });
+    report(name("wgrad added"), dtype, up_flops, up_elements * 8, [&](int i) {
       require(moe_expert_backward_weights(g_stream, 1, dh, x, offsets[i % tables], up_gradient, nullptr));
     });
   }

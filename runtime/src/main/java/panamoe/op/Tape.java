@@ -74,7 +74,7 @@ public final class Tape {
   }
 
   /**
-   * Adds the op that made {@code y}. {@code backward} is given the gradient of y in y's shape, which is its own from then
+   * Adds the op that made {@code y}. {@code backward} is given the gradient of y in its shape, and owns it from then
    * on, to release or to hand on; where nothing depends on y it does not run. Otherwise as above, y being disposable.
    */
   void record(Tensor y, Consumer<Tensor> backward, Tensor... saved) {
