@@ -7,6 +7,10 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import panamoe.comm.Launch;
 import panamoe.harness.bench.BenchCommand;
@@ -100,9 +104,13 @@ public final class Main implements Callable<Integer> {
 
   /** The whole command line; {@code execute} returns the exit code and never throws. */
   static CommandLine commandLine() {
-    return new CommandLine(new Main())
+    CommandLine commands = new CommandLine(new Main());
+    commands.getSubcommands().values().stream()
+        .flatMap(command -> command.getCommandSpec().options().stream())
+        .filter(option -> option.type().isEnum())
+        .forEach(option -> registerChoices(commands, option.type()));
+    return commands
         .registerConverter(Path.class, Main::path)
-        .setCaseInsensitiveEnumValuesAllowed(true)
         .setUsageHelpAutoWidth(true)
         .setExecutionStrategy(Main::runCommand)
         .setParameterExceptionHandler(Main::reportWrongUsage)
@@ -120,6 +128,20 @@ public final class Main implements Callable<Integer> {
       throw new TypeConversionException("the path is empty");
     }
     return Path.of(name);
+  }
+
+  /** The values of an option in small letters, as its help has them. */
+  private static <T> void registerChoices(CommandLine commands, Class<T> type) {
+    Map<String, T> choices = new LinkedHashMap<>();
+    for (T choice : type.getEnumConstants()) {
+      choices.put(((Enum<?>) choice).name().toLowerCase(Locale.ROOT), choice);
+    }
+    commands.registerConverter(
+        type,
+        name ->
+            Optional.ofNullable(choices.get(name.toLowerCase(Locale.ROOT)))
+                .orElseThrow(
+                    () -> new TypeConversionException("'%s' is none of %s".formatted(name, choices.keySet()))));
   }
 
   private static int runCommand(ParseResult parsed) {

@@ -114,6 +114,9 @@ record JsonVocabulary(byte[][] bytes, Map<String, Integer> special) {
       if (types.contains("ByteFallback") || types.contains("Metaspace")) {
         return JsonVocabulary::withFallback;
       }
+      if (!decoder.has("type")) {
+        throw new DataException(file + " is no tokenizer: it has no decoder");
+      }
       throw new DataException(file + " has the unsupported decoder " + decoder.path("type")
           + ", expected ByteLevel, ByteFallback or Metaspace");
     }

@@ -22,16 +22,16 @@ public record SamplingConfig(
       throw new IllegalArgumentException("temperature is " + temperature + ", expected 0 to 100");
     }
     if (topK < 0) {
-      throw new IllegalArgumentException("topK is " + topK + ", expected 0 (all) or more");
+      throw new IllegalArgumentException("top-k is " + topK + ", expected 0 (all) or more");
     }
     if (!(topP > 0 && topP <= 1)) {
-      throw new IllegalArgumentException("topP is " + topP + ", expected more than 0 and at most 1");
+      throw new IllegalArgumentException("top-p is " + topP + ", expected more than 0 and at most 1");
     }
     if (!(repetitionPenalty > 0 && repetitionPenalty <= 100)) {
-      throw new IllegalArgumentException("repetitionPenalty is " + repetitionPenalty + ", expected more than 0 to 100");
+      throw new IllegalArgumentException("the repetition penalty is " + repetitionPenalty + ", expected more than 0 to 100");
     }
     if (maxTokens < 0) {
-      throw new IllegalArgumentException("maxTokens is " + maxTokens + ", expected 0 or more");
+      throw new IllegalArgumentException("the number of tokens is " + maxTokens + ", expected 0 or more");
     }
     stop = List.copyOf(stop);
     if (stop.stream().anyMatch(String::isEmpty)) {

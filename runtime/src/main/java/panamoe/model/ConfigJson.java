@@ -19,6 +19,7 @@ import com.fasterxml.jackson.databind.type.LogicalType;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -55,6 +56,8 @@ public final class ConfigJson {
       return required(JSON.readValue(parser, type), file.toString());
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(file + ": " + sentence(e), e);
+    } catch (NoSuchFileException e) {
+      throw new IllegalArgumentException("there is no config " + file, e);
     } catch (IOException e) {
       throw new IllegalArgumentException("cannot read the config " + file + ": " + e.getMessage(), e);
     }

@@ -38,8 +38,10 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains a small PR-MoE for a few minutes on speeches of the European Parliament in five languages, lets it write,",
-      "and shows on a page which experts each language uses. All 21 languages: panamoe train."
+      "Trains a small PR-MoE for a few minutes, lets it write, and shows what its experts learnt.",
+      "",
+      "The text is speeches of the European Parliament in five languages, the page at the end says which experts each",
+      "language uses. All 21 languages: panamoe train."
     },
     footer = {
       "",
@@ -85,7 +87,7 @@ public final class DemoCommand implements Callable<Integer> {
       Material material = Material.of(text, folder.tokenizer(), config);
       try (Backend backend = shared.open()) {
         outcome =
-            new TrainingRun(Ranks.alone(), backend, folder, config, material, err)
+            new TrainingRun(Ranks.alone(), backend, folder, config, material, true, err)
                 .run(Thread::interrupted)
                 .orElseThrow(InterruptedException::new);
       }

@@ -124,6 +124,9 @@ final class RankOptions {
     if (cards() && parts != null && parts > 0) {
       throw usage("--comm nccl moves rows on the stream that computes: --overlap has nothing to do there");
     }
+    if (timeout < 1) {
+      throw usage("--timeout is " + timeout + " s, expected 1 or more");
+    }
     int ranks = !oneProcess() ? Launch.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
     try {

@@ -178,7 +178,7 @@ public final class TrainCommand implements Callable<Integer> {
               if (fresh && ranks.first()) {
                 folder.begin(config, tokenizer, material.text());
               }
-              return new TrainingRun(ranks, backend, folder, config, material, err).run(stop);
+              return new TrainingRun(ranks, backend, folder, config, material, fresh, err).run(stop);
             });
   }
 
@@ -249,7 +249,14 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   private void requireNoSettings() {
-    if (choice != null || architecture != null || steps != null || dtype != null || tokenizer != null || recompute) {
+    boolean seeded = spec.commandLine().getParseResult().hasMatchedOption("--seed");
+    if (choice != null
+        || architecture != null
+        || steps != null
+        || dtype != null
+        || tokenizer != null
+        || recompute
+        || seeded) {
       throw usage("--resume goes on with the settings in " + out.resolve("config.json") + "; leave the others out");
     }
   }

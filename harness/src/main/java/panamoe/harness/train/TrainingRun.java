@@ -62,16 +62,27 @@ final class TrainingRun {
   private final RunFolder folder;
   private final RunConfig config;
   private final Material material;
+  private final boolean fresh;
   private final PrintWriter err;
 
-  /** @param err where rank 0 tells how it goes */
+  /**
+   * @param fresh whether the run has just been begun, and is not gone on with
+   * @param err where rank 0 tells how it goes
+   */
   TrainingRun(
-      Ranks ranks, Backend backend, RunFolder folder, RunConfig config, Material material, PrintWriter err) {
+      Ranks ranks,
+      Backend backend,
+      RunFolder folder,
+      RunConfig config,
+      Material material,
+      boolean fresh,
+      PrintWriter err) {
     this.ranks = ranks;
     this.backend = backend;
     this.folder = folder;
     this.config = config;
     this.material = material;
+    this.fresh = fresh;
     this.err = ranks.first() ? err : new PrintWriter(Writer.nullWriter());
   }
 
@@ -93,7 +104,7 @@ final class TrainingRun {
           ranks.world().size() == 1 ? "" : ", %d ranks".formatted(ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
-      checkpoints.restore().ifPresent(warnings -> resumed(trainer.step(), warnings));
+      checkpoints.restore().ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
       if (ranks.first()) {
         folder.rewindMetrics(trainer.step());
       }
@@ -177,6 +188,12 @@ final class TrainingRun {
   private void resumed(long step, List<String> warnings) {
     err.printf("going on after step %d, from %s%n", step, folder.checkpoints());
     warnings.forEach(warning -> err.println("warning: " + warning));
+  }
+
+  private void notResumed() {
+    if (!fresh) {
+      err.printf("the run had not saved a checkpoint yet: it starts again, and does the same steps%n");
+    }
   }
 
   private static boolean due(long step, int every) {

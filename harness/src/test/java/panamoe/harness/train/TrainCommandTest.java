@@ -90,6 +90,19 @@ class TrainCommandTest {
   }
 
   @Test
+  void aRunWithoutACheckpointStartsAgainAndSaysSo() throws IOException {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(run, "--steps", "12").exitCode());
+    byte[] expected = weights(run);
+    delete(run.resolve("checkpoints"));
+    assertRefused("leave the others out", "train", "--out", run.toString(), "--resume", "--seed", "9");
+    CommandRun again = CommandRun.of("train", "--out", run.toString(), "--resume");
+    assertEquals(0, again.exitCode(), again.err());
+    assertTrue(again.err().contains("had not saved a checkpoint yet"), again.err());
+    assertArrayEquals(expected, weights(run));
+  }
+
+  @Test
   void resumesOnItsOwnTextOnly() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "2").exitCode());
@@ -132,6 +145,8 @@ class TrainCommandTest {
     "--text TEXT --steps 0 | --steps is 0",
     "--text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
     "--text TEXT --threads -1 | threads",
+    "--text TEXT --timeout 0 | --timeout is 0 s",
+    "--text TEXT --dtype f64 | 'f64' is none of [f32, bf16]",
     "--text TEXT --resume | there is no run to resume",
     "--text= | the path is empty",
     "--text TEXT --tokenizer= | the path is empty",
