@@ -1,12 +1,10 @@
 package panamoe.bindings.mpi;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
+import panamoe.bindings.NativeEnvironment;
 import panamoe.bindings.SystemLibrary;
 
 /**
@@ -32,9 +30,9 @@ public final class OpenMpi {
   public static void ensureAvailable() {
     // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die
     // at the next null check. UCX reads this in its constructor, so it must be set before, in C's environment.
-    setEnvironment("UCX_ERROR_SIGNALS", "", true);
+    NativeEnvironment.set("UCX_ERROR_SIGNALS", "", true);
     // A rank that waits lets go of its core: another rank may be on it.
-    setEnvironment("OMPI_MCA_mpi_yield_when_idle", "1", false);
+    NativeEnvironment.set("OMPI_MCA_mpi_yield_when_idle", "1", false);
     LIBRARY.load();
   }
 
@@ -43,7 +41,7 @@ public final class OpenMpi {
    * this process. Costs a little of every message's time. To be called before MPI_Init.
    */
   public static void tolerateLostConnections() {
-    setEnvironment("OMPI_MCA_mpi_ft_enable", "1", false);
+    NativeEnvironment.set("OMPI_MCA_mpi_ft_enable", "1", false);
   }
 
   public static MemorySegment world() {
@@ -77,23 +75,6 @@ public final class OpenMpi {
       MemorySegment text = arena.allocate(Mpi.MPI_MAX_LIBRARY_VERSION_STRING() + 1);
       Mpi.MPI_Get_library_version(text, arena.allocate(ValueLayout.JAVA_INT));
       return text.getString(0).lines().findFirst().orElse("").split(",")[0];
-    }
-  }
-
-  private static void setEnvironment(String name, String value, boolean overwrite) {
-    Linker linker = Linker.nativeLinker();
-    FunctionDescriptor type =
-        FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
-    MethodHandle setenv = linker.downcallHandle(linker.defaultLookup().findOrThrow("setenv"), type);
-    try (Arena arena = Arena.ofConfined()) {
-      int status = (int) setenv.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), overwrite ? 1 : 0);
-      if (status != 0) {
-        throw new IllegalStateException("setenv failed for " + name);
-      }
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new AssertionError("setenv throws nothing", e);
     }
   }
 
