@@ -61,7 +61,7 @@ template <class Weight>
 struct Panels {
   const Weight* whole[kMaxStripPanels];
   Weight* piece;       // null where panels are whole
-  int64_t next_strip;  // columns from this strip to the one that its thread will probably take next
+  int64_t next_strip;  // columns from this strip to the next, which its thread will probably take
 };
 
 // What the kernels ask memory for while they multiply panel p by steps k .. k + steps - 1: the block of b that comes
@@ -198,7 +198,7 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
 
   Panels<Weight> panels;
   panels.piece = plan.packs_pieces() ? packed : nullptr;
-  panels.next_strip = stream.threads() * (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
+  panels.next_strip = (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
   for (int64_t p = 0; p < strip.panels && panels.piece == nullptr; ++p) {
     const int64_t size = panel_size(product.b.dtype, product.inner);
     panels.whole[p] =

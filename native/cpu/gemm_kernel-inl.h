@@ -64,12 +64,14 @@ struct Prefetch {
   int run_bits;
   int64_t gap;
 
-  // A turn's bytes, into the L2 cache: what comes after a block of k must not push the block out of the L1 cache.
+  // A turn's bytes. Whole panels go past the L2 and L3 caches (non-temporal), which then have less to write back; runs
+  // with gaps go to the L2 cache, because in the L1 cache lines a power of two apart would push each other out.
   HWY_INLINE void turn() {
     constexpr int64_t kAtOnce = std::min<int64_t>(64, kPanelColumns * sizeof(Weight));  // a run may be as short as that
     for (int64_t byte = 0; byte < kTurnBytes; byte += kAtOnce) {
       const int64_t at = position + byte / int64_t{sizeof(Weight)};
-      __builtin_prefetch(elements + at + (at >> run_bits) * gap, 0, 2);
+      const Weight* element = elements + at + (at >> run_bits) * gap;
+      gap == 0 ? __builtin_prefetch(element, 0, 0) : __builtin_prefetch(element, 0, 2);
     }
     position += pace;
   }
@@ -85,7 +87,7 @@ HWY_INLINE void prefetch(const PanelsOfB<Weight>& b, int64_t k, Prefetch<Weight>
 #pragma GCC unroll 4
   for (int p = 0; p < kPanels; ++p) {
     const char* from = reinterpret_cast<const char*>(b.panel[p] + k * kPanelColumns) + kStreamAhead;
-    for (int64_t byte = 0; byte < kTurnBytes; byte += 64) __builtin_prefetch(from + byte, 0, 2);
+    for (int64_t byte = 0; byte < kTurnBytes; byte += 64) __builtin_prefetch(from + byte, 0, 0);
   }
 }
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 
 #include "src/stream.h"
 
@@ -44,20 +46,32 @@ inline constexpr int64_t kWorthWaking = 0;
 inline constexpr int64_t kWorthWaking = 5000;
 #endif
 
-// Runs body(task, member) for every task in [0, tasks), each taken by the next free thread. `nanoseconds` is what one
-// thread would need for all of them, roughly. Which thread runs a task never changes a result: tasks write disjoint
-// memory.
+// Runs body(task, member) for every task in [0, tasks): a thread takes those of its own share one after the other, so
+// that it reads memory in order, and then helps the others. `nanoseconds` is what one thread would need for all of
+// them, roughly. Which thread runs a task never changes a result: tasks write disjoint memory.
 template <typename Body>
 void parallel_tasks(const Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& body) {
   if (tasks <= 1 || nanoseconds < kWorthWaking || stream.threads() == 1) {
     for (int64_t task = 0; task < tasks; ++task) body(task, 0);
     return;
   }
-  std::atomic<int64_t> next{0};
+  struct alignas(64) Share {  // a cache line of its own
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+  std::array<Share, 64> shares;
+  const int64_t count = std::min<int64_t>({tasks, stream.threads(), std::ssize(shares)});
+  for (int64_t i = 0; i < count; ++i) {
+    shares[i].next = tasks * i / count;
+    shares[i].end = tasks * (i + 1) / count;
+  }
   run_team(stream, [&](int member) {
-    for (int64_t task = next.fetch_add(1, std::memory_order_relaxed); task < tasks;
-         task = next.fetch_add(1, std::memory_order_relaxed)) {
-      body(task, member);
+    for (int64_t i = 0; i < count; ++i) {
+      Share& share = shares[(member + i) % count];
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (task < share.end) body(task, member);
+      }
     }
   });
 }
