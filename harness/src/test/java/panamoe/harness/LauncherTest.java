@@ -7,12 +7,21 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** The launcher's own commands, in a copy of it beside something that it could remove. */
+/** The launcher, in a copy of it beside something that it could remove or has to build. */
 class LauncherTest {
+  @TempDir private Path folder;
+
   @ParameterizedTest
   @CsvSource({
     "clean, --help, 0, Removes everything that was built",
@@ -20,15 +29,80 @@ class LauncherTest {
     "build, -h, 0, Builds the native library",
     "test, quick, 2, test takes no arguments",
   })
-  void explainsItselfAndDoesNothing(String command, String argument, int exitCode, String words, @TempDir Path folder)
+  void explainsItselfAndDoesNothing(String command, String argument, int exitCode, String words)
       throws IOException, InterruptedException {
-    Path launcher = Files.copy(Path.of("..", "panamoe"), folder.resolve("panamoe"));
     Path built = Files.createDirectory(folder.resolve("build"));
-    Process process =
-        new ProcessBuilder("bash", launcher.toString(), command, argument).redirectErrorStream(true).start();
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertEquals(exitCode, process.waitFor(), said);
+    String said = launch(exitCode, command, argument);
     assertTrue(said.contains(words), said);
     assertTrue(Files.exists(built), said);
+  }
+
+  @Test
+  void startsWhatIsBuiltAsItIs() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    assertEquals("started\n", launch(0, "doctor"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {
+    "runtime/src/main/Some.java",
+    "native/include/moe/gate.h",
+    "native/cuda/rtc/gate.cu",
+    "native/cuda/reduce.h",
+    "bindings/foreign/mpi.symbols",
+    "bindings/headers.sha256",
+  })
+  void buildsTheJavaPartAnewWhenWhatIsInItHasChanged(String source) throws IOException, InterruptedException {
+    buildAnHourAgo();
+    setTime(folder.resolve(source), Duration.ofMinutes(30));
+    setTime(folder.resolve("build/native.stamp"), Duration.ZERO);
+    String said = launch(0, "doctor");
+    assertTrue(said.contains("building the Java part") && said.endsWith("started\n"), said);
+  }
+
+  /** A project whose sources are two hours old, with a JDK and a Maven that do as if. */
+  private void buildAnHourAgo() throws IOException {
+    for (String source :
+        List.of(
+            "pom.xml", "bindings/pom.xml", "bindings/src/main/Some.java", "bindings/check-headers.sh",
+            "bindings/headers.sha256", "bindings/foreign/mpi.symbols", "runtime/pom.xml", "runtime/src/main/Some.java",
+            "java-api/pom.xml", "java-api/src/main/Some.java", "harness/pom.xml", "harness/src/main/Some.java",
+            "native/CMakeLists.txt", "native/CMakePresets.json", "native/include/moe/gate.h", "native/src/gate.cc",
+            "native/cpu/gate.cc", "native/bench/gate.cc", "native/cuda/reduce.h", "native/cuda/rtc/gate.cu",
+            "build/native.stamp", "build/java.stamp", "harness/target/classpath")) {
+      write(source, "");
+    }
+    for (String script : List.of("ci/setup", "ci/maven")) {
+      write(script, "#!/bin/sh\n");
+    }
+    write("ci/jdk", "#!/bin/sh\necho " + folder.resolve("jdk") + "\n");
+    write("jdk/bin/java", "#!/bin/sh\necho started\n");
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path path : all.toList()) {
+        setTime(path, Duration.ofHours(path.getFileName().toString().endsWith(".stamp") ? 1 : 2));
+      }
+    }
+  }
+
+  private void write(String name, String text) throws IOException {
+    Path file = folder.resolve(name);
+    Files.createDirectories(file.getParent());
+    Files.writeString(file, text);
+    assertTrue(file.toFile().setExecutable(true));
+  }
+
+  private static void setTime(Path path, Duration ago) throws IOException {
+    Files.setLastModifiedTime(path, FileTime.from(Instant.now().minus(ago)));
+  }
+
+  private String launch(int exitCode, String... arguments) throws IOException, InterruptedException {
+    Path launcher = Files.copy(Path.of("..", "panamoe"), folder.resolve("panamoe"));
+    Process process =
+        new ProcessBuilder(Stream.concat(Stream.of("bash", launcher.toString()), Stream.of(arguments)).toList())
+            .redirectErrorStream(true)
+            .start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(exitCode, process.waitFor(), said);
+    return said;
   }
 }
