@@ -29,6 +29,7 @@ import panamoe.train.StepMetrics;
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
  * metrics.jsonl   one line a step
  * checkpoints/    step-00000200/ ..., latest
+ * .lock           empty; stays, for a lock on a file that was deleted keeps nobody out of the next one of its name
  * </pre>
  */
 final class RunFolder implements AutoCloseable {
@@ -71,10 +72,8 @@ final class RunFolder implements AutoCloseable {
           path + " already holds a run; --resume goes on with it, or choose another --out");
     }
     if (Files.isDirectory(path)) {
-      try (Stream<Path> files = Files.list(path)) {
-        if (files.anyMatch(file -> !file.getFileName().toString().equals(LOCK))) {
-          throw new IllegalArgumentException(path + " is not empty and holds no run; choose another --out");
-        }
+      if (!empty(path)) {
+        throw new IllegalArgumentException(path + " is not empty and holds no run; choose another --out");
       }
     } else if (Files.exists(path)) {
       throw new IllegalArgumentException(path + " is a file; --out is a folder");
@@ -185,18 +184,20 @@ final class RunFolder implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    if (lockFile != null) {
-      lockFile.close();
-      Files.deleteIfExists(path.resolve(LOCK));
-      if (made && empty()) {
+    if (lockFile == null) {
+      return;
+    }
+    try (lockFile) {
+      if (made && empty(path)) {
+        Files.delete(path.resolve(LOCK));
         Files.delete(path);
       }
     }
   }
 
-  private boolean empty() throws IOException {
-    try (Stream<Path> files = Files.list(path)) {
-      return files.findAny().isEmpty();
+  private static boolean empty(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.allMatch(file -> file.getFileName().toString().equals(LOCK));
     }
   }
 

@@ -1,0 +1,49 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class RunFolderTest {
+  @TempDir private Path folder;
+
+  private Path run() throws IOException {
+    Path run = Files.createDirectory(folder.resolve("run"));
+    Files.createFile(run.resolve("config.json"));
+    return run;
+  }
+
+  /** The second has opened the lock's file while the first trained, and locks it when the first has ended. */
+  @Test
+  void theThirdProcessIsKeptOutByTheSecond() throws IOException {
+    Path run = run();
+    RunFolder first = RunFolder.open(run);
+    try (FileChannel second = FileChannel.open(run.resolve(".lock"), StandardOpenOption.WRITE)) {
+      first.close();
+      assertNotNull(second.tryLock());
+      String message = assertThrows(IllegalArgumentException.class, () -> RunFolder.open(run)).getMessage();
+      assertTrue(message.contains("another process is training in " + run), message);
+    }
+    RunFolder.open(run).close();
+  }
+
+  @Test
+  void aRunThatNeverBeganLeavesNoFolderOfItsOwn() throws IOException {
+    Path fresh = folder.resolve("fresh");
+    RunFolder.create(fresh).close();
+    assertFalse(Files.exists(fresh));
+    Path given = Files.createDirectory(folder.resolve("given"));
+    RunFolder.create(given).close();
+    RunFolder.create(given).close();
+    assertTrue(Files.exists(given));
+  }
+}
