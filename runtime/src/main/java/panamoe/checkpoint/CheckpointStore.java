@@ -58,7 +58,7 @@ public final class CheckpointStore {
   }
 
   /** As below, with one rank that holds everything. */
-  public Path save(CheckpointContents contents) {
+  public SaveReport save(CheckpointContents contents) {
     return save(contents, Alone.WORLD);
   }
 
@@ -66,10 +66,10 @@ public final class CheckpointStore {
    * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks call this, each with
    * the tensors that it is to write; the rest of the contents is the first rank's. They write into one directory.
    *
-   * @return its directory, {@code step-<step>}; with a number after it where that name is taken
    * @throws CheckpointException on all ranks if anything could not be written; the checkpoints before it are intact
    */
-  public Path save(CheckpointContents contents, Communicator ranks) {
+  public SaveReport save(CheckpointContents contents, Communicator ranks) {
+    List<IOException> undeleted = new ArrayList<>();
     try {
       Path target = directory.resolve(told(ranks, unusedName(contents.step())));
       Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
@@ -77,7 +77,7 @@ public final class CheckpointStore {
           ranks,
           () -> {
             disk.createDirectories(directory);
-            removeStale();
+            removeStale(undeleted);
             disk.createDirectories(temporary);
           });
       ShardWriter writer = new ShardWriter(disk, shardBytes, ranks);
@@ -91,9 +91,11 @@ public final class CheckpointStore {
             disk.rename(temporary, target);
             disk.force(directory);
             pointTo(target);
-            removeOld(target);
           });
-      return target;
+      if (ranks.rank() == 0) {
+        removeOld(target, undeleted);
+      }
+      return new SaveReport(target, undeleted.stream().map(Throwable::getMessage).toList());
     } catch (IOException e) {
       cleanUpAfter(e, ranks);
       String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
@@ -194,36 +196,52 @@ public final class CheckpointStore {
     }
   }
 
-  private void removeOld(Path saved) throws IOException {
+  private void removeOld(Path saved, List<IOException> undeleted) {
     List<Path> others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
     for (Path old : others.subList(0, Math.max(0, others.size() - (keep - 1)))) {
       // Hidden first, so that a half deleted directory never looks like a checkpoint.
       Path hidden = temporary(old.getFileName().toString());
-      disk.rename(old, hidden);
-      disk.delete(hidden);
+      tidy(
+          old,
+          () -> {
+            disk.rename(old, hidden);
+            disk.delete(hidden);
+          },
+          undeleted);
     }
   }
 
-  private void removeStale() throws IOException {
+  /** What cannot be deleted takes space, but is no reason to lose the step that is saved. */
+  private static void tidy(Path path, Agreement.Step deletion, List<IOException> undeleted) {
+    try {
+      deletion.run();
+    } catch (IOException e) {
+      undeleted.add(new IOException("cannot delete " + path + ": " + describe(e), e));
+    }
+  }
+
+  private void removeStale(List<IOException> undeleted) throws IOException {
     for (Path path : Disk.list(directory)) {
       Matcher matcher = TEMPORARY.matcher(path.getFileName().toString());
       if (matcher.matches()) {
         long pid = Long.parseLong(matcher.group(1));
         if (pid == ProcessHandle.current().pid() || ProcessHandle.of(pid).isEmpty()) {
-          disk.delete(path);
+          tidy(path, () -> disk.delete(path), undeleted);
         }
       }
     }
   }
 
   private void cleanUpAfter(Exception failure, Communicator ranks) {
+    List<IOException> undeleted = new ArrayList<>();
     try {
       if (ranks.rank() == 0) {
-        removeStale();
+        removeStale(undeleted);
       }
     } catch (IOException e) {
-      failure.addSuppressed(e);
+      undeleted.add(e);
     }
+    undeleted.forEach(failure::addSuppressed);
   }
 
   private Path unusedName(long step) {

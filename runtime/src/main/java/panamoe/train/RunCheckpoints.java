@@ -13,6 +13,7 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
 import panamoe.comm.Communicator;
 import panamoe.model.ConfigJson;
@@ -59,10 +60,9 @@ public final class RunCheckpoints {
   /**
    * Saves the state after the trainer's last step.
    *
-   * @return the checkpoint's directory
    * @throws CheckpointException if it could not be written; the checkpoints before it are intact
    */
-  public Path save() {
+  public SaveReport save() {
     TrainerState state = trainer.state();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("step", state.step());

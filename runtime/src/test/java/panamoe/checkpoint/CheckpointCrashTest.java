@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -38,8 +39,10 @@ class CheckpointCrashTest {
 
   @Test
   void failureOfAnyOperation() throws IOException {
-    int operations = operationsOfASave();
-    for (int failing = 1; failing <= operations; failing++) {
+    List<Path> operations = operationsOfASave();
+    int ofTheCheckpoint = operations.size() - (int) operations.stream().filter(CheckpointCrashTest::isOld).count();
+    assertTrue(ofTheCheckpoint > 20, operations.toString());
+    for (int failing = 1; failing <= ofTheCheckpoint; failing++) {
       Path folder = withTwoCheckpoints("failure" + failing);
       CheckpointStore store = failingAt(folder, failing, new IOException("No space left on device"));
       CheckpointException e = assertThrows(CheckpointException.class, () -> store.save(written.at(3)));
@@ -51,8 +54,31 @@ class CheckpointCrashTest {
   }
 
   @Test
+  void oldCheckpointsThatCannotBeDeletedAreWarnings() throws IOException {
+    for (String failing : List.of("rename", "delete")) {
+      Path folder = withTwoCheckpoints(failing);
+      CheckpointStore store = new CheckpointStore(folder, 2, Long.MAX_VALUE, (operation, path) -> {
+        if (operation.equals(failing) && isOld(path)) {
+          throw new IOException("Operation not permitted");
+        }
+      });
+      for (int step = 3; step <= 4; step++) {
+        List<String> warnings = store.save(written.at(step)).warnings();
+        assertEquals(1, warnings.size(), warnings.toString());
+        assertTrue(warnings.getFirst().startsWith("cannot delete " + folder), warnings.getFirst());
+        assertTrue(warnings.getFirst().endsWith(": Operation not permitted"), warnings.getFirst());
+        assertEquals(step, assertIntact(folder));
+      }
+      CheckpointStore again = new CheckpointStore(folder, 2);
+      assertEquals(List.of(), again.save(written.at(5)).warnings());
+      assertEquals(List.of(), temporaries(folder));
+      assertEquals(2, again.checkpoints().size());
+    }
+  }
+
+  @Test
   void deathBeforeAnyOperation() throws IOException {
-    int operations = operationsOfASave();
+    int operations = operationsOfASave().size();
     for (int last = 1; last <= operations; last++) {
       Path folder = withTwoCheckpoints("death" + last);
       CheckpointStore store = failingAt(folder, last, new Killed());
@@ -110,12 +136,17 @@ class CheckpointCrashTest {
     }
   }
 
-  private int operationsOfASave() throws IOException {
-    AtomicInteger count = new AtomicInteger();
-    Path folder = withTwoCheckpoints("count");
-    new CheckpointStore(folder, 2, Long.MAX_VALUE, (operation, path) -> count.incrementAndGet()).save(written.at(3));
-    assertTrue(count.get() > 20, "operations: " + count);
-    return count.get();
+  /** What each is done to. */
+  private List<Path> operationsOfASave() {
+    List<Path> paths = new ArrayList<>();
+    new CheckpointStore(withTwoCheckpoints("count"), 2, Long.MAX_VALUE, (operation, path) -> paths.add(path))
+        .save(written.at(3));
+    return paths;
+  }
+
+  /** Whether a path is the oldest checkpoint, which a save deletes when it has written its own, or lies in it. */
+  private static boolean isOld(Path path) {
+    return path.toString().contains("step-00000001");
   }
 
   private Path withTwoCheckpoints(String name) {

@@ -325,7 +325,7 @@ class CheckpointTest {
   }
 
   private Path save(long step) {
-    return new CheckpointStore(directory, 10).save(written.at(step));
+    return new CheckpointStore(directory, 10).save(written.at(step)).directory();
   }
 
   private void saveModel(Map<String, Tensor> model) {

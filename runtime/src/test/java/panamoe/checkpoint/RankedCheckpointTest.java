@@ -45,7 +45,7 @@ class RankedCheckpointTest {
               Map<String, Tensor> optimizer = world.rank() == 0 ? all.optimizer() : Map.of();
               CheckpointContents mine =
                   new CheckpointContents(step, all.config(), all.state(), all.experts(), model, optimizer);
-              return new CheckpointStore(directory, 2, Long.MAX_VALUE, listener).save(mine, world);
+              return new CheckpointStore(directory, 2, Long.MAX_VALUE, listener).save(mine, world).directory();
             });
   }
 

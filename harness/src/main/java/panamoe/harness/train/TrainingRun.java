@@ -159,7 +159,7 @@ final class TrainingRun {
         // An interrupt is cleared by asking, since files cannot be written by a thread that is interrupted.
         boolean stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
-          checkpoints.save();
+          warn(checkpoints.save().warnings());
         }
         if (stopped) {
           err.printf("stopped after step %d, which is saved; --resume goes on from there%n", trainer.step());
@@ -187,6 +187,10 @@ final class TrainingRun {
 
   private void resumed(long step, List<String> warnings) {
     err.printf("going on after step %d, from %s%n", step, folder.checkpoints());
+    warn(warnings);
+  }
+
+  private void warn(List<String> warnings) {
     warnings.forEach(warning -> err.println("warning: " + warning));
   }
 
