@@ -1,6 +1,7 @@
 package panamoe.harness;
 
 import java.util.Locale;
+import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.bindings.NativeException;
@@ -121,6 +122,28 @@ public final class SharedOptions {
     } catch (NativeException e) {
       throw refused(": " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * What the options make together.
+   *
+   * @throws ParameterException with the words of the IllegalArgumentException by which they are refused
+   */
+  public <T> T checked(Supplier<T> options) {
+    try {
+      return options.get();
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(command.commandLine(), e.getMessage(), e);
+    }
+  }
+
+  /** As above, of a check. */
+  public void checked(Runnable check) {
+    checked(
+        () -> {
+          check.run();
+          return null;
+        });
   }
 
   private ParameterException refused(String why, Throwable cause) {

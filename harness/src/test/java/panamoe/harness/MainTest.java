@@ -38,6 +38,12 @@ class MainTest {
     "doctor --threads two | panamoe doctor: Invalid value for option '--threads': 'two' is not an int",
     "doctor --device gpu  | panamoe doctor: Invalid value for option '--device'",
     "doctor --seed        | panamoe doctor: Missing required parameter for option '--seed' (S)",
+    "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
+    "generate --model none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
+    "generate --model none --top-p 0              | panamoe generate: top-p is 0.0, expected more than 0",
+    "generate --model none --top-k -1             | panamoe generate: top-k is -1, expected 0 (all) or more",
+    "generate --model none --repetition-penalty 0 | panamoe generate: the repetition penalty is 0.0",
+    "generate --model none --max-tokens -1        | panamoe generate: the number of tokens is -1",
   })
   void wrongUsageIsOneSentenceAndExitCode2(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(commandLine.split(" "));

@@ -52,15 +52,16 @@ public final class TextGenerator implements AutoCloseable {
   }
 
   /**
-   * The tokens of a prompt. An empty one begins a new text.
+   * The tokens of a prompt; needs no model yet. An empty prompt begins a new text.
    *
-   * @throws IllegalArgumentException if the prompt has more tokens than the model's context
+   * @param context of the model that is to continue it
+   * @throws IllegalArgumentException if the prompt has more tokens than that
    */
-  public int[] encode(String prompt) {
+  public static int[] encode(String prompt, Tokenizer tokenizer, int context) {
     int[] tokens = prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
-    if (tokens.length > capacity) {
+    if (tokens.length > context) {
       throw new IllegalArgumentException(
-          "the prompt has " + tokens.length + " tokens, more than the model's context of " + capacity);
+          "the prompt has " + tokens.length + " tokens, more than the model's context of " + context);
     }
     return tokens;
   }
@@ -71,7 +72,7 @@ public final class TextGenerator implements AutoCloseable {
    * @throws IllegalArgumentException if the prompt has more tokens than the model's context
    */
   public Result generate(String prompt, SamplingConfig config, Consumer<String> onText) {
-    return generate(encode(prompt), config, onText);
+    return generate(encode(prompt, tokenizer, capacity), config, onText);
   }
 
   /**

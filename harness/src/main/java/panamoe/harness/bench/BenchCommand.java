@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.function.Supplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.AvailableMemory;
 import panamoe.harness.SharedOptions;
@@ -104,12 +103,13 @@ public final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Kind kind = checked(() -> Kind.of(kindName));
+    Kind kind = shared.checked(() -> Kind.of(kindName));
     List<LayerShape> shapes = shapes(kind);
-    List<DType> dtypes = dtypeNames.stream().map(name -> checked(() -> Cell.dtype(name))).toList();
+    List<DType> dtypes = dtypeNames.stream().map(name -> shared.checked(() -> Cell.dtype(name))).toList();
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : counts) {
       require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
+      shared.checked(() -> kind.requireTokens(count));
     }
     require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
@@ -186,7 +186,7 @@ public final class BenchCommand implements Callable<Integer> {
       require(shapeNames == null, "--shape: a train-step has a shape of its own");
     }
     List<String> names = shapeNames == null ? List.of(kind.defaultShape()) : shapeNames;
-    return names.stream().map(name -> checked(() -> LayerShape.parse(name))).toList();
+    return names.stream().map(name -> shared.checked(() -> LayerShape.parse(name))).toList();
   }
 
   private void requireFits(Kind kind, LayerShape shape, DType dtype) {
@@ -207,14 +207,9 @@ public final class BenchCommand implements Callable<Integer> {
     if (peerName == null) {
       return null;
     }
-    Peer named =
-        checked(
-            () -> {
-              Peer peer = Peer.of(peerName);
-              peer.check(kind, dtypes, device);
-              return peer;
-            });
-    return named.start(device);
+    Peer peer = shared.checked(() -> Peer.of(peerName));
+    shared.checked(() -> peer.check(kind, dtypes, device));
+    return peer.start(device);
   }
 
   private int threads() {
@@ -225,21 +220,9 @@ public final class BenchCommand implements Callable<Integer> {
     return spec.commandLine().getOut();
   }
 
-  private <T> T checked(Supplier<T> reading) {
-    try {
-      return reading.get();
-    } catch (IllegalArgumentException e) {
-      throw wrong(e.getMessage());
-    }
-  }
-
   private void require(boolean holds, String sentence) {
     if (!holds) {
-      throw wrong(sentence);
+      throw new ParameterException(spec.commandLine(), sentence);
     }
-  }
-
-  private ParameterException wrong(String sentence) {
-    return new ParameterException(spec.commandLine(), sentence);
   }
 }

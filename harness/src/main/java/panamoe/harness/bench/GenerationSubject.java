@@ -56,12 +56,16 @@ final class GenerationSubject implements Subject {
         LayerSubject.DEVIATION);
   }
 
-  @Override
-  public Workload over(int tokens) {
+  static void requireTokens(Kind kind, int tokens) {
     if (tokens >= CONTEXT) {
       throw new IllegalArgumentException(
           kind.label() + " over " + tokens + " tokens: expected fewer than its context of " + CONTEXT);
     }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    requireTokens(kind, tokens);
     return kind == Kind.PREFILL ? new Prefill(tokens) : new Decode(tokens);
   }
 

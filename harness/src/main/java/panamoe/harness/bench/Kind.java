@@ -58,6 +58,19 @@ public enum Kind {
     return defaultTokens;
   }
 
+  /**
+   * Refuses a number of tokens that a call cannot have.
+   *
+   * @throws IllegalArgumentException in one sentence
+   */
+  void requireTokens(int tokens) {
+    switch (this) {
+      case TRAIN_STEP -> TrainStepSubject.requireTokens(tokens);
+      case PREFILL, DECODE -> GenerationSubject.requireTokens(this, tokens);
+      default -> {}
+    }
+  }
+
   /** Bytes that the experts which {@link #open} makes take at least. */
   double expertBytes(LayerShape shape, DType dtype) {
     return switch (this) {

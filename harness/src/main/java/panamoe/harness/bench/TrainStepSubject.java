@@ -20,8 +20,9 @@ final class TrainStepSubject implements Subject {
   private static final int VOCABULARY = 8192;
   private static final int STEPS = 1_000_000;
 
-  private final ModelConfig config =
+  private static final ModelConfig CONFIG =
       ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, VOCABULARY);
+
   private final Backend backend;
   private final DType dtype;
   private final long seed;
@@ -32,12 +33,16 @@ final class TrainStepSubject implements Subject {
     this.seed = seed;
   }
 
+  static void requireTokens(int tokens) {
+    if (tokens % CONFIG.context() != 0) {
+      throw new IllegalArgumentException(
+          "train-step over " + tokens + " tokens: expected a multiple of its sequences of " + CONFIG.context());
+    }
+  }
+
   @Override
   public Workload over(int tokens) {
-    if (tokens % config.context() != 0) {
-      throw new IllegalArgumentException(
-          "train-step over " + tokens + " tokens: expected a multiple of its sequences of " + config.context());
-    }
+    requireTokens(tokens);
     return new Step(tokens);
   }
 
@@ -46,15 +51,15 @@ final class TrainStepSubject implements Subject {
 
   private final class Step implements Workload {
     private final int tokens;
-    private final LanguageModel model = new LanguageModel(config);
+    private final LanguageModel model = new LanguageModel(CONFIG);
     private final Trainer trainer;
 
     Step(int tokens) {
       this.tokens = tokens;
-      int length = config.context();
+      int length = CONFIG.context();
       TrainConfig training = TrainConfig.of(STEPS, tokens / length, length).withDType(dtype);
       model.materialize(backend, dtype, true, seed);
-      trainer = new Trainer(backend, model, new RunConfig(config, training, seed), new RandomTokens(length, seed));
+      trainer = new Trainer(backend, model, new RunConfig(CONFIG, training, seed), new RandomTokens(length, seed));
     }
 
     @Override
@@ -66,7 +71,7 @@ final class TrainStepSubject implements Subject {
     /** Forward once and backward twice: matrices, logits, and attention over whole sequences. */
     @Override
     public double flops() {
-      return 3 * ModelWork.forwardFlops(config, tokens, tokens, (double) config.context());
+      return 3 * ModelWork.forwardFlops(CONFIG, tokens, tokens, (double) CONFIG.context());
     }
 
     /** AdamW's part: gradient and two moments read, moments and master written, master read, gradient cleared. */

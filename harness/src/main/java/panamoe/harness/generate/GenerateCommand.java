@@ -99,18 +99,27 @@ public final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     SamplingConfig sampling =
-        new SamplingConfig(temperature, topK, topP, repetitionPenalty, maxTokens, stop, shared.seed());
+        shared.checked(
+            () -> new SamplingConfig(temperature, topK, topP, repetitionPenalty, maxTokens, stop, shared.seed()));
     ModelFolder folder = ModelFolder.open(model);
-    PrintWriter out = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
-    List<String> warnings = new ArrayList<>();
-    try (Backend backend = shared.open();
-        LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings);
-        TextGenerator generator = new TextGenerator(backend, loaded, folder.tokenizer())) {
-      warnings.forEach(warning -> err.println("warning: " + warning));
+    int[] tokens =
+        shared.checked(() -> TextGenerator.encode(prompt, folder.tokenizer(), folder.config().context()));
+    try (Backend backend = shared.open()) {
       if (runtimeKernels) {
         install(backend, folder.config());
       }
+      write(backend, folder, tokens, sampling);
+    }
+    return 0;
+  }
+
+  private void write(Backend backend, ModelFolder folder, int[] tokens, SamplingConfig sampling) {
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    List<String> warnings = new ArrayList<>();
+    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings);
+        TextGenerator generator = new TextGenerator(backend, loaded, folder.tokenizer())) {
+      warnings.forEach(warning -> err.println("warning: " + warning));
       Consumer<String> print =
           piece -> {
             out.print(piece);
@@ -118,7 +127,6 @@ public final class GenerateCommand implements Callable<Integer> {
               throw new UncheckedIOException(new IOException("nobody reads the text any more"));
             }
           };
-      int[] tokens = generator.encode(prompt);
       if (!shared.json()) {
         print.accept(prompt);
       }
@@ -138,7 +146,6 @@ public final class GenerateCommand implements Callable<Integer> {
             result.prefillSeconds());
       }
     }
-    return 0;
   }
 
   private void install(Backend backend, ModelConfig config) {

@@ -75,7 +75,8 @@ public final class DemoCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     int vocabulary = new ByteTokenizer().vocabularySize();
     RunConfig config =
-        Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed());
+        shared.checked(
+            () -> Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed()));
     MemoryForecast.of(config.model(), config.training()).requireFits(AvailableMemory.bytes());
     shared.requireDevice();
     Path place = out == null ? freeFolder() : out;

@@ -112,7 +112,8 @@ final class RankOptions {
   /**
    * The topology that was asked for.
    *
-   * @throws ParameterException if the degrees, or the nodes, do not fit the number of ranks
+   * @throws ParameterException if options do not go together, or the nodes do not fit the number of ranks
+   * @throws IllegalArgumentException if the degrees do not
    */
   Topology topology() {
     if (count != null && (kind == Kind.MPI || cards() && Launch.underMpirun())) {
@@ -129,12 +130,8 @@ final class RankOptions {
     }
     int ranks = !oneProcess() ? Launch.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
-    try {
-      int experts = expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
-      return new Topology(ranks, experts, tensorDegree, sliceExperts);
-    } catch (IllegalArgumentException e) {
-      throw new ParameterException(command.commandLine(), e.getMessage(), e);
-    }
+    int experts = expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
+    return new Topology(ranks, experts, tensorDegree, sliceExperts);
   }
 
   private void requireNodes(int ranks) {

@@ -130,7 +130,7 @@ public final class TrainCommand implements Callable<Integer> {
       throw usage("--languages chooses from the default corpus and does not go with --text");
     }
     PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
-    Topology topology = rankOptions.topology();
+    Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     Optional<TrainingRun.Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
     if (outcome.isEmpty()) {
@@ -151,7 +151,7 @@ public final class TrainCommand implements Callable<Integer> {
     if (rankOptions.leads()) {
       RunFolder.requireFree(out);
     }
-    Text read = text == null ? Text.europarl(languages) : Text.read(text);
+    Text read = text == null ? defaultCorpus() : Text.read(text);
     Material material = Material.of(read, tokens, config);
     try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
       return train(folder, config, material, true, err);
@@ -164,7 +164,7 @@ public final class TrainCommand implements Callable<Integer> {
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
       RunConfig config = folder.config();
       requireFits(config, topology);
-      Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : Text.europarl(languages);
+      Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : defaultCorpus();
       return train(folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
     }
   }
@@ -183,19 +183,24 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   private void requireFits(RunConfig config, Topology topology) {
-    config.requireFits(topology);
+    shared.checked(() -> config.requireFits(topology));
     // Ranks of one process share its memory; what those of several have is not known here.
     if (rankOptions.oneProcess()) {
       MemoryForecast.of(config.model(), config.training()).requireFits(AvailableMemory.bytes());
     }
   }
 
+  private Text defaultCorpus() {
+    return shared.checked(() -> Text.europarl(languages));
+  }
+
   /** Prints who would hold what, and trains nothing. */
   private int explain() {
     Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = resume && out != null ? RunConfig.read(out.resolve("config.json")) : config(given);
+    Topology topology = shared.checked(rankOptions::topology);
     spec.commandLine().getOut().print(
-        new TopologyDrawing(rankOptions.topology(), rankOptions.nodes(), config.model().experts()));
+        new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
     spec.commandLine().getOut().flush();
     return 0;
   }
@@ -235,7 +240,8 @@ public final class TrainCommand implements Callable<Integer> {
     }
     Size size = choice == null || choice.preset == null ? Size.SMALL : choice.preset;
     DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();
-    return Presets.run(size, architecture(), steps, compute, recompute, given.vocabularySize(), shared.seed());
+    return shared.checked(
+        () -> Presets.run(size, architecture(), steps, compute, recompute, given.vocabularySize(), shared.seed()));
   }
 
   private Architecture architecture() {

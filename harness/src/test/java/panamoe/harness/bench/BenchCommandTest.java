@@ -71,7 +71,11 @@ class BenchCommandTest {
         Arguments.of(
             "--peer onnxruntime runs f32 alone",
             new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
-        Arguments.of("a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}));
+        Arguments.of("a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
+        Arguments.of("expected a multiple of its sequences of 256", new String[] {"train-step", "--tokens", "100"}),
+        Arguments.of(
+            "decode over 4096 tokens: expected fewer than its context of 4096",
+            new String[] {"decode", "--tokens", "4096"}));
   }
 
   @ParameterizedTest
@@ -82,12 +86,5 @@ class BenchCommandTest {
     assertEquals(2, run.exitCode());
     assertTrue(run.err().contains(sentence), run.err());
     assertEquals(1, run.err().strip().lines().count(), run.err());
-  }
-
-  @Test
-  void trainStepNeedsWholeSequences() {
-    CommandRun run = CommandRun.of("bench", "train-step", "--tokens", "100", "--device", "reference");
-    assertEquals(1, run.exitCode());
-    assertTrue(run.err().contains("expected a multiple of its sequences of 256"), run.err());
   }
 }
