@@ -1,7 +1,6 @@
 package panamoe.harness.doctor;
 
 import java.util.List;
-import java.util.regex.Pattern;
 import panamoe.backend.abi.DeviceInfo;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.bindings.Moe;
@@ -17,8 +16,10 @@ final class NativeCheck {
       String reason = NativeLibrary.unavailabilityCause().orElseThrow().getMessage().lines().findFirst().orElseThrow();
       return List.of(Finding.missing("native library", true, reason + "; ./panamoe build makes it"));
     }
-    String path = SystemFile.find("/proc/self/maps", Pattern.compile("(/\\S*libpanamoe\\S*)")).orElse("loaded");
-    Finding library = Finding.present("native library", "%s, ABI version %d".formatted(path, Moe.moe_abi_version()));
+    Finding library =
+        Finding.present(
+            "native library",
+            "%s, ABI version %d".formatted(NativeLibrary.file().orElseThrow(), Moe.moe_abi_version()));
     try (NativeBackend cpu = NativeBackend.open("cpu", 0)) {
       return List.of(library, simd(cpu.deviceInfo()), card());
     }
