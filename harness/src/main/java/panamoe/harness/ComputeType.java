@@ -1,8 +1,10 @@
 package panamoe.harness;
 
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.Locale;
 import panamoe.tensor.DType;
 
-/** What weights and activations are computed in, as the command line says it. */
+/** What weights and activations are computed in, as the command line and JSON have it. */
 public enum ComputeType {
   F32(DType.FLOAT32),
   BF16(DType.BFLOAT16);
@@ -15,5 +17,11 @@ public enum ComputeType {
 
   public DType dtype() {
     return dtype;
+  }
+
+  @JsonValue
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
   }
 }

@@ -107,8 +107,9 @@ public final class Main implements Callable<Integer> {
     CommandLine commands = new CommandLine(new Main());
     commands.getSubcommands().values().stream()
         .flatMap(command -> command.getCommandSpec().options().stream())
-        .filter(option -> option.type().isEnum())
-        .forEach(option -> registerChoices(commands, option.type()));
+        .map(option -> option.auxiliaryTypes()[0]) // of a list, that of its elements
+        .filter(Class::isEnum)
+        .forEach(type -> registerChoices(commands, type));
     return commands
         .registerConverter(Path.class, Main::path)
         .setUsageHelpAutoWidth(true)

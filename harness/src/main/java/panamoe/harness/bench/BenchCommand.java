@@ -9,8 +9,8 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.AvailableMemory;
+import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
-import panamoe.tensor.DType;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -75,10 +75,10 @@ public final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--dtype",
       split = ",",
-      paramLabel = "DTYPE",
+      paramLabel = "TYPE",
       defaultValue = "f32",
       description = "f32, bf16 or both. Default: ${DEFAULT-VALUE}.")
-  private List<String> dtypeNames;
+  private List<ComputeType> dtypes;
 
   @Option(
       names = "--peer",
@@ -105,7 +105,6 @@ public final class BenchCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     Kind kind = shared.checked(() -> Kind.of(kindName));
     List<LayerShape> shapes = shapes(kind);
-    List<DType> dtypes = dtypeNames.stream().map(name -> shared.checked(() -> Cell.dtype(name))).toList();
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : counts) {
       require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
@@ -114,13 +113,13 @@ public final class BenchCommand implements Callable<Integer> {
     require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
     try (Backend backend = shared.open();
-        PeerProcess peer = startPeer(kind, dtypes, backend.name())) {
+        PeerProcess peer = startPeer(kind, backend.name())) {
       Yardstick yardstick = yardstick(backend);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
       }
       for (LayerShape shape : shapes) {
-        for (DType dtype : dtypes) {
+        for (ComputeType dtype : dtypes) {
           measure(backend, kind, shape, dtype, counts, yardstick, peer);
         }
       }
@@ -132,12 +131,12 @@ public final class BenchCommand implements Callable<Integer> {
       Backend backend,
       Kind kind,
       LayerShape shape,
-      DType dtype,
+      ComputeType dtype,
       List<Integer> counts,
       Yardstick yardstick,
       PeerProcess peer)
       throws IOException, InterruptedException {
-    try (Subject subject = kind.open(backend, shape, dtype, shared.seed())) {
+    try (Subject subject = kind.open(backend, shape, dtype.dtype(), shared.seed())) {
       for (int count : counts) {
         Cell cell = new Cell(kind, shape, count, dtype, threads());
         try (Workload work = subject.over(count)) {
@@ -189,8 +188,8 @@ public final class BenchCommand implements Callable<Integer> {
     return names.stream().map(name -> shared.checked(() -> LayerShape.parse(name))).toList();
   }
 
-  private void requireFits(Kind kind, LayerShape shape, DType dtype) {
-    double bytes = kind.expertBytes(shape, dtype);
+  private void requireFits(Kind kind, LayerShape shape, ComputeType dtype) {
+    double bytes = kind.expertBytes(shape, dtype.dtype());
     long available = AvailableMemory.bytes();
     require(
         bytes <= available,
@@ -203,7 +202,7 @@ public final class BenchCommand implements Callable<Integer> {
             available / (double) (1 << 30)));
   }
 
-  private PeerProcess startPeer(Kind kind, List<DType> dtypes, String device) throws IOException {
+  private PeerProcess startPeer(Kind kind, String device) throws IOException {
     if (peerName == null) {
       return null;
     }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.Locale;
+import panamoe.harness.ComputeType;
 
 /**
  * A measured cell; with {@code --json} one line.
@@ -21,7 +22,7 @@ record Measurement(
     String name,
     String shape,
     int tokens,
-    String dtype,
+    ComputeType dtype,
     int threads,
     double medianMs,
     double minMs,
@@ -44,12 +45,12 @@ record Measurement(
    */
   static Measurement of(Cell cell, Workload work, Ceilings ceilings, Timing ours, String peer, Timing theirs) {
     double seconds = ours.medianMs() / 1e3;
-    Double limit = ceilings == null ? null : ceilings.rooflineSeconds(work, cell.dtype());
+    Double limit = ceilings == null ? null : ceilings.rooflineSeconds(work, cell.dtype().dtype());
     return new Measurement(
         cell.kind().label(),
         cell.shape().name(),
         cell.tokens(),
-        cell.dtypeLabel(),
+        cell.dtype(),
         cell.threads(),
         ours.medianMs(),
         ours.minMs(),

@@ -8,7 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
-import panamoe.tensor.DType;
+import panamoe.harness.ComputeType;
 
 /** Another library that runs the same work beside us, in a process of its own. */
 enum Peer {
@@ -68,7 +68,7 @@ enum Peer {
    * @param device "cpu" or "cuda"
    * @throws IllegalArgumentException in one sentence if it cannot
    */
-  void check(Kind kind, List<DType> dtypes, String device) {
+  void check(Kind kind, List<ComputeType> dtypes, String device) {
     if (device.equals("cuda") ? this == DJL || this == ONNXRUNTIME : this == TORCH_GROUPED) {
       throw new IllegalArgumentException("--peer " + label + " does not run on --device " + device);
     }
@@ -76,7 +76,7 @@ enum Peer {
       String able = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
       throw new IllegalArgumentException("--peer " + label + " runs " + able + ", not " + kind.label());
     }
-    if (!bfloat16 && dtypes.contains(DType.BFLOAT16)) {
+    if (!bfloat16 && dtypes.contains(ComputeType.BF16)) {
       throw new IllegalArgumentException(
           "--peer " + label + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
     }

@@ -3,7 +3,7 @@ package panamoe.harness.bench;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import panamoe.backend.Activation;
-import panamoe.tensor.DType;
+import panamoe.harness.ComputeType;
 
 /**
  * What a peer's process is asked to run, one line of JSON on its standard input: a {@link Cell}, spelt out for programs
@@ -24,7 +24,6 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
    * @param topK K
    * @param gated whether experts are SwiGLU; otherwise GELU
    * @param copies layers that calls rotate over
-   * @param dtype f32 or bf16
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record Work(
@@ -36,18 +35,13 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
       int topK,
       boolean gated,
       int copies,
-      String dtype,
+      ComputeType dtype,
       int threads) {
 
     /** The layer. */
     public LayerShape shape() {
       return new LayerShape(
           kind, hidden, expertHidden, experts, topK, gated ? Activation.SWIGLU : Activation.GELU, copies);
-    }
-
-    /** What the layer computes in. */
-    public DType computed() {
-      return Cell.dtype(dtype);
     }
   }
 
@@ -63,7 +57,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
             shape.topK(),
             shape.activation().inputsPerOutput() == 2,
             cell.kind() == Kind.MOE_LAYER ? shape.copies() : 1,
-            cell.dtypeLabel(),
+            cell.dtype(),
             cell.threads());
     return new PeerQuestion(work, cell.tokens(), TokenBatches.count(cell.tokens()), seconds);
   }

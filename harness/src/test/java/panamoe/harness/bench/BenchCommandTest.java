@@ -61,7 +61,7 @@ class BenchCommandTest {
             "the experts of 65536x65536x1024x1 take 16384.0 GiB in moe-layer, but only",
             new String[] {"moe-layer", "--shape", "65536x65536x1024x1", "--dtype", "bf16"}),
         Arguments.of("--tokens is 0, expected 1 to", new String[] {"gate", "--tokens", "0"}),
-        Arguments.of("--dtype is 'int8', expected f32 or bf16", new String[] {"gate", "--dtype", "int8"}),
+        Arguments.of("'int8' is none of [f32, bf16]", new String[] {"gate", "--dtype", "int8"}),
         Arguments.of("--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
         Arguments.of(
             "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime",

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import panamoe.harness.bench.Contender;
+import panamoe.harness.ComputeType;
 import panamoe.harness.bench.PeerQuestion;
-import panamoe.tensor.DType;
 
 /** The question under way: weights stay while only the tokens change. Used by one thread. */
 final class PeerRun implements AutoCloseable {
@@ -36,7 +36,7 @@ final class PeerRun implements AutoCloseable {
   }
 
   private void open(PeerQuestion.Work wanted) throws Exception {
-    if (wanted.computed() != DType.FLOAT32) {
+    if (wanted.dtype() != ComputeType.F32) {
       throw new IllegalArgumentException("dtype is " + wanted.dtype() + ", expected f32");
     }
     for (int copy = 0; copy < wanted.copies(); copy++) {

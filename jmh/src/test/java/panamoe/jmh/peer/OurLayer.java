@@ -9,6 +9,7 @@ import java.util.SplittableRandom;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.harness.bench.LayerShape;
+import panamoe.harness.ComputeType;
 import panamoe.harness.bench.PeerQuestion;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.ParameterStore;
@@ -42,13 +43,14 @@ final class OurLayer {
 
   /** Asserts that {@code library} answers, also after tokens and weights have changed, and refuses bfloat16. */
   static void isAskedOf(PeerLibrary library) throws Exception {
-    PeerQuestion.Work two = new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, "f32", 1);
-    PeerQuestion.Work one = new PeerQuestion.Work("moe-layer", "loop", 32, 16, 4, 1, false, 1, "f32", 1);
+    PeerQuestion.Work two = new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
+    PeerQuestion.Work one = new PeerQuestion.Work("moe-layer", "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new PeerRun(library)) {
       assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9)).length);
       assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9)).length);
       assertEquals(1, run.burst(new PeerQuestion(one, 70, 2, 1e-9)).length);
-      PeerQuestion.Work bfloat16 = new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, "bf16", 1);
+      PeerQuestion.Work bfloat16 =
+          new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
               IllegalArgumentException.class, () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9)));
