@@ -86,6 +86,7 @@ final class LayerSubject implements Subject {
 
     @Override
     public void close() {
+      passes.forEach(Recording::close);
       scope.close();
     }
   }

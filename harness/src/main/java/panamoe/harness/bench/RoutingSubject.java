@@ -100,6 +100,7 @@ final class RoutingSubject implements Subject {
 
     @Override
     public void close() {
+      passes.forEach(Recording::close);
       scope.close();
     }
   }
