@@ -65,16 +65,22 @@ enum Peer {
   /**
    * Whether this peer can do the work at all.
    *
-   * @param device "cpu" or "cuda"
+   * @param device that we compute on
    * @throws IllegalArgumentException in one sentence if it cannot
    */
   void check(Kind kind, List<ComputeType> dtypes, String device) {
-    if (device.equals("cuda") ? this == DJL || this == ONNXRUNTIME : this == TORCH_GROUPED) {
+    boolean able =
+        switch (device) {
+          case "cpu" -> this != TORCH_GROUPED;
+          case "cuda" -> this != DJL && this != ONNXRUNTIME;
+          default -> false;
+        };
+    if (!able) {
       throw new IllegalArgumentException("--peer " + label + " does not run on --device " + device);
     }
     if (!kinds.contains(kind)) {
-      String able = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
-      throw new IllegalArgumentException("--peer " + label + " runs " + able + ", not " + kind.label());
+      String runs = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
+      throw new IllegalArgumentException("--peer " + label + " runs " + runs + ", not " + kind.label());
     }
     if (!bfloat16 && dtypes.contains(ComputeType.BF16)) {
       throw new IllegalArgumentException(

@@ -66,6 +66,9 @@ class BenchCommandTest {
         Arguments.of(
             "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime",
             new String[] {"moe-layer", "--peer", "ggml"}),
+        Arguments.of(
+            "--peer torch does not run on --device reference",
+            new String[] {"moe-layer", "--peer", "torch", "--device", "reference"}),
         Arguments.of("--peer torch runs moe-layer", new String[] {"gate", "--peer", "torch"}),
         Arguments.of("--peer djl runs moe-layer, not train-step", new String[] {"train-step", "--peer", "djl"}),
         Arguments.of(
