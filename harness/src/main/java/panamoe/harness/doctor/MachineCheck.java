@@ -83,10 +83,16 @@ final class MachineCheck {
         NvrtcLibrary.find()
             .map(file -> Finding.present("NVRTC", file.toString()))
             .orElseGet(() -> Finding.missing("NVRTC", false, "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc")),
-        Tool.ask(Pattern.compile("(\\S.*)"), "nvidia-smi", "--query-gpu=name,driver_version,memory.total",
-                "--format=csv,noheader")
+        gpu()
             .map(gpu -> Finding.present("GPU", gpu))
             .orElseGet(() -> Finding.missing("GPU", false, "none needed: the CPU computes")));
+  }
+
+  /** The first NVIDIA card that its driver knows. */
+  static Optional<String> gpu() {
+    return Tool.ask(
+        Pattern.compile("(\\S.*)"),
+        "nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader");
   }
 
   private static Finding tool(String topic, String advice, String... command) {

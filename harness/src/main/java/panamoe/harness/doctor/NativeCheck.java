@@ -1,5 +1,7 @@
 package panamoe.harness.doctor;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import panamoe.backend.abi.DeviceInfo;
 import panamoe.backend.abi.NativeBackend;
@@ -28,11 +30,22 @@ final class NativeCheck {
   private static Finding card() {
     try (NativeBackend cuda = NativeBackend.open("cuda", 0)) {
       DeviceInfo info = cuda.deviceInfo();
-      return Finding.present("NVIDIA card", "%s, %s, %d multiprocessors, %.1f of %.1f GB free".formatted(
+      return Finding.present("CUDA backend", "%s, %s, %d multiprocessors, %.1f of %.1f GB free".formatted(
           info.name(), info.target(), info.processors(), info.memoryAvailable() / 1e9, info.memoryTotal() / 1e9));
     } catch (NativeException e) {
-      return Finding.missing("NVIDIA card", false, e.getMessage());
+      return Finding.missing("CUDA backend", false, cudaAdvice(e));
     }
+  }
+
+  /** What the library says is for who has a card, and a backend for it. */
+  private static String cudaAdvice(NativeException refused) {
+    if (MachineCheck.gpu().isEmpty()) {
+      return "none needed: this machine has no NVIDIA card";
+    }
+    Path backend = NativeLibrary.file().orElseThrow().resolveSibling(System.mapLibraryName("panamoe_cuda"));
+    return Files.exists(backend)
+        ? "the card cannot be used: " + refused.getMessage()
+        : "not built for this machine's card: any command with --device cuda builds it, with the CUDA toolkit";
   }
 
   private static Finding simd(DeviceInfo info) {

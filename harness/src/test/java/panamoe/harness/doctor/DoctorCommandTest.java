@@ -3,6 +3,7 @@ package panamoe.harness.doctor;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -30,6 +31,15 @@ class DoctorCommandTest {
         assertTrue(finding.hasNonNull("found") || finding.hasNonNull("advice"), topic + " is missing without advice"));
     assertEquals(json.get("ready").asBoolean(), run.exitCode() == 0);
     assertEquals(findings.get("native library").hasNonNull("found"), json.get("ready").asBoolean());
+  }
+
+  /** Where there is one, the library's own words may be the only clue to what is wrong with it. */
+  @Test
+  void aMachineWithoutACardIsToldSoInPlainWords() {
+    assumeTrue(MachineCheck.gpu().isEmpty());
+    String said = CommandRun.of("doctor").out();
+    assertTrue(said.contains("none needed: this machine has no NVIDIA card"), said);
+    assertFalse(said.contains("moe_") || said.contains("MOE_"), said);
   }
 
   @Test
