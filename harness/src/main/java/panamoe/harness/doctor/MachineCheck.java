@@ -2,6 +2,7 @@ package panamoe.harness.doctor;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -46,7 +47,9 @@ final class MachineCheck {
     if (total.isEmpty() || available.isEmpty()) {
       return Finding.missing("memory", false, "the kernel does not say in /proc/meminfo");
     }
-    return Finding.present("memory", "%.1f GiB, %.1f GiB available".formatted(gibibytes(total), gibibytes(available)));
+    return Finding.present(
+        "memory",
+        String.format(Locale.ROOT, "%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
   }
 
   private static double gibibytes(Optional<String> kibibytes) {

@@ -3,6 +3,7 @@ package panamoe.harness.doctor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import panamoe.backend.abi.DeviceInfo;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.bindings.Moe;
@@ -30,7 +31,8 @@ final class NativeCheck {
   private static Finding card() {
     try (NativeBackend cuda = NativeBackend.open("cuda", 0)) {
       DeviceInfo info = cuda.deviceInfo();
-      return Finding.present("CUDA backend", "%s, %s, %d multiprocessors, %.1f of %.1f GB free".formatted(
+      return Finding.present("CUDA backend", String.format(
+          Locale.ROOT, "%s, %s, %d multiprocessors, %.1f of %.1f GB free",
           info.name(), info.target(), info.processors(), info.memoryAvailable() / 1e9, info.memoryTotal() / 1e9));
     } catch (NativeException e) {
       return Finding.missing("CUDA backend", false, cudaAdvice(e));

@@ -65,32 +65,36 @@ record ModelTable(
 
   String toText() {
     StringBuilder text = new StringBuilder();
-    text.append("checkpoint  %s (step %,d)%n".formatted(checkpoint.directory(), checkpoint.step()));
-    text.append(
-        "model       %d layers of width %d, %d heads (%d key/value), MLP %d, context %d, vocabulary %d%n"
-            .formatted(
-                config.layers(),
-                config.hidden(),
-                config.heads(),
-                config.keyValueHeads(),
-                config.feedForward(),
-                config.context(),
-                config.vocabulary()));
-    text.append("experts     %s%s%n".formatted(config.experts(), config.residual() ? ", each beside a fixed MLP" : ""));
+    line(text, "checkpoint  %s (step %,d)", checkpoint.directory(), checkpoint.step());
+    line(
+        text,
+        "model       %d layers of width %d, %d heads (%d key/value), MLP %d, context %d, vocabulary %d",
+        config.layers(),
+        config.hidden(),
+        config.heads(),
+        config.keyValueHeads(),
+        config.feedForward(),
+        config.context(),
+        config.vocabulary());
+    line(text, "experts     %s%s", config.experts(), config.residual() ? ", each beside a fixed MLP" : "");
     if (config.gate() != null) {
-      text.append(
-          "gate        top-%d, %s%n"
-              .formatted(config.gate().topK(), config.gate().dropPolicy().name().toLowerCase(Locale.ROOT)));
+      String policy = config.gate().dropPolicy().name().toLowerCase(Locale.ROOT);
+      line(text, "gate        top-%d, %s", config.gate().topK(), policy);
     }
-    text.append("%n%-12s %16s %8s%n".formatted("part", "parameters", "share"));
-    parameters.forEach(
-        (part, count) ->
-            text.append(
-                "%-12s %,16d %7.1f%%%n"
-                    .formatted(part.name().toLowerCase(Locale.ROOT), count, 100.0 * count / total())));
-    text.append("%-12s %,16d%n".formatted("total", total()));
-    text.append("%-12s %,16d %7.1f%%%n".formatted("per token", activated, 100.0 * activated / total()));
+    line(text, "");
+    line(text, "%-12s %16s %8s", "part", "parameters", "share");
+    parameters.forEach((part, count) -> row(text, part.name().toLowerCase(Locale.ROOT), count));
+    line(text, "%-12s %,16d", "total", total());
+    row(text, "per token", activated);
     return text.toString();
+  }
+
+  private void row(StringBuilder text, String part, long count) {
+    line(text, "%-12s %,16d %7.1f%%", part, count, 100.0 * count / total());
+  }
+
+  private static void line(StringBuilder text, String format, Object... values) {
+    text.append(String.format(Locale.ROOT, format + "%n", values));
   }
 
   ObjectNode toJson(boolean withMemory) {

@@ -1,6 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
+import java.util.Locale;
 import panamoe.harness.report.Svg.Anchor;
 
 /**
@@ -52,8 +53,11 @@ record HeatMap(
     for (int row = 0; row < rows.size(); row++) {
       for (int column = 0; column < columns.size(); column++) {
         double value = values[row][column];
-        String hint = "%s %s, %s %s: %.2f %s"
-            .formatted(rowTitle, rows.get(row), columnTitle, columns.get(column), value, unit);
+        String hint =
+            String.format(
+                Locale.ROOT,
+                "%s %s, %s %s: %.2f %s",
+                rowTitle, rows.get(row), columnTitle, columns.get(column), value, unit);
         // A little overlap hides the seams between cells.
         svg.cell(
             LEFT + column * columnWidth(), TOP + row * rowHeight, columnWidth() + 0.3, rowHeight + 0.3,
@@ -68,7 +72,7 @@ record HeatMap(
       double share = (i + 0.5) / BAR_STEPS;
       svg.cell(
           RIGHT + 20, bottom - (i + 1) * step, 12, step + 0.3, colour(share),
-          "%.2f %s".formatted(share * brightest, unit));
+          String.format(Locale.ROOT, "%.2f %s", share * brightest, unit));
     }
     Axis axis = Axis.over(0, brightest, 4, bottom, TOP);
     for (double tick : axis.ticks()) {

@@ -2,6 +2,7 @@ package panamoe.harness.report;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Function;
 import panamoe.harness.report.Svg.Anchor;
 
@@ -43,7 +44,7 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
     svg.path(x, y, style);
     if (curve.dots()) {
       for (int i = 0; i < x.length; i++) {
-        svg.dot(x[i], y[i], "dot-" + style, "step %.0f: %.4f".formatted(curve.x()[i], curve.y()[i]));
+        svg.dot(x[i], y[i], "dot-" + style, String.format(Locale.ROOT, "step %.0f: %.4f", curve.x()[i], curve.y()[i]));
       }
     }
   }

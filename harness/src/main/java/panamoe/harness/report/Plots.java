@@ -3,6 +3,7 @@ package panamoe.harness.report;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import panamoe.harness.report.LineChart.Curve;
@@ -68,8 +69,11 @@ final class Plots {
     return routing.layers().stream().map(layer -> {
       double[][] heat = shares(layer);
       double brightest = Arrays.stream(heat).flatMapToDouble(Arrays::stream).max().orElse(0);
-      String caption = "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%."
-          .formatted(layer.layer(), 100.0 / layer.experts());
+      String caption =
+          String.format(
+              Locale.ROOT,
+              "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%.",
+              layer.layer(), 100.0 / layer.experts());
       HeatMap map = new HeatMap(
           "Languages and experts, layer " + layer.layer(), "language", routing.languages(), "expert",
           indices(layer.experts()), heat, Math.max(brightest, 1), "% of its tokens");

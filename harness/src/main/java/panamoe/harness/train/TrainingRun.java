@@ -7,6 +7,7 @@ import java.io.Writer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -52,8 +53,10 @@ final class TrainingRun {
 
     @Override
     public String toString() {
-      return "trained %,d steps on %,d tokens in %.0f s; validation %.4f bits per byte%nreport: %s"
-          .formatted(steps, tokens, seconds, bitsPerByte, report);
+      return String.format(
+          Locale.ROOT,
+          "trained %,d steps on %,d tokens in %.0f s; validation %.4f bits per byte%nreport: %s",
+          steps, tokens, seconds, bitsPerByte, report);
     }
   }
 
@@ -97,6 +100,7 @@ final class TrainingRun {
     try (LanguageModel model = new LanguageModel(config.model(), ranks)) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
       err.printf(
+          Locale.ROOT,
           "model: %,d parameters, experts by layer %s, on %s%s%n",
           parameters(),
           config.model().experts(),
@@ -180,6 +184,7 @@ final class TrainingRun {
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
       err.printf(
+          Locale.ROOT,
           "sent: %,d messages, %,d bytes within nodes; %,d messages, %,d bytes between nodes%n",
           all[0], all[1], all[2], all[3]);
     }

@@ -8,10 +8,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.w3c.dom.Document;
@@ -19,8 +22,21 @@ import org.w3c.dom.Element;
 import org.w3c.dom.NodeList;
 import panamoe.model.LanguageModel;
 
+/** In a country with a decimal comma: numbers are written alike everywhere. */
 class ReportTest {
+  private final Locale before = Locale.getDefault();
+
   @TempDir Path folder;
+
+  @BeforeEach
+  void travel() {
+    Locale.setDefault(Locale.GERMANY);
+  }
+
+  @AfterEach
+  void comeHome() {
+    Locale.setDefault(before);
+  }
 
   @Test
   void thePageNeedsNothingElseAndIsWellFormed() throws Exception {
@@ -41,7 +57,7 @@ class ReportTest {
     assertTrue(tiles.contains("76,800"), "tokens: " + tiles);
     assertTrue(tiles.contains("1,000"), "tokens per second: " + tiles);
     try (LanguageModel model = new LanguageModel(SyntheticRun.config().model())) {
-      assertTrue(tiles.contains("%,d".formatted(model.parameters().count())), "parameters: " + tiles);
+      assertTrue(tiles.contains(String.format(Locale.ROOT, "%,d", model.parameters().count())), "parameters: " + tiles);
     }
     List<String> cells = texts(page, "td");
     int row = cells.indexOf("layer 1");
