@@ -1,7 +1,6 @@
 package panamoe.harness;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -20,29 +19,30 @@ class SetupTest {
   @Test
   void findsAJdk25ThatOnlyAVariableNames() throws Exception {
     Path jdk = jdk("25.0.5.1");
-    assertEquals(jdk.toString(), jdkFoundWith(jdk));
+    assertEquals(jdk.toString(), jdkFoundWith(jdk, jdk("21.0.25")));
   }
 
   @Test
   void passesOverAnotherVersion() throws Exception {
-    Path jdk = jdk("21.0.25");
-    assertNotEquals(jdk.toString(), jdkFoundWith(jdk));
+    Path jdk = jdk("25.0.5.1");
+    assertEquals(jdk.toString(), jdkFoundWith(jdk("21.0.25"), jdk));
   }
 
   private Path jdk(String version) throws IOException {
-    Path home = Files.createDirectories(folder.resolve("some jdk"));
+    Path home = Files.createDirectories(folder.resolve("some jdk " + version));
     Path javac = Files.createDirectories(home.resolve("bin")).resolve("javac");
     Files.createFile(javac, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
     Files.writeString(home.resolve("release"), "IMPLEMENTOR=\"N/A\"\nJAVA_VERSION=\"" + version + "\"\n");
     return home;
   }
 
-  private static String jdkFoundWith(Path jdk) throws Exception {
+  private static String jdkFoundWith(Path java25Home, Path javaHome) throws Exception {
     ProcessBuilder builder = new ProcessBuilder(CI.resolve("jdk").toString());
-    builder.environment().put("JAVA25_HOME", jdk.toString());
+    builder.environment().put("JAVA25_HOME", java25Home.toString());
+    builder.environment().put("JAVA_HOME", javaHome.toString());
     Process process = builder.start();
     String found = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-    process.waitFor();
+    assertEquals(0, process.waitFor(), found);
     return found;
   }
 }

@@ -5,19 +5,25 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Score;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.moe.GateConfig;
+import panamoe.moe.GateConfig.Noise;
 import panamoe.nn.Norm;
 import panamoe.nn.Parameter;
 import panamoe.nn.Sequences;
@@ -224,10 +230,28 @@ class LanguageModelTest {
     }
   }
 
-  @Test
-  void evaluationNeverDraws() {
-    GateConfig gate = GateConfig.deepSpeed(1, 1.0, 4);
-    assertEquals(DropPolicy.PRIORITY, gate.settings(10, 4, true).dropPolicy());
-    assertEquals(DropPolicy.PROBABILITY, gate.settings(10, 4, false).dropPolicy());
+  /** A pass that has drawn nothing goes on with the first of its numbers. */
+  @ParameterizedTest
+  @EnumSource(Noise.class)
+  void evaluationNeverDraws(Noise noise) {
+    for (DropPolicy policy : DropPolicy.values()) {
+      GateConfig gate =
+          new GateConfig(
+              2, Score.SOFTMAX, policy, 1, 1, 1, QueueOrder.TOKEN_MAJOR, Normalization.CHOSEN, noise, true, 0.01, 0);
+      try (Backend backend = new ReferenceBackend();
+          LanguageModel model =
+              new LanguageModel(config(List.of(3), false, gate, Activation.GELU, Norm.Kind.LAYER, true));
+          TensorScope scope = TensorScope.confined(backend)) {
+        model.materialize(backend, DType.FLOAT32, true, 7);
+        float[] first = Pass.inference(backend, scope).uniform(8).toFloats();
+        Pass evaluation = Pass.inference(backend, scope);
+        losses(evaluation, model, tokens(1), tokens(2), 0, false);
+        assertArrayEquals(first, evaluation.uniform(8).toFloats(), policy.toString());
+        Pass training = Pass.training(backend, scope, new Tape(backend), 0, 1);
+        losses(training, model, tokens(1), tokens(2), 1, false);
+        boolean drew = !Arrays.equals(first, training.uniform(8).toFloats());
+        assertEquals(noise != Noise.NONE || policy == DropPolicy.PRIORITY, drew, policy.toString());
+      }
+    }
   }
 }

@@ -4,11 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -23,7 +21,6 @@ import panamoe.harness.CommandRun;
  * functions by a test library of ours between threads ({@code native/test/nccl_threads}).
  */
 class CardTrainCommandTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String PROPERTY = "panamoe.nccl.path";
   static final Path LIBRARY =
       Path.of(
@@ -51,11 +48,7 @@ class CardTrainCommandTest {
   }
 
   private List<Double> losses(String name) throws IOException {
-    List<Double> losses = new ArrayList<>();
-    for (String line : Files.readAllLines(folder.resolve(name).resolve("metrics.jsonl"))) {
-      losses.add(JSON.readTree(line).get("loss").asDouble());
-    }
-    return losses;
+    return Losses.of(folder.resolve(name));
   }
 
   /** Experts over all ranks, in groups with replicas, sliced with the attention; sums in bfloat16 as well. */

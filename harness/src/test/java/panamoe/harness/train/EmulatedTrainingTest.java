@@ -3,9 +3,7 @@ package panamoe.harness.train;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -32,17 +30,7 @@ class EmulatedTrainingTest {
             "train", "--preset", "tiny", "--steps", "3", "--device", device, "--text", text.toString(), "--out",
             run.toString());
     assertEquals(0, trained.exitCode(), trained.err());
-    ObjectMapper json = new ObjectMapper();
-    return Files.readAllLines(run.resolve("metrics.jsonl")).stream()
-        .mapToDouble(
-            line -> {
-              try {
-                return json.readTree(line).get("loss").asDouble();
-              } catch (IOException e) {
-                throw new UncheckedIOException(e);
-              }
-            })
-        .toArray();
+    return Losses.of(run).stream().mapToDouble(loss -> loss).toArray();
   }
 
   /** What the CPU's model writes on this device, always choosing the likeliest token. */

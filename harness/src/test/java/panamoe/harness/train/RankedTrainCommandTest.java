@@ -45,11 +45,7 @@ class RankedTrainCommandTest {
   }
 
   private List<Double> losses(String name) throws IOException {
-    List<Double> losses = new ArrayList<>();
-    for (String line : Files.readAllLines(folder.resolve(name).resolve("metrics.jsonl"))) {
-      losses.add(JSON.readTree(line).get("loss").asDouble());
-    }
-    return losses;
+    return Losses.of(folder.resolve(name));
   }
 
   private static void assertClose(List<Double> expected, List<Double> actual) {
