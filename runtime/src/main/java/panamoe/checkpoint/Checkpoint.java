@@ -96,16 +96,6 @@ public final class Checkpoint {
     return json(STATE);
   }
 
-  /** Whether optimizer tensors were saved with the model. */
-  public boolean hasOptimizer() {
-    return tensors(OPTIMIZER).size() > 0;
-  }
-
-  /** The model's tensors by name, as their files' headers say; checks the checksum of those files. */
-  public Map<String, StoredTensor> modelTensors() {
-    return tensors(MODEL);
-  }
-
   /** Bytes of the model's files: what its weights will take at least. */
   public long modelBytes() {
     return shards(MODEL).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
@@ -174,12 +164,6 @@ public final class Checkpoint {
   /** The optimizer's tensors, as {@link #model()}. */
   public Shards optimizer() {
     return openShards(OPTIMIZER);
-  }
-
-  private Map<String, StoredTensor> tensors(String part) {
-    try (Shards shards = openShards(part)) {
-      return shards.tensors();
-    }
   }
 
   private List<String> shards(String part) {

@@ -67,16 +67,6 @@ public final class TrainingData implements TokenSequences {
     return Math.ceilDiv(validation.size() - 1, length);
   }
 
-  /** Tokens of the training part. */
-  public long trainingTokens() {
-    return training.size();
-  }
-
-  /** Tokens of the validation part. */
-  public long validationTokens() {
-    return validation.size();
-  }
-
   @Override
   public long fillTraining(long first, Tensor ids, Tensor targets) {
     int sequences = sequences(first, ids, targets);

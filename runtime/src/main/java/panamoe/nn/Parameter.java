@@ -20,8 +20,7 @@ public final class Parameter {
     MLP,
     ROUTER,
     EXPERT,
-    COEFFICIENT,
-    OUTPUT
+    COEFFICIENT
   }
 
   /**

@@ -61,8 +61,10 @@ class CheckpointTest {
     read.readOptimizer(checkpoint);
     assertEquals(new LoadReport(6, 7 * 5 * 2 + 5 * 4 + 4 * 15 * 4, List.of()), report);
     assertTrue(read.sameAs(written));
-    assertEquals("layers.1.moe.experts.3.up.weight F32[3, 5]",
-        checkpoint.modelTensors().get("layers.1.moe.experts.3.up.weight").toString());
+    try (Shards model = checkpoint.model()) {
+      assertEquals("layers.1.moe.experts.3.up.weight F32[3, 5]",
+          model.tensors().get("layers.1.moe.experts.3.up.weight").toString());
+    }
   }
 
   @Test

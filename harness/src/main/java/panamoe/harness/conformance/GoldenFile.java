@@ -4,10 +4,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
-import java.util.List;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SafetensorsReader;
-import panamoe.checkpoint.StoredTensor;
 
 /** One recorded case: tensors, and in the metadata the kind of the case and its settings. */
 final class GoldenFile implements AutoCloseable {
@@ -79,10 +77,6 @@ final class GoldenFile implements AutoCloseable {
 
   boolean has(String tensor) {
     return reader.contains(named(tensor));
-  }
-
-  List<String> names() {
-    return reader.tensors().stream().map(StoredTensor::name).toList();
   }
 
   long[] shape(String tensor) {
