@@ -14,9 +14,7 @@ import java.util.Collections;
 import java.util.Map;
 import java.util.function.LongToDoubleFunction;
 import panamoe.tensor.BFloat16;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorScope;
 
 /**
  * Reads one safetensors file: 8 bytes little-endian header length, a JSON header, the elements.
@@ -123,31 +121,6 @@ public final class SafetensorsReader implements AutoCloseable {
   /** The header's {@code __metadata__}; empty if it has none. */
   public Map<String, String> metadata() {
     return Collections.unmodifiableMap(header.metadata());
-  }
-
-  /**
-   * Reads a tensor without loss: F32, BF16, I32, U8 as they are, BOOL as UINT8, F16 as FLOAT32, I16 as INT32.
-   *
-   * @throws CheckpointException also for F64 and I64, which only {@link #doubles} and {@link #longs} hold, and for
-   *     more than four dimensions
-   */
-  public Tensor read(String name, TensorScope scope) {
-    StoredTensor stored = tensor(name);
-    if (stored.shape().length > 4) {
-      throw new CheckpointException(path + ": tensor " + stored + " has more than 4 dimensions");
-    }
-    DType dtype = stored.type().sameBits().orElseGet(() -> switch (stored.type()) {
-      case F16 -> DType.FLOAT32;
-      case I16 -> DType.INT32;
-      default -> throw new CheckpointException(path + ": tensor " + stored + " would lose digits as a tensor here");
-    });
-    Tensor tensor = scope.allocate(dtype, stored.shape());
-    switch (stored.type()) {
-      case F16 -> tensor.set(floats(name));
-      case I16 -> tensor.set(Arrays.stream(longs(name)).mapToInt(Math::toIntExact).toArray());
-      default -> readInto(name, tensor);
-    }
-    return tensor;
   }
 
   /**

@@ -7,10 +7,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.tensor.Tensor;
@@ -19,29 +16,13 @@ import panamoe.tensor.Tensor;
  * Writes safetensors files: tensors sorted by name, elements from a multiple of 8 bytes on. Equal tensors and metadata
  * give equal bytes. Elements go straight from the tensors' memory to the file.
  */
-public final class SafetensorsWriter {
+final class SafetensorsWriter {
   private static final int ALIGNMENT = 8;
   private static final long CHUNK_BYTES = 16L << 20;
 
   private SafetensorsWriter() {}
 
-  /**
-   * Writes a new file, or over an old one, and forces it to the disk. For writing that a crash cannot tear, see
-   * {@link CheckpointStore}.
-   *
-   * @throws CheckpointException if the file cannot be written; it may then exist in part
-   * @throws IllegalArgumentException if a tensor is packed
-   */
-  public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
-    try (FileChannel channel = FileChannel.open(file,
-        StandardOpenOption.WRITE, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING)) {
-      write(channel, tensors, metadata);
-      channel.force(true);
-    } catch (IOException e) {
-      throw new CheckpointException("cannot write " + file + ": " + e.getMessage(), e);
-    }
-  }
-
+  /** @throws IllegalArgumentException if a tensor is packed */
   static void write(WritableByteChannel out, Map<String, Tensor> tensors, Map<String, String> metadata)
       throws IOException {
     Map<String, Tensor> sorted = new TreeMap<>(tensors);

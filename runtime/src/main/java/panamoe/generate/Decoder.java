@@ -76,24 +76,6 @@ public final class Decoder implements AutoCloseable {
     }
   }
 
-  /** Logits of several sequences' next tokens in one pass; row i of the result is FLOAT32 [V] after {@code tokens[i]}. */
-  public float[][] batch(int[] slotIndices, int[] starts, int[] tokens) {
-    try (TensorScope activations = TensorScope.confined(backend)) {
-      Pass pass = Pass.inference(backend, activations);
-      Tensor ids = activations.allocate(DType.INT32, tokens.length).set(tokens);
-      Tensor slots = activations.allocate(DType.INT32, tokens.length).set(slotIndices);
-      Tensor positions = activations.allocate(DType.INT32, tokens.length).set(starts);
-      Tensor hidden =
-          model.forward(pass, ids, new Sequences.Running(cache, slots, positions), null, false);
-      Tensor all = model.logits(pass, hidden);
-      float[][] rows = new float[tokens.length][model.config().vocabulary()];
-      for (int i = 0; i < tokens.length; i++) {
-        read(all.rows(i, i + 1), rows[i]);
-      }
-      return rows;
-    }
-  }
-
   /** Logits after one token at {@code at}; replays the recorded step. */
   public void step(int slotIndex, int at, int tokenId, float[] logits) {
     if (at >= capacity()) {

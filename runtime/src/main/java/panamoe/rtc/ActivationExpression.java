@@ -12,11 +12,6 @@ public record ActivationExpression(String function, String derivative) {
     requireText("derivative", derivative);
   }
 
-  /** The same as a constructor, for reading: {@code activation("x * tanhf(x)", "...")}. */
-  public static ActivationExpression activation(String function, String derivative) {
-    return new ActivationExpression(function, derivative);
-  }
-
   /** Both as the functions that the kernels call; the compiler's messages count the lines of the expression itself. */
   String header() {
     return "#pragma once\n"

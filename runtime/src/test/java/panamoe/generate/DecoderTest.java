@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -18,6 +20,7 @@ import panamoe.backend.Backends;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.moe.GateConfig;
+import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
@@ -116,11 +119,13 @@ class DecoderTest {
     for (int threads : new int[] {1, 2, 3}) {
       try (Backend backend = Backends.open("cpu", threads);
           LanguageModel model = model(backend, config, DType.BFLOAT16);
-          Decoder decoder = new Decoder(backend, model, 9, CONTEXT)) {
+          Decoder decoder = new Decoder(backend, model, 1, CONTEXT);
+          TensorScope scope = TensorScope.confined(backend)) {
         float[] alone = new float[VOCABULARY];
         decoder.prefill(0, 0, tokens(5, 7), alone);
         decoder.step(0, 7, 11, alone);
         results.add(alone);
+        KeyValueCache cache = model.cache(scope, 9, CONTEXT);
         int[] slots = new int[9];
         int[] starts = new int[9];
         int[] next = new int[9];
@@ -129,12 +134,35 @@ class DecoderTest {
           slots[slot] = slot;
           starts[slot] = ours ? 7 : 3 + slot;
           next[slot] = ours ? 11 : slot;
-          decoder.prefill(slot, 0, tokens(ours ? 5 : 50 + slot, starts[slot]), new float[VOCABULARY]);
+          int[] same = new int[starts[slot]];
+          Arrays.fill(same, slot);
+          int[] positions = IntStream.range(0, starts[slot]).toArray();
+          logits(backend, scope, model, cache, same, positions, tokens(ours ? 5 : 50 + slot, starts[slot]));
         }
-        results.add(decoder.batch(slots, starts, next)[4]);
+        results.add(logits(backend, scope, model, cache, slots, starts, next).rows(4, 5).toFloats());
       }
     }
     results.forEach(result -> assertArrayEquals(results.getFirst(), result, 0f));
+  }
+
+  /** Logits [S, V] after tokens that belong to the sequences of {@code slots}, in one pass. */
+  private static Tensor logits(
+      Backend backend,
+      TensorScope scope,
+      LanguageModel model,
+      KeyValueCache cache,
+      int[] slots,
+      int[] positions,
+      int[] tokens) {
+    Pass pass = Pass.inference(backend, scope);
+    Sequences sequences = new Sequences.Running(cache, ids(scope, slots), ids(scope, positions));
+    Tensor logits = model.logits(pass, model.forward(pass, ids(scope, tokens), sequences, null, false));
+    backend.synchronize();
+    return logits;
+  }
+
+  private static Tensor ids(TensorScope scope, int[] values) {
+    return scope.allocate(DType.INT32, values.length).set(values);
   }
 
   @Test

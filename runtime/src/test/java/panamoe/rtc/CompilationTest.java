@@ -81,7 +81,7 @@ class CompilationTest {
 
   @Test
   void aMistakeInAnExpressionIsShownWhereItIs() {
-    ActivationExpression wrong = ActivationExpression.activation("x *\n  tanhg(x)", "1");
+    ActivationExpression wrong = new ActivationExpression("x *\n  tanhg(x)", "1");
     for (RuntimeKernel kernel : kernelsOf(wrong)) {
       CompilationException refused =
           assertThrows(CompilationException.class, () -> nvrtc.compile(kernel.source(), "sm_80"));
@@ -90,7 +90,7 @@ class CompilationTest {
           refused::getMessage);
       assertTrue(refused.log().contains("1 error detected"), refused::log);
     }
-    ActivationExpression unfinished = ActivationExpression.activation("x", "x * (1 - ");
+    ActivationExpression unfinished = new ActivationExpression("x", "x * (1 - ");
     CompilationException refused =
         assertThrows(
             CompilationException.class,
@@ -107,8 +107,8 @@ class CompilationTest {
 
   @Test
   void descriptionsOfNoKernelAreRefused() {
-    assertRefused("function is empty", () -> ActivationExpression.activation(" ", "1"));
-    assertRefused("derivative is empty", () -> ActivationExpression.activation("x", null));
+    assertRefused("function is empty", () -> new ActivationExpression(" ", "1"));
+    assertRefused("derivative is empty", () -> new ActivationExpression("x", null));
     assertRefused("inner is 12, expected a multiple of 8", () -> expert(12, Activation.GELU, null, DType.FLOAT32));
     assertRefused("CUSTOM, without an expression", () -> expert(8, Activation.CUSTOM, null, DType.FLOAT32));
     assertRefused("GELU, with an expression", () -> expert(8, Activation.GELU, PresetKernels.X_TANH, DType.FLOAT32));

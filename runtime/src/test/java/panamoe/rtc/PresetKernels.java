@@ -16,7 +16,7 @@ import panamoe.tensor.DType;
 /** Every kernel that the presets' decode steps take, and those of the gates and layers that others are known for. */
 final class PresetKernels {
   static final ActivationExpression X_TANH =
-      ActivationExpression.activation("x * tanhf(x)", "tanhf(x) + x * (1 - tanhf(x) * tanhf(x))");
+      new ActivationExpression("x * tanhf(x)", "tanhf(x) + x * (1 - tanhf(x) * tanhf(x))");
 
   private PresetKernels() {}
 
