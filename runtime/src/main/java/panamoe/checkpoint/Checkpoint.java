@@ -184,8 +184,7 @@ public final class Checkpoint {
     if (!manifest.files().containsKey(name)) {
       throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + name);
     }
-    Path path = checkedFile(name);
-    return StrictJson.object(RegularFile.read(path, MAX_JSON_BYTES), path.toString());
+    return RegularFile.object(checkedFile(name), MAX_JSON_BYTES);
   }
 
   private Path checkedFile(String name) {

@@ -19,6 +19,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.io.StrictJson;
 
 /**
  * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to go on from.

@@ -12,6 +12,7 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.io.Sha256;
 
 /** The file operations of which a save consists. Each is announced first, so that a test can make any one fail. */
 final class Disk {
@@ -45,7 +46,7 @@ final class Disk {
       body.writeTo(out);
       listener.before("force", file);
       channel.force(true);
-      return new Manifest.FileEntry(out.bytes, RegularFile.hex(out.digest));
+      return new Manifest.FileEntry(out.bytes, Sha256.hex(out.digest));
     } catch (IOException e) {
       // What a full disk says names no file.
       throw new IOException("writing " + file.getFileName() + " failed: " + e.getMessage(), e);
@@ -97,7 +98,7 @@ final class Disk {
   }
 
   private final class Digested implements WritableByteChannel {
-    private final MessageDigest digest = RegularFile.sha256();
+    private final MessageDigest digest = Sha256.digest();
     private final FileChannel channel;
     private final Path file;
     private long bytes;

@@ -13,6 +13,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import panamoe.io.Sha256;
+import panamoe.io.StrictJson;
 
 /**
  * The content of {@code manifest.json}, written last into a checkpoint: what belongs to it, bit for bit. It carries its
@@ -48,13 +50,13 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   /** Reads and checks the manifest of a checkpoint directory. */
   static Manifest read(Path directory) {
     Path path = directory.resolve(FILE_NAME);
-    return new Parser(path.toString(), StrictJson.object(RegularFile.read(path, MAX_BYTES), path.toString())).parse();
+    return new Parser(path.toString(), RegularFile.object(path, MAX_BYTES)).parse();
   }
 
   private static String checksum(ObjectNode withoutChecksum) {
-    MessageDigest digest = RegularFile.sha256();
+    MessageDigest digest = Sha256.digest();
     digest.update(StrictJson.bytes(withoutChecksum));
-    return RegularFile.hex(digest);
+    return Sha256.hex(digest);
   }
 
   private record Parser(String path, ObjectNode json) {

@@ -1,5 +1,6 @@
 package panamoe.checkpoint;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -10,8 +11,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import panamoe.io.Sha256;
+import panamoe.io.StrictJson;
 
 /** Opens files that may have been put there by somebody else: regular ones only, never through a symbolic link. */
 final class RegularFile {
@@ -51,6 +52,18 @@ final class RegularFile {
     }
   }
 
+  /** Reads a JSON object from a file of at most {@code mostBytes}. */
+  static ObjectNode object(Path path, int mostBytes) {
+    try {
+      if (StrictJson.tree(read(path, mostBytes)) instanceof ObjectNode object) {
+        return object;
+      }
+      throw new CheckpointException(path + " does not hold a JSON object");
+    } catch (IOException e) {
+      throw new CheckpointException(path + " is not valid JSON: " + StrictJson.reason(e), e);
+    }
+  }
+
   /** Fills the buffer from the position on; a file that ends before is an error. */
   static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path) throws IOException {
     long at = position;
@@ -67,26 +80,14 @@ final class RegularFile {
   /** The file's SHA-256 in lower-case hexadecimal digits. */
   static String sha256(Path path) {
     try (FileChannel channel = open(path)) {
-      MessageDigest digest = sha256();
+      MessageDigest digest = Sha256.digest();
       ByteBuffer buffer = ByteBuffer.allocate(CHUNK_BYTES);
       for (long at = 0; channel.read(buffer, at) >= 0; at += buffer.limit(), buffer.clear()) {
         digest.update(buffer.flip());
       }
-      return hex(digest);
+      return Sha256.hex(digest);
     } catch (IOException e) {
       throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
     }
-  }
-
-  static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java platform has SHA-256", e);
-    }
-  }
-
-  static String hex(MessageDigest digest) {
-    return HexFormat.of().formatHex(digest.digest());
   }
 }

@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.io.StrictJson;
 
 /**
  * The checked JSON header of a safetensors file: every tensor has a readable type, its offsets are those of its shape,

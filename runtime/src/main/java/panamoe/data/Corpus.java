@@ -6,12 +6,11 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.io.Sha256;
 
 /**
  * Text to train on, cut into passages of which 2 % are kept for validation.
@@ -91,18 +90,14 @@ public final class Corpus {
 
   /** The SHA-256 of the text, documents and their borders, in hexadecimal. */
   public String sha256() {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (Passage passage : passages) {
-        digest.update(passage.document(), passage.from(), passage.to() - passage.from());
-        if (passage.endsDocument()) {
-          digest.update(NO_UTF8);
-        }
+    MessageDigest digest = Sha256.digest();
+    for (Passage passage : passages) {
+      digest.update(passage.document(), passage.from(), passage.to() - passage.from());
+      if (passage.endsDocument()) {
+        digest.update(NO_UTF8);
       }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java platform has SHA-256", e);
     }
+    return Sha256.hex(digest);
   }
 
   /** Bytes of the whole text in UTF-8. */

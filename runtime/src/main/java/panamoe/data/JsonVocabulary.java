@@ -1,12 +1,6 @@
 package panamoe.data;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -14,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import panamoe.io.StrictJson;
 
 /**
  * What the tokens of a {@code tokenizer.json} stand for.
@@ -23,22 +18,12 @@ import java.util.function.Function;
  */
 record JsonVocabulary(byte[][] bytes, Map<String, Integer> special) {
   private static final int MAX_TOKENS = 4_000_000;
-  private static final ObjectMapper MAPPER = new ObjectMapper(JsonFactory.builder()
-      .streamReadConstraints(StreamReadConstraints.builder()
-          .maxNestingDepth(64).maxNumberLength(40).maxNameLength(10_000).build())
-      .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-      .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
-      .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-      .build())
-      .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   static JsonVocabulary parse(byte[] json, String file) {
     try {
-      return new Parser(file, new ArrayList<>(), new HashMap<>()).parse(MAPPER.readTree(json));
-    } catch (JsonProcessingException e) {
-      throw new DataException(file + " is not valid JSON: " + e.getOriginalMessage(), e);
+      return new Parser(file, new ArrayList<>(), new HashMap<>()).parse(StrictJson.tree(json));
     } catch (IOException e) {
-      throw new DataException(file + " is not valid JSON: " + e.getMessage(), e);
+      throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
     }
   }
 

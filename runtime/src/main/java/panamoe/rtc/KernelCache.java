@@ -6,12 +6,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import panamoe.io.Sha256;
 
 /**
  * Compiled kernels on disk, each in a file named by the SHA-256 of all that it was made from. A file holds the SHA-256
@@ -45,7 +44,7 @@ final class KernelCache {
 
   /** The name of what a compiler of this version makes of the source. */
   static String key(KernelSource source, String architecture, String version) {
-    MessageDigest digest = digest();
+    MessageDigest digest = Sha256.digest();
     add(digest, version);
     add(digest, source.file());
     add(digest, source.text());
@@ -55,7 +54,7 @@ final class KernelCache {
           add(digest, text);
         });
     Nvrtc.options(source, architecture).forEach(option -> add(digest, option));
-    return HexFormat.of().formatHex(digest.digest());
+    return Sha256.hex(digest);
   }
 
   /** The image of this key; made by {@code compile}, and kept, where there is none. */
@@ -81,7 +80,7 @@ final class KernelCache {
       }
       byte[] image = Arrays.copyOfRange(content, DIGEST_BYTES, content.length);
       byte[] expected = Arrays.copyOf(content, DIGEST_BYTES);
-      return Arrays.equals(digest().digest(image), expected) ? Optional.of(image) : Optional.empty();
+      return Arrays.equals(Sha256.digest().digest(image), expected) ? Optional.of(image) : Optional.empty();
     } catch (IOException _) {
       return Optional.empty();
     }
@@ -92,7 +91,7 @@ final class KernelCache {
     try {
       Files.createDirectories(folder);
       written = Files.createTempFile(folder, "new", null);
-      byte[] content = Arrays.copyOf(digest().digest(image), DIGEST_BYTES + image.length);
+      byte[] content = Arrays.copyOf(Sha256.digest().digest(image), DIGEST_BYTES + image.length);
       System.arraycopy(image, 0, content, DIGEST_BYTES, image.length);
       Files.write(written, content);
       Files.move(written, file, StandardCopyOption.ATOMIC_MOVE);
@@ -116,13 +115,5 @@ final class KernelCache {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     digest.update((bytes.length + ":").getBytes(StandardCharsets.US_ASCII));
     digest.update(bytes);
-  }
-
-  private static MessageDigest digest() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
-    }
   }
 }

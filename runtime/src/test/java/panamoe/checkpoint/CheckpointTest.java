@@ -17,7 +17,6 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +28,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.io.Sha256;
+import panamoe.io.StrictJson;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -348,11 +349,12 @@ class CheckpointTest {
   /** Changes a manifest as an attacker would: with a checksum that is right again. */
   private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change) throws IOException {
     Path path = checkpoint.resolve("manifest.json");
-    ObjectNode manifest = StrictJson.object(Files.readAllBytes(path), path.toString());
+    ObjectNode manifest = RegularFile.object(path, 1 << 20);
     manifest.remove("sha256");
     change.accept(manifest);
-    MessageDigest digest = RegularFile.sha256();
-    manifest.put("sha256", HexFormat.of().formatHex(digest.digest(StrictJson.bytes(manifest))));
+    MessageDigest digest = Sha256.digest();
+    digest.update(StrictJson.bytes(manifest));
+    manifest.put("sha256", Sha256.hex(digest));
     Files.write(path, StrictJson.bytes(manifest));
   }
 

@@ -1,4 +1,4 @@
-package panamoe.checkpoint;
+package panamoe.io;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -19,7 +18,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 
 /** JSON from files that nobody vouches for: no duplicate keys, bounded depth and numbers, nothing but UTF-8. */
-final class StrictJson {
+public final class StrictJson {
   private static final JsonFactory FACTORY = JsonFactory.builder()
       .streamReadConstraints(StreamReadConstraints.builder()
           .maxNestingDepth(64)
@@ -38,29 +37,17 @@ final class StrictJson {
   private StrictJson() {}
 
   /** A streaming parser; reading malformed UTF-8 throws {@link CharacterCodingException}. */
-  static JsonParser parser(InputStream utf8) throws IOException {
+  public static JsonParser parser(InputStream utf8) throws IOException {
     return FACTORY.createParser(reader(utf8));
   }
 
-  /**
-   * Parses one JSON object.
-   *
-   * @throws CheckpointException if the bytes are anything else; {@code file} names them in the message
-   */
-  static ObjectNode object(byte[] utf8, String file) {
-    try {
-      JsonNode node = MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
-      if (node instanceof ObjectNode object) {
-        return object;
-      }
-      throw new CheckpointException(file + " does not hold a JSON object");
-    } catch (IOException e) {
-      throw new CheckpointException(file + " is not valid JSON: " + reason(e), e);
-    }
+  /** Parses one JSON value; what is wrong with it, {@link #reason} says. */
+  public static JsonNode tree(byte[] utf8) throws IOException {
+    return MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
   }
 
   /** The object as indented UTF-8 text; equal objects give equal bytes. */
-  static byte[] bytes(JsonNode node) {
+  public static byte[] bytes(JsonNode node) {
     try {
       return MAPPER.writeValueAsBytes(node);
     } catch (IOException e) {
@@ -69,7 +56,7 @@ final class StrictJson {
   }
 
   /** What is wrong, without the source location that Jackson appends on further lines. */
-  static String reason(IOException e) {
+  public static String reason(IOException e) {
     if (e instanceof CharacterCodingException) {
       return "it is not UTF-8";
     }
