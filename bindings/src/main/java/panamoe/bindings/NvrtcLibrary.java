@@ -1,6 +1,5 @@
 package panamoe.bindings;
 
-import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -94,7 +93,7 @@ public final class NvrtcLibrary {
     add(places, "-D" + PROPERTY, property);
     add(places, VARIABLE, environment.get(VARIABLE));
     for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
-      if (isSet(environment.get(variable))) {
+      if (Setting.isSet(environment.get(variable))) {
         addCuda(places, variable, Path.of(environment.get(variable)));
       }
     }
@@ -107,23 +106,21 @@ public final class NvrtcLibrary {
     }
     String cache = environment.get("XDG_CACHE_HOME");
     String home = environment.get("HOME");
-    if (isSet(cache) || isSet(home)) {
-      Path caches = isSet(cache) ? Path.of(cache) : Path.of(home, ".cache");
+    if (Setting.isSet(cache) || Setting.isSet(home)) {
+      Path caches = Setting.isSet(cache) ? Path.of(cache) : Path.of(home, ".cache");
       places.add(new Place("cache", caches.resolve("panamoe/nvrtc").toAbsolutePath()));
     }
     return List.copyOf(new LinkedHashSet<>(places));
   }
 
   private static void add(List<Place> places, String origin, String folder) {
-    if (isSet(folder)) {
+    if (Setting.isSet(folder)) {
       places.add(new Place(origin, Path.of(folder).toAbsolutePath()));
     }
   }
 
   private static void addAll(List<Place> places, String origin, String folders) {
-    for (String folder : isSet(folders) ? folders.split(File.pathSeparator) : new String[0]) {
-      add(places, origin, folder);
-    }
+    Setting.folders(folders).forEach(folder -> places.add(new Place(origin, folder)));
   }
 
   private static void addCuda(List<Place> places, String origin, Path toolkit) {
@@ -171,9 +168,5 @@ public final class NvrtcLibrary {
                 .collect(Collectors.joining(", ")),
             PROPERTY,
             VARIABLE);
-  }
-
-  private static boolean isSet(String value) {
-    return value != null && !value.isBlank();
   }
 }

@@ -1,6 +1,5 @@
 package panamoe.bindings;
 
-import java.io.File;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,21 +37,17 @@ record SearchPath(List<Candidate> candidates) {
    */
   static SearchPath of(String property, String variable, Path code, String libraryPath) {
     List<Candidate> candidates = new ArrayList<>();
-    if (isSet(property)) {
-      candidates.add(new Candidate("system property " + PROPERTY, fileAt(property)));
+    if (Setting.isSet(property)) {
+      candidates.add(new Candidate("system property " + PROPERTY, Setting.file(property, FILE_NAME)));
     }
-    if (isSet(variable)) {
-      candidates.add(new Candidate("environment variable " + VARIABLE, fileAt(variable)));
+    if (Setting.isSet(variable)) {
+      candidates.add(new Candidate("environment variable " + VARIABLE, Setting.file(variable, FILE_NAME)));
     }
     projectOf(code).ifPresent(
         project ->
             candidates.add(new Candidate("release build", project.resolve("native/build/release").resolve(FILE_NAME))));
-    if (isSet(libraryPath)) {
-      for (String directory : libraryPath.split(File.pathSeparator)) {
-        if (isSet(directory)) {
-          candidates.add(new Candidate("java.library.path", Path.of(directory).toAbsolutePath().resolve(FILE_NAME)));
-        }
-      }
+    for (Path folder : Setting.folders(libraryPath)) {
+      candidates.add(new Candidate("java.library.path", folder.resolve(FILE_NAME)));
     }
     return new SearchPath(List.copyOf(candidates));
   }
@@ -81,15 +76,6 @@ record SearchPath(List<Candidate> candidates) {
     return candidates.stream()
         .map(candidate -> "  " + candidate.file() + " (" + candidate.origin() + ")")
         .collect(Collectors.joining("\n"));
-  }
-
-  private static boolean isSet(String value) {
-    return value != null && !value.isBlank();
-  }
-
-  private static Path fileAt(String setting) {
-    Path path = Path.of(setting).toAbsolutePath();
-    return Files.isDirectory(path) ? path.resolve(FILE_NAME) : path;
   }
 
   private static Optional<Path> codeLocation() {

@@ -27,9 +27,8 @@ public record SystemLibrary(String words, String fileName, String property, Stri
   public void load() {
     Optional<Path> named =
         Stream.of(System.getProperty(property), System.getenv(variable))
-            .filter(setting -> setting != null && !setting.isBlank())
-            .map(setting -> Path.of(setting).toAbsolutePath())
-            .map(path -> Files.isDirectory(path) ? path.resolve(fileName) : path)
+            .filter(Setting::isSet)
+            .map(setting -> Setting.file(setting, fileName))
             .findFirst();
     if (named.isPresent() && !Files.isRegularFile(named.get())) {
       throw new UnsatisfiedLinkError(

@@ -1,0 +1,33 @@
+package panamoe.bindings;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+
+/** What a system property or an environment variable says of where a library is; null where it is not set. */
+final class Setting {
+  private Setting() {}
+
+  /** Whether it names anything. */
+  static boolean isSet(String value) {
+    return value != null && !value.isBlank();
+  }
+
+  /** The file that it names, or the one called {@code fileName} in the folder that it names. */
+  static Path file(String value, String fileName) {
+    Path path = Path.of(value).toAbsolutePath();
+    return Files.isDirectory(path) ? path.resolve(fileName) : path;
+  }
+
+  /** The folders of a list such as {@code java.library.path}. */
+  static List<Path> folders(String value) {
+    return isSet(value)
+        ? Arrays.stream(value.split(File.pathSeparator))
+            .filter(Setting::isSet)
+            .map(folder -> Path.of(folder).toAbsolutePath())
+            .toList()
+        : List.of();
+  }
+}
