@@ -66,7 +66,8 @@ public final class NvrtcLibrary {
               () -> new UnsatisfiedLinkError(
                   "NVRTC is not whole: %s lies in %s without its %s*".formatted(FILE_NAME, folder, BUILTINS_PREFIX)));
     } catch (IOException e) {
-      throw new UnsatisfiedLinkError("cannot list " + folder + ", where " + FILE_NAME + " was found: " + e.getMessage());
+      throw new UnsatisfiedLinkError(
+          "cannot list " + folder + ", where " + FILE_NAME + " was found: " + e.getMessage());
     }
   }
 

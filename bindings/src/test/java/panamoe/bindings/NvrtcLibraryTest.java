@@ -39,7 +39,8 @@ class NvrtcLibraryTest {
     Files.writeString(root.resolve("etc/ld.so.conf.d/cuda.conf"), "# a comment\n/opt/listed/lib\n");
     List<Path> inOrder = List.of(
         library("user/.cache/panamoe/nvrtc"), library("project/build/nvrtc"), library("usr/lib/x86_64-linux-gnu"),
-        library("opt/listed/lib"), library("listed"), library("usr/local/cuda-12.4/lib64"), library("usr/local/cuda-12.6/lib64"),
+        library("opt/listed/lib"), library("listed"),
+        library("usr/local/cuda-12.4/lib64"), library("usr/local/cuda-12.6/lib64"),
         library("usr/local/cuda/targets/x86_64-linux/lib"), library("path/lib"), library("home/lib64"),
         library("named"));
     for (Path best : inOrder.reversed()) {

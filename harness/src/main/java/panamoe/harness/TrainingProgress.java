@@ -12,8 +12,8 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * Shows how training goes, on stderr: a bar with loss, bits per byte, tokens per second and the time left on a terminal,
- * a line every few seconds in a log. Used by one thread; close it to end the bar's line.
+ * Shows how training goes, on stderr: a bar with loss, bits per byte, tokens per second and the time left on a
+ * terminal, a line every few seconds in a log. Used by one thread; close it to end the bar's line.
  */
 public final class TrainingProgress implements AutoCloseable {
   private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;

@@ -14,7 +14,11 @@ public record CommandRun(int exitCode, String out, String err) {
   static CommandRun of(CommandLine commandLine, String... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    int exitCode = commandLine.setOut(new PrintWriter(new BufferedWriter(out))).setErr(new PrintWriter(err, true)).execute(args);
+    int exitCode =
+        commandLine
+            .setOut(new PrintWriter(new BufferedWriter(out)))
+            .setErr(new PrintWriter(err, true))
+            .execute(args);
     return new CommandRun(exitCode, out.toString(), err.toString());
   }
 }

@@ -17,7 +17,8 @@ class ErrorSentenceTest {
   static Stream<Arguments> failures() {
     return Stream.of(
         Arguments.of(new AccessDeniedException("run/x"), "no permission: run/x"),
-        Arguments.of(new FileSystemException("run/x", null, "No space left on device"), "No space left on device: run/x"),
+        Arguments.of(
+            new FileSystemException("run/x", null, "No space left on device"), "No space left on device: run/x"),
         Arguments.of(new MalformedInputException(1), "the text is not valid UTF-8"),
         Arguments.of(new UncheckedIOException(new IOException("broken pipe")), "broken pipe"),
         Arguments.of(new ExecutionException(new IllegalArgumentException("k is 3, E is 2")), "k is 3, E is 2"),

@@ -105,7 +105,8 @@ class MainTest {
             .execute("doctor");
     assertEquals(1, exitCode);
     assertEquals(
-        "panamoe doctor: cannot write to the standard output: it is closed, or its disk is full", err.toString().strip());
+        "panamoe doctor: cannot write to the standard output: it is closed, or its disk is full",
+        err.toString().strip());
   }
 
   @Test

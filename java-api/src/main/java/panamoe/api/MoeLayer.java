@@ -17,8 +17,8 @@ import panamoe.tensor.TensorScope;
  * One Mixture-of-Experts layer for another framework: it computes on the framework's own off-heap memory, and lays its
  * parameters and their gradients open by name, for the framework's optimizer.
  *
- * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. A layer is used
- * by one thread at a time, that of its device.
+ * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. A layer is
+ * used by one thread at a time, that of its device.
  *
  * {@snippet file="MoeLayerExample.java" region="layer"}
  */
@@ -136,7 +136,8 @@ public final class MoeLayer implements AutoCloseable {
   private Parameter find(String name) {
     Parameter parameter = parameters.get(name);
     if (parameter == null) {
-      throw new PanamoeException.BadArgument("no parameter is called " + name + "; there are " + parameterNames(), null);
+      throw new PanamoeException.BadArgument(
+          "no parameter is called " + name + "; there are " + parameterNames(), null);
     }
     return parameter;
   }

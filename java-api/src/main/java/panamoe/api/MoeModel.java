@@ -84,7 +84,8 @@ public final class MoeModel implements AutoCloseable {
     return PanamoeException.translating(
         () -> {
           float[] logits = new float[model.config().vocabulary()];
-          try (Decoder decoder = new Decoder(device.backend(), model, 1, Math.max(1, Math.min(tokens.length, context())))) {
+          int capacity = Math.max(1, Math.min(tokens.length, context()));
+          try (Decoder decoder = new Decoder(device.backend(), model, 1, capacity)) {
             decoder.prefill(0, 0, tokens, logits);
           }
           return logits;

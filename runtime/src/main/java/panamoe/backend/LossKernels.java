@@ -9,8 +9,8 @@ public interface LossKernels {
       Tensor logits, Tensor targets, float labelSmoothing, float dloss, Tensor losses, Tensor dlogits);
 
   /**
-   * The same over {@code logits = hidden weights^T} without holding [S, V]. hidden [S, M]; weights [V, M]; dhidden [S, M]
-   * is set and dweights FLOAT32 [V, M] added to; both null in evaluation.
+   * The same over {@code logits = hidden weights^T} without holding [S, V]. hidden [S, M]; weights [V, M]; dhidden [S,
+   * M] is set and dweights FLOAT32 [V, M] added to; both null in evaluation.
    */
   void linearCrossEntropy(
       Tensor hidden,

@@ -3,8 +3,8 @@ package panamoe.backend;
 import panamoe.tensor.Tensor;
 
 /**
- * LayerNorm and RMSNorm over the last dimension. x, y, dx, dy [S, M]; gamma, beta and their gradients FLOAT32 [M]; mean,
- * rstd FLOAT32 [S]. Gradients of gamma and beta are added to.
+ * LayerNorm and RMSNorm over the last dimension. x, y, dx, dy [S, M]; gamma, beta and their gradients FLOAT32 [M];
+ * mean, rstd FLOAT32 [S]. Gradients of gamma and beta are added to.
  */
 public interface NormKernels {
   /** mean and rstd are null in inference. */

@@ -40,8 +40,8 @@ public final class Checkpoint {
    * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest and compares the
    * sizes of the files; their checksums are compared when they are read.
    *
-   * @throws CheckpointException if there is none, or if a file of the latest is missing, has another size or is no plain
-   *     file; with the name of the newest whole checkpoint beside it
+   * @throws CheckpointException if there is none, or if a file of the latest is missing, has another size or is no
+   *     plain file; with the name of the newest whole checkpoint beside it
    */
   public static Checkpoint open(Path path) {
     if (!Files.isDirectory(path)) {

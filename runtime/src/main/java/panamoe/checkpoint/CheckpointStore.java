@@ -115,8 +115,8 @@ public final class CheckpointStore {
 
   /**
    * The checkpoint to go on from: the one that {@code latest} names or, if that is gone, the newest. It may be damaged,
-   * which {@link Checkpoint#open} finds: no save leaves it so, and to go on from an older one is for a person to decide.
-   * Empty if there is none.
+   * which {@link Checkpoint#open} finds: no save leaves it so, and to go on from an older one is for a person to
+   * decide. Empty if there is none.
    */
   public Optional<Path> latest() {
     List<Path> all = checkpoints();

@@ -32,7 +32,10 @@ record ExpertShare(List<Integer> experts, long[] expertBytes, long commonBytes) 
     return new ExpertShare(experts, bytes, common);
   }
 
-  /** The fewest ranks, two or more, of which each can hold its share in {@code availableBytes}; empty if no number is enough. */
+  /**
+   * The fewest ranks, two or more, of which each can hold its share in {@code availableBytes}; empty if no number is
+   * enough.
+   */
   OptionalInt ranksFor(long availableBytes) {
     int most = experts.stream().mapToInt(Integer::intValue).max().orElse(0);
     return IntStream.rangeClosed(2, most).filter(ranks -> bytes(ranks) <= availableBytes).findFirst();

@@ -11,8 +11,8 @@ import panamoe.tensor.Tensor;
  *
  * <p>The training tokens are cut into windows of L that do not overlap. Training sequences are numbered without end:
  * every epoch is all windows, in an order drawn from the seed and the epoch. A sequence depends on its number alone, so
- * a run goes on from nothing but the step: with B sequences a step, step s takes the sequences from s * B on, and a rank
- * or an accumulation step a part of those. Thread-safe.
+ * a run goes on from nothing but the step: with B sequences a step, step s takes the sequences from s * B on, and a
+ * rank or an accumulation step a part of those. Thread-safe.
  */
 public final class TrainingData implements TokenSequences {
   /** The target that does not count in the loss. */

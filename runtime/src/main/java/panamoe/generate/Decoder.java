@@ -13,8 +13,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Runs tokens of running sequences through a model, with a key/value cache. A token's logits do not depend on what else is
- * in the batch.
+ * Runs tokens of running sequences through a model, with a key/value cache. A token's logits do not depend on what else
+ * is in the batch.
  *
  * <p>The one-token step is recorded once and replayed: it makes no garbage. Used by one thread.
  */

@@ -28,7 +28,8 @@ public record SamplingConfig(
       throw new IllegalArgumentException("top-p is " + topP + ", expected more than 0 and at most 1");
     }
     if (!(repetitionPenalty > 0 && repetitionPenalty <= 100)) {
-      throw new IllegalArgumentException("the repetition penalty is " + repetitionPenalty + ", expected more than 0 to 100");
+      throw new IllegalArgumentException(
+          "the repetition penalty is " + repetitionPenalty + ", expected more than 0 to 100");
     }
     if (maxTokens < 0) {
       throw new IllegalArgumentException("the number of tokens is " + maxTokens + ", expected 0 or more");

@@ -8,8 +8,8 @@ import panamoe.data.Utf8Stream;
 import panamoe.model.LanguageModel;
 
 /**
- * Writes text with a model, piece by piece. When the model's context is full, the later half of it is read again and the
- * text goes on. Used by one thread.
+ * Writes text with a model, piece by piece. When the model's context is full, the later half of it is read again and
+ * the text goes on. Used by one thread.
  */
 public final class TextGenerator implements AutoCloseable {
   /** Why a text ended. */

@@ -26,8 +26,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key is refused with its path,
- * and a value that the record refuses with the record's own words.
+ * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key is refused with its
+ * path, and a value that the record refuses with the record's own words.
  */
 public final class ConfigJson {
   private static final JsonMapper JSON =
@@ -117,14 +117,16 @@ public final class ConfigJson {
     if (e.getCause() instanceof IllegalArgumentException refused) {
       return e instanceof JsonMappingException mapping ? at(mapping) + refused.getMessage() : refused.getMessage();
     }
-    if (e instanceof MismatchedInputException mapping && e.getOriginalMessage().startsWith("Missing creator property")) {
+    if (e instanceof MismatchedInputException mapping
+        && e.getOriginalMessage().startsWith("Missing creator property")) {
       return at(mapping) + "this key is missing";
     }
     if (e instanceof MismatchedInputException mapping && mapping.getTargetType() != null) {
       return at(mapping) + "expected " + kind(mapping.getTargetType());
     }
     JsonLocation location = e.getLocation();
-    String where = location == null ? "" : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
+    String where =
+        location == null ? "" : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
     String what = e.getOriginalMessage();
     if (what.startsWith("Duplicate field")) {
       return "a key is there twice: " + what.substring("Duplicate field ".length()) + where;

@@ -8,8 +8,8 @@ import panamoe.moe.MoeConfig;
 import panamoe.nn.Norm;
 
 /**
- * A decoder-only language model of the paper's family, told apart by configuration alone: dense, MoE on every n-th layer,
- * Pyramid (experts differ by layer), Residual, and PR-MoE (both).
+ * A decoder-only language model of the paper's family, told apart by configuration alone: dense, MoE on every n-th
+ * layer, Pyramid (experts differ by layer), Residual, and PR-MoE (both).
  *
  * @param vocabulary V, token ids
  * @param context longest sequence

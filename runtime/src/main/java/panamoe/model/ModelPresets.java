@@ -67,8 +67,8 @@ public final class ModelPresets {
   }
 
   /**
-   * The models of DeepSpeed-MoE, by its own rules: 1-based layer n has experts iff n is even; {@code pyramid} MoE layers
-   * at the end have twice as many.
+   * The models of DeepSpeed-MoE, by its own rules: 1-based layer n has experts iff n is even; {@code pyramid} MoE
+   * layers at the end have twice as many.
    *
    * @param experts of the first MoE layers; 0 for a dense model
    * @param pyramid number of MoE layers with {@code 2 * experts}

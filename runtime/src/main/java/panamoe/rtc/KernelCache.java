@@ -14,8 +14,8 @@ import panamoe.io.Sha256;
 
 /**
  * Compiled kernels on disk, each in a file named by the SHA-256 of all that it was made from. A file holds the SHA-256
- * of the image and the image; one that is damaged counts as missing. Files appear whole, so that any number of processes
- * may use a cache at once. A cache that cannot be written costs compilations and nothing else. Thread-safe.
+ * of the image and the image; one that is damaged counts as missing. Files appear whole, so that any number of
+ * processes may use a cache at once. A cache that cannot be written costs compilations and nothing else. Thread-safe.
  */
 final class KernelCache {
   private static final int DIGEST_BYTES = 32;

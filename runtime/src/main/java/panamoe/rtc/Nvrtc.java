@@ -77,7 +77,8 @@ public final class Nvrtc {
             .reduce((_, last) -> last)
             .orElseThrow(
                 () -> new IllegalArgumentException(
-                    "NVRTC " + version + " compiles for sm_" + architectures.getFirst() + " and newer, not for " + device));
+                    "NVRTC " + version + " compiles for sm_" + architectures.getFirst() + " and newer, not for "
+                        + device));
     return newest == wanted ? device : "compute_" + newest;
   }
 

@@ -49,7 +49,8 @@ public record TrainConfig(
     require(steps >= 1, "steps", steps, "1 or more");
     require(batch >= 1, "batch", batch, "1 or more");
     require(sequence >= 1, "sequence", sequence, "1 or more");
-    require(microBatches >= 1 && batch % microBatches == 0, "microBatches", microBatches, "a divisor of batch = " + batch);
+    require(
+        microBatches >= 1 && batch % microBatches == 0, "microBatches", microBatches, "a divisor of batch = " + batch);
     require(learningRate > 0 && learningRate < 10, "learningRate", learningRate, "more than 0 and less than 10");
     require(
         finalLearningRate >= 0 && finalLearningRate <= learningRate,
@@ -74,7 +75,8 @@ public record TrainConfig(
   public static TrainConfig of(int steps, int batch, int sequence) {
     long tokens = (long) steps * batch * sequence;
     return new TrainConfig(
-        steps, batch, sequence, 1, 2e-3, 2e-4, tokens / 20, 0.1, 0.9, 0.95, 1e-8, 1.0, DType.FLOAT32, false, 0, 0, 8, 2.0);
+        steps, batch, sequence, 1, 2e-3, 2e-4, tokens / 20, 0.1, 0.9, 0.95, 1e-8, 1.0, DType.FLOAT32, false, 0, 0, 8,
+        2.0);
   }
 
   public TrainConfig withDType(DType newDType) {

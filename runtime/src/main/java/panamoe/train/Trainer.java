@@ -78,7 +78,8 @@ public final class Trainer {
     config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
       throw new IllegalArgumentException(
-          "the data has sequences of " + data.length() + " tokens, the config asks for " + config.training().sequence());
+          "the data has sequences of " + data.length() + " tokens, the config asks for "
+              + config.training().sequence());
     }
   }
 

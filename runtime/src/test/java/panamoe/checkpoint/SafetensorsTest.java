@@ -133,7 +133,8 @@ class SafetensorsTest {
   }
 
   private List<StoredTensor> reopen(String header, int dataBytes) {
-    try (SafetensorsReader reader = SafetensorsReader.open(RawFile.write(directory, RawFile.bytes(header, dataBytes)))) {
+    Path path = RawFile.write(directory, RawFile.bytes(header, dataBytes));
+    try (SafetensorsReader reader = SafetensorsReader.open(path)) {
       return List.copyOf(reader.tensors());
     }
   }

@@ -86,7 +86,8 @@ class JsonTokenizerTest {
       vocabulary.put("\u2581", 257);
       vocabulary.put("a", 258);
       vocabulary.put("</s>", 259);
-      ObjectNode model = json.putObject("model").put("type", "BPE").put("byte_fallback", true).put("unk_token", "<unk>");
+      ObjectNode model =
+          json.putObject("model").put("type", "BPE").put("byte_fallback", true).put("unk_token", "<unk>");
       model.set("vocab", MAPPER.valueToTree(vocabulary));
       model.putArray("merges");
       json.putNull("pre_tokenizer");

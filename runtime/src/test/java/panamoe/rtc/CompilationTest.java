@@ -15,8 +15,8 @@ import panamoe.backend.Activation;
 import panamoe.tensor.DType;
 
 /**
- * NVRTC makes machine code of every kernel that the models take. No card runs it here: what the kernels compute is tested
- * by the emulation (native/test/runtime_kernel_test.cc).
+ * NVRTC makes machine code of every kernel that the models take. No card runs it here: what the kernels compute is
+ * tested by the emulation (native/test/runtime_kernel_test.cc).
  *
  * <p>NVRTC is this machine's own, or what ci/nvrtc has fetched; without it these tests fail and say so.
  */
@@ -67,7 +67,8 @@ class CompilationTest {
   void aDeviceNewerThanNvrtcGetsPtx() {
     String architecture = nvrtc.architecture("sm_999");
     assertTrue(architecture.matches("compute_\\d+"), architecture);
-    byte[] image = nvrtc.compile(new RuntimeKernel.CustomActivation(PresetKernels.X_TANH).source(), architecture).image();
+    KernelSource source = new RuntimeKernel.CustomActivation(PresetKernels.X_TANH).source();
+    byte[] image = nvrtc.compile(source, architecture).image();
     String ptx = new String(image, StandardCharsets.US_ASCII);
     assertTrue(ptx.contains(".target sm_" + architecture.substring("compute_".length())), ptx);
     assertTrue(ptx.contains("activation_forward") && ptx.contains("activation_backward"), ptx);

@@ -26,7 +26,9 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 
-/** Compiled kernels on disk: found again, made anew where they are damaged, and whole whoever writes at the same time. */
+/**
+ * Compiled kernels on disk: found again, made anew where they are damaged, and whole whoever writes at the same time.
+ */
 class KernelCacheTest {
   private static final byte[] IMAGE = "an image".getBytes(StandardCharsets.US_ASCII);
 

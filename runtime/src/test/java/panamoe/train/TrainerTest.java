@@ -171,8 +171,8 @@ class TrainerTest {
     TrainConfig whole = steps(1);
     TrainConfig parts =
         new TrainConfig(
-            1, BATCH, SEQUENCE, 4, 2e-3, 2e-4, whole.warmupTokens(), 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0,
-            8, 2);
+            1, BATCH, SEQUENCE, 4, 2e-3, 2e-4, whole.warmupTokens(), 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0,
+            0, 8, 2);
     try (Bench one = Bench.open(run(Architecture.DENSE, null, whole), 2);
         Bench four = Bench.open(run(Architecture.DENSE, null, parts), 2)) {
       StepMetrics expected = one.trainer.next();

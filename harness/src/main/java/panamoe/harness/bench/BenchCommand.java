@@ -84,8 +84,9 @@ public final class BenchCommand implements Callable<Integer> {
       names = "--peer",
       paramLabel = "PEER",
       description = "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-          + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for moe-layer;"
-          + " djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU. ci/peers installs PyTorch; panamoe build builds the other two.")
+          + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for"
+          + " moe-layer; djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU."
+          + " ci/peers installs PyTorch; panamoe build builds the other two.")
   private String peerName;
 
   @Option(

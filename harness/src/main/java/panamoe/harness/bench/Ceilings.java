@@ -37,7 +37,8 @@ record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS
    * @param threads 0 for one per processor
    * @param realTime whether at real-time priority
    */
-  static Optional<Ceilings> measure(String device, int threads, boolean realTime) throws IOException, InterruptedException {
+  static Optional<Ceilings> measure(String device, int threads, boolean realTime)
+      throws IOException, InterruptedException {
     Optional<Path> program = NativeBuild.sibling(PROGRAMS.get(device));
     if (program.isEmpty()) {
       return Optional.empty();

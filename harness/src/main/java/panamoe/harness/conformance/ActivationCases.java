@@ -58,7 +58,9 @@ final class ActivationCases {
     finish(replay, x, Affine.of(replay, sigmoid, 2, -1, Activation.IDENTITY));
   }
 
-  /** {@code ln(1 + e^x)} is the cross-entropy of the logits (x, 0) and the second class; its gradient is the sigmoid. */
+  /**
+   * {@code ln(1 + e^x)} is the cross-entropy of the logits (x, 0) and the second class; its gradient is the sigmoid.
+   */
   static void softplus(Replay replay) {
     float[] x = replay.golden().floats("x");
     float[] logits = Layouts.inTurn(x, new float[x.length], 1);

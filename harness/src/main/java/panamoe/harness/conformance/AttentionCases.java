@@ -58,7 +58,9 @@ final class AttentionCases {
     replay.close("grad_v", peerLayout(replay.gradientOfInput(v), heads(v)));
   }
 
-  /** Probabilities never stand in memory; with unit vectors as values they are what attention gives out, D at a time. */
+  /**
+   * Probabilities never stand in memory; with unit vectors as values they are what attention gives out, D at a time.
+   */
   private void compareProbabilities(Tensor q, Tensor k) {
     Pass inference = Pass.inference(replay.backend(), replay.scope());
     int heads = heads(q);

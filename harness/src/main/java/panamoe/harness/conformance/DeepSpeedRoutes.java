@@ -29,7 +29,9 @@ final class DeepSpeedRoutes {
     replay.comparison().exact("routes kept by each expert", kept, ours.kept());
   }
 
-  /** Compares {@code combine_weights} and the dispatch mask [S, E, C], in the sparse and, where given, the dense form. */
+  /**
+   * Compares {@code combine_weights} and the dispatch mask [S, E, C], in the sparse and, where given, the dense form.
+   */
   static void compareDense(Replay replay, RouteTable ours) {
     GoldenFile golden = replay.golden();
     TreeMap<Long, Float> actual = new TreeMap<>();

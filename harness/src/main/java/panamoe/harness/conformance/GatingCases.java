@@ -157,8 +157,9 @@ final class GatingCases {
     }
 
     /**
-     * The peer's mean of the scores runs over all tokens, ours over the used ones. Its loss is therefore worked out from
-     * our counts of the used tokens and our scores of all, and its gradient at the used tokens is (U/S)^2 times ours.
+     * The peer's mean of the scores runs over all tokens, ours over the used ones. Its loss is therefore worked out
+     * from our counts of the used tokens and our scores of all, and its gradient at the used tokens is (U/S)^2 times
+     * ours.
      */
     private void compareAuxiliary(RouteTable ours, boolean arbitrary) {
       boolean[] used = used();

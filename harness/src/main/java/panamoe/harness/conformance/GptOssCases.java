@@ -14,9 +14,9 @@ import panamoe.tensor.Tensor;
 
 /**
  * GPT-OSS's MoE block: {@code h = (u' + 1) * g' * sigmoid(alpha g')} with {@code g' = min(g, limit)} and {@code u' =
- * clamp(u, -limit, limit)}. There is no kernel for it, so it is put together of those there are: {@code g' = g - relu(g -
- * limit)}, {@code u' = u - relu(u - limit) + relu(-u - limit)}, which are exact within the limits, and {@code g'
- * sigmoid(alpha g') = silu(alpha g') / alpha}.
+ * clamp(u, -limit, limit)}. There is no kernel for it, so it is put together of those there are: {@code
+ * g' = g - relu(g - limit)}, {@code u' = u - relu(u - limit) + relu(-u - limit)}, which are exact within the limits,
+ * and {@code g' sigmoid(alpha g') = silu(alpha g') / alpha}.
  */
 final class GptOssCases {
   private final Replay replay;

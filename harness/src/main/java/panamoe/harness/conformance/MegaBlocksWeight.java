@@ -3,7 +3,8 @@ package panamoe.harness.conformance;
 import panamoe.tensor.Tensor;
 
 /** A weight of MegaBlocks in our layout [E, N, K], which the peer stores as it is or with the last two swapped. */
-record MegaBlocksWeight(Replay replay, String name, int experts, int outputs, int inputs, boolean swapped, Tensor value) {
+record MegaBlocksWeight(
+    Replay replay, String name, int experts, int outputs, int inputs, boolean swapped, Tensor value) {
 
   /** @param swapped whether the peer stores [E, K, N] */
   static MegaBlocksWeight read(

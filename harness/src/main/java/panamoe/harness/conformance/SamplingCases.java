@@ -26,7 +26,9 @@ final class SamplingCases {
     compareDraws(replay, "out.temperature", new SamplingConfig(temperature, 0, 1, 1, 1, List.of(), 1));
     compareDraws(replay, "out.top_k", new SamplingConfig(1, topK, 1, 1, 1, List.of(), 2));
     compareDraws(replay, "out.top_p", new SamplingConfig(1, 0, topP, 1, 1, List.of(), 3));
-    replay.comparison().note("temperature, top-k, top-p by the frequencies of " + DRAWS + " draws; min-p is not offered");
+    replay
+        .comparison()
+        .note("temperature, top-k, top-p by the frequencies of " + DRAWS + " draws; min-p is not offered");
   }
 
   private static void comparePenalty(Replay replay, double penalty) {

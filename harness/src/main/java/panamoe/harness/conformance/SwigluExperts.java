@@ -5,8 +5,8 @@ import panamoe.op.ExpertOp;
 import panamoe.tensor.Tensor;
 
 /**
- * SwiGLU experts, {@code down(silu(gate x) * up x)}, from a peer's matrices of each expert: gate and up [F, M] stacked to
- * [E, 2F, M], down [M, F] to [E, M, F]. Without biases.
+ * SwiGLU experts, {@code down(silu(gate x) * up x)}, from a peer's matrices of each expert: gate and up [F, M] stacked
+ * to [E, 2F, M], down [M, F] to [E, M, F]. Without biases.
  */
 final class SwigluExperts {
   private final Replay replay;

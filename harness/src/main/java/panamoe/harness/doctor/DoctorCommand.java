@@ -13,7 +13,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
-/** Prints what this machine has, what it lacks and what to do about it. Exit code 1 when something needed is missing. */
+/**
+ * Prints what this machine has, what it lacks and what to do about it. Exit code 1 when something needed is missing.
+ */
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,

@@ -15,8 +15,8 @@ final class Tool {
   private Tool() {}
 
   /**
-   * The first group of {@code pattern} in what the command prints; empty when the program is not there, fails, is silent
-   * for too long or prints something else.
+   * The first group of {@code pattern} in what the command prints; empty when the program is not there, fails, is
+   * silent for too long or prints something else.
    */
   static Optional<String> ask(Pattern pattern, String... command) {
     try {

@@ -51,7 +51,11 @@ public final class GenerateCommand implements Callable<Integer> {
   @Option(names = "--model", paramLabel = "DIR", required = true, description = "A run's folder, or a checkpoint.")
   private Path model;
 
-  @Option(names = "--prompt", paramLabel = "TEXT", defaultValue = "", description = "Where to begin. Default: a new text.")
+  @Option(
+      names = "--prompt",
+      paramLabel = "TEXT",
+      defaultValue = "",
+      description = "Where to begin. Default: a new text.")
   private String prompt;
 
   @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "200", description = "Default: ${DEFAULT-VALUE}.")
@@ -64,7 +68,11 @@ public final class GenerateCommand implements Callable<Integer> {
       description = "0 takes the most probable token, 1 samples the model's distribution. Default: ${DEFAULT-VALUE}.")
   private double temperature;
 
-  @Option(names = "--top-k", paramLabel = "K", defaultValue = "0", description = "Only the K most probable tokens; 0 for all.")
+  @Option(
+      names = "--top-k",
+      paramLabel = "K",
+      defaultValue = "0",
+      description = "Only the K most probable tokens; 0 for all.")
   private int topK;
 
   @Option(

@@ -17,7 +17,8 @@ import picocli.CommandLine.Spec;
     name = "inspect",
     mixinStandardHelpOptions = true,
     sortOptions = false,
-    description = "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, no weights.",
+    description =
+        "Prints a model as a table: layers, experts, parameters by part. Reads the configuration, no weights.",
     footer = {
       "",
       "Examples:",

@@ -22,7 +22,11 @@ import panamoe.train.TrainConfig;
  * @param activated parameters that one token meets
  */
 record ModelTable(
-    Checkpoint checkpoint, ModelConfig config, TrainConfig training, Map<Parameter.Part, Long> parameters, long activated) {
+    Checkpoint checkpoint,
+    ModelConfig config,
+    TrainConfig training,
+    Map<Parameter.Part, Long> parameters,
+    long activated) {
 
   static ModelTable of(Path path) {
     ModelFolder folder = ModelFolder.open(path);

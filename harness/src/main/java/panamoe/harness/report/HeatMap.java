@@ -14,7 +14,13 @@ import panamoe.harness.report.Svg.Anchor;
  * @param unit what the values are, such as {@code "% of its tokens"}
  */
 record HeatMap(
-    String title, String rowTitle, List<?> rows, String columnTitle, List<?> columns, double[][] values, double brightest,
+    String title,
+    String rowTitle,
+    List<?> rows,
+    String columnTitle,
+    List<?> columns,
+    double[][] values,
+    double brightest,
     String unit) {
 
   private static final int WIDTH = 820;

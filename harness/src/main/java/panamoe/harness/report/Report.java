@@ -36,8 +36,8 @@ public final class Report {
   }
 
   /**
-   * Writes {@code report.html}, which needs no other file, and {@code plots/NAME.svg} into the folder of a run. Reads {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code routing.json} and
-   * {@code samples.json}.
+   * Writes {@code report.html}, which needs no other file, and {@code plots/NAME.svg} into the folder of a run. Reads
+   * {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code routing.json} and {@code samples.json}.
    *
    * @return the report's path
    * @throws IOException if a file is missing or cannot be written
@@ -84,7 +84,8 @@ public final class Report {
       return "dense model";
     }
     boolean pyramid = model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
-    return (pyramid ? model.residual() ? "PR-MoE" : "Pyramid-MoE" : model.residual() ? "Residual-MoE" : "MoE") + " model";
+    String kind = pyramid ? model.residual() ? "PR-MoE" : "Pyramid-MoE" : model.residual() ? "Residual-MoE" : "MoE";
+    return kind + " model";
   }
 
   private void summary() {
@@ -96,7 +97,8 @@ public final class Report {
     tiles.put("steps", number(last.step(), 0));
     tiles.put("tokens seen", number(last.tokens(), 0));
     tiles.put(
-        "tokens per second", number(run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
+        "tokens per second",
+        number(run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
     tiles.put("parameters", number(parameters().values().stream().mapToLong(Long::longValue).sum(), 0));
     html.append("<div class=\"tiles\">\n");
     tiles.forEach((label, value) -> html.append("<div><b>").append(Html.escape(value)).append("</b><span>")

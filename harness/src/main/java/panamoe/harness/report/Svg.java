@@ -7,8 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 /**
- * A drawing that grows shape by shape, in user units with the origin at the top left. What a shape looks like is said by
- * its class in {@code plot.css}, which follows the reader's light or dark setting.
+ * A drawing that grows shape by shape, in user units with the origin at the top left. What a shape looks like is said
+ * by its class in {@code plot.css}, which follows the reader's light or dark setting.
  */
 final class Svg {
   /** Where a text stands relative to its point. */
@@ -48,7 +48,9 @@ final class Svg {
 
   /** A point that says {@code hint} when pointed at. */
   void dot(double x, double y, String style, String hint) {
-    add("<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>", style, x, y, Html.escape(hint));
+    add(
+        "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>",
+        style, x, y, Html.escape(hint));
   }
 
   /** A rectangle of one colour that says {@code hint} when pointed at. */

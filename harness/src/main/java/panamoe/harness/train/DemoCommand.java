@@ -53,7 +53,8 @@ public final class DemoCommand implements Callable<Integer> {
   /** As many as a few minutes teach to spell. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
   private static final List<String> PROMPTS =
-      List.of("Mr President, ", "Herr Präsident, ", "Monsieur le Président, ", "Señor Presidente, ", "Signor Presidente, ");
+      List.of(
+          "Mr President, ", "Herr Präsident, ", "Monsieur le Président, ", "Señor Presidente, ", "Signor Presidente, ");
   private static final int SAMPLE_TOKENS = 160;
   private static final double SAMPLE_TEMPERATURE = 0.6;
 

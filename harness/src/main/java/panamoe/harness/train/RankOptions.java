@@ -227,8 +227,8 @@ final class RankOptions {
   }
 
   /**
-   * What ranks do while rows travel. Between threads and on one machine memory is the link: there is little to hide, and
-   * no core to spare.
+   * What ranks do while rows travel. Between threads and on one machine memory is the link: there is little to hide,
+   * and no core to spare.
    *
    * @param machines that the ranks are on
    */

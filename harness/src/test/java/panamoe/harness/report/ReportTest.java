@@ -63,7 +63,8 @@ class ReportTest {
     int row = cells.indexOf("layer 1");
     int experts = SyntheticRun.config().model().experts().get(1);
     assertEquals(
-        List.of("layer 1", "" + experts, "31.0", "47.5", "63.0", "1.25 %", "0.0", "1.234"), cells.subList(row, row + 8));
+        List.of("layer 1", "" + experts, "31.0", "47.5", "63.0", "1.25 %", "0.0", "1.234"),
+        cells.subList(row, row + 8));
     List<String> sentences = texts(page, "li");
     assertEquals(
         List.of("Layer 1, expert 1: 56 % of its tokens are Greek, 3.7 times that language's share of the text."),

@@ -30,7 +30,8 @@ class TrainCommandTest {
 
   @BeforeEach
   void writeText() throws IOException {
-    text = Files.writeString(folder.resolve("text.txt"), "The committee thanks the members for the vote.\n".repeat(400));
+    String line = "The committee thanks the members for the vote.\n";
+    text = Files.writeString(folder.resolve("text.txt"), line.repeat(400));
   }
 
   @Test
@@ -201,7 +202,9 @@ class TrainCommandTest {
     String[] generate = {"generate", "--model", run.toString(), "--device", "cpu"};
     assertRefused(1, "model.safetensors was changed since it was saved", generate);
     assertRefused(
-        2, "the prompt has 5000 tokens, more than the model's context of ", with(generate, "--prompt", "x".repeat(5000)));
+        2,
+        "the prompt has 5000 tokens, more than the model's context of ",
+        with(generate, "--prompt", "x".repeat(5000)));
     assertRefused(
         2, "--runtime-kernels is for --device cuda, this run computes on cpu", with(generate, "--runtime-kernels"));
   }

@@ -6,8 +6,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A function of the C ABI and what a valid call of it looks like, read from one line of {@link #ALL}: the function, then
- * its parameters in order.
+ * A function of the C ABI and what a valid call of it looks like, read from one line of {@link #ALL}: the function,
+ * then its parameters in order.
  *
  * <pre>
  *   stream                    a handle
@@ -74,25 +74,27 @@ record AbiSignature(String function, List<Parameter> parameters) {
           c:f[S,O] preactivation:f[S,N]?
       moe_column_sum stream x:f[S,M] y:F[M]
       moe_gemm_pack stream weights:f[E,N,K] packed:w[E,N,K]
-      moe_gate_forward stream config logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]? scores:F[S,E] \
-          expert:i[S,T] position:i[S,T] weight:F[S,T] choice:i[S,T] counts:i[E] offsets:i[A] losses:F[2]
-      moe_gate_backward stream config logits:F[S,E] used:u[S]<2? scores:F[S,E] expert:i[S,T]@expert choice:i[S,T]@expert \
-          dweight:F[S,T] dauxiliary~0..1 dz~0..1 dlogits:F[S,E]
-      moe_dispatch_forward stream x:g[S,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets rows:g[R,M]
+      moe_gate_forward stream config logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]? \
+          scores:F[S,E] expert:i[S,T] position:i[S,T] weight:F[S,T] choice:i[S,T] counts:i[E] offsets:i[A] losses:F[2]
+      moe_gate_backward stream config logits:F[S,E] used:u[S]<2? scores:F[S,E] expert:i[S,T]@expert \
+          choice:i[S,T]@expert dweight:F[S,T] dauxiliary~0..1 dz~0..1 dlogits:F[S,E]
+      moe_dispatch_forward stream x:g[S,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets \
+          rows:g[R,M]
       moe_dispatch_backward stream drows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets \
           dx:f[S,M]
       moe_expert_forward stream activation=0..5 x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] bias:F[E,N]? y:f[R,O] \
           preactivation:f[R,N]?
       moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:f[E,N,K] dx:f[R,K]
-      moe_expert_backward_weights stream accumulate=0..1 dy:f[R,N] x:f[R,K] offsets:i[A]@offsets dweights:f[E,N,K] dbias:F[E,N]?
+      moe_expert_backward_weights stream accumulate=0..1 dy:f[R,N] x:f[R,K] offsets:i[A]@offsets \
+          dweights:f[E,N,K] dbias:F[E,N]?
       moe_combine_forward stream rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
           offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]? y:f[S,M]
       moe_combine_backward stream dy:f[S,M] rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
           offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 drows:f[R,M] dweight:F[S,T] dmlp:f[S,M]?1 \
           dcoefficient:F[S,2]?1
       moe_cross_entropy stream logits:f[S,V] targets:i[S]-<V smoothing~0..1 dloss~0..1 losses:F[S] dlogits:f[S,V]?
-      moe_linear_cross_entropy stream hidden:f[S,M] weights:f[V,M] targets:i[S]-<V smoothing~0..1 dloss~0..1 losses:F[S] \
-          dhidden:f[S,M]?1 dweights:F[V,M]?1
+      moe_linear_cross_entropy stream hidden:f[S,M] weights:f[V,M] targets:i[S]-<V smoothing~0..1 dloss~0..1 \
+          losses:F[S] dhidden:f[S,M]?1 dweights:F[V,M]?1
       moe_adamw_step stream learning_rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 step=1..9L scale~0..1 \
           parameter:F[S,M] gradient:F[S,M] first_moment:F[S,M] second_moment:F[S,M] copy:B[S,M]?
       moe_square_sum stream x:f[S,M] sum:F[1]

@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The memory of one call: blocks between guards of known bytes. {@code -Dpanamoe.fuzz.guard=0} leaves the guards out, so
- * that AddressSanitizer sees where each block ends.
+ * The memory of one call: blocks between guards of known bytes. {@code -Dpanamoe.fuzz.guard=0} leaves the guards out,
+ * so that AddressSanitizer sees where each block ends.
  */
 final class GuardedMemory implements AutoCloseable {
   private static final long GUARD = Long.getLong("panamoe.fuzz.guard", 64);

@@ -123,7 +123,11 @@ class NativeHandleFuzzTest {
         long device = random.nextInt(4) == 0 ? handle(devices) : number();
         result(function, "moe_device_close", Moe.moe_device_close(device));
       }
-      case 2 -> result(function, "moe_device_describe", Moe.moe_device_describe(handle(devices), struct((int) moe_device_info.sizeof())));
+      case 2 ->
+          result(
+              function,
+              "moe_device_describe",
+              Moe.moe_device_describe(handle(devices), struct((int) moe_device_info.sizeof())));
       case 3 -> {
         int threads = random.nextBoolean() ? random.nextInt(4) : (int) number();
         int status = Moe.moe_stream_create(handle(devices), threads, pointer(out));
