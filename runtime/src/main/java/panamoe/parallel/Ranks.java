@@ -1,6 +1,9 @@
 package panamoe.parallel;
 
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
@@ -11,9 +14,12 @@ import panamoe.tensor.TensorMemory;
 
 /**
  * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are first asked for, which
- * all ranks must do in the same order. Used by the rank's thread; closing it leaves the world open.
+ * all ranks must do in the same order. Used by the rank's thread.
+ *
+ * <p>No {@link AutoCloseable}: closing groups is collective, and a rank that fails must not wait for others who will
+ * never come, nor be blamed for a group it has left. See {@link #close}.
  */
-public final class Ranks implements AutoCloseable {
+public final class Ranks {
   /**
    * The ranks around the experts of a layer.
    *
@@ -47,7 +53,9 @@ public final class Ranks implements AutoCloseable {
   private final Communicator data;
   private final Map<Integer, Communicator> expert = new HashMap<>();
   private final Map<Integer, Communicator> expertData = new HashMap<>();
-  private final Map<Communicator, Exchange> exchanges = new HashMap<>();
+  // In the order they were made, which is that of all ranks: closing them is collective.
+  private final Map<Communicator, Exchange> exchanges = new LinkedHashMap<>();
+  private final List<Communicator> groups = new ArrayList<>();
 
   /**
    * Finds this rank's groups together with all others.
@@ -69,8 +77,8 @@ public final class Ranks implements AutoCloseable {
     this.world = world;
     int dataPlace = topology.data(world.rank());
     int tensorPlace = topology.tensor(world.rank());
-    this.tensor = world.split(dataPlace, world.rank(), "tensor[" + dataPlace + "]");
-    this.data = world.split(tensorPlace, world.rank(), "data[" + tensorPlace + "]");
+    this.tensor = split(world, dataPlace, world.rank(), "tensor[" + dataPlace + "]");
+    this.data = split(world, tensorPlace, world.rank(), "data[" + tensorPlace + "]");
   }
 
   /** The only rank of its world. */
@@ -108,14 +116,14 @@ public final class Ranks implements AutoCloseable {
     int place = topology.expert(world.rank(), degree);
     String where = "," + tensor.rank() + "]";
     Communicator group =
-        expert.computeIfAbsent(degree, _ -> data.split(block, place, "expert" + degree + "[" + block + where));
+        expert.computeIfAbsent(degree, _ -> split(data, block, place, "expert" + degree + "[" + block + where));
     Communicator replicas =
         expertData.computeIfAbsent(
             degree,
             _ ->
                 topology.sharesRows()
-                    ? world.split(place, world.rank(), "expert-data" + degree + "[" + place + "]")
-                    : data.split(place, block, "expert-data" + degree + "[" + place + where));
+                    ? split(world, place, world.rank(), "expert-data" + degree + "[" + place + "]")
+                    : split(data, place, block, "expert-data" + degree + "[" + place + where));
     return new ExpertGroups(experts, group, replicas);
   }
 
@@ -135,7 +143,13 @@ public final class Ranks implements AutoCloseable {
 
   /** The tensor ranks again: rows are gathered over this group while others compute sums over {@link #tensor}. */
   private Communicator tensorOf(Communicator group) {
-    return tensor.split(0, tensor.rank(), tensor.name() + " for " + group.name());
+    return split(tensor, 0, tensor.rank(), tensor.name() + " for " + group.name());
+  }
+
+  private Communicator split(Communicator whole, int color, int key, String name) {
+    Communicator group = whole.split(color, key, name);
+    groups.add(group);
+    return group;
   }
 
   /** What moves rows while this rank computes, or while it waits. */
@@ -152,10 +166,15 @@ public final class Ranks implements AutoCloseable {
     return world.allReduce(here ? 1.0 : 0.0) > 0;
   }
 
-  @Override
+  /**
+   * Closes all groups together with the other ranks; the world stays open. To be called when all went well, and before
+   * the memory of exchanges goes. After a failure the world's own end, or the process's, is that of its groups.
+   */
   public void close() {
     background.close();
     exchanges.values().forEach(Exchange::close);
     exchanges.clear();
+    groups.reversed().forEach(Communicator::close);
+    groups.clear();
   }
 }

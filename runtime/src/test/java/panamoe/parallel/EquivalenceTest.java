@@ -196,8 +196,8 @@ class EquivalenceTest {
         threads
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, strategy, overlap);
-                      Backend backend = Backends.open("cpu", 1);
+                  Ranks ranks = new Ranks(topology, world, strategy, overlap);
+                  try (Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config, ranks)) {
                     model.materialize(backend, DType.FLOAT32, false, 7);
                     model.pack(backend, DType.FLOAT32);
@@ -218,9 +218,8 @@ class EquivalenceTest {
         ThreadWorld.of(topology.ranks())
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, overlap)) {
-                    return train(config, ranks, recompute);
-                  }
+                  Ranks ranks = new Ranks(topology, world, Strategy.FLAT, overlap);
+                  return train(config, ranks, recompute);
                 });
     Map<String, float[]> gradients = new LinkedHashMap<>();
     parts.forEach(part -> gradients.putAll(part.gradients));

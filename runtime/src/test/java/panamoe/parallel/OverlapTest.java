@@ -140,8 +140,8 @@ class OverlapTest {
         .run(
             world -> {
               SlowLink link = new SlowLink(patience);
-              try (Ranks ranks = new Ranks(Topology.of(2), link.slow(world), Strategy.FLAT, overlap);
-                  Backend backend = link.watch(Backends.open("cpu", 1));
+              Ranks ranks = new Ranks(Topology.of(2), link.slow(world), Strategy.FLAT, overlap);
+              try (Backend backend = link.watch(Backends.open("cpu", 1));
                   LanguageModel model = new LanguageModel(RESIDUAL, ranks)) {
                 model.materialize(backend, DType.FLOAT32, true, 7);
                 step(backend, model);

@@ -64,8 +64,8 @@ class RankedTrainingTest {
         .run(
             world -> {
               List<StepMetrics> metrics = new ArrayList<>();
-              try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
-                  Backend backend = Backends.open("cpu", 1);
+              Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+              try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = new LanguageModel(config.model(), ranks)) {
                 Trainer trainer = trainer(backend, model, config);
                 if (folder != null) {
@@ -147,8 +147,8 @@ class RankedTrainingTest {
         ThreadWorld.of(4)
             .run(
                 world -> {
-                  try (Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
-                      Backend backend = Backends.open("cpu", 1);
+                  Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+                  try (Backend backend = Backends.open("cpu", 1);
                       LanguageModel model = new LanguageModel(config.model(), ranks)) {
                     long moments = 0;
                     for (AdamW.Moments each : trainer(backend, model, config).moments()) {
@@ -174,8 +174,8 @@ class RankedTrainingTest {
     ThreadWorld.of(2)
         .run(
             world -> {
-              try (Ranks ranks = new Ranks(Topology.of(2), world, Strategy.FLAT, Overlap.NONE);
-                  Backend backend = Backends.open("cpu", 1);
+              Ranks ranks = new Ranks(Topology.of(2), world, Strategy.FLAT, Overlap.NONE);
+              try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = new LanguageModel(config.model(), ranks)) {
                 Trainer trainer = trainer(backend, model, config);
                 long before = world.traffic().nearMessages();
@@ -209,8 +209,8 @@ class RankedTrainingTest {
                 ThreadWorld.of(4)
                     .run(
                         world -> {
-                          try (Ranks ranks = new Ranks(Topology.of(4), world, Strategy.FLAT, Overlap.NONE);
-                              Backend backend = Backends.open("cpu", 1);
+                          Ranks ranks = new Ranks(Topology.of(4), world, Strategy.FLAT, Overlap.NONE);
+                          try (Backend backend = Backends.open("cpu", 1);
                               LanguageModel model = new LanguageModel(config.model(), ranks)) {
                             Trainer trainer = trainer(backend, model, config);
                             trainer.next();

@@ -28,11 +28,12 @@ final class ExpertParallelCases {
             .run(
                 rank -> {
                   Comparison comparison = new Comparison();
-                  try (Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
-                      GoldenFile recorded = new GoldenFile(golden.path(), prefix(rank.rank()));
+                  Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
+                  try (GoldenFile recorded = new GoldenFile(golden.path(), prefix(rank.rank()));
                       Backend backend = Backends.open(replay.backend().name(), 1);
                       Replay ofRank = new Replay(recorded, backend, comparison)) {
                     LayerCases.layer(ofRank, ranks);
+                    ranks.close();
                   }
                   return comparison;
                 });

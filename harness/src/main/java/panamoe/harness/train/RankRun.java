@@ -107,13 +107,12 @@ final class RankRun {
   /** @param place of this rank among those on this machine */
   private <T> T play(Communicator met, int place, Body<T> body, BooleanSupplier stop) throws Exception {
     try (Backend backend = options.open(shared, place)) {
-      // Closed only when all went well: that waits for the others, who after a failure would never come.
       Communicator world = join(met, backend);
       long machines = LongStream.of(world.allGather(world.node())).distinct().count();
-      T result;
-      try (Ranks ranks = new Ranks(topology, world, options.strategy(), options.overlap(machines))) {
-        result = body.run(ranks, backend, stop);
-      }
+      Ranks ranks = new Ranks(topology, world, options.strategy(), options.overlap(machines));
+      T result = body.run(ranks, backend, stop);
+      // Closed only when all went well: that waits for the others, who after a failure would never come.
+      ranks.close();
       world.close();
       return result;
     }
