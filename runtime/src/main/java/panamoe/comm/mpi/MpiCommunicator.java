@@ -78,17 +78,18 @@ public final class MpiCommunicator extends GroupMember {
   @Override
   public long[] allToAll(long[] send) {
     Call call = Call.allToAll(this, place(), send);
-    try (Arena call1 = Arena.ofConfined()) {
-      long[] bytes = new long[size()];
-      Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
-      MemorySegment received = call1.allocate(ValueLayout.JAVA_LONG, send.length);
-      meeting.exchange(
-          call,
-          Blocks.adjoining(call1.allocateFrom(ValueLayout.JAVA_LONG, send), bytes),
-          Blocks.adjoining(received, bytes));
-      count(call);
-      return received.toArray(ValueLayout.JAVA_LONG);
-    }
+    long[] bytes = new long[size()];
+    Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
+    return CallMemory.lend(
+        memory -> {
+          MemorySegment received = memory.allocate(ValueLayout.JAVA_LONG, send.length);
+          meeting.exchange(
+              call,
+              Blocks.adjoining(memory.allocateFrom(ValueLayout.JAVA_LONG, send), bytes),
+              Blocks.adjoining(received, bytes));
+          count(call);
+          return received.toArray(ValueLayout.JAVA_LONG);
+        });
   }
 
   @Override
@@ -99,34 +100,34 @@ public final class MpiCommunicator extends GroupMember {
     long part = Math.max(1, SUM_BYTES / call.rowBytes());
     for (long from = 0; from == 0 || from < tensor.count(); from += part) {
       long count = Math.min(part, tensor.count() - from);
-      sum(call, tensor, data.asSlice(from * call.rowBytes(), count * call.rowBytes()));
+      MemorySegment summed = data.asSlice(from * call.rowBytes(), count * call.rowBytes());
+      CallMemory.lend(memory -> sum(call, tensor, summed, memory));
     }
     count(call);
   }
 
   /** Sums a part: every member adds its share and gives it to the others; of what fits into frames, everything. */
-  private void sum(Call call, Tensor tensor, MemorySegment part) {
+  private MemorySegment sum(Call call, Tensor tensor, MemorySegment part, Arena memory) {
     long count = part.byteSize() / call.rowBytes();
-    try (Arena memory = Arena.ofConfined()) {
-      MemorySegment terms = memory.allocate(part.byteSize() * (small(part) ? size() : 1) + size() * 64L, 64);
-      if (small(part)) {
-        Blocks all = Blocks.same(part, size());
-        Blocks received = Blocks.adjoining(terms, all.bytes());
-        meeting.exchange(call, all, received);
-        Reduction.sum(tensor.dtype(), count, segments(received), part);
-        return;
-      }
-      long[] shares = new long[size()];
-      Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
-      Blocks parts = Blocks.adjoining(part, shares);
-      long[] mine = new long[size()];
-      Arrays.fill(mine, shares[rank()]);
-      Blocks received = Blocks.adjoining(terms, mine);
-      meeting.exchange(call, parts, received);
-      MemorySegment sum = parts.of(rank());
-      Reduction.sum(tensor.dtype(), shares[rank()] / call.rowBytes(), segments(received), sum);
-      meeting.exchange(call, Blocks.same(sum, size()), parts);
+    MemorySegment terms = memory.allocate(part.byteSize() * (small(part) ? size() : 1) + size() * 64L, 64);
+    if (small(part)) {
+      Blocks all = Blocks.same(part, size());
+      Blocks received = Blocks.adjoining(terms, all.bytes());
+      meeting.exchange(call, all, received);
+      Reduction.sum(tensor.dtype(), count, segments(received), part);
+      return part;
     }
+    long[] shares = new long[size()];
+    Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
+    Blocks parts = Blocks.adjoining(part, shares);
+    long[] mine = new long[size()];
+    Arrays.fill(mine, shares[rank()]);
+    Blocks received = Blocks.adjoining(terms, mine);
+    meeting.exchange(call, parts, received);
+    MemorySegment sum = parts.of(rank());
+    Reduction.sum(tensor.dtype(), shares[rank()] / call.rowBytes(), segments(received), sum);
+    meeting.exchange(call, Blocks.same(sum, size()), parts);
+    return part;
   }
 
   private static boolean small(MemorySegment part) {
@@ -166,13 +167,15 @@ public final class MpiCommunicator extends GroupMember {
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
     Call call = Call.reduceScatter(this, place(), send, receive, rows);
     long bytes = rows[rank()] * call.rowBytes();
-    try (Arena memory = Arena.ofConfined()) {
-      long[] mine = new long[size()];
-      Arrays.fill(mine, bytes);
-      Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
-      meeting.exchange(call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
-      Reduction.sum(send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
-    }
+    long[] mine = new long[size()];
+    Arrays.fill(mine, bytes);
+    CallMemory.lend(
+        memory -> {
+          Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
+          meeting.exchange(call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
+          Reduction.sum(send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
+          return receive;
+        });
     count(call);
   }
 
@@ -186,17 +189,18 @@ public final class MpiCommunicator extends GroupMember {
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
     Call call = Call.broadcastBytes(this, place(), bytes, root);
-    try (Arena memory = Arena.ofConfined()) {
-      MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
-      fromRoot(call, length);
-      MemorySegment data = memory.allocate(length.get(ValueLayout.JAVA_LONG, 0));
-      if (rank() == root) {
-        data.copyFrom(MemorySegment.ofArray(bytes));
-      }
-      fromRoot(call, data);
-      count(call);
-      return data.toArray(ValueLayout.JAVA_BYTE);
-    }
+    return CallMemory.lend(
+        memory -> {
+          MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
+          fromRoot(call, length);
+          MemorySegment data = memory.allocate(length.get(ValueLayout.JAVA_LONG, 0));
+          if (rank() == root) {
+            data.copyFrom(MemorySegment.ofArray(bytes));
+          }
+          fromRoot(call, data);
+          count(call);
+          return data.toArray(ValueLayout.JAVA_BYTE);
+        });
   }
 
   /** Root's data on every member, in the same memory. */
@@ -260,12 +264,13 @@ public final class MpiCommunicator extends GroupMember {
 
   private static long[] gather(Meeting meeting, Call call, int rank, long... values) {
     int members = meeting.ranks().length;
-    try (Arena memory = Arena.ofConfined()) {
-      Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
-      MemorySegment all = memory.allocate(ValueLayout.JAVA_LONG, (long) members * values.length);
-      meeting.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
-      return all.toArray(ValueLayout.JAVA_LONG);
-    }
+    return CallMemory.lend(
+        memory -> {
+          Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
+          MemorySegment all = memory.allocate(ValueLayout.JAVA_LONG, (long) members * values.length);
+          meeting.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
+          return all.toArray(ValueLayout.JAVA_LONG);
+        });
   }
 
   private MemorySegment[] segments(Blocks blocks) {

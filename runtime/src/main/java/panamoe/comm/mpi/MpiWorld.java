@@ -152,31 +152,33 @@ public final class MpiWorld {
 
   /** Before there is a lifeline: blocks, within the limit of starting. */
   private byte[] broadcastFromRank0(byte[] bytes) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment length = arena.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
-      check(Mpi.MPI_Bcast(length, Integer.BYTES, OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
-      MemorySegment data = arena.allocate(length.get(ValueLayout.JAVA_INT, 0));
-      if (bytes != null) {
-        data.copyFrom(MemorySegment.ofArray(bytes));
-      }
-      check(Mpi.MPI_Bcast(data, (int) data.byteSize(), OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
-      return data.toArray(ValueLayout.JAVA_BYTE);
-    }
+    return CallMemory.lend(
+        memory -> {
+          MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
+          check(Mpi.MPI_Bcast(length, Integer.BYTES, OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
+          MemorySegment data = memory.allocate(length.get(ValueLayout.JAVA_INT, 0));
+          if (bytes != null) {
+            data.copyFrom(MemorySegment.ofArray(bytes));
+          }
+          check(Mpi.MPI_Bcast(data, (int) data.byteSize(), OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
+          return data.toArray(ValueLayout.JAVA_BYTE);
+        });
   }
 
   /** The lowest rank among those that share memory with this one: names the node. */
   private static int firstRankOfNode(int rank) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment handle = arena.allocate(ValueLayout.ADDRESS);
-      check(
-          Mpi.MPI_Comm_split_type(OpenMpi.world(), Mpi.MPI_COMM_TYPE_SHARED(), rank, OpenMpi.infoNull(), handle),
-          "MPI_Comm_split_type");
-      MemorySegment first = arena.allocateFrom(ValueLayout.JAVA_INT, rank);
-      check(
-          Mpi.MPI_Bcast(first, Integer.BYTES, OpenMpi.byteType(), 0, handle.get(ValueLayout.ADDRESS, 0)), "MPI_Bcast");
-      check(Mpi.MPI_Comm_free(handle), "MPI_Comm_free");
-      return first.get(ValueLayout.JAVA_INT, 0);
-    }
+    return CallMemory.lend(
+        memory -> {
+          MemorySegment handle = memory.allocate(ValueLayout.ADDRESS);
+          check(
+              Mpi.MPI_Comm_split_type(OpenMpi.world(), Mpi.MPI_COMM_TYPE_SHARED(), rank, OpenMpi.infoNull(), handle),
+              "MPI_Comm_split_type");
+          MemorySegment first = memory.allocateFrom(ValueLayout.JAVA_INT, rank);
+          MemorySegment node = handle.get(ValueLayout.ADDRESS, 0);
+          check(Mpi.MPI_Bcast(first, Integer.BYTES, OpenMpi.byteType(), 0, node), "MPI_Bcast");
+          check(Mpi.MPI_Comm_free(handle), "MPI_Comm_free");
+          return first.get(ValueLayout.JAVA_INT, 0);
+        });
   }
 
   /** Says itself what this rank's caller might hear too late, or never. */

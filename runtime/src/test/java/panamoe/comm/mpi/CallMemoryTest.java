@@ -1,0 +1,34 @@
+package panamoe.comm.mpi;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+import panamoe.comm.CommunicationException;
+
+class CallMemoryTest {
+  @Test
+  void isFreedWhenTheCallWentWell() {
+    MemorySegment lent = CallMemory.lend(memory -> memory.allocate(8));
+    assertFalse(lent.scope().isAlive());
+  }
+
+  /** Whether MPI writes into it after a failure depends on the moment; here it does for certain. */
+  @Test
+  void staysWhenTheCallFailed() {
+    AtomicReference<MemorySegment> lent = new AtomicReference<>();
+    assertThrows(
+        CommunicationException.class,
+        () ->
+            CallMemory.lend(
+                memory -> {
+                  lent.set(memory.allocate(8));
+                  throw new CommunicationException("rank 1 is gone");
+                }));
+    assertTrue(lent.get().scope().isAlive());
+    lent.get().fill((byte) 1);
+  }
+}
