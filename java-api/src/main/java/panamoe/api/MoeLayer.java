@@ -36,7 +36,12 @@ public final class MoeLayer implements AutoCloseable {
     this.settings = settings;
     this.layer =
         new panamoe.moe.MoeLayer(store, "moe", 0, settings.toConfig(), INITIAL_DEVIATION, INITIAL_DEVIATION);
-    store.materialize(device.backend(), DType.FLOAT32, true, seed);
+    try {
+      store.materialize(device.backend(), DType.FLOAT32, true, seed);
+    } catch (RuntimeException | Error e) {
+      store.close();
+      throw e;
+    }
     store.parameters().forEach(parameter -> parameters.put(parameter.name(), parameter));
   }
 
@@ -58,24 +63,32 @@ public final class MoeLayer implements AutoCloseable {
     return List.copyOf(parameters.keySet());
   }
 
-  /** The shape of a parameter. */
+  /**
+   * The shape of a parameter.
+   *
+   * @throws PanamoeException.BadArgument if there is no such parameter; so do the methods below
+   */
   public long[] shape(String parameter) {
     return find(parameter).shape();
   }
 
   /** A parameter's memory, to read and to write; valid until the layer is closed. */
   public MemorySegment parameter(String name) {
-    return find(name).master().data();
+    return PanamoeException.translating(() -> find(name).master().data());
   }
 
   /** The memory of a parameter's gradient, which every {@link Step#backward} adds to. */
   public MemorySegment gradient(String name) {
-    return find(name).gradient().data();
+    return PanamoeException.translating(() -> find(name).gradient().data());
   }
 
   /** Sets all gradients to zero. */
   public void zeroGradients() {
-    store.zeroGradients();
+    PanamoeException.translating(
+        () -> {
+          store.zeroGradients();
+          return null;
+        });
   }
 
   /**
@@ -105,6 +118,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param x [tokens, hidden]; must stay as it is until the backward
    * @param y [tokens, hidden], receives the output
    * @param seed of the gate's random numbers, where its rules draw any
+   * @throws PanamoeException.BadArgument if a segment is on the heap, too small or misaligned
    */
   public Step train(MemorySegment x, MemorySegment y, long tokens, long seed) {
     return PanamoeException.translating(() -> new Step(x, y, tokens, seed));
@@ -164,7 +178,7 @@ public final class MoeLayer implements AutoCloseable {
         layer.forwardInto(pass, input, null, output);
         device.backend().synchronize();
         giveBack(output, y);
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
         scope.close();
         throw e;
       }
@@ -193,6 +207,7 @@ public final class MoeLayer implements AutoCloseable {
      *
      * @param dy [tokens, hidden], gradient of the output
      * @param dx [tokens, hidden], receives the gradient of x; not dy
+     * @throws PanamoeException.BadArgument if a segment is on the heap, too small or misaligned
      * @throws IllegalStateException at a second call
      */
     public void backward(MemorySegment dy, MemorySegment dx) {

@@ -30,7 +30,12 @@ public final class MoeModel implements AutoCloseable {
     List<String> tolerated = new ArrayList<>();
     this.tokenizer = found.tokenizer();
     this.model = found.load(device.backend(), bfloat16 ? DType.BFLOAT16 : DType.FLOAT32, tolerated);
-    this.generator = new TextGenerator(device.backend(), model, tokenizer);
+    try {
+      this.generator = new TextGenerator(device.backend(), model, tokenizer);
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
     this.warnings = List.copyOf(tolerated);
   }
 
@@ -38,7 +43,8 @@ public final class MoeModel implements AutoCloseable {
    * Loads a run's latest checkpoint, or one checkpoint.
    *
    * @param bfloat16 keeps weights in bfloat16: half the memory to read for each token
-   * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, or a damaged one
+   * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, a damaged one or one that does not fit
+   *     into memory, or a tokenizer that cannot be used or is not the model's
    */
   public static MoeModel open(Device device, Path folder, boolean bfloat16) {
     return PanamoeException.translating(() -> new MoeModel(device, folder, bfloat16));
@@ -69,8 +75,18 @@ public final class MoeModel implements AutoCloseable {
     return tokenizer.encode(text);
   }
 
-  /** The text of tokens. */
+  /**
+   * The text of tokens.
+   *
+   * @throws PanamoeException.BadArgument if there is no such token
+   */
   public String decode(int... tokens) {
+    for (int token : tokens) {
+      if (token < 0 || token >= tokenizer.vocabularySize()) {
+        throw new PanamoeException.BadArgument(
+            "token " + token + " is none of 0 to " + (tokenizer.vocabularySize() - 1), null);
+      }
+    }
     return tokenizer.decode(tokens);
   }
 
@@ -99,6 +115,7 @@ public final class MoeModel implements AutoCloseable {
    * @param seed of the draws; the same seed gives the same text
    * @param onText is given the text piece by piece
    * @return the whole continuation
+   * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or a number is out of range
    */
   public String generate(String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
     return PanamoeException.translating(

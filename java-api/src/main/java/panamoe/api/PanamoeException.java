@@ -3,8 +3,9 @@ package panamoe.api;
 import java.util.function.Supplier;
 
 /**
- * A failure that a caller can act on; the message is one sentence. Its subtypes tell the kinds apart. Programming errors
- * (a closed layer used again) are {@link IllegalStateException}s as everywhere in Java.
+ * A failure that a caller can act on; the message is one sentence. Its subtypes tell the kinds apart. As everywhere in
+ * Java, programming errors (a closed layer used again) are {@link IllegalStateException}s, and a device or a heap
+ * without memory left is an {@link OutOfMemoryError}.
  */
 public sealed class PanamoeException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -22,7 +23,7 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
-  /** A model on disk that is missing, damaged or of another shape. */
+  /** A model on disk that is missing, damaged or of another shape, or too large for this machine; or its tokenizer. */
   public static final class BadModel extends PanamoeException {
     private static final long serialVersionUID = 1;
 
@@ -31,7 +32,7 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
-  /** The device is not there, or failed. */
+  /** The device is not there, or failed; of the methods that compute, any may throw it. */
   public static final class DeviceFailed extends PanamoeException {
     private static final long serialVersionUID = 1;
 
@@ -46,7 +47,7 @@ public sealed class PanamoeException extends RuntimeException {
       return body.get();
     } catch (IllegalArgumentException e) {
       throw new BadArgument(e.getMessage(), e);
-    } catch (panamoe.checkpoint.CheckpointException e) {
+    } catch (panamoe.checkpoint.CheckpointException | panamoe.data.DataException e) {
       throw new BadModel(e.getMessage(), e);
     } catch (panamoe.bindings.NativeException | UnsatisfiedLinkError e) {
       throw new DeviceFailed(e.getMessage(), e);

@@ -5,19 +5,27 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
 import panamoe.data.TrainingData;
+import panamoe.model.ConfigJson;
 import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets;
 import panamoe.tensor.DType;
 import panamoe.train.RunCheckpoints;
@@ -99,7 +107,37 @@ class MoeModelTest {
         assertThrows(PanamoeException.BadArgument.class, () -> model.nextLogits(100_000));
         assertThrows(
             PanamoeException.BadArgument.class, () -> model.generate("x", 1, -1, 1, _ -> {}));
+        assertThrows(PanamoeException.BadArgument.class, () -> model.decode(100_000));
+        assertThrows(PanamoeException.BadArgument.class, () -> model.decode(-1));
       }
+    }
+  }
+
+  /** Whole files with the right checksums, whose content is no model. */
+  @Test
+  void refusesAModelThatIsNoneWhateverIsWrongWithIt(@TempDir Path run) throws Exception {
+    ModelConfig config =
+        ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.DENSE, new ByteTokenizer().vocabularySize());
+    save(run, ConfigJson.tree(config), config.experts());
+    assertTrue(refusal(run).contains("missing embedding.weight"), refusal(run));
+
+    Files.writeString(run.resolve("tokenizer.json"), "{");
+    assertTrue(refusal(run).contains("tokenizer.json"), refusal(run));
+
+    save(run, JsonNodeFactory.instance.objectNode().put("hidden", "wide"), config.experts());
+    assertTrue(refusal(run).contains("config.json, model: at $.hidden"), refusal(run));
+  }
+
+  private static void save(Path run, JsonNode model, List<Integer> experts) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.set("model", model);
+    new CheckpointStore(run.resolve("checkpoints"), 1)
+        .save(new CheckpointContents(1, json, json.objectNode(), experts, Map.of(), Map.of()));
+  }
+
+  private static String refusal(Path run) {
+    try (Device device = Device.open("reference", 1)) {
+      return assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, run, false)).getMessage();
     }
   }
 }

@@ -1,6 +1,5 @@
 package panamoe.generate;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -37,12 +36,12 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
    * Opens a folder; reads the configuration, no weights.
    *
    * @throws CheckpointException if there is no whole checkpoint, or it does not belong to its configuration
+   * @throws panamoe.data.DataException if the run's tokenizer cannot be used
    */
   public static ModelFolder open(Path path) {
     Path checkpoints = path.resolve(CHECKPOINTS);
     Checkpoint checkpoint = Checkpoint.open(Files.isDirectory(checkpoints) ? checkpoints : path);
-    JsonNode model = checkpoint.config().path("model");
-    ModelConfig config = ConfigJson.read(model, ModelConfig.class, checkpoint.directory() + "/config.json, model");
+    ModelConfig config = part(checkpoint, "model", ModelConfig.class);
     if (!checkpoint.experts().equals(config.experts())) {
       throw new CheckpointException(
           checkpoint.directory()
@@ -65,10 +64,25 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
   }
 
   /**
+   * A part of the configuration in a checkpoint.
+   *
+   * @throws CheckpointException with the file, the JSON path and what is wrong
+   */
+  public static <T> T part(Checkpoint checkpoint, String name, Class<T> type) {
+    String source = checkpoint.directory() + "/config.json, " + name;
+    try {
+      return ConfigJson.read(checkpoint.config().path(name), type, source);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(e.getMessage(), e);
+    }
+  }
+
+  /**
    * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token sees must not depend on
    * its neighbours.
    *
    * @param warnings receives what the loader tolerated
+   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or do not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
     checkpoint.requireFits(AvailableMemory.bytes());
@@ -81,7 +95,7 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
       model.parameters().refresh(backend);
       model.pack(backend, dtype);
       return model;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       model.close();
       throw e;
     }

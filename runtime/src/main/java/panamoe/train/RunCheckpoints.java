@@ -2,6 +2,7 @@ package panamoe.train;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -133,11 +134,23 @@ public final class RunCheckpoints {
           checkpoint.directory() + " was trained with another configuration; give the options it was started with");
     }
     List<String> warnings = readInto(checkpoint);
-    ObjectNode state = checkpoint.state();
-    double runningLoss =
-        state.has("running_loss") ? Double.parseDouble(state.get("running_loss").asText()) : Double.NaN;
-    trainer.restore(new TrainerState(state.get("step").asLong(), runningLoss));
+    trainer.restore(state(checkpoint));
     return Optional.of(warnings);
+  }
+
+  private static TrainerState state(Checkpoint checkpoint) {
+    ObjectNode state = checkpoint.state();
+    JsonNode step = state.path("step");
+    String runningLoss = state.path("running_loss").asText("NaN");
+    try {
+      if (step.isIntegralNumber()) {
+        return new TrainerState(step.asLong(), Double.parseDouble(runningLoss));
+      }
+      throw new CheckpointException(checkpoint.directory() + "/state.json has no step");
+    } catch (NumberFormatException e) {
+      throw new CheckpointException(
+          checkpoint.directory() + "/state.json has the running_loss \"" + runningLoss + "\", which is no number", e);
+    }
   }
 
   /** Reads this rank's part of everything. */

@@ -8,7 +8,6 @@ import java.util.Locale;
 import java.util.Map;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.generate.ModelFolder;
-import panamoe.model.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Parameter;
@@ -31,11 +30,7 @@ record ModelTable(
   static ModelTable of(Path path) {
     ModelFolder folder = ModelFolder.open(path);
     Checkpoint checkpoint = folder.checkpoint();
-    TrainConfig training =
-        ConfigJson.read(
-            checkpoint.config().path("training"),
-            TrainConfig.class,
-            checkpoint.directory() + "/config.json, training");
+    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
     try (LanguageModel model = new LanguageModel(folder.config())) {
       return new ModelTable(
           checkpoint,
