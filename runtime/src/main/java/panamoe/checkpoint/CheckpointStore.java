@@ -102,7 +102,7 @@ public final class CheckpointStore {
       String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
       throw new CheckpointException(
           "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       cleanUpAfter(e, ranks);
       throw e;
     }
@@ -233,7 +233,7 @@ public final class CheckpointStore {
     }
   }
 
-  private void cleanUpAfter(Exception failure, Communicator ranks) {
+  private void cleanUpAfter(Throwable failure, Communicator ranks) {
     List<IOException> undeleted = new ArrayList<>();
     try {
       if (ranks.rank() == 0) {

@@ -71,7 +71,7 @@ public final class SafetensorsReader implements AutoCloseable {
     } catch (IOException e) {
       closeAfter(channel, e);
       throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       closeAfter(channel, e);
       throw e;
     }
@@ -237,7 +237,7 @@ public final class SafetensorsReader implements AutoCloseable {
     }
   }
 
-  private static void closeAfter(FileChannel channel, Exception failure) {
+  private static void closeAfter(FileChannel channel, Throwable failure) {
     try {
       channel.close();
     } catch (IOException e) {

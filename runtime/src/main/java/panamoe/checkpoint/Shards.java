@@ -26,7 +26,7 @@ public final class Shards implements AutoCloseable {
     try {
       files.forEach(shards::add);
       return shards;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       shards.close();
       throw e;
     }

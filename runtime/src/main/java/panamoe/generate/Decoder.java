@@ -41,10 +41,15 @@ public final class Decoder implements AutoCloseable {
     this.backend = backend;
     this.model = model;
     this.scope = TensorScope.confined(backend);
-    this.cache = model.cache(scope, slots, capacity);
-    this.token = scope.zeros(DType.INT32, 1);
-    this.slot = scope.zeros(DType.INT32, 1);
-    this.position = scope.zeros(DType.INT32, 1);
+    try {
+      this.cache = model.cache(scope, slots, capacity);
+      this.token = scope.zeros(DType.INT32, 1);
+      this.slot = scope.zeros(DType.INT32, 1);
+      this.position = scope.zeros(DType.INT32, 1);
+    } catch (RuntimeException | Error e) {
+      scope.close();
+      throw e;
+    }
   }
 
   public long capacity() {

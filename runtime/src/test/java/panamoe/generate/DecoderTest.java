@@ -17,6 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.moe.GateConfig;
@@ -28,6 +29,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.BackendsUnderTest;
+import panamoe.testkit.ScarceMemory;
 
 /** Decoding with a cache: the logits of a whole forward, and bits that no neighbour and no thread changes. */
 class DecoderTest {
@@ -61,6 +63,20 @@ class DecoderTest {
     model.materialize(backend, dtype, false, 3);
     model.pack(backend, dtype);
     return model;
+  }
+
+  /** Where memory ends in the middle of a constructor, nobody has anything to close. */
+  @Test
+  void givesBackWhatItHasWhenMemoryEnds() {
+    ModelConfig config = models().findFirst().orElseThrow();
+    try (ReferenceBackend backend = new ReferenceBackend();
+        LanguageModel model = model(backend, config, DType.FLOAT32)) {
+      for (int allocations = 0; allocations < 2 * config.layers() + 3; allocations++) {
+        ScarceMemory memory = new ScarceMemory(backend, allocations);
+        assertThrows(OutOfMemoryError.class, () -> new Decoder(memory.backend(), model, 1, CONTEXT));
+        assertEquals(0, memory.held());
+      }
+    }
   }
 
   static Stream<Arguments> modelsOnNatives() {

@@ -55,18 +55,14 @@ final class GraphRecording implements Recording {
     Status.check(Moe.moe_graph_begin(stream), "moe_graph_begin");
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
-      RuntimeException failure = null;
       try {
         calls.replay();
-      } catch (RuntimeException e) {
-        failure = e;
+      } catch (RuntimeException | Error e) {
+        // The stream must come out of the capture, whatever happened in it.
+        Moe.moe_graph_end(stream, handle);
+        throw e;
       }
-      // The stream must come out of the capture, whatever happened in it.
-      int status = Moe.moe_graph_end(stream, handle);
-      if (failure != null) {
-        throw failure;
-      }
-      Status.check(status, "moe_graph_end");
+      Status.check(Moe.moe_graph_end(stream, handle), "moe_graph_end");
       return handle.get(ValueLayout.JAVA_LONG, 0);
     }
   }
