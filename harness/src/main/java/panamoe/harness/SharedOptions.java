@@ -77,13 +77,14 @@ public final class SharedOptions {
   }
 
   /**
-   * Refuses a device that this machine does not have, before anything is made for it.
+   * Free bytes of the device that was asked for, before anything is made for it.
    *
+   * @throws ParameterException if it cannot be had here
    * @throws UnsatisfiedLinkError if the native library cannot be loaded and nothing may stand in for it
    */
-  public void requireDevice() {
-    if (device != DeviceChoice.AUTO) {
-      open(1).close();
+  public long memoryAvailable() {
+    try (Backend backend = openWith(1)) {
+      return backend.memoryAvailable();
     }
   }
 
@@ -95,8 +96,12 @@ public final class SharedOptions {
               why -> command.commandLine().getErr().println("computing in plain Java, which is slow: " + why));
     }
     int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    return openWith(ranks == 1 ? threads : Math.max(1, all / ranks));
+  }
+
+  private Backend openWith(int threads) {
     try {
-      return Backends.open(device.name().toLowerCase(Locale.ROOT), ranks == 1 ? threads : Math.max(1, all / ranks));
+      return Backends.open(device.name().toLowerCase(Locale.ROOT), threads);
     } catch (NativeException e) {
       throw refused(": " + e.getMessage(), e);
     }

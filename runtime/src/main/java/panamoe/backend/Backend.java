@@ -32,6 +32,9 @@ public interface Backend
     return false;
   }
 
+  /** Bytes that the memory behind this backend could still give: the card's, or the host's, which others use too. */
+  long memoryAvailable();
+
   /** Waits until all work given to this backend is done. */
   void synchronize();
 

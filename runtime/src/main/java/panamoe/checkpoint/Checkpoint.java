@@ -105,7 +105,7 @@ public final class Checkpoint {
    * Refuses a model that cannot fit, before anything is read or allocated for it; says over how many ranks its experts
    * would have to be spread.
    *
-   * @param availableBytes free memory of the device, for the host {@link AvailableMemory#bytes}
+   * @param availableBytes free memory of the device
    */
   public void requireFits(long availableBytes) {
     if (modelBytes() > availableBytes) {

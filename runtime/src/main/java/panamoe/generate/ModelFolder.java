@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.AvailableMemory;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.data.ByteTokenizer;
@@ -78,14 +77,15 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
   }
 
   /**
-   * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token sees must not depend on
-   * its neighbours.
+   * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token sees must not depend
+   * on its neighbours.
    *
    * @param warnings receives what the loader tolerated
-   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or do not fit into memory
+   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or do not fit into
+   *     memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
-    checkpoint.requireFits(AvailableMemory.bytes());
+    checkpoint.requireFits(backend.memoryAvailable());
     ModelConfig serving = config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
     LanguageModel model = new LanguageModel(serving);
     try {

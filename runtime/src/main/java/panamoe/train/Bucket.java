@@ -18,9 +18,9 @@ import panamoe.train.AdamW.Moments;
  */
 final class Bucket {
   /** Elements of a parameter that is copied, to travel with others; a larger one travels alone, from its own memory. */
-  private static final long SMALL = 1 << 16;
+  static final long SMALL = 1 << 16;
 
-  private static final long MOST = 1 << 20;
+  static final long MOST = 1 << 20;
 
   private final Communicator replicas;
   private final long elements;

@@ -2,45 +2,83 @@ package panamoe.train;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Locale;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.moe.GateConfig;
 import panamoe.nn.Norm;
 import panamoe.nn.Parameter;
+import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
- * The memory that training takes, in bytes, counted tensor by tensor as the ops allocate them. Scratch memory of kernels
- * and the rounding of the allocator come on top; a test holds the sum to within a tenth of what a run really takes.
+ * The memory that training takes on one rank, in bytes, counted tensor by tensor as the ops allocate them: that of the
+ * rank that holds most, with as many rows for its experts as for others'. Scratch memory of kernels and the rounding of
+ * the allocator come on top; a test holds the sum to within a tenth of what a run really takes.
  *
  * @param weights FLOAT32 masters, and BFLOAT16 copies of matrices when computing in bfloat16
  * @param gradients of the parameters
- * @param moments of AdamW
+ * @param moments of AdamW, and the room through which ranks exchange gradients and updates
  * @param activations that a micro-batch's forward leaves for its backward
  * @param inFlight gradients of activations at the deepest point of the backward
  */
 public record MemoryForecast(long weights, long gradients, long moments, long activations, long inFlight) {
+  /** Copies of a row that its way to another rank's expert and back leaves for the backward. */
+  private static final int TRAVELLING = 3;
 
-  public static MemoryForecast of(ModelConfig config, TrainConfig training) {
-    long parameters;
+
+  public static MemoryForecast of(ModelConfig config, TrainConfig training, Topology topology) {
+    long held = 0;
     long copied = 0;
+    long moments = 0;
+    long gathered = 0;
+    long largestShare = 0;
     try (LanguageModel model = new LanguageModel(config)) {
-      parameters = model.parameters().count();
       for (Parameter parameter : model.parameters().parameters()) {
         boolean float32 =
             parameter.part() == Parameter.Part.ROUTER || parameter.part() == Parameter.Part.COEFFICIENT;
-        copied += parameter.decayed() && !float32 ? parameter.count() : 0;
+        long count = held(parameter, topology);
+        int replicas = replicas(parameter, topology);
+        held += count;
+        copied += parameter.decayed() && !float32 ? count : 0;
+        moments += Math.ceilDiv(count, replicas);
+        if (replicas > 1) {
+          gathered = Math.min(Bucket.MOST, gathered + (count <= Bucket.SMALL ? count : 0));
+          largestShare = Math.max(largestShare, Math.max(count, gathered) / replicas);
+        }
       }
     }
     boolean half = training.dtype() == DType.BFLOAT16;
-    Counter counter = new Counter(config, training);
+    Counter counter = new Counter(config, training, topology);
     return new MemoryForecast(
-        4 * parameters + (half ? 2 * copied : 0),
-        4 * parameters,
-        8 * parameters,
+        4 * held + (half ? 2 * copied : 0),
+        4 * held,
+        8 * moments + 4 * (gathered + largestShare),
         bytes(counter.activations()),
         bytes(counter.inFlight()));
+  }
+
+  /** Elements of a parameter on the rank that holds most. */
+  private static long held(Parameter whole, Topology topology) {
+    return switch (whole.part()) {
+      case EXPERT -> {
+        int experts = Math.toIntExact(whole.shape()[0]);
+        long most = Math.ceilDiv(experts, topology.expertDegree(experts));
+        yield whole.count() / experts * most / (topology.sliceExperts() ? topology.tensorDegree() : 1);
+      }
+      case ATTENTION, MLP -> whole.decayed() ? whole.count() / topology.tensorDegree() : whole.count();
+      case EMBEDDING, NORM, ROUTER, COEFFICIENT -> whole.count();
+    };
+  }
+
+  /** Ranks that hold the same part of a parameter, and deal its moments out among them. */
+  private static int replicas(Parameter whole, Topology topology) {
+    if (whole.part() != Parameter.Part.EXPERT) {
+      return topology.dataDegree();
+    }
+    int groups = topology.dataDegree() / topology.expertDegree(Math.toIntExact(whole.shape()[0]));
+    return topology.sharesRows() ? groups * topology.tensorDegree() : groups;
   }
 
   /** A count that is far from overflowing in sums, however large the settings are. */
@@ -51,18 +89,21 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
   /**
    * Refuses training that cannot fit, before anything is allocated for it.
    *
-   * @param availableBytes free memory of the device, for the host {@link panamoe.checkpoint.AvailableMemory#bytes}
+   * @param availableBytes free memory of the device
+   * @param ranks that share it
    * @throws IllegalArgumentException with what it needs and what there is
    */
-  public void requireFits(long availableBytes) {
-    if (total() > availableBytes) {
-      long state = weights + gradients + moments;
+  public void requireFits(long availableBytes, int ranks) {
+    double all = (double) total() * ranks;
+    if (all > availableBytes) {
+      double state = (double) (weights + gradients + moments) * ranks;
       throw new IllegalArgumentException(
-          "training takes %s of memory (%s for weights, gradients and moments, %s for activations), but only %s are free; %s"
+          "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are free; %s"
               .formatted(
-                  gibibytes(total()),
+                  ranks == 1 ? "" : " on " + ranks + " ranks",
+                  gibibytes(all),
                   gibibytes(state),
-                  gibibytes(total() - state),
+                  gibibytes(all - state),
                   gibibytes(availableBytes),
                   state > availableBytes
                       ? "choose a smaller model"
@@ -70,8 +111,8 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     }
   }
 
-  private static String gibibytes(long bytes) {
-    return "%,.1f GiB".formatted(bytes / (double) (1 << 30));
+  private static String gibibytes(double bytes) {
+    return String.format(Locale.ROOT, "%,.1f GiB", bytes / (1 << 30));
   }
 
   public long total() {
@@ -83,9 +124,10 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     toJson()
         .properties()
         .forEach(
-            entry ->
-                text.append(
-                    "%-12s %,16.1f%n".formatted(entry.getKey(), entry.getValue().asLong() / (double) (1 << 20))));
+            entry -> {
+              double mebibytes = entry.getValue().asLong() / (double) (1 << 20);
+              text.append(String.format(Locale.ROOT, "%-12s %,16.1f%n", entry.getKey(), mebibytes));
+            });
     return text.toString();
   }
 
@@ -100,10 +142,10 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     return json;
   }
 
-  /** Bytes of the tensors of one micro-batch, in the order of a token's way. */
-  private record Counter(ModelConfig config, TrainConfig training) {
+  /** Bytes of one rank's tensors of one micro-batch, in the order of a token's way. */
+  private record Counter(ModelConfig config, TrainConfig training, Topology topology) {
     private long tokens() {
-      return training.tokensPerStep() / training.microBatches();
+      return training.tokensPerStep() / training.microBatches() / topology.dataDegree();
     }
 
     /** A tensor of {@code width} elements a token, in the compute dtype. */
@@ -120,18 +162,17 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
       return wide(config.hidden()) + wide32(config.norm() == Norm.Kind.LAYER ? 2 : 1);
     }
 
-    private double mlp(long rowsPerToken) {
+    /** @param slices that the inner columns are divided into */
+    private double mlp(int slices) {
       long inner = (long) config.feedForward() * (1 + config.activation().inputsPerOutput());
-      return rowsPerToken * (wide(inner) + wide(config.hidden()));
+      return wide(inner) / slices + wide(config.hidden());
     }
 
     private double attention() {
       long keyValue = (long) config.keyValueHeads() * config.headSize();
       long rotated = config.positions() == ModelConfig.Positions.ROTARY ? config.hidden() + keyValue : 0;
-      return wide(config.hidden() + 2 * keyValue + rotated)
-          + wide(config.hidden())
-          + wide32(config.heads())
-          + wide(config.hidden());
+      double heads = wide(config.hidden() + 2 * keyValue + rotated) + wide(config.hidden()) + wide32(config.heads());
+      return heads / topology.tensorDegree() + wide(config.hidden());
     }
 
     private double experts(int count) {
@@ -145,13 +186,18 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
                 case GUMBEL, GUMBEL_FROM_SECOND -> count;
               };
       double routes = wide32(2L * count + 4L * topK + draws);
-      double fixed = config.residual() ? mlp(1) + wide32(2) : 0;
-      return routes + topK * wide(config.hidden()) + mlp(topK) + fixed + wide(config.hidden());
+      double fixed = config.residual() ? mlp(topology.tensorDegree()) + wide32(2) : 0;
+      // Tensor ranks that share rows compute a part of them each.
+      double computed = topK * mlp(topology.sliceExperts() ? topology.tensorDegree() : 1);
+      double shared = topology.sharesRows() ? computed / topology.tensorDegree() : computed;
+      boolean travels = topology.expertDegree(count) > 1 || topology.sharesRows();
+      double travelling = travels ? TRAVELLING * topK * wide(config.hidden()) : 0;
+      return routes + topK * wide(config.hidden()) + shared + travelling + fixed + wide(config.hidden());
     }
 
     private double block(int layer) {
       int count = config.experts().get(layer);
-      double second = count == 0 ? mlp(1) + wide(config.hidden()) : experts(count);
+      double second = count == 0 ? mlp(topology.tensorDegree()) + wide(config.hidden()) : experts(count);
       return norm() + attention() + wide(config.hidden()) + norm() + second;
     }
 
@@ -174,7 +220,8 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     /** The stream's gradient, and an MLP's: input and inner rows of every branch. */
     double inFlight() {
       long branches = config.hasExperts() ? config.gate().topK() + (config.residual() ? 1 : 0) : 1;
-      return wide(2L * config.hidden()) + branches * wide((long) config.feedForward() + config.hidden());
+      double inner = wide(config.feedForward()) / topology.tensorDegree();
+      return wide(2L * config.hidden()) + branches * (inner + wide(config.hidden()));
     }
   }
 }

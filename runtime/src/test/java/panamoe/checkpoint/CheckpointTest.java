@@ -28,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.backend.HostMemory;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 import panamoe.tensor.DType;
@@ -303,7 +304,7 @@ class CheckpointTest {
   void refusesWhatDoesNotFitTheMemory() {
     save(1);
     Checkpoint checkpoint = Checkpoint.open(directory);
-    checkpoint.requireFits(AvailableMemory.bytes());
+    checkpoint.requireFits(HostMemory.available());
     String message = refusal(opened -> opened.requireFits(100));
     assertTrue(message.contains("needs " + checkpoint.modelBytes() + " bytes, but only 100 are available"), message);
   }

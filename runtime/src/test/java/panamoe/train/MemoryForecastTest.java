@@ -1,18 +1,26 @@
 package panamoe.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Activation;
 import panamoe.backend.abi.NativeBackend;
+import panamoe.comm.ThreadWorld;
+import panamoe.comm.exchange.Strategy;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.moe.GateConfig;
 import panamoe.nn.Norm;
+import panamoe.parallel.Overlap;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /** What a step really takes, by the device's own account, against the forecast. */
@@ -33,32 +41,79 @@ class MemoryForecastTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("runs")
   void isWithinATenth(String name, List<Integer> experts, GateConfig gate, TrainConfig training) {
-    ModelConfig config =
-        new ModelConfig(
-            SyntheticSequences.VOCABULARY,
-            SEQUENCE,
-            128,
-            4,
-            4,
-            512,
-            experts,
-            gate != null,
-            gate,
-            Activation.GELU_TANH,
-            Norm.Kind.LAYER,
-            ModelConfig.Positions.LEARNED,
-            true,
-            0.02);
-    RunConfig run = new RunConfig(config, training, 1);
+    ModelConfig config = config(experts, gate);
+    double peak = peak(new RunConfig(config, training, 1), Ranks.alone());
+    double forecast = MemoryForecast.of(config, training, Topology.ONE).total();
+    assertEquals(1, peak / forecast, 0.1, name + " took " + peak + " bytes, forecast " + forecast);
+  }
+
+  static Stream<Topology> topologies() {
+    return Stream.of(
+        Topology.of(2),
+        new Topology(2, 1, 1, false),
+        new Topology(4, 2, 1, false),
+        new Topology(4, 2, 2, false),
+        new Topology(4, 2, 2, true));
+  }
+
+  @ParameterizedTest
+  @MethodSource("topologies")
+  void isThatOfTheRankThatTakesMost(Topology topology) {
+    ModelConfig config = config(List.of(0, 8, 0, 16), GateConfig.dropless(1));
+    TrainConfig training = TrainConfig.of(2, BATCH, SEQUENCE);
+    double peak =
+        Collections.max(
+            ThreadWorld.of(topology.ranks())
+                .run(
+                    world ->
+                        peak(
+                            new RunConfig(config, training, 1),
+                            new Ranks(topology, world, Strategy.FLAT, Overlap.NONE))));
+    double forecast = MemoryForecast.of(config, training, topology).total();
+    assertEquals(1, peak / forecast, 0.1, topology + " took " + peak + " bytes, forecast " + forecast);
+  }
+
+  @Test
+  void refusesWhatDoesNotFitInOneSentence() {
+    MemoryForecast forecast = new MemoryForecast(1L << 30, 1L << 30, 2L << 30, 3L << 30, 1L << 30);
+    forecast.requireFits(16L << 30, 2);
+    assertEquals(
+        "training on 2 ranks takes 16.0 GiB of memory (8.0 GiB for weights, gradients and moments, 8.0 GiB for"
+            + " activations), but 15.0 GiB are free; a smaller batch, more microBatches or recompute take less",
+        assertThrows(IllegalArgumentException.class, () -> forecast.requireFits(15L << 30, 2)).getMessage());
+    assertEquals(
+        "training takes 8.0 GiB of memory (4.0 GiB for weights, gradients and moments, 4.0 GiB for activations), but"
+            + " 3.5 GiB are free; choose a smaller model",
+        assertThrows(IllegalArgumentException.class, () -> forecast.requireFits(7L << 29, 1)).getMessage());
+  }
+
+  private static ModelConfig config(List<Integer> experts, GateConfig gate) {
+    return new ModelConfig(
+        SyntheticSequences.VOCABULARY,
+        SEQUENCE,
+        128,
+        4,
+        4,
+        512,
+        experts,
+        gate != null,
+        gate,
+        Activation.GELU_TANH,
+        Norm.Kind.LAYER,
+        ModelConfig.Positions.LEARNED,
+        true,
+        0.02);
+  }
+
+  /** Most bytes that a rank had in use in two steps. */
+  private static double peak(RunConfig run, Ranks ranks) {
     try (NativeBackend backend = NativeBackend.open("cpu", 1);
-        LanguageModel model = new LanguageModel(config)) {
-      model.materialize(backend, training.dtype(), true, 1);
+        LanguageModel model = new LanguageModel(run.model(), ranks)) {
+      model.materialize(backend, run.training().dtype(), true, 1);
       Trainer trainer = new Trainer(backend, model, run, new SyntheticSequences(SEQUENCE, 1));
       trainer.next();
       trainer.next();
-      double peak = backend.memoryUsage().peak();
-      double forecast = MemoryForecast.of(config, training).total();
-      assertEquals(1, peak / forecast, 0.1, name + " took " + peak + " bytes, forecast " + forecast);
+      return backend.memoryUsage().peak();
     }
   }
 }

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.AvailableMemory;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import picocli.CommandLine.Command;
@@ -191,7 +190,7 @@ public final class BenchCommand implements Callable<Integer> {
 
   private void requireFits(Kind kind, LayerShape shape, ComputeType dtype) {
     double bytes = kind.expertBytes(shape, dtype.dtype());
-    long available = AvailableMemory.bytes();
+    long available = shared.memoryAvailable();
     require(
         bytes <= available,
         String.format(

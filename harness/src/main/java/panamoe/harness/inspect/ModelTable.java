@@ -11,6 +11,7 @@ import panamoe.generate.ModelFolder;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Parameter;
+import panamoe.parallel.Topology;
 import panamoe.train.MemoryForecast;
 import panamoe.train.TrainConfig;
 
@@ -46,7 +47,7 @@ record ModelTable(
   }
 
   MemoryForecast memory() {
-    return MemoryForecast.of(config, training);
+    return MemoryForecast.of(config, training, Topology.ONE);
   }
 
   /** All parameters, less the experts that a token does not visit. */

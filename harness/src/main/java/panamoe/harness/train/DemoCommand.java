@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
-import panamoe.checkpoint.AvailableMemory;
 import panamoe.data.ByteTokenizer;
 import panamoe.generate.ModelFolder;
 import panamoe.generate.SamplingConfig;
@@ -23,6 +22,7 @@ import panamoe.model.LanguageModel;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
 import panamoe.parallel.Ranks;
+import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
@@ -71,15 +71,14 @@ public final class DemoCommand implements Callable<Integer> {
   private Integer steps;
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws Exception {
     PrintWriter print = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
     int vocabulary = new ByteTokenizer().vocabularySize();
     RunConfig config =
         shared.checked(
             () -> Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed()));
-    MemoryForecast.of(config.model(), config.training()).requireFits(AvailableMemory.bytes());
-    shared.requireDevice();
+    MemoryForecast.of(config.model(), config.training(), Topology.ONE).requireFits(shared.memoryAvailable(), 1);
     Path place = out == null ? freeFolder() : out;
     RunFolder.requireFree(place);
     Text text = Text.europarl(LANGUAGES);

@@ -167,15 +167,17 @@ final class RankOptions {
   }
 
   /**
-   * Refuses a device that this process's ranks cannot have, before anything is made for it.
+   * Free bytes of the device that this process's last rank computes on, before anything is made for it.
    *
-   * @throws ParameterException in one sentence; with NCCL also where there are fewer cards than ranks
+   * @throws ParameterException in one sentence, if it cannot be had; with NCCL also where there are fewer cards than
+   *     ranks
    */
-  void requireDevice(SharedOptions shared) {
-    if (cards()) {
-      open(shared, oneProcess() ? topology().ranks() - 1 : placeHere()).close();
-    } else {
-      shared.requireDevice();
+  long memoryAvailable(SharedOptions shared) {
+    if (!cards()) {
+      return shared.memoryAvailable();
+    }
+    try (Backend card = open(shared, oneProcess() ? topology().ranks() - 1 : placeHere())) {
+      return card.memoryAvailable();
     }
   }
 

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.zip.CRC32C;
-import panamoe.checkpoint.AvailableMemory;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
@@ -147,7 +146,6 @@ public final class TrainCommand implements Callable<Integer> {
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = config(tokens);
     requireFits(config, topology);
-    rankOptions.requireDevice(shared);
     if (rankOptions.leads()) {
       RunFolder.requireFree(out);
     }
@@ -184,9 +182,11 @@ public final class TrainCommand implements Callable<Integer> {
 
   private void requireFits(RunConfig config, Topology topology) {
     shared.checked(() -> config.requireFits(topology));
-    // Ranks of one process share its memory; what those of several have is not known here.
+    long available = rankOptions.memoryAvailable(shared);
+    // Ranks of one process share its memory, unless each has a card; what those of several have is not known here.
     if (rankOptions.oneProcess()) {
-      MemoryForecast.of(config.model(), config.training()).requireFits(AvailableMemory.bytes());
+      MemoryForecast.of(config.model(), config.training(), topology)
+          .requireFits(available, rankOptions.cards() ? 1 : topology.ranks());
     }
   }
 

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import panamoe.backend.Backend;
 import panamoe.backend.GateSettings;
+import panamoe.backend.HostMemory;
 import panamoe.backend.Launcher;
 import panamoe.backend.Recording;
 import panamoe.bindings.Moe;
@@ -106,6 +107,12 @@ public final class NativeBackend implements Backend, NativeKernels {
           Moe.moe_runtime_kernel_install(device, kernel.write(call), bytes, image.length),
           "moe_runtime_kernel_install");
     }
+  }
+
+  /** The card's by the library; the host's not, because the library does not count the caches that can be dropped. */
+  @Override
+  public long memoryAvailable() {
+    return asynchronous ? deviceInfo().memoryAvailable() : HostMemory.available();
   }
 
   /** Gives the memory kept for reuse back to the system. */

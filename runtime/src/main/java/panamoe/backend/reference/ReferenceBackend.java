@@ -3,6 +3,7 @@ package panamoe.backend.reference;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import panamoe.backend.Backend;
+import panamoe.backend.HostMemory;
 import panamoe.backend.Launcher;
 import panamoe.backend.Recording;
 
@@ -37,6 +38,11 @@ public final class ReferenceBackend
   @Override
   public String name() {
     return "reference";
+  }
+
+  @Override
+  public long memoryAvailable() {
+    return HostMemory.available();
   }
 
   @Override

@@ -1,4 +1,4 @@
-package panamoe.checkpoint;
+package panamoe.backend;
 
 import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
@@ -10,14 +10,14 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** How much memory the host could still give this process. */
-public final class AvailableMemory {
+public final class HostMemory {
   private static final Path MEMINFO = Path.of("/proc/meminfo");
   private static final Pattern AVAILABLE = Pattern.compile("(?m)^MemAvailable:\\s+(\\d+) kB$");
 
-  private AvailableMemory() {}
+  private HostMemory() {}
 
   /** Free memory in bytes, on Linux with the caches that can be dropped; not more than a container may take. */
-  public static long bytes() {
+  public static long available() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     return Math.min(meminfo().orElseGet(system::getFreeMemorySize), system.getTotalMemorySize());
   }
