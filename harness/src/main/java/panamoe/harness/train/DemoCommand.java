@@ -3,7 +3,6 @@ package panamoe.harness.train;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -86,12 +85,15 @@ public final class DemoCommand implements Callable<Integer> {
     try (RunFolder folder = RunFolder.create(place)) {
       folder.begin(config, null, text);
       Material material = Material.of(text, folder.tokenizer(), config);
-      try (Backend backend = shared.open()) {
-        outcome =
-            new TrainingRun(Ranks.alone(), backend, folder, config, material, true, err)
-                .run(Thread::interrupted)
-                .orElseThrow(InterruptedException::new);
-      }
+      outcome =
+          Stoppable.run(
+                  "demo",
+                  stop -> {
+                    try (Backend backend = shared.open()) {
+                      return new TrainingRun(Ranks.alone(), backend, folder, config, material, true, err).run(stop);
+                    }
+                  })
+              .orElseThrow(InterruptedException::new);
       folder.replace("samples.json", samples(folder.path(), print));
       Report.write(folder.path());
     }

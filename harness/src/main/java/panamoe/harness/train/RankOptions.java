@@ -5,9 +5,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
-import panamoe.comm.Communicators;
 import panamoe.comm.Launch;
 import panamoe.comm.exchange.Strategy;
+import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.harness.SharedOptions;
 import panamoe.parallel.Overlap;
@@ -156,7 +156,7 @@ final class RankOptions {
    */
   void requireAvailable() {
     if (!oneProcess()) {
-      Communicators.requireAvailable(RankRun.PROCESSES);
+      MpiWorld.requireLibrary();
     }
     if (cards()) {
       NcclCommunicator.requireLibrary();

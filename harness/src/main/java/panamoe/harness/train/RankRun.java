@@ -3,15 +3,13 @@ package panamoe.harness.train;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Communicators;
 import panamoe.comm.ThreadWorld;
+import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.harness.SharedOptions;
 import panamoe.parallel.Ranks;
@@ -20,9 +18,6 @@ import panamoe.train.BackendNcclDevice;
 
 /** Plays the ranks of this process, as the options say: all of them as threads, or the one that this process is. */
 final class RankRun {
-  /** What joins processes. */
-  static final String PROCESSES = "mpi";
-
   /** What each rank does. */
   @FunctionalInterface
   interface Body<T> {
@@ -64,14 +59,17 @@ final class RankRun {
   }
 
   private <T> T runAlone(Body<T> body) throws Exception {
-    Thread.currentThread().setName(Trace.threadOf(0));
-    try (Backend backend = options.open(shared, 0)) {
-      return body.run(Ranks.alone(), backend, Thread::interrupted);
-    }
+    return Stoppable.run(
+        Trace.threadOf(0),
+        stop -> {
+          try (Backend backend = options.open(shared, 0)) {
+            return body.run(Ranks.alone(), backend, stop);
+          }
+        });
   }
 
   private <T> T runProcess(Trace recorded, Body<T> body) throws Exception {
-    Communicator met = Communicators.open(PROCESSES, options.timeout());
+    Communicator met = MpiWorld.open(options.timeout());
     Thread.currentThread().setName(Trace.threadOf(met.rank()));
     try {
       return play(
@@ -84,6 +82,7 @@ final class RankRun {
             }
             return result;
           },
+          // Cleared by asking: a thread that is interrupted cannot write files.
           Thread::interrupted);
     } catch (CommunicationException e) {
       throw e;
@@ -123,38 +122,13 @@ final class RankRun {
     return options.cards() ? NcclCommunicator.open(met, new BackendNcclDevice(backend), options.timeout()) : met;
   }
 
-  /** Another thread runs the ranks, so that this one can hear an interrupt and hand it on as a wish to stop. */
   private <T> T runThreads(Body<T> body) throws Exception {
-    AtomicBoolean stop = new AtomicBoolean();
-    AtomicReference<List<T>> results = new AtomicReference<>();
-    AtomicReference<Throwable> failure = new AtomicReference<>();
     ThreadWorld world =
         ThreadWorld.of(options.nodes(), topology.ranks() / options.nodes()).timeout(options.timeout());
-    Thread runner =
-        Thread.ofPlatform()
-            .daemon()
-            .name("ranks")
-            .start(
-                () -> {
-                  try {
-                    results.set(world.run(rank -> play(rank, rank.rank(), body, stop::get)));
-                  } catch (Throwable e) {
-                    failure.set(e);
-                  }
-                });
-    while (runner.isAlive()) {
-      try {
-        runner.join();
-      } catch (InterruptedException _) {
-        stop.set(true);
-      }
+    try {
+      return Stoppable.run("ranks", stop -> world.run(rank -> play(rank, rank.rank(), body, stop))).getFirst();
+    } catch (CommunicationException e) {
+      throw e.getCause() instanceof Exception first ? first : e;
     }
-    switch (failure.get()) {
-      case null -> {}
-      case CommunicationException e when e.getCause() instanceof Exception first -> throw first;
-      case Exception e -> throw e;
-      case Throwable e -> throw new IllegalStateException(e);
-    }
-    return results.get().getFirst();
   }
 }

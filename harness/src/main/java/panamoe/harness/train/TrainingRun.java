@@ -160,7 +160,6 @@ final class TrainingRun {
           folder.append(metrics);
           progress.finished(metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
-        // An interrupt is cleared by asking, since files cannot be written by a thread that is interrupted.
         boolean stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
           warn(checkpoints.save().warnings());

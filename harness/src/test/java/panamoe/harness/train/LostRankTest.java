@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -15,13 +14,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import panamoe.data.ByteTokenizer;
 import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.Outcome;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.model.ModelPresets.Size;
-import panamoe.tensor.DType;
-import panamoe.train.RunConfig;
 
 /** A rank of a real training run is killed; the others end, and the run goes on from its last checkpoint. */
 class LostRankTest {
@@ -34,7 +28,7 @@ class LostRankTest {
   @ParameterizedTest
   @ValueSource(ints = {0, 1})
   void theOthersNameAKilledRankAndTheRunIsResumed(int killed) throws Exception {
-    Path config = config();
+    Path config = TinyRun.config(folder, STEPS);
     Path undisturbed = folder.resolve("undisturbed");
     Path run = folder.resolve("run");
     try (RankProcesses ranks = new RankProcesses(folder)) {
@@ -74,15 +68,5 @@ class LostRankTest {
       assertEquals(STEPS, Losses.of(undisturbed).size());
       assertEquals(Losses.of(undisturbed), Losses.of(run));
     }
-  }
-
-  /** A tiny model that is saved after every second step. */
-  private Path config() throws IOException {
-    RunConfig preset =
-        Presets.run(
-            Size.TINY, Architecture.PR_MOE, STEPS, DType.FLOAT32, false, new ByteTokenizer().vocabularySize(), 1);
-    return Files.writeString(
-        folder.resolve("config.json"),
-        preset.toJson().replaceAll("\"checkpointEvery\" : \\d+", "\"checkpointEvery\" : 2"));
   }
 }

@@ -1,0 +1,91 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.harness.CommandRun;
+import panamoe.harness.Main;
+
+/** Ctrl-C ends a run after the step that is under way; it is saved, and the run goes on as if nothing had happened. */
+class StoppedTrainingTest {
+  private static final int STEPS = 60;
+  private static final int LIMIT_SECONDS = 120;
+  private static final int CTRL_C = 130;
+  private static final Pattern STOPPED =
+      Pattern.compile("(?m)^stopped after step (\\d+), which is saved; --resume goes on from there$");
+
+  @TempDir private Path folder;
+
+  @ParameterizedTest
+  @ValueSource(strings = {"1", "2"})
+  void aStoppedRunIsSavedAndGoesOn(String ranks) throws Exception {
+    Path config = TinyRun.config(folder, STEPS);
+    Path text = folder.resolve("text.txt");
+    Files.writeString(text, "the committee thanks its members for this report.\n".repeat(900));
+    Path undisturbed = folder.resolve("undisturbed");
+    Path run = folder.resolve("run");
+    CommandRun whole = CommandRun.of(options(text, config, ranks, undisturbed).toArray(String[]::new));
+    assertEquals(0, whole.exitCode(), whole.err());
+
+    Path said = folder.resolve("said.txt");
+    Process training = start(said, options(text, config, ranks, run));
+    try {
+      while (!Files.exists(run.resolve("checkpoints/latest"))) {
+        assertTrue(training.isAlive(), () -> read(said));
+        Thread.sleep(1);
+      }
+      new ProcessBuilder("kill", "-INT", String.valueOf(training.pid())).start().waitFor();
+      assertTrue(training.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "still running: " + read(said));
+    } finally {
+      training.destroyForcibly();
+    }
+    assertEquals(CTRL_C, training.exitValue(), read(said));
+    assertTrue(read(said).endsWith("interrupted\n"), read(said));
+    Matcher stopped = STOPPED.matcher(read(said));
+    assertTrue(stopped.find(), read(said));
+    assertTrue(Integer.parseInt(stopped.group(1)) < STEPS, read(said));
+
+    CommandRun resumed = CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
+    assertEquals(0, resumed.exitCode(), resumed.err());
+    assertTrue(resumed.err().contains("going on after step " + stopped.group(1) + ", "), resumed.err());
+    assertEquals(Losses.of(undisturbed), Losses.of(run));
+  }
+
+  private static List<String> options(Path text, Path config, String ranks, Path out) {
+    return List.of(
+        "train", "--text", text.toString(), "--config", config.toString(), "--ranks", ranks, "--out", out.toString());
+  }
+
+  private static Process start(Path said, List<String> options) throws IOException {
+    // A shell starts its background jobs with SIGINT ignored, and a child inherits that unless it is reset.
+    Stream<String> java =
+        Stream.of(
+            "env", "--default-signal=INT", Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC", "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            Main.class.getName());
+    return new ProcessBuilder(Stream.concat(java, options.stream()).toList())
+        .redirectErrorStream(true)
+        .redirectOutput(said.toFile())
+        .start();
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+}
