@@ -5,7 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
 import panamoe.comm.Communicator;
-import panamoe.comm.Communicators;
+import panamoe.comm.mpi.MpiWorld;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
@@ -26,7 +26,7 @@ public final class AllToAllTimes {
 
   public static void main(String[] args) {
     long[] blocks = Arrays.stream(args).mapToLong(Long::parseLong).toArray();
-    try (Communicator world = Communicators.open("mpi", Duration.ofSeconds(10));
+    try (Communicator world = MpiWorld.open(Duration.ofSeconds(10));
         Arena arena = Arena.ofShared()) {
       for (int round = 0; round <= WARM_UP_ROUNDS; round++) {
         for (long block : blocks) {

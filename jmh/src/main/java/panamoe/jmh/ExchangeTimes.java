@@ -6,10 +6,10 @@ import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.Communicator;
-import panamoe.comm.Communicators;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Plan;
 import panamoe.comm.exchange.Strategy;
+import panamoe.comm.mpi.MpiWorld;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -25,7 +25,7 @@ public final class ExchangeTimes {
   private ExchangeTimes() {}
 
   public static void main(String[] args) {
-    try (Communicator world = Communicators.open("mpi", Duration.ofSeconds(30));
+    try (Communicator world = MpiWorld.open(Duration.ofSeconds(30));
         Backend backend = Backends.open("cpu", 1);
         Exchange flat = Exchange.of(world, Strategy.FLAT, backend);
         Exchange hierarchical = Exchange.of(world, Strategy.HIERARCHICAL, backend)) {

@@ -33,7 +33,18 @@ public final class MpiWorld {
     this.chunk = chunk;
   }
 
-  /** See {@link panamoe.comm.Communicators#open}. */
+  /**
+   * Meets all other processes that mpirun or srun started; without them, a world of one rank. Called once by each,
+   * early. Which rank this is, {@link Launch#rank} tells even before. Close the world at the end, when all went well:
+   * that waits for the others. After a failure just exit with another status than 0.
+   *
+   * <p>Success of a run is what rank 0 says at its end, not the launcher's exit status alone: mpirun may end with 0
+   * when a whole node is lost.
+   *
+   * @param timeout how long a rank waits for another that is late before it gives the world up; a rank whose process
+   *     ends is noticed at once, one that is frozen or cut off within 10 s. Starting may take six times as long
+   * @throws CommunicationException in one sentence: Open MPI 5 is not there, or the others did not come
+   */
   public static Communicator open(Duration timeout) {
     return open(timeout, CHUNK);
   }

@@ -2,7 +2,6 @@ package panamoe.comm.mpi;
 
 import java.time.Duration;
 import panamoe.comm.Communicator;
-import panamoe.comm.Communicators;
 
 /** One process of {@link ClusterTest}: says how long a barrier takes. */
 public final class BarrierTime {
@@ -11,7 +10,7 @@ public final class BarrierTime {
   private BarrierTime() {}
 
   public static void main(String[] args) {
-    try (Communicator world = Communicators.open("mpi", Duration.ofSeconds(20))) {
+    try (Communicator world = MpiWorld.open(Duration.ofSeconds(20))) {
       long start = System.nanoTime();
       for (int i = 0; i < BARRIERS; i++) {
         world.barrier();

@@ -7,7 +7,6 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.Communicator;
-import panamoe.comm.Communicators;
 import panamoe.comm.Traffic;
 import panamoe.comm.exchange.Exchange;
 import panamoe.comm.exchange.Plan;
@@ -27,7 +26,7 @@ public final class ExchangeOnRanks {
   private ExchangeOnRanks() {}
 
   public static void main(String[] args) {
-    try (Communicator world = Communicators.open("mpi", Duration.ofSeconds(20))) {
+    try (Communicator world = MpiWorld.open(Duration.ofSeconds(20))) {
       for (Strategy strategy : new Strategy[] {Strategy.FLAT, Strategy.HIERARCHICAL}) {
         try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
           play(strategy.name(), world, world, world.rank(), exchange);

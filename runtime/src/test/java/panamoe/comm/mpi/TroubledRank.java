@@ -5,7 +5,6 @@ import java.util.Arrays;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Communicators;
 import panamoe.comm.Launch;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -40,7 +39,7 @@ public final class TroubledRank {
       Thread.sleep(Duration.ofDays(1));
     }
     try (TensorScope scope = TensorScope.confined(new ArenaMemory());
-        Communicator world = Communicators.open("mpi", TIMEOUT)) {
+        Communicator world = MpiWorld.open(TIMEOUT)) {
       world.at("layer 3");
       world.barrier();
       switch (trouble) {
