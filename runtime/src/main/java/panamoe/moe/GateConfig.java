@@ -13,9 +13,9 @@ import panamoe.backend.GateSettings.Score;
  * @param topK experts a token is sent to
  * @param score how logits become scores
  * @param dropPolicy who leaves when an expert is over its capacity; {@link DropPolicy#DROPLESS} keeps every route
- * @param capacityFactor capacity in training, relative to an even split of all routes
+ * @param capacityFactor capacity in training, relative to an even split of all routes; unused where nothing is dropped
  * @param evaluationCapacityFactor the same in evaluation
- * @param minimumCapacity lower bound of the capacity
+ * @param minimumCapacity lower bound of the capacity; unused where nothing is dropped
  * @param queueOrder order of an expert's queue
  * @param normalization what scores are divided by to become weights
  * @param noise randomness of the choice, in training only
@@ -142,9 +142,12 @@ public record GateConfig(
 
   /**
    * Routes an expert keeps: {@code max(ceil(S/E * k * capacityFactor), minimumCapacity)}, in float32 as DeepSpeed
-   * computes it.
+   * computes it; 0, which kernels ignore, where nothing is dropped.
    */
   public long capacity(long tokens, int experts, boolean training) {
+    if (dropPolicy == DropPolicy.DROPLESS) {
+      return 0;
+    }
     double factor = training ? capacityFactor : evaluationCapacityFactor;
     float even = (float) tokens / experts;
     return Math.max((long) Math.ceil(even * (float) (factor * topK)), minimumCapacity);

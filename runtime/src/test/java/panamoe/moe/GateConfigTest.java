@@ -1,0 +1,27 @@
+package panamoe.moe;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class GateConfigTest {
+  @Test
+  void aGateThatDropsNothingHasNoCapacity() {
+    GateConfig dropping = GateConfig.deepSpeed(2, 1.25, 4);
+    assertEquals(63, dropping.capacity(100, 4, true));
+    assertEquals(63, dropping.settings(100, 4, true).capacity());
+    for (GateConfig gate : new GateConfig[] {GateConfig.dropless(2), dropping.withoutDropping()}) {
+      assertEquals(0, gate.capacity(100, 4, true));
+      assertEquals(0, gate.settings(100, 4, false).capacity());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void aCapacityFactorIsPositive(double factor) {
+    assertThrows(IllegalArgumentException.class, () -> GateConfig.deepSpeed(1, factor, 4));
+  }
+}
