@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -246,9 +247,9 @@ public final class CheckpointStore {
   }
 
   private Path unusedName(long step) {
-    Path path = directory.resolve("step-%08d".formatted(step));
+    Path path = directory.resolve(String.format(Locale.ROOT, "step-%08d", step));
     for (int repeat = 2; Files.exists(path, LinkOption.NOFOLLOW_LINKS); repeat++) {
-      path = directory.resolve("step-%08d-%d".formatted(step, repeat));
+      path = directory.resolve(String.format(Locale.ROOT, "step-%08d-%d", step, repeat));
     }
     return path;
   }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.comm.Communicator;
@@ -48,7 +49,9 @@ final class ShardWriter {
           for (int i = 0; i < shards.size(); i++) {
             Map<String, Tensor> shard = shards.get(i);
             String name =
-                last == 1 ? part + ".safetensors" : "%s-%05d-of-%05d.safetensors".formatted(part, first + i, last);
+                last == 1
+                    ? part + ".safetensors"
+                    : String.format(Locale.ROOT, "%s-%05d-of-%05d.safetensors", part, first + i, last);
             mine.put(
                 name,
                 disk.write(into.resolve(name), out -> SafetensorsWriter.write(out, shard, Map.of("format", "pt"))));

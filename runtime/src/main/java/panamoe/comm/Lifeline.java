@@ -231,8 +231,8 @@ public final class Lifeline {
           if (now - line.heard > timeout.toNanos() && !left.contains(peer)) {
             decide(
                 LOST,
-                "rank %d has been silent for %.1f s: it is frozen or cannot be reached"
-                    .formatted(peer, timeout.toMillis() / 1e3));
+                "rank " + peer + " has been silent for " + timeout.toMillis() / 1e3
+                    + " s: it is frozen or cannot be reached");
           }
         });
       }

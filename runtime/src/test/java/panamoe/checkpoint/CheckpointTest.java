@@ -19,6 +19,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.Consumer;
@@ -298,6 +299,19 @@ class CheckpointTest {
         .put("size", size(copy)).put("sha256", RegularFile.sha256(copy)));
     String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
     assertTrue(message.contains("is both in") && message.contains("tensor embedding.weight"), message);
+  }
+
+  /** Some languages have digits of their own, in which no checkpoint would be found again. */
+  @Test
+  void isFoundAgainWhateverTheLanguage() {
+    Locale before = Locale.getDefault(Locale.Category.FORMAT);
+    Locale.setDefault(Locale.Category.FORMAT, Locale.forLanguageTag("ar-EG"));
+    try {
+      save(12);
+      assertEquals(12, Checkpoint.open(directory).step());
+    } finally {
+      Locale.setDefault(Locale.Category.FORMAT, before);
+    }
   }
 
   @Test

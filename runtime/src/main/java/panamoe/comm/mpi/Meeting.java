@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import panamoe.bindings.mpi.Mpi;
@@ -229,7 +230,8 @@ final class Meeting {
           missing.isEmpty()
               ? "the data did not come" : Call.words(missing) + " did not come";
       throw failure(
-          "%s within %.1f s; rank %d waits in %s".formatted(sentence, waited / 1e9, ranks[rank], where(call)));
+          String.format(
+              Locale.ROOT, "%s within %.1f s; rank %d waits in %s", sentence, waited / 1e9, ranks[rank], where(call)));
     }
     if (waited < YIELDING_NANOS) {
       Thread.yield();

@@ -124,7 +124,7 @@ final class NcclGroup {
         }
         long waited = System.nanoTime() - start;
         if (waited > timeout.toNanos()) {
-          throw fail(function + " did not end within %.1f s".formatted(timeout.toMillis() / 1e3));
+          throw fail(function + " did not end within " + timeout.toMillis() / 1e3 + " s");
         }
         if (Thread.currentThread().isInterrupted()) {
           throw fail("interrupted in " + function);
