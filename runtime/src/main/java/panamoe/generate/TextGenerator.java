@@ -45,10 +45,10 @@ public final class TextGenerator implements AutoCloseable {
   public TextGenerator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
     this.tokenizer = tokenizer;
     this.capacity = model.config().context();
-    this.decoder = new Decoder(backend, model, 1, capacity);
     this.vocabulary = model.config().vocabulary();
     this.logits = new float[vocabulary];
     this.window = new int[capacity];
+    this.decoder = new Decoder(backend, model, 1, capacity); // last: what fails before has nothing to close
   }
 
   /**

@@ -67,11 +67,11 @@ public final class NativeBackend implements Backend, NativeKernels {
       long device = handle.get(ValueLayout.JAVA_LONG, 0);
       try {
         Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
+        return new NativeBackend(name, device, handle.get(ValueLayout.JAVA_LONG, 0));
       } catch (RuntimeException | Error e) {
         Moe.moe_device_close(device);
         throw e;
       }
-      return new NativeBackend(name, device, handle.get(ValueLayout.JAVA_LONG, 0));
     }
   }
 
