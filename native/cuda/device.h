@@ -27,7 +27,6 @@ class CudaDevice final : public Device {
   void describe(moe_device_info& info) const override;
   int default_threads() const override { return 1; }
   std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override;
-  void synchronize(Stream& stream) override;
   void* allocate(int64_t bytes) override;
   void free(void* memory) override;
   void trim() override;

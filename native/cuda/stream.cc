@@ -120,14 +120,14 @@ void CudaStream::begin_graph() {
   captured_checks_.clear();
 }
 
-std::shared_ptr<Graph> CudaStream::end_graph() {
+std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
   card_.make_current();
   std::lock_guard lock(mutex_);
   if (!capturing_) invalid("the stream has not begun a graph");
   capturing_ = false;
   cudaGraph_t captured = nullptr;
   require(cudaStreamEndCapture(handle_, &captured), "ending a graph");
-  return std::make_shared<CudaGraph>(card_, captured, std::move(captured_checks_));
+  return std::make_shared<CudaGraph>(std::move(self), captured, std::move(captured_checks_));
 }
 
 void CudaStream::launch_graph(Graph& graph) {
@@ -138,8 +138,8 @@ void CudaStream::launch_graph(Graph& graph) {
   after_launch(cudaGraphLaunch(launched.executable(), handle_), "launching a graph");
 }
 
-CudaGraph::CudaGraph(const CudaDevice& card, cudaGraph_t captured, Checks checks)
-    : Graph(card), checks_(std::move(checks)) {
+CudaGraph::CudaGraph(std::shared_ptr<Stream> stream, cudaGraph_t captured, Checks checks)
+    : Graph(std::move(stream)), checks_(std::move(checks)) {
   const cudaError_t error = cudaGraphInstantiate(&executable_, captured, 0);
   cudaGraphDestroy(captured);
   require(error, "making a graph");

@@ -34,7 +34,7 @@ using Checks = std::vector<Check>;
 class CudaGraph final : public Graph {
  public:
   // Takes the captured launches over.
-  CudaGraph(const CudaDevice& card, cudaGraph_t captured, Checks checks);
+  CudaGraph(std::shared_ptr<Stream> stream, cudaGraph_t captured, Checks checks);
   ~CudaGraph() override;
   cudaGraphExec_t executable() const { return executable_; }
   const Checks& checks() const { return checks_; }
@@ -71,11 +71,11 @@ class CudaStream final : public Stream {
   void keep_checks(std::function<void()> checks);
   // After a launch: throws if it failed, or if anything was refused by now.
   void launched(cudaError_t error, const char* kernel);
-  void synchronize();
 
   void begin_graph() override;
-  std::shared_ptr<Graph> end_graph() override;
+  std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self) override;
   void launch_graph(Graph& graph) override;
+  void synchronize() override;
   bool finished() override;
   void* native() override;
 

@@ -75,7 +75,7 @@ moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* dev
 moe_status moe_device_close(moe_device device) {
   return guard(__func__, [&] {
     const auto closed = moe::devices().remove(device);
-    moe::graphs().remove_if([&](const moe::Graph& graph) { return &graph.device() == closed.get(); });
+    moe::graphs().remove_if([&](const moe::Graph& graph) { return &graph.stream().device() == closed.get(); });
     moe::streams().remove_if([&](const moe::Stream& stream) { return &stream.device() == closed.get(); });
   });
 }
@@ -101,10 +101,7 @@ moe_status moe_stream_destroy(moe_stream stream) {
 }
 
 moe_status moe_stream_synchronize(moe_stream stream) {
-  return guard(__func__, [&] {
-    const auto found = moe::find_stream(stream);
-    found->device().synchronize(*found);
-  });
+  return guard(__func__, [&] { moe::find_stream(stream)->synchronize(); });
 }
 
 moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
@@ -128,7 +125,8 @@ moe_status moe_graph_begin(moe_stream stream) {
 moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
   return guard(__func__, [&] {
     moe::check_out("graph", graph);
-    *graph = moe::graphs().insert(moe::find_stream(stream)->end_graph());
+    const auto made_on = moe::find_stream(stream);
+    *graph = moe::graphs().insert(made_on->end_graph(made_on));
   });
 }
 
@@ -136,7 +134,7 @@ moe_status moe_graph_launch(moe_stream stream, moe_graph graph) {
   return guard(__func__, [&] {
     const auto on = moe::find_stream(stream);
     const auto launched = moe::graphs().find(graph);
-    if (&launched->device() != &on->device()) moe::invalid("graph belongs to another device than stream");
+    if (&launched->stream() != on.get()) moe::invalid("graph was made on another stream, it runs on that one alone");
     on->launch_graph(*launched);
   });
 }

@@ -31,7 +31,7 @@ namespace {
 }  // namespace
 
 void Stream::begin_graph() { refuse_graphs(); }
-std::shared_ptr<Graph> Stream::end_graph() { refuse_graphs(); }
+std::shared_ptr<Graph> Stream::end_graph(std::shared_ptr<Stream>) { refuse_graphs(); }
 void Stream::launch_graph(Graph&) { refuse_graphs(); }
 
 void* Stream::native() { fail(MOE_UNSUPPORTED, "this backend's streams are its own: no other library can use them"); }

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <utility>
 
 #include "moe/device.h"
 
@@ -13,15 +13,18 @@ namespace moe {
 struct Kernels;
 class Device;
 
-// Calls of a stream that a backend has kept to run them as one.
+class Stream;
+
+// Calls of a stream that a backend has kept to run them as one. They use the stream's scratch memory: the graph keeps
+// the stream alive, and runs on it alone.
 class Graph {
  public:
-  explicit Graph(const Device& device) : device_(&device) {}
+  explicit Graph(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
   virtual ~Graph() = default;
-  const Device& device() const { return *device_; }
+  const Stream& stream() const { return *stream_; }
 
  private:
-  const Device* device_;  // outlives it: a device takes its graphs with it
+  std::shared_ptr<Stream> stream_;
 };
 
 // Memory that grows to the largest request and stays, so that a steady state allocates nothing.
@@ -52,9 +55,12 @@ class Stream {
 
   // Between both, calls are kept instead of run.
   virtual void begin_graph();
-  virtual std::shared_ptr<Graph> end_graph();
+  // `self` is this stream; the graph keeps it alive.
+  virtual std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self);
   virtual void launch_graph(Graph& graph);
 
+  // Waits until all work is done.
+  virtual void synchronize() {}
   // Whether all work is done; waits for nothing.
   virtual bool finished() { return true; }
   // What other libraries know the stream by.
