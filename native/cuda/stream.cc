@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "src/error.h"
 
 namespace moe::cuda {
 namespace {
 
-constexpr size_t kMostChecks = 256;
+constexpr size_t kMostPending = 256;
 
 // In the emulation a kernel has run when its launch returns, so that waiting costs nothing.
 #if defined(MOE_SIMT)
@@ -56,19 +57,23 @@ void* CudaStream::scratch(int slot, size_t bytes) {
   return kept.memory;
 }
 
+CudaStream::Call::Call(CudaStream& stream) : stream_(stream), lock_(stream.mutex_) {
+  stream_.card_.make_current();
+  // The calls before were waited for, and their tensors may be gone.
+  if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
+  ++stream_.depth_;
+}
+
 void CudaStream::keep_checks(std::function<void()> checks) {
-  std::lock_guard lock(mutex_);
-  Checks& kept = capturing_ ? captured_checks_ : checks_;
-  if (kept.size() == kMostChecks) kept.erase(kept.begin(), kept.begin() + kMostChecks / 2);
-  kept.push_back({std::move(checks), card_.releases()});
+  if (capturing_) {
+    captured_checks_.push_back(std::move(checks));
+    return;
+  }
+  if (pending_.size() == kMostPending) pending_.erase(pending_.begin(), pending_.begin() + kMostPending / 2);
+  pending_.push_back({std::move(checks), card_.releases()});
 }
 
-void CudaStream::launched(cudaError_t error, const char* kernel) {
-  std::lock_guard lock(mutex_);
-  after_launch(error, kernel);
-}
-
-void CudaStream::after_launch(cudaError_t error, const char* what) {
+void CudaStream::launched(cudaError_t error, const char* what) {
   require(error, what);
   if (capturing_) return;  // nothing has run
   if (synchronous_) require(cudaStreamSynchronize(handle_), what);
@@ -83,11 +88,14 @@ void CudaStream::synchronize() {
   }
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
-  checks_.clear();
+  pending_.clear();
 }
 
 bool CudaStream::finished() {
   card_.make_current();
+  // A thread that makes a call or waits for one has work here; and to query a capture would break it.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || capturing_) return false;
   const cudaError_t error = cudaStreamQuery(handle_);
   if (error == cudaErrorNotReady) return false;
   require(error, "asking the stream");
@@ -102,10 +110,10 @@ void* CudaStream::native() {
 void CudaStream::report_refusal() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   *refused_ = 0;
-  const Checks checks = std::move(checks_);
-  checks_.clear();
-  for (const Check& check : checks) {
-    if (check.releases == card_.releases()) check.run();  // the first that throws has the words
+  const std::vector<Pending> pending = std::exchange(pending_, {});
+  const auto held = card_.hold_memory();  // lest another thread releases what a check reads
+  for (const auto& [check, releases] : pending) {
+    if (releases == card_.releases()) check();  // the first that throws has the words
   }
   invalid("an earlier call was given a value out of range, which has changed since; "
           "PANAMOE_CUDA_SYNCHRONOUS=1 reports such a value with its call");
@@ -131,15 +139,16 @@ std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
 }
 
 void CudaStream::launch_graph(Graph& graph) {
-  card_.make_current();
-  std::lock_guard lock(mutex_);
-  const auto& launched = static_cast<CudaGraph&>(graph);
-  checks_ = launched.checks();  // earlier calls have had theirs; what a graph is given changes from launch to launch
-  after_launch(cudaGraphLaunch(launched.executable(), handle_), "launching a graph");
+  const Call call(*this);
+  const auto& launch = static_cast<CudaGraph&>(graph);
+  keep_checks([checks = launch.checks()] {
+    for (const auto& check : *checks) check();
+  });
+  launched(cudaGraphLaunch(launch.executable(), handle_), "launching a graph");
 }
 
 CudaGraph::CudaGraph(std::shared_ptr<Stream> stream, cudaGraph_t captured, Checks checks)
-    : Graph(std::move(stream)), checks_(std::move(checks)) {
+    : Graph(std::move(stream)), checks_(std::make_shared<const Checks>(std::move(checks))) {
   const cudaError_t error = cudaGraphInstantiate(&executable_, captured, 0);
   cudaGraphDestroy(captured);
   require(error, "making a graph");
