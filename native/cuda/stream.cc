@@ -41,18 +41,18 @@ CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
   cudaStreamDestroy(handle_);
   cudaFreeHost(refused_);
-  for (const Scratch& slot : scratch_) cudaFree(slot.memory);
-  for (void* memory : outgrown_) cudaFree(memory);
+  for (const Scratch& slot : scratch_) {
+    if (slot.memory != nullptr) card_.free(slot.memory);
+  }
+  for (void* memory : outgrown_) card_.free(memory);
 }
 
 void* CudaStream::scratch(int slot, size_t bytes) {
   Scratch& kept = scratch_[slot];
   if (bytes > kept.bytes) {
     const size_t grown = std::max(bytes, kept.bytes * 2);
-    void* memory = nullptr;
-    require(cudaMalloc(&memory, grown), "allocating scratch memory");
-    if (kept.memory != nullptr) outgrown_.push_back(kept.memory);
-    kept = {memory, grown};
+    const Scratch outgrown = std::exchange(kept, {card_.allocate(static_cast<int64_t>(grown)), grown});
+    if (outgrown.memory != nullptr) outgrown_.push_back(outgrown.memory);
   }
   return kept.memory;
 }

@@ -97,10 +97,7 @@ class CudaStream final : public Stream {
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
   const bool synchronous_;
-  struct Scratch {
-    void* memory = nullptr;
-    size_t bytes = 0;
-  } scratch_[kScratchSlots];
+  Scratch scratch_[kScratchSlots];
   std::vector<void*> outgrown_;
   std::recursive_mutex mutex_;    // of the handle and all that follows
   int depth_ = 0;                 // of calls

@@ -27,19 +27,11 @@ class Graph {
   std::shared_ptr<Stream> stream_;
 };
 
-// Memory that grows to the largest request and stays, so that a steady state allocates nothing.
-class Scratch {
- public:
-  Scratch() = default;
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch();
-  // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
-  void* reserve(size_t bytes);
-
- private:
-  void* memory_ = nullptr;
-  size_t bytes_ = 0;
+// A slot of a stream's scratch memory, which is its device's: the slot grows to the largest request and stays, so that a
+// steady state allocates nothing.
+struct Scratch {
+  void* memory = nullptr;
+  size_t bytes = 0;
 };
 
 // One thread uses a stream at a time. Scratch slots are a kernel's own for the length of one call:
@@ -51,7 +43,7 @@ class Stream {
   Stream(std::shared_ptr<Device> device, int threads);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  virtual ~Stream() = default;
+  virtual ~Stream();
 
   // Between both, calls are kept instead of run.
   virtual void begin_graph();
@@ -72,14 +64,17 @@ class Stream {
 
   template <typename T>
   T* shared(int slot, int64_t count) {
-    return static_cast<T*>(shared_[slot].reserve(static_cast<size_t>(count) * sizeof(T)));
+    return static_cast<T*>(reserve(shared_[slot], static_cast<size_t>(count) * sizeof(T)));
   }
   template <typename T>
   T* local(int thread, int64_t count) {
-    return static_cast<T*>(local_[thread].reserve(static_cast<size_t>(count) * sizeof(T)));
+    return static_cast<T*>(reserve(local_[thread], static_cast<size_t>(count) * sizeof(T)));
   }
 
  private:
+  // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
+  void* reserve(Scratch& scratch, size_t bytes);
+
   std::shared_ptr<Device> device_;
   int threads_;
   Scratch shared_[kSharedSlots];

@@ -116,6 +116,23 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitHolds) {
   EXPECT_MOE_OK(moe_memory_free(device, second));
 }
 
+TEST_F(EmulatedFailureTest, TheMemoryLimitHoldsForScratchMemory) {
+  ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "65536", 1);
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  void* memory = nullptr;
+  ASSERT_MOE_OK(moe_memory_allocate(device, 65536, &memory));
+  const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "65536 of 65536 are in use", moe_square_sum(stream, x, sum));
+  ASSERT_MOE_OK(moe_memory_free(device, memory));
+  EXPECT_MOE_OK(moe_square_sum(stream, x, sum));
+  EXPECT_EQ(sum[0], 25);
+  EXPECT_GT(in_use(), 0);
+  EXPECT_MOE_OK(moe_stream_destroy(stream));
+  EXPECT_EQ(in_use(), 0);
+}
+
 TEST_F(EmulatedFailureTest, AMemoryLimitThatIsNoneIsRefused) {
   for (const char* text : {"12k", "0", "-5", "much"}) {
     ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", text, 1);
@@ -140,8 +157,8 @@ TEST_F(EmulatedFailureTest, AKernelWithoutScratchMemoryIsRefusedAndTheNextOneRun
   moe_stream stream = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
   const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
-  fail("cudaMalloc", kMemoryAllocation);
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating scratch memory", moe_square_sum(stream, x, sum));
+  fail("cudaMallocManaged", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory", moe_square_sum(stream, x, sum));
   EXPECT_MOE_OK(moe_square_sum(stream, x, sum));
   EXPECT_EQ(sum[0], 25);
 }
