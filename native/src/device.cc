@@ -29,22 +29,6 @@ HandleTable<Graph>& graphs() {
 
 constexpr int kMaxThreads = 1024;
 
-template <typename Value>
-Value& check_out(const char* name, Value* out) {
-  if (out == nullptr) invalid(name, " is null");
-  if (reinterpret_cast<uintptr_t>(out) % alignof(Value) != 0) invalid(name, " is misaligned");
-  return *out;
-}
-
-template <typename Struct>
-Struct& check_out_struct(const char* name, Struct* out) {
-  check_out(name, out);
-  if (out->struct_size != sizeof(Struct)) {
-    invalid(name, " has struct_size ", out->struct_size, ", expected ", sizeof(Struct));
-  }
-  return *out;
-}
-
 }  // namespace
 
 std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
@@ -65,8 +49,8 @@ using moe::guard;
 
 moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* device) {
   return guard(__func__, [&] {
-    if (backend == nullptr) moe::invalid("backend is null");
-    moe::check_out("device", device);
+    moe::check_pointer("backend", backend);
+    moe::check_pointer("device", device);
     if (::strnlen(backend, 32) == 32) moe::invalid("backend's name is longer than 31 characters");
     *device = moe::devices().insert(moe::open_device(backend, ordinal));
   });
@@ -81,12 +65,12 @@ moe_status moe_device_close(moe_device device) {
 }
 
 moe_status moe_device_describe(moe_device device, moe_device_info* info) {
-  return guard(__func__, [&] { moe::find_device(device)->describe(moe::check_out_struct("info", info)); });
+  return guard(__func__, [&] { moe::find_device(device)->describe(moe::check_struct("info", info)); });
 }
 
 moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* stream) {
   return guard(__func__, [&] {
-    moe::check_out("stream", stream);
+    moe::check_pointer("stream", stream);
     if (threads < 0 || threads > moe::kMaxThreads) {
       moe::invalid("threads is ", threads, ", expected 0 to ", moe::kMaxThreads);
     }
@@ -106,14 +90,14 @@ moe_status moe_stream_synchronize(moe_stream stream) {
 
 moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
   return guard(__func__, [&] {
-    moe::check_out("finished", finished);
+    moe::check_pointer("finished", finished);
     *finished = moe::find_stream(stream)->finished() ? 1 : 0;
   });
 }
 
 moe_status moe_stream_native(moe_stream stream, void** handle) {
   return guard(__func__, [&] {
-    moe::check_out("handle", handle);
+    moe::check_pointer("handle", handle);
     *handle = moe::find_stream(stream)->native();
   });
 }
@@ -124,7 +108,7 @@ moe_status moe_graph_begin(moe_stream stream) {
 
 moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
   return guard(__func__, [&] {
-    moe::check_out("graph", graph);
+    moe::check_pointer("graph", graph);
     const auto made_on = moe::find_stream(stream);
     *graph = moe::graphs().insert(made_on->end_graph(made_on));
   });
@@ -145,7 +129,7 @@ moe_status moe_graph_destroy(moe_graph graph) {
 
 moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory) {
   return guard(__func__, [&] {
-    moe::check_out("memory", memory);
+    moe::check_pointer("memory", memory);
     if (bytes < 0) moe::invalid("bytes is ", bytes, ", expected 0 or more");
     *memory = moe::find_device(device)->allocate(bytes);
   });
@@ -161,7 +145,7 @@ moe_status moe_memory_trim(moe_device device) {
 
 moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage) {
   return guard(__func__, [&] {
-    moe::check_out_struct("usage", usage);
+    moe::check_struct("usage", usage);
     *usage = moe::find_device(device)->memory_usage();
   });
 }
