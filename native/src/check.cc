@@ -31,6 +31,10 @@ bool contains(DtypeSet dtypes, int32_t dtype) {
 
 }  // namespace
 
+bool same_shape(const moe_tensor& a, const moe_tensor& b) {
+  return std::equal(a.shape, a.shape + a.rank, b.shape, b.shape + b.rank);
+}
+
 std::string shape_text(const moe_tensor& tensor) {
   std::string text = "[";
   for (int32_t i = 0; i < tensor.rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(tensor.shape[i]);

@@ -49,6 +49,7 @@ inline int64_t element_count(const moe_tensor& tensor) {
   return count;
 }
 
+bool same_shape(const moe_tensor& a, const moe_tensor& b);
 // "[3, 4]"
 std::string shape_text(const moe_tensor& tensor);
 

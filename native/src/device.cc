@@ -7,6 +7,7 @@
 #include "src/check.h"
 #include "src/handle_table.h"
 #include "src/plugin.h"
+#include "src/weights.h"
 
 namespace moe {
 namespace {
@@ -156,11 +157,18 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
     const moe_tensor& to = moe::check_tensor("dst", dst);
     moe::check_same_dtype("src", from, "dst", to);
     if (from.layout != to.layout) moe::invalid("src and dst differ in layout");
-    if (moe::element_count(from) != moe::element_count(to) ||
-        (from.layout == MOE_PACKED && from.bytes != to.bytes)) {
+    const bool packed = from.layout == MOE_PACKED;
+    if (packed ? !moe::same_shape(from, to) : moe::element_count(from) != moe::element_count(to)) {
       moe::invalid("src has shape ", moe::shape_text(from), " but dst has ", moe::shape_text(to));
     }
+    int64_t bytes = moe::element_count(from) * moe::dtype_bytes(from.dtype);
+    if (packed) {
+      const auto device = moe::find_stream(stream)->shared_device();
+      moe::check_weights("src", src, from.rank, *device);
+      moe::check_weights("dst", dst, to.rank, *device);
+      bytes = moe::packed_bytes(*device, from.dtype, from.rank, from.shape);
+    }
     moe::check_disjoint("src", from, "dst", to);
-    MOE_LAUNCH(stream, copy, from, to);
+    MOE_LAUNCH(stream, copy, from.data, bytes, to.data);
   });
 }

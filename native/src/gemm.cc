@@ -108,10 +108,8 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
     if (from.layout != MOE_ROW_MAJOR) moe::invalid("weights is packed, expected row-major");
     const moe_tensor& to = moe::check_weights("packed", packed, weights->rank, *device);
     if (to.layout != MOE_PACKED) moe::invalid("packed is row-major, expected layout MOE_PACKED");
-    for (int32_t i = 0; i < from.rank; ++i) {
-      if (from.shape[i] != to.shape[i]) {
-        moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
-      }
+    if (!moe::same_shape(from, to)) {
+      moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
     }
     moe::check_disjoint("weights", from, "packed", to);
     MOE_LAUNCH(stream, gemm_pack, from, to);
