@@ -137,7 +137,11 @@ moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory) 
 }
 
 moe_status moe_memory_free(moe_device device, void* memory) {
-  return guard(__func__, [&] { moe::find_device(device)->free(memory); });
+  return guard(__func__, [&] {
+    const auto owner = moe::find_device(device);
+    moe::check_pointer("memory", static_cast<char*>(memory));
+    owner->free(memory);
+  });
 }
 
 moe_status moe_memory_trim(moe_device device) {
