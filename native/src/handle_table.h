@@ -37,7 +37,7 @@ class HandleTable {
     return std::exchange(entries_[locate(handle)].object, nullptr);
   }
 
-  // The objects removed are the caller's, who lets them go when the table is free again: that may take long, and use it.
+  // The objects removed are the caller's, who lets them go with the table free: that may take long, and use it.
   template <typename Predicate>
   std::vector<std::shared_ptr<Object>> remove_if(Predicate&& predicate) {
     std::vector<std::shared_ptr<Object>> removed;

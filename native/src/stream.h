@@ -27,7 +27,7 @@ class Graph {
   std::shared_ptr<Stream> stream_;
 };
 
-// A slot of a stream's scratch memory, which is its device's: the slot grows to the largest request and stays, so that a
+// A slot of a stream's scratch memory, which is its device's: it grows to the largest request and stays, so that a
 // steady state allocates nothing.
 struct Scratch {
   void* memory = nullptr;
