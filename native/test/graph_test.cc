@@ -1,7 +1,7 @@
 // Graphs: what a launch of one does, which are refused, and what other threads may do meanwhile.
 #include <thread>
 
-#include "test/emulation.h"
+#include "test/testing.h"
 
 namespace moe::testing {
 namespace {
@@ -57,34 +57,6 @@ TEST_F(EmulatedGraphTest, IsNotBrokenByAThreadThatAsksOrWaits) {
   ASSERT_MOE_OK(moe_graph_end(stream, &graph));
   EXPECT_MOE_OK(moe_graph_launch(stream, graph));
   EXPECT_EQ(y[0], 3);
-}
-
-// A refusal is read late, when other calls have been made: it still has the words of its own call.
-TEST_F(EmulatedGraphTest, KeepsTheWordsOfEarlierCalls) {
-  ::setenv("PANAMOE_CUDA_SYNCHRONOUS", "0", 1);
-  moe_stream busy = 0;
-  ASSERT_MOE_OK(moe_stream_create(device, 1, &busy));
-  ::unsetenv("PANAMOE_CUDA_SYNCHRONOUS");
-  Tensor table = Tensor::random(MOE_FLOAT32, {4, 8}, 1), y(MOE_FLOAT32, {2, 8}), z(MOE_FLOAT32, {2, 8});
-  Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), others = Tensor::of(MOE_INT32, {2}, {2, 3});
-  moe_graph graph = 0;
-  ASSERT_MOE_OK(moe_graph_begin(busy));
-  ASSERT_MOE_OK(moe_embedding_forward(busy, others, table, nullptr, nullptr, z));
-  ASSERT_MOE_OK(moe_graph_end(busy, &graph));
-
-  const auto hold = emulation_function<void(int)>("simt_hold");
-  hold(1);
-  EXPECT_MOE_OK(moe_embedding_forward(busy, ids, table, nullptr, nullptr, y));
-  EXPECT_MOE_OK(moe_graph_launch(busy, graph));
-  int32_t finished = 1;
-  EXPECT_MOE_OK(moe_stream_query(busy, &finished));
-  EXPECT_EQ(finished, 0);
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ids[1] is 7, expected 0 to 3", moe_stream_synchronize(busy));
-  others.set(0, -5);
-  EXPECT_MOE_OK(moe_graph_launch(busy, graph));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "ids[0] is -5, expected 0 to 3", moe_stream_synchronize(busy));
-  hold(0);
-  EXPECT_MOE_OK(moe_stream_synchronize(busy));
 }
 
 TEST_F(EmulatedGraphTest, GoesWithItsDevice) {
