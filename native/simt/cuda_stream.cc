@@ -28,6 +28,7 @@ struct SimtStream {
 namespace {
 
 std::atomic<bool> holding{false};
+std::function<void()> before_launch;
 
 cudaError_t run(const std::function<void()>& work) {
   try {
@@ -47,9 +48,15 @@ bool breaks_capture(cudaStream_t stream) { return stream->broken = stream->captu
 // of what a user meets then.
 extern "C" __attribute__((visibility("default"))) void simt_hold(int hold) { holding = hold != 0; }
 
+// Runs `action` in the thread that next launches a kernel, before it does. For tests of what other threads do then.
+extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::function<void()> action) {
+  before_launch = std::move(action);
+}
+
 namespace simt {
 
 cudaError_t check_launch(const cudaLaunchConfig_t& config) {
+  if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
   if (config.stream != nullptr && config.stream->card != current_card()) {
     return refuse(cudaErrorInvalidResourceHandle);
