@@ -13,11 +13,7 @@ void check_choice(const char* name, int32_t value, int32_t last) {
 }
 
 const moe_gate_config& check_config(const moe_gate_config* config, int64_t experts) {
-  if (config == nullptr) invalid("config is null");
-  if (config->struct_size != sizeof(moe_gate_config)) {
-    invalid("config has struct_size ", config->struct_size, ", expected ", sizeof(moe_gate_config));
-  }
-  const moe_gate_config& c = *config;
+  const moe_gate_config& c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
   check_choice("score", c.score, MOE_SIGMOID);
@@ -68,25 +64,22 @@ const moe_tensor& check_logits(const moe_tensor* logits) {
 
 moe_status moe_gate_config_default(moe_gate_config* config) {
   return moe::guard(__func__, [&] {
-    if (config == nullptr) moe::invalid("config is null");
-    if (config->struct_size != sizeof(moe_gate_config)) {
-      moe::invalid("config has struct_size ", config->struct_size, ", expected ", sizeof(moe_gate_config));
-    }
-    *config = {.struct_size = sizeof(moe_gate_config),
-               .top_k = 1,
-               .score = MOE_SOFTMAX,
-               .drop_policy = MOE_DROPLESS,
-               .queue_order = MOE_TOKEN_MAJOR,
-               .normalization = MOE_RAW,
-               .capacity = 0,
-               .groups = 1,
-               .chosen_groups = 1,
-               .group_score = MOE_GROUP_MAXIMUM,
-               .auxiliary_choices = 1,
-               .noise_first_choice = 0,
-               .normalization_epsilon = FLT_EPSILON,
-               .weight_scale = 1.0f,
-               .denominator_offset = 0.0f};
+    moe::check_struct("config", config) = {
+        .struct_size = sizeof(moe_gate_config),
+        .top_k = 1,
+        .score = MOE_SOFTMAX,
+        .drop_policy = MOE_DROPLESS,
+        .queue_order = MOE_TOKEN_MAJOR,
+        .normalization = MOE_RAW,
+        .capacity = 0,
+        .groups = 1,
+        .chosen_groups = 1,
+        .group_score = MOE_GROUP_MAXIMUM,
+        .auxiliary_choices = 1,
+        .noise_first_choice = 0,
+        .normalization_epsilon = FLT_EPSILON,
+        .weight_scale = 1.0f,
+        .denominator_offset = 0.0f};
   });
 }
 

@@ -18,8 +18,8 @@ MOE_API moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_
                               const moe_tensor* cosine, const moe_tensor* sine, int32_t interleaved,
                               int32_t direction, const moe_tensor* y);
 
-/* out[b,i,h] = sum_{j<=i} softmax_j(scale * q[b,i,h] . k[b,j,g]) v[b,j,g]. window > 0 keeps j > i - window only; 0 keeps all.
- * logsumexp float32 [B, H, L] is saved for the backward, or null. Flash style: no [L, L] tensor. */
+/* out[b,i,h] = sum_{j<=i} softmax_j(scale * q[b,i,h] . k[b,j,g]) v[b,j,g]. window > 0 keeps j > i - window only; 0
+ * keeps all. logsumexp float32 [B, H, L] is saved for the backward, or null. Flash style: no [L, L] tensor. */
 MOE_API moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const moe_tensor* k,
                                          const moe_tensor* v, float scale, int64_t window, const moe_tensor* out,
                                          const moe_tensor* logsumexp);

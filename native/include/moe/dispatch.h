@@ -1,4 +1,4 @@
-/* Dispatch: tokens -> rows grouped by expert, by the gate's table of routes. Row of a route = offsets[expert] + position.
+/* Dispatch: tokens -> rows grouped by expert, by the table of routes. Row of a route: offsets[expert] + position.
  * x [S, M]; expert, position int32 [S, K]; offsets int32 [E + 1]; rows [R, M] with R >= offsets[E]. Rows past
  * offsets[E] are left as they are. S * M copies a route, no arithmetic (section 5.4: S*M*c instead of S*E*M*c). */
 #ifndef MOE_DISPATCH_H

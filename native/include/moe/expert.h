@@ -1,7 +1,7 @@
 /* The experts' grouped GEMM: group e is rows offsets[e] .. offsets[e+1] - 1, multiplied by expert e's weights.
  * Groups are uneven and may be empty; nothing is padded to capacity. Rows past offsets[E] are left as they are.
  * x [R, K]; offsets int32 [E + 1], monotone, within R; weights [E, N, K] row-major or packed; bias float32 [E, N] or
- * null; y [R, N], for SwiGLU [R, N / 2]. dtypes float32 or bfloat16 in any mix, float32 sums in a fixed order over K. */
+ * null; y [R, N], for SwiGLU [R, N / 2]. dtypes float32 or bfloat16 in any mix, float32 sums in fixed order over K. */
 #ifndef MOE_EXPERT_H
 #define MOE_EXPERT_H
 
