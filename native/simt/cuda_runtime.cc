@@ -23,6 +23,7 @@ struct SimtStream {
 namespace {
 
 constexpr int kCards = 4;
+constexpr int kVersion = 13000;
 thread_local int current_card = 0;
 
 // Failures that a test has asked for: the error of a function's next call but `skip`.
@@ -36,7 +37,6 @@ std::map<std::string, Failure>& failures() {
   return map;
 }
 std::atomic<uint64_t> launches{0};
-thread_local cudaError_t last_error = cudaSuccess;
 thread_local std::string launch_failure = "unspecified launch failure";
 thread_local cudaError_t lost = cudaSuccess;  // as on a device, nothing works after a kernel has failed
 
@@ -48,7 +48,7 @@ cudaError_t outcome(const char* function) {
   const cudaError_t error = found->second.error;
   failures().erase(found);
   if (error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure) lost = error;
-  return last_error = error;
+  return error;
 }
 
 #define SIMT_OUTCOME()                                                            \
@@ -76,14 +76,12 @@ uint64_t next_seed() { return process_seed() * 0x9e3779b97f4a7c15u + launches++;
 
 cudaError_t check_launch(const cudaLaunchConfig_t& config) {
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
-  if (config.stream != nullptr && config.stream->card != current_card) {
-    return last_error = cudaErrorInvalidResourceHandle;
-  }
+  if (config.stream != nullptr && config.stream->card != current_card) return cudaErrorInvalidResourceHandle;
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
                      config.gridDim.z < 1u << 16 && config.dynamicSmemBytes <= 227 * 1024;
-  return legal ? cudaSuccess : last_error = cudaErrorInvalidValue;
+  return legal ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
@@ -96,7 +94,7 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
     return cudaSuccess;
   } catch (const std::exception& failure) {
     launch_failure = failure.what();
-    return last_error = lost = cudaErrorLaunchFailure;
+    return lost = cudaErrorLaunchFailure;
   }
 }
 
@@ -112,12 +110,12 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 0;
   SIMT_OUTCOME();
-  *version = CUDART_VERSION;
+  *version = kVersion;
   return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int* version) {
-  *version = CUDART_VERSION;
+  *version = kVersion;
   return cudaSuccess;
 }
 
@@ -203,12 +201,6 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return outcome(__func__); }
 cudaError_t cudaStreamQuery(cudaStream_t) { return outcome(__func__); }
 cudaError_t cudaDeviceSynchronize() { return outcome(__func__); }
-
-cudaError_t cudaGetLastError() {
-  const cudaError_t error = lost != cudaSuccess ? lost : last_error;
-  last_error = cudaSuccess;
-  return error;
-}
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
