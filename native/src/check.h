@@ -66,14 +66,13 @@ const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, Dty
                                  std::initializer_list<int64_t> shape);
 // ... of any rank, with `count` elements unless kAny.
 const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count = kAny);
-// Refuses memory that two tensors share where one of them is written.
-void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
-// ... that the tensor `written` shares with one of the others; those may be null. Above all with the indices a kernel
-// reads while it writes: they were checked before.
-void check_written(const char* name, const moe_tensor& written,
-                   std::initializer_list<std::pair<const char*, const moe_tensor*>> others);
-// ... unless they are the very same memory and dtype, for kernels that may work in place.
-void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
+// A tensor that may be null, and its name.
+using Named = std::pair<const char*, const moe_tensor*>;
+// Refuses memory that a tensor which is written shares with one that is read, or with another that is written. Above
+// all with the indices a kernel reads while it writes: they were checked before.
+void check_written(std::initializer_list<Named> written, std::initializer_list<Named> read);
+// ... for a kernel that may work in place: unless both are the very same memory and dtype.
+void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, float value);

@@ -178,7 +178,7 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
         (from.layout == MOE_PACKED && from.bytes != to.bytes)) {
       moe::invalid("src has shape ", moe::shape_text(from), " but dst has ", moe::shape_text(to));
     }
-    moe::check_disjoint("src", from, "dst", to);
+    moe::check_written({{"dst", dst}}, {{"src", src}});
     MOE_LAUNCH(stream, copy, from, to);
   });
 }
