@@ -176,7 +176,13 @@ void check_offset_values(const moe_tensor& offsets, int64_t rows) {
   }
 }
 
-void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets) {
+int64_t route_words(const moe_tensor& offsets) {
+  return static_cast<const int32_t*>(offsets.data)[offsets.shape[0] - 1] / 64 + 1;
+}
+
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets,
+                        uint64_t* taken) {
+  std::fill_n(taken, route_words(offsets), 0);
   const auto* experts = static_cast<const int32_t*>(expert.data);
   const auto* positions = static_cast<const int32_t*>(position.data);
   const auto* starts = static_cast<const int32_t*>(offsets.data);
@@ -191,6 +197,13 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
       invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", outside expert ", e, "'s ",
               starts[e + 1] - starts[e], " rows");
     }
+    const int32_t row = starts[e] + positions[i];
+    const uint64_t bit = uint64_t{1} << row % 64;
+    if ((taken[row / 64] & bit) != 0) {
+      invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", which another route to expert ", e,
+              " has");
+    }
+    taken[row / 64] |= bit;
   }
 }
 

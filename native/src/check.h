@@ -81,8 +81,12 @@ moe_activation check_activation(int32_t activation, const Device& device);
 
 // The values of a table of routes, read on the host: offsets rise from 0 and stay within `rows`.
 void check_offset_values(const moe_tensor& offsets, int64_t rows);
-// Every expert id is in [-1, experts) and every row offsets[expert] + position lies inside its group.
-void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets);
+// Every expert id is in [-1, experts), every row offsets[expert] + position lies inside its group, and no other route
+// has the same. `taken` is scratch of route_words(offsets) numbers.
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets,
+                        uint64_t* taken);
+// Words with a bit for each row of checked offsets.
+int64_t route_words(const moe_tensor& offsets);
 // Every int32 value is in [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high);
 
