@@ -32,8 +32,17 @@ class SharingTest : public KernelTest {
   void expect_refused(const char* what, const std::vector<Argument>& arguments, size_t written, const Call& call,
                       const std::set<std::string>& in_place = {}) {
     SCOPED_TRACE(what);
+    int64_t most = 0;
+    for (const Argument& argument : arguments) most = std::max(most, argument.tensor.view().bytes);
+    // Each argument where any other has room, moved by an element as well.
+    std::vector<std::shared_ptr<uint8_t>> memory;
     Views views;
-    for (const Argument& argument : arguments) views.push_back(argument.tensor.view());
+    for (const Argument& argument : arguments) {
+      memory.push_back(test_memory(static_cast<size_t>(most) + 4));
+      views.push_back(argument.tensor.view());
+      std::memcpy(memory.back().get(), views.back().data, static_cast<size_t>(views.back().bytes));
+      views.back().data = memory.back().get();
+    }
     ASSERT_MOE_OK(call(views.data()));
     for (size_t i = 0; i < written; ++i) {
       for (size_t j = 0; j < views.size(); ++j) {
