@@ -52,8 +52,6 @@ class CpuDevice final : public Device {
     return std::make_shared<Stream>(std::move(self), threads);
   }
 
-  void synchronize(Stream&) override {}  // work has run when its call returns
-
   void describe(moe_device_info& info) const override {
     const int64_t page = ::sysconf(_SC_PAGESIZE);
     info.processors = default_threads();

@@ -61,11 +61,9 @@ void fill(Stream& stream, float value, T y) { HWY_DYNAMIC_DISPATCH(fill_elements
 
 void cast(Stream& stream, T x, T y) { HWY_DYNAMIC_DISPATCH(cast_elements)(stream, x, y); }
 
-void copy(Stream& stream, T x, T y) {
-  const int64_t bytes = x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype);
+void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   parallel_blocks(stream, bytes, 1 << 18, [&](int64_t begin, int64_t end) {
-    std::memcpy(static_cast<char*>(y.data) + begin, static_cast<const char*>(x.data) + begin,
-                static_cast<size_t>(end - begin));
+    std::memcpy(static_cast<char*>(y) + begin, static_cast<const char*>(x) + begin, static_cast<size_t>(end - begin));
   });
 }
 

@@ -129,8 +129,6 @@ void CudaDevice::install(const moe_runtime_kernel& kernel, const void* image, in
 
 bool CudaDevice::has_custom_activation() const { return runtime_kernels_.custom_activation() != nullptr; }
 
-void CudaDevice::synchronize(Stream& stream) { static_cast<CudaStream&>(stream).synchronize(); }
-
 void* CudaDevice::allocate(int64_t bytes) {
   if (bytes > limit_) {
     fail(MOE_OUT_OF_MEMORY, bytes, " bytes were asked for, the limit of this device is ", limit_);

@@ -27,7 +27,6 @@ class CudaDevice final : public Device {
   void describe(moe_device_info& info) const override;
   int default_threads() const override { return 1; }
   std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override;
-  void synchronize(Stream& stream) override;
   void* allocate(int64_t bytes) override;
   void free(void* memory) override;
   void trim() override;
@@ -44,6 +43,8 @@ class CudaDevice final : public Device {
   int architecture() const { return properties_.major * 10 + properties_.minor; }
   // How often memory went back to the system.
   int64_t releases() const { return releases_; }
+  // While the lock lives no memory goes back to the system, and none can be had.
+  std::unique_lock<std::mutex> hold_memory() const { return std::unique_lock(mutex_); }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
   // Lets launches of a kernel have so much dynamic shared memory from now on, or more if more was asked for before:
   // the bound is the kernel's, so that other threads and recorded graphs count on it.

@@ -52,11 +52,10 @@ void cast(Stream& stream, T x, T y) {
   });
 }
 
-void copy(Stream& stream, T x, T y) {
+void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   Launch launch(stream);
-  const auto bytes = static_cast<size_t>(x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype));
   if (bytes == 0) return;
-  require(cudaMemcpyAsync(y.data, x.data, bytes, cudaMemcpyDefault, launch.handle()), "copy");
+  require(cudaMemcpyAsync(y, x, static_cast<size_t>(bytes), cudaMemcpyDefault, launch.handle()), "copy");
 }
 
 void add(Stream& stream, float alpha, T a, float beta, T b, T y) {

@@ -25,13 +25,7 @@ class Launch {
  public:
   // `name` is what messages call the kernels: the caller's own name.
   explicit Launch(Stream& stream, const char* name = __builtin_FUNCTION())
-      : stream_(static_cast<CudaStream&>(stream)), name_(name) {
-    stream_.card().make_current();
-    stream_.begin_call();
-  }
-  Launch(const Launch&) = delete;
-  Launch& operator=(const Launch&) = delete;
-  ~Launch() { stream_.end_call(); }
+      : stream_(static_cast<CudaStream&>(stream)), call_(stream_), name_(name) {}
 
   // Launches kernel<<<grid, block, shared_bytes>>>(arguments...), of which none may be a reference. An empty grid does
   // nothing.
@@ -74,6 +68,7 @@ class Launch {
   static constexpr size_t kSharedWithoutAsking = 32 << 10;
 
   CudaStream& stream_;
+  const CudaStream::Call call_;
   const char* name_;
 };
 

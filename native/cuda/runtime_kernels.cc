@@ -7,7 +7,7 @@ namespace moe::cuda {
 
 RuntimeKernels::Description RuntimeKernels::describe(const moe_runtime_kernel& kernel) {
   return {kernel.kind,       kernel.experts, kernel.top_k,         kernel.score,   kernel.queue_order, kernel.chosen,
-          kernel.activation, kernel.x_dtype, kernel.weights_dtype, kernel.y_dtype + (kernel.inner << 8)};
+          kernel.activation, kernel.x_dtype, kernel.weights_dtype, kernel.y_dtype, kernel.inner};
 }
 
 void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) {
@@ -24,14 +24,15 @@ void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image
     invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (",
             cudaGetErrorName(loaded), ")");
   }
-  libraries_.push_back(library);
   RuntimeFunctions functions{};
   for (size_t i = 0; i < functions.size(); ++i) {
     const char* name = kNames[kernel.kind][i];
     if (name != nullptr && cudaLibraryGetKernel(&functions[i], library, name) != cudaSuccess) {
+      cudaLibraryUnload(library);
       invalid("image has no kernel '", name, "'");
     }
   }
+  libraries_.push_back(library);
   functions_[describe(kernel)] = functions;
 }
 

@@ -25,7 +25,7 @@ class RuntimeKernels {
   void unload();
 
  private:
-  using Description = std::array<int64_t, 10>;
+  using Description = std::array<int64_t, 11>;
   static Description describe(const moe_runtime_kernel& kernel);
 
   std::map<Description, RuntimeFunctions> functions_;

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "src/error.h"
 
 namespace moe::cuda {
 namespace {
 
-constexpr size_t kMostChecks = 256;
+constexpr size_t kMostPending = 256;
 
 // In the emulation a kernel has run when its launch returns, so that waiting costs nothing.
 #if defined(MOE_SIMT)
@@ -40,35 +41,39 @@ CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
   cudaStreamDestroy(handle_);
   cudaFreeHost(refused_);
-  for (const Scratch& slot : scratch_) cudaFree(slot.memory);
-  for (void* memory : outgrown_) cudaFree(memory);
+  for (const Scratch& slot : scratch_) {
+    if (slot.memory != nullptr) card_.free(slot.memory);
+  }
+  for (void* memory : outgrown_) card_.free(memory);
 }
 
 void* CudaStream::scratch(int slot, size_t bytes) {
   Scratch& kept = scratch_[slot];
   if (bytes > kept.bytes) {
     const size_t grown = std::max(bytes, kept.bytes * 2);
-    void* memory = nullptr;
-    require(cudaMalloc(&memory, grown), "allocating scratch memory");
-    if (kept.memory != nullptr) outgrown_.push_back(kept.memory);
-    kept = {memory, grown};
+    const Scratch outgrown = std::exchange(kept, {card_.allocate(static_cast<int64_t>(grown)), grown});
+    if (outgrown.memory != nullptr) outgrown_.push_back(outgrown.memory);
   }
   return kept.memory;
 }
 
+CudaStream::Call::Call(CudaStream& stream) : stream_(stream), lock_(stream.mutex_) {
+  stream_.card_.make_current();
+  // The calls before were waited for, and their tensors may be gone.
+  if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
+  ++stream_.depth_;
+}
+
 void CudaStream::keep_checks(std::function<void()> checks) {
-  std::lock_guard lock(mutex_);
-  Checks& kept = capturing_ ? captured_checks_ : checks_;
-  if (kept.size() == kMostChecks) kept.erase(kept.begin(), kept.begin() + kMostChecks / 2);
-  kept.push_back({std::move(checks), card_.releases()});
+  if (capturing_) {
+    captured_checks_.push_back(std::move(checks));
+    return;
+  }
+  if (pending_.size() == kMostPending) pending_.erase(pending_.begin(), pending_.begin() + kMostPending / 2);
+  pending_.push_back({std::move(checks), card_.releases()});
 }
 
-void CudaStream::launched(cudaError_t error, const char* kernel) {
-  std::lock_guard lock(mutex_);
-  after_launch(error, kernel);
-}
-
-void CudaStream::after_launch(cudaError_t error, const char* what) {
+void CudaStream::launched(cudaError_t error, const char* what) {
   require(error, what);
   if (capturing_) return;  // nothing has run
   if (synchronous_) require(cudaStreamSynchronize(handle_), what);
@@ -83,11 +88,14 @@ void CudaStream::synchronize() {
   }
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
-  checks_.clear();
+  pending_.clear();
 }
 
 bool CudaStream::finished() {
   card_.make_current();
+  // A thread that makes a call or waits for one has work here; and to query a capture would break it.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || capturing_) return false;
   const cudaError_t error = cudaStreamQuery(handle_);
   if (error == cudaErrorNotReady) return false;
   require(error, "asking the stream");
@@ -102,10 +110,10 @@ void* CudaStream::native() {
 void CudaStream::report_refusal() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   *refused_ = 0;
-  const Checks checks = std::move(checks_);
-  checks_.clear();
-  for (const Check& check : checks) {
-    if (check.releases == card_.releases()) check.run();  // the first that throws has the words
+  const std::vector<Pending> pending = std::exchange(pending_, {});
+  const auto held = card_.hold_memory();  // lest another thread releases what a check reads
+  for (const auto& [check, releases] : pending) {
+    if (releases == card_.releases()) check();  // the first that throws has the words
   }
   invalid("an earlier call was given a value out of range, which has changed since; "
           "PANAMOE_CUDA_SYNCHRONOUS=1 reports such a value with its call");
@@ -120,26 +128,27 @@ void CudaStream::begin_graph() {
   captured_checks_.clear();
 }
 
-std::shared_ptr<Graph> CudaStream::end_graph() {
+std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
   card_.make_current();
   std::lock_guard lock(mutex_);
   if (!capturing_) invalid("the stream has not begun a graph");
   capturing_ = false;
   cudaGraph_t captured = nullptr;
   require(cudaStreamEndCapture(handle_, &captured), "ending a graph");
-  return std::make_shared<CudaGraph>(card_, captured, std::move(captured_checks_));
+  return std::make_shared<CudaGraph>(std::move(self), captured, std::move(captured_checks_));
 }
 
 void CudaStream::launch_graph(Graph& graph) {
-  card_.make_current();
-  std::lock_guard lock(mutex_);
-  const auto& launched = static_cast<CudaGraph&>(graph);
-  checks_ = launched.checks();  // earlier calls have had theirs; what a graph is given changes from launch to launch
-  after_launch(cudaGraphLaunch(launched.executable(), handle_), "launching a graph");
+  const Call call(*this);
+  const auto& launch = static_cast<CudaGraph&>(graph);
+  keep_checks([checks = launch.checks()] {
+    for (const auto& check : *checks) check();
+  });
+  launched(cudaGraphLaunch(launch.executable(), handle_), "launching a graph");
 }
 
-CudaGraph::CudaGraph(const CudaDevice& card, cudaGraph_t captured, Checks checks)
-    : Graph(card), checks_(std::move(checks)) {
+CudaGraph::CudaGraph(std::shared_ptr<Stream> stream, cudaGraph_t captured, Checks checks)
+    : Graph(std::move(stream)), checks_(std::make_shared<const Checks>(std::move(checks))) {
   const cudaError_t error = cudaGraphInstantiate(&executable_, captured, 0);
   cudaGraphDestroy(captured);
   require(error, "making a graph");

@@ -23,29 +23,25 @@ class Refusal {
   int* flag_;  // pinned memory of the host
 };
 
-// The host's checks of values that kernels read, each with the card's count of releases when its call was made: once
-// memory has gone back to the system, a tensor given before may be in it.
-struct Check {
-  std::function<void()> run;
-  int64_t releases;
-};
-using Checks = std::vector<Check>;
+// The host's checks of values that the kernels of some calls read. One throws the words for what it finds.
+using Checks = std::vector<std::function<void()>>;
 
 class CudaGraph final : public Graph {
  public:
   // Takes the captured launches over.
-  CudaGraph(const CudaDevice& card, cudaGraph_t captured, Checks checks);
+  CudaGraph(std::shared_ptr<Stream> stream, cudaGraph_t captured, Checks checks);
   ~CudaGraph() override;
   cudaGraphExec_t executable() const { return executable_; }
-  const Checks& checks() const { return checks_; }
+  const std::shared_ptr<const Checks>& checks() const { return checks_; }
 
  private:
   cudaGraphExec_t executable_ = nullptr;
-  const Checks checks_;
+  const std::shared_ptr<const Checks> checks_;  // shared with the launches that may yet need them
 };
 
 // Kernels run behind the caller's back. A value that one refuses is reported by the call that notices: the next one on
 // the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for: the guilty call reports.
+// One thread makes calls; others may synchronize and query meanwhile.
 class CudaStream final : public Stream {
  public:
   static constexpr int kScratchSlots = 9;  // the last one is the custom activation's
@@ -57,46 +53,57 @@ class CudaStream final : public Stream {
   cudaStream_t handle() const { return handle_; }
   Refusal refusal() const { return Refusal(refused_); }
 
+  // A call, which may make others. What other threads do to the stream comes before it or after it: whoever waits sees
+  // all of its kernels with all of their checks, or none.
+  class Call {
+   public:
+    explicit Call(CudaStream& stream);
+    ~Call() { --stream_.depth_; }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    CudaStream& stream_;
+    const std::lock_guard<std::recursive_mutex> lock_;
+  };
+
+  // What follows is for the time of a call.
   // Device memory of a kernel's own, contents undefined, aligned to 256; a slot is taken once a call. It grows to the
   // largest request and stays where it is, so that captured launches keep theirs.
   void* scratch(int slot, size_t bytes);
-
-  // Around a call, which may make others. Forgets the checks of calls that were waited for: their tensors may be gone.
-  void begin_call() {
-    if (synchronous_ && depth_ == 0) checks_.clear();
-    ++depth_;
-  }
-  void end_call() { --depth_; }
   // Keeps the host's checks of the values that coming kernels read. Where a kernel refuses one, they find the words.
   void keep_checks(std::function<void()> checks);
   // After a launch: throws if it failed, or if anything was refused by now.
-  void launched(cudaError_t error, const char* kernel);
-  void synchronize();
+  void launched(cudaError_t error, const char* what);
 
   void begin_graph() override;
-  std::shared_ptr<Graph> end_graph() override;
+  std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self) override;
   void launch_graph(Graph& graph) override;
+  void synchronize() override;
   bool finished() override;
   void* native() override;
 
  private:
-  void after_launch(cudaError_t error, const char* what);
+  // Checks that a launch has made necessary, with the card's count of releases then: once memory has gone back to the
+  // system, a tensor that was given before may be in it.
+  struct Pending {
+    std::function<void()> check;
+    int64_t releases;
+  };
+
   void report_refusal();
 
   CudaDevice& card_;
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
   const bool synchronous_;
-  struct Scratch {
-    void* memory = nullptr;
-    size_t bytes = 0;
-  } scratch_[kScratchSlots];
+  Scratch scratch_[kScratchSlots];
   std::vector<void*> outgrown_;
+  std::recursive_mutex mutex_;    // of the handle and all that follows
+  int depth_ = 0;                 // of calls
   bool capturing_ = false;
-  int depth_ = 0;  // of calls
-  std::mutex mutex_;        // of what follows: another thread may synchronize
-  Checks checks_;           // of the calls since the last synchronize, oldest first
-  Checks captured_checks_;  // of the calls since begin_graph
+  std::vector<Pending> pending_;  // since the last synchronize, oldest first
+  Checks captured_checks_;        // of the calls since begin_graph
 };
 
 }  // namespace moe::cuda

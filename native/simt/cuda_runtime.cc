@@ -11,20 +11,13 @@
 #include <utility>
 #include <vector>
 
-struct SimtGraph {
-  std::vector<std::function<void()>> work;
-};
-
-struct SimtStream {
-  int card;
-  SimtGraph* captured = nullptr;
-};
+#include "simt/outcome.h"
 
 namespace {
 
 constexpr int kCards = 4;
 constexpr int kVersion = 13000;
-thread_local int current_card = 0;
+thread_local int card = 0;
 
 // Failures that a test has asked for: the error of a function's next call but `skip`.
 struct Failure {
@@ -39,20 +32,6 @@ std::map<std::string, Failure>& failures() {
 std::atomic<uint64_t> launches{0};
 thread_local std::string launch_failure = "unspecified launch failure";
 thread_local cudaError_t lost = cudaSuccess;  // as on a device, nothing works after a kernel has failed
-
-cudaError_t outcome(const char* function) {
-  std::lock_guard lock(failures_mutex);
-  const auto found = failures().find(function);
-  if (found == failures().end()) return lost;
-  if (found->second.skip-- > 0) return lost;
-  const cudaError_t error = found->second.error;
-  failures().erase(found);
-  if (error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure) lost = error;
-  return error;
-}
-
-#define SIMT_OUTCOME()                                                            \
-  if (const cudaError_t error = outcome(__func__); error != cudaSuccess) return error
 
 uint64_t process_seed() {
   static const uint64_t seed = [] {
@@ -74,28 +53,22 @@ namespace simt {
 
 uint64_t next_seed() { return process_seed() * 0x9e3779b97f4a7c15u + launches++; }
 
-cudaError_t check_launch(const cudaLaunchConfig_t& config) {
-  if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
-  if (config.stream != nullptr && config.stream->card != current_card) return cudaErrorInvalidResourceHandle;
-  const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
-  const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
-                     config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
-                     config.gridDim.z < 1u << 16 && config.dynamicSmemBytes <= 227 * 1024;
-  return legal ? cudaSuccess : cudaErrorInvalidValue;
+cudaError_t outcome(const char* function) {
+  std::lock_guard lock(failures_mutex);
+  const auto found = failures().find(function);
+  if (found == failures().end()) return lost;
+  if (found->second.skip-- > 0) return lost;
+  const cudaError_t error = found->second.error;
+  failures().erase(found);
+  if (error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure) lost = error;
+  return error;
 }
 
-cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
-  if (stream != nullptr && stream->captured != nullptr) {
-    stream->captured->work.push_back(std::move(work));
-    return cudaSuccess;
-  }
-  try {
-    work();
-    return cudaSuccess;
-  } catch (const std::exception& failure) {
-    launch_failure = failure.what();
-    return lost = cudaErrorLaunchFailure;
-  }
+int current_card() { return card; }
+
+cudaError_t lose(const char* failure) {
+  launch_failure = failure;
+  return lost = cudaErrorLaunchFailure;
 }
 
 }  // namespace simt
@@ -137,7 +110,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 cudaError_t cudaSetDevice(int device) {
   SIMT_OUTCOME();
   if (device < 0 || device >= kCards) return cudaErrorInvalidDevice;
-  current_card = device;
+  card = device;
   return cudaSuccess;
 }
 
@@ -151,11 +124,6 @@ cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
 }
 
 cudaError_t cudaMallocManaged(void** memory, size_t bytes, unsigned) {
-  SIMT_OUTCOME();
-  return ::posix_memalign(memory, 256, std::max<size_t>(bytes, 1)) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaMalloc(void** memory, size_t bytes) {
   SIMT_OUTCOME();
   return ::posix_memalign(memory, 256, std::max<size_t>(bytes, 1)) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -177,30 +145,7 @@ cudaError_t cudaFreeHost(void* memory) {
 
 cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, cudaMemLocation) { return cudaSuccess; }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  SIMT_OUTCOME();
-  return simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
-}
-
-cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
-  SIMT_OUTCOME();
-  return simt::enqueue(stream, [=] { std::memset(memory, value, bytes); });
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  SIMT_OUTCOME();
-  *stream = new SimtStream{current_card};
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  delete stream;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return outcome(__func__); }
-cudaError_t cudaStreamQuery(cudaStream_t) { return outcome(__func__); }
-cudaError_t cudaDeviceSynchronize() { return outcome(__func__); }
+cudaError_t cudaDeviceSynchronize() { return simt::outcome(__func__); }
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
@@ -217,6 +162,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorNoKernelImageForDevice: return "no kernel image is available for execution on the device";
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     case cudaErrorLaunchFailure: return launch_failure.c_str();
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
   }
   return "unrecognized error code";
 }
@@ -236,42 +183,8 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorNoKernelImageForDevice: return "cudaErrorNoKernelImageForDevice";
     case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
   }
   return "unrecognized error code";
-}
-
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  SIMT_OUTCOME();
-  if (stream->captured != nullptr) return cudaErrorInvalidValue;
-  stream->captured = new SimtGraph;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  *graph = std::exchange(stream->captured, nullptr);
-  return *graph == nullptr ? cudaErrorInvalidValue : cudaSuccess;
-}
-
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  SIMT_OUTCOME();
-  *executable = new SimtGraph(*graph);
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  SIMT_OUTCOME();
-  for (const auto& work : executable->work) {
-    if (const cudaError_t error = simt::enqueue(stream, work); error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-  delete executable;
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  delete graph;
-  return cudaSuccess;
 }

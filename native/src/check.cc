@@ -45,6 +45,10 @@ void check_disjoint(Named one, Named other) {
 
 }  // namespace
 
+bool same_shape(const moe_tensor& a, const moe_tensor& b) {
+  return std::equal(a.shape, a.shape + a.rank, b.shape, b.shape + b.rank);
+}
+
 std::string shape_text(const moe_tensor& tensor) {
   std::string text = "[";
   for (int32_t i = 0; i < tensor.rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(tensor.shape[i]);
@@ -52,11 +56,7 @@ std::string shape_text(const moe_tensor& tensor) {
 }
 
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
-  if (tensor == nullptr) invalid(name, " is null");
-  if (reinterpret_cast<uintptr_t>(tensor) % alignof(moe_tensor) != 0) invalid(name, "'s descriptor is misaligned");
-  if (tensor->struct_size != sizeof(moe_tensor)) {
-    invalid(name, " has struct_size ", tensor->struct_size, ", expected ", sizeof(moe_tensor));
-  }
+  check_struct(name, tensor);
   const int64_t element = dtype_bytes(tensor->dtype);
   if (element == 0) invalid(name, " has unknown dtype ", tensor->dtype);
   if (tensor->rank < 0 || tensor->rank > MOE_MAX_RANK) {

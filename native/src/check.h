@@ -49,12 +49,32 @@ inline int64_t element_count(const moe_tensor& tensor) {
   return count;
 }
 
+bool same_shape(const moe_tensor& a, const moe_tensor& b);
 // "[3, 4]"
 std::string shape_text(const moe_tensor& tensor);
 
 // A size in an expected shape: a number, or kAny.
 inline constexpr int64_t kAny = -1;
 enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only };
+
+// Neither null nor misaligned.
+template <typename Value>
+Value& check_pointer(const char* name, Value* pointer) {
+  if (pointer == nullptr) invalid(name, " is null");
+  if (reinterpret_cast<uintptr_t>(pointer) % alignof(Value) != 0) {
+    invalid(name, " is misaligned, expected a multiple of ", alignof(Value));
+  }
+  return *pointer;
+}
+// ... and of the size that this library knows the struct by.
+template <typename Struct>
+Struct& check_struct(const char* name, Struct* pointer) {
+  check_pointer(name, pointer);
+  if (pointer->struct_size != sizeof(Struct)) {
+    invalid(name, " has struct_size ", pointer->struct_size, ", expected ", sizeof(Struct));
+  }
+  return *pointer;
+}
 
 // The descriptor is whole: not null, right struct size, known dtype, rank, layout, no overflow, enough memory, aligned.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor);

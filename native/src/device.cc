@@ -7,6 +7,7 @@
 #include "src/check.h"
 #include "src/handle_table.h"
 #include "src/plugin.h"
+#include "src/weights.h"
 
 namespace moe {
 namespace {
@@ -29,22 +30,6 @@ HandleTable<Graph>& graphs() {
 
 constexpr int kMaxThreads = 1024;
 
-template <typename Value>
-Value& check_out(const char* name, Value* out) {
-  if (out == nullptr) invalid(name, " is null");
-  if (reinterpret_cast<uintptr_t>(out) % alignof(Value) != 0) invalid(name, " is misaligned");
-  return *out;
-}
-
-template <typename Struct>
-Struct& check_out_struct(const char* name, Struct* out) {
-  check_out(name, out);
-  if (out->struct_size != sizeof(Struct)) {
-    invalid(name, " has struct_size ", out->struct_size, ", expected ", sizeof(Struct));
-  }
-  return *out;
-}
-
 }  // namespace
 
 std::shared_ptr<Device> open_device(std::string_view backend, int ordinal) {
@@ -65,8 +50,8 @@ using moe::guard;
 
 moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* device) {
   return guard(__func__, [&] {
-    if (backend == nullptr) moe::invalid("backend is null");
-    moe::check_out("device", device);
+    moe::check_pointer("backend", backend);
+    moe::check_pointer("device", device);
     if (::strnlen(backend, 32) == 32) moe::invalid("backend's name is longer than 31 characters");
     *device = moe::devices().insert(moe::open_device(backend, ordinal));
   });
@@ -75,18 +60,18 @@ moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* dev
 moe_status moe_device_close(moe_device device) {
   return guard(__func__, [&] {
     const auto closed = moe::devices().remove(device);
-    moe::graphs().remove_if([&](const moe::Graph& graph) { return &graph.device() == closed.get(); });
+    moe::graphs().remove_if([&](const moe::Graph& graph) { return &graph.stream().device() == closed.get(); });
     moe::streams().remove_if([&](const moe::Stream& stream) { return &stream.device() == closed.get(); });
   });
 }
 
 moe_status moe_device_describe(moe_device device, moe_device_info* info) {
-  return guard(__func__, [&] { moe::find_device(device)->describe(moe::check_out_struct("info", info)); });
+  return guard(__func__, [&] { moe::find_device(device)->describe(moe::check_struct("info", info)); });
 }
 
 moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* stream) {
   return guard(__func__, [&] {
-    moe::check_out("stream", stream);
+    moe::check_pointer("stream", stream);
     if (threads < 0 || threads > moe::kMaxThreads) {
       moe::invalid("threads is ", threads, ", expected 0 to ", moe::kMaxThreads);
     }
@@ -101,22 +86,19 @@ moe_status moe_stream_destroy(moe_stream stream) {
 }
 
 moe_status moe_stream_synchronize(moe_stream stream) {
-  return guard(__func__, [&] {
-    const auto found = moe::find_stream(stream);
-    found->device().synchronize(*found);
-  });
+  return guard(__func__, [&] { moe::find_stream(stream)->synchronize(); });
 }
 
 moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
   return guard(__func__, [&] {
-    moe::check_out("finished", finished);
+    moe::check_pointer("finished", finished);
     *finished = moe::find_stream(stream)->finished() ? 1 : 0;
   });
 }
 
 moe_status moe_stream_native(moe_stream stream, void** handle) {
   return guard(__func__, [&] {
-    moe::check_out("handle", handle);
+    moe::check_pointer("handle", handle);
     *handle = moe::find_stream(stream)->native();
   });
 }
@@ -127,8 +109,9 @@ moe_status moe_graph_begin(moe_stream stream) {
 
 moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
   return guard(__func__, [&] {
-    moe::check_out("graph", graph);
-    *graph = moe::graphs().insert(moe::find_stream(stream)->end_graph());
+    moe::check_pointer("graph", graph);
+    const auto made_on = moe::find_stream(stream);
+    *graph = moe::graphs().insert(made_on->end_graph(made_on));
   });
 }
 
@@ -136,7 +119,7 @@ moe_status moe_graph_launch(moe_stream stream, moe_graph graph) {
   return guard(__func__, [&] {
     const auto on = moe::find_stream(stream);
     const auto launched = moe::graphs().find(graph);
-    if (&launched->device() != &on->device()) moe::invalid("graph belongs to another device than stream");
+    if (&launched->stream() != on.get()) moe::invalid("graph was made on another stream, it runs on that one alone");
     on->launch_graph(*launched);
   });
 }
@@ -147,14 +130,18 @@ moe_status moe_graph_destroy(moe_graph graph) {
 
 moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory) {
   return guard(__func__, [&] {
-    moe::check_out("memory", memory);
+    moe::check_pointer("memory", memory);
     if (bytes < 0) moe::invalid("bytes is ", bytes, ", expected 0 or more");
     *memory = moe::find_device(device)->allocate(bytes);
   });
 }
 
 moe_status moe_memory_free(moe_device device, void* memory) {
-  return guard(__func__, [&] { moe::find_device(device)->free(memory); });
+  return guard(__func__, [&] {
+    const auto owner = moe::find_device(device);
+    moe::check_pointer("memory", static_cast<char*>(memory));
+    owner->free(memory);
+  });
 }
 
 moe_status moe_memory_trim(moe_device device) {
@@ -163,7 +150,7 @@ moe_status moe_memory_trim(moe_device device) {
 
 moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage) {
   return guard(__func__, [&] {
-    moe::check_out_struct("usage", usage);
+    moe::check_struct("usage", usage);
     *usage = moe::find_device(device)->memory_usage();
   });
 }
@@ -174,11 +161,18 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
     const moe_tensor& to = moe::check_tensor("dst", dst);
     moe::check_same_dtype("src", from, "dst", to);
     if (from.layout != to.layout) moe::invalid("src and dst differ in layout");
-    if (moe::element_count(from) != moe::element_count(to) ||
-        (from.layout == MOE_PACKED && from.bytes != to.bytes)) {
+    const bool packed = from.layout == MOE_PACKED;
+    if (packed ? !moe::same_shape(from, to) : moe::element_count(from) != moe::element_count(to)) {
       moe::invalid("src has shape ", moe::shape_text(from), " but dst has ", moe::shape_text(to));
     }
+    int64_t bytes = moe::element_count(from) * moe::dtype_bytes(from.dtype);
+    if (packed) {
+      const auto device = moe::find_stream(stream)->shared_device();
+      moe::check_weights("src", src, from.rank, *device);
+      moe::check_weights("dst", dst, to.rank, *device);
+      bytes = moe::packed_bytes(*device, from.dtype, from.rank, from.shape);
+    }
     moe::check_written({{"dst", dst}}, {{"src", src}});
-    MOE_LAUNCH(stream, copy, from, to);
+    MOE_LAUNCH(stream, copy, from.data, bytes, to.data);
   });
 }

@@ -16,7 +16,6 @@ class Device {
   virtual int default_threads() const = 0;
   // `self` is this device; the stream keeps it alive.
   virtual std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) = 0;
-  virtual void synchronize(Stream& stream) = 0;
   virtual void* allocate(int64_t bytes) = 0;
   virtual void free(void* memory) = 0;
   virtual void trim() = 0;

@@ -12,16 +12,8 @@ void check_choice(const char* name, int32_t value, int32_t last) {
   if (value < 0 || value > last) invalid("config.", name, " is ", value, ", expected 0 to ", last);
 }
 
-void check_config_struct(const moe_gate_config* config) {
-  if (config == nullptr) invalid("config is null");
-  if (config->struct_size != sizeof(moe_gate_config)) {
-    invalid("config has struct_size ", config->struct_size, ", expected ", sizeof(moe_gate_config));
-  }
-}
-
 void check_config(const moe_gate_config* config, int64_t experts) {
-  check_config_struct(config);
-  const moe_gate_config& c = *config;
+  const moe_gate_config& c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
   check_choice("score", c.score, MOE_SIGMOID);
@@ -86,22 +78,22 @@ Inputs check_inputs(const moe_gate_config* config, const moe_tensor* logits, con
 
 moe_status moe_gate_config_default(moe_gate_config* config) {
   return moe::guard(__func__, [&] {
-    moe::check_config_struct(config);
-    *config = {.struct_size = sizeof(moe_gate_config),
-               .top_k = 1,
-               .score = MOE_SOFTMAX,
-               .drop_policy = MOE_DROPLESS,
-               .queue_order = MOE_TOKEN_MAJOR,
-               .normalization = MOE_RAW,
-               .capacity = 0,
-               .groups = 1,
-               .chosen_groups = 1,
-               .group_score = MOE_GROUP_MAXIMUM,
-               .auxiliary_choices = 1,
-               .noise_first_choice = 0,
-               .normalization_epsilon = FLT_EPSILON,
-               .weight_scale = 1.0f,
-               .denominator_offset = 0.0f};
+    moe::check_struct("config", config) = {
+        .struct_size = sizeof(moe_gate_config),
+        .top_k = 1,
+        .score = MOE_SOFTMAX,
+        .drop_policy = MOE_DROPLESS,
+        .queue_order = MOE_TOKEN_MAJOR,
+        .normalization = MOE_RAW,
+        .capacity = 0,
+        .groups = 1,
+        .chosen_groups = 1,
+        .group_score = MOE_GROUP_MAXIMUM,
+        .auxiliary_choices = 1,
+        .noise_first_choice = 0,
+        .normalization_epsilon = FLT_EPSILON,
+        .weight_scale = 1.0f,
+        .denominator_offset = 0.0f};
   });
 }
 

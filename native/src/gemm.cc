@@ -33,7 +33,7 @@ const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int
 int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape) {
   check_floating_dtype(dtype);
   if (rank != 2 && rank != 3) invalid("packed weights have rank ", rank, ", expected 2 or 3");
-  if (shape == nullptr) invalid("shape is null");
+  check_pointer("shape", shape);
   int64_t elements = 4;  // room for the padding of columns, with which the size must not overflow either
   for (int32_t i = 0; i < rank; ++i) {
     if (shape[i] < 0) invalid("shape[", i, "] is ", shape[i], ", expected 0 or more");
@@ -90,8 +90,7 @@ moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tens
 moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
                                  int64_t* bytes) {
   return moe::guard(__func__, [&] {
-    if (bytes == nullptr) moe::invalid("bytes is null");
-    *bytes = moe::packed_bytes(*moe::find_device(device), dtype, rank, shape);
+    moe::check_pointer("bytes", bytes) = moe::packed_bytes(*moe::find_device(device), dtype, rank, shape);
   });
 }
 
@@ -106,10 +105,8 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
     if (from.layout != MOE_ROW_MAJOR) moe::invalid("weights is packed, expected row-major");
     const moe_tensor& to = moe::check_weights("packed", packed, weights->rank, *device);
     if (to.layout != MOE_PACKED) moe::invalid("packed is row-major, expected layout MOE_PACKED");
-    for (int32_t i = 0; i < from.rank; ++i) {
-      if (from.shape[i] != to.shape[i]) {
-        moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
-      }
+    if (!moe::same_shape(from, to)) {
+      moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
     }
     moe::check_written({{"packed", packed}}, {{"weights", weights}});
     MOE_LAUNCH(stream, gemm_pack, from, to);

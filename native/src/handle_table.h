@@ -37,12 +37,15 @@ class HandleTable {
     return std::exchange(entries_[locate(handle)].object, nullptr);
   }
 
+  // The objects removed are the caller's, who lets them go with the table free: that may take long, and use it.
   template <typename Predicate>
-  void remove_if(Predicate&& predicate) {
+  std::vector<std::shared_ptr<Object>> remove_if(Predicate&& predicate) {
+    std::vector<std::shared_ptr<Object>> removed;
     std::unique_lock lock(mutex_);
     for (Entry& entry : entries_) {
-      if (entry.object && predicate(*entry.object)) entry.object.reset();
+      if (entry.object && predicate(*entry.object)) removed.push_back(std::move(entry.object));
     }
+    return removed;
   }
 
  private:

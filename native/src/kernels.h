@@ -10,7 +10,8 @@ using T = const moe_tensor&;   // a required tensor
 using N = const moe_tensor*;   // a tensor that may be absent
 
 using Fill = void(Stream&, float value, T y);
-using Copy = void(Stream&, T x, T y);
+using Cast = void(Stream&, T x, T y);
+using Copy = void(Stream&, const void* x, int64_t bytes, void* y);
 using Add = void(Stream&, float alpha, T a, float beta, T b, T y);
 using ActivationForward = void(Stream&, moe_activation, T x, T y);
 using ActivationBackward = void(Stream&, moe_activation, T x, T dy, T dx);
@@ -67,7 +68,7 @@ using SquareSum = void(Stream&, T x, T sum);
 // Signature and name of every kernel: the table below, and what each backend declares and fills it with.
 #define MOE_KERNELS(X)                              \
   X(Fill, fill)                                     \
-  X(Copy, cast)                                     \
+  X(Cast, cast)                                     \
   X(Copy, copy)                                     \
   X(Add, add)                                       \
   X(ActivationForward, activation_forward)          \

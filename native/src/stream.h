@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <utility>
 
 #include "moe/device.h"
 
@@ -13,30 +13,25 @@ namespace moe {
 struct Kernels;
 class Device;
 
-// Calls of a stream that a backend has kept to run them as one.
+class Stream;
+
+// Calls of a stream that a backend has kept to run them as one. They use the stream's scratch memory: the graph keeps
+// the stream alive, and runs on it alone.
 class Graph {
  public:
-  explicit Graph(const Device& device) : device_(&device) {}
+  explicit Graph(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
   virtual ~Graph() = default;
-  const Device& device() const { return *device_; }
+  const Stream& stream() const { return *stream_; }
 
  private:
-  const Device* device_;  // outlives it: a device takes its graphs with it
+  std::shared_ptr<Stream> stream_;
 };
 
-// Memory that grows to the largest request and stays, so that a steady state allocates nothing.
-class Scratch {
- public:
-  Scratch() = default;
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch();
-  // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
-  void* reserve(size_t bytes);
-
- private:
-  void* memory_ = nullptr;
-  size_t bytes_ = 0;
+// A slot of a stream's scratch memory, which is its device's: it grows to the largest request and stays, so that a
+// steady state allocates nothing.
+struct Scratch {
+  void* memory = nullptr;
+  size_t bytes = 0;
 };
 
 // One thread uses a stream at a time. Scratch slots are a kernel's own for the length of one call:
@@ -48,13 +43,16 @@ class Stream {
   Stream(std::shared_ptr<Device> device, int threads);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  virtual ~Stream() = default;
+  virtual ~Stream();
 
   // Between both, calls are kept instead of run.
   virtual void begin_graph();
-  virtual std::shared_ptr<Graph> end_graph();
+  // `self` is this stream; the graph keeps it alive.
+  virtual std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self);
   virtual void launch_graph(Graph& graph);
 
+  // Waits until all work is done.
+  virtual void synchronize() {}
   // Whether all work is done; waits for nothing.
   virtual bool finished() { return true; }
   // What other libraries know the stream by.
@@ -66,14 +64,17 @@ class Stream {
 
   template <typename T>
   T* shared(int slot, int64_t count) {
-    return static_cast<T*>(shared_[slot].reserve(static_cast<size_t>(count) * sizeof(T)));
+    return static_cast<T*>(reserve(shared_[slot], static_cast<size_t>(count) * sizeof(T)));
   }
   template <typename T>
   T* local(int thread, int64_t count) {
-    return static_cast<T*>(local_[thread].reserve(static_cast<size_t>(count) * sizeof(T)));
+    return static_cast<T*>(reserve(local_[thread], static_cast<size_t>(count) * sizeof(T)));
   }
 
  private:
+  // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
+  void* reserve(Scratch& scratch, size_t bytes);
+
   std::shared_ptr<Device> device_;
   int threads_;
   Scratch shared_[kSharedSlots];

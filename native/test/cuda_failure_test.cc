@@ -1,11 +1,8 @@
 // What a user of the CUDA backend meets where CUDA fails. The emulation, which fails when asked to, stands for it.
-#include <dlfcn.h>
-
-#include <filesystem>
 #include <thread>
 #include <utility>
 
-#include "test/testing.h"
+#include "test/emulation.h"
 
 namespace moe::testing {
 namespace {
@@ -21,25 +18,17 @@ enum CudaError {
 
 class EmulatedFailureTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    Dl_info info{};
-    ASSERT_NE(::dladdr(reinterpret_cast<void*>(&moe_abi_version), &info), 0);
-    const auto file = std::filesystem::absolute(info.dli_fname).parent_path() / "libpanamoe_simt.so";
-    library_ = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // the very one that the backend is opened from
-    ASSERT_NE(library_, nullptr) << ::dlerror();
-    fail_ = reinterpret_cast<void (*)(const char*, int, int)>(::dlsym(library_, "simt_fail"));
-    ASSERT_NE(fail_, nullptr) << ::dlerror();
-  }
   void TearDown() override {
     if (device != 0) {
       EXPECT_MOE_OK(moe_device_close(device));
     }
     ::unsetenv("PANAMOE_CUDA_MEMORY_LIMIT");
-    if (library_ != nullptr) ::dlclose(library_);
   }
 
   // The function's next call but `skip` fails.
-  void fail(const char* function, CudaError error, int skip = 0) { fail_(function, error, skip); }
+  void fail(const char* function, CudaError error, int skip = 0) {
+    emulation_function<void(const char*, int, int)>("simt_fail")(function, error, skip);
+  }
   moe_status open() { return moe_device_open("simt", 0, &device); }
   int64_t in_use() {
     moe_memory_usage usage{};
@@ -49,10 +38,6 @@ class EmulatedFailureTest : public ::testing::Test {
   }
 
   moe_device device = 0;
-
- private:
-  void* library_ = nullptr;
-  void (*fail_)(const char*, int, int) = nullptr;
 };
 
 TEST_F(EmulatedFailureTest, OpeningSaysWhatIsMissing) {
@@ -131,6 +116,23 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitHolds) {
   EXPECT_MOE_OK(moe_memory_free(device, second));
 }
 
+TEST_F(EmulatedFailureTest, TheMemoryLimitHoldsForScratchMemory) {
+  ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", "65536", 1);
+  ASSERT_MOE_OK(open());
+  moe_stream stream = 0;
+  ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
+  void* memory = nullptr;
+  ASSERT_MOE_OK(moe_memory_allocate(device, 65536, &memory));
+  const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "65536 of 65536 are in use", moe_square_sum(stream, x, sum));
+  ASSERT_MOE_OK(moe_memory_free(device, memory));
+  EXPECT_MOE_OK(moe_square_sum(stream, x, sum));
+  EXPECT_EQ(sum[0], 25);
+  EXPECT_GT(in_use(), 0);
+  EXPECT_MOE_OK(moe_stream_destroy(stream));
+  EXPECT_EQ(in_use(), 0);
+}
+
 TEST_F(EmulatedFailureTest, AMemoryLimitThatIsNoneIsRefused) {
   for (const char* text : {"12k", "0", "-5", "much"}) {
     ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", text, 1);
@@ -155,8 +157,8 @@ TEST_F(EmulatedFailureTest, AKernelWithoutScratchMemoryIsRefusedAndTheNextOneRun
   moe_stream stream = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 1, &stream));
   const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
-  fail("cudaMalloc", kMemoryAllocation);
-  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating scratch memory", moe_square_sum(stream, x, sum));
+  fail("cudaMallocManaged", kMemoryAllocation);
+  EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "allocating memory", moe_square_sum(stream, x, sum));
   EXPECT_MOE_OK(moe_square_sum(stream, x, sum));
   EXPECT_EQ(sum[0], 25);
 }

@@ -102,6 +102,34 @@ TEST_F(DeviceTest, MemoryIsAlignedReusedAndCounted) {
   EXPECT_MOE_REFUSED(MOE_OUT_OF_MEMORY, "were asked for", moe_memory_allocate(device, INT64_MAX, &first));
 }
 
+TEST_F(DeviceTest, FreesItsOwnMemoryAlone) {
+  moe_device other = 0;
+  void* memory = nullptr;
+  int64_t mine = 0;
+  ASSERT_MOE_OK(moe_device_open(backend_under_test(), 0, &other));
+  ASSERT_MOE_OK(moe_memory_allocate(other, 64, &memory));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "memory is null", moe_memory_free(device, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "was not allocated by this device", moe_memory_free(device, &mine));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "was not allocated by this device", moe_memory_free(device, memory));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "was not allocated by this device",
+                     moe_memory_free(other, static_cast<char*>(memory) + 1));
+  EXPECT_MOE_OK(moe_memory_free(other, memory));
+  EXPECT_MOE_OK(moe_device_close(other));
+}
+
+TEST_F(DeviceTest, ScratchMemoryOfStreamsIsCounted) {
+  const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
+  ASSERT_MOE_OK(moe_square_sum(stream, x, sum));
+  ASSERT_MOE_OK(moe_stream_synchronize(stream));
+  moe_memory_usage usage{};
+  usage.struct_size = sizeof(usage);
+  ASSERT_MOE_OK(moe_memory_usage_get(device, &usage));
+  EXPECT_GT(usage.in_use, 0);
+  ASSERT_MOE_OK(moe_stream_destroy(stream));
+  ASSERT_MOE_OK(moe_memory_usage_get(device, &usage));
+  EXPECT_EQ(usage.in_use, 0);
+}
+
 TEST_F(DeviceTest, TenThousandStepsLeaveMemoryAsItWas) {
   moe_memory_usage warm{}, usage{};
   warm.struct_size = usage.struct_size = sizeof(usage);

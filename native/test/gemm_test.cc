@@ -231,6 +231,26 @@ TEST_F(GemmTest, RefusesPackedMemoryThatIsTooSmall) {
                      moe_gemm_pack(stream, b, Tensor(MOE_FLOAT32, {5, 4})));
 }
 
+TEST_F(GemmTest, PackedWeightsAreCopiedWhole) {
+  const Tensor b = Tensor::random(MOE_FLOAT32, {5, 4}, 1), b_packed = packed(b, MOE_BFLOAT16);
+  Tensor copy = packed(Tensor(MOE_FLOAT32, {5, 4}), MOE_BFLOAT16);
+  ASSERT_MOE_OK(moe_memory_copy(stream, b_packed, copy));
+  ASSERT_MOE_OK(moe_stream_synchronize(stream));
+  expect_same_bits(b_packed, copy);
+  const moe_tensor whole = copy.view();
+  copy.view().bytes = b_packed.view().bytes - 4;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_memory_copy(stream, b_packed, copy));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_memory_copy(stream, copy, b_packed));
+  copy.view() = whole;
+  copy.view().data = nullptr;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "null data", moe_memory_copy(stream, b_packed, copy));
+  copy.view() = whole;
+  std::swap(copy.view().shape[0], copy.view().shape[1]);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "src has shape [5, 4] but dst has [4, 5]",
+                     moe_memory_copy(stream, b_packed, copy));
+  copy.view() = whole;
+}
+
 TEST_F(GemmTest, RefusesShapesThatAreNotWeights) {
   int64_t bytes = 0;
   const int64_t shape[] = {4, 5, 6}, negative[] = {4, -5}, huge[] = {int64_t{1} << 40, int64_t{1} << 40};

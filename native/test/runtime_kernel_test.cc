@@ -33,6 +33,12 @@ TEST_F(RuntimeInstallTest, RefusesWhatIsNoKernel) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a multiple of 8", install({.kind = MOE_RUNTIME_EXPERT, .inner = 12}, "x"));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (6), and none was installed",
                      install({.kind = MOE_RUNTIME_EXPERT, .activation = MOE_CUSTOM_ACTIVATION, .inner = 8}, "x"));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.inner is 64, expected 0",
+                     install({.experts = 8, .top_k = 1, .inner = 64}, "x"));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.score is 1, expected 0",
+                     install({.kind = MOE_RUNTIME_ACTIVATION, .score = MOE_SIGMOID}, "x"));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.reserved is 3, expected 0",
+                     install({.kind = MOE_RUNTIME_ACTIVATION, .reserved = 3}, "x"));
   const moe_status status = emulated() ? MOE_INVALID_ARGUMENT : MOE_UNSUPPORTED;
   const char* sentence = emulated() ? "image of 7 bytes cannot be loaded" : "takes no kernels compiled at run time";
   if (std::string(backend_under_test()) != "cuda") {

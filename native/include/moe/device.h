@@ -37,41 +37,57 @@ typedef struct moe_device_info {
 typedef struct moe_memory_usage {
   uint32_t struct_size;
   int32_t reserved;
-  int64_t in_use; /* bytes handed out and not freed */
+  int64_t in_use; /* bytes handed out and not freed, and the scratch memory of streams */
   int64_t cached; /* bytes kept for the next allocation of the same size */
   int64_t peak;   /* most bytes in use at once since the device was opened */
 } moe_memory_usage;
 
 /* Opens a device of backend `backend`: "cpu", or "cuda", whose library libpanamoe_cuda.so lies beside this one
- * ("simt", its emulation for tests, likewise). MOE_UNSUPPORTED says what is missing: the library, a driver, a card. */
+ * ("simt", its emulation for tests, likewise). MOE_UNSUPPORTED says what is missing: the library, a driver, a card.
+ * MOE_INVALID_ARGUMENT where there is no card `ordinal`, or an environment variable of the backend has no meaning. */
 MOE_API moe_status moe_device_open(const char* backend, int32_t ordinal, moe_device* device);
-/* Closes the device, its streams and its memory. Pointers from moe_memory_allocate become invalid. */
+/* Closes the device, its streams, graphs and memory; what a call of another thread uses goes when that call returns.
+ * Pointers from moe_memory_allocate become invalid. */
 MOE_API moe_status moe_device_close(moe_device device);
 MOE_API moe_status moe_device_describe(moe_device device, moe_device_info* info);
 
-/* A stream with `threads` threads; 0 asks for one per processor. Results do not depend on it. */
+/* A stream with `threads` threads, 0 to 1024 or MOE_INVALID_ARGUMENT; 0 asks for one per processor. Results do not
+ * depend on it. MOE_OUT_OF_MEMORY where a card has no room for one. */
 MOE_API moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* stream);
+/* The work given to the stream is still done. Its graphs can be launched no more. */
 MOE_API moe_status moe_stream_destroy(moe_stream stream);
+/* Waits until all work given to the stream is done. MOE_INVALID_ARGUMENT where an earlier call on it was given a value
+ * inside a tensor that it cannot take, and between moe_graph_begin and moe_graph_end. */
 MOE_API moe_status moe_stream_synchronize(moe_stream stream);
-/* Whether all work given to the stream is done, 1 or 0. Waits for nothing; any thread may ask. */
+/* Whether all work given to the stream is done, 1 or 0; 0 as well while a graph is made, or while another thread makes
+ * a call on the stream or waits for it. Waits for nothing; any thread may ask. */
 MOE_API moe_status moe_stream_query(moe_stream stream, int32_t* finished);
 /* The stream as other libraries, such as NCCL, know it: a cudaStream_t, which lives as long as `stream`. Makes its card
  * the calling thread's. MOE_UNSUPPORTED where moe_device_info.asynchronous is 0: nobody else can use such a stream. */
 MOE_API moe_status moe_stream_native(moe_stream stream, void** handle);
 
 /* Device memory, aligned to 64 bytes, on huge pages where the system grants them, contents undefined.
- * Freed memory is kept for reuse until moe_memory_trim. `bytes` of 0 gives a valid, unique pointer. */
+ * Freed memory is kept for reuse until moe_memory_trim. `bytes` of 0 gives a valid, unique pointer; fewer are
+ * MOE_INVALID_ARGUMENT. MOE_OUT_OF_MEMORY where the device, or the limit set for it, has no more. */
 MOE_API moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory);
+/* MOE_INVALID_ARGUMENT for null, and for every pointer but those that this device's moe_memory_allocate gave and that
+ * were not freed since. Waits for nothing: work given to streams may still use the memory, and the next allocation may
+ * get it at once. So whoever allocates next gives it to the same stream, whose work comes in order, or waits before. */
 MOE_API moe_status moe_memory_free(moe_device device, void* memory);
+/* Gives memory kept for reuse back to the system, once the work that uses it is done. */
 MOE_API moe_status moe_memory_trim(moe_device device);
 MOE_API moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage);
-/* dst = src. Same dtype, same number of elements, row-major or both packed alike; may not overlap. */
+/* dst = src. Row-major with the same dtype and number of elements, or both packed with the same dtype and shape; may
+ * not overlap. */
 MOE_API moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst);
 
 /* A graph: a row of calls on one stream that is launched as one, without checks and without work of the host between
  * them. From begin to end the stream keeps its calls instead of running them; they must have run before, with the same
  * shapes, so that their scratch memory is there. A launch uses the tensors' memory as it was given to the calls, which
- * must live as long as the graph is launched. MOE_UNSUPPORTED where moe_device_info.asynchronous is 0. */
+ * must live as long as the graph is launched; and it uses the stream's scratch memory: on another stream than its own a
+ * graph is refused. MOE_UNSUPPORTED where moe_device_info.asynchronous is 0. MOE_INVALID_ARGUMENT for a graph begun
+ * twice, one ended that was not begun, and one launched on another stream; for a launch, as for a kernel call, also
+ * where values inside the tensors are not as described. MOE_OUT_OF_MEMORY where a card has no room for the graph. */
 MOE_API moe_status moe_graph_begin(moe_stream stream);
 MOE_API moe_status moe_graph_end(moe_stream stream, moe_graph* graph);
 MOE_API moe_status moe_graph_launch(moe_stream stream, moe_graph graph);

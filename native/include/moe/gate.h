@@ -50,7 +50,8 @@ typedef struct moe_gate_config {
   float denominator_offset;    /* added to the denominator before the bound (1e-20 in DeepSeek-V3) */
 } moe_gate_config;
 
-/* Defaults: top-1, softmax, dropless, token-major, raw, no groups, auxiliary over the first choice. */
+/* Sets all but struct_size to the defaults: top-1, softmax, dropless, token-major, raw, no groups, auxiliary over the
+ * first choice. */
 MOE_API moe_status moe_gate_config_default(moe_gate_config* config);
 
 /* Letters: S tokens, E experts (1..1024), K = top_k.

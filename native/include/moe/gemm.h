@@ -23,8 +23,8 @@ MOE_API moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t tran
  * fixed order. */
 MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y);
 
-/* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype, float32 or bfloat16, on this device, which
- * MOE_INVALID_HANDLE says is none. A rank other than 2 and 3, a negative size and one that overflows are refused. */
+/* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype on this device. MOE_INVALID_ARGUMENT for
+ * other ranks, dtypes that are not floating, and sizes that are negative or overflow. */
 MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
                                          int64_t* bytes);
 /* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the

@@ -28,14 +28,15 @@ typedef struct moe_runtime_kernel {
   int32_t x_dtype;        /* expert: moe_dtype of x, float32 or bfloat16 */
   int32_t weights_dtype;  /* expert: ... of the weights, row-major */
   int32_t y_dtype;        /* expert: ... of y and of the preactivation */
-  int32_t reserved;
+  int32_t reserved;       /* 0 */
   int64_t inner;          /* expert: K, a multiple of 8 */
 } moe_runtime_kernel;
 
 /* Hands the device a compiled image (a cubin for its architecture, or PTX), which it loads into its own context and
  * copies nothing of after the call. A kernel of the same description takes the place of an earlier one, for calls made
  * from then on; it must not be installed while another thread makes calls on the device. MOE_UNSUPPORTED on a backend
- * that takes none, MOE_INVALID_ARGUMENT where the image is not one for this card. */
+ * that takes none; MOE_INVALID_ARGUMENT where the description is not as above or the image is not one for this card;
+ * MOE_OUT_OF_MEMORY where the card has no room for it. */
 MOE_API moe_status moe_runtime_kernel_install(moe_device device, const moe_runtime_kernel* kernel, const void* image,
                                               int64_t image_bytes);
 

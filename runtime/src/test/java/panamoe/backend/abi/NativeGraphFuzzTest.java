@@ -8,7 +8,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
@@ -30,6 +32,7 @@ class NativeGraphFuzzTest {
   private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
   private final List<Long> streams = new ArrayList<>();
   private final List<Long> graphs = new ArrayList<>();
+  private final Map<Long, Long> madeOn = new HashMap<>(); // the stream that alone launches a graph
   private final int[] served = new int[6];
 
   @Test
@@ -63,14 +66,20 @@ class NativeGraphFuzzTest {
       case 0 -> result(function, "moe_graph_begin", Moe.moe_graph_begin(handle(streams)));
       case 1 -> {
         MemorySegment graph = random.nextInt(8) == 0 ? MemorySegment.NULL : out;
-        if (result(function, "moe_graph_end", Moe.moe_graph_end(handle(streams), graph))) {
+        long stream = handle(streams);
+        if (result(function, "moe_graph_end", Moe.moe_graph_end(stream, graph))) {
           graphs.addFirst(out.get(ValueLayout.JAVA_LONG, 0));
+          madeOn.put(graphs.getFirst(), stream);
           if (graphs.size() > 8) {
             Moe.moe_graph_destroy(graphs.removeLast());
           }
         }
       }
-      case 2 -> result(function, "moe_graph_launch", Moe.moe_graph_launch(handle(streams), handle(graphs)));
+      case 2 -> {
+        long graph = handle(graphs);
+        long stream = random.nextInt(4) == 0 ? handle(streams) : madeOn.getOrDefault(graph, graph);
+        result(function, "moe_graph_launch", Moe.moe_graph_launch(stream, graph));
+      }
       case 3 -> {
         long graph = random.nextInt(4) == 0 ? handle(graphs) : random.nextLong();
         result(function, "moe_graph_destroy", Moe.moe_graph_destroy(graph));

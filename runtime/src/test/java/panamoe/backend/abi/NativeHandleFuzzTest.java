@@ -15,10 +15,13 @@ import java.util.function.LongUnaryOperator;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import panamoe.backend.Activation;
+import panamoe.backend.GateSettings;
 import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
 import panamoe.bindings.moe_device_info;
 import panamoe.bindings.moe_runtime_kernel;
+import panamoe.tensor.DType;
 
 /**
  * The functions that run on no stream, called in random order with handles, pointers and memory that are open, closed,
@@ -91,11 +94,20 @@ class NativeHandleFuzzTest {
   void everyCompiledKernelIsRefused() {
     assertEquals(Moe.MOE_OK(), Moe.moe_device_open(names, 0, out));
     long device = out.get(ValueLayout.JAVA_LONG, 0);
+    List<MemorySegment> whole =
+        List.of(
+            KernelDescription.gate(8, 2, GateSettings.Score.SIGMOID, GateSettings.QueueOrder.CHOICE_MAJOR, true)
+                .write(arena),
+            KernelDescription.expert(64, Activation.SILU, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT32).write(arena),
+            KernelDescription.customActivation().write(arena));
     MemorySegment kernel = moe_runtime_kernel.allocate(arena);
     int[] seen = new int[Moe.MOE_INTERNAL() + 1];
     for (int i = 0; i < 10_000; i++) {
+      kernel.copyFrom(whole.get(random.nextInt(whole.size())));
       for (long at = 4; at < kernel.byteSize(); at += 4) {
-        kernel.set(ValueLayout.JAVA_INT_UNALIGNED, at, random.nextInt(8) == 0 ? random.nextInt() : random.nextInt(9));
+        if (random.nextInt(16) == 0) {
+          kernel.set(ValueLayout.JAVA_INT_UNALIGNED, at, random.nextBoolean() ? random.nextInt() : random.nextInt(9));
+        }
       }
       moe_runtime_kernel.struct_size(kernel, random.nextInt(8) == 0 ? random.nextInt() : (int) kernel.byteSize());
       seen[

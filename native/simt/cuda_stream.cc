@@ -1,0 +1,161 @@
+// Streams and graphs of the emulation.
+#include <cuda_runtime.h>
+
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "simt/outcome.h"
+
+struct SimtGraph {
+  std::vector<std::function<void()>> work;
+};
+
+struct SimtStream {
+  explicit SimtStream(int its_card) : card(its_card) {}
+
+  const int card;
+  std::unique_ptr<SimtGraph> captured;
+  bool broken = false;  // the capture, by a call that may not be made during one
+  std::mutex mutex;     // of what follows
+  std::vector<std::function<void()>> held;
+};
+
+namespace {
+
+std::atomic<bool> holding{false};
+std::function<void()> before_launch;
+
+cudaError_t run(const std::function<void()>& work) {
+  try {
+    work();
+    return cudaSuccess;
+  } catch (const std::exception& failure) {
+    return simt::lose(failure.what());
+  }
+}
+
+// What may not be asked of a stream while it is captured breaks the capture.
+bool breaks_capture(cudaStream_t stream) { return stream->broken = stream->captured != nullptr; }
+
+}  // namespace
+
+// From now on streams hold their work back until they are waited for, as a busy card may do; or no longer do. For tests
+// of what a user meets then.
+extern "C" __attribute__((visibility("default"))) void simt_hold(int hold) { holding = hold != 0; }
+
+// Runs `action` in the thread that next launches a kernel, before it does. For tests of what other threads do then.
+extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::function<void()> action) {
+  before_launch = std::move(action);
+}
+
+namespace simt {
+
+cudaError_t check_launch(const cudaLaunchConfig_t& config) {
+  if (before_launch) std::exchange(before_launch, nullptr)();
+  if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
+  if (config.stream != nullptr && config.stream->card != current_card()) return cudaErrorInvalidResourceHandle;
+  const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
+  const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
+                     config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
+                     config.gridDim.z < 1u << 16 && config.dynamicSmemBytes <= 227 * 1024;
+  return legal ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
+  if (stream != nullptr && stream->captured != nullptr) {
+    stream->captured->work.push_back(std::move(work));
+    return cudaSuccess;
+  }
+  if (stream != nullptr) {
+    std::lock_guard lock(stream->mutex);
+    if (holding || !stream->held.empty()) {
+      stream->held.push_back(std::move(work));
+      return cudaSuccess;
+    }
+  }
+  return run(work);
+}
+
+}  // namespace simt
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  SIMT_OUTCOME();
+  return simt::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+}
+
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  SIMT_OUTCOME();
+  return simt::enqueue(stream, [=] { std::memset(memory, value, bytes); });
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  SIMT_OUTCOME();
+  *stream = new SimtStream(simt::current_card());
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  SIMT_OUTCOME();
+  if (breaks_capture(stream)) return cudaErrorStreamCaptureUnsupported;
+  std::lock_guard lock(stream->mutex);
+  for (const auto& work : std::exchange(stream->held, {})) {
+    if (const cudaError_t error = run(work); error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  SIMT_OUTCOME();
+  if (breaks_capture(stream)) return cudaErrorStreamCaptureUnsupported;
+  std::lock_guard lock(stream->mutex);
+  return stream->held.empty() ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  SIMT_OUTCOME();
+  if (stream->captured != nullptr) return cudaErrorInvalidValue;
+  stream->captured = std::make_unique<SimtGraph>();
+  stream->broken = false;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const bool broken = std::exchange(stream->broken, false);
+  std::unique_ptr<SimtGraph> captured = std::exchange(stream->captured, nullptr);
+  *graph = broken ? nullptr : captured.release();
+  return broken ? cudaErrorStreamCaptureInvalidated : *graph == nullptr ? cudaErrorInvalidValue : cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  SIMT_OUTCOME();
+  *executable = new SimtGraph(*graph);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  SIMT_OUTCOME();
+  for (const auto& work : executable->work) {
+    if (const cudaError_t error = simt::enqueue(stream, work); error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}

@@ -1,0 +1,75 @@
+// Graphs: what a launch of one does, which are refused, and what other threads may do meanwhile.
+#include <thread>
+
+#include "test/testing.h"
+
+namespace moe::testing {
+namespace {
+
+class EmulatedGraphTest : public KernelTest {
+ protected:
+  // y = value, as a graph.
+  moe_graph fill_graph(moe_stream on, float value, const Tensor& y) {
+    moe_graph graph = 0;
+    EXPECT_MOE_OK(moe_graph_begin(on));
+    EXPECT_MOE_OK(moe_fill(on, value, y));
+    EXPECT_MOE_OK(moe_graph_end(on, &graph));
+    return graph;
+  }
+};
+
+TEST_F(EmulatedGraphTest, RunsItsCallsAtEveryLaunch) {
+  Tensor y(MOE_FLOAT32, {4});
+  const moe_graph graph = fill_graph(stream, 3, y);
+  EXPECT_EQ(y[0], 0);
+  for (int launch = 0; launch < 2; ++launch) {
+    y.fill(0);
+    EXPECT_MOE_OK(moe_graph_launch(stream, graph));
+    EXPECT_MOE_OK(moe_stream_synchronize(stream));
+    EXPECT_EQ(y[3], 3);
+  }
+  EXPECT_MOE_OK(moe_graph_destroy(graph));
+}
+
+// Its calls use the scratch memory of the stream they were made on.
+TEST_F(EmulatedGraphTest, RunsOnItsOwnStreamAlone) {
+  const Tensor y(MOE_FLOAT32, {4});
+  const moe_graph graph = fill_graph(stream, 3, y);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "graph was made on another stream", moe_graph_launch(single, graph));
+  EXPECT_EQ(y[0], 0);
+  EXPECT_MOE_OK(moe_stream_destroy(stream));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "graph was made on another stream", moe_graph_launch(single, graph));
+  EXPECT_MOE_OK(moe_graph_destroy(graph));
+}
+
+TEST_F(EmulatedGraphTest, IsNotBrokenByAThreadThatAsksOrWaits) {
+  const Tensor y(MOE_FLOAT32, {4});
+  ASSERT_MOE_OK(moe_graph_begin(stream));
+  ASSERT_MOE_OK(moe_fill(stream, 3, y));
+  std::thread([this] {
+    int32_t finished = 1;
+    EXPECT_MOE_OK(moe_stream_query(stream, &finished));
+    EXPECT_EQ(finished, 0);
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "between moe_graph_begin and moe_graph_end",
+                       moe_stream_synchronize(stream));
+  }).join();
+  moe_graph graph = 0;
+  ASSERT_MOE_OK(moe_graph_end(stream, &graph));
+  EXPECT_MOE_OK(moe_graph_launch(stream, graph));
+  EXPECT_EQ(y[0], 3);
+}
+
+TEST_F(EmulatedGraphTest, GoesWithItsDevice) {
+  moe_device other = 0;
+  moe_stream its_stream = 0;
+  ASSERT_MOE_OK(moe_device_open(backend_under_test(), 0, &other));
+  ASSERT_MOE_OK(moe_stream_create(other, 1, &its_stream));
+  const Tensor y(MOE_FLOAT32, {4});
+  const moe_graph graph = fill_graph(its_stream, 3, y);
+  EXPECT_MOE_OK(moe_stream_destroy(its_stream));
+  ASSERT_MOE_OK(moe_device_close(other));
+  EXPECT_MOE_REFUSED(MOE_INVALID_HANDLE, "closed", moe_graph_destroy(graph));
+}
+
+}  // namespace
+}  // namespace moe::testing
