@@ -115,18 +115,15 @@ HWY_EXPORT(mix_rows_backward);
 
 void combine_forward(Stream& stream, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient, N skip,
                      T y) {
-  check_offset_values(offsets, rows.shape[0]);
-  check_route_values(expert, position, offsets);
   HWY_DYNAMIC_DISPATCH(mix_rows)
-  (stream, rows, Routes(expert, position, offsets), weight, mlp, coefficient, skip, y);
+  (stream, rows, Routes(stream, expert, position, offsets, rows), weight, mlp, coefficient, skip, y);
 }
 
 void combine_backward(Stream& stream, T dy, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient,
                       T drows, T dweight, N dmlp, N dcoefficient) {
-  check_offset_values(offsets, rows.shape[0]);
-  check_route_values(expert, position, offsets);
   HWY_DYNAMIC_DISPATCH(mix_rows_backward)
-  (stream, dy, rows, Routes(expert, position, offsets), weight, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
+  (stream, dy, rows, Routes(stream, expert, position, offsets, rows), weight, mlp, coefficient, drows, dweight, dmlp,
+   dcoefficient);
 }
 
 }  // namespace moe::cpu

@@ -46,9 +46,7 @@ namespace moe::cpu {
 HWY_EXPORT(gather_rows);
 
 void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T rows) {
-  check_offset_values(offsets, rows.shape[0]);
-  check_route_values(expert, position, offsets);
-  const Routes routes(expert, position, offsets);
+  const Routes routes(stream, expert, position, offsets, rows);
   const int64_t bytes = x.shape[1] * dtype_bytes(x.dtype);
   if (bytes == 0) return;  // the pointers may be null then
   const auto* source = static_cast<const char*>(x.data);
@@ -64,9 +62,7 @@ void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T ro
 }
 
 void dispatch_backward(Stream& stream, T drows, T expert, T position, T offsets, T dx) {
-  check_offset_values(offsets, drows.shape[0]);
-  check_route_values(expert, position, offsets);
-  HWY_DYNAMIC_DISPATCH(gather_rows)(stream, drows, Routes(expert, position, offsets), dx);
+  HWY_DYNAMIC_DISPATCH(gather_rows)(stream, drows, Routes(stream, expert, position, offsets, drows), dx);
 }
 
 }  // namespace moe::cpu

@@ -9,11 +9,16 @@
 namespace moe::cpu {
 
 struct Routes {
-  Routes(T expert, T position, T offsets)
+  // Refuses a table that does not lead to `rows`, or leads to one of them twice: threads may write them. Takes the
+  // stream's shared slot 0 for that.
+  Routes(Stream& stream, T expert, T position, T offsets, T rows)
       : choices(expert.shape[1]),
         expert_(static_cast<const int32_t*>(expert.data)),
         position_(static_cast<const int32_t*>(position.data)),
-        offsets_(static_cast<const int32_t*>(offsets.data)) {}
+        offsets_(static_cast<const int32_t*>(offsets.data)) {
+    check_offset_values(offsets, rows.shape[0]);
+    check_route_values(expert, position, offsets, stream.shared<uint64_t>(0, route_words(offsets)));
+  }
 
   // The row of choice c of token s, or -1 where the route was dropped.
   int64_t row(int64_t s, int64_t c) const {

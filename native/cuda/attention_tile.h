@@ -3,7 +3,6 @@
 // An element's arithmetic depends on its own row and column alone, wherever in the tiles those lie.
 #pragma once
 
-#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -176,13 +175,6 @@ __device__ __forceinline__ void multiply_rows(float (&c)[kTiles][4], const float
       }
     }
   }
-}
-
-__device__ __forceinline__ uint32_t bfloat16_pair(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  uint32_t bits;
-  memcpy(&bits, &pair, sizeof(bits));
-  return bits;
 }
 
 // Floats of shared memory that a warp needs to multiply weights [16, 8 kInner] by a tile.

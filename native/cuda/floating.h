@@ -4,6 +4,7 @@
 #include <cuda_bf16.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "src/kernels.h"
 
@@ -23,6 +24,14 @@ __device__ __forceinline__ float from_float<float>(float value) {
 template <>
 __device__ __forceinline__ Bfloat16 from_float<Bfloat16>(float value) {
   return __float2bfloat16_rn(value);
+}
+
+// Two neighbours as one word.
+__device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
+  uint32_t bits;
+  memcpy(&bits, &pair, sizeof(bits));
+  return bits;
 }
 
 // `count` neighbours that are read and written at once.

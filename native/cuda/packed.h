@@ -11,12 +11,6 @@ namespace moe::cuda {
 template <typename Value, int count>
 inline constexpr int kPiece = count < kPackOf<Value> ? count : kPackOf<Value>;
 
-// Two neighbours as one word. Packs of them are stored by __stwb, for the compiler splits a plain store.
-__device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
-  return __bfloat16_as_ushort(from_float<Bfloat16>(first)) |
-         static_cast<uint32_t>(__bfloat16_as_ushort(from_float<Bfloat16>(second))) << 16;
-}
-
 // Elements i to i + count of a row of `width`, as float32; `outside` past its end, where packed rows have nothing.
 template <bool packed, int count, typename Value>
 __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t width, float (&to)[count],
@@ -35,6 +29,7 @@ __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t
   }
 }
 
+// Packs of bfloat16 are stored by __stwb, for the compiler splits a plain store.
 template <bool packed, int count, typename Value>
 __device__ __forceinline__ void store_floats(Value* row, int64_t i, int64_t width, const float (&from)[count]) {
   if constexpr (packed) {

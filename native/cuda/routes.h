@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "cuda/floats.h"
 #include "cuda/launch.h"
@@ -56,7 +57,8 @@ class Routes {
 inline void keep_route_checks(CudaStream& stream, T expert, T position, T offsets, T rows) {
   stream.keep_checks([expert = expert, position = position, offsets = offsets, rows = rows.shape[0]] {
     check_offset_values(offsets, rows);
-    check_route_values(expert, position, offsets);
+    std::vector<uint64_t> taken(static_cast<size_t>(route_words(offsets)));
+    check_route_values(expert, position, offsets, taken.data());
   });
 }
 

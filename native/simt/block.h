@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <random>
@@ -48,11 +47,11 @@ struct Meeting {
   alignas(16) Deposits deposits[2];
 };
 
-// An asynchronous copy to shared memory that is under way: `bytes` of 4, 8 or 16, of which `filled` come from memory.
+// An asynchronous copy of 16 bytes to shared memory that is under way; `filled` of them come from memory.
 struct Copy {
   void* to;
   const void* from;
-  size_t bytes, filled;
+  size_t filled;
 };
 
 struct Thread {

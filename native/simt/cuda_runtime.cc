@@ -16,6 +16,7 @@
 namespace {
 
 constexpr int kCards = 4;
+constexpr int kVersion = 13000;
 thread_local int card = 0;
 
 // Failures that a test has asked for: the error of a function's next call but `skip`.
@@ -29,7 +30,6 @@ std::map<std::string, Failure>& failures() {
   return map;
 }
 std::atomic<uint64_t> launches{0};
-thread_local cudaError_t last_error = cudaSuccess;
 thread_local std::string launch_failure = "unspecified launch failure";
 thread_local cudaError_t lost = cudaSuccess;  // as on a device, nothing works after a kernel has failed
 
@@ -61,16 +61,14 @@ cudaError_t outcome(const char* function) {
   const cudaError_t error = found->second.error;
   failures().erase(found);
   if (error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure) lost = error;
-  return last_error = error;
+  return error;
 }
 
 int current_card() { return card; }
 
-cudaError_t refuse(cudaError_t error) { return last_error = error; }
-
 cudaError_t lose(const char* failure) {
   launch_failure = failure;
-  return last_error = lost = cudaErrorLaunchFailure;
+  return lost = cudaErrorLaunchFailure;
 }
 
 }  // namespace simt
@@ -85,12 +83,12 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 0;
   SIMT_OUTCOME();
-  *version = CUDART_VERSION;
+  *version = kVersion;
   return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int* version) {
-  *version = CUDART_VERSION;
+  *version = kVersion;
   return cudaSuccess;
 }
 
@@ -148,12 +146,6 @@ cudaError_t cudaFreeHost(void* memory) {
 cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, cudaMemLocation) { return cudaSuccess; }
 
 cudaError_t cudaDeviceSynchronize() { return simt::outcome(__func__); }
-
-cudaError_t cudaGetLastError() {
-  const cudaError_t error = lost != cudaSuccess ? lost : last_error;
-  last_error = cudaSuccess;
-  return error;
-}
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {

@@ -58,14 +58,12 @@ namespace simt {
 cudaError_t check_launch(const cudaLaunchConfig_t& config) {
   if (before_launch) std::exchange(before_launch, nullptr)();
   if (const cudaError_t error = outcome("cudaLaunchKernelExC"); error != cudaSuccess) return error;
-  if (config.stream != nullptr && config.stream->card != current_card()) {
-    return refuse(cudaErrorInvalidResourceHandle);
-  }
+  if (config.stream != nullptr && config.stream->card != current_card()) return cudaErrorInvalidResourceHandle;
   const uint64_t threads = uint64_t{config.blockDim.x} * config.blockDim.y * config.blockDim.z;
   const bool legal = threads >= 1 && threads <= 1024 && config.gridDim.x >= 1 && config.gridDim.y >= 1 &&
                      config.gridDim.z >= 1 && config.gridDim.x < 1u << 31 && config.gridDim.y < 1u << 16 &&
                      config.gridDim.z < 1u << 16 && config.dynamicSmemBytes <= 227 * 1024;
-  return legal ? cudaSuccess : refuse(cudaErrorInvalidValue);
+  return legal ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {

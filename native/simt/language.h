@@ -18,18 +18,13 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
-#define __constant__ static const
 #define __shared__ static thread_local  // blocks run one after the other on a thread of the system
-#define __restrict__ __restrict
 
 struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 struct alignas(8) uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
-struct alignas(8) int2 { int x, y; };
-struct alignas(16) int4 { int x, y, z, w; };
 inline float2 make_float2(float x, float y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
@@ -65,14 +60,11 @@ Value reduce(unsigned mask, Value value, const char* name, Operation operation) 
 }  // namespace simt
 
 inline void __syncthreads() { ::simt::Block::current().barrier(0); }
-inline int __syncthreads_count(int predicate) { return ::simt::Block::current().barrier(predicate); }
 inline int __syncthreads_or(int predicate) { return ::simt::Block::current().barrier(predicate) > 0; }
 inline void __syncwarp(unsigned mask = ~0u) {
   const char nothing = 0;
   ::simt::Block::current().meet(mask, &nothing, 1, "__syncwarp");
 }
-inline void __threadfence() {}
-inline void __threadfence_block() {}
 
 template <typename T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
@@ -88,20 +80,9 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
   return ::simt::shuffle(mask, value, width, "__shfl_up_sync",
                          [&](int lane, int) { return lane - static_cast<int>(delta); });
 }
-template <typename T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  return ::simt::shuffle(mask, value, width, "__shfl_down_sync",
-                         [&](int lane, int) { return lane + static_cast<int>(delta); });
-}
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
   const unsigned bit = predicate != 0 ? 1u << ::simt::this_lane() : 0;
   return ::simt::reduce(mask, bit, "__ballot_sync", [](unsigned a, unsigned b) { return a | b; });
-}
-inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
-inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == mask; }
-template <typename T>
-T __reduce_add_sync(unsigned mask, T value) {
-  return ::simt::reduce(mask, value, "__reduce_add_sync", [](T a, T b) { return a + b; });
 }
 template <typename T>
 T __reduce_max_sync(unsigned mask, T value) {
@@ -129,27 +110,9 @@ T atomicAdd(T* address, V value) {
   return old;
 }
 template <typename T, typename V>
-T atomicMax(T* address, V value) {
-  const T old = *address;
-  *address = std::max(old, static_cast<T>(value));
-  return old;
-}
-template <typename T, typename V>
-T atomicMin(T* address, V value) {
-  const T old = *address;
-  *address = std::min(old, static_cast<T>(value));
-  return old;
-}
-template <typename T, typename V>
 T atomicOr(T* address, V value) {
   const T old = *address;
   *address = old | static_cast<T>(value);
-  return old;
-}
-template <typename T>
-T atomicExch(T* address, T value) {
-  const T old = *address;
-  *address = value;
   return old;
 }
 
@@ -160,25 +123,14 @@ inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
-inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
-inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline void sincospi(double x, double* sine, double* cosine) {
   *sine = std::sin(std::numbers::pi * x);
   *cosine = std::cos(std::numbers::pi * x);
 }
 template <typename T>
-T __ldg(const T* address) { return *address; }
-template <typename T>
-T __ldcs(const T* address) { return *address; }
-template <typename T>
-void __stcs(T* address, T value) { *address = value; }
-template <typename T>
 void __stwb(T* address, T value) { *address = value; }
 
-using std::isfinite;
-using std::isinf;
-using std::isnan;
 using std::max;
 using std::min;

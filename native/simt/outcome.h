@@ -9,8 +9,6 @@ namespace simt {
 cudaError_t outcome(const char* function);
 // The calling thread's card.
 int current_card();
-// Keeps the error for cudaGetLastError, and returns it.
-cudaError_t refuse(cudaError_t error);
 // A kernel has failed: as on a card, nothing works from then on, but for this thread alone.
 cudaError_t lose(const char* failure);
 

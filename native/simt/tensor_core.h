@@ -57,7 +57,7 @@ inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
 
 // 16 bytes from global to shared memory, the last 16 - `filled` of them 0; they land when the group is waited for.
 inline void copy_async_16(void* shared, const void* global, int filled = 16) {
-  simt::Block::current().thread().copies.push_back({shared, global, 16, static_cast<size_t>(filled)});
+  simt::Block::current().thread().copies.push_back({shared, global, static_cast<size_t>(filled)});
 }
 
 inline void commit_copies() {
@@ -75,7 +75,7 @@ void wait_copies() {
     for (size_t i = 0; i < thread.groups.front(); ++i) {
       const simt::Copy& copy = thread.copies[i];
       if (copy.filled > 0) std::memcpy(copy.to, copy.from, copy.filled);
-      std::memset(static_cast<char*>(copy.to) + copy.filled, 0, copy.bytes - copy.filled);
+      std::memset(static_cast<char*>(copy.to) + copy.filled, 0, 16 - copy.filled);
     }
     const auto landed = static_cast<std::ptrdiff_t>(thread.groups.front());
     thread.copies.erase(thread.copies.begin(), thread.copies.begin() + landed);

@@ -72,10 +72,8 @@ moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_tensor* 
     if (direction != 1 && direction != -1) moe::invalid("direction is ", direction, ", expected 1 or -1");
     moe::T output = moe::check_tensor("y", y, moe::kFloating, {rows, input.shape[1], head_size});
     moe::check_same_dtype("x", input, "y", output);
-    moe::check_disjoint_or_same("x", input, "y", output);
-    moe::check_disjoint("cosine", cosines, "y", output);
-    moe::check_disjoint("sine", sines, "y", output);
-    moe::check_disjoint("positions", places, "y", output);
+    moe::check_written_or_same({"y", y}, {"x", x});
+    moe::check_written({{"y", y}}, {{"positions", positions}, {"cosine", cosine}, {"sine", sine}});
     MOE_LAUNCH(stream, rotary, input, places, cosines, sines, interleaved == 1, direction, output);
   });
 }
@@ -87,15 +85,7 @@ moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const m
     moe::T output = moe::check_like("out", out, "q", in.q);
     const moe_tensor* sums = moe::check_optional("logsumexp", logsumexp, moe::kFloat32Only,
                                                  {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
-    moe::check_disjoint("q", in.q, "out", output);
-    moe::check_disjoint("k", in.k, "out", output);
-    moe::check_disjoint("v", in.v, "out", output);
-    if (sums != nullptr) {
-      moe::check_disjoint("out", output, "logsumexp", *sums);
-      moe::check_disjoint("q", in.q, "logsumexp", *sums);
-      moe::check_disjoint("k", in.k, "logsumexp", *sums);
-      moe::check_disjoint("v", in.v, "logsumexp", *sums);
-    }
+    moe::check_written({{"out", out}, {"logsumexp", logsumexp}}, {{"q", q}, {"k", k}, {"v", v}});
     MOE_LAUNCH(stream, attention_forward, in.q, in.k, in.v, scale, window, output, sums);
   });
 }
@@ -110,19 +100,11 @@ moe_status moe_attention_backward(moe_stream stream, const moe_tensor* q, const 
     moe::T sums = moe::check_tensor("logsumexp", logsumexp, moe::kFloat32Only,
                                     {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
     moe::T upstream = moe::check_like("dout", dout, "q", in.q);
-    const struct {
-      const char* name;
-      moe::T tensor;
-    } inputs[] = {{"q", in.q}, {"k", in.k}, {"v", in.v}, {"out", output}, {"logsumexp", sums}, {"dout", upstream}},
-      gradients[] = {{"dq", moe::check_like("dq", dq, "q", in.q)},
-                     {"dk", moe::check_like("dk", dk, "k", in.k)},
-                     {"dv", moe::check_like("dv", dv, "v", in.v)}};
-    for (const auto& gradient : gradients) {
-      for (const auto& input : inputs) moe::check_disjoint(input.name, input.tensor, gradient.name, gradient.tensor);
-    }
-    moe::check_disjoint("dq", *dq, "dk", *dk);
-    moe::check_disjoint("dq", *dq, "dv", *dv);
-    moe::check_disjoint("dk", *dk, "dv", *dv);
+    moe::check_like("dq", dq, "q", in.q);
+    moe::check_like("dk", dk, "k", in.k);
+    moe::check_like("dv", dv, "v", in.v);
+    moe::check_written({{"dq", dq}, {"dk", dk}, {"dv", dv}}, {{"q", q}, {"k", k}, {"v", v}, {"out", out},
+                                                              {"logsumexp", logsumexp}, {"dout", dout}});
     MOE_LAUNCH(stream, attention_backward, in.q, in.k, in.v, output, sums, upstream, scale, window, *dq, *dk, *dv);
   });
 }
@@ -136,15 +118,8 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     const moe::Cache cache = moe::check_cache(keys, values, groups, head_size, slot, position, rows);
     moe::check_same_dtype("k", new_keys, "v", new_values);
     moe::check_same_dtype("k", new_keys, "keys", cache.keys);
-    const struct {
-      const char* name;
-      moe::T tensor;
-    } inputs[] = {{"k", new_keys}, {"v", new_values}, {"slot", cache.slot}, {"position", cache.position}};
-    for (const auto& input : inputs) {
-      moe::check_disjoint(input.name, input.tensor, "keys", cache.keys);
-      moe::check_disjoint(input.name, input.tensor, "values", cache.values);
-    }
-    moe::check_disjoint("keys", cache.keys, "values", cache.values);
+    moe::check_written({{"keys", keys}, {"values", values}},
+                       {{"k", k}, {"v", v}, {"slot", slot}, {"position", position}});
     MOE_LAUNCH(stream, cache_append, new_keys, new_values, cache.slot, cache.position, cache.keys, cache.values);
   });
 }
@@ -162,12 +137,8 @@ moe_status moe_attention_decode(moe_stream stream, const moe_tensor* q, const mo
     moe::check_window(window);
     moe::T output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
     moe::check_same_dtype("q", queries, "out", output);
-    const struct {
-      const char* name;
-      moe::T tensor;
-    } inputs[] = {{"q", queries}, {"keys", cache.keys}, {"values", cache.values}, {"slot", cache.slot},
-                  {"position", cache.position}};
-    for (const auto& input : inputs) moe::check_disjoint(input.name, input.tensor, "out", output);
+    moe::check_written({{"out", out}}, {{"q", q}, {"keys", keys}, {"values", values}, {"slot", slot},
+                                        {"position", position}});
     MOE_LAUNCH(stream, attention_decode, queries, cache.keys, cache.values, cache.slot, cache.position, scale, window,
                output);
   });

@@ -29,6 +29,20 @@ bool contains(DtypeSet dtypes, int32_t dtype) {
   return false;
 }
 
+void check_disjoint(Named one, Named other) {
+  const auto& [name_a, a] = one;
+  const auto& [name_b, b] = other;
+  if (a == nullptr || b == nullptr) return;
+  const auto begin_a = reinterpret_cast<uintptr_t>(a->data), begin_b = reinterpret_cast<uintptr_t>(b->data);
+  const auto size = [](const moe_tensor& x) {
+    return static_cast<uintptr_t>(x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype));
+  };
+  const uintptr_t size_a = size(*a), size_b = size(*b);
+  if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
+    invalid(name_a, " and ", name_b, " share memory");
+  }
+}
+
 }  // namespace
 
 bool same_shape(const moe_tensor& a, const moe_tensor& b) {
@@ -111,26 +125,17 @@ const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, Dty
   return tensor == nullptr ? nullptr : &check_tensor(name, tensor, dtypes, shape);
 }
 
-void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
-  const auto begin_a = reinterpret_cast<uintptr_t>(a.data), begin_b = reinterpret_cast<uintptr_t>(b.data);
-  const auto size = [](const moe_tensor& x) {
-    return static_cast<uintptr_t>(x.layout == MOE_PACKED ? x.bytes : element_count(x) * dtype_bytes(x.dtype));
-  };
-  const uintptr_t size_a = size(a), size_b = size(b);
-  if (size_a > 0 && size_b > 0 && begin_a < begin_b + size_b && begin_b < begin_a + size_a) {
-    invalid(name_a, " and ", name_b, " share memory");
+void check_written(std::initializer_list<Named> written, std::initializer_list<Named> read) {
+  for (const Named* each = written.begin(); each != written.end(); ++each) {
+    for (const Named* other = each + 1; other != written.end(); ++other) check_disjoint(*each, *other);
+    for (const Named& other : read) check_disjoint(*each, other);
   }
 }
 
-void check_written(const char* name, const moe_tensor& written,
-                   std::initializer_list<std::pair<const char*, const moe_tensor*>> others) {
-  for (const auto& [other_name, other] : others) {
-    if (other != nullptr) check_disjoint(name, written, other_name, *other);
-  }
-}
-
-void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
-  if (a.data != b.data || a.dtype != b.dtype) check_disjoint(name_a, a, name_b, b);
+void check_written_or_same(Named written, Named read) {
+  const moe_tensor *a = written.second, *b = read.second;
+  const bool same = a != nullptr && b != nullptr && a->data == b->data && a->dtype == b->dtype;
+  if (!same) check_disjoint(written, read);
 }
 
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b) {
@@ -171,7 +176,13 @@ void check_offset_values(const moe_tensor& offsets, int64_t rows) {
   }
 }
 
-void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets) {
+int64_t route_words(const moe_tensor& offsets) {
+  return static_cast<const int32_t*>(offsets.data)[offsets.shape[0] - 1] / 64 + 1;
+}
+
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets,
+                        uint64_t* taken) {
+  std::fill_n(taken, route_words(offsets), 0);
   const auto* experts = static_cast<const int32_t*>(expert.data);
   const auto* positions = static_cast<const int32_t*>(position.data);
   const auto* starts = static_cast<const int32_t*>(offsets.data);
@@ -186,6 +197,13 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
       invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", outside expert ", e, "'s ",
               starts[e + 1] - starts[e], " rows");
     }
+    const int32_t row = starts[e] + positions[i];
+    const uint64_t bit = uint64_t{1} << row % 64;
+    if ((taken[row / 64] & bit) != 0) {
+      invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", which another route to expert ", e,
+              " has");
+    }
+    taken[row / 64] |= bit;
   }
 }
 

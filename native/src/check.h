@@ -86,14 +86,13 @@ const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, Dty
                                  std::initializer_list<int64_t> shape);
 // ... of any rank, with `count` elements unless kAny.
 const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count = kAny);
-// Refuses memory that two tensors share where one of them is written.
-void check_disjoint(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
-// ... that the tensor `written` shares with one of the others; those may be null. Above all with the indices a kernel
-// reads while it writes: they were checked before.
-void check_written(const char* name, const moe_tensor& written,
-                   std::initializer_list<std::pair<const char*, const moe_tensor*>> others);
-// ... unless they are the very same memory and dtype, for kernels that may work in place.
-void check_disjoint_or_same(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
+// A tensor that may be null, and its name.
+using Named = std::pair<const char*, const moe_tensor*>;
+// Refuses memory that a tensor which is written shares with one that is read, or with another that is written. Above
+// all with the indices a kernel reads while it writes: they were checked before.
+void check_written(std::initializer_list<Named> written, std::initializer_list<Named> read);
+// ... for a kernel that may work in place: unless both are the very same memory and dtype.
+void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, float value);
@@ -102,8 +101,12 @@ moe_activation check_activation(int32_t activation, const Device& device);
 
 // The values of a table of routes, read on the host: offsets rise from 0 and stay within `rows`.
 void check_offset_values(const moe_tensor& offsets, int64_t rows);
-// Every expert id is in [-1, experts) and every row offsets[expert] + position lies inside its group.
-void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets);
+// Every expert id is in [-1, experts), every row offsets[expert] + position lies inside its group, and no other route
+// has the same. `taken` is scratch of route_words(offsets) numbers.
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets,
+                        uint64_t* taken);
+// Words with a bit for each row of checked offsets.
+int64_t route_words(const moe_tensor& offsets);
 // Every int32 value is in [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high);
 

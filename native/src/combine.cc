@@ -32,10 +32,10 @@ moe_status moe_combine_forward(moe_stream stream, const moe_tensor* rows, const 
     const int64_t tokens = output.shape[0], width = output.shape[1];
     moe::check_combine(tokens, width, rows, expert, position, weight, offsets, mlp, coefficient);
     moe::check_optional("skip", skip, moe::kFloating, {tokens, width});
-    moe::check_written("y", output, {{"rows", rows}, {"expert", expert}, {"position", position}, {"weight", weight},
-                                     {"offsets", offsets}, {"coefficient", coefficient}});
-    if (mlp != nullptr) moe::check_disjoint_or_same("mlp", *mlp, "y", output);
-    if (skip != nullptr) moe::check_disjoint_or_same("skip", *skip, "y", output);
+    moe::check_written({{"y", y}}, {{"rows", rows}, {"expert", expert}, {"position", position}, {"weight", weight},
+                                    {"offsets", offsets}, {"coefficient", coefficient}});
+    moe::check_written_or_same({"y", y}, {"mlp", mlp});
+    moe::check_written_or_same({"y", y}, {"skip", skip});
     MOE_LAUNCH(stream, combine_forward, *rows, *expert, *position, *weight, *offsets, mlp, coefficient, skip, output);
   });
 }
@@ -51,24 +51,15 @@ moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const m
     moe::check_combine(tokens, width, rows, expert, position, weight, offsets, mlp, coefficient);
     moe::check_tensor("drows", drows, moe::kFloating, {rows->shape[0], width});
     moe::check_tensor("dweight", dweight, moe::kFloat32Only, {tokens, expert->shape[1]});
-    const auto check_gradient = [&](const char* name, const moe_tensor& gradient) {
-      moe::check_written(name, gradient, {{"dy", dy}, {"rows", rows}, {"expert", expert}, {"position", position},
-                                          {"weight", weight}, {"offsets", offsets}, {"mlp", mlp},
-                                          {"coefficient", coefficient}});
-    };
-    check_gradient("drows", *drows);
-    check_gradient("dweight", *dweight);
-    moe::check_disjoint("drows", *drows, "dweight", *dweight);
     if (mlp != nullptr) {
       moe::check_tensor("dmlp", dmlp, moe::kFloating, {tokens, width});
       moe::check_tensor("dcoefficient", dcoefficient, moe::kFloat32Only, {tokens, 2});
-      check_gradient("dmlp", *dmlp);
-      check_gradient("dcoefficient", *dcoefficient);
-      moe::check_written("dmlp", *dmlp, {{"drows", drows}, {"dweight", dweight}, {"dcoefficient", dcoefficient}});
-      moe::check_written("dcoefficient", *dcoefficient, {{"drows", drows}, {"dweight", dweight}});
     } else if (dmlp != nullptr || dcoefficient != nullptr) {
       moe::invalid(dmlp != nullptr ? "dmlp" : "dcoefficient", " is given without mlp and coefficient");
     }
+    moe::check_written({{"drows", drows}, {"dweight", dweight}, {"dmlp", dmlp}, {"dcoefficient", dcoefficient}},
+                       {{"dy", dy}, {"rows", rows}, {"expert", expert}, {"position", position}, {"weight", weight},
+                        {"offsets", offsets}, {"mlp", mlp}, {"coefficient", coefficient}});
     MOE_LAUNCH(stream, combine_backward, upstream, *rows, *expert, *position, *weight, *offsets, mlp, coefficient,
                *drows, *dweight, dmlp, dcoefficient);
   });

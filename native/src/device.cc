@@ -172,7 +172,7 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
       moe::check_weights("dst", dst, to.rank, *device);
       bytes = moe::packed_bytes(*device, from.dtype, from.rank, from.shape);
     }
-    moe::check_disjoint("src", from, "dst", to);
+    moe::check_written({{"dst", dst}}, {{"src", src}});
     MOE_LAUNCH(stream, copy, from.data, bytes, to.data);
   });
 }

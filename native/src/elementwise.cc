@@ -33,7 +33,7 @@ moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y)
   return moe::guard(__func__, [&] {
     const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
-    moe::check_disjoint_or_same("x", from, "y", to);
+    moe::check_written_or_same({"y", y}, {"x", x});
     MOE_LAUNCH(stream, cast, from, to);
   });
 }
@@ -45,8 +45,8 @@ moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float be
     const int64_t count = moe::element_count(first);
     const moe_tensor& second = moe::check_elements("b", b, moe::kFloating, count);
     const moe_tensor& sum = moe::check_elements("y", y, moe::kFloating, count);
-    moe::check_disjoint_or_same("a", first, "y", sum);
-    moe::check_disjoint_or_same("b", second, "y", sum);
+    moe::check_written_or_same({"y", y}, {"a", a});
+    moe::check_written_or_same({"y", y}, {"b", b});
     MOE_LAUNCH(stream, add, alpha, first, beta, second, sum);
   });
 }
@@ -54,7 +54,7 @@ moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float be
 moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* y) {
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "y", y);
-    moe::check_disjoint("x", checked.x, "y", checked.y);
+    moe::check_written({{"y", y}}, {{"x", x}});
     MOE_LAUNCH(stream, activation_forward, checked.activation, checked.x, checked.y);
   });
 }
@@ -65,8 +65,8 @@ moe_status moe_activation_backward(moe_stream stream, int32_t activation, const 
     const auto checked = moe::check_activation_shapes(stream, activation, x, "dy", dy);
     const moe_tensor& gradient =
         moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});
-    moe::check_disjoint_or_same("x", checked.x, "dx", gradient);
-    moe::check_disjoint("dy", checked.y, "dx", gradient);
+    moe::check_written_or_same({"dx", dx}, {"x", x});
+    moe::check_written({{"dx", dx}}, {{"dy", dy}});
     MOE_LAUNCH(stream, activation_backward, checked.activation, checked.x, checked.y, gradient);
   });
 }

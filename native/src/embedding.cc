@@ -26,8 +26,8 @@ moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const
     moe::check_optional("positions", positions, moe::kInt32Only, {count});
     moe::check_optional("position_table", position_table, moe::kFloating, {moe::kAny, width});
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {count, width});
-    moe::check_written("y", output, {{"ids", ids}, {"table", table}, {"positions", positions},
-                                     {"position_table", position_table}});
+    moe::check_written({{"y", y}}, {{"ids", ids}, {"table", table}, {"positions", positions},
+                                    {"position_table", position_table}});
     MOE_LAUNCH(stream, embedding_forward, tokens, weights, positions, position_table, output);
   });
 }
@@ -42,11 +42,8 @@ moe_status moe_embedding_backward(moe_stream stream, const moe_tensor* ids, cons
     moe::check_optional("positions", positions, moe::kInt32Only, {count});
     const moe_tensor& upstream = moe::check_tensor("dy", dy, moe::kFloating, {count, width});
     moe::check_optional("dposition_table", dposition_table, moe::kFloat32Only, {moe::kAny, width});
-    moe::check_written("dtable", gradient, {{"ids", ids}, {"positions", positions}, {"dy", dy},
-                                            {"dposition_table", dposition_table}});
-    if (dposition_table != nullptr) {
-      moe::check_written("dposition_table", *dposition_table, {{"ids", ids}, {"positions", positions}, {"dy", dy}});
-    }
+    moe::check_written({{"dtable", dtable}, {"dposition_table", dposition_table}},
+                       {{"ids", ids}, {"positions", positions}, {"dy", dy}});
     MOE_LAUNCH(stream, embedding_backward, tokens, positions, upstream, gradient, dposition_table);
   });
 }

@@ -27,12 +27,8 @@ moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_t
     const moe_tensor& output =
         moe::check_tensor("y", y, moe::kFloating, {rows, moe::activated_columns(function, columns)});
     moe::check_optional("preactivation", preactivation, moe::kFloating, {rows, columns});
-    moe::check_written("y", output, {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", bias},
-                                     {"preactivation", preactivation}});
-    if (preactivation != nullptr) {
-      moe::check_written("preactivation", *preactivation,
-                         {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", bias}});
-    }
+    moe::check_written({{"y", y}, {"preactivation", preactivation}},
+                       {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", bias}});
     MOE_LAUNCH(stream, expert_forward, function, input, groups, matrices, bias, output, preactivation);
   });
 }
@@ -45,7 +41,7 @@ moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, co
     const moe_tensor& gradient = moe::check_tensor("dy", dy, moe::kFloating, {moe::kAny, matrices.shape[1]});
     const moe_tensor& groups = moe::check_offsets(offsets, matrices.shape[0]);
     const moe_tensor& output = moe::check_tensor("dx", dx, moe::kFloating, {gradient.shape[0], matrices.shape[2]});
-    moe::check_written("dx", output, {{"dy", dy}, {"offsets", offsets}, {"weights", weights}});
+    moe::check_written({{"dx", dx}}, {{"dy", dy}, {"offsets", offsets}, {"weights", weights}});
     MOE_LAUNCH(stream, expert_backward_input, gradient, groups, matrices, output);
   });
 }
@@ -62,8 +58,7 @@ moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, co
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {gradient.shape[0], output.shape[2]});
     const moe_tensor& groups = moe::check_offsets(offsets, experts);
     moe::check_optional("dbias", dbias, moe::kFloat32Only, {experts, columns});
-    moe::check_written("dweights", output, {{"dy", dy}, {"x", x}, {"offsets", offsets}, {"dbias", dbias}});
-    if (dbias != nullptr) moe::check_written("dbias", *dbias, {{"dy", dy}, {"x", x}, {"offsets", offsets}});
+    moe::check_written({{"dweights", dweights}, {"dbias", dbias}}, {{"dy", dy}, {"x", x}, {"offsets", offsets}});
     MOE_LAUNCH(stream, expert_backward_weights, accumulate == 1, gradient, input, groups, output, dbias);
   });
 }

@@ -12,7 +12,7 @@ void check_choice(const char* name, int32_t value, int32_t last) {
   if (value < 0 || value > last) invalid("config.", name, " is ", value, ", expected 0 to ", last);
 }
 
-const moe_gate_config& check_config(const moe_gate_config* config, int64_t experts) {
+void check_config(const moe_gate_config* config, int64_t experts) {
   const moe_gate_config& c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
@@ -44,7 +44,6 @@ const moe_gate_config& check_config(const moe_gate_config* config, int64_t exper
     if (value < 0) invalid(name, " is ", value, ", expected 0 or more");
   }
   check_finite("config.weight_scale", c.weight_scale);
-  return c;
 }
 
 const moe_tensor& check_logits(const moe_tensor* logits) {
@@ -57,6 +56,21 @@ const moe_tensor& check_logits(const moe_tensor* logits) {
     invalid("logits has ", tokens, " tokens, expected at most ", INT32_MAX / kMostChoices, ": int32 counts the routes");
   }
   return *logits;
+}
+
+struct Inputs {
+  const moe_gate_config& config;
+  T logits;
+  int64_t tokens, experts, choices;
+};
+
+// What the forward and the backward take alike.
+Inputs check_inputs(const moe_gate_config* config, const moe_tensor* logits, const moe_tensor* used) {
+  T checked = check_logits(logits);
+  const int64_t tokens = checked.shape[0], experts = checked.shape[1];
+  check_optional("used", used, kUint8Only, {tokens});
+  check_config(config, experts);
+  return {*config, checked, tokens, experts, config->top_k};
 }
 
 }  // namespace
@@ -89,11 +103,7 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
                             const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
                             const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& in = moe::check_logits(logits);
-    const int64_t tokens = in.shape[0], experts = in.shape[1];
-    const moe_gate_config& checked = moe::check_config(config, experts);
-    const int64_t choices = checked.top_k;
-    moe::check_optional("used", used, moe::kUint8Only, {tokens});
+    const auto [checked, in, tokens, experts, choices] = moe::check_inputs(config, logits, used);
     moe::check_optional("bias", bias, moe::kFloat32Only, {experts});
     moe::check_optional("noise", noise, moe::kFloat32Only, {tokens, experts});
     moe::check_optional("priority", priority, moe::kFloat32Only, {tokens, experts});
@@ -101,22 +111,17 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
     if (checked.drop_policy == MOE_DROP_PRIORITY && priority == nullptr) {
       moe::invalid("priority is null, MOE_DROP_PRIORITY needs it");
     }
-    const moe_tensor* outputs[] = {
-        &moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts}),
-        &moe::check_tensor("expert", expert, moe::kInt32Only, {tokens, choices}),
-        &moe::check_tensor("position", position, moe::kInt32Only, {tokens, choices}),
-        &moe::check_tensor("weight", weight, moe::kFloat32Only, {tokens, choices}),
-        &moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices}),
-        &moe::check_tensor("counts", counts, moe::kInt32Only, {experts}),
-        &moe::check_tensor("offsets", offsets, moe::kInt32Only, {experts + 1}),
-        &moe::check_tensor("losses", losses, moe::kFloat32Only, {2}),
-    };
-    const char* names[] = {"scores", "expert", "position", "weight", "choice", "counts", "offsets", "losses"};
-    for (size_t i = 0; i < std::size(outputs); ++i) {
-      moe::check_written(names[i], *outputs[i], {{"logits", logits}, {"used", used}, {"bias", bias}, {"noise", noise},
-                                                 {"priority", priority}});
-      for (size_t j = 0; j < i; ++j) moe::check_disjoint(names[j], *outputs[j], names[i], *outputs[i]);
-    }
+    moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts});
+    moe::check_tensor("expert", expert, moe::kInt32Only, {tokens, choices});
+    moe::check_tensor("position", position, moe::kInt32Only, {tokens, choices});
+    moe::check_tensor("weight", weight, moe::kFloat32Only, {tokens, choices});
+    moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices});
+    moe::check_tensor("counts", counts, moe::kInt32Only, {experts});
+    moe::check_tensor("offsets", offsets, moe::kInt32Only, {experts + 1});
+    moe::check_tensor("losses", losses, moe::kFloat32Only, {2});
+    moe::check_written({{"scores", scores}, {"expert", expert}, {"position", position}, {"weight", weight},
+                        {"choice", choice}, {"counts", counts}, {"offsets", offsets}, {"losses", losses}},
+                       {{"logits", logits}, {"used", used}, {"bias", bias}, {"noise", noise}, {"priority", priority}});
     MOE_LAUNCH(stream, gate_forward, checked, in, used, bias, noise, priority, *scores, *expert, *position, *weight,
                *choice, *counts, *offsets, *losses);
   });
@@ -127,18 +132,14 @@ moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, c
                              const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
                              const moe_tensor* dlogits) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& in = moe::check_logits(logits);
-    const int64_t tokens = in.shape[0], experts = in.shape[1];
-    const moe_gate_config& checked = moe::check_config(config, experts);
-    const int64_t choices = checked.top_k;
-    moe::check_optional("used", used, moe::kUint8Only, {tokens});
+    const auto [checked, in, tokens, experts, choices] = moe::check_inputs(config, logits, used);
     moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts});
     moe::check_tensor("expert", expert, moe::kInt32Only, {tokens, choices});
     moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices});
     moe::check_tensor("dweight", dweight, moe::kFloat32Only, {tokens, choices});
     moe::check_tensor("dlogits", dlogits, moe::kFloat32Only, {tokens, experts});
-    moe::check_written("dlogits", *dlogits, {{"logits", logits}, {"used", used}, {"scores", scores}, {"expert", expert},
-                                             {"choice", choice}, {"dweight", dweight}});
+    moe::check_written({{"dlogits", dlogits}}, {{"logits", logits}, {"used", used}, {"scores", scores},
+                                                {"expert", expert}, {"choice", choice}, {"dweight", dweight}});
     MOE_LAUNCH(stream, gate_backward, checked, in, used, *scores, *expert, *choice, *dweight, dauxiliary, dz, *dlogits);
   });
 }

@@ -72,10 +72,7 @@ moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b,
     const moe_tensor& output =
         moe::check_tensor("c", c, moe::kFloating, {rows, moe::activated_columns(function, columns)});
     moe::check_optional("preactivation", preactivation, moe::kFloating, {rows, columns});
-    moe::check_written("c", output, {{"a", a}, {"b", b}, {"bias", bias}, {"preactivation", preactivation}});
-    if (preactivation != nullptr) {
-      moe::check_written("preactivation", *preactivation, {{"a", a}, {"b", b}, {"bias", bias}});
-    }
+    moe::check_written({{"c", c}, {"preactivation", preactivation}}, {{"a", a}, {"b", b}, {"bias", bias}});
     MOE_LAUNCH(stream, gemm, transpose_a == 1, lines_first, function, accumulate == 1, left, right, bias, output,
                preactivation);
   });
@@ -85,7 +82,7 @@ moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tens
   return moe::guard(__func__, [&] {
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloat32Only, {input.shape[1]});
-    moe::check_disjoint("x", input, "y", output);
+    moe::check_written({{"y", y}}, {{"x", x}});
     MOE_LAUNCH(stream, column_sum, input, output);
   });
 }
@@ -111,7 +108,7 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
     if (!moe::same_shape(from, to)) {
       moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
     }
-    moe::check_disjoint("weights", from, "packed", to);
+    moe::check_written({{"packed", packed}}, {{"weights", weights}});
     MOE_LAUNCH(stream, gemm_pack, from, to);
   });
 }

@@ -25,13 +25,9 @@ moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const 
     moe::check_scalars(classes, label_smoothing, dloss);
     moe::T values = moe::check_tensor("losses", losses, moe::kFloat32Only, {rows});
     const moe_tensor* gradient = moe::check_optional("dlogits", dlogits, moe::kFloating, {rows, classes});
-    moe::check_disjoint("logits", scores, "losses", values);
-    moe::check_disjoint("targets", labels, "losses", values);
-    if (gradient != nullptr) {
-      moe::check_disjoint_or_same("logits", scores, "dlogits", *gradient);
-      moe::check_disjoint("targets", labels, "dlogits", *gradient);
-      moe::check_disjoint("losses", values, "dlogits", *gradient);
-    }
+    moe::check_written({{"dlogits", dlogits}, {"losses", losses}}, {{"targets", targets}});
+    moe::check_written({{"losses", losses}}, {{"logits", logits}});
+    moe::check_written_or_same({"dlogits", dlogits}, {"logits", logits});
     MOE_LAUNCH(stream, cross_entropy, scores, labels, label_smoothing, dloss, values, gradient);
   });
 }
@@ -52,21 +48,8 @@ moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden,
     }
     const moe_tensor* drows = moe::check_optional("dhidden", dhidden, moe::kFloating, {count, width});
     const moe_tensor* dmatrix = moe::check_optional("dweights", dweights, moe::kFloat32Only, {classes, width});
-    const struct {
-      const char* name;
-      moe::T tensor;
-    } inputs[] = {{"hidden", rows}, {"weights", matrix}, {"targets", labels}};
-    for (const auto& input : inputs) {
-      moe::check_disjoint(input.name, input.tensor, "losses", values);
-      if (drows == nullptr) continue;
-      moe::check_disjoint(input.name, input.tensor, "dhidden", *drows);
-      moe::check_disjoint(input.name, input.tensor, "dweights", *dmatrix);
-    }
-    if (drows != nullptr) {
-      moe::check_disjoint("losses", values, "dhidden", *drows);
-      moe::check_disjoint("losses", values, "dweights", *dmatrix);
-      moe::check_disjoint("dhidden", *drows, "dweights", *dmatrix);
-    }
+    moe::check_written({{"losses", losses}, {"dhidden", dhidden}, {"dweights", dweights}},
+                       {{"hidden", hidden}, {"weights", weights}, {"targets", targets}});
     MOE_LAUNCH(stream, linear_cross_entropy, rows, matrix, labels, label_smoothing, dloss, values, drows, dmatrix);
   });
 }

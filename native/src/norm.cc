@@ -32,7 +32,7 @@ moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor* x, const 
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {rows, width});
     moe::check_optional("mean", mean, moe::kFloat32Only, {rows});
     moe::check_optional("rstd", rstd, moe::kFloat32Only, {rows});
-    moe::check_disjoint("x", input, "y", output);
+    moe::check_written({{"y", y}, {"mean", mean}, {"rstd", rstd}}, {{"x", x}, {"gamma", gamma}, {"beta", beta}});
     MOE_LAUNCH(stream, layer_norm_forward, input, scale, shift, epsilon, output, mean, rstd);
   });
 }
@@ -50,9 +50,8 @@ moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor* dy, cons
     const moe_tensor& output = moe::check_tensor("dx", dx, moe::kFloating, {rows, width});
     const moe_tensor& dscale = moe::check_tensor("dgamma", dgamma, moe::kFloat32Only, {width});
     const moe_tensor& dshift = moe::check_tensor("dbeta", dbeta, moe::kFloat32Only, {width});
-    moe::check_disjoint("x", input, "dx", output);
-    moe::check_disjoint("dy", upstream, "dx", output);
-    moe::check_disjoint("dgamma", dscale, "dbeta", dshift);
+    moe::check_written({{"dx", dx}, {"dgamma", dgamma}, {"dbeta", dbeta}},
+                       {{"dy", dy}, {"x", x}, {"gamma", gamma}, {"mean", mean}, {"rstd", rstd}});
     MOE_LAUNCH(stream, layer_norm_backward, upstream, input, scale, means, rstds, output, dscale, dshift);
   });
 }
@@ -66,7 +65,7 @@ moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor* x, const mo
     moe::check_epsilon(epsilon);
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {rows, width});
     moe::check_optional("rstd", rstd, moe::kFloat32Only, {rows});
-    moe::check_disjoint("x", input, "y", output);
+    moe::check_written({{"y", y}, {"rstd", rstd}}, {{"x", x}, {"gamma", gamma}});
     MOE_LAUNCH(stream, rms_norm_forward, input, scale, epsilon, output, rstd);
   });
 }
@@ -81,8 +80,7 @@ moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor* dy, const 
     const moe_tensor& rstds = moe::check_tensor("rstd", rstd, moe::kFloat32Only, {rows});
     const moe_tensor& output = moe::check_tensor("dx", dx, moe::kFloating, {rows, width});
     const moe_tensor& dscale = moe::check_tensor("dgamma", dgamma, moe::kFloat32Only, {width});
-    moe::check_disjoint("x", input, "dx", output);
-    moe::check_disjoint("dy", upstream, "dx", output);
+    moe::check_written({{"dx", dx}, {"dgamma", dgamma}}, {{"dy", dy}, {"x", x}, {"gamma", gamma}, {"rstd", rstd}});
     MOE_LAUNCH(stream, rms_norm_backward, upstream, input, scale, rstds, output, dscale);
   });
 }

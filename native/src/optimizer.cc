@@ -34,15 +34,13 @@ moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, f
     const moe_tensor& slope = moe::check_elements("gradient", gradient, moe::kFloat32Only, count);
     const moe_tensor& first = moe::check_elements("first_moment", first_moment, moe::kFloat32Only, count);
     const moe_tensor& second = moe::check_elements("second_moment", second_moment, moe::kFloat32Only, count);
-    moe::check_disjoint("parameter", weights, "gradient", slope);
-    moe::check_disjoint("parameter", weights, "first_moment", first);
-    moe::check_disjoint("parameter", weights, "second_moment", second);
-    moe::check_disjoint("first_moment", first, "second_moment", second);
     if (copy != nullptr) {
       moe::check_elements("copy", copy, moe::kFloating, count);
       if (copy->dtype != MOE_BFLOAT16) moe::invalid("copy is float32, expected bfloat16");
-      moe::check_disjoint("parameter", weights, "copy", *copy);
     }
+    moe::check_written({{"parameter", parameter}, {"first_moment", first_moment}, {"second_moment", second_moment},
+                        {"copy", copy}},
+                       {{"gradient", gradient}});
     MOE_LAUNCH(stream, adamw_step, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, weights,
                slope, first, second, copy);
   });
@@ -52,6 +50,7 @@ moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tens
   return moe::guard(__func__, [&] {
     const moe_tensor& values = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& total = moe::check_tensor("sum", sum, moe::kFloat32Only, {1});
+    moe::check_written({{"sum", sum}}, {{"x", x}});
     MOE_LAUNCH(stream, square_sum, values, total);
   });
 }

@@ -215,5 +215,20 @@ TEST_F(CombineTest, Refuses) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 0] is 99", out.run(stream, in, y));
 }
 
+// Two routes to one row: two threads would write its gradient.
+TEST_F(CombineTest, TheCpuRefusesARowThatTwoRoutesShare) {
+  if (!on_cpu()) GTEST_SKIP() << "a card leaves the row undefined";
+  CombineInput in(2, 1, 1, 6, false, false);
+  in.routes.expert.fill(0);
+  in.routes.position.fill(0);
+  in.routes.offsets.set(1, 1);
+  in.rows = Tensor(MOE_FLOAT32, {1, 6});
+  CombineGradients out(in);
+  const Tensor y(MOE_FLOAT32, {2, 6});
+  const char* text = "position[1, 0] is 0, which another route to expert 0 has";
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, in.run(stream, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, out.run(stream, in, y));
+}
+
 }  // namespace
 }  // namespace moe::testing

@@ -80,15 +80,11 @@ TEST_F(DispatchTest, GradientMatchesCentralDifferences) {
   Tensor x = Tensor::random(MOE_FLOAT32, {6, 5}, 1), rows(MOE_FLOAT32, {routes.rows(), 5}), dx(MOE_FLOAT32, {6, 5});
   const Tensor drows = Tensor::random(MOE_FLOAT32, {routes.rows(), 5}, 2);
   ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, routes.expert, routes.position, routes.offsets, dx));
-  std::vector<double> gradient;
-  for (int64_t i = 0; i < dx.count(); ++i) gradient.push_back(dx[i]);
   const auto loss = [&] {
     EXPECT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
-    double sum = 0;
-    for (int64_t i = 0; i < rows.count(); ++i) sum += rows[i] * drows[i];
-    return sum;
+    return dot(rows, drows);
   };
-  expect_gradient(x, gradient, loss, 0.1, 1e-5, 1e-5, "x");
+  expect_gradient(x, values_of(dx), loss, 0.1, 1e-5, 1e-5, "x");
 }
 
 TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
@@ -115,6 +111,16 @@ TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 1] is 1000", run(rows));
   routes.offsets.set(1, -4);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets[1] is -4", run(rows));
+}
+
+// Two routes to one row: two threads would write it.
+TEST_F(DispatchTest, TheCpuRefusesARowThatTwoRoutesShare) {
+  if (!on_cpu()) GTEST_SKIP() << "a card leaves the row undefined";
+  const Tensor expert(MOE_INT32, {2, 1}), position(MOE_INT32, {2, 1}), offsets = Tensor::of(MOE_INT32, {2}, {0, 2});
+  const Tensor x(MOE_FLOAT32, {2, 4}), rows(MOE_FLOAT32, {2, 4});
+  const char* text = "position[1, 0] is 0, which another route to expert 0 has";
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, moe_dispatch_forward(stream, x, expert, position, offsets, rows));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, moe_dispatch_backward(stream, rows, expert, position, offsets, x));
 }
 
 }  // namespace

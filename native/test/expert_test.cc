@@ -224,18 +224,15 @@ TEST_F(ExpertTest, BackwardMatchesFiniteDifferencesOfForward) {
   const auto loss = [&] {
     y.fill(0);
     EXPECT_MOE_OK(moe_expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, y, nullptr));
-    double sum = 0;
-    for (int64_t i = 0; i < y.count(); ++i) sum += y[i] * direction[i];
-    return sum;
+    return dot(y, direction);
   };
   Tensor dx(MOE_FLOAT32, {rows, k}), dweights(MOE_FLOAT32, {experts, n, k}), dbias(MOE_FLOAT32, {experts, n});
   for (Tensor* gradient : {&dx, &dweights, &dbias}) gradient->fill(0);
   ASSERT_MOE_OK(moe_expert_backward_input(stream, direction, offsets, weights, dx));
   ASSERT_MOE_OK(moe_expert_backward_weights(stream, 1, direction, x, offsets, dweights, dbias));
-  const auto values = [](const Tensor& t) { return std::vector<double>(t.data<float>(), t.data<float>() + t.count()); };
-  expect_gradient(x, values(dx), loss, 0.5, 1e-5, 1e-5, "x");
-  expect_gradient(weights, values(dweights), loss, 0.5, 1e-5, 1e-5, "weights");
-  expect_gradient(bias, values(dbias), loss, 0.5, 1e-5, 1e-5, "bias");
+  expect_gradient(x, values_of(dx), loss, 0.5, 1e-5, 1e-5, "x");
+  expect_gradient(weights, values_of(dweights), loss, 0.5, 1e-5, 1e-5, "weights");
+  expect_gradient(bias, values_of(dbias), loss, 0.5, 1e-5, 1e-5, "bias");
 }
 
 TEST_F(ExpertTest, RefusesOffsetsThatAreNoGroups) {

@@ -63,18 +63,6 @@ inline Tensor slice(const Tensor& x, int64_t first, int64_t count) {
   return part;
 }
 
-// A copy of x that begins one element into `memory`, aligned to no more than that. `memory` must live on.
-inline const moe_tensor* shifted(Tensor& memory, const Tensor& x) {
-  moe_tensor& view = memory.view();
-  const int64_t element = x.view().dtype == MOE_BFLOAT16 ? 2 : 4;
-  view.data = static_cast<char*>(view.data) + element;
-  std::memcpy(view.data, x.view().data, static_cast<size_t>(x.view().bytes));
-  view.bytes = x.view().bytes;
-  view.rank = x.view().rank;
-  std::memcpy(view.shape, x.view().shape, sizeof(view.shape));
-  return memory;
-}
-
 // One matrix of [E, N, K].
 inline Tensor matrix(const Tensor& x, int64_t e) {
   Tensor part = slice(x, e, 1);

@@ -33,12 +33,6 @@ Reference reference(const std::vector<double>& logits, const Tensor& targets, in
   return result;
 }
 
-std::vector<double> values(const Tensor& x) {
-  std::vector<double> copy;
-  for (int64_t i = 0; i < x.count(); ++i) copy.push_back(x[i]);
-  return copy;
-}
-
 // Every third token does not count.
 Tensor some_targets(int64_t rows, int64_t classes) {
   Tensor targets(MOE_INT32, {rows});
@@ -55,7 +49,7 @@ TEST_F(LossTest, CrossEntropyAgreesWithFloat64) {
           const Tensor targets = some_targets(rows, classes), losses(MOE_FLOAT32, {rows}), again(MOE_FLOAT32, {rows});
           const auto a = static_cast<float>(smoothing);
           ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, a, 0.25f, losses, dlogits));
-          const Reference expected = reference(values(logits), targets, classes, a, 0.25);
+          const Reference expected = reference(values_of(logits), targets, classes, a, 0.25);
           expect_near(losses, expected.losses, 3e-6, 1e-6, "losses");
           expect_near(dlogits, expected.dlogits, 1e-7, dtype == MOE_FLOAT32 ? 2e-6 : 4e-3, "dlogits");
           ASSERT_MOE_OK(moe_cross_entropy(single, logits, targets, a, 0.25f, again, nullptr));
@@ -73,14 +67,13 @@ TEST_F(LossTest, CrossEntropyOfManyClassesAgreesWithFloat64) {
   moe_device_info info{};
   info.struct_size = sizeof(info);
   ASSERT_MOE_OK(moe_device_describe(device, &info));
-  const bool cpu = std::string(backend_under_test()) == "cpu";
-  const int lanes = cpu ? info.vector_bytes / int{sizeof(float)} : 512;  // or threads of a block
+  const int lanes = on_cpu() ? info.vector_bytes / int{sizeof(float)} : 512;  // or threads of a block
   for (int64_t classes : {5003, 262144}) {
     const Tensor logits = Tensor::random(MOE_FLOAT32, {3, classes}, 1, -8, 8), dlogits(MOE_FLOAT32, {3, classes});
     const Tensor targets = Tensor::of(MOE_INT32, {3}, {0, static_cast<double>(classes - 1), -1});
     const Tensor losses(MOE_FLOAT32, {3});
     ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, 0.1f, 2, losses, dlogits));
-    const Reference expected = reference(values(logits), targets, classes, 0.1f, 2);
+    const Reference expected = reference(values_of(logits), targets, classes, 0.1f, 2);
     // A lane's float32 sum is off by 2^-24 for each of its terms at most, and by less than 2^-30 here.
     const double terms = static_cast<double>(classes) / lanes;
     expect_near(losses, expected.losses, 2e-6 + 0x1p-30 * terms, 1e-6, "losses");
@@ -114,7 +107,7 @@ TEST_F(LossTest, CrossEntropyGradientIsTheDerivative) {
       return sum;
     };
     loss();
-    expect_gradient(logits, values(dlogits), loss, 1e-2, 2e-4, 1e-3, "logits");
+    expect_gradient(logits, values_of(dlogits), loss, 1e-2, 2e-4, 1e-3, "logits");
   }
 }
 
@@ -148,8 +141,7 @@ TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
         std::vector<double> dweights(static_cast<size_t>(classes * width), 0.5);
         // With bfloat16 the gradient of the logits is rounded, by 2^-8 of itself, or 2^-16 where it is a sum of two
         // numbers on tensor cores: so much may each term of its sums miss.
-        const bool cpu = std::string(backend_under_test()) == "cpu";
-        const double rounded = dtype == MOE_FLOAT32 ? 0 : cpu ? 0x1p-8 : 0x1p-16;
+        const double rounded = dtype == MOE_FLOAT32 ? 0 : on_cpu() ? 0x1p-8 : 0x1p-16;
         std::vector<double> hidden_slack(dhidden.size(), 2e-6);
         // A float32 sum over the rows, so that its error grows with them.
         std::vector<double> weights_slack(dweights.size(), std::max(5e-6, 1e-8 * static_cast<double>(rows)));
@@ -193,15 +185,14 @@ TEST_F(LossTest, LinearCrossEntropyGradientIsTheDerivative) {
     for (int64_t i = 0; i < 4; ++i) sum += head.losses[i];
     return sum;
   };
-  const std::vector<double> dhidden = values(head.dhidden), dweights = values(head.dweights);
+  const std::vector<double> dhidden = values_of(head.dhidden), dweights = values_of(head.dweights);
   expect_gradient(head.hidden, dhidden, loss, 1e-2, 2e-4, 1e-3, "hidden");
   expect_gradient(head.weights, dweights, loss, 1e-2, 2e-4, 1e-3, "weights");
 }
 
 TEST_F(LossTest, LinearCrossEntropyBitsDependOnThreadsNowhere) {
   // So many classes that a block has 64 rows on the CPU, fewer where there are no threads and 2100 rows are two blocks.
-  const bool cpu = std::string(backend_under_test()) == "cpu";
-  for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, cpu ? 100000 : 10000}, {2100, 7}}) {
+  for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, on_cpu() ? 100000 : 10000}, {2100, 7}}) {
     Head first(MOE_FLOAT32, rows, 8, classes);
     ASSERT_MOE_OK(first.run(single, 0, 1));
     for (moe_stream other : {single, stream, triple}) {
@@ -247,7 +238,7 @@ TEST_F(LossTest, RefusesWhatDoesNotFit) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dweights is null",
                      moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
                                               head.dhidden, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "hidden and dhidden share memory",
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dhidden and hidden share memory",
                      moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
                                               head.hidden, head.dweights));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights has shape [4, 9], expected [any, 6]",

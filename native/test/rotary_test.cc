@@ -44,8 +44,7 @@ class RotaryTest : public KernelTest {
   std::vector<double> expected(const Case& c, const Tensor& x, int32_t direction) {
     const auto& [cosine, sine] = tables.at(c.half);
     const Tensor places = positions(c.rows);
-    std::vector<double> y(static_cast<size_t>(x.count()));
-    for (int64_t i = 0; i < x.count(); ++i) y[i] = x[i];
+    std::vector<double> y = values_of(x);
     for (int64_t head = 0; head < c.rows * c.heads; ++head) {
       const auto place = static_cast<int64_t>(places[head / c.heads]);
       for (int64_t pair = 0; pair < c.half; ++pair) {
@@ -93,21 +92,15 @@ TEST_F(RotaryTest, BackwardIsTheInverseAndTheGradient) {
     const Tensor y(MOE_FLOAT32, {c.rows, c.heads, c.head_size}), back(MOE_FLOAT32, {c.rows, c.heads, c.head_size});
     ASSERT_MOE_OK(rotate(single, c, x, 1, y));
     ASSERT_MOE_OK(rotate(single, c, y, -1, back));
-    std::vector<double> original(static_cast<size_t>(x.count()));
-    for (int64_t i = 0; i < x.count(); ++i) original[i] = x[i];
-    expect_near(back, original, 5e-7, 0, "inverse");
+    expect_near(back, values_of(x), 5e-7, 0, "inverse");
 
     const Tensor dy = Tensor::random(MOE_FLOAT32, {c.rows, c.heads, c.head_size}, 2);
     ASSERT_MOE_OK(rotate(single, c, dy, -1, back));
-    std::vector<double> gradient(static_cast<size_t>(x.count()));
-    for (int64_t i = 0; i < x.count(); ++i) gradient[i] = back[i];
     const auto loss = [&] {
       EXPECT_MOE_OK(rotate(single, c, x, 1, y));
-      double sum = 0;
-      for (int64_t i = 0; i < y.count(); ++i) sum += y[i] * dy[i];
-      return sum;
+      return dot(y, dy);
     };
-    expect_gradient(x, gradient, loss, 0.5, 1e-6, 1e-6, "x");  // linear in x: any step will do
+    expect_gradient(x, values_of(back), loss, 0.5, 1e-6, 1e-6, "x");  // linear in x: any step will do
   }
 }
 

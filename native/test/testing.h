@@ -35,6 +35,7 @@ inline const char* backend_under_test() {
   const char* name = std::getenv("PANAMOE_TEST_BACKEND");
   return name == nullptr ? "cpu" : name;
 }
+inline bool on_cpu() { return std::string(backend_under_test()) == "cpu"; }
 inline bool emulated() { return std::string(backend_under_test()) == "simt"; }
 
 // Memory for a test's tensors, aligned to 64: the host's, exactly as large as asked for, so that AddressSanitizer sees
@@ -94,9 +95,10 @@ class Tensor {
     return tensor;
   }
 
-  // A copy that starts one element past the aligned address.
-  Tensor misaligned() const {
-    Tensor copy(static_cast<moe_dtype>(view_.dtype), std::vector<int64_t>(view_.shape, view_.shape + view_.rank), 1);
+  // A copy that starts some elements past an aligned address.
+  Tensor misaligned(int64_t shift = 1) const {
+    const std::vector<int64_t> shape(view_.shape, view_.shape + view_.rank);
+    Tensor copy(static_cast<moe_dtype>(view_.dtype), shape, shift);
     for (int64_t i = 0; i < count(); ++i) copy.set(i, (*this)[i]);
     return copy;
   }
@@ -147,6 +149,13 @@ inline std::vector<double> values_of(const Tensor& tensor) {
   std::vector<double> values;
   for (int64_t i = 0; i < tensor.count(); ++i) values.push_back(tensor[i]);
   return values;
+}
+
+// The sum of products, as a loss whose gradient by `a` is `b`.
+inline double dot(const Tensor& a, const Tensor& b) {
+  double sum = 0;
+  for (int64_t i = 0; i < a.count(); ++i) sum += a[i] * b[i];
+  return sum;
 }
 
 inline std::string last_error() {
@@ -204,6 +213,20 @@ inline void expect_near(const Tensor& actual, const std::vector<double>& expecte
 
 inline void expect_same_bits(const Tensor& a, const Tensor& b, const char* what = "") {
   EXPECT_EQ(a.bits(), b.bits()) << what;
+}
+
+// Central differences of loss(i), which sees `x` with its element i moved.
+inline std::vector<double> differences(std::vector<double>& x, double step, const std::function<double(size_t)>& loss) {
+  std::vector<double> gradient(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double saved = x[i];
+    x[i] = saved + step;
+    const double above = loss(i);
+    x[i] = saved - step;
+    gradient[i] = (above - loss(i)) / (2 * step);
+    x[i] = saved;
+  }
+  return gradient;
 }
 
 // Central differences of `loss` over a float32 tensor, against `gradient`. `loss` recomputes from the tensor's values.

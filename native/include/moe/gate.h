@@ -69,14 +69,18 @@ MOE_API moe_status moe_gate_config_default(moe_gate_config* config);
  *      offsets     int32 [E + 1]: first row of each expert in the dispatched buffer; offsets[E] = routes kept
  *      losses      float32 [2]: auxiliary loss E * sum_e mean_s(score) * mean_s(chosen) / auxiliary_choices,
  *                  and z loss mean_s(logsumexp(logits)^2), means over the used tokens
- * Ties go to the lowest expert. A NaN logit is refused, naming the token. */
+ * Ties go to the lowest expert. Refused: a config that does not fit itself or E; bias and noise together; of the used
+ * tokens a logit that is NaN or inf, a token whose logits are all -inf, and a noise or priority that is not finite; a
+ * bias that is not finite. */
 MOE_API moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
                                     const moe_tensor* used, const moe_tensor* bias, const moe_tensor* noise,
                                     const moe_tensor* priority, const moe_tensor* scores, const moe_tensor* expert,
                                     const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
                                     const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses);
-/* dlogits float32 [S, E] from dweight float32 [S, K] and the scalars dL/d(auxiliary loss), dL/d(z loss).
- * No gradient passes through the choice, the counts, the noise or the bias. */
+/* dlogits float32 [S, E] from dweight float32 [S, K] and the scalars dL/d(auxiliary loss), dL/d(z loss), of the
+ * forward's config, logits, used, scores, expert and choice. Refused: a config as above, a choice outside [-1, E), and
+ * an expert that is neither -1 nor the choice. No gradient passes through the choice, the counts, the noise or the
+ * bias. */
 MOE_API moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
                                      const moe_tensor* used, const moe_tensor* scores, const moe_tensor* expert,
                                      const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,

@@ -18,10 +18,6 @@ inline __nv_bfloat16 __float2bfloat16_rn(float value) {
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fff};
   return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
 }
-inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 value) { return value.bits; }
-inline __nv_bfloat16 __float2bfloat16(float value) { return __float2bfloat16_rn(value); }
 inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
   return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)};
 }
-inline float __low2float(__nv_bfloat162 pair) { return __bfloat162float(pair.x); }
-inline float __high2float(__nv_bfloat162 pair) { return __bfloat162float(pair.y); }

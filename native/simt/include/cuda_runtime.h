@@ -26,8 +26,6 @@ enum cudaError_t {
   cudaErrorStreamCaptureInvalidated = 901,
 };
 
-#define CUDART_VERSION 13000
-
 using cudaStream_t = struct SimtStream*;
 using cudaGraph_t = struct SimtGraph*;
 using cudaGraphExec_t = struct SimtGraph*;
@@ -59,13 +57,10 @@ struct cudaDeviceProp {
   int concurrentManagedAccess;
 };
 
-struct cudaLaunchAttribute;
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   size_t dynamicSmemBytes = 0;
   cudaStream_t stream = nullptr;
-  cudaLaunchAttribute* attrs = nullptr;
-  unsigned numAttrs = 0;
 };
 
 cudaError_t cudaGetDeviceCount(int* count);
@@ -86,7 +81,6 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize();
-cudaError_t cudaGetLastError();
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);

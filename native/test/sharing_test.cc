@@ -1,0 +1,241 @@
+// No call writes memory that it also reads, or memory that it writes twice, but where its header says so.
+#include <functional>
+#include <set>
+
+#include "test/gate_reference.h"
+
+namespace moe::testing {
+namespace {
+
+struct Argument {
+  const char* name;
+  Tensor tensor;
+};
+
+Argument floats(const char* name, std::initializer_list<int64_t> shape) { return {name, Tensor(MOE_FLOAT32, shape)}; }
+Argument ints(const char* name, std::initializer_list<int64_t> shape) { return {name, Tensor(MOE_INT32, shape)}; }
+
+template <typename... Arguments>
+std::vector<Argument> all(Arguments&&... arguments) {
+  std::vector<Argument> list;
+  (list.push_back(std::forward<Arguments>(arguments)), ...);
+  return list;
+}
+
+class SharingTest : public KernelTest {
+ protected:
+  using Views = std::vector<moe_tensor>;
+  using Call = std::function<moe_status(const moe_tensor* views)>;
+
+  // `call` takes the arguments in their order, of which the first `written` are written. An argument may lie where
+  // the first one does, which is written in place, where its name is one of `in_place`.
+  void expect_refused(const char* what, const std::vector<Argument>& arguments, size_t written, const Call& call,
+                      const std::set<std::string>& in_place = {}) {
+    SCOPED_TRACE(what);
+    int64_t most = 0;
+    for (const Argument& argument : arguments) most = std::max(most, argument.tensor.view().bytes);
+    // Each argument where any other has room, moved by an element as well.
+    std::vector<std::shared_ptr<uint8_t>> memory;
+    Views views;
+    for (const Argument& argument : arguments) {
+      memory.push_back(test_memory(static_cast<size_t>(most) + 4));
+      views.push_back(argument.tensor.view());
+      std::memcpy(memory.back().get(), views.back().data, static_cast<size_t>(views.back().bytes));
+      views.back().data = memory.back().get();
+    }
+    ASSERT_MOE_OK(call(views.data()));
+    for (size_t i = 0; i < written; ++i) {
+      for (size_t j = 0; j < views.size(); ++j) {
+        if (i == j || (j < i && j < written)) continue;
+        const std::string expected = std::string(arguments[i].name) + " and " + arguments[j].name + " share memory";
+        Views shared = views;
+        shared[i].data = views[j].data;
+        if (i == 0 && in_place.contains(arguments[j].name)) {
+          EXPECT_MOE_OK(call(shared.data())) << expected;
+          shared[i].data = static_cast<char*>(views[j].data) + 4;
+        }
+        EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, expected, call(shared.data()));
+      }
+    }
+  }
+};
+
+TEST_F(SharingTest, Elementwise) {
+  expect_refused("cast", all(floats("y", {4}), floats("x", {4})), 1,
+                 [&](const moe_tensor* a) { return moe_cast(stream, &a[1], &a[0]); }, {"x"});
+  expect_refused("add", all(floats("y", {4}), floats("a", {4}), floats("b", {4})), 1,
+                 [&](const moe_tensor* a) { return moe_add(stream, 1, &a[1], 1, &a[2], &a[0]); }, {"a", "b"});
+  expect_refused("activation forward", all(floats("y", {2, 4}), floats("x", {2, 4})), 1,
+                 [&](const moe_tensor* a) { return moe_activation_forward(stream, MOE_SILU, &a[1], &a[0]); });
+  expect_refused("activation backward", all(floats("dx", {2, 4}), floats("x", {2, 4}), floats("dy", {2, 4})), 1,
+                 [&](const moe_tensor* a) { return moe_activation_backward(stream, MOE_SILU, &a[1], &a[2], &a[0]); },
+                 {"x"});
+}
+
+TEST_F(SharingTest, Embedding) {
+  expect_refused("forward", all(floats("y", {2, 4}), ints("ids", {2}), floats("table", {3, 4}), ints("positions", {2}),
+                                floats("position_table", {3, 4})), 1,
+                 [&](const moe_tensor* a) { return moe_embedding_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+  expect_refused("backward", all(floats("dtable", {3, 4}), floats("dposition_table", {3, 4}), ints("ids", {2}),
+                                 ints("positions", {2}), floats("dy", {2, 4})), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_embedding_backward(stream, &a[2], &a[3], &a[4], &a[0], &a[1]);
+                 });
+}
+
+TEST_F(SharingTest, Norm) {
+  expect_refused("layer norm forward", all(floats("y", {2, 4}), floats("mean", {2}), floats("rstd", {2}),
+                                           floats("x", {2, 4}), floats("gamma", {4}), floats("beta", {4})), 3,
+                 [&](const moe_tensor* a) {
+                   return moe_layer_norm_forward(stream, &a[3], &a[4], &a[5], 1, &a[0], &a[1], &a[2]);
+                 });
+  expect_refused("layer norm backward", all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dbeta", {4}),
+                                            floats("dy", {2, 4}), floats("x", {2, 4}), floats("gamma", {4}),
+                                            floats("mean", {2}), floats("rstd", {2})), 3,
+                 [&](const moe_tensor* a) {
+                   return moe_layer_norm_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[0], &a[1], &a[2]);
+                 });
+  expect_refused("RMS norm forward", all(floats("y", {2, 4}), floats("rstd", {2}), floats("x", {2, 4}),
+                                         floats("gamma", {4})), 2,
+                 [&](const moe_tensor* a) { return moe_rms_norm_forward(stream, &a[2], &a[3], 1, &a[0], &a[1]); });
+  expect_refused("RMS norm backward", all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dy", {2, 4}),
+                                          floats("x", {2, 4}), floats("gamma", {4}), floats("rstd", {2})), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_rms_norm_backward(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
+                 });
+}
+
+TEST_F(SharingTest, Attention) {
+  expect_refused("rotary", all(floats("y", {1, 1, 4}), floats("x", {1, 1, 4}), ints("positions", {1}),
+                               floats("cosine", {3, 2}), floats("sine", {3, 2})), 1,
+                 [&](const moe_tensor* a) { return moe_rotary(stream, &a[1], &a[2], &a[3], &a[4], 0, 1, &a[0]); },
+                 {"x"});
+  expect_refused("forward", all(floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("q", {1, 2, 1, 4}),
+                                floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4})), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_attention_forward(stream, &a[2], &a[3], &a[4], 1, 0, &a[0], &a[1]);
+                 });
+  expect_refused("backward", all(floats("dq", {1, 2, 1, 4}), floats("dk", {1, 2, 1, 4}), floats("dv", {1, 2, 1, 4}),
+                                 floats("q", {1, 2, 1, 4}), floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}),
+                                 floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}),
+                                 floats("dout", {1, 2, 1, 4})), 3,
+                 [&](const moe_tensor* a) {
+                   return moe_attention_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], 1, 0, &a[0], &a[1],
+                                                 &a[2]);
+                 });
+  expect_refused("cache append", all(floats("keys", {2, 3, 1, 4}), floats("values", {2, 3, 1, 4}),
+                                     floats("k", {1, 1, 4}), floats("v", {1, 1, 4}), ints("slot", {1}),
+                                     ints("position", {1})), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_cache_append(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
+                 });
+  expect_refused("decode", all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("keys", {2, 3, 1, 4}),
+                               floats("values", {2, 3, 1, 4}), ints("slot", {1}), ints("position", {1})), 1,
+                 [&](const moe_tensor* a) {
+                   return moe_attention_decode(stream, &a[1], &a[2], &a[3], &a[4], &a[5], 1, 0, &a[0]);
+                 });
+}
+
+TEST_F(SharingTest, Gemm) {
+  expect_refused("gemm", all(floats("c", {2, 4}), floats("preactivation", {2, 4}), floats("a", {2, 3}),
+                             floats("b", {3, 4}), floats("bias", {4})), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_gemm(stream, 0, 0, MOE_SILU, 0, &a[2], &a[3], &a[4], &a[0], &a[1]);
+                 });
+  expect_refused("column sum", all(floats("y", {4}), floats("x", {2, 4})), 1,
+                 [&](const moe_tensor* a) { return moe_column_sum(stream, &a[1], &a[0]); });
+}
+
+TEST_F(SharingTest, Gate) {
+  const moe_gate_config config = gate_config(1);
+  for (const bool noisy : {false, true}) {  // a bias or noise
+    const auto forward = [&](const moe_tensor* a) {
+      return moe_gate_forward(stream, &config, &a[8], &a[9], noisy ? nullptr : &a[11], noisy ? &a[11] : nullptr, &a[10],
+                              &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7]);
+    };
+    std::vector<Argument> arguments =
+        all(floats("scores", {2, 3}), ints("expert", {2, 1}), ints("position", {2, 1}), floats("weight", {2, 1}),
+            ints("choice", {2, 1}), ints("counts", {3}), ints("offsets", {4}), floats("losses", {2}),
+            floats("logits", {2, 3}), Argument{"used", Tensor(MOE_UINT8, {2})}, floats("priority", {2, 3}));
+    arguments.push_back(noisy ? floats("noise", {2, 3}) : floats("bias", {3}));
+    expect_refused("forward", arguments, 8, forward);
+  }
+  expect_refused("backward", all(floats("dlogits", {2, 3}), floats("logits", {2, 3}),
+                                 Argument{"used", Tensor(MOE_UINT8, {2})}, floats("scores", {2, 3}),
+                                 ints("expert", {2, 1}), ints("choice", {2, 1}), floats("dweight", {2, 1})), 1,
+                 [&](const moe_tensor* a) {
+                   return moe_gate_backward(stream, &config, &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], 1, 1, &a[0]);
+                 });
+}
+
+// One token, which is the one row of the one expert.
+Argument one_row() { return {"offsets", Tensor::of(MOE_INT32, {2}, {0, 1})}; }
+
+TEST_F(SharingTest, Dispatch) {
+  expect_refused("forward", all(floats("rows", {1, 4}), floats("x", {1, 4}), ints("expert", {1, 1}),
+                                ints("position", {1, 1}), one_row()), 1,
+                 [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+  expect_refused("backward", all(floats("dx", {1, 4}), floats("drows", {1, 4}), ints("expert", {1, 1}),
+                                 ints("position", {1, 1}), one_row()), 1,
+                 [&](const moe_tensor* a) { return moe_dispatch_backward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+}
+
+TEST_F(SharingTest, Expert) {
+  expect_refused("forward", all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),
+                                floats("weights", {1, 4, 3}), floats("bias", {1, 4})), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_expert_forward(stream, MOE_SILU, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
+                 });
+  expect_refused("backward input", all(floats("dx", {1, 3}), floats("dy", {1, 4}), one_row(),
+                                       floats("weights", {1, 4, 3})), 1,
+                 [&](const moe_tensor* a) { return moe_expert_backward_input(stream, &a[1], &a[2], &a[3], &a[0]); });
+  expect_refused("backward weights", all(floats("dweights", {1, 4, 3}), floats("dbias", {1, 4}), floats("dy", {1, 4}),
+                                         floats("x", {1, 3}), one_row()), 2,
+                 [&](const moe_tensor* a) {
+                   return moe_expert_backward_weights(stream, 0, &a[2], &a[3], &a[4], &a[0], &a[1]);
+                 });
+}
+
+TEST_F(SharingTest, Combine) {
+  expect_refused("forward", all(floats("y", {1, 4}), floats("rows", {1, 4}), ints("expert", {1, 1}),
+                                ints("position", {1, 1}), floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}),
+                                floats("coefficient", {1, 2}), floats("skip", {1, 4})), 1,
+                 [&](const moe_tensor* a) {
+                   return moe_combine_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], &a[0]);
+                 },
+                 {"mlp", "skip"});
+  expect_refused("backward", all(floats("drows", {1, 4}), floats("dweight", {1, 1}), floats("dmlp", {1, 4}),
+                                 floats("dcoefficient", {1, 2}), floats("dy", {1, 4}), floats("rows", {1, 4}),
+                                 ints("expert", {1, 1}), ints("position", {1, 1}), floats("weight", {1, 1}), one_row(),
+                                 floats("mlp", {1, 4}), floats("coefficient", {1, 2})), 4,
+                 [&](const moe_tensor* a) {
+                   return moe_combine_backward(stream, &a[4], &a[5], &a[6], &a[7], &a[8], &a[9], &a[10], &a[11], &a[0],
+                                               &a[1], &a[2], &a[3]);
+                 });
+}
+
+TEST_F(SharingTest, Loss) {
+  expect_refused("cross-entropy", all(floats("dlogits", {2, 3}), floats("losses", {2}), floats("logits", {2, 3}),
+                                      ints("targets", {2})), 2,
+                 [&](const moe_tensor* a) { return moe_cross_entropy(stream, &a[2], &a[3], 0, 1, &a[1], &a[0]); },
+                 {"logits"});
+  expect_refused("linear cross-entropy", all(floats("losses", {2}), floats("dhidden", {2, 4}),
+                                             floats("dweights", {3, 4}), floats("hidden", {2, 4}),
+                                             floats("weights", {3, 4}), ints("targets", {2})), 3,
+                 [&](const moe_tensor* a) {
+                   return moe_linear_cross_entropy(stream, &a[3], &a[4], &a[5], 0, 1, &a[0], &a[1], &a[2]);
+                 });
+}
+
+TEST_F(SharingTest, Optimizer) {
+  expect_refused("AdamW", all(floats("parameter", {4}), floats("first_moment", {4}), floats("second_moment", {4}),
+                              Argument{"copy", Tensor(MOE_BFLOAT16, {4})}, floats("gradient", {4})), 4,
+                 [&](const moe_tensor* a) {
+                   return moe_adamw_step(stream, 0.1f, 0.9f, 0.9f, 1e-8f, 0, 1, 1, &a[0], &a[4], &a[1], &a[2], &a[3]);
+                 });
+  expect_refused("square sum", all(floats("sum", {1}), floats("x", {4})), 1,
+                 [&](const moe_tensor* a) { return moe_square_sum(stream, &a[1], &a[0]); });
+}
+
+}  // namespace
+}  // namespace moe::testing
