@@ -21,6 +21,7 @@
 #include "cpu/gemm_kernel-inl.h"
 #include "cpu/gemm_plan-inl.h"
 #include "cpu/parallel.h"
+#include "cpu/processor.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -64,21 +65,30 @@ struct Panels {
   int64_t next_strip;  // columns from this strip to the next, which its thread will probably take
 };
 
+// Rows up to which most of the work is to wait for memory, and from which on it is to multiply.
+inline constexpr int64_t kMostlyReading = 4, kMostlyMultiplying = 25;
+
 // What the kernels ask memory for while they multiply panel p by steps k .. k + steps - 1: the block of b that comes
-// next, of which each of `count` panels of rows asks for a part.
+// next, of which each of the block's panels of rows asks for a part. Whole panels go past the L2 and L3 caches, which
+// then have less to write back, where the L1 cache has the means; runs with gaps never, because there lines a power of
+// two apart would push each other out.
 template <class Weight>
 Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<Weight>& panels, int64_t p, int64_t k,
-                            int64_t steps, int64_t count) {
+                            int64_t steps, const Block& block) {
   constexpr int kOneRun = 62;
   constexpr int64_t kTurn = kTurnBytes / int64_t{sizeof(Weight)};
-  const int64_t inner = plan.product->inner;
+  const int64_t inner = plan.product->inner, count = block.end - block.begin;
   if (panels.piece == nullptr) {
-    constexpr int64_t kAhead = kStreamAhead / int64_t{sizeof(Weight)};
-    if (count == 1) return {panels.whole[p] + k * kPanelColumns, kAhead, kTurn, kOneRun, 0};
+    const int64_t rows = block.bottom - block.top;
+    const bool past_caches = waits_for_many_lines() || rows <= kMostlyReading || rows >= kMostlyMultiplying;
+    if (count == 1) {
+      const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / int64_t{sizeof(Weight)};
+      return {panels.whole[p] + k * kPanelColumns, ahead, kTurn, kOneRun, 0, past_caches};
+    }
     const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
                          : k + steps < inner  ? panels.whole[0] + (k + steps) * kPanelColumns
                                               : panels.whole[0] + panels.next_strip * inner;
-    return {next, 0, kTurn / count, kOneRun, 0};
+    return {next, 0, kTurn / count, kOneRun, 0, past_caches};
   }
   // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   const Operand& b = plan.product->b;
@@ -93,7 +103,7 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
                                : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
   const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
   return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns, kTurn / count,
-          std::countr_zero(run), gap};
+          std::countr_zero(run), gap, false};
 }
 
 // Whether the kernels themselves write c, since it is the sums and nothing else.
@@ -127,7 +137,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         pack_panel(*plan.product, strip.panel[p], k, steps, panels.piece);
         b.panel[0] = panels.piece;
       }
-      Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, count);
+      Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, block);
       const int64_t share = steps * kPanelColumns / count;
       for (int64_t i = block.begin; i < block.end; ++i, next.position += share) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;

@@ -26,8 +26,9 @@ inline constexpr int kMaxSideBySide = 4;
 // How many elements before their use those of a are asked for from the second-level cache.
 inline constexpr int64_t kRowsAhead = 256;
 
-// How many bytes before its only use a panel's element is asked for.
+// How many bytes before its only use a panel's element is asked for: from the L1 cache, and from the L2 cache.
 inline constexpr int64_t kStreamAhead = 4096;
+inline constexpr int64_t kStreamFarAhead = 8192;
 
 // Sums of kRows rows and kPanels panels for one step of k.
 template <int kRows, int kPanels>
@@ -55,7 +56,7 @@ struct PanelsOfB {
 inline constexpr int64_t kTurnBytes = kPanelColumns * 4;
 
 // The elements to ask memory for while multiplying: from `position` on, `pace` of them a turn, counted through runs of
-// 2^run_bits elements that lie side by side, with `gap` elements between.
+// 2^run_bits elements that lie side by side, with `gap` elements between. `past_caches` is past L2 and L3 into L1.
 template <class Weight>
 struct Prefetch {
   const Weight* elements;
@@ -63,15 +64,15 @@ struct Prefetch {
   int64_t pace;
   int run_bits;
   int64_t gap;
+  bool past_caches;
 
-  // A turn's bytes. Whole panels go past the L2 and L3 caches (non-temporal), which then have less to write back; runs
-  // with gaps go to the L2 cache, because in the L1 cache lines a power of two apart would push each other out.
+  // A turn's bytes.
   HWY_INLINE void turn() {
     constexpr int64_t kAtOnce = std::min<int64_t>(64, kPanelColumns * sizeof(Weight));  // a run may be as short as that
     for (int64_t byte = 0; byte < kTurnBytes; byte += kAtOnce) {
       const int64_t at = position + byte / int64_t{sizeof(Weight)};
       const Weight* element = elements + at + (at >> run_bits) * gap;
-      gap == 0 ? __builtin_prefetch(element, 0, 0) : __builtin_prefetch(element, 0, 2);
+      past_caches ? __builtin_prefetch(element, 0, 0) : __builtin_prefetch(element, 0, 2);
     }
     position += pace;
   }
