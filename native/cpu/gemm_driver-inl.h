@@ -47,14 +47,25 @@ void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps,
   pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to);
 }
 
-// Panels of rows up to which reading b's rows where they lie is worth more than having them side by side.
-inline constexpr int64_t kFewPanels = 8;
+// Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
+inline constexpr int64_t kFewPanels = 8, kFewPanelsOfPairs = 4;
 
-// Whether a piece of b is in the order in which kernels read it: rows of float32 need not be packed.
-template <class Weight>
-bool lies_packed(const Product& product, int64_t panel, int64_t row_panels) {
-  return std::is_same_v<Weight, float> && product.b.dtype == MOE_FLOAT32 && product.b.line_stride == 1 &&
-         (panel + 1) * kPanelColumns <= product.columns && row_panels <= kFewPanels;
+// Whether the kernels read a piece of b, `steps` of k, where it lies: its columns are side by side, and no dtype is to
+// be turned into another.
+template <class Products>
+bool reads_rows(const Product& product, int64_t panel, int64_t steps, int64_t row_panels) {
+  if (product.b.line_stride != 1 || (panel + 1) * kPanelColumns > product.columns) return false;
+  if (std::is_same_v<Products, PairProducts>) return steps % 2 == 0 && row_panels <= kFewPanelsOfPairs;
+  return std::is_same_v<Products, FloatProducts> && product.b.dtype == MOE_FLOAT32 && row_panels <= kFewPanels;
+}
+
+// What multiplies by such a piece.
+template <class Products>
+PanelKernel<Products>* row_kernel(int64_t rows) {
+#if MOE_NATIVE_DOT
+  if constexpr (std::is_same_v<Products, PairProducts>) return panel_kernel<PairRowProducts>(rows, 1);
+#endif
+  return panel_kernel<Products>(rows, 1);
 }
 
 // A strip's panels: each whole, or packed piece by piece.
@@ -128,9 +139,11 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
       PanelsOfB<Weight> b{{}, kPanelColumns};
+      const bool rows_of_b =
+          panels.piece != nullptr && reads_rows<Products>(*plan.product, strip.panel[p], steps, count);
       if (panels.piece == nullptr) {
         for (int64_t j = 0; j < abreast; ++j) b.panel[j] = panels.whole[p + j] + k * kPanelColumns;
-      } else if (lies_packed<Weight>(*plan.product, strip.panel[p], count)) {
+      } else if (rows_of_b) {
         const Operand& rows = plan.product->b;
         b = {{static_cast<const Weight*>(rows.at(strip.panel[p] * kPanelColumns, k).data)}, rows.inner_stride};
       } else {
@@ -153,8 +166,9 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
           target.stride = plan.product->columns;
           target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
         }
-        panel_kernel<Products>(height, static_cast<int>(abreast))(
-            steps, a + (row - block.top) * plan.row_words(steps), b, next, target);
+        const auto kernel =
+            rows_of_b ? row_kernel<Products>(height) : panel_kernel<Products>(height, static_cast<int>(abreast));
+        kernel(steps, a + (row - block.top) * plan.row_words(steps), b, next, target);
       }
     }
     a += (block.bottom - block.top) * plan.row_words(steps);

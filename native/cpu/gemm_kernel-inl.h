@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
 #include "cpu/gemm_pack-inl.h"
 #include "hwy/highway.h"
@@ -49,7 +50,7 @@ struct Sums {
 template <class Weight>
 struct PanelsOfB {
   const Weight* panel[kMaxSideBySide];
-  int64_t stride;  // elements from one step of k to the next: kPanelColumns but for float32 that is not packed
+  int64_t stride;  // elements from one step of k to the next: kPanelColumns but for rows of b where they lie
 };
 
 // Bytes of a panel that a turn of the loops below multiplies: one step of k in float32, two in bfloat16.
@@ -138,20 +139,18 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
 }
 
 #if MOE_NATIVE_DOT
-template <int kRows, int kPanels>
-HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
-                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
+using PairVector = hn::Vec<hn::Repartition<hwy::bfloat16_t, FloatTag>>;
+
+// Sums of dot products: pairs(k, column) are the vectors of pairs that step k multiplies.
+template <int kRows, int kPanels, class Pairs>
+HWY_INLINE void accumulate_pairs(int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
+                                 Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums, Pairs&& pairs) {
   const FloatTag d;
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   FloatVector unused = hn::Zero(d);  // where Highway would put half of the sums without the instruction
   for (int64_t k = 0; k < inner; k += 2, a += kRows) {
-    hn::Vec<decltype(db)> column[2 * kPanels];
-#pragma GCC unroll 4
-    for (int p = 0; p < kPanels; ++p) {
-      const hwy::bfloat16_t* from = b.panel[p] + k * kPanelColumns;
-      column[2 * p] = hn::LoadU(db, from);
-      column[2 * p + 1] = hn::LoadU(db, from + 2 * kLanes);
-    }
+    PairVector column[2 * kPanels];
+    pairs(k, column);
     prefetch<kPanels>(b, k, next);
     __builtin_prefetch(a + kRowsAhead);
 #pragma GCC unroll 16
@@ -163,6 +162,57 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const Pa
       }
     }
   }
+}
+
+template <int kRows, int kPanels>
+HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
+                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
+  const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
+  accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2 * kPanels]) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kPanels; ++p) {
+      const hwy::bfloat16_t* from = b.panel[p] + k * kPanelColumns;
+      column[2 * p] = hn::LoadU(db, from);
+      column[2 * p + 1] = hn::LoadU(db, from + 2 * kLanes);
+    }
+  });
+}
+
+// Two rows make pairs in the order of blocks: of each eight columns the first four are in one vector, the others in the
+// other. So are the sums.
+template <int kRows>
+HWY_INLINE void accumulate(PairRowProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
+                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, 1>& sums) {
+  const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
+  const hn::RebindToUnsigned<decltype(db)> du;
+  accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2]) {
+    const auto* from = reinterpret_cast<const uint16_t*>(b.panel[0] + k * b.stride);
+    const auto even = hn::LoadU(du, from), odd = hn::LoadU(du, from + b.stride);
+    column[0] = hn::BitCast(db, hn::InterleaveLower(du, even, odd));
+    column[1] = hn::BitCast(db, hn::InterleaveUpper(du, even, odd));
+  });
+}
+
+struct BlockOrder {
+  alignas(64) int32_t into[2 * kLanes], out_of[2 * kLanes];
+};
+
+// Where in two vectors the columns of a panel lie, and the other way round.
+constexpr BlockOrder block_order() {
+  BlockOrder order{};
+  for (int32_t column = 0; column < 2 * kLanes; ++column) {
+    const int32_t place = column % 8 / 4 * static_cast<int32_t>(kLanes) + column / 8 * 4 + column % 4;
+    order.out_of[column] = place;
+    order.into[place] = column;
+  }
+  return order;
+}
+
+HWY_INLINE void reorder(const int32_t (&order)[2 * kLanes], FloatVector& low, FloatVector& high) {
+  const FloatTag d;
+  const FloatVector first = hn::TwoTablesLookupLanes(d, low, high, hn::SetTableIndices(d, order));
+  high = hn::TwoTablesLookupLanes(d, low, high, hn::SetTableIndices(d, order + kLanes));
+  low = first;
 }
 #endif
 
@@ -200,7 +250,21 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const PanelsOfB
   } else {
     each([&](FloatVector& v, int row, int64_t j) { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
   }
-  accumulate<kRows, kPanels>(Products(), inner, a, b, next, sums);
+#if MOE_NATIVE_DOT
+  if constexpr (std::is_same_v<Products, PairRowProducts>) {
+    static constexpr BlockOrder kOrder = block_order();
+    const auto reorder_all = [&](const int32_t(&order)[2 * kLanes]) {
+#pragma GCC unroll 16
+      for (int row = 0; row < kRows; ++row) reorder(order, sums.v[row][0], sums.v[row][1]);
+    };
+    if (target.before != nullptr) reorder_all(kOrder.into);
+    accumulate(Products(), inner, a, b, next, sums);
+    reorder_all(kOrder.out_of);
+  } else
+#endif
+  {
+    accumulate<kRows, kPanels>(Products(), inner, a, b, next, sums);
+  }
   const auto each_target = [&](auto&& write) {
     each([&](FloatVector v, int row, int64_t j) { write(v, target.sums + row * target.stride + j); });
   };
@@ -231,10 +295,13 @@ inline int side_by_side(int64_t rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1
 template <class Products>
 PanelKernel<Products>* panel_kernel(int64_t rows, int panels) {
   static constexpr auto kSingle = single_panel_kernels<Products>(std::make_integer_sequence<int, kPanelRows>());
-  if (panels == 4) return multiply_panels<1, 4, Products>;
-  if (panels == 2) {
-    return rows == 1 ? multiply_panels<1, 2, Products>
-                     : rows == 2 ? multiply_panels<2, 2, Products> : multiply_panels<3, 2, Products>;
+  if constexpr (!std::is_same_v<Products, PairRowProducts>) {
+    if (panels == 4) return multiply_panels<1, 4, Products>;
+    if (panels == 2) {
+      return rows == 1   ? multiply_panels<1, 2, Products>
+             : rows == 2 ? multiply_panels<2, 2, Products>
+                         : multiply_panels<3, 2, Products>;
+    }
   }
   return kSingle[static_cast<size_t>(rows - 1)];
 }

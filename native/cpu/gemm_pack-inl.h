@@ -49,6 +49,9 @@ struct WidenedProducts {  // of a in float32, and b in bfloat16
 struct PairProducts {  // of bfloat16, two of k in one instruction
   using Weight = hwy::bfloat16_t;
 };
+struct PairRowProducts {  // the same, of rows of b where they lie
+  using Weight = hwy::bfloat16_t;
+};
 
 HWY_INLINE bool in_pairs(const Product& product) {
   return MOE_NATIVE_DOT && product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16;

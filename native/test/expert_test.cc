@@ -106,6 +106,27 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
   }
 }
 
+// Few rows read weights where they lie, many pack them, both a block at a time: here five and a rest, even or odd.
+TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (const int64_t n : {680, 521}) {
+      const int64_t rows = 70, k = 136;
+      const Tensor dy = Tensor::random(dtype, {rows, n}, 1), weights = Tensor::random(dtype, {1, n, k}, 2);
+      const auto dx = [&](int64_t first, int64_t count) {
+        Tensor result(dtype, {count, k});
+        EXPECT_MOE_OK(moe_expert_backward_input(stream, slice(dy, first, count),
+                                                offsets_of({0, static_cast<double>(count)}), weights, result));
+        return result;
+      };
+      const Tensor all = dx(0, rows);
+      for (const int64_t count : {1, 5, 16, 40}) {
+        expect_same_bits(slice(all, 3, count), dx(3, count), "dx");
+        if (HasFailure()) FAIL() << "with dtype " << dtype << ", n " << n << ", " << count << " rows";
+      }
+    }
+  }
+}
+
 // Groups of 0, 1, 16, 17, 129 and 300 rows are summed into gradients of their own; whole tiles and cut ones.
 TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
   const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 463};
