@@ -26,7 +26,13 @@ import picocli.CommandLine.Spec;
       "Replays recorded inputs of other MoE implementations and compares every output and gradient.",
       "Prints a line for each case and, last, how many passed and failed."
     },
-    footer = {"", "Example:", "  panamoe conformance golden/ds_gating --device cpu", "", "See docs/conformance.md."})
+    footer = {
+      "",
+      "Example:",
+      "  panamoe conformance harness/src/test/resources/golden/ds_gating --device cpu",
+      "",
+      "See docs/conformance.md."
+    })
 public final class ConformanceCommand implements Callable<Integer> {
   private static final ObjectMapper JSON = new ObjectMapper();
 

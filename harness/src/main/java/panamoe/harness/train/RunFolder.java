@@ -69,7 +69,7 @@ final class RunFolder implements AutoCloseable {
   static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(CONFIG))) {
       throw new IllegalArgumentException(
-          path + " already holds a run; --resume goes on with it, or choose another --out");
+          path + " already holds a run; train --resume goes on with it, or choose another --out");
     }
     if (Files.isDirectory(path)) {
       if (!empty(path)) {

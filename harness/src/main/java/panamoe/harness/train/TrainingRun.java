@@ -165,7 +165,7 @@ final class TrainingRun {
           warn(checkpoints.save().warnings());
         }
         if (stopped) {
-          err.printf("stopped after step %d, which is saved; --resume goes on from there%n", trainer.step());
+          err.printf("stopped after step %d, which is saved; train --resume goes on from there%n", trainer.step());
           return OptionalDouble.empty();
         }
       }

@@ -23,7 +23,7 @@ class StoppedTrainingTest {
   private static final int LIMIT_SECONDS = 120;
   private static final int CTRL_C = 130;
   private static final Pattern STOPPED =
-      Pattern.compile("(?m)^stopped after step (\\d+), which is saved; --resume goes on from there$");
+      Pattern.compile("(?m)^stopped after step (\\d+), which is saved; train --resume goes on from there$");
 
   @TempDir private Path folder;
 
