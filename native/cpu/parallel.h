@@ -59,7 +59,7 @@ void parallel_tasks(const Stream& stream, int64_t tasks, int64_t nanoseconds, Bo
     std::atomic<int64_t> next;
     int64_t end;
   };
-  std::array<Share, 64> shares;
+  std::array<Share, 64> shares;  // more threads than that help from the start
   const int64_t count = std::min<int64_t>({tasks, stream.threads(), std::ssize(shares)});
   for (int64_t i = 0; i < count; ++i) {
     shares[i].next = tasks * i / count;

@@ -12,7 +12,6 @@ namespace moe {
 
 struct Kernels;
 class Device;
-
 class Stream;
 
 // Calls of a stream that a backend has kept to run them as one. They use the stream's scratch memory: the graph keeps

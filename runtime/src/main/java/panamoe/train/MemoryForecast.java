@@ -27,7 +27,6 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
   /** Copies of a row that its way to another rank's expert and back leaves for the backward. */
   private static final int TRAVELLING = 3;
 
-
   public static MemoryForecast of(ModelConfig config, TrainConfig training, Topology topology) {
     long held = 0;
     long copied = 0;

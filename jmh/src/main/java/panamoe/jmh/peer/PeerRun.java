@@ -3,8 +3,8 @@ package panamoe.jmh.peer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import panamoe.harness.bench.Contender;
 import panamoe.harness.ComputeType;
+import panamoe.harness.bench.Contender;
 import panamoe.harness.bench.PeerQuestion;
 
 /** The question under way: weights stay while only the tokens change. Used by one thread. */
