@@ -6,8 +6,11 @@
 #define MOE_BENCH_CEILINGS_INL_H
 #endif
 
+#include <immintrin.h>
+
 #include <cstdint>
 
+#include "cpu/processor.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,9 +32,28 @@ inline double multiply_add(int64_t steps, float seed, float* sink) {
   return 24.0 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(steps);
 }
 
+// Products of tiles with themselves, from registers. Returns the floating-point operations done.
+__attribute__((target("amx-tile,amx-bf16"))) inline double multiply_tiles(int64_t steps) {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } const config;
+  _tile_loadconfig(&config);  // and zeros in all tiles
+  for (int64_t i = 0; i < steps; ++i) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+  return 4 * (2.0 * 16 * 16 * 32) * static_cast<double>(steps);
+}
+
 // Returns the floating-point operations done. Without an instruction for it, a bfloat16 product is a float32 one after
 // widening: the ceiling is that of float32.
 inline double dot_bf16(int64_t steps, float seed, float* sink) {
+  if (cpu::has_tile_unit()) return multiply_tiles(steps / 4);
 #if HWY_NATIVE_DOT_BF16
   const hn::ScalableTag<hwy::bfloat16_t> d;
   const hn::Repartition<float, decltype(d)> df;
@@ -51,8 +73,9 @@ inline double dot_bf16(int64_t steps, float seed, float* sink) {
 #endif
 }
 
-// Reads memory as `streams` streams side by side, each 2 KB ahead of use, past the L2 and L3 caches: the fastest here.
-inline void read_streams(const char* memory, int64_t bytes, int streams, float* sink) {
+// Reads memory as `streams` streams side by side, each 2 KB ahead of use: past the L2 and L3 caches, as is fastest on AMD,
+// or by way of the L2 cache.
+inline void read_streams(const char* memory, int64_t bytes, int streams, bool past_caches, float* sink) {
   const hn::ScalableTag<uint8_t> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t stream = bytes / streams;
@@ -60,7 +83,10 @@ inline void read_streams(const char* memory, int64_t bytes, int streams, float* 
   for (int64_t i = 0; i < stream; i += 256) {
     for (int s = 0; s < streams; ++s) {
       const char* from = memory + s * stream + i;
-      for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(from + 2048 + line, 0, 0);
+      for (int64_t line = 0; line < 256; line += 64) {
+        const char* ahead = from + 2048 + line;
+        past_caches ? __builtin_prefetch(ahead, 0, 0) : __builtin_prefetch(ahead, 0, 2);
+      }
       for (int64_t j = 0; j < 256; j += lanes) {
         sum = hn::Xor(sum, hn::LoadU(d, reinterpret_cast<const uint8_t*>(from) + j));
       }

@@ -17,6 +17,10 @@
 #define MOE_NATIVE_DOT (HWY_TARGET <= HWY_AVX3_ZEN4)
 #endif
 
+// Whether the processor may have tiles (Intel AMX) beside these vectors.
+#undef MOE_TILES
+#define MOE_TILES (HWY_TARGET <= HWY_AVX3)
+
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;

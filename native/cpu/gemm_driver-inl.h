@@ -20,6 +20,7 @@
 #include "cpu/activation-inl.h"
 #include "cpu/gemm_kernel-inl.h"
 #include "cpu/gemm_plan-inl.h"
+#include "cpu/gemm_tile-inl.h"
 #include "cpu/parallel.h"
 #include "cpu/processor.h"
 #include "hwy/cache_control.h"
@@ -59,13 +60,25 @@ bool reads_rows(const Product& product, int64_t panel, int64_t steps, int64_t ro
   return std::is_same_v<Products, FloatProducts> && product.b.dtype == MOE_FLOAT32 && row_panels <= kFewPanels;
 }
 
-// What multiplies by such a piece.
+template <class Products>
+inline constexpr bool kInTiles = std::is_same_v<Products, TileProducts>;
+
+// What multiplies `rows` rows by panels side by side.
+template <class Products>
+PanelKernel<Products>* kernel_of(int64_t rows, int panels) {
+#if MOE_TILES
+  if constexpr (kInTiles<Products>) return rows > kTileRows ? multiply_tiles<2> : multiply_tiles<1>;
+#endif
+  if constexpr (!kInTiles<Products>) return panel_kernel<Products>(rows, panels);
+}
+
+// What multiplies by a piece that it reads where it lies.
 template <class Products>
 PanelKernel<Products>* row_kernel(int64_t rows) {
 #if MOE_NATIVE_DOT
   if constexpr (std::is_same_v<Products, PairProducts>) return panel_kernel<PairRowProducts>(rows, 1);
 #endif
-  return panel_kernel<Products>(rows, 1);
+  return kernel_of<Products>(rows, 1);
 }
 
 // A strip's panels: each whole, or packed piece by piece.
@@ -91,7 +104,8 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   const int64_t inner = plan.product->inner, count = block.end - block.begin;
   if (panels.piece == nullptr) {
     const int64_t rows = block.bottom - block.top;
-    const bool past_caches = waits_for_many_lines() || rows <= kMostlyReading || rows >= kMostlyMultiplying;
+    const bool past_caches = streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading ||
+                                                       rows >= kMostlyMultiplying);
     if (count == 1) {
       const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / int64_t{sizeof(Weight)};
       return {panels.whole[p] + k * kPanelColumns, ahead, kTurn, kOneRun, 0, past_caches};
@@ -117,8 +131,9 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
           std::countr_zero(run), gap, false};
 }
 
-// Whether the kernels themselves write c, since it is the sums and nothing else.
-inline bool writes_sums(const Product& product, const Epilogue& epilogue) {
+// Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for
+// those of tiles, which cannot write past the caches.
+inline bool is_sums(const Product& product, const Epilogue& epilogue) {
   constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
   return (epilogue.accumulate || epilogue.leaves_caches) && epilogue.activation == MOE_IDENTITY &&
          epilogue.bias == nullptr && epilogue.preactivation == nullptr && epilogue.c->dtype == MOE_FLOAT32 &&
@@ -130,8 +145,9 @@ template <class Products, class Weight = typename Products::Weight>
 void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Panels<Weight>& panels,
                     const Block& block, float* tile) {
   const int64_t inner = plan.product->inner, count = block.end - block.begin;
-  const int64_t most = count == 1 && panels.piece == nullptr ? side_by_side(block.bottom - block.top) : 1;
-  const bool writes = writes_sums(*plan.product, epilogue);
+  const bool one_pass = count == 1 && panels.piece == nullptr && !kInTiles<Products>;
+  const int64_t most = one_pass ? side_by_side(block.bottom - block.top) : 1;
+  const bool writes = is_sums(*plan.product, epilogue) && !kInTiles<Products>;
   const float* a = plan.packed_a + block.top * plan.row_words(inner);
   int64_t k = 0;
   do {
@@ -167,13 +183,27 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
           target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
         }
         const auto kernel =
-            rows_of_b ? row_kernel<Products>(height) : panel_kernel<Products>(height, static_cast<int>(abreast));
+            rows_of_b ? row_kernel<Products>(height) : kernel_of<Products>(height, static_cast<int>(abreast));
         kernel(steps, a + (row - block.top) * plan.row_words(steps), b, next, target);
       }
     }
-    a += (block.bottom - block.top) * plan.row_words(steps);
+    a += plan.packed_rows(block.bottom - block.top) * plan.row_words(steps);
     k += steps;
   } while (k < inner);
+}
+
+// Takes a block's rows from the tile to a c that is sums.
+inline void move_sums(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Block& block,
+                      const float* tile) {
+  const FloatTag d;
+  const int64_t columns = plan.product->columns;
+  float* c = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + block.top) * columns + strip.first_column;
+  for (int64_t row = block.top; row < block.bottom; ++row, tile += plan.tile_stride(), c += columns) {
+    for (int64_t j = 0; j < strip.columns; j += kLanes) {
+      const FloatVector sums = hn::LoadU(d, tile + j);
+      epilogue.accumulate ? hn::Store(hn::Add(hn::Load(d, c + j), sums), d, c + j) : hn::Stream(sums, d, c + j);
+    }
+  }
 }
 
 // Rounds a block's rows from the tile to c.
@@ -216,13 +246,16 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   const Product& product = *plan.product;
   const bool gated = epilogue.activation == MOE_SWIGLU;
   const Strip strip = make_strip(plan, gated, strip_index);
+#if MOE_TILES
+  [[maybe_unused]] const std::conditional_t<kInTiles<Products>, TileRegisters, Block*> registers{};
+#endif
   char* scratch = stream.local<char>(member, plan.scratch_bytes());
   auto* packed = reinterpret_cast<Weight*>(scratch);
   auto* tile = reinterpret_cast<float*>(scratch + plan.packed_bytes());
 
   Panels<Weight> panels;
   panels.piece = plan.packs_pieces() ? packed : nullptr;
-  panels.next_strip = (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
+  panels.next_strip = plan.strip_panels(gated) * kPanelColumns;
   for (int64_t p = 0; p < strip.panels && panels.piece == nullptr; ++p) {
     const int64_t size = panel_size(product.b.dtype, product.inner);
     panels.whole[p] =
@@ -232,12 +265,15 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
     multiply_strip<Products>(plan, epilogue, strip, panels, block, tile);
-    if (writes_sums(product, epilogue)) continue;
+    if (is_sums(product, epilogue)) {
+      if (kInTiles<Products>) move_sums(plan, epilogue, strip, block, tile);
+      continue;
+    }
     with_activation(epilogue.activation, [&](auto activation) {
       finish_strip<activation.value>(plan, epilogue, strip, block, tile);
     });
   }
-  if (writes_sums(product, epilogue)) hwy::FlushStream();
+  if (is_sums(product, epilogue)) hwy::FlushStream();
 }
 
 // What one thread does at least, for telling work that is worth waking others for.
@@ -254,10 +290,27 @@ const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
 // body(the plan's way of multiplying)
 template <class Body>
 void with_products(const Plan& plan, Body&& body) {
+#if MOE_TILES
+  if (plan.way == Way::kTiles) return body(TileProducts());
+#endif
 #if MOE_NATIVE_DOT
-  if (plan.pairs) return body(PairProducts());
+  if (plan.way == Way::kPairs) return body(PairProducts());
 #endif
   plan.product->b.dtype == MOE_BFLOAT16 ? body(WidenedProducts()) : body(FloatProducts());
+}
+
+inline void pack_a(Way way, const Operand& rows, int64_t height, int64_t steps, float* to) {
+  switch (way) {
+    case Way::kFloats:
+      return pack_rows(rows, height, steps, to);
+    case Way::kPairs:
+      return pack_row_pairs(rows, height, steps, to);
+    case Way::kTiles:
+#if MOE_TILES
+      return pack_row_tiles(rows, height, steps, to);
+#endif
+      break;
+  }
 }
 
 // A kernel takes shared scratch slot 0 for its products; slots 1 to 3 are taken here.
@@ -269,14 +322,13 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const Product& product = products[i];
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
-    plans[i].pairs = in_pairs(product);
-    plans[i].tiling = tiling_of(product, gated);
-    plans[i].panels = c_columns == 0 ? 0 : row_panels(product.rows);
+    plans[i].way = way_of(product);
+    plans[i].tiling = tiling_of(product, plans[i].way, gated);
+    plans[i].panels = c_columns == 0 ? 0 : ceil_div(product.rows, plans[i].panel_rows());
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
-    const int64_t strip_panels = gated ? kGatePanels : plans[i].tiling.strip;
-    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, strip_panels * kPanelColumns);
+    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, plans[i].strip_panels(gated) * kPanelColumns);
     strips += plans[i].strips;
-    packed += product.rows * plans[i].row_words(product.inner);
+    packed += plans[i].packed_rows(product.rows) * plans[i].row_words(product.inner);
     scratch = std::max(scratch, plans[i].scratch_bytes());
   }
   auto* packed_a = stream.shared<float>(2, packed);
@@ -287,7 +339,7 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
   int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
-    packed_a += products[i].rows * plans[i].row_words(products[i].inner);
+    packed_a += plans[i].packed_rows(products[i].rows) * plans[i].row_words(products[i].inner);
     plans[i].chunks = std::min(wanted_chunks, plans[i].blocks);
     plans[i].first_pack_task = pack_tasks;
     pack_tasks += plans[i].blocks;
@@ -305,8 +357,8 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
       for (int64_t panel = block.begin; panel < block.end; ++panel) {
         const int64_t row = plan.first_row(panel), height = plan.first_row(panel + 1) - row;
         const Operand rows = product.a.at(row, k);
-        plan.pairs ? pack_row_pairs(rows, height, steps, to) : pack_rows(rows, height, steps, to);
-        to += height * plan.row_words(steps);
+        pack_a(plan.way, rows, height, steps, to);
+        to += plan.packed_rows(height) * plan.row_words(steps);
       }
     }
   });

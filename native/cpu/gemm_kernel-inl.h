@@ -77,6 +77,15 @@ struct Prefetch {
     }
     position += pace;
   }
+
+  // The bytes of as many turns as a tile has, no line twice.
+  HWY_INLINE void tile() {
+    constexpr int64_t kTurns = kTileSteps * int64_t{sizeof(Weight)} / 4, kLine = 64 / sizeof(Weight);
+    for (int64_t at = position; at < position + kTurns * pace; at += kLine) {
+      __builtin_prefetch(elements + at + (at >> run_bits) * gap, 0, 2);
+    }
+    position += kTurns * pace;
+  }
 };
 
 // Panels side by side come from memory and are used once, each from k on; one alone asks for what `next` says.
@@ -89,7 +98,9 @@ HWY_INLINE void prefetch(const PanelsOfB<Weight>& b, int64_t k, Prefetch<Weight>
 #pragma GCC unroll 4
   for (int p = 0; p < kPanels; ++p) {
     const char* from = reinterpret_cast<const char*>(b.panel[p] + k * kPanelColumns) + kStreamAhead;
-    for (int64_t byte = 0; byte < kTurnBytes; byte += 64) __builtin_prefetch(from + byte, 0, 0);
+    for (int64_t byte = 0; byte < kTurnBytes; byte += 64) {
+      next.past_caches ? __builtin_prefetch(from + byte, 0, 0) : __builtin_prefetch(from + byte, 0, 2);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 // Packing: operands rearranged into the order in which the GEMM kernels read them.
 //
 // a: panels of up to kPanelRows rows, each [inner][rows of the panel] of float32; for dot products of pairs
-// [ceil(inner / 2)][rows of the panel][2] of bfloat16, the last pair filled up with zeros.
+// [ceil(inner / 2)][rows of the panel][2] of bfloat16, the last pair filled up with zeros; for tiles panels of 32 rows,
+// each [ceil(inner / 32)][rows, filled up to 16 or 32][32] of bfloat16.
 // b: panels of kPanelColumns columns, the last one filled up with zeros. float32: [inner][kPanelColumns].
 // bfloat16: pairs of k, [ceil(inner / 2)][kPanelColumns][2], so that one shift and one mask widen two steps of k.
 #include "cpu/gemm_operand.h"
@@ -27,12 +28,10 @@ inline constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
 // Sums of kPanelRows x kPanelColumns stay in registers: 12 of 16, or 24 of 32 with AVX-512.
 inline constexpr int kPanelRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kPanelColumns = 2 * kLanes;
+// A tile of a is kTileRows rows by kTileSteps steps of k, a tile of b as many steps by kTileRows columns.
+inline constexpr int64_t kTileRows = 16, kTileSteps = 32;
 // A panel's rows fit a vector, of which AVX-512 loads and stores a part as fast as the whole.
 inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
-
-inline int64_t row_panels(int64_t rows) { return ceil_div(rows, kPanelRows); }
-// First row of a panel. Panels are of equal height but for one row, because a low panel costs as much as a full one.
-inline int64_t panel_row(int64_t rows, int64_t panels, int64_t panel) { return rows * panel / panels; }
 
 // Elements from one panel of b to the next.
 inline int64_t panel_size(int32_t dtype, int64_t inner) {
@@ -53,11 +52,9 @@ struct PairRowProducts {  // the same, of rows of b where they lie
   using Weight = hwy::bfloat16_t;
 };
 
-HWY_INLINE bool in_pairs(const Product& product) {
-  return MOE_NATIVE_DOT && product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16;
-}
-// 32-bit words that `inner` steps of k take of a row of packed a.
-HWY_INLINE int64_t row_words(bool pairs, int64_t inner) { return pairs ? (inner + 1) / 2 : inner; }
+struct TileProducts {  // the same in tiles, 32 of k in one instruction
+  using Weight = hwy::bfloat16_t;
+};
 
 HWY_INLINE float to_float(float value) { return value; }
 HWY_INLINE float to_float(hwy::bfloat16_t value) {
@@ -186,6 +183,64 @@ inline void pack_row_pairs(const Operand& a, int64_t height, int64_t inner, floa
     }
   }
 }
+
+#if MOE_TILES
+// One tile: `height` lines and `steps` steps of k of a, which is bfloat16. Whatever it has not is 0.
+inline void pack_row_tile(const Operand& a, int64_t height, int64_t steps, uint16_t* to) {
+  const auto* from = static_cast<const uint16_t*>(a.data);
+  if (height < kTileRows || steps < kTileSteps) std::fill_n(to, kTileRows * kTileSteps, uint16_t{0});
+  if (a.inner_stride == 1) {
+    const hn::CappedTag<uint16_t, kTileSteps> d;
+    for (int64_t line = 0; line < height; ++line, from += a.line_stride, to += kTileSteps) {
+      hn::StoreN(hn::LoadN(d, from, steps), d, to, steps);
+    }
+    return;
+  }
+  if (height < kTileRows || steps < kTileSteps) {
+    for (int64_t k = 0; k < steps; ++k) {
+      for (int64_t line = 0; line < height; ++line) to[line * kTileSteps + k] = from[k * a.inner_stride + line];
+    }
+    return;
+  }
+  // Lines lie side by side: vectors of their pairs of k, turned four by four.
+  const hn::ScalableTag<uint32_t> d;
+  const hn::Rebind<uint16_t, decltype(d)> dh;
+  const hn::CappedTag<uint32_t, 4> block;
+  static_assert(hn::MaxLanes(d) == kTileRows);
+  for (int64_t k = 0; k < kTileSteps; k += 8) {
+    const auto pairs = [&](int64_t step) {
+      const uint16_t* even = from + (k + step) * a.inner_stride;
+      const auto high = hn::PromoteTo(d, hn::LoadU(dh, even + a.inner_stride));
+      return hn::Or(hn::PromoteTo(d, hn::LoadU(dh, even)), hn::ShiftLeft<16>(high));
+    };
+    auto v0 = pairs(0), v1 = pairs(2), v2 = pairs(4), v3 = pairs(6);
+    turn_blocks(d, v0, v1, v2, v3);
+    // Block b of v_i is line 4 b + i.
+    const auto put = [&](auto v, int64_t first) {
+      alignas(64) uint32_t lines[kTileRows];
+      hn::Store(v, d, lines);
+      for (int64_t line = 0; line < kTileRows; line += 4) {
+        hn::StoreU(hn::Load(block, lines + line), block,
+                   reinterpret_cast<uint32_t*>(to + (line + first) * kTileSteps + k));
+      }
+    };
+    put(v0, 0);
+    put(v1, 1);
+    put(v2, 2);
+    put(v3, 3);
+  }
+}
+
+// A panel of `height` rows; a is bfloat16.
+inline void pack_row_tiles(const Operand& a, int64_t height, int64_t inner, float* to) {
+  auto* tile = reinterpret_cast<uint16_t*>(to);
+  for (int64_t k = 0; k < inner; k += kTileSteps) {
+    for (int64_t row = 0; row < height; row += kTileRows, tile += kTileRows * kTileSteps) {
+      pack_row_tile(a.at(row, k), std::min(kTileRows, height - row), std::min(kTileSteps, inner - k), tile);
+    }
+  }
+}
+#endif
 
 // `inner` steps of k of a panel of `width` columns of b.
 inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* to) {

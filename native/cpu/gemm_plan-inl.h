@@ -11,17 +11,33 @@
 #include <algorithm>
 
 #include "cpu/gemm_pack-inl.h"
+#include "cpu/simd_target.h"
 #include "hwy/highway.h"
 #include "src/check.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
+// How a product's operands become products.
+enum class Way {
+  kFloats,   // WidenedProducts where b is bfloat16
+  kPairs,
+  kTiles,
+};
+
+inline Way way_of(const Product& product) {
+  if (product.a.dtype != MOE_BFLOAT16 || product.b.dtype != MOE_BFLOAT16) return Way::kFloats;
+  if (MOE_TILES && multiplies_in_tiles()) return Way::kTiles;
+  return MOE_NATIVE_DOT ? Way::kPairs : Way::kFloats;
+}
+
 struct Tiling {
   int64_t strip;        // panels of b, at most
   int64_t block;        // panels of a in a block of rows, at most
   int64_t block_bytes;  // of a panel of b, by as much of k: they stay in the L1 cache
 };
+// Rows of a panel of a for tiles: two tiles of rows by two of columns are what the unit's registers hold.
+inline constexpr int64_t kTilePanelRows = 2 * kTileRows;
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 // So many rows are one block where that is what lets b be packed piece by piece.
@@ -34,9 +50,10 @@ inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
 inline constexpr int64_t kWideInner = 128;
 inline constexpr int64_t kMaxStripPanels = kWide.strip;
-// SwiGLU's strip: half as many panels of gates, and the panels that hold the same columns of the up half, which
-// need not begin where a panel does.
-inline constexpr int64_t kGatePanels = kDeep.strip / 2;
+// The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
+// k do: blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
+inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
+inline constexpr Tiling kWideTiles{64, 1, 32768};
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -47,8 +64,10 @@ inline bool packs_pieces(const Product& product) {
   return !product.b.packed && product.inner > kHeldInner && product.rows <= kTall.block * kPanelRows;
 }
 
-inline Tiling tiling_of(const Product& product, bool gated) {
-  if (!gated && product.inner <= kWideInner) return kWide;
+inline Tiling tiling_of(const Product& product, Way way, bool gated) {
+  const bool wide = !gated && product.inner <= kWideInner;
+  if (way == Way::kTiles) return wide ? kWideTiles : kDeepTiles;
+  if (wide) return kWide;
   if (!packs_pieces(product)) return kDeep;
   return product.b.inner_stride == 1 ? kTall : kTallAcross;
 }
@@ -56,7 +75,7 @@ inline Tiling tiling_of(const Product& product, bool gated) {
 // A product's share of the call's tasks and scratch.
 struct Plan {
   const Product* product;
-  bool pairs;  // of k are multiplied at once
+  Way way;
   float* packed_a;
   Tiling tiling;
   int64_t panels;  // of rows
@@ -68,9 +87,22 @@ struct Plan {
 
   // Elements of a row of the tile; SwiGLU may need one panel more than a strip has.
   int64_t tile_stride() const { return (tiling.strip + 1) * kPanelColumns; }
-  int64_t row_words(int64_t steps) const { return HWY_NAMESPACE::row_words(pairs, steps); }
+  // Panels of b that a strip begins with: with SwiGLU half of them, of gates, and then those that hold the same columns
+  // of the up half, which need not begin where a panel does.
+  int64_t strip_panels(bool gated) const { return gated ? tiling.strip / 2 : tiling.strip; }
+  // 32-bit words that `steps` steps of k take of a row of packed a, and the rows that `rows` of a product's first are.
+  int64_t row_words(int64_t steps) const {
+    if (way == Way::kTiles) return ceil_div(steps, kTileSteps) * kTileSteps / 2;
+    return way == Way::kPairs ? ceil_div(steps, 2) : steps;
+  }
+  int64_t packed_rows(int64_t rows) const { return way == Way::kTiles ? ceil_div(rows, kTileRows) * kTileRows : rows; }
+  int64_t panel_rows() const { return way == Way::kTiles ? kTilePanelRows : kPanelRows; }
   int64_t first_panel(int64_t block) const { return panels * block / blocks; }
-  int64_t first_row(int64_t panel) const { return panel_row(product->rows, panels, panel); }
+  // Panels are of equal height but for one row, because a low panel costs as much as a full one; with tiles half a one.
+  int64_t first_row(int64_t panel) const {
+    if (way == Way::kTiles) return std::min(panel * kTilePanelRows, product->rows);
+    return product->rows * panel / panels;
+  }
 
   // Steps of k in a panel of b's share of the L1 cache, a power of two.
   int64_t short_inner() const { return tiling.block_bytes / (kPanelColumns * dtype_bytes(product->b.dtype)); }
@@ -86,7 +118,7 @@ struct Plan {
     return ceil_div(most * panel_size(product->b.dtype, product->inner) * dtype_bytes(product->b.dtype), 64) * 64;
   }
   int64_t scratch_bytes() const {
-    return packed_bytes() + (tiling.block * kPanelRows * tile_stride() + kLanes) * int64_t{sizeof(float)};
+    return packed_bytes() + (tiling.block * panel_rows() * tile_stride() + kLanes) * int64_t{sizeof(float)};
   }
 };
 
@@ -117,7 +149,7 @@ struct Strip {
 inline Strip make_strip(const Plan& plan, bool gated, int64_t index) {
   Strip strip;
   const Product& product = *plan.product;
-  const int64_t width = (gated ? kGatePanels : plan.tiling.strip) * kPanelColumns;
+  const int64_t width = plan.strip_panels(gated) * kPanelColumns;
   const int64_t c_columns = gated ? product.columns / 2 : product.columns;
   strip.first_column = index * width;
   strip.columns = std::min(width, c_columns - strip.first_column);

@@ -1,17 +1,49 @@
 #include "cpu/processor.h"
 
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace moe::cpu {
+namespace {
+
+struct Registers {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+// What cpuid says of a leaf; zeros where there is none.
+Registers cpuid(unsigned leaf) {
+  Registers r;
+  if (__get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
+  return r;
+}
+
+bool is_amd() { return cpuid(0).ebx == signature_AMD_ebx; }
+
+}  // namespace
 
 bool waits_for_many_lines() {
   static const bool waits = [] {
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) == 0 || ebx != signature_AMD_ebx) return false;
-    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return false;
-    return (eax >> 8 & 0xf) + (eax >> 20 & 0xff) == 0x1a;  // base and extended family
+    const unsigned version = cpuid(1).eax;
+    return is_amd() && (version >> 8 & 0xf) + (version >> 20 & 0xff) == 0x1a;  // base and extended family
   }();
   return waits;
+}
+
+bool streams_past_caches() {
+  static const bool streams = is_amd();
+  return streams;
+}
+
+bool has_tile_unit() {
+  static const bool has = [] {
+    constexpr unsigned kTiles = 1u << 24, kBfloat16Tiles = 1u << 22;
+    if ((~cpuid(7).edx & (kTiles | kBfloat16Tiles)) != 0) return false;
+    // Tiles make a thread's state so much larger that Linux has a process ask for them: for all its threads, once.
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return has;
 }
 
 }  // namespace moe::cpu

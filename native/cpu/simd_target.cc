@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "cpu/processor.h"
 #include "src/error.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,8 +19,9 @@ namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 SimdTarget this_target() {
-  return {hwy::TargetName(HWY_TARGET), static_cast<int>(hn::Lanes(hn::ScalableTag<uint8_t>())),
-          MOE_NATIVE_DOT != 0};
+  const bool tiles = MOE_TILES && multiplies_in_tiles();
+  return {tiles ? kTileTarget : hwy::TargetName(HWY_TARGET), static_cast<int>(hn::Lanes(hn::ScalableTag<uint8_t>())),
+          tiles || MOE_NATIVE_DOT};
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE
@@ -27,12 +29,23 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace moe::cpu {
+namespace {
+bool g_tiles = true;  // as far as PANAMOE_SIMD allows them
+}
+
 HWY_EXPORT(this_target);
 SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
+
+bool multiplies_in_tiles() { return g_tiles && has_tile_unit(); }
 
 void limit_simd_target(const char* name) {
   if (name == nullptr || *name == '\0') return;
   std::string here;
+  if (HWY_DYNAMIC_DISPATCH(this_target)().name == std::string_view(kTileTarget)) {
+    if (std::string_view(name) == kTileTarget) return;
+    here.append(" ").append(kTileTarget);
+  }
+  g_tiles = false;
   for (int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
     const int64_t target = targets & -targets;  // Highway gives better targets lower bits
     if (std::string_view(name) == hwy::TargetName(target)) return hwy::DisableTargets(target - 1);
