@@ -127,8 +127,8 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   const uint64_t run = along_k ? static_cast<uint64_t>(plan.short_inner())
                                : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
   const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
-  return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns, kTurn / count,
-          std::countr_zero(run), gap, false};
+  return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns,
+          kTurn / count, std::countr_zero(run), gap, false};
 }
 
 // Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for
@@ -170,7 +170,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
       const int64_t share = steps * kPanelColumns / count;
       for (int64_t i = block.begin; i < block.end; ++i, next.position += share) {
         const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
-        if (epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
+        if (!kInTiles<Products> && epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
           const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }

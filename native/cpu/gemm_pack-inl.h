@@ -30,6 +30,8 @@ inline constexpr int kPanelRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 inline constexpr int64_t kPanelColumns = 2 * kLanes;
 // A tile of a is kTileRows rows by kTileSteps steps of k, a tile of b as many steps by kTileRows columns.
 inline constexpr int64_t kTileRows = 16, kTileSteps = 32;
+// A panel of a for tiles: sums of two tiles of rows by two of columns stay in registers.
+inline constexpr int64_t kTilePanelRows = 2 * kTileRows;
 // A panel's rows fit a vector, of which AVX-512 loads and stores a part as fast as the whole.
 inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
 

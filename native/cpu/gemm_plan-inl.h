@@ -36,8 +36,6 @@ struct Tiling {
   int64_t block;        // panels of a in a block of rows, at most
   int64_t block_bytes;  // of a panel of b, by as much of k: they stay in the L1 cache
 };
-// Rows of a panel of a for tiles: two tiles of rows by two of columns are what the unit's registers hold.
-inline constexpr int64_t kTilePanelRows = 2 * kTileRows;
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 // So many rows are one block where that is what lets b be packed piece by piece.
@@ -53,6 +51,7 @@ inline constexpr int64_t kMaxStripPanels = kWide.strip;
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
 // k do: blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
 inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
+inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
 inline constexpr Tiling kWideTiles{64, 1, 32768};
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
@@ -66,10 +65,11 @@ inline bool packs_pieces(const Product& product) {
 
 inline Tiling tiling_of(const Product& product, Way way, bool gated) {
   const bool wide = !gated && product.inner <= kWideInner;
-  if (way == Way::kTiles) return wide ? kWideTiles : kDeepTiles;
+  const bool across = packs_pieces(product) && product.b.inner_stride != 1;
+  if (way == Way::kTiles) return wide ? kWideTiles : across ? kTallAcrossTiles : kDeepTiles;
   if (wide) return kWide;
   if (!packs_pieces(product)) return kDeep;
-  return product.b.inner_stride == 1 ? kTall : kTallAcross;
+  return across ? kTallAcross : kTall;
 }
 
 // A product's share of the call's tasks and scratch.
