@@ -4,7 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -20,6 +19,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.io.FileTrouble;
 import panamoe.io.StrictJson;
 
 /**
@@ -102,7 +102,7 @@ public final class CheckpointStore {
       cleanUpAfter(e, ranks);
       String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
       throw new CheckpointException(
-          "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
+          "cannot save step " + contents.step() + " in " + directory + ": " + FileTrouble.sentence(e) + intact, e);
     } catch (RuntimeException | Error e) {
       cleanUpAfter(e, ranks);
       throw e;
@@ -158,7 +158,7 @@ public final class CheckpointStore {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
-      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + describe(e), e);
+      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + FileTrouble.sentence(e), e);
     }
   }
 
@@ -218,7 +218,7 @@ public final class CheckpointStore {
     try {
       deletion.run();
     } catch (IOException e) {
-      undeleted.add(new IOException("cannot delete " + path + ": " + describe(e), e));
+      undeleted.add(new IOException("cannot delete " + path + ": " + FileTrouble.sentence(e), e));
     }
   }
 
@@ -261,11 +261,5 @@ public final class CheckpointStore {
   private static long number(Path checkpoint, int group) {
     Matcher matcher = NAME.matcher(checkpoint.getFileName().toString());
     return matcher.matches() && matcher.group(group) != null ? Long.parseLong(matcher.group(group)) : 0;
-  }
-
-  /** The message of some file errors is the bare file name: their class says what happened to it. */
-  private static String describe(IOException e) {
-    boolean bare = e instanceof FileSystemException error && error.getReason() == null;
-    return bare ? e.getClass().getSimpleName() + " " + e.getMessage() : e.getMessage();
   }
 }
