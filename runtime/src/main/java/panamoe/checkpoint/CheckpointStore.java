@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -134,6 +135,9 @@ public final class CheckpointStore {
     try {
       return latest.map(Checkpoint::openDirectory);
     } catch (CheckpointException e) {
+      if (e.getCause() instanceof AccessDeniedException) {
+        throw e; // it may well be whole: nobody is to delete it
+      }
       String older = newestWhole()
           .map(whole -> "; " + whole.getFileName() + " beside it is whole: delete " + latest.get().getFileName()
               + " to go on from there")
@@ -158,7 +162,7 @@ public final class CheckpointStore {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
-      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + FileTrouble.sentence(e), e);
+      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + FileTrouble.reason(e), e);
     }
   }
 
