@@ -47,7 +47,7 @@ class FloorsTest {
           .whereLayer("bindings")
           .mayOnlyBeAccessedByLayers("tensor", "comm", "backend", "rtc")
           .whereLayer("io")
-          .mayOnlyBeAccessedByLayers("checkpoint", "data", "rtc")
+          .mayOnlyBeAccessedByLayers("checkpoint", "data", "model", "rtc")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers("parallel", "op", "nn", "moe", "checkpoint", "model", "train")
           .whereLayer("parallel")

@@ -3,13 +3,9 @@ package panamoe.harness;
 import java.io.FileNotFoundException;
 import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.util.concurrent.ExecutionException;
+import panamoe.io.FileTrouble;
 import picocli.CommandLine;
 
 /** Turns an exception into one sentence for a person who has not read the source. */
@@ -21,12 +17,7 @@ final class ErrorSentence {
       case UncheckedIOException e -> of(e.getCause());
       case ExecutionException e when e.getCause() != null -> of(e.getCause());
       case CommandLine.ExecutionException e when e.getCause() != null -> of(e.getCause());
-      case NoSuchFileException e -> "no such file or folder: " + e.getFile();
-      case AccessDeniedException e -> "no permission: " + e.getFile();
-      case FileAlreadyExistsException e -> "already exists: " + e.getFile();
-      case NotDirectoryException e -> "not a folder: " + e.getFile();
-      case DirectoryNotEmptyException e -> "folder is not empty: " + e.getFile();
-      case FileSystemException e -> e.getReason() == null ? fallback(e) : e.getReason() + ": " + e.getFile();
+      case FileSystemException e -> FileTrouble.sentence(e);
       case FileNotFoundException e -> "cannot open " + e.getMessage();
       case CharacterCodingException _ -> "the text is not valid UTF-8";
       case OutOfMemoryError e -> "out of memory: " + e.getMessage();

@@ -43,7 +43,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "",
       "The launcher itself knows three more:",
       "  test         Runs every test, native and Java.",
-      "  build        Builds everything, also the native tests and benchmarks.",
+      "  build        Builds everything, also the native tests and benchmarks; installs what is missing.",
       "  clean        Removes everything that was built.",
       "",
       "Start here:",

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.MalformedInputException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
+import java.nio.file.FileSystemLoopException;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,6 +18,7 @@ class ErrorSentenceTest {
   static Stream<Arguments> failures() {
     return Stream.of(
         Arguments.of(new AccessDeniedException("run/x"), "no permission: run/x"),
+        Arguments.of(new FileSystemLoopException("run/x"), "FileSystemLoopException: run/x"),
         Arguments.of(
             new FileSystemException("run/x", null, "No space left on device"), "No space left on device: run/x"),
         Arguments.of(new MalformedInputException(1), "the text is not valid UTF-8"),

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
@@ -26,7 +27,7 @@ class LauncherTest {
   @CsvSource({
     "clean, --help, 0, Removes everything that was built",
     "clean, now, 2, clean takes no arguments",
-    "build, -h, 0, Builds the native library",
+    "build, -h, 0, Builds everything",
     "test, quick, 2, test takes no arguments",
   })
   void explainsItselfAndDoesNothing(String command, String argument, int exitCode, String words)
@@ -58,6 +59,60 @@ class LauncherTest {
     setTime(folder.resolve("build/native.stamp"), Duration.ZERO);
     String said = launch(0, "doctor");
     assertTrue(said.contains("building the Java part") && said.endsWith("started\n"), said);
+  }
+
+  @Test
+  void aBuildThatCtrlCEndsHasNotFailed() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    changeSource();
+    write("ci/maven", "#!/bin/sh\n>" + folder.resolve("building") + "\nsleep 60 || exit 1\n");
+    // A terminal sends the signal to the whole group; a shell's background job would ignore it.
+    Process build = start("env", "--default-signal=INT", "setsid", "bash", launcher(), "doctor");
+    await("building");
+    new ProcessBuilder("kill", "-INT", "--", "-" + build.pid()).start().waitFor();
+    String said = ended(130, build);
+    assertTrue(said.endsWith(" ... interrupted\n") && said.lines().count() == 1, said);
+  }
+
+  @Test
+  void whoWaitsForAnothersBuildSaysSo() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    changeSource();
+    write("ci/maven", "#!/bin/sh\n>%1$s/building\nwhile [ ! -e %1$s/go ]; do sleep 0.01; done\n".formatted(folder));
+    Process first = start("bash", launcher(), "doctor");
+    await("building");
+    Process second = start("bash", launcher(), "doctor");
+    String words = second.inputReader().readLine();
+    write("go", "");
+    assertEquals("panamoe: waiting for another build here to end", words);
+    assertTrue(ended(0, first).endsWith("started\n"));
+    assertEquals("started", second.inputReader().readLine());
+  }
+
+  @Test
+  void whoMayNotBuildIsToldWhatToDo() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    changeSource();
+    Files.createDirectory(folder.resolve("build/lock")); // which not even root can write to
+    String said = launch(1, "doctor");
+    assertTrue(said.contains("cannot build: " + folder.resolve("build") + " is not writable") && said.lines().count() == 1, said);
+  }
+
+  @Test
+  void aCardThatIsMissingIsOneSentence() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("ci/cuda", "#!/bin/sh\necho \"$1: no card\" >&2\nexit 1\n");
+    assertEquals("--check: no card\n", launch(1, "doctor", "--device", "cuda"));
+  }
+
+  private void changeSource() throws IOException {
+    setTime(folder.resolve("runtime/src/main/Some.java"), Duration.ofMinutes(30));
+  }
+
+  private void await(String file) throws InterruptedException {
+    while (!Files.exists(folder.resolve(file))) {
+      Thread.sleep(1);
+    }
   }
 
   /** A project whose sources are two hours old, with a JDK and a Maven that do as if. */
@@ -96,11 +151,20 @@ class LauncherTest {
   }
 
   private String launch(int exitCode, String... arguments) throws IOException, InterruptedException {
-    Path launcher = Files.copy(Path.of("..", "panamoe"), folder.resolve("panamoe"));
-    Process process =
-        new ProcessBuilder(Stream.concat(Stream.of("bash", launcher.toString()), Stream.of(arguments)).toList())
-            .redirectErrorStream(true)
-            .start();
+    Stream<String> command = Stream.concat(Stream.of("bash", launcher()), Stream.of(arguments));
+    return ended(exitCode, start(command.toArray(String[]::new)));
+  }
+
+  private String launcher() throws IOException {
+    Path launcher = folder.resolve("panamoe");
+    return Files.copy(Path.of("..", "panamoe"), launcher, StandardCopyOption.REPLACE_EXISTING).toString();
+  }
+
+  private static Process start(String... command) throws IOException {
+    return new ProcessBuilder(command).redirectErrorStream(true).start();
+  }
+
+  private static String ended(int exitCode, Process process) throws IOException, InterruptedException {
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(exitCode, process.waitFor(), said);
     return said;

@@ -13,12 +13,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import panamoe.io.FileTrouble;
 import panamoe.tensor.Tensor;
 
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code optimizer.safetensors} (or numbered
- * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing is read before its
- * checksum was compared with the manifest. Immutable.
+ * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing but headers is read before
+ * its checksum was compared with the manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -116,11 +117,27 @@ public final class Checkpoint {
 
   /** From the headers alone: comparing checksums would read all of a model that is too large anyway. */
   private String fittingRanks(long availableBytes) {
-    try (Shards shards = Shards.open(directory, shards(MODEL).stream().map(directory::resolve).toList())) {
+    try (Shards shards = headers()) {
       OptionalInt ranks = ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
       return ranks.isPresent()
           ? "it would fit with EP >= " + ranks.getAsInt() + ", its experts spread over as many ranks"
           : "it would not fit with its experts spread over ranks either";
+    }
+  }
+
+  /**
+   * Refuses a model whose tensors are not those of the files, before anything is allocated for it: a configuration can
+   * ask for any size. Reads the headers alone.
+   *
+   * @param wanted FLOAT32 shapes by name
+   * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
+   */
+  public void requireHolds(Map<String, long[]> wanted) {
+    try (Shards shards = headers()) {
+      shards.requireExactly(wanted);
+    } catch (CheckpointException e) {
+      shards(MODEL).forEach(this::checkedFile); // that a file was changed explains more than what became of its header
+      throw e;
     }
   }
 
@@ -167,17 +184,22 @@ public final class Checkpoint {
   }
 
   private List<String> shards(String part) {
-    return manifest.files().keySet().stream()
+    List<String> names = manifest.files().keySet().stream()
         .filter(name -> name.matches(part + "(-\\d+-of-\\d+)?\\.safetensors"))
         .toList();
-  }
-
-  private Shards openShards(String part) {
-    List<String> names = shards(part);
     if (names.isEmpty()) {
       throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
     }
-    return Shards.open(directory, names.stream().map(this::checkedFile).toList());
+    return names;
+  }
+
+  /** The model's tensors, whose files are not compared with their checksums. */
+  private Shards headers() {
+    return Shards.open(directory, shards(MODEL).stream().map(directory::resolve).toList());
+  }
+
+  private Shards openShards(String part) {
+    return Shards.open(directory, shards(part).stream().map(this::checkedFile).toList());
   }
 
   private ObjectNode json(String name) {
@@ -212,7 +234,7 @@ public final class Checkpoint {
             path + " has " + attributes.get("size") + " bytes, expected " + entry.size());
       }
     } catch (IOException e) {
-      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+      throw new CheckpointException("cannot read " + path + ": " + FileTrouble.reason(e), e);
     }
   }
 }

@@ -4,7 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -20,6 +20,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.io.FileTrouble;
 import panamoe.io.StrictJson;
 
 /**
@@ -102,7 +103,7 @@ public final class CheckpointStore {
       cleanUpAfter(e, ranks);
       String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
       throw new CheckpointException(
-          "cannot save step " + contents.step() + " in " + directory + ": " + describe(e) + intact, e);
+          "cannot save step " + contents.step() + " in " + directory + ": " + FileTrouble.sentence(e) + intact, e);
     } catch (RuntimeException | Error e) {
       cleanUpAfter(e, ranks);
       throw e;
@@ -134,6 +135,9 @@ public final class CheckpointStore {
     try {
       return latest.map(Checkpoint::openDirectory);
     } catch (CheckpointException e) {
+      if (e.getCause() instanceof AccessDeniedException) {
+        throw e; // it may well be whole: nobody is to delete it
+      }
       String older = newestWhole()
           .map(whole -> "; " + whole.getFileName() + " beside it is whole: delete " + latest.get().getFileName()
               + " to go on from there")
@@ -158,7 +162,7 @@ public final class CheckpointStore {
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
-      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + describe(e), e);
+      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + FileTrouble.reason(e), e);
     }
   }
 
@@ -218,7 +222,7 @@ public final class CheckpointStore {
     try {
       deletion.run();
     } catch (IOException e) {
-      undeleted.add(new IOException("cannot delete " + path + ": " + describe(e), e));
+      undeleted.add(new IOException("cannot delete " + path + ": " + FileTrouble.sentence(e), e));
     }
   }
 
@@ -261,11 +265,5 @@ public final class CheckpointStore {
   private static long number(Path checkpoint, int group) {
     Matcher matcher = NAME.matcher(checkpoint.getFileName().toString());
     return matcher.matches() && matcher.group(group) != null ? Long.parseLong(matcher.group(group)) : 0;
-  }
-
-  /** The message of some file errors is the bare file name: their class says what happened to it. */
-  private static String describe(IOException e) {
-    boolean bare = e instanceof FileSystemException error && error.getReason() == null;
-    return bare ? e.getClass().getSimpleName() + " " + e.getMessage() : e.getMessage();
   }
 }

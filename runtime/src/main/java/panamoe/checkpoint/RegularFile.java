@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
+import panamoe.io.FileTrouble;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
@@ -34,7 +35,7 @@ final class RegularFile {
     } catch (NoSuchFileException e) {
       throw new CheckpointException(path + " does not exist", e);
     } catch (IOException e) {
-      throw new CheckpointException("cannot open " + path + ": " + e.getMessage(), e);
+      throw new CheckpointException("cannot open " + path + ": " + FileTrouble.reason(e), e);
     }
   }
 
@@ -48,7 +49,7 @@ final class RegularFile {
       readFully(channel, ByteBuffer.wrap(bytes), 0, path);
       return bytes;
     } catch (IOException e) {
-      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+      throw new CheckpointException("cannot read " + path + ": " + FileTrouble.reason(e), e);
     }
   }
 
@@ -87,7 +88,7 @@ final class RegularFile {
       }
       return Sha256.hex(digest);
     } catch (IOException e) {
-      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+      throw new CheckpointException("cannot read " + path + ": " + FileTrouble.reason(e), e);
     }
   }
 }

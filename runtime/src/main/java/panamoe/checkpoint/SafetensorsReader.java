@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Map;
 import java.util.function.LongToDoubleFunction;
+import panamoe.io.FileTrouble;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.Tensor;
 
@@ -70,7 +71,7 @@ public final class SafetensorsReader implements AutoCloseable {
       return new SafetensorsReader(path, channel, header, dataStart);
     } catch (IOException e) {
       closeAfter(channel, e);
-      throw new CheckpointException("cannot read " + path + ": " + e.getMessage(), e);
+      throw new CheckpointException("cannot read " + path + ": " + FileTrouble.reason(e), e);
     } catch (RuntimeException | Error e) {
       closeAfter(channel, e);
       throw e;
@@ -188,7 +189,7 @@ public final class SafetensorsReader implements AutoCloseable {
     try {
       channel.close();
     } catch (IOException e) {
-      throw new CheckpointException("cannot close " + path + ": " + e.getMessage(), e);
+      throw new CheckpointException("cannot close " + path + ": " + FileTrouble.reason(e), e);
     }
   }
 
@@ -233,7 +234,7 @@ public final class SafetensorsReader implements AutoCloseable {
       }
     } catch (IOException e) {
       throw new CheckpointException(
-          "cannot read tensor " + stored.name() + " of " + path + ": " + e.getMessage(), e);
+          "cannot read tensor " + stored.name() + " of " + path + ": " + FileTrouble.reason(e), e);
     }
   }
 

@@ -2,6 +2,7 @@ package panamoe.data;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -10,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.io.FileTrouble;
 import panamoe.io.Sha256;
 
 /**
@@ -79,7 +81,8 @@ public final class Corpus {
       }
       return new Corpus(documents, path.toString());
     } catch (IOException e) {
-      throw new DataException("cannot read the text " + path + ": " + e.getMessage(), e);
+      String file = e instanceof FileSystemException named ? named.getFile() : path.toString();
+      throw new DataException("cannot read the text " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.LongStream;
+import panamoe.io.FileTrouble;
 
 /** A tokenizer in the {@code tokenizer.json} format of Hugging Face, applied by DJL's binding of its library. */
 public final class JsonTokenizer implements Tokenizer {
@@ -114,7 +115,7 @@ public final class JsonTokenizer implements Tokenizer {
       }
       return Files.readAllBytes(file);
     } catch (IOException e) {
-      throw new DataException("cannot read the tokenizer " + file + ": " + e.getMessage(), e);
+      throw new DataException("cannot read the tokenizer " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 

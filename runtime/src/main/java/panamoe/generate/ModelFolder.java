@@ -87,6 +87,7 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
     checkpoint.requireFits(backend.memoryAvailable());
     ModelConfig serving = config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
+    checkpoint.requireHolds(ModelTensors.shapes(serving));
     LanguageModel model = new LanguageModel(serving);
     try {
       model.materialize(backend, dtype, false, 0);

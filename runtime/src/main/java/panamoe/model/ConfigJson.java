@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
+import panamoe.io.FileTrouble;
 
 /**
  * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key is refused with its
@@ -59,7 +60,7 @@ public final class ConfigJson {
     } catch (NoSuchFileException e) {
       throw new IllegalArgumentException("there is no config " + file, e);
     } catch (IOException e) {
-      throw new IllegalArgumentException("cannot read the config " + file + ": " + e.getMessage(), e);
+      throw new IllegalArgumentException("cannot read the config " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 

@@ -116,7 +116,7 @@ public final class RunCheckpoints {
   }
 
   /**
-   * Restores the latest checkpoint into the trainer, whatever topology saved it.
+   * Restores the latest checkpoint into the trainer, whatever topology saved it, and to whatever step it was to train.
    *
    * @return warnings of the loader, or empty if there is no checkpoint yet
    * @throws CheckpointException if it is damaged, or was made by another configuration
@@ -129,7 +129,7 @@ public final class RunCheckpoints {
       return Optional.empty();
     }
     Checkpoint checkpoint = Checkpoint.open(directory);
-    if (!checkpoint.config().equals(configNode())) {
+    if (!withoutSteps(checkpoint.config()).equals(withoutSteps(configNode()))) {
       throw new CheckpointException(
           checkpoint.directory() + " was trained with another configuration; give the options it was started with");
     }
@@ -189,6 +189,14 @@ public final class RunCheckpoints {
     Tensor whole = tensors.placeFor(parameter, held);
     ModelTensors.named(parameter, prefix, whole).forEach(shards::read);
     tensors.cut(parameter, whole, held);
+  }
+
+  private static ObjectNode withoutSteps(ObjectNode config) {
+    ObjectNode copy = config.deepCopy();
+    if (copy.get("training") instanceof ObjectNode training) {
+      training.remove("steps");
+    }
+    return copy;
   }
 
   private ObjectNode configNode() {

@@ -22,6 +22,11 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     }
   }
 
+  /** The same run up to another step; the learning rate falls over all of them. */
+  public RunConfig withSteps(int steps) {
+    return new RunConfig(model, training.withSteps(steps), seed);
+  }
+
   /**
    * Refuses ranks among which this run cannot be divided.
    *

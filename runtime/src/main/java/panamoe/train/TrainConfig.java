@@ -79,6 +79,28 @@ public record TrainConfig(
         2.0);
   }
 
+  public TrainConfig withSteps(int newSteps) {
+    return new TrainConfig(
+        newSteps,
+        batch,
+        sequence,
+        microBatches,
+        learningRate,
+        finalLearningRate,
+        warmupTokens,
+        weightDecay,
+        beta1,
+        beta2,
+        epsilon,
+        clip,
+        dtype,
+        recompute,
+        evaluateEvery,
+        checkpointEvery,
+        validationBatches,
+        spike);
+  }
+
   public TrainConfig withDType(DType newDType) {
     return new TrainConfig(
         steps,

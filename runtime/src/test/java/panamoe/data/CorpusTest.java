@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +16,7 @@ import java.util.Collections;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,6 +76,19 @@ class CorpusTest {
     TokenStream tokens = Corpus.of(List.of(text)).tokens(Part.TRAINING, new ByteTokenizer());
     long ends = IntStream.range(0, (int) tokens.size()).filter(i -> tokens.get(i) == 256).count();
     assertEquals(3, ends, "one where each of two rows gives a passage away, one after the document");
+  }
+
+  /** Root may read everything. */
+  @Test
+  void saysWhyAFileCannotBeRead() throws IOException {
+    Path file = write("secret.txt", "nobody's business\n".repeat(100));
+    Files.setPosixFilePermissions(file, Set.of());
+    assumeFalse(Files.isReadable(file));
+    for (Path text : List.of(file, directory)) {
+      assertEquals(
+          "cannot read the text " + file + ": no permission",
+          assertThrows(DataException.class, () -> Corpus.read(text)).getMessage());
+    }
   }
 
   @Test

@@ -26,7 +26,8 @@ import picocli.CommandLine.Spec;
       "  panamoe doctor",
       "  panamoe doctor --json",
       "",
-      "Marks: ok is there, -- is missing but not needed, !! is missing and needed."
+      "Marks: ok is there, -- is missing but not needed, !! is missing and needed.",
+      "--device, --threads and --seed, which every command takes, change nothing that is shown."
     })
 public final class DoctorCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -58,7 +58,11 @@ public final class GenerateCommand implements Callable<Integer> {
       description = "Where to begin. Default: a new text.")
   private String prompt;
 
-  @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "200", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      defaultValue = "200",
+      description = "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
   private int maxTokens;
 
   @Option(

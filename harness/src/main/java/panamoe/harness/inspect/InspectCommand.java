@@ -24,7 +24,9 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe inspect novels                      a run's latest checkpoint",
       "  panamoe inspect novels --memory             and the memory that training it takes",
-      "  panamoe inspect novels --verify             and compares every file's checksum"
+      "  panamoe inspect novels --verify             and compares every file's checksum",
+      "",
+      "--device, --threads and --seed, which every command takes, change nothing that is shown."
     })
 public final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -27,6 +27,9 @@ public final class Report {
   /** A language this many times as frequent with an expert as in the text is worth a sentence. */
   private static final double REMARKABLE_LIFT = 1.5;
 
+  /** Its name in a run's folder. */
+  public static final String FILE = "report.html";
+
   private final RunDirectory run;
   private final StringBuilder html = new StringBuilder();
   private final List<Plot> plots = new ArrayList<>();
@@ -54,7 +57,7 @@ public final class Report {
     try {
       Files.writeString(unfinished, page);
       return Files.move(
-          unfinished, runDirectory.resolve("report.html"), StandardCopyOption.REPLACE_EXISTING,
+          unfinished, runDirectory.resolve(FILE), StandardCopyOption.REPLACE_EXISTING,
           StandardCopyOption.ATOMIC_MOVE);
     } finally {
       Files.deleteIfExists(unfinished);

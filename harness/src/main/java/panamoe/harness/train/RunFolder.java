@@ -11,14 +11,20 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.generate.ModelFolder;
+import panamoe.harness.report.Report;
+import panamoe.io.StrictJson;
 import panamoe.model.ConfigJson;
 import panamoe.train.RunConfig;
 import panamoe.train.StepMetrics;
+import panamoe.train.TrainConfig;
 
 /**
  * The folder of one run, held by a lock against a second process:
@@ -53,6 +59,11 @@ final class RunFolder implements AutoCloseable {
   }
 
   private static RunFolder locked(Path path, boolean made) throws IOException {
+    for (Path needed : List.of(path, path.resolve(LOCK), path.resolve(ModelFolder.CHECKPOINTS))) {
+      if (Files.exists(needed) && !Files.isWritable(needed)) {
+        throw new IllegalArgumentException("the folder " + path + " is not writable");
+      }
+    }
     RandomAccessFile lockFile = new RandomAccessFile(path.resolve(LOCK).toFile(), "rw");
     if (!locks(lockFile)) {
       lockFile.close();
@@ -64,7 +75,8 @@ final class RunFolder implements AutoCloseable {
   /**
    * Refuses a place where a new run must not begin; makes nothing.
    *
-   * @throws IllegalArgumentException if there is a file, or a folder that already holds something
+   * @throws IllegalArgumentException if there is a file, or a folder that already holds something or cannot be written
+   *     to
    */
   static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(CONFIG))) {
@@ -77,6 +89,16 @@ final class RunFolder implements AutoCloseable {
       }
     } else if (Files.exists(path)) {
       throw new IllegalArgumentException(path + " is a file; --out is a folder");
+    }
+    Path above = path.toAbsolutePath().normalize();
+    while (!Files.exists(above)) {
+      above = above.getParent();
+    }
+    if (!Files.isDirectory(above)) {
+      throw new IllegalArgumentException("cannot make the folder " + path + ": " + above + " is a file");
+    }
+    if (!Files.isWritable(above)) {
+      throw new IllegalArgumentException("the folder " + above + " is not writable; choose another --out");
     }
   }
 
@@ -122,12 +144,40 @@ final class RunFolder implements AutoCloseable {
     return Files.exists(file) ? JsonTokenizer.load(file) : new ByteTokenizer();
   }
 
+  /** Steps that its latest checkpoint has. */
+  long stepsDone() {
+    return new CheckpointStore(checkpoints(), 1).openLatest().map(Checkpoint::step).orElse(0L);
+  }
+
+  /** How the run of this config ended, if its last step is saved and its report is written. */
+  Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
+    TrainConfig training = config.training();
+    Path metrics = path.resolve(METRICS);
+    Path report = path.resolve(Report.FILE);
+    boolean reported =
+        Files.exists(metrics)
+            && Files.exists(report)
+            && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
+    if (!reported || stepsDone() < training.steps()) {
+      return Optional.empty();
+    }
+    String last = Files.readAllLines(metrics).getLast();
+    double bits = StrictJson.tree(last.getBytes(StandardCharsets.UTF_8)).path("validation_bits_per_byte").asDouble();
+    return Optional.of(
+        new TrainingRun.Outcome(path, training.steps(), training.steps(), training.tokensPerStep(), bits, 0, report));
+  }
+
   /** Writes what a new run starts from; {@code tokenizer} may be null. */
   void begin(RunConfig config, Path tokenizer, Text text) throws IOException {
     if (tokenizer != null) {
       Files.copy(tokenizer, path.resolve(ModelFolder.TOKENIZER));
     }
     replace(TEXT, ConfigJson.text(TextRecord.of(text)));
+    replace(CONFIG, config.toJson());
+  }
+
+  /** Writes the settings that the run goes on with. */
+  void reconfigure(RunConfig config) {
     replace(CONFIG, config.toJson());
   }
 

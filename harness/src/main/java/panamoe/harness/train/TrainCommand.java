@@ -22,7 +22,6 @@ import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -47,6 +46,7 @@ import picocli.CommandLine.Spec;
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
+      "  panamoe train --out novels --resume --steps 4000   trains a finished run further, up to step 4000",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
       "  mpirun -n 8 panamoe train --comm mpi --ep 4 --tp 2 --out moe",
       "  mpirun -n 4 panamoe train --comm nccl --device cuda --out moe   a card for each rank",
@@ -57,25 +57,21 @@ import picocli.CommandLine.Spec;
       "the number of ranks, or what they hold, only as far as sums round: --resume goes on with any other."
     })
 public final class TrainCommand implements Callable<Integer> {
-  /** A named size, or everything from a file. */
-  static final class ModelChoice {
-    @Option(
-        names = "--preset",
-        paramLabel = "SIZE",
-        description = "tiny (seconds), small (minutes; the default) or base (the training benchmark).")
-    private Size preset;
-
-    @Option(
-        names = "--config",
-        paramLabel = "FILE",
-        description = "A config.json, as a run writes it: model, training and seed. Takes no other setting.")
-    private Path config;
-  }
-
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
   @Mixin private RankOptions rankOptions;
-  @ArgGroup private ModelChoice choice;
+
+  @Option(
+      names = "--preset",
+      paramLabel = "SIZE",
+      description = "tiny (seconds), small (minutes; the default) or base (the training benchmark).")
+  private Size preset;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "A config.json, as a run writes it: model, training and seed. Takes no other setting.")
+  private Path configFile;
 
   @Option(
       names = "--arch",
@@ -83,7 +79,10 @@ public final class TrainCommand implements Callable<Integer> {
       description = "dense, moe (experts in every 2nd layer) or pr-moe (pyramid-residual; the default).")
   private String architecture;
 
-  @Option(names = "--steps", paramLabel = "N", description = "Optimizer steps. Default: the preset's.")
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Optimizer steps in all. Default: the preset's; with --resume, as many as the run was begun with.")
   private Integer steps;
 
   @Option(names = "--dtype", paramLabel = "TYPE", description = "f32 (default) or bf16 with float32 masters.")
@@ -160,11 +159,27 @@ public final class TrainCommand implements Callable<Integer> {
   private Optional<TrainingRun.Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
-      RunConfig config = folder.config();
+      RunConfig config = further(folder);
+      Optional<TrainingRun.Outcome> complete = folder.outcome(config);
+      if (complete.isPresent()) {
+        return complete;
+      }
       requireFits(config, topology);
       Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : defaultCorpus();
       return train(folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
     }
+  }
+
+  /** The settings of a run, up to the step that is asked for. */
+  private RunConfig further(RunFolder folder) {
+    if (steps == null) {
+      return folder.config();
+    }
+    long done = folder.stepsDone();
+    if (steps < done) {
+      throw usage("--steps is " + steps + ", but the run in " + out + " has done " + done + " already");
+    }
+    return shared.checked(() -> folder.config().withSteps(steps));
   }
 
   private Optional<TrainingRun.Outcome> train(
@@ -173,8 +188,12 @@ public final class TrainCommand implements Callable<Integer> {
         .run(
             (ranks, backend, stop) -> {
               requireSame(ranks, config, material.text());
-              if (fresh && ranks.first()) {
-                folder.begin(config, tokenizer, material.text());
+              if (ranks.first()) {
+                if (fresh) {
+                  folder.begin(config, tokenizer, material.text());
+                } else if (steps != null) {
+                  folder.reconfigure(config);
+                }
               }
               return new TrainingRun(ranks, backend, folder, config, material, fresh, err).run(stop);
             });
@@ -232,13 +251,14 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   private RunConfig config(Tokenizer given) {
-    if (choice != null && choice.config != null) {
-      if (architecture != null || steps != null || dtype != null || recompute) {
-        throw usage("--config holds every setting; --arch, --steps, --dtype and --recompute do not go with it");
+    if (configFile != null) {
+      if (preset != null || architecture != null || steps != null || dtype != null || recompute) {
+        throw usage(
+            "--config holds every setting; --preset, --arch, --steps, --dtype and --recompute do not go with it");
       }
-      return RunConfig.read(choice.config);
+      return RunConfig.read(configFile);
     }
-    Size size = choice == null || choice.preset == null ? Size.SMALL : choice.preset;
+    Size size = preset == null ? Size.SMALL : preset;
     DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();
     return shared.checked(
         () -> Presets.run(size, architecture(), steps, compute, recompute, given.vocabularySize(), shared.seed()));
@@ -256,14 +276,16 @@ public final class TrainCommand implements Callable<Integer> {
 
   private void requireNoSettings() {
     boolean seeded = spec.commandLine().getParseResult().hasMatchedOption("--seed");
-    if (choice != null
+    if (preset != null
+        || configFile != null
         || architecture != null
-        || steps != null
         || dtype != null
         || tokenizer != null
         || recompute
         || seeded) {
-      throw usage("--resume goes on with the settings in " + out.resolve("config.json") + "; leave the others out");
+      throw usage(
+          "--resume goes on with the settings in " + out.resolve("config.json")
+              + ", of which --steps alone may change; leave the others out");
     }
   }
 

@@ -33,18 +33,22 @@ final class TrainingRun {
   /**
    * How a run ended.
    *
+   * @param before steps that it had done when this process began to train
+   * @param steps in all
    * @param bitsPerByte on the validation text
    * @param seconds that this process trained
    */
-  record Outcome(Path folder, long steps, long tokens, double bitsPerByte, double seconds, Path report) {
+  record Outcome(
+      Path folder, long before, long steps, long tokensPerStep, double bitsPerByte, double seconds, Path report) {
     String toJson() {
       return new JsonMapper()
           .valueToTree(
               new TreeMap<>(
                   Map.of(
                       "folder", folder.toString(),
+                      "steps_before", before,
                       "steps", steps,
-                      "tokens", tokens,
+                      "tokens", steps * tokensPerStep,
                       "validation_bits_per_byte", bitsPerByte,
                       "seconds", seconds,
                       "report", report.toString())))
@@ -54,9 +58,23 @@ final class TrainingRun {
     @Override
     public String toString() {
       return String.format(
+          Locale.ROOT, "%s; validation %.4f bits per byte%nreport: %s%s", done(), bitsPerByte, report, further());
+    }
+
+    private String done() {
+      if (before == steps) {
+        return String.format(Locale.ROOT, "already complete: %,d steps on %,d tokens", steps, steps * tokensPerStep);
+      }
+      String which = before == 0 ? "%2$,d steps" : "steps %1$,d to %2$,d";
+      return String.format(
           Locale.ROOT,
-          "trained %,d steps on %,d tokens in %.0f s; validation %.4f bits per byte%nreport: %s",
-          steps, tokens, seconds, bitsPerByte, report);
+          "trained " + which + " on %3$,d tokens in %4$.0f s",
+          before + 1, steps, (steps - before) * tokensPerStep, seconds);
+    }
+
+    private String further() {
+      String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
+      return before == steps ? String.format(Locale.ROOT, command, folder, 2 * steps) : "";
     }
   }
 
@@ -112,6 +130,7 @@ final class TrainingRun {
       if (ranks.first()) {
         folder.rewindMetrics(trainer.step());
       }
+      long before = trainer.step();
       long start = System.nanoTime();
       OptionalDouble bits = train(trainer, checkpoints, stop);
       if (bits.isEmpty()) {
@@ -130,8 +149,9 @@ final class TrainingRun {
       return Optional.of(
           new Outcome(
               folder.path(),
+              before,
               trainer.step(),
-              trainer.step() * config.training().tokensPerStep(),
+              config.training().tokensPerStep(),
               bits.getAsDouble(),
               seconds,
               ranks.first() ? Report.write(folder.path()) : null));

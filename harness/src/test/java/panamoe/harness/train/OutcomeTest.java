@@ -1,12 +1,26 @@
 package panamoe.harness.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
 
 class OutcomeTest {
+  private static TrainingRun.Outcome outcome(long before) {
+    return new TrainingRun.Outcome(Path.of("run"), before, 1000, 64, 1.5, 12, Path.of("report.html"));
+  }
+
+  @Test
+  void timeGoesWithTheStepsThatTookIt() {
+    assertTrue(outcome(900).toString().startsWith("trained steps 901 to 1,000 on 6,400 tokens in 12 s; validation "));
+    assertEquals(
+        "already complete: 1,000 steps on 64,000 tokens; validation 1.5000 bits per byte\nreport: report.html\n"
+            + "to train it further: panamoe train --out run --resume --steps 2000",
+        outcome(1000).toString());
+  }
+
   @Test
   void numbersAreWrittenAlikeInEveryCountry() {
     Locale before = Locale.getDefault();
@@ -14,7 +28,7 @@ class OutcomeTest {
     try {
       assertEquals(
           "trained 1,000 steps on 64,000 tokens in 12 s; validation 1.5000 bits per byte\nreport: report.html",
-          new TrainingRun.Outcome(Path.of("run"), 1000, 64_000, 1.5, 12, Path.of("report.html")).toString());
+          outcome(0).toString());
     } finally {
       Locale.setDefault(before);
     }

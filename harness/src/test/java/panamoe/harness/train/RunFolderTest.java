@@ -1,5 +1,6 @@
 package panamoe.harness.train;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -34,6 +35,19 @@ class RunFolderTest {
       assertTrue(message.contains("another process is training in " + run), message);
     }
     RunFolder.open(run).close();
+  }
+
+  /** Nobody can make a folder in a kernel's file system, not even root. */
+  @Test
+  void aPlaceThatCannotBeWrittenToIsRefusedAtOnce() throws IOException {
+    Path file = Files.createFile(folder.resolve("file"));
+    assertEquals("the folder /proc/sys is not writable; choose another --out", refusal(Path.of("/proc/sys/run/deep")));
+    assertEquals(
+        "cannot make the folder " + file.resolve("run") + ": " + file + " is a file", refusal(file.resolve("run")));
+  }
+
+  private static String refusal(Path place) {
+    return assertThrows(IllegalArgumentException.class, () -> RunFolder.requireFree(place)).getMessage();
   }
 
   @Test

@@ -87,6 +87,26 @@ class TrainCommandTest {
   }
 
   @Test
+  void aFinishedRunSaysSoAndIsTrainedFurtherWhenAsked() throws IOException {
+    String run = folder.resolve("run").toString();
+    assertEquals(0, train(Path.of(run), "--steps", "4").exitCode());
+    Files.delete(text); // which a finished run has no need of
+    CommandRun finished = CommandRun.of("train", "--out", run, "--resume");
+    assertEquals(0, finished.exitCode(), finished.err());
+    assertTrue(finished.out().startsWith("already complete: 4 steps on 2,048 tokens; "), finished.out());
+    assertTrue(finished.out().contains("panamoe train --out " + run + " --resume --steps 8"), finished.out());
+
+    writeText();
+    assertRefused(
+        2, "the run in " + run + " has done 4 already", "train", "--out", run, "--resume", "--steps", "3");
+    CommandRun further = CommandRun.of("train", "--out", run, "--resume", "--steps", "6");
+    assertEquals(0, further.exitCode(), further.err());
+    assertTrue(further.out().startsWith("trained steps 5 to 6 on 1,024 tokens in "), further.out());
+    assertEquals(6, Files.readAllLines(Path.of(run, "metrics.jsonl")).size());
+    assertTrue(CommandRun.of("train", "--out", run, "--resume").out().startsWith("already complete: 6 steps "));
+  }
+
+  @Test
   void aRunWithoutACheckpointStartsAgainAndSaysSo() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "12").exitCode());
@@ -103,6 +123,7 @@ class TrainCommandTest {
   void resumesOnItsOwnTextOnly() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "2").exitCode());
+    delete(run.resolve("checkpoints"));
     Path other = Files.writeString(folder.resolve("other.txt"), Files.readString(text).toUpperCase(Locale.ROOT));
     assertRefused(
         1, "was started on another text", "train", "--out", run.toString(), "--resume", "--text", other.toString());
@@ -111,8 +132,10 @@ class TrainCommandTest {
     assertRefused(1, "the run's text is no longer at " + text, "train", "--out", run.toString(), "--resume");
     CommandRun there = CommandRun.of("train", "--out", run.toString(), "--resume", "--text", moved.toString());
     assertEquals(0, there.exitCode(), there.err());
+    delete(run.resolve("checkpoints"));
     assertEquals(0, CommandRun.of("train", "--out", run.toString(), "--resume").exitCode());
 
+    delete(run.resolve("checkpoints"));
     Files.writeString(moved, "another\n", StandardOpenOption.APPEND);
     assertRefused(1, moved + " has changed since the run", "train", "--out", run.toString(), "--resume");
   }
@@ -122,7 +145,7 @@ class TrainCommandTest {
     String run = folder.resolve("run").toString();
     CommandRun begun = CommandRun.of("train", "--preset", "tiny", "--arch", "dense", "--steps", "2", "--out", run);
     assertEquals(0, begun.exitCode(), begun.err());
-    CommandRun resumed = CommandRun.of("train", "--out", run, "--resume");
+    CommandRun resumed = CommandRun.of("train", "--out", run, "--resume", "--steps", "3");
     assertEquals(0, resumed.exitCode(), resumed.err());
     assertTrue(resumed.err().contains("Europarl") && resumed.err().contains("after step 2"), resumed.err());
   }
@@ -142,6 +165,7 @@ class TrainCommandTest {
     "2 | --text TEXT --steps 0 | --steps is 0",
     "2 | --text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
     "2 | --text TEXT --threads -1 | threads",
+    "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; --preset, --arch, --steps,",
     "2 | --text TEXT --timeout 0 | --timeout is 0 s",
     "2 | --text TEXT --dtype f64 | 'f64' is none of [f32, bf16]",
     "1 | --text TEXT --resume | there is no run to resume",
