@@ -1,4 +1,6 @@
 // Dense GEMM, packing and column sums.
+#include <limits>
+
 #include "test/gemm_reference.h"
 #include "test/testing.h"
 
@@ -142,6 +144,41 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
       ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a.misaligned(), b.misaligned(), nullptr, other, nullptr));
       expect_same_bits(c, other, "operands aside");
       if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k << ", case " << bits;
+    }
+  }
+}
+
+// More rows than a block has, more columns than a strip and more of k than a block, none of them a multiple of anything.
+TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocksAndStrips) {
+  const int64_t m = 297, n = 301, k = 533;
+  const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
+  const std::vector<double> expected = product(a, false, b, true);
+  const Tensor row_major(MOE_FLOAT32, {m, n}), c(MOE_FLOAT32, {m, n});
+  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, b, nullptr, row_major, nullptr));
+  expect_near(row_major, expected, 1e-6 + 1e-7 * k, 1e-6, "row-major b");
+  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, MOE_BFLOAT16), nullptr, c, nullptr));
+  expect_same_bits(c, row_major, "packed b");
+  ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 0, transposed(a), transposed(b), nullptr, c, nullptr));
+  expect_same_bits(c, row_major, "both transposed");
+}
+
+// A panel's steps of k end anywhere; behind them lies the next panel, whatever is in it.
+TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t k : {1, 7, 40, 65, 530}) {
+      const int64_t m = 33, n = 128, finite = 64;  // columns; more than a panel has
+      const Tensor a = Tensor::random(dtype, {m, k}, 1), b = Tensor::random(dtype, {n, k}, 2);
+      Tensor spoilt = converted(b, dtype);
+      for (int64_t i = finite * k; i < n * k; ++i) spoilt.set(i, infinity);
+      const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
+      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, dtype), nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(spoilt, dtype), nullptr, other, nullptr));
+      for (int64_t row = 0; row < m; ++row) {
+        for (int64_t i = row * n; i < row * n + finite; ++i) {
+          ASSERT_EQ(c[i], other[i]) << "at " << i << ", k " << k << ", dtype " << dtype;
+        }
+      }
     }
   }
 }
