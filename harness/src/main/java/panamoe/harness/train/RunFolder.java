@@ -158,11 +158,12 @@ final class RunFolder implements AutoCloseable {
         Files.exists(metrics)
             && Files.exists(report)
             && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
-    if (!reported || stepsDone() < training.steps()) {
+    List<String> lines = reported ? Files.readAllLines(metrics) : List.of();
+    if (lines.isEmpty() || stepsDone() < training.steps()) {
       return Optional.empty();
     }
-    String last = Files.readAllLines(metrics).getLast();
-    double bits = StrictJson.tree(last.getBytes(StandardCharsets.UTF_8)).path("validation_bits_per_byte").asDouble();
+    byte[] last = lines.getLast().getBytes(StandardCharsets.UTF_8);
+    double bits = StrictJson.tree(last).path("validation_bits_per_byte").asDouble();
     return Optional.of(
         new TrainingRun.Outcome(path, training.steps(), training.steps(), training.tokensPerStep(), bits, 0, report));
   }
