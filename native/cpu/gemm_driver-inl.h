@@ -247,7 +247,8 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   const bool gated = epilogue.activation == MOE_SWIGLU;
   const Strip strip = make_strip(plan, gated, strip_index);
 #if MOE_TILES
-  [[maybe_unused]] const std::conditional_t<kInTiles<Products>, TileRegisters, Block*> registers{};
+  struct None {};
+  [[maybe_unused]] const std::conditional_t<kInTiles<Products>, TileRegisters, None> registers{};
 #endif
   char* scratch = stream.local<char>(member, plan.scratch_bytes());
   auto* packed = reinterpret_cast<Weight*>(scratch);

@@ -78,7 +78,7 @@ struct Prefetch {
     position += pace;
   }
 
-  // The bytes of as many turns as a tile has, no line twice.
+  // The bytes of as many turns as a tile has, line by line; through the caches, as is best where there are tiles.
   HWY_INLINE void tile() {
     constexpr int64_t kTurns = kTileSteps * int64_t{sizeof(Weight)} / 4, kLine = 64 / sizeof(Weight);
     for (int64_t at = position; at < position + kTurns * pace; at += kLine) {

@@ -53,7 +53,6 @@ struct PairProducts {  // of bfloat16, two of k in one instruction
 struct PairRowProducts {  // the same, of rows of b where they lie
   using Weight = hwy::bfloat16_t;
 };
-
 struct TileProducts {  // the same in tiles, 32 of k in one instruction
   using Weight = hwy::bfloat16_t;
 };

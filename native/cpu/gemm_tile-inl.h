@@ -28,12 +28,13 @@ namespace moe::cpu::HWY_NAMESPACE {
 class TileRegisters {
  public:
   MOE_TILE_CODE TileRegisters() {
-    struct alignas(64) {
+    // Static, because some compilers do not see that all of it is read, and would not store it.
+    static constexpr struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
       uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
       uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } const config;
-    _tile_loadconfig(&config);
+    } kConfig;
+    _tile_loadconfig(&kConfig);
   }
   MOE_TILE_CODE ~TileRegisters() { _tile_release(); }
   TileRegisters(const TileRegisters&) = delete;

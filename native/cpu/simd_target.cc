@@ -45,10 +45,12 @@ void limit_simd_target(const char* name) {
     if (std::string_view(name) == kTileTarget) return;
     here.append(" ").append(kTileTarget);
   }
-  g_tiles = false;
   for (int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
     const int64_t target = targets & -targets;  // Highway gives better targets lower bits
-    if (std::string_view(name) == hwy::TargetName(target)) return hwy::DisableTargets(target - 1);
+    if (std::string_view(name) == hwy::TargetName(target)) {
+      g_tiles = false;
+      return hwy::DisableTargets(target - 1);
+    }
     here.append(" ").append(hwy::TargetName(target));
   }
   fail(MOE_UNSUPPORTED, "PANAMOE_SIMD is '", name, "', which is not one of:", here);

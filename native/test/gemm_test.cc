@@ -158,8 +158,17 @@ TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocksAndStrips) {
   expect_near(row_major, expected, 1e-6 + 1e-7 * k, 1e-6, "row-major b");
   ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, MOE_BFLOAT16), nullptr, c, nullptr));
   expect_same_bits(c, row_major, "packed b");
-  ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 0, transposed(a), transposed(b), nullptr, c, nullptr));
-  expect_same_bits(c, row_major, "both transposed");
+  const Tensor turned(MOE_FLOAT32, {m, n});
+  ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 0, transposed(a), transposed(b), nullptr, turned, nullptr));
+  expect_same_bits(turned, row_major, "both transposed");
+
+  // SwiGLU's up half begins within a panel: strips need one panel more.
+  const int64_t even = 300;
+  const Tensor gates = slice(b, 0, even), gated(MOE_FLOAT32, {m, even / 2}), other(MOE_FLOAT32, {m, even / 2});
+  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, gates, nullptr, gated, nullptr));
+  expect_near(gated, activated(MOE_SWIGLU, product(a, false, gates, true), even), 1e-4, 1e-5, "gated");
+  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, packed(gates, MOE_BFLOAT16), nullptr, other, nullptr));
+  expect_same_bits(other, gated, "gated, packed b");
 }
 
 // A panel's steps of k end anywhere; behind them lies the next panel, whatever is in it.

@@ -222,7 +222,7 @@ public final class CheckpointStore {
     try {
       deletion.run();
     } catch (IOException e) {
-      undeleted.add(new IOException("cannot delete " + path + ": " + FileTrouble.sentence(e), e));
+      undeleted.add(new IOException("cannot delete " + path + ": " + FileTrouble.reason(e), e));
     }
   }
 

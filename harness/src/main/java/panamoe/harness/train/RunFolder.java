@@ -1,5 +1,6 @@
 package panamoe.harness.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -61,7 +62,8 @@ final class RunFolder implements AutoCloseable {
   private static RunFolder locked(Path path, boolean made) throws IOException {
     for (Path needed : List.of(path, path.resolve(LOCK), path.resolve(ModelFolder.CHECKPOINTS))) {
       if (Files.exists(needed) && !Files.isWritable(needed)) {
-        throw new IllegalArgumentException("the folder " + path + " is not writable");
+        String kind = Files.isDirectory(needed) ? "the folder " : "";
+        throw new IllegalArgumentException(kind + needed + " is not writable");
       }
     }
     RandomAccessFile lockFile = new RandomAccessFile(path.resolve(LOCK).toFile(), "rw");
@@ -163,9 +165,12 @@ final class RunFolder implements AutoCloseable {
       return Optional.empty();
     }
     byte[] last = lines.getLast().getBytes(StandardCharsets.UTF_8);
-    double bits = StrictJson.tree(last).path("validation_bits_per_byte").asDouble();
+    JsonNode bits = StrictJson.tree(last).get("validation_bits_per_byte");
+    if (bits == null) {
+      return Optional.empty(); // stopped at a step that became the last one only afterwards
+    }
     return Optional.of(
-        new TrainingRun.Outcome(path, training.steps(), training.steps(), training.tokensPerStep(), bits, 0, report));
+        new TrainingRun.Outcome(path, training.steps(), training.steps(), training.tokensPerStep(), bits.asDouble(), 0, report));
   }
 
   /** Writes what a new run starts from; {@code tokenizer} may be null. */

@@ -172,14 +172,15 @@ public final class TrainCommand implements Callable<Integer> {
 
   /** The settings of a run, up to the step that is asked for. */
   private RunConfig further(RunFolder folder) {
+    RunConfig config = folder.config();
     if (steps == null) {
-      return folder.config();
+      return config;
     }
     long done = folder.stepsDone();
     if (steps < done) {
       throw usage("--steps is " + steps + ", but the run in " + out + " has done " + done + " already");
     }
-    return shared.checked(() -> folder.config().withSteps(steps));
+    return shared.checked(() -> config.withSteps(steps));
   }
 
   private Optional<TrainingRun.Outcome> train(
