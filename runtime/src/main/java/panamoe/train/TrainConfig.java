@@ -80,6 +80,18 @@ public record TrainConfig(
   }
 
   public TrainConfig withSteps(int newSteps) {
+    return with(newSteps, dtype, recompute);
+  }
+
+  public TrainConfig withDType(DType newDType) {
+    return with(steps, newDType, recompute);
+  }
+
+  public TrainConfig withRecompute(boolean newRecompute) {
+    return with(steps, dtype, newRecompute);
+  }
+
+  private TrainConfig with(int newSteps, DType newDType, boolean newRecompute) {
     return new TrainConfig(
         newSteps,
         batch,
@@ -93,51 +105,7 @@ public record TrainConfig(
         beta2,
         epsilon,
         clip,
-        dtype,
-        recompute,
-        evaluateEvery,
-        checkpointEvery,
-        validationBatches,
-        spike);
-  }
-
-  public TrainConfig withDType(DType newDType) {
-    return new TrainConfig(
-        steps,
-        batch,
-        sequence,
-        microBatches,
-        learningRate,
-        finalLearningRate,
-        warmupTokens,
-        weightDecay,
-        beta1,
-        beta2,
-        epsilon,
-        clip,
         newDType,
-        recompute,
-        evaluateEvery,
-        checkpointEvery,
-        validationBatches,
-        spike);
-  }
-
-  public TrainConfig withRecompute(boolean newRecompute) {
-    return new TrainConfig(
-        steps,
-        batch,
-        sequence,
-        microBatches,
-        learningRate,
-        finalLearningRate,
-        warmupTokens,
-        weightDecay,
-        beta1,
-        beta2,
-        epsilon,
-        clip,
-        dtype,
         newRecompute,
         evaluateEvery,
         checkpointEvery,
