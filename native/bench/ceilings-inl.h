@@ -6,13 +6,12 @@
 #define MOE_BENCH_CEILINGS_INL_H
 #endif
 
-#include <immintrin.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
 #include "cpu/processor.h"
+#include "cpu/tile_registers.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -35,20 +34,14 @@ inline double multiply_add(int64_t steps, float seed, float* sink) {
 }
 
 // Products of tiles with themselves, from registers. Returns the floating-point operations done.
-__attribute__((target("amx-tile,amx-bf16"))) inline double square_tiles(int64_t steps) {
-  static constexpr struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } kConfig;
-  _tile_loadconfig(&kConfig);  // and zeros in all tiles
+MOE_TILE_CODE inline double square_tiles(int64_t steps) {
+  const cpu::TileRegisters zeros;
   for (int64_t i = 0; i < steps; ++i) {
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_release();
   return 4 * (2.0 * 16 * 16 * 32) * static_cast<double>(steps);
 }
 

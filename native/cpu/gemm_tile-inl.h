@@ -11,35 +11,15 @@
 #define MOE_CPU_GEMM_TILE_INL_H
 #endif
 
-#include <immintrin.h>
-
 #include <cstring>
 
 #include "cpu/gemm_kernel-inl.h"
+#include "cpu/tile_registers.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 #if MOE_TILES
-
-#define MOE_TILE_CODE __attribute__((target("amx-tile,amx-bf16")))
-
-// The tile registers of this thread while it lives: all of 16 lines of 64 bytes.
-class TileRegisters {
- public:
-  MOE_TILE_CODE TileRegisters() {
-    // Static, because some compilers do not see that all of it is read, and would not store it.
-    static constexpr struct alignas(64) {
-      uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t line_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t lines[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } kConfig;
-    _tile_loadconfig(&kConfig);
-  }
-  MOE_TILE_CODE ~TileRegisters() { _tile_release(); }
-  TileRegisters(const TileRegisters&) = delete;
-  TileRegisters& operator=(const TileRegisters&) = delete;
-};
 
 // Registers: 0 to 3 sums, [tile of rows][tile of columns]; 4 and 5 a tile of rows each; 6 and 7 of columns.
 // Rows are read once, weights by all panels of rows: the former leave the L1 cache to the latter.
@@ -116,7 +96,6 @@ MOE_TILE_CODE HWY_NOINLINE void multiply_tiles(int64_t inner, const float* packe
   asm volatile("" ::: "memory");
 }
 
-#undef MOE_TILE_CODE
 #endif
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
