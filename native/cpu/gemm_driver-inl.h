@@ -100,20 +100,20 @@ template <class Weight>
 Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<Weight>& panels, int64_t p, int64_t k,
                             int64_t steps, const Block& block) {
   constexpr int kOneRun = 62;
-  constexpr int64_t kTurn = kTurnBytes / int64_t{sizeof(Weight)};
-  const int64_t inner = plan.product->inner, count = block.end - block.begin;
+  constexpr int64_t kTurns = kTurnsAtOnce * kTurnBytes / int64_t{sizeof(Weight)};
+  const int64_t inner = plan.product->inner, count = block.panels;
   if (panels.piece == nullptr) {
-    const int64_t rows = block.bottom - block.top;
+    const int64_t rows = block.rows();
     const bool past_caches = streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading ||
                                                        rows >= kMostlyMultiplying);
     if (count == 1) {
       const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / int64_t{sizeof(Weight)};
-      return {panels.whole[p] + k * kPanelColumns, ahead, kTurn, kOneRun, 0, past_caches};
+      return {panels.whole[p] + k * kPanelColumns, ahead, kTurns, kOneRun, 0, past_caches};
     }
     const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
                          : k + steps < inner  ? panels.whole[0] + (k + steps) * kPanelColumns
                                               : panels.whole[0] + panels.next_strip * inner;
-    return {next, 0, kTurn / count, kOneRun, 0, past_caches};
+    return {next, 0, ceil_div(kTurns, count), kOneRun, 0, past_caches};
   }
   // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   const Operand& b = plan.product->b;
@@ -128,7 +128,7 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
                                : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
   const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
   return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns,
-          kTurn / count, std::countr_zero(run), gap, false};
+          ceil_div(kTurns, count), std::countr_zero(run), gap, false};
 }
 
 // Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for
@@ -144,11 +144,11 @@ inline bool is_sums(const Product& product, const Epilogue& epilogue) {
 template <class Products, class Weight = typename Products::Weight>
 void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Panels<Weight>& panels,
                     const Block& block, float* tile) {
-  const int64_t inner = plan.product->inner, count = block.end - block.begin;
+  const int64_t inner = plan.product->inner, count = block.panels;
   const bool one_pass = count == 1 && panels.piece == nullptr && !kInTiles<Products>;
-  const int64_t most = one_pass ? side_by_side(block.bottom - block.top) : 1;
+  const int64_t most = one_pass ? side_by_side(block.rows()) : 1;
   const bool writes = is_sums(*plan.product, epilogue) && !kInTiles<Products>;
-  const float* a = plan.packed_a + block.top * plan.row_words(inner);
+  const float* a = plan.packed_a + block.row[0] * plan.row_words(inner);
   int64_t k = 0;
   do {
     const int64_t steps = std::min(block.inner, inner - k);
@@ -168,13 +168,13 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
       }
       Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, block);
       const int64_t share = steps * kPanelColumns / count;
-      for (int64_t i = block.begin; i < block.end; ++i, next.position += share) {
-        const int64_t row = plan.first_row(i), height = plan.first_row(i + 1) - row;
+      for (int64_t i = 0; i < count; ++i, next.position += share) {
+        const int64_t row = block.row[i], height = block.height(i);
         if (!kInTiles<Products> && epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
           const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
           for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
         }
-        float* sums = tile + (row - block.top) * plan.tile_stride() + p * kPanelColumns;
+        float* sums = tile + (row - block.row[0]) * plan.tile_stride() + p * kPanelColumns;
         Target target{k > 0 ? sums : nullptr, plan.tile_stride(), sums, plan.tile_stride(), Write::kStore};
         if (writes && k + steps == inner) {
           target.sums = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + row) * plan.product->columns +
@@ -184,10 +184,10 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         }
         const auto kernel =
             rows_of_b ? row_kernel<Products>(height) : kernel_of<Products>(height, static_cast<int>(abreast));
-        kernel(steps, a + (row - block.top) * plan.row_words(steps), b, next, target);
+        kernel(steps, a + (row - block.row[0]) * plan.row_words(steps), b, next, target);
       }
     }
-    a += plan.packed_rows(block.bottom - block.top) * plan.row_words(steps);
+    a += plan.packed_rows(block.rows()) * plan.row_words(steps);
     k += steps;
   } while (k < inner);
 }
@@ -197,8 +197,8 @@ inline void move_sums(const Plan& plan, const Epilogue& epilogue, const Strip& s
                       const float* tile) {
   const FloatTag d;
   const int64_t columns = plan.product->columns;
-  float* c = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + block.top) * columns + strip.first_column;
-  for (int64_t row = block.top; row < block.bottom; ++row, tile += plan.tile_stride(), c += columns) {
+  float* c = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + block.row[0]) * columns + strip.first_column;
+  for (int64_t row = block.row[0]; row < block.row[block.panels]; ++row, tile += plan.tile_stride(), c += columns) {
     for (int64_t j = 0; j < strip.columns; j += kLanes) {
       const FloatVector sums = hn::LoadU(d, tile + j);
       epilogue.accumulate ? hn::Store(hn::Add(hn::Load(d, c + j), sums), d, c + j) : hn::Stream(sums, d, c + j);
@@ -217,7 +217,7 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
   const float* bias = epilogue.bias == nullptr
                           ? nullptr
                           : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
-  for (int64_t row = block.top; row < block.bottom; ++row, tile += plan.tile_stride()) {
+  for (int64_t row = block.row[0]; row < block.row[block.panels]; ++row, tile += plan.tile_stride()) {
     const int64_t c_row = product.c_row + row;
     const Floats c(*epilogue.c, c_row * c_columns);
     // a b + bias of column `column`, whose sums lie at `offset` in the tile; saved for the backward on the way
@@ -352,12 +352,12 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
     const Product& product = *plan.product;
     const Block block(plan, task - plan.first_pack_task);
-    float* to = plan.packed_a + block.top * plan.row_words(product.inner);
+    float* to = plan.packed_a + block.row[0] * plan.row_words(product.inner);
     for (int64_t k = 0; k < product.inner; k += block.inner) {
       const int64_t steps = std::min(block.inner, product.inner - k);
-      for (int64_t panel = block.begin; panel < block.end; ++panel) {
-        const int64_t row = plan.first_row(panel), height = plan.first_row(panel + 1) - row;
-        const Operand rows = product.a.at(row, k);
+      for (int64_t panel = 0; panel < block.panels; ++panel) {
+        const int64_t height = block.height(panel);
+        const Operand rows = product.a.at(block.row[panel], k);
         pack_a(plan.way, rows, height, steps, to);
         to += plan.packed_rows(height) * plan.row_words(steps);
       }

@@ -56,8 +56,12 @@ struct PanelsOfB {
 // Bytes of a panel that a turn of the loops below multiplies: one step of k in float32, two in bfloat16.
 inline constexpr int64_t kTurnBytes = kPanelColumns * 4;
 
-// The elements to ask memory for while multiplying: from `position` on, `pace` of them a turn, counted through runs of
-// 2^run_bits elements that lie side by side, with `gap` elements between. `past_caches` is past L2 and L3 into L1.
+// Turns that ask memory for their share at once: address arithmetic takes instructions away from the multiply-adds.
+inline constexpr int64_t kTurnsAtOnce = 4;
+
+// The elements to ask memory for while multiplying: from `position` on, `pace` of them every kTurnsAtOnce turns, counted
+// through runs of 2^run_bits elements that lie side by side, with `gap` elements between. `past_caches` is past L2 and L3
+// into L1.
 template <class Weight>
 struct Prefetch {
   const Weight* elements;
@@ -67,49 +71,52 @@ struct Prefetch {
   int64_t gap;
   bool past_caches;
 
-  // A turn's bytes.
-  HWY_INLINE void turn() {
-    constexpr int64_t kAtOnce = std::min<int64_t>(64, kPanelColumns * sizeof(Weight));  // a run may be as short as that
-    for (int64_t byte = 0; byte < kTurnBytes; byte += kAtOnce) {
-      const int64_t at = position + byte / int64_t{sizeof(Weight)};
+  // The share of as many times kTurnsAtOnce turns.
+  HWY_INLINE void ask(int64_t times = 1) {
+    // Elements of a line; a run may be shorter.
+    constexpr int64_t kLine = std::min<int64_t>(64 / sizeof(Weight), kPanelColumns);
+    const int64_t end = position + times * pace;
+    for (int64_t at = position; at < end; at += kLine) {
       const Weight* element = elements + at + (at >> run_bits) * gap;
       past_caches ? __builtin_prefetch(element, 0, 0) : __builtin_prefetch(element, 0, 2);
     }
-    position += pace;
-  }
-
-  // The bytes of as many turns as a tile has, line by line; through the caches, as is best where there are tiles.
-  HWY_INLINE void tile() {
-    constexpr int64_t kTurns = kTileSteps * int64_t{sizeof(Weight)} / 4, kLine = 64 / sizeof(Weight);
-    for (int64_t at = position; at < position + kTurns * pace; at += kLine) {
-      __builtin_prefetch(elements + at + (at >> run_bits) * gap, 0, 2);
-    }
-    position += kTurns * pace;
+    position = end;
   }
 };
 
-// Panels side by side come from memory and are used once, each from k on; one alone asks for what `next` says.
-template <int kPanels, class Weight>
-HWY_INLINE void prefetch(const PanelsOfB<Weight>& b, int64_t k, Prefetch<Weight>& next) {
-  if (kPanels == 1) {
-    next.turn();
-    return;
-  }
-#pragma GCC unroll 4
-  for (int p = 0; p < kPanels; ++p) {
-    const char* from = reinterpret_cast<const char*>(b.panel[p] + k * kPanelColumns) + kStreamAhead;
-    for (int64_t byte = 0; byte < kTurnBytes; byte += 64) {
-      next.past_caches ? __builtin_prefetch(from + byte, 0, 0) : __builtin_prefetch(from + byte, 0, 2);
+// turn(i) for i = 0 .. turns - 1, of kRowWords words of a each. Panels side by side come from memory and are used once;
+// one alone asks for what `next` says. Turns are not unrolled: the compiler would move sums between registers.
+template <int kRowWords, int kPanels, class Weight, class Turn>
+HWY_INLINE void for_each_turn(int64_t turns, const float* a, const PanelsOfB<Weight>& b, Prefetch<Weight> next,
+                              Turn&& turn) {
+  int64_t i = 0;
+  for (; kPanels == 1 && i + kTurnsAtOnce <= turns; i += kTurnsAtOnce) {
+    next.ask();
+#pragma GCC unroll 8
+    for (int64_t word = 0; word < kTurnsAtOnce * kRowWords; word += 16) {
+      __builtin_prefetch(a + i * kRowWords + word + kRowsAhead);
     }
+#pragma GCC unroll 1
+    for (int64_t t = i; t < i + kTurnsAtOnce; ++t) turn(t);
+  }
+  for (; i < turns; ++i) {
+#pragma GCC unroll 4
+    for (int p = 0; kPanels > 1 && p < kPanels; ++p) {
+      const char* from = reinterpret_cast<const char*>(b.panel[p]) + i * kTurnBytes + kStreamAhead;
+      for (int64_t byte = 0; byte < kTurnBytes; byte += 64) {
+        next.past_caches ? __builtin_prefetch(from + byte, 0, 0) : __builtin_prefetch(from + byte, 0, 2);
+      }
+    }
+    turn(i);
   }
 }
 
 template <int kRows, int kPanels>
-HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const PanelsOfB<float>& b, Prefetch<float> next,
-                           Sums<kRows, kPanels>& sums) {
+HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const PanelsOfB<float>& b,
+                           const Prefetch<float>& next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const int64_t stride = kPanels == 1 ? b.stride : kPanelColumns;
-  for (int64_t k = 0; k < inner; ++k, a += kRows) {
+  for_each_turn<kRows, kPanels>(inner, a, b, next, [&](int64_t k) {
     FloatVector column[2 * kPanels];
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
@@ -117,36 +124,37 @@ HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const P
       column[2 * p] = hn::LoadU(d, from);
       column[2 * p + 1] = hn::LoadU(d, from + kLanes);
     }
-    prefetch<kPanels>(b, k, next);
-    __builtin_prefetch(a + kRowsAhead);
-    sums.add(a, column);
-  }
+    sums.add(a + k * kRows, column);
+  });
 }
 
 template <int kRows, int kPanels>
 HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
-                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
+                           const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const hn::RebindToUnsigned<FloatTag> du;
   const auto high = hn::Set(du, 0xffff0000u);
-  const auto pair = [&](int64_t k, int column) {
+  const auto pair = [&](int64_t k, int column, bool again) {
     const hwy::bfloat16_t* from = b.panel[column / 2] + k * kPanelColumns;
+    // Read again: pairs kept in registers would push sums out.
+    if (again) asm("" : "+r"(from));
     return hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + column % 2 * kLanes);
   };
-  for (int64_t k = 0; k < inner; k += 2, a += 2 * kRows) {
+  const auto add_even = [&](int64_t k) {
     FloatVector column[2 * kPanels];
 #pragma GCC unroll 8
-    for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::ShiftLeft<16>(pair(k, j)));
-    sums.add(a, column);
-    prefetch<kPanels>(b, k, next);
-    __builtin_prefetch(a + kRowsAhead);
-    if (k + 1 == inner) break;
-    // Read the pairs again: kept in registers, they would push sums out.
-    asm volatile("" ::: "memory");
+    for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::ShiftLeft<16>(pair(k, j, false)));
+    sums.add(a + k * kRows, column);
+  };
+  for_each_turn<2 * kRows, kPanels>(inner / 2, a, b, next, [&](int64_t turn) {
+    const int64_t k = 2 * turn;
+    add_even(k);
+    FloatVector column[2 * kPanels];
 #pragma GCC unroll 8
-    for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::And(pair(k, j), high));
-    sums.add(a + kRows, column);
-  }
+    for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::And(pair(k, j, true), high));
+    sums.add(a + (k + 1) * kRows, column);
+  });
+  if (inner % 2 != 0) add_even(inner - 1);
 }
 
 #if MOE_NATIVE_DOT
@@ -155,29 +163,27 @@ using PairVector = hn::Vec<hn::Repartition<hwy::bfloat16_t, FloatTag>>;
 // Sums of dot products: pairs(k, column) are the vectors of pairs that step k multiplies.
 template <int kRows, int kPanels, class Pairs>
 HWY_INLINE void accumulate_pairs(int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
-                                 Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums, Pairs&& pairs) {
+                                 const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, kPanels>& sums, Pairs&& pairs) {
   const FloatTag d;
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   FloatVector unused = hn::Zero(d);  // where Highway would put half of the sums without the instruction
-  for (int64_t k = 0; k < inner; k += 2, a += kRows) {
+  for_each_turn<kRows, kPanels>(ceil_div(inner, 2), a, b, next, [&](int64_t turn) {
     PairVector column[2 * kPanels];
-    pairs(k, column);
-    prefetch<kPanels>(b, k, next);
-    __builtin_prefetch(a + kRowsAhead);
+    pairs(2 * turn, column);
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-      const auto pair = hn::BitCast(db, hn::Set(d, a[row]));
+      const auto pair = hn::BitCast(db, hn::Set(d, a[turn * kRows + row]));
 #pragma GCC unroll 8
       for (int j = 0; j < 2 * kPanels; ++j) {
         sums.v[row][j] = hn::ReorderWidenMulAccumulate(d, pair, column[j], sums.v[row][j], unused);
       }
     }
-  }
+  });
 }
 
 template <int kRows, int kPanels>
 HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
-                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, kPanels>& sums) {
+                           const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, kPanels>& sums) {
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2 * kPanels]) {
 #pragma GCC unroll 4
@@ -193,7 +199,7 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const Pa
 // other. So are the sums.
 template <int kRows>
 HWY_INLINE void accumulate(PairRowProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
-                           Prefetch<hwy::bfloat16_t> next, Sums<kRows, 1>& sums) {
+                           const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, 1>& sums) {
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   const hn::RebindToUnsigned<decltype(db)> du;
   accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2]) {

@@ -47,7 +47,7 @@ inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
 inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
 inline constexpr int64_t kWideInner = 128;
-inline constexpr int64_t kMaxStripPanels = kWide.strip;
+inline constexpr int64_t kMaxStripPanels = kWide.strip, kMaxBlockPanels = kTall.block;
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
 // k do: blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
 inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
@@ -124,17 +124,18 @@ struct Plan {
 
 // Rows and panels of a of one block. They are packed block after block of k, so that the kernels read them in order.
 struct Block {
-  Block(const Plan& plan, int64_t index)
-      : begin(plan.first_panel(index)),
-        end(plan.first_panel(index + 1)),
-        top(plan.first_row(begin)),
-        bottom(plan.first_row(end)),
-        inner(end - begin == 1 && !plan.packs_pieces() ? std::max<int64_t>(plan.product->inner, 1)
-                                                       : plan.short_inner()) {}
+  Block(const Plan& plan, int64_t index) {
+    const int64_t begin = plan.first_panel(index), end = plan.first_panel(index + 1);
+    for (int64_t panel = begin; panel <= end; ++panel) row[panel - begin] = plan.first_row(panel);
+    panels = end - begin;
+    inner = panels == 1 && !plan.packs_pieces() ? std::max<int64_t>(plan.product->inner, 1) : plan.short_inner();
+  }
+  int64_t rows() const { return row[panels] - row[0]; }
+  int64_t height(int64_t panel) const { return row[panel + 1] - row[panel]; }
 
-  int64_t begin, end;   // panels
-  int64_t top, bottom;  // rows
-  int64_t inner;        // steps of k before the next panel's turn; all of them for a panel that is alone, if b is there
+  int64_t panels;
+  int64_t row[kMaxBlockPanels + 1];  // each panel's first, and where the last one ends
+  int64_t inner;  // steps of k before the next panel's turn; all of them for a panel that is alone, if b is there
 };
 
 // Columns of c and the panels of b that they need.
