@@ -49,15 +49,20 @@ void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps,
 }
 
 // Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
-inline constexpr int64_t kFewPanels = 8, kFewPanelsOfPairs = 4;
+template <class Products>
+int64_t few_panels() {
+  if (gathers_rows_first()) return 1;
+  return std::is_same_v<Products, PairProducts> ? 4 : 8;
+}
 
 // Whether the kernels read a piece of b, `steps` of k, where it lies: its columns are side by side, and no dtype is to
 // be turned into another.
 template <class Products>
 bool reads_rows(const Product& product, int64_t panel, int64_t steps, int64_t row_panels) {
-  if (product.b.line_stride != 1 || (panel + 1) * kPanelColumns > product.columns) return false;
-  if (std::is_same_v<Products, PairProducts>) return steps % 2 == 0 && row_panels <= kFewPanelsOfPairs;
-  return std::is_same_v<Products, FloatProducts> && product.b.dtype == MOE_FLOAT32 && row_panels <= kFewPanels;
+  const bool whole = product.b.line_stride == 1 && (panel + 1) * kPanelColumns <= product.columns;
+  if (!whole || row_panels > few_panels<Products>()) return false;
+  if (std::is_same_v<Products, PairProducts>) return steps % 2 == 0;
+  return std::is_same_v<Products, FloatProducts> && product.b.dtype == MOE_FLOAT32;
 }
 
 template <class Products>
@@ -92,8 +97,8 @@ struct Panels {
 // Rows up to which most of the work is to wait for memory, and from which on it is to multiply.
 inline constexpr int64_t kMostlyReading = 4, kMostlyMultiplying = 25;
 
-// What the kernels ask memory for while they multiply panel p by steps k .. k + steps - 1: the block of b that comes
-// next, of which each of the block's panels of rows asks for a part. Whole panels go past the L2 and L3 caches, which
+// What the kernels ask memory for while they multiply panel p by steps k .. k + steps - 1: a block of b that comes
+// later, of which each of the block's panels of rows asks for a part. Whole panels go past the L2 and L3 caches, which
 // then have less to write back, where the L1 cache has the means; runs with gaps never, because there lines a power of
 // two apart would push each other out.
 template <class Weight>
@@ -101,34 +106,38 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
                             int64_t steps, const Block& block) {
   constexpr int kOneRun = 62;
   constexpr int64_t kTurns = kTurnsAtOnce * kTurnBytes / int64_t{sizeof(Weight)};
-  const int64_t inner = plan.product->inner, count = block.panels;
+  const int64_t inner = plan.product->inner, count = block.panels, pace = ceil_div(kTurns, count);
   if (panels.piece == nullptr) {
     const int64_t rows = block.rows();
     const bool past_caches = streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading ||
                                                        rows >= kMostlyMultiplying);
     if (count == 1) {
       const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / int64_t{sizeof(Weight)};
-      return {panels.whole[p] + k * kPanelColumns, ahead, kTurns, kOneRun, 0, past_caches};
+      return {panels.whole[p] + k * kPanelColumns, ahead, pace, kOneRun, 0, past_caches};
     }
     const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
                          : k + steps < inner  ? panels.whole[0] + (k + steps) * kPanelColumns
                                               : panels.whole[0] + panels.next_strip * inner;
-    return {next, 0, ceil_div(kTurns, count), kOneRun, 0, past_caches};
+    return {next, 0, pace, kOneRun, 0, past_caches};
   }
-  // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   const Operand& b = plan.product->b;
-  const bool along_k = b.inner_stride == 1;
-  int64_t column = strip.panel[along_k ? p : 0] * kPanelColumns;
+  const int64_t column = strip.panel[p] * kPanelColumns, columns = plan.product->columns;
+  if (b.inner_stride == 1) {
+    // As much of the next strip's panel, whose lines of k follow each other in memory: it is read in that order, and
+    // packed from the L2 cache.
+    const int64_t following = std::min(column + panels.next_strip, columns - 1);
+    return {static_cast<const Weight*>(b.at(following, 0).data), k * kPanelColumns, pace, kOneRun, 0, false};
+  }
+  // The panel's share of the next pieces of all panels, whose columns lie side by side.
+  int64_t first = strip.panel[0] * kPanelColumns;
   k += steps;
   if (k >= inner) {
     k = 0;
-    if (column + panels.next_strip < plan.product->columns) column += panels.next_strip;
+    if (first + panels.next_strip < columns) first += panels.next_strip;
   }
-  const uint64_t run = along_k ? static_cast<uint64_t>(plan.short_inner())
-                               : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
-  const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
-  return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns,
-          ceil_div(kTurns, count), std::countr_zero(run), gap, false};
+  const uint64_t run = std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
+  return {static_cast<const Weight*>(b.at(first, k).data), p * steps * kPanelColumns, pace, std::countr_zero(run),
+          b.inner_stride - static_cast<int64_t>(run), false};
 }
 
 // Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for

@@ -38,8 +38,9 @@ struct Tiling {
 };
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
-// So many rows are one block where that is what lets b be packed piece by piece.
-inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
+// So many rows are one block where that is what lets b be packed piece by piece, a panel after the other: memory is
+// then read in order.
+inline constexpr Tiling kTall{1, 288 / kPanelRows, 16384};
 // The same where columns of b lie side by side: memory gives the more the longer the rows of a piece are, and the L2
 // cache has few places for rows a power of two apart.
 inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
@@ -51,6 +52,7 @@ inline constexpr int64_t kMaxStripPanels = kWide.strip, kMaxBlockPanels = kTall.
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
 // k do: blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
 inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
+inline constexpr Tiling kTallTiles{1, 288 / kTilePanelRows, 16384};
 inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
 inline constexpr Tiling kWideTiles{64, 1, 32768};
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
@@ -64,12 +66,13 @@ inline bool packs_pieces(const Product& product) {
 }
 
 inline Tiling tiling_of(const Product& product, Way way, bool gated) {
-  const bool wide = !gated && product.inner <= kWideInner;
-  const bool across = packs_pieces(product) && product.b.inner_stride != 1;
-  if (way == Way::kTiles) return wide ? kWideTiles : across ? kTallAcrossTiles : kDeepTiles;
-  if (wide) return kWide;
-  if (!packs_pieces(product)) return kDeep;
-  return across ? kTallAcross : kTall;
+  const bool tiles = way == Way::kTiles;
+  if (!gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
+  if (!packs_pieces(product)) return tiles ? kDeepTiles : kDeep;
+  if (product.b.inner_stride != 1) return tiles ? kTallAcrossTiles : kTallAcross;
+  Tiling tall = tiles ? kTallTiles : kTall;
+  if (gated) tall.strip *= 2;
+  return tall;
 }
 
 // A product's share of the call's tasks and scratch.

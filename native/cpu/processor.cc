@@ -35,6 +35,11 @@ bool streams_past_caches() {
   return streams;
 }
 
+bool gathers_rows_first() {
+  static const bool gathers = !is_amd();
+  return gathers;
+}
+
 bool has_tile_unit() {
   static const bool has = [] {
     constexpr unsigned kTiles = 1u << 24, kBfloat16Tiles = 1u << 22;

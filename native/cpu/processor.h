@@ -11,6 +11,10 @@ bool waits_for_many_lines();
 // third.
 bool streams_past_caches();
 
+// Whether rows that lie far apart are better copied side by side before more than one panel reads them: on Intel (Granite
+// Rapids). On a Zen 4 eight panels read them as fast where they lie.
+bool gathers_rows_first();
+
 // Whether there is a tile unit for bfloat16 (Intel AMX) that the system lets this process use.
 bool has_tile_unit();
 
