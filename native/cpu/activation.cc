@@ -1,6 +1,6 @@
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
+#include "src/activation_extent.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/activation.cc"
@@ -16,17 +16,8 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // elements that are worth waking a thread for
 
-// SwiGLU walks the rows, because a row of x holds two of y; the others see one long row.
-struct Extent {
-  int64_t rows, width;
-};
-
-Extent extent(moe_activation activation, T y) {
-  return activation == MOE_SWIGLU ? Extent{y.shape[0], y.shape[1]} : Extent{1, element_count(y)};
-}
-
 void activate_elements(Stream& stream, moe_activation activation, T x, T y) {
-  const auto [rows, width] = extent(activation, y);
+  const auto [rows, width] = activation_extent(activation, y);
   with_activation(activation, [&](auto chosen) {
     constexpr moe_activation kActivation = decltype(chosen)::value;
     if constexpr (kActivation == MOE_SWIGLU) {
@@ -52,7 +43,7 @@ void activate_elements(Stream& stream, moe_activation activation, T x, T y) {
 }
 
 void differentiate_elements(Stream& stream, moe_activation activation, T x, T dy, T dx) {
-  const auto [rows, width] = extent(activation, dy);
+  const auto [rows, width] = activation_extent(activation, dy);
   with_activation(activation, [&](auto chosen) {
     constexpr moe_activation kActivation = decltype(chosen)::value;
     if constexpr (kActivation == MOE_SWIGLU) {

@@ -3,7 +3,7 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
-#include "src/check.h"
+#include "src/activation_extent.h"
 
 namespace moe::cuda {
 namespace {
@@ -11,15 +11,6 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kBackwardBlocks = 3;  // a multiprocessor; left to itself the compiler spills registers to fit four
 constexpr int64_t kMostGridRows = 65535;
-
-// SwiGLU walks the rows, because a row of x holds two of y; the others see one long row.
-struct Extent {
-  int64_t rows, width;
-};
-
-Extent extent(moe_activation activation, T y) {
-  return activation == MOE_SWIGLU ? Extent{y.shape[0], y.shape[1]} : Extent{1, element_count(y)};
-}
 
 // Bound by the bytes of x and y.
 template <bool packed, typename X, typename Y>
@@ -82,7 +73,7 @@ struct Shape {
   dim3 grid, block;
 };
 
-Shape shape(const Launch& launch, Extent extent, int count) {
+Shape shape(const Launch& launch, ActivationExtent extent, int count) {
   const unsigned threads = row_threads(extent.width, count, 1, kThreads);
   return {dim3(launch.blocks(ceil_div(extent.width, count), threads),
                static_cast<unsigned>(std::min(extent.rows, kMostGridRows))),
@@ -93,7 +84,7 @@ Shape shape(const Launch& launch, Extent extent, int count) {
 
 void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
   Launch launch(stream);
-  const auto [rows, width] = extent(activation, y);
+  const auto [rows, width] = activation_extent(activation, y);
   visit_floating(x, [&](auto from) {
     visit_floating(y, [&](auto to) {
       using X = decltype(from);
@@ -109,7 +100,7 @@ void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
 
 void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
   Launch launch(stream);
-  const auto [rows, width] = extent(activation, dy);
+  const auto [rows, width] = activation_extent(activation, dy);
   visit_floating(x, [&](auto from) {
     visit_floating(dy, [&](auto upstream) {
       visit_floating(dx, [&](auto to) {

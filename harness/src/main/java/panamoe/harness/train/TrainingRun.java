@@ -74,7 +74,13 @@ final class TrainingRun {
 
     private String further() {
       String command = "%nto train it further: panamoe train --out %s --resume --steps %d";
-      return before == steps ? String.format(Locale.ROOT, command, folder, 2 * steps) : "";
+      return before == steps ? String.format(Locale.ROOT, command, quoted(folder), 2 * steps) : "";
+    }
+
+    /** The path as a shell takes it. */
+    private static String quoted(Path path) {
+      String plain = path.toString();
+      return plain.matches("[\\w@%+=:,./-]+") ? plain : "'" + plain.replace("'", "'\\''") + "'";
     }
   }
 

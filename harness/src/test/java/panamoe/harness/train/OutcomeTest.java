@@ -8,8 +8,19 @@ import java.util.Locale;
 import org.junit.jupiter.api.Test;
 
 class OutcomeTest {
+  private static TrainingRun.Outcome outcome(String folder, long before) {
+    return new TrainingRun.Outcome(Path.of(folder), before, 1000, 64, 1.5, 12, Path.of("report.html"));
+  }
+
   private static TrainingRun.Outcome outcome(long before) {
-    return new TrainingRun.Outcome(Path.of("run"), before, 1000, 64, 1.5, 12, Path.of("report.html"));
+    return outcome("run", before);
+  }
+
+  @Test
+  void aFolderIsWrittenAsAShellTakesIt() {
+    assertTrue(outcome("a/b-1.x", 1000).toString().endsWith(" --out a/b-1.x --resume --steps 2000"));
+    assertTrue(outcome("my run", 1000).toString().endsWith(" --out 'my run' --resume --steps 2000"));
+    assertTrue(outcome("it's", 1000).toString().endsWith(" --out 'it'\\''s' --resume --steps 2000"));
   }
 
   @Test
