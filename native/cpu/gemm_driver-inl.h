@@ -97,22 +97,25 @@ struct Panels {
 // Rows up to which most of the work is to wait for memory, and from which on it is to multiply.
 inline constexpr int64_t kMostlyReading = 4, kMostlyMultiplying = 25;
 
+// The largest strip of columns along k that is asked for whole before its turn: two of them stay in the L2 cache.
+inline constexpr int64_t kMostAheadBytes = 524288;
+
 // What the kernels ask memory for while they multiply panel p by steps k .. k + steps - 1: a block of b that comes
 // later, of which each of the block's panels of rows asks for a part. Whole panels go past the L2 and L3 caches, which
-// then have less to write back, where the L1 cache has the means; runs with gaps never, because there lines a power of
-// two apart would push each other out.
+// then have less to write back, where the L1 cache has the means; pieces never, which are packed from the L2 cache.
 template <class Weight>
 Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<Weight>& panels, int64_t p, int64_t k,
                             int64_t steps, const Block& block) {
   constexpr int kOneRun = 62;
-  constexpr int64_t kTurns = kTurnsAtOnce * kTurnBytes / int64_t{sizeof(Weight)};
-  const int64_t inner = plan.product->inner, count = block.panels, pace = ceil_div(kTurns, count);
+  constexpr int64_t kBytes = sizeof(Weight);
+  const int64_t inner = plan.product->inner, count = block.panels;
+  const int64_t pace = ceil_div(kTurnsAtOnce * kTurnBytes / kBytes, count);
   if (panels.piece == nullptr) {
     const int64_t rows = block.rows();
     const bool past_caches = streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading ||
                                                        rows >= kMostlyMultiplying);
     if (count == 1) {
-      const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / int64_t{sizeof(Weight)};
+      const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / kBytes;
       return {panels.whole[p] + k * kPanelColumns, ahead, pace, kOneRun, 0, past_caches};
     }
     const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
@@ -121,23 +124,24 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
     return {next, 0, pace, kOneRun, 0, past_caches};
   }
   const Operand& b = plan.product->b;
-  const int64_t column = strip.panel[p] * kPanelColumns, columns = plan.product->columns;
-  if (b.inner_stride == 1) {
-    // As much of the next strip's panel, whose lines of k follow each other in memory: it is read in that order, and
-    // packed from the L2 cache.
-    const int64_t following = std::min(column + panels.next_strip, columns - 1);
-    return {static_cast<const Weight*>(b.at(following, 0).data), k * kPanelColumns, pace, kOneRun, 0, false};
+  const bool along_k = b.inner_stride == 1;
+  int64_t column = strip.panel[along_k ? p : 0] * kPanelColumns;
+  if (along_k && strip.panels * kPanelColumns * inner * kBytes <= kMostAheadBytes) {
+    // As much of the next strip's panel, whose lines of k follow each other: memory is read in the order it has.
+    const Operand panel = b.at(column + panels.next_strip, 0);
+    return {static_cast<const Weight*>(panel.data), k * kPanelColumns, pace, kOneRun, 0, false};
   }
-  // The panel's share of the next pieces of all panels, whose columns lie side by side.
-  int64_t first = strip.panel[0] * kPanelColumns;
+  // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   k += steps;
   if (k >= inner) {
     k = 0;
-    if (first + panels.next_strip < columns) first += panels.next_strip;
+    if (column + panels.next_strip < plan.product->columns) column += panels.next_strip;
   }
-  const uint64_t run = std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
-  return {static_cast<const Weight*>(b.at(first, k).data), p * steps * kPanelColumns, pace, std::countr_zero(run),
-          b.inner_stride - static_cast<int64_t>(run), false};
+  const uint64_t run = along_k ? static_cast<uint64_t>(plan.short_inner())
+                               : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
+  const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
+  return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns, pace,
+          std::countr_zero(run), gap, false};
 }
 
 // Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for

@@ -24,7 +24,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // The most panels of b that one kernel walks side by side.
 inline constexpr int kMaxSideBySide = 4;
 
-// How many elements before their use those of a are asked for from the second-level cache.
+// How many elements before their use those of a are asked for from the second-level cache, by one panel of b alone.
 inline constexpr int64_t kRowsAhead = 256;
 
 // How many bytes before its only use a panel's element is asked for: from the L1 cache, and from the L2 cache.
@@ -84,6 +84,9 @@ struct Prefetch {
   }
 };
 
+// Of lambdas that hold sums by reference: called, they would keep them in memory.
+#define MOE_INLINED __attribute__((always_inline))
+
 // turn(i) for i = 0 .. turns - 1, of kRowWords words of a each. Panels side by side come from memory and are used once;
 // one alone asks for what `next` says. Turns are not unrolled: the compiler would move sums between registers.
 template <int kRowWords, int kPanels, class Weight, class Turn>
@@ -116,7 +119,7 @@ HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const P
                            const Prefetch<float>& next, Sums<kRows, kPanels>& sums) {
   const FloatTag d;
   const int64_t stride = kPanels == 1 ? b.stride : kPanelColumns;
-  for_each_turn<kRows, kPanels>(inner, a, b, next, [&](int64_t k) {
+  for_each_turn<kRows, kPanels>(inner, a, b, next, [&](int64_t k) MOE_INLINED {
     FloatVector column[2 * kPanels];
 #pragma GCC unroll 4
     for (int p = 0; p < kPanels; ++p) {
@@ -140,13 +143,13 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
     if (again) asm("" : "+r"(from));
     return hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + column % 2 * kLanes);
   };
-  const auto add_even = [&](int64_t k) {
+  const auto add_even = [&](int64_t k) MOE_INLINED {
     FloatVector column[2 * kPanels];
 #pragma GCC unroll 8
     for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::ShiftLeft<16>(pair(k, j, false)));
     sums.add(a + k * kRows, column);
   };
-  for_each_turn<2 * kRows, kPanels>(inner / 2, a, b, next, [&](int64_t turn) {
+  for_each_turn<2 * kRows, kPanels>(inner / 2, a, b, next, [&](int64_t turn) MOE_INLINED {
     const int64_t k = 2 * turn;
     add_even(k);
     FloatVector column[2 * kPanels];
@@ -167,7 +170,7 @@ HWY_INLINE void accumulate_pairs(int64_t inner, const float* a, const PanelsOfB<
   const FloatTag d;
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   FloatVector unused = hn::Zero(d);  // where Highway would put half of the sums without the instruction
-  for_each_turn<kRows, kPanels>(ceil_div(inner, 2), a, b, next, [&](int64_t turn) {
+  for_each_turn<kRows, kPanels>(ceil_div(inner, 2), a, b, next, [&](int64_t turn) MOE_INLINED {
     PairVector column[2 * kPanels];
     pairs(2 * turn, column);
 #pragma GCC unroll 16

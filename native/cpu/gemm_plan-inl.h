@@ -38,9 +38,11 @@ struct Tiling {
 };
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
-// So many rows are one block where that is what lets b be packed piece by piece, a panel after the other: memory is
-// then read in order.
-inline constexpr Tiling kTall{1, 288 / kPanelRows, 16384};
+// So many rows are one block where that is what lets b be packed piece by piece.
+inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
+// The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
+inline constexpr Tiling kTallNarrow{1, 288 / kPanelRows, 16384};
+inline constexpr int64_t kNarrowRowBytes = 3 << 19;  // at most
 // The same where columns of b lie side by side: memory gives the more the longer the rows of a piece are, and the L2
 // cache has few places for rows a power of two apart.
 inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
@@ -50,9 +52,9 @@ inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 inline constexpr int64_t kWideInner = 128;
 inline constexpr int64_t kMaxStripPanels = kWide.strip, kMaxBlockPanels = kTall.block;
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
-// k do: blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
+// k do: where b is packed, blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
 inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
-inline constexpr Tiling kTallTiles{1, 288 / kTilePanelRows, 16384};
+inline constexpr Tiling kTallNarrowTiles{1, 288 / kTilePanelRows, 16384};
 inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
 inline constexpr Tiling kWideTiles{64, 1, 32768};
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
@@ -60,7 +62,7 @@ inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end to
 inline constexpr int64_t kHeldInner = 512;
 
 // b that is not packed is packed by the tasks: a strip at once, for all blocks of rows; or, where one block is all, a
-// block of k of a panel right before its use, while the kernels ask memory for the next.
+// block of k of a panel right before its use, while the kernels ask memory for what follows.
 inline bool packs_pieces(const Product& product) {
   return !product.b.packed && product.inner > kHeldInner && product.rows <= kTall.block * kPanelRows;
 }
@@ -70,9 +72,14 @@ inline Tiling tiling_of(const Product& product, Way way, bool gated) {
   if (!gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
   if (!packs_pieces(product)) return tiles ? kDeepTiles : kDeep;
   if (product.b.inner_stride != 1) return tiles ? kTallAcrossTiles : kTallAcross;
-  Tiling tall = tiles ? kTallTiles : kTall;
-  if (gated) tall.strip *= 2;
-  return tall;
+  // SwiGLU's halves share a panel where the second begins within one: narrow strips would read it twice.
+  const bool shares = gated && product.columns / 2 % kPanelColumns != 0;
+  if (shares || product.rows * product.inner * (way == Way::kFloats ? 4 : 2) > kNarrowRowBytes) {
+    return tiles ? kDeepTiles : kTall;
+  }
+  Tiling narrow = tiles ? kTallNarrowTiles : kTallNarrow;
+  if (gated) narrow.strip = 2;
+  return narrow;
 }
 
 // A product's share of the call's tasks and scratch.

@@ -45,7 +45,7 @@ MOE_TILE_CODE HWY_NOINLINE void multiply_tiles(int64_t inner, const float* packe
                                                const Prefetch<hwy::bfloat16_t>& prefetch, const Target& target) {
   static_assert(kPanelColumns == 2 * kTileRows);
   constexpr int64_t kStepBytes = kTileSteps * kPanelColumns * 2;
-  constexpr int64_t kAsks = kStepBytes / kTurnBytes / kTurnsAtOnce;  // a step of a tile is as many turns
+  constexpr int64_t kAsks = kStepBytes / kTurnBytes / kTurnsAtOnce;  // of a step, which is 16 turns
   constexpr int kRowsAtOnce = 2;  // of the next panel's sums, asked for at each step: tiles are stored line by line
   const auto* a = reinterpret_cast<const char*>(packed_a);
   const auto* b = reinterpret_cast<const char*>(panel.panel[0]);

@@ -12,7 +12,7 @@ bool waits_for_many_lines();
 bool streams_past_caches();
 
 // Whether rows that lie far apart are better copied side by side before more than one panel reads them: on Intel (Granite
-// Rapids). On a Zen 4 eight panels read them as fast where they lie.
+// Rapids), and taken to be so on all but AMD, where a Zen 4 reads them as fast where they lie, for up to eight panels.
 bool gathers_rows_first();
 
 // Whether there is a tile unit for bfloat16 (Intel AMX) that the system lets this process use.

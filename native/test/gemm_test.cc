@@ -95,6 +95,9 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
       for (int64_t m : {2, 3, 4, 5, 6, 7, 8, 12, 13, 37, 130}) {
         const Tensor a = Tensor::random(b_type, {m, k}, 3), c(MOE_FLOAT32, {m, width});
         ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b_packed, bias, c, nullptr));
+        const Tensor row_major(MOE_FLOAT32, {m, width});
+        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b, bias, row_major, nullptr));
+        expect_same_bits(row_major, c, "weights not packed");
         for (int64_t row : {int64_t{0}, m / 2, m - 1}) {
           const Tensor one = slice(a, row, 1), c_one(MOE_FLOAT32, {1, width});
           ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, one, b_packed, bias, c_one, nullptr));
