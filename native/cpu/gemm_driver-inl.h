@@ -62,7 +62,7 @@ bool reads_rows(const Product& product, int64_t panel, int64_t steps, int64_t ro
   const bool whole = product.b.line_stride == 1 && (panel + 1) * kPanelColumns <= product.columns;
   if (!whole || row_panels > few_panels<Products>()) return false;
   if (std::is_same_v<Products, PairProducts>) return steps % 2 == 0;
-  return std::is_same_v<Products, FloatProducts> && product.b.dtype == MOE_FLOAT32;
+  return std::is_same_v<Products, FloatProducts>;
 }
 
 template <class Products>

@@ -42,7 +42,7 @@ inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
 // The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
 inline constexpr Tiling kTallNarrow{1, 288 / kPanelRows, 16384};
-inline constexpr int64_t kNarrowRowBytes = 3 << 19;  // at most
+inline constexpr int64_t kNarrowRowBytes = 3 << 19;  // of them packed, at most
 // The same where columns of b lie side by side: memory gives the more the longer the rows of a piece are, and the L2
 // cache has few places for rows a power of two apart.
 inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
@@ -57,6 +57,7 @@ inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
 inline constexpr Tiling kTallNarrowTiles{1, 288 / kTilePanelRows, 16384};
 inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
 inline constexpr Tiling kWideTiles{64, 1, 32768};
+static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels && kDeepTiles.block <= kMaxBlockPanels);
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;

@@ -18,7 +18,10 @@ Registers cpuid(unsigned leaf) {
   return r;
 }
 
-bool is_amd() { return cpuid(0).ebx == signature_AMD_ebx; }
+bool is_amd() {
+  static const bool amd = cpuid(0).ebx == signature_AMD_ebx;
+  return amd;
+}
 
 }  // namespace
 
@@ -30,15 +33,9 @@ bool waits_for_many_lines() {
   return waits;
 }
 
-bool streams_past_caches() {
-  static const bool streams = is_amd();
-  return streams;
-}
+bool streams_past_caches() { return is_amd(); }
 
-bool gathers_rows_first() {
-  static const bool gathers = !is_amd();
-  return gathers;
-}
+bool gathers_rows_first() { return !is_amd(); }
 
 bool has_tile_unit() {
   static const bool has = [] {

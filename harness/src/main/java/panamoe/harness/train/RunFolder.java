@@ -170,7 +170,8 @@ final class RunFolder implements AutoCloseable {
       return Optional.empty(); // stopped at a step that became the last one only afterwards
     }
     return Optional.of(
-        new TrainingRun.Outcome(path, training.steps(), training.steps(), training.tokensPerStep(), bits.asDouble(), 0, report));
+        new TrainingRun.Outcome(
+            path, training.steps(), training.steps(), training.tokensPerStep(), bits.asDouble(), 0, report));
   }
 
   /** Writes what a new run starts from; {@code tokenizer} may be null. */
