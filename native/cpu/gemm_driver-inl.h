@@ -43,9 +43,10 @@ HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t r
 
 // Steps of k from `k` on of a panel of b.
 template <class Weight>
-void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps, Weight* to) {
+void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps, Weight* to,
+                const Prefetch<Weight>& next = {}) {
   const int64_t column = panel * kPanelColumns;
-  pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to);
+  pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to, next);
 }
 
 // Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
@@ -109,7 +110,7 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   constexpr int kOneRun = 62;
   constexpr int64_t kBytes = sizeof(Weight);
   const int64_t inner = plan.product->inner, count = block.panels;
-  const int64_t pace = ceil_div(kTurnsAtOnce * kTurnBytes / kBytes, count);
+  const int64_t pace = ceil_div(kTurnBytes / kBytes, count);
   if (panels.piece == nullptr) {
     const int64_t rows = block.rows();
     const bool past_caches = streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading ||
@@ -168,6 +169,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
       PanelsOfB<Weight> b{{}, kPanelColumns};
+      Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, block);
       const bool rows_of_b =
           panels.piece != nullptr && reads_rows<Products>(*plan.product, strip.panel[p], steps, count);
       if (panels.piece == nullptr) {
@@ -176,10 +178,16 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         const Operand& rows = plan.product->b;
         b = {{static_cast<const Weight*>(rows.at(strip.panel[p] * kPanelColumns, k).data)}, rows.inner_stride};
       } else {
-        pack_panel(*plan.product, strip.panel[p], k, steps, panels.piece);
+        Prefetch<Weight> meanwhile;
+        if (count == 1) {
+          // Packing takes about as long as multiplying one panel of rows: each asks for half of what is next.
+          next.pace /= 2;
+          meanwhile = next;
+          next.position += steps * kPanelColumns / 2;
+        }
+        pack_panel(*plan.product, strip.panel[p], k, steps, panels.piece, meanwhile);
         b.panel[0] = panels.piece;
       }
-      Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, block);
       const int64_t share = steps * kPanelColumns / count;
       for (int64_t i = 0; i < count; ++i, next.position += share) {
         const int64_t row = block.row[i], height = block.height(i);

@@ -14,7 +14,7 @@
 #include <array>
 #include <type_traits>
 
-#include "cpu/gemm_pack-inl.h"
+#include "cpu/gemm_prefetch-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -53,37 +53,6 @@ struct PanelsOfB {
   int64_t stride;  // elements from one step of k to the next: kPanelColumns but for rows of b where they lie
 };
 
-// Bytes of a panel that a turn of the loops below multiplies: one step of k in float32, two in bfloat16.
-inline constexpr int64_t kTurnBytes = kPanelColumns * 4;
-
-// Turns that ask memory for their share at once: address arithmetic takes instructions away from the multiply-adds.
-inline constexpr int64_t kTurnsAtOnce = 4;
-
-// The elements to ask memory for while multiplying: from `position` on, `pace` of them every kTurnsAtOnce turns, counted
-// through runs of 2^run_bits elements that lie side by side, with `gap` elements between. `past_caches` is past L2 and L3
-// into L1.
-template <class Weight>
-struct Prefetch {
-  const Weight* elements;
-  int64_t position;
-  int64_t pace;
-  int run_bits;
-  int64_t gap;
-  bool past_caches;
-
-  // The share of as many times kTurnsAtOnce turns.
-  HWY_INLINE void ask(int64_t times = 1) {
-    // Elements of a line; a run may be shorter.
-    constexpr int64_t kLine = std::min<int64_t>(64 / sizeof(Weight), kPanelColumns);
-    const int64_t end = position + times * pace;
-    for (int64_t at = position; at < end; at += kLine) {
-      const Weight* element = elements + at + (at >> run_bits) * gap;
-      past_caches ? __builtin_prefetch(element, 0, 0) : __builtin_prefetch(element, 0, 2);
-    }
-    position = end;
-  }
-};
-
 // Of lambdas that hold sums by reference: called, they would keep them in memory.
 #define MOE_INLINED __attribute__((always_inline))
 
@@ -94,7 +63,7 @@ HWY_INLINE void for_each_turn(int64_t turns, const float* a, const PanelsOfB<Wei
                               Turn&& turn) {
   int64_t i = 0;
   for (; kPanels == 1 && i + kTurnsAtOnce <= turns; i += kTurnsAtOnce) {
-    next.ask();
+    next.ask(kTurnsAtOnce);
 #pragma GCC unroll 8
     for (int64_t word = 0; word < kTurnsAtOnce * kRowWords; word += 16) {
       __builtin_prefetch(a + i * kRowWords + word + kRowsAhead);

@@ -18,44 +18,12 @@
 #include <bit>
 
 #include "cpu/floating-inl.h"
+#include "cpu/gemm_prefetch-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-inline constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
-// Sums of kPanelRows x kPanelColumns stay in registers: 12 of 16, or 24 of 32 with AVX-512.
-inline constexpr int kPanelRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
-inline constexpr int64_t kPanelColumns = 2 * kLanes;
-// A tile of a is kTileRows rows by kTileSteps steps of k, a tile of b as many steps by kTileRows columns.
-inline constexpr int64_t kTileRows = 16, kTileSteps = 32;
-// A panel of a for tiles: sums of two tiles of rows by two of columns stay in registers.
-inline constexpr int64_t kTilePanelRows = 2 * kTileRows;
-// A panel's rows fit a vector, of which AVX-512 loads and stores a part as fast as the whole.
-inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
-
-// Elements from one panel of b to the next.
-inline int64_t panel_size(int32_t dtype, int64_t inner) {
-  return kPanelColumns * (dtype == MOE_BFLOAT16 ? (inner + 1) / 2 * 2 : inner);
-}
-
-// How the elements of two packed operands become products, and what a panel of b consists of.
-struct FloatProducts {  // of float32
-  using Weight = float;
-};
-struct WidenedProducts {  // of a in float32, and b in bfloat16
-  using Weight = hwy::bfloat16_t;
-};
-struct PairProducts {  // of bfloat16, two of k in one instruction
-  using Weight = hwy::bfloat16_t;
-};
-struct PairRowProducts {  // the same, of rows of b where they lie
-  using Weight = hwy::bfloat16_t;
-};
-struct TileProducts {  // the same in tiles, 32 of k in one instruction
-  using Weight = hwy::bfloat16_t;
-};
 
 HWY_INLINE float to_float(float value) { return value; }
 HWY_INLINE float to_float(hwy::bfloat16_t value) {
@@ -82,11 +50,13 @@ HWY_INLINE void turn_blocks(D d, V& v0, V& v1, V& v2, V& v3) {
 }
 
 // to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. At most eight
-// lines at a time, because lines a power of two apart share few places in the L1 cache.
-inline void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to) {
+// lines at a time, because lines a power of two apart share few places in the L1 cache. Meanwhile asks for what is next.
+template <class Weight>
+void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to, Prefetch<Weight> next) {
   const hn::CappedTag<uint32_t, 8> d;
   const hn::CappedTag<uint32_t, 4> block;
   constexpr int64_t kLines = hn::MaxLanes(d);
+  constexpr int64_t kTurns = kLines * 4 * int64_t{sizeof(uint32_t)} / kTurnBytes;
   // Four words of a line, and beside them those of the line four further on.
   const auto words_of = [&](const uint32_t* line) {
     if constexpr (kLines == 8) {
@@ -101,6 +71,7 @@ inline void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint
       const uint32_t* corner = from + i * stride + j;
       auto v0 = words_of(corner), v1 = words_of(corner + stride);
       auto v2 = words_of(corner + 2 * stride), v3 = words_of(corner + 3 * stride);
+      next.ask(kTurns);
       turn_blocks(d, v0, v1, v2, v3);
       uint32_t* target = to + j * kPanelColumns + i;
       hn::StoreU(v0, d, target);
@@ -243,11 +214,11 @@ inline void pack_row_tiles(const Operand& a, int64_t height, int64_t inner, floa
 }
 #endif
 
-// `inner` steps of k of a panel of `width` columns of b.
-inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* to) {
+// `inner` steps of k of a panel of `width` columns of b. Columns along k ask for `next` meanwhile.
+inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* to, const Prefetch<float>& next = {}) {
   const FloatTag d;
   if (b.dtype == MOE_FLOAT32 && b.inner_stride == 1 && width == kPanelColumns) {
-    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride, inner, reinterpret_cast<uint32_t*>(to));
+    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride, inner, reinterpret_cast<uint32_t*>(to), next);
     return;
   }
   with_elements(b, [&](const auto* from) {
@@ -267,12 +238,13 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* 
   });
 }
 
-inline void pack_columns(const Operand& b, int64_t width, int64_t inner, hwy::bfloat16_t* to) {
+inline void pack_columns(const Operand& b, int64_t width, int64_t inner, hwy::bfloat16_t* to,
+                         const Prefetch<hwy::bfloat16_t>& next = {}) {
   const bool whole = b.dtype == MOE_BFLOAT16 && width == kPanelColumns;
   int64_t done = 0;
   if (whole && b.inner_stride == 1 && b.line_stride % 2 == 0 && reinterpret_cast<uintptr_t>(b.data) % 4 == 0) {
     // Two neighbours along k are the pair that a panel holds.
-    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride / 2, inner / 2, reinterpret_cast<uint32_t*>(to));
+    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride / 2, inner / 2, reinterpret_cast<uint32_t*>(to), next);
     done = inner / 2 * 2;
   } else if (whole && b.line_stride == 1) {
     const hn::ScalableTag<uint16_t> d;

@@ -45,7 +45,6 @@ MOE_TILE_CODE HWY_NOINLINE void multiply_tiles(int64_t inner, const float* packe
                                                const Prefetch<hwy::bfloat16_t>& prefetch, const Target& target) {
   static_assert(kPanelColumns == 2 * kTileRows);
   constexpr int64_t kStepBytes = kTileSteps * kPanelColumns * 2;
-  constexpr int64_t kAsks = kStepBytes / kTurnBytes / kTurnsAtOnce;  // of a step, which is 16 turns
   constexpr int kRowsAtOnce = 2;  // of the next panel's sums, asked for at each step: tiles are stored line by line
   const auto* a = reinterpret_cast<const char*>(packed_a);
   const auto* b = reinterpret_cast<const char*>(panel.panel[0]);
@@ -71,7 +70,7 @@ MOE_TILE_CODE HWY_NOINLINE void multiply_tiles(int64_t inner, const float* packe
   int64_t k = 0;
   for (; k + kTileSteps <= inner; k += kTileSteps, a += kRowTiles * kTileRows * 64, b += kStepBytes) {
     add_tiles<kRowTiles>(a, b);
-    next.ask(kAsks);
+    next.ask(kStepBytes / kTurnBytes);
     if (kRowTiles == 2 && k < kTilePanelRows / kRowsAtOnce * kTileSteps) {
       for (int row = 0; row < kRowsAtOnce; ++row, next_sums += target.stride) {
         __builtin_prefetch(next_sums, 1, 3);
