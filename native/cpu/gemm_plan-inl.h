@@ -38,6 +38,9 @@ struct Tiling {
 };
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
+// The same where a strip has all columns: each block's rows are packed by its own task and never leave the caches.
+inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384};
+inline constexpr int64_t kRowsByColumns = 4;  // and the rows of a thread are so many times as many
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
 // The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
@@ -68,26 +71,59 @@ inline bool packs_pieces(const Product& product) {
   return !product.b.packed && product.inner > kHeldInner && product.rows <= kTall.block * kPanelRows;
 }
 
-inline Tiling tiling_of(const Product& product, Way way, bool gated) {
+// What a call asks for together.
+struct Call {
+  bool gated;
+  int threads;
+  int64_t panels = 0;  // of b, each as often as there are blocks of rows
+
+  Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
+    for (const Product* product = products; product < products + count; ++product) {
+      const int64_t block = kPanelRows * (packs_pieces(*product) ? kTall.block : kDeep.block);
+      panels += ceil_div(product->columns, kPanelColumns) * ceil_div(product->rows, block);
+    }
+  }
+};
+
+// Whether the tasks of a product pack blocks of rows and multiply them by all columns. There are to be tasks for all
+// threads, and packing b, which then each of them does, is to be little work.
+inline bool packs_rows(const Product& product, Way way, const Call& call) {
+  if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return false;
+  const int64_t least = product.b.packed ? kWhole.block * kPanelRows : kRowsByColumns * product.columns;
+  return product.columns <= kWhole.strip * kPanelColumns &&
+         product.rows > std::max(kTall.block * kPanelRows, least * call.threads - 1);
+}
+
+inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   const bool tiles = way == Way::kTiles;
-  if (!gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
+  if (!call.gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
+  if (packs_rows(product, way, call)) return kWhole;
   if (!packs_pieces(product)) return tiles ? kDeepTiles : kDeep;
   if (product.b.inner_stride != 1) return tiles ? kTallAcrossTiles : kTallAcross;
   // SwiGLU's halves share a panel where the second begins within one: narrow strips would read it twice.
-  const bool shares = gated && product.columns / 2 % kPanelColumns != 0;
+  const bool shares = call.gated && product.columns / 2 % kPanelColumns != 0;
   if (shares || product.rows * product.inner * (way == Way::kFloats ? 4 : 2) > kNarrowRowBytes) {
     return tiles ? kDeepTiles : kTall;
   }
   Tiling narrow = tiles ? kTallNarrowTiles : kTallNarrow;
-  if (gated) narrow.strip = 2;
+  if (call.gated) narrow.strip = 2;
   return narrow;
+}
+
+// Strips are no wider than a thread's share of all panels.
+inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
+  Tiling tiling = widest_tiling(product, way, call);
+  const int64_t share = std::max<int64_t>(ceil_div(call.panels, call.threads), 1);
+  tiling.strip = std::min(tiling.strip, call.gated ? ceil_div(share, 2) * 2 : share);
+  return tiling;
 }
 
 // A product's share of the call's tasks and scratch.
 struct Plan {
   const Product* product;
   Way way;
-  float* packed_a;
+  bool packs_rows;  // in its tasks, a block of k at a time
+  float* packed_a;  // or all of them, before
   Tiling tiling;
   int64_t panels;  // of rows
   int64_t blocks;  // of row panels
@@ -119,7 +155,10 @@ struct Plan {
   int64_t short_inner() const { return tiling.block_bytes / (kPanelColumns * dtype_bytes(product->b.dtype)); }
   bool packs_pieces() const { return HWY_NAMESPACE::packs_pieces(*product); }
 
-  // A task's scratch: what it packs of b, and after it the tile of sums, which SwiGLU's last load may overrun by less
+  // Words of packed_a.
+  int64_t packed_words() const { return packs_rows ? 0 : packed_rows(product->rows) * row_words(product->inner); }
+
+  // A task's scratch: what it packs of b and of a, and the tile of sums, which SwiGLU's last load may overrun by less
   // than a vector.
   int64_t packed_bytes() const {
     if (product->b.packed) return 0;
@@ -128,8 +167,10 @@ struct Plan {
     const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;
     return ceil_div(most * panel_size(product->b.dtype, product->inner) * dtype_bytes(product->b.dtype), 64) * 64;
   }
+  int64_t own_row_words() const { return packs_rows ? tiling.block * panel_rows() * row_words(short_inner()) : 0; }
   int64_t scratch_bytes() const {
-    return packed_bytes() + (tiling.block * panel_rows() * tile_stride() + kLanes) * int64_t{sizeof(float)};
+    const int64_t tile = tiling.block * panel_rows() * tile_stride() + kLanes;
+    return packed_bytes() + (own_row_words() + tile) * int64_t{sizeof(float)};
   }
 };
 
@@ -139,7 +180,8 @@ struct Block {
     const int64_t begin = plan.first_panel(index), end = plan.first_panel(index + 1);
     for (int64_t panel = begin; panel <= end; ++panel) row[panel - begin] = plan.first_row(panel);
     panels = end - begin;
-    inner = panels == 1 && !plan.packs_pieces() ? std::max<int64_t>(plan.product->inner, 1) : plan.short_inner();
+    const bool in_parts = panels > 1 || plan.packs_rows || plan.packs_pieces();
+    inner = in_parts ? plan.short_inner() : std::max<int64_t>(plan.product->inner, 1);
   }
   int64_t rows() const { return row[panels] - row[0]; }
   int64_t height(int64_t panel) const { return row[panel + 1] - row[panel]; }

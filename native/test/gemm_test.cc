@@ -71,7 +71,8 @@ TEST_F(GemmTest, WritesABfloat16Preactivation) {
 
 TEST_F(GemmTest, AccumulatesIntoC) {
   // Short and long sums; one and several strips.
-  for (const auto& [m, n, k] : {Case{19, 37, 300}, Case{61, 1100, 17}, Case{3, 2060, 128}, Case{1, 5, 1}}) {
+  for (const auto& [m, n, k] : {Case{19, 37, 300}, Case{61, 1100, 17}, Case{3, 2060, 128}, Case{1, 5, 1},
+                                Case{400, 32, 300}}) {
     for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
       const Tensor a = Tensor::random(MOE_FLOAT32, {k, m}, 1), b = Tensor::random(MOE_BFLOAT16, {k, n}, 2);
       const Tensor c = Tensor::random(c_type, {m, n}, 3, -20, 20), other = slice(c, 0, m);
@@ -196,7 +197,8 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
 }
 
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
-  for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33}}) {
+  for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33},
+                                Case{700, 66, 259}}) {
     for (int bits = 0; bits < 4; ++bits) {
       const moe_dtype a_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const Tensor a = Tensor::random(a_type, {m, k}, 1), b = Tensor::random(b_type, {n, k}, 2);
