@@ -1,14 +1,11 @@
 package panamoe.harness.train;
 
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.zip.CRC32C;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
@@ -16,7 +13,6 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
-import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
@@ -162,7 +158,7 @@ public final class TrainCommand implements Callable<Integer> {
       RunConfig config = further(folder);
       Optional<TrainingRun.Outcome> complete = folder.outcome(config);
       if (complete.isPresent()) {
-        return complete;
+        return rankOptions.oneProcess() ? complete : onRanks(config, true, (_, _, _) -> complete);
       }
       requireFits(config, topology);
       Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : defaultCorpus();
@@ -185,18 +181,40 @@ public final class TrainCommand implements Callable<Integer> {
 
   private Optional<TrainingRun.Outcome> train(
       RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err) throws Exception {
+    return onRanks(
+        config,
+        false,
+        (ranks, backend, stop) -> {
+          Alike.require(ranks, material.text().corpus()::sha256, "has another text than rank 0");
+          if (ranks.first()) {
+            if (fresh) {
+              folder.begin(config, tokenizer, material.text());
+            } else if (steps != null) {
+              folder.reconfigure(config);
+            }
+          }
+          return new TrainingRun(ranks, backend, folder, config, material, fresh, err).run(stop);
+        });
+  }
+
+  /**
+   * Runs {@code body} on every rank of this process. Processes that were started with different settings, or are
+   * different builds, must not train together, nor one train while another ends.
+   *
+   * @param complete whether this process finds nothing left to train
+   */
+  private Optional<TrainingRun.Outcome> onRanks(
+      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingRun.Outcome>> body) throws Exception {
     return new RankRun(rankOptions, shared)
         .run(
             (ranks, backend, stop) -> {
-              requireSame(ranks, config, material.text());
-              if (ranks.first()) {
-                if (fresh) {
-                  folder.begin(config, tokenizer, material.text());
-                } else if (steps != null) {
-                  folder.reconfigure(config);
-                }
-              }
-              return new TrainingRun(ranks, backend, folder, config, material, fresh, err).run(stop);
+              Alike.require(ranks, config::toJson, "was started with other settings than rank 0");
+              Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
+              Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
+              // The times of files tell, and a network's file system may show each machine others for a while.
+              String differs = "sees other files in " + out + " than rank 0; resume when all machines see the same";
+              Alike.require(ranks, () -> complete, differs);
+              return body.run(ranks, backend, stop);
             });
   }
 
@@ -223,32 +241,6 @@ public final class TrainCommand implements Callable<Integer> {
         new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
     spec.commandLine().getOut().flush();
     return 0;
-  }
-
-  /** Processes that were started with different settings, or are different builds, must not train together. */
-  private static void requireSame(Ranks ranks, RunConfig config, Text corpus) throws IOException {
-    if (ranks.world().size() == 1) {
-      return;
-    }
-    requireSame(ranks, digest(config.toJson()), "was started with other settings than");
-    requireSame(ranks, digest(corpus.corpus().sha256()), "has another text than");
-    requireSame(ranks, Build.ofClasses(), "is another build than");
-    requireSame(ranks, Build.ofLibrary(), "has another native library than");
-  }
-
-  private static void requireSame(Ranks ranks, long mine, String otherwise) {
-    long[] all = ranks.world().allGather(mine);
-    for (int rank = 1; rank < all.length; rank++) {
-      if (all[rank] != all[0]) {
-        throw new IllegalArgumentException("rank " + rank + " " + otherwise + " rank 0");
-      }
-    }
-  }
-
-  private static long digest(String text) {
-    CRC32C digest = new CRC32C();
-    digest.update(text.getBytes(StandardCharsets.UTF_8));
-    return digest.getValue();
   }
 
   private RunConfig config(Tokenizer given) {

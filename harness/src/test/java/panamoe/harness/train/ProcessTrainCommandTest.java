@@ -108,6 +108,36 @@ class ProcessTrainCommandTest {
   }
 
   @Test
+  void aFinishedRunSaysSoOnceAndWithoutItsText() throws IOException, InterruptedException {
+    Path run = folder.resolve("run");
+    trainAlone(run);
+    Files.delete(ranks.text());
+    Outcome outcome = ranks.run(2, RankProcesses.ALIKE, "--comm", "mpi", "--resume", "--out", run.toString());
+    assertEquals(0, outcome.status(), outcome.said());
+    assertEquals(1, outcome.said().lines().filter(line -> line.startsWith("already complete: 5 steps")).count());
+  }
+
+  /** As where a network's file system still shows one machine the folder as it was before the run's end. */
+  @Test
+  void aRunThatIsFinishedForOneRankAloneIsOneSentence() throws IOException, InterruptedException {
+    Path run = folder.resolve("run");
+    Path before = Files.createDirectory(folder.resolve("before"));
+    trainAlone(run);
+    for (String file : List.of("config.json", "text.json")) {
+      Files.copy(run.resolve(file), before.resolve(file));
+    }
+    String seesBefore =
+        "for each; do shift; [ \"$each\" != " + run + " ] || each=" + before + "; set -- \"$@\" \"$each\"; done";
+    Outcome outcome = ranks.run(2, seesBefore, "--comm", "mpi", "--resume", "--out", run.toString());
+    assertNotEquals(0, outcome.status());
+    assertEquals(
+        List.of(
+            "panamoe train: rank 1 sees other files in " + run
+                + " than rank 0; resume when all machines see the same"),
+        outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList());
+  }
+
+  @Test
   void whatOnlyAnotherRankKnowsIsSaidByIt() throws IOException, InterruptedException {
     Outcome outcome = ranks.run(
             2, "set -- \"$@\" --no-such-option", "--comm", "mpi", "--out", folder.resolve("run").toString());
