@@ -78,7 +78,7 @@ public final class RunCheckpoints {
       gather(new RankTensors(scope), model, optimizer);
       List<Integer> experts = trainer.model().config().experts();
       return store.save(
-          new CheckpointContents(state.step(), configNode(), json, experts, model, optimizer), ranks.world());
+          new CheckpointContents(state.step(), node(trainer.config()), json, experts, model, optimizer), ranks.world());
     }
   }
 
@@ -116,26 +116,39 @@ public final class RunCheckpoints {
   }
 
   /**
-   * Restores the latest checkpoint into the trainer, whatever topology saved it, and to whatever step it was to train.
+   * The latest checkpoint in {@code directory}, to be restored into a trainer of {@code config}, on whatever topology
+   * and to whatever step it was to train. Reads no weights: what does not fit is refused before a trainer is made.
    *
-   * @return warnings of the loader, or empty if there is no checkpoint yet
-   * @throws CheckpointException if it is damaged, or was made by another configuration
+   * @return the same on all ranks; empty if there is none yet
+   * @throws CheckpointException if it is damaged, was made by another configuration, or does not hold its model
    */
-  public Optional<List<String>> restore() {
+  public static Optional<Checkpoint> latest(Path directory, RunConfig config, Ranks ranks) {
     // One rank looks, for another might look before or after a change.
-    String latest = ranks.first() ? store.openLatest().map(each -> each.directory().toString()).orElse("") : "";
-    Path directory = Path.of(new String(ranks.world().broadcast(latest.getBytes(UTF_8), 0), UTF_8));
-    if (directory.toString().isEmpty()) {
+    Optional<Path> seen =
+        ranks.first() ? new CheckpointStore(directory, KEPT).openLatest().map(Checkpoint::directory) : Optional.empty();
+    byte[] told = ranks.world().broadcast(seen.map(Path::toString).orElse("").getBytes(UTF_8), 0);
+    if (told.length == 0) {
       return Optional.empty();
     }
-    Checkpoint checkpoint = Checkpoint.open(directory);
-    if (!withoutSteps(checkpoint.config()).equals(withoutSteps(configNode()))) {
+    Checkpoint checkpoint = Checkpoint.open(Path.of(new String(told, UTF_8)));
+    if (!withoutSteps(checkpoint.config()).equals(withoutSteps(node(config)))) {
       throw new CheckpointException(
           checkpoint.directory() + " was trained with another configuration; give the options it was started with");
     }
+    checkpoint.requireHolds(ModelTensors.shapes(config.model()));
+    return Optional.of(checkpoint);
+  }
+
+  /**
+   * Restores what {@link #latest} has found into the trainer.
+   *
+   * @return warnings of the loader
+   * @throws CheckpointException if it is damaged, or the optimizer's tensors are not those of the model
+   */
+  public List<String> restore(Checkpoint checkpoint) {
     List<String> warnings = readInto(checkpoint);
     trainer.restore(state(checkpoint));
-    return Optional.of(warnings);
+    return warnings;
   }
 
   private static TrainerState state(Checkpoint checkpoint) {
@@ -199,7 +212,7 @@ public final class RunCheckpoints {
     return copy;
   }
 
-  private ObjectNode configNode() {
-    return (ObjectNode) ConfigJson.tree(trainer.config());
+  private static ObjectNode node(RunConfig config) {
+    return (ObjectNode) ConfigJson.tree(config);
   }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -65,12 +66,12 @@ class RankedTrainingTest {
             world -> {
               List<StepMetrics> metrics = new ArrayList<>();
               Ranks ranks = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+              Optional<Checkpoint> latest =
+                  folder == null ? Optional.empty() : RunCheckpoints.latest(folder, config, ranks);
               try (Backend backend = Backends.open("cpu", 1);
                   LanguageModel model = new LanguageModel(config.model(), ranks)) {
                 Trainer trainer = trainer(backend, model, config);
-                if (folder != null) {
-                  new RunCheckpoints(trainer, folder).restore();
-                }
+                latest.ifPresent(each -> new RunCheckpoints(trainer, folder).restore(each));
                 while (metrics.size() < steps) {
                   StepMetrics step = trainer.next();
                   metrics.add(trainer.finished() ? step.withValidation(trainer.evaluate()) : step);

@@ -5,9 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,13 +18,19 @@ import org.junit.jupiter.params.provider.EnumSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.CheckpointStore;
+import panamoe.model.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets.Architecture;
+import panamoe.model.ModelTensors;
 import panamoe.moe.GateConfig;
 import panamoe.nn.Norm;
 import panamoe.nn.Parameter;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 
 /** Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had happened. */
@@ -152,18 +161,42 @@ class TrainerTest {
       new RunCheckpoints(bench.trainer, directory).save();
     }
     try (Bench bench = Bench.open(config, 1)) {
-      assertTrue(new RunCheckpoints(bench.trainer, directory).restore().orElseThrow().isEmpty());
+      Checkpoint latest = RunCheckpoints.latest(directory, config, Ranks.alone()).orElseThrow();
+      assertEquals(List.of(), new RunCheckpoints(bench.trainer, directory).restore(latest));
       assertEquals(5, bench.trainer.step());
       while (!bench.trainer.finished()) {
         bench.trainer.next();
       }
       assertSameBits(uninterrupted, bench.weights());
     }
-    RunConfig other = run(Architecture.MOE, GateConfig.dropless(1), steps(8));
-    try (Bench bench = Bench.open(other, 1)) {
-      RunCheckpoints checkpoints = new RunCheckpoints(bench.trainer, directory);
-      assertThrows(CheckpointException.class, checkpoints::restore);
+  }
+
+  /** Without a backend: nothing can be allocated for either. */
+  @Test
+  void whatACheckpointDoesNotHoldIsRefusedBeforeThereIsATrainer(@TempDir Path directory) {
+    RunConfig held = run(Architecture.MOE, GateConfig.dropless(1), steps(8));
+    RunConfig claimed = run(Architecture.PR_MOE, GateConfig.dropless(1), steps(8));
+    assertTrue(RunCheckpoints.latest(directory, held, Ranks.alone()).isEmpty());
+    try (Bench bench = Bench.open(held, 1)) {
+      new RunCheckpoints(bench.trainer, directory).save();
+      assertEquals(
+          Optional.of(0L),
+          RunCheckpoints.latest(directory, held.withSteps(9), Ranks.alone()).map(Checkpoint::step));
+      assertRefused(directory, claimed, "was trained with another configuration");
+      ObjectNode config = (ObjectNode) ConfigJson.tree(claimed);
+      ObjectNode none = config.objectNode();
+      new CheckpointStore(directory, 1)
+          .save(
+              new CheckpointContents(
+                  1, config, none, claimed.model().experts(), ModelTensors.masters(bench.model), Map.of()));
     }
+    assertRefused(directory, claimed, "layers.0.moe.experts.0");
+  }
+
+  private static void assertRefused(Path directory, RunConfig config, String words) {
+    CheckpointException refused =
+        assertThrows(CheckpointException.class, () -> RunCheckpoints.latest(directory, config, Ranks.alone()));
+    assertTrue(refused.getMessage().contains(words), refused.getMessage());
   }
 
   @Test

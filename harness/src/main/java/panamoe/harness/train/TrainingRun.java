@@ -14,6 +14,7 @@ import java.util.OptionalDouble;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
@@ -121,6 +122,7 @@ final class TrainingRun {
    */
   Optional<Outcome> run(BooleanSupplier stop) throws IOException {
     err.println("text: " + material.text().source());
+    Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
     try (LanguageModel model = new LanguageModel(config.model(), ranks)) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
       err.printf(
@@ -132,7 +134,7 @@ final class TrainingRun {
           ranks.world().size() == 1 ? "" : ", %d ranks".formatted(ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
-      checkpoints.restore().ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
+      latest.map(checkpoints::restore).ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
       if (ranks.first()) {
         folder.rewindMetrics(trainer.step());
       }

@@ -141,6 +141,18 @@ class TrainCommandTest {
   }
 
   @Test
+  void aConfigThatIsNotItsCheckpointsIsRefusedBeforeThereIsAModel() throws IOException {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(run, "--steps", "2").exitCode());
+    Path config = run.resolve("config.json");
+    Files.writeString(config, Files.readString(config).replace("\"hidden\" : 64", "\"hidden\" : 128"));
+    CommandRun refused = CommandRun.of("train", "--out", run.toString(), "--resume", "--steps", "3");
+    assertEquals(1, refused.exitCode(), refused.toString());
+    assertTrue(refused.err().contains("step-00000002 was trained with another configuration"), refused.err());
+    assertFalse(refused.err().contains("model: "), refused.err());
+  }
+
+  @Test
   void remembersTheDefaultCorpus() throws IOException {
     String run = folder.resolve("run").toString();
     CommandRun begun = CommandRun.of("train", "--preset", "tiny", "--arch", "dense", "--steps", "2", "--out", run);
