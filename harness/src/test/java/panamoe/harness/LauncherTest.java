@@ -3,6 +3,7 @@ package panamoe.harness;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -98,6 +99,39 @@ class LauncherTest {
     Files.createDirectory(folder.resolve("build/lock")); // which not even root can write to
     String said = launch(1, "doctor");
     assertTrue(said.contains("cannot build: " + folder.resolve("build") + " is not writable") && said.lines().count() == 1, said);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "clean, build, cannot remove all of",
+    "clean, harness/target, cannot remove all of",
+    "doctor, native/build, cannot build:",
+    "build, harness/target, cannot build:",
+    "test, native/build, cannot test:",
+  })
+  void whereTheBuildIsAnothersThatIsOneSentence(String command, String name, String words)
+      throws IOException, InterruptedException {
+    buildAnHourAgo();
+    changeSource();
+    write(name + "/file", "");
+    write(name + "/other", "");
+    File folderOfAnother = folder.resolve(name).toFile();
+    assertTrue(folderOfAnother.setWritable(false));
+    try {
+      String said = ended(1, start(withoutRootsRights("bash", launcher(), command)));
+      assertTrue(said.startsWith("panamoe: " + words + " " + folder.resolve(name)), said);
+      assertEquals(1, said.lines().count(), said);
+    } finally {
+      assertTrue(folderOfAnother.setWritable(true));
+    }
+    assertTrue(Files.exists(folder.resolve(name).resolve("file")));
+  }
+
+  /** Root may write anywhere, unless it is run without the right to. */
+  private static String[] withoutRootsRights(String... command) {
+    boolean root = "root".equals(System.getProperty("user.name"));
+    Stream<String> before = root ? Stream.of("setpriv", "--bounding-set=-dac_override") : Stream.of();
+    return Stream.concat(before, Stream.of(command)).toArray(String[]::new);
   }
 
   @Test
