@@ -277,9 +277,6 @@ constexpr std::array<PanelKernel<Products>*, sizeof...(kRowsLessOne)> single_pan
   return {multiply_panels<kRowsLessOne + 1, 1, Products>...};
 }
 
-// How many panels side by side give `rows` rows enough independent sums to hide the latency of the multiply-add.
-inline int side_by_side(int64_t rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
-
 // panels <= side_by_side(rows), a power of two
 template <class Products>
 PanelKernel<Products>* panel_kernel(int64_t rows, int panels) {

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 #include "cpu/floating-inl.h"
 #include "cpu/gemm_prefetch-inl.h"
@@ -214,10 +215,19 @@ inline void pack_row_tiles(const Operand& a, int64_t height, int64_t inner, floa
 }
 #endif
 
-// `inner` steps of k of a panel of `width` columns of b. Columns along k ask for `next` meanwhile.
+// Whether a panel of `width` columns of b is turned, vectors at a time: its columns lie along k, and are of the panel's
+// dtype. In bfloat16 two neighbours along k are the pair that a panel holds.
+template <class Weight>
+bool turns_columns(const Operand& b, int64_t width) {
+  if (b.inner_stride != 1 || width != kPanelColumns) return false;
+  if (std::is_same_v<Weight, float>) return b.dtype == MOE_FLOAT32;
+  return b.dtype == MOE_BFLOAT16 && b.line_stride % 2 == 0 && reinterpret_cast<uintptr_t>(b.data) % 4 == 0;
+}
+
+// `inner` steps of k of a panel of `width` columns of b. Where they are turned, it asks for `next` meanwhile.
 inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* to, const Prefetch<float>& next = {}) {
   const FloatTag d;
-  if (b.dtype == MOE_FLOAT32 && b.inner_stride == 1 && width == kPanelColumns) {
+  if (turns_columns<float>(b, width)) {
     turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride, inner, reinterpret_cast<uint32_t*>(to), next);
     return;
   }
@@ -240,13 +250,11 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* 
 
 inline void pack_columns(const Operand& b, int64_t width, int64_t inner, hwy::bfloat16_t* to,
                          const Prefetch<hwy::bfloat16_t>& next = {}) {
-  const bool whole = b.dtype == MOE_BFLOAT16 && width == kPanelColumns;
   int64_t done = 0;
-  if (whole && b.inner_stride == 1 && b.line_stride % 2 == 0 && reinterpret_cast<uintptr_t>(b.data) % 4 == 0) {
-    // Two neighbours along k are the pair that a panel holds.
+  if (turns_columns<hwy::bfloat16_t>(b, width)) {
     turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride / 2, inner / 2, reinterpret_cast<uint32_t*>(to), next);
     done = inner / 2 * 2;
-  } else if (whole && b.line_stride == 1) {
+  } else if (b.dtype == MOE_BFLOAT16 && width == kPanelColumns && b.line_stride == 1) {
     const hn::ScalableTag<uint16_t> d;
     static_assert(hn::MaxLanes(d) == kPanelColumns);
     const auto* from = static_cast<const uint16_t*>(b.data);

@@ -26,6 +26,9 @@ inline constexpr int64_t kTilePanelRows = 2 * kTileRows;
 // A panel's rows fit a vector, of which AVX-512 loads and stores a part as fast as the whole.
 inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
 
+// How many panels side by side give `rows` rows enough independent sums to hide the latency of the multiply-add.
+inline int side_by_side(int64_t rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+
 // Elements from one panel of b to the next.
 inline int64_t panel_size(int32_t dtype, int64_t inner) {
   return kPanelColumns * (dtype == MOE_BFLOAT16 ? (inner + 1) / 2 * 2 : inner);

@@ -40,7 +40,7 @@ struct Tiling {
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 // The same where a strip has all columns: each block's rows are packed by its own task and never leave the caches.
 inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384};
-inline constexpr int64_t kRowsByColumns = 4;  // and the rows of a thread are so many times as many
+inline constexpr int64_t kRowsByColumns = 4;  // and a thread has at least so many times as many rows
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
 // The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
@@ -49,6 +49,9 @@ inline constexpr int64_t kNarrowRowBytes = 3 << 19;  // of them packed, at most
 // The same where columns of b lie side by side: memory gives the more the longer the rows of a piece are, and the L2
 // cache has few places for rows a power of two apart.
 inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
+// Most where whole rows of b are read as they lie, one after the other: of few rows of a, whose sums still stay in the L2
+// cache, and where there are strips enough.
+inline constexpr int64_t kWholeRowBytes = 4096, kWholeRowSums = 131072;
 // Short products spend their time on c: wide strips write it along its rows.
 inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
@@ -61,6 +64,7 @@ inline constexpr Tiling kTallNarrowTiles{1, 288 / kTilePanelRows, 16384};
 inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
 inline constexpr Tiling kWideTiles{64, 1, 32768};
 static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels && kDeepTiles.block <= kMaxBlockPanels);
+static_assert(kWhole.block <= kMaxBlockPanels && kWhole.strip <= kMaxStripPanels);
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -79,27 +83,35 @@ struct Call {
 
   Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
     for (const Product* product = products; product < products + count; ++product) {
-      const int64_t block = kPanelRows * (packs_pieces(*product) ? kTall.block : kDeep.block);
+      const bool tall = packs_pieces(*product) || way_of(*product) == Way::kTiles;
+      const int64_t block = kPanelRows * (tall ? kTall.block : kDeep.block);
       panels += ceil_div(product->columns, kPanelColumns) * ceil_div(product->rows, block);
     }
   }
 };
 
-// Whether the tasks of a product pack blocks of rows and multiply them by all columns. There are to be tasks for all
-// threads, and packing b, which then each of them does, is to be little work.
-inline bool packs_rows(const Product& product, Way way, const Call& call) {
+// Whether the tasks of a product pack blocks of rows and multiply them by all columns. Its blocks are to be enough for
+// all threads, and packing b, which then each of them does, is to be little work.
+inline bool packs_own_rows(const Product& product, Way way, const Call& call) {
   if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return false;
-  const int64_t least = product.b.packed ? kWhole.block * kPanelRows : kRowsByColumns * product.columns;
-  return product.columns <= kWhole.strip * kPanelColumns &&
-         product.rows > std::max(kTall.block * kPanelRows, least * call.threads - 1);
+  if (product.columns > kWhole.strip * kPanelColumns || product.rows <= kTall.block * kPanelRows) return false;
+  const int64_t packing = product.b.packed ? 0 : kRowsByColumns * product.columns;
+  return product.rows >= std::max(kWhole.block * kPanelRows, packing) * call.threads;
 }
 
 inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   const bool tiles = way == Way::kTiles;
   if (!call.gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
-  if (packs_rows(product, way, call)) return kWhole;
+  if (packs_own_rows(product, way, call)) return kWhole;
   if (!packs_pieces(product)) return tiles ? kDeepTiles : kDeep;
-  if (product.b.inner_stride != 1) return tiles ? kTallAcrossTiles : kTallAcross;
+  if (product.b.inner_stride != 1) {
+    if (tiles) return kTallAcrossTiles;
+    const int64_t panels = ceil_div(product.columns, kPanelColumns);
+    const bool whole = !call.gated && product.columns == product.b.inner_stride && panels <= kMaxStripPanels &&
+                       product.rows * product.columns * int64_t{sizeof(float)} <= kWholeRowSums;
+    if (!whole || panels * call.threads * 2 > call.panels) return kTallAcross;
+    return {panels, std::max<int64_t>(ceil_div(product.rows, kPanelRows), 1), kWholeRowBytes};
+  }
   // SwiGLU's halves share a panel where the second begins within one: narrow strips would read it twice.
   const bool shares = call.gated && product.columns / 2 % kPanelColumns != 0;
   if (shares || product.rows * product.inner * (way == Way::kFloats ? 4 : 2) > kNarrowRowBytes) {
@@ -110,10 +122,11 @@ inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   return narrow;
 }
 
-// Strips are no wider than a thread's share of all panels.
+// Strips are no wider than a thread's share of all panels, but for those that few rows walk side by side.
 inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
   Tiling tiling = widest_tiling(product, way, call);
-  const int64_t share = std::max<int64_t>(ceil_div(call.panels, call.threads), 1);
+  int64_t share = std::max<int64_t>(ceil_div(call.panels, call.threads), 1);
+  if (!packs_pieces(product)) share = std::max<int64_t>(share, side_by_side(product.rows));
   tiling.strip = std::min(tiling.strip, call.gated ? ceil_div(share, 2) * 2 : share);
   return tiling;
 }
@@ -122,8 +135,8 @@ inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
 struct Plan {
   const Product* product;
   Way way;
-  bool packs_rows;  // in its tasks, a block of k at a time
-  float* packed_a;  // or all of them, before
+  bool own_rows;    // packed by its tasks, a block of k at a time
+  float* packed_a;  // or before, all of them
   Tiling tiling;
   int64_t panels;  // of rows
   int64_t blocks;  // of row panels
@@ -156,7 +169,7 @@ struct Plan {
   bool packs_pieces() const { return HWY_NAMESPACE::packs_pieces(*product); }
 
   // Words of packed_a.
-  int64_t packed_words() const { return packs_rows ? 0 : packed_rows(product->rows) * row_words(product->inner); }
+  int64_t packed_words() const { return own_rows ? 0 : packed_rows(product->rows) * row_words(product->inner); }
 
   // A task's scratch: what it packs of b and of a, and the tile of sums, which SwiGLU's last load may overrun by less
   // than a vector.
@@ -167,7 +180,7 @@ struct Plan {
     const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;
     return ceil_div(most * panel_size(product->b.dtype, product->inner) * dtype_bytes(product->b.dtype), 64) * 64;
   }
-  int64_t own_row_words() const { return packs_rows ? tiling.block * panel_rows() * row_words(short_inner()) : 0; }
+  int64_t own_row_words() const { return own_rows ? tiling.block * panel_rows() * row_words(short_inner()) : 0; }
   int64_t scratch_bytes() const {
     const int64_t tile = tiling.block * panel_rows() * tile_stride() + kLanes;
     return packed_bytes() + (own_row_words() + tile) * int64_t{sizeof(float)};
@@ -180,7 +193,7 @@ struct Block {
     const int64_t begin = plan.first_panel(index), end = plan.first_panel(index + 1);
     for (int64_t panel = begin; panel <= end; ++panel) row[panel - begin] = plan.first_row(panel);
     panels = end - begin;
-    const bool in_parts = panels > 1 || plan.packs_rows || plan.packs_pieces();
+    const bool in_parts = panels > 1 || plan.own_rows || plan.packs_pieces();
     inner = in_parts ? plan.short_inner() : std::max<int64_t>(plan.product->inner, 1);
   }
   int64_t rows() const { return row[panels] - row[0]; }

@@ -86,6 +86,15 @@ bool reads_rows(const Product& product, int64_t panel, int64_t steps, int64_t ro
   return std::is_same_v<Products, FloatProducts>;
 }
 
+// Whether packing a piece asks for half of what comes next: it takes about as long as multiplying by one panel of rows,
+// but much longer than tiles, and less than multiplying what is widened.
+template <class Products>
+bool asks_while_packing(const Product& product, int64_t panel) {
+  const int64_t column = panel * kPanelColumns;
+  return (std::is_same_v<Products, FloatProducts> || std::is_same_v<Products, PairProducts>) &&
+         turns_columns<typename Products::Weight>(product.b, std::min(kPanelColumns, product.columns - column));
+}
+
 template <class Products>
 inline constexpr bool kInTiles = std::is_same_v<Products, TileProducts>;
 
@@ -154,6 +163,8 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   }
   // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   k += steps;
+  const int64_t share = along_k ? 0 : p * steps * kPanelColumns;
+  if (strip.columns == b.inner_stride) return {static_cast<const Weight*>(b.at(0, k).data), share, pace, kOneRun, 0, false};
   if (k >= inner) {
     k = 0;
     if (column + panels.next_strip < plan.product->columns) column += panels.next_strip;
@@ -161,8 +172,7 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   const uint64_t run = along_k ? static_cast<uint64_t>(plan.short_inner())
                                : std::bit_ceil(static_cast<uint64_t>(strip.panels * kPanelColumns));
   const int64_t gap = (along_k ? b.line_stride : b.inner_stride) - static_cast<int64_t>(run);
-  return {static_cast<const Weight*>(b.at(column, k).data), along_k ? 0 : p * steps * kPanelColumns, pace,
-          std::countr_zero(run), gap, false};
+  return {static_cast<const Weight*>(b.at(column, k).data), share, pace, std::countr_zero(run), gap, false};
 }
 
 // Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for
@@ -182,11 +192,11 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
   const bool one_pass = count == 1 && panels.piece == nullptr && !kInTiles<Products>;
   const int64_t most = one_pass ? side_by_side(block.rows()) : 1;
   const bool writes = is_sums(*plan.product, epilogue) && !kInTiles<Products>;
-  const float* a = plan.packs_rows ? own_rows : plan.packed_a + block.row[0] * plan.row_words(inner);
+  const float* a = plan.own_rows ? own_rows : plan.packed_a + block.row[0] * plan.row_words(inner);
   int64_t k = 0;
   do {
     const int64_t steps = std::min(block.inner, inner - k);
-    if (plan.packs_rows) pack_block(plan, block, k, steps, own_rows);
+    if (plan.own_rows) pack_block(plan, block, k, steps, own_rows);
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
       PanelsOfB<Weight> b{{}, kPanelColumns};
@@ -200,8 +210,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         b = {{static_cast<const Weight*>(rows.at(strip.panel[p] * kPanelColumns, k).data)}, rows.inner_stride};
       } else {
         Prefetch<Weight> meanwhile;
-        if (count == 1) {
-          // Packing takes about as long as multiplying one panel of rows: each asks for half of what is next.
+        if (count == 1 && asks_while_packing<Products>(*plan.product, strip.panel[p])) {
           next.pace /= 2;
           meanwhile = next;
           next.position += steps * kPanelColumns / 2;
@@ -229,7 +238,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         kernel(steps, a + (row - block.row[0]) * plan.row_words(steps), b, next, target);
       }
     }
-    if (!plan.packs_rows) a += plan.packed_rows(block.rows()) * plan.row_words(steps);
+    if (!plan.own_rows) a += plan.packed_rows(block.rows()) * plan.row_words(steps);
     k += steps;
   } while (k < inner);
 }

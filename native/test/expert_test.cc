@@ -123,6 +123,18 @@ TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
         expect_same_bits(slice(all, 3, count), dx(3, count), "dx");
         if (HasFailure()) FAIL() << "with dtype " << dtype << ", n " << n << ", " << count << " rows";
       }
+      // Experts enough for strips of all columns.
+      const Tensor several = Tensor::random(dtype, {6, n, k}, 3), result(dtype, {rows, k});
+      const std::vector<double> starts = {0, 1, 6, 22, 22, 39, 70};
+      ASSERT_MOE_OK(moe_expert_backward_input(stream, dy, offsets_of(starts), several, result));
+      for (int64_t e = 0; e < 6; ++e) {
+        const auto first = static_cast<int64_t>(starts[e]), count = static_cast<int64_t>(starts[e + 1]) - first;
+        const Tensor alone(dtype, {count, k});
+        ASSERT_MOE_OK(moe_gemm(stream, 0, 0, MOE_IDENTITY, 0, slice(dy, first, count), matrix(several, e), nullptr,
+                               alone, nullptr));
+        expect_same_bits(slice(result, first, count), alone, "dx of an expert");
+        if (HasFailure()) FAIL() << "with dtype " << dtype << ", n " << n << ", expert " << e;
+      }
     }
   }
 }
