@@ -48,7 +48,7 @@ public final class SharedOptions {
       description = "Seed of everything random; the same seed gives the same bits. Default: ${DEFAULT-VALUE}.")
   private long seed;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
+  @Option(names = "--json", description = "Print the result as JSON, of several one object a line.")
   private boolean json;
 
   @Option(

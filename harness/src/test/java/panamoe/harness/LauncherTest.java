@@ -65,6 +65,30 @@ class LauncherTest {
   }
 
   @Test
+  void whatWasBuiltInAnotherPlaceIsBuiltAnew() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("native/build/release/CMakeCache.txt", "CMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere/native\n");
+    write("ci/maven", "#!/bin/sh\nmkdir -p %1$s && >%1$s/classpath\n".formatted(folder.resolve("harness/target")));
+    String said = ended(0, startWithCmake("exit 0"));
+    assertTrue(said.startsWith("panamoe: this checkout was built in another place, and is built anew\n"), said);
+    assertTrue(said.contains("building the native library") && said.endsWith("started\n"), said);
+    assertTrue(Files.notExists(folder.resolve("native/build")));
+  }
+
+  @Test
+  void aBuildThatCannotBeConfiguredHasFailed() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    setTime(folder.resolve("native/src/gate.cc"), Duration.ofMinutes(30));
+    String said = ended(1, startWithCmake("[ \"$1\" != --preset ]"));
+    assertTrue(said.contains("building the native library failed"), said);
+  }
+
+  private Process startWithCmake(String script) throws IOException {
+    write("bin/cmake", "#!/bin/sh\n" + script + "\n");
+    return start("env", "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH"), "bash", launcher(), "doctor");
+  }
+
+  @Test
   void aBuildThatCtrlCEndsHasNotFailed() throws IOException, InterruptedException {
     buildAnHourAgo();
     changeSource();
@@ -103,8 +127,8 @@ class LauncherTest {
 
   @ParameterizedTest
   @CsvSource({
-    "clean, build, cannot remove all of",
-    "clean, harness/target, cannot remove all of",
+    "clean, build, cannot clean:",
+    "clean, harness/target, cannot clean:",
     "doctor, native/build, cannot build:",
     "build, harness/target, cannot build:",
     "test, native/build, cannot test:",

@@ -133,7 +133,7 @@ public final class RunCheckpoints {
     Checkpoint checkpoint = Checkpoint.open(Path.of(new String(told, UTF_8)));
     if (!withoutSteps(checkpoint.config()).equals(withoutSteps(node(config)))) {
       throw new CheckpointException(
-          checkpoint.directory() + " was trained with another configuration; give the options it was started with");
+          checkpoint.directory() + " was trained with another configuration: its own is the config.json in it");
     }
     checkpoint.requireHolds(ModelTensors.shapes(config.model()));
     return Optional.of(checkpoint);

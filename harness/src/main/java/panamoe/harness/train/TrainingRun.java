@@ -228,7 +228,7 @@ final class TrainingRun {
 
   private void notResumed() {
     if (!fresh) {
-      err.printf("the run had not saved a checkpoint yet: it starts again, and does the same steps%n");
+      err.printf("there is no checkpoint of the run: it starts again from its first step%n");
     }
   }
 
