@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "cpu/gemm_pack-inl.h"
+#include "cpu/processor.h"
 #include "cpu/simd_target.h"
 #include "hwy/highway.h"
 #include "src/check.h"
@@ -109,7 +110,8 @@ inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
     const int64_t panels = ceil_div(product.columns, kPanelColumns);
     const bool whole = !call.gated && product.columns == product.b.inner_stride && panels <= kMaxStripPanels &&
                        product.rows * product.columns * int64_t{sizeof(float)} <= kWholeRowSums;
-    if (!whole || panels * call.threads * 2 > call.panels) return kTallAcross;
+    const bool as_they_lie = product.rows <= kPanelRows || !gathers_rows_first();
+    if (!whole || !as_they_lie || panels * call.threads * 2 > call.panels) return kTallAcross;
     return {panels, std::max<int64_t>(ceil_div(product.rows, kPanelRows), 1), kWholeRowBytes};
   }
   // SwiGLU's halves share a panel where the second begins within one: narrow strips would read it twice.
