@@ -94,7 +94,6 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
     plans[i].product = &product;
     plans[i].way = way_of(product);
-    plans[i].own_rows = packs_own_rows(product, plans[i].way, call);
     plans[i].tiling = tiling_of(product, plans[i].way, call);
     plans[i].panels = c_columns == 0 ? 0 : ceil_div(product.rows, plans[i].panel_rows());
     plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, plans[i].strip_panels(gated) * kPanelColumns);
@@ -114,7 +113,7 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     packed_a += plans[i].packed_words();
     plans[i].chunks = std::min(wanted_chunks, plans[i].blocks);
     plans[i].first_pack_task = pack_tasks;
-    pack_tasks += plans[i].own_rows ? 0 : plans[i].blocks;
+    pack_tasks += plans[i].tiling.own_rows ? 0 : plans[i].blocks;
     plans[i].first_task = tasks;
     tasks += plans[i].strips * plans[i].chunks;
     multiply_adds += products[i].rows * products[i].columns * products[i].inner;

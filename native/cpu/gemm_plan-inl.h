@@ -10,7 +10,7 @@
 
 #include <algorithm>
 
-#include "cpu/gemm_pack-inl.h"
+#include "cpu/gemm_panel-inl.h"
 #include "cpu/processor.h"
 #include "cpu/simd_target.h"
 #include "hwy/highway.h"
@@ -36,11 +36,12 @@ struct Tiling {
   int64_t strip;        // panels of b, at most
   int64_t block;        // panels of a in a block of rows, at most
   int64_t block_bytes;  // of a panel of b, by as much of k: they stay in the L1 cache
+  bool own_rows = false;  // whether tasks pack rows, a block of k at a time; else all are packed before
 };
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 // The same where a strip has all columns: each block's rows are packed by its own task and never leave the caches.
-inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384};
+inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384, true};
 inline constexpr int64_t kRowsByColumns = 4;  // and a thread has at least so many times as many rows
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
@@ -137,8 +138,7 @@ inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
 struct Plan {
   const Product* product;
   Way way;
-  bool own_rows;    // packed by its tasks, a block of k at a time
-  float* packed_a;  // or before, all of them
+  float* packed_a;  // but for own rows
   Tiling tiling;
   int64_t panels;  // of rows
   int64_t blocks;  // of row panels
@@ -171,7 +171,7 @@ struct Plan {
   bool packs_pieces() const { return HWY_NAMESPACE::packs_pieces(*product); }
 
   // Words of packed_a.
-  int64_t packed_words() const { return own_rows ? 0 : packed_rows(product->rows) * row_words(product->inner); }
+  int64_t packed_words() const { return tiling.own_rows ? 0 : packed_rows(product->rows) * row_words(product->inner); }
 
   // A task's scratch: what it packs of b and of a, and the tile of sums, which SwiGLU's last load may overrun by less
   // than a vector.
@@ -182,7 +182,7 @@ struct Plan {
     const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;
     return ceil_div(most * panel_size(product->b.dtype, product->inner) * dtype_bytes(product->b.dtype), 64) * 64;
   }
-  int64_t own_row_words() const { return own_rows ? tiling.block * panel_rows() * row_words(short_inner()) : 0; }
+  int64_t own_row_words() const { return tiling.own_rows ? tiling.block * panel_rows() * row_words(short_inner()) : 0; }
   int64_t scratch_bytes() const {
     const int64_t tile = tiling.block * panel_rows() * tile_stride() + kLanes;
     return packed_bytes() + (own_row_words() + tile) * int64_t{sizeof(float)};
@@ -195,7 +195,7 @@ struct Block {
     const int64_t begin = plan.first_panel(index), end = plan.first_panel(index + 1);
     for (int64_t panel = begin; panel <= end; ++panel) row[panel - begin] = plan.first_row(panel);
     panels = end - begin;
-    const bool in_parts = panels > 1 || plan.own_rows || plan.packs_pieces();
+    const bool in_parts = panels > 1 || plan.tiling.own_rows || plan.packs_pieces();
     inner = in_parts ? plan.short_inner() : std::max<int64_t>(plan.product->inner, 1);
   }
   int64_t rows() const { return row[panels] - row[0]; }

@@ -17,6 +17,7 @@
 
 #include "cpu/activation-inl.h"
 #include "cpu/gemm_kernel-inl.h"
+#include "cpu/gemm_pack-inl.h"
 #include "cpu/gemm_plan-inl.h"
 #include "cpu/gemm_tile-inl.h"
 #include "cpu/processor.h"
@@ -164,7 +165,10 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   // The next piece, of lines along k; or, where columns lie side by side, its share of the next pieces of all panels.
   k += steps;
   const int64_t share = along_k ? 0 : p * steps * kPanelColumns;
-  if (strip.columns == b.inner_stride) return {static_cast<const Weight*>(b.at(0, k).data), share, pace, kOneRun, 0, false};
+  if (!along_k && strip.columns == b.inner_stride) {
+    // Whole rows are one run, which after the last goes on with the next expert's weights.
+    return {static_cast<const Weight*>(b.at(0, k).data), share, pace, kOneRun, 0, false};
+  }
   if (k >= inner) {
     k = 0;
     if (column + panels.next_strip < plan.product->columns) column += panels.next_strip;
@@ -192,11 +196,11 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
   const bool one_pass = count == 1 && panels.piece == nullptr && !kInTiles<Products>;
   const int64_t most = one_pass ? side_by_side(block.rows()) : 1;
   const bool writes = is_sums(*plan.product, epilogue) && !kInTiles<Products>;
-  const float* a = plan.own_rows ? own_rows : plan.packed_a + block.row[0] * plan.row_words(inner);
+  const float* a = plan.tiling.own_rows ? own_rows : plan.packed_a + block.row[0] * plan.row_words(inner);
   int64_t k = 0;
   do {
     const int64_t steps = std::min(block.inner, inner - k);
-    if (plan.own_rows) pack_block(plan, block, k, steps, own_rows);
+    if (plan.tiling.own_rows) pack_block(plan, block, k, steps, own_rows);
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
       PanelsOfB<Weight> b{{}, kPanelColumns};
@@ -238,7 +242,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         kernel(steps, a + (row - block.row[0]) * plan.row_words(steps), b, next, target);
       }
     }
-    if (!plan.own_rows) a += plan.packed_rows(block.rows()) * plan.row_words(steps);
+    if (!plan.tiling.own_rows) a += plan.packed_rows(block.rows()) * plan.row_words(steps);
     k += steps;
   } while (k < inner);
 }
