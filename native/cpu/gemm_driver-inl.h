@@ -48,7 +48,11 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   }
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);
-    multiply_strip<Products>(plan, epilogue, strip, panels, block, own_rows, tile);
+    if (is_short<Products>(product, epilogue)) {
+      multiply_short<Products>(plan, epilogue, strip, panels, block, tile);
+    } else {
+      multiply_strip<Products>(plan, epilogue, strip, panels, block, own_rows, tile);
+    }
     if (is_sums(product, epilogue)) {
       if (kInTiles<Products>) move_sums(plan, epilogue, strip, block, tile);
       continue;

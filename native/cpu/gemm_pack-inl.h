@@ -114,6 +114,9 @@ inline void pack_rows(const Operand& a, int64_t height, int64_t inner, float* to
         for (done = 0; done + 4 <= inner; done += 4) {
           auto v0 = load(d, corner + done, 4), v1 = load(d, corner + a.line_stride + done, 4);
           auto v2 = load(d, corner + 2 * a.line_stride + done, 4), v3 = load(d, corner + 3 * a.line_stride + done, 4);
+          if (done % 16 == 0) {  // lines are too short for the processor to foresee the next ones
+            for (int64_t ahead = 4; ahead < 8; ++ahead) __builtin_prefetch(corner + ahead * a.line_stride + done);
+          }
           turn_blocks(d, v0, v1, v2, v3);
           hn::StoreU(v0, d, target + done * height);
           hn::StoreU(v1, d, target + (done + 1) * height);

@@ -111,7 +111,7 @@ inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
     const int64_t panels = ceil_div(product.columns, kPanelColumns);
     const bool whole = !call.gated && product.columns == product.b.inner_stride && panels <= kMaxStripPanels &&
                        product.rows * product.columns * int64_t{sizeof(float)} <= kWholeRowSums;
-    const bool as_they_lie = product.rows <= kPanelRows || !gathers_rows_first();
+    const bool as_they_lie = product.rows <= kPanelRows || waits_for_many_lines();
     if (!whole || !as_they_lie || panels * call.threads * 2 > call.panels) return kTallAcross;
     return {panels, std::max<int64_t>(ceil_div(product.rows, kPanelRows), 1), kWholeRowBytes};
   }

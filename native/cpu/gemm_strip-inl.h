@@ -15,7 +15,7 @@
 #include <bit>
 #include <type_traits>
 
-#include "cpu/activation-inl.h"
+#include "cpu/gemm_epilogue-inl.h"
 #include "cpu/gemm_kernel-inl.h"
 #include "cpu/gemm_pack-inl.h"
 #include "cpu/gemm_plan-inl.h"
@@ -26,17 +26,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-// How many panels of columns before its own c is asked for where the kernels write it.
-inline constexpr int64_t kPanelsAhead = 3;
-
-// Asks for the elements of c that a panel's sums are about to be written to.
-HWY_INLINE void prefetch_c(const Plan& plan, const Epilogue& epilogue, int64_t row, int64_t column) {
-  const int64_t element = (plan.product->c_row + row) * plan.product->columns + column;
-  const int64_t bytes = epilogue.c->dtype == MOE_BFLOAT16 ? 2 : 4;
-  const char* from = static_cast<const char*>(epilogue.c->data) + element * bytes;
-  for (int64_t line = 0; line < kPanelColumns * bytes; line += 64) __builtin_prefetch(from + line, 1, 2);
-}
 
 // Steps of k from `k` on of a panel of b.
 template <class Weight>
@@ -60,14 +49,29 @@ inline void pack_a(Way way, const Operand& rows, int64_t height, int64_t steps, 
   }
 }
 
-// `steps` steps of k of a block of rows, panel after panel. Returns where they end.
+// From so many bytes between two steps of k on, rows that lie side by side are packed kStepsAcross steps at a time.
+inline constexpr int64_t kFarBytes = 8192, kStepsAcross = 8;
+
+// `steps` steps of k of a block of rows, panel after panel. Returns where they end. Steps far apart share few places in
+// the caches, where a line would not wait for the next panel: of those each panel takes a few in its turn, and asks memory
+// for as many.
 inline float* pack_block(const Plan& plan, const Block& block, int64_t k, int64_t steps, float* to) {
-  for (int64_t panel = 0; panel < block.panels; ++panel) {
-    const int64_t height = block.height(panel);
-    pack_a(plan.way, plan.product->a.at(block.row[panel], k), height, steps, to);
-    to += plan.packed_rows(height) * plan.row_words(steps);
+  const Operand& a = plan.product->a;
+  const bool far = plan.tiling.own_rows && a.line_stride == 1 && a.inner_stride * dtype_bytes(a.dtype) >= kFarBytes;
+  const int64_t most = far ? kStepsAcross : steps;
+  for (int64_t done = 0; done < steps; done += most) {
+    float* panel_start = to;
+    for (int64_t panel = 0; panel < block.panels; ++panel) {
+      const int64_t row = block.row[panel], height = block.height(panel);
+      for (int64_t step = done + most; far && step < done + 2 * most; ++step) {
+        __builtin_prefetch(a.at(row, k + step).data);
+      }
+      pack_a(plan.way, a.at(row, k + done), height, std::min(most, steps - done),
+             panel_start + height * plan.row_words(done));
+      panel_start += plan.packed_rows(height) * plan.row_words(steps);
+    }
   }
-  return to;
+  return to + plan.packed_rows(block.rows()) * plan.row_words(steps);
 }
 
 // Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
@@ -179,13 +183,37 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   return {static_cast<const Weight*>(b.at(column, k).data), share, pace, std::countr_zero(run), gap, false};
 }
 
-// Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for
-// those of tiles, which cannot write past the caches.
-inline bool is_sums(const Product& product, const Epilogue& epilogue) {
-  constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
-  return (epilogue.accumulate || epilogue.leaves_caches) && epilogue.activation == MOE_IDENTITY &&
-         epilogue.bias == nullptr && epilogue.preactivation == nullptr && epilogue.c->dtype == MOE_FLOAT32 &&
-         product.columns % kPanelColumns == 0 && reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
+// Whether all of k is multiplied at once by panels that the task has packed: little work, of which deciding what to ask
+// memory for, and where to go on, would be a tenth.
+template <class Products>
+bool is_short(const Product& product, const Epilogue& epilogue) {
+  return !kInTiles<Products> && epilogue.activation != MOE_SWIGLU && !product.b.packed && product.inner <= kWideInner;
+}
+
+// Sums of a block of rows and a strip of a short product, into the tile, or along the rows of c.
+template <class Products, class Weight = typename Products::Weight>
+void multiply_short(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Panels<Weight>& panels,
+                    const Block& block, float* tile) {
+  const Product& product = *plan.product;
+  const bool writes = is_sums(product, epilogue);
+  const float* a = plan.packed_a + block.row[0] * plan.row_words(product.inner);
+  const Prefetch<Weight> nothing;
+  for (int64_t i = 0; i < block.panels; ++i) {
+    const int64_t row = block.row[i], height = block.height(i);
+    const auto kernel = kernel_of<Products>(height, 1);
+    PanelsOfB<Weight> b{{}, kPanelColumns};
+    Target target{nullptr, 0, tile + (row - block.row[0]) * plan.tile_stride(), plan.tile_stride(), Write::kStore};
+    if (writes) aim_at_c(plan, epilogue, row, strip.first_column, target);
+    for (int64_t p = 0; p < strip.panels; ++p, target.sums += kPanelColumns) {
+      if (!epilogue.leaves_caches) {
+        const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
+        prefetch_c(plan, epilogue, row, height, column);
+      }
+      b.panel[0] = panels.whole[p];
+      kernel(product.inner, a, b, nothing, target);
+    }
+    a += height * plan.row_words(product.inner);
+  }
 }
 
 // Sums of a block of rows and a strip, into the tile, or into c. `own_rows` is room for those that the task packs itself.
@@ -227,16 +255,11 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         const int64_t row = block.row[i], height = block.height(i);
         if (!kInTiles<Products> && epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
           const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
-          for (int64_t r = row; r < row + height; ++r) prefetch_c(plan, epilogue, r, column);
+          prefetch_c(plan, epilogue, row, height, column);
         }
         float* sums = tile + (row - block.row[0]) * plan.tile_stride() + p * kPanelColumns;
         Target target{k > 0 ? sums : nullptr, plan.tile_stride(), sums, plan.tile_stride(), Write::kStore};
-        if (writes && k + steps == inner) {
-          target.sums = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + row) * plan.product->columns +
-                        strip.panel[p] * kPanelColumns;
-          target.stride = plan.product->columns;
-          target.write = epilogue.accumulate ? Write::kAdd : Write::kStream;
-        }
+        if (writes && k + steps == inner) aim_at_c(plan, epilogue, row, strip.panel[p] * kPanelColumns, target);
         const auto kernel =
             rows_of_b ? row_kernel<Products>(height) : kernel_of<Products>(height, static_cast<int>(abreast));
         kernel(steps, a + (row - block.row[0]) * plan.row_words(steps), b, next, target);
@@ -245,53 +268,6 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     if (!plan.tiling.own_rows) a += plan.packed_rows(block.rows()) * plan.row_words(steps);
     k += steps;
   } while (k < inner);
-}
-
-// Takes a block's rows from the tile to a c that is sums.
-inline void move_sums(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Block& block,
-                      const float* tile) {
-  const FloatTag d;
-  const int64_t columns = plan.product->columns;
-  float* c = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + block.row[0]) * columns + strip.first_column;
-  for (int64_t row = block.row[0]; row < block.row[block.panels]; ++row, tile += plan.tile_stride(), c += columns) {
-    for (int64_t j = 0; j < strip.columns; j += kLanes) {
-      const FloatVector sums = hn::LoadU(d, tile + j);
-      epilogue.accumulate ? hn::Store(hn::Add(hn::Load(d, c + j), sums), d, c + j) : hn::Stream(sums, d, c + j);
-    }
-  }
-}
-
-// Rounds a block's rows from the tile to c.
-template <moe_activation kActivation>
-void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Block& block,
-                  const float* tile) {
-  const FloatTag d;
-  constexpr bool kGated = kActivation == MOE_SWIGLU;
-  const Product& product = *plan.product;
-  const int64_t c_columns = kGated ? product.columns / 2 : product.columns;
-  const float* bias = epilogue.bias == nullptr
-                          ? nullptr
-                          : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
-  for (int64_t row = block.row[0]; row < block.row[block.panels]; ++row, tile += plan.tile_stride()) {
-    const int64_t c_row = product.c_row + row;
-    const Floats c(*epilogue.c, c_row * c_columns);
-    // a b + bias of column `column`, whose sums lie at `offset` in the tile; saved for the backward on the way
-    const auto preactivation = [&](int64_t offset, int64_t column, size_t n) {
-      FloatVector v = hn::LoadU(d, tile + offset);
-      if (bias != nullptr) v = hn::Add(v, load(d, bias + column, n));
-      if (epilogue.preactivation != nullptr) {
-        Floats(*epilogue.preactivation, c_row * product.columns).store(d, v, column, n);
-      }
-      return v;
-    };
-    for_each_vector(d, 0, strip.columns, [&](int64_t j, size_t n) {
-      const int64_t column = strip.first_column + j;
-      FloatVector v = activate<kActivation>(d, preactivation(j, column, n));
-      if constexpr (kGated) v = hn::Mul(v, preactivation(strip.up_offset + j, c_columns + column, n));
-      if (epilogue.accumulate) v = hn::Add(c.load(d, column, n), v);
-      c.store(d, v, column, n);
-    });
-  }
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE
