@@ -8,8 +8,10 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/exp-inl.h"
@@ -145,30 +147,51 @@ HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stri
   }
 }
 
+using ProductRegisters = void(LeftFactor, const float*, int64_t, int64_t, float*, int64_t, const float*);
+
+// How many rows by `vectors` vectors of sums stay in registers, beside the right vectors and one left: of 16, or of 32
+// with AVX-512.
+constexpr int most_rows(int vectors) {
+  if (HWY_TARGET <= HWY_AVX3) return vectors == 4 ? 6 : 12;
+  return vectors == 4 ? 2 : 6;
+}
+
+template <Start kStart, int kVectors, int... kRowsLessOne>
+constexpr std::array<ProductRegisters*, sizeof...(kRowsLessOne)> products_by_rows(
+    std::integer_sequence<int, kRowsLessOne...>) {
+  return {product_registers<kStart, kRowsLessOne + 1, kVectors>...};
+}
+
+// c [rows, kVectors vectors] = start + a [rows, inner] b [inner, kVectors vectors]
+template <Start kStart, int kVectors>
+void product_columns(int64_t rows, int64_t inner, LeftFactor a, const float* b, int64_t b_stride, float* c,
+                     int64_t c_stride, const float* factors) {
+  constexpr int64_t kMostRows = most_rows(kVectors);
+  static constexpr auto kByRows = products_by_rows<kStart, kVectors>(std::make_integer_sequence<int, kMostRows>());
+  for (int64_t row = 0; row < rows;) {
+    const int64_t rest = rows - row, tiles = (rest + kMostRows - 1) / kMostRows, take = (rest + tiles - 1) / tiles;
+    kByRows[static_cast<size_t>(take - 1)]({a.data + row * a.row_stride, a.row_stride, a.inner_stride}, b, b_stride, inner,
+                                           c + row * c_stride, c_stride, factors);
+    row += take;
+  }
+}
+
 // c [rows, columns] = start + a [rows, inner] b [inner, columns], columns whole vectors. The inner dimension is
 // summed in its order, one fused multiply-add an element, whatever the shape of the tiles.
 template <Start kStart>
 void product(int64_t rows, int64_t columns, int64_t inner, LeftFactor a, const float* b, int64_t b_stride, float* c,
              int64_t c_stride, const float* factors = nullptr) {
-  using Registers = void(LeftFactor, const float*, int64_t, int64_t, float*, int64_t, const float*);
-  constexpr int64_t kMaxRows = 6;  // 6 x 2 sums, 2 right, 1 left: 15 of 16 registers
-  constexpr Registers* kOneVector[] = {product_registers<kStart, 1, 1>, product_registers<kStart, 2, 1>,
-                                       product_registers<kStart, 3, 1>, product_registers<kStart, 4, 1>,
-                                       product_registers<kStart, 5, 1>, product_registers<kStart, 6, 1>};
-  constexpr Registers* kTwoVectors[] = {product_registers<kStart, 1, 2>, product_registers<kStart, 2, 2>,
-                                        product_registers<kStart, 3, 2>, product_registers<kStart, 4, 2>,
-                                        product_registers<kStart, 5, 2>, product_registers<kStart, 6, 2>};
-  constexpr Registers* kFourVectors[] = {product_registers<kStart, 1, 4>, product_registers<kStart, 2, 4>};
+  const auto by_columns = [&](auto vectors, int64_t column) {
+    product_columns<kStart, vectors.value>(rows, inner, a, b + column, b_stride, c + column, c_stride,
+                                           factors == nullptr ? nullptr : factors + column);
+    return vectors.value * lanes();
+  };
+  const bool four = HWY_TARGET <= HWY_AVX3 || rows <= most_rows(4);
   for (int64_t column = 0; column < columns;) {
-    const int64_t left = (columns - column) / lanes(), vectors = rows <= 2 && left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    Registers* const* by_rows = vectors == 4 ? kFourVectors : vectors == 2 ? kTwoVectors : kOneVector;
-    for (int64_t row = 0; row < rows;) {
-      const int64_t rest = rows - row, tiles = (rest + kMaxRows - 1) / kMaxRows, take = (rest + tiles - 1) / tiles;
-      by_rows[take - 1]({a.data + row * a.row_stride, a.row_stride, a.inner_stride}, b + column, b_stride, inner,
-                        c + row * c_stride + column, c_stride, factors == nullptr ? nullptr : factors + column);
-      row += take;
-    }
-    column += vectors * lanes();
+    const int64_t left = (columns - column) / lanes();
+    column += left >= 4 && four ? by_columns(std::integral_constant<int, 4>(), column)
+              : left >= 2       ? by_columns(std::integral_constant<int, 2>(), column)
+                                : by_columns(std::integral_constant<int, 1>(), column);
   }
 }
 
