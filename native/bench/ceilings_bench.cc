@@ -1,7 +1,8 @@
 // What this machine can do at best, as one JSON line: the rate of fused multiply-adds, of bfloat16 dot products and of
 // reading memory. The yardstick of the roofline column of `panamoe bench`.
 //
-// ceilings_bench [THREADS]     default: one thread per processor
+// ceilings_bench [THREADS [--watch]]     default: one thread per processor. Watching, it measures again, in less time and
+// so less thoroughly, for each line that it reads: memory that a machine shares with others changes its speed.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,12 +30,12 @@ HWY_EXPORT(multiply_add);
 HWY_EXPORT(dot_bf16);
 HWY_EXPORT(read_streams);
 
-constexpr int kRepetitions = 7;
+constexpr size_t kLine = 16;  // floats in a cache line: one sink a thread
 
-// Seconds of one parallel run of body(thread): the best of several, since a ceiling is what undisturbed hardware does.
-double best_seconds(int threads, const std::function<void(int)>& body) {
+// The best of `repetitions` runs of body(thread) on all threads, in seconds: a ceiling is what undisturbed hardware does.
+double best_seconds(int threads, int repetitions, const std::function<void(int)>& body) {
   double best = 1e30;
-  for (int i = 0; i < kRepetitions; ++i) {
+  for (int i = 0; i < repetitions; ++i) {
     const auto start = std::chrono::steady_clock::now();
     std::vector<std::thread> team;
     for (int t = 0; t < threads; ++t) team.emplace_back(body, t);
@@ -43,53 +45,97 @@ double best_seconds(int threads, const std::function<void(int)>& body) {
   return best;
 }
 
-int run(int threads) {
-  constexpr int64_t kSteps = 20'000'000;
-  constexpr int64_t kShare = int64_t{512} << 20;
-  constexpr size_t kLine = 16;  // floats in a cache line: one sink a thread
-  std::vector<float> sink(static_cast<size_t>(threads) * kLine);
-  std::vector<double> work(static_cast<size_t>(threads));
-
-  const double fma_seconds = best_seconds(
-      threads, [&](int t) { work[t] = HWY_DYNAMIC_DISPATCH(multiply_add)(kSteps, 1.0f, &sink[t * kLine]); });
-  const double fma = work[0] * threads / fma_seconds;
-  const double dot_seconds =
-      best_seconds(threads, [&](int t) { work[t] = HWY_DYNAMIC_DISPATCH(dot_bf16)(kSteps, 1.0f, &sink[t * kLine]); });
-  const double dot = std::max(fma, work[0] * threads / dot_seconds);
-
-  const auto bytes = static_cast<size_t>(kShare) * static_cast<size_t>(threads) + 4096;
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    std::fprintf(stderr, "ceilings_bench: cannot allocate %zu bytes\n", bytes);
-    return 1;
-  }
-  ::madvise(memory, bytes, MADV_HUGEPAGE);
-  char* data = static_cast<char*>(memory);
-  std::fill(data, data + bytes, 1);  // untouched pages would all be the one page of zeros
-  double read = 0;
-  for (int streams : {1, 2, 4}) {
-    for (bool past_caches : {false, true}) {
-      const double seconds = best_seconds(threads, [&](int t) {
-        HWY_DYNAMIC_DISPATCH(read_streams)(data + t * kShare, kShare, streams, past_caches, &sink[t * kLine]);
-      });
-      read = std::max(read, static_cast<double>(kShare) * threads / seconds);
+class Machine {
+ public:
+  explicit Machine(int threads)
+      : threads_(threads), sink_(static_cast<size_t>(threads) * kLine), work_(static_cast<size_t>(threads)) {
+    memory_bytes_ = static_cast<size_t>(kShare) * static_cast<size_t>(threads) + 4096;
+    void* memory = ::mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      std::fprintf(stderr, "ceilings_bench: cannot allocate %zu bytes\n", memory_bytes_);
+      std::exit(1);
     }
+    ::madvise(memory, memory_bytes_, MADV_HUGEPAGE);
+    memory_ = static_cast<char*>(memory);
+    std::fill(memory_, memory_ + memory_bytes_, 1);  // untouched pages would all be the one page of zeros
   }
-  ::munmap(memory, bytes);
-  std::printf("{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"threads\": %d}\n",
-              fma / 1e9, dot / 1e9, read / 1e9, threads);
-  return 0;
-}
+  Machine(const Machine&) = delete;
+  ~Machine() { ::munmap(memory_, memory_bytes_); }
+
+  void measure() {
+    double fastest = 0;
+    for (const Way way : {Way{1, false}, {1, true}, {2, false}, {2, true}, {4, false}, {4, true}}) {
+      const double rate = read(way, kShare, kThorough);
+      if (rate > fastest) fastest = rate, way_ = way;
+    }
+    print(multiply(20'000'000, kThorough), fastest);
+  }
+
+  // The same in a few hundredths of a second, of memory in the way that was fastest.
+  void measure_again() {
+    const Rates rates = multiply(1'000'000, kQuick);
+    print(rates, read(way_, kShare / 4, kQuick));
+  }
+
+ private:
+  struct Way {
+    int streams;
+    bool past_caches;
+  };
+  struct Rates {
+    double fma, dot;
+  };
+
+  static constexpr int kThorough = 7, kQuick = 3;  // repetitions
+  static constexpr int64_t kShare = int64_t{512} << 20;
+
+  double read(Way way, int64_t share, int repetitions) {
+    const double seconds = best_seconds(threads_, repetitions, [&](int t) {
+      HWY_DYNAMIC_DISPATCH(read_streams)(memory_ + t * share, share, way.streams, way.past_caches, &sink_[t * kLine]);
+    });
+    return static_cast<double>(share) * threads_ / seconds;
+  }
+
+  Rates multiply(int64_t steps, int repetitions) {
+    const double fma_seconds = best_seconds(threads_, repetitions, [&](int t) {
+      work_[t] = HWY_DYNAMIC_DISPATCH(multiply_add)(steps, 1.0f, &sink_[t * kLine]);
+    });
+    const double fma = work_[0] * threads_ / fma_seconds;
+    const double dot_seconds = best_seconds(threads_, repetitions, [&](int t) {
+      work_[t] = HWY_DYNAMIC_DISPATCH(dot_bf16)(steps, 1.0f, &sink_[t * kLine]);
+    });
+    return {fma, std::max(fma, work_[0] * threads_ / dot_seconds)};
+  }
+
+  void print(Rates rates, double read) const {
+    std::printf("{\"fma_f32_gflops\": %.1f, \"dot_bf16_gflops\": %.1f, \"read_gbytes_per_s\": %.1f, \"threads\": %d}\n",
+                rates.fma / 1e9, rates.dot / 1e9, read / 1e9, threads_);
+    std::fflush(stdout);
+  }
+
+  int threads_;
+  std::vector<float> sink_;
+  std::vector<double> work_;
+  char* memory_;
+  size_t memory_bytes_;
+  Way way_{};
+};
 
 }  // namespace
 
 int main_of(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
-  if (argc > 2 || threads < 1 || threads > 1024) {
-    std::fprintf(stderr, "usage: %s [THREADS], 1 to 1024\n", argv[0]);
+  const bool watch = argc == 3 && std::string_view(argv[2]) == "--watch";
+  if ((argc > 2 && !watch) || threads < 1 || threads > 1024) {
+    std::fprintf(stderr, "usage: %s [THREADS [--watch]], 1 to 1024\n", argv[0]);
     return 2;
   }
-  return run(threads);
+  Machine machine(threads);
+  machine.measure();
+  for (int c; watch && (c = std::getchar()) != EOF;) {
+    if (c == '\n') machine.measure_again();
+  }
+  return 0;
 }
 
 }  // namespace moe::bench

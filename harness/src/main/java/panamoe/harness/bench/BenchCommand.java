@@ -34,9 +34,9 @@ import picocli.CommandLine.Spec;
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  prefill, decode                 a prompt, or one more token, through a four-layer model",
       "",
-      "First it measures ceilings: multiply-adds and memory reads; these again every few seconds, since the memory of"
-          + " machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
-          + " column that time as a part of the median."
+      "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
+          + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
+          + " column that time as a part of what calls took."
     },
     footer = {
       "",
@@ -102,7 +102,7 @@ public final class BenchCommand implements Callable<Integer> {
   private boolean realTime;
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws IOException {
     Kind kind = shared.checked(() -> Kind.of(kindName));
     List<LayerShape> shapes = shapes(kind);
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
@@ -113,8 +113,9 @@ public final class BenchCommand implements Callable<Integer> {
     require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
     try (Backend backend = shared.open();
-        PeerProcess peer = startPeer(kind, backend.name())) {
-      Yardstick yardstick = yardstick(backend);
+        PeerProcess peer = startPeer(kind, backend.name());
+        Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime)) {
+      printCeilings(backend, yardstick);
       if (!shared.json()) {
         out().println(Measurement.HEADER);
       }
@@ -135,7 +136,7 @@ public final class BenchCommand implements Callable<Integer> {
       List<Integer> counts,
       Yardstick yardstick,
       PeerProcess peer)
-      throws IOException, InterruptedException {
+      throws IOException {
     try (Subject subject = kind.open(backend, shape, dtype.dtype(), shared.seed())) {
       for (int count : counts) {
         Cell cell = new Cell(kind, shape, count, dtype, threads());
@@ -144,12 +145,11 @@ public final class BenchCommand implements Callable<Integer> {
           if (peer != null) {
             contenders.add(peer.contender(cell));
           }
-          List<Timing> timings = Timing.inTurns(seconds, realTime, contenders);
+          List<Timing> timings = Timing.inTurns(seconds, realTime, contenders, yardstick);
           print(
               Measurement.of(
                   cell,
                   work,
-                  yardstick.ofWhatRan(),
                   timings.getFirst(),
                   peer == null ? null : peer.label(),
                   peer == null ? null : timings.getLast()));
@@ -158,10 +158,9 @@ public final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private Yardstick yardstick(Backend backend) throws IOException, InterruptedException {
-    Yardstick yardstick = new Yardstick(backend.name(), shared.threads(), realTime);
-    Ceilings ceilings = yardstick.latest();
-    if (ceilings == null && Ceilings.known(backend.name())) {
+  private void printCeilings(Backend backend, Yardstick yardstick) {
+    Ceilings ceilings = yardstick.first();
+    if (ceilings == null && Yardstick.known(backend.name())) {
       spec.commandLine().getErr().println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
       out().printf(
@@ -172,7 +171,6 @@ public final class BenchCommand implements Callable<Integer> {
           ceilings.dotBf16Gflops(),
           ceilings.readGbytesPerS());
     }
-    return yardstick;
   }
 
   private void print(Measurement measurement) throws IOException {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.Locale;
+import java.util.function.ToDoubleFunction;
 import panamoe.harness.ComputeType;
 
 /**
@@ -11,8 +12,8 @@ import panamoe.harness.ComputeType;
  *
  * @param gflops floating-point operations a second at the median
  * @param gbytesPerS bytes a second at the median
- * @param limitMs the time that the machine's ceilings allow; null where they are not known
- * @param rooflineFraction that time by the median; null as well
+ * @param limitMs the time that the machine's ceilings allow, the median over bursts; null where they are not known
+ * @param rooflineFraction that time by what calls took, the median over bursts; null as well
  * @param peer who ran the same work in turns with us, or null
  * @param ratio the peer's time by ours
  */
@@ -40,12 +41,13 @@ record Measurement(
           "name", "shape", "tokens", "dtype", "median ms", "min ms", "GFLOP/s", "GB/s", "limit ms", "roofline");
 
   /**
-   * @param ceilings null where they are not known
+   * @param ours with ceilings, or without where they are not known
    * @param peer null for none, and then {@code theirs} as well
    */
-  static Measurement of(Cell cell, Workload work, Ceilings ceilings, Timing ours, String peer, Timing theirs) {
+  static Measurement of(Cell cell, Workload work, Timing ours, String peer, Timing theirs) {
     double seconds = ours.medianMs() / 1e3;
-    Double limit = ceilings == null ? null : ceilings.rooflineSeconds(work, cell.dtype().dtype());
+    boolean known = ours.bursts().getFirst().ceilings() != null;
+    ToDoubleFunction<Ceilings> limitMs = ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
     return new Measurement(
         cell.kind().label(),
         cell.shape().name(),
@@ -56,8 +58,8 @@ record Measurement(
         ours.minMs(),
         work.flops() / seconds / 1e9,
         work.bytes() / seconds / 1e9,
-        limit == null ? null : limit * 1e3,
-        limit == null ? null : limit / seconds,
+        known ? ours.limitMs(limitMs) : null,
+        known ? ours.rooflineFraction(limitMs) : null,
         peer,
         theirs == null ? null : theirs.medianMs(),
         theirs == null ? null : theirs.medianMs() / ours.medianMs());

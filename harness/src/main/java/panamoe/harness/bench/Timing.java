@@ -5,25 +5,36 @@ import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToDoubleFunction;
 
-/** Milliseconds of one call. */
-record Timing(double medianMs, double minMs) {
+/** What one contender took, burst by burst. */
+record Timing(List<Burst> bursts) {
   private static final double BURST_SECONDS = 0.25;
   private static final double WARM_UP_SECONDS = 0.3;
   private static final int LEAST_BURSTS = 3;
 
   /**
-   * Times contenders in turns, burst by burst, so that whatever else the machine does meets all alike.
+   * Calls one after the other.
+   *
+   * @param ms milliseconds of each
+   * @param ceilings the higher of those before and after them; null where they are not known
+   */
+  record Burst(double[] ms, Ceilings ceilings) {}
+
+  /**
+   * Times contenders in turns, burst by burst, so that whatever else the machine does meets all alike. Ceilings are
+   * measured around the bursts of the first.
    *
    * @param seconds of work for each
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing for each
    */
-  static List<Timing> inTurns(double seconds, boolean realTime, List<Contender> contenders) throws IOException {
-    List<List<double[]>> bursts = new ArrayList<>();
+  static List<Timing> inTurns(double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
+      throws IOException {
+    List<Timing> timings = new ArrayList<>();
     for (Contender contender : contenders) {
       contender.burst(WARM_UP_SECONDS);
-      bursts.add(new ArrayList<>());
+      timings.add(new Timing(new ArrayList<>()));
     }
     int rounds = Math.max(LEAST_BURSTS, (int) Math.ceil(seconds / BURST_SECONDS));
     long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
@@ -33,16 +44,39 @@ record Timing(double medianMs, double minMs) {
           throw new InterruptedIOException();
         }
         Contender contender = contenders.get(i);
-        bursts
-            .get(i)
-            .add(realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS));
+        Ceilings before = i == 0 ? yardstick.now() : null;
+        double[] ms = realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS);
+        Ceilings ceilings = before == null ? null : before.higher(yardstick.now());
+        timings.get(i).bursts.add(new Burst(ms, ceilings));
       }
     }
-    return bursts.stream().map(Timing::of).toList();
+    return timings;
   }
 
-  static Timing of(List<double[]> bursts) {
-    double[] sorted = bursts.stream().flatMapToDouble(Arrays::stream).sorted().toArray();
-    return new Timing(sorted[sorted.length / 2], sorted[0]);
+  /** Of all calls. */
+  double medianMs() {
+    return median(bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms)).toArray());
+  }
+
+  /** The shortest call. */
+  double minMs() {
+    return bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms)).min().orElseThrow();
+  }
+
+  /** The median over bursts of the time that the ceilings of the moment allow, of which {@code limitMs} knows. */
+  double limitMs(ToDoubleFunction<Ceilings> limitMs) {
+    return median(bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings)).toArray());
+  }
+
+  /** The median over bursts of that time by the median call of the burst. */
+  double rooflineFraction(ToDoubleFunction<Ceilings> limitMs) {
+    return median(
+        bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings) / median(burst.ms)).toArray());
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
   }
 }

@@ -1,52 +1,90 @@
 package panamoe.harness.bench;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
 import java.io.IOException;
-import java.time.Duration;
+import java.io.Writer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /**
- * The machine's ceilings at the time of each cell. They are measured anew every few seconds, because memory that a
- * machine shares with others gets slower and faster within minutes.
+ * The machine's ceilings at every moment. A CPU's are measured anew whenever they are asked for, in a few hundredths of a
+ * second, because memory that a machine shares with others changes its speed, sometimes from one second to the next. A
+ * card's are measured once.
  */
-final class Yardstick {
-  private static final Duration FRESH = Duration.ofSeconds(3);
+final class Yardstick implements AutoCloseable {
+  private static final Map<String, String> PROGRAMS = Map.of("cpu", "ceilings_bench", "cuda", "cuda_ceilings_bench");
 
-  private final String device;
-  private final int threads;
-  private final boolean realTime;
-  private Ceilings latest;
-  private long measured;
+  private final boolean watches;
+  private final Process program; // null where ceilings are not known
+  private final BufferedReader answers;
+  private final Writer questions;
+  private final Ceilings first;
 
   /**
-   * Measures for the first time.
+   * Measures for the first time, thoroughly.
    *
    * @param device its name
    * @param threads 0 for one per processor
    * @param realTime whether at real-time priority
    */
-  Yardstick(String device, int threads, boolean realTime) throws IOException, InterruptedException {
-    this.device = device;
-    this.threads = threads;
-    this.realTime = realTime;
-    measure();
-  }
-
-  /** What was measured last; null where ceilings are not known. */
-  Ceilings latest() {
-    return latest;
-  }
-
-  /** The higher ceilings of those before and after what has just run; null where they are not known. */
-  Ceilings ofWhatRan() throws IOException, InterruptedException {
-    Ceilings before = latest;
-    if (before == null || System.nanoTime() - measured < FRESH.toNanos()) {
-      return before;
+  Yardstick(String device, int threads, boolean realTime) throws IOException {
+    Optional<Path> path = known(device) ? NativeBuild.sibling(PROGRAMS.get(device)) : Optional.empty();
+    watches = device.equals("cpu");
+    if (path.isEmpty()) {
+      program = null;
+      answers = null;
+      questions = null;
+      first = null;
+      return;
     }
-    measure();
-    return before.higher(latest);
+    List<String> command = new ArrayList<>(realTime ? List.of("chrt", "--fifo", "10") : List.of());
+    int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    command.addAll(List.of(path.get().toString(), Integer.toString(count)));
+    if (watches) {
+      command.add("--watch");
+    }
+    program = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    answers = program.inputReader();
+    questions = program.outputWriter();
+    first = answer();
   }
 
-  private void measure() throws IOException, InterruptedException {
-    latest = Ceilings.known(device) ? Ceilings.measure(device, threads, realTime).orElse(null) : null;
-    measured = System.nanoTime();
+  /** Whether a device of this name is measured against the machine; plain Java and the emulation are not. */
+  static boolean known(String device) {
+    return PROGRAMS.containsKey(device);
+  }
+
+  /** What was measured first; null where ceilings are not known. */
+  Ceilings first() {
+    return first;
+  }
+
+  /** The ceilings of this moment; null where they are not known. */
+  Ceilings now() throws IOException {
+    if (first == null || !watches) {
+      return first;
+    }
+    questions.write('\n');
+    questions.flush();
+    return answer();
+  }
+
+  private Ceilings answer() throws IOException {
+    String line = answers.readLine();
+    if (line == null) {
+      throw new IOException("the program that measures ceilings ended: " + program.info().command().orElse("?"));
+    }
+    return new ObjectMapper().readValue(line, Ceilings.class);
+  }
+
+  @Override
+  public void close() {
+    if (program != null) {
+      program.destroy();
+    }
   }
 }

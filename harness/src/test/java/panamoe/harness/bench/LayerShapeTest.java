@@ -2,7 +2,6 @@ package panamoe.harness.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
 import panamoe.model.ModelPresets;
@@ -37,12 +36,6 @@ class LayerShapeTest {
     assertEquals(0.02, ceilings.rooflineSeconds(new Work(2e9, 1e8), DType.FLOAT32), 1e-12);
     assertEquals(0.01, ceilings.rooflineSeconds(new Work(2e9, 1e8), DType.BFLOAT16), 1e-12);
     assertEquals(0.04, ceilings.rooflineSeconds(new Work(2e9, 2e9), DType.FLOAT32), 1e-12);
-  }
-
-  @Test
-  void theMedianIsOverAllBursts() {
-    Timing timing = Timing.of(List.of(new double[] {5, 1}, new double[] {2, 3, 9}));
-    assertEquals(new Timing(3, 1), timing);
   }
 
   private record Work(double flops, double bytes) implements Workload {

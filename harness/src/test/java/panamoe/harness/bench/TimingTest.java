@@ -1,0 +1,72 @@
+package panamoe.harness.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import org.junit.jupiter.api.Test;
+import panamoe.harness.bench.Timing.Burst;
+
+class TimingTest {
+  @Test
+  void theMedianIsOverAllCalls() {
+    Timing timing = new Timing(List.of(burst(10, 5, 1), burst(10, 2, 3, 9)));
+    assertEquals(3, timing.medianMs());
+    assertEquals(1, timing.minMs());
+  }
+
+  @Test
+  void aBurstIsHeldAgainstTheCeilingsOfItsMoment() {
+    // Memory at full speed, at half speed, and at full speed again: calls take as much longer, but for a last slow one.
+    Timing timing = new Timing(List.of(burst(80, 10, 10, 12), burst(40, 20, 20), burst(80, 11, 10, 10), burst(80, 40)));
+    ToDoubleFunction<Ceilings> limitMs = ceilings -> 640 / ceilings.readGbytesPerS();
+    assertEquals(0.8, timing.rooflineFraction(limitMs), 1e-9);
+    assertEquals(8, timing.limitMs(limitMs), 1e-9);
+  }
+
+  @Test
+  void contendersTakeTurns() throws IOException {
+    StringBuilder order = new StringBuilder();
+    try (Yardstick none = new Yardstick("reference", 0, false)) {
+      List<Timing> timings =
+          Timing.inTurns(0.01, false, List.of(once("a", order), once("b", order)), none);
+      assertEquals(2, timings.size());
+      assertNull(timings.getFirst().bursts().getFirst().ceilings());
+    }
+    assertEquals("ab" + "ab".repeat(3), order.toString());
+  }
+
+  @Test
+  void aProcessorsCeilingsAreMeasuredWheneverAskedFor() throws IOException {
+    try (Yardstick yardstick = new Yardstick("cpu", 1, false)) {
+      assertNotNull(yardstick.first());
+      for (int i = 0; i < 3; i++) {
+        Ceilings now = yardstick.now();
+        assertEquals(1, now.threads());
+        assertEquals(now, now.higher(new Ceilings(0, 0, 0, 1)));
+      }
+    }
+  }
+
+  private static Burst burst(double readGbytesPerS, double... ms) {
+    return new Burst(ms, new Ceilings(100, 200, readGbytesPerS, 2));
+  }
+
+  private static Contender once(String name, StringBuilder order) {
+    return new Contender() {
+      @Override
+      public double[] burst(double seconds) {
+        order.append(name);
+        return new double[] {1};
+      }
+
+      @Override
+      public long process() {
+        return ProcessHandle.current().pid();
+      }
+    };
+  }
+}
