@@ -170,8 +170,8 @@ void product_columns(int64_t rows, int64_t inner, LeftFactor a, const float* b, 
   static constexpr auto kByRows = products_by_rows<kStart, kVectors>(std::make_integer_sequence<int, kMostRows>());
   for (int64_t row = 0; row < rows;) {
     const int64_t rest = rows - row, tiles = (rest + kMostRows - 1) / kMostRows, take = (rest + tiles - 1) / tiles;
-    kByRows[static_cast<size_t>(take - 1)]({a.data + row * a.row_stride, a.row_stride, a.inner_stride}, b, b_stride, inner,
-                                           c + row * c_stride, c_stride, factors);
+    const LeftFactor rows_of_a{a.data + row * a.row_stride, a.row_stride, a.inner_stride};
+    kByRows[static_cast<size_t>(take - 1)](rows_of_a, b, b_stride, inner, c + row * c_stride, c_stride, factors);
     row += take;
   }
 }
