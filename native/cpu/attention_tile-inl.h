@@ -119,32 +119,37 @@ struct LeftFactor {
 
 enum class Start { kZero, kSum, kScaledSum };  // c starts as 0, as c, or as c times a factor for each column
 
+// Loops over sums are unrolled, or the compiler would keep them in memory.
 template <Start kStart, int kRows, int kVectors>
 HWY_NOINLINE void product_registers(LeftFactor a, const float* b, int64_t b_stride, int64_t inner, float* c,
                                     int64_t c_stride, const float* factors) {
   const FloatTag d;
   FloatVector sum[kRows][kVectors];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
-      const float* start = c + r * c_stride + v * lanes();
-      if constexpr (kStart == Start::kZero) sum[r][v] = hn::Zero(d);
-      if constexpr (kStart == Start::kSum) sum[r][v] = hn::LoadU(d, start);
-      if constexpr (kStart == Start::kScaledSum) {
-        sum[r][v] = hn::Mul(hn::LoadU(d, start), hn::LoadU(d, factors + v * lanes()));
-      }
+  const auto each = [&](auto&& body) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) body(sum[r][v], r, v);
     }
-  }
+  };
+  each([&](FloatVector& s, int r, int v) {
+    const float* start = c + r * c_stride + v * lanes();
+    if constexpr (kStart == Start::kZero) s = hn::Zero(d);
+    if constexpr (kStart == Start::kSum) s = hn::LoadU(d, start);
+    if constexpr (kStart == Start::kScaledSum) s = hn::Mul(hn::LoadU(d, start), hn::LoadU(d, factors + v * lanes()));
+  });
   for (int64_t k = 0; k < inner; ++k, b += b_stride, a.data += a.inner_stride) {
     FloatVector right[kVectors];
+#pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) right[v] = hn::LoadU(d, b + v * lanes());
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const FloatVector left = hn::Set(d, a.data[r * a.row_stride]);
+#pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]);
     }
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, c + r * c_stride + v * lanes());
-  }
+  each([&](FloatVector& s, int r, int v) { hn::StoreU(s, d, c + r * c_stride + v * lanes()); });
 }
 
 using ProductRegisters = void(LeftFactor, const float*, int64_t, int64_t, float*, int64_t, const float*);

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cpu/gemm_epilogue-inl.h"
 #include "cpu/gemm_strip-inl.h"
 #include "cpu/parallel.h"
 #include "hwy/cache_control.h"

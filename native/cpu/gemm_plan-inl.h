@@ -58,6 +58,7 @@ inline constexpr int64_t kWholeRowBytes = 4096, kWholeRowSums = 131072;
 inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
 inline constexpr int64_t kWideInner = 128;
+static_assert(kWide.block_bytes >= kWideInner * kPanelColumns * int64_t{sizeof(float)});  // all of their k is one block
 inline constexpr int64_t kMaxStripPanels = kWide.strip, kMaxBlockPanels = kTall.block;
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
 // k do: where b is packed, blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.

@@ -4,7 +4,8 @@
 namespace moe::cpu {
 
 // Whether the L1 cache waits for so many lines at once that weights can come to it from memory while the kernels read
-// rows from the L2 cache: on AMD's family 1Ah (Zen 5). On a Zen 4 rows then wait as well; others were not measured.
+// rows from the L2 cache, and that whole rows of weights may come at once for more than one panel of rows: on AMD's family
+// 1Ah (Zen 5). On a Zen 4 rows then wait as well; others were not measured.
 bool waits_for_many_lines();
 
 // Whether memory gives as much past the L2 and L3 caches as through them: on AMD. On Intel (Granite Rapids) it gives a

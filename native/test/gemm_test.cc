@@ -227,6 +227,24 @@ TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
   }
 }
 
+// The gradient of a matrix with many rows: its a has thousands of rows side by side, so that steps of k are far apart.
+TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
+  for (const auto& [dtype, m] : {std::pair<moe_dtype, int64_t>{MOE_FLOAT32, 2050}, {MOE_BFLOAT16, 4100}}) {
+    const int64_t n = 9;
+    for (int64_t k : {131, 290}) {
+      const Tensor a = Tensor::random(dtype, {k, m}, 1), b = Tensor::random(dtype, {k, n}, 2);
+      const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
+      ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
+      expect_near(c, product(a, true, b, false), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
+      for (moe_stream any : {single, triple}) {
+        ASSERT_MOE_OK(moe_gemm(any, 0, 0, MOE_IDENTITY, 0, transposed(a), b, nullptr, other, nullptr));
+        expect_same_bits(c, other, "rows along k");
+      }
+      if (HasFailure()) FAIL() << "at k " << k << ", dtype " << dtype;
+    }
+  }
+}
+
 // Strips are narrow where threads are many, those of SwiGLU of one panel of each half.
 TEST_F(GemmTest, BitsDoNotDependOnManyThreads) {
   moe_stream many = 0;
