@@ -35,7 +35,7 @@ import panamoe.train.TrainConfig;
  * tokenizer.json  unless the run works on bytes
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
  * metrics.jsonl   one line a step
- * checkpoints/    step-00000200/ ..., latest
+ * checkpoints/    step-00000200/ ..., latest; made before the first step, so that it is missed when it is gone
  * .lock           empty; stays, for a lock on a file that was deleted keeps nobody out of the next one of its name
  * </pre>
  */
@@ -151,6 +151,28 @@ final class RunFolder implements AutoCloseable {
     return new CheckpointStore(checkpoints(), 1).openLatest().map(Checkpoint::step).orElse(0L);
   }
 
+  /**
+   * Refuses a run whose checkpoints were removed: to start it again would overwrite what it has measured. One that was
+   * killed before its first checkpoint still has the folder for it, and no step after the one that was to be saved.
+   *
+   * @throws IllegalArgumentException if it was saved, but nothing of that is left
+   */
+  void requireCheckpoints(RunConfig config) throws IOException {
+    Path metrics = path.resolve(METRICS);
+    if (Files.notExists(metrics) || !new CheckpointStore(checkpoints(), 1).checkpoints().isEmpty()) {
+      return;
+    }
+    int done = Files.readAllLines(metrics).size();
+    int every = config.training().checkpointEvery();
+    boolean saved =
+        Files.notExists(checkpoints()) || Files.exists(path.resolve(Report.FILE)) || every > 0 && done > every;
+    if (saved && done > 0) {
+      throw new IllegalArgumentException(
+          "the checkpoints of the run in " + path + " are missing: by its " + METRICS + " it has come to step " + done
+              + ", but " + checkpoints() + " holds none; put them back, or start a new run in another --out");
+    }
+  }
+
   /** How the run of this config ended, if its last step is saved and its report is written. */
   Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
@@ -176,6 +198,7 @@ final class RunFolder implements AutoCloseable {
 
   /** Writes what a new run starts from; {@code tokenizer} may be null. */
   void begin(RunConfig config, Path tokenizer, Text text) throws IOException {
+    Files.createDirectory(checkpoints());
     if (tokenizer != null) {
       Files.copy(tokenizer, path.resolve(ModelFolder.TOKENIZER));
     }

@@ -155,6 +155,7 @@ public final class TrainCommand implements Callable<Integer> {
   private Optional<TrainingRun.Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
+      folder.requireCheckpoints(folder.config());
       RunConfig config = further(folder);
       Optional<TrainingRun.Outcome> complete = folder.outcome(config);
       if (complete.isPresent()) {

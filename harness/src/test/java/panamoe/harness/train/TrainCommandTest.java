@@ -107,11 +107,11 @@ class TrainCommandTest {
   }
 
   @Test
-  void aRunWithoutACheckpointStartsAgainAndSaysSo() throws IOException {
+  void aRunThatWasKilledBeforeItsFirstCheckpointStartsAgainAndSaysSo() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "12").exitCode());
     byte[] expected = weights(run);
-    delete(run.resolve("checkpoints"));
+    forgetCheckpoints(run);
     assertRefused(2, "leave the others out", "train", "--out", run.toString(), "--resume", "--seed", "9");
     CommandRun again = CommandRun.of("train", "--out", run.toString(), "--resume");
     assertEquals(0, again.exitCode(), again.err());
@@ -120,10 +120,36 @@ class TrainCommandTest {
   }
 
   @Test
+  void aRunWhoseCheckpointsAreMissingIsNotStartedAgain() throws IOException {
+    Path run = folder.resolve("run");
+    Path config = TinyRun.config(folder, 5);
+    assertEquals(
+        0,
+        CommandRun.of("train", "--config", config.toString(), "--text", text.toString(), "--out", run.toString())
+            .exitCode());
+    String before = Files.readString(run.resolve("metrics.jsonl"));
+    String[] resume = {"train", "--out", run.toString(), "--resume", "--steps", "9"};
+    String expected =
+        "the checkpoints of the run in " + run + " are missing: by its metrics.jsonl it has come to step 5, but "
+            + run.resolve("checkpoints") + " holds none; put them back, or start a new run in another --out";
+
+    forgetCheckpoints(run); // it was to be saved after step 2
+    assertRefused(1, expected, resume);
+    Files.writeString(run.resolve("config.json"), Files.readString(config).replaceAll("(Every\" : )\\d+", "$10"));
+    Files.createFile(run.resolve("report.html")); // which is written after the last checkpoint
+    assertRefused(1, expected, resume);
+    Files.delete(run.resolve("report.html"));
+    Files.delete(run.resolve("checkpoints"));
+    assertRefused(1, expected, resume);
+    assertEquals(before, Files.readString(run.resolve("metrics.jsonl")));
+    assertFalse(Files.readString(run.resolve("config.json")).contains("\"steps\" : 9"));
+  }
+
+  @Test
   void resumesOnItsOwnTextOnly() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "2").exitCode());
-    delete(run.resolve("checkpoints"));
+    forgetCheckpoints(run);
     Path other = Files.writeString(folder.resolve("other.txt"), Files.readString(text).toUpperCase(Locale.ROOT));
     assertRefused(
         1, "was started on another text", "train", "--out", run.toString(), "--resume", "--text", other.toString());
@@ -132,10 +158,10 @@ class TrainCommandTest {
     assertRefused(1, "the run's text is no longer at " + text, "train", "--out", run.toString(), "--resume");
     CommandRun there = CommandRun.of("train", "--out", run.toString(), "--resume", "--text", moved.toString());
     assertEquals(0, there.exitCode(), there.err());
-    delete(run.resolve("checkpoints"));
+    forgetCheckpoints(run);
     assertEquals(0, CommandRun.of("train", "--out", run.toString(), "--resume").exitCode());
 
-    delete(run.resolve("checkpoints"));
+    forgetCheckpoints(run);
     Files.writeString(moved, "another\n", StandardOpenOption.APPEND);
     assertRefused(1, moved + " has changed since the run", "train", "--out", run.toString(), "--resume");
   }
@@ -256,6 +282,13 @@ class TrainCommandTest {
 
   private static byte[] weights(Path run) throws IOException {
     return Files.readAllBytes(run.resolve("checkpoints/step-00000012/model.safetensors"));
+  }
+
+  /** Leaves the run as it would be, had it been killed before it was first saved. */
+  private static void forgetCheckpoints(Path run) throws IOException {
+    delete(run.resolve("checkpoints"));
+    Files.createDirectory(run.resolve("checkpoints"));
+    Files.delete(run.resolve("report.html"));
   }
 
   private static void delete(Path checkpoint) throws IOException {
