@@ -131,12 +131,23 @@ public final class RunCheckpoints {
       return Optional.empty();
     }
     Checkpoint checkpoint = Checkpoint.open(Path.of(new String(told, UTF_8)));
-    if (!withoutSteps(checkpoint.config()).equals(withoutSteps(node(config)))) {
-      throw new CheckpointException(
-          checkpoint.directory() + " was trained with another configuration: its own is the config.json in it");
-    }
+    requireTrainedBy(config, checkpoint);
     checkpoint.requireHolds(ModelTensors.shapes(config.model()));
     return Optional.of(checkpoint);
+  }
+
+  /**
+   * Refuses a checkpoint of another run than that of {@code config}, to whatever step either was to train.
+   *
+   * @throws CheckpointException with every value that differs
+   */
+  public static void requireTrainedBy(RunConfig config, Checkpoint checkpoint) {
+    String differs = ConfigDifference.between(withoutSteps(checkpoint.config()), withoutSteps(node(config)));
+    if (!differs.isEmpty()) {
+      throw new CheckpointException(
+          checkpoint.directory() + " was trained with another configuration (" + differs
+              + "); to go on, put back its own, the config.json in it");
+    }
   }
 
   /**

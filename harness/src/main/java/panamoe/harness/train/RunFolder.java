@@ -23,6 +23,7 @@ import panamoe.generate.ModelFolder;
 import panamoe.harness.report.Report;
 import panamoe.io.StrictJson;
 import panamoe.model.ConfigJson;
+import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.StepMetrics;
 import panamoe.train.TrainConfig;
@@ -148,7 +149,11 @@ final class RunFolder implements AutoCloseable {
 
   /** Steps that its latest checkpoint has. */
   long stepsDone() {
-    return new CheckpointStore(checkpoints(), 1).openLatest().map(Checkpoint::step).orElse(0L);
+    return latest().map(Checkpoint::step).orElse(0L);
+  }
+
+  private Optional<Checkpoint> latest() {
+    return new CheckpointStore(checkpoints(), 1).openLatest();
   }
 
   /**
@@ -173,7 +178,11 @@ final class RunFolder implements AutoCloseable {
     }
   }
 
-  /** How the run of this config ended, if its last step is saved and its report is written. */
+  /**
+   * How the run of this config ended, if its last step is saved and its report is written.
+   *
+   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config
+   */
   Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
     Path metrics = path.resolve(METRICS);
@@ -183,11 +192,13 @@ final class RunFolder implements AutoCloseable {
             && Files.exists(report)
             && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
     List<String> lines = reported ? Files.readAllLines(metrics) : List.of();
-    if (lines.isEmpty() || stepsDone() < training.steps()) {
+    Optional<Checkpoint> last = lines.isEmpty() ? Optional.empty() : latest();
+    if (last.isEmpty() || last.get().step() < training.steps()) {
       return Optional.empty();
     }
-    byte[] last = lines.getLast().getBytes(StandardCharsets.UTF_8);
-    JsonNode bits = StrictJson.tree(last).get("validation_bits_per_byte");
+    RunCheckpoints.requireTrainedBy(config, last.get());
+    byte[] line = lines.getLast().getBytes(StandardCharsets.UTF_8);
+    JsonNode bits = StrictJson.tree(line).get("validation_bits_per_byte");
     if (bits == null) {
       return Optional.empty(); // stopped at a step that became the last one only afterwards
     }

@@ -170,14 +170,18 @@ public final class TrainCommand implements Callable<Integer> {
   /** The settings of a run, up to the step that is asked for. */
   private RunConfig further(RunFolder folder) {
     RunConfig config = folder.config();
-    if (steps == null) {
-      return config;
-    }
+    RunConfig further = steps == null ? config : shared.checked(() -> config.withSteps(steps));
+    int wanted = further.training().steps();
     long done = folder.stepsDone();
-    if (steps < done) {
-      throw usage("--steps is " + steps + ", but the run in " + out + " has done " + done + " already");
+    if (wanted < done) {
+      String refused = " is " + wanted + ", but the run in " + out + " has done " + done + " already";
+      if (steps != null) {
+        throw usage("--steps" + refused);
+      }
+      throw new IllegalArgumentException(
+          "training.steps in " + out.resolve("config.json") + refused + "; set it to " + done + " or more");
     }
-    return shared.checked(() -> config.withSteps(steps));
+    return further;
   }
 
   private Optional<TrainingRun.Outcome> train(

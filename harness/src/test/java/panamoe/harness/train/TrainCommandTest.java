@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
@@ -175,7 +176,31 @@ class TrainCommandTest {
     CommandRun refused = CommandRun.of("train", "--out", run.toString(), "--resume", "--steps", "3");
     assertEquals(1, refused.exitCode(), refused.toString());
     assertTrue(refused.err().contains("step-00000002 was trained with another configuration"), refused.err());
+    assertTrue(refused.err().contains("(model.hidden was 64, is 128)"), refused.err());
     assertFalse(refused.err().contains("model: "), refused.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", " --ranks 2"})
+  void aFinishedRunWhoseConfigWasChangedIsRefused(String ranks) throws IOException {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(run, "--steps", "4").exitCode());
+    Path config = run.resolve("config.json");
+    String trained = Files.readString(config);
+    String[] resume = ("train --resume --out " + run + ranks).split(" ");
+    assertEquals(0, CommandRun.of(resume).exitCode());
+
+    Files.writeString(config, trained.replace("\"batch\" : 8", "\"batch\" : 16"));
+    assertRefused(
+        1,
+        "step-00000004 was trained with another configuration (training.batch was 8, is 16); to go on, put back its "
+            + "own, the config.json in it",
+        resume);
+    Files.writeString(config, trained.replace("\"steps\" : 4", "\"steps\" : 3"));
+    assertRefused(
+        1,
+        "training.steps in " + config + " is 3, but the run in " + run + " has done 4 already; set it to 4 or more",
+        resume);
   }
 
   @Test

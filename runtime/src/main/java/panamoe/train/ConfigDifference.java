@@ -1,0 +1,36 @@
+package panamoe.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/** In which values two configurations differ, in words. */
+final class ConfigDifference {
+  private ConfigDifference() {}
+
+  /** As in {@code training.batch was 8, is 16}, for each value; empty if they are equal. */
+  static String between(JsonNode before, JsonNode now) {
+    List<String> found = new ArrayList<>();
+    collect("", before, now, found);
+    return String.join("; ", found);
+  }
+
+  private static void collect(String path, JsonNode before, JsonNode now, List<String> found) {
+    if (before.isObject() && now.isObject()) {
+      Set<String> names = new LinkedHashSet<>();
+      before.fieldNames().forEachRemaining(names::add);
+      now.fieldNames().forEachRemaining(names::add);
+      for (String name : names) {
+        collect(path.isEmpty() ? name : path + "." + name, before.path(name), now.path(name), found);
+      }
+    } else if (!before.equals(now)) {
+      found.add(path + " was " + said(before) + ", is " + said(now));
+    }
+  }
+
+  private static String said(JsonNode value) {
+    return value.isMissingNode() ? "missing" : value.toString();
+  }
+}
