@@ -209,13 +209,32 @@ public final class Checkpoint {
     return RegularFile.object(checkedFile(name), MAX_JSON_BYTES);
   }
 
+  /** Whether all files are as they were saved; reads them all. */
+  static boolean isIntact(Path directory) {
+    try {
+      Checkpoint checkpoint = openDirectory(directory);
+      for (Map.Entry<String, Manifest.FileEntry> file : checkpoint.manifest.files().entrySet()) {
+        if (!RegularFile.sha256(directory.resolve(file.getKey())).equals(file.getValue().sha256())) {
+          return false;
+        }
+      }
+      return true;
+    } catch (CheckpointException e) {
+      return false;
+    }
+  }
+
   private Path checkedFile(String name) {
     Path path = directory.resolve(name);
     String expected = manifest.files().get(name).sha256();
     String found = RegularFile.sha256(path);
     if (!found.equals(expected)) {
+      String intact = CheckpointStore.intactBeside(directory)
+          .map(other -> "; " + other + " beside it is intact: take that one, or delete " + directory.getFileName()
+              + " to go on from there")
+          .orElse("");
       throw new CheckpointException(
-          path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected);
+          path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected + intact);
     }
     return path;
   }

@@ -151,6 +151,15 @@ public final class CheckpointStore {
     return checkpoints().reversed().stream().filter(CheckpointStore::isWhole).findFirst();
   }
 
+  /** The newest other checkpoint in the folder of {@code damaged} of which all files have their checksums. */
+  static Optional<Path> intactBeside(Path damaged) {
+    Path folder = damaged.resolve("..").normalize();
+    return new CheckpointStore(folder, 1).checkpoints().reversed().stream()
+        .filter(other -> !other.getFileName().equals(damaged.getFileName()))
+        .filter(Checkpoint::isIntact)
+        .findFirst();
+  }
+
   /** The directories of all checkpoints, oldest first, whole or not. */
   public List<Path> checkpoints() {
     try {

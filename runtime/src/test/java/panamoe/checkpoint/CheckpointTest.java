@@ -248,6 +248,26 @@ class CheckpointTest {
   }
 
   @Test
+  void oneChangedByteIsRefusedWithTheNameOfTheNewestIntactOneBesideIt() throws IOException {
+    Path oldest = new CheckpointStore(directory, 4).save(written.at(1)).directory();
+    Path older = new CheckpointStore(directory, 4).save(written.at(2)).directory();
+    Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
+    flipLastByte(newest.resolve("model.safetensors"));
+    String hint = " beside it is intact: take that one, or delete step-00000003 to go on from there";
+    assertTrue(refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
+    flipLastByte(older.resolve("optimizer.safetensors"));
+    assertTrue(refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
+    flipLastByte(oldest.resolve("state.json"));
+    assertFalse(refusal(Checkpoint::verify).contains("beside"), refusal(Checkpoint::verify));
+  }
+
+  private static void flipLastByte(Path file) throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(file, bytes);
+  }
+
+  @Test
   void bytesFlippedDuringTheReadAreFound() throws IOException {
     Path file = save(1).resolve("model.safetensors");
     Checkpoint opened = Checkpoint.open(directory);
