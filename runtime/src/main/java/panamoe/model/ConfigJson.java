@@ -58,9 +58,9 @@ public final class ConfigJson {
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(file + ": " + sentence(e), e);
     } catch (NoSuchFileException e) {
-      throw new IllegalArgumentException("there is no config " + file, e);
+      throw new IllegalArgumentException("there is no file " + file, e);
     } catch (IOException e) {
-      throw new IllegalArgumentException("cannot read the config " + file + ": " + FileTrouble.reason(e), e);
+      throw new IllegalArgumentException("cannot read " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 
@@ -69,7 +69,7 @@ public final class ConfigJson {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(MAX_BYTES + 1);
       if (bytes.length > MAX_BYTES) {
-        throw new IllegalArgumentException(file + " is no config: it has more than " + MAX_BYTES + " bytes");
+        throw new IllegalArgumentException(file + " is too long: it has more than " + MAX_BYTES + " bytes");
       }
       return bytes;
     }

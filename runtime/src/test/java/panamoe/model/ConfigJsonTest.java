@@ -68,6 +68,6 @@ class ConfigJsonTest {
     Path endless = Path.of("/dev/zero");
     String message =
         assertThrows(IllegalArgumentException.class, () -> ConfigJson.read(endless, ModelConfig.class)).getMessage();
-    assertEquals("/dev/zero is no config: it has more than 16777216 bytes", message);
+    assertEquals("/dev/zero is too long: it has more than 16777216 bytes", message);
   }
 }

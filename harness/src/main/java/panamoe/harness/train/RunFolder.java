@@ -229,7 +229,13 @@ final class RunFolder implements AutoCloseable {
    * @throws IllegalArgumentException if it is not there, or not the same
    */
   Text text(Text moved) {
-    TextRecord record = ConfigJson.read(path.resolve(TEXT), TextRecord.class);
+    Path remembered = path.resolve(TEXT);
+    if (Files.notExists(remembered)) {
+      throw new IllegalArgumentException(
+          remembered + ", which says what text the run was started on, is missing; put it back, or start a new run in "
+              + "another --out");
+    }
+    TextRecord record = ConfigJson.read(remembered, TextRecord.class);
     Text text = moved != null ? moved : record.read();
     TextRecord found = TextRecord.of(text);
     if (!found.sha256().equals(record.sha256())) {

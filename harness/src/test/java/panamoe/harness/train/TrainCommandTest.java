@@ -165,6 +165,11 @@ class TrainCommandTest {
     forgetCheckpoints(run);
     Files.writeString(moved, "another\n", StandardOpenOption.APPEND);
     assertRefused(1, moved + " has changed since the run", "train", "--out", run.toString(), "--resume");
+    Files.delete(run.resolve("text.json"));
+    assertRefused(
+        1,
+        run.resolve("text.json") + ", which says what text the run was started on, is missing; put it back, or start",
+        "train", "--out", run.toString(), "--resume", "--text", moved.toString());
   }
 
   @Test
