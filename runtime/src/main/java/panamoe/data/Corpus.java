@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.io.Count;
 import panamoe.io.FileTrouble;
 import panamoe.io.Sha256;
 
@@ -53,7 +54,7 @@ public final class Corpus {
     int wanted = Math.clamp(bytes / PASSAGES, MIN_PASSAGE_BYTES, MAX_PASSAGE_BYTES);
     documents.forEach(document -> cut(document, wanted));
     if (passages.size() < 2) {
-      throw new DataException(source + (bytes == 0 ? " is empty" : " has only " + bytes + " bytes of text")
+      throw new DataException(source + (bytes == 0 ? " is empty" : " has only " + Count.of(bytes, "byte") + " of text")
           + ", expected text enough for a training and a validation part");
     }
   }

@@ -3,6 +3,7 @@ package panamoe.data;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import panamoe.io.Count;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -44,11 +45,12 @@ public final class TrainingData implements TokenSequences {
     training = corpus.tokens(Corpus.Part.TRAINING, tokenizer);
     validation = corpus.tokens(Corpus.Part.VALIDATION, tokenizer);
     if (training.size() <= length) {
-      throw new DataException("the text has " + training.size() + " tokens to train on, a sequence of " + length
-          + " needs " + (length + 1L) + "; give more text or shorter sequences");
+      throw new DataException("the text has " + Count.of(training.size(), "token") + " to train on, a sequence of "
+          + length + " needs " + (length + 1L) + "; give more text or shorter sequences");
     }
     if (validation.size() < 2) {
-      throw new DataException("the text has " + validation.size() + " tokens to validate on, expected at least 2");
+      throw new DataException(
+          "the text has " + Count.of(validation.size(), "token") + " to validate on, expected at least 2");
     }
   }
 

@@ -1,5 +1,7 @@
 package panamoe.parallel;
 
+import panamoe.io.Count;
+
 /**
  * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer {@code data =
  * expert-data x expert} (DeepSpeed-MoE §4.1.3, §5.2).
@@ -23,18 +25,17 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     requirePositive("the tensor degree", tensorDegree);
     if (ranks % tensorDegree != 0) {
       throw new IllegalArgumentException(
-          "a world of " + ranks + " ranks does not divide into tensor groups of " + tensorDegree);
+          "a world of " + Count.of(ranks, "rank") + " does not divide into tensor groups of " + tensorDegree);
     }
     int data = ranks / tensorDegree;
     if (data % expertDegree != 0) {
       throw new IllegalArgumentException(
           "a world of "
-              + ranks
-              + " ranks has "
-              + data
-              + " data ranks"
+              + Count.of(ranks, "rank")
+              + " has "
+              + Count.of(data, "data rank")
               + (tensorDegree == 1 ? "" : " beside a tensor degree of " + tensorDegree)
-              + ", which do not divide into expert groups of "
+              + (data == 1 ? ", which does" : ", which do") + " not divide into expert groups of "
               + expertDegree);
     }
     if (sliceExperts && tensorDegree == 1) {

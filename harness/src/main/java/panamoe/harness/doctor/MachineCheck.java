@@ -8,6 +8,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.bindings.NvrtcLibrary;
+import panamoe.io.Count;
 
 /** Looks at the processor, the memory, the JDK and the programs that Panamoe builds with or can use. */
 final class MachineCheck {
@@ -26,7 +27,8 @@ final class MachineCheck {
         .orElse(System.getProperty("os.arch"));
     List<Finding> findings = new ArrayList<>();
     findings.add(Finding.present("processor", model + features()));
-    findings.add(Finding.present("threads", Runtime.getRuntime().availableProcessors() + " processors to use"));
+    int processors = Runtime.getRuntime().availableProcessors();
+    findings.add(Finding.present("threads", Count.of(processors, "processor") + " to use"));
     findings.add(memory());
     findings.add(hugePages());
     findings.add(Finding.present(

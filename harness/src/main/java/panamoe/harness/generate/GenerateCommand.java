@@ -18,6 +18,7 @@ import panamoe.generate.SamplingConfig;
 import panamoe.generate.TextGenerator;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.rtc.RuntimeKernels;
@@ -150,8 +151,8 @@ public final class GenerateCommand implements Callable<Integer> {
         out.flush(); // the text ends before anything is said of it
         err.printf(
             Locale.ROOT,
-            "%d tokens in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
-            result.tokens(),
+            "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
+            Count.of(result.tokens(), "token"),
             result.decodeSeconds(),
             result.tokens() / Math.max(1e-9, result.decodeSeconds()),
             result.promptTokens(),

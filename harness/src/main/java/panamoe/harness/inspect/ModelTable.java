@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.generate.ModelFolder;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Parameter;
@@ -68,10 +69,10 @@ record ModelTable(
     line(text, "checkpoint  %s (step %,d)", checkpoint.directory(), checkpoint.step());
     line(
         text,
-        "model       %d layers of width %d, %d heads (%d key/value), MLP %d, context %d, vocabulary %d",
-        config.layers(),
+        "model       %s of width %d, %s (%d key/value), MLP %d, context %d, vocabulary %d",
+        Count.of(config.layers(), "layer"),
         config.hidden(),
-        config.heads(),
+        Count.of(config.heads(), "head"),
         config.keyValueHeads(),
         config.feedForward(),
         config.context(),

@@ -16,6 +16,7 @@ import java.util.stream.IntStream;
 import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Parameter;
@@ -79,7 +80,8 @@ public final class Report {
 
   private String title() {
     ModelConfig model = run.config().model();
-    return "Panamoe: %s, %d layers, hidden size %d".formatted(architecture(model), model.layers(), model.hidden());
+    String layers = Count.of(model.layers(), "layer");
+    return "Panamoe: %s, %s, hidden size %d".formatted(architecture(model), layers, model.hidden());
   }
 
   private static String architecture(ModelConfig model) {
@@ -115,7 +117,8 @@ public final class Report {
     }
     section("Experts", Plots.loads(run));
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
-    html.append(Html.paragraph("Means over the last %d steps; loads are tokens of one step.".formatted(tail.size())));
+    String last = tail.size() == 1 ? "Of the last step" : "Means over the last %d steps".formatted(tail.size());
+    html.append(Html.paragraph(last + "; loads are tokens of one step."));
     List<List<String>> rows = IntStream.range(0, tail.getLast().layers().size())
         .mapToObj(index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
         .toList();

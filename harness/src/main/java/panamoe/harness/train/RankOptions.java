@@ -10,6 +10,7 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.harness.SharedOptions;
+import panamoe.io.Count;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Topology;
 import picocli.CommandLine.Model.CommandSpec;
@@ -139,7 +140,7 @@ final class RankOptions {
       throw usage("--nodes is for threads; processes are on the machines that mpirun or srun put them on");
     }
     if (nodes() < 1 || ranks % nodes() != 0) {
-      throw usage("--nodes is " + nodes + ", but must be 1 or more and divide the " + ranks + " ranks");
+      throw usage("--nodes is " + nodes + ", but must be 1 or more and divide the " + Count.of(ranks, "rank"));
     }
   }
 

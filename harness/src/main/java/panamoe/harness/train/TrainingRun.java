@@ -20,6 +20,7 @@ import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.report.Report;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.train.RunCheckpoints;
@@ -64,13 +65,19 @@ final class TrainingRun {
 
     private String done() {
       if (before == steps) {
-        return String.format(Locale.ROOT, "already complete: %,d steps on %,d tokens", steps, steps * tokensPerStep);
+        return "already complete: " + Count.of(steps, "step") + " on " + Count.of(steps * tokensPerStep, "token");
       }
-      String which = before == 0 ? "%2$,d steps" : "steps %1$,d to %2$,d";
       return String.format(
           Locale.ROOT,
-          "trained " + which + " on %3$,d tokens in %4$.0f s",
-          before + 1, steps, (steps - before) * tokensPerStep, seconds);
+          "trained %s on %s in %.0f s", trained(), Count.of((steps - before) * tokensPerStep, "token"), seconds);
+    }
+
+    private String trained() {
+      if (before == 0) {
+        return Count.of(steps, "step");
+      }
+      String which = before + 1 == steps ? "step %2$,d" : "steps %1$,d to %2$,d";
+      return String.format(Locale.ROOT, which, before + 1, steps);
     }
 
     private String further() {
@@ -211,9 +218,8 @@ final class TrainingRun {
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
       err.printf(
-          Locale.ROOT,
-          "sent: %,d messages, %,d bytes within nodes; %,d messages, %,d bytes between nodes%n",
-          all[0], all[1], all[2], all[3]);
+          "sent: %s, %s within nodes; %s, %s between nodes%n",
+          Count.of(all[0], "message"), Count.of(all[1], "byte"), Count.of(all[2], "message"), Count.of(all[3], "byte"));
     }
   }
 

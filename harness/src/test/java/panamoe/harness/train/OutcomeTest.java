@@ -33,6 +33,13 @@ class OutcomeTest {
   }
 
   @Test
+  void oneStepIsNoSteps() {
+    assertTrue(outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "), outcome(999).toString());
+    TrainingRun.Outcome first = new TrainingRun.Outcome(Path.of("run"), 0, 1, 1, 1.5, 12, Path.of("report.html"));
+    assertTrue(first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
+  }
+
+  @Test
   void numbersAreWrittenAlikeInEveryCountry() {
     Locale before = Locale.getDefault();
     Locale.setDefault(Locale.GERMANY);

@@ -1,0 +1,13 @@
+package panamoe.io;
+
+import java.util.Locale;
+
+/** Counts of things, in words. */
+public final class Count {
+  private Count() {}
+
+  /** As in {@code 1 token} and {@code 2,048 tokens}; for things whose plural only adds an s. */
+  public static String of(long number, String thing) {
+    return String.format(Locale.ROOT, "%,d %s%s", number, thing, number == 1 ? "" : "s");
+  }
+}
