@@ -74,7 +74,7 @@ class Machine {
   // The same in a few hundredths of a second, of memory in the way that was fastest.
   void measure_again() {
     const Rates rates = multiply(1'000'000, kQuick);
-    print(rates, read(way_, kShare / 4, kQuick));
+    print(rates, read(way_, kShare / 2, kQuick));
   }
 
  private:

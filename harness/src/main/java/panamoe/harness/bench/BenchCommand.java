@@ -159,7 +159,7 @@ public final class BenchCommand implements Callable<Integer> {
   }
 
   private void printCeilings(Backend backend, Yardstick yardstick) {
-    Ceilings ceilings = yardstick.first();
+    Ceilings ceilings = yardstick.highest();
     if (ceilings == null && Yardstick.known(backend.name())) {
       spec.commandLine().getErr().println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {

@@ -24,6 +24,11 @@ record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS
         threads);
   }
 
+  /** The same with memory of this speed. */
+  Ceilings reading(double gbytesPerS) {
+    return new Ceilings(fmaF32Gflops, dotBf16Gflops, gbytesPerS, threads);
+  }
+
   /** Seconds that the work takes at least: its bytes at full bandwidth or its operations at peak, whichever is more. */
   double rooflineSeconds(Workload work, DType dtype) {
     double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;

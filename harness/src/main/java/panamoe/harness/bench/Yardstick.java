@@ -12,8 +12,8 @@ import java.util.Optional;
 
 /**
  * The machine's ceilings at every moment. A CPU's are measured anew whenever they are asked for, in a few hundredths of a
- * second, because memory that a machine shares with others changes its speed, sometimes from one second to the next. A
- * card's are measured once.
+ * second, because memory that a machine shares with others changes its speed, sometimes from one second to the next; its
+ * rates of multiplying are the highest so far. A card's ceilings are measured once.
  */
 final class Yardstick implements AutoCloseable {
   private static final Map<String, String> PROGRAMS = Map.of("cpu", "ceilings_bench", "cuda", "cuda_ceilings_bench");
@@ -22,7 +22,7 @@ final class Yardstick implements AutoCloseable {
   private final Process program; // null where ceilings are not known
   private final BufferedReader answers;
   private final Writer questions;
-  private final Ceilings first;
+  private Ceilings highest;
 
   /**
    * Measures for the first time, thoroughly.
@@ -38,7 +38,7 @@ final class Yardstick implements AutoCloseable {
       program = null;
       answers = null;
       questions = null;
-      first = null;
+      highest = null;
       return;
     }
     List<String> command = new ArrayList<>(realTime ? List.of("chrt", "--fifo", "10") : List.of());
@@ -50,7 +50,7 @@ final class Yardstick implements AutoCloseable {
     program = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     answers = program.inputReader();
     questions = program.outputWriter();
-    first = answer();
+    highest = answer();
   }
 
   /** Whether a device of this name is measured against the machine; plain Java and the emulation are not. */
@@ -58,19 +58,21 @@ final class Yardstick implements AutoCloseable {
     return PROGRAMS.containsKey(device);
   }
 
-  /** What was measured first; null where ceilings are not known. */
-  Ceilings first() {
-    return first;
+  /** The highest so far of each; null where ceilings are not known. */
+  Ceilings highest() {
+    return highest;
   }
 
   /** The ceilings of this moment; null where they are not known. */
   Ceilings now() throws IOException {
-    if (first == null || !watches) {
-      return first;
+    if (highest == null || !watches) {
+      return highest;
     }
     questions.write('\n');
     questions.flush();
-    return answer();
+    Ceilings now = answer();
+    highest = highest.higher(now);
+    return highest.reading(now.readGbytesPerS());
   }
 
   private Ceilings answer() throws IOException {
