@@ -48,8 +48,11 @@ double best_seconds(int threads, int repetitions, const std::function<void(int)>
 class Machine {
  public:
   explicit Machine(int threads)
-      : threads_(threads), sink_(static_cast<size_t>(threads) * kLine), work_(static_cast<size_t>(threads)) {
-    memory_bytes_ = static_cast<size_t>(kShare) * static_cast<size_t>(threads) + 4096;
+      : threads_(threads),
+        share_(kRead / threads / 4096 * 4096),
+        sink_(static_cast<size_t>(threads) * kLine),
+        work_(static_cast<size_t>(threads)),
+        memory_bytes_(static_cast<size_t>(share_) * static_cast<size_t>(threads) + 4096) {
     void* memory = ::mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
       std::fprintf(stderr, "ceilings_bench: cannot allocate %zu bytes\n", memory_bytes_);
@@ -65,7 +68,7 @@ class Machine {
   void measure() {
     double fastest = 0;
     for (const Way way : {Way{1, false}, {1, true}, {2, false}, {2, true}, {4, false}, {4, true}}) {
-      const double rate = read(way, kShare, kThorough);
+      const double rate = read(way, share_, kThorough);
       if (rate > fastest) fastest = rate, way_ = way;
     }
     print(multiply(20'000'000, kThorough), fastest);
@@ -74,7 +77,7 @@ class Machine {
   // The same in a few hundredths of a second, of memory in the way that was fastest.
   void measure_again() {
     const Rates rates = multiply(1'000'000, kQuick);
-    print(rates, read(way_, kShare / 2, kQuick));
+    print(rates, read(way_, share_ / 2, kQuick));
   }
 
  private:
@@ -87,7 +90,7 @@ class Machine {
   };
 
   static constexpr int kThorough = 7, kQuick = 3;  // repetitions
-  static constexpr int64_t kShare = int64_t{512} << 20;
+  static constexpr int64_t kRead = int64_t{1} << 30;  // bytes, by all threads together: many times the caches
 
   double read(Way way, int64_t share, int repetitions) {
     const double seconds = best_seconds(threads_, repetitions, [&](int t) {
@@ -114,10 +117,11 @@ class Machine {
   }
 
   int threads_;
+  int64_t share_;  // bytes that each thread reads
   std::vector<float> sink_;
   std::vector<double> work_;
-  char* memory_;
   size_t memory_bytes_;
+  char* memory_;
   Way way_{};
 };
 

@@ -151,6 +151,11 @@ public final class CheckpointStore {
     return checkpoints().reversed().stream().filter(CheckpointStore::isWhole).findFirst();
   }
 
+  /** Whether a checkpoint was ever saved here, even if it is gone. */
+  public boolean savedBefore() {
+    return Files.exists(directory.resolve(LATEST));
+  }
+
   /** The newest other checkpoint in the folder of {@code damaged} of which all files have their checksums. */
   static Optional<Path> intactBeside(Path damaged) {
     Path folder = damaged.resolve("..").normalize();

@@ -47,7 +47,7 @@ final class Yardstick implements AutoCloseable {
     if (watches) {
       command.add("--watch");
     }
-    program = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    program = new ProcessBuilder(command).redirectErrorStream(true).start();
     answers = program.inputReader();
     questions = program.outputWriter();
     highest = answer();
@@ -68,8 +68,12 @@ final class Yardstick implements AutoCloseable {
     if (highest == null || !watches) {
       return highest;
     }
-    questions.write('\n');
-    questions.flush();
+    try {
+      questions.write('\n');
+      questions.flush();
+    } catch (IOException e) {
+      throw new IOException("the program that measures ceilings ended while it was needed", e);
+    }
     Ceilings now = answer();
     highest = highest.higher(now);
     return highest.reading(now.readGbytesPerS());
@@ -77,8 +81,8 @@ final class Yardstick implements AutoCloseable {
 
   private Ceilings answer() throws IOException {
     String line = answers.readLine();
-    if (line == null) {
-      throw new IOException("the program that measures ceilings ended: " + program.info().command().orElse("?"));
+    if (line == null || !line.startsWith("{")) {
+      throw new IOException("the program that measures ceilings failed" + (line == null ? "" : ": " + line));
     }
     return new ObjectMapper().readValue(line, Ceilings.class);
   }

@@ -164,13 +164,15 @@ final class RunFolder implements AutoCloseable {
    */
   void requireCheckpoints(RunConfig config) throws IOException {
     Path metrics = path.resolve(METRICS);
-    if (Files.notExists(metrics) || !new CheckpointStore(checkpoints(), 1).checkpoints().isEmpty()) {
+    CheckpointStore checkpoints = new CheckpointStore(checkpoints(), 1);
+    if (Files.notExists(metrics) || !checkpoints.checkpoints().isEmpty()) {
       return;
     }
     int done = Files.readAllLines(metrics).size();
     int every = config.training().checkpointEvery();
     boolean saved =
-        Files.notExists(checkpoints()) || Files.exists(path.resolve(Report.FILE)) || every > 0 && done > every;
+        Files.notExists(checkpoints()) || checkpoints.savedBefore() || Files.exists(path.resolve(Report.FILE))
+            || every > 0 && done > every;
     if (saved && done > 0) {
       throw new IllegalArgumentException(
           "the checkpoints of the run in " + path + " are missing: by its " + METRICS + " it has come to step " + done
@@ -219,7 +221,9 @@ final class RunFolder implements AutoCloseable {
 
   /** Writes the settings that the run goes on with. */
   void reconfigure(RunConfig config) {
-    replace(CONFIG, config.toJson());
+    if (!config.equals(config())) {
+      replace(CONFIG, config.toJson());
+    }
   }
 
   /**

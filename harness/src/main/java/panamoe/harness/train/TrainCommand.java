@@ -191,12 +191,8 @@ public final class TrainCommand implements Callable<Integer> {
         false,
         (ranks, backend, stop) -> {
           Alike.require(ranks, material.text().corpus()::sha256, "has another text than rank 0");
-          if (ranks.first()) {
-            if (fresh) {
-              folder.begin(config, tokenizer, material.text());
-            } else if (steps != null) {
-              folder.reconfigure(config);
-            }
+          if (fresh && ranks.first()) {
+            folder.begin(config, tokenizer, material.text());
           }
           return new TrainingRun(ranks, backend, folder, config, material, fresh, err).run(stop);
         });

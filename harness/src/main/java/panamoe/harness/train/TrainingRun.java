@@ -142,7 +142,8 @@ final class TrainingRun {
       Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest.map(checkpoints::restore).ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
-      if (ranks.first()) {
+      if (ranks.first()) { // only now: a run that cannot go on stays as it was
+        folder.reconfigure(config);
         folder.rewindMetrics(trainer.step());
       }
       long before = trainer.step();

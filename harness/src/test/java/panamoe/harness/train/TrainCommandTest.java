@@ -140,6 +140,9 @@ class TrainCommandTest {
     Files.createFile(run.resolve("report.html")); // which is written after the last checkpoint
     assertRefused(1, expected, resume);
     Files.delete(run.resolve("report.html"));
+    Path latest = Files.createFile(run.resolve("checkpoints/latest")); // which names one that was saved
+    assertRefused(1, expected, resume);
+    Files.delete(latest);
     Files.delete(run.resolve("checkpoints"));
     assertRefused(1, expected, resume);
     assertEquals(before, Files.readString(run.resolve("metrics.jsonl")));
@@ -183,6 +186,7 @@ class TrainCommandTest {
     assertTrue(refused.err().contains("step-00000002 was trained with another configuration"), refused.err());
     assertTrue(refused.err().contains("(model.hidden was 64, is 128)"), refused.err());
     assertFalse(refused.err().contains("model: "), refused.err());
+    assertTrue(Files.readString(config).contains("\"steps\" : 2"), "a refused run's config is left as it was");
   }
 
   @ParameterizedTest
