@@ -1,7 +1,5 @@
 package panamoe.parallel;
 
-import panamoe.io.Count;
-
 /**
  * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer {@code data =
  * expert-data x expert} (DeepSpeed-MoE §4.1.3, §5.2).
@@ -25,17 +23,18 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     requirePositive("the tensor degree", tensorDegree);
     if (ranks % tensorDegree != 0) {
       throw new IllegalArgumentException(
-          "a world of " + Count.of(ranks, "rank") + " does not divide into tensor groups of " + tensorDegree);
+          "a world of " + ranks + " ranks does not divide into tensor groups of " + tensorDegree);
     }
     int data = ranks / tensorDegree;
     if (data % expertDegree != 0) {
       throw new IllegalArgumentException(
           "a world of "
-              + Count.of(ranks, "rank")
-              + " has "
-              + Count.of(data, "data rank")
+              + ranks
+              + " ranks has "
+              + data
+              + " data ranks"
               + (tensorDegree == 1 ? "" : " beside a tensor degree of " + tensorDegree)
-              + (data == 1 ? ", which does" : ", which do") + " not divide into expert groups of "
+              + ", which do not divide into expert groups of "
               + expertDegree);
     }
     if (sliceExperts && tensorDegree == 1) {

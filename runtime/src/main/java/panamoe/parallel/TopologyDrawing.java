@@ -8,7 +8,6 @@ import java.util.TreeMap;
 import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import panamoe.io.Count;
 
 /** A topology as text: who holds what, and the groups by the names that messages give them. */
 public final class TopologyDrawing {
@@ -70,9 +69,9 @@ public final class TopologyDrawing {
   }
 
   private String headline() {
-    return "%s = %d data x %d tensor%s%n%n"
+    return "%d ranks = %d data x %d tensor%s%n%n"
         .formatted(
-            Count.of(topology.ranks(), "rank"),
+            topology.ranks(),
             topology.dataDegree(),
             topology.tensorDegree(),
             topology.sliceExperts() ? ", experts sliced too" : "");
