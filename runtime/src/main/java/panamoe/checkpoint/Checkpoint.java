@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import panamoe.io.FileTrouble;
 import panamoe.tensor.Tensor;
@@ -213,30 +214,31 @@ public final class Checkpoint {
   static boolean isIntact(Path directory) {
     try {
       Checkpoint checkpoint = openDirectory(directory);
-      for (Map.Entry<String, Manifest.FileEntry> file : checkpoint.manifest.files().entrySet()) {
-        if (!RegularFile.sha256(directory.resolve(file.getKey())).equals(file.getValue().sha256())) {
-          return false;
-        }
-      }
-      return true;
+      return checkpoint.manifest.files().keySet().stream().allMatch(name -> checkpoint.change(name).isEmpty());
     } catch (CheckpointException e) {
       return false;
     }
   }
 
   private Path checkedFile(String name) {
-    Path path = directory.resolve(name);
-    String expected = manifest.files().get(name).sha256();
-    String found = RegularFile.sha256(path);
-    if (!found.equals(expected)) {
+    change(name).ifPresent(changed -> {
       String intact = CheckpointStore.intactBeside(directory)
           .map(other -> "; " + other + " beside it is intact: take that one, or delete " + directory.getFileName()
               + " to go on from there")
           .orElse("");
-      throw new CheckpointException(
-          path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected + intact);
-    }
-    return path;
+      throw new CheckpointException(changed + intact);
+    });
+    return directory.resolve(name);
+  }
+
+  /** What became of a file since it was saved; empty if nothing did. */
+  private Optional<String> change(String name) {
+    Path path = directory.resolve(name);
+    String expected = manifest.files().get(name).sha256();
+    String found = RegularFile.sha256(path);
+    return found.equals(expected)
+        ? Optional.empty()
+        : Optional.of(path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected);
   }
 
   private void checkSize(String name, Manifest.FileEntry entry) {

@@ -2,53 +2,23 @@ package panamoe.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.time.Duration;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Random;
-import java.util.function.Consumer;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.HostMemory;
-import panamoe.io.Sha256;
-import panamoe.io.StrictJson;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
-import panamoe.tensor.TensorScope;
 
-class CheckpointTest {
-  private final TensorScope scope = TensorScope.confined(new ArenaMemory());
-  private final SampleContents written = new SampleContents(scope);
-  private final SampleContents read = new SampleContents(scope);
-
-  @TempDir
-  private Path directory;
-
-  @AfterEach
-  void close() {
-    scope.close();
-  }
-
+class CheckpointTest extends SavedSamples {
   @Test
   void restoresWhatWasSaved() {
     Path saved = save(12);
@@ -174,153 +144,6 @@ class CheckpointTest {
     assertTrue(message.contains("3 NaN or infinite values"), message);
   }
 
-  @ParameterizedTest
-  @ValueSource(strings = {
-      "model.safetensors", "optimizer.safetensors", "config.json", "state.json", "manifest.json"})
-  void findsAnyFlippedByte(String name) throws IOException {
-    Path file = save(1).resolve(name);
-    byte[] content = Files.readAllBytes(file);
-    Random random = new Random(5);
-    for (int i = 0; i < 100; i++) {
-      byte[] flipped = content.clone();
-      int at = random.nextInt(flipped.length);
-      flipped[at] ^= (byte) (1 << random.nextInt(7));
-      if (Character.isWhitespace(content[at]) && Character.isWhitespace(flipped[at])) {
-        continue; // Another blank between two fields of a manifest is no other manifest.
-      }
-      Files.write(file, flipped);
-      CheckpointException e = assertThrows(CheckpointException.class, () -> Checkpoint.open(file.getParent()).verify());
-      assertTrue(e.getMessage().contains(file.getParent().toString()), e.getMessage());
-    }
-  }
-
-  @Test
-  void findsTruncatedMissingAndReplacedFiles() throws IOException {
-    Path file = save(1).resolve("model.safetensors");
-    byte[] content = Files.readAllBytes(file);
-    Files.write(file, Arrays.copyOf(content, content.length - 1));
-    assertTrue(refusal(Checkpoint::verify).contains(
-        "model.safetensors has " + (content.length - 1) + " bytes, expected " + content.length));
-    Files.delete(file);
-    assertTrue(refusal(Checkpoint::verify).contains("model.safetensors does not exist"));
-    Path other = Files.write(directory.resolve("other"), content);
-    Files.createSymbolicLink(file, other);
-    assertTrue(refusal(Checkpoint::verify).contains("is a symbolic link"));
-    Files.delete(file);
-    Files.createLink(file, other);
-    assertTrue(refusal(Checkpoint::verify).contains("has 2 hard links"));
-    Files.delete(file);
-    Files.createDirectory(file);
-    assertTrue(refusal(Checkpoint::verify).contains("is a directory"));
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"model.safetensors", "manifest.json"})
-  void aPipeIsRefusedAndNotWaitedFor(String name) throws Exception {
-    Path file = save(1).resolve(name);
-    Files.delete(file);
-    assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
-    String message = assertTimeoutPreemptively(Duration.ofSeconds(5), () -> refusal(Checkpoint::verify));
-    assertTrue(message.contains(file + " is a device or pipe"), message);
-  }
-
-  @Test
-  void goesOnFromTheNewestWhereTheirPointerIsGoneOrWrong() throws IOException {
-    save(1);
-    save(2);
-    Files.writeString(directory.resolve("latest"), "../../etc");
-    assertEquals(2, Checkpoint.open(directory).step());
-    Files.delete(directory.resolve("latest"));
-    assertEquals(2, Checkpoint.open(directory).step());
-  }
-
-  @Test
-  void aDamagedLatestIsRefusedWithTheNameOfTheWholeOneBesideIt() throws IOException {
-    save(1);
-    Path broken = save(2);
-    Files.delete(broken.resolve("optimizer.safetensors"));
-    assertEquals(
-        broken.resolve("optimizer.safetensors")
-            + " does not exist; step-00000001 beside it is whole: delete step-00000002 to go on from there",
-        refusalOf(directory));
-    Files.delete(directory.resolve("step-00000001/state.json"));
-    assertEquals(broken.resolve("optimizer.safetensors") + " does not exist", refusalOf(directory));
-  }
-
-  @Test
-  void oneChangedByteIsRefusedWithTheNameOfTheNewestIntactOneBesideIt() throws IOException {
-    Path oldest = new CheckpointStore(directory, 4).save(written.at(1)).directory();
-    Path older = new CheckpointStore(directory, 4).save(written.at(2)).directory();
-    Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
-    flipLastByte(newest.resolve("model.safetensors"));
-    String hint = " beside it is intact: take that one, or delete step-00000003 to go on from there";
-    assertTrue(refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
-    flipLastByte(older.resolve("optimizer.safetensors"));
-    assertTrue(refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
-    flipLastByte(oldest.resolve("state.json"));
-    assertFalse(refusal(Checkpoint::verify).contains("beside"), refusal(Checkpoint::verify));
-  }
-
-  private static void flipLastByte(Path file) throws IOException {
-    byte[] bytes = Files.readAllBytes(file);
-    bytes[bytes.length - 1] ^= 1;
-    Files.write(file, bytes);
-  }
-
-  @Test
-  void bytesFlippedDuringTheReadAreFound() throws IOException {
-    Path file = save(1).resolve("model.safetensors");
-    Checkpoint opened = Checkpoint.open(directory);
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      channel.write(ByteBuffer.wrap(new byte[] {1, 2, 3}), channel.size() - 3);
-    }
-    CheckpointException e =
-        assertThrows(CheckpointException.class, () -> opened.loadModel(read.model, false, false));
-    assertTrue(e.getMessage().contains("model.safetensors was changed since it was saved"), e.getMessage());
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"../../etc/passwd", "/etc/passwd", "a/b.safetensors", "..", ".hidden", "", "a\\u0000b"})
-  void manifestNamesPlainFilesOnly(String name) throws IOException {
-    rewriteManifest(save(1), manifest -> ((ObjectNode) manifest.path("files"))
-        .putObject(name.replace("\\u0000", "\0")).put("size", 1).put("sha256", "0".repeat(64)));
-    assertTrue(refusalOf(directory.resolve("step-00000001")).contains("not a plain file name"));
-  }
-
-  @Test
-  void manifestOfAnotherVersionOrWithUnknownFields() throws IOException {
-    Path saved = save(1);
-    byte[] original = Files.readAllBytes(saved.resolve("manifest.json"));
-    Map<String, Consumer<ObjectNode>> changes = Map.of(
-        "has the version 2; this version of Panamoe reads version 1", manifest -> manifest.put("version", 2),
-        "unknown field rank", manifest -> manifest.put("rank", -1),
-        "bad field format", manifest -> manifest.put("format", "other"),
-        "bad field step", manifest -> manifest.put("step", -1),
-        "bad field experts", manifest -> manifest.putArray("experts").add(1.5),
-        "bad field files.config.json.size",
-        manifest -> ((ObjectNode) manifest.path("files").path("config.json")).put("size", "big"),
-        "bad field files.config.json.sha256",
-        manifest -> ((ObjectNode) manifest.path("files").path("config.json")).put("sha256", "abc"),
-        "lists a shard that is absent.safetensors does not exist", manifest -> ((ObjectNode) manifest.path("files"))
-            .putObject("absent.safetensors").put("size", 1).put("sha256", "0".repeat(64)));
-    for (Map.Entry<String, Consumer<ObjectNode>> change : changes.entrySet()) {
-      Files.write(saved.resolve("manifest.json"), original);
-      rewriteManifest(saved, change.getValue());
-      String message = refusalOf(saved);
-      assertTrue(message.contains(change.getKey().replace("lists a shard that is ", "")), message);
-    }
-  }
-
-  @Test
-  void sameTensorInTwoShards() throws IOException {
-    Path saved = save(1);
-    Path copy = Files.copy(saved.resolve("model.safetensors"), saved.resolve("model-00002-of-00002.safetensors"));
-    rewriteManifest(saved, manifest -> ((ObjectNode) manifest.path("files")).putObject(copy.getFileName().toString())
-        .put("size", size(copy)).put("sha256", RegularFile.sha256(copy)));
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
-    assertTrue(message.contains("is both in") && message.contains("tensor embedding.weight"), message);
-  }
-
   /** Some languages have digits of their own, in which no checkpoint would be found again. */
   @Test
   void isFoundAgainWhateverTheLanguage() {
@@ -362,42 +185,9 @@ class CheckpointTest {
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());
   }
 
-  private Path save(long step) {
-    return new CheckpointStore(directory, 10).save(written.at(step)).directory();
-  }
-
   private void saveModel(Map<String, Tensor> model) {
     CheckpointContents some = written.at(1);
     new CheckpointStore(directory, 10).save(new CheckpointContents(
         1, some.config(), some.state(), some.experts(), model, some.optimizer()));
-  }
-
-  private String refusal(Consumer<Checkpoint> action) {
-    Path newest = new CheckpointStore(directory, 1).checkpoints().getLast();
-    return assertThrows(CheckpointException.class, () -> action.accept(Checkpoint.open(newest))).getMessage();
-  }
-
-  private static String refusalOf(Path path) {
-    return assertThrows(CheckpointException.class, () -> Checkpoint.open(path)).getMessage();
-  }
-
-  /** Changes a manifest as an attacker would: with a checksum that is right again. */
-  private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change) throws IOException {
-    Path path = checkpoint.resolve("manifest.json");
-    ObjectNode manifest = RegularFile.object(path, 1 << 20);
-    manifest.remove("sha256");
-    change.accept(manifest);
-    MessageDigest digest = Sha256.digest();
-    digest.update(StrictJson.bytes(manifest));
-    manifest.put("sha256", Sha256.hex(digest));
-    Files.write(path, StrictJson.bytes(manifest));
-  }
-
-  private static long size(Path path) {
-    try {
-      return Files.size(path);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 }
