@@ -103,6 +103,8 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
     plans[i].panels = c_columns == 0 ? 0 : ceil_div(product.rows, plans[i].panel_rows());
     plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, plans[i].strip_panels(gated) * kPanelColumns);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
+    // Blocks that pack their own rows are few and long: as many for each thread.
+    if (plans[i].tiling.own_rows) plans[i].blocks = ceil_div(plans[i].blocks, stream.threads()) * stream.threads();
     strips += plans[i].strips;
     packed += plans[i].packed_words();
     scratch = std::max(scratch, plans[i].scratch_bytes());

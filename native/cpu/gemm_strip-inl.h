@@ -19,6 +19,7 @@
 #include "cpu/gemm_kernel-inl.h"
 #include "cpu/gemm_pack-inl.h"
 #include "cpu/gemm_plan-inl.h"
+#include "cpu/gemm_rows-inl.h"
 #include "cpu/gemm_tile-inl.h"
 #include "cpu/processor.h"
 #include "hwy/highway.h"
@@ -33,45 +34,6 @@ void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps,
                 const Prefetch<Weight>& next = {}) {
   const int64_t column = panel * kPanelColumns;
   pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to, next);
-}
-
-inline void pack_a(Way way, const Operand& rows, int64_t height, int64_t steps, float* to) {
-  switch (way) {
-    case Way::kFloats:
-      return pack_rows(rows, height, steps, to);
-    case Way::kPairs:
-      return pack_row_pairs(rows, height, steps, to);
-    case Way::kTiles:
-#if MOE_TILES
-      return pack_row_tiles(rows, height, steps, to);
-#endif
-      break;
-  }
-}
-
-// From so many bytes between two steps of k on, rows that lie side by side are packed kStepsAcross steps at a time.
-inline constexpr int64_t kFarBytes = 8192, kStepsAcross = 8;
-
-// `steps` steps of k of a block of rows, panel after panel. Returns where they end. Steps far apart share few places in
-// the caches, where a line would not wait for the next panel: of those each panel takes a few in its turn, and asks memory
-// for as many.
-inline float* pack_block(const Plan& plan, const Block& block, int64_t k, int64_t steps, float* to) {
-  const Operand& a = plan.product->a;
-  const bool far = plan.tiling.own_rows && a.line_stride == 1 && a.inner_stride * dtype_bytes(a.dtype) >= kFarBytes;
-  const int64_t most = far ? kStepsAcross : steps;
-  for (int64_t done = 0; done < steps; done += most) {
-    float* panel_start = to;
-    for (int64_t panel = 0; panel < block.panels; ++panel) {
-      const int64_t row = block.row[panel], height = block.height(panel);
-      for (int64_t step = done + most; far && step < done + 2 * most; ++step) {
-        __builtin_prefetch(a.at(row, k + step).data);
-      }
-      pack_a(plan.way, a.at(row, k + done), height, std::min(most, steps - done),
-             panel_start + height * plan.row_words(done));
-      panel_start += plan.packed_rows(height) * plan.row_words(steps);
-    }
-  }
-  return to + plan.packed_rows(block.rows()) * plan.row_words(steps);
 }
 
 // Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
@@ -253,6 +215,9 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
       const int64_t share = steps * kPanelColumns / count;
       for (int64_t i = 0; i < count; ++i, next.position += share) {
         const int64_t row = block.row[i], height = block.height(i);
+        if (plan.tiling.own_rows) {
+          prefetch_next_rows(plan, block, k, steps, p * count + i, strip.panels * count);
+        }
         if (!kInTiles<Products> && epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
           const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
           prefetch_c(plan, epilogue, row, height, column);
