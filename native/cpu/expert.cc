@@ -1,19 +1,13 @@
 // The experts' grouped GEMM: each expert's group of rows is one product of a call.
+#include <utility>
+
+#include "cpu/column_sum.h"
 #include "cpu/gemm_operand.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "src/check.h"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "cpu/expert.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
-#include "hwy/highway.h"
-
-#include "cpu/column_sum-inl.h"
-#include "cpu/gemm_driver-inl.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace moe::cpu::HWY_NAMESPACE {
+namespace moe::cpu {
 namespace {
 
 // The rows of x [R, K] that `from` begins, k along a row.
@@ -25,8 +19,8 @@ Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
   const Operand all{weights.data, weights.dtype, weights.layout == MOE_PACKED, width, 1};
   if (all.packed) {
     Operand one = all;
-    one.data = static_cast<char*>(weights.data) +
-               e * ceil_div(rows, kPanelColumns) * panel_size(weights.dtype, width) * dtype_bytes(weights.dtype);
+    const int64_t bytes = gemm_packed_bytes(static_cast<moe_dtype>(weights.dtype), 2, &weights.shape[1]);
+    one.data = static_cast<char*>(weights.data) + e * bytes;
     return one;
   }
   Operand one = all.at(e * rows, 0);
@@ -34,7 +28,10 @@ Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
   return one;
 }
 
-void forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y, N preactivation) {
+}  // namespace
+
+void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
+                    N preactivation) {
   check_offset_values(offsets, x.shape[0]);
   const auto* start = static_cast<const int32_t*>(offsets.data);
   const int64_t experts = weights.shape[0];
@@ -52,7 +49,7 @@ void forward(Stream& stream, moe_activation activation, T x, T offsets, T weight
                {.activation = activation, .bias = bias, .c = &y, .preactivation = preactivation});
 }
 
-void backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
+void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
   check_offset_values(offsets, dy.shape[0]);
   const auto* start = static_cast<const int32_t*>(offsets.data);
   const int64_t experts = weights.shape[0];
@@ -68,7 +65,7 @@ void backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
   run_products(stream, products, experts, {.c = &dx});
 }
 
-void backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
+void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
   check_offset_values(offsets, dy.shape[0]);
   const auto* start = static_cast<const int32_t*>(offsets.data);
   const int64_t experts = dweights.shape[0], rows = dweights.shape[1], columns = dweights.shape[2];
@@ -94,29 +91,4 @@ void backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T d
   });
 }
 
-}  // namespace
-}  // namespace moe::cpu::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace moe::cpu {
-
-HWY_EXPORT(forward);
-HWY_EXPORT(backward_input);
-HWY_EXPORT(backward_weights);
-
-void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
-                    N preactivation) {
-  HWY_DYNAMIC_DISPATCH(forward)(stream, activation, x, offsets, weights, bias, y, preactivation);
-}
-
-void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
-  HWY_DYNAMIC_DISPATCH(backward_input)(stream, dy, offsets, weights, dx);
-}
-
-void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
-  HWY_DYNAMIC_DISPATCH(backward_weights)(stream, accumulate, dy, x, offsets, dweights, dbias);
-}
-
 }  // namespace moe::cpu
-#endif

@@ -1,4 +1,4 @@
-// What the GEMM's packing, kernels and drivers say to each other.
+// The products of a call: what a GEMM is asked for, whoever asks.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +47,10 @@ struct Epilogue {
   const moe_tensor* c = nullptr;              // [.., columns], for SwiGLU [.., columns / 2]
   const moe_tensor* preactivation = nullptr;  // [.., columns], or none
 };
+
+// Computes the products of a call, in one pass over all threads. They, or whatever a kernel needs to ask for them, may
+// lie in the stream's shared scratch slot 0; slots 1 to 3 are taken here.
+void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
 
 inline constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

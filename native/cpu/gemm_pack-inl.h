@@ -26,6 +26,9 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Elements that one thread packs at least, for telling work that is worth waking others for.
+inline constexpr int64_t kPackedPerNanosecond = 2;
+
 HWY_INLINE float to_float(float value) { return value; }
 HWY_INLINE float to_float(hwy::bfloat16_t value) {
   return std::bit_cast<float>(static_cast<uint32_t>(std::bit_cast<uint16_t>(value)) << 16);

@@ -1,4 +1,4 @@
-// The CPU backend's kernels; each is defined in the file of its header's name.
+// The CPU backend's kernels; each is defined in the file of its header's name, or of its own.
 #pragma once
 
 #include "src/kernels.h"

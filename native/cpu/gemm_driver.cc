@@ -1,26 +1,24 @@
 // Runs the products of a call: packs rows of a, then gives strips of a few panels of b to the threads. Strips and blocks
 // only decide who computes what when, never in which order an element's products are summed.
-#include "cpu/gemm_operand.h"
-
-#if defined(MOE_CPU_GEMM_DRIVER_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef MOE_CPU_GEMM_DRIVER_INL_H
-#undef MOE_CPU_GEMM_DRIVER_INL_H
-#else
-#define MOE_CPU_GEMM_DRIVER_INL_H
-#endif
-
 #include <algorithm>
 #include <type_traits>
 #include <utility>
 
+#include "cpu/gemm_operand.h"
+#include "cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/gemm_driver.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
 #include "cpu/gemm_epilogue-inl.h"
 #include "cpu/gemm_strip-inl.h"
-#include "cpu/parallel.h"
 #include "hwy/cache_control.h"
-#include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
+namespace {
 
 // `holds_strip`: the member's scratch still holds the strip that its last task packed.
 template <class Products, class Weight = typename Products::Weight>
@@ -65,9 +63,7 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   if (is_sums(product, epilogue)) hwy::FlushStream();
 }
 
-// What one thread does at least, for telling work that is worth waking others for.
-inline constexpr int64_t kPackedPerNanosecond = 2;
-inline constexpr int64_t kMultiplyAddsPerNanosecond = 8;  // of one row; of many it is 50
+constexpr int64_t kMultiplyAddsPerNanosecond = 8;  // of one row, by one thread at least; of many it is 50
 
 // The plan that task `task` belongs to, by the plans' first tasks.
 template <int64_t Plan::*kFirst>
@@ -88,8 +84,7 @@ void with_products(const Plan& plan, Body&& body) {
   plan.product->b.dtype == MOE_BFLOAT16 ? body(WidenedProducts()) : body(FloatProducts());
 }
 
-// A kernel takes shared scratch slot 0 for its products; slots 1 to 3 are taken here.
-inline void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
+void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.activation == MOE_SWIGLU;
   auto* plans = stream.shared<Plan>(1, count);
   int64_t strips = 0, packed = 0, scratch = 0;
@@ -146,6 +141,18 @@ inline void run_products(Stream& stream, const Product* products, int64_t count,
   });
 }
 
+}  // namespace
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(run_products_kernel);
+
+void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
+  HWY_DYNAMIC_DISPATCH(run_products_kernel)(stream, products, count, epilogue);
+}
+
+}  // namespace moe::cpu
 #endif
