@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
 
 /** What one contender took, burst by burst. */
 record Timing(List<Burst> bursts) {
@@ -25,7 +26,7 @@ record Timing(List<Burst> bursts) {
    * Times contenders in turns, burst by burst, so that whatever else the machine does meets all alike. Ceilings are
    * measured around the bursts of the first.
    *
-   * @param seconds of work for each
+   * @param seconds of work for each, in three bursts at least, unless all together take three times as long
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing for each
    */
@@ -36,9 +37,8 @@ record Timing(List<Burst> bursts) {
       contender.burst(WARM_UP_SECONDS);
       timings.add(new Timing(new ArrayList<>()));
     }
-    int rounds = Math.max(LEAST_BURSTS, (int) Math.ceil(seconds / BURST_SECONDS));
     long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
-    for (int round = 0; round < rounds && (round < LEAST_BURSTS || System.nanoTime() < end); round++) {
+    for (int round = 0; round < LEAST_BURSTS || leastSeconds(timings) < seconds && System.nanoTime() < end; round++) {
       for (int i = 0; i < contenders.size(); i++) {
         if (Thread.currentThread().isInterrupted()) {
           throw new InterruptedIOException();
@@ -53,14 +53,22 @@ record Timing(List<Burst> bursts) {
     return timings;
   }
 
+  private static double leastSeconds(List<Timing> timings) {
+    return timings.stream().mapToDouble(timing -> timing.ms().sum() / 1000).min().orElseThrow();
+  }
+
   /** Of all calls. */
   double medianMs() {
-    return median(bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms)).toArray());
+    return median(ms().toArray());
   }
 
   /** The shortest call. */
   double minMs() {
-    return bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms)).min().orElseThrow();
+    return ms().min().orElseThrow();
+  }
+
+  private DoubleStream ms() {
+    return bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms));
   }
 
   /** The median over bursts of the time that the ceilings of the moment allow, of which {@code limitMs} knows. */

@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import java.util.Random;
 import panamoe.backend.Backend;
 import panamoe.data.TokenSequences;
+import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets;
@@ -36,7 +37,7 @@ final class TrainStepSubject implements Subject {
   static void requireTokens(int tokens) {
     if (tokens % CONFIG.context() != 0) {
       throw new IllegalArgumentException(
-          "train-step over " + tokens + " tokens: expected a multiple of its sequences of " + CONFIG.context());
+          "train-step over " + Count.of(tokens, "token") + ": expected a multiple of its sequences of " + CONFIG.context());
     }
   }
 

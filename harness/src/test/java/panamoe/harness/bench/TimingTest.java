@@ -28,15 +28,19 @@ class TimingTest {
   }
 
   @Test
-  void contendersTakeTurns() throws IOException {
+  void contendersTakeTurnsUntilEachHasWorkedLongEnough() throws IOException {
     StringBuilder order = new StringBuilder();
+    List<Contender> contenders = List.of(takes(900, "a", order), takes(500, "b", order));
     try (Yardstick none = new Yardstick("reference", 0, false)) {
-      List<Timing> timings =
-          Timing.inTurns(0.01, false, List.of(once("a", order), once("b", order)), none);
+      List<Timing> timings = Timing.inTurns(2, false, contenders, none);
       assertEquals(2, timings.size());
       assertNull(timings.getFirst().bursts().getFirst().ceilings());
+      assertEquals("ab" + "ab".repeat(4), order.toString());
+
+      order.setLength(0);
+      Timing.inTurns(0.1, false, contenders, none);
+      assertEquals("ab" + "ab".repeat(3), order.toString());
     }
-    assertEquals("ab" + "ab".repeat(3), order.toString());
   }
 
   @Test
@@ -56,12 +60,12 @@ class TimingTest {
     return new Burst(ms, new Ceilings(100, 200, readGbytesPerS, 2));
   }
 
-  private static Contender once(String name, StringBuilder order) {
+  private static Contender takes(double ms, String name, StringBuilder order) {
     return new Contender() {
       @Override
       public double[] burst(double seconds) {
         order.append(name);
-        return new double[] {1};
+        return new double[] {ms};
       }
 
       @Override
