@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -50,7 +51,8 @@ record RunDirectory(
   private static List<StepRecord> readSteps(Path file) throws IOException {
     List<StepRecord> steps = new ArrayList<>();
     int number = 0;
-    for (String line : Files.readAllLines(file)) {
+    // Bytes that are not UTF-8 make a line that is no JSON, and the message says which.
+    for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList()) {
       number++;
       if (!line.isBlank()) {
         StepRecord step = parse(line, new TypeReference<StepRecord>() {}, file + ", line " + number);

@@ -79,7 +79,7 @@ public final class DemoCommand implements Callable<Integer> {
             () -> Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed()));
     MemoryForecast.of(config.model(), config.training(), Topology.ONE).requireFits(shared.memoryAvailable(), 1);
     Path place = out == null ? freeFolder() : out;
-    RunFolder.requireFree(place);
+    RunPlace.requireFree(place);
     Text text = Text.europarl(LANGUAGES);
     TrainingRun.Outcome outcome;
     try (RunFolder folder = RunFolder.create(place)) {

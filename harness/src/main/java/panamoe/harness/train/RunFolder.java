@@ -1,6 +1,5 @@
 package panamoe.harness.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -10,10 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
+import java.util.OptionalDouble;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
@@ -21,11 +19,9 @@ import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.generate.ModelFolder;
 import panamoe.harness.report.Report;
-import panamoe.io.StrictJson;
 import panamoe.model.ConfigJson;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
-import panamoe.train.StepMetrics;
 import panamoe.train.TrainConfig;
 
 /**
@@ -41,10 +37,9 @@ import panamoe.train.TrainConfig;
  * </pre>
  */
 final class RunFolder implements AutoCloseable {
-  private static final String CONFIG = "config.json";
-  private static final String TEXT = "text.json";
-  private static final String METRICS = "metrics.jsonl";
-  private static final String LOCK = ".lock";
+  static final String CONFIG = "config.json";
+  static final String TEXT = "text.json";
+  static final String LOCK = ".lock";
 
   private final Path path;
   private final RandomAccessFile lockFile;
@@ -76,45 +71,17 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Refuses a place where a new run must not begin; makes nothing.
-   *
-   * @throws IllegalArgumentException if there is a file, or a folder that already holds something or cannot be written
-   *     to
-   */
-  static void requireFree(Path path) throws IOException {
-    if (Files.exists(path.resolve(CONFIG))) {
-      throw new IllegalArgumentException(
-          path + " already holds a run; train --resume goes on with it, or choose another --out");
-    }
-    if (Files.isDirectory(path)) {
-      if (!empty(path)) {
-        throw new IllegalArgumentException(path + " is not empty and holds no run; choose another --out");
-      }
-    } else if (Files.exists(path)) {
-      throw new IllegalArgumentException(path + " is a file; --out is a folder");
-    }
-    Path above = path.toAbsolutePath().normalize();
-    while (!Files.exists(above)) {
-      above = above.getParent();
-    }
-    if (!Files.isDirectory(above)) {
-      throw new IllegalArgumentException("cannot make the folder " + path + ": " + above + " is a file");
-    }
-    if (!Files.isWritable(above)) {
-      throw new IllegalArgumentException("the folder " + above + " is not writable; choose another --out");
-    }
-  }
-
-  /**
    * A folder for a new run.
    *
-   * @throws IllegalArgumentException as {@link #requireFree}
+   * @throws IllegalArgumentException as {@link RunPlace#requireFree}
    */
   static RunFolder create(Path path) throws IOException {
-    requireFree(path);
+    RunPlace.requireFree(path);
     boolean made = Files.notExists(path);
     Files.createDirectories(path);
-    return locked(path, made);
+    RunFolder folder = locked(path, made);
+    RunPlace.clear(path); // nobody else is at it now
+    return folder;
   }
 
   /** The folder of a run to go on with. */
@@ -163,19 +130,18 @@ final class RunFolder implements AutoCloseable {
    * @throws IllegalArgumentException if it was saved, but nothing of that is left
    */
   void requireCheckpoints(RunConfig config) throws IOException {
-    Path metrics = path.resolve(METRICS);
     CheckpointStore checkpoints = new CheckpointStore(checkpoints(), 1);
-    if (Files.notExists(metrics) || !checkpoints.checkpoints().isEmpty()) {
+    if (!checkpoints.checkpoints().isEmpty()) {
       return;
     }
-    int done = Files.readAllLines(metrics).size();
+    long done = metrics().lastStep();
     int every = config.training().checkpointEvery();
     boolean saved =
         Files.notExists(checkpoints()) || checkpoints.savedBefore() || Files.exists(path.resolve(Report.FILE))
             || every > 0 && done > every;
     if (saved && done > 0) {
       throw new IllegalArgumentException(
-          "the checkpoints of the run in " + path + " are missing: by its " + METRICS + " it has come to step " + done
+          "the checkpoints of the run in " + path + " are missing: by its " + MetricsFile.NAME + " it has come to step " + done
               + ", but " + checkpoints() + " holds none; put them back, or start a new run in another --out");
     }
   }
@@ -183,30 +149,29 @@ final class RunFolder implements AutoCloseable {
   /**
    * How the run of this config ended, if its last step is saved and its report is written.
    *
-   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config
+   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is damaged
    */
   Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
-    Path metrics = path.resolve(METRICS);
+    Path metrics = metrics().path();
     Path report = path.resolve(Report.FILE);
     boolean reported =
         Files.exists(metrics)
             && Files.exists(report)
             && Files.getLastModifiedTime(report).compareTo(Files.getLastModifiedTime(metrics)) >= 0;
-    List<String> lines = reported ? Files.readAllLines(metrics) : List.of();
-    Optional<Checkpoint> last = lines.isEmpty() ? Optional.empty() : latest();
+    Optional<Checkpoint> last = reported ? latest() : Optional.empty();
     if (last.isEmpty() || last.get().step() < training.steps()) {
       return Optional.empty();
     }
     RunCheckpoints.requireTrainedBy(config, last.get());
-    byte[] line = lines.getLast().getBytes(StandardCharsets.UTF_8);
-    JsonNode bits = StrictJson.tree(line).get("validation_bits_per_byte");
-    if (bits == null) {
+    OptionalDouble bits = metrics().lastValidation();
+    if (bits.isEmpty()) {
       return Optional.empty(); // stopped at a step that became the last one only afterwards
     }
+    last.get().verify();
     return Optional.of(
         new TrainingRun.Outcome(
-            path, training.steps(), training.steps(), training.tokensPerStep(), bits.asDouble(), 0, report));
+            path, training.steps(), training.steps(), training.tokensPerStep(), bits.getAsDouble(), 0, report));
   }
 
   /** Writes what a new run starts from; {@code tokenizer} may be null. */
@@ -254,27 +219,20 @@ final class RunFolder implements AutoCloseable {
     return text;
   }
 
-  /** Appends a step's line. */
-  void append(StepMetrics metrics) throws IOException {
-    Files.writeString(
-        path.resolve(METRICS),
-        metrics.toJson() + "\n",
-        StandardOpenOption.CREATE,
-        StandardOpenOption.APPEND);
+  MetricsFile metrics() {
+    return MetricsFile.of(path);
   }
 
   /** Forgets the metrics after {@code step}: those steps will be trained again. */
   void rewindMetrics(long step) throws IOException {
-    Path file = path.resolve(METRICS);
-    if (Files.exists(file)) {
-      List<String> lines = Files.readAllLines(file);
-      replace(METRICS, String.join("", lines.stream().limit(step).map(line -> line + "\n").toList()));
+    if (Files.exists(metrics().path())) {
+      replace(MetricsFile.NAME, metrics().upTo(step));
     }
   }
 
   /** Writes a file as a whole or not at all. */
   void replace(String name, String text) {
-    Path temporary = path.resolve("." + name + ".tmp");
+    Path temporary = path.resolve(temporary(name));
     try {
       Files.write(temporary, text.getBytes(StandardCharsets.UTF_8));
       Files.move(temporary, path.resolve(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -289,17 +247,16 @@ final class RunFolder implements AutoCloseable {
       return;
     }
     try (lockFile) {
-      if (made && empty(path)) {
+      if (made && RunPlace.isEmpty(path)) {
         Files.delete(path.resolve(LOCK));
         Files.delete(path);
       }
     }
   }
 
-  private static boolean empty(Path folder) throws IOException {
-    try (Stream<Path> files = Files.list(folder)) {
-      return files.allMatch(file -> file.getFileName().toString().equals(LOCK));
-    }
+  /** Where a file is written before it takes the place of {@code name}. */
+  static String temporary(String name) {
+    return "." + name + ".tmp";
   }
 
   private static boolean locks(RandomAccessFile file) throws IOException {

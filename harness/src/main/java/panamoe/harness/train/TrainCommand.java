@@ -142,7 +142,7 @@ public final class TrainCommand implements Callable<Integer> {
     RunConfig config = config(tokens);
     requireFits(config, topology);
     if (rankOptions.leads()) {
-      RunFolder.requireFree(out);
+      RunPlace.requireFree(out);
     }
     Text read = text == null ? defaultCorpus() : Text.read(text);
     Material material = Material.of(read, tokens, config);

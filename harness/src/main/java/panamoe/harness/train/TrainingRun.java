@@ -193,7 +193,7 @@ final class TrainingRun {
           metrics = metrics.withValidation(bits.getAsDouble());
         }
         if (ranks.first()) {
-          folder.append(metrics);
+          folder.metrics().append(metrics);
           progress.finished(metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
         boolean stopped = ranks.any(stop.getAsBoolean());

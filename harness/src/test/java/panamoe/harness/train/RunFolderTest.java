@@ -11,6 +11,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -47,7 +49,7 @@ class RunFolderTest {
   }
 
   private static String refusal(Path place) {
-    return assertThrows(IllegalArgumentException.class, () -> RunFolder.requireFree(place)).getMessage();
+    return assertThrows(IllegalArgumentException.class, () -> RunPlace.requireFree(place)).getMessage();
   }
 
   @Test
@@ -59,5 +61,28 @@ class RunFolderTest {
     RunFolder.create(given).close();
     RunFolder.create(given).close();
     assertTrue(Files.exists(given));
+  }
+
+  @Test
+  void whatARunLeavesThatWasKilledAsItBeganGivesWayToTheNext() throws IOException {
+    Path run = Files.createDirectory(folder.resolve("run"));
+    Path checkpoints = Files.createDirectory(run.resolve("checkpoints"));
+    for (String name : List.of("tokenizer.json", "text.json", ".config.json.tmp")) {
+      Files.createFile(run.resolve(name));
+    }
+    String refused = run + " is not empty and holds no run; choose another --out";
+    assertEquals(refused, refusal(run)); // it may be anybody's
+    Files.createFile(run.resolve(".lock"));
+    Path saved = Files.createDirectory(checkpoints.resolve("step-00000002"));
+    assertEquals(refused, refusal(run));
+    Files.delete(saved);
+    Path notes = Files.createFile(run.resolve("notes.txt"));
+    assertEquals(refused, refusal(run));
+    Files.delete(notes);
+
+    RunFolder.create(run).close();
+    try (Stream<Path> left = Files.list(run)) {
+      assertEquals(List.of(run.resolve(".lock")), left.toList());
+    }
   }
 }

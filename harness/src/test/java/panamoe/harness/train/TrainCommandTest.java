@@ -108,6 +108,17 @@ class TrainCommandTest {
   }
 
   @Test
+  void aFinishedRunWithADamagedModelIsNotSaidToBeComplete() throws IOException {
+    Path run = folder.resolve("run");
+    assertEquals(0, train(run, "--steps", "4").exitCode());
+    Path model = run.resolve("checkpoints/step-00000004/model.safetensors");
+    byte[] bytes = Files.readAllBytes(model);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(model, bytes);
+    assertRefused(1, model + " ", "train", "--out", run.toString(), "--resume");
+  }
+
+  @Test
   void aRunThatWasKilledBeforeItsFirstCheckpointStartsAgainAndSaysSo() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "12").exitCode());

@@ -1,0 +1,86 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import panamoe.generate.ModelFolder;
+
+/** Where a new run may begin. */
+final class RunPlace {
+  /** What a run that was killed before it had a config.json may leave beside the lock. */
+  private static final Set<String> BEGINNINGS =
+      Set.of(
+          ModelFolder.CHECKPOINTS,
+          ModelFolder.TOKENIZER,
+          RunFolder.TEXT,
+          RunFolder.temporary(RunFolder.TEXT),
+          RunFolder.temporary(RunFolder.CONFIG));
+
+  private RunPlace() {}
+
+  /**
+   * Refuses a place where a new run must not begin; makes nothing.
+   *
+   * @throws IllegalArgumentException if there is a file, or a folder that already holds something or cannot be written
+   *     to
+   */
+  static void requireFree(Path path) throws IOException {
+    if (Files.exists(path.resolve(RunFolder.CONFIG))) {
+      throw new IllegalArgumentException(
+          path + " already holds a run; train --resume goes on with it, or choose another --out");
+    }
+    if (Files.isDirectory(path)) {
+      if (!isEmpty(path) && !holdsOnlyBeginnings(path)) {
+        throw new IllegalArgumentException(path + " is not empty and holds no run; choose another --out");
+      }
+    } else if (Files.exists(path)) {
+      throw new IllegalArgumentException(path + " is a file; --out is a folder");
+    }
+    Path above = path.toAbsolutePath().normalize();
+    while (!Files.exists(above)) {
+      above = above.getParent();
+    }
+    if (!Files.isDirectory(above)) {
+      throw new IllegalArgumentException("cannot make the folder " + path + ": " + above + " is a file");
+    }
+    if (!Files.isWritable(above)) {
+      throw new IllegalArgumentException("the folder " + above + " is not writable; choose another --out");
+    }
+  }
+
+  /**
+   * Removes what a run has left that was killed as it began, but for the lock.
+   *
+   * @throws IllegalArgumentException as {@link #requireFree}, if another run has begun there meanwhile
+   */
+  static void clear(Path folder) throws IOException {
+    requireFree(folder);
+    for (String beginning : BEGINNINGS) {
+      Files.deleteIfExists(folder.resolve(beginning));
+    }
+  }
+
+  /** Whether nothing is in the folder but a lock. */
+  static boolean isEmpty(Path folder) throws IOException {
+    return Set.of(RunFolder.LOCK).containsAll(names(folder));
+  }
+
+  /** Without a lock whatever lies there is not a run's. */
+  private static boolean holdsOnlyBeginnings(Path folder) throws IOException {
+    Set<String> names = names(folder);
+    Path checkpoints = folder.resolve(ModelFolder.CHECKPOINTS);
+    return names.remove(RunFolder.LOCK)
+        && BEGINNINGS.containsAll(names)
+        && (Files.notExists(checkpoints) || Files.isDirectory(checkpoints) && names(checkpoints).isEmpty());
+  }
+
+  private static Set<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(HashSet::new));
+    }
+  }
+}

@@ -1,0 +1,59 @@
+package panamoe.harness.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalDouble;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class MetricsFileTest {
+  private static final String FIRST = "{\"step\": 1, \"loss\": 2.5}\n";
+  private static final String SECOND = "{\"step\": 2, \"loss\": 2.25, \"validation_bits_per_byte\": 3.5}\n";
+  private static final String FOURTH = "{\"step\": 4, \"loss\": 2.125}\n";
+
+  @TempDir private Path run;
+
+  @Test
+  void aRunThatHasNotTrainedYetHasNoSteps() throws IOException {
+    assertSays(0, OptionalDouble.empty());
+    assertEquals("", MetricsFile.of(run).upTo(9));
+  }
+
+  @Test
+  void stepsAreToldByTheirNumbersNotByTheirLines() throws IOException {
+    write(FIRST + SECOND);
+    assertSays(2, OptionalDouble.of(3.5));
+    write(FIRST + "\n" + FOURTH);
+    assertSays(4, OptionalDouble.empty());
+    assertEquals(FIRST, MetricsFile.of(run).upTo(3));
+    assertEquals(FIRST + FOURTH, MetricsFile.of(run).upTo(4));
+  }
+
+  @Test
+  void aTornLineCountsForNothing() throws IOException {
+    String notUtf8 = "\u00ff\u00fe\n";
+    for (String torn : List.of("{\"step\": 3, \"lo", "\0\0\0\n", notUtf8, "[]\n", "{\"step\": \"3\"}\n", "7\n")) {
+      write(FIRST + SECOND + torn);
+      assertSays(2, OptionalDouble.empty());
+      assertEquals(FIRST + SECOND, MetricsFile.of(run).upTo(9));
+    }
+    write(FIRST + "{\"step\": 2, \"los\n" + FOURTH);
+    assertSays(4, OptionalDouble.empty());
+    assertEquals(FIRST + FOURTH, MetricsFile.of(run).upTo(9));
+  }
+
+  private void assertSays(long lastStep, OptionalDouble lastValidation) throws IOException {
+    assertEquals(lastStep, MetricsFile.of(run).lastStep());
+    assertEquals(lastValidation, MetricsFile.of(run).lastValidation());
+  }
+
+  /** As Latin-1, in which any byte can be said. */
+  private void write(String lines) throws IOException {
+    Files.write(run.resolve("metrics.jsonl"), lines.getBytes(StandardCharsets.ISO_8859_1));
+  }
+}
