@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "cpu/column_sum.h"
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "src/check.h"

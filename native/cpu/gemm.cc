@@ -1,5 +1,5 @@
 // Dense GEMM: one product.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 #include "cpu/kernels.h"
 
 namespace moe::cpu {

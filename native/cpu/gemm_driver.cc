@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 #include "cpu/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -98,7 +98,7 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
     plans[i].panels = c_columns == 0 ? 0 : ceil_div(product.rows, plans[i].panel_rows());
     plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, plans[i].strip_panels(gated) * kPanelColumns);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
-    // Blocks that pack their own rows are few and long: as many for each thread.
+    // Blocks that pack their own rows are few and long: every thread gets as many as the others.
     if (plans[i].tiling.own_rows) plans[i].blocks = ceil_div(plans[i].blocks, stream.threads()) * stream.threads();
     strips += plans[i].strips;
     packed += plans[i].packed_words();

@@ -1,5 +1,5 @@
 // What becomes of a block's complete sums: c, by the kernels themselves, or by way of bias and activation.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_EPILOGUE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_EPILOGUE_INL_H

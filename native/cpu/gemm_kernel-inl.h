@@ -1,7 +1,7 @@
 // The innermost loops: a panel of rows times panels of columns, sums in registers. Every sum is one chain of fused
 // multiply-adds over k = 0, 1, 2, ..., or of dot products of two over its pairs, whichever kernel computes it: that is
 // what makes a row's bits independent of the rows beside it.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_KERNEL_INL_H

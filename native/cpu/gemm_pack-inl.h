@@ -5,7 +5,7 @@
 // each [ceil(inner / 32)][rows, filled up to 16 or 32][32] of bfloat16.
 // b: panels of kPanelColumns columns, the last one filled up with zeros. float32: [inner][kPanelColumns].
 // bfloat16: pairs of k, [ceil(inner / 2)][kPanelColumns][2], so that one shift and one mask widen two steps of k.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_PACK_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_PACK_INL_H

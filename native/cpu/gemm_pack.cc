@@ -1,7 +1,7 @@
 // Packs weights once, for all calls that multiply by them.
 #include <algorithm>
 
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "src/check.h"

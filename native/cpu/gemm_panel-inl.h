@@ -1,5 +1,5 @@
 // What products are cut into: panels of rows of a and of columns of b, packed or as they lie.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_PANEL_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_PANEL_INL_H

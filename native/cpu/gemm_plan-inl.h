@@ -1,5 +1,5 @@
 // How a product is cut: strips of a few panels of b, blocks of rows of a, and chunks of blocks where strips are few.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_PLAN_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_PLAN_INL_H

@@ -1,5 +1,5 @@
 // What is asked from memory while something else is packed or multiplied.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_PREFETCH_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_PREFETCH_INL_H

@@ -1,5 +1,5 @@
-// A block of rows of a on its way to the kernels: what packs it, a block of k at a time, and asks memory for what follows.
-#include "cpu/gemm_operand.h"
+// A block of rows of a on its way to the kernels: packing it, a block of k at a time, and asking for the next one.
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_ROWS_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_ROWS_INL_H
@@ -66,6 +66,7 @@ inline void prefetch_next_rows(const Plan& plan, const Block& block, int64_t k, 
   if (k >= product.inner) {
     k = 0;
     first += rows;
+    steps = block.inner;
   }
   rows = std::min(rows, product.rows - first);
   steps = std::min(steps, product.inner - k);

@@ -2,7 +2,7 @@
 //
 // A strip's weights are read from memory once, by the first block of rows, and from the caches by the others; its
 // sums live in a float32 tile until the epilogue rounds them to c.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_STRIP_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_STRIP_INL_H

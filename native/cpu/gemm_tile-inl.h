@@ -2,7 +2,7 @@
 //
 // An instruction adds 32 steps of k to 16 x 16 sums, products of even and of odd k apart; every sum is one chain of them
 // over k = 0, 32, 64, ..., whichever rows are beside it: that is what makes a row's bits its own.
-#include "cpu/gemm_operand.h"
+#include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_GEMM_TILE_INL_H

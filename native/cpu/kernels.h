@@ -1,4 +1,4 @@
-// The CPU backend's kernels; each is defined in the file of its header's name, or of its own.
+// The CPU backend's kernels: those of a header in the file of its name; gemm_pack and column_sum in their own.
 #pragma once
 
 #include "src/kernels.h"
