@@ -26,7 +26,7 @@ record Timing(List<Burst> bursts) {
    * Times contenders in turns, burst by burst, so that whatever else the machine does meets all alike. Ceilings are
    * measured around the bursts of the first.
    *
-   * @param seconds of work for each, in three bursts at least, unless all together take three times as long
+   * @param seconds of work for each, less where that would take three times as long; three bursts at least
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing for each
    */

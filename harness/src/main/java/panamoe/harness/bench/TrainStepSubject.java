@@ -37,7 +37,8 @@ final class TrainStepSubject implements Subject {
   static void requireTokens(int tokens) {
     if (tokens % CONFIG.context() != 0) {
       throw new IllegalArgumentException(
-          "train-step over " + Count.of(tokens, "token") + ": expected a multiple of its sequences of " + CONFIG.context());
+          "train-step over " + Count.of(tokens, "token") + ": expected a multiple of its sequences of "
+              + CONFIG.context());
     }
   }
 

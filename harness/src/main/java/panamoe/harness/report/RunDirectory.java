@@ -51,9 +51,11 @@ record RunDirectory(
   private static List<StepRecord> readSteps(Path file) throws IOException {
     List<StepRecord> steps = new ArrayList<>();
     int number = 0;
-    // Bytes that are not UTF-8 make a line that is no JSON, and the message says which.
     for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList()) {
       number++;
+      if (line.contains("\uFFFD")) { // what stands for bytes that are not UTF-8
+        throw new IllegalArgumentException(file + ", line " + number + ": it is not UTF-8");
+      }
       if (!line.isBlank()) {
         StepRecord step = parse(line, new TypeReference<StepRecord>() {}, file + ", line " + number);
         if (!steps.isEmpty() && step.layers().size() != steps.getFirst().layers().size()) {

@@ -2,11 +2,13 @@ package panamoe.harness.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
 import panamoe.io.StrictJson;
@@ -18,6 +20,7 @@ import panamoe.train.StepMetrics;
  */
 record MetricsFile(Path path) {
   static final String NAME = "metrics.jsonl";
+  private static final String VALIDATION = "validation_bits_per_byte";
 
   static MetricsFile of(Path run) {
     return new MetricsFile(run.resolve(NAME));
@@ -30,46 +33,54 @@ record MetricsFile(Path path) {
 
   /** The last step that is written down; 0 where there is none. */
   long lastStep() throws IOException {
-    return lines().reversed().stream().mapToLong(MetricsFile::step).filter(step -> step > 0).findFirst().orElse(0);
+    return lines().reversed().stream().mapToLong(line -> step(parsed(line))).filter(step -> step > 0).findFirst()
+        .orElse(0);
   }
 
-  /** What the validation after the last step gave; empty where there was none, or the step's line is torn. */
-  OptionalDouble lastValidation() throws IOException {
-    List<String> lines = lines();
-    JsonNode bits = lines.isEmpty() ? null : parsed(lines.getLast()).get("validation_bits_per_byte");
-    return bits == null ? OptionalDouble.empty() : OptionalDouble.of(bits.asDouble());
+  /** Bits per byte of the validation after {@code step}; empty where there was none, or its line is torn or missing. */
+  OptionalDouble validation(long step) throws IOException {
+    return lines().reversed().stream()
+        .map(MetricsFile::parsed)
+        .filter(line -> step(line) == step && line.has(VALIDATION))
+        .mapToDouble(line -> line.get(VALIDATION).asDouble())
+        .findFirst();
   }
 
-  /**
-   * The lines of the steps up to {@code step}, as one text: what remains when those after it are to be trained again.
-   */
-  String upTo(long step) throws IOException {
-    StringBuilder kept = new StringBuilder();
-    for (String line : lines()) {
-      long of = step(line);
+  /** The lines of the steps up to {@code step}: what remains when those after it are to be trained again. */
+  byte[] upTo(long step) throws IOException {
+    ByteArrayOutputStream kept = new ByteArrayOutputStream();
+    for (byte[] line : lines()) {
+      long of = step(parsed(line));
       if (of > 0 && of <= step) {
-        kept.append(line).append('\n');
+        kept.writeBytes(line);
+        kept.write('\n');
       }
     }
-    return kept.toString();
+    return kept.toByteArray();
   }
 
-  /** Bytes that are not UTF-8 make a line that is no JSON, not a file that cannot be read. */
-  private List<String> lines() throws IOException {
-    return Files.exists(path)
-        ? new String(Files.readAllBytes(path), StandardCharsets.UTF_8).lines().toList()
-        : List.of();
+  /** As bytes: a line that is not UTF-8 is no step, and no reason to refuse the others. */
+  private List<byte[]> lines() throws IOException {
+    byte[] all = Files.exists(path) ? Files.readAllBytes(path) : new byte[0];
+    List<byte[]> lines = new ArrayList<>();
+    for (int begin = 0, end; begin < all.length; begin = end + 1) {
+      for (end = begin; end < all.length && all[end] != '\n'; ) {
+        end++;
+      }
+      lines.add(Arrays.copyOfRange(all, begin, end));
+    }
+    return lines;
   }
 
   /** The step of a line; 0 where it has none. */
-  private static long step(String line) {
-    JsonNode step = parsed(line).path("step");
+  private static long step(JsonNode line) {
+    JsonNode step = line.path("step");
     return step.isIntegralNumber() ? step.asLong() : 0;
   }
 
-  private static JsonNode parsed(String line) {
+  private static JsonNode parsed(byte[] line) {
     try {
-      return StrictJson.tree(line.getBytes(StandardCharsets.UTF_8));
+      return StrictJson.tree(line);
     } catch (IOException e) {
       return MissingNode.getInstance();
     }

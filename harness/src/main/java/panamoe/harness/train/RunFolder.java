@@ -79,9 +79,7 @@ final class RunFolder implements AutoCloseable {
     RunPlace.requireFree(path);
     boolean made = Files.notExists(path);
     Files.createDirectories(path);
-    RunFolder folder = locked(path, made);
-    RunPlace.clear(path); // nobody else is at it now
-    return folder;
+    return locked(path, made);
   }
 
   /** The folder of a run to go on with. */
@@ -141,8 +139,8 @@ final class RunFolder implements AutoCloseable {
             || every > 0 && done > every;
     if (saved && done > 0) {
       throw new IllegalArgumentException(
-          "the checkpoints of the run in " + path + " are missing: by its " + MetricsFile.NAME + " it has come to step " + done
-              + ", but " + checkpoints() + " holds none; put them back, or start a new run in another --out");
+          "the checkpoints of the run in " + path + " are missing: by its " + MetricsFile.NAME + " it has come to step "
+              + done + ", but " + checkpoints() + " holds none; put them back, or start a new run in another --out");
     }
   }
 
@@ -164,7 +162,7 @@ final class RunFolder implements AutoCloseable {
       return Optional.empty();
     }
     RunCheckpoints.requireTrainedBy(config, last.get());
-    OptionalDouble bits = metrics().lastValidation();
+    OptionalDouble bits = metrics().validation(training.steps());
     if (bits.isEmpty()) {
       return Optional.empty(); // stopped at a step that became the last one only afterwards
     }
@@ -174,11 +172,18 @@ final class RunFolder implements AutoCloseable {
             path, training.steps(), training.steps(), training.tokensPerStep(), bits.getAsDouble(), 0, report));
   }
 
-  /** Writes what a new run starts from; {@code tokenizer} may be null. */
+  /**
+   * Writes what a new run starts from, over what one may have left that was killed as it began.
+   *
+   * @param tokenizer null for bytes
+   */
   void begin(RunConfig config, Path tokenizer, Text text) throws IOException {
-    Files.createDirectory(checkpoints());
-    if (tokenizer != null) {
-      Files.copy(tokenizer, path.resolve(ModelFolder.TOKENIZER));
+    Files.createDirectories(checkpoints());
+    Path own = path.resolve(ModelFolder.TOKENIZER);
+    if (tokenizer == null) {
+      Files.deleteIfExists(own);
+    } else {
+      Files.copy(tokenizer, own, StandardCopyOption.REPLACE_EXISTING);
     }
     replace(TEXT, ConfigJson.text(TextRecord.of(text)));
     replace(CONFIG, config.toJson());
@@ -232,9 +237,13 @@ final class RunFolder implements AutoCloseable {
 
   /** Writes a file as a whole or not at all. */
   void replace(String name, String text) {
+    replace(name, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private void replace(String name, byte[] content) {
     Path temporary = path.resolve(temporary(name));
     try {
-      Files.write(temporary, text.getBytes(StandardCharsets.UTF_8));
+      Files.write(temporary, content);
       Files.move(temporary, path.resolve(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -3,7 +3,6 @@ package panamoe.harness.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashSet;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -11,9 +10,10 @@ import panamoe.generate.ModelFolder;
 
 /** Where a new run may begin. */
 final class RunPlace {
-  /** What a run that was killed before it had a config.json may leave beside the lock. */
+  /** What a run that was killed before it had a config.json may leave. */
   private static final Set<String> BEGINNINGS =
       Set.of(
+          RunFolder.LOCK,
           ModelFolder.CHECKPOINTS,
           ModelFolder.TOKENIZER,
           RunFolder.TEXT,
@@ -25,8 +25,8 @@ final class RunPlace {
   /**
    * Refuses a place where a new run must not begin; makes nothing.
    *
-   * @throws IllegalArgumentException if there is a file, or a folder that already holds something or cannot be written
-   *     to
+   * @throws IllegalArgumentException if there is a file, or a folder that holds more than what a run leaves that was
+   *     killed as it began, or that cannot be written to
    */
   static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
@@ -52,35 +52,24 @@ final class RunPlace {
     }
   }
 
-  /**
-   * Removes what a run has left that was killed as it began, but for the lock.
-   *
-   * @throws IllegalArgumentException as {@link #requireFree}, if another run has begun there meanwhile
-   */
-  static void clear(Path folder) throws IOException {
-    requireFree(folder);
-    for (String beginning : BEGINNINGS) {
-      Files.deleteIfExists(folder.resolve(beginning));
-    }
-  }
-
   /** Whether nothing is in the folder but a lock. */
   static boolean isEmpty(Path folder) throws IOException {
     return Set.of(RunFolder.LOCK).containsAll(names(folder));
   }
 
-  /** Without a lock whatever lies there is not a run's. */
+  /** Without a lock, and the folder for checkpoints that is made first, whatever lies there is not a run's. */
   private static boolean holdsOnlyBeginnings(Path folder) throws IOException {
     Set<String> names = names(folder);
     Path checkpoints = folder.resolve(ModelFolder.CHECKPOINTS);
-    return names.remove(RunFolder.LOCK)
+    return names.contains(RunFolder.LOCK)
         && BEGINNINGS.containsAll(names)
-        && (Files.notExists(checkpoints) || Files.isDirectory(checkpoints) && names(checkpoints).isEmpty());
+        && Files.isDirectory(checkpoints)
+        && names(checkpoints).isEmpty();
   }
 
   private static Set<String> names(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
-      return files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(HashSet::new));
+      return files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
     }
   }
 }

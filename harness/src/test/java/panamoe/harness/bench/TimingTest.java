@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.ToDoubleFunction;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import panamoe.harness.bench.Timing.Burst;
 
 class TimingTest {
@@ -40,6 +42,29 @@ class TimingTest {
       order.setLength(0);
       Timing.inTurns(0.1, false, contenders, none);
       assertEquals("ab" + "ab".repeat(3), order.toString());
+    }
+  }
+
+  /** Whose bursts are mostly something else than work: by their own account they would go on for hours. */
+  @Test
+  @Timeout(60)
+  void contendersEndWhenAllTakesThreeTimesAsLong() throws IOException {
+    try (Yardstick none = new Yardstick("reference", 0, false)) {
+      Contender idle = takes(1e-3, "", new StringBuilder());
+      Contender slow =
+          new Contender() {
+            @Override
+            public double[] burst(double seconds) throws IOException {
+              LockSupport.parkNanos(10_000_000);
+              return idle.burst(seconds);
+            }
+
+            @Override
+            public long process() {
+              return idle.process();
+            }
+          };
+      assertTrue(Timing.inTurns(0.1, false, List.of(slow), none).getFirst().bursts().size() >= 3);
     }
   }
 

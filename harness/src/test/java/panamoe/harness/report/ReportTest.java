@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -113,6 +114,9 @@ class ReportTest {
     Files.write(metrics, Stream.concat(lines.stream().limit(9), Stream.of("{\"step\": ")).toList());
     String message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
     assertTrue(message.startsWith(metrics + ", line 10: "), message);
+    Files.write(metrics, (lines.getFirst().replace("loss", "lo\u00ffss") + "\n").getBytes(StandardCharsets.ISO_8859_1));
+    message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
+    assertEquals(metrics + ", line 1: it is not UTF-8", message);
     Files.writeString(metrics, "");
     message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
     assertEquals(metrics + " is empty: no step was trained", message);

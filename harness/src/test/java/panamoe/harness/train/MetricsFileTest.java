@@ -21,7 +21,7 @@ class MetricsFileTest {
   @Test
   void aRunThatHasNotTrainedYetHasNoSteps() throws IOException {
     assertSays(0, OptionalDouble.empty());
-    assertEquals("", MetricsFile.of(run).upTo(9));
+    assertKeeps("", 9);
   }
 
   @Test
@@ -30,26 +30,30 @@ class MetricsFileTest {
     assertSays(2, OptionalDouble.of(3.5));
     write(FIRST + "\n" + FOURTH);
     assertSays(4, OptionalDouble.empty());
-    assertEquals(FIRST, MetricsFile.of(run).upTo(3));
-    assertEquals(FIRST + FOURTH, MetricsFile.of(run).upTo(4));
+    assertKeeps(FIRST, 3);
+    assertKeeps(FIRST + FOURTH, 4);
   }
 
   @Test
   void aTornLineCountsForNothing() throws IOException {
-    String notUtf8 = "\u00ff\u00fe\n";
-    for (String torn : List.of("{\"step\": 3, \"lo", "\0\0\0\n", notUtf8, "[]\n", "{\"step\": \"3\"}\n", "7\n")) {
+    String notUtf8 = "{\"step\": 3, \"lo\u00ff\": 1}\n";
+    for (String torn : List.of("{\"step\": 3, \"lo", "\0\0\0\n", notUtf8, "[]\n", "{\"step\": \"3\"}\n", "\n")) {
       write(FIRST + SECOND + torn);
-      assertSays(2, OptionalDouble.empty());
-      assertEquals(FIRST + SECOND, MetricsFile.of(run).upTo(9));
+      assertSays(2, OptionalDouble.of(3.5));
+      assertKeeps(FIRST + SECOND, 9);
     }
     write(FIRST + "{\"step\": 2, \"los\n" + FOURTH);
     assertSays(4, OptionalDouble.empty());
-    assertEquals(FIRST + FOURTH, MetricsFile.of(run).upTo(9));
+    assertKeeps(FIRST + FOURTH, 9);
   }
 
   private void assertSays(long lastStep, OptionalDouble lastValidation) throws IOException {
     assertEquals(lastStep, MetricsFile.of(run).lastStep());
-    assertEquals(lastValidation, MetricsFile.of(run).lastValidation());
+    assertEquals(lastValidation, MetricsFile.of(run).validation(lastStep));
+  }
+
+  private void assertKeeps(String lines, long step) throws IOException {
+    assertEquals(lines, new String(MetricsFile.of(run).upTo(step), StandardCharsets.UTF_8));
   }
 
   /** As Latin-1, in which any byte can be said. */

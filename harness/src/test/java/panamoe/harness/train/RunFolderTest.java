@@ -12,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -80,9 +79,14 @@ class RunFolderTest {
     assertEquals(refused, refusal(run));
     Files.delete(notes);
 
-    RunFolder.create(run).close();
-    try (Stream<Path> left = Files.list(run)) {
-      assertEquals(List.of(run.resolve(".lock")), left.toList());
+    Files.delete(checkpoints); // which a run makes first
+    assertEquals(refused, refusal(run));
+    Files.createDirectory(checkpoints);
+
+    try (RunFolder first = RunFolder.create(run)) {
+      assertTrue(Files.isDirectory(first.checkpoints()));
+      String message = assertThrows(IllegalArgumentException.class, () -> RunFolder.create(run)).getMessage();
+      assertEquals("another process is training in " + run, message);
     }
   }
 }
