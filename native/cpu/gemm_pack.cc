@@ -17,12 +17,9 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-int64_t packed_matrix_bytes(int32_t dtype, int64_t columns, int64_t inner) {
-  return ceil_div(columns, kPanelColumns) * panel_size(dtype, inner) * dtype_bytes(dtype);
-}
-
 int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
-  return (rank == 3 ? shape[0] : 1) * packed_matrix_bytes(dtype, shape[rank - 2], shape[rank - 1]);
+  const int64_t matrices = rank == 3 ? shape[0] : 1, panels = ceil_div(shape[rank - 2], kPanelColumns);
+  return matrices * panels * panel_size(dtype, shape[rank - 1]) * dtype_bytes(dtype);
 }
 
 void pack_kernel(Stream& stream, T weights, T packed) {
