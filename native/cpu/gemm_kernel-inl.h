@@ -27,7 +27,8 @@ inline constexpr int kMaxSideBySide = 4;
 // How many elements before their use those of a are asked for from the second-level cache, by one panel of b alone.
 inline constexpr int64_t kRowsAhead = 256;
 
-// How many bytes before its only use a panel's element is asked for: from the L1 cache, and from the L2 cache.
+// How many bytes before its only use a panel's element is asked for, of all panels side by side: from the L1 cache, and from
+// the L2 cache.
 inline constexpr int64_t kStreamAhead = 4096;
 inline constexpr int64_t kStreamFarAhead = 8192;
 
@@ -74,7 +75,7 @@ HWY_INLINE void for_each_turn(int64_t turns, const float* a, const PanelsOfB<Wei
   for (; i < turns; ++i) {
 #pragma GCC unroll 4
     for (int p = 0; kPanels > 1 && p < kPanels; ++p) {
-      const char* from = reinterpret_cast<const char*>(b.panel[p]) + i * kTurnBytes + kStreamAhead;
+      const char* from = reinterpret_cast<const char*>(b.panel[p]) + i * kTurnBytes + kStreamAhead / kPanels;
       for (int64_t byte = 0; byte < kTurnBytes; byte += 64) {
         next.past_caches ? __builtin_prefetch(from + byte, 0, 0) : __builtin_prefetch(from + byte, 0, 2);
       }
