@@ -111,11 +111,8 @@ class TrainCommandTest {
   void aFinishedRunWithADamagedModelIsNotSaidToBeComplete() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "4").exitCode());
-    Path model = run.resolve("checkpoints/step-00000004/model.safetensors");
-    byte[] bytes = Files.readAllBytes(model);
-    bytes[bytes.length - 1] ^= 1;
-    Files.write(model, bytes);
-    assertRefused(1, model + " ", "train", "--out", run.toString(), "--resume");
+    String expected = damagedModel(run.resolve("checkpoints/step-00000004")) + " was changed since it was saved";
+    assertRefused(1, expected, "train", "--out", run.toString(), "--resume");
   }
 
   @Test
@@ -302,10 +299,7 @@ class TrainCommandTest {
   void whatCannotBeWrittenIsRefusedBeforeTheModelIsLoaded() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "1").exitCode());
-    Path weights = run.resolve("checkpoints/step-00000001/model.safetensors");
-    byte[] damaged = Files.readAllBytes(weights);
-    damaged[damaged.length - 1] ^= 1;
-    Files.write(weights, damaged);
+    damagedModel(run.resolve("checkpoints/step-00000001"));
     String[] generate = {"generate", "--model", run.toString(), "--device", "cpu"};
     assertRefused(1, "model.safetensors was changed since it was saved", generate);
     assertRefused(
@@ -314,6 +308,14 @@ class TrainCommandTest {
         with(generate, "--prompt", "x".repeat(5000)));
     assertRefused(
         2, "--runtime-kernels is for --device cuda, this run computes on cpu", with(generate, "--runtime-kernels"));
+  }
+
+  /** Changes a byte of a checkpoint's weights; returns their file. */
+  private static Path damagedModel(Path checkpoint) throws IOException {
+    Path model = checkpoint.resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(model);
+    bytes[bytes.length - 1] ^= 1;
+    return Files.write(model, bytes);
   }
 
   private CommandRun train(Path run, String... more) {
