@@ -21,9 +21,6 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The most panels of b that one kernel walks side by side.
-inline constexpr int kMaxSideBySide = 4;
-
 // How many elements before their use those of a are asked for from the second-level cache, by one panel of b alone.
 inline constexpr int64_t kRowsAhead = 256;
 
@@ -41,7 +38,7 @@ struct Sums {
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
       const FloatVector scale = hn::Set(FloatTag(), a[row]);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int j = 0; j < 2 * kPanels; ++j) v[row][j] = hn::MulAdd(scale, b[j], v[row][j]);
     }
   }
@@ -73,7 +70,7 @@ HWY_INLINE void for_each_turn(int64_t turns, const float* a, const PanelsOfB<Wei
     for (int64_t t = i; t < i + kTurnsAtOnce; ++t) turn(t);
   }
   for (; i < turns; ++i) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (int p = 0; kPanels > 1 && p < kPanels; ++p) {
       const char* from = reinterpret_cast<const char*>(b.panel[p]) + i * kTurnBytes + kStreamAhead / kPanels;
       for (int64_t byte = 0; byte < kTurnBytes; byte += 64) {
@@ -91,7 +88,7 @@ HWY_INLINE void accumulate(FloatProducts, int64_t inner, const float* a, const P
   const int64_t stride = kPanels == 1 ? b.stride : kPanelColumns;
   for_each_turn<kRows, kPanels>(inner, a, b, next, [&](int64_t k) MOE_INLINED {
     FloatVector column[2 * kPanels];
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) {
       const float* from = b.panel[p] + k * stride;
       column[2 * p] = hn::LoadU(d, from);
@@ -115,7 +112,7 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
   };
   const auto add_even = [&](int64_t k) MOE_INLINED {
     FloatVector column[2 * kPanels];
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::ShiftLeft<16>(pair(k, j, false)));
     sums.add(a + k * kRows, column);
   };
@@ -123,7 +120,7 @@ HWY_INLINE void accumulate(WidenedProducts, int64_t inner, const float* a, const
     const int64_t k = 2 * turn;
     add_even(k);
     FloatVector column[2 * kPanels];
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int j = 0; j < 2 * kPanels; ++j) column[j] = hn::BitCast(d, hn::And(pair(k, j, true), high));
     sums.add(a + (k + 1) * kRows, column);
   });
@@ -146,7 +143,7 @@ HWY_INLINE void accumulate_pairs(int64_t inner, const float* a, const PanelsOfB<
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
       const auto pair = hn::BitCast(db, hn::Set(d, a[turn * kRows + row]));
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int j = 0; j < 2 * kPanels; ++j) {
         sums.v[row][j] = hn::ReorderWidenMulAccumulate(d, pair, column[j], sums.v[row][j], unused);
       }
@@ -159,7 +156,7 @@ HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const Pa
                            const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, kPanels>& sums) {
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2 * kPanels]) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) {
       const hwy::bfloat16_t* from = b.panel[p] + k * kPanelColumns;
       column[2 * p] = hn::LoadU(db, from);
@@ -231,7 +228,7 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const PanelsOfB
   const auto each = [&](auto&& body) {
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int j = 0; j < 2 * kPanels; ++j) body(sums.v[row][j], row, j * kLanes);
     }
   };
@@ -278,12 +275,11 @@ constexpr std::array<PanelKernel<Products>*, sizeof...(kRowsLessOne)> single_pan
   return {multiply_panels<kRowsLessOne + 1, 1, Products>...};
 }
 
-// panels <= side_by_side(rows), a power of two
+// panels <= side_by_side(rows)
 template <class Products>
 PanelKernel<Products>* panel_kernel(int64_t rows, int panels) {
   static constexpr auto kSingle = single_panel_kernels<Products>(std::make_integer_sequence<int, kPanelRows>());
   if constexpr (!std::is_same_v<Products, PairRowProducts>) {
-    if (panels == 4) return multiply_panels<1, 4, Products>;
     if (panels == 2) {
       return rows == 1   ? multiply_panels<1, 2, Products>
              : rows == 2 ? multiply_panels<2, 2, Products>

@@ -192,7 +192,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     const int64_t steps = std::min(block.inner, inner - k);
     if (plan.tiling.own_rows) pack_block(plan, block, k, steps, own_rows);
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
-      for (abreast = most; p + abreast > strip.panels;) abreast /= 2;
+      abreast = std::min<int64_t>(most, strip.panels - p);
       PanelsOfB<Weight> b{{}, kPanelColumns};
       Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, block);
       const bool rows_of_b =
