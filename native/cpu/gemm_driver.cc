@@ -38,12 +38,18 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
 
   Panels<Weight> panels;
   panels.piece = plan.packs_pieces() ? packed : nullptr;
+  panels.stride = plan.tiling.in_place ? product.b.inner_stride : kPanelColumns;
   panels.next_strip = plan.strip_panels(gated) * kPanelColumns;
   for (int64_t p = 0; p < strip.panels && panels.piece == nullptr; ++p) {
     const int64_t size = panel_size(product.b.dtype, product.inner);
-    panels.whole[p] =
-        product.b.packed ? static_cast<const Weight*>(product.b.data) + strip.panel[p] * size : packed + p * size;
-    if (!product.b.packed && !holds_strip) pack_panel(product, strip.panel[p], 0, product.inner, packed + p * size);
+    if (plan.tiling.in_place) {
+      panels.whole[p] = static_cast<const Weight*>(product.b.at(strip.panel[p] * kPanelColumns, 0).data);
+    } else if (product.b.packed) {
+      panels.whole[p] = static_cast<const Weight*>(product.b.data) + strip.panel[p] * size;
+    } else {
+      panels.whole[p] = packed + p * size;
+      if (!holds_strip) pack_panel(product, strip.panel[p], 0, product.inner, packed + p * size);
+    }
   }
   for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
     const Block block(plan, i);

@@ -32,17 +32,23 @@ inline Way way_of(const Product& product) {
   return MOE_NATIVE_DOT ? Way::kPairs : Way::kFloats;
 }
 
+inline constexpr int64_t kMaxStripPanels = 64;
+
 struct Tiling {
   int64_t strip;        // panels of b, at most
   int64_t block;        // panels of a in a block of rows, at most
   int64_t block_bytes;  // of a panel of b, by as much of k: they stay in the L1 cache
   bool own_rows = false;  // whether tasks pack rows, a block of k at a time; else all are packed before
+  bool in_place = false;  // whether the kernels read rows of b where they lie
 };
 // So many rows of a, a block of k at a time, stay in the L2 cache.
 inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 // The same where a strip has all columns: each block's rows are packed by its own task and never leave the caches.
 inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384, true};
 inline constexpr int64_t kRowsByColumns = 4;  // and a thread has at least so many times as many rows
+// The same without packing b. The sums, 96 rows of 1024 columns, still stay in the L2 cache.
+inline constexpr Tiling kWholeInPlace{std::min(1024 / kPanelColumns, kMaxStripPanels), 96 / kPanelRows, 16384, true,
+                                      true};
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
 // The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
@@ -59,7 +65,7 @@ inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
 // The longest inner dimension at which their strip of b stays in the L2 cache.
 inline constexpr int64_t kWideInner = 128;
 static_assert(kWide.block_bytes >= kWideInner * kPanelColumns * int64_t{sizeof(float)});  // all of their k is one block
-inline constexpr int64_t kMaxStripPanels = kWide.strip, kMaxBlockPanels = kTall.block;
+inline constexpr int64_t kMaxBlockPanels = kTall.block;
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
 // k do: where b is packed, blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
 inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
@@ -67,7 +73,8 @@ inline constexpr Tiling kTallNarrowTiles{1, 288 / kTilePanelRows, 16384};
 inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
 inline constexpr Tiling kWideTiles{64, 1, 32768};
 static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels && kDeepTiles.block <= kMaxBlockPanels);
-static_assert(kWhole.block <= kMaxBlockPanels && kWhole.strip <= kMaxStripPanels);
+static_assert(kWhole.block <= kMaxBlockPanels && kWideTiles.strip <= kMaxStripPanels);
+static_assert(kWhole.strip <= kMaxStripPanels && kWide.strip <= kMaxStripPanels);
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -93,19 +100,34 @@ struct Call {
   }
 };
 
-// Whether the tasks of a product pack blocks of rows and multiply them by all columns. Its blocks are to be enough for
-// all threads, and packing b, which then each of them does, is to be little work.
-inline bool packs_own_rows(const Product& product, Way way, const Call& call) {
-  if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return false;
-  if (product.columns > kWhole.strip * kPanelColumns || product.rows <= kTall.block * kPanelRows) return false;
-  const int64_t packing = product.b.packed ? 0 : kRowsByColumns * product.columns;
-  return product.rows >= std::max(kWhole.block * kPanelRows, packing) * call.threads;
+// Whether rows of b are panels side by side, of the kernels' dtype, and a block's panels of rows so few that reading b's
+// where they lie takes less than packing them.
+inline bool has_panels_in_rows(const Product& product, Way way) {
+  return kWholeInPlace.block <= 8 && way == Way::kFloats && product.b.dtype == MOE_FLOAT32 && !product.b.packed &&
+         product.b.line_stride == 1 && product.columns % kPanelColumns == 0 && !gathers_rows_first();
+}
+
+// Whether `threads` threads each have a block of so many rows at least.
+inline bool has_rows_for(const Product& product, int64_t rows, const Call& call) {
+  return product.rows >= std::max(kWhole.block * kPanelRows, rows) * call.threads;
+}
+
+// How tasks pack blocks of rows and multiply them by all columns; no strip where they had better not. Packing b, which
+// then each thread does, is to be little work.
+inline Tiling whole_tiling(const Product& product, Way way, const Call& call) {
+  const Tiling none{};
+  if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return none;
+  if (has_panels_in_rows(product, way) && product.columns <= kWholeInPlace.strip * kPanelColumns) {
+    return has_rows_for(product, 0, call) ? kWholeInPlace : none;
+  }
+  if (product.columns > kWhole.strip * kPanelColumns || product.rows <= kTall.block * kPanelRows) return none;
+  return has_rows_for(product, product.b.packed ? 0 : kRowsByColumns * product.columns, call) ? kWhole : none;
 }
 
 inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   const bool tiles = way == Way::kTiles;
   if (!call.gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
-  if (packs_own_rows(product, way, call)) return kWhole;
+  if (const Tiling whole = whole_tiling(product, way, call); whole.strip > 0) return whole;
   if (!packs_pieces(product)) return tiles ? kDeepTiles : kDeep;
   if (product.b.inner_stride != 1) {
     if (tiles) return kTallAcrossTiles;
@@ -129,6 +151,10 @@ inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
 // Strips are no wider than a thread's share of all panels, but for those that few rows walk side by side.
 inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
   Tiling tiling = widest_tiling(product, way, call);
+  if (tiling.own_rows) {
+    tiling.strip = std::min(tiling.strip, ceil_div(product.columns, kPanelColumns));
+    return tiling;
+  }
   int64_t share = std::max<int64_t>(ceil_div(call.panels, call.threads), 1);
   if (!packs_pieces(product)) share = std::max<int64_t>(share, side_by_side(product.rows));
   tiling.strip = std::min(tiling.strip, call.gated ? ceil_div(share, 2) * 2 : share);
@@ -169,7 +195,7 @@ struct Plan {
 
   // Steps of k in a panel of b's share of the L1 cache, a power of two.
   int64_t short_inner() const { return tiling.block_bytes / (kPanelColumns * dtype_bytes(product->b.dtype)); }
-  bool packs_pieces() const { return HWY_NAMESPACE::packs_pieces(*product); }
+  bool packs_pieces() const { return !tiling.own_rows && HWY_NAMESPACE::packs_pieces(*product); }
 
   // Words of packed_a.
   int64_t packed_words() const { return tiling.own_rows ? 0 : packed_rows(product->rows) * row_words(product->inner); }
@@ -177,7 +203,7 @@ struct Plan {
   // A task's scratch: what it packs of b and of a, and the tile of sums, which SwiGLU's last load may overrun by less
   // than a vector.
   int64_t packed_bytes() const {
-    if (product->b.packed) return 0;
+    if (product->b.packed || tiling.in_place) return 0;
     if (packs_pieces()) return tiling.block_bytes;
     // SwiGLU may take the panel in which the gates end and the up half begins twice.
     const int64_t most = std::min(tiling.strip, ceil_div(product->columns, kPanelColumns)) + 1;

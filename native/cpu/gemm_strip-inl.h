@@ -83,10 +83,11 @@ PanelKernel<Products>* row_kernel(int64_t rows) {
   return kernel_of<Products>(rows, 1);
 }
 
-// A strip's panels: each whole, or packed piece by piece.
+// A strip's panels: each whole, packed or where it lies, or packed piece by piece.
 template <class Weight>
 struct Panels {
   const Weight* whole[kMaxStripPanels];
+  int64_t stride;      // elements from one step of k of a whole panel to the next
   Weight* piece;       // null where panels are whole
   int64_t next_strip;  // columns from this strip to the next, which its thread will probably take
 };
@@ -115,10 +116,13 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
       const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / kBytes;
       return {panels.whole[p] + k * kPanelColumns, ahead, pace, kOneRun, 0, past_caches};
     }
-    const Weight* next = p + 1 < strip.panels ? panels.whole[p + 1] + k * kPanelColumns
-                         : k + steps < inner  ? panels.whole[0] + (k + steps) * kPanelColumns
-                                              : panels.whole[0] + panels.next_strip * inner;
-    return {next, 0, pace, kOneRun, 0, past_caches};
+    // Blocks of rows of their own go on with the same strip.
+    const Weight* next = p + 1 < strip.panels  ? panels.whole[p + 1] + k * panels.stride
+                         : k + steps < inner   ? panels.whole[0] + (k + steps) * panels.stride
+                         : plan.tiling.own_rows ? panels.whole[0]
+                                                : panels.whole[0] + panels.next_strip * inner;
+    constexpr int kPanelRun = std::countr_zero(static_cast<uint64_t>(kPanelColumns));
+    return {next, 0, pace, kPanelRun, panels.stride - kPanelColumns, past_caches && !plan.tiling.own_rows};
   }
   const Operand& b = plan.product->b;
   const bool along_k = b.inner_stride == 1;
@@ -193,12 +197,12 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
     if (plan.tiling.own_rows) pack_block(plan, block, k, steps, own_rows);
     for (int64_t p = 0, abreast; p < strip.panels; p += abreast) {
       abreast = std::min<int64_t>(most, strip.panels - p);
-      PanelsOfB<Weight> b{{}, kPanelColumns};
+      PanelsOfB<Weight> b{{}, panels.stride};
       Prefetch<Weight> next = next_block(plan, strip, panels, p, k, steps, block);
       const bool rows_of_b =
           panels.piece != nullptr && reads_rows<Products>(*plan.product, strip.panel[p], steps, count);
       if (panels.piece == nullptr) {
-        for (int64_t j = 0; j < abreast; ++j) b.panel[j] = panels.whole[p + j] + k * kPanelColumns;
+        for (int64_t j = 0; j < abreast; ++j) b.panel[j] = panels.whole[p + j] + k * panels.stride;
       } else if (rows_of_b) {
         const Operand& rows = plan.product->b;
         b = {{static_cast<const Weight*>(rows.at(strip.panel[p] * kPanelColumns, k).data)}, rows.inner_stride};

@@ -33,7 +33,8 @@ struct Case {
 const Case kCases[] = {{0, 5, 3},    {5, 0, 3},     {3, 5, 0},     {1, 1, 1},      {2, 3, 5},       {3, 2, 7},
                        {5, 7, 2},    {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
                        {31, 64, 31}, {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
-                       {3, 77, 259}, {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40}};
+                       {3, 77, 259}, {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40},
+                       {200, 96, 291}};
 
 TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
   uint64_t seed = 1;
@@ -211,8 +212,9 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
 }
 
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
+  // The last two: b is read where it lies if it is turned.
   for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33},
-                                Case{700, 66, 1031}}) {
+                                Case{700, 66, 1031}, Case{300, 96, 291}, Case{210, 544, 140}}) {
     for (int bits = 0; bits < 4; ++bits) {
       const moe_dtype a_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const Tensor a = Tensor::random(a_type, {m, k}, 1), b = Tensor::random(b_type, {n, k}, 2);
@@ -223,6 +225,8 @@ TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
       }
       ASSERT_MOE_OK(moe_gemm(stream, 1, 1, MOE_SILU, 0, transposed(a), b, nullptr, other, nullptr));
       expect_same_bits(c, other, "transposed a");
+      ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_SILU, 0, transposed(a), transposed(b), nullptr, other, nullptr));
+      expect_same_bits(c, other, "transposed a, turned b");
     }
   }
 }
