@@ -75,6 +75,7 @@ inline constexpr Tiling kWideTiles{64, 1, 32768};
 static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels && kDeepTiles.block <= kMaxBlockPanels);
 static_assert(kWhole.block <= kMaxBlockPanels && kWideTiles.strip <= kMaxStripPanels);
 static_assert(kWhole.strip <= kMaxStripPanels && kWide.strip <= kMaxStripPanels);
+inline constexpr int64_t kProductsPerThread = 4;
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -89,9 +90,13 @@ inline bool packs_pieces(const Product& product) {
 struct Call {
   bool gated;
   int threads;
-  int64_t panels = 0;  // of b, each as often as there are blocks of rows
+  int64_t threads_a_product;  // that are to have as many of its blocks of rows; with products enough one has them all
+  int64_t panels = 0;         // of b, each as often as there are blocks of rows
 
-  Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
+  Call(const Product* products, int64_t count, bool gated, int threads)
+      : gated(gated),
+        threads(threads),
+        threads_a_product(count == 0 ? 1 : std::min<int64_t>(threads, ceil_div(kProductsPerThread * threads, count))) {
     for (const Product* product = products; product < products + count; ++product) {
       const bool tall = packs_pieces(*product) || way_of(*product) == Way::kTiles;
       const int64_t block = kPanelRows * (tall ? kTall.block : kDeep.block);
@@ -107,21 +112,18 @@ inline bool has_panels_in_rows(const Product& product, Way way) {
          product.b.line_stride == 1 && product.columns % kPanelColumns == 0 && !gathers_rows_first();
 }
 
-// Whether `threads` threads each have a block of so many rows at least.
-inline bool has_rows_for(const Product& product, int64_t rows, const Call& call) {
-  return product.rows >= std::max(kWhole.block * kPanelRows, rows) * call.threads;
-}
-
-// How tasks pack blocks of rows and multiply them by all columns; no strip where they had better not. Packing b, which
-// then each thread does, is to be little work.
+// How tasks pack blocks of rows and multiply them by all columns; no strip where they had better not. Threads are to have
+// a whole block each, and packing b, which then each of them does, is to be little work.
 inline Tiling whole_tiling(const Product& product, Way way, const Call& call) {
   const Tiling none{};
   if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return none;
+  const int64_t share = product.rows / call.threads_a_product;
   if (has_panels_in_rows(product, way) && product.columns <= kWholeInPlace.strip * kPanelColumns) {
-    return has_rows_for(product, 0, call) ? kWholeInPlace : none;
+    return share >= kWhole.block * kPanelRows ? kWholeInPlace : none;
   }
   if (product.columns > kWhole.strip * kPanelColumns || product.rows <= kTall.block * kPanelRows) return none;
-  return has_rows_for(product, product.b.packed ? 0 : kRowsByColumns * product.columns, call) ? kWhole : none;
+  const int64_t packing = product.b.packed ? 0 : kRowsByColumns * product.columns;
+  return share >= std::max(kWhole.block * kPanelRows, packing) ? kWhole : none;
 }
 
 inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {

@@ -139,6 +139,26 @@ TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
   }
 }
 
+// Experts with rows enough read their weights where they lie; few rows have them packed.
+TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
+  const int64_t n = 300, k = 160, few = 5;
+  const std::vector<double> starts = {0, 100, 100, 103, 303, 303, 303, 303, 303, 303, 303, 303, 310};
+  const Tensor dy = Tensor::random(MOE_FLOAT32, {310, n}, 1), weights = Tensor::random(MOE_FLOAT32, {12, n, k}, 2);
+  for (moe_stream any : {single, stream, triple}) {
+    const Tensor dx(MOE_FLOAT32, {310, k});
+    ASSERT_MOE_OK(moe_expert_backward_input(any, dy, offsets_of(starts), weights, dx));
+    for (int64_t e = 0; e < 12; ++e) {
+      for (auto row = static_cast<int64_t>(starts[e]); row + few <= static_cast<int64_t>(starts[e + 1]); row += few) {
+        const Tensor alone(MOE_FLOAT32, {few, k});
+        ASSERT_MOE_OK(moe_gemm(any, 0, 0, MOE_IDENTITY, 0, slice(dy, row, few), matrix(weights, e), nullptr, alone,
+                               nullptr));
+        expect_same_bits(slice(dx, row, few), alone, "dx");
+        if (HasFailure()) FAIL() << "at row " << row;
+      }
+    }
+  }
+}
+
 // Groups of 0, 1, 16, 17, 129 and 300 rows are summed into gradients of their own; whole tiles and cut ones.
 TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
   const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 463};
