@@ -104,7 +104,7 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
     plans[i].panels = c_columns == 0 ? 0 : ceil_div(product.rows, plans[i].panel_rows());
     plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, plans[i].strip_panels(gated) * kPanelColumns);
     plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
-    // Blocks that pack their own rows are few and long.
+    // Blocks that pack their own rows are few and long: every thread gets as many as the others.
     if (plans[i].tiling.own_rows) {
       plans[i].blocks = ceil_div(plans[i].blocks, call.threads_a_product) * call.threads_a_product;
     }

@@ -9,6 +9,7 @@
 #endif
 
 #include <algorithm>
+#include <optional>
 
 #include "cpu/gemm_panel-inl.h"
 #include "cpu/processor.h"
@@ -47,8 +48,8 @@ inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384, true};
 inline constexpr int64_t kRowsByColumns = 4;  // and a thread has at least so many times as many rows
 // The same without packing b. The sums, 96 rows of 1024 columns, still stay in the L2 cache.
-inline constexpr Tiling kWholeInPlace{std::min(1024 / kPanelColumns, kMaxStripPanels), 96 / kPanelRows, 16384, true,
-                                      true};
+inline constexpr Tiling kWholeInPlace{
+    std::min(1024 / kPanelColumns, kMaxStripPanels), 96 / kPanelRows, 16384, true, true};
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
 // The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
@@ -75,7 +76,7 @@ inline constexpr Tiling kWideTiles{64, 1, 32768};
 static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels && kDeepTiles.block <= kMaxBlockPanels);
 static_assert(kWhole.block <= kMaxBlockPanels && kWideTiles.strip <= kMaxStripPanels);
 static_assert(kWhole.strip <= kMaxStripPanels && kWide.strip <= kMaxStripPanels);
-inline constexpr int64_t kProductsPerThread = 4;
+inline constexpr int64_t kProductsPerThread = 4;  // that are enough for each thread to have some for itself
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -90,7 +91,7 @@ inline bool packs_pieces(const Product& product) {
 struct Call {
   bool gated;
   int threads;
-  int64_t threads_a_product;  // that are to have as many of its blocks of rows; with products enough one has them all
+  int64_t threads_a_product;  // that share its rows
   int64_t panels = 0;         // of b, each as often as there are blocks of rows
 
   Call(const Product* products, int64_t count, bool gated, int threads)
@@ -112,24 +113,23 @@ inline bool has_panels_in_rows(const Product& product, Way way) {
          product.b.line_stride == 1 && product.columns % kPanelColumns == 0 && !gathers_rows_first();
 }
 
-// How tasks pack blocks of rows and multiply them by all columns; no strip where they had better not. Threads are to have
-// a whole block each, and packing b, which then each of them does, is to be little work.
-inline Tiling whole_tiling(const Product& product, Way way, const Call& call) {
-  const Tiling none{};
-  if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return none;
+// How tasks pack blocks of rows and multiply them by all columns, unless they had better not. Threads are to have a whole
+// block each, and packing b, which then each of them does, is to be little work.
+inline std::optional<Tiling> whole_tiling(const Product& product, Way way, const Call& call) {
+  if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return std::nullopt;
   const int64_t share = product.rows / call.threads_a_product;
   if (has_panels_in_rows(product, way) && product.columns <= kWholeInPlace.strip * kPanelColumns) {
-    return share >= kWhole.block * kPanelRows ? kWholeInPlace : none;
+    return share >= kWhole.block * kPanelRows ? std::optional(kWholeInPlace) : std::nullopt;
   }
-  if (product.columns > kWhole.strip * kPanelColumns || product.rows <= kTall.block * kPanelRows) return none;
+  if (product.columns > kWhole.strip * kPanelColumns || product.rows <= kTall.block * kPanelRows) return std::nullopt;
   const int64_t packing = product.b.packed ? 0 : kRowsByColumns * product.columns;
-  return share >= std::max(kWhole.block * kPanelRows, packing) ? kWhole : none;
+  return share >= std::max(kWhole.block * kPanelRows, packing) ? std::optional(kWhole) : std::nullopt;
 }
 
 inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   const bool tiles = way == Way::kTiles;
   if (!call.gated && product.inner <= kWideInner) return tiles ? kWideTiles : kWide;
-  if (const Tiling whole = whole_tiling(product, way, call); whole.strip > 0) return whole;
+  if (const std::optional<Tiling> whole = whole_tiling(product, way, call)) return *whole;
   if (!packs_pieces(product)) return tiles ? kDeepTiles : kDeep;
   if (product.b.inner_stride != 1) {
     if (tiles) return kTallAcrossTiles;
