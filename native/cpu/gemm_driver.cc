@@ -121,7 +121,7 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
     packed_a += plans[i].packed_words();
-    plans[i].chunks = std::min(wanted_chunks, plans[i].blocks);
+    plans[i].chunks = plans[i].tiling.own_rows ? plans[i].blocks : std::min(wanted_chunks, plans[i].blocks);
     plans[i].first_pack_task = pack_tasks;
     pack_tasks += plans[i].tiling.own_rows ? 0 : plans[i].blocks;
     plans[i].first_task = tasks;

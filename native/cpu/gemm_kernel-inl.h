@@ -279,7 +279,7 @@ constexpr std::array<PanelKernel<Products>*, sizeof...(kRowsLessOne)> single_pan
 template <class Products>
 PanelKernel<Products>* panel_kernel(int64_t rows, int panels) {
   static constexpr auto kSingle = single_panel_kernels<Products>(std::make_integer_sequence<int, kPanelRows>());
-  if constexpr (!std::is_same_v<Products, PairRowProducts>) {
+  if constexpr (kMaxSideBySide > 1 && !std::is_same_v<Products, PairRowProducts>) {
     if (panels == 2) {
       return rows == 1   ? multiply_panels<1, 2, Products>
              : rows == 2 ? multiply_panels<2, 2, Products>

@@ -27,11 +27,11 @@ inline constexpr int64_t kTilePanelRows = 2 * kTileRows;
 inline constexpr bool kMasked = HWY_TARGET <= HWY_AVX3;
 
 // The most panels of b that one kernel walks side by side.
-inline constexpr int kMaxSideBySide = 2;
+inline constexpr int kMaxSideBySide = kLanes < 16 ? 2 : 1;
 
 // How many panels side by side give `rows` rows enough independent sums to hide the latency of the multiply-add from
 // memory's speed. One panel is one run of memory, which is read fastest; AVX-512 multiplies a line of it at once.
-inline int side_by_side(int64_t rows) { return kLanes < 16 && rows <= 3 ? kMaxSideBySide : 1; }
+inline int side_by_side(int64_t rows) { return rows <= 3 ? kMaxSideBySide : 1; }
 
 // Elements from one panel of b to the next.
 inline int64_t panel_size(int32_t dtype, int64_t inner) {

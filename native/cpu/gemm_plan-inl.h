@@ -76,7 +76,7 @@ inline constexpr Tiling kWideTiles{64, 1, 32768};
 static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels && kDeepTiles.block <= kMaxBlockPanels);
 static_assert(kWhole.block <= kMaxBlockPanels && kWideTiles.strip <= kMaxStripPanels);
 static_assert(kWhole.strip <= kMaxStripPanels && kWide.strip <= kMaxStripPanels);
-inline constexpr int64_t kProductsPerThread = 4;  // that are enough for each thread to have some for itself
+inline constexpr int64_t kProductsPerThread = 8;  // that are enough for each thread to have some for itself
 inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
@@ -94,10 +94,10 @@ struct Call {
   int64_t threads_a_product;  // that share its rows
   int64_t panels = 0;         // of b, each as often as there are blocks of rows
 
-  Call(const Product* products, int64_t count, bool gated, int threads)
-      : gated(gated),
-        threads(threads),
-        threads_a_product(count == 0 ? 1 : std::min<int64_t>(threads, ceil_div(kProductsPerThread * threads, count))) {
+  Call(const Product* products, int64_t count, bool gated, int threads) : gated(gated), threads(threads) {
+    const auto has_work = [](const Product& p) { return p.rows > 0 && p.columns > 0 && p.inner > 0; };
+    const int64_t busy = std::max<int64_t>(std::count_if(products, products + count, has_work), 1);
+    threads_a_product = std::min<int64_t>(threads, ceil_div(kProductsPerThread * threads, busy));
     for (const Product* product = products; product < products + count; ++product) {
       const bool tall = packs_pieces(*product) || way_of(*product) == Way::kTiles;
       const int64_t block = kPanelRows * (tall ? kTall.block : kDeep.block);
@@ -150,11 +150,12 @@ inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   return narrow;
 }
 
-// Strips are no wider than a thread's share of all panels, but for those that few rows walk side by side.
+// Strips of blocks with rows of their own have all columns; others are no wider than a thread's share of all panels, but for
+// those that few rows walk side by side.
 inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
   Tiling tiling = widest_tiling(product, way, call);
   if (tiling.own_rows) {
-    tiling.strip = std::min(tiling.strip, ceil_div(product.columns, kPanelColumns));
+    tiling.strip = std::clamp<int64_t>(ceil_div(product.columns, kPanelColumns), 1, tiling.strip);
     return tiling;
   }
   int64_t share = std::max<int64_t>(ceil_div(call.panels, call.threads), 1);

@@ -34,7 +34,7 @@ const Case kCases[] = {{0, 5, 3},    {5, 0, 3},     {3, 5, 0},     {1, 1, 1},   
                        {5, 7, 2},    {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
                        {31, 64, 31}, {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
                        {3, 77, 259}, {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40},
-                       {200, 32, 140}};
+                       {200, 32, 140}, {600, 0, 140}};
 
 TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
   uint64_t seed = 1;
@@ -86,9 +86,10 @@ TEST_F(GemmTest, WritesABfloat16Preactivation) {
 TEST_F(GemmTest, AccumulatesIntoC) {
   // Short and long sums; one and several strips.
   for (const auto& [m, n, k] : {Case{19, 37, 300}, Case{61, 1100, 17}, Case{3, 2060, 128}, Case{1, 5, 1},
-                                Case{400, 32, 1031}}) {
-    for (moe_dtype c_type : {MOE_FLOAT32, MOE_BFLOAT16}) {
-      const Tensor a = Tensor::random(MOE_FLOAT32, {k, m}, 1), b = Tensor::random(MOE_BFLOAT16, {k, n}, 2);
+                                Case{400, 32, 1031}, Case{300, 256, 140}}) {
+    for (int bits = 0; bits < 4; ++bits) {
+      const moe_dtype b_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, c_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
+      const Tensor a = Tensor::random(MOE_FLOAT32, {k, m}, 1), b = Tensor::random(b_type, {k, n}, 2);
       const Tensor c = Tensor::random(c_type, {m, n}, 3, -20, 20), other = slice(c, 0, m);
       std::vector<double> expected = product(a, true, b, false);
       for (size_t i = 0; i < expected.size(); ++i) expected[i] += c[static_cast<int64_t>(i)];
