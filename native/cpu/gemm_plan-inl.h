@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 
 #include "cpu/gemm_panel-inl.h"
 #include "cpu/processor.h"
@@ -106,11 +107,17 @@ struct Call {
   }
 };
 
-// Whether rows of b are panels side by side, of the kernels' dtype, and a block's panels of rows so few that reading b's
-// where they lie takes less than packing them.
+// Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
+template <class Products>
+int64_t few_panels() {
+  if (gathers_rows_first()) return 1;
+  return std::is_same_v<Products, PairProducts> ? 4 : 8;
+}
+
+// Whether rows of b are panels side by side, of the kernels' dtype, and a block's panels of rows few.
 inline bool has_panels_in_rows(const Product& product, Way way) {
-  return kWholeInPlace.block <= 8 && way == Way::kFloats && product.b.dtype == MOE_FLOAT32 && !product.b.packed &&
-         product.b.line_stride == 1 && product.columns % kPanelColumns == 0 && !gathers_rows_first();
+  return kWholeInPlace.block <= few_panels<FloatProducts>() && way == Way::kFloats && product.b.dtype == MOE_FLOAT32 &&
+         !product.b.packed && product.b.line_stride == 1 && product.columns % kPanelColumns == 0;
 }
 
 // How tasks pack blocks of rows and multiply them by all columns, unless they had better not. Threads are to have a whole

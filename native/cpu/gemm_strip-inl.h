@@ -36,13 +36,6 @@ void pack_panel(const Product& product, int64_t panel, int64_t k, int64_t steps,
   pack_columns(product.b.at(column, k), std::min(kPanelColumns, product.columns - column), steps, to, next);
 }
 
-// Panels of rows up to which reading b's rows where they lie is worth more than having them side by side, or in pairs.
-template <class Products>
-int64_t few_panels() {
-  if (gathers_rows_first()) return 1;
-  return std::is_same_v<Products, PairProducts> ? 4 : 8;
-}
-
 // Whether the kernels read a piece of b, `steps` of k, where it lies: its columns are side by side, and no dtype is to
 // be turned into another.
 template <class Products>

@@ -213,7 +213,7 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
 }
 
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
-  // The last two: b is read where it lies if it is turned.
+  // The last two: a float32 b is read where it lies if it is turned, where processors do that.
   for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33},
                                 Case{700, 66, 1031}, Case{300, 64, 140}, Case{200, 288, 131}}) {
     for (int bits = 0; bits < 4; ++bits) {
