@@ -38,12 +38,7 @@ class InterruptionTest {
   @Test
   void ctrlCRemovesWhatIsHalfWritten(@TempDir Path folder) throws Exception {
     Path file = folder.resolve("checkpoint.tmp");
-    // A shell starts its background jobs with SIGINT ignored, and a child inherits that unless it is reset.
-    Process process = new ProcessBuilder(
-        "env", "--default-signal=INT", Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "-XX:+UseSerialGC", "-cp", folderOf(SlowWriter.class) + ":" + folderOf(Interruption.class),
-        SlowWriter.class.getName(), file.toString())
-        .start();
+    Process process = new ProcessBuilder(SmallJvm.interruptible(SlowWriter.class, file.toString())).start();
     try (BufferedReader out = process.inputReader()) {
       assertEquals("writing", out.readLine());
       assertTrue(Files.exists(file));
@@ -56,10 +51,6 @@ class InterruptionTest {
     } finally {
       process.destroyForcibly();
     }
-  }
-
-  private static Path folderOf(Class<?> type) throws Exception {
-    return Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI());
   }
 
   @Test

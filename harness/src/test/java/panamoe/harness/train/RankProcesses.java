@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import panamoe.harness.Main;
+import panamoe.harness.SmallJvm;
 
 /** {@code panamoe train} as ranks of a real mpirun, on the text of its folder. */
 final class RankProcesses implements AutoCloseable {
@@ -56,10 +57,7 @@ final class RankProcesses implements AutoCloseable {
     String script = "echo $$ > " + pidFile("$OMPI_COMM_WORLD_RANK")
         + "; if [ $OMPI_COMM_WORLD_RANK = 1 ]; then " + rank1 + "; fi; exec \"$@\"";
     command.addAll(List.of("sh", "-c", script, "sh"));
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC", "-cp"));
-    command.add(System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")));
-    command.addAll(List.of(Main.class.getName(), "train", "--text", text.toString()));
+    command.addAll(SmallJvm.command(Main.class, "train", "--text", text.toString()));
     command.addAll(List.of(options));
     output = Files.createTempFile(folder, "said", ".txt");
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());

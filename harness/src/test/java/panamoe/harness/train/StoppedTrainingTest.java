@@ -6,16 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
+import panamoe.harness.SmallJvm;
 
 /** Ctrl-C ends a run after the step that is under way; it is saved, and the run goes on as if nothing had happened. */
 class StoppedTrainingTest {
@@ -35,11 +34,15 @@ class StoppedTrainingTest {
     Files.writeString(text, "the committee thanks its members for this report.\n".repeat(900));
     Path undisturbed = folder.resolve("undisturbed");
     Path run = folder.resolve("run");
-    CommandRun whole = CommandRun.of(options(text, config, ranks, undisturbed).toArray(String[]::new));
+    CommandRun whole = CommandRun.of(options(text, config, ranks, undisturbed));
     assertEquals(0, whole.exitCode(), whole.err());
 
     Path said = folder.resolve("said.txt");
-    Process training = start(said, options(text, config, ranks, run));
+    Process training =
+        new ProcessBuilder(SmallJvm.interruptible(Main.class, options(text, config, ranks, run)))
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile())
+            .start();
     try {
       while (!Files.exists(run.resolve("checkpoints/latest"))) {
         assertTrue(training.isAlive(), () -> read(said));
@@ -62,23 +65,10 @@ class StoppedTrainingTest {
     assertEquals(Losses.of(undisturbed), Losses.of(run));
   }
 
-  private static List<String> options(Path text, Path config, String ranks, Path out) {
-    return List.of(
-        "train", "--text", text.toString(), "--config", config.toString(), "--ranks", ranks, "--out", out.toString());
-  }
-
-  private static Process start(Path said, List<String> options) throws IOException {
-    // A shell starts its background jobs with SIGINT ignored, and a child inherits that unless it is reset.
-    Stream<String> java =
-        Stream.of(
-            "env", "--default-signal=INT", Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC", "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            Main.class.getName());
-    return new ProcessBuilder(Stream.concat(java, options.stream()).toList())
-        .redirectErrorStream(true)
-        .redirectOutput(said.toFile())
-        .start();
+  private static String[] options(Path text, Path config, String ranks, Path out) {
+    return new String[] {
+      "train", "--text", text.toString(), "--config", config.toString(), "--ranks", ranks, "--out", out.toString()
+    };
   }
 
   private static String read(Path file) {

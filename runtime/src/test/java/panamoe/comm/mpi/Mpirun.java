@@ -31,13 +31,13 @@ record Mpirun(int status, List<String> lines, Duration took) {
     return run(command, Map.of());
   }
 
-  /** The command that runs the class in a small JVM. */
+  /** The command that runs the class in a small JVM, which lives too short for a second compiler. */
   static List<String> java(Class<?> main, String... arguments) {
     List<String> command =
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED", "-Xmx128m", "-XX:+UseSerialGC",
+                "--enable-native-access=ALL-UNNAMED", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
                 main.getName()));
     command.addAll(List.of(arguments));
