@@ -1,0 +1,18 @@
+// Counts what the process asks of malloc, the library under test included.
+#pragma once
+
+#include <cstdint>
+
+namespace moe::testing {
+
+// Whether allocations are counted: sanitizers have a malloc of their own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kCountsAllocations = false;
+#else
+inline constexpr bool kCountsAllocations = true;
+#endif
+
+// By all threads so far.
+int64_t allocations();
+
+}  // namespace moe::testing
