@@ -36,7 +36,8 @@ import picocli.CommandLine.Spec;
       "",
       "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
           + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
-          + " column that time as a part of what calls took."
+          + " column that time as a part of what calls took. Behind them train-step, prefill and decode show tokens a"
+          + " second."
     },
     footer = {
       "",

@@ -58,6 +58,15 @@ public enum Kind {
     return defaultTokens;
   }
 
+  /** Tokens that a call takes through a whole model when {@code tokens} are asked for; 0 where it runs but a part. */
+  int modelTokens(int tokens) {
+    return switch (this) {
+      case TRAIN_STEP, PREFILL -> tokens;
+      case DECODE -> 1; // those asked for are in its cache already
+      default -> 0;
+    };
+  }
+
   /**
    * Refuses a number of tokens that a call cannot have.
    *

@@ -12,6 +12,7 @@ import panamoe.harness.ComputeType;
  *
  * @param gflops floating-point operations a second at the median
  * @param gbytesPerS bytes a second at the median
+ * @param tokensPerS tokens a second at the median; null where a call runs but a part of a model
  * @param limitMs the time that the machine's ceilings allow, the median over bursts; null where they are not known
  * @param rooflineFraction that time by what calls took, the median over bursts; null as well
  * @param peer who ran the same work in turns with us, or null
@@ -29,6 +30,7 @@ record Measurement(
     double minMs,
     double gflops,
     double gbytesPerS,
+    Double tokensPerS,
     Double limitMs,
     Double rooflineFraction,
     String peer,
@@ -46,6 +48,7 @@ record Measurement(
    */
   static Measurement of(Cell cell, Workload work, Timing ours, String peer, Timing theirs) {
     double seconds = ours.medianMs() / 1e3;
+    int tokens = cell.kind().modelTokens(cell.tokens());
     boolean known = ours.bursts().getFirst().ceilings() != null;
     ToDoubleFunction<Ceilings> limitMs = ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
     return new Measurement(
@@ -58,6 +61,7 @@ record Measurement(
         ours.minMs(),
         work.flops() / seconds / 1e9,
         work.bytes() / seconds / 1e9,
+        tokens == 0 ? null : tokens / seconds,
         known ? ours.limitMs(limitMs) : null,
         known ? ours.rooflineFraction(limitMs) : null,
         peer,
@@ -65,7 +69,7 @@ record Measurement(
         theirs == null ? null : theirs.medianMs() / ours.medianMs());
   }
 
-  /** A row under {@link #HEADER}. */
+  /** A row under {@link #HEADER}, and behind it what only some cells have. */
   String toRow() {
     String row =
         String.format(
@@ -81,8 +85,12 @@ record Measurement(
             gbytesPerS,
             limitMs == null ? "-" : String.format(Locale.ROOT, "%.4f", limitMs),
             rooflineFraction == null ? "-" : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
-    return peer == null
-        ? row
-        : row + String.format(Locale.ROOT, "   %s %.4f ms, ratio %.2f", peer, peerMedianMs, ratio);
+    if (tokensPerS != null) {
+      row += String.format(Locale.ROOT, "   %.1f tokens/s", tokensPerS);
+    }
+    if (peer != null) {
+      row += String.format(Locale.ROOT, "   %s %.4f ms, ratio %.2f", peer, peerMedianMs, ratio);
+    }
+    return row;
   }
 }

@@ -36,6 +36,12 @@ class BenchCommandTest {
       assertTrue(median > 0 && line.get("min_ms").asDouble() <= median, lines[i]);
       assertEquals(kind != Kind.DISPATCH, line.get("gflops").asDouble() > 0, lines[i]);
       assertTrue(line.get("gbytes_per_s").asDouble() > 0, lines[i]);
+      boolean wholeModel = kind == Kind.PREFILL || kind == Kind.DECODE;
+      assertEquals(wholeModel, line.has("tokens_per_s"), lines[i]);
+      if (wholeModel) {
+        int tokens = kind == Kind.DECODE ? 1 : line.get("tokens").asInt();
+        assertEquals(tokens, line.get("tokens_per_s").asDouble() * median / 1e3, 1e-9, lines[i]);
+      }
     }
   }
 

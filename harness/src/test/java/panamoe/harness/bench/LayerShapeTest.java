@@ -33,16 +33,8 @@ class LayerShapeTest {
   @Test
   void ceilingsGiveTheLargerOfBothTimes() {
     Ceilings ceilings = new Ceilings(100, 200, 50, 2);
-    assertEquals(0.02, ceilings.rooflineSeconds(new Work(2e9, 1e8), DType.FLOAT32), 1e-12);
-    assertEquals(0.01, ceilings.rooflineSeconds(new Work(2e9, 1e8), DType.BFLOAT16), 1e-12);
-    assertEquals(0.04, ceilings.rooflineSeconds(new Work(2e9, 2e9), DType.FLOAT32), 1e-12);
-  }
-
-  private record Work(double flops, double bytes) implements Workload {
-    @Override
-    public void run(int call) {}
-
-    @Override
-    public void close() {}
+    assertEquals(0.02, ceilings.rooflineSeconds(new FixedWork(2e9, 1e8), DType.FLOAT32), 1e-12);
+    assertEquals(0.01, ceilings.rooflineSeconds(new FixedWork(2e9, 1e8), DType.BFLOAT16), 1e-12);
+    assertEquals(0.04, ceilings.rooflineSeconds(new FixedWork(2e9, 2e9), DType.FLOAT32), 1e-12);
   }
 }
