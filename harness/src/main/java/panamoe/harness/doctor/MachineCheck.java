@@ -1,5 +1,6 @@
 package panamoe.harness.doctor;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -26,13 +27,13 @@ final class MachineCheck {
     String model = SystemFile.find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
         .orElse(System.getProperty("os.arch"));
     List<Finding> findings = new ArrayList<>();
-    findings.add(Finding.present("processor", model + features()));
+    findings.add(Finding.fact("processor", model + features()));
     int processors = Runtime.getRuntime().availableProcessors();
-    findings.add(Finding.present("threads", Count.of(processors, "processor") + " to use"));
+    findings.add(Finding.fact("threads", Count.of(processors, "processor") + " to use"));
     findings.add(memory());
     findings.add(hugePages());
-    findings.add(Finding.present(
-        "JDK", System.getProperty("java.vm.version") + " in " + System.getProperty("java.home")));
+    String jdk = System.getProperty("java.vm.version") + " in " + System.getProperty("java.home");
+    findings.add(Finding.needed("JDK", Optional.of(jdk), null));
     return findings;
   }
 
@@ -47,9 +48,9 @@ final class MachineCheck {
     Optional<String> total = SystemFile.find("/proc/meminfo", Pattern.compile("MemTotal:\\s+(\\d+) kB"));
     Optional<String> available = SystemFile.find("/proc/meminfo", Pattern.compile("MemAvailable:\\s+(\\d+) kB"));
     if (total.isEmpty() || available.isEmpty()) {
-      return Finding.missing("memory", false, "the kernel does not say in /proc/meminfo");
+      return Finding.optional("memory", Optional.empty(), "the kernel does not say in /proc/meminfo");
     }
-    return Finding.present(
+    return Finding.fact(
         "memory",
         String.format(Locale.ROOT, "%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
   }
@@ -64,33 +65,42 @@ final class MachineCheck {
     String advice = "weights stream faster from huge pages; as root: "
         + "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
     if (setting.isEmpty()) {
-      return Finding.missing("huge pages", false, "this kernel has none; weights stream slower");
+      return Finding.optional("huge pages", setting, "this kernel has none; weights stream slower");
     }
     return setting.get().equals("never")
         ? Finding.improvable("huge pages", "never", advice)
-        : Finding.present("huge pages", setting.get());
+        : Finding.fact("huge pages", setting.get());
   }
 
   private static List<Finding> buildTools() {
     return List.of(
-        tool("C++ compiler", "apt-get install g++", "g++", "-dumpfullversion"),
-        tool("CMake", "apt-get install cmake", "cmake", "--version"),
-        tool("ninja", "apt-get install ninja-build", "ninja", "--version"),
-        debianPackage("Highway", "libhwy-dev"),
-        debianPackage("oneDNN", "libdnnl-dev"),
-        debianPackage("GoogleTest", "libgtest-dev"));
+        Finding.needed("C++ compiler", version("g++", "-dumpfullversion"), install("g++")),
+        Finding.needed("OpenMP", openMp(), install("g++")),
+        Finding.needed("CMake", version("cmake", "--version"), install("cmake")),
+        Finding.needed("ninja", version("ninja", "--version"), install("ninja-build")),
+        Finding.needed("Highway", library("libhwy-dev", "hwy/highway.h"), install("libhwy-dev")),
+        Finding.needed("GoogleTest", library("libgtest-dev", "gtest/gtest.h"), install("libgtest-dev")),
+        Finding.optional(
+            "oneDNN", library("libdnnl-dev", "dnnl.hpp"), "for benchmarks beside it: apt-get install libdnnl-dev"));
+  }
+
+  private static String install(String debianPackage) {
+    return "the build needs it: ./ci/setup, or apt-get install " + debianPackage;
   }
 
   private static List<Finding> optionalTools() {
     return List.of(
-        tool("MPI", "for several processes: apt-get install openmpi-bin libopenmpi-dev", "mpirun", "--version"),
-        tool("CUDA compiler", "for an NVIDIA GPU: install the CUDA toolkit", "nvcc", "--version"),
-        NvrtcLibrary.find()
-            .map(file -> Finding.present("NVRTC", file.toString()))
-            .orElseGet(() -> Finding.missing("NVRTC", false, "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc")),
-        gpu()
-            .map(gpu -> Finding.present("GPU", gpu))
-            .orElseGet(() -> Finding.missing("GPU", false, "none needed: the CPU computes")));
+        Finding.optional(
+            "MPI",
+            version("mpirun", "--version"),
+            "for several processes: apt-get install openmpi-bin libopenmpi-dev"),
+        Finding.optional(
+            "CUDA compiler", version("nvcc", "--version"), "for an NVIDIA GPU: install the CUDA toolkit"),
+        Finding.optional(
+            "NVRTC",
+            NvrtcLibrary.find().map(Path::toString),
+            "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc"),
+        Finding.optional("GPU", gpu(), "none needed: the CPU computes"));
   }
 
   /** The first NVIDIA card that its driver knows. */
@@ -100,15 +110,22 @@ final class MachineCheck {
         "nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader");
   }
 
-  private static Finding tool(String topic, String advice, String... command) {
-    return Tool.ask(VERSION, command)
-        .map(version -> Finding.present(topic, command[0] + " " + version))
-        .orElseGet(() -> Finding.missing(topic, false, advice));
+  /** A program's name and version. */
+  private static Optional<String> version(String... command) {
+    return Tool.ask(VERSION, command).map(version -> command[0] + " " + version);
   }
 
-  private static Finding debianPackage(String topic, String name) {
-    return Tool.ask(VERSION, "dpkg-query", "--show", "--showformat=${Version}", name)
-        .map(version -> Finding.present(topic, name + " " + version))
-        .orElseGet(() -> Finding.missing(topic, false, "apt-get install " + name));
+  /** A Debian package and its version, or on other systems the place of the header that the compiler finds. */
+  private static Optional<String> library(String debianPackage, String header) {
+    return Tool.ask(VERSION, "dpkg-query", "--show", "--showformat=${Version}", debianPackage)
+        .map(version -> debianPackage + " " + version)
+        .or(() -> Tool.ask(
+            Pattern.compile("(\\S*/" + Pattern.quote(header) + ")"),
+            "g++", "-M", "-x", "c++", "-include", header, "/dev/null"));
+  }
+
+  /** The place of libgomp; the compiler answers with the bare name where it has none. */
+  private static Optional<String> openMp() {
+    return Tool.ask(Pattern.compile("(/.*)"), "g++", "-print-file-name=libgomp.so");
   }
 }

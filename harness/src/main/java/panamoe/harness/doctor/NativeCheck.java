@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import panamoe.backend.abi.DeviceInfo;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.bindings.Moe;
@@ -17,25 +18,23 @@ final class NativeCheck {
   static List<Finding> findings() {
     if (!NativeLibrary.isAvailable()) {
       String reason = NativeLibrary.unavailabilityCause().orElseThrow().getMessage().lines().findFirst().orElseThrow();
-      return List.of(Finding.missing("native library", true, reason + "; ./panamoe build makes it"));
+      return List.of(Finding.needed("native library", Optional.empty(), reason + "; ./panamoe build makes it"));
     }
-    Finding library =
-        Finding.present(
-            "native library",
-            "%s, ABI version %d".formatted(NativeLibrary.file().orElseThrow(), Moe.moe_abi_version()));
+    String library = "%s, ABI version %d".formatted(NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());
     try (NativeBackend cpu = NativeBackend.open("cpu", 0)) {
-      return List.of(library, simd(cpu.deviceInfo()), card());
+      return List.of(
+          Finding.needed("native library", Optional.of(library), null), simd(cpu.deviceInfo()), card());
     }
   }
 
   private static Finding card() {
     try (NativeBackend cuda = NativeBackend.open("cuda", 0)) {
       DeviceInfo info = cuda.deviceInfo();
-      return Finding.present("CUDA backend", String.format(
+      return Finding.fact("CUDA backend", String.format(
           Locale.ROOT, "%s, %s, %d multiprocessors, %.1f of %.1f GB free",
           info.name(), info.target(), info.processors(), info.memoryAvailable() / 1e9, info.memoryTotal() / 1e9));
     } catch (NativeException e) {
-      return Finding.missing("CUDA backend", false, cudaAdvice(e));
+      return Finding.optional("CUDA backend", Optional.empty(), cudaAdvice(e));
     }
   }
 
@@ -51,7 +50,7 @@ final class NativeCheck {
   }
 
   private static Finding simd(DeviceInfo info) {
-    return Finding.present("SIMD", "target %s, %d-bit vectors, bfloat16 products %s".formatted(
+    return Finding.fact("SIMD", "target %s, %d-bit vectors, bfloat16 products %s".formatted(
         info.target(), 8 * info.vectorBytes(), info.nativeBfloat16() ? "in hardware" : "by way of float32"));
   }
 }
