@@ -20,7 +20,7 @@ import panamoe.tensor.TensorScope;
  * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. A layer is
  * used by one thread at a time, that of its device.
  *
- * {@snippet file="MoeLayerExample.java" region="layer"}
+ * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
 public final class MoeLayer implements AutoCloseable {
   private static final float INITIAL_DEVIATION = 0.02f;

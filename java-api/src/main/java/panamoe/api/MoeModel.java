@@ -15,7 +15,7 @@ import panamoe.tensor.DType;
 /**
  * A trained language model, ready to write text. Used by one thread at a time, that of its device.
  *
- * {@snippet file="MoeModelExample.java" region="model"}
+ * {@snippet file="panamoe/api/MoeModelExample.java" region="model"}
  */
 public final class MoeModel implements AutoCloseable {
   private final Device device;
