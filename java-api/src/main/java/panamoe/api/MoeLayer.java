@@ -1,11 +1,7 @@
 package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import panamoe.backend.Routes;
-import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -29,7 +25,7 @@ public final class MoeLayer implements AutoCloseable {
   private final LayerSettings settings;
   private final ParameterStore store = new ParameterStore();
   private final panamoe.moe.MoeLayer layer;
-  private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private final NamedParameters parameters;
 
   private MoeLayer(Device device, LayerSettings settings, long seed) {
     this.device = device;
@@ -42,7 +38,7 @@ public final class MoeLayer implements AutoCloseable {
       store.close();
       throw e;
     }
-    store.parameters().forEach(parameter -> parameters.put(parameter.name(), parameter));
+    this.parameters = new NamedParameters(store);
   }
 
   /**
@@ -60,7 +56,7 @@ public final class MoeLayer implements AutoCloseable {
 
   /** Names of the parameters, e.g. {@code moe.experts.up.weight} [E, F, M], in a fixed order. */
   public List<String> parameterNames() {
-    return List.copyOf(parameters.keySet());
+    return parameters.names();
   }
 
   /**
@@ -69,26 +65,22 @@ public final class MoeLayer implements AutoCloseable {
    * @throws PanamoeException.BadArgument if there is no such parameter; so do the methods below
    */
   public long[] shape(String parameter) {
-    return find(parameter).shape();
+    return parameters.shape(parameter);
   }
 
   /** A parameter's memory, to read and to write; valid until the layer is closed. */
   public MemorySegment parameter(String name) {
-    return PanamoeException.translating(() -> find(name).master().data());
+    return parameters.value(name);
   }
 
   /** The memory of a parameter's gradient, which every {@link Step#backward} adds to. */
   public MemorySegment gradient(String name) {
-    return PanamoeException.translating(() -> find(name).gradient().data());
+    return parameters.gradient(name);
   }
 
   /** Sets all gradients to zero. */
   public void zeroGradients() {
-    PanamoeException.translating(
-        () -> {
-          store.zeroGradients();
-          return null;
-        });
+    parameters.zeroGradients();
   }
 
   /**
@@ -96,17 +88,18 @@ public final class MoeLayer implements AutoCloseable {
    *
    * @param x [tokens, hidden]
    * @param y [tokens, hidden], receives the output; not x
-   * @throws PanamoeException.BadArgument if a segment is on the heap, too small or misaligned
+   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned, another thread's, or
+   *     read-only where a result goes
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
     PanamoeException.translating(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             Pass pass = Pass.inference(device.backend(), scope);
-            Tensor output = borrow(scope, y, tokens);
-            layer.forwardInto(pass, borrow(scope, x, tokens), null, output);
+            Tensor output = output(scope, y, tokens);
+            layer.forwardInto(pass, input(scope, x, tokens), null, output);
             device.backend().synchronize();
-            giveBack(output, y);
+            CallersMemory.giveBack(device.backend(), output, y);
           }
           return null;
         });
@@ -118,7 +111,8 @@ public final class MoeLayer implements AutoCloseable {
    * @param x [tokens, hidden]; must stay as it is until the backward
    * @param y [tokens, hidden], receives the output
    * @param seed of the gate's random numbers, where its rules draw any
-   * @throws PanamoeException.BadArgument if a segment is on the heap, too small or misaligned
+   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned, another thread's, or
+   *     read-only where a result goes
    */
   public Step train(MemorySegment x, MemorySegment y, long tokens, long seed) {
     return PanamoeException.translating(() -> new Step(x, y, tokens, seed));
@@ -129,31 +123,12 @@ public final class MoeLayer implements AutoCloseable {
     store.close();
   }
 
-  /** The caller's [tokens, hidden] itself, or a copy on a device that works on its own memory alone. */
-  private Tensor borrow(TensorScope scope, MemorySegment segment, long tokens) {
-    Tensor callers = scope.wrap(segment, DType.FLOAT32, tokens, settings.hidden());
-    if (!device.backend().asynchronous()) {
-      return callers;
-    }
-    Tensor copy = scope.allocate(DType.FLOAT32, callers.shape());
-    copy.data().copyFrom(callers.data());
-    return copy;
+  private Tensor input(TensorScope scope, MemorySegment segment, long tokens) {
+    return CallersMemory.input(device.backend(), scope, segment, DType.FLOAT32, tokens, settings.hidden());
   }
 
-  /** Makes what was written to a borrowed tensor the caller's. */
-  private void giveBack(Tensor borrowed, MemorySegment segment) {
-    if (device.backend().asynchronous()) {
-      MemorySegment.copy(borrowed.data(), 0, segment, 0, borrowed.bytes());
-    }
-  }
-
-  private Parameter find(String name) {
-    Parameter parameter = parameters.get(name);
-    if (parameter == null) {
-      throw new PanamoeException.BadArgument(
-          "no parameter is called " + name + "; there are " + parameterNames(), null);
-    }
-    return parameter;
+  private Tensor output(TensorScope scope, MemorySegment segment, long tokens) {
+    return CallersMemory.output(device.backend(), scope, segment, tokens, settings.hidden());
   }
 
   /** One forward in training, and its backward. Used and closed by the thread that made it. */
@@ -163,43 +138,35 @@ public final class MoeLayer implements AutoCloseable {
     private final long tokens;
     private final Tensor input;
     private final Tensor output;
-    private long[] load = {};
-    private double auxiliaryLoss;
+    private final MemorySegment x;
+    private final GateLoads loads = new GateLoads();
     private boolean done;
 
     private Step(MemorySegment x, MemorySegment y, long tokens, long seed) {
       this.tokens = tokens;
+      this.x = x;
       try {
         store.watch(tape);
-        this.input = borrow(scope, x, tokens);
-        this.output = borrow(scope, y, tokens);
-        Pass pass =
-            Pass.training(device.backend(), scope, tape, seed, 1).observedBy((_, routes) -> look(routes));
+        this.input = input(scope, x, tokens);
+        this.output = output(scope, y, tokens);
+        Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
         layer.forwardInto(pass, input, null, output);
         device.backend().synchronize();
-        giveBack(output, y);
+        CallersMemory.giveBack(device.backend(), output, y);
       } catch (RuntimeException | Error e) {
         scope.close();
         throw e;
       }
     }
 
-    private void look(Routes routes) {
-      load = new long[routes.experts()];
-      for (int e = 0; e < load.length; e++) {
-        load[e] = routes.counts().getInt(e);
-      }
-      auxiliaryLoss = routes.losses().getFloat(0);
-    }
-
     /** Tokens that asked for each expert, before any were dropped. */
     public long[] tokensPerExpert() {
-      return load.clone();
+      return loads.tokensPerExpert(0);
     }
 
     /** The load balancing loss before its coefficient: 1 when perfectly even. Its gradient is part of the backward. */
     public double auxiliaryLoss() {
-      return auxiliaryLoss;
+      return loads.auxiliaryLoss();
     }
 
     /**
@@ -207,8 +174,9 @@ public final class MoeLayer implements AutoCloseable {
      *
      * @param dy [tokens, hidden], gradient of the output
      * @param dx [tokens, hidden], receives the gradient of x; not dy
-     * @throws PanamoeException.BadArgument if a segment is on the heap, too small or misaligned
-     * @throws IllegalStateException at a second call
+     * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned, another thread's, or
+     *     read-only where a result goes
+     * @throws IllegalStateException at a second call, or if the arena of x was closed
      */
     public void backward(MemorySegment dy, MemorySegment dx) {
       if (done) {
@@ -216,14 +184,15 @@ public final class MoeLayer implements AutoCloseable {
       }
       PanamoeException.translating(
           () -> {
-            Tensor gradient = borrow(scope, dx, tokens);
+            CallersMemory.requireAlive(x);
+            Tensor gradient = output(scope, dx, tokens);
             device.backend().fill(0, gradient);
             tape.addGradient(input, gradient);
-            tape.addGradient(output, borrow(scope, dy, tokens));
+            tape.addGradient(output, input(scope, dy, tokens));
             done = true;
             tape.backward();
             device.backend().synchronize();
-            giveBack(gradient, dx);
+            CallersMemory.giveBack(device.backend(), gradient, dx);
             return null;
           });
     }

@@ -147,6 +147,30 @@ class MoeLayerTest {
     }
   }
 
+  /** Kernels take addresses: what the JVM would check of a segment is checked before. */
+  @Test
+  void memoryThatMayNotBeUsedIsAnExceptionNotACrash() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, SETTINGS, 3)) {
+      MemorySegment x = tokens(arena, 1);
+      MemorySegment y = tokens(arena, 2);
+      assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(x, y.asReadOnly(), TOKENS));
+      MemorySegment gone;
+      try (Arena closed = Arena.ofConfined()) {
+        gone = tokens(closed, 3);
+      }
+      assertThrows(IllegalStateException.class, () -> layer.forward(gone, y, TOKENS));
+      assertThrows(IllegalStateException.class, () -> layer.forward(x, gone, TOKENS));
+      Arena early = Arena.ofConfined();
+      MemorySegment input = tokens(early, 4);
+      try (MoeLayer.Step step = layer.train(input, y, TOKENS, 5)) {
+        early.close();
+        assertThrows(IllegalStateException.class, () -> step.backward(y, x));
+      }
+    }
+  }
+
   @Test
   void aClosedLayerIsAnExceptionNotACrash() {
     try (Arena arena = Arena.ofConfined();
