@@ -44,19 +44,25 @@ public record LayerSettings(
   }
 
   MoeConfig toConfig() {
-    GateConfig rules =
-        capacityFactor == 0 ? GateConfig.dropless(topK) : GateConfig.deepSpeed(topK, capacityFactor, 4);
     return new MoeConfig(
         hidden,
         expertHidden,
         experts,
         residual,
-        parse(activation),
+        activation(activation),
         true,
-        rules.withAuxiliaryCoefficient(auxiliaryCoefficient));
+        gate(topK, capacityFactor, auxiliaryCoefficient));
   }
 
-  private static Activation parse(String name) {
+  /** The gate of a layer, and of every layer of a model. */
+  static GateConfig gate(int topK, double capacityFactor, double auxiliaryCoefficient) {
+    GateConfig rules =
+        capacityFactor == 0 ? GateConfig.dropless(topK) : GateConfig.deepSpeed(topK, capacityFactor, 4);
+    return rules.withAuxiliaryCoefficient(auxiliaryCoefficient);
+  }
+
+  /** The activation of this name. */
+  static Activation activation(String name) {
     return switch (name) {
       case "relu" -> Activation.RELU;
       case "gelu" -> Activation.GELU;

@@ -13,7 +13,8 @@ import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
 /**
- * A trained language model, ready to write text. Used by one thread at a time, that of its device.
+ * A trained language model, ready to write text. Used by one thread at a time, that of its device. One that the caller
+ * configures and trains is a {@link TrainableModel}.
  *
  * {@snippet file="panamoe/api/MoeModelExample.java" region="model"}
  */

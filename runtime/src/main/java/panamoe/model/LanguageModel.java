@@ -78,6 +78,11 @@ public final class LanguageModel implements AutoCloseable {
     return store;
   }
 
+  /** The token embedding, which is the output matrix as well. */
+  public Parameter embedding() {
+    return embedding;
+  }
+
   /** Gives the parameters memory and first values; see {@link ParameterStore#materialize}. */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     store.materialize(backend, dtype, training, seed);
@@ -161,6 +166,11 @@ public final class LanguageModel implements AutoCloseable {
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
   public Tensor logits(Pass pass, Tensor hidden) {
     return LinearOp.forward(pass, hidden, outputWeight, null, Activation.IDENTITY, DType.FLOAT32);
+  }
+
+  /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
+  public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
+    pass.backend().gemm(false, true, Activation.IDENTITY, false, hidden, outputWeight, null, y, null);
   }
 
   /**

@@ -62,8 +62,15 @@ public final class ModelPresets {
         // With learned positions a model this small needs thousands of steps to look further back than one letter.
         ModelConfig.Positions.ROTARY,
         true,
-        // Narrow models that start with the usual 0.02 stay at letter frequencies for their first hundred steps.
-        0.7 / Math.sqrt(size.hidden));
+        initialDeviation(size.hidden));
+  }
+
+  /**
+   * Deviation of the initial weights of a model of width {@code hidden}. Narrow models that start with the usual 0.02
+   * stay at letter frequencies for their first hundred steps.
+   */
+  public static double initialDeviation(int hidden) {
+    return 0.7 / Math.sqrt(hidden);
   }
 
   /**

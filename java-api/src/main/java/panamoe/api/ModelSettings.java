@@ -1,0 +1,115 @@
+package panamoe.api;
+
+import java.util.List;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelPresets;
+import panamoe.nn.Norm;
+
+/**
+ * A decoder-only language model of L layers, with rotary positions, layer norms and tied embeddings. The list of
+ * experts tells the architectures apart: {@code [0, 0, 0, 0]} is dense, {@code [0, 8, 0, 8]} MoE, and
+ * {@code [0, 8, 0, 16]} a pyramid; with {@code residual} they are Residual MoE and PR-MoE.
+ *
+ * @param vocabulary V, token ids are 0 to V - 1
+ * @param context longest sequence, in tokens
+ * @param hidden M, width of a token
+ * @param feedForward F, inner width of dense MLPs and of experts
+ * @param heads of attention; divides hidden into heads of an even size
+ * @param experts [L], for each layer its number of experts, 0 (dense) to 1024
+ * @param topK experts a token is sent to
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times its even share, by
+ *     DeepSpeed's rules for this k
+ * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
+ * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
+ * @param auxiliaryCoefficient factor of every layer's load balancing loss in the gradients
+ */
+public record ModelSettings(
+    int vocabulary,
+    int context,
+    int hidden,
+    int feedForward,
+    int heads,
+    List<Integer> experts,
+    int topK,
+    double capacityFactor,
+    boolean residual,
+    String activation,
+    double auxiliaryCoefficient) {
+
+  /** Keeps a copy of the list. */
+  public ModelSettings {
+    experts = List.copyOf(experts);
+  }
+
+  /** A dropless top-1 model with MLPs four times as wide as a token, GELU, and a balancing coefficient of 0.01. */
+  public static ModelSettings of(int vocabulary, int context, int hidden, int heads, List<Integer> experts) {
+    return new ModelSettings(
+        vocabulary, context, hidden, 4 * hidden, heads, experts, 1, 0, false, "gelu_tanh", 0.01);
+  }
+
+  /** The same model with another number of experts a token is sent to. */
+  public ModelSettings withTopK(int value) {
+    return new ModelSettings(
+        vocabulary,
+        context,
+        hidden,
+        feedForward,
+        heads,
+        experts,
+        value,
+        capacityFactor,
+        residual,
+        activation,
+        auxiliaryCoefficient);
+  }
+
+  /** The same model with or without the fixed MLPs. */
+  public ModelSettings withResidual(boolean value) {
+    return new ModelSettings(
+        vocabulary,
+        context,
+        hidden,
+        feedForward,
+        heads,
+        experts,
+        topK,
+        capacityFactor,
+        value,
+        activation,
+        auxiliaryCoefficient);
+  }
+
+  /** The same model with another capacity factor; 0 is dropless. */
+  public ModelSettings withCapacityFactor(double value) {
+    return new ModelSettings(
+        vocabulary,
+        context,
+        hidden,
+        feedForward,
+        heads,
+        experts,
+        topK,
+        value,
+        residual,
+        activation,
+        auxiliaryCoefficient);
+  }
+
+  ModelConfig toConfig() {
+    return new ModelConfig(
+        vocabulary,
+        context,
+        hidden,
+        heads,
+        heads,
+        feedForward,
+        experts,
+        residual,
+        LayerSettings.gate(topK, capacityFactor, auxiliaryCoefficient),
+        LayerSettings.activation(activation),
+        Norm.Kind.LAYER,
+        ModelConfig.Positions.ROTARY,
+        true,
+        ModelPresets.initialDeviation(hidden));
+  }
+}

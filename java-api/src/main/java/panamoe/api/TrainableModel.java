@@ -1,0 +1,280 @@
+package panamoe.api;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Sequences;
+import panamoe.op.Gradient;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * A whole language model for another framework: it reads tokens from the framework's own off-heap memory, and lays its
+ * parameters and their gradients open by name, for the framework's optimizer. {@link MoeModel} opens and uses what was
+ * trained by Panamoe itself.
+ *
+ * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids and targets are INT32
+ * [batch, length], a target of -1 does not count. Parameters, gradients and logits are FLOAT32. All memory is
+ * row-major, native, aligned to 4 bytes. A model is used by one thread at a time, that of its device.
+ *
+ * {@snippet file="panamoe/api/TrainableModelExample.java" region="model"}
+ */
+public final class TrainableModel implements AutoCloseable {
+  private static final int NO_TARGET = -1;
+
+  private final Device device;
+  private final ModelSettings settings;
+  private final LanguageModel model;
+  private final NamedParameters parameters;
+
+  private TrainableModel(Device device, ModelSettings settings, long seed) {
+    this.device = device;
+    this.settings = settings;
+    this.model = new LanguageModel(settings.toConfig());
+    try {
+      model.materialize(device.backend(), DType.FLOAT32, true, seed);
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+    this.parameters = new NamedParameters(model.parameters());
+  }
+
+  /**
+   * A model with fresh parameters, drawn from {@code seed}.
+   *
+   * @throws PanamoeException.BadArgument if the settings do not fit each other
+   */
+  public static TrainableModel create(Device device, ModelSettings settings, long seed) {
+    return PanamoeException.translating(() -> new TrainableModel(device, settings, seed));
+  }
+
+  /** What the model was made of. */
+  public ModelSettings settings() {
+    return settings;
+  }
+
+  /** Number of parameters' elements. */
+  public long parameterCount() {
+    return model.parameters().count();
+  }
+
+  /**
+   * Names of the parameters, e.g. {@code embedding.weight} [V, M] or {@code layers.1.moe.experts.up.weight} [E, F, M],
+   * in a fixed order.
+   */
+  public List<String> parameterNames() {
+    return parameters.names();
+  }
+
+  /**
+   * The shape of a parameter.
+   *
+   * @throws PanamoeException.BadArgument if there is no such parameter; so do the methods below
+   */
+  public long[] shape(String parameter) {
+    return parameters.shape(parameter);
+  }
+
+  /** A parameter's memory, FLOAT32, to read and to write; valid until the model is closed. */
+  public MemorySegment parameter(String name) {
+    return parameters.value(name);
+  }
+
+  /** The memory of a parameter's gradient, FLOAT32, which every {@link Step#backward} adds to. */
+  public MemorySegment gradient(String name) {
+    return parameters.gradient(name);
+  }
+
+  /** Sets all gradients to zero. */
+  public void zeroGradients() {
+    parameters.zeroGradients();
+  }
+
+  /**
+   * Evaluates the model; deterministic.
+   *
+   * @param tokens INT32 [batch, length], ids
+   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of the one that follows
+   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned or another thread's, the
+   *     logits' is read-only, an id is outside the vocabulary, or the batch is empty or its sequences longer than the
+   *     context
+   * @throws IllegalStateException if the model, or the arena of a segment, is closed
+   */
+  public void forward(MemorySegment tokens, MemorySegment logits, int batch, int length) {
+    PanamoeException.translating(
+        () -> {
+          try (TensorScope scope = TensorScope.confined(device.backend())) {
+            Tensor ids = ids(scope, tokens, batch, length);
+            Tensor output =
+                CallersMemory.output(device.backend(), scope, logits, ids.count(), settings.vocabulary());
+            Pass pass = Pass.inference(device.backend(), scope);
+            model.logitsInto(pass, hidden(pass, ids, length), output);
+            device.backend().synchronize();
+            CallersMemory.giveBack(device.backend(), output, logits);
+          }
+          return null;
+        });
+  }
+
+  /**
+   * The mean cross-entropy of the targets that count, in nats, of the model as {@link #forward} evaluates it.
+   *
+   * @param tokens INT32 [batch, length], ids
+   * @param targets INT32 [batch, length], for every token the id that follows it, or -1
+   * @throws PanamoeException.BadArgument as in {@link #train}
+   * @throws IllegalStateException as in {@link #train}
+   */
+  public double loss(MemorySegment tokens, MemorySegment targets, int batch, int length) {
+    return PanamoeException.translating(
+        () -> {
+          try (TensorScope scope = TensorScope.confined(device.backend())) {
+            Tensor ids = ids(scope, tokens, batch, length);
+            Tensor wanted = ids(scope, targets, batch, length);
+            long counted = counted(wanted);
+            Pass pass = Pass.inference(device.backend(), scope);
+            return mean(model.losses(pass, hidden(pass, ids, length), wanted, 0), counted);
+          }
+        });
+  }
+
+  /**
+   * Runs the model for training and keeps what the backward needs, until the step is closed.
+   *
+   * @param tokens INT32 [batch, length], ids; must stay as they are until the backward
+   * @param targets INT32 [batch, length], for every token the id that follows it, or -1
+   * @param seed of the gates' random numbers, where their rules draw any
+   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned or another thread's, an id
+   *     or a target is outside the vocabulary, no target counts, or the batch is empty or its sequences longer than
+   *     the context
+   * @throws IllegalStateException if the model, or the arena of a segment, is closed
+   */
+  public Step train(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
+    return PanamoeException.translating(() -> new Step(tokens, targets, batch, length, seed));
+  }
+
+  /** Frees the parameters and their gradients. Idempotent. */
+  @Override
+  public void close() {
+    model.close();
+  }
+
+  /** The caller's [batch, length], flattened. */
+  private Tensor ids(TensorScope scope, MemorySegment segment, int batch, int length) {
+    if (batch < 1) {
+      throw new IllegalArgumentException("batch is " + batch + ", expected 1 or more");
+    }
+    if (length < 1 || length > settings.context()) {
+      throw new IllegalArgumentException(
+          "length is " + length + ", expected 1 to " + settings.context() + ", the model's context");
+    }
+    return CallersMemory.input(device.backend(), scope, segment, DType.INT32, (long) batch * length);
+  }
+
+  /** The final hidden states [S, M] of S / length sequences. */
+  private Tensor hidden(Pass pass, Tensor ids, int length) {
+    Tensor positions = pass.allocate(DType.INT32, ids.count());
+    for (long i = 0; i < ids.count(); i++) {
+      positions.setInt(i, (int) (i % length));
+    }
+    return model.forward(pass, ids, new Sequences.Whole(ids.count() / length, length, positions), null, false);
+  }
+
+  private static long counted(Tensor targets) {
+    long counted = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
+    if (counted == 0) {
+      throw new IllegalArgumentException("all targets are -1: there is no loss to take the mean of");
+    }
+    return counted;
+  }
+
+  private double mean(Tensor losses, long counted) {
+    device.backend().synchronize();
+    double sum = 0;
+    for (float loss : losses.toFloats()) {
+      sum += loss;
+    }
+    return sum / counted;
+  }
+
+  /** One forward in training, and its backward. Used and closed by the thread that made it. */
+  public final class Step implements AutoCloseable {
+    private final TensorScope scope = TensorScope.confined(device.backend());
+    private final Tape tape = new Tape(device.backend());
+    private final GateLoads loads = new GateLoads();
+    private final MemorySegment tokens;
+    // The loss forms the gradient of the output matrix in the forward; callers get it with all others.
+    private final Tensor outputGradient;
+    private final double loss;
+    private boolean done;
+
+    private Step(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
+      this.tokens = tokens;
+      try {
+        Tensor ids = ids(scope, tokens, batch, length);
+        Tensor wanted = ids(scope, targets, batch, length);
+        long counted = counted(wanted);
+        Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
+        model.parameters().watch(tape);
+        Tensor hidden = hidden(pass, ids, length);
+        this.outputGradient = scope.allocate(DType.FLOAT32, model.embedding().shape());
+        device.backend().fill(0, outputGradient);
+        tape.watch(model.embedding().value(), new Gradient(device.backend(), outputGradient));
+        this.loss = mean(model.losses(pass, hidden, wanted, 1f / counted), counted);
+        model.parameters().watch(tape);
+      } catch (RuntimeException | Error e) {
+        scope.close();
+        throw e;
+      }
+    }
+
+    /** The mean cross-entropy of the targets that count, in nats; without the load balancing losses. */
+    public double loss() {
+      return loss;
+    }
+
+    /** Tokens that asked for each expert of a layer, from 0, before any were dropped; empty for a dense layer. */
+    public long[] tokensPerExpert(int layer) {
+      return loads.tokensPerExpert(layer);
+    }
+
+    /**
+     * The sum of the MoE layers' load balancing losses before their coefficient: 1 for each that is perfectly even. Its
+     * gradient is part of the backward.
+     */
+    public double auxiliaryLoss() {
+      return loads.auxiliaryLoss();
+    }
+
+    /**
+     * Adds to the parameters' gradients those of {@code loss() + auxiliaryCoefficient * auxiliaryLoss()}.
+     *
+     * @throws IllegalStateException at a second call, or if the step, the model or the arena of the tokens is closed
+     */
+    public void backward() {
+      if (done) {
+        throw new IllegalStateException("backward was already called on this step");
+      }
+      PanamoeException.translating(
+          () -> {
+            CallersMemory.requireAlive(tokens);
+            Tensor sums = model.embedding().gradient();
+            device.backend().add(1, sums, 1, outputGradient, sums);
+            done = true;
+            tape.backward();
+            device.backend().synchronize();
+            return null;
+          });
+    }
+
+    /** Frees what the backward would need. Idempotent. */
+    @Override
+    public void close() {
+      scope.close();
+    }
+  }
+}

@@ -1,0 +1,300 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Parameter;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.op.Tape;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** A whole model in the hands of another framework. */
+class TrainableModelTest {
+  private static final int BATCH = 2;
+  private static final int LENGTH = 5;
+  private static final int VOCABULARY = 11;
+  private static final ModelSettings DENSE = ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(0, 0));
+  private static final ModelSettings MOE = ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(0, 4)).withTopK(2);
+  private static final ModelSettings PR_MOE =
+      ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(2, 4)).withResidual(true);
+
+  private static int[] random(long seed) {
+    return new Random(seed).ints(BATCH * LENGTH, 0, VOCABULARY).toArray();
+  }
+
+  private static MemorySegment ints(Arena arena, int... values) {
+    return arena.allocateFrom(ValueLayout.JAVA_INT, values);
+  }
+
+  /** One target does not count. */
+  private static MemorySegment targets(Arena arena) {
+    int[] targets = random(2);
+    targets[3] = -1;
+    return ints(arena, targets);
+  }
+
+  static Stream<String> devices() {
+    return Stream.of(System.getProperty("panamoe.test.backends", "reference,cpu,simt").split(","));
+  }
+
+  static Stream<Arguments> architectures() {
+    return Stream.of(
+        Arguments.of("dense", DENSE),
+        Arguments.of("MoE, top-2", MOE),
+        Arguments.of("PR-MoE", PR_MOE),
+        Arguments.of("dropping by a drawn priority", PR_MOE.withCapacityFactor(1)));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("architectures")
+  void gradientsMatchFiniteDifferences(String architecture, ModelSettings settings) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("reference", 1);
+        TrainableModel model = TrainableModel.create(device, settings, 7)) {
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+        step.backward();
+        assertThrows(IllegalStateException.class, step::backward);
+      }
+      for (String name : model.parameterNames()) {
+        MemorySegment memory = model.parameter(name);
+        Random random = new Random(name.hashCode());
+        for (int probe = 0; probe < 3; probe++) {
+          long index = random.nextLong(memory.byteSize() / Float.BYTES);
+          float saved = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+          float step = 2e-3f; // small enough that no probe moves a token to another expert
+          memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved + step);
+          double above = objective(model, tokens, targets);
+          memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved - step);
+          double below = objective(model, tokens, targets);
+          memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
+          double expected = (above - below) / (2 * step);
+          double actual = model.gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
+          assertEquals(expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name + "[" + index + "]");
+        }
+      }
+    }
+  }
+
+  private static double objective(TrainableModel model, MemorySegment tokens, MemorySegment targets) {
+    try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+      return step.loss() + model.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
+    }
+  }
+
+  /** The same model, run as the runtime itself runs one. */
+  @ParameterizedTest
+  @MethodSource("devices")
+  void lossLogitsAndGradientsAreTheRuntimes(String deviceName) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open(deviceName, 2);
+        TrainableModel model = TrainableModel.create(device, PR_MOE, 7);
+        Backend backend = Backends.open(deviceName, 1);
+        LanguageModel expected = new LanguageModel(PR_MOE.toConfig());
+        TensorScope scope = TensorScope.confined(backend)) {
+      expected.materialize(backend, DType.FLOAT32, true, 7);
+      Tape tape = new Tape(backend);
+      expected.parameters().watch(tape);
+      Pass pass = Pass.training(backend, scope, tape, 5, 1);
+      Tensor positions = scope.allocate(DType.INT32, BATCH * LENGTH).set(0, 1, 2, 3, 4, 0, 1, 2, 3, 4);
+      Tensor hidden =
+          expected.forward(
+              pass,
+              scope.allocate(DType.INT32, BATCH * LENGTH).set(random(1)),
+              new Sequences.Whole(BATCH, LENGTH, positions),
+              null,
+              false);
+      float[] logits = expected.logits(Pass.inference(backend, scope), hidden).toFloats();
+      int[] wanted = targets(arena).toArray(ValueLayout.JAVA_INT);
+      int counted = BATCH * LENGTH - 1;
+      Tensor losses =
+          expected.losses(pass, hidden, scope.allocate(DType.INT32, BATCH * LENGTH).set(wanted), 1f / counted);
+      double loss = 0;
+      for (float each : losses.toFloats()) {
+        loss += each;
+      }
+      tape.backward();
+
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      MemorySegment output = arena.allocate(ValueLayout.JAVA_FLOAT, (long) BATCH * LENGTH * VOCABULARY);
+      model.forward(tokens, output, BATCH, LENGTH);
+      assertArrayEquals(logits, output.toArray(ValueLayout.JAVA_FLOAT));
+      assertEquals(loss / counted, model.loss(tokens, targets, BATCH, LENGTH));
+      try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+        assertEquals(loss / counted, step.loss());
+        step.backward();
+      }
+      assertEquals(expected.parameters().count(), model.parameterCount());
+      for (Parameter parameter : expected.parameters().parameters()) {
+        assertArrayEquals(parameter.shape(), model.shape(parameter.name()));
+        assertArrayEquals(
+            parameter.gradient().toFloats(),
+            model.gradient(parameter.name()).toArray(ValueLayout.JAVA_FLOAT),
+            1e-6f,
+            parameter.name());
+      }
+    }
+  }
+
+  @Test
+  void onlyABackwardAddsToGradientsAndEveryOneDoes() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        TrainableModel model = TrainableModel.create(device, PR_MOE, 7)) {
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      model.train(tokens, targets, BATCH, LENGTH, 5).close();
+      for (String name : model.parameterNames()) {
+        float[] gradient = model.gradient(name).toArray(ValueLayout.JAVA_FLOAT);
+        assertArrayEquals(new float[gradient.length], gradient, name);
+      }
+      String name = "embedding.weight";
+      backward(model, tokens, targets);
+      float[] once = model.gradient(name).toArray(ValueLayout.JAVA_FLOAT);
+      backward(model, tokens, targets);
+      float[] twice = model.gradient(name).toArray(ValueLayout.JAVA_FLOAT);
+      for (int i = 0; i < once.length; i++) {
+        assertEquals(2 * once[i], twice[i], 1e-6f);
+      }
+      model.zeroGradients();
+      backward(model, tokens, targets);
+      assertArrayEquals(once, model.gradient(name).toArray(ValueLayout.JAVA_FLOAT));
+    }
+  }
+
+  private static void backward(TrainableModel model, MemorySegment tokens, MemorySegment targets) {
+    try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
+      step.backward();
+    }
+  }
+
+  @Test
+  void tellsWhatEveryGateDecided() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        TrainableModel model = TrainableModel.create(device, MOE, 7);
+        TrainableModel.Step step =
+            model.train(ints(arena, random(1)), targets(arena), BATCH, LENGTH, 5)) {
+      assertEquals(0, step.tokensPerExpert(0).length);
+      assertEquals(4, step.tokensPerExpert(1).length);
+      assertEquals(BATCH * LENGTH * 2, Arrays.stream(step.tokensPerExpert(1)).sum());
+      assertTrue(step.auxiliaryLoss() > 0.5, () -> "auxiliary loss " + step.auxiliaryLoss());
+    }
+  }
+
+  @Test
+  void theExampleLearns() {
+    double[] losses = TrainableModelExample.run();
+    assertTrue(losses[1] < losses[0] / 2, () -> Arrays.toString(losses));
+  }
+
+  @Test
+  void refusesSettingsThatDoNotFit() {
+    try (Device device = Device.open("reference", 1)) {
+      for (ModelSettings bad :
+          List.of(
+              ModelSettings.of(VOCABULARY, 8, 8, 3, List.of(0)),
+              ModelSettings.of(0, 8, 8, 2, List.of(0)),
+              ModelSettings.of(VOCABULARY, 8, 8, 2, List.of()),
+              ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(-1)),
+              ModelSettings.of(VOCABULARY, 8, 0, 2, List.of(0)),
+              MOE.withTopK(5),
+              MOE.withCapacityFactor(-1))) {
+        assertThrows(
+            PanamoeException.BadArgument.class, () -> TrainableModel.create(device, bad, 1), bad::toString);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("devices")
+  void refusesWhatDoesNotFit(String deviceName) {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open(deviceName, 1);
+        TrainableModel model = TrainableModel.create(device, MOE, 7)) {
+      MemorySegment good = ints(arena, random(1));
+      MemorySegment small = arena.allocate(4);
+      refused("bytes", model, small, good, BATCH, LENGTH);
+      refused("bytes", model, good, small, BATCH, LENGTH);
+      refused("heap", model, MemorySegment.ofArray(random(1)), good, BATCH, LENGTH);
+      refused("aligned", model, arena.allocate(100).asSlice(1), good, BATCH, LENGTH);
+      refused("batch is 0", model, good, good, 0, LENGTH);
+      refused("length is 0", model, good, good, BATCH, 0);
+      refused("length is 9, expected 1 to 8", model, good, good, 1, 9);
+      refused("bytes", model, good, good, Integer.MAX_VALUE, 8);
+      refused("ids[1] is 11, expected 0 to 10", model, ints(arena, 0, VOCABULARY), good, 1, 2);
+      refused("ids[0] is -1, expected 0 to 10", model, ints(arena, -1, 0), good, 1, 2);
+      refused("targets[1] is 11, expected -1 to 10", model, good, ints(arena, 0, VOCABULARY), 1, 2);
+      refused("all targets are -1", model, good, ints(arena, -1, -1), 1, 2);
+      assertThrows(PanamoeException.BadArgument.class, () -> model.forward(good, small, BATCH, LENGTH));
+      MemorySegment readOnly = arena.allocate(ValueLayout.JAVA_FLOAT, BATCH * LENGTH * VOCABULARY).asReadOnly();
+      assertThrows(PanamoeException.BadArgument.class, () -> model.forward(good, readOnly, BATCH, LENGTH));
+      assertThrows(PanamoeException.BadArgument.class, () -> model.gradient("nothing"));
+      assertTrue(Double.isFinite(model.loss(good, good, BATCH, LENGTH)));
+    }
+  }
+
+  private static void refused(
+      String why, TrainableModel model, MemorySegment tokens, MemorySegment targets, int batch, int length) {
+    String said =
+        assertThrows(
+                PanamoeException.BadArgument.class, () -> model.train(tokens, targets, batch, length, 1), why)
+            .getMessage();
+    assertTrue(said.contains(why), said);
+    assertThrows(PanamoeException.BadArgument.class, () -> model.loss(tokens, targets, batch, length), why);
+  }
+
+  @Test
+  void whatIsClosedIsAnExceptionNotACrash() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1)) {
+      TrainableModel model = TrainableModel.create(device, MOE, 7);
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      TrainableModel.Step closed = model.train(tokens, targets, BATCH, LENGTH, 1);
+      closed.close();
+      closed.close();
+      assertThrows(IllegalStateException.class, closed::backward);
+
+      Arena early = Arena.ofConfined();
+      MemorySegment gone = ints(early, random(1));
+      try (TrainableModel.Step step = model.train(gone, targets, BATCH, LENGTH, 1)) {
+        early.close();
+        assertThrows(IllegalStateException.class, step::backward);
+        assertThrows(IllegalStateException.class, () -> model.train(tokens, gone, BATCH, LENGTH, 1));
+      }
+      try (TrainableModel.Step open = model.train(tokens, targets, BATCH, LENGTH, 1)) {
+        model.close();
+        model.close();
+        assertThrows(IllegalStateException.class, open::backward);
+      }
+      assertThrows(IllegalStateException.class, () -> model.train(tokens, targets, BATCH, LENGTH, 1));
+      assertThrows(IllegalStateException.class, () -> model.loss(tokens, targets, BATCH, LENGTH));
+      assertThrows(IllegalStateException.class, () -> model.parameter("embedding.weight"));
+      assertThrows(IllegalStateException.class, model::zeroGradients);
+      assertFalse(model.parameterNames().isEmpty());
+    }
+  }
+}
