@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static panamoe.train.TrainerBench.BATCH;
+import static panamoe.train.TrainerBench.SEQUENCE;
+import static panamoe.train.TrainerBench.config;
+import static panamoe.train.TrainerBench.steps;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -15,80 +19,20 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import panamoe.backend.Activation;
-import panamoe.backend.Backend;
-import panamoe.backend.Backends;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.model.ConfigJson;
-import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelTensors;
 import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 import panamoe.nn.Parameter;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 
 /** Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had happened. */
 class TrainerTest {
-  private static final int BATCH = 8;
-  private static final int SEQUENCE = 16;
-
-  private static RunConfig run(Architecture architecture, GateConfig gate, TrainConfig training) {
-    List<Integer> experts =
-        switch (architecture) {
-          case DENSE -> List.of(0, 0);
-          case MOE -> List.of(0, 4);
-          case PR_MOE -> List.of(2, 4);
-        };
-    ModelConfig model =
-        new ModelConfig(
-            SyntheticSequences.VOCABULARY,
-            SEQUENCE,
-            32,
-            4,
-            4,
-            64,
-            experts,
-            architecture == Architecture.PR_MOE,
-            architecture == Architecture.DENSE ? null : gate,
-            Activation.GELU_TANH,
-            Norm.Kind.LAYER,
-            ModelConfig.Positions.LEARNED,
-            true,
-            0.05);
-    return new RunConfig(model, training, 5);
-  }
-
-  private static TrainConfig steps(int steps) {
-    return TrainConfig.of(steps, BATCH, SEQUENCE);
-  }
-
-  /** A trainer with everything under it. */
-  private record Bench(Backend backend, LanguageModel model, Trainer trainer) implements AutoCloseable {
-    static Bench open(RunConfig config, int threads) {
-      Backend backend = Backends.open("cpu", threads);
-      LanguageModel model = new LanguageModel(config.model());
-      model.materialize(backend, config.training().dtype(), true, config.seed());
-      return new Bench(
-          backend, model, new Trainer(backend, model, config, new SyntheticSequences(SEQUENCE, 9)));
-    }
-
-    List<float[]> weights() {
-      return model.parameters().parameters().stream().map(p -> p.master().toFloats()).toList();
-    }
-
-    @Override
-    public void close() {
-      model.close();
-      backend.close();
-    }
-  }
-
   private static void assertSameBits(List<float[]> expected, List<float[]> actual) {
     for (int i = 0; i < expected.size(); i++) {
       assertArrayEquals(expected.get(i), actual.get(i), 0f, "parameter " + i);
@@ -98,15 +42,15 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(Architecture.class)
   void learns(Architecture architecture) {
-    try (Bench bench = Bench.open(run(architecture, GateConfig.dropless(1), steps(60)), 2)) {
-      double first = bench.trainer.next().loss();
+    try (TrainerBench bench = TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(60)), 2)) {
+      double first = bench.trainer().next().loss();
       double last = first;
-      while (!bench.trainer.finished()) {
-        last = bench.trainer.next().loss();
+      while (!bench.trainer().finished()) {
+        last = bench.trainer().next().loss();
       }
       assertEquals(Math.log(SyntheticSequences.VOCABULARY), first, 0.3);
       assertTrue(last < 0.6 * first, "loss went from " + first + " to " + last);
-      assertTrue(bench.trainer.evaluate() < 0.6 * first / Math.log(2));
+      assertTrue(bench.trainer().evaluate() < 0.6 * first / Math.log(2));
     }
   }
 
@@ -114,12 +58,12 @@ class TrainerTest {
   @EnumSource(names = {"FLOAT32", "BFLOAT16"})
   void threadsAndRepetitionChangeNoBit(DType dtype) {
     GateConfig dropping = GateConfig.deepSpeed(2, 1.0, 2);
-    RunConfig config = run(Architecture.PR_MOE, dropping, steps(6).withDType(dtype));
+    RunConfig config = config(Architecture.PR_MOE, dropping, steps(6).withDType(dtype));
     List<List<float[]>> results = new ArrayList<>();
     for (int threads : new int[] {1, 2, 3, 2}) {
-      try (Bench bench = Bench.open(config, threads)) {
-        while (!bench.trainer.finished()) {
-          bench.trainer.next();
+      try (TrainerBench bench = TrainerBench.open(config, threads)) {
+        while (!bench.trainer().finished()) {
+          bench.trainer().next();
         }
         results.add(bench.weights());
       }
@@ -133,9 +77,9 @@ class TrainerTest {
     List<List<float[]>> results = new ArrayList<>();
     for (boolean recompute : new boolean[] {false, true}) {
       TrainConfig training = steps(4).withRecompute(recompute);
-      try (Bench bench = Bench.open(run(Architecture.PR_MOE, dropping, training), 2)) {
-        while (!bench.trainer.finished()) {
-          bench.trainer.next();
+      try (TrainerBench bench = TrainerBench.open(config(Architecture.PR_MOE, dropping, training), 2)) {
+        while (!bench.trainer().finished()) {
+          bench.trainer().next();
         }
         results.add(bench.weights());
       }
@@ -146,26 +90,26 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(names = {"FLOAT32", "BFLOAT16"})
   void resumesBitForBit(DType dtype, @TempDir Path directory) {
-    RunConfig config = run(Architecture.PR_MOE, GateConfig.deepSpeed(1, 1.0, 2), steps(8).withDType(dtype));
+    RunConfig config = config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 1.0, 2), steps(8).withDType(dtype));
     List<float[]> uninterrupted;
-    try (Bench bench = Bench.open(config, 2)) {
-      while (!bench.trainer.finished()) {
-        bench.trainer.next();
+    try (TrainerBench bench = TrainerBench.open(config, 2)) {
+      while (!bench.trainer().finished()) {
+        bench.trainer().next();
       }
       uninterrupted = bench.weights();
     }
-    try (Bench bench = Bench.open(config, 2)) {
+    try (TrainerBench bench = TrainerBench.open(config, 2)) {
       for (int i = 0; i < 5; i++) {
-        bench.trainer.next();
+        bench.trainer().next();
       }
-      new RunCheckpoints(bench.trainer, directory).save();
+      new RunCheckpoints(bench.trainer(), directory).save();
     }
-    try (Bench bench = Bench.open(config, 1)) {
+    try (TrainerBench bench = TrainerBench.open(config, 1)) {
       Checkpoint latest = RunCheckpoints.latest(directory, config, Ranks.alone()).orElseThrow();
-      assertEquals(List.of(), new RunCheckpoints(bench.trainer, directory).restore(latest));
-      assertEquals(5, bench.trainer.step());
-      while (!bench.trainer.finished()) {
-        bench.trainer.next();
+      assertEquals(List.of(), new RunCheckpoints(bench.trainer(), directory).restore(latest));
+      assertEquals(5, bench.trainer().step());
+      while (!bench.trainer().finished()) {
+        bench.trainer().next();
       }
       assertSameBits(uninterrupted, bench.weights());
     }
@@ -174,11 +118,11 @@ class TrainerTest {
   /** Without a backend: nothing can be allocated for either. */
   @Test
   void whatACheckpointDoesNotHoldIsRefusedBeforeThereIsATrainer(@TempDir Path directory) {
-    RunConfig held = run(Architecture.MOE, GateConfig.dropless(1), steps(8));
-    RunConfig claimed = run(Architecture.PR_MOE, GateConfig.dropless(1), steps(8));
+    RunConfig held = config(Architecture.MOE, GateConfig.dropless(1), steps(8));
+    RunConfig claimed = config(Architecture.PR_MOE, GateConfig.dropless(1), steps(8));
     assertTrue(RunCheckpoints.latest(directory, held, Ranks.alone()).isEmpty());
-    try (Bench bench = Bench.open(held, 1)) {
-      new RunCheckpoints(bench.trainer, directory).save();
+    try (TrainerBench bench = TrainerBench.open(held, 1)) {
+      new RunCheckpoints(bench.trainer(), directory).save();
       assertEquals(
           Optional.of(0L),
           RunCheckpoints.latest(directory, held.withSteps(9), Ranks.alone()).map(Checkpoint::step));
@@ -188,7 +132,7 @@ class TrainerTest {
       new CheckpointStore(directory, 1)
           .save(
               new CheckpointContents(
-                  1, config, none, claimed.model().experts(), ModelTensors.masters(bench.model), Map.of()));
+                  1, config, none, claimed.model().experts(), ModelTensors.masters(bench.model()), Map.of()));
     }
     assertRefused(directory, claimed, "layers.0.moe.experts.0");
   }
@@ -206,10 +150,10 @@ class TrainerTest {
         new TrainConfig(
             1, BATCH, SEQUENCE, 4, 2e-3, 2e-4, whole.warmupTokens(), 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0,
             0, 8, 2);
-    try (Bench one = Bench.open(run(Architecture.DENSE, null, whole), 2);
-        Bench four = Bench.open(run(Architecture.DENSE, null, parts), 2)) {
-      StepMetrics expected = one.trainer.next();
-      StepMetrics actual = four.trainer.next();
+    try (TrainerBench one = TrainerBench.open(config(Architecture.DENSE, null, whole), 2);
+        TrainerBench four = TrainerBench.open(config(Architecture.DENSE, null, parts), 2)) {
+      StepMetrics expected = one.trainer().next();
+      StepMetrics actual = four.trainer().next();
       assertEquals(expected.loss(), actual.loss(), 1e-5);
       assertEquals(expected.gradientNorm(), actual.gradientNorm(), 1e-4);
     }
@@ -217,8 +161,8 @@ class TrainerTest {
 
   @Test
   void reportsWhatTheGatesDid() {
-    try (Bench bench = Bench.open(run(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
-      StepMetrics metrics = bench.trainer.next();
+    try (TrainerBench bench = TrainerBench.open(config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
+      StepMetrics metrics = bench.trainer().next();
       assertEquals(List.of(0, 1), metrics.layers().stream().map(LayerLoad::layer).toList());
       for (LayerLoad load : metrics.layers()) {
         assertEquals((long) BATCH * SEQUENCE, load.routes());
@@ -233,18 +177,18 @@ class TrainerTest {
   @Test
   void aBadNumberStopsTheRunAndNamesStepAndLayer() {
     for (Architecture architecture : new Architecture[] {Architecture.DENSE, Architecture.PR_MOE}) {
-      try (Bench bench = Bench.open(run(architecture, GateConfig.dropless(1), steps(8)), 2)) {
-        bench.trainer.next();
+      try (TrainerBench bench = TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(8)), 2)) {
+        bench.trainer().next();
         Parameter poisoned =
-            bench.model.parameters().parameters().stream()
+            bench.model().parameters().parameters().stream()
                 .filter(p -> p.name().startsWith("layers.1.attention.output.weight"))
                 .findFirst()
                 .orElseThrow();
         poisoned.master().setFloat(3, Float.NaN);
-        TrainingFailure failure = assertThrows(TrainingFailure.class, bench.trainer::next);
+        TrainingFailure failure = assertThrows(TrainingFailure.class, bench.trainer()::next);
         assertTrue(failure.getMessage().contains("step 2"), failure.getMessage());
         assertTrue(failure.getMessage().contains("layer 1"), failure.getMessage());
-        assertEquals(1, bench.trainer.step());
+        assertEquals(1, bench.trainer().step());
       }
     }
   }

@@ -1,0 +1,69 @@
+package panamoe.train;
+
+import java.util.List;
+import panamoe.backend.Activation;
+import panamoe.backend.Backend;
+import panamoe.backend.Backends;
+import panamoe.data.TokenSequences;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelPresets.Architecture;
+import panamoe.moe.GateConfig;
+import panamoe.nn.Norm;
+
+/** A trainer of two small layers with everything under it. */
+record TrainerBench(Backend backend, LanguageModel model, Trainer trainer) implements AutoCloseable {
+  static final int BATCH = 8;
+  static final int SEQUENCE = 16;
+
+  static RunConfig config(Architecture architecture, GateConfig gate, TrainConfig training) {
+    List<Integer> experts =
+        switch (architecture) {
+          case DENSE -> List.of(0, 0);
+          case MOE -> List.of(0, 4);
+          case PR_MOE -> List.of(2, 4);
+        };
+    ModelConfig model =
+        new ModelConfig(
+            SyntheticSequences.VOCABULARY,
+            SEQUENCE,
+            32,
+            4,
+            4,
+            64,
+            experts,
+            architecture == Architecture.PR_MOE,
+            architecture == Architecture.DENSE ? null : gate,
+            Activation.GELU_TANH,
+            Norm.Kind.LAYER,
+            ModelConfig.Positions.LEARNED,
+            true,
+            0.05);
+    return new RunConfig(model, training, 5);
+  }
+
+  static TrainConfig steps(int steps) {
+    return TrainConfig.of(steps, BATCH, SEQUENCE);
+  }
+
+  static TrainerBench open(RunConfig config, int threads) {
+    return open(config, threads, new SyntheticSequences(SEQUENCE, 9));
+  }
+
+  static TrainerBench open(RunConfig config, int threads, TokenSequences data) {
+    Backend backend = Backends.open("cpu", threads);
+    LanguageModel model = new LanguageModel(config.model());
+    model.materialize(backend, config.training().dtype(), true, config.seed());
+    return new TrainerBench(backend, model, new Trainer(backend, model, config, data));
+  }
+
+  List<float[]> weights() {
+    return model.parameters().parameters().stream().map(p -> p.master().toFloats()).toList();
+  }
+
+  @Override
+  public void close() {
+    model.close();
+    backend.close();
+  }
+}
