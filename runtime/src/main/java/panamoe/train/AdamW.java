@@ -9,7 +9,6 @@ import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
-import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -63,27 +62,24 @@ final class AdamW {
 
   private final Backend backend;
   private final TrainConfig config;
-  private final Ranks ranks;
   private final List<Moments> moments = new ArrayList<>();
   private final List<Bucket> buckets;
-  private final List<Tensor> squareSums = new ArrayList<>();
+  private final GradientNorms norms;
 
   AdamW(Backend backend, TrainConfig config, ParameterStore store) {
     this.backend = backend;
     this.config = config;
-    this.ranks = store.ranks();
     this.buckets = Bucket.of(store);
     Map<Parameter, Moments> shared = new HashMap<>();
     buckets.forEach(bucket -> bucket.moments().forEach(each -> shared.put(each.parameter(), each)));
     Tensor all = store.scope().allocate(DType.FLOAT32, largest(Bucket::copied));
     Tensor share = store.scope().allocate(DType.FLOAT32, largest(Bucket::share));
     buckets.forEach(bucket -> bucket.use(all, share));
-    Tensor sums = store.scope().zeros(DType.FLOAT32, store.parameters().size());
     for (Parameter parameter : store.parameters()) {
       Moments of = shared.get(parameter);
       moments.add(of != null ? of : Moments.of(store, parameter, new long[] {parameter.count()}));
-      squareSums.add(sums.rows(squareSums.size(), squareSums.size() + 1));
     }
+    this.norms = new GradientNorms(backend, store, moments);
   }
 
   private long largest(ToLongFunction<Bucket> elements) {
@@ -99,20 +95,8 @@ final class AdamW {
     buckets.forEach(bucket -> bucket.sumGradients(backend));
   }
 
-  /** The norm over all gradients together, of all ranks, each element counted once. */
-  double gradientNorm() {
-    for (int i = 0; i < moments.size(); i++) {
-      Moments each = moments.get(i);
-      if (each.parameter().counted() && each.count() > 0) {
-        backend.squareSum(each.views().gradient(), squareSums.get(i));
-      }
-    }
-    backend.synchronize();
-    double sum = 0;
-    for (Tensor squareSum : squareSums) {
-      sum += squareSum.getFloat(0);
-    }
-    return Math.sqrt(ranks.world().allReduce(sum));
+  GradientNorms norms() {
+    return norms;
   }
 
   /** One update, with the gradients' norm already known. {@code step} counts from 0. */

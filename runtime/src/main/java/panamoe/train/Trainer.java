@@ -3,6 +3,7 @@ package panamoe.train;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalDouble;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
@@ -117,12 +118,9 @@ public final class Trainer {
     }
     model.parameters().completeGradients();
     double loss = sum.nats / training.tokensPerStep();
-    requireHealthy(loss);
     ComputeEvent.around(backend, "sum of gradients", optimizer::sumGradients);
-    double norm = optimizer.gradientNorm();
-    if (!Double.isFinite(norm)) {
-      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " is not finite");
-    }
+    double norm = optimizer.norms().measure();
+    requireHealthy(loss, norm);
     ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
     double rate = training.learningRate(step);
     step++;
@@ -233,11 +231,16 @@ public final class Trainer {
     return sum;
   }
 
-  private void requireHealthy(double loss) {
+  private void requireHealthy(double loss, double norm) {
+    if (!Double.isFinite(norm)) {
+      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " is not finite");
+    }
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
       throw new TrainingFailure(
-          "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)"
-              .formatted(step + 1, loss, runningLoss, config.training().spike()));
+          String.format(
+              Locale.ROOT,
+              "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)%s",
+              step + 1, loss, runningLoss, config.training().spike(), optimizer.norms().growth()));
     }
   }
 

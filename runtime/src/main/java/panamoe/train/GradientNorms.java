@@ -1,0 +1,86 @@
+package panamoe.train;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.backend.Backend;
+import panamoe.nn.Parameter;
+import panamoe.nn.ParameterStore;
+import panamoe.parallel.Ranks;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/** The norm of a step's gradients, and what of it each layer has: where that grew, the loss jumped. */
+final class GradientNorms {
+  private static final Pattern OF_LAYER = Pattern.compile("layers\\.(\\d+)\\..*");
+
+  private final Backend backend;
+  private final Ranks ranks;
+  private final List<AdamW.Moments> moments;
+  private final List<Tensor> squareSums = new ArrayList<>();
+  // By layer, over this rank's share of the elements: sums over ranks are made only when somebody asks.
+  private double[] latest;
+  private double[] before;
+
+  GradientNorms(Backend backend, ParameterStore store, List<AdamW.Moments> moments) {
+    this.backend = backend;
+    this.ranks = store.ranks();
+    this.moments = moments;
+    Tensor sums = store.scope().zeros(DType.FLOAT32, moments.size());
+    for (int i = 0; i < moments.size(); i++) {
+      squareSums.add(sums.rows(i, i + 1));
+    }
+    int layers = 1 + moments.stream().mapToInt(each -> layer(each.parameter())).max().orElse(-1);
+    this.latest = new double[layers];
+    this.before = new double[layers];
+  }
+
+  /** The norm over all gradients together, of all ranks, each element counted once. */
+  double measure() {
+    for (int i = 0; i < moments.size(); i++) {
+      AdamW.Moments each = moments.get(i);
+      if (each.parameter().counted() && each.count() > 0) {
+        backend.squareSum(each.views().gradient(), squareSums.get(i));
+      }
+    }
+    backend.synchronize();
+    before = latest;
+    latest = new double[before.length];
+    double sum = 0;
+    for (int i = 0; i < moments.size(); i++) {
+      double squares = squareSums.get(i).getFloat(0);
+      int layer = layer(moments.get(i).parameter());
+      if (layer >= 0) {
+        latest[layer] += squares;
+      }
+      sum += squares;
+    }
+    return Math.sqrt(ranks.world().allReduce(sum));
+  }
+
+  /**
+   * Says in which layer the norm grew most from the step before to the latest, as a clause that goes on with a
+   * sentence; empty if it grew in none, or nothing was measured before. All ranks ask together.
+   */
+  String growth() {
+    String most = "";
+    double largest = 1;
+    for (int layer = 0; layer < latest.length; layer++) {
+      double from = Math.sqrt(ranks.world().allReduce(before[layer]));
+      double to = Math.sqrt(ranks.world().allReduce(latest[layer]));
+      if (from > 0 && to / from > largest) {
+        largest = to / from;
+        most = String.format(Locale.ROOT, "; the gradient grew most in layer %d, from %.4f to %.4f", layer, from, to);
+      }
+    }
+    return most;
+  }
+
+  /** -1 where a parameter is of no layer. */
+  private static int layer(Parameter parameter) {
+    Matcher matcher = OF_LAYER.matcher(parameter.name());
+    return matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
+  }
+}
