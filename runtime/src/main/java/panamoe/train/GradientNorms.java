@@ -60,6 +60,16 @@ final class GradientNorms {
     return Math.sqrt(ranks.world().allReduce(sum));
   }
 
+  /** The first parameter whose share on this rank has no finite norm, for one NaN or by its size; empty if none. */
+  String firstBad() {
+    for (int i = 0; i < moments.size(); i++) {
+      if (!Float.isFinite(squareSums.get(i).getFloat(0))) {
+        return moments.get(i).parameter().name();
+      }
+    }
+    return "";
+  }
+
   /**
    * Says in which layer the norm grew most from the step before to the latest, as a clause that goes on with a
    * sentence; empty if it grew in none, or nothing was measured before. All ranks ask together.

@@ -233,7 +233,7 @@ public final class Trainer {
 
   private void requireHealthy(double loss, double norm) {
     if (!Double.isFinite(norm)) {
-      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " is not finite");
+      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " has no finite norm");
     }
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
       throw new TrainingFailure(
@@ -244,23 +244,15 @@ public final class Trainer {
     }
   }
 
+  /** All ranks stop for this, and all say the same: what the first that knows it says. */
   private String firstBadGradient() {
-    String name = "";
-    for (AdamW.Moments each : optimizer.moments()) {
-      for (float value : each.views().gradient().toFloats()) {
-        if (!Float.isFinite(value) && name.isEmpty()) {
-          name = each.parameter().name();
-        }
-      }
-    }
-    // All ranks stop for this, and all say the same: what the first that knows it says.
+    String name = optimizer.norms().firstBad();
     long[] knows = ranks.world().allGather(name.isEmpty() ? 0 : 1);
-    for (int rank = 0; rank < knows.length; rank++) {
-      if (knows[rank] == 1) {
-        return new String(ranks.world().broadcast(name.getBytes(UTF_8), rank), UTF_8);
-      }
+    int rank = 0;
+    while (knows[rank] == 0) {
+      rank++; // one knows: float32 sums that are finite have, in double, a finite sum
     }
-    return "the whole model together";
+    return new String(ranks.world().broadcast(name.getBytes(UTF_8), rank), UTF_8);
   }
 
   /** Asks all ranks, which all have seen that something is wrong. */
