@@ -15,6 +15,7 @@ import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
@@ -206,9 +207,15 @@ final class TrainingRun {
         }
       }
     } catch (TrainingFailure e) {
-      throw new IOException(e.getMessage() + "; the last good checkpoint in " + folder.checkpoints() + " is kept", e);
+      throw new IOException(e.getMessage() + "; " + kept(), e);
     }
     return bits.isPresent() ? bits : OptionalDouble.of(trainer.evaluate());
+  }
+
+  private String kept() {
+    return new CheckpointStore(folder.checkpoints(), 1).latest()
+        .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
+        .orElse("no checkpoint was saved before");
   }
 
   /** What all ranks sent, in numbers that do not depend on what carries it. */
