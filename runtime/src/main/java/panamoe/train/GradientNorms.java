@@ -12,7 +12,7 @@ import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** The norm of a step's gradients, and what of it each layer has: where that grew, the loss jumped. */
+/** The norm of a step's gradients, and how each layer's grew: a hint at where a jump of the loss comes from. */
 final class GradientNorms {
   private static final Pattern OF_LAYER = Pattern.compile("layers\\.(\\d+)\\..*");
 
@@ -20,7 +20,7 @@ final class GradientNorms {
   private final Ranks ranks;
   private final List<AdamW.Moments> moments;
   private final List<Tensor> squareSums = new ArrayList<>();
-  // By layer, over this rank's share of the elements: sums over ranks are made only when somebody asks.
+  // By layer, squared, over this rank's share of the elements: sums over ranks are made only when somebody asks.
   private double[] latest;
   private double[] before;
 

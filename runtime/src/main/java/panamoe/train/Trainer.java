@@ -233,7 +233,8 @@ public final class Trainer {
 
   private void requireHealthy(double loss, double norm) {
     if (!Double.isFinite(norm)) {
-      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + firstBadGradient() + " has no finite norm");
+      String name = firstBadGradient();
+      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + name + " has no finite norm");
     }
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
       throw new TrainingFailure(

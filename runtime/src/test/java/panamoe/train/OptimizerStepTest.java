@@ -28,7 +28,7 @@ class OptimizerStepTest {
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 
-  /** Below 0.1 of the norm, at it, and far above: the gradients are scaled together, and only ever down. */
+  /** A limit of a tenth of the norm, at it and above: the gradients are scaled together, and only ever down. */
   @ParameterizedTest
   @ValueSource(doubles = {0.1, 1, 1.5, NO_LIMIT})
   void theGradientIsClippedByItsGlobalNorm(double limit) {

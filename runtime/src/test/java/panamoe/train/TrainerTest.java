@@ -161,7 +161,8 @@ class TrainerTest {
 
   @Test
   void reportsWhatTheGatesDid() {
-    try (TrainerBench bench = TrainerBench.open(config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
+    try (TrainerBench bench =
+            TrainerBench.open(config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
       StepMetrics metrics = bench.trainer().next();
       assertEquals(List.of(0, 1), metrics.layers().stream().map(LayerLoad::layer).toList());
       for (LayerLoad load : metrics.layers()) {

@@ -24,8 +24,7 @@ import panamoe.harness.CommandRun;
 class FailedTrainingTest {
   private static final int STEPS = 40;
   private static final Pattern FAILED =
-      Pattern.compile(
-          "panamoe train: step (\\d+): .*(?:layer \\d|gradient of \\w+[.]\\S+) .*finite.*; (.*)");
+      Pattern.compile("panamoe train: step (\\d+): .*(?:layer \\d|gradient of \\w+[.]\\S+) .*finite.*; (.*)");
 
   @TempDir private Path folder;
   private Path text;
