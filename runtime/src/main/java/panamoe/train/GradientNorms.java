@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
@@ -20,6 +21,7 @@ final class GradientNorms {
   private final Ranks ranks;
   private final List<AdamW.Moments> moments;
   private final List<Tensor> squareSums = new ArrayList<>();
+  private final int[] layers; // of each parameter; -1 where it is of none
   // By layer, squared, over this rank's share of the elements: sums over ranks are made only when somebody asks.
   private double[] latest;
   private double[] before;
@@ -32,9 +34,9 @@ final class GradientNorms {
     for (int i = 0; i < moments.size(); i++) {
       squareSums.add(sums.rows(i, i + 1));
     }
-    int layers = 1 + moments.stream().mapToInt(each -> layer(each.parameter())).max().orElse(-1);
-    this.latest = new double[layers];
-    this.before = new double[layers];
+    this.layers = moments.stream().mapToInt(each -> layer(each.parameter())).toArray();
+    this.latest = new double[1 + IntStream.of(layers).max().orElse(-1)];
+    this.before = new double[latest.length];
   }
 
   /** The norm over all gradients together, of all ranks, each element counted once. */
@@ -51,9 +53,8 @@ final class GradientNorms {
     double sum = 0;
     for (int i = 0; i < moments.size(); i++) {
       double squares = squareSums.get(i).getFloat(0);
-      int layer = layer(moments.get(i).parameter());
-      if (layer >= 0) {
-        latest[layer] += squares;
+      if (layers[i] >= 0) {
+        latest[layers[i]] += squares;
       }
       sum += squares;
     }
@@ -88,7 +89,6 @@ final class GradientNorms {
     return most;
   }
 
-  /** -1 where a parameter is of no layer. */
   private static int layer(Parameter parameter) {
     Matcher matcher = OF_LAYER.matcher(parameter.name());
     return matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
