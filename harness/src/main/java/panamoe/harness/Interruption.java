@@ -23,14 +23,19 @@ final class Interruption {
   static int guard(PrintWriter err, IntSupplier command) {
     Thread worker = Thread.currentThread();
     CountDownLatch finished = new CountDownLatch(1);
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+    Thread hook = new Thread(() -> {
       if (finished.getCount() > 0) {
         worker.interrupt();
         awaitQuietly(finished);
         err.println("interrupted");
         err.flush();
       }
-    }, "interruption"));
+    }, "interruption");
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      return EXIT_CODE; // interrupted already, before there was anything to unwind
+    }
     try {
       return command.getAsInt();
     } finally {

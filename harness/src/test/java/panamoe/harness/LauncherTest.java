@@ -76,6 +76,14 @@ class LauncherTest {
   }
 
   @Test
+  void aLibraryThatIsGoneIsBuiltAnew() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    Files.delete(folder.resolve("native/build/release/libpanamoe.so"));
+    String said = ended(0, startWithCmake("exit 0"));
+    assertTrue(said.contains("building the native library") && said.endsWith("started\n"), said);
+  }
+
+  @Test
   void aBuildThatCannotBeConfiguredHasFailed() throws IOException, InterruptedException {
     buildAnHourAgo();
     setTime(folder.resolve("native/src/gate.cc"), Duration.ofMinutes(30));
@@ -184,7 +192,8 @@ class LauncherTest {
             "java-api/pom.xml", "java-api/src/main/Some.java", "harness/pom.xml", "harness/src/main/Some.java",
             "native/CMakeLists.txt", "native/CMakePresets.json", "native/include/moe/gate.h", "native/src/gate.cc",
             "native/cpu/gate.cc", "native/bench/gate.cc", "native/cuda/reduce.h", "native/cuda/rtc/gate.cu",
-            "build/native.stamp", "build/java.stamp", "harness/target/classpath")) {
+            "native/build/release/libpanamoe.so", "build/native.stamp", "build/java.stamp",
+            "harness/target/classpath")) {
       write(source, "");
     }
     for (String script : List.of("ci/setup", "ci/maven")) {

@@ -153,7 +153,7 @@ public final class ConfigJson {
     if (type == int.class || type == long.class || type == Integer.class) {
       return "a whole number";
     }
-    return type == List.class ? "an array of whole numbers" : "an object";
+    return List.class.isAssignableFrom(type) ? "an array of whole numbers" : "an object";
   }
 
   private static <T> T required(T read, String source) {

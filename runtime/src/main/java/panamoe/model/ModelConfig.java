@@ -80,8 +80,8 @@ public record ModelConfig(
     if (positions == Positions.ROTARY && hidden / heads % 2 != 0) {
       throw new IllegalArgumentException("rotary positions need an even head size, not " + hidden / heads);
     }
-    if (!(initialDeviation > 0) || Double.isInfinite(initialDeviation)) {
-      throw new IllegalArgumentException("initialDeviation is " + initialDeviation + ", expected a positive number");
+    if (!(initialDeviation > 0) || Float.isInfinite((float) initialDeviation)) {
+      throw new IllegalArgumentException("initialDeviation is " + initialDeviation + ", expected a positive float32");
     }
     Objects.requireNonNull(activation, "activation is missing");
     Objects.requireNonNull(norm, "norm is missing");

@@ -17,7 +17,9 @@ final class NativeCheck {
 
   static List<Finding> findings() {
     if (!NativeLibrary.isAvailable()) {
-      String reason = NativeLibrary.unavailabilityCause().orElseThrow().getMessage().lines().findFirst().orElseThrow();
+      // The first of several lines, up to where it tells the places.
+      String message = NativeLibrary.unavailabilityCause().orElseThrow().getMessage();
+      String reason = message.lines().findFirst().orElseThrow().replaceFirst("\\. Tried:$", "");
       return List.of(Finding.needed("native library", Optional.empty(), reason + "; ./panamoe build makes it"));
     }
     String library = "%s, ABI version %d".formatted(NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());

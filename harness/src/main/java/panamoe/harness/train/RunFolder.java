@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -242,11 +243,18 @@ final class RunFolder implements AutoCloseable {
 
   private void replace(String name, byte[] content) {
     Path temporary = path.resolve(temporary(name));
+    Path file = path.resolve(name);
     try {
-      Files.write(temporary, content);
-      Files.move(temporary, path.resolve(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
+      try {
+        Files.write(temporary, content);
+        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      } finally {
+        Files.deleteIfExists(temporary); // nothing half-written stays
+      }
+    } catch (FileSystemException e) {
       throw new UncheckedIOException(e);
+    } catch (IOException e) { // a full disk does not name the file
+      throw new UncheckedIOException(new IOException("cannot write " + file + ": " + e.getMessage(), e));
     }
   }
 
