@@ -138,8 +138,10 @@ public final class BenchCommand implements Callable<Integer> {
       Yardstick yardstick,
       PeerProcess peer)
       throws IOException {
+    Timing.stopIfInterrupted();
     try (Subject subject = kind.open(backend, shape, dtype.dtype(), shared.seed())) {
       for (int count : counts) {
+        Timing.stopIfInterrupted();
         Cell cell = new Cell(kind, shape, count, dtype, threads());
         try (Workload work = subject.over(count)) {
           List<Contender> contenders = new ArrayList<>(List.of(Contender.of(work::run)));

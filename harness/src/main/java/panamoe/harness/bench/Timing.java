@@ -34,15 +34,14 @@ record Timing(List<Burst> bursts) {
       throws IOException {
     List<Timing> timings = new ArrayList<>();
     for (Contender contender : contenders) {
+      stopIfInterrupted();
       contender.burst(WARM_UP_SECONDS);
       timings.add(new Timing(new ArrayList<>()));
     }
     long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
     for (int round = 0; round < LEAST_BURSTS || leastSeconds(timings) < seconds && System.nanoTime() < end; round++) {
       for (int i = 0; i < contenders.size(); i++) {
-        if (Thread.currentThread().isInterrupted()) {
-          throw new InterruptedIOException();
-        }
+        stopIfInterrupted();
         Contender contender = contenders.get(i);
         Ceilings before = i == 0 ? yardstick.now() : null;
         double[] ms = realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS);
@@ -51,6 +50,13 @@ record Timing(List<Burst> bursts) {
       }
     }
     return timings;
+  }
+
+  /** Asked before whatever takes seconds. */
+  static void stopIfInterrupted() throws InterruptedIOException {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new InterruptedIOException();
+    }
   }
 
   private static double leastSeconds(List<Timing> timings) {
