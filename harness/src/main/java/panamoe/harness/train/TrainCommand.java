@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import panamoe.backend.Activation;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
@@ -250,7 +251,13 @@ public final class TrainCommand implements Callable<Integer> {
         throw usage(
             "--config holds every setting; --preset, --arch, --steps, --dtype and --recompute do not go with it");
       }
-      return RunConfig.read(configFile);
+      RunConfig read = RunConfig.read(configFile);
+      if (read.model().activation() == Activation.CUSTOM) {
+        throw new IllegalArgumentException(
+            configFile + ": model.activation is CUSTOM, with which only a program that brings one can train, see "
+                + "docs/runtime-kernels.md");
+      }
+      return read;
     }
     Size size = preset == null ? Size.SMALL : preset;
     DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();

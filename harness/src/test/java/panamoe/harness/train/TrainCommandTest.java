@@ -272,8 +272,11 @@ class TrainCommandTest {
     "\"hidden\" : \\d+ | \"hidden\" : 2147483647 | hidden is 2147483647, expected 1 to 131072",
     "\"hidden\" : \\d+ | \"hidden\" : 131072 | choose a smaller model",
     "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
+    "\"experts\" : \\[[^]]*\\] | \"experts\" : 8 | expected an array of whole numbers",
+    "\"initialDeviation\" : [0-9.E-]+ | \"initialDeviation\" : 1e300 | is 1.0E300, expected a positive float32",
+    "\"activation\" : \"[A-Z_]+\" | \"activation\" : \"CUSTOM\" | only a program that brings one can train",
   })
-  void aModelThatNoMachineHoldsIsRefusedBeforeItsFolderIsMade(String key, String value, String expected)
+  void aModelThatCannotBeTrainedHereIsRefusedBeforeItsFolderIsMade(String key, String value, String expected)
       throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(folder.resolve("small"), "--steps", "1").exitCode());
