@@ -7,6 +7,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
 
 /** What is wrong with a file, in words: the message of many of Java's exceptions is the bare name of the file. */
 public final class FileTrouble {
@@ -24,6 +25,16 @@ public final class FileTrouble {
       case FileSystemException e -> e.getClass().getSimpleName();
       default -> failure.getMessage();
     };
+  }
+
+  /** The same failure with the file named, which a write to a full disk does not do. */
+  public static FileSystemException naming(Path file, IOException failure) {
+    if (failure instanceof FileSystemException named) {
+      return named;
+    }
+    FileSystemException naming = new FileSystemException(file.toString(), null, failure.getMessage());
+    naming.initCause(failure);
+    return naming;
   }
 
   /** The reason, and the file if the exception names one. */

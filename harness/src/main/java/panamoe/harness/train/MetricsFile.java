@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
+import panamoe.io.FileTrouble;
 import panamoe.io.StrictJson;
 import panamoe.train.StepMetrics;
 
@@ -28,7 +29,11 @@ record MetricsFile(Path path) {
 
   /** Appends a step's line. */
   void append(StepMetrics metrics) throws IOException {
-    Files.writeString(path, metrics.toJson() + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    try {
+      Files.writeString(path, metrics.toJson() + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    } catch (IOException e) {
+      throw FileTrouble.naming(path, e);
+    }
   }
 
   /** The last step that is written down; 0 where there is none. */

@@ -6,7 +6,6 @@ import java.io.UncheckedIOException;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -20,6 +19,7 @@ import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.generate.ModelFolder;
 import panamoe.harness.report.Report;
+import panamoe.io.FileTrouble;
 import panamoe.model.ConfigJson;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
@@ -251,10 +251,8 @@ final class RunFolder implements AutoCloseable {
       } finally {
         Files.deleteIfExists(temporary); // nothing half-written stays
       }
-    } catch (FileSystemException e) {
-      throw new UncheckedIOException(e);
-    } catch (IOException e) { // a full disk does not name the file
-      throw new UncheckedIOException(new IOException("cannot write " + file + ": " + e.getMessage(), e));
+    } catch (IOException e) {
+      throw new UncheckedIOException(FileTrouble.naming(file, e));
     }
   }
 

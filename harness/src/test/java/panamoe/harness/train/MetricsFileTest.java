@@ -1,6 +1,7 @@
 package panamoe.harness.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -10,6 +11,8 @@ import java.util.List;
 import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.io.FileTrouble;
+import panamoe.train.StepMetrics;
 
 class MetricsFileTest {
   private static final String FIRST = "{\"step\": 1, \"loss\": 2.5}\n";
@@ -45,6 +48,16 @@ class MetricsFileTest {
     write(FIRST + "{\"step\": 2, \"los\n" + FOURTH);
     assertSays(4, OptionalDouble.empty());
     assertKeeps(FIRST + FOURTH, 9);
+  }
+
+  /** The device that is always full stands for a disk. */
+  @Test
+  void aFullDiskNamesTheFile() throws IOException {
+    MetricsFile metrics = MetricsFile.of(run);
+    Files.createSymbolicLink(metrics.path(), Path.of("/dev/full"));
+    StepMetrics step = new StepMetrics(1, 8, 2, 3, 1, 0.1, 1, 8, List.of(), OptionalDouble.empty());
+    IOException failure = assertThrows(IOException.class, () -> metrics.append(step));
+    assertEquals("No space left on device: " + metrics.path(), FileTrouble.sentence(failure));
   }
 
   private void assertSays(long lastStep, OptionalDouble lastValidation) throws IOException {
