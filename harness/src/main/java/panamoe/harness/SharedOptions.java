@@ -35,7 +35,8 @@ public final class SharedOptions {
       defaultValue = "auto",
       description = {
         "cpu (native kernels), cuda (for an NVIDIA card), reference (plain Java, slow), simt (cuda's kernels emulated "
-            + "on the CPU, slower still) or auto: cuda where it can be had, else cpu, else reference. Default: ${DEFAULT-VALUE}."
+            + "on the CPU, slower still) or auto: cuda where it can be had, else cpu, else reference. Default: "
+            + "${DEFAULT-VALUE}."
       })
   private DeviceChoice device;
 
