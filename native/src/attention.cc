@@ -58,7 +58,8 @@ Cache check_cache(const moe_tensor* keys, const moe_tensor* values, int64_t grou
 }  // namespace moe
 
 moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_tensor* positions, const moe_tensor* cosine,
-                      const moe_tensor* sine, int32_t interleaved, int32_t direction, const moe_tensor* y) {
+                      const moe_tensor* sine, int32_t interleaved, int32_t direction, const moe_tensor* y,
+                      MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = input.shape[0], head_size = input.shape[2];
@@ -79,7 +80,8 @@ moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_tensor* 
 }
 
 moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const moe_tensor* k, const moe_tensor* v,
-                                 float scale, int64_t window, const moe_tensor* out, const moe_tensor* logsumexp) {
+                                 float scale, int64_t window, const moe_tensor* out, const moe_tensor* logsumexp,
+                                 MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe::Inputs in = moe::check_inputs(q, k, v, scale, window);
     moe::T output = moe::check_like("out", out, "q", in.q);
@@ -93,7 +95,7 @@ moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const m
 moe_status moe_attention_backward(moe_stream stream, const moe_tensor* q, const moe_tensor* k, const moe_tensor* v,
                                   const moe_tensor* out, const moe_tensor* logsumexp, const moe_tensor* dout,
                                   float scale, int64_t window, const moe_tensor* dq, const moe_tensor* dk,
-                                  const moe_tensor* dv) {
+                                  const moe_tensor* dv, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe::Inputs in = moe::check_inputs(q, k, v, scale, window);
     moe::T output = moe::check_like("out", out, "q", in.q);
@@ -110,7 +112,8 @@ moe_status moe_attention_backward(moe_stream stream, const moe_tensor* q, const 
 }
 
 moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v, const moe_tensor* slot,
-                            const moe_tensor* position, const moe_tensor* keys, const moe_tensor* values) {
+                            const moe_tensor* position, const moe_tensor* keys, const moe_tensor* values,
+                            MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T new_keys = moe::check_tensor("k", k, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = new_keys.shape[0], groups = new_keys.shape[1], head_size = new_keys.shape[2];
@@ -126,7 +129,7 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
 
 moe_status moe_attention_decode(moe_stream stream, const moe_tensor* q, const moe_tensor* keys,
                                 const moe_tensor* values, const moe_tensor* slot, const moe_tensor* position,
-                                float scale, int64_t window, const moe_tensor* out) {
+                                float scale, int64_t window, const moe_tensor* out, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T queries = moe::check_tensor("q", q, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];

@@ -11,6 +11,9 @@
 #include "src/device.h"
 #include "src/error.h"
 
+// MOE_HELD of a declaration, in its definition.
+#define MOE_HELD_IGNORED const void*, const void*, const void*, const void*
+
 namespace moe {
 
 inline const char* dtype_name(int32_t dtype) {

@@ -26,7 +26,7 @@ void check_combine(int64_t tokens, int64_t width, const moe_tensor* rows, const 
 moe_status moe_combine_forward(moe_stream stream, const moe_tensor* rows, const moe_tensor* expert,
                                const moe_tensor* position, const moe_tensor* weight, const moe_tensor* offsets,
                                const moe_tensor* mlp, const moe_tensor* coefficient, const moe_tensor* skip,
-                               const moe_tensor* y) {
+                               const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {moe::kAny, moe::kAny});
     const int64_t tokens = output.shape[0], width = output.shape[1];
@@ -44,7 +44,7 @@ moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const m
                                 const moe_tensor* expert, const moe_tensor* position, const moe_tensor* weight,
                                 const moe_tensor* offsets, const moe_tensor* mlp, const moe_tensor* coefficient,
                                 const moe_tensor* drows, const moe_tensor* dweight, const moe_tensor* dmlp,
-                                const moe_tensor* dcoefficient) {
+                                const moe_tensor* dcoefficient, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& upstream = moe::check_tensor("dy", dy, moe::kFloating, {moe::kAny, moe::kAny});
     const int64_t tokens = upstream.shape[0], width = upstream.shape[1];

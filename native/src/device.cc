@@ -155,7 +155,7 @@ moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage) {
   });
 }
 
-moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst) {
+moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst, MOE_HELD_IGNORED) {
   return guard(__func__, [&] {
     const moe_tensor& from = moe::check_tensor("src", src);
     const moe_tensor& to = moe::check_tensor("dst", dst);

@@ -3,7 +3,8 @@
 #include "src/routes.h"
 
 moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* expert,
-                                const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* rows) {
+                                const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* rows,
+                                MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& tokens = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny});
     moe::check_routes(tokens.shape[0], expert, position, offsets);
@@ -16,7 +17,8 @@ moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const mo
 }
 
 moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor* drows, const moe_tensor* expert,
-                                 const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* dx) {
+                                 const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* dx,
+                                 MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& gradient = moe::check_tensor("dx", dx, moe::kFloating, {moe::kAny, moe::kAny});
     moe::check_routes(gradient.shape[0], expert, position, offsets);

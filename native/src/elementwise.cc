@@ -25,11 +25,11 @@ ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, 
 }  // namespace
 }  // namespace moe
 
-moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y) {
+moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] { MOE_LAUNCH(stream, fill, value, moe::check_elements("y", y, moe::kFloating)); });
 }
 
-moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y) {
+moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
@@ -39,7 +39,7 @@ moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y)
 }
 
 moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,
-                   const moe_tensor* y) {
+                   const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& first = moe::check_elements("a", a, moe::kFloating);
     const int64_t count = moe::element_count(first);
@@ -51,7 +51,8 @@ moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float be
   });
 }
 
-moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* y) {
+moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* y,
+                                  MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "y", y);
     moe::check_written({{"y", y}}, {{"x", x}});
@@ -60,7 +61,7 @@ moe_status moe_activation_forward(moe_stream stream, int32_t activation, const m
 }
 
 moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* dy,
-                                   const moe_tensor* dx) {
+                                   const moe_tensor* dx, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "dy", dy);
     const moe_tensor& gradient =
@@ -71,14 +72,15 @@ moe_status moe_activation_backward(moe_stream stream, int32_t activation, const 
   });
 }
 
-moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y) {
+moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y,
+                              MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating));
   });
 }
 
 moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,
-                             const moe_tensor* y) {
+                             const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::check_finite("mean", mean);
     moe::check_finite("deviation", deviation);

@@ -17,7 +17,8 @@ void check_pair(const moe_tensor* positions, const char* table_name, const moe_t
 }  // namespace moe
 
 moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const moe_tensor* table,
-                                 const moe_tensor* positions, const moe_tensor* position_table, const moe_tensor* y) {
+                                 const moe_tensor* positions, const moe_tensor* position_table, const moe_tensor* y,
+                                 MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& tokens = moe::check_tensor("ids", ids, moe::kInt32Only, {moe::kAny});
     const moe_tensor& weights = moe::check_tensor("table", table, moe::kFloating, {moe::kAny, moe::kAny});
@@ -33,7 +34,8 @@ moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const
 }
 
 moe_status moe_embedding_backward(moe_stream stream, const moe_tensor* ids, const moe_tensor* positions,
-                                  const moe_tensor* dy, const moe_tensor* dtable, const moe_tensor* dposition_table) {
+                                  const moe_tensor* dy, const moe_tensor* dtable, const moe_tensor* dposition_table,
+                                  MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& tokens = moe::check_tensor("ids", ids, moe::kInt32Only, {moe::kAny});
     const moe_tensor& gradient = moe::check_tensor("dtable", dtable, moe::kFloat32Only, {moe::kAny, moe::kAny});

@@ -14,7 +14,7 @@ const moe_tensor& check_offsets(const moe_tensor* offsets, int64_t experts) {
 
 moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* offsets,
                               const moe_tensor* weights, const moe_tensor* bias, const moe_tensor* y,
-                              const moe_tensor* preactivation) {
+                              const moe_tensor* preactivation, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto device = moe::find_stream(stream)->shared_device();
     const moe_activation function = moe::check_activation(activation, *device);
@@ -34,7 +34,7 @@ moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_t
 }
 
 moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
-                                     const moe_tensor* weights, const moe_tensor* dx) {
+                                     const moe_tensor* weights, const moe_tensor* dx, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& matrices =
         moe::check_tensor("weights", weights, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
@@ -46,9 +46,9 @@ moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, co
   });
 }
 
-moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy,
-                                       const moe_tensor* x, const moe_tensor* offsets, const moe_tensor* dweights,
-                                       const moe_tensor* dbias) {
+moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy, const moe_tensor* x,
+                                       const moe_tensor* offsets, const moe_tensor* dweights, const moe_tensor* dbias,
+                                       MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::check_flag("accumulate", accumulate);
     const moe_tensor& output =

@@ -101,7 +101,8 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
                             const moe_tensor* used, const moe_tensor* bias, const moe_tensor* noise,
                             const moe_tensor* priority, const moe_tensor* scores, const moe_tensor* expert,
                             const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
-                            const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses) {
+                            const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses,
+                            MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto [checked, in, tokens, experts, choices] = moe::check_inputs(config, logits, used);
     moe::check_optional("bias", bias, moe::kFloat32Only, {experts});
@@ -130,7 +131,7 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
 moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
                              const moe_tensor* used, const moe_tensor* scores, const moe_tensor* expert,
                              const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
-                             const moe_tensor* dlogits) {
+                             const moe_tensor* dlogits, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto [checked, in, tokens, experts, choices] = moe::check_inputs(config, logits, used);
     moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts});

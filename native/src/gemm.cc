@@ -48,9 +48,9 @@ int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const in
 
 }  // namespace moe
 
-moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation,
-                    int32_t accumulate, const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias,
-                    const moe_tensor* c, const moe_tensor* preactivation) {
+moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate,
+                    const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias, const moe_tensor* c,
+                    const moe_tensor* preactivation, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto device = moe::find_stream(stream)->shared_device();
     moe::check_flag("transpose_a", transpose_a);
@@ -78,7 +78,7 @@ moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b,
   });
 }
 
-moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y) {
+moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloat32Only, {input.shape[1]});
@@ -94,7 +94,7 @@ moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank,
   });
 }
 
-moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed) {
+moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::check_tensor("weights", weights);
     if (weights->rank != 2 && weights->rank != 3) {

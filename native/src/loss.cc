@@ -17,7 +17,8 @@ void check_scalars(int64_t classes, float label_smoothing, float dloss) {
 }  // namespace moe
 
 moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const moe_tensor* targets,
-                             float label_smoothing, float dloss, const moe_tensor* losses, const moe_tensor* dlogits) {
+                             float label_smoothing, float dloss, const moe_tensor* losses, const moe_tensor* dlogits,
+                             MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T scores = moe::check_tensor("logits", logits, moe::kFloating, {moe::kAny, moe::kAny});
     const int64_t rows = scores.shape[0], classes = scores.shape[1];
@@ -34,7 +35,8 @@ moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const 
 
 moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden, const moe_tensor* weights,
                                     const moe_tensor* targets, float label_smoothing, float dloss,
-                                    const moe_tensor* losses, const moe_tensor* dhidden, const moe_tensor* dweights) {
+                                    const moe_tensor* losses, const moe_tensor* dhidden, const moe_tensor* dweights,
+                                    MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T rows = moe::check_tensor("hidden", hidden, moe::kFloating, {moe::kAny, moe::kAny});
     const int64_t count = rows.shape[0], width = rows.shape[1];

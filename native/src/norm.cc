@@ -22,7 +22,7 @@ void check_epsilon(float epsilon) {
 
 moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* gamma,
                                   const moe_tensor* beta, float epsilon, const moe_tensor* y, const moe_tensor* mean,
-                                  const moe_tensor* rstd) {
+                                  const moe_tensor* rstd, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& input = moe::check_rows("x", x);
     const int64_t rows = input.shape[0], width = input.shape[1];
@@ -39,7 +39,8 @@ moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor* x, const 
 
 moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor* dy, const moe_tensor* x,
                                    const moe_tensor* gamma, const moe_tensor* mean, const moe_tensor* rstd,
-                                   const moe_tensor* dx, const moe_tensor* dgamma, const moe_tensor* dbeta) {
+                                   const moe_tensor* dx, const moe_tensor* dgamma, const moe_tensor* dbeta,
+                                   MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& input = moe::check_rows("x", x);
     const int64_t rows = input.shape[0], width = input.shape[1];
@@ -57,7 +58,7 @@ moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor* dy, cons
 }
 
 moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* gamma, float epsilon,
-                                const moe_tensor* y, const moe_tensor* rstd) {
+                                const moe_tensor* y, const moe_tensor* rstd, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& input = moe::check_rows("x", x);
     const int64_t rows = input.shape[0], width = input.shape[1];
@@ -71,7 +72,8 @@ moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor* x, const mo
 }
 
 moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor* dy, const moe_tensor* x, const moe_tensor* gamma,
-                                 const moe_tensor* rstd, const moe_tensor* dx, const moe_tensor* dgamma) {
+                                 const moe_tensor* rstd, const moe_tensor* dx, const moe_tensor* dgamma,
+                                 MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& input = moe::check_rows("x", x);
     const int64_t rows = input.shape[0], width = input.shape[1];

@@ -20,7 +20,7 @@ void check_not_negative(const char* name, float value) {
 moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon,
                           float weight_decay, int64_t step, float gradient_scale, const moe_tensor* parameter,
                           const moe_tensor* gradient, const moe_tensor* first_moment, const moe_tensor* second_moment,
-                          const moe_tensor* copy) {
+                          const moe_tensor* copy, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::check_not_negative("learning_rate", learning_rate);
     moe::check_fraction("beta1", beta1);
@@ -46,7 +46,7 @@ moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, f
   });
 }
 
-moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* sum) {
+moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* sum, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const moe_tensor& values = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& total = moe::check_tensor("sum", sum, moe::kFloat32Only, {1});

@@ -18,18 +18,17 @@ extern "C" {
 
 /* y may be mlp or skip of its dtype. */
 MOE_API moe_status moe_combine_forward(moe_stream stream, const moe_tensor* rows, const moe_tensor* expert,
-                                       const moe_tensor* position, const moe_tensor* weight,
-                                       const moe_tensor* offsets, const moe_tensor* mlp,
-                                       const moe_tensor* coefficient, const moe_tensor* skip, const moe_tensor* y);
+                                       const moe_tensor* position, const moe_tensor* weight, const moe_tensor* offsets,
+                                       const moe_tensor* mlp, const moe_tensor* coefficient, const moe_tensor* skip,
+                                       const moe_tensor* y, MOE_HELD);
 /* drows [R, M] (rows past offsets[E] left as they are), dweight float32 [S, K] (0 for dropped routes), and with a
  * residual branch dmlp [S, M], dcoefficient float32 [S, 2], which are null without one. The gradient of skip is dy
  * [S, M] itself. */
 MOE_API moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const moe_tensor* rows,
-                                        const moe_tensor* expert, const moe_tensor* position,
-                                        const moe_tensor* weight, const moe_tensor* offsets, const moe_tensor* mlp,
-                                        const moe_tensor* coefficient, const moe_tensor* drows,
-                                        const moe_tensor* dweight, const moe_tensor* dmlp,
-                                        const moe_tensor* dcoefficient);
+                                        const moe_tensor* expert, const moe_tensor* position, const moe_tensor* weight,
+                                        const moe_tensor* offsets, const moe_tensor* mlp, const moe_tensor* coefficient,
+                                        const moe_tensor* drows, const moe_tensor* dweight, const moe_tensor* dmlp,
+                                        const moe_tensor* dcoefficient, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -79,7 +79,7 @@ MOE_API moe_status moe_memory_trim(moe_device device);
 MOE_API moe_status moe_memory_usage_get(moe_device device, moe_memory_usage* usage);
 /* dst = src. Row-major with the same dtype and number of elements, or both packed with the same dtype and shape; may
  * not overlap. */
-MOE_API moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst);
+MOE_API moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_tensor* dst, MOE_HELD);
 
 /* A graph: a row of calls on one stream that is launched as one, without checks and without work of the host between
  * them. From begin to end the stream keeps its calls instead of running them; they must have run before, with the same

@@ -17,13 +17,13 @@ extern "C" {
 
 /* x and rows are of one dtype, float32 or bfloat16. */
 MOE_API moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* expert,
-                                        const moe_tensor* position, const moe_tensor* offsets,
-                                        const moe_tensor* rows);
+                                        const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* rows,
+                                        MOE_HELD);
 /* dx[s] = sum over kept routes of drows[row], in choice order and float32; 0 for a token without routes. drows [R, M],
  * dx [S, M] float32 or bfloat16. */
 MOE_API moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor* drows, const moe_tensor* expert,
-                                         const moe_tensor* position, const moe_tensor* offsets,
-                                         const moe_tensor* dx);
+                                         const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* dx,
+                                         MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -13,13 +13,13 @@ extern "C" {
  * and a position outside [0, P) are refused, in the backward as well. */
 MOE_API moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const moe_tensor* table,
                                          const moe_tensor* positions, const moe_tensor* position_table,
-                                         const moe_tensor* y);
+                                         const moe_tensor* y, MOE_HELD);
 /* dtable[ids[s]] += dy[s], dposition_table[positions[s]] += dy[s], in token order whatever the thread count.
  * positions and dposition_table are null together. dy [S, M] float32 or bfloat16; dtable float32 [V, M];
  * dposition_table float32 [P, M]. */
 MOE_API moe_status moe_embedding_backward(moe_stream stream, const moe_tensor* ids, const moe_tensor* positions,
                                           const moe_tensor* dy, const moe_tensor* dtable,
-                                          const moe_tensor* dposition_table);
+                                          const moe_tensor* dposition_table, MOE_HELD);
 
 #ifdef __cplusplus
 }

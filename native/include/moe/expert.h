@@ -16,16 +16,16 @@ extern "C" {
  * packed (moe_gemm_pack). An odd N is refused for SwiGLU. */
 MOE_API moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor* x,
                                       const moe_tensor* offsets, const moe_tensor* weights, const moe_tensor* bias,
-                                      const moe_tensor* y, const moe_tensor* preactivation);
+                                      const moe_tensor* y, const moe_tensor* preactivation, MOE_HELD);
 /* dx [R, K] = dy weights[e]; dy [R, N] is the gradient of the preactivation. weights row-major. */
 MOE_API moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
-                                             const moe_tensor* weights, const moe_tensor* dx);
+                                             const moe_tensor* weights, const moe_tensor* dx, MOE_HELD);
 /* dweights [E, N, K] = dy_e^T x_e, or += when accumulate is 1; dbias float32 [E, N] += column sums (null to skip).
  * An empty group's sums are 0. accumulate is 0 or 1. A first gradient that is written, not added, saves clearing and
  * reading dweights. */
 MOE_API moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy,
                                                const moe_tensor* x, const moe_tensor* offsets,
-                                               const moe_tensor* dweights, const moe_tensor* dbias);
+                                               const moe_tensor* dweights, const moe_tensor* dbias, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -76,7 +76,8 @@ MOE_API moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* co
                                     const moe_tensor* used, const moe_tensor* bias, const moe_tensor* noise,
                                     const moe_tensor* priority, const moe_tensor* scores, const moe_tensor* expert,
                                     const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
-                                    const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses);
+                                    const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses,
+                                    MOE_HELD);
 /* dlogits float32 [S, E] from dweight float32 [S, K] and the scalars dL/d(auxiliary loss), dL/d(z loss), of the
  * forward's config, logits, used, scores, expert and choice. Refused: a config as above, a choice outside [-1, E), and
  * an expert that is neither -1 nor the choice. No gradient passes through the choice, the counts, the noise or the
@@ -84,7 +85,7 @@ MOE_API moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* co
 MOE_API moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
                                      const moe_tensor* used, const moe_tensor* scores, const moe_tensor* expert,
                                      const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
-                                     const moe_tensor* dlogits);
+                                     const moe_tensor* dlogits, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -18,10 +18,10 @@ extern "C" {
  * other than 0 and 1, inner dimensions that differ and an odd N for SwiGLU are refused. */
 MOE_API moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation,
                             int32_t accumulate, const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias,
-                            const moe_tensor* c, const moe_tensor* preactivation);
+                            const moe_tensor* c, const moe_tensor* preactivation, MOE_HELD);
 /* y[n] += sum_s x[s, n]: the gradient of a bias. x [S, N] float32 or bfloat16; y float32 [N]. Rows are summed in one
  * fixed order. */
-MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y);
+MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
 
 /* Bytes of a packed operand for weights [N, K] or [E, N, K] of this dtype on this device. MOE_INVALID_ARGUMENT for
  * other ranks, dtypes that are not floating, and sizes that are negative or overflow. */
@@ -30,7 +30,7 @@ MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32
 /* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the
  * dtype of `packed`. Both float32 or bfloat16. packed: layout MOE_PACKED, the same logical shape, aligned to 4 bytes,
  * at least moe_gemm_packed_bytes of memory. */
-MOE_API moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed);
+MOE_API moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -15,14 +15,14 @@ extern "C" {
  * logits where both have one dtype. */
 MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const moe_tensor* targets,
                                      float label_smoothing, float dloss, const moe_tensor* losses,
-                                     const moe_tensor* dlogits);
+                                     const moe_tensor* dlogits, MOE_HELD);
 /* The same over logits = hidden weights^T, computed in blocks of rows so that [S, V] never stands in memory whole.
  * hidden [S, M], weights [V, M] float32 or bfloat16; dhidden [S, M], likewise, is written and dweights float32 [V, M]
  * added to, or both are null, in evaluation. */
 MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden, const moe_tensor* weights,
                                             const moe_tensor* targets, float label_smoothing, float dloss,
                                             const moe_tensor* losses, const moe_tensor* dhidden,
-                                            const moe_tensor* dweights);
+                                            const moe_tensor* dweights, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -16,10 +16,10 @@ extern "C" {
 MOE_API moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon,
                                   float weight_decay, int64_t step, float gradient_scale, const moe_tensor* parameter,
                                   const moe_tensor* gradient, const moe_tensor* first_moment,
-                                  const moe_tensor* second_moment, const moe_tensor* copy);
+                                  const moe_tensor* second_moment, const moe_tensor* copy, MOE_HELD);
 /* sum[0] = sum of x[i]^2 (sum float32 [1], x float32 or bfloat16 of any shape), accumulated in float64 blocks of a
  * fixed size: the same on every thread count. NaN and infinity pass through. */
-MOE_API moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* sum);
+MOE_API moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* sum, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)3L;
+    private static final int MOE_ABI_VERSION = (int)4L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 3
+     * #define MOE_ABI_VERSION 4
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -1023,6 +1023,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1034,7 +1038,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst)
+     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_memory_copy$descriptor() {
@@ -1044,7 +1048,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst)
+     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_memory_copy$handle() {
@@ -1054,7 +1058,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst)
+     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_memory_copy$address() {
@@ -1063,16 +1067,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst)
+     * moe_status moe_memory_copy(moe_stream stream, const moe_tensor *src, const moe_tensor *dst, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_memory_copy(long stream, MemorySegment src, MemorySegment dst) {
+    public static int moe_memory_copy(long stream, MemorySegment src, MemorySegment dst, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_memory_copy.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_memory_copy", stream, src, dst);
+                traceDowncall("moe_memory_copy", stream, src, dst, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, src, dst);
+            return (int)mh$.invokeExact(stream, src, dst, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1381,6 +1385,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1392,7 +1400,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y)
+     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_fill$descriptor() {
@@ -1402,7 +1410,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y)
+     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_fill$handle() {
@@ -1412,7 +1420,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y)
+     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_fill$address() {
@@ -1421,16 +1429,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y)
+     * moe_status moe_fill(moe_stream stream, float value, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_fill(long stream, float value, MemorySegment y) {
+    public static int moe_fill(long stream, float value, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_fill.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_fill", stream, value, y);
+                traceDowncall("moe_fill", stream, value, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, value, y);
+            return (int)mh$.invokeExact(stream, value, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1443,6 +1451,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1454,7 +1466,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_cast$descriptor() {
@@ -1464,7 +1476,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_cast$handle() {
@@ -1474,7 +1486,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_cast$address() {
@@ -1483,16 +1495,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_cast(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_cast(long stream, MemorySegment x, MemorySegment y) {
+    public static int moe_cast(long stream, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_cast.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_cast", stream, x, y);
+                traceDowncall("moe_cast", stream, x, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, y);
+            return (int)mh$.invokeExact(stream, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1508,6 +1520,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_FLOAT,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1519,7 +1535,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y)
+     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_add$descriptor() {
@@ -1529,7 +1545,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y)
+     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_add$handle() {
@@ -1539,7 +1555,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y)
+     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_add$address() {
@@ -1548,16 +1564,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y)
+     * moe_status moe_add(moe_stream stream, float alpha, const moe_tensor *a, float beta, const moe_tensor *b, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_add(long stream, float alpha, MemorySegment a, float beta, MemorySegment b, MemorySegment y) {
+    public static int moe_add(long stream, float alpha, MemorySegment a, float beta, MemorySegment b, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_add.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_add", stream, alpha, a, beta, b, y);
+                traceDowncall("moe_add", stream, alpha, a, beta, b, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, alpha, a, beta, b, y);
+            return (int)mh$.invokeExact(stream, alpha, a, beta, b, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1571,6 +1587,10 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_INT,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1582,7 +1602,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_activation_forward$descriptor() {
@@ -1592,7 +1612,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_activation_forward$handle() {
@@ -1602,7 +1622,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_activation_forward$address() {
@@ -1611,16 +1631,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_activation_forward(long stream, int activation, MemorySegment x, MemorySegment y) {
+    public static int moe_activation_forward(long stream, int activation, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_activation_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_activation_forward", stream, activation, x, y);
+                traceDowncall("moe_activation_forward", stream, activation, x, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, activation, x, y);
+            return (int)mh$.invokeExact(stream, activation, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1635,6 +1655,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1646,7 +1670,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx)
+     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_activation_backward$descriptor() {
@@ -1656,7 +1680,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx)
+     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_activation_backward$handle() {
@@ -1666,7 +1690,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx)
+     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_activation_backward$address() {
@@ -1675,16 +1699,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx)
+     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_activation_backward(long stream, int activation, MemorySegment x, MemorySegment dy, MemorySegment dx) {
+    public static int moe_activation_backward(long stream, int activation, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_activation_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_activation_backward", stream, activation, x, dy, dx);
+                traceDowncall("moe_activation_backward", stream, activation, x, dy, dx, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, activation, x, dy, dx);
+            return (int)mh$.invokeExact(stream, activation, x, dy, dx, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1698,6 +1722,10 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_LONG,
             Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1709,7 +1737,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y)
+     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_random_uniform$descriptor() {
@@ -1719,7 +1747,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y)
+     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_random_uniform$handle() {
@@ -1729,7 +1757,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y)
+     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_random_uniform$address() {
@@ -1738,16 +1766,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y)
+     * moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_random_uniform(long stream, long seed, long offset, MemorySegment y) {
+    public static int moe_random_uniform(long stream, long seed, long offset, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_random_uniform.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_random_uniform", stream, seed, offset, y);
+                traceDowncall("moe_random_uniform", stream, seed, offset, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, seed, offset, y);
+            return (int)mh$.invokeExact(stream, seed, offset, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1763,6 +1791,10 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_FLOAT,
             Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1774,7 +1806,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y)
+     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_random_normal$descriptor() {
@@ -1784,7 +1816,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y)
+     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_random_normal$handle() {
@@ -1794,7 +1826,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y)
+     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_random_normal$address() {
@@ -1803,16 +1835,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y)
+     * moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_random_normal(long stream, long seed, long offset, float mean, float deviation, MemorySegment y) {
+    public static int moe_random_normal(long stream, long seed, long offset, float mean, float deviation, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_random_normal.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_random_normal", stream, seed, offset, mean, deviation, y);
+                traceDowncall("moe_random_normal", stream, seed, offset, mean, deviation, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, seed, offset, mean, deviation, y);
+            return (int)mh$.invokeExact(stream, seed, offset, mean, deviation, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1828,6 +1860,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1839,7 +1875,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y)
+     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_embedding_forward$descriptor() {
@@ -1849,7 +1885,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y)
+     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_embedding_forward$handle() {
@@ -1859,7 +1895,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y)
+     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_embedding_forward$address() {
@@ -1868,16 +1904,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y)
+     * moe_status moe_embedding_forward(moe_stream stream, const moe_tensor *ids, const moe_tensor *table, const moe_tensor *positions, const moe_tensor *position_table, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_embedding_forward(long stream, MemorySegment ids, MemorySegment table, MemorySegment positions, MemorySegment position_table, MemorySegment y) {
+    public static int moe_embedding_forward(long stream, MemorySegment ids, MemorySegment table, MemorySegment positions, MemorySegment position_table, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_embedding_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_embedding_forward", stream, ids, table, positions, position_table, y);
+                traceDowncall("moe_embedding_forward", stream, ids, table, positions, position_table, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, ids, table, positions, position_table, y);
+            return (int)mh$.invokeExact(stream, ids, table, positions, position_table, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1893,6 +1929,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1904,7 +1944,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table)
+     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_embedding_backward$descriptor() {
@@ -1914,7 +1954,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table)
+     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_embedding_backward$handle() {
@@ -1924,7 +1964,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table)
+     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_embedding_backward$address() {
@@ -1933,16 +1973,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table)
+     * moe_status moe_embedding_backward(moe_stream stream, const moe_tensor *ids, const moe_tensor *positions, const moe_tensor *dy, const moe_tensor *dtable, const moe_tensor *dposition_table, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_embedding_backward(long stream, MemorySegment ids, MemorySegment positions, MemorySegment dy, MemorySegment dtable, MemorySegment dposition_table) {
+    public static int moe_embedding_backward(long stream, MemorySegment ids, MemorySegment positions, MemorySegment dy, MemorySegment dtable, MemorySegment dposition_table, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_embedding_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_embedding_backward", stream, ids, positions, dy, dtable, dposition_table);
+                traceDowncall("moe_embedding_backward", stream, ids, positions, dy, dtable, dposition_table, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, ids, positions, dy, dtable, dposition_table);
+            return (int)mh$.invokeExact(stream, ids, positions, dy, dtable, dposition_table, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1960,6 +2000,10 @@ public class Moe extends Moe$shared {
             Moe.C_FLOAT,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -1971,7 +2015,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_layer_norm_forward$descriptor() {
@@ -1981,7 +2025,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_layer_norm_forward$handle() {
@@ -1991,7 +2035,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_layer_norm_forward$address() {
@@ -2000,16 +2044,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_layer_norm_forward(long stream, MemorySegment x, MemorySegment gamma, MemorySegment beta, float epsilon, MemorySegment y, MemorySegment mean, MemorySegment rstd) {
+    public static int moe_layer_norm_forward(long stream, MemorySegment x, MemorySegment gamma, MemorySegment beta, float epsilon, MemorySegment y, MemorySegment mean, MemorySegment rstd, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_layer_norm_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_layer_norm_forward", stream, x, gamma, beta, epsilon, y, mean, rstd);
+                traceDowncall("moe_layer_norm_forward", stream, x, gamma, beta, epsilon, y, mean, rstd, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, gamma, beta, epsilon, y, mean, rstd);
+            return (int)mh$.invokeExact(stream, x, gamma, beta, epsilon, y, mean, rstd, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2028,6 +2072,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2039,7 +2087,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_layer_norm_backward$descriptor() {
@@ -2049,7 +2097,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_layer_norm_backward$handle() {
@@ -2059,7 +2107,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_layer_norm_backward$address() {
@@ -2068,16 +2116,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_layer_norm_backward(long stream, MemorySegment dy, MemorySegment x, MemorySegment gamma, MemorySegment mean, MemorySegment rstd, MemorySegment dx, MemorySegment dgamma, MemorySegment dbeta) {
+    public static int moe_layer_norm_backward(long stream, MemorySegment dy, MemorySegment x, MemorySegment gamma, MemorySegment mean, MemorySegment rstd, MemorySegment dx, MemorySegment dgamma, MemorySegment dbeta, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_layer_norm_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_layer_norm_backward", stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
+                traceDowncall("moe_layer_norm_backward", stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
+            return (int)mh$.invokeExact(stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2093,6 +2141,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_FLOAT,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2104,7 +2156,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_rms_norm_forward$descriptor() {
@@ -2114,7 +2166,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_rms_norm_forward$handle() {
@@ -2124,7 +2176,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_rms_norm_forward$address() {
@@ -2133,16 +2185,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_rms_norm_forward(long stream, MemorySegment x, MemorySegment gamma, float epsilon, MemorySegment y, MemorySegment rstd) {
+    public static int moe_rms_norm_forward(long stream, MemorySegment x, MemorySegment gamma, float epsilon, MemorySegment y, MemorySegment rstd, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_rms_norm_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_rms_norm_forward", stream, x, gamma, epsilon, y, rstd);
+                traceDowncall("moe_rms_norm_forward", stream, x, gamma, epsilon, y, rstd, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, gamma, epsilon, y, rstd);
+            return (int)mh$.invokeExact(stream, x, gamma, epsilon, y, rstd, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2159,6 +2211,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2170,7 +2226,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_rms_norm_backward$descriptor() {
@@ -2180,7 +2236,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_rms_norm_backward$handle() {
@@ -2190,7 +2246,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_rms_norm_backward$address() {
@@ -2199,16 +2255,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_rms_norm_backward(long stream, MemorySegment dy, MemorySegment x, MemorySegment gamma, MemorySegment rstd, MemorySegment dx, MemorySegment dgamma) {
+    public static int moe_rms_norm_backward(long stream, MemorySegment dy, MemorySegment x, MemorySegment gamma, MemorySegment rstd, MemorySegment dx, MemorySegment dgamma, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_rms_norm_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_rms_norm_backward", stream, dy, x, gamma, rstd, dx, dgamma);
+                traceDowncall("moe_rms_norm_backward", stream, dy, x, gamma, rstd, dx, dgamma, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, x, gamma, rstd, dx, dgamma);
+            return (int)mh$.invokeExact(stream, dy, x, gamma, rstd, dx, dgamma, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2226,6 +2282,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_INT,
             Moe.C_INT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2237,7 +2297,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_rotary$descriptor() {
@@ -2247,7 +2307,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_rotary$handle() {
@@ -2257,7 +2317,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_rotary$address() {
@@ -2266,16 +2326,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_rotary(long stream, MemorySegment x, MemorySegment positions, MemorySegment cosine, MemorySegment sine, int interleaved, int direction, MemorySegment y) {
+    public static int moe_rotary(long stream, MemorySegment x, MemorySegment positions, MemorySegment cosine, MemorySegment sine, int interleaved, int direction, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_rotary.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_rotary", stream, x, positions, cosine, sine, interleaved, direction, y);
+                traceDowncall("moe_rotary", stream, x, positions, cosine, sine, interleaved, direction, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, positions, cosine, sine, interleaved, direction, y);
+            return (int)mh$.invokeExact(stream, x, positions, cosine, sine, interleaved, direction, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2293,6 +2353,10 @@ public class Moe extends Moe$shared {
             Moe.C_FLOAT,
             Moe.C_LONG,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2304,7 +2368,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_attention_forward$descriptor() {
@@ -2314,7 +2378,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_attention_forward$handle() {
@@ -2324,7 +2388,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_attention_forward$address() {
@@ -2333,16 +2397,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_attention_forward(long stream, MemorySegment q, MemorySegment k, MemorySegment v, float scale, long window, MemorySegment out, MemorySegment logsumexp) {
+    public static int moe_attention_forward(long stream, MemorySegment q, MemorySegment k, MemorySegment v, float scale, long window, MemorySegment out, MemorySegment logsumexp, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_attention_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_attention_forward", stream, q, k, v, scale, window, out, logsumexp);
+                traceDowncall("moe_attention_forward", stream, q, k, v, scale, window, out, logsumexp, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, q, k, v, scale, window, out, logsumexp);
+            return (int)mh$.invokeExact(stream, q, k, v, scale, window, out, logsumexp, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2364,6 +2428,10 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2375,7 +2443,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_attention_backward$descriptor() {
@@ -2385,7 +2453,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_attention_backward$handle() {
@@ -2395,7 +2463,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_attention_backward$address() {
@@ -2404,16 +2472,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_attention_backward(long stream, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out, MemorySegment logsumexp, MemorySegment dout, float scale, long window, MemorySegment dq, MemorySegment dk, MemorySegment dv) {
+    public static int moe_attention_backward(long stream, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out, MemorySegment logsumexp, MemorySegment dout, float scale, long window, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_attention_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_attention_backward", stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv);
+                traceDowncall("moe_attention_backward", stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv);
+            return (int)mh$.invokeExact(stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2430,6 +2498,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2441,7 +2513,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_cache_append$descriptor() {
@@ -2451,7 +2523,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_cache_append$handle() {
@@ -2461,7 +2533,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_cache_append$address() {
@@ -2470,16 +2542,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_cache_append(long stream, MemorySegment k, MemorySegment v, MemorySegment slot, MemorySegment position, MemorySegment keys, MemorySegment values) {
+    public static int moe_cache_append(long stream, MemorySegment k, MemorySegment v, MemorySegment slot, MemorySegment position, MemorySegment keys, MemorySegment values, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_cache_append.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_cache_append", stream, k, v, slot, position, keys, values);
+                traceDowncall("moe_cache_append", stream, k, v, slot, position, keys, values, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, k, v, slot, position, keys, values);
+            return (int)mh$.invokeExact(stream, k, v, slot, position, keys, values, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2498,6 +2570,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_FLOAT,
             Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2509,7 +2585,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_attention_decode$descriptor() {
@@ -2519,7 +2595,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_attention_decode$handle() {
@@ -2529,7 +2605,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_attention_decode$address() {
@@ -2538,16 +2614,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_attention_decode(long stream, MemorySegment q, MemorySegment keys, MemorySegment values, MemorySegment slot, MemorySegment position, float scale, long window, MemorySegment out) {
+    public static int moe_attention_decode(long stream, MemorySegment q, MemorySegment keys, MemorySegment values, MemorySegment slot, MemorySegment position, float scale, long window, MemorySegment out, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_attention_decode.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_attention_decode", stream, q, keys, values, slot, position, scale, window, out);
+                traceDowncall("moe_attention_decode", stream, q, keys, values, slot, position, scale, window, out, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, q, keys, values, slot, position, scale, window, out);
+            return (int)mh$.invokeExact(stream, q, keys, values, slot, position, scale, window, out, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2567,6 +2643,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2578,7 +2658,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation)
+     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gemm$descriptor() {
@@ -2588,7 +2668,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation)
+     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gemm$handle() {
@@ -2598,7 +2678,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation)
+     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gemm$address() {
@@ -2607,16 +2687,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation)
+     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gemm(long stream, int transpose_a, int transpose_b, int activation, int accumulate, MemorySegment a, MemorySegment b, MemorySegment bias, MemorySegment c, MemorySegment preactivation) {
+    public static int moe_gemm(long stream, int transpose_a, int transpose_b, int activation, int accumulate, MemorySegment a, MemorySegment b, MemorySegment bias, MemorySegment c, MemorySegment preactivation, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gemm.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gemm", stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
+                traceDowncall("moe_gemm", stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
+            return (int)mh$.invokeExact(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2629,6 +2709,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2640,7 +2724,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_column_sum$descriptor() {
@@ -2650,7 +2734,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_column_sum$handle() {
@@ -2660,7 +2744,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_column_sum$address() {
@@ -2669,16 +2753,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y)
+     * moe_status moe_column_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_column_sum(long stream, MemorySegment x, MemorySegment y) {
+    public static int moe_column_sum(long stream, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_column_sum.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_column_sum", stream, x, y);
+                traceDowncall("moe_column_sum", stream, x, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, y);
+            return (int)mh$.invokeExact(stream, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2755,6 +2839,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2766,7 +2854,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed)
+     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gemm_pack$descriptor() {
@@ -2776,7 +2864,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed)
+     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gemm_pack$handle() {
@@ -2786,7 +2874,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed)
+     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gemm_pack$address() {
@@ -2795,16 +2883,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed)
+     * moe_status moe_gemm_pack(moe_stream stream, const moe_tensor *weights, const moe_tensor *packed, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gemm_pack(long stream, MemorySegment weights, MemorySegment packed) {
+    public static int moe_gemm_pack(long stream, MemorySegment weights, MemorySegment packed, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gemm_pack.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gemm_pack", stream, weights, packed);
+                traceDowncall("moe_gemm_pack", stream, weights, packed, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, weights, packed);
+            return (int)mh$.invokeExact(stream, weights, packed, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3006,6 +3094,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3017,7 +3109,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gate_forward$descriptor() {
@@ -3027,7 +3119,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gate_forward$handle() {
@@ -3037,7 +3129,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gate_forward$address() {
@@ -3046,16 +3138,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gate_forward(long stream, MemorySegment config, MemorySegment logits, MemorySegment used, MemorySegment bias, MemorySegment noise, MemorySegment priority, MemorySegment scores, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment choice, MemorySegment counts, MemorySegment offsets, MemorySegment losses) {
+    public static int moe_gate_forward(long stream, MemorySegment config, MemorySegment logits, MemorySegment used, MemorySegment bias, MemorySegment noise, MemorySegment priority, MemorySegment scores, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment choice, MemorySegment counts, MemorySegment offsets, MemorySegment losses, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gate_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gate_forward", stream, config, logits, used, bias, noise, priority, scores, expert, position, weight, choice, counts, offsets, losses);
+                traceDowncall("moe_gate_forward", stream, config, logits, used, bias, noise, priority, scores, expert, position, weight, choice, counts, offsets, losses, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, config, logits, used, bias, noise, priority, scores, expert, position, weight, choice, counts, offsets, losses);
+            return (int)mh$.invokeExact(stream, config, logits, used, bias, noise, priority, scores, expert, position, weight, choice, counts, offsets, losses, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3076,6 +3168,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_FLOAT,
             Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3087,7 +3183,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gate_backward$descriptor() {
@@ -3097,7 +3193,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gate_backward$handle() {
@@ -3107,7 +3203,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gate_backward$address() {
@@ -3116,16 +3212,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gate_backward(long stream, MemorySegment config, MemorySegment logits, MemorySegment used, MemorySegment scores, MemorySegment expert, MemorySegment choice, MemorySegment dweight, float dauxiliary, float dz, MemorySegment dlogits) {
+    public static int moe_gate_backward(long stream, MemorySegment config, MemorySegment logits, MemorySegment used, MemorySegment scores, MemorySegment expert, MemorySegment choice, MemorySegment dweight, float dauxiliary, float dz, MemorySegment dlogits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gate_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gate_backward", stream, config, logits, used, scores, expert, choice, dweight, dauxiliary, dz, dlogits);
+                traceDowncall("moe_gate_backward", stream, config, logits, used, scores, expert, choice, dweight, dauxiliary, dz, dlogits, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, config, logits, used, scores, expert, choice, dweight, dauxiliary, dz, dlogits);
+            return (int)mh$.invokeExact(stream, config, logits, used, scores, expert, choice, dweight, dauxiliary, dz, dlogits, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3141,6 +3237,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3152,7 +3252,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_dispatch_forward$descriptor() {
@@ -3162,7 +3262,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_dispatch_forward$handle() {
@@ -3172,7 +3272,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_dispatch_forward$address() {
@@ -3181,16 +3281,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_dispatch_forward(long stream, MemorySegment x, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment rows) {
+    public static int moe_dispatch_forward(long stream, MemorySegment x, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment rows, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_dispatch_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_dispatch_forward", stream, x, expert, position, offsets, rows);
+                traceDowncall("moe_dispatch_forward", stream, x, expert, position, offsets, rows, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, expert, position, offsets, rows);
+            return (int)mh$.invokeExact(stream, x, expert, position, offsets, rows, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3206,6 +3306,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3217,7 +3321,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_dispatch_backward$descriptor() {
@@ -3227,7 +3331,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_dispatch_backward$handle() {
@@ -3237,7 +3341,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_dispatch_backward$address() {
@@ -3246,16 +3350,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_dispatch_backward(long stream, MemorySegment drows, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment dx) {
+    public static int moe_dispatch_backward(long stream, MemorySegment drows, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_dispatch_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_dispatch_backward", stream, drows, expert, position, offsets, dx);
+                traceDowncall("moe_dispatch_backward", stream, drows, expert, position, offsets, dx, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, drows, expert, position, offsets, dx);
+            return (int)mh$.invokeExact(stream, drows, expert, position, offsets, dx, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3273,6 +3377,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3284,7 +3392,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation)
+     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_expert_forward$descriptor() {
@@ -3294,7 +3402,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation)
+     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_expert_forward$handle() {
@@ -3304,7 +3412,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation)
+     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_expert_forward$address() {
@@ -3313,16 +3421,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation)
+     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_expert_forward(long stream, int activation, MemorySegment x, MemorySegment offsets, MemorySegment weights, MemorySegment bias, MemorySegment y, MemorySegment preactivation) {
+    public static int moe_expert_forward(long stream, int activation, MemorySegment x, MemorySegment offsets, MemorySegment weights, MemorySegment bias, MemorySegment y, MemorySegment preactivation, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_expert_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_expert_forward", stream, activation, x, offsets, weights, bias, y, preactivation);
+                traceDowncall("moe_expert_forward", stream, activation, x, offsets, weights, bias, y, preactivation, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, activation, x, offsets, weights, bias, y, preactivation);
+            return (int)mh$.invokeExact(stream, activation, x, offsets, weights, bias, y, preactivation, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3337,6 +3445,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3348,7 +3460,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx)
+     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_expert_backward_input$descriptor() {
@@ -3358,7 +3470,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx)
+     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_expert_backward_input$handle() {
@@ -3368,7 +3480,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx)
+     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_expert_backward_input$address() {
@@ -3377,16 +3489,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx)
+     * moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor *dy, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_expert_backward_input(long stream, MemorySegment dy, MemorySegment offsets, MemorySegment weights, MemorySegment dx) {
+    public static int moe_expert_backward_input(long stream, MemorySegment dy, MemorySegment offsets, MemorySegment weights, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_expert_backward_input.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_expert_backward_input", stream, dy, offsets, weights, dx);
+                traceDowncall("moe_expert_backward_input", stream, dy, offsets, weights, dx, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, offsets, weights, dx);
+            return (int)mh$.invokeExact(stream, dy, offsets, weights, dx, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3403,6 +3515,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3414,7 +3530,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_expert_backward_weights$descriptor() {
@@ -3424,7 +3540,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_expert_backward_weights$handle() {
@@ -3434,7 +3550,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_expert_backward_weights$address() {
@@ -3443,16 +3559,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias)
+     * moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *dweights, const moe_tensor *dbias, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_expert_backward_weights(long stream, int accumulate, MemorySegment dy, MemorySegment x, MemorySegment offsets, MemorySegment dweights, MemorySegment dbias) {
+    public static int moe_expert_backward_weights(long stream, int accumulate, MemorySegment dy, MemorySegment x, MemorySegment offsets, MemorySegment dweights, MemorySegment dbias, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_expert_backward_weights.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_expert_backward_weights", stream, accumulate, dy, x, offsets, dweights, dbias);
+                traceDowncall("moe_expert_backward_weights", stream, accumulate, dy, x, offsets, dweights, dbias, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, accumulate, dy, x, offsets, dweights, dbias);
+            return (int)mh$.invokeExact(stream, accumulate, dy, x, offsets, dweights, dbias, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3472,6 +3588,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3483,7 +3603,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_combine_forward$descriptor() {
@@ -3493,7 +3613,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_combine_forward$handle() {
@@ -3503,7 +3623,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_combine_forward$address() {
@@ -3512,16 +3632,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_combine_forward(long stream, MemorySegment rows, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment offsets, MemorySegment mlp, MemorySegment coefficient, MemorySegment skip, MemorySegment y) {
+    public static int moe_combine_forward(long stream, MemorySegment rows, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment offsets, MemorySegment mlp, MemorySegment coefficient, MemorySegment skip, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_combine_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_combine_forward", stream, rows, expert, position, weight, offsets, mlp, coefficient, skip, y);
+                traceDowncall("moe_combine_forward", stream, rows, expert, position, weight, offsets, mlp, coefficient, skip, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, rows, expert, position, weight, offsets, mlp, coefficient, skip, y);
+            return (int)mh$.invokeExact(stream, rows, expert, position, weight, offsets, mlp, coefficient, skip, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3544,6 +3664,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3555,7 +3679,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_combine_backward$descriptor() {
@@ -3565,7 +3689,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_combine_backward$handle() {
@@ -3575,7 +3699,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_combine_backward$address() {
@@ -3584,16 +3708,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_combine_backward(long stream, MemorySegment dy, MemorySegment rows, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment offsets, MemorySegment mlp, MemorySegment coefficient, MemorySegment drows, MemorySegment dweight, MemorySegment dmlp, MemorySegment dcoefficient) {
+    public static int moe_combine_backward(long stream, MemorySegment dy, MemorySegment rows, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment offsets, MemorySegment mlp, MemorySegment coefficient, MemorySegment drows, MemorySegment dweight, MemorySegment dmlp, MemorySegment dcoefficient, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_combine_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_combine_backward", stream, dy, rows, expert, position, weight, offsets, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
+                traceDowncall("moe_combine_backward", stream, dy, rows, expert, position, weight, offsets, mlp, coefficient, drows, dweight, dmlp, dcoefficient, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, rows, expert, position, weight, offsets, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
+            return (int)mh$.invokeExact(stream, dy, rows, expert, position, weight, offsets, mlp, coefficient, drows, dweight, dmlp, dcoefficient, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3610,6 +3734,10 @@ public class Moe extends Moe$shared {
             Moe.C_FLOAT,
             Moe.C_FLOAT,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3621,7 +3749,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_cross_entropy$descriptor() {
@@ -3631,7 +3759,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_cross_entropy$handle() {
@@ -3641,7 +3769,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_cross_entropy$address() {
@@ -3650,16 +3778,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_cross_entropy(long stream, MemorySegment logits, MemorySegment targets, float label_smoothing, float dloss, MemorySegment losses, MemorySegment dlogits) {
+    public static int moe_cross_entropy(long stream, MemorySegment logits, MemorySegment targets, float label_smoothing, float dloss, MemorySegment losses, MemorySegment dlogits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_cross_entropy.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_cross_entropy", stream, logits, targets, label_smoothing, dloss, losses, dlogits);
+                traceDowncall("moe_cross_entropy", stream, logits, targets, label_smoothing, dloss, losses, dlogits, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, logits, targets, label_smoothing, dloss, losses, dlogits);
+            return (int)mh$.invokeExact(stream, logits, targets, label_smoothing, dloss, losses, dlogits, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3678,6 +3806,10 @@ public class Moe extends Moe$shared {
             Moe.C_FLOAT,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3689,7 +3821,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_linear_cross_entropy$descriptor() {
@@ -3699,7 +3831,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_linear_cross_entropy$handle() {
@@ -3709,7 +3841,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_linear_cross_entropy$address() {
@@ -3718,16 +3850,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_linear_cross_entropy(long stream, MemorySegment hidden, MemorySegment weights, MemorySegment targets, float label_smoothing, float dloss, MemorySegment losses, MemorySegment dhidden, MemorySegment dweights) {
+    public static int moe_linear_cross_entropy(long stream, MemorySegment hidden, MemorySegment weights, MemorySegment targets, float label_smoothing, float dloss, MemorySegment losses, MemorySegment dhidden, MemorySegment dweights, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_linear_cross_entropy.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_linear_cross_entropy", stream, hidden, weights, targets, label_smoothing, dloss, losses, dhidden, dweights);
+                traceDowncall("moe_linear_cross_entropy", stream, hidden, weights, targets, label_smoothing, dloss, losses, dhidden, dweights, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, hidden, weights, targets, label_smoothing, dloss, losses, dhidden, dweights);
+            return (int)mh$.invokeExact(stream, hidden, weights, targets, label_smoothing, dloss, losses, dhidden, dweights, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3750,6 +3882,10 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3761,7 +3897,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy)
+     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_adamw_step$descriptor() {
@@ -3771,7 +3907,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy)
+     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_adamw_step$handle() {
@@ -3781,7 +3917,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy)
+     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_adamw_step$address() {
@@ -3790,16 +3926,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy)
+     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_adamw_step(long stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, long step, float gradient_scale, MemorySegment parameter, MemorySegment gradient, MemorySegment first_moment, MemorySegment second_moment, MemorySegment copy) {
+    public static int moe_adamw_step(long stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, long step, float gradient_scale, MemorySegment parameter, MemorySegment gradient, MemorySegment first_moment, MemorySegment second_moment, MemorySegment copy, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_adamw_step.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_adamw_step", stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment, second_moment, copy);
+                traceDowncall("moe_adamw_step", stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment, second_moment, copy, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment, second_moment, copy);
+            return (int)mh$.invokeExact(stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment, second_moment, copy, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3812,6 +3948,10 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3823,7 +3963,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum)
+     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_square_sum$descriptor() {
@@ -3833,7 +3973,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum)
+     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_square_sum$handle() {
@@ -3843,7 +3983,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum)
+     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_square_sum$address() {
@@ -3852,16 +3992,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum)
+     * moe_status moe_square_sum(moe_stream stream, const moe_tensor *x, const moe_tensor *sum, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_square_sum(long stream, MemorySegment x, MemorySegment sum) {
+    public static int moe_square_sum(long stream, MemorySegment x, MemorySegment sum, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_square_sum.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_square_sum", stream, x, sum);
+                traceDowncall("moe_square_sum", stream, x, sum, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, sum);
+            return (int)mh$.invokeExact(stream, x, sum, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -25,11 +25,11 @@ public final class NativeMemory {
   }
 
   /**
-   * Gives back what {@link #allocate} returned; the segment must not be used any more.
+   * Gives back what {@link #allocate} returned; the segment must not be used any more. Its arena may be closed already.
    *
    * @throws IllegalArgumentException if this device did not hand it out or has it back already
    */
   public static void free(long device, MemorySegment memory) {
-    Status.check(Moe.moe_memory_free(device, memory), "moe_memory_free");
+    Status.check(Moe.moe_memory_free(device, MemorySegment.ofAddress(memory.address())), "moe_memory_free");
   }
 }

@@ -123,8 +123,13 @@ public final class NativeBackend implements Backend, NativeKernels {
 
   @Override
   public MemorySegment allocate(long bytes) {
+    return allocate(bytes, arena);
+  }
+
+  @Override
+  public MemorySegment allocate(long bytes, Arena lifetime) {
     requireOpen();
-    return NativeMemory.allocate(device, bytes, arena);
+    return NativeMemory.allocate(device, bytes, lifetime);
   }
 
   /** Gives memory back; does nothing once this backend is closed, for its memory went with it. */
@@ -180,6 +185,7 @@ public final class NativeBackend implements Backend, NativeKernels {
 
   @Override
   public void awaitHostAccess() {
+    requireOpen(); // the memory went with the device
     if (awaited < launched) {
       synchronize();
     }

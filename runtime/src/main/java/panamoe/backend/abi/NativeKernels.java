@@ -42,29 +42,34 @@ interface NativeKernels
 
   @Override
   default void fill(float value, Tensor y) {
-    launch("moe_fill", (stream, t) -> Moe.moe_fill(stream, value, t[0]), y);
+    launch("moe_fill", (stream, t, h) -> Moe.moe_fill(stream, value, t[0], h[0], h[1], h[2], h[3]), y);
   }
 
   @Override
   default void cast(Tensor x, Tensor y) {
-    launch("moe_cast", (stream, t) -> Moe.moe_cast(stream, t[0], t[1]), x, y);
+    launch("moe_cast", (stream, t, h) -> Moe.moe_cast(stream, t[0], t[1], h[0], h[1], h[2], h[3]), x, y);
   }
 
   @Override
   default void copy(Tensor x, Tensor y) {
-    launch("moe_memory_copy", (stream, t) -> Moe.moe_memory_copy(stream, t[0], t[1]), x, y);
+    launch("moe_memory_copy", (stream, t, h) -> Moe.moe_memory_copy(stream, t[0], t[1], h[0], h[1], h[2], h[3]), x, y);
   }
 
   @Override
   default void add(float alpha, Tensor a, float beta, Tensor b, Tensor y) {
-    launch("moe_add", (stream, t) -> Moe.moe_add(stream, alpha, t[0], beta, t[1], t[2]), a, b, y);
+    launch(
+        "moe_add",
+        (stream, t, h) -> Moe.moe_add(stream, alpha, t[0], beta, t[1], t[2], h[0], h[1], h[2], h[3]),
+        a, b, y);
   }
 
   @Override
   default void activationForward(Activation activation, Tensor x, Tensor y) {
     int code = activation.code();
     launch(
-        "moe_activation_forward", (stream, t) -> Moe.moe_activation_forward(stream, code, t[0], t[1]), x, y);
+        "moe_activation_forward",
+        (stream, t, h) -> Moe.moe_activation_forward(stream, code, t[0], t[1], h[0], h[1], h[2], h[3]),
+        x, y);
   }
 
   @Override
@@ -72,18 +77,24 @@ interface NativeKernels
     int code = activation.code();
     launch(
         "moe_activation_backward",
-        (stream, t) -> Moe.moe_activation_backward(stream, code, t[0], t[1], t[2]), x, dy, dx);
+        (stream, t, h) -> Moe.moe_activation_backward(stream, code, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        x, dy, dx);
   }
 
   @Override
   default void randomUniform(long seed, long offset, Tensor y) {
-    launch("moe_random_uniform", (stream, t) -> Moe.moe_random_uniform(stream, seed, offset, t[0]), y);
+    launch(
+        "moe_random_uniform",
+        (stream, t, h) -> Moe.moe_random_uniform(stream, seed, offset, t[0], h[0], h[1], h[2], h[3]),
+        y);
   }
 
   @Override
   default void randomNormal(long seed, long offset, float mean, float deviation, Tensor y) {
     launch(
-        "moe_random_normal", (stream, t) -> Moe.moe_random_normal(stream, seed, offset, mean, deviation, t[0]), y);
+        "moe_random_normal",
+        (stream, t, h) -> Moe.moe_random_normal(stream, seed, offset, mean, deviation, t[0], h[0], h[1], h[2], h[3]),
+        y);
   }
 
   // Embedding
@@ -92,7 +103,7 @@ interface NativeKernels
   default void embeddingForward(Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor y) {
     launch(
         "moe_embedding_forward",
-        (stream, t) -> Moe.moe_embedding_forward(stream, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t, h) -> Moe.moe_embedding_forward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         ids, table, positions, positionTable, y);
   }
 
@@ -100,7 +111,7 @@ interface NativeKernels
   default void embeddingBackward(Tensor ids, Tensor positions, Tensor dy, Tensor dtable, Tensor dpositionTable) {
     launch(
         "moe_embedding_backward",
-        (stream, t) -> Moe.moe_embedding_backward(stream, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t, h) -> Moe.moe_embedding_backward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         ids, positions, dy, dtable, dpositionTable);
   }
 
@@ -111,7 +122,8 @@ interface NativeKernels
       Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
     launch(
         "moe_layer_norm_forward",
-        (stream, t) -> Moe.moe_layer_norm_forward(stream, t[0], t[1], t[2], epsilon, t[3], t[4], t[5]),
+        (stream, t, h) ->
+            Moe.moe_layer_norm_forward(stream, t[0], t[1], t[2], epsilon, t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         x, gamma, beta, y, mean, rstd);
   }
 
@@ -120,7 +132,8 @@ interface NativeKernels
       Tensor dy, Tensor x, Tensor gamma, Tensor mean, Tensor rstd, Tensor dx, Tensor dgamma, Tensor dbeta) {
     launch(
         "moe_layer_norm_backward",
-        (stream, t) -> Moe.moe_layer_norm_backward(stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]),
+        (stream, t, h) ->
+            Moe.moe_layer_norm_backward(stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], h[0], h[1], h[2], h[3]),
         dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
   }
 
@@ -128,7 +141,7 @@ interface NativeKernels
   default void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
     launch(
         "moe_rms_norm_forward",
-        (stream, t) -> Moe.moe_rms_norm_forward(stream, t[0], t[1], epsilon, t[2], t[3]),
+        (stream, t, h) -> Moe.moe_rms_norm_forward(stream, t[0], t[1], epsilon, t[2], t[3], h[0], h[1], h[2], h[3]),
         x, gamma, y, rstd);
   }
 
@@ -136,7 +149,7 @@ interface NativeKernels
   default void rmsNormBackward(Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
     launch(
         "moe_rms_norm_backward",
-        (stream, t) -> Moe.moe_rms_norm_backward(stream, t[0], t[1], t[2], t[3], t[4], t[5]),
+        (stream, t, h) -> Moe.moe_rms_norm_backward(stream, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         dy, x, gamma, rstd, dx, dgamma);
   }
 
@@ -148,7 +161,8 @@ interface NativeKernels
     int paired = flag(interleaved);
     launch(
         "moe_rotary",
-        (stream, t) -> Moe.moe_rotary(stream, t[0], t[1], t[2], t[3], paired, direction, t[4]),
+        (stream, t, h) ->
+            Moe.moe_rotary(stream, t[0], t[1], t[2], t[3], paired, direction, t[4], h[0], h[1], h[2], h[3]),
         x, positions, cosine, sine, y);
   }
 
@@ -157,7 +171,8 @@ interface NativeKernels
       Tensor q, Tensor k, Tensor v, float scale, long window, Tensor out, Tensor logsumexp) {
     launch(
         "moe_attention_forward",
-        (stream, t) -> Moe.moe_attention_forward(stream, t[0], t[1], t[2], scale, window, t[3], t[4]),
+        (stream, t, h) ->
+            Moe.moe_attention_forward(stream, t[0], t[1], t[2], scale, window, t[3], t[4], h[0], h[1], h[2], h[3]),
         q, k, v, out, logsumexp);
   }
 
@@ -167,9 +182,9 @@ interface NativeKernels
       Tensor dk, Tensor dv) {
     launch(
         "moe_attention_backward",
-        (stream, t) ->
+        (stream, t, h) ->
             Moe.moe_attention_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], scale, window, t[6], t[7], t[8]),
+                stream, t[0], t[1], t[2], t[3], t[4], t[5], scale, window, t[6], t[7], t[8], h[0], h[1], h[2], h[3]),
         q, k, v, out, logsumexp, dout, dq, dk, dv);
   }
 
@@ -177,7 +192,7 @@ interface NativeKernels
   default void cacheAppend(Tensor k, Tensor v, Tensor slot, Tensor position, Tensor keys, Tensor values) {
     launch(
         "moe_cache_append",
-        (stream, t) -> Moe.moe_cache_append(stream, t[0], t[1], t[2], t[3], t[4], t[5]),
+        (stream, t, h) -> Moe.moe_cache_append(stream, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         k, v, slot, position, keys, values);
   }
 
@@ -186,7 +201,8 @@ interface NativeKernels
       Tensor q, Tensor keys, Tensor values, Tensor slot, Tensor position, float scale, long window, Tensor out) {
     launch(
         "moe_attention_decode",
-        (stream, t) -> Moe.moe_attention_decode(stream, t[0], t[1], t[2], t[3], t[4], scale, window, t[5]),
+        (stream, t, h) ->
+            Moe.moe_attention_decode(stream, t[0], t[1], t[2], t[3], t[4], scale, window, t[5], h[0], h[1], h[2], h[3]),
         q, keys, values, slot, position, out);
   }
 
@@ -202,18 +218,22 @@ interface NativeKernels
     int adding = flag(accumulate);
     launch(
         "moe_gemm",
-        (stream, t) -> Moe.moe_gemm(stream, flipA, flipB, code, adding, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t, h) ->
+            Moe.moe_gemm(stream, flipA, flipB, code, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         a, b, bias, c, preactivation);
   }
 
   @Override
   default void columnSum(Tensor x, Tensor y) {
-    launch("moe_column_sum", (stream, t) -> Moe.moe_column_sum(stream, t[0], t[1]), x, y);
+    launch("moe_column_sum", (stream, t, h) -> Moe.moe_column_sum(stream, t[0], t[1], h[0], h[1], h[2], h[3]), x, y);
   }
 
   @Override
   default void pack(Tensor weights, Tensor packed) {
-    launch("moe_gemm_pack", (stream, t) -> Moe.moe_gemm_pack(stream, t[0], t[1]), weights, packed);
+    launch(
+        "moe_gemm_pack",
+        (stream, t, h) -> Moe.moe_gemm_pack(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
+        weights, packed);
   }
 
   // Gate, dispatch, expert, combine
@@ -224,9 +244,10 @@ interface NativeKernels
     MemorySegment config = config(settings);
     launch(
         "moe_gate_forward",
-        (stream, t) ->
+        (stream, t, h) ->
             Moe.moe_gate_forward(
-                stream, config, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12]),
+                stream, config, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], h[0],
+                h[1], h[2], h[3]),
         logits, used, bias, noise, priority, routes.scores(), routes.expert(), routes.position(), routes.weight(),
         routes.choice(), routes.counts(), routes.offsets(), routes.losses());
   }
@@ -238,8 +259,9 @@ interface NativeKernels
     MemorySegment config = config(settings);
     launch(
         "moe_gate_backward",
-        (stream, t) ->
-            Moe.moe_gate_backward(stream, config, t[0], t[1], t[2], t[3], t[4], t[5], dauxiliary, dz, t[6]),
+        (stream, t, h) ->
+            Moe.moe_gate_backward(
+                stream, config, t[0], t[1], t[2], t[3], t[4], t[5], dauxiliary, dz, t[6], h[0], h[1], h[2], h[3]),
         logits, used, routes.scores(), routes.expert(), routes.choice(), dweight, dlogits);
   }
 
@@ -247,7 +269,7 @@ interface NativeKernels
   default void dispatchForward(Tensor x, Routes routes, Tensor rows) {
     launch(
         "moe_dispatch_forward",
-        (stream, t) -> Moe.moe_dispatch_forward(stream, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t, h) -> Moe.moe_dispatch_forward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         x, routes.expert(), routes.position(), routes.offsets(), rows);
   }
 
@@ -255,7 +277,7 @@ interface NativeKernels
   default void dispatchBackward(Tensor drows, Routes routes, Tensor dx) {
     launch(
         "moe_dispatch_backward",
-        (stream, t) -> Moe.moe_dispatch_backward(stream, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t, h) -> Moe.moe_dispatch_backward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         drows, routes.expert(), routes.position(), routes.offsets(), dx);
   }
 
@@ -265,7 +287,8 @@ interface NativeKernels
     int code = activation.code();
     launch(
         "moe_expert_forward",
-        (stream, t) -> Moe.moe_expert_forward(stream, code, t[0], t[1], t[2], t[3], t[4], t[5]),
+        (stream, t, h) ->
+            Moe.moe_expert_forward(stream, code, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         x, offsets, weights, bias, y, preactivation);
   }
 
@@ -273,7 +296,7 @@ interface NativeKernels
   default void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
     launch(
         "moe_expert_backward_input",
-        (stream, t) -> Moe.moe_expert_backward_input(stream, t[0], t[1], t[2], t[3]),
+        (stream, t, h) -> Moe.moe_expert_backward_input(stream, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
         dy, offsets, weights, dx);
   }
 
@@ -283,7 +306,8 @@ interface NativeKernels
     int adding = flag(accumulate);
     launch(
         "moe_expert_backward_weights",
-        (stream, t) -> Moe.moe_expert_backward_weights(stream, adding, t[0], t[1], t[2], t[3], t[4]),
+        (stream, t, h) ->
+            Moe.moe_expert_backward_weights(stream, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
         dy, x, offsets, dweights, dbias);
   }
 
@@ -292,7 +316,9 @@ interface NativeKernels
       Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
     launch(
         "moe_combine_forward",
-        (stream, t) -> Moe.moe_combine_forward(stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8]),
+        (stream, t, h) ->
+            Moe.moe_combine_forward(
+                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], h[0], h[1], h[2], h[3]),
         rows, routes.expert(), routes.position(), routes.weight(), routes.offsets(), mlp, coefficient, skip, y);
   }
 
@@ -302,9 +328,10 @@ interface NativeKernels
       Tensor dmlp, Tensor dcoefficient) {
     launch(
         "moe_combine_backward",
-        (stream, t) ->
+        (stream, t, h) ->
             Moe.moe_combine_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11]),
+                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], h[0], h[1], h[2],
+                h[3]),
         dy, rows, routes.expert(), routes.position(), routes.weight(), routes.offsets(), mlp, coefficient, drows,
         dweight, dmlp, dcoefficient);
   }
@@ -316,7 +343,8 @@ interface NativeKernels
       Tensor logits, Tensor targets, float labelSmoothing, float dloss, Tensor losses, Tensor dlogits) {
     launch(
         "moe_cross_entropy",
-        (stream, t) -> Moe.moe_cross_entropy(stream, t[0], t[1], labelSmoothing, dloss, t[2], t[3]),
+        (stream, t, h) ->
+            Moe.moe_cross_entropy(stream, t[0], t[1], labelSmoothing, dloss, t[2], t[3], h[0], h[1], h[2], h[3]),
         logits, targets, losses, dlogits);
   }
 
@@ -326,8 +354,9 @@ interface NativeKernels
       Tensor dhidden, Tensor dweights) {
     launch(
         "moe_linear_cross_entropy",
-        (stream, t) ->
-            Moe.moe_linear_cross_entropy(stream, t[0], t[1], t[2], labelSmoothing, dloss, t[3], t[4], t[5]),
+        (stream, t, h) ->
+            Moe.moe_linear_cross_entropy(
+                stream, t[0], t[1], t[2], labelSmoothing, dloss, t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
         hidden, weights, targets, losses, dhidden, dweights);
   }
 
@@ -337,16 +366,16 @@ interface NativeKernels
       float gradientScale, Tensor parameter, Tensor gradient, Tensor firstMoment, Tensor secondMoment, Tensor copy) {
     launch(
         "moe_adamw_step",
-        (stream, t) ->
+        (stream, t, h) ->
             Moe.moe_adamw_step(
-                stream, learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale, t[0], t[1], t[2],
-                t[3], t[4]),
+                stream, learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale, t[0], t[1], t[2], t[3],
+                t[4], h[0], h[1], h[2], h[3]),
         parameter, gradient, firstMoment, secondMoment, copy);
   }
 
   @Override
   default void squareSum(Tensor x, Tensor sum) {
-    launch("moe_square_sum", (stream, t) -> Moe.moe_square_sum(stream, t[0], t[1]), x, sum);
+    launch("moe_square_sum", (stream, t, h) -> Moe.moe_square_sum(stream, t[0], t[1], h[0], h[1], h[2], h[3]), x, sum);
   }
 
   private static int flag(boolean value) {

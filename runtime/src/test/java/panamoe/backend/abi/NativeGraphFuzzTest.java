@@ -84,7 +84,11 @@ class NativeGraphFuzzTest {
         long graph = random.nextInt(4) == 0 ? handle(graphs) : random.nextLong();
         result(function, "moe_graph_destroy", Moe.moe_graph_destroy(graph));
       }
-      case 4 -> result(function, "moe_fill", Moe.moe_fill(handle(streams), 1, y.descriptor()));
+      case 4 -> {
+        MemorySegment none = MemorySegment.NULL;
+        long stream = handle(streams);
+        result(function, "moe_fill", Moe.moe_fill(stream, 1, y.descriptor(), none, none, none, none));
+      }
       default -> {
         if (streams.size() < 6) {
           addStream(device);
