@@ -6,51 +6,101 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Callers' memory as tensors: the memory itself, or a copy on a device that works on its own memory alone. */
-final class CallersMemory {
-  private CallersMemory() {}
+/**
+ * Callers' memory as tensors of one call. Kernels work on the memory itself where that is safe, and on a copy
+ * otherwise:
+ *
+ * <ul>
+ *   <li>a card works on its own memory alone;
+ *   <li>a file that is mapped may be truncated, and then only Java's own access is an exception instead of a crash;
+ *   <li>token ids are checked and then used as indices: another thread could change them in between.
+ * </ul>
+ *
+ * @param backend whose kernels are called
+ * @param scope of the call's tensors
+ */
+record CallersMemory(Backend backend, TensorScope scope) {
 
   /**
-   * Memory to read.
+   * FLOAT32 memory to read.
    *
-   * @throws IllegalArgumentException if the segment is on the heap, too small or misaligned, or another thread's
+   * @param name of the argument, for messages; so below
+   * @throws IllegalArgumentException if the segment is null, on the heap, too small, misaligned, another thread's, or a
+   *     file's that was truncated
    * @throws IllegalStateException if its arena is closed
    */
-  static Tensor input(Backend backend, TensorScope scope, MemorySegment segment, DType dtype, long... shape) {
-    requireAlive(segment);
-    Tensor callers = scope.wrap(segment, dtype, shape);
-    if (!backend.asynchronous()) {
-      return callers;
+  Tensor input(String name, MemorySegment segment, long... shape) {
+    Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
+    return needsCopy(segment) ? copied(name, callers) : callers;
+  }
+
+  /** A copy of INT32 memory; throws as {@link #input} does. */
+  Tensor ids(String name, MemorySegment segment, long... shape) {
+    return copied(name, wrap(name, segment, DType.INT32, shape));
+  }
+
+  /** FLOAT32 memory to write; throws as {@link #input} does, and if the segment is read-only. */
+  Tensor output(String name, MemorySegment segment, long... shape) {
+    Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
+    if (segment.isReadOnly()) {
+      throw new IllegalArgumentException(name + " is read-only, but receives a result");
     }
-    Tensor copy = scope.allocate(dtype, shape);
-    copy.data().copyFrom(callers.data());
+    return needsCopy(segment) ? scope.allocate(DType.FLOAT32, shape) : callers;
+  }
+
+  /** Waits for the kernels and makes what they wrote to an {@link #output} the caller's. */
+  void giveBack(String name, Tensor output, MemorySegment segment) {
+    backend.synchronize();
+    if (output.borrowedMemory() == null) {
+      copy(name, output.data(), segment.asSlice(0, output.bytes()));
+    }
+  }
+
+  /**
+   * Refuses results over what the same call reads.
+   *
+   * @throws IllegalArgumentException if the segments overlap
+   */
+  static void requireApart(String name, MemorySegment segment, String otherName, MemorySegment other) {
+    if (segment.isNative() && other.isNative() && segment.asOverlappingSlice(other).isPresent()) {
+      throw new IllegalArgumentException(name + " overlaps " + otherName + ", expected memory of its own");
+    }
+  }
+
+  /** Refuses memory that is gone: kernels take addresses, which nobody else checks. */
+  static void requireAlive(String name, MemorySegment segment) {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException("the arena of " + name + " is closed");
+    }
+    if (!segment.isAccessibleBy(Thread.currentThread())) {
+      throw new IllegalArgumentException("the arena of " + name + " is confined to another thread");
+    }
+  }
+
+  private Tensor wrap(String name, MemorySegment segment, DType dtype, long... shape) {
+    requireAlive(name, Argument.notNull(name, segment));
+    try {
+      return scope.wrap(segment, dtype, shape);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
+    }
+  }
+
+  private boolean needsCopy(MemorySegment segment) {
+    return backend.asynchronous() || segment.isMapped();
+  }
+
+  private Tensor copied(String name, Tensor callers) {
+    Tensor copy = scope.allocate(callers.dtype(), callers.shape());
+    copy(name, callers.borrowedMemory(), copy.data());
     return copy;
   }
 
-  /** Memory to write, FLOAT32; throws as {@link #input} does, and if the segment is read-only. */
-  static Tensor output(Backend backend, TensorScope scope, MemorySegment segment, long... shape) {
-    requireAlive(segment);
-    if (segment.isReadOnly()) {
-      throw new IllegalArgumentException("the segment is read-only, but receives a result");
-    }
-    Tensor callers = scope.wrap(segment, DType.FLOAT32, shape);
-    return backend.asynchronous() ? scope.allocate(DType.FLOAT32, shape) : callers;
-  }
-
-  /** Makes what kernels wrote to an {@link #output}, and are done with, the caller's. */
-  static void giveBack(Backend backend, Tensor output, MemorySegment segment) {
-    if (backend.asynchronous()) {
-      MemorySegment.copy(output.data(), 0, segment, 0, output.bytes());
-    }
-  }
-
-  /** Kernels take addresses, which nobody checks: memory that is gone would end the JVM. */
-  static void requireAlive(MemorySegment segment) {
-    if (!segment.scope().isAlive()) {
-      throw new IllegalStateException("the arena of a segment is already closed");
-    }
-    if (!segment.isAccessibleBy(Thread.currentThread())) {
-      throw new IllegalArgumentException("the segment's arena is confined to another thread");
+  private static void copy(String name, MemorySegment from, MemorySegment to) {
+    try {
+      to.copyFrom(from);
+    } catch (InternalError e) {
+      throw new IllegalArgumentException("the file that " + name + " is mapped from was truncated", e);
     }
   }
 }

@@ -5,16 +5,21 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 
 /**
- * Where layers and models run: a device and a team of threads on it. Used by one thread at a time; open one for each
- * thread that computes. Close what was made on a device before the device; {@link #close} is idempotent.
+ * Where layers and models run: a device and a team of threads on it.
+ *
+ * <p>One thread at a time calls a device and all that was made on it; a second one meanwhile gets an {@link
+ * IllegalStateException}, and so does whoever uses or closes what is closed or in use. Any thread may call after
+ * another. Open a device for each thread that computes.
  */
 public final class Device implements AutoCloseable {
   private static final System.Logger LOGGER = System.getLogger(Device.class.getName());
 
   private final Backend backend;
+  private final Lifetime lifetime;
 
   private Device(Backend backend) {
     this.backend = backend;
+    this.lifetime = Lifetime.ofDevice("device " + backend.name(), backend::close);
   }
 
   /**
@@ -27,7 +32,8 @@ public final class Device implements AutoCloseable {
    * @throws PanamoeException if there is no such device here; the message says what was looked for
    */
   public static Device open(String name, int threads) {
-    Device device = PanamoeException.translating(() -> new Device(Backends.open(name, threads)));
+    Device device =
+        PanamoeException.translating(() -> new Device(Backends.open(Argument.notNull("name", name), threads)));
     if (name.equals("auto")) {
       Backends.nativeUnavailable()
           .ifPresent(why -> LOGGER.log(Level.WARNING, "computing in plain Java, which is slow: " + why));
@@ -45,12 +51,21 @@ public final class Device implements AutoCloseable {
     return "Device " + name();
   }
 
+  /**
+   * Closes the device and all that was made on it. Idempotent.
+   *
+   * @throws IllegalStateException if a call of the device is under way; nothing is closed then
+   */
   @Override
   public void close() {
-    backend.close();
+    lifetime.close();
   }
 
   Backend backend() {
     return backend;
+  }
+
+  Lifetime lifetime() {
+    return lifetime;
   }
 }

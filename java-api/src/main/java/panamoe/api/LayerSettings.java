@@ -63,7 +63,7 @@ public record LayerSettings(
 
   /** The activation of this name. */
   static Activation activation(String name) {
-    return switch (name) {
+    return switch (Argument.notNull("activation", name)) {
       case "relu" -> Activation.RELU;
       case "gelu" -> Activation.GELU;
       case "gelu_tanh" -> Activation.GELU_TANH;

@@ -36,9 +36,19 @@ public record ModelSettings(
     String activation,
     double auxiliaryCoefficient) {
 
-  /** Keeps a copy of the list. */
+  /**
+   * Keeps a copy of the list.
+   *
+   * @throws PanamoeException.BadArgument if the list, or a number in it, is null
+   */
   public ModelSettings {
-    experts = List.copyOf(experts);
+    List<Integer> given = experts;
+    experts =
+        PanamoeException.translating(
+            () -> {
+              Argument.notNull("experts", given).forEach(number -> Argument.notNull("a number of experts", number));
+              return List.copyOf(given);
+            });
   }
 
   /** A dropless top-1 model with MLPs four times as wide as a token, GELU, and a balancing coefficient of 0.01. */

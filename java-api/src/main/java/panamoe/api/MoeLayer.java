@@ -13,8 +13,9 @@ import panamoe.tensor.TensorScope;
  * One Mixture-of-Experts layer for another framework: it computes on the framework's own off-heap memory, and lays its
  * parameters and their gradients open by name, for the framework's optimizer.
  *
- * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. A layer is
- * used by one thread at a time, that of its device.
+ * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. One thread
+ * at a time calls a {@link Device} and all that was made on it. A caller's arena stays open during a call; memory that
+ * is mapped from a file is copied first.
  *
  * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
@@ -25,6 +26,7 @@ public final class MoeLayer implements AutoCloseable {
   private final LayerSettings settings;
   private final ParameterStore store = new ParameterStore();
   private final panamoe.moe.MoeLayer layer;
+  private final Lifetime lifetime;
   private final NamedParameters parameters;
 
   private MoeLayer(Device device, LayerSettings settings, long seed) {
@@ -38,16 +40,20 @@ public final class MoeLayer implements AutoCloseable {
       store.close();
       throw e;
     }
-    this.parameters = new NamedParameters(store);
+    this.lifetime = device.lifetime().begin("the layer", store::close);
+    this.parameters = new NamedParameters(store, lifetime);
   }
 
   /**
    * A layer with fresh parameters, drawn from {@code seed}; no two experts start alike.
    *
    * @throws PanamoeException.BadArgument if the settings do not fit each other
+   * @throws IllegalStateException if the device is closed or in use by another thread; so do all methods below that
+   *     compute or touch memory, and after {@link #close}
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
-    return PanamoeException.translating(() -> new MoeLayer(device, settings, seed));
+    PanamoeException.translating(() -> Argument.notNull("device", device));
+    return device.lifetime().use(() -> new MoeLayer(device, Argument.notNull("settings", settings), seed));
   }
 
   public LayerSettings settings() {
@@ -68,7 +74,7 @@ public final class MoeLayer implements AutoCloseable {
     return parameters.shape(parameter);
   }
 
-  /** A parameter's memory, to read and to write; valid until the layer is closed. */
+  /** A parameter's memory, to read and to write; the JVM refuses it once the layer is closed. */
   public MemorySegment parameter(String name) {
     return parameters.value(name);
   }
@@ -87,21 +93,22 @@ public final class MoeLayer implements AutoCloseable {
    * Evaluates the layer; deterministic.
    *
    * @param x [tokens, hidden]
-   * @param y [tokens, hidden], receives the output; not x
-   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned, another thread's, or
-   *     read-only where a result goes
+   * @param y [tokens, hidden], receives the output; does not overlap x
+   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned, another thread's, or
+   *     read-only where a result goes, or the two overlap
+   * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
-    PanamoeException.translating(
+    lifetime.run(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
-            Pass pass = Pass.inference(device.backend(), scope);
-            Tensor output = output(scope, y, tokens);
-            layer.forwardInto(pass, input(scope, x, tokens), null, output);
-            device.backend().synchronize();
-            CallersMemory.giveBack(device.backend(), output, y);
+            CallersMemory memory = new CallersMemory(device.backend(), scope);
+            Tensor input = memory.input("x", x, tokens, settings.hidden());
+            Tensor output = memory.output("y", y, tokens, settings.hidden());
+            CallersMemory.requireApart("y", y, "x", x);
+            layer.forwardInto(Pass.inference(device.backend(), scope), input, null, output);
+            memory.giveBack("y", output, y);
           }
-          return null;
         });
   }
 
@@ -109,54 +116,53 @@ public final class MoeLayer implements AutoCloseable {
    * Runs the layer for training and keeps what the backward needs, until the step is closed.
    *
    * @param x [tokens, hidden]; must stay as it is until the backward
-   * @param y [tokens, hidden], receives the output
+   * @param y [tokens, hidden], receives the output; does not overlap x
    * @param seed of the gate's random numbers, where its rules draw any
-   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned, another thread's, or
-   *     read-only where a result goes
+   * @throws PanamoeException.BadArgument as {@link #forward} does
+   * @throws IllegalStateException as {@link #forward} does
    */
   public Step train(MemorySegment x, MemorySegment y, long tokens, long seed) {
-    return PanamoeException.translating(() -> new Step(x, y, tokens, seed));
+    return lifetime.use(() -> new Step(x, y, tokens, seed));
   }
 
+  /**
+   * Closes the layer and its steps. Idempotent.
+   *
+   * @throws IllegalStateException if a call of its device is under way, or a call of the caller's own uses the memory
+   *     of a parameter; the layer stays open then
+   */
   @Override
   public void close() {
-    store.close();
+    lifetime.close();
   }
 
-  private Tensor input(TensorScope scope, MemorySegment segment, long tokens) {
-    return CallersMemory.input(device.backend(), scope, segment, DType.FLOAT32, tokens, settings.hidden());
-  }
-
-  private Tensor output(TensorScope scope, MemorySegment segment, long tokens) {
-    return CallersMemory.output(device.backend(), scope, segment, tokens, settings.hidden());
-  }
-
-  /** One forward in training, and its backward. Used and closed by the thread that made it. */
+  /** One forward in training, and its backward. */
   public final class Step implements AutoCloseable {
-    private final TensorScope scope = TensorScope.confined(device.backend());
+    private final TensorScope scope = TensorScope.shared(device.backend());
+    private final CallersMemory memory = new CallersMemory(device.backend(), scope);
     private final Tape tape = new Tape(device.backend());
-    private final long tokens;
+    private final GateLoads loads = new GateLoads();
+    private final Lifetime life;
+    private final MemorySegment x;
     private final Tensor input;
     private final Tensor output;
-    private final MemorySegment x;
-    private final GateLoads loads = new GateLoads();
     private boolean done;
 
     private Step(MemorySegment x, MemorySegment y, long tokens, long seed) {
-      this.tokens = tokens;
       this.x = x;
       try {
         store.watch(tape);
-        this.input = input(scope, x, tokens);
-        this.output = output(scope, y, tokens);
+        this.input = memory.input("x", x, tokens, settings.hidden());
+        this.output = memory.output("y", y, tokens, settings.hidden());
+        CallersMemory.requireApart("y", y, "x", x);
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
         layer.forwardInto(pass, input, null, output);
-        device.backend().synchronize();
-        CallersMemory.giveBack(device.backend(), output, y);
+        memory.giveBack("y", output, y);
       } catch (RuntimeException | Error e) {
         scope.close();
         throw e;
       }
+      this.life = lifetime.begin("the step", scope::close);
     }
 
     /** Tokens that asked for each expert, before any were dropped. */
@@ -170,37 +176,42 @@ public final class MoeLayer implements AutoCloseable {
     }
 
     /**
-     * Adds the parameters' gradients to theirs, and writes that of the input.
+     * Adds the parameters' gradients to theirs, and writes that of the input. Refused arguments leave the step as it
+     * was; a backward that fails later spends it, and others are refused until {@link #zeroGradients}.
      *
      * @param dy [tokens, hidden], gradient of the output
-     * @param dx [tokens, hidden], receives the gradient of x; not dy
-     * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned, another thread's, or
-     *     read-only where a result goes
-     * @throws IllegalStateException at a second call, or if the arena of x was closed
+     * @param dx [tokens, hidden], receives the gradient of x; overlaps neither dy nor x
+     * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned, another thread's,
+     *     or read-only where a result goes, or dx overlaps another
+     * @throws IllegalStateException at a second call, or if the arena of x, dy or dx is closed
      */
     public void backward(MemorySegment dy, MemorySegment dx) {
-      if (done) {
-        throw new IllegalStateException("backward was already called on this step");
-      }
-      PanamoeException.translating(
+      life.run(
           () -> {
-            CallersMemory.requireAlive(x);
-            Tensor gradient = output(scope, dx, tokens);
-            device.backend().fill(0, gradient);
-            tape.addGradient(input, gradient);
-            tape.addGradient(output, input(scope, dy, tokens));
-            done = true;
-            tape.backward();
-            device.backend().synchronize();
-            CallersMemory.giveBack(device.backend(), gradient, dx);
-            return null;
+            if (done) {
+              throw new IllegalStateException("backward was already called on this step");
+            }
+            CallersMemory.requireAlive("x", x);
+            Tensor outputGradient = memory.input("dy", dy, output.shape());
+            Tensor inputGradient = memory.output("dx", dx, input.shape());
+            CallersMemory.requireApart("dx", dx, "dy", dy);
+            CallersMemory.requireApart("dx", dx, "x", x);
+            parameters.addGradients(
+                () -> {
+                  done = true;
+                  device.backend().fill(0, inputGradient);
+                  tape.addGradient(input, inputGradient);
+                  tape.addGradient(output, outputGradient);
+                  tape.backward();
+                  memory.giveBack("dx", inputGradient, dx);
+                });
           });
     }
 
-    /** Frees what the backward would need. Idempotent. */
+    /** Frees what the backward would need. Idempotent; refused as {@link MoeLayer#close} is. */
     @Override
     public void close() {
-      scope.close();
+      life.close();
     }
   }
 }

@@ -13,8 +13,9 @@ import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
 /**
- * A trained language model, ready to write text. Used by one thread at a time, that of its device. One that the caller
- * configures and trains is a {@link TrainableModel}.
+ * A trained language model, ready to write text. One thread at a time calls a {@link Device} and all that was made on
+ * it; what reads no weights (encode, decode, the model's facts) any thread may call at any time. A model that the
+ * caller configures and trains is a {@link TrainableModel}.
  *
  * {@snippet file="panamoe/api/MoeModelExample.java" region="model"}
  */
@@ -24,6 +25,7 @@ public final class MoeModel implements AutoCloseable {
   private final LanguageModel model;
   private final TextGenerator generator;
   private final List<String> warnings;
+  private final Lifetime lifetime;
 
   private MoeModel(Device device, Path folder, boolean bfloat16) {
     this.device = device;
@@ -38,6 +40,13 @@ public final class MoeModel implements AutoCloseable {
       throw e;
     }
     this.warnings = List.copyOf(tolerated);
+    this.lifetime =
+        device.lifetime().begin(
+            "the model",
+            () -> {
+              generator.close();
+              model.close();
+            });
   }
 
   /**
@@ -46,9 +55,12 @@ public final class MoeModel implements AutoCloseable {
    * @param bfloat16 keeps weights in bfloat16: half the memory to read for each token
    * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, a damaged one or one that does not fit
    *     into memory, or a tokenizer that cannot be used or is not the model's
+   * @throws IllegalStateException if the device is closed or in use by another thread; so do {@link #nextLogits} and
+   *     {@link #generate}, and after {@link #close}
    */
   public static MoeModel open(Device device, Path folder, boolean bfloat16) {
-    return PanamoeException.translating(() -> new MoeModel(device, folder, bfloat16));
+    PanamoeException.translating(() -> Argument.notNull("device", device));
+    return device.lifetime().use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
   }
 
   /** What the loader tolerated, in sentences; mostly empty. */
@@ -73,7 +85,7 @@ public final class MoeModel implements AutoCloseable {
 
   /** The tokens of a text. */
   public int[] encode(String text) {
-    return tokenizer.encode(text);
+    return PanamoeException.translating(() -> tokenizer.encode(Argument.notNull("text", text)));
   }
 
   /**
@@ -82,13 +94,16 @@ public final class MoeModel implements AutoCloseable {
    * @throws PanamoeException.BadArgument if there is no such token
    */
   public String decode(int... tokens) {
-    for (int token : tokens) {
-      if (token < 0 || token >= tokenizer.vocabularySize()) {
-        throw new PanamoeException.BadArgument(
-            "token " + token + " is none of 0 to " + (tokenizer.vocabularySize() - 1), null);
-      }
-    }
-    return tokenizer.decode(tokens);
+    return PanamoeException.translating(
+        () -> {
+          for (int token : Argument.notNull("tokens", tokens)) {
+            if (token < 0 || token >= tokenizer.vocabularySize()) {
+              throw new IllegalArgumentException(
+                  "token " + token + " is none of 0 to " + (tokenizer.vocabularySize() - 1));
+            }
+          }
+          return tokenizer.decode(tokens);
+        });
   }
 
   /**
@@ -98,8 +113,9 @@ public final class MoeModel implements AutoCloseable {
    * @throws PanamoeException.BadArgument if there are no tokens, more than the context, or one outside the vocabulary
    */
   public float[] nextLogits(int... tokens) {
-    return PanamoeException.translating(
+    return lifetime.use(
         () -> {
+          Argument.notNull("tokens", tokens);
           float[] logits = new float[model.config().vocabulary()];
           int capacity = Math.max(1, Math.min(tokens.length, context()));
           try (Decoder decoder = new Decoder(device.backend(), model, 1, capacity)) {
@@ -114,21 +130,28 @@ public final class MoeModel implements AutoCloseable {
    *
    * @param temperature 0 takes the most probable token, 1 samples the model's distribution
    * @param seed of the draws; the same seed gives the same text
-   * @param onText is given the text piece by piece
+   * @param onText is given the text piece by piece; what it throws ends the text and reaches the caller. It may not
+   *     call the device of this model
    * @return the whole continuation
    * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or a number is out of range
    */
   public String generate(String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
-    return PanamoeException.translating(
-        () ->
-            generator
-                .generate(prompt, new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed), onText)
-                .text());
+    return lifetime.use(
+        () -> {
+          Argument.notNull("prompt", prompt);
+          Argument.notNull("onText", onText);
+          SamplingConfig sampling = new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed);
+          return generator.generate(prompt, sampling, onText).text();
+        });
   }
 
+  /**
+   * Frees the weights. Idempotent.
+   *
+   * @throws IllegalStateException if a call of its device is under way; nothing is freed then
+   */
   @Override
   public void close() {
-    generator.close();
-    model.close();
+    lifetime.close();
   }
 }

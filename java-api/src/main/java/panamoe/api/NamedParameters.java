@@ -10,11 +10,18 @@ import panamoe.nn.ParameterStore;
 /** The parameters of a layer or a model as callers see them: memory and its gradient, by name. */
 final class NamedParameters {
   private final ParameterStore store;
+  private final Lifetime lifetime;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  // A backward failed after it had added to some gradients.
+  private boolean torn;
 
-  /** @param store materialized in FLOAT32 for training, so that kernels read what callers write */
-  NamedParameters(ParameterStore store) {
+  /**
+   * @param store materialized in FLOAT32 for training, so that kernels read what callers write
+   * @param lifetime of the layer or model
+   */
+  NamedParameters(ParameterStore store, Lifetime lifetime) {
     this.store = store;
+    this.lifetime = lifetime;
     store.parameters().forEach(parameter -> parameters.put(parameter.name(), parameter));
   }
 
@@ -23,29 +30,44 @@ final class NamedParameters {
   }
 
   long[] shape(String name) {
-    return find(name).shape();
+    return PanamoeException.translating(() -> find(name).shape());
   }
 
   MemorySegment value(String name) {
-    return PanamoeException.translating(() -> find(name).master().data());
+    return lifetime.use(() -> find(name).master().data());
   }
 
   MemorySegment gradient(String name) {
-    return PanamoeException.translating(() -> find(name).gradient().data());
+    return lifetime.use(() -> find(name).gradient().data());
   }
 
   void zeroGradients() {
-    PanamoeException.translating(
+    lifetime.run(
         () -> {
           store.zeroGradients();
-          return null;
+          torn = false;
         });
   }
 
+  /**
+   * Runs a backward. If it fails, others are refused until the gradients are zeroed.
+   *
+   * @throws IllegalStateException if an earlier one failed
+   */
+  void addGradients(Runnable backward) {
+    if (torn) {
+      throw new IllegalStateException(
+          "an earlier backward failed after it had added to some gradients: call zeroGradients first");
+    }
+    torn = true;
+    backward.run();
+    torn = false;
+  }
+
   private Parameter find(String name) {
-    Parameter parameter = parameters.get(name);
+    Parameter parameter = parameters.get(Argument.notNull("name", name));
     if (parameter == null) {
-      throw new PanamoeException.BadArgument("no parameter is called " + name + "; there are " + names(), null);
+      throw new IllegalArgumentException("no parameter is called " + name + "; there are " + names());
     }
     return parameter;
   }

@@ -19,7 +19,8 @@ import panamoe.tensor.TensorScope;
  *
  * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids and targets are INT32
  * [batch, length], a target of -1 does not count. Parameters, gradients and logits are FLOAT32. All memory is
- * row-major, native, aligned to 4 bytes. A model is used by one thread at a time, that of its device.
+ * row-major, native, aligned to 4 bytes. Token ids are copied; a caller's arena stays open during a call. One thread at
+ * a time calls a {@link Device} and all that was made on it.
  *
  * {@snippet file="panamoe/api/TrainableModelExample.java" region="model"}
  */
@@ -29,6 +30,7 @@ public final class TrainableModel implements AutoCloseable {
   private final Device device;
   private final ModelSettings settings;
   private final LanguageModel model;
+  private final Lifetime lifetime;
   private final NamedParameters parameters;
 
   private TrainableModel(Device device, ModelSettings settings, long seed) {
@@ -41,16 +43,20 @@ public final class TrainableModel implements AutoCloseable {
       model.close();
       throw e;
     }
-    this.parameters = new NamedParameters(model.parameters());
+    this.lifetime = device.lifetime().begin("the model", model::close);
+    this.parameters = new NamedParameters(model.parameters(), lifetime);
   }
 
   /**
    * A model with fresh parameters, drawn from {@code seed}.
    *
    * @throws PanamoeException.BadArgument if the settings do not fit each other
+   * @throws IllegalStateException if the device is closed or in use by another thread; so do all methods below that
+   *     compute or touch memory, and after {@link #close}
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
-    return PanamoeException.translating(() -> new TrainableModel(device, settings, seed));
+    PanamoeException.translating(() -> Argument.notNull("device", device));
+    return device.lifetime().use(() -> new TrainableModel(device, Argument.notNull("settings", settings), seed));
   }
 
   /** What the model was made of. */
@@ -80,7 +86,7 @@ public final class TrainableModel implements AutoCloseable {
     return parameters.shape(parameter);
   }
 
-  /** A parameter's memory, FLOAT32, to read and to write; valid until the model is closed. */
+  /** A parameter's memory, FLOAT32, to read and to write; the JVM refuses it once the model is closed. */
   public MemorySegment parameter(String name) {
     return parameters.value(name);
   }
@@ -100,24 +106,22 @@ public final class TrainableModel implements AutoCloseable {
    *
    * @param tokens INT32 [batch, length], ids
    * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of the one that follows
-   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned or another thread's, the
-   *     logits' is read-only, an id is outside the vocabulary, or the batch is empty or its sequences longer than the
-   *     context
-   * @throws IllegalStateException if the model, or the arena of a segment, is closed
+   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned or another thread's,
+   *     the logits' is read-only, an id is outside the vocabulary, or the batch is empty or its sequences longer than
+   *     the context
+   * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
    */
   public void forward(MemorySegment tokens, MemorySegment logits, int batch, int length) {
-    PanamoeException.translating(
+    lifetime.run(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
-            Tensor ids = ids(scope, tokens, batch, length);
-            Tensor output =
-                CallersMemory.output(device.backend(), scope, logits, ids.count(), settings.vocabulary());
+            CallersMemory memory = new CallersMemory(device.backend(), scope);
+            Tensor ids = ids(memory, "tokens", tokens, batch, length);
+            Tensor output = memory.output("logits", logits, ids.count(), settings.vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
             model.logitsInto(pass, hidden(pass, ids, length), output);
-            device.backend().synchronize();
-            CallersMemory.giveBack(device.backend(), output, logits);
+            memory.giveBack("logits", output, logits);
           }
-          return null;
         });
   }
 
@@ -130,11 +134,12 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalStateException as in {@link #train}
    */
   public double loss(MemorySegment tokens, MemorySegment targets, int batch, int length) {
-    return PanamoeException.translating(
+    return lifetime.use(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
-            Tensor ids = ids(scope, tokens, batch, length);
-            Tensor wanted = ids(scope, targets, batch, length);
+            CallersMemory memory = new CallersMemory(device.backend(), scope);
+            Tensor ids = ids(memory, "tokens", tokens, batch, length);
+            Tensor wanted = ids(memory, "targets", targets, batch, length);
             long counted = counted(wanted);
             Pass pass = Pass.inference(device.backend(), scope);
             return mean(model.losses(pass, hidden(pass, ids, length), wanted, 0), counted);
@@ -145,26 +150,31 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Runs the model for training and keeps what the backward needs, until the step is closed.
    *
-   * @param tokens INT32 [batch, length], ids; must stay as they are until the backward
+   * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
    * @param seed of the gates' random numbers, where their rules draw any
-   * @throws PanamoeException.BadArgument if a segment is on the heap, too small, misaligned or another thread's, an id
-   *     or a target is outside the vocabulary, no target counts, or the batch is empty or its sequences longer than
-   *     the context
-   * @throws IllegalStateException if the model, or the arena of a segment, is closed
+   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned or another thread's,
+   *     an id or a target is outside the vocabulary, no target counts, or the batch is empty or its sequences longer
+   *     than the context
+   * @throws IllegalStateException if the arena of a segment is closed
    */
   public Step train(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
-    return PanamoeException.translating(() -> new Step(tokens, targets, batch, length, seed));
+    return lifetime.use(() -> new Step(tokens, targets, batch, length, seed));
   }
 
-  /** Frees the parameters and their gradients. Idempotent. */
+  /**
+   * Frees the parameters, their gradients and the steps. Idempotent.
+   *
+   * @throws IllegalStateException if a call of its device is under way, or a call of the caller's own uses the memory
+   *     of a parameter; the model stays open then
+   */
   @Override
   public void close() {
-    model.close();
+    lifetime.close();
   }
 
-  /** The caller's [batch, length], flattened. */
-  private Tensor ids(TensorScope scope, MemorySegment segment, int batch, int length) {
+  /** A copy of the caller's [batch, length], flattened. */
+  private Tensor ids(CallersMemory memory, String name, MemorySegment segment, int batch, int length) {
     if (batch < 1) {
       throw new IllegalArgumentException("batch is " + batch + ", expected 1 or more");
     }
@@ -172,7 +182,7 @@ public final class TrainableModel implements AutoCloseable {
       throw new IllegalArgumentException(
           "length is " + length + ", expected 1 to " + settings.context() + ", the model's context");
     }
-    return CallersMemory.input(device.backend(), scope, segment, DType.INT32, (long) batch * length);
+    return memory.ids(name, segment, (long) batch * length);
   }
 
   /** The final hidden states [S, M] of S / length sequences. */
@@ -201,22 +211,22 @@ public final class TrainableModel implements AutoCloseable {
     return sum / counted;
   }
 
-  /** One forward in training, and its backward. Used and closed by the thread that made it. */
+  /** One forward in training, and its backward. */
   public final class Step implements AutoCloseable {
-    private final TensorScope scope = TensorScope.confined(device.backend());
+    private final TensorScope scope = TensorScope.shared(device.backend());
     private final Tape tape = new Tape(device.backend());
     private final GateLoads loads = new GateLoads();
-    private final MemorySegment tokens;
+    private final Lifetime life;
     // The loss forms the gradient of the output matrix in the forward; callers get it with all others.
     private final Tensor outputGradient;
     private final double loss;
     private boolean done;
 
     private Step(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
-      this.tokens = tokens;
       try {
-        Tensor ids = ids(scope, tokens, batch, length);
-        Tensor wanted = ids(scope, targets, batch, length);
+        CallersMemory memory = new CallersMemory(device.backend(), scope);
+        Tensor ids = ids(memory, "tokens", tokens, batch, length);
+        Tensor wanted = ids(memory, "targets", targets, batch, length);
         long counted = counted(wanted);
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
         model.parameters().watch(tape);
@@ -230,6 +240,7 @@ public final class TrainableModel implements AutoCloseable {
         scope.close();
         throw e;
       }
+      this.life = lifetime.begin("the step", scope::close);
     }
 
     /** The mean cross-entropy of the targets that count, in nats; without the load balancing losses. */
@@ -251,30 +262,32 @@ public final class TrainableModel implements AutoCloseable {
     }
 
     /**
-     * Adds to the parameters' gradients those of {@code loss() + auxiliaryCoefficient * auxiliaryLoss()}.
+     * Adds to the parameters' gradients those of {@code loss() + auxiliaryCoefficient * auxiliaryLoss()}. A backward
+     * that fails spends the step, and others are refused until {@link #zeroGradients}.
      *
-     * @throws IllegalStateException at a second call, or if the step, the model or the arena of the tokens is closed
+     * @throws IllegalStateException at a second call
      */
     public void backward() {
-      if (done) {
-        throw new IllegalStateException("backward was already called on this step");
-      }
-      PanamoeException.translating(
+      life.run(
           () -> {
-            CallersMemory.requireAlive(tokens);
-            Tensor sums = model.embedding().gradient();
-            device.backend().add(1, sums, 1, outputGradient, sums);
-            done = true;
-            tape.backward();
-            device.backend().synchronize();
-            return null;
+            if (done) {
+              throw new IllegalStateException("backward was already called on this step");
+            }
+            parameters.addGradients(
+                () -> {
+                  done = true;
+                  Tensor sums = model.embedding().gradient();
+                  device.backend().add(1, sums, 1, outputGradient, sums);
+                  tape.backward();
+                  device.backend().synchronize();
+                });
           });
     }
 
-    /** Frees what the backward would need. Idempotent. */
+    /** Frees what the backward would need. Idempotent; refused as {@link TrainableModel#close} is. */
     @Override
     public void close() {
-      scope.close();
+      life.close();
     }
   }
 }

@@ -10,54 +10,25 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import panamoe.backend.Backend;
-import panamoe.backend.Backends;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
-import panamoe.data.Corpus;
-import panamoe.data.TrainingData;
 import panamoe.model.ConfigJson;
-import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets;
-import panamoe.tensor.DType;
-import panamoe.train.RunCheckpoints;
-import panamoe.train.RunConfig;
-import panamoe.train.TrainConfig;
-import panamoe.train.Trainer;
 
 /** A model trained for a moment on one sentence, then opened and used as a framework would. */
 class MoeModelTest {
-  private static final String SENTENCE = "Die Würde des Menschen ist unantastbar. ";
-
   @TempDir private static Path folder;
 
   @BeforeAll
   static void train() {
-    ByteTokenizer tokenizer = new ByteTokenizer();
-    TrainConfig training = TrainConfig.of(250, 8, 32);
-    RunConfig run =
-        new RunConfig(
-            ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.PR_MOE, tokenizer.vocabularySize()),
-            training.withDType(DType.FLOAT32),
-            1);
-    Corpus corpus = Corpus.of(Collections.nCopies(40, SENTENCE.repeat(8)));
-    try (Backend backend = Backends.open("cpu", 2);
-        LanguageModel model = new LanguageModel(run.model())) {
-      model.materialize(backend, DType.FLOAT32, true, run.seed());
-      Trainer trainer = new Trainer(backend, model, run, new TrainingData(corpus, tokenizer, 32, run.seed()));
-      while (!trainer.finished()) {
-        trainer.next();
-      }
-      new RunCheckpoints(trainer, folder.resolve("checkpoints")).save();
-    }
+    Fixture.trainModel(folder, 250);
   }
 
   @Test
@@ -80,6 +51,43 @@ class MoeModelTest {
         MoeModel model = MoeModel.open(device, folder, true)) {
       String text = model.generate("Die Würde ", model.context() + 40, 0, 1, _ -> {});
       assertTrue(model.encode(text).length >= model.context());
+    }
+  }
+
+  @Test
+  void anyThreadMayUseItAfterAnother() throws Exception {
+    try (Relay relay = new Relay()) {
+      Device device = relay.next(() -> Device.open("cpu", 1));
+      MoeModel model = relay.next(() -> MoeModel.open(device, folder, false));
+      String text = relay.next(() -> model.generate("Die Würde des ", 30, 0, 1, _ -> {}));
+      assertTrue(text.startsWith("Menschen ist"), text);
+      assertEquals(text, relay.next(() -> model.generate("Die Würde des ", 30, 0, 1, _ -> {})));
+      assertArrayEquals(relay.next(() -> model.nextLogits(1, 2, 3)), relay.next(() -> model.nextLogits(1, 2, 3)), 0f);
+      relay.next(
+          () -> {
+            model.close();
+            device.close();
+            return null;
+          });
+      assertThrows(IllegalStateException.class, () -> model.generate("x", 1, 0, 1, _ -> {}));
+    }
+  }
+
+  /** A callback comes in the middle of a call: what it would change is in use. */
+  @Test
+  void aCallbackMayNotCallItsModelOrCloseIt() {
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder, false)) {
+      for (Runnable mischief :
+          List.<Runnable>of(
+              () -> model.nextLogits(1), () -> model.generate("x", 1, 0, 1, _ -> {}), model::close, device::close)) {
+        String said =
+            assertThrows(
+                    IllegalStateException.class, () -> model.generate("Die ", 5, 0, 1, _ -> mischief.run()))
+                .getMessage();
+        assertTrue(said.contains("calls back may not call that device again"), said);
+      }
+      assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
     }
   }
 

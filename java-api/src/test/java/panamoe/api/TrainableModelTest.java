@@ -282,7 +282,7 @@ class TrainableModelTest {
       MemorySegment gone = ints(early, random(1));
       try (TrainableModel.Step step = model.train(gone, targets, BATCH, LENGTH, 1)) {
         early.close();
-        assertThrows(IllegalStateException.class, step::backward);
+        step.backward(); // the ids were copied
         assertThrows(IllegalStateException.class, () -> model.train(tokens, gone, BATCH, LENGTH, 1));
       }
       try (TrainableModel.Step open = model.train(tokens, targets, BATCH, LENGTH, 1)) {

@@ -16,7 +16,7 @@ import panamoe.tensor.TensorScope;
  * Runs tokens of running sequences through a model, with a key/value cache. A token's logits do not depend on what else
  * is in the batch.
  *
- * <p>The one-token step is recorded once and replayed: it makes no garbage. Used by one thread.
+ * <p>The one-token step is recorded once and replayed: it makes no garbage. Used by one thread at a time.
  */
 public final class Decoder implements AutoCloseable {
   private final Backend backend;
@@ -40,7 +40,7 @@ public final class Decoder implements AutoCloseable {
     }
     this.backend = backend;
     this.model = model;
-    this.scope = TensorScope.confined(backend);
+    this.scope = TensorScope.shared(backend);
     try {
       this.cache = model.cache(scope, slots, capacity);
       this.token = scope.zeros(DType.INT32, 1);

@@ -9,7 +9,7 @@ import panamoe.model.LanguageModel;
 
 /**
  * Writes text with a model, piece by piece. When the model's context is full, the later half of it is read again and
- * the text goes on. Used by one thread.
+ * the text goes on. Used by one thread at a time.
  */
 public final class TextGenerator implements AutoCloseable {
   /** Why a text ended. */

@@ -20,10 +20,23 @@ public final class Tensor {
   private final MemorySegment descriptor;
   private final Tensor owner;
   private final TensorScope scope;
+  private final boolean borrowed;
   private boolean released;
 
-  Tensor(TensorScope scope, DType dtype, long[] shape, boolean packed, MemorySegment data, Tensor owner) {
+  /** A tensor whose memory is its scope's own, or a caller's if {@code borrowed}. */
+  Tensor(TensorScope scope, DType dtype, long[] shape, boolean packed, MemorySegment data, boolean borrowed) {
+    this(scope, dtype, shape, packed, data, borrowed, null);
+  }
+
+  private Tensor view(long[] shape, MemorySegment data) {
+    return new Tensor(scope, dtype, shape, false, data, borrowed, owner);
+  }
+
+  private Tensor(
+      TensorScope scope, DType dtype, long[] shape, boolean packed, MemorySegment data, boolean borrowed,
+      Tensor owner) {
     this.scope = scope;
+    this.borrowed = borrowed;
     this.dtype = dtype;
     this.shape = shape;
     this.packed = packed;
@@ -87,13 +100,21 @@ public final class Tensor {
     return descriptor;
   }
 
+  /**
+   * The memory that a kernel call must keep alive beside {@link #descriptor}: a caller's, whose arena another thread
+   * may close; null if the memory is the scope's own.
+   */
+  public MemorySegment borrowedMemory() {
+    return borrowed ? data : null;
+  }
+
   /** The same elements under another shape of equal count. */
   public Tensor reshape(long... newShape) {
     requireAlive();
     if (packed || count(newShape) != count()) {
       throw new IllegalArgumentException("cannot reshape " + this + " to " + Arrays.toString(newShape));
     }
-    return new Tensor(scope, dtype, newShape.clone(), false, data, owner);
+    return view(newShape.clone(), data);
   }
 
   /** Rows {@code from} (inclusive) to {@code to} (exclusive) of the first dimension. */
@@ -105,7 +126,7 @@ public final class Tensor {
     long[] part = shape.clone();
     long rowBytes = shape[0] == 0 ? 0 : data.byteSize() / shape[0];
     part[0] = to - from;
-    return new Tensor(scope, dtype, part, false, data.asSlice(from * rowBytes, (to - from) * rowBytes), owner);
+    return view(part, data.asSlice(from * rowBytes, (to - from) * rowBytes));
   }
 
   /** Element {@code index} in row-major order, widened to float. */
@@ -194,16 +215,32 @@ public final class Tensor {
     return dtype + Arrays.toString(shape) + (packed ? " packed" : "");
   }
 
-  /** The number of elements of a shape. */
+  /**
+   * The number of elements of a shape.
+   *
+   * @throws IllegalArgumentException if a size is negative, or there are more elements than a long counts
+   */
   public static long count(long... shape) {
     long count = 1;
     for (long size : shape) {
       if (size < 0) {
         throw new IllegalArgumentException("negative size in shape " + Arrays.toString(shape));
       }
-      count = Math.multiplyExact(count, size);
+      count = multiply(count, size, shape);
     }
     return count;
+  }
+
+  /** The number of bytes of a shape's elements; throws as {@link #count} does. */
+  static long bytes(DType dtype, long... shape) {
+    return multiply(count(shape), dtype.bytes(), shape);
+  }
+
+  private static long multiply(long count, long size, long[] shape) {
+    if (Math.multiplyHigh(count, size) != 0 || count * size < 0) {
+      throw new IllegalArgumentException("shape " + Arrays.toString(shape) + " is larger than any memory");
+    }
+    return count * size;
   }
 
   private void requireAlive() {

@@ -1,5 +1,6 @@
 package panamoe.tensor;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** Where tensors get their memory. Implementations are thread-safe. */
@@ -12,9 +13,18 @@ public interface TensorMemory {
    */
   MemorySegment allocate(long bytes);
 
+  /**
+   * As {@link #allocate(long)}, and the JVM refuses every access to the segment once {@code arena} is closed. That
+   * frees nothing: whoever hands the segment out closes the arena first and frees the memory then. Memory that the
+   * garbage collector frees may ignore the arena.
+   */
+  default MemorySegment allocate(long bytes, Arena arena) {
+    return allocate(bytes);
+  }
+
   /** Waits until the host may touch the memory: until no kernel that was given to the device can change it any more. */
   default void awaitHostAccess() {}
 
-  /** Gives back what {@link #allocate} returned. */
+  /** Gives back what one of the {@code allocate} methods returned; its arena may be closed already. */
   void free(MemorySegment memory);
 }

@@ -12,32 +12,36 @@ import java.util.Map;
  * Owns tensors: closing the scope frees every tensor allocated from it that was not released before.
  *
  * <p>A confined scope, and its tensors, are used by the thread that opened it: the activations of one step. A shared
- * scope may be used by any thread, one at a time: the parameters of a model. {@link #close} is idempotent.
+ * scope may be used by any thread, one at a time: the parameters of a model. The JVM refuses access to its tensors'
+ * memory once it is closed. {@link #close} is idempotent.
  */
 public final class TensorScope implements AutoCloseable {
   private final TensorMemory memory;
   private final Arena arena;
+  // A shared scope's memory is handed out to others, who lose it with the scope.
+  private final boolean shared;
   // The allocator's own segment of each live tensor; the tensor's data is that segment cut to its bytes.
   private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
   private final List<Runnable> uses = new ArrayList<>();
   private boolean closed;
 
-  private TensorScope(TensorMemory memory, Arena arena) {
+  private TensorScope(TensorMemory memory, Arena arena, boolean shared) {
     this.memory = memory;
     this.arena = arena;
+    this.shared = shared;
   }
 
   public static TensorScope confined(TensorMemory memory) {
-    return new TensorScope(memory, Arena.ofConfined());
+    return new TensorScope(memory, Arena.ofConfined(), false);
   }
 
   public static TensorScope shared(TensorMemory memory) {
-    return new TensorScope(memory, Arena.ofShared());
+    return new TensorScope(memory, Arena.ofShared(), true);
   }
 
   /** A row-major tensor with undefined contents. */
   public Tensor allocate(DType dtype, long... shape) {
-    long bytes = Math.multiplyExact(Tensor.count(shape), dtype.bytes());
+    long bytes = Tensor.bytes(dtype, shape);
     return own(dtype, shape.clone(), false, bytes);
   }
 
@@ -54,13 +58,14 @@ public final class TensorScope implements AutoCloseable {
   }
 
   /**
-   * A tensor over memory that the caller owns and keeps alive as long as this scope: nothing is copied.
+   * A tensor over memory that the caller owns: nothing is copied. Kernel calls keep its arena open while they run, and
+   * throw {@link IllegalStateException} once it is closed.
    *
    * @throws IllegalArgumentException if the segment is on the heap, too small or misaligned for the dtype
    */
   public Tensor wrap(MemorySegment segment, DType dtype, long... shape) {
     requireOpen();
-    long bytes = Math.multiplyExact(Tensor.count(shape), dtype.bytes());
+    long bytes = Tensor.bytes(dtype, shape);
     if (!segment.isNative()) {
       throw new IllegalArgumentException("a heap segment cannot be wrapped; allocate it from an Arena");
     }
@@ -71,7 +76,7 @@ public final class TensorScope implements AutoCloseable {
     if (segment.address() % dtype.bytes() != 0) {
       throw new IllegalArgumentException("the segment is not aligned to " + dtype.bytes() + " bytes");
     }
-    return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), null);
+    return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), true);
   }
 
   /**
@@ -86,16 +91,30 @@ public final class TensorScope implements AutoCloseable {
     return closed;
   }
 
+  /**
+   * Frees the tensors, or nothing if it throws.
+   *
+   * @throws IllegalStateException if a call of another thread uses a tensor of this scope, or the memory of one
+   * @throws WrongThreadException if the scope is confined to another thread
+   */
   @Override
   public void close() {
     if (closed) {
       return;
     }
     uses.forEach(Runnable::run);
+    closeArena(); // first, because it refuses while a call has a descriptor
     closed = true;
     blocks.values().forEach(memory::free);
     blocks.clear();
-    arena.close();
+  }
+
+  private void closeArena() {
+    try {
+      arena.close();
+    } catch (IllegalStateException e) {
+      throw new IllegalStateException("memory is in use by a call of another thread, and cannot be freed", e);
+    }
   }
 
   void awaitHostAccess() {
@@ -117,14 +136,14 @@ public final class TensorScope implements AutoCloseable {
     requireOpen();
     Descriptor.requireRank(shape);
     MemorySegment block = allocate(bytes, dtype, shape);
-    Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), null);
+    Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), false);
     blocks.put(tensor, block);
     return tensor;
   }
 
   private MemorySegment allocate(long bytes, DType dtype, long[] shape) {
     try {
-      return memory.allocate(bytes);
+      return shared ? memory.allocate(bytes, arena) : memory.allocate(bytes);
     } catch (OutOfMemoryError e) {
       OutOfMemoryError named = new OutOfMemoryError("tensor " + dtype + Arrays.toString(shape) + ": " + e.getMessage());
       named.initCause(e);

@@ -152,7 +152,11 @@ class TensorTest {
   void refusesShapesThatAreNone() {
     try (TensorScope scope = TensorScope.confined(memory)) {
       assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 2, -1));
-      assertThrows(ArithmeticException.class, () -> scope.allocate(DType.FLOAT32, 1L << 40, 1L << 40));
+      for (long size : new long[] {1L << 40, 1L << 22, 1L << 21, Long.MAX_VALUE}) {
+        String refusal =
+            assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 1L << 40, size)).getMessage();
+        assertEquals("shape [1099511627776, " + size + "] is larger than any memory", refusal);
+      }
       assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 1, 1, 1, 1, 1));
       Tensor floats = scope.allocate(DType.FLOAT32, 2);
       assertThrows(IllegalArgumentException.class, () -> floats.set(100, 200));

@@ -12,7 +12,7 @@ import panamoe.backend.Recording;
  * the fast backends are tested against, and the place to read what an operation means; each family of kernels is one
  * file of this package. Needs no native library.
  *
- * <p>Memory is garbage-collected, and filled with bytes 0xff: a float read before it was written is NaN.
+ * <p>Memory is its arena's or garbage-collected, and filled with bytes 0xff: a float read before it was written is NaN.
  */
 public final class ReferenceBackend
     implements Backend,
@@ -47,10 +47,15 @@ public final class ReferenceBackend
 
   @Override
   public MemorySegment allocate(long bytes) {
-    return Arena.ofAuto().allocate(Math.max(bytes, 1), ALIGNMENT).fill((byte) 0xff);
+    return allocate(bytes, Arena.ofAuto());
   }
 
-  /** Nothing to do: the collector frees what no tensor holds any more. */
+  @Override
+  public MemorySegment allocate(long bytes, Arena arena) {
+    return arena.allocate(Math.max(bytes, 1), ALIGNMENT).fill((byte) 0xff);
+  }
+
+  /** Nothing to do: the collector frees what no tensor holds any more, an arena what it was asked for. */
   @Override
   public void free(MemorySegment memory) {}
 

@@ -1,0 +1,130 @@
+package panamoe.api;
+
+import java.util.LinkedHashSet;
+import java.util.SequencedSet;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
+
+/**
+ * The life of a device, or of something that was made on it, and the rule for all who use them: one thread at a time is
+ * inside a call of a device or of anything on it, and nothing is used once it is closed. Who breaks the rule gets an
+ * {@link IllegalStateException}; no call waits for another. Every thread may call, one after the other.
+ *
+ * <p>Closing also closes what was made on it. It frees nothing while another thread is inside a call.
+ */
+final class Lifetime {
+  // Who is inside a call; one for a device and all that was made on it.
+  private final AtomicReference<Thread> user;
+  private final Lifetime parent;
+  private final String name;
+  private final Runnable free;
+  private final SequencedSet<Lifetime> children = new LinkedHashSet<>();
+  private volatile boolean closed;
+
+  private Lifetime(AtomicReference<Thread> user, Lifetime parent, String name, Runnable free) {
+    this.user = user;
+    this.parent = parent;
+    this.name = name;
+    this.free = free;
+  }
+
+  /** The life of a device, which {@code free} ends. */
+  static Lifetime ofDevice(String name, Runnable free) {
+    return new Lifetime(new AtomicReference<>(), null, name, free);
+  }
+
+  /**
+   * Begins the life of something made on this; called inside {@link #use}.
+   *
+   * @param name as in messages, e.g. "the layer"
+   * @param free frees everything or, if it throws, nothing
+   */
+  Lifetime begin(String name, Runnable free) {
+    Lifetime child = new Lifetime(user, this, name, free);
+    children.add(child);
+    return child;
+  }
+
+  /**
+   * Runs a call as the device's one user, with the runtime's exceptions as {@link PanamoeException}s.
+   *
+   * @throws IllegalStateException if this is closed, or a call of the device is under way
+   */
+  <T> T use(Supplier<T> call) {
+    enter();
+    try {
+      requireOpen();
+      return PanamoeException.translating(call);
+    } finally {
+      user.setRelease(null);
+    }
+  }
+
+  /** {@link #use} for a call without a result. */
+  void run(Runnable call) {
+    use(
+        () -> {
+          call.run();
+          return null;
+        });
+  }
+
+  /**
+   * Ends this life and those that began on it. Idempotent.
+   *
+   * @throws IllegalStateException if a call of the device is under way, or a caller's own call uses the memory of a
+   *     parameter; then this is as open as before
+   */
+  void close() {
+    if (closed) {
+      return;
+    }
+    enter();
+    try {
+      end();
+    } finally {
+      user.setRelease(null);
+    }
+  }
+
+  private void end() {
+    if (closed) {
+      return;
+    }
+    while (!children.isEmpty()) {
+      children.getLast().end();
+    }
+    free.run();
+    closed = true;
+    if (parent != null) {
+      parent.children.remove(this);
+    }
+  }
+
+  private void enter() {
+    Thread caller = Thread.currentThread();
+    Thread inside = user.compareAndExchange(null, caller);
+    if (inside == caller) {
+      throw new IllegalStateException(
+          name + " is in use: what a call of its device calls back may not call that device again");
+    }
+    if (inside != null) {
+      throw new IllegalStateException(
+          name + " is in use by " + describe(inside) + ": a device and all that was made on it serve one thread at a time;"
+              + " open a device for each thread, or let one thread wait for the other");
+    }
+  }
+
+  private void requireOpen() {
+    for (Lifetime life = this; life != null; life = life.parent) {
+      if (life.closed) {
+        throw new IllegalStateException(life.name + " is closed");
+      }
+    }
+  }
+
+  private static String describe(Thread thread) {
+    return (thread.isVirtual() ? "virtual thread " : "thread ")
+        + (thread.getName().isEmpty() ? "#" + thread.threadId() : thread.getName());
+  }
+}

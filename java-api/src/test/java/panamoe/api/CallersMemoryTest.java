@@ -1,0 +1,206 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileChannel.MapMode;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.nn.ParameterStore;
+
+/** What other threads, other processes and callers themselves may do to the memory of a call. */
+class CallersMemoryTest {
+  private static final int TOKENS = 64;
+  private static final int HIDDEN = 32;
+  private static final int COUNT = TOKENS * HIDDEN;
+  private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 64, 4, 2).withResidual(true);
+
+  @TempDir private Path folder;
+
+  /** The arena refuses to close while a kernel is at work, or the call is refused: kernels never see freed memory. */
+  @Test
+  void anArenaMayBeClosedDuringACall() throws Exception {
+    try (Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
+      for (int round = 0; round < 20; round++) {
+        Arena arena = Arena.ofShared();
+        MemorySegment x = Fixture.normals(arena, COUNT, 1);
+        MemorySegment y = Fixture.normals(arena, COUNT, 2);
+        AtomicBoolean calling = new AtomicBoolean();
+        Thread closer =
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      while (!calling.get()) {
+                        Thread.onSpinWait();
+                      }
+                      while (arena.scope().isAlive()) {
+                        try {
+                          arena.close();
+                        } catch (IllegalStateException e) {
+                          Thread.onSpinWait(); // a call has it
+                        }
+                      }
+                    });
+        String said =
+            assertThrows(
+                    IllegalStateException.class,
+                    () -> {
+                      while (true) {
+                        calling.set(true);
+                        layer.forward(x, y, TOKENS);
+                      }
+                    })
+                .getMessage();
+        assertTrue(said.contains("closed"), said);
+        closer.join();
+      }
+    }
+  }
+
+  @Test
+  void aMappedFileIsComputedOnAndATruncatedOneIsRefused() throws IOException {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        FileChannel file = open("x");
+        FileChannel results = open("y")) {
+      MemorySegment x = Fixture.fill(file.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena), 1);
+      MemorySegment y = Fixture.fill(results.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena), 2);
+      MemorySegment expected = Fixture.normals(arena, COUNT, 3);
+      layer.forward(Fixture.normals(arena, COUNT, 1), expected, TOKENS);
+      layer.forward(x, y, TOKENS);
+      assertArrayEquals(Fixture.floats(expected), Fixture.floats(y), 0f);
+
+      MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+      file.truncate(0);
+      refused("the file that x is mapped from was truncated", () -> layer.forward(x, expected, TOKENS));
+      results.truncate(0);
+      refused("the file that y is mapped from was truncated", () -> layer.forward(expected, y, TOKENS));
+      refused("the file that dy is mapped from was truncated", () -> step.backward(x, expected));
+      step.backward(expected, Fixture.normals(arena, COUNT, 4)); // works on what it copied
+    }
+  }
+
+  private FileChannel open(String name) throws IOException {
+    return FileChannel.open(
+        folder.resolve(name), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+  }
+
+  /** Ids are checked, then used as indices: in between they may not change. */
+  @Test
+  void tokenIdsMayChangeDuringACall() throws InterruptedException {
+    ModelSettings settings = ModelSettings.of(50, 16, 16, 2, List.of(0, 4));
+    try (Arena arena = Arena.ofShared();
+        Device device = Device.open("cpu", 1);
+        TrainableModel model = TrainableModel.create(device, settings, 1)) {
+      MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, 16);
+      AtomicBoolean stop = new AtomicBoolean();
+      Thread changer =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    while (!stop.get()) {
+                      ids.setAtIndex(ValueLayout.JAVA_INT, 7, 1 << 30);
+                      ids.setAtIndex(ValueLayout.JAVA_INT, 7, 3);
+                    }
+                  });
+      for (int i = 0; i < 300; i++) {
+        try (TrainableModel.Step step = model.train(ids, ids, 1, 16, 1)) {
+          step.backward();
+        } catch (PanamoeException.BadArgument e) {
+          assertTrue(e.getMessage().contains("1073741824"), e.getMessage());
+        }
+      }
+      stop.set(true);
+      changer.join();
+      assertTrue(Double.isFinite(model.loss(arena.allocate(64, 4), arena.allocate(64, 4), 1, 16)));
+    }
+  }
+
+  @Test
+  void resultsOverWhatACallReadsAreRefused() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
+      MemorySegment memory = Fixture.normals(arena, 3 * COUNT, 1);
+      MemorySegment first = memory.asSlice(0, COUNT * 4L);
+      MemorySegment across = memory.asSlice(COUNT * 2L, COUNT * 4L);
+      MemorySegment last = memory.asSlice(COUNT * 8L, COUNT * 4L);
+      refused("y overlaps x", () -> layer.forward(first, first, TOKENS));
+      refused("y overlaps x", () -> layer.forward(first, across, TOKENS));
+      refused("y overlaps x", () -> layer.train(across, first, TOKENS, 1));
+      try (MoeLayer.Step step = layer.train(first, last, TOKENS, 1)) {
+        refused("dx overlaps dy", () -> step.backward(last, last));
+        refused("dx overlaps x", () -> step.backward(last, across));
+        step.backward(last, memory.asSlice(COUNT * 4L, COUNT * 4L)); // what was refused left the step as it was
+      }
+    }
+  }
+
+  @Test
+  void nullsAndCountsBeyondAllMemoryAreRefused() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        TrainableModel model = TrainableModel.create(device, ModelSettings.of(50, 16, 16, 2, List.of(0)), 1)) {
+      MemorySegment x = Fixture.normals(arena, COUNT, 1);
+      MemorySegment y = Fixture.normals(arena, COUNT, 2);
+      refused("x is null", () -> layer.forward(null, y, TOKENS));
+      refused("y is null", () -> layer.train(x, null, TOKENS, 1));
+      refused("is larger than any memory", () -> layer.forward(x, y, Long.MAX_VALUE));
+      refused("is larger than any memory", () -> layer.forward(x, y, 1L << 61));
+      refused("negative size", () -> layer.forward(x, y, Long.MIN_VALUE));
+      refused("tokens is null", () -> model.forward(null, y, 1, 1));
+      refused("targets is null", () -> model.loss(x, null, 1, 1));
+      refused("batch is 0", () -> model.loss(x, x, 0, 1));
+      refused("name is null", () -> layer.parameter(null));
+      refused("name is null", () -> layer.shape(null));
+      refused("settings is null", () -> MoeLayer.create(device, null, 1));
+      refused("device is null", () -> MoeLayer.create(null, LAYER, 1));
+      refused("device is null", () -> TrainableModel.create(null, model.settings(), 1));
+      refused("device is null", () -> MoeModel.open(null, folder, false));
+      refused("folder is null", () -> MoeModel.open(device, null, false));
+      refused("name is null", () -> Device.open(null, 1));
+      refused("experts is null", () -> ModelSettings.of(50, 16, 16, 2, null));
+      refused(
+          "activation is null",
+          () -> MoeLayer.create(device, new LayerSettings(HIDDEN, 64, 4, 2, 0, false, null, 0.01), 1));
+      layer.forward(x, y, TOKENS);
+    }
+  }
+
+  /** A backward that fails halfway has added to some gradients: a further one would hide that. */
+  @Test
+  void gradientsThatWereAddedInPartAreZeroedFirst() {
+    try (Device device = Device.open("cpu", 1);
+        ParameterStore store = new ParameterStore()) {
+      NamedParameters parameters = new NamedParameters(store, device.lifetime());
+      Runnable failing =
+          () -> {
+            throw new OutOfMemoryError("halfway");
+          };
+      assertThrows(OutOfMemoryError.class, () -> parameters.addGradients(failing));
+      String said = assertThrows(IllegalStateException.class, () -> parameters.addGradients(() -> {})).getMessage();
+      assertEquals("an earlier backward failed after it had added to some gradients: call zeroGradients first", said);
+      parameters.zeroGradients();
+      parameters.addGradients(() -> {});
+    }
+  }
+
+  private static void refused(String why, Runnable call) {
+    String said = assertThrows(PanamoeException.BadArgument.class, call::run).getMessage();
+    assertTrue(said.contains(why), said);
+  }
+}

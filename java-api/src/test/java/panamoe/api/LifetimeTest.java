@@ -1,0 +1,187 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+
+/** Who may use a device and what was made on it, and until when. */
+class LifetimeTest {
+  private static final int TOKENS = 8;
+  private static final int HIDDEN = 16;
+  private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 32, 4, 2).withResidual(true);
+  private static final ModelSettings MODEL = ModelSettings.of(50, 16, 16, 2, List.of(0, 4));
+
+  @Test
+  void aSecondThreadIsRefusedAndNothingChanges() throws Exception {
+    try (Arena arena = Arena.ofShared();
+        Device device = Device.open("cpu", 2);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        TrainableModel model = TrainableModel.create(device, MODEL, 1)) {
+      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
+      layer.forward(x, y, TOKENS);
+      float[] before = Fixture.floats(y);
+      MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+      TrainableModel.Step modelStep = model.train(ids, ids, 1, TOKENS, 1);
+
+      CountDownLatch inside = new CountDownLatch(1);
+      CountDownLatch leave = new CountDownLatch(1);
+      Thread user =
+          Thread.ofPlatform()
+              .name("first user")
+              .start(
+                  () ->
+                      device.lifetime().run(
+                          () -> {
+                            inside.countDown();
+                            await(leave);
+                          }));
+      await(inside);
+      List<Executable> calls =
+          List.of(
+              () -> layer.forward(x, y, TOKENS),
+              () -> layer.train(x, y, TOKENS, 1),
+              () -> layer.parameter("moe.experts.up.weight"),
+              () -> layer.gradient("moe.experts.up.weight"),
+              layer::zeroGradients,
+              () -> step.backward(y, x),
+              () -> model.loss(ids, ids, 1, TOKENS),
+              modelStep::backward,
+              () -> MoeLayer.create(device, LAYER, 1),
+              step::close,
+              modelStep::close,
+              layer::close,
+              model::close,
+              device::close);
+      for (Executable call : calls) {
+        String said = assertThrows(IllegalStateException.class, call).getMessage();
+        assertTrue(said.contains("is in use by thread first user"), said);
+      }
+      leave.countDown();
+      user.join();
+
+      step.backward(x, arena.allocate(TOKENS * HIDDEN * 4L, 4));
+      modelStep.backward();
+      layer.forward(x, y, TOKENS);
+      assertArrayEquals(before, Fixture.floats(y), 0f);
+    }
+  }
+
+  @Test
+  void closingADeviceClosesWhatWasMadeOnIt() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      for (String name : List.of("cpu", "reference")) {
+        Device device = Device.open(name, 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+        MemorySegment weight = layer.parameter("moe.experts.up.weight");
+        device.close();
+        assertThrows(IllegalStateException.class, () -> weight.get(ValueLayout.JAVA_FLOAT, 0));
+        String said = assertThrows(IllegalStateException.class, () -> layer.forward(x, y, TOKENS)).getMessage();
+        assertEquals("the layer is closed", said);
+        assertThrows(IllegalStateException.class, () -> step.backward(y, x));
+        said = assertThrows(IllegalStateException.class, () -> MoeLayer.create(device, LAYER, 1)).getMessage();
+        assertEquals("device " + name + " is closed", said);
+        step.close();
+        layer.close();
+        device.close();
+      }
+    }
+  }
+
+  /** Freed memory is used again: a segment of the old owner must not show the new one's weights. */
+  @Test
+  void aParametersMemoryDiesWithItsLayer() {
+    for (String name : List.of("cpu", "reference")) {
+      try (Device device = Device.open(name, 1)) {
+        List<MemorySegment> dead = new ArrayList<>();
+        MoeLayer old = MoeLayer.create(device, LAYER, 1);
+        for (String parameter : old.parameterNames()) {
+          dead.add(old.parameter(parameter));
+          dead.add(old.gradient(parameter));
+        }
+        old.close();
+        try (MoeLayer next = MoeLayer.create(device, LAYER, 2)) {
+          float[] weights = Fixture.floats(next.parameter("moe.experts.up.weight"));
+          for (MemorySegment segment : dead) {
+            assertThrows(IllegalStateException.class, () -> segment.get(ValueLayout.JAVA_FLOAT, 0));
+            assertThrows(IllegalStateException.class, () -> segment.set(ValueLayout.JAVA_FLOAT, 0, 1));
+          }
+          assertArrayEquals(weights, Fixture.floats(next.parameter("moe.experts.up.weight")), 0f);
+        }
+      }
+    }
+  }
+
+  @Test
+  void layersAndModelsGoFromThreadToThread() throws Exception {
+    float[] onOneThread = trainOnce(Callable::call);
+    try (Relay relay = new Relay()) {
+      assertArrayEquals(onOneThread, trainOnce(relay::next), 0f);
+    }
+  }
+
+  private interface Caller {
+    <T> T next(Callable<T> call) throws Exception;
+  }
+
+  private static float[] trainOnce(Caller relay) throws Exception {
+    float[] results = new float[3];
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      MemorySegment dx = Fixture.normals(arena, TOKENS * HIDDEN, 3);
+      Device device = relay.next(() -> Device.open("cpu", 2));
+      MoeLayer layer = relay.next(() -> MoeLayer.create(device, LAYER, 1));
+      MoeLayer.Step step = relay.next(() -> layer.train(x, y, TOKENS, 1));
+      relay.next(
+          () -> {
+            step.backward(y, dx);
+            return null;
+          });
+      results[0] = relay.next(() -> dx.get(ValueLayout.JAVA_FLOAT, 0));
+      results[1] = relay.next(() -> layer.gradient("moe.experts.up.weight").get(ValueLayout.JAVA_FLOAT, 0));
+      TrainableModel model = relay.next(() -> TrainableModel.create(device, MODEL, 1));
+      MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
+      TrainableModel.Step modelStep = relay.next(() -> model.train(ids, ids, 1, TOKENS, 1));
+      relay.next(
+          () -> {
+            modelStep.backward();
+            modelStep.close();
+            model.close();
+            return null;
+          });
+      results[2] = (float) modelStep.loss();
+      relay.next(
+          () -> {
+            step.close();
+            layer.close();
+            device.close();
+            return null;
+          });
+      return results;
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+}
