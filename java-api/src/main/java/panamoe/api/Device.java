@@ -12,6 +12,10 @@ import panamoe.backend.Backends;
  * another. Open a device for each thread that computes.
  */
 public final class Device implements AutoCloseable {
+  static {
+    RequiredJava.check();
+  }
+
   private static final System.Logger LOGGER = System.getLogger(Device.class.getName());
 
   private final Backend backend;
