@@ -36,15 +36,16 @@ public final class SystemLibrary implements SymbolLookup {
   }
 
   /**
-   * Opens the library. Further calls change nothing.
+   * Opens the library. Further calls only look whether the file is still there that a setting names.
    *
    * @throws UnsatisfiedLinkError if it is not there or cannot be loaded, or native access is not enabled; one sentence
    *     that says what was looked for, where and what to do
    */
   public synchronized void load() {
+    Optional<Path> named = named();
     if (opened == null) {
       SharedObject.requireNativeAccess();
-      opened = named().map(this::open).orElseGet(this::openSystemsOwn);
+      opened = named.map(SharedObject::open).orElseGet(this::openSystemsOwn);
     }
   }
 
@@ -53,19 +54,18 @@ public final class SystemLibrary implements SymbolLookup {
     return opened == null ? Optional.empty() : opened.find(name);
   }
 
+  /** The file that a setting names. */
   private Optional<Path> named() {
-    return Stream.of(System.getProperty(property), System.getenv(variable))
-        .filter(Setting::isSet)
-        .map(setting -> Setting.file(setting, fileName))
-        .findFirst();
-  }
-
-  private SymbolLookup open(Path file) {
-    if (!Files.isRegularFile(file)) {
+    Optional<Path> file =
+        Stream.of(System.getProperty(property), System.getenv(variable))
+            .filter(Setting::isSet)
+            .map(setting -> Setting.file(setting, fileName))
+            .findFirst();
+    if (file.isPresent() && !Files.isRegularFile(file.get())) {
       throw new UnsatisfiedLinkError(
-          "%s is not there: no file %s, which -D%s or %s names".formatted(words, file, property, variable));
+          "%s is not there: no file %s, which -D%s or %s names".formatted(words, file.get(), property, variable));
     }
-    return SharedObject.open(file);
+    return file;
   }
 
   /** Lets the system's loader find the file by its rules. */
