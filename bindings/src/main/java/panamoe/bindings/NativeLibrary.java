@@ -1,6 +1,10 @@
 package panamoe.bindings;
 
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -8,11 +12,11 @@ import java.util.Optional;
  * The one loader of the native library, {@code libpanamoe.so}. Call {@link #ensureAvailable()} before the first
  * function of {@link Moe}.
  *
- * <p>Tried in this order; the first file that exists is loaded, once for the life of the process:
+ * <p>Where the system property {@code panamoe.native.path} names a file or a directory, or else the environment
+ * variable {@code PANAMOE_NATIVE_PATH}, the library is there or nowhere. Without either these are tried in order, and
+ * the first file that exists is loaded, once for the life of the process and for each class loader that has this class:
  *
  * <ol>
- *   <li>the system property {@code panamoe.native.path}: a file or a directory
- *   <li>the environment variable {@code PANAMOE_NATIVE_PATH}: a file or a directory
  *   <li>{@code native/build/release} of the project that these classes lie in
  *   <li>the directories of {@code java.library.path}
  * </ol>
@@ -20,6 +24,9 @@ import java.util.Optional;
  * <p>Thread-safe.
  */
 public final class NativeLibrary {
+  /** Where {@link Moe} looks for its functions; it loads the library when it is first asked for one. */
+  static final SymbolLookup SYMBOLS = name -> Loaded.LIBRARY.flatMap(library -> library.symbols().find(name));
+
   private NativeLibrary() {}
 
   /** Whether the library is loaded and speaks this version of the ABI; loads it if need be. */
@@ -37,7 +44,19 @@ public final class NativeLibrary {
     if (Loaded.FAILURE.isPresent()) {
       UnsatisfiedLinkError failure = Loaded.FAILURE.get();
       // A new error each time: its stack trace shows who needed the library.
-      throw unsatisfied(failure.getMessage(), failure);
+      throw SharedObject.unsatisfied(failure.getMessage(), failure);
+    }
+  }
+
+  /**
+   * Returns unless the user named the library by a setting and it cannot be had there: then nothing else may serve in
+   * its stead.
+   *
+   * @throws UnsatisfiedLinkError that says what was named and what was looked for
+   */
+  public static void refuseWrongSetting() {
+    if (Loaded.FAILURE.orElse(null) instanceof WrongSetting) {
+      ensureAvailable();
     }
   }
 
@@ -48,7 +67,7 @@ public final class NativeLibrary {
 
   /** The file that was loaded; empty when the library is not available. */
   public static Optional<Path> file() {
-    return Loaded.FILE;
+    return Loaded.LIBRARY.map(Library::file);
   }
 
   /**
@@ -62,40 +81,68 @@ public final class NativeLibrary {
     }
   }
 
+  /** The file that was loaded, and its functions. */
+  record Library(Path file, SymbolLookup symbols) {}
+
+  /** The library that a setting names is not there or cannot be loaded. */
+  static final class WrongSetting extends UnsatisfiedLinkError {
+    private static final long serialVersionUID = 1;
+
+    WrongSetting(UnsatisfiedLinkError cause) {
+      super(cause.getMessage());
+      initCause(cause);
+    }
+  }
+
   /** Initialized by the JVM at most once, under its lock, when it is first asked for. */
   private static final class Loaded {
-    static final Optional<Path> FILE;
+    static final Optional<Library> LIBRARY;
     static final Optional<UnsatisfiedLinkError> FAILURE;
 
     static {
-      Path file = null;
+      Library library = null;
       UnsatisfiedLinkError failure = null;
       try {
-        file = load(SearchPath.ofProcess());
+        Platform.ofProcess().requireSupported();
+        library = load(SearchPath.ofProcess());
       } catch (UnsatisfiedLinkError e) {
         failure = e;
       }
-      FILE = Optional.ofNullable(file);
+      LIBRARY = Optional.ofNullable(library);
       FAILURE = Optional.ofNullable(failure);
     }
   }
 
-  /** Gives back the file that was loaded. */
-  static Path load(SearchPath path) {
-    Path file = path.find().orElseThrow(() -> new UnsatisfiedLinkError(notFound(path)));
+  static Library load(SearchPath path) {
+    SharedObject.requireNativeAccess();
+    waitInMeasure();
     try {
-      waitInMeasure();
-      System.load(file.toString());
-    } catch (IllegalCallerException e) {
-      throw unsatisfied("native access is not enabled: start java with --enable-native-access=" + moduleName(), e);
+      return load(path.find());
     } catch (UnsatisfiedLinkError e) {
-      throw unsatisfied("cannot load " + e.getMessage(), e); // the JVM's message starts with the file
+      throw path.named() ? new WrongSetting(e) : e;
     }
-    if (SymbolLookup.loaderLookup().find("moe_abi_version").isEmpty()) {
-      throw new UnsatisfiedLinkError(file + " has no function moe_abi_version: it is not the library of Panamoe");
+  }
+
+  private static Library load(Path file) {
+    SymbolLookup symbols = SharedObject.open(file);
+    checkVersion(file, version(file, symbols), Moe.MOE_ABI_VERSION());
+    return new Library(file, symbols);
+  }
+
+  /** Calls the function past {@link Moe}, which would wait for this very call to learn where its functions are. */
+  private static int version(Path file, SymbolLookup symbols) {
+    MethodHandle version =
+        symbols
+            .find("moe_abi_version")
+            .map(address -> Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT)))
+            .orElseThrow(
+                () -> new UnsatisfiedLinkError(
+                    file + " has no function moe_abi_version: it is not the library of Panamoe"));
+    try {
+      return (int) version.invokeExact();
+    } catch (Throwable e) {
+      throw new AssertionError("moe_abi_version throws nothing", e);
     }
-    checkVersion(file, Moe.moe_abi_version(), Moe.MOE_ABI_VERSION());
-    return file;
   }
 
   static void checkVersion(Path file, int library, int bindings) {
@@ -104,22 +151,5 @@ public final class NativeLibrary {
           "%s has ABI version %d, the Java bindings have %d: build both from the same source"
               .formatted(file, library, bindings));
     }
-  }
-
-  private static String notFound(SearchPath path) {
-    return "%s not found. Tried:%n%s%nBuild native/ (CMake preset release), or name the file or its directory with -D%s"
-        .formatted(SearchPath.FILE_NAME, path.describe(), SearchPath.PROPERTY)
-        + " or the environment variable " + SearchPath.VARIABLE;
-  }
-
-  private static String moduleName() {
-    Module module = NativeLibrary.class.getModule();
-    return module.isNamed() ? module.getName() : "ALL-UNNAMED";
-  }
-
-  private static UnsatisfiedLinkError unsatisfied(String message, Throwable cause) {
-    UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
-    error.initCause(cause);
-    return error;
   }
 }

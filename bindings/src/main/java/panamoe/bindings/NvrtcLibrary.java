@@ -47,8 +47,8 @@ public final class NvrtcLibrary {
 
   static Path load(List<Place> places) {
     Path file = find(places).orElseThrow(() -> new UnsatisfiedLinkError(notFound(places)));
-    System.load(builtinsBeside(file).toString());
-    System.load(file.toString());
+    SharedObject.open(builtinsBeside(file));
+    SharedObject.open(file);
     return file;
   }
 

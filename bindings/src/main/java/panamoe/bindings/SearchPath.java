@@ -9,14 +9,23 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** The files that may be the native library, in the order in which they are tried. Immutable. */
-record SearchPath(List<Candidate> candidates) {
+/**
+ * The files that may be the native library, in the order in which they are tried. Immutable.
+ *
+ * @param named whether a setting names the library; then it is the only candidate
+ */
+record SearchPath(boolean named, List<Candidate> candidates) {
   static final String PROPERTY = "panamoe.native.path";
   static final String VARIABLE = "PANAMOE_NATIVE_PATH";
   static final String FILE_NAME = System.mapLibraryName("panamoe");
 
   /** A file and the setting that names it. */
-  record Candidate(String origin, Path file) {}
+  record Candidate(String origin, Path file) {
+    @Override
+    public String toString() {
+      return file + " (" + origin + ")";
+    }
+  }
 
   /** The search path of this JVM. */
   static SearchPath ofProcess() {
@@ -28,7 +37,7 @@ record SearchPath(List<Candidate> candidates) {
   }
 
   /**
-   * Lists the candidates; every argument may be null.
+   * Lists the candidates; every argument may be null, and a file that one of the first two names is the only one.
    *
    * @param property a file, or a directory that holds {@link #FILE_NAME}
    * @param variable the same
@@ -36,20 +45,28 @@ record SearchPath(List<Candidate> candidates) {
    * @param libraryPath directories, separated as in {@code java.library.path}
    */
   static SearchPath of(String property, String variable, Path code, String libraryPath) {
-    List<Candidate> candidates = new ArrayList<>();
     if (Setting.isSet(property)) {
-      candidates.add(new Candidate("system property " + PROPERTY, Setting.file(property, FILE_NAME)));
+      return named("system property " + PROPERTY, property);
     }
     if (Setting.isSet(variable)) {
-      candidates.add(new Candidate("environment variable " + VARIABLE, Setting.file(variable, FILE_NAME)));
+      return named("environment variable " + VARIABLE, variable);
     }
+    List<Candidate> candidates = new ArrayList<>();
     projectOf(code).ifPresent(
         project ->
             candidates.add(new Candidate("release build", project.resolve("native/build/release").resolve(FILE_NAME))));
     for (Path folder : Setting.folders(libraryPath)) {
       candidates.add(new Candidate("java.library.path", folder.resolve(FILE_NAME)));
     }
-    return new SearchPath(List.copyOf(candidates));
+    return new SearchPath(false, List.copyOf(candidates));
+  }
+
+  private static SearchPath named(String origin, String value) {
+    try {
+      return new SearchPath(true, List.of(new Candidate(origin, Setting.file(value, FILE_NAME))));
+    } catch (UnsatisfiedLinkError e) {
+      throw new NativeLibrary.WrongSetting(e);
+    }
   }
 
   /** The folder of the project that these classes lie in. */
@@ -66,16 +83,21 @@ record SearchPath(List<Candidate> candidates) {
     return Optional.empty();
   }
 
-  /** The first candidate that exists. */
-  Optional<Path> find() {
-    return candidates.stream().map(Candidate::file).filter(Files::isRegularFile).findFirst();
-  }
-
-  /** One line a candidate: the file and the setting that names it. */
-  String describe() {
-    return candidates.stream()
-        .map(candidate -> "  " + candidate.file() + " (" + candidate.origin() + ")")
-        .collect(Collectors.joining("\n"));
+  /**
+   * The first candidate that exists.
+   *
+   * @throws UnsatisfiedLinkError if none does; it says what was looked for, where and what to do
+   */
+  Path find() {
+    return candidates.stream().map(Candidate::file).filter(Files::isRegularFile).findFirst().orElseThrow(() -> {
+      String tried = candidates.stream().map(Candidate::toString).collect(Collectors.joining(", "));
+      return new UnsatisfiedLinkError(
+          named
+              ? "there is no library %s: name the file %s or the folder that it is in".formatted(tried, FILE_NAME)
+              : ("%s not found; tried: %s. Build native/ (CMake preset release), or name the file or its folder with"
+                      + " -D%s or the environment variable %s")
+                  .formatted(FILE_NAME, tried.isEmpty() ? "nothing" : tried, PROPERTY, VARIABLE));
+    });
   }
 
   private static Optional<Path> codeLocation() {

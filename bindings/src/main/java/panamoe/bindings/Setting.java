@@ -2,6 +2,7 @@ package panamoe.bindings;
 
 import java.io.File;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -15,9 +16,19 @@ final class Setting {
     return value != null && !value.isBlank();
   }
 
-  /** The file that it names, or the one called {@code fileName} in the folder that it names. */
+  /**
+   * The file that it names, or the one called {@code fileName} in the folder that it names.
+   *
+   * @throws UnsatisfiedLinkError if it can name no file on this system
+   */
   static Path file(String value, String fileName) {
-    Path path = Path.of(value).toAbsolutePath();
+    Path path;
+    try {
+      path = Path.of(value).toAbsolutePath();
+    } catch (InvalidPathException e) {
+      throw SharedObject.unsatisfied(
+          "'%s', named for %s, is no path on this system: %s".formatted(value, fileName, e.getReason()), e);
+    }
     return Files.isDirectory(path) ? path.resolve(fileName) : path;
   }
 

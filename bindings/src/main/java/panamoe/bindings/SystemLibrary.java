@@ -1,7 +1,7 @@
 package panamoe.bindings;
 
-import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,53 +10,74 @@ import java.util.stream.Stream;
 
 /**
  * A library that others ship and that may be missing, such as Open MPI's. Opened when it is first needed, so that
- * everything else runs without it. Thread-safe.
- *
- * @param words what it is, for messages
- * @param fileName such as {@code libmpi.so.40}
- * @param property system property that names the file, or its directory, where the system does not find it by itself
- * @param variable environment variable for the same
- * @param advice how to get it
+ * everything else runs without it; before, it has no functions. Thread-safe.
  */
-public record SystemLibrary(String words, String fileName, String property, String variable, String advice) {
+public final class SystemLibrary implements SymbolLookup {
+  private final String words;
+  private final String fileName;
+  private final String property;
+  private final String variable;
+  private final String advice;
+  private SymbolLookup opened;
+
   /**
-   * Makes the library's functions visible to the classes of this module. Further calls change nothing.
-   *
-   * @throws UnsatisfiedLinkError if it is not there; one sentence that says what was looked for, where and what to do
+   * @param words what it is, for messages
+   * @param fileName such as {@code libmpi.so.40}
+   * @param property system property that names the file, or its directory, where the system does not find it by itself
+   * @param variable environment variable for the same
+   * @param advice how to get it
    */
-  public void load() {
-    Optional<Path> named =
+  public SystemLibrary(String words, String fileName, String property, String variable, String advice) {
+    this.words = words;
+    this.fileName = fileName;
+    this.property = property;
+    this.variable = variable;
+    this.advice = advice;
+  }
+
+  /**
+   * Opens the library. Further calls only look whether the file is still there that a setting names.
+   *
+   * @throws UnsatisfiedLinkError if it is not there or cannot be loaded, or native access is not enabled; one sentence
+   *     that says what was looked for, where and what to do
+   */
+  public synchronized void load() {
+    Optional<Path> named = named();
+    if (opened == null) {
+      SharedObject.requireNativeAccess();
+      opened = named.map(SharedObject::open).orElseGet(this::openSystemsOwn);
+    }
+  }
+
+  @Override
+  public synchronized Optional<MemorySegment> find(String name) {
+    return opened == null ? Optional.empty() : opened.find(name);
+  }
+
+  /** The file that a setting names. */
+  private Optional<Path> named() {
+    Optional<Path> file =
         Stream.of(System.getProperty(property), System.getenv(variable))
             .filter(Setting::isSet)
             .map(setting -> Setting.file(setting, fileName))
             .findFirst();
-    if (named.isPresent() && !Files.isRegularFile(named.get())) {
+    if (file.isPresent() && !Files.isRegularFile(file.get())) {
       throw new UnsatisfiedLinkError(
-          "%s is not there: no file %s, which -D%s or %s names".formatted(words, named.get(), property, variable));
+          "%s is not there: no file %s, which -D%s or %s names".formatted(words, file.get(), property, variable));
     }
-    System.load(named.orElseGet(this::systemsOwn).toString());
+    return file;
   }
 
-  /** Lets the system's loader find the file by its rules, then asks the kernel which one it took. */
-  private Path systemsOwn() {
+  /** Lets the system's loader find the file by its rules. */
+  private SymbolLookup openSystemsOwn() {
     try {
-      SymbolLookup.libraryLookup(fileName, Arena.global());
+      return SymbolLookup.libraryLookup(fileName, Arena.global());
     } catch (IllegalArgumentException _) {
       String path = System.getenv("LD_LIBRARY_PATH");
       throw new UnsatisfiedLinkError(
           ("%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
                   + " %s, or name the file with -D%s or %s")
               .formatted(words, fileName, path == null ? "not set" : path, advice, property, variable));
-    }
-    try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
-      String start = fileName.substring(0, fileName.indexOf(".so") + 3);
-      return maps.map(line -> line.substring(Math.max(0, line.indexOf('/'))))
-          .filter(file -> file.substring(file.lastIndexOf('/') + 1).startsWith(start))
-          .map(Path::of)
-          .findFirst()
-          .orElseThrow(() -> new UnsatisfiedLinkError(fileName + " was opened, but /proc/self/maps does not show it"));
-    } catch (IOException e) {
-      throw new UnsatisfiedLinkError("cannot find out where " + fileName + " was found: " + e.getMessage());
     }
   }
 }

@@ -1,12 +1,15 @@
 package panamoe.bindings;
 
-import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,22 +30,41 @@ class NativeLibraryTest {
   }
 
   @Test
-  void aMissingLibraryIsExplained() {
-    SearchPath nowhere = SearchPath.of(folder.toString(), null, null, folder.resolve("lib").toString());
-    String message = assertThrows(UnsatisfiedLinkError.class, () -> NativeLibrary.load(nowhere)).getMessage();
-    assertAll(
-        () -> assertTrue(message.startsWith(SearchPath.FILE_NAME + " not found"), message),
-        () -> assertTrue(message.contains(nowhere.describe()), message),
-        () -> assertTrue(message.contains("-Dpanamoe.native.path"), message),
-        () -> assertTrue(message.contains("PANAMOE_NATIVE_PATH"), message));
-  }
-
-  @Test
   void aFileThatIsNoLibraryIsNamed() throws IOException {
     Path file = Files.writeString(folder.resolve(SearchPath.FILE_NAME), "not an ELF file");
     SearchPath path = SearchPath.of(file.toString(), null, null, null);
-    String message = assertThrows(UnsatisfiedLinkError.class, () -> NativeLibrary.load(path)).getMessage();
-    assertTrue(message.startsWith("cannot load " + file + ": "), message);
+    String message = assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
+    // The end is the system's own reason.
+    assertTrue(message.startsWith("cannot load " + file + ": ") && message.endsWith("file too short"), message);
+  }
+
+  @Test
+  void anotherLibraryIsNotTakenForOurs() {
+    SearchPath path = SearchPath.of("/lib/x86_64-linux-gnu/libm.so.6", null, null, null);
+    String message = assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
+    assertTrue(message.endsWith("has no function moe_abi_version: it is not the library of Panamoe"), message);
+  }
+
+  @Test
+  void aLibraryThatNoSettingNamesIsNoWrongSetting() throws IOException {
+    Files.writeString(folder.resolve(SearchPath.FILE_NAME), "not an ELF file");
+    SearchPath path = SearchPath.of(null, null, null, folder.toString());
+    Throwable failure = assertThrows(UnsatisfiedLinkError.class, () -> NativeLibrary.load(path));
+    assertFalse(failure instanceof NativeLibrary.WrongSetting, failure.toString());
+  }
+
+  @Test
+  void everyClassLoaderHasTheLibrary() throws Exception {
+    Path library = NativeLibrary.file().orElseThrow();
+    URL classes = NativeLibrary.class.getProtectionDomain().getCodeSource().getLocation();
+    try (URLClassLoader other = new URLClassLoader(new URL[] {classes}, null)) {
+      Class<?> loader = other.loadClass(NativeLibrary.class.getName());
+      assertNotSame(NativeLibrary.class, loader);
+      assertEquals(Optional.empty(), loader.getMethod("unavailabilityCause").invoke(null));
+      assertEquals(Optional.of(library), loader.getMethod("file").invoke(null));
+      assertEquals(
+          Moe.moe_abi_version(), other.loadClass(Moe.class.getName()).getMethod("moe_abi_version").invoke(null));
+    }
   }
 
   @Test
@@ -60,12 +82,14 @@ class NativeLibraryTest {
   void aProcessWhoseLibraryFailsGoesOn() throws Exception {
     String output = inAnotherProcess("--enable-native-access=ALL-UNNAMED");
     assertTrue(output.contains("available: false, cannot load " + folder), output);
+    assertTrue(output.contains("wrong setting: cannot load " + folder), output);
   }
 
   @Test
   void deniedNativeAccessNamesTheFlag() throws Exception {
     String output = inAnotherProcess("--illegal-native-access=deny");
     assertTrue(output.contains("start java with --enable-native-access=ALL-UNNAMED"), output);
+    assertFalse(output.contains("wrong setting"), output);
   }
 
   /** The output of {@link Probe}, run where the library is a file that cannot be loaded. */
@@ -90,6 +114,11 @@ class NativeLibraryTest {
       UnsatisfiedLinkError error = assertThrows(UnsatisfiedLinkError.class, NativeLibrary::ensureAvailable);
       assertEquals(Optional.empty(), NativeLibrary.file());
       System.out.println("available: " + available + ", " + error.getMessage());
+      try {
+        NativeLibrary.refuseWrongSetting();
+      } catch (UnsatisfiedLinkError e) {
+        System.out.println("wrong setting: " + e.getMessage());
+      }
     }
   }
 }

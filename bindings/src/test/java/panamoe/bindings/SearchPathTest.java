@@ -1,6 +1,8 @@
 package panamoe.bindings;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
@@ -8,7 +10,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -41,26 +42,60 @@ class SearchPathTest {
         property.toString(), variable.getParent().toString(), classes, system.getParent().toString());
   }
 
+  private SearchPath unnamed() {
+    return SearchPath.of(null, null, classes, system.getParent().toString());
+  }
+
   @Test
   void theFirstPlaceThatHasTheLibraryWins() throws IOException {
-    for (Path expected : List.of(property, variable, build, system)) {
-      assertEquals(Optional.of(expected), all().find());
+    assertFalse(unnamed().named());
+    for (Path expected : List.of(build, system)) {
+      assertEquals(expected, unnamed().find());
       Files.delete(expected);
     }
-    assertEquals(Optional.empty(), all().find());
+    assertEquals(
+        "%s not found; tried: %s (release build), %s (java.library.path). Build native/ (CMake preset release), or name"
+                .formatted(SearchPath.FILE_NAME, build, system)
+            + " the file or its folder with -Dpanamoe.native.path or the environment variable PANAMOE_NATIVE_PATH",
+        failure(unnamed()));
   }
 
   @Test
   void aSettingMayBeAFileOrADirectory() {
-    assertEquals(Optional.of(property), SearchPath.of(property.toString(), null, null, null).find());
-    assertEquals(Optional.of(property), SearchPath.of(property.getParent().toString(), null, null, null).find());
-    assertEquals(Optional.of(variable), SearchPath.of(null, variable.toString(), null, null).find());
+    assertEquals(property, all().find());
+    assertEquals(property, SearchPath.of(property.getParent().toString(), null, null, null).find());
+    assertEquals(variable, SearchPath.of(null, variable.toString(), null, null).find());
+    assertEquals(variable, SearchPath.of(" ", variable.getParent().toString(), classes, null).find());
+  }
+
+  @Test
+  void aWrongSettingIsNotPassedOver() throws IOException {
+    Files.delete(property);
+    assertTrue(all().named());
+    String advice = ": name the file " + SearchPath.FILE_NAME + " or the folder that it is in";
+    assertEquals(
+        "there is no library " + property + " (system property panamoe.native.path)" + advice, failure(all()));
+    Files.delete(variable);
+    SearchPath path = SearchPath.of(null, variable.getParent().toString(), classes, system.getParent().toString());
+    assertEquals(
+        "there is no library " + variable + " (environment variable PANAMOE_NATIVE_PATH)" + advice, failure(path));
+  }
+
+  @Test
+  void aSettingThatIsNoPathIsRefusedInASentence() {
+    String message =
+        assertThrows(NativeLibrary.WrongSetting.class, () -> SearchPath.of("a\0b", null, classes, null)).getMessage();
+    assertTrue(message.endsWith("is no path on this system: Nul character not allowed"), message);
+  }
+
+  private static String failure(SearchPath path) {
+    return assertThrows(UnsatisfiedLinkError.class, path::find).getMessage();
   }
 
   @Test
   void theProjectIsFoundFromAJarBelowIt() {
     Path jar = folder.resolve("project/bindings/target/panamoe-bindings.jar");
-    assertEquals(Optional.of(build), SearchPath.of(null, null, jar, null).find());
+    assertEquals(build, SearchPath.of(null, null, jar, null).find());
   }
 
   @Test
@@ -71,19 +106,10 @@ class SearchPathTest {
   }
 
   @Test
-  void everyPlaceIsDescribedInOrder() {
-    assertEquals(
-        List.of(
-            "  " + property + " (system property panamoe.native.path)",
-            "  " + variable + " (environment variable PANAMOE_NATIVE_PATH)",
-            "  " + build + " (release build)",
-            "  " + system + " (java.library.path)"),
-        all().describe().lines().toList());
-  }
-
-  @Test
   void relativeSettingsAreMadeAbsolute() {
-    SearchPath path = SearchPath.of("some/where.so", null, null, "lib");
-    assertTrue(path.candidates().stream().allMatch(candidate -> candidate.file().isAbsolute()), path.describe());
+    for (SearchPath path :
+        List.of(SearchPath.of("some/where.so", null, null, null), SearchPath.of(null, null, null, "lib"))) {
+      assertTrue(path.candidates().getFirst().file().isAbsolute(), path.toString());
+    }
   }
 }

@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,7 +40,20 @@ class SystemLibraryTest {
   }
 
   @Test
-  void findsWhatTheSystemHas() {
-    new SystemLibrary("C's mathematics", "libm.so.6", PROPERTY, "PANAMOE_TEST_LIBRARY", "no advice").load();
+  void aNamedFileThatIsNoLibraryIsNamed(@TempDir Path folder) throws IOException {
+    Path file = Files.writeString(folder.resolve("libmissing.so.7"), "not an ELF file");
+    System.setProperty(PROPERTY, file.toString());
+    String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
+    assertTrue(message.startsWith("cannot load " + file + ": "), message);
+    assertEquals(1, message.lines().count());
+  }
+
+  @Test
+  void hasTheFunctionsOfWhatTheSystemHasOnceItIsOpen() {
+    SystemLibrary library =
+        new SystemLibrary("C's mathematics", "libm.so.6", PROPERTY, "PANAMOE_TEST_LIBRARY", "no advice");
+    assertEquals(Optional.empty(), library.find("cos"));
+    library.load();
+    assertTrue(library.find("cos").isPresent());
   }
 }

@@ -6,6 +6,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.FileSystemException;
 import java.util.concurrent.ExecutionException;
 import panamoe.io.FileTrouble;
+import panamoe.io.MissingArtifact;
 import picocli.CommandLine;
 
 /** Turns an exception into one sentence for a person who has not read the source. */
@@ -21,6 +22,7 @@ final class ErrorSentence {
       case FileNotFoundException e -> "cannot open " + e.getMessage();
       case CharacterCodingException _ -> "the text is not valid UTF-8";
       case OutOfMemoryError e -> "out of memory: " + e.getMessage();
+      case LinkageError e -> MissingArtifact.sentence(e).orElseGet(() -> fallback(e));
       default -> fallback(failure);
     };
   }

@@ -43,11 +43,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "",
       "The launcher itself knows three more:",
       "  test         Runs every test, native and Java.",
-      "  build        Builds everything, also the native tests and benchmarks; installs what is missing.",
+      "  build        Builds everything, also the native tests and benchmarks.",
       "  clean        Removes everything that was built.",
+      "What is missing on this machine it installs; on a terminal it asks before.",
+      "With --yes, or PANAMOE_YES=1 in the environment, it does not ask.",
       "",
       "Start here:",
-      "  panamoe demo            trains a small model in a few minutes and shows what it learnt",
+      "  panamoe demo            trains a small model and shows what it learnt",
       "  panamoe doctor          what this machine has, and what it lacks",
       "  panamoe help COMMAND    what a command does, with examples",
       "",
@@ -120,7 +122,8 @@ public final class Main implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    throw new ParameterException(spec.commandLine(), "Missing command");
+    spec.commandLine().usage(spec.commandLine().getOut());
+    return CommandLine.ExitCode.OK;
   }
 
   /** An empty name would mean the current folder; whoever gives one forgot something. */

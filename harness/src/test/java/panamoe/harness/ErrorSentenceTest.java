@@ -25,6 +25,10 @@ class ErrorSentenceTest {
         Arguments.of(new UncheckedIOException(new IOException("broken pipe")), "broken pipe"),
         Arguments.of(new ExecutionException(new IllegalArgumentException("k is 3, E is 2")), "k is 3, E is 2"),
         Arguments.of(new OutOfMemoryError("Java heap space"), "out of memory: Java heap space"),
+        Arguments.of(
+            new NoClassDefFoundError("jcuda/runtime/JCuda"),
+            "the class path has no jcuda.runtime.JCuda: add org.jcuda:jcuda to it"),
+        Arguments.of(new NoClassDefFoundError("com/example/Missing"), "com/example/Missing"),
         Arguments.of(new IllegalStateException(), "unexpected IllegalStateException"));
   }
 

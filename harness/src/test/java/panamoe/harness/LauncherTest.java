@@ -32,6 +32,7 @@ class LauncherTest {
     "clean, now, 2, clean takes no arguments",
     "build, -h, 0, Builds everything",
     "test, quick, 2, test takes no arguments",
+    "help, test, 0, Runs every test",
   })
   void explainsItselfAndDoesNothing(String command, String argument, int exitCode, String words)
       throws IOException, InterruptedException {
@@ -166,6 +167,104 @@ class LauncherTest {
     return Stream.concat(before, Stream.of(command)).toArray(String[]::new);
   }
 
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "                | 0 | Usage: panamoe [-hV] COMMAND",
+    "--help          | 0 | Usage: panamoe [-hV] COMMAND",
+    "help            | 0 | Usage: panamoe [-hV] COMMAND",
+    "help build      | 0 | Usage: panamoe build",
+    "test --help     | 0 | Usage: panamoe test",
+    "train --help    | 0 | Trains a language model on text",
+    "help doctor     | 0 | Shows what this machine has",
+    "bench gate -h   | 0 | Measures one part of the work",
+    "--version       | 0 | Panamoe 0.1.0",
+    "trian --steps 5 | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
+    "help trian      | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
+    "--hlep          | 2 | panamoe: '--hlep' is no command (panamoe --help shows what there is)",
+    "tra.n           | 2 | panamoe: 'tra.n' is no command (panamoe --help shows what there is)",
+    "Usage:          | 2 | panamoe: 'Usage:' is no command (panamoe --help shows what there is)",
+  })
+  void wordsWantNothingInstalledAndNothingBuilt(String commandLine, int exitCode, String words)
+      throws IOException, InterruptedException {
+    String[] arguments = commandLine == null ? new String[0] : commandLine.split(" ");
+    String said = ended(exitCode, onABareMachine(arguments));
+    assertTrue(said.startsWith(words), said);
+    assertEquals("", installed());
+    assertTrue(Files.notExists(folder.resolve("build")));
+  }
+
+  @Test
+  void aCommandInstallsWhatIsMissingAfterSayingSo() throws IOException, InterruptedException {
+    String said = ended(1, onABareMachine("doctor", "--yes"));
+    assertTrue(said.startsWith("panamoe: missing on this machine: JDK 25, g++"), said);
+    assertTrue(said.contains("apt-get: openjdk-25-jdk-headless g++"), said);
+    assertTrue(installed().contains("install -y --no-install-recommends openjdk-25-jdk-headless g++"), installed());
+  }
+
+  /** Starts the launcher where neither JDK 25 nor a C++ compiler is found, and apt-get installs nothing. */
+  private Process onABareMachine(String... arguments) throws IOException {
+    copy("ci/setup");
+    copy("pom.xml");
+    write("ci/jdk", "#!/bin/sh\nexit 1\n");
+    write("bin/apt-get", "#!/bin/sh\necho \"$@\" >>" + folder.resolve("installed") + "\n");
+    write("bin/apt-cache", "#!/bin/sh\necho there is one\n");
+    write("bin/sudo", "#!/bin/sh\nexec \"$@\"\n");
+    String path = "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH");
+    Stream<String> command = Stream.of("env", path, "CXX=false", "bash", launcher());
+    return start(Stream.concat(command, Stream.of(arguments)).toArray(String[]::new));
+  }
+
+  /** What apt-get was called with. */
+  private String installed() throws IOException {
+    Path calls = folder.resolve("installed");
+    return Files.exists(calls) ? Files.readString(calls) : "";
+  }
+
+  @Test
+  void wordsOfWhatIsBuiltAreItsOwnAsItIs() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    changeSource();
+    write("jdk/bin/java", "#!/bin/sh\nwhile [ \"$1\" != panamoe.harness.Main ]; do shift; done\necho \"$@\"\n");
+    assertEquals("panamoe.harness.Main\n", launch(0));
+    assertEquals("panamoe.harness.Main train --help\n", launch(0, "train", "--help"));
+    assertEquals("panamoe.harness.Main trian\n", launch(0, "trian"));
+    assertEquals("panamoe.harness.Main help train\n", launch(0, "help", "train"));
+    assertEquals("Usage: panamoe build", launch(0, "help", "build").lines().findFirst().orElseThrow());
+  }
+
+  @Test
+  void noHomeIsNeeded() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    Files.copy(Path.of("../ci/jdk"), folder.resolve("ci/jdk"), StandardCopyOption.REPLACE_EXISTING);
+    write("jdk/bin/javac", "");
+    write("jdk/release", "JAVA_VERSION=\"25.0.1\"\n");
+    Process launched = start("env", "-u", "HOME", "JAVA25_HOME=" + folder.resolve("jdk"), "bash", launcher(), "doctor");
+    assertEquals("started\n", ended(0, launched));
+  }
+
+  @Test
+  void withoutAJdkNoOtherJavaIsStarted() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("ci/jdk", "#!/bin/sh\nexit 1\n");
+    assertEquals("panamoe: no JDK 25 found: name one in JAVA25_HOME\n", launch(1, "doctor"));
+    write("ci/setup", "#!/bin/sh\necho cannot install >&2\nexit 1\n");
+    assertEquals("cannot install\n", launch(1, "doctor"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {
+    "curl: Failed to fetch https://example.org/maven.zip",
+    "Exception in thread \"main\" java.net.UnknownHostException: example.org",
+    "[ERROR] Could not transfer artifact org.example:some:pom:1 from central",
+  })
+  void aFirstBuildWithoutANetworkIsOneSentence(String words) throws IOException, InterruptedException {
+    buildAnHourAgo();
+    changeSource();
+    write("ci/maven", "#!/bin/sh\necho '" + words + "' >&2\nexit 1\n");
+    String said = launch(1, "doctor");
+    assertTrue(said.contains("the first build needs the network") && !said.contains(words), said);
+  }
+
   @Test
   void aCardThatIsMissingIsOneSentence() throws IOException, InterruptedException {
     buildAnHourAgo();
@@ -225,8 +324,14 @@ class LauncherTest {
   }
 
   private String launcher() throws IOException {
-    Path launcher = folder.resolve("panamoe");
-    return Files.copy(Path.of("..", "panamoe"), launcher, StandardCopyOption.REPLACE_EXISTING).toString();
+    copy("harness/help.txt");
+    return copy("panamoe").toString();
+  }
+
+  private Path copy(String name) throws IOException {
+    Path file = folder.resolve(name);
+    Files.createDirectories(file.getParent());
+    return Files.copy(Path.of("..").resolve(name), file, StandardCopyOption.REPLACE_EXISTING);
   }
 
   private static Process start(String... command) throws IOException {

@@ -10,7 +10,9 @@ import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,10 +56,20 @@ class MainTest {
   }
 
   @Test
-  void nothingToDoIsWrongUsage() {
+  void nothingToDoShowsTheHelp() {
     CommandRun run = CommandRun.of();
-    assertEquals(2, run.exitCode());
-    assertEquals("panamoe: Missing command (panamoe --help shows what there is)", run.err().strip());
+    assertEquals(0, run.exitCode());
+    assertEquals(CommandRun.of("--help").out(), run.out());
+    assertEquals("", run.err());
+  }
+
+  @Test
+  void theLauncherKnowsTheHelp() throws IOException {
+    CommandLine commandLine = Main.commandLine().setUsageHelpAutoWidth(false).setUsageHelpWidth(80);
+    String help = CommandRun.of(commandLine, "--help").out();
+    Path copy = Files.writeString(Path.of("target", "help.txt"), help);
+    assertEquals(
+        Files.readString(Path.of("help.txt")), help, "the launcher reads harness/help.txt: copy " + copy + " over it");
   }
 
   @Test

@@ -26,6 +26,9 @@ public record LayerSettings(
     boolean residual,
     String activation,
     double auxiliaryCoefficient) {
+  static {
+    RequiredJava.check();
+  }
 
   /** A dropless layer with GELU experts and the paper's balancing coefficient of 0.01. */
   public static LayerSettings of(int hidden, int expertHidden, int experts, int topK) {

@@ -35,6 +35,9 @@ public record ModelSettings(
     boolean residual,
     String activation,
     double auxiliaryCoefficient) {
+  static {
+    RequiredJava.check();
+  }
 
   /**
    * Keeps a copy of the list.

@@ -24,12 +24,13 @@ public final class Backends {
    *
    * @param device "cpu": the native library; "cuda": its backend for NVIDIA cards; "reference": plain Java on one
    *     thread, slow; "auto": "cuda" where it can be had, else "cpu" where the library loads, else "reference", for the
-   *     reasons that {@link #cudaUnavailable} and {@link #nativeUnavailable} tell. Tests also open "simt", the
-   *     emulation of "cuda"
+   *     reasons that {@link #cudaUnavailable} and {@link #nativeUnavailable} tell, but never in the stead of a library
+   *     that a setting names. Tests also open "simt", the emulation of "cuda"
    * @param threads threads of the cpu backend, 0 for one per processor; results do not depend on it
    * @param card which of the machine's cards, counted from 0; every other device is there once
    * @throws IllegalArgumentException if there is no such device or card, or threads is negative
-   * @throws UnsatisfiedLinkError if a native backend was asked for and the library cannot be loaded
+   * @throws UnsatisfiedLinkError if the library cannot be loaded, and a native backend was asked for or the library
+   *     named by panamoe.native.path or PANAMOE_NATIVE_PATH
    * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message says what is
    *     missing
    */
@@ -48,6 +49,7 @@ public final class Backends {
   }
 
   private static Backend best(int threads, int card) {
+    NativeLibrary.refuseWrongSetting();
     if (nativeUnavailable().isPresent()) {
       return new ReferenceBackend();
     }

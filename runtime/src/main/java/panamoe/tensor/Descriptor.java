@@ -1,29 +1,55 @@
 package panamoe.tensor;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
-import panamoe.bindings.moe_tensor;
+import java.lang.foreign.StructLayout;
+import java.lang.foreign.ValueLayout;
 
-/** Writes the {@code moe_tensor} that the C ABI reads. */
+/**
+ * Writes the {@code moe_tensor} that the C ABI reads. Its layout is told here once more, for that of the bindings needs
+ * native access, and plain Java must do without.
+ */
 final class Descriptor {
   /** {@code MOE_MAX_RANK} of the ABI. */
   static final int MAX_RANK = 4;
+
+  static final StructLayout LAYOUT =
+      MemoryLayout.structLayout(
+          ValueLayout.JAVA_INT.withName("struct_size"),
+          ValueLayout.JAVA_INT.withName("dtype"),
+          ValueLayout.ADDRESS.withName("data"),
+          ValueLayout.JAVA_LONG.withName("bytes"),
+          ValueLayout.JAVA_INT.withName("rank"),
+          ValueLayout.JAVA_INT.withName("layout"),
+          MemoryLayout.sequenceLayout(MAX_RANK, ValueLayout.JAVA_LONG).withName("shape"));
+
+  private static final long STRUCT_SIZE = offset("struct_size");
+  private static final long DTYPE = offset("dtype");
+  private static final long DATA = offset("data");
+  private static final long BYTES = offset("bytes");
+  private static final long RANK = offset("rank");
+  private static final long PACKED = offset("layout");
+  private static final long SHAPE = offset("shape");
 
   private Descriptor() {}
 
   static MemorySegment write(Arena arena, DType dtype, long[] shape, boolean packed, MemorySegment data) {
     requireRank(shape);
-    MemorySegment descriptor = moe_tensor.allocate(arena);
-    moe_tensor.struct_size(descriptor, (int) moe_tensor.sizeof());
-    moe_tensor.dtype(descriptor, dtype.code());
-    moe_tensor.data(descriptor, data);
-    moe_tensor.bytes(descriptor, data.byteSize());
-    moe_tensor.rank(descriptor, shape.length);
-    moe_tensor.layout(descriptor, packed ? 1 : 0);
-    for (int axis = 0; axis < shape.length; axis++) {
-      moe_tensor.shape(descriptor, axis, shape[axis]);
-    }
+    MemorySegment descriptor = arena.allocate(LAYOUT);
+    descriptor.set(ValueLayout.JAVA_INT, STRUCT_SIZE, (int) LAYOUT.byteSize());
+    descriptor.set(ValueLayout.JAVA_INT, DTYPE, dtype.code());
+    descriptor.set(ValueLayout.ADDRESS, DATA, data);
+    descriptor.set(ValueLayout.JAVA_LONG, BYTES, data.byteSize());
+    descriptor.set(ValueLayout.JAVA_INT, RANK, shape.length);
+    descriptor.set(ValueLayout.JAVA_INT, PACKED, packed ? 1 : 0);
+    MemorySegment.copy(shape, 0, descriptor, ValueLayout.JAVA_LONG, SHAPE, shape.length);
     return descriptor;
+  }
+
+  private static long offset(String field) {
+    return LAYOUT.byteOffset(PathElement.groupElement(field));
   }
 
   static void requireRank(long[] shape) {

@@ -20,7 +20,7 @@ public class Mpi extends Mpi$shared {
 
     static final Arena LIBRARY_ARENA = Arena.ofAuto();
 
-    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
+    static final SymbolLookup SYMBOL_LOOKUP = OpenMpi.LIBRARY
             .or(Linker.nativeLinker().defaultLookup());
 
     private static final int MPI_MAX_LIBRARY_VERSION_STRING = (int)256L;

@@ -2,7 +2,6 @@ package panamoe.bindings.mpi;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import panamoe.bindings.NativeEnvironment;
 import panamoe.bindings.SystemLibrary;
@@ -12,7 +11,8 @@ import panamoe.bindings.SystemLibrary;
  * no constants that jextract could bind. Thread-safe.
  */
 public final class OpenMpi {
-  private static final SystemLibrary LIBRARY =
+  /** Where {@link Mpi} looks for its functions. */
+  static final SystemLibrary LIBRARY =
       new SystemLibrary(
           "Open MPI 5",
           "libmpi.so.40",
@@ -85,7 +85,7 @@ public final class OpenMpi {
     static final MemorySegment INFO_NULL = find("ompi_mpi_info_null");
 
     private static MemorySegment find(String name) {
-      return SymbolLookup.loaderLookup()
+      return LIBRARY
           .find(name)
           .orElseThrow(() -> new UnsatisfiedLinkError("the MPI library has no " + name + ": it is not Open MPI 5"));
     }

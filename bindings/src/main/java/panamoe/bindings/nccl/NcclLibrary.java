@@ -5,7 +5,8 @@ import panamoe.bindings.SystemLibrary;
 
 /** Opens NCCL, whose functions are in {@link Nccl}. Thread-safe. */
 public final class NcclLibrary {
-  private static final SystemLibrary LIBRARY =
+  /** Where {@link Nccl} looks for its functions. */
+  static final SystemLibrary LIBRARY =
       new SystemLibrary(
           "NCCL",
           "libnccl.so.2",

@@ -1,0 +1,44 @@
+package panamoe.bindings;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * What the native library must run on. Immutable.
+ *
+ * @param system the system property {@code os.name}
+ * @param architecture the system property {@code os.arch}
+ * @param musl whether the C library of this process is musl
+ */
+record Platform(String system, String architecture, boolean musl) {
+  private static final Path MAPS = Path.of("/proc/self/maps");
+
+  static Platform ofProcess() {
+    return new Platform(System.getProperty("os.name"), System.getProperty("os.arch"), isMusl(mappedFiles()));
+  }
+
+  /** Whether musl's loader, which is its C library as well, is among the files mapped into a process. */
+  static boolean isMusl(List<String> maps) {
+    return maps.stream().anyMatch(line -> line.contains("/ld-musl-"));
+  }
+
+  private static List<String> mappedFiles() {
+    try {
+      return Files.isReadable(MAPS) ? Files.readAllLines(MAPS) : List.of();
+    } catch (IOException _) {
+      return List.of(); // then opening the library will tell
+    }
+  }
+
+  /** @throws UnsatisfiedLinkError if no native library can run here; one sentence that says where it can */
+  void requireSupported() {
+    if (!system.equals("Linux") || !List.of("amd64", "x86_64").contains(architecture) || musl) {
+      throw new UnsatisfiedLinkError(
+          "the native library runs on Linux on x86-64 with glibc, and this is %s on %s%s; the device \"reference\""
+                  .formatted(system, architecture, musl ? " with musl" : "")
+              + " (plain Java, slow) works here");
+    }
+  }
+}

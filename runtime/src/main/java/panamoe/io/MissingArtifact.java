@@ -1,0 +1,60 @@
+package panamoe.io;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Names the jar that a program's class path lacks. */
+public final class MissingArtifact {
+  /** A package, and the artifact that has it. */
+  private record Owner(String name, String artifact) {}
+
+  private static final List<Owner> OWNERS =
+      List.of(
+          new Owner("com.fasterxml.jackson.core.", "com.fasterxml.jackson.core:jackson-core"),
+          new Owner("com.fasterxml.jackson.annotation.", "com.fasterxml.jackson.core:jackson-annotations"),
+          new Owner("com.fasterxml.jackson.", "com.fasterxml.jackson.core:jackson-databind"),
+          new Owner("ai.djl.huggingface.", "ai.djl.huggingface:tokenizers"),
+          new Owner("ai.djl.", "ai.djl:api"),
+          new Owner("com.google.gson.", "com.google.code.gson:gson"),
+          new Owner("com.sun.jna.", "net.java.dev.jna:jna"),
+          new Owner("org.apache.commons.compress.", "org.apache.commons:commons-compress"),
+          new Owner("org.slf4j.", "org.slf4j:slf4j-api"),
+          new Owner("jcuda.", "org.jcuda:jcuda"),
+          new Owner("panamoe.bindings.", "panamoe:panamoe-bindings"));
+
+  // Of a class whose initialization failed the JVM keeps no more of the first error than its text.
+  private static final Pattern FIRST_ERROR = Pattern.compile("NoClassDefFoundError: ([\\w/$.]+)");
+
+  private MissingArtifact() {}
+
+  /**
+   * What to add to the class path, in a sentence; empty if the error does not come from the lack of a jar that Panamoe
+   * knows of.
+   */
+  public static Optional<String> sentence(LinkageError error) {
+    return missingClass(error).flatMap(MissingArtifact::sentence);
+  }
+
+  private static Optional<String> sentence(String missing) {
+    return OWNERS.stream()
+        .filter(owner -> missing.startsWith(owner.name()))
+        .findFirst()
+        .map(owner -> "the class path has no %s: add %s to it".formatted(missing, owner.artifact()));
+  }
+
+  private static Optional<String> missingClass(Throwable error) {
+    for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+      String message = String.valueOf(cause.getMessage());
+      Matcher first = FIRST_ERROR.matcher(message);
+      if (first.find()) {
+        return Optional.of(first.group(1).replace('/', '.'));
+      }
+      if (cause instanceof NoClassDefFoundError && !message.contains(" ")) {
+        return Optional.of(message.replace('/', '.'));
+      }
+    }
+    return Optional.empty();
+  }
+}
