@@ -138,7 +138,11 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
     // A checkpoint lies in <run>/checkpoints/<step>.
     for (Path folder : new Path[] {path, checkpoint.toAbsolutePath().getParent().getParent()}) {
       if (folder != null && Files.exists(folder.resolve(TOKENIZER))) {
-        return JsonTokenizer.load(folder.resolve(TOKENIZER));
+        Path file = folder.resolve(TOKENIZER);
+        if (!Files.isRegularFile(file)) { // to read a pipe would be to wait for who writes into it
+          throw new CheckpointException(file + " is not a regular file");
+        }
+        return JsonTokenizer.load(file);
       }
     }
     return new ByteTokenizer();

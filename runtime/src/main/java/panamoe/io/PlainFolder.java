@@ -8,6 +8,9 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * A folder that this program writes into, but that somebody else may have filled, as a run that was unpacked. Nothing is
@@ -30,6 +33,20 @@ public final class PlainFolder {
     return path;
   }
 
+  /** Makes the folder and those above it that are missing, durably. */
+  public void make() throws IOException {
+    List<Path> missing = new ArrayList<>();
+    for (Path at = path.toAbsolutePath(); at != null && Files.notExists(at); at = at.getParent()) {
+      missing.add(at);
+    }
+    Files.createDirectories(path);
+    for (Path made : missing) {
+      if (Files.isReadable(made.getParent())) { // one that can only be written into cannot be opened to be forced
+        force(made.getParent());
+      }
+    }
+  }
+
   /** The path of a name, below which and at which there is no link. */
   public Path resolve(String name) throws IOException {
     Path at = path;
@@ -47,6 +64,21 @@ public final class PlainFolder {
     return requireKind(resolve(name), Entry.FILE);
   }
 
+  /** The path of a folder, if there is one. */
+  public Path folder(String name) throws IOException {
+    return requireKind(resolve(name), Entry.FOLDER);
+  }
+
+  /** What is in a folder, sorted; nothing if there is none. */
+  public List<String> names(String name) throws IOException {
+    if (Entry.at(folder(name)) == Entry.NONE) {
+      return List.of();
+    }
+    try (Stream<Path> entries = Files.list(folder(name))) {
+      return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+    }
+  }
+
   /** Whether there is a regular file. */
   public boolean has(String name) throws IOException {
     return Entry.at(file(name)) == Entry.FILE;
@@ -54,7 +86,7 @@ public final class PlainFolder {
 
   /** Makes a folder unless there is one; its name may be lost with the power until {@link #force} was called. */
   public Path makeFolder(String name) throws IOException {
-    Path folder = requireKind(resolve(name), Entry.FOLDER);
+    Path folder = folder(name);
     return Entry.at(folder) == Entry.FOLDER ? folder : Files.createDirectory(folder);
   }
 

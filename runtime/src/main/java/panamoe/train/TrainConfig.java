@@ -22,7 +22,7 @@ import panamoe.tensor.DType;
  * @param recompute whether layers are computed again in the backward instead of kept
  * @param evaluateEvery steps between validations; 0 for the last step only
  * @param checkpointEvery steps between checkpoints; 0 for the last step only
- * @param validationBatches batches of a validation
+ * @param validationBatches batches of a validation, which ends earlier where its text does
  * @param spike nats by which a step's loss may exceed the running mean before the run stops
  */
 public record TrainConfig(

@@ -107,9 +107,9 @@ class CheckpointCrashTest {
     Path folder = directory.resolve("killed");
     Faults faults = Faults.on(folder, Files.createDirectory(directory.resolve("work")));
     assertEquals(0, save(folder, faults, new Faults.Kill(Faults.Action.PASS, 0)));
-    String calls = faults.calls();
+    List<String> calls = faults.calls();
     for (String kind : List.of("w", "f", "m", "u", "d")) {
-      assertTrue(calls.contains(kind), calls);
+      assertTrue(calls.stream().anyMatch(call -> call.startsWith(kind)), calls.toString());
     }
     for (Faults.Kill kill : Faults.kills(calls, FEW_KILLS)) {
       assertNotEquals(0, save(folder, faults, kill), kill.toString());

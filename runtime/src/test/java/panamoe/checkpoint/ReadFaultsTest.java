@@ -59,7 +59,7 @@ class ReadFaultsTest extends SavedSamples {
         for (Faults.Action action : List.of(Faults.Action.FAIL_ONCE, Faults.Action.FAIL_FROM)) {
           faults.set(Faults.Action.PASS, 0, 0);
           read(folder, contents);
-          int calls = faults.calls().length();
+          int calls = faults.calls().size();
           for (int call = 1; call <= calls; call++) {
             faults.set(action, call, error);
             String said = read(folder, contents);

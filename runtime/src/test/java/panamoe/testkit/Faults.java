@@ -37,9 +37,16 @@ public final class Faults {
   public record Kill(Action action, long call) {}
 
   private static final String FILE = "PANAMOE_FAULTS";
-  private static final int MOST_CALLS = 4096;
+
+  // As faults.c lays its file out.
+  private static final int MOST_LOG = 1 << 20;
   private static final int MOST_PATH = 4096;
-  private static final int CALLS = 4 * Long.BYTES;
+  private static final int AT = Long.BYTES;
+  private static final int ERROR = 2 * Long.BYTES;
+  private static final int COUNT = 3 * Long.BYTES;
+  private static final int LOG_BYTES = 4 * Long.BYTES;
+  private static final int FOLDER = 5 * Long.BYTES;
+  private static final int LOG = FOLDER + MOST_PATH;
 
   private final Path file;
   private final MappedByteBuffer control;
@@ -48,7 +55,7 @@ public final class Faults {
     this.file = file;
     try (FileChannel channel =
         FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      control = channel.map(FileChannel.MapMode.READ_WRITE, 0, CALLS + MOST_CALLS + MOST_PATH);
+      control = channel.map(FileChannel.MapMode.READ_WRITE, 0, LOG + MOST_LOG);
       control.order(ByteOrder.nativeOrder());
     }
   }
@@ -76,7 +83,7 @@ public final class Faults {
     }
     Faults faults = new Faults(work.resolve("faults.control"));
     byte[] name = folder.toString().getBytes(UTF_8);
-    faults.control.put(CALLS + MOST_CALLS, name).put(CALLS + MOST_CALLS + name.length, (byte) 0);
+    faults.control.put(FOLDER, name).put(FOLDER + name.length, (byte) 0);
     return faults;
   }
 
@@ -100,18 +107,22 @@ public final class Faults {
    */
   public void set(Action action, long call, int error) {
     control.putLong(0, Action.PASS.ordinal());
-    control.putLong(Long.BYTES, call);
-    control.putLong(2 * Long.BYTES, error);
-    control.putLong(3 * Long.BYTES, 0);
+    control.putLong(AT, call);
+    control.putLong(ERROR, error);
+    control.putLong(COUNT, 0);
+    control.putLong(LOG_BYTES, 0);
     control.putLong(0, action.ordinal());
   }
 
-  /** Calls since {@link #set}, a letter each, as {@code faults.c} lists them. */
-  public String calls() {
-    int count = (int) Math.min(MOST_CALLS, control.getLong(3 * Long.BYTES));
-    byte[] letters = new byte[count];
-    control.get(CALLS, letters);
-    return new String(letters, UTF_8);
+  /** Calls since {@link #set}: the letter that {@code faults.c} gives each, and the path in the folder. */
+  public List<String> calls() {
+    byte[] log = new byte[(int) control.getLong(LOG_BYTES)];
+    control.get(LOG, log);
+    List<String> calls = new String(log, UTF_8).lines().toList();
+    if (calls.size() != control.getLong(COUNT)) {
+      throw new IllegalStateException("the log was too short for " + control.getLong(COUNT) + " calls");
+    }
+    return calls;
   }
 
   /**
@@ -119,10 +130,10 @@ public final class Faults {
    *
    * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code all}; else {@code few}.
    */
-  public static List<Kill> kills(String calls, int few) {
+  public static List<Kill> kills(List<String> calls, int few) {
     List<Kill> all = new ArrayList<>();
-    for (int call = 1; call <= calls.length(); call++) {
-      switch (calls.charAt(call - 1)) {
+    for (int call = 1; call <= calls.size(); call++) {
+      switch (calls.get(call - 1).charAt(0)) {
         case 'w' -> all.addAll(List.of(
             new Kill(Action.KILL_BEFORE, call), new Kill(Action.KILL_AMID, call), new Kill(Action.KILL_AFTER, call)));
         case 'o', 'f', 'm', 'u', 'd' ->

@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { MOST_CALLS = 4096, MOST_FILES = 4096 };
+enum { LOG_BYTES = 1 << 20, MOST_FILES = 4096, MOST_PATH = 4096 };
 enum action { PASS, KILL_BEFORE, KILL_AFTER, KILL_AMID, FAIL_ONCE, FAIL_FROM };
 
 struct control {
@@ -27,12 +27,15 @@ struct control {
   int64_t at;    // the call that is meant, from 1
   int64_t error; // errno of one that fails
   int64_t count; // calls so far
-  uint8_t calls[MOST_CALLS]; // what each was: r, w, o(pen), f(orce), m(ove), u(nlink), d(irectory), s(tat), l(ist)
-  char folder[4096];
+  int64_t bytes; // of the log
+  char folder[MOST_PATH];
+  // A line for each call: r(ead), w(rite), o(pen), f(orce), m(ove), u(nlink), d(irectory), s(tat) or l(ist), and the path
+  // below the folder; of a move the new one.
+  char log[LOG_BYTES];
 };
 
 static struct control *control;
-static char watched[MOST_FILES]; // by descriptor
+static char *watched[MOST_FILES]; // path of a descriptor
 
 __attribute__((constructor)) static void begin(void) {
   const char *file = getenv("PANAMOE_FAULTS");
@@ -50,11 +53,14 @@ static int meant(const char *path) {
          (path[length] == '/' || path[length] == 0);
 }
 
-static int isWatched(int descriptor) { return descriptor >= 0 && descriptor < MOST_FILES && watched[descriptor]; }
+static const char *pathOf(int descriptor) {
+  return descriptor >= 0 && descriptor < MOST_FILES ? watched[descriptor] : NULL;
+}
 
-static void watch(int descriptor, int yes) {
+static void watch(int descriptor, const char *path) {
   if (descriptor >= 0 && descriptor < MOST_FILES) {
-    watched[descriptor] = (char)yes;
+    free(watched[descriptor]);
+    watched[descriptor] = path == NULL ? NULL : strdup(path);
   }
 }
 
@@ -66,10 +72,16 @@ static void die(void) {
 }
 
 // Counts a call that is about to be made. Returns what to do with it; a failing one has errno set.
-static enum action next(char what) {
+static enum action next(char what, const char *path) {
   int64_t number = ++control->count;
-  if (number <= MOST_CALLS) {
-    control->calls[number - 1] = (uint8_t)what;
+  const char *below = path + strlen(control->folder);
+  size_t length = strlen(below);
+  if (control->bytes + (int64_t)length + 2 <= LOG_BYTES) {
+    char *line = control->log + control->bytes;
+    line[0] = what;
+    memcpy(line + 1, below, length);
+    line[length + 1] = '\n';
+    control->bytes += (int64_t)length + 2;
   }
   enum action action = (enum action)control->action;
   if (action == FAIL_FROM ? number < control->at : number != control->at) {
@@ -85,11 +97,12 @@ static enum action next(char what) {
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 // Makes a call unless it is to fail, and dies after it if it is to.
-#define CALL(concerned, what, failed, type, call)                   \
-  if (!(concerned)) {                                               \
+#define CALL(path, what, failed, type, call)                        \
+  const char *concerned = path;                                     \
+  if (concerned == NULL || !meant(concerned)) {                     \
     return call;                                                    \
   }                                                                 \
-  enum action action = next(what);                                  \
+  enum action action = next(what, concerned);                       \
   if (action == FAIL_ONCE || action == FAIL_FROM) {                 \
     return failed;                                                  \
   }                                                                 \
@@ -100,7 +113,7 @@ static enum action next(char what) {
   return result
 
 static int opened(int (*real)(const char *, int, ...), const char *path, int flags, mode_t mode) {
-  CALL(1, 'o', -1, int, real(path, flags, mode));
+  CALL(path, 'o', -1, int, real(path, flags, mode));
 }
 
 #define OPEN(name)                                                  \
@@ -111,55 +124,55 @@ static int opened(int (*real)(const char *, int, ...), const char *path, int fla
     va_end(more);                                                   \
     if (!meant(path)) {                                             \
       int other = REAL(name)(path, flags, mode);                    \
-      watch(other, 0);                                              \
+      watch(other, NULL);                                              \
       return other;                                                 \
     }                                                               \
     int descriptor = opened(REAL(name), path, flags, mode);         \
-    watch(descriptor, 1);                                           \
+    watch(descriptor, path);                                           \
     return descriptor;                                              \
   }
 OPEN(open)
 OPEN(open64)
 
 int close(int descriptor) {
-  watch(descriptor, 0);
+  watch(descriptor, NULL);
   return REAL(close)(descriptor);
 }
 
 ssize_t read(int descriptor, void *buffer, size_t bytes) {
-  CALL(isWatched(descriptor), 'r', -1, ssize_t, REAL(read)(descriptor, buffer, bytes));
+  CALL(pathOf(descriptor), 'r', -1, ssize_t, REAL(read)(descriptor, buffer, bytes));
 }
 
 ssize_t pread64(int descriptor, void *buffer, size_t bytes, off64_t offset) {
-  CALL(isWatched(descriptor), 'r', -1, ssize_t, REAL(pread64)(descriptor, buffer, bytes, offset));
+  CALL(pathOf(descriptor), 'r', -1, ssize_t, REAL(pread64)(descriptor, buffer, bytes, offset));
 }
 
 ssize_t write(int descriptor, const void *buffer, size_t bytes) {
-  if (isWatched(descriptor) && control->action == KILL_AMID && control->count + 1 == control->at) {
+  if (pathOf(descriptor) != NULL && control->action == KILL_AMID && control->count + 1 == control->at) {
     REAL(write)(descriptor, buffer, bytes / 2);
     die();
   }
-  CALL(isWatched(descriptor), 'w', -1, ssize_t, REAL(write)(descriptor, buffer, bytes));
+  CALL(pathOf(descriptor), 'w', -1, ssize_t, REAL(write)(descriptor, buffer, bytes));
 }
 
-int fsync(int descriptor) { CALL(isWatched(descriptor), 'f', -1, int, REAL(fsync)(descriptor)); }
+int fsync(int descriptor) { CALL(pathOf(descriptor), 'f', -1, int, REAL(fsync)(descriptor)); }
 
-int fdatasync(int descriptor) { CALL(isWatched(descriptor), 'f', -1, int, REAL(fdatasync)(descriptor)); }
+int fdatasync(int descriptor) { CALL(pathOf(descriptor), 'f', -1, int, REAL(fdatasync)(descriptor)); }
 
-int rename(const char *from, const char *to) { CALL(meant(from), 'm', -1, int, REAL(rename)(from, to)); }
+int rename(const char *from, const char *to) { CALL(meant(from) ? to : NULL, 'm', -1, int, REAL(rename)(from, to)); }
 
-int unlink(const char *path) { CALL(meant(path), 'u', -1, int, REAL(unlink)(path)); }
+int unlink(const char *path) { CALL(path, 'u', -1, int, REAL(unlink)(path)); }
 
-int rmdir(const char *path) { CALL(meant(path), 'u', -1, int, REAL(rmdir)(path)); }
+int rmdir(const char *path) { CALL(path, 'u', -1, int, REAL(rmdir)(path)); }
 
-int mkdir(const char *path, mode_t mode) { CALL(meant(path), 'd', -1, int, REAL(mkdir)(path, mode)); }
+int mkdir(const char *path, mode_t mode) { CALL(path, 'd', -1, int, REAL(mkdir)(path, mode)); }
 
-DIR *opendir(const char *path) { CALL(meant(path), 'l', NULL, DIR *, REAL(opendir)(path)); }
+DIR *opendir(const char *path) { CALL(path, 'l', NULL, DIR *, REAL(opendir)(path)); }
 
 int statx(int folder, const char *path, int flags, unsigned mask, struct statx *found) {
-  CALL(meant(path), 's', -1, int, REAL(statx)(folder, path, flags, mask, found));
+  CALL(path, 's', -1, int, REAL(statx)(folder, path, flags, mask, found));
 }
 
-int stat64(const char *path, struct stat64 *found) { CALL(meant(path), 's', -1, int, REAL(stat64)(path, found)); }
+int stat64(const char *path, struct stat64 *found) { CALL(path, 's', -1, int, REAL(stat64)(path, found)); }
 
-int lstat64(const char *path, struct stat64 *found) { CALL(meant(path), 's', -1, int, REAL(lstat64)(path, found)); }
+int lstat64(const char *path, struct stat64 *found) { CALL(path, 's', -1, int, REAL(lstat64)(path, found)); }

@@ -3,9 +3,7 @@ package panamoe.harness.report;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +15,7 @@ import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Count;
+import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Parameter;
@@ -30,6 +29,9 @@ public final class Report {
 
   /** Its name in a run's folder. */
   public static final String FILE = "report.html";
+
+  /** The folder of its plots beside it. */
+  public static final String PLOTS = "plots";
 
   private final RunDirectory run;
   private final StringBuilder html = new StringBuilder();
@@ -50,19 +52,13 @@ public final class Report {
   public static Path write(Path runDirectory) throws IOException {
     Report report = new Report(RunDirectory.read(runDirectory));
     String page = report.page();
-    Path folder = Files.createDirectories(runDirectory.resolve("plots"));
+    PlainFolder files = new PlainFolder(runDirectory);
+    files.makeFolder(PLOTS);
     for (Plot plot : report.plots) {
-      Files.writeString(folder.resolve(plot.name() + ".svg"), plot.svg().standalone());
+      String drawing = plot.svg().standalone();
+      files.replace(PLOTS + "/" + plot.name() + ".svg", drawing.getBytes(StandardCharsets.UTF_8));
     }
-    Path unfinished = runDirectory.resolve("report.html.tmp");
-    try {
-      Files.writeString(unfinished, page);
-      return Files.move(
-          unfinished, runDirectory.resolve(FILE), StandardCopyOption.REPLACE_EXISTING,
-          StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(unfinished);
-    }
+    return files.replace(FILE, page.getBytes(StandardCharsets.UTF_8));
   }
 
   private String page() throws IOException {

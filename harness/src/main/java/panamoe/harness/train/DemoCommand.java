@@ -94,7 +94,7 @@ public final class DemoCommand implements Callable<Integer> {
                     }
                   })
               .orElseThrow(InterruptedException::new);
-      folder.replace("samples.json", samples(folder.path(), print));
+      folder.replace(RunFolder.SAMPLES, samples(folder.path(), print));
       Report.write(folder.path());
     }
     if (shared.json()) {

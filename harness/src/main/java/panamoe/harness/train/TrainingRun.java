@@ -160,7 +160,7 @@ final class TrainingRun {
         List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
         String routing = new LanguageRouting(backend, model, material.tokenizer()).of(passages);
         if (ranks.first()) {
-          folder.replace("routing.json", routing);
+          folder.replace(RunFolder.ROUTING, routing);
         }
       }
       return Optional.of(
@@ -199,6 +199,9 @@ final class TrainingRun {
         }
         boolean stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
+          if (ranks.first()) {
+            folder.metrics().force();
+          }
           warn(checkpoints.save().warnings());
         }
         if (stopped) {
