@@ -2,6 +2,7 @@ package panamoe.bindings;
 
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -101,14 +102,17 @@ public final class NativeLibrary {
   static void checkVersion(Path file, int library, int bindings) {
     if (library != bindings) {
       throw new UnsatisfiedLinkError(
-          "%s has ABI version %d, the Java bindings have %d: build both from the same source"
-              .formatted(file, library, bindings));
+          String.format(
+              Locale.ROOT, "%s has ABI version %d, the Java bindings have %d: build both from the same source",
+              file, library, bindings));
     }
   }
 
   private static String notFound(SearchPath path) {
-    return "%s not found. Tried:%n%s%nBuild native/ (CMake preset release), or name the file or its directory with -D%s"
-        .formatted(SearchPath.FILE_NAME, path.describe(), SearchPath.PROPERTY)
+    return String.format(
+        Locale.ROOT,
+        "%s not found. Tried:%n%s%nBuild native/ (CMake preset release), or name the file or its directory with -D%s",
+        SearchPath.FILE_NAME, path.describe(), SearchPath.PROPERTY)
         + " or the environment variable " + SearchPath.VARIABLE;
   }
 

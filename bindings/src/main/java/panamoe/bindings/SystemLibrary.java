@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -32,7 +33,9 @@ public record SystemLibrary(String words, String fileName, String property, Stri
             .findFirst();
     if (named.isPresent() && !Files.isRegularFile(named.get())) {
       throw new UnsatisfiedLinkError(
-          "%s is not there: no file %s, which -D%s or %s names".formatted(words, named.get(), property, variable));
+          String.format(
+              Locale.ROOT,
+              "%s is not there: no file %s, which -D%s or %s names", words, named.get(), property, variable));
     }
     System.load(named.orElseGet(this::systemsOwn).toString());
   }
@@ -44,9 +47,11 @@ public record SystemLibrary(String words, String fileName, String property, Stri
     } catch (IllegalArgumentException _) {
       String path = System.getenv("LD_LIBRARY_PATH");
       throw new UnsatisfiedLinkError(
-          ("%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
-                  + " %s, or name the file with -D%s or %s")
-              .formatted(words, fileName, path == null ? "not set" : path, advice, property, variable));
+          String.format(
+              Locale.ROOT,
+              "%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
+                  + " %s, or name the file with -D%s or %s",
+              words, fileName, path == null ? "not set" : path, advice, property, variable));
     }
     try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
       String start = fileName.substring(0, fileName.indexOf(".so") + 3);

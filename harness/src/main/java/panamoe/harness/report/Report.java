@@ -77,7 +77,7 @@ public final class Report {
   private String title() {
     ModelConfig model = run.config().model();
     String layers = Count.of(model.layers(), "layer");
-    return "Panamoe: %s, %s, hidden size %d".formatted(architecture(model), layers, model.hidden());
+    return String.format(Locale.ROOT, "Panamoe: %s, %s, hidden size %d", architecture(model), layers, model.hidden());
   }
 
   private static String architecture(ModelConfig model) {
@@ -113,7 +113,7 @@ public final class Report {
     }
     section("Experts", Plots.loads(run));
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
-    String last = tail.size() == 1 ? "Of the last step" : "Means over the last %d steps".formatted(tail.size());
+    String last = tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
     html.append(Html.paragraph(last + "; loads are tokens of one step."));
     List<List<String>> rows = IntStream.range(0, tail.getLast().layers().size())
         .mapToObj(index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
@@ -147,7 +147,7 @@ public final class Report {
           .map(preference -> inWords(layer, preference))
           .toList();
       if (sentences.isEmpty()) {
-        sentences = List.of("Layer %d: no expert prefers a language.".formatted(layer.layer()));
+        sentences = List.of(String.format(Locale.ROOT, "Layer %d: no expert prefers a language.", layer.layer()));
       }
       sentences.forEach(sentence -> html.append("<li>").append(Html.escape(sentence)).append("</li>\n"));
     }
@@ -156,7 +156,8 @@ public final class Report {
 
   private static String inWords(RoutedLayer layer, Preference preference) {
     String language = Locale.of(preference.language()).getDisplayLanguage(Locale.ENGLISH);
-    return "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.".formatted(
+    return String.format(
+        Locale.ROOT, "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.",
         layer.layer(), preference.expert(), number(100 * preference.share(), 0) + " %", language,
         number(preference.lift(), 1));
   }

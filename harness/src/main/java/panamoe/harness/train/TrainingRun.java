@@ -139,7 +139,7 @@ final class TrainingRun {
           parameters(),
           config.model().experts(),
           backend.name(),
-          ranks.world().size() == 1 ? "" : ", %d ranks".formatted(ranks.world().size()));
+          ranks.world().size() == 1 ? "" : String.format(Locale.ROOT, ", %d ranks", ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest.map(checkpoints::restore).ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
@@ -205,7 +205,9 @@ final class TrainingRun {
           warn(checkpoints.save().warnings());
         }
         if (stopped) {
-          err.printf("stopped after step %d, which is saved; train --resume goes on from there%n", trainer.step());
+          err.printf(
+              Locale.ROOT,
+              "stopped after step %d, which is saved; train --resume goes on from there%n", trainer.step());
           return OptionalDouble.empty();
         }
       }
@@ -229,13 +231,13 @@ final class TrainingRun {
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
       err.printf(
-          "sent: %s, %s within nodes; %s, %s between nodes%n",
+          Locale.ROOT, "sent: %s, %s within nodes; %s, %s between nodes%n",
           Count.of(all[0], "message"), Count.of(all[1], "byte"), Count.of(all[2], "message"), Count.of(all[3], "byte"));
     }
   }
 
   private void resumed(long step, List<String> warnings) {
-    err.printf("going on after step %d, from %s%n", step, folder.checkpoints());
+    err.printf(Locale.ROOT, "going on after step %d, from %s%n", step, folder.checkpoints());
     warn(warnings);
   }
 
@@ -245,7 +247,7 @@ final class TrainingRun {
 
   private void notResumed() {
     if (!fresh) {
-      err.printf("there is no checkpoint of the run: it starts again from its first step%n");
+      err.printf(Locale.ROOT, "there is no checkpoint of the run: it starts again from its first step%n");
     }
   }
 
