@@ -1,6 +1,5 @@
 package panamoe.train;
 
-import java.util.Objects;
 import panamoe.tensor.DType;
 
 /**
@@ -63,8 +62,7 @@ public record TrainConfig(
     require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
     require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
     require(clip > 0, "clip", clip, "more than 0");
-    Objects.requireNonNull(dtype, "dtype is missing, expected FLOAT32 or BFLOAT16");
-    require(dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
+    require(dtype != null && dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
     require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");
     require(checkpointEvery >= 0, "checkpointEvery", checkpointEvery, "0 or more");
     require(validationBatches >= 1, "validationBatches", validationBatches, "1 or more");
