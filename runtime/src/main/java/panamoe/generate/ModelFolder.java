@@ -51,8 +51,9 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
    */
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
-    return Checkpoint.read(
-        Files.isDirectory(checkpoints) ? checkpoints : path, checkpoint -> reader.apply(of(path, checkpoint)));
+    // Where it cannot be known, reading there tells why.
+    Path place = Files.notExists(checkpoints) ? path : checkpoints;
+    return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
   }
 
   private static ModelFolder of(Path path, Checkpoint checkpoint) {

@@ -170,7 +170,8 @@ public final class RunCheckpoints {
     JsonNode step = state.path("step");
     if (!step.isIntegralNumber() || !step.canConvertToLong() || step.asLong() != checkpoint.step()) {
       throw new CheckpointException(
-          file + " has the step " + step + ", but the manifest beside it has " + checkpoint.step());
+          file + " has " + (step.isMissingNode() ? "no step" : "the step " + step) + ", but the manifest beside it has "
+              + checkpoint.step());
     }
     JsonNode runningLoss = state.path("running_loss"); // none before the first step
     try {

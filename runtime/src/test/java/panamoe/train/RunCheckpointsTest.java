@@ -30,7 +30,7 @@ class RunCheckpointsTest {
     "{\"step\": -1} | has the step -1, but the manifest beside it has 3",
     "{\"step\": 4} | has the step 4, but the manifest beside it has 3",
     "{\"step\": 3.0} | has the step 3.0, but the manifest beside it has 3",
-    "{} | has the step , but the manifest beside it has 3",
+    "{} | has no step, but the manifest beside it has 3",
     "{\"step\": 3, \"running_loss\": \"low\"} | has the running_loss \"low\", expected a finite number",
     "{\"step\": 3, \"running_loss\": \"NaN\"} | has the running_loss \"NaN\", expected a finite number",
     "{\"step\": 3, \"running_loss\": null} | has the running_loss null, expected a finite number",

@@ -128,11 +128,11 @@ class TrainerTest {
           RunCheckpoints.latest(directory, held.withSteps(9), Ranks.alone()).map(Checkpoint::step));
       assertRefused(directory, claimed, "was trained with another configuration");
       ObjectNode config = (ObjectNode) ConfigJson.tree(claimed);
-      ObjectNode none = config.objectNode();
+      ObjectNode state = config.objectNode().put("step", 1);
       new CheckpointStore(directory, 1)
           .save(
               new CheckpointContents(
-                  1, config, none, claimed.model().experts(), ModelTensors.masters(bench.model()), Map.of()));
+                  1, config, state, claimed.model().experts(), ModelTensors.masters(bench.model()), Map.of()));
     }
     assertRefused(directory, claimed, "layers.0.moe.experts.0");
   }

@@ -137,6 +137,11 @@ final class RunFolder implements AutoCloseable {
     return RunConfig.read(path.resolve(CONFIG));
   }
 
+  /** The config of a run that nobody holds. */
+  static RunConfig config(Path run) throws IOException {
+    return RunConfig.read(new PlainFolder(run).file(CONFIG));
+  }
+
   Tokenizer tokenizer() {
     Path file = path.resolve(ModelFolder.TOKENIZER);
     return Files.isRegularFile(file) ? JsonTokenizer.load(file) : new ByteTokenizer();

@@ -15,6 +15,7 @@ import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
@@ -218,9 +219,13 @@ final class TrainingRun {
   }
 
   private String kept() {
-    return new CheckpointStore(folder.checkpoints(), 1).latest()
-        .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
-        .orElse("no checkpoint was saved before");
+    try {
+      return new CheckpointStore(folder.checkpoints(), 1).latest()
+          .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
+          .orElse("no checkpoint was saved before");
+    } catch (CheckpointException e) {
+      return e.getMessage();
+    }
   }
 
   /** What all ranks sent, in numbers that do not depend on what carries it. */
