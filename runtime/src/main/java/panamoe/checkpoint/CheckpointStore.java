@@ -79,9 +79,9 @@ public final class CheckpointStore {
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
     List<IOException> undeleted = new ArrayList<>();
+    Path target = directory.resolve(told(ranks, unusedName(contents.step())));
+    Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
     try {
-      Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-      Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
       Agreement.firstDoes(
           ranks,
           () -> {
@@ -107,22 +107,27 @@ public final class CheckpointStore {
       return new SaveReport(target, undeleted.stream().map(Throwable::getMessage).toList());
     } catch (IOException e) {
       cleanUpAfter(e, ranks);
-      throw new CheckpointException(
-          "cannot save step " + contents.step() + " in " + directory + ": " + FileTrouble.sentence(e) + standing(e), e);
+      throw new CheckpointException(unsaved(contents.step(), target, e), e);
     } catch (RuntimeException | Error e) {
       cleanUpAfter(e, ranks);
       throw e;
     }
   }
 
-  /** Which checkpoint a run will go on from after a failed save. */
-  private String standing(IOException failure) {
+  /** What is said of a failed save, with the checkpoint that a run will go on from. */
+  private String unsaved(long step, Path target, IOException failure) {
+    String reason = FileTrouble.sentence(failure);
+    String standing = "";
     try {
-      return latest().map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
+      Optional<Path> latest = latest();
+      if (latest.filter(target::equals).isPresent()) {
+        return "step " + step + " is saved as " + target + ", but may be lost with the power: " + reason;
+      }
+      standing = latest.map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
     } catch (CheckpointException e) {
       failure.addSuppressed(e);
-      return "";
     }
+    return "cannot save step " + step + " in " + directory + ": " + reason + standing;
   }
 
   /** The first rank's name of a file. */
