@@ -21,8 +21,8 @@ import panamoe.tensor.Tensor;
 
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code optimizer.safetensors} (or numbered
- * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing but headers is read before
- * its checksum was compared with the manifest. Immutable.
+ * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing but headers is read
+ * before its checksum was compared with the manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -241,18 +241,13 @@ public final class Checkpoint {
   }
 
   /** Whether all files are as they were saved; reads them all. */
-  static boolean isIntact(Path directory) {
-    try {
-      Checkpoint checkpoint = openDirectory(directory);
-      return checkpoint.manifest.files().keySet().stream().allMatch(name -> checkpoint.change(name).isEmpty());
-    } catch (CheckpointException e) {
-      return false;
-    }
+  boolean isIntact() {
+    return manifest.files().keySet().stream().allMatch(name -> change(name).isEmpty());
   }
 
   private Path checkedFile(String name) {
     change(name).ifPresent(changed -> {
-      throw CheckpointException.damaged(changed).with(CheckpointStore.remedy(directory));
+      throw CheckpointException.damaged(changed).with(Remedy.of(directory));
     });
     return directory.resolve(name);
   }

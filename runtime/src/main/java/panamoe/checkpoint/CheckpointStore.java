@@ -182,28 +182,13 @@ public final class CheckpointStore {
       return Checkpoint.openDirectory(path);
     } catch (CheckpointException e) {
       boolean missing = e.getCause() instanceof NoSuchFileException && !Checkpoint.isGone(path);
-      throw e.isDamage() || missing ? e.with(remedy(path)) : e;
+      throw e.isDamage() || missing ? e.with(Remedy.of(path)) : e;
     }
   }
 
   /** Whether a checkpoint was ever saved here, even if it is gone. */
   public boolean savedBefore() {
     return kindOf(directory.resolve(LATEST)) != Entry.NONE;
-  }
-
-  /**
-   * How to go on where a checkpoint is damaged: the newest other one of which all files were read and have their
-   * checksums. Nobody is told to delete anything. Empty if there is none.
-   */
-  static String remedy(Path damaged) {
-    Path folder = damaged.resolve("..").normalize();
-    return new CheckpointStore(folder, 1).checkpoints().reversed().stream()
-        .filter(other -> !other.getFileName().equals(damaged.getFileName()))
-        .filter(Checkpoint::isIntact)
-        .findFirst()
-        .map(other -> "; " + other + " beside it is intact: take that one, or move " + damaged.getFileName()
-            + " out of the folder to go on from there")
-        .orElse("");
   }
 
   /** The directories of all checkpoints, oldest first, whole or not. */

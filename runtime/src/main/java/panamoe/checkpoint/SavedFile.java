@@ -10,7 +10,7 @@ import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
-/** Reads the files of checkpoints. Whether one is damaged or could not be read is told apart: only bytes prove damage. */
+/** Reads the files of checkpoints. That one is damaged and that it could not be read is told apart: bytes prove it. */
 final class SavedFile {
   private static final int CHUNK_BYTES = 1 << 20;
 

@@ -9,7 +9,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
-import java.nio.file.NotLinkException;
 import java.nio.file.Path;
 
 /** What is wrong with a file, in words: the message of many of Java's exceptions is the bare name of the file. */
@@ -43,7 +42,7 @@ public final class FileTrouble {
    */
   public static boolean mayPass(IOException failure) {
     return switch (failure) {
-      case NoSuchFileException _, AccessDeniedException _, NotDirectoryException _, NotLinkException _ -> false;
+      case NoSuchFileException _, AccessDeniedException _, NotDirectoryException _ -> false;
       case NotRegularException _ -> false;
       case ClosedChannelException _ -> false; // an interrupted thread's among them: it stays interrupted
       default -> true;

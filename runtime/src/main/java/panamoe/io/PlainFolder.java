@@ -13,13 +13,13 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * A folder that this program writes into, but that somebody else may have filled, as a run that was unpacked. Nothing is
- * written through a symbolic link in it, at whatever depth, and nothing is opened but regular files; the folder itself
- * may be reached through a link. What stands at a name is looked at before it is opened: this guards against what lies
- * in the folder, not against who changes it at the same moment.
+ * A folder that this program writes into, but that somebody else may have filled, as a run that was unpacked. Nothing
+ * is written through a symbolic link in it, at whatever depth, and nothing is opened but regular files; the folder
+ * itself may be reached through a link. What stands at a name is looked at before it is opened: this guards against
+ * what lies in the folder, not against who changes it at the same moment. Thread-safe as far as the file system is.
  *
- * <p>Names are relative, with {@code /} between their parts. Any method throws {@link NotRegularException} where a link,
- * pipe, device or folder stands in its way.
+ * <p>Names are relative, with {@code /} between their parts. Any method throws {@link NotRegularException} where a
+ * link, pipe, device or folder stands in its way.
  */
 public final class PlainFolder {
   private final Path path;
@@ -109,9 +109,12 @@ public final class PlainFolder {
       force(file.getParent());
       return file;
     } catch (IOException e) {
+      try {
+        Files.deleteIfExists(temporary); // nothing half-written stays
+      } catch (IOException undeleted) {
+        e.addSuppressed(undeleted);
+      }
       throw FileTrouble.naming(file, e);
-    } finally {
-      Files.deleteIfExists(temporary); // nothing half-written stays
     }
   }
 

@@ -99,8 +99,8 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
-              "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are free;"
-                  + " %s",
+              "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are"
+                  + " free; %s",
                   ranks == 1 ? "" : " on " + ranks + " ranks",
                   gibibytes(all),
                   gibibytes(state),

@@ -14,8 +14,8 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
 
 /**
- * Where a disk, a network or a limit of the process fails, nothing is known of the checkpoint: whatever call of whatever
- * read it is, nobody is told to remove or to move anything. A fault that passes goes unnoticed.
+ * Where a disk, a network or a limit of the process fails, nothing is known of the checkpoint: whatever call it is,
+ * nobody is told to remove or to move anything. A fault that passes goes unnoticed.
  */
 class ReadFaultsTest extends SavedSamples {
   private static final int EIO = 5;
@@ -41,7 +41,8 @@ class ReadFaultsTest extends SavedSamples {
       boolean passed = line.contains("ONCE");
       assertEquals(passed, line.endsWith(": read"), line);
       assertTrue(passed || line.contains("could not be read: ") || line.contains("cannot list"), line);
-      for (String harmful : List.of("delete", "move", "damage", "changed", "intact", "whole", "holds no", "not exist")) {
+      for (String harmful : List.of(
+          "delete", "move", "damage", "changed", "intact", "whole", "holds no", "not exist")) {
         assertFalse(line.contains(harmful), line);
       }
       assertEquals(line.indexOf("step-0"), line.lastIndexOf("step-0"), line);

@@ -128,7 +128,9 @@ public final class Faults {
   /**
    * Where to kill what makes these calls: before, after and amid each that changes something.
    *
-   * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code all}; else {@code few}.
+   * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code all}.
+   *
+   * @param few how many without the property
    */
   public static List<Kill> kills(List<String> calls, int few) {
     List<Kill> all = new ArrayList<>();

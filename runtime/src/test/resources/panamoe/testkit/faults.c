@@ -1,6 +1,6 @@
-// Preloaded into a JVM under test: counts its system calls on one folder, and kills it at the n-th one, before, after or
-// in the middle of it, or has that one, or all from there on, fail. Calls on other files, such as those by which the JVM
-// loads its classes, neither count nor fail, so the n-th is the same call whenever the same Java code runs.
+// Preloaded into a JVM under test: counts its system calls on one folder, and kills it at the n-th one, before, after
+// or in the middle of it, or has that one, or all from there on, fail. Calls on other files, such as those by which the
+// JVM loads its classes, neither count nor fail, so the n-th is the same call whenever the same Java code runs.
 //
 // Told and answered through a file that both sides have mapped (struct control; panamoe.testkit.Faults is the other
 // side), so that one JVM can be disturbed many times. One thread of it may touch the folder at a time.
@@ -29,8 +29,8 @@ struct control {
   int64_t count; // calls so far
   int64_t bytes; // of the log
   char folder[MOST_PATH];
-  // A line for each call: r(ead), w(rite), o(pen), f(orce), m(ove), u(nlink), d(irectory), s(tat) or l(ist), and the path
-  // below the folder; of a move the new one.
+  // A line for each call: r(ead), w(rite), o(pen), f(orce), m(ove), u(nlink), d(irectory), s(tat) or l(ist), and the
+  // path below the folder; of a move the new one.
   char log[LOG_BYTES];
 };
 

@@ -83,7 +83,7 @@ final class RunFolder implements AutoCloseable {
     return new RunFolder(path, lockFile, made);
   }
 
-  /** Refuses a folder where links, pipes or devices stand for what a run writes and reads, before any of it is opened. */
+  /** Refuses links, pipes and devices in the place of what a run writes and reads, before any of it is opened. */
   private static PlainFolder requirePlain(Path path) throws IOException {
     PlainFolder files = new PlainFolder(path);
     for (String name : FILES) {

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
-/** A run that somebody else has packed: whatever its names lead to, nothing outside its folder is written or waited for. */
+/** A run that somebody else has packed: whatever its names lead to, nothing outside is written or waited for. */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
 class ForeignRunFolderTest {
   private static final String KEPT = "not to be touched";

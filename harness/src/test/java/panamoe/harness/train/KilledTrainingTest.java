@@ -68,7 +68,7 @@ class KilledTrainingTest {
     }
   }
 
-  /** Whatever a checkpoint needs is forced to the disk before it becomes the latest, and whole files before they appear. */
+  /** What a checkpoint needs is forced to the disk before it becomes the latest, and whole files before they appear. */
   private static void assertDurable(List<String> calls) {
     int[] saves = IntStream.range(0, calls.size()).filter(i -> calls.get(i).equals("m/checkpoints/latest")).toArray();
     assertEquals(STEPS / 2, saves.length, calls.toString());
