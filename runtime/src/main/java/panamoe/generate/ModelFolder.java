@@ -52,7 +52,7 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
     // Where it cannot be known, reading there tells why.
-    Path place = Files.notExists(checkpoints) ? path : checkpoints;
+    Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
   }
 

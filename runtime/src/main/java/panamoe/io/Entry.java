@@ -1,6 +1,7 @@
 package panamoe.io;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -49,6 +50,11 @@ public enum Entry {
           : attributes.isDirectory() ? FOLDER : attributes.isSymbolicLink() ? LINK : OTHER;
     } catch (NoSuchFileException | NotDirectoryException e) {
       return NONE;
+    } catch (FileSystemException e) {
+      if (path.getParent() != null && Files.isRegularFile(path.getParent())) {
+        return NONE; // below a file there is nothing
+      }
+      throw e;
     }
   }
 }

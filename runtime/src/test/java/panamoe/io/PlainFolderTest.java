@@ -75,6 +75,13 @@ class PlainFolderTest {
   }
 
   @Test
+  void belowAFileThereIsNothing() throws IOException {
+    assertEquals(Entry.NONE, Entry.at(outside.resolve("file/below")));
+    assertEquals(Entry.NONE, Entry.behind(outside.resolve("none/below")));
+    assertEquals(Entry.FOLDER, Entry.at(outside));
+  }
+
+  @Test
   void aFailedWriteLeavesTheFileAndNothingElse() throws IOException {
     files.replace("config", BYTES);
     Files.createDirectories(folder.resolve(".config.tmp/full"));
