@@ -1,5 +1,7 @@
 package panamoe.bindings;
 
+import java.util.Locale;
+
 /** A function of the native library failed for another reason than a bad argument or a lack of memory. */
 public final class NativeException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -13,7 +15,7 @@ public final class NativeException extends RuntimeException {
    * @param lastError the library's own sentence, the text of {@code moe_last_error}; it starts with the function
    */
   public NativeException(int status, String function, String lastError) {
-    super("%s (%s)".formatted(lastError, Status.name(status)));
+    super(String.format(Locale.ROOT, "%s (%s)", lastError, Status.name(status)));
     this.status = status;
     this.function = function;
   }

@@ -6,6 +6,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -148,8 +149,9 @@ public final class NativeLibrary {
   static void checkVersion(Path file, int library, int bindings) {
     if (library != bindings) {
       throw new UnsatisfiedLinkError(
-          "%s has ABI version %d, the Java bindings have %d: build both from the same source"
-              .formatted(file, library, bindings));
+          String.format(
+              Locale.ROOT, "%s has ABI version %d, the Java bindings have %d: build both from the same source",
+              file, library, bindings));
     }
   }
 }

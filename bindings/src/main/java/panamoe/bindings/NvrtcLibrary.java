@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -64,7 +65,9 @@ public final class NvrtcLibrary {
           .min(Comparator.comparing(Path::toString))
           .orElseThrow(
               () -> new UnsatisfiedLinkError(
-                  "NVRTC is not whole: %s lies in %s without its %s*".formatted(FILE_NAME, folder, BUILTINS_PREFIX)));
+                  String.format(
+                      Locale.ROOT,
+                      "NVRTC is not whole: %s lies in %s without its %s*", FILE_NAME, folder, BUILTINS_PREFIX)));
     } catch (IOException e) {
       throw new UnsatisfiedLinkError(
           "cannot list " + folder + ", where " + FILE_NAME + " was found: " + e.getMessage());
@@ -160,9 +163,10 @@ public final class NvrtcLibrary {
   }
 
   private static String notFound(List<Place> places) {
-    return ("NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s"
-            + " or %s")
-        .formatted(
+    return String.format(
+        Locale.ROOT,
+        "NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s"
+            + " or %s",
             FILE_NAME,
             places.stream()
                 .map(place -> place.folder() + " (" + place.origin() + ")")

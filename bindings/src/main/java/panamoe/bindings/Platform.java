@@ -36,9 +36,8 @@ record Platform(String system, String architecture, boolean musl) {
   void requireSupported() {
     if (!system.equals("Linux") || !List.of("amd64", "x86_64").contains(architecture) || musl) {
       throw new UnsatisfiedLinkError(
-          "the native library runs on Linux on x86-64 with glibc, and this is %s on %s%s; the device \"reference\""
-                  .formatted(system, architecture, musl ? " with musl" : "")
-              + " (plain Java, slow) works here");
+          "the native library runs on Linux on x86-64 with glibc, and this is " + system + " on " + architecture
+              + (musl ? " with musl" : "") + "; the device \"reference\" (plain Java, slow) works here");
     }
   }
 }

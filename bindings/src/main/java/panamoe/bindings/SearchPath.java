@@ -93,10 +93,10 @@ record SearchPath(boolean named, List<Candidate> candidates) {
       String tried = candidates.stream().map(Candidate::toString).collect(Collectors.joining(", "));
       return new UnsatisfiedLinkError(
           named
-              ? "there is no library %s: name the file %s or the folder that it is in".formatted(tried, FILE_NAME)
-              : ("%s not found; tried: %s. Build native/ (CMake preset release), or name the file or its folder with"
-                      + " -D%s or the environment variable %s")
-                  .formatted(FILE_NAME, tried.isEmpty() ? "nothing" : tried, PROPERTY, VARIABLE));
+              ? "there is no library " + tried + ": name the file " + FILE_NAME + " or the folder that it is in"
+              : FILE_NAME + " not found; tried: " + (tried.isEmpty() ? "nothing" : tried) + ". Build native/ (CMake"
+                  + " preset release), or name the file or its folder with -D" + PROPERTY
+                  + " or the environment variable " + VARIABLE);
     });
   }
 

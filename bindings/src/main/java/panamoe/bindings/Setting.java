@@ -27,7 +27,7 @@ final class Setting {
       path = Path.of(value).toAbsolutePath();
     } catch (InvalidPathException e) {
       throw SharedObject.unsatisfied(
-          "'%s', named for %s, is no path on this system: %s".formatted(value, fileName, e.getReason()), e);
+          "'" + value + "', named for " + fileName + ", is no path on this system: " + e.getReason(), e);
     }
     return Files.isDirectory(path) ? path.resolve(fileName) : path;
   }

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -63,7 +64,7 @@ public final class SystemLibrary implements SymbolLookup {
             .findFirst();
     if (file.isPresent() && !Files.isRegularFile(file.get())) {
       throw new UnsatisfiedLinkError(
-          "%s is not there: no file %s, which -D%s or %s names".formatted(words, file.get(), property, variable));
+          words + " is not there: no file " + file.get() + ", which -D" + property + " or " + variable + " names");
     }
     return file;
   }
@@ -75,9 +76,11 @@ public final class SystemLibrary implements SymbolLookup {
     } catch (IllegalArgumentException _) {
       String path = System.getenv("LD_LIBRARY_PATH");
       throw new UnsatisfiedLinkError(
-          ("%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
-                  + " %s, or name the file with -D%s or %s")
-              .formatted(words, fileName, path == null ? "not set" : path, advice, property, variable));
+          String.format(
+              Locale.ROOT,
+              "%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
+                  + " %s, or name the file with -D%s or %s",
+              words, fileName, path == null ? "not set" : path, advice, property, variable));
     }
   }
 }

@@ -2,6 +2,7 @@ package panamoe.harness;
 
 import java.io.FileNotFoundException;
 import java.io.UncheckedIOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.FileSystemException;
 import java.util.concurrent.ExecutionException;
@@ -19,6 +20,7 @@ final class ErrorSentence {
       case ExecutionException e when e.getCause() != null -> of(e.getCause());
       case CommandLine.ExecutionException e when e.getCause() != null -> of(e.getCause());
       case FileSystemException e -> FileTrouble.sentence(e);
+      case ClosedByInterruptException e -> FileTrouble.sentence(e);
       case FileNotFoundException e -> "cannot open " + e.getMessage();
       case CharacterCodingException _ -> "the text is not valid UTF-8";
       case OutOfMemoryError e -> "out of memory: " + e.getMessage();

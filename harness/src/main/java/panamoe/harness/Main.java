@@ -145,7 +145,8 @@ public final class Main implements Callable<Integer> {
         name ->
             Optional.ofNullable(choices.get(name.toLowerCase(Locale.ROOT)))
                 .orElseThrow(
-                    () -> new TypeConversionException("'%s' is none of %s".formatted(name, choices.keySet()))));
+                    () -> new TypeConversionException(String.format(
+                        Locale.ROOT, "'%s' is none of %s", name, choices.keySet()))));
   }
 
   private static int runCommand(ParseResult parsed) {

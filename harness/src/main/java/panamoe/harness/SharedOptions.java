@@ -59,7 +59,8 @@ public final class SharedOptions {
   private void setThreads(int threads) {
     if (threads < 1 || threads > 1024) {
       throw new ParameterException(
-          command.commandLine(), "Invalid value for option '--threads': %d is not in 1..1024".formatted(threads));
+          command.commandLine(), String.format(
+              Locale.ROOT, "Invalid value for option '--threads': %d is not in 1..1024", threads));
     }
     this.threads = threads;
   }

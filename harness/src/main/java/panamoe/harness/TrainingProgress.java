@@ -62,7 +62,7 @@ public final class TrainingProgress implements AutoCloseable {
       bar.stepTo(step);
     } else if (step == steps || System.nanoTime() - lastLine >= NANOS_BETWEEN_LINES) {
       lastLine = System.nanoTime();
-      out.printf("step %d/%d  %s  %s left%n", step, steps, figures, timeLeft(step));
+      out.printf(Locale.ROOT, "step %d/%d  %s  %s left%n", step, steps, figures, timeLeft(step));
     }
   }
 
@@ -76,7 +76,7 @@ public final class TrainingProgress implements AutoCloseable {
   private String timeLeft(long step) {
     double nanosPerStep = (double) (lastLine - start) / Math.max(1, step - firstStep);
     Duration left = Duration.ofNanos((long) (nanosPerStep * (steps - step)));
-    return "%d:%02d:%02d".formatted(left.toHours(), left.toMinutesPart(), left.toSecondsPart());
+    return String.format(Locale.ROOT, "%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
   }
 
   private static ProgressBar bar(PrintStream out, long done, long steps) {

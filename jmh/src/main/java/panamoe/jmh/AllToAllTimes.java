@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Locale;
 import panamoe.comm.Communicator;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.tensor.DType;
@@ -32,7 +33,7 @@ public final class AllToAllTimes {
         for (long block : blocks) {
           double[] times = time(world, arena, block);
           if (world.rank() == 0 && round == WARM_UP_ROUNDS) {
-            System.out.println("java %d %.3f %.3f".formatted(block, times[0], times[BATCHES / 2]));
+            System.out.println(String.format(Locale.ROOT, "java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
           }
         }
       }

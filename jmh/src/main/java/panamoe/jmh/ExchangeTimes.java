@@ -2,6 +2,7 @@ package panamoe.jmh;
 
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
@@ -29,13 +30,14 @@ public final class ExchangeTimes {
         Backend backend = Backends.open("cpu", 1);
         Exchange flat = Exchange.of(world, Strategy.FLAT, backend);
         Exchange hierarchical = Exchange.of(world, Strategy.HIERARCHICAL, backend)) {
-      say(world, "| bytes from each rank to each of %d | flat, ms | hierarchical, ms | flat / hierarchical |"
-          .formatted(world.size()));
+      say(world, String.format(
+          Locale.ROOT, "| bytes from each rank to each of %d | flat, ms | hierarchical, ms | flat / hierarchical |",
+          world.size()));
       say(world, "|---:|---:|---:|---:|");
       for (String bytes : args) {
         double[][] times = time(world, backend, new Exchange[] {flat, hierarchical}, Integer.parseInt(bytes));
-        say(world, "| %s | %.2f | %.2f | %.2f |"
-            .formatted(bytes, median(times[0]), median(times[1]), median(times[0]) / median(times[1])));
+        say(world, String.format(Locale.ROOT, "| %s | %.2f | %.2f | %.2f |",
+            bytes, median(times[0]), median(times[1]), median(times[0]) / median(times[1])));
       }
     }
     System.exit(0);

@@ -5,6 +5,7 @@ import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.stream.LongStream;
 import panamoe.backend.Activation;
@@ -137,7 +138,7 @@ public final class OverlapTimes {
         Overlap overlap = OVERLAPS.get(i);
         String how = overlap.beside() ? "beside computing, in parts: " + overlap.parts() : "while the rank waits";
         double median = ExchangeTimes.median(times[i]);
-        ExchangeTimes.say(world, "| %s | %.1f | %.2f |".formatted(how, median, waiting / median));
+        ExchangeTimes.say(world, String.format(Locale.ROOT, "| %s | %.1f | %.2f |", how, median, waiting / median));
       }
       subjects.forEach(
           subject -> {

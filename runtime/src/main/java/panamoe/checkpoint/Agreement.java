@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import panamoe.comm.Communicator;
+import panamoe.io.FileTrouble;
 
 /** What several ranks do together on the disk: where it fails on one, it fails on all. */
 final class Agreement {
@@ -26,7 +27,13 @@ final class Agreement {
     long[] failed = ranks.allGather(failure == null ? 0 : 1);
     for (int rank = 0; rank < failed.length; rank++) {
       if (failed[rank] != 0) {
-        byte[] sentence = String.valueOf(failure == null ? "" : failure.getMessage()).getBytes(UTF_8);
+        String mine =
+            switch (failure) {
+              case null -> "";
+              case IOException e -> FileTrouble.sentence(e);
+              case Exception e -> String.valueOf(e.getMessage());
+            };
+        byte[] sentence = mine.getBytes(UTF_8);
         String told = new String(ranks.broadcast(sentence, rank), UTF_8);
         switch (failure) {
           case IOException e -> throw e;

@@ -14,13 +14,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
+import panamoe.io.Entry;
 import panamoe.io.FileTrouble;
 import panamoe.tensor.Tensor;
 
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code optimizer.safetensors} (or numbered
- * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing but headers is read before
- * its checksum was compared with the manifest. Immutable.
+ * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing but headers is read
+ * before its checksum was compared with the manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -42,28 +44,43 @@ public final class Checkpoint {
    * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest and compares the
    * sizes of the files; their checksums are compared when they are read.
    *
-   * @throws CheckpointException if there is none, or if a file of the latest is missing, has another size or is no
-   *     plain file; with the name of the newest whole checkpoint beside it
+   * @throws CheckpointException if there is none, if it cannot be read, or if a file of the latest is missing, has
+   *     another size or is no plain file; with the name of the newest intact checkpoint beside a damaged one
    */
   public static Checkpoint open(Path path) {
-    if (!Files.isDirectory(path)) {
-      throw new CheckpointException(path
-          + (Files.exists(path) ? " is " + kind(path) : " does not exist") + ", expected a checkpoint");
+    return read(path, checkpoint -> checkpoint);
+  }
+
+  /**
+   * Opens a checkpoint and reads of it. Of a folder of checkpoints it is the latest; where a training run saves
+   * meanwhile and deletes that one, {@code reader} is called again with its successor.
+   *
+   * @throws CheckpointException as {@link #open}, and what {@code reader} throws
+   */
+  public static <T> T read(Path path, Function<Checkpoint, T> reader) {
+    try {
+      Entry found = Entry.behind(path);
+      if (found != Entry.FOLDER) {
+        throw new CheckpointException(
+            path + (found == Entry.NONE ? " does not exist" : " is " + kind(path)) + ", expected a checkpoint");
+      }
+      if (Entry.at(path.resolve(Manifest.FILE_NAME)) != Entry.NONE) {
+        return reader.apply(openDirectory(path));
+      }
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
     }
-    if (Files.exists(path.resolve(Manifest.FILE_NAME), LinkOption.NOFOLLOW_LINKS)) {
-      return openDirectory(path);
-    }
-    return new CheckpointStore(path, 1).openLatest().orElseThrow(() -> new CheckpointException(
+    return new CheckpointStore(path, 1).readLatest(reader).orElseThrow(() -> new CheckpointException(
         path + " holds no checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory"));
   }
 
   private static String kind(Path file) {
-    try (FileChannel channel = RegularFile.open(file)) {
+    try (FileChannel channel = SavedFile.open(file)) {
       ByteBuffer prefix = ByteBuffer.allocate(ForeignFormat.PREFIX_BYTES);
       int read = Math.max(0, channel.read(prefix, 0));
       return ForeignFormat.of(Arrays.copyOf(prefix.array(), read)).map(ForeignFormat::description)
           .orElse("not a directory");
-    } catch (IOException | CheckpointException e) {
+    } catch (IOException | CheckpointException _) {
       return "not a directory";
     }
   }
@@ -72,6 +89,19 @@ public final class Checkpoint {
     Checkpoint checkpoint = new Checkpoint(directory, Manifest.read(directory));
     checkpoint.manifest.files().forEach(checkpoint::checkSize);
     return checkpoint;
+  }
+
+  /** Whether its directory is no longer there, as after a later save of the run that it belongs to. */
+  public boolean isGone() {
+    return isGone(directory);
+  }
+
+  static boolean isGone(Path directory) {
+    try {
+      return Entry.at(directory) == Entry.NONE;
+    } catch (IOException e) {
+      return false; // not known
+    }
   }
 
   public Path directory() {
@@ -207,26 +237,17 @@ public final class Checkpoint {
     if (!manifest.files().containsKey(name)) {
       throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + name);
     }
-    return RegularFile.object(checkedFile(name), MAX_JSON_BYTES);
+    return SavedFile.object(checkedFile(name), MAX_JSON_BYTES);
   }
 
   /** Whether all files are as they were saved; reads them all. */
-  static boolean isIntact(Path directory) {
-    try {
-      Checkpoint checkpoint = openDirectory(directory);
-      return checkpoint.manifest.files().keySet().stream().allMatch(name -> checkpoint.change(name).isEmpty());
-    } catch (CheckpointException e) {
-      return false;
-    }
+  boolean isIntact() {
+    return manifest.files().keySet().stream().allMatch(name -> change(name).isEmpty());
   }
 
   private Path checkedFile(String name) {
     change(name).ifPresent(changed -> {
-      String intact = CheckpointStore.intactBeside(directory)
-          .map(other -> "; " + other + " beside it is intact: take that one, or delete " + directory.getFileName()
-              + " to go on from there")
-          .orElse("");
-      throw new CheckpointException(changed + intact);
+      throw CheckpointException.damaged(changed).with(Remedy.of(directory));
     });
     return directory.resolve(name);
   }
@@ -235,7 +256,7 @@ public final class Checkpoint {
   private Optional<String> change(String name) {
     Path path = directory.resolve(name);
     String expected = manifest.files().get(name).sha256();
-    String found = RegularFile.sha256(path);
+    String found = SavedFile.sha256(path);
     return found.equals(expected)
         ? Optional.empty()
         : Optional.of(path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected);
@@ -244,18 +265,19 @@ public final class Checkpoint {
   private void checkSize(String name, Manifest.FileEntry entry) {
     Path path = directory.resolve(name);
     try {
-      RegularFile.open(path).close();
-      Map<String, Object> attributes = Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS);
+      SavedFile.open(path).close();
+      Map<String, Object> attributes = FileTrouble.twice(
+          () -> Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS));
       if (!attributes.get("nlink").equals(1)) {
         throw new CheckpointException(
             path + " has " + attributes.get("nlink") + " hard links, a checkpoint's file has one");
       }
       if (!attributes.get("size").equals(entry.size())) {
-        throw new CheckpointException(
+        throw CheckpointException.damaged(
             path + " has " + attributes.get("size") + " bytes, expected " + entry.size());
       }
     } catch (IOException e) {
-      throw new CheckpointException("cannot read " + path + ": " + FileTrouble.reason(e), e);
+      throw CheckpointException.unread(path, e);
     }
   }
 }

@@ -1,15 +1,54 @@
 package panamoe.checkpoint;
 
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import panamoe.io.FileTrouble;
+import panamoe.io.NotRegularException;
+
 /**
  * A file or checkpoint that cannot be read, written or fitted to a model. The message is one sentence that names the
  * file, the tensor or field, and the offending value.
  */
 public final class CheckpointException extends RuntimeException {
+  private final boolean damage;
+
   public CheckpointException(String message) {
-    super(message);
+    this(message, null, false);
   }
 
   public CheckpointException(String message, Throwable cause) {
+    this(message, cause, false);
+  }
+
+  private CheckpointException(String message, Throwable cause, boolean damage) {
     super(message, cause);
+    this.damage = damage;
+  }
+
+  /** What was read, or is missing from its checkpoint, is not what was saved. */
+  static CheckpointException damaged(String message) {
+    return new CheckpointException(message, null, true);
+  }
+
+  /** A file could not be read: nothing is known of what it holds. */
+  static CheckpointException unread(Path path, IOException failure) {
+    String sentence =
+        switch (failure) {
+          case NoSuchFileException _ -> path + " does not exist";
+          case NotRegularException e -> FileTrouble.sentence(e);
+          default -> path + " could not be read: " + FileTrouble.reason(failure);
+        };
+    return new CheckpointException(sentence, failure);
+  }
+
+  /** The same with a remedy. */
+  CheckpointException with(String remedy) {
+    return new CheckpointException(getMessage() + remedy, this, damage);
+  }
+
+  /** Whether the saved bytes are proved to be others now, or gone. */
+  boolean isDamage() {
+    return damage;
   }
 }

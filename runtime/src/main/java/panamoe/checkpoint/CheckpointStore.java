@@ -4,7 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -16,11 +15,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.io.Entry;
 import panamoe.io.FileTrouble;
+import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 
 /**
@@ -36,6 +38,10 @@ public final class CheckpointStore {
   private static final Pattern NAME = Pattern.compile("step-(\\d{8,19})(?:-(\\d{1,9}))?");
   private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.tmp-(\\d{1,18})");
   private static final long SHARD_BYTES = 4L << 30;
+  private static final int LONGEST_POINTER = 1000;
+
+  /** How often a checkpoint may be deleted under whoever reads it; a save takes longer than to find the next. */
+  private static final int ATTEMPTS = 100;
 
   private final Path directory;
   private final int keep;
@@ -73,15 +79,15 @@ public final class CheckpointStore {
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
     List<IOException> undeleted = new ArrayList<>();
+    Path target = directory.resolve(told(ranks, unusedName(contents.step())));
+    Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
     try {
-      Path target = directory.resolve(told(ranks, unusedName(contents.step())));
-      Path temporary = directory.resolve(told(ranks, temporary(target.getFileName().toString())));
       Agreement.firstDoes(
           ranks,
           () -> {
             disk.createDirectories(directory);
             removeStale(undeleted);
-            disk.createDirectories(temporary);
+            disk.createDirectory(temporary);
           });
       ShardWriter writer = new ShardWriter(disk, shardBytes, ranks);
       Map<String, Manifest.FileEntry> files = writer.write(temporary, Checkpoint.MODEL, contents.model());
@@ -101,13 +107,27 @@ public final class CheckpointStore {
       return new SaveReport(target, undeleted.stream().map(Throwable::getMessage).toList());
     } catch (IOException e) {
       cleanUpAfter(e, ranks);
-      String intact = newestWhole().map(path -> "; checkpoint " + path.getFileName() + " is intact").orElse("");
-      throw new CheckpointException(
-          "cannot save step " + contents.step() + " in " + directory + ": " + FileTrouble.sentence(e) + intact, e);
+      throw new CheckpointException(unsaved(contents.step(), target, e), e);
     } catch (RuntimeException | Error e) {
       cleanUpAfter(e, ranks);
       throw e;
     }
+  }
+
+  /** What is said of a failed save, with the checkpoint that a run will go on from. */
+  private String unsaved(long step, Path target, IOException failure) {
+    String reason = FileTrouble.sentence(failure);
+    String standing = "";
+    try {
+      Optional<Path> latest = latest();
+      if (latest.filter(target::equals).isPresent()) {
+        return "step " + step + " is saved as " + target + ", but may be lost with the power: " + reason;
+      }
+      standing = latest.map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
+    } catch (CheckpointException e) {
+      failure.addSuppressed(e);
+    }
+    return "cannot save step " + step + " in " + directory + ": " + reason + standing;
   }
 
   /** The first rank's name of a file. */
@@ -128,41 +148,47 @@ public final class CheckpointStore {
   /**
    * Opens {@link #latest()}.
    *
-   * @throws CheckpointException if it is damaged; with the name of the newest whole checkpoint beside it
+   * @throws CheckpointException if it cannot be read or is damaged
    */
   public Optional<Checkpoint> openLatest() {
-    Optional<Path> latest = latest();
-    try {
-      return latest.map(Checkpoint::openDirectory);
-    } catch (CheckpointException e) {
-      if (e.getCause() instanceof AccessDeniedException) {
-        throw e; // it may well be whole: nobody is to delete it
+    return readLatest(checkpoint -> checkpoint);
+  }
+
+  /**
+   * Reads of the latest checkpoint; of its successor where another process has deleted it meanwhile. Empty if there is
+   * none.
+   */
+  <T> Optional<T> readLatest(Function<Checkpoint, T> reader) {
+    for (int attempt = 1; ; attempt++) {
+      Optional<Path> latest = latest();
+      if (latest.isEmpty() && (attempt == ATTEMPTS || !savedBefore())) {
+        return Optional.empty();
       }
-      String older = newestWhole()
-          .map(whole -> "; " + whole.getFileName() + " beside it is whole: delete " + latest.get().getFileName()
-              + " to go on from there")
-          .orElse("");
-      throw new CheckpointException(e.getMessage() + older, e);
+      try {
+        if (latest.isPresent()) {
+          return Optional.of(reader.apply(opened(latest.get())));
+        }
+      } catch (CheckpointException e) {
+        if (attempt == ATTEMPTS || !Checkpoint.isGone(latest.get())) {
+          throw e;
+        }
+      }
     }
   }
 
-  /** The newest checkpoint that is whole by its manifest and file sizes. */
-  Optional<Path> newestWhole() {
-    return checkpoints().reversed().stream().filter(CheckpointStore::isWhole).findFirst();
+  /** What could not be read may well be whole: a remedy is told for proved damage alone. */
+  private static Checkpoint opened(Path path) {
+    try {
+      return Checkpoint.openDirectory(path);
+    } catch (CheckpointException e) {
+      boolean missing = e.getCause() instanceof NoSuchFileException && !Checkpoint.isGone(path);
+      throw e.isDamage() || missing ? e.with(Remedy.of(path)) : e;
+    }
   }
 
   /** Whether a checkpoint was ever saved here, even if it is gone. */
   public boolean savedBefore() {
-    return Files.exists(directory.resolve(LATEST));
-  }
-
-  /** The newest other checkpoint in the folder of {@code damaged} of which all files have their checksums. */
-  static Optional<Path> intactBeside(Path damaged) {
-    Path folder = damaged.resolve("..").normalize();
-    return new CheckpointStore(folder, 1).checkpoints().reversed().stream()
-        .filter(other -> !other.getFileName().equals(damaged.getFileName()))
-        .filter(Checkpoint::isIntact)
-        .findFirst();
+    return kindOf(directory.resolve(LATEST)) != Entry.NONE;
   }
 
   /** The directories of all checkpoints, oldest first, whole or not. */
@@ -170,13 +196,21 @@ public final class CheckpointStore {
     try {
       return Disk.list(directory).stream()
           .filter(path -> NAME.matcher(path.getFileName().toString()).matches())
-          .filter(path -> Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS))
+          .filter(path -> kindOf(path) == Entry.FOLDER)
           .sorted(Comparator.comparingLong((Path path) -> number(path, 1)).thenComparingLong(path -> number(path, 2)))
           .toList();
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
       throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + FileTrouble.reason(e), e);
+    }
+  }
+
+  private static Entry kindOf(Path path) {
+    try {
+      return Entry.at(path);
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
     }
   }
 
@@ -200,19 +234,12 @@ public final class CheckpointStore {
   private Optional<Path> pointed() {
     Path pointer = directory.resolve(LATEST);
     try {
-      String name = Files.size(pointer) > 100 ? "" : Files.readString(pointer, StandardCharsets.ISO_8859_1).strip();
+      String name = new String(RegularFile.read(pointer, LONGEST_POINTER), StandardCharsets.ISO_8859_1).strip();
       return NAME.matcher(name).matches() ? Optional.of(directory.resolve(name)) : Optional.empty();
-    } catch (IOException e) {
+    } catch (NoSuchFileException | NotDirectoryException e) {
       return Optional.empty();
-    }
-  }
-
-  private static boolean isWhole(Path checkpoint) {
-    try {
-      Checkpoint.open(checkpoint);
-      return true;
-    } catch (CheckpointException e) {
-      return false;
+    } catch (IOException e) {
+      throw CheckpointException.unread(pointer, e);
     }
   }
 

@@ -1,6 +1,7 @@
 package panamoe.checkpoint;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
@@ -8,10 +9,11 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.List;
 import java.util.stream.Stream;
+import panamoe.io.FileTrouble;
+import panamoe.io.PlainFolder;
 import panamoe.io.Sha256;
 
 /** The file operations of which a save consists. Each is announced first, so that a test can make any one fail. */
@@ -39,6 +41,12 @@ final class Disk {
     Files.createDirectories(directory);
   }
 
+  /** Creates a directory where there is nothing yet, no link to one either. */
+  void createDirectory(Path directory) throws IOException {
+    listener.before("create", directory);
+    Files.createDirectory(directory);
+  }
+
   /** Creates a file, writes it whole and forces it to the disk. */
   Manifest.FileEntry write(Path file, Body body) throws IOException {
     try (FileChannel channel = create(file)) {
@@ -49,13 +57,13 @@ final class Disk {
       return new Manifest.FileEntry(out.bytes, Sha256.hex(out.digest));
     } catch (IOException e) {
       // What a full disk says names no file.
-      throw new IOException("writing " + file.getFileName() + " failed: " + e.getMessage(), e);
+      throw new IOException("writing " + file.getFileName() + " failed: " + FileTrouble.reason(e), e);
     }
   }
 
   private FileChannel create(Path file) throws IOException {
     listener.before("create", file);
-    return FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+    return PlainFolder.createFile(file);
   }
 
   Manifest.FileEntry write(Path file, byte[] content) throws IOException {
@@ -75,9 +83,7 @@ final class Disk {
   /** Makes the names in a directory durable. */
   void force(Path directory) throws IOException {
     listener.before("force", directory);
-    try (FileChannel channel = FileChannel.open(directory, StandardOpenOption.READ)) {
-      channel.force(true);
-    }
+    PlainFolder.force(directory);
   }
 
   /** Deletes a file or a directory and all that is in it; nothing happens if it does not exist. */
@@ -92,8 +98,10 @@ final class Disk {
   }
 
   static List<Path> list(Path directory) throws IOException {
-    try (Stream<Path> entries = Files.list(directory)) {
+    try (Stream<Path> entries = FileTrouble.twice(() -> Files.list(directory))) {
       return entries.sorted().toList();
+    } catch (UncheckedIOException e) { // a directory that is read as far as it can be
+      throw e.getCause();
     }
   }
 

@@ -2,6 +2,7 @@ package panamoe.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -50,7 +51,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   /** Reads and checks the manifest of a checkpoint directory. */
   static Manifest read(Path directory) {
     Path path = directory.resolve(FILE_NAME);
-    return new Parser(path.toString(), RegularFile.object(path, MAX_BYTES)).parse();
+    return new Parser(path.toString(), SavedFile.object(path, MAX_BYTES)).parse();
   }
 
   private static String checksum(ObjectNode withoutChecksum) {
@@ -65,7 +66,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       if (!json.path("format").asText().equals(FORMAT)) {
         throw bad("format", "\"" + FORMAT + "\"");
       }
-      if (json.path("version").asInt() != VERSION) {
+      if (!json.path("version").equals(IntNode.valueOf(VERSION))) {
         throw new CheckpointException(path + " has the version " + json.path("version")
             + "; this version of Panamoe reads version " + VERSION);
       }
@@ -77,7 +78,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       }
       ObjectNode unsigned = json.deepCopy();
       if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asText())) {
-        throw new CheckpointException(path + " was changed: its sha256 is not that of its content");
+        throw CheckpointException.damaged(path + " was changed: its sha256 is not that of its content");
       }
       return new Manifest(text("panamoe"), whole(json.get("step"), "step"), experts(), files());
     }

@@ -59,19 +59,19 @@ public final class SafetensorsReader implements AutoCloseable {
 
   /** As {@link #open(Path)}, with another limit on the number of tensors. */
   public static SafetensorsReader open(Path path, int maxTensors) {
-    FileChannel channel = RegularFile.open(path);
+    FileChannel channel = SavedFile.open(path);
     try {
       long fileBytes = channel.size();
       int headerBytes = headerBytes(path, channel, fileBytes);
       byte[] json = new byte[headerBytes];
-      RegularFile.readFully(channel, ByteBuffer.wrap(json), Long.BYTES, path);
+      SavedFile.readFully(channel, ByteBuffer.wrap(json), Long.BYTES, path);
       long dataStart = Long.BYTES + (long) headerBytes;
       SafetensorsHeader header =
           SafetensorsHeader.parse(path.toString(), json, fileBytes - dataStart, maxTensors);
       return new SafetensorsReader(path, channel, header, dataStart);
     } catch (IOException e) {
       closeAfter(channel, e);
-      throw new CheckpointException("cannot read " + path + ": " + FileTrouble.reason(e), e);
+      throw CheckpointException.unread(path, e);
     } catch (RuntimeException | Error e) {
       closeAfter(channel, e);
       throw e;
@@ -80,7 +80,7 @@ public final class SafetensorsReader implements AutoCloseable {
 
   private static int headerBytes(Path path, FileChannel channel, long fileBytes) throws IOException {
     byte[] prefix = new byte[(int) Math.min(fileBytes, ForeignFormat.PREFIX_BYTES)];
-    RegularFile.readFully(channel, ByteBuffer.wrap(prefix), 0, path);
+    SavedFile.readFully(channel, ByteBuffer.wrap(prefix), 0, path);
     ForeignFormat.of(prefix).ifPresent(format -> {
       throw new CheckpointException(path + " is not a safetensors file; it looks like " + format.description());
     });
@@ -230,11 +230,11 @@ public final class SafetensorsReader implements AutoCloseable {
       for (long at = 0; at < stored.bytes(); at += CHUNK_BYTES) {
         long length = Math.min(CHUNK_BYTES, stored.bytes() - at);
         ByteBuffer buffer = destination.asSlice(at, length).asByteBuffer();
-        RegularFile.readFully(channel, buffer, dataStart + stored.begin() + at, path);
+        SavedFile.readFully(channel, buffer, dataStart + stored.begin() + at, path);
       }
     } catch (IOException e) {
       throw new CheckpointException(
-          "cannot read tensor " + stored.name() + " of " + path + ": " + FileTrouble.reason(e), e);
+          "tensor " + stored.name() + " of " + path + " could not be read: " + FileTrouble.reason(e), e);
     }
   }
 

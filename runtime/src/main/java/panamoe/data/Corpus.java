@@ -10,6 +10,7 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import panamoe.io.Count;
 import panamoe.io.FileTrouble;
@@ -205,7 +206,8 @@ public final class Corpus {
     int binary = Utf8.firstBinary(text);
     if (binary >= 0) {
       throw new DataException(file + " is not a UTF-8 text: byte " + binary + " is "
-          + (text[binary] == 0 ? "NUL" : "0x%02x, which is invalid there".formatted(text[binary] & 0xff)));
+          + (text[binary] == 0 ? "NUL" : String.format(
+              Locale.ROOT, "0x%02x, which is invalid there", text[binary] & 0xff)));
     }
     return text;
   }

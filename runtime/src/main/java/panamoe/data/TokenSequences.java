@@ -18,6 +18,11 @@ public interface TokenSequences {
    */
   long fillTraining(long first, Tensor ids, Tensor targets);
 
+  /** How many validation sequences there are; what lies beyond is empty. By default without end. */
+  default long validationSequences() {
+    return Long.MAX_VALUE;
+  }
+
   /** The same for validation. */
   long fillValidation(long first, Tensor ids, Tensor targets);
 }

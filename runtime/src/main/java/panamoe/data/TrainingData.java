@@ -64,7 +64,8 @@ public final class TrainingData implements TokenSequences {
     return (training.size() - 1) / length;
   }
 
-  /** Validation sequences, the last of them perhaps filled up. */
+  /** The last of them is perhaps filled up. */
+  @Override
   public long validationSequences() {
     return Math.ceilDiv(validation.size() - 1, length);
   }

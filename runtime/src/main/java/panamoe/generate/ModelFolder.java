@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
@@ -20,11 +21,12 @@ import panamoe.tensor.Tensor;
 /**
  * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one checkpoint.
  *
+ * @param path that was opened
  * @param checkpoint where the weights are
  * @param config of the model, as it was trained
  * @param tokenizer the run's {@code tokenizer.json}, or bytes
  */
-public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
+public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
@@ -38,8 +40,23 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
    * @throws panamoe.data.DataException if the run's tokenizer cannot be used
    */
   public static ModelFolder open(Path path) {
+    return read(path, folder -> folder);
+  }
+
+  /**
+   * Opens a folder and reads of it. Where a training run deletes the checkpoint meanwhile, because it has saved later
+   * ones, {@code reader} is called again with the latest.
+   *
+   * @throws CheckpointException as {@link #open}, and what {@code reader} throws
+   */
+  public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
-    Checkpoint checkpoint = Checkpoint.open(Files.isDirectory(checkpoints) ? checkpoints : path);
+    // Where it cannot be known, reading there tells why.
+    Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
+    return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
+  }
+
+  private static ModelFolder of(Path path, Checkpoint checkpoint) {
     ModelConfig config = part(checkpoint, "model", ModelConfig.class);
     if (!checkpoint.experts().equals(config.experts())) {
       throw new CheckpointException(
@@ -59,7 +76,7 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
               + " has a vocabulary of "
               + config.vocabulary());
     }
-    return new ModelFolder(checkpoint, config, tokenizer);
+    return new ModelFolder(path, checkpoint, config, tokenizer);
   }
 
   /**
@@ -78,13 +95,29 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
 
   /**
    * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token sees must not depend
-   * on its neighbours.
+   * on its neighbours. Where a training run has deleted the checkpoint since it was opened, those of the latest.
    *
    * @param warnings receives what the loader tolerated
    * @throws CheckpointException if the weights are damaged, are not those of the configuration, or do not fit into
    *     memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
+    try {
+      return loadThis(backend, dtype, warnings);
+    } catch (CheckpointException e) {
+      if (!checkpoint.isGone()) {
+        throw e;
+      }
+      return read(path, latest -> {
+        if (!latest.config.equals(config)) {
+          throw new CheckpointException(path + " has become another model since it was opened", e);
+        }
+        return latest.loadThis(backend, dtype, warnings);
+      });
+    }
+  }
+
+  private LanguageModel loadThis(Backend backend, DType dtype, List<String> warnings) {
     checkpoint.requireFits(backend.memoryAvailable());
     ModelConfig serving = config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
     checkpoint.requireHolds(ModelTensors.shapes(serving));
@@ -106,7 +139,11 @@ public record ModelFolder(Checkpoint checkpoint, ModelConfig config, Tokenizer t
     // A checkpoint lies in <run>/checkpoints/<step>.
     for (Path folder : new Path[] {path, checkpoint.toAbsolutePath().getParent().getParent()}) {
       if (folder != null && Files.exists(folder.resolve(TOKENIZER))) {
-        return JsonTokenizer.load(folder.resolve(TOKENIZER));
+        Path file = folder.resolve(TOKENIZER);
+        if (!Files.isRegularFile(file)) { // to read a pipe would be to wait for who writes into it
+          throw new CheckpointException(file + " is not a regular file");
+        }
+        return JsonTokenizer.load(file);
       }
     }
     return new ByteTokenizer();

@@ -1,6 +1,8 @@
 package panamoe.io;
 
 import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
@@ -11,6 +13,12 @@ import java.nio.file.Path;
 
 /** What is wrong with a file, in words: the message of many of Java's exceptions is the bare name of the file. */
 public final class FileTrouble {
+  /** A read of a file that may fail. */
+  @FunctionalInterface
+  public interface Read<T> {
+    T run() throws IOException;
+  }
+
   private FileTrouble() {}
 
   /** The reason, without the file's name. */
@@ -21,10 +29,36 @@ public final class FileTrouble {
       case FileAlreadyExistsException _ -> "already exists";
       case NotDirectoryException _ -> "not a folder";
       case DirectoryNotEmptyException _ -> "folder is not empty";
+      case ClosedByInterruptException _ -> "the thread was interrupted";
       case FileSystemException e when e.getReason() != null -> e.getReason();
       case FileSystemException e -> e.getClass().getSimpleName();
-      default -> failure.getMessage();
+      default -> failure.getMessage() == null ? failure.getClass().getSimpleName() : failure.getMessage();
     };
+  }
+
+  /**
+   * Whether the same call may succeed the next time, or on another day: the disk, the network or a limit of the process
+   * failed, and nothing is known of the file.
+   */
+  public static boolean mayPass(IOException failure) {
+    return switch (failure) {
+      case NoSuchFileException _, AccessDeniedException _, NotDirectoryException _ -> false;
+      case NotRegularException _ -> false;
+      case ClosedChannelException _ -> false; // an interrupted thread's among them: it stays interrupted
+      default -> true;
+    };
+  }
+
+  /** Reads, and once more if the first failure may pass. */
+  public static <T> T twice(Read<T> read) throws IOException {
+    try {
+      return read.run();
+    } catch (IOException e) {
+      if (!mayPass(e)) {
+        throw e;
+      }
+      return read.run();
+    }
   }
 
   /** The same failure with the file named, which a write to a full disk does not do. */
@@ -32,13 +66,17 @@ public final class FileTrouble {
     if (failure instanceof FileSystemException named) {
       return named;
     }
-    FileSystemException naming = new FileSystemException(file.toString(), null, failure.getMessage());
+    FileSystemException naming = new FileSystemException(file.toString(), null, reason(failure));
     naming.initCause(failure);
     return naming;
   }
 
   /** The reason, and the file if the exception names one. */
   public static String sentence(IOException failure) {
-    return failure instanceof FileSystemException e ? reason(e) + ": " + e.getFile() : reason(failure);
+    return switch (failure) {
+      case NotRegularException e -> e.getFile() + " is " + reason(e);
+      case FileSystemException e -> reason(e) + ": " + e.getFile();
+      default -> reason(failure);
+    };
   }
 }

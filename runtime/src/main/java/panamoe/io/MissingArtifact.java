@@ -41,7 +41,7 @@ public final class MissingArtifact {
     return OWNERS.stream()
         .filter(owner -> missing.startsWith(owner.name()))
         .findFirst()
-        .map(owner -> "the class path has no %s: add %s to it".formatted(missing, owner.artifact()));
+        .map(owner -> "the class path has no " + missing + ": add " + owner.artifact() + " to it");
   }
 
   private static Optional<String> missingClass(Throwable error) {

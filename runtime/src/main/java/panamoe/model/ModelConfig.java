@@ -62,7 +62,11 @@ public record ModelConfig(
     requireSize("heads", heads, MAX_WIDTH);
     requireSize("keyValueHeads", keyValueHeads, MAX_WIDTH);
     requireSize("feedForward", feedForward, MAX_WIDTH);
-    experts = List.copyOf(Objects.requireNonNull(experts, "experts is missing, expected one number for each layer"));
+    requirePresent("experts", experts);
+    if (experts.stream().anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException("experts is " + experts + ", expected one number for each layer");
+    }
+    experts = List.copyOf(experts);
     if (experts.isEmpty()) {
       throw new IllegalArgumentException("experts is empty: the model would have zero layers");
     }
@@ -83,9 +87,9 @@ public record ModelConfig(
     if (!(initialDeviation > 0) || Float.isInfinite((float) initialDeviation)) {
       throw new IllegalArgumentException("initialDeviation is " + initialDeviation + ", expected a positive float32");
     }
-    Objects.requireNonNull(activation, "activation is missing");
-    Objects.requireNonNull(norm, "norm is missing");
-    Objects.requireNonNull(positions, "positions is missing");
+    requirePresent("activation", activation);
+    requirePresent("norm", norm);
+    requirePresent("positions", positions);
     for (int layer = 0; layer < experts.size(); layer++) {
       int count = experts.get(layer);
       if (count < 0 || count > MoeConfig.MAX_EXPERTS) {
@@ -136,6 +140,12 @@ public record ModelConfig(
         positions,
         bias,
         initialDeviation);
+  }
+
+  private static void requirePresent(String name, Object value) {
+    if (value == null) {
+      throw new IllegalArgumentException(name + " is missing");
+    }
   }
 
   private static void requireSize(String name, int value, int most) {

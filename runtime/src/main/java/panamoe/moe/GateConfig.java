@@ -55,6 +55,11 @@ public record GateConfig(
     if (topK < 1 || topK > MAX_TOP_K) {
       throw new IllegalArgumentException("topK is " + topK + ", expected 1 to " + MAX_TOP_K);
     }
+    requirePresent("score", score);
+    requirePresent("dropPolicy", dropPolicy);
+    requirePresent("queueOrder", queueOrder);
+    requirePresent("normalization", normalization);
+    requirePresent("noise", noise);
     requirePositive("capacityFactor", capacityFactor);
     requirePositive("evaluationCapacityFactor", evaluationCapacityFactor);
     if (minimumCapacity < 0) {
@@ -175,6 +180,12 @@ public record GateConfig(
         Math.ulp(1f),
         0,
         1);
+  }
+
+  static void requirePresent(String name, Object value) {
+    if (value == null) {
+      throw new IllegalArgumentException(name + " is missing");
+    }
   }
 
   private static void requirePositive(String name, double value) {

@@ -28,6 +28,8 @@ public record MoeConfig(
     if (experts < 1 || experts > MAX_EXPERTS) {
       throw new IllegalArgumentException("experts is " + experts + ", expected 1 to " + MAX_EXPERTS);
     }
+    GateConfig.requirePresent("activation", activation);
+    GateConfig.requirePresent("gate", gate);
     if (gate.topK() > experts) {
       throw new IllegalArgumentException(
           "topK is " + gate.topK() + " but there are only " + experts + " experts");

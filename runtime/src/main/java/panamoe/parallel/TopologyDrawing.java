@@ -2,6 +2,7 @@ package panamoe.parallel;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -69,8 +70,7 @@ public final class TopologyDrawing {
   }
 
   private String headline() {
-    return "%d ranks = %d data x %d tensor%s%n%n"
-        .formatted(
+    return String.format(Locale.ROOT, "%d ranks = %d data x %d tensor%s%n%n",
             topology.ranks(),
             topology.dataDegree(),
             topology.tensorDegree(),
@@ -100,8 +100,9 @@ public final class TopologyDrawing {
   }
 
   private static String line(List<String> row, int width) {
-    return "%-24s".formatted(row.getFirst())
-        + row.stream().skip(1).map(cell -> (" %" + (width + 1) + "s").formatted(cell)).collect(Collectors.joining())
+    return String.format(Locale.ROOT, "%-24s", row.getFirst())
+        + row.stream().skip(1).map(cell -> String.format(
+            Locale.ROOT, " %" + (width + 1) + "s", cell)).collect(Collectors.joining())
         + "\n";
   }
 
@@ -116,12 +117,11 @@ public final class TopologyDrawing {
     if (byFirst.get(0).size() == 1) {
       return;
     }
-    text.append("%-14s %s%n".formatted(kind, purpose));
+    text.append(String.format(Locale.ROOT, "%-14s %s%n", kind, purpose));
     byFirst.forEach(
         (first, ranks) ->
             text.append(
-                "  %-18s %s%n"
-                    .formatted(
+                String.format(Locale.ROOT, "  %-18s %s%n",
                         nameOf.apply(first), ranks.stream().map(String::valueOf).collect(Collectors.joining(" ")))));
   }
 }

@@ -1,5 +1,7 @@
 package panamoe.rtc;
 
+import java.util.Locale;
+
 /**
  * An activation as a user writes it: two CUDA C++ expressions of a float {@code x}.
  *
@@ -20,8 +22,9 @@ public record ActivationExpression(String function, String derivative) {
   }
 
   private static String function(String name, String title, String expression) {
-    return "__device__ __forceinline__ float %s(float x) {\n  return (\n#line 1 \"%s\"\n%s\n  );\n}\n"
-        .formatted(name, title, expression);
+    return String.format(
+        Locale.ROOT, "__device__ __forceinline__ float %s(float x) {\n  return (\n#line 1 \"%s\"\n%s\n  );\n}\n",
+        name, title, expression);
   }
 
   private static void requireText(String name, String expression) {

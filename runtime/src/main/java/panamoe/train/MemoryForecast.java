@@ -97,8 +97,10 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     if (all > availableBytes) {
       double state = (double) (weights + gradients + moments) * ranks;
       throw new IllegalArgumentException(
-          "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are free; %s"
-              .formatted(
+          String.format(
+              Locale.ROOT,
+              "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are"
+                  + " free; %s",
                   ranks == 1 ? "" : " on " + ranks + " ranks",
                   gibibytes(all),
                   gibibytes(state),
@@ -119,7 +121,7 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
   }
 
   public String toText() {
-    StringBuilder text = new StringBuilder("%n%-12s %16s%n".formatted("memory", "MiB"));
+    StringBuilder text = new StringBuilder(String.format(Locale.ROOT, "%n%-12s %16s%n", "memory", "MiB"));
     toJson()
         .properties()
         .forEach(

@@ -120,7 +120,8 @@ public final class RunCheckpoints {
    * and to whatever step it was to train. Reads no weights: what does not fit is refused before a trainer is made.
    *
    * @return the same on all ranks; empty if there is none yet
-   * @throws CheckpointException if it is damaged, was made by another configuration, or does not hold its model
+   * @throws CheckpointException if it is damaged, was made by another configuration, or does not hold its model, or if
+   *     its state is not that of its step
    */
   public static Optional<Checkpoint> latest(Path directory, RunConfig config, Ranks ranks) {
     // One rank looks, for another might look before or after a change.
@@ -132,6 +133,7 @@ public final class RunCheckpoints {
     }
     Checkpoint checkpoint = Checkpoint.open(Path.of(new String(told, UTF_8)));
     requireTrainedBy(config, checkpoint);
+    state(checkpoint);
     checkpoint.requireHolds(ModelTensors.shapes(config.model()));
     return Optional.of(checkpoint);
   }
@@ -164,17 +166,23 @@ public final class RunCheckpoints {
 
   private static TrainerState state(Checkpoint checkpoint) {
     ObjectNode state = checkpoint.state();
+    String file = checkpoint.directory() + "/state.json";
     JsonNode step = state.path("step");
-    String runningLoss = state.path("running_loss").asText("NaN");
-    try {
-      if (step.isIntegralNumber()) {
-        return new TrainerState(step.asLong(), Double.parseDouble(runningLoss));
-      }
-      throw new CheckpointException(checkpoint.directory() + "/state.json has no step");
-    } catch (NumberFormatException e) {
+    if (!step.isIntegralNumber() || !step.canConvertToLong() || step.asLong() != checkpoint.step()) {
       throw new CheckpointException(
-          checkpoint.directory() + "/state.json has the running_loss \"" + runningLoss + "\", which is no number", e);
+          file + " has " + (step.isMissingNode() ? "no step" : "the step " + step) + ", but the manifest beside it has "
+              + checkpoint.step());
     }
+    JsonNode runningLoss = state.path("running_loss"); // none before the first step
+    try {
+      double loss = runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asText());
+      if (runningLoss.isMissingNode() || Double.isFinite(loss)) {
+        return new TrainerState(step.asLong(), loss);
+      }
+    } catch (NumberFormatException _) {
+      // refused below
+    }
+    throw new CheckpointException(file + " has the running_loss " + runningLoss + ", expected a finite number");
   }
 
   /** Reads this rank's part of everything. */

@@ -1,6 +1,5 @@
 package panamoe.train;
 
-import java.util.Objects;
 import panamoe.tensor.DType;
 
 /**
@@ -22,7 +21,7 @@ import panamoe.tensor.DType;
  * @param recompute whether layers are computed again in the backward instead of kept
  * @param evaluateEvery steps between validations; 0 for the last step only
  * @param checkpointEvery steps between checkpoints; 0 for the last step only
- * @param validationBatches batches of a validation
+ * @param validationBatches batches of a validation, which ends earlier where its text does
  * @param spike nats by which a step's loss may exceed the running mean before the run stops
  */
 public record TrainConfig(
@@ -63,8 +62,7 @@ public record TrainConfig(
     require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
     require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
     require(clip > 0, "clip", clip, "more than 0");
-    Objects.requireNonNull(dtype, "dtype is missing, expected FLOAT32 or BFLOAT16");
-    require(dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
+    require(dtype != null && dtype.isFloating(), "dtype", dtype, "FLOAT32 or BFLOAT16");
     require(evaluateEvery >= 0, "evaluateEvery", evaluateEvery, "0 or more");
     require(checkpointEvery >= 0, "checkpointEvery", checkpointEvery, "0 or more");
     require(validationBatches >= 1, "validationBatches", validationBatches, "1 or more");

@@ -149,12 +149,14 @@ public final class Trainer {
     TrainConfig training = config.training();
     Sum sum = Sum.ZERO;
     int sequences = sequencesOfBatch();
-    for (int part = 0; part < training.validationBatches() * training.microBatches(); part++) {
+    long wanted = (long) training.validationBatches() * training.microBatches();
+    long parts = Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequences));
+    for (long part = 0; part < parts; part++) {
       try (TensorScope scope = TensorScope.confined(backend)) {
         Pass pass = Pass.inference(backend, scope).observedBy(observer);
         Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
         Tensor targets = scope.allocate(DType.INT32, ids.shape());
-        long bytes = data.fillValidation((long) part * sequences + firstSequence(), ids, targets);
+        long bytes = data.fillValidation(part * sequences + firstSequence(), ids, targets);
         sum = sum.plus(new Sum(sum(model.losses(pass, hidden(pass, ids), targets, 0)), bytes));
       }
     }

@@ -48,7 +48,7 @@ class CheckpointDiskTest {
       CheckpointException e =
           assertThrows(CheckpointException.class, () -> store.save(contents(2, DISK_KIB * 1024 / 4)));
       assertEquals("cannot save step 2 in " + disk
-          + ": writing model.safetensors failed: No space left on device; checkpoint step-00000001 is intact",
+          + ": writing model.safetensors failed: No space left on device; the latest checkpoint is step-00000001",
           e.getMessage());
       assertEquals(List.of("latest", "step-00000001"),
           Disk.list(disk).stream().map(path -> path.getFileName().toString()).toList());

@@ -69,13 +69,13 @@ class DamagedCheckpointTest extends SavedSamples {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"model.safetensors", "manifest.json"})
+  @ValueSource(strings = {"model.safetensors", "manifest.json", "../latest"})
   void aPipeIsRefusedAndNotWaitedFor(String name) throws Exception {
-    Path file = save(1).resolve(name);
+    Path file = save(1).resolve(name).normalize();
     Files.delete(file);
     assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
-    String message = assertTimeoutPreemptively(Duration.ofSeconds(5), () -> refusal(Checkpoint::verify));
-    assertTrue(message.contains(file + " is a device or pipe"), message);
+    String message = assertTimeoutPreemptively(Duration.ofMinutes(1), () -> refusalOf(directory));
+    assertTrue(message.startsWith(file + " is a device or pipe, not a regular file"), message);
   }
 
   @Test
@@ -89,13 +89,13 @@ class DamagedCheckpointTest extends SavedSamples {
   }
 
   @Test
-  void aDamagedLatestIsRefusedWithTheNameOfTheWholeOneBesideIt() throws IOException {
+  void aDamagedLatestIsRefusedWithTheNameOfTheIntactOneBesideIt() throws IOException {
     save(1);
     Path broken = save(2);
     Files.delete(broken.resolve("optimizer.safetensors"));
     assertEquals(
-        broken.resolve("optimizer.safetensors")
-            + " does not exist; step-00000001 beside it is whole: delete step-00000002 to go on from there",
+        broken.resolve("optimizer.safetensors") + " does not exist; " + directory.resolve("step-00000001")
+            + " beside it is intact: take that one, or move step-00000002 out of the folder to go on from there",
         refusalOf(directory));
     Files.delete(directory.resolve("step-00000001/state.json"));
     assertEquals(broken.resolve("optimizer.safetensors") + " does not exist", refusalOf(directory));
@@ -107,7 +107,7 @@ class DamagedCheckpointTest extends SavedSamples {
     Path older = new CheckpointStore(directory, 4).save(written.at(2)).directory();
     Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
     flipLastByte(newest.resolve("model.safetensors"));
-    String hint = " beside it is intact: take that one, or delete step-00000003 to go on from there";
+    String hint = " beside it is intact: take that one, or move step-00000003 out of the folder to go on from there";
     assertTrue(refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
     flipLastByte(older.resolve("optimizer.safetensors"));
     assertTrue(refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
@@ -141,6 +141,7 @@ class DamagedCheckpointTest extends SavedSamples {
     byte[] original = Files.readAllBytes(saved.resolve("manifest.json"));
     Map<String, Consumer<ObjectNode>> changes = Map.of(
         "has the version 2; this version of Panamoe reads version 1", manifest -> manifest.put("version", 2),
+        "has the version 1.5; this version of Panamoe reads version 1", manifest -> manifest.put("version", 1.5),
         "unknown field rank", manifest -> manifest.put("rank", -1),
         "bad field format", manifest -> manifest.put("format", "other"),
         "bad field step", manifest -> manifest.put("step", -1),
@@ -164,7 +165,7 @@ class DamagedCheckpointTest extends SavedSamples {
     Path saved = save(1);
     Path copy = Files.copy(saved.resolve("model.safetensors"), saved.resolve("model-00002-of-00002.safetensors"));
     rewriteManifest(saved, manifest -> ((ObjectNode) manifest.path("files")).putObject(copy.getFileName().toString())
-        .put("size", size(copy)).put("sha256", RegularFile.sha256(copy)));
+        .put("size", size(copy)).put("sha256", SavedFile.sha256(copy)));
     String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
     assertTrue(message.contains("is both in") && message.contains("tensor embedding.weight"), message);
   }
@@ -178,7 +179,7 @@ class DamagedCheckpointTest extends SavedSamples {
   /** Changes a manifest as an attacker would: with a checksum that is right again. */
   private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change) throws IOException {
     Path path = checkpoint.resolve("manifest.json");
-    ObjectNode manifest = RegularFile.object(path, 1 << 20);
+    ObjectNode manifest = SavedFile.object(path, 1 << 20);
     manifest.remove("sha256");
     change.accept(manifest);
     MessageDigest digest = Sha256.digest();

@@ -121,7 +121,7 @@ class RankedCheckpointTest {
                       }
                     }));
     assertTrue(failure.getMessage().contains("No space left on device"), failure.getMessage());
-    assertTrue(failure.getMessage().contains("checkpoint step-00000001 is intact"), failure.getMessage());
+    assertTrue(failure.getMessage().contains("the latest checkpoint is step-00000001"), failure.getMessage());
     assertEquals(before, new CheckpointStore(directory, 2).latest().orElseThrow());
     assertEquals(1, new CheckpointStore(directory, 2).checkpoints().size());
   }

@@ -10,6 +10,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Activation;
@@ -25,6 +30,7 @@ import panamoe.model.ModelTensors;
 import panamoe.moe.GateConfig;
 import panamoe.nn.Norm;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 import panamoe.testkit.ScarceMemory;
 
 class ModelFolderTest {
@@ -68,6 +74,46 @@ class ModelFolderTest {
           assertThrows(
               CheckpointException.class, () -> opened.load(none.backend(), DType.FLOAT32, new ArrayList<>()));
       assertTrue(refused.getMessage().contains("has the shape [8, 12], expected [8, 131072]"), refused.getMessage());
+    }
+  }
+
+  /** Beside a run that saves as fast as it can, and keeps no more than it must. */
+  @Test
+  void aReaderFindsTheNewestWhileATrainerSavesAndDeletes(@TempDir Path folder) throws Exception {
+    try (ReferenceBackend backend = new ReferenceBackend();
+        LanguageModel model = new LanguageModel(config(12));
+        ExecutorService trainer = Executors.newSingleThreadExecutor()) {
+      model.materialize(backend, DType.FLOAT32, false, 3);
+      JsonNodeFactory json = JsonNodeFactory.instance;
+      ObjectNode config = json.objectNode().set("model", ConfigJson.tree(config(12)));
+      Map<String, Tensor> weights = ModelTensors.masters(model);
+      CheckpointStore store = new CheckpointStore(folder, 1);
+      AtomicBoolean enough = new AtomicBoolean();
+      CountDownLatch begun = new CountDownLatch(1);
+      Future<Long> saves = trainer.submit(() -> {
+        long step = 0;
+        while (!enough.get()) {
+          store.save(
+              new CheckpointContents(++step, config, json.objectNode(), config(12).experts(), weights, Map.of()));
+          begun.countDown();
+        }
+        return step;
+      });
+      try {
+        begun.await();
+        long before = 0;
+        for (int i = 0; i < 3000; i++) {
+          ModelFolder opened = ModelFolder.open(folder);
+          assertTrue(opened.checkpoint().step() >= before, "an older one than before");
+          before = opened.checkpoint().step();
+          if (i % 10 == 0) {
+            opened.load(backend, DType.FLOAT32, new ArrayList<>()).close();
+          }
+        }
+      } finally {
+        enough.set(true);
+      }
+      assertTrue(saves.get() > 20, "the trainer has saved " + saves.get() + " times");
     }
   }
 }

@@ -23,6 +23,7 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.data.TokenSequences;
 import panamoe.model.ConfigJson;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelTensors;
@@ -30,6 +31,7 @@ import panamoe.moe.GateConfig;
 import panamoe.nn.Parameter;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
 
 /** Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had happened. */
 class TrainerTest {
@@ -128,11 +130,11 @@ class TrainerTest {
           RunCheckpoints.latest(directory, held.withSteps(9), Ranks.alone()).map(Checkpoint::step));
       assertRefused(directory, claimed, "was trained with another configuration");
       ObjectNode config = (ObjectNode) ConfigJson.tree(claimed);
-      ObjectNode none = config.objectNode();
+      ObjectNode state = config.objectNode().put("step", 1);
       new CheckpointStore(directory, 1)
           .save(
               new CheckpointContents(
-                  1, config, none, claimed.model().experts(), ModelTensors.masters(bench.model()), Map.of()));
+                  1, config, state, claimed.model().experts(), ModelTensors.masters(bench.model()), Map.of()));
     }
     assertRefused(directory, claimed, "layers.0.moe.experts.0");
   }
@@ -141,6 +143,44 @@ class TrainerTest {
     CheckpointException refused =
         assertThrows(CheckpointException.class, () -> RunCheckpoints.latest(directory, config, Ranks.alone()));
     assertTrue(refused.getMessage().contains(words), refused.getMessage());
+  }
+
+  @Test
+  void aValidationEndsWhereItsTextDoes() {
+    SyntheticSequences endless = new SyntheticSequences(SEQUENCE, 9);
+    TokenSequences three = new TokenSequences() {
+      @Override
+      public int length() {
+        return SEQUENCE;
+      }
+
+      @Override
+      public long validationSequences() {
+        return 3 * BATCH;
+      }
+
+      @Override
+      public long fillTraining(long first, Tensor ids, Tensor targets) {
+        return endless.fillTraining(first, ids, targets);
+      }
+
+      @Override
+      public long fillValidation(long first, Tensor ids, Tensor targets) {
+        assertTrue(first < validationSequences(), "sequence " + first);
+        return endless.fillValidation(first, ids, targets);
+      }
+    };
+    List<Double> bits = new ArrayList<>();
+    for (int batches : new int[] {3, Integer.MAX_VALUE}) {
+      TrainConfig training = steps(1);
+      ObjectNode json = ((ObjectNode) ConfigJson.tree(training)).put("validationBatches", batches);
+      TrainConfig changed = ConfigJson.read(json, TrainConfig.class, "training");
+      RunConfig config = config(Architecture.DENSE, GateConfig.dropless(1), changed);
+      try (TrainerBench bench = TrainerBench.open(config, 1, three)) {
+        bits.add(bench.trainer().evaluate());
+      }
+    }
+    assertEquals(bits.getFirst(), bits.getLast());
   }
 
   @Test

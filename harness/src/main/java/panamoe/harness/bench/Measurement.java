@@ -39,7 +39,7 @@ record Measurement(
 
   static final String HEADER =
       String.format(
-          "%-19s %-16s %6s %-5s %11s %11s %9s %8s %11s %9s",
+          Locale.ROOT, "%-19s %-16s %6s %-5s %11s %11s %9s %8s %11s %9s",
           "name", "shape", "tokens", "dtype", "median ms", "min ms", "GFLOP/s", "GB/s", "limit ms", "roofline");
 
   /**

@@ -1,6 +1,7 @@
 package panamoe.harness.bench;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -33,7 +34,7 @@ final class RealTime {
         new ProcessBuilder("chrt", "--all-tasks", policy, "--pid", priority, Long.toString(process))
             .redirectErrorStream(true)
             .start();
-    String said = new String(chrt.getInputStream().readAllBytes());
+    String said = new String(chrt.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     try {
       if (chrt.waitFor() != 0) {
         throw new IOException("no real-time priority here: " + said.strip());

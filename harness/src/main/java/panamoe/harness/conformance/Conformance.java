@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import panamoe.backend.Backend;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.comm.CommunicationException;
 
 /** Replays recorded cases on one backend. */
 final class Conformance {
@@ -57,10 +59,27 @@ final class Conformance {
       Comparison comparison = new Comparison();
       try (Replay replay = new Replay(golden, backend, comparison)) {
         kind.get().replay(replay);
+      } catch (RuntimeException e) {
+        // What ranks as threads tell is the exception of one of them.
+        Throwable told = e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
+        return CaseResult.failed(name, isWorded(told) ? told.getMessage() : golden.misfit());
       }
       return comparison.result(name);
-    } catch (RuntimeException e) {
-      return CaseResult.failed(name, e.getMessage() == null ? e.toString() : e.getMessage());
+    } catch (CheckpointException e) {
+      return CaseResult.failed(name, e.getMessage());
     }
+  }
+
+  /** Whether what failed was meant for a reader, and is not what a wrong index or size brought about. */
+  private static boolean isWorded(Throwable failure) {
+    for (Throwable each = failure; each != null; each = each.getCause()) {
+      boolean worded =
+          each.getClass() == IllegalArgumentException.class
+              || each.getClass().getName().startsWith("panamoe.");
+      if (!worded || each.getMessage() == null) {
+        return false;
+      }
+    }
+    return true;
   }
 }

@@ -29,7 +29,7 @@ final class ExpertParallelCases {
                 rank -> {
                   Comparison comparison = new Comparison();
                   Ranks ranks = new Ranks(topology, rank, Strategy.FLAT, Overlap.NONE);
-                  try (GoldenFile recorded = new GoldenFile(golden.path(), prefix(rank.rank()));
+                  try (GoldenFile recorded = golden.part(prefix(rank.rank()));
                       Backend backend = Backends.open(replay.backend().name(), 1);
                       Replay ofRank = new Replay(recorded, backend, comparison)) {
                     LayerCases.layer(ofRank, ranks);

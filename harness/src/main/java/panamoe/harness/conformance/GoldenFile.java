@@ -4,30 +4,34 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SafetensorsReader;
+import panamoe.checkpoint.StoredTensor;
 
 /** One recorded case: tensors, and in the metadata the kind of the case and its settings. */
 final class GoldenFile implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int REMEMBERED = 3;
 
   private final SafetensorsReader reader;
   private final String prefix;
   private final String kind;
   private final JsonNode settings;
+  private final Deque<String> read; // what was read last, at the end
 
   /**
    * @throws CheckpointException if this is no safetensors file, or its metadata name no kind of case
    */
   GoldenFile(Path path) {
-    this(path, "");
+    this(path, "", new ConcurrentLinkedDeque<>());
   }
 
-  /**
-   * As above, for a case in a case: where there is a tensor {@code prefix + name}, that is the one called {@code name}.
-   */
-  GoldenFile(Path path, String prefix) {
+  private GoldenFile(Path path, String prefix, Deque<String> read) {
     this.prefix = prefix;
+    this.read = read;
     this.reader = SafetensorsReader.open(path);
     try {
       this.kind = reader.metadata().get("op");
@@ -44,6 +48,17 @@ final class GoldenFile implements AutoCloseable {
     }
   }
 
+  /** A case in this case: where there is a tensor {@code prefix + name}, that is the one called {@code name}. */
+  GoldenFile part(String prefix) {
+    return new GoldenFile(path(), prefix, read);
+  }
+
+  /** Tells of a file that is readable, but whose tensors and settings are not of one case. */
+  String misfit() {
+    String last = read.isEmpty() ? "" : "; read last: " + String.join(", ", read);
+    return path() + ": its tensors and settings do not fit together" + last;
+  }
+
   String kind() {
     return kind;
   }
@@ -58,6 +73,7 @@ final class GoldenFile implements AutoCloseable {
     if (value == null) {
       throw new CheckpointException(path() + ": 'golden' in the metadata has no '" + name + "'");
     }
+    remember("the setting " + name + " = " + value);
     return value;
   }
 
@@ -72,6 +88,7 @@ final class GoldenFile implements AutoCloseable {
     if (value == null) {
       throw new CheckpointException(path() + ": 'hyper' in the metadata has no '" + name + "'");
     }
+    remember("the setting hyper." + name + " = " + value);
     return value;
   }
 
@@ -80,28 +97,54 @@ final class GoldenFile implements AutoCloseable {
   }
 
   long[] shape(String tensor) {
-    return reader.tensor(named(tensor)).shape().clone();
+    return reader.tensor(remembered(tensor)).shape().clone();
   }
 
   int size(String tensor, int axis) {
     long[] shape = shape(tensor);
-    return Math.toIntExact(shape[axis < 0 ? shape.length + axis : axis]);
+    int from = axis < 0 ? shape.length + axis : axis;
+    if (from < 0 || from >= shape.length) {
+      throw new CheckpointException(
+          path() + ": tensor " + tensor + " has the shape " + Arrays.toString(shape) + ", which has no axis " + axis);
+    }
+    return Math.toIntExact(shape[from]);
   }
 
   float[] floats(String tensor) {
-    return reader.floats(named(tensor));
+    return reader.floats(remembered(tensor));
   }
 
   float scalar(String tensor) {
-    return floats(tensor)[0];
+    float[] values = floats(tensor);
+    if (values.length != 1) {
+      throw new CheckpointException(
+          path() + ": tensor " + tensor + " has " + values.length + " elements, expected 1");
+    }
+    return values[0];
   }
 
   double[] doubles(String tensor) {
-    return reader.doubles(named(tensor));
+    return reader.doubles(remembered(tensor));
   }
 
   long[] longs(String tensor) {
-    return reader.longs(named(tensor));
+    return reader.longs(remembered(tensor));
+  }
+
+  private String remembered(String tensor) {
+    String name = named(tensor);
+    StoredTensor stored = reader.tensor(name);
+    remember("tensor " + name + " " + Arrays.toString(stored.shape()));
+    return name;
+  }
+
+  private void remember(String what) {
+    if (!read.contains(what)) {
+      read.addLast(what);
+    }
+    while (read.size() > REMEMBERED) {
+      read.pollFirst();
+    }
   }
 
   private String named(String tensor) {

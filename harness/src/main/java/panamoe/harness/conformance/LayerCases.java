@@ -3,6 +3,7 @@ package panamoe.harness.conformance;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
@@ -274,7 +275,7 @@ final class LayerCases {
       };
       List<String> names = new ArrayList<>();
       for (int i = 0; i < parameter.matrices(); i++) {
-        names.add(peer.formatted(parameter.firstMatrix() + i));
+        names.add(String.format(Locale.ROOT, peer, parameter.firstMatrix() + i));
       }
       weights.add(new Weight(parameter, names));
     }

@@ -1,5 +1,6 @@
 package panamoe.harness.conformance;
 
+import java.util.Locale;
 import panamoe.backend.Activation;
 import panamoe.op.ExpertOp;
 import panamoe.tensor.Tensor;
@@ -26,7 +27,7 @@ final class SwigluExperts {
     this.gateName = gateName;
     this.upName = upName;
     this.downName = downName;
-    long[] shape = replay.golden().shape("w." + gateName.formatted(0));
+    long[] shape = replay.golden().shape("w." + String.format(Locale.ROOT, gateName, 0));
     this.inner = (int) shape[0];
     this.hidden = (int) shape[1];
     this.up =
@@ -55,7 +56,7 @@ final class SwigluExperts {
   private float[] all(String prefix, String name) {
     float[][] parts = new float[experts][];
     for (int e = 0; e < experts; e++) {
-      parts[e] = replay.golden().floats(prefix + name.formatted(e));
+      parts[e] = replay.golden().floats(prefix + String.format(Locale.ROOT, name, e));
     }
     return Layouts.concatenated(parts);
   }

@@ -1,5 +1,6 @@
 package panamoe.harness.doctor;
 
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -38,7 +39,7 @@ record Finding(String topic, String found, boolean required, String advice) {
   /** One line of the table, with a second one for the advice. */
   String describe() {
     String mark = fatal() ? "!!" : found == null ? "--" : "ok";
-    String line = "%s  %-16s %s".formatted(mark, topic, found == null ? "not found" : found);
+    String line = String.format(Locale.ROOT, "%s  %-16s %s", mark, topic, found == null ? "not found" : found);
     return advice == null ? line : line + System.lineSeparator() + " ".repeat(21) + "-> " + advice;
   }
 }

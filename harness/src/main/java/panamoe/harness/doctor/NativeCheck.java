@@ -22,7 +22,8 @@ final class NativeCheck {
       String reason = message.lines().findFirst().orElseThrow().replaceFirst("\\. Tried:$", "");
       return List.of(Finding.needed("native library", Optional.empty(), reason + "; ./panamoe build makes it"));
     }
-    String library = "%s, ABI version %d".formatted(NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());
+    String library = String.format(
+        Locale.ROOT, "%s, ABI version %d", NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());
     try (NativeBackend cpu = NativeBackend.open("cpu", 0)) {
       return List.of(
           Finding.needed("native library", Optional.of(library), null), simd(cpu.deviceInfo()), card());
@@ -52,7 +53,7 @@ final class NativeCheck {
   }
 
   private static Finding simd(DeviceInfo info) {
-    return Finding.fact("SIMD", "target %s, %d-bit vectors, bfloat16 products %s".formatted(
+    return Finding.fact("SIMD", String.format(Locale.ROOT, "target %s, %d-bit vectors, bfloat16 products %s",
         info.target(), 8 * info.vectorBytes(), info.nativeBfloat16() ? "in hardware" : "by way of float32"));
   }
 }

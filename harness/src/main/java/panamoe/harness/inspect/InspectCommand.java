@@ -43,10 +43,7 @@ public final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ModelTable table = ModelTable.of(path);
-    if (verify) {
-      table.checkpoint().verify();
-    }
+    ModelTable table = ModelTable.of(path, verify);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
       out.println(table.toJson(memory));

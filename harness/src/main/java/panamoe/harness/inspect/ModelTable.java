@@ -29,9 +29,16 @@ record ModelTable(
     Map<Parameter.Part, Long> parameters,
     long activated) {
 
-  static ModelTable of(Path path) {
-    ModelFolder folder = ModelFolder.open(path);
+  /** @param verify whether to compare the checksum of every file with the manifest */
+  static ModelTable of(Path path, boolean verify) {
+    return ModelFolder.read(path, folder -> of(folder, verify));
+  }
+
+  private static ModelTable of(ModelFolder folder, boolean verify) {
     Checkpoint checkpoint = folder.checkpoint();
+    if (verify) {
+      checkpoint.verify();
+    }
     TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
     try (LanguageModel model = new LanguageModel(folder.config())) {
       return new ModelTable(

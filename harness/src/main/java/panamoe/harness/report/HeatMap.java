@@ -103,6 +103,6 @@ record HeatMap(
       int to = COLOURS[below + 1] >> shift & 0xff;
       mixed = mixed << 8 | (int) Math.round(from + (to - from) * (place - below));
     }
-    return "#%06x".formatted(mixed);
+    return String.format(Locale.ROOT, "#%06x", mixed);
   }
 }

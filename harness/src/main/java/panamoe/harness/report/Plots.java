@@ -55,12 +55,13 @@ final class Plots {
         }
       }
       int layer = layers.get(index).layer();
-      String caption = "How many tokens chose each expert of layer %d: 1 is an even share, %.0f or more is brightest."
-          .formatted(layer, BRIGHTEST_LOAD);
+      String caption = String.format(
+          Locale.ROOT, "How many tokens chose each expert of layer %d: 1 is an even share, %.0f or more is brightest.",
+          layer, BRIGHTEST_LOAD);
       HeatMap map = new HeatMap(
           "Expert load, layer " + layer, "expert", indices(experts), "step", columns, heat, BRIGHTEST_LOAD,
           "times the even share");
-      return new Plot("layer-%d-load".formatted(layer), caption, map.draw(caption));
+      return new Plot(String.format(Locale.ROOT, "layer-%d-load", layer), caption, map.draw(caption));
     }).toList();
   }
 
@@ -77,7 +78,7 @@ final class Plots {
       HeatMap map = new HeatMap(
           "Languages and experts, layer " + layer.layer(), "language", routing.languages(), "expert",
           indices(layer.experts()), heat, Math.max(brightest, 1), "% of its tokens");
-      return new Plot("layer-%d-languages".formatted(layer.layer()), caption, map.draw(caption));
+      return new Plot(String.format(Locale.ROOT, "layer-%d-languages", layer.layer()), caption, map.draw(caption));
     }).toList();
   }
 

@@ -3,9 +3,7 @@ package panamoe.harness.report;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +15,7 @@ import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Count;
+import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Parameter;
@@ -30,6 +29,9 @@ public final class Report {
 
   /** Its name in a run's folder. */
   public static final String FILE = "report.html";
+
+  /** The folder of its plots beside it. */
+  public static final String PLOTS = "plots";
 
   private final RunDirectory run;
   private final StringBuilder html = new StringBuilder();
@@ -50,19 +52,13 @@ public final class Report {
   public static Path write(Path runDirectory) throws IOException {
     Report report = new Report(RunDirectory.read(runDirectory));
     String page = report.page();
-    Path folder = Files.createDirectories(runDirectory.resolve("plots"));
+    PlainFolder files = new PlainFolder(runDirectory);
+    files.makeFolder(PLOTS);
     for (Plot plot : report.plots) {
-      Files.writeString(folder.resolve(plot.name() + ".svg"), plot.svg().standalone());
+      String drawing = plot.svg().standalone();
+      files.replace(PLOTS + "/" + plot.name() + ".svg", drawing.getBytes(StandardCharsets.UTF_8));
     }
-    Path unfinished = runDirectory.resolve("report.html.tmp");
-    try {
-      Files.writeString(unfinished, page);
-      return Files.move(
-          unfinished, runDirectory.resolve(FILE), StandardCopyOption.REPLACE_EXISTING,
-          StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(unfinished);
-    }
+    return files.replace(FILE, page.getBytes(StandardCharsets.UTF_8));
   }
 
   private String page() throws IOException {
@@ -81,7 +77,7 @@ public final class Report {
   private String title() {
     ModelConfig model = run.config().model();
     String layers = Count.of(model.layers(), "layer");
-    return "Panamoe: %s, %s, hidden size %d".formatted(architecture(model), layers, model.hidden());
+    return String.format(Locale.ROOT, "Panamoe: %s, %s, hidden size %d", architecture(model), layers, model.hidden());
   }
 
   private static String architecture(ModelConfig model) {
@@ -117,7 +113,7 @@ public final class Report {
     }
     section("Experts", Plots.loads(run));
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
-    String last = tail.size() == 1 ? "Of the last step" : "Means over the last %d steps".formatted(tail.size());
+    String last = tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
     html.append(Html.paragraph(last + "; loads are tokens of one step."));
     List<List<String>> rows = IntStream.range(0, tail.getLast().layers().size())
         .mapToObj(index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
@@ -151,7 +147,7 @@ public final class Report {
           .map(preference -> inWords(layer, preference))
           .toList();
       if (sentences.isEmpty()) {
-        sentences = List.of("Layer %d: no expert prefers a language.".formatted(layer.layer()));
+        sentences = List.of(String.format(Locale.ROOT, "Layer %d: no expert prefers a language.", layer.layer()));
       }
       sentences.forEach(sentence -> html.append("<li>").append(Html.escape(sentence)).append("</li>\n"));
     }
@@ -160,7 +156,8 @@ public final class Report {
 
   private static String inWords(RoutedLayer layer, Preference preference) {
     String language = Locale.of(preference.language()).getDisplayLanguage(Locale.ENGLISH);
-    return "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.".formatted(
+    return String.format(
+        Locale.ROOT, "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.",
         layer.layer(), preference.expert(), number(100 * preference.share(), 0) + " %", language,
         number(preference.lift(), 1));
   }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Which experts the tokens of each language went to: {@code routing.json}.
@@ -40,8 +41,8 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
           && Arrays.stream(layer.tokens()).allMatch(row -> row.length == layer.experts());
       if (!fits) {
         throw new IllegalArgumentException(
-            "layer %d: tokens must be %d languages x %d experts"
-                .formatted(layer.layer(), languages.size(), layer.experts()));
+            String.format(Locale.ROOT, "layer %d: tokens must be %d languages x %d experts",
+                layer.layer(), languages.size(), layer.experts()));
       }
     }
   }

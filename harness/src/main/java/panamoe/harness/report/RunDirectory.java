@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import panamoe.io.PlainFolder;
 import panamoe.train.RunConfig;
 
 /**
@@ -40,11 +41,12 @@ record RunDirectory(
    * @throws IllegalArgumentException if a file does not hold what it should; names the file, and the line
    */
   static RunDirectory read(Path path) throws IOException {
-    RunConfig config = RunConfig.read(path.resolve("config.json"));
-    List<StepRecord> steps = readSteps(path.resolve("metrics.jsonl"));
-    Optional<Routing> routing = readOptional(path.resolve("routing.json"), new TypeReference<Routing>() {});
+    PlainFolder files = new PlainFolder(path);
+    RunConfig config = RunConfig.read(files.file("config.json"));
+    List<StepRecord> steps = readSteps(files.file("metrics.jsonl"));
+    Optional<Routing> routing = readOptional(files.file("routing.json"), new TypeReference<Routing>() {});
     List<Sample> samples =
-        readOptional(path.resolve("samples.json"), new TypeReference<List<Sample>>() {}).orElse(List.of());
+        readOptional(files.file("samples.json"), new TypeReference<List<Sample>>() {}).orElse(List.of());
     return new RunDirectory(path, config, steps, routing, samples);
   }
 

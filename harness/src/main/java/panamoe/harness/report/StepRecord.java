@@ -1,6 +1,7 @@
 package panamoe.harness.report;
 
 import java.util.List;
+import java.util.Locale;
 
 /**
  * What the report needs of one line of {@code metrics.jsonl}.
@@ -46,7 +47,7 @@ record StepRecord(
       counts = counts == null ? List.of() : List.copyOf(counts);
       if (counts.size() != experts) {
         throw new IllegalArgumentException(
-            "layer %d has %d counts for %d experts".formatted(layer, counts.size(), experts));
+            String.format(Locale.ROOT, "layer %d has %d counts for %d experts", layer, counts.size(), experts));
       }
     }
   }

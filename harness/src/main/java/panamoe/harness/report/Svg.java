@@ -77,8 +77,9 @@ final class Svg {
   }
 
   private String element(String namespace, String style) {
-    return "<svg%s class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n"
-        .formatted(namespace, width, height, Html.escape(description), style, shapes);
+    return String.format(
+        Locale.ROOT, "<svg%s class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
+        namespace, width, height, Html.escape(description), style, shapes);
   }
 
   private void add(String format, Object... values) {

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
@@ -94,14 +95,15 @@ public final class DemoCommand implements Callable<Integer> {
                     }
                   })
               .orElseThrow(InterruptedException::new);
-      folder.replace("samples.json", samples(folder.path(), print));
+      folder.replace(RunFolder.SAMPLES, samples(folder.path(), print));
       Report.write(folder.path());
     }
     if (shared.json()) {
       print.println(outcome.toJson());
     } else {
-      print.printf("%n%s%n", outcome);
-      print.printf("more text: panamoe generate --model %s --prompt \"Mr President, \"%n", outcome.folder());
+      print.printf(Locale.ROOT, "%n%s%n", outcome);
+      print.printf(
+          Locale.ROOT, "more text: panamoe generate --model %s --prompt \"Mr President, \"%n", outcome.folder());
     }
     return 0;
   }
@@ -121,7 +123,7 @@ public final class DemoCommand implements Callable<Integer> {
         sample.put("prompt", prompt);
         sample.put("text", text);
         if (!shared.json()) {
-          print.printf("%n%s%s%n", prompt, text);
+          print.printf(Locale.ROOT, "%n%s%s%n", prompt, text);
           print.flush();
         }
       }

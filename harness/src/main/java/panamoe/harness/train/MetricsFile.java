@@ -4,14 +4,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalDouble;
-import panamoe.io.FileTrouble;
+import panamoe.io.PlainFolder;
 import panamoe.io.StrictJson;
 import panamoe.train.StepMetrics;
 
@@ -19,20 +18,23 @@ import panamoe.train.StepMetrics;
  * {@code metrics.jsonl} of a run: a JSON object a step, in the order of the steps. A process that dies may leave a line
  * torn, and whoever looks into the file may change it; a line that is no step counts for nothing here.
  */
-record MetricsFile(Path path) {
+record MetricsFile(PlainFolder run) {
   static final String NAME = "metrics.jsonl";
   private static final String VALIDATION = "validation_bits_per_byte";
 
-  static MetricsFile of(Path run) {
-    return new MetricsFile(run.resolve(NAME));
+  Path path() {
+    return run.path().resolve(NAME);
   }
 
-  /** Appends a step's line. */
+  /** Appends a step's line; it is durable after {@link #force}. */
   void append(StepMetrics metrics) throws IOException {
-    try {
-      Files.writeString(path, metrics.toJson() + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
-    } catch (IOException e) {
-      throw FileTrouble.naming(path, e);
+    run.append(NAME, (metrics.toJson() + "\n").getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Forces all lines to the disk: before the checkpoint of the last one's step, so that none is lost that it needs. */
+  void force() throws IOException {
+    if (run.has(NAME)) {
+      run.forceFile(NAME);
     }
   }
 
@@ -66,7 +68,7 @@ record MetricsFile(Path path) {
 
   /** As bytes: a line that is not UTF-8 is no step, and no reason to refuse the others. */
   private List<byte[]> lines() throws IOException {
-    byte[] all = Files.exists(path) ? Files.readAllBytes(path) : new byte[0];
+    byte[] all = run.has(NAME) ? run.read(NAME) : new byte[0];
     List<byte[]> lines = new ArrayList<>();
     for (int begin = 0, end; begin < all.length; begin = end + 1) {
       for (end = begin; end < all.length && all[end] != '\n'; ) {

@@ -3,6 +3,7 @@ package panamoe.harness.train;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Launch;
@@ -89,7 +90,8 @@ final class RankOptions {
       })
   private void setParts(int parts) {
     if (parts < 0 || parts > MOST_PARTS) {
-      throw usage("Invalid value for option '--overlap': %d is not in 0..%d".formatted(parts, MOST_PARTS));
+      throw usage(String.format(
+          Locale.ROOT, "Invalid value for option '--overlap': %d is not in 0..%d", parts, MOST_PARTS));
     }
     this.parts = parts;
   }

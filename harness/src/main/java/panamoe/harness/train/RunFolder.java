@@ -1,14 +1,13 @@
 package panamoe.harness.train;
 
 import java.io.IOException;
-import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -19,7 +18,7 @@ import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.generate.ModelFolder;
 import panamoe.harness.report.Report;
-import panamoe.io.FileTrouble;
+import panamoe.io.PlainFolder;
 import panamoe.model.ConfigJson;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
@@ -32,43 +31,73 @@ import panamoe.train.TrainConfig;
  * config.json     model, training, seed
  * tokenizer.json  unless the run works on bytes
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
- * metrics.jsonl   one line a step
+ * metrics.jsonl   one line a step, forced to the disk before each checkpoint
  * checkpoints/    step-00000200/ ..., latest; made before the first step, so that it is missed when it is gone
  * .lock           empty; stays, for a lock on a file that was deleted keeps nobody out of the next one of its name
  * </pre>
+ *
+ * <p>All of it is written by {@link PlainFolder}: never through a link, and whole files durably or not at all.
  */
 final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.json";
   static final String TEXT = "text.json";
   static final String LOCK = ".lock";
+  static final String ROUTING = "routing.json";
+  static final String SAMPLES = "samples.json";
+
+  /** What a run writes and reads. */
+  private static final List<String> FILES =
+      List.of(CONFIG, TEXT, LOCK, ModelFolder.TOKENIZER, MetricsFile.NAME, ROUTING, SAMPLES, Report.FILE);
+
+  private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, Report.PLOTS);
 
   private final Path path;
-  private final RandomAccessFile lockFile;
+  private final PlainFolder files;
+  private final FileChannel lockFile;
   private final boolean made;
 
   /**
    * @param lockFile null where another process holds the folder for this one
    * @param made whether the folder was not there before
    */
-  private RunFolder(Path path, RandomAccessFile lockFile, boolean made) {
+  private RunFolder(Path path, FileChannel lockFile, boolean made) {
     this.path = path;
+    this.files = new PlainFolder(path);
     this.lockFile = lockFile;
     this.made = made;
   }
 
   private static RunFolder locked(Path path, boolean made) throws IOException {
+    PlainFolder files = requirePlain(path);
     for (Path needed : List.of(path, path.resolve(LOCK), path.resolve(ModelFolder.CHECKPOINTS))) {
       if (Files.exists(needed) && !Files.isWritable(needed)) {
         String kind = Files.isDirectory(needed) ? "the folder " : "";
         throw new IllegalArgumentException(kind + needed + " is not writable");
       }
     }
-    RandomAccessFile lockFile = new RandomAccessFile(path.resolve(LOCK).toFile(), "rw");
+    FileChannel lockFile = files.openLock(LOCK);
     if (!locks(lockFile)) {
       lockFile.close();
       throw new IllegalArgumentException("another process is training in " + path);
     }
     return new RunFolder(path, lockFile, made);
+  }
+
+  /** Refuses links, pipes and devices in the place of what a run writes and reads, before any of it is opened. */
+  private static PlainFolder requirePlain(Path path) throws IOException {
+    PlainFolder files = new PlainFolder(path);
+    for (String name : FILES) {
+      files.file(name);
+    }
+    for (String name : FOLDERS) {
+      files.folder(name);
+    }
+    for (String plot : files.names(Report.PLOTS)) {
+      if (plot.endsWith(".svg")) {
+        files.file(Report.PLOTS + "/" + plot);
+      }
+    }
+    return files;
   }
 
   /**
@@ -79,13 +108,13 @@ final class RunFolder implements AutoCloseable {
   static RunFolder create(Path path) throws IOException {
     RunPlace.requireFree(path);
     boolean made = Files.notExists(path);
-    Files.createDirectories(path);
+    new PlainFolder(path).make();
     return locked(path, made);
   }
 
   /** The folder of a run to go on with. */
   static RunFolder open(Path path) throws IOException {
-    if (!Files.isRegularFile(path.resolve(CONFIG))) {
+    if (!requirePlain(path).has(CONFIG)) {
       throw new IllegalArgumentException("there is no run to resume in " + path + ": it has no " + CONFIG);
     }
     return locked(path, false);
@@ -108,9 +137,14 @@ final class RunFolder implements AutoCloseable {
     return RunConfig.read(path.resolve(CONFIG));
   }
 
+  /** The config of a run that nobody holds. */
+  static RunConfig config(Path run) throws IOException {
+    return RunConfig.read(new PlainFolder(run).file(CONFIG));
+  }
+
   Tokenizer tokenizer() {
     Path file = path.resolve(ModelFolder.TOKENIZER);
-    return Files.exists(file) ? JsonTokenizer.load(file) : new ByteTokenizer();
+    return Files.isRegularFile(file) ? JsonTokenizer.load(file) : new ByteTokenizer();
   }
 
   /** Steps that its latest checkpoint has. */
@@ -179,12 +213,11 @@ final class RunFolder implements AutoCloseable {
    * @param tokenizer null for bytes
    */
   void begin(RunConfig config, Path tokenizer, Text text) throws IOException {
-    Files.createDirectories(checkpoints());
-    Path own = path.resolve(ModelFolder.TOKENIZER);
+    files.makeFolder(ModelFolder.CHECKPOINTS);
     if (tokenizer == null) {
-      Files.deleteIfExists(own);
+      files.delete(ModelFolder.TOKENIZER);
     } else {
-      Files.copy(tokenizer, own, StandardCopyOption.REPLACE_EXISTING);
+      files.replace(ModelFolder.TOKENIZER, Files.readAllBytes(tokenizer));
     }
     replace(TEXT, ConfigJson.text(TextRecord.of(text)));
     replace(CONFIG, config.toJson());
@@ -226,33 +259,22 @@ final class RunFolder implements AutoCloseable {
   }
 
   MetricsFile metrics() {
-    return MetricsFile.of(path);
+    return new MetricsFile(files);
   }
 
   /** Forgets the metrics after {@code step}: those steps will be trained again. */
   void rewindMetrics(long step) throws IOException {
-    if (Files.exists(metrics().path())) {
-      replace(MetricsFile.NAME, metrics().upTo(step));
+    if (files.has(MetricsFile.NAME)) {
+      files.replace(MetricsFile.NAME, metrics().upTo(step));
     }
   }
 
-  /** Writes a file as a whole or not at all. */
+  /** Writes a file durably, as a whole or not at all. */
   void replace(String name, String text) {
-    replace(name, text.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private void replace(String name, byte[] content) {
-    Path temporary = path.resolve(temporary(name));
-    Path file = path.resolve(name);
     try {
-      try {
-        Files.write(temporary, content);
-        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } finally {
-        Files.deleteIfExists(temporary); // nothing half-written stays
-      }
+      files.replace(name, text.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
-      throw new UncheckedIOException(FileTrouble.naming(file, e));
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -269,14 +291,9 @@ final class RunFolder implements AutoCloseable {
     }
   }
 
-  /** Where a file is written before it takes the place of {@code name}. */
-  static String temporary(String name) {
-    return "." + name + ".tmp";
-  }
-
-  private static boolean locks(RandomAccessFile file) throws IOException {
+  private static boolean locks(FileChannel file) throws IOException {
     try {
-      FileLock lock = file.getChannel().tryLock();
+      FileLock lock = file.tryLock();
       return lock != null;
     } catch (OverlappingFileLockException e) {
       return false;

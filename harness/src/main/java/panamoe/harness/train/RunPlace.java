@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import panamoe.generate.ModelFolder;
+import panamoe.io.PlainFolder;
 
 /** Where a new run may begin. */
 final class RunPlace {
@@ -17,8 +18,8 @@ final class RunPlace {
           ModelFolder.CHECKPOINTS,
           ModelFolder.TOKENIZER,
           RunFolder.TEXT,
-          RunFolder.temporary(RunFolder.TEXT),
-          RunFolder.temporary(RunFolder.CONFIG));
+          PlainFolder.temporary(RunFolder.TEXT),
+          PlainFolder.temporary(RunFolder.CONFIG));
 
   private RunPlace() {}
 

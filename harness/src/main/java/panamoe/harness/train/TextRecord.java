@@ -3,6 +3,7 @@ package panamoe.harness.train;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 
 /**
@@ -14,8 +15,11 @@ import java.util.Set;
  */
 record TextRecord(String path, List<String> languages, String sha256) {
   TextRecord {
-    if (languages == null || sha256 == null) {
-      throw new IllegalArgumentException("\"languages\" and \"sha256\" must not be null");
+    if (languages == null || languages.stream().anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException("languages is " + languages + ", expected an array of language codes");
+    }
+    if (sha256 == null) {
+      throw new IllegalArgumentException("sha256 is missing");
     }
     languages = List.copyOf(languages);
   }

@@ -1,5 +1,6 @@
 package panamoe.harness.train;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Path;
@@ -235,9 +236,9 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /** Prints who would hold what, and trains nothing. */
-  private int explain() {
+  private int explain() throws IOException {
     Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-    RunConfig config = resume && out != null ? RunConfig.read(out.resolve("config.json")) : config(given);
+    RunConfig config = resume && out != null ? RunFolder.config(out) : config(given);
     Topology topology = shared.checked(rankOptions::topology);
     spec.commandLine().getOut().print(
         new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));

@@ -15,6 +15,7 @@ import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
@@ -139,7 +140,7 @@ final class TrainingRun {
           parameters(),
           config.model().experts(),
           backend.name(),
-          ranks.world().size() == 1 ? "" : ", %d ranks".formatted(ranks.world().size()));
+          ranks.world().size() == 1 ? "" : String.format(Locale.ROOT, ", %d ranks", ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest.map(checkpoints::restore).ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
@@ -160,7 +161,7 @@ final class TrainingRun {
         List<String> passages = material.text().corpus().passages(Corpus.Part.VALIDATION);
         String routing = new LanguageRouting(backend, model, material.tokenizer()).of(passages);
         if (ranks.first()) {
-          folder.replace("routing.json", routing);
+          folder.replace(RunFolder.ROUTING, routing);
         }
       }
       return Optional.of(
@@ -199,10 +200,15 @@ final class TrainingRun {
         }
         boolean stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
+          if (ranks.first()) {
+            folder.metrics().force();
+          }
           warn(checkpoints.save().warnings());
         }
         if (stopped) {
-          err.printf("stopped after step %d, which is saved; train --resume goes on from there%n", trainer.step());
+          err.printf(
+              Locale.ROOT,
+              "stopped after step %d, which is saved; train --resume goes on from there%n", trainer.step());
           return OptionalDouble.empty();
         }
       }
@@ -213,9 +219,13 @@ final class TrainingRun {
   }
 
   private String kept() {
-    return new CheckpointStore(folder.checkpoints(), 1).latest()
-        .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
-        .orElse("no checkpoint was saved before");
+    try {
+      return new CheckpointStore(folder.checkpoints(), 1).latest()
+          .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
+          .orElse("no checkpoint was saved before");
+    } catch (CheckpointException e) {
+      return e.getMessage();
+    }
   }
 
   /** What all ranks sent, in numbers that do not depend on what carries it. */
@@ -226,13 +236,13 @@ final class TrainingRun {
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
       err.printf(
-          "sent: %s, %s within nodes; %s, %s between nodes%n",
+          Locale.ROOT, "sent: %s, %s within nodes; %s, %s between nodes%n",
           Count.of(all[0], "message"), Count.of(all[1], "byte"), Count.of(all[2], "message"), Count.of(all[3], "byte"));
     }
   }
 
   private void resumed(long step, List<String> warnings) {
-    err.printf("going on after step %d, from %s%n", step, folder.checkpoints());
+    err.printf(Locale.ROOT, "going on after step %d, from %s%n", step, folder.checkpoints());
     warn(warnings);
   }
 
@@ -242,7 +252,7 @@ final class TrainingRun {
 
   private void notResumed() {
     if (!fresh) {
-      err.printf("there is no checkpoint of the run: it starts again from its first step%n");
+      err.printf(Locale.ROOT, "there is no checkpoint of the run: it starts again from its first step%n");
     }
   }
 

@@ -12,6 +12,7 @@ import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.io.FileTrouble;
+import panamoe.io.PlainFolder;
 import panamoe.train.StepMetrics;
 
 class MetricsFileTest {
@@ -50,23 +51,24 @@ class MetricsFileTest {
     assertKeeps(FIRST + FOURTH, 9);
   }
 
-  /** The device that is always full stands for a disk. */
   @Test
-  void aFullDiskNamesTheFile() throws IOException {
-    MetricsFile metrics = MetricsFile.of(run);
-    Files.createSymbolicLink(metrics.path(), Path.of("/dev/full"));
+  void aLinkIsNotWrittenThrough() throws IOException {
+    MetricsFile metrics = new MetricsFile(new PlainFolder(run));
+    Path outside = Files.createFile(run.resolve("outside"));
+    Files.createSymbolicLink(metrics.path(), outside);
     StepMetrics step = new StepMetrics(1, 8, 2, 3, 1, 0.1, 1, 8, List.of(), OptionalDouble.empty());
     IOException failure = assertThrows(IOException.class, () -> metrics.append(step));
-    assertEquals("No space left on device: " + metrics.path(), FileTrouble.sentence(failure));
+    assertEquals(metrics.path() + " is a symbolic link, not a regular file", FileTrouble.sentence(failure));
+    assertEquals(0, Files.size(outside));
   }
 
   private void assertSays(long lastStep, OptionalDouble lastValidation) throws IOException {
-    assertEquals(lastStep, MetricsFile.of(run).lastStep());
-    assertEquals(lastValidation, MetricsFile.of(run).validation(lastStep));
+    assertEquals(lastStep, new MetricsFile(new PlainFolder(run)).lastStep());
+    assertEquals(lastValidation, new MetricsFile(new PlainFolder(run)).validation(lastStep));
   }
 
   private void assertKeeps(String lines, long step) throws IOException {
-    assertEquals(lines, new String(MetricsFile.of(run).upTo(step), StandardCharsets.UTF_8));
+    assertEquals(lines, new String(new MetricsFile(new PlainFolder(run)).upTo(step), StandardCharsets.UTF_8));
   }
 
   /** As Latin-1, in which any byte can be said. */

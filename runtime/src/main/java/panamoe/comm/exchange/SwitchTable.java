@@ -2,6 +2,7 @@ package panamoe.comm.exchange;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import panamoe.comm.Communicator;
@@ -83,8 +84,8 @@ public record SwitchTable(List<Row> rows) {
     return rows.stream()
         .map(
             row ->
-                "%9d bytes: flat %9.1f us, hierarchical %9.1f us"
-                    .formatted(row.bytes, row.flatSeconds * 1e6, row.hierarchicalSeconds * 1e6))
+                String.format(Locale.ROOT, "%9d bytes: flat %9.1f us, hierarchical %9.1f us",
+                    row.bytes, row.flatSeconds * 1e6, row.hierarchicalSeconds * 1e6))
         .collect(Collectors.joining("\n"));
   }
 }

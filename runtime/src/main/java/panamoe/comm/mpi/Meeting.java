@@ -256,7 +256,9 @@ final class Meeting {
       // MPI may notice a death before the lifeline does, but cannot say whose.
       world.lifeline().awaitFailure(MOMENT);
       throw failure(
-          "rank %d: %s failed in %s: %s".formatted(ranks[rank], function, where(call), OpenMpi.errorString(status)));
+          String.format(
+              Locale.ROOT,
+              "rank %d: %s failed in %s: %s", ranks[rank], function, where(call), OpenMpi.errorString(status)));
     }
   }
 

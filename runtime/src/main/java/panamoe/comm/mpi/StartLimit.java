@@ -1,6 +1,7 @@
 package panamoe.comm.mpi;
 
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import panamoe.comm.Launch;
@@ -19,7 +20,9 @@ final class StartLimit implements AutoCloseable {
     int rank = Launch.rank().orElse(0);
     String who = "rank " + rank + Launch.size().stream().mapToObj(size -> " of " + size).findFirst().orElse("");
     String sentence =
-        "%s waited %d s for the others to start: a rank never came to MPI_Init".formatted(who, limit.toSeconds());
+        String.format(
+            Locale.ROOT,
+            "%s waited %d s for the others to start: a rank never came to MPI_Init", who, limit.toSeconds());
     Duration mine = rank == 0 ? limit : limit.plus(AFTER_RANK_0);
     Thread.ofPlatform().daemon().name("start limit").start(() -> watch(mine, sentence));
   }

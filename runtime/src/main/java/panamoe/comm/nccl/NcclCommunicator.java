@@ -1,5 +1,7 @@
 package panamoe.comm.nccl;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
@@ -215,7 +217,7 @@ public final class NcclCommunicator extends GroupMember {
     if (Arrays.stream(digests).distinct().count() > 1) {
       String[] descriptions = new String[size()];
       for (int member = 0; member < size(); member++) {
-        descriptions[member] = new String(control.broadcast(call.describe().getBytes(), member));
+        descriptions[member] = new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
       throw disagreed(Call.disagreement(name(), ranks(), descriptions));
     }

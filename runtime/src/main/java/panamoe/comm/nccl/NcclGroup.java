@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntSupplier;
@@ -142,7 +143,7 @@ final class NcclGroup {
 
   /** The members all abort: NCCL's part of a failed group is of no use to anyone. */
   private CommunicationException fail(String what) {
-    String sentence = "rank %d of %s: %s".formatted(control.rank(), control.name(), what);
+    String sentence = String.format(Locale.ROOT, "rank %d of %s: %s", control.rank(), control.name(), what);
     if (!over) {
       over = true;
       stopped = stopped == null ? sentence : stopped;

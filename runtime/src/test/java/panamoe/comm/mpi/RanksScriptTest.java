@@ -1,6 +1,7 @@
 package panamoe.comm.mpi;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -10,8 +11,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code ci/ranks}: mpirun with one sentence where it fails. */
 class RanksScriptTest {
@@ -40,6 +45,37 @@ class RanksScriptTest {
     String reason = "panamoe: the ranks did not finish: prterun noticed that process rank 1";
     assertEquals(1, run.linesFrom(reason).size(), run::text);
     assertTrue(run.lines().contains("rank 0: rank 1 is gone: its process ended or was killed"), run::text);
+  }
+
+  /** Also where the ranks themselves do not listen. */
+  @ParameterizedTest
+  @ValueSource(strings = {"exec sleep 300", "trap '' TERM; while :; do sleep 1; done"})
+  @Timeout(value = 3, unit = TimeUnit.MINUTES)
+  void aSignalToEndEndsAllRanks(String rank) throws Exception {
+    String script = "echo $$ > " + folder + "/pid.$OMPI_COMM_WORLD_RANK; " + rank;
+    Path said = folder.resolve("said");
+    Process running =
+        new ProcessBuilder(RANKS.toString(), "-n", "2", "--oversubscribe", "sh", "-c", script)
+            .redirectErrorStream(true).redirectOutput(said.toFile()).start();
+    try {
+      List<Long> pids = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        Path file = folder.resolve("pid." + i);
+        while (Files.notExists(file) || !Files.readString(file).endsWith("\n")) {
+          assertTrue(running.isAlive(), Files.readString(said));
+          Thread.sleep(10);
+        }
+        pids.add(Long.parseLong(Files.readString(file).strip()));
+      }
+      running.destroy(); // SIGTERM
+      assertEquals(128 + 15, running.waitFor(), Files.readString(said));
+      assertEquals("panamoe: the ranks did not finish: ended by SIGTERM\n", Files.readString(said));
+      for (long pid : pids) {
+        assertFalse(ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isPresent(), "an orphan is left");
+      }
+    } finally {
+      running.destroyForcibly();
+    }
   }
 
   @Test

@@ -1,0 +1,71 @@
+package panamoe.checkpoint;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import panamoe.io.RegularFile;
+import panamoe.io.Sha256;
+import panamoe.io.StrictJson;
+
+/** Reads the files of checkpoints. That one is damaged and that it could not be read is told apart: bytes prove it. */
+final class SavedFile {
+  private static final int CHUNK_BYTES = 1 << 20;
+
+  private SavedFile() {}
+
+  static FileChannel open(Path path) {
+    try {
+      return RegularFile.open(path);
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
+    }
+  }
+
+  /** Reads a JSON object from a file of at most {@code mostBytes}. */
+  static ObjectNode object(Path path, int mostBytes) {
+    byte[] content;
+    try {
+      content = RegularFile.read(path, mostBytes);
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
+    }
+    try {
+      if (StrictJson.tree(content) instanceof ObjectNode object) {
+        return object;
+      }
+      throw CheckpointException.damaged(path + " does not hold a JSON object");
+    } catch (IOException e) {
+      throw CheckpointException.damaged(path + " is not valid JSON: " + StrictJson.reason(e));
+    }
+  }
+
+  /** Fills the buffer from the position on; a file that ends before is an error. */
+  static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path) throws IOException {
+    long at = position;
+    while (buffer.hasRemaining()) {
+      int read = RegularFile.read(channel, buffer, at);
+      if (read < 0) {
+        throw CheckpointException.damaged(path + " was truncated: it ends at byte " + at + ", "
+            + buffer.remaining() + " more were expected");
+      }
+      at += read;
+    }
+  }
+
+  /** The file's SHA-256 in lower-case hexadecimal digits. */
+  static String sha256(Path path) {
+    try (FileChannel channel = open(path)) {
+      MessageDigest digest = Sha256.digest();
+      ByteBuffer buffer = ByteBuffer.allocate(CHUNK_BYTES);
+      for (long at = 0; RegularFile.read(channel, buffer, at) >= 0; at += buffer.limit(), buffer.clear()) {
+        digest.update(buffer.flip());
+      }
+      return Sha256.hex(digest);
+    } catch (IOException e) {
+      throw CheckpointException.unread(path, e);
+    }
+  }
+}

@@ -1,0 +1,181 @@
+package panamoe.io;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * A folder that this program writes into, but that somebody else may have filled, as a run that was unpacked. Nothing
+ * is written through a symbolic link in it, at whatever depth, and nothing is opened but regular files; the folder
+ * itself may be reached through a link. What stands at a name is looked at before it is opened: this guards against
+ * what lies in the folder, not against who changes it at the same moment. Thread-safe as far as the file system is.
+ *
+ * <p>Names are relative, with {@code /} between their parts. Any method throws {@link NotRegularException} where a
+ * link, pipe, device or folder stands in its way.
+ */
+public final class PlainFolder {
+  private final Path path;
+
+  /** @param path of the folder, which need not exist yet */
+  public PlainFolder(Path path) {
+    this.path = path;
+  }
+
+  public Path path() {
+    return path;
+  }
+
+  /** Makes the folder and those above it that are missing, durably. */
+  public void make() throws IOException {
+    List<Path> missing = new ArrayList<>();
+    for (Path at = path.toAbsolutePath(); at != null && Files.notExists(at); at = at.getParent()) {
+      missing.add(at);
+    }
+    Files.createDirectories(path);
+    for (Path made : missing) {
+      if (Files.isReadable(made.getParent())) { // one that can only be written into cannot be opened to be forced
+        force(made.getParent());
+      }
+    }
+  }
+
+  /** The path of a name, below which and at which there is no link. */
+  public Path resolve(String name) throws IOException {
+    Path at = path;
+    for (Path part : Path.of(name)) {
+      if (!at.equals(path)) {
+        requireKind(at, Entry.FOLDER);
+      }
+      at = at.resolve(part);
+    }
+    return at;
+  }
+
+  /** The path of a file, if there is one. */
+  public Path file(String name) throws IOException {
+    return requireKind(resolve(name), Entry.FILE);
+  }
+
+  /** The path of a folder, if there is one. */
+  public Path folder(String name) throws IOException {
+    return requireKind(resolve(name), Entry.FOLDER);
+  }
+
+  /** What is in a folder, sorted; nothing if there is none. */
+  public List<String> names(String name) throws IOException {
+    if (Entry.at(folder(name)) == Entry.NONE) {
+      return List.of();
+    }
+    try (Stream<Path> entries = Files.list(folder(name))) {
+      return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  /** Whether there is a regular file. */
+  public boolean has(String name) throws IOException {
+    return Entry.at(file(name)) == Entry.FILE;
+  }
+
+  /** Makes a folder unless there is one; its name may be lost with the power until {@link #force} was called. */
+  public Path makeFolder(String name) throws IOException {
+    Path folder = folder(name);
+    return Entry.at(folder) == Entry.FOLDER ? folder : Files.createDirectory(folder);
+  }
+
+  /**
+   * Puts a file in place as a whole or not at all, also where the power is lost: it is written under another name,
+   * forced to the disk, renamed, and the folder forced.
+   */
+  public Path replace(String name, byte[] content) throws IOException {
+    Path file = file(name);
+    Path temporary = file.resolveSibling(temporary(file.getFileName().toString()));
+    try {
+      Files.deleteIfExists(temporary); // of a process that was killed
+      try (FileChannel channel = createFile(temporary)) {
+        for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
+          channel.write(buffer);
+        }
+        channel.force(true);
+      }
+      Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
+      force(file.getParent());
+      return file;
+    } catch (IOException e) {
+      try {
+        Files.deleteIfExists(temporary); // nothing half-written stays
+      } catch (IOException undeleted) {
+        e.addSuppressed(undeleted);
+      }
+      throw FileTrouble.naming(file, e);
+    }
+  }
+
+  /** Appends to a file, which is made if there is none. What was appended is durable after {@link #forceFile}. */
+  public void append(String name, byte[] content) throws IOException {
+    Path file = file(name);
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.APPEND, LinkOption.NOFOLLOW_LINKS)) {
+      for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
+        channel.write(buffer);
+      }
+    } catch (IOException e) {
+      throw FileTrouble.naming(file, e);
+    }
+  }
+
+  /** Opens a file to be locked, which is made if there is none; nothing is written into it. */
+  public FileChannel openLock(String name) throws IOException {
+    return FileChannel.open(
+        file(name), StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+  }
+
+  /** Reads a file of at most 2^31 - 9 bytes. */
+  public byte[] read(String name) throws IOException {
+    return RegularFile.read(file(name), Integer.MAX_VALUE - 8);
+  }
+
+  /** Makes a file's content and its name durable. */
+  public void forceFile(String name) throws IOException {
+    Path file = file(name);
+    force(file);
+    force(file.getParent());
+  }
+
+  /** Deletes a file, if there is one. */
+  public void delete(String name) throws IOException {
+    Files.deleteIfExists(file(name));
+  }
+
+  /** The name under which {@link #replace} writes. */
+  public static String temporary(String name) {
+    return "." + name + ".tmp";
+  }
+
+  /** Creates a file where there is nothing yet, no link either, and opens it for writing. */
+  public static FileChannel createFile(Path file) throws IOException {
+    return FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW, LinkOption.NOFOLLOW_LINKS);
+  }
+
+  /** Makes a file's content durable, or the names in a folder. */
+  public static void force(Path path) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  private static Path requireKind(Path at, Entry wanted) throws IOException {
+    Entry found = Entry.at(at);
+    if (found != Entry.NONE && found != wanted) {
+      throw new NotRegularException(at, found, wanted.words());
+    }
+    return at;
+  }
+}

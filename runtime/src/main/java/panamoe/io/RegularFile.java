@@ -1,0 +1,61 @@
+package panamoe.io;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+
+/**
+ * Reads files that may have been put there by somebody else: regular ones only, never through a symbolic link. What
+ * fails is tried once more, if that can help.
+ */
+public final class RegularFile {
+  private RegularFile() {}
+
+  /**
+   * Opens a file for reading.
+   *
+   * @throws NoSuchFileException if there is nothing
+   * @throws NotRegularException if it is a link, a directory, a device or a pipe
+   */
+  public static FileChannel open(Path path) throws IOException {
+    Entry found = Entry.at(path);
+    if (found == Entry.NONE) {
+      throw new NoSuchFileException(path.toString());
+    }
+    if (found != Entry.FILE) {
+      throw new NotRegularException(path, found, Entry.FILE.words());
+    }
+    return FileTrouble.twice(() -> FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
+  }
+
+  /** Reads at a position as {@link FileChannel#read(ByteBuffer, long)} does. */
+  public static int read(FileChannel channel, ByteBuffer into, long position) throws IOException {
+    return FileTrouble.twice(() -> channel.read(into, position));
+  }
+
+  /**
+   * Reads a whole file.
+   *
+   * @throws FileSystemException also if it has more than {@code mostBytes}
+   */
+  public static byte[] read(Path path, int mostBytes) throws IOException {
+    try (FileChannel channel = open(path)) {
+      long bytes = channel.size();
+      if (bytes > mostBytes) {
+        throw new FileSystemException(
+            path.toString(), null, "has " + bytes + " bytes, more than the limit " + mostBytes);
+      }
+      ByteBuffer content = ByteBuffer.allocate((int) bytes);
+      while (content.hasRemaining() && read(channel, content, content.position()) >= 0) {
+        // one call may give less than is there
+      }
+      return content.hasRemaining() ? Arrays.copyOf(content.array(), content.position()) : content.array();
+    }
+  }
+}
