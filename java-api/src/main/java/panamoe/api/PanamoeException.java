@@ -1,11 +1,13 @@
 package panamoe.api;
 
 import java.util.function.Supplier;
+import panamoe.io.MissingArtifact;
 
 /**
  * A failure that a caller can act on; the message is one sentence. Its subtypes tell the kinds apart. As everywhere in
- * Java, programming errors (a closed layer used again) are {@link IllegalStateException}s, and a device or a heap
- * without memory left is an {@link OutOfMemoryError}.
+ * Java, programming errors (a closed layer used again) are {@link IllegalStateException}s, a device or a heap without
+ * memory left is an {@link OutOfMemoryError}, and a jar that the class path lacks a {@link NoClassDefFoundError} that
+ * names it.
  */
 public sealed class PanamoeException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -51,6 +53,14 @@ public sealed class PanamoeException extends RuntimeException {
       throw new BadModel(e.getMessage(), e);
     } catch (panamoe.bindings.NativeException | UnsatisfiedLinkError e) {
       throw new DeviceFailed(e.getMessage(), e);
+    } catch (LinkageError e) {
+      throw MissingArtifact.sentence(e).map(sentence -> missing(sentence, e)).orElse(e);
     }
+  }
+
+  private static LinkageError missing(String sentence, LinkageError cause) {
+    LinkageError error = new NoClassDefFoundError(sentence);
+    error.initCause(cause);
+    return error;
   }
 }

@@ -1,0 +1,36 @@
+package panamoe.api;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import org.junit.jupiter.api.Test;
+
+/** What of the runtime's failures reaches a caller. */
+class PanamoeExceptionTest {
+  @Test
+  void aJarThatTheClassPathLacksIsNamed() {
+    NoClassDefFoundError bare = new NoClassDefFoundError("com/fasterxml/jackson/databind/JsonNode");
+    NoClassDefFoundError named = assertThrows(NoClassDefFoundError.class, () -> translate(bare));
+    assertEquals(
+        "the class path has no com.fasterxml.jackson.databind.JsonNode: add"
+            + " com.fasterxml.jackson.core:jackson-databind to it",
+        named.getMessage());
+    assertSame(bare, named.getCause());
+  }
+
+  @Test
+  void otherErrorsStayAsTheyAre() {
+    LinkageError other = new LinkageError("something else");
+    assertSame(other, assertThrows(LinkageError.class, () -> translate(other)));
+    OutOfMemoryError full = new OutOfMemoryError("full");
+    assertSame(full, assertThrows(OutOfMemoryError.class, () -> translate(full)));
+  }
+
+  private static void translate(Error error) {
+    PanamoeException.translating(
+        () -> {
+          throw error;
+        });
+  }
+}
