@@ -99,6 +99,8 @@ record CallersMemory(Backend backend, TensorScope scope) {
   private static void copy(String name, MemorySegment from, MemorySegment to) {
     try {
       to.copyFrom(from);
+      // The JVM reports a page that is gone when it next looks for such reports: at the latest as a native method returns.
+      Thread.holdsLock(to);
     } catch (InternalError e) {
       throw new IllegalArgumentException("the file that " + name + " is mapped from was truncated", e);
     }
