@@ -31,8 +31,8 @@ public final class Device implements AutoCloseable {
    *
    * @param name "cpu" (native kernels), "cuda" (native kernels for an NVIDIA card; callers' memory is copied there and
    *     back), "reference" (plain Java, slow and exact, needs no native library) or "auto" (the first of cuda, cpu and
-   *     reference that can be had; plain Java is warned of by this class's {@link System.Logger}, and never taken in the
-   *     stead of a library that {@code panamoe.native.path} names)
+   *     reference that can be had; plain Java is warned of by this class's {@link System.Logger}, and is never taken in
+   *     the stead of a library that {@code panamoe.native.path} names)
    * @param threads 0 for one a processor; results do not depend on it
    * @throws PanamoeException if there is no such device here; the message says what was looked for
    */

@@ -2,12 +2,15 @@ package panamoe.api;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.reflect.Method;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What a program sees that was started in another way than these tests, in a JVM of its own. */
 class DeviceLoadingTest {
@@ -53,17 +57,36 @@ class DeviceLoadingTest {
 
   @Test
   void aSecondClassLoaderHasItsOwnDevice() throws Exception {
-    List<URL> places = new ArrayList<>();
-    for (String place : CLASS_PATH.split(File.pathSeparator)) {
-      places.add(Path.of(place).toUri().toURL());
-    }
-    try (URLClassLoader other =
-            new URLClassLoader(places.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
+    try (URLClassLoader other = classLoaderWithout("no jar");
         Device _ = Device.open("cpu", 1)) {
       Class<?> probe = other.loadClass(Probe.class.getName());
       assertNotSame(Probe.class, probe);
       assertEquals("cpu computed", probe.getMethod("compute", String.class).invoke(null, "cpu"));
     }
+  }
+
+  @Test
+  void aJarThatIsMissingIsNamed(@TempDir Path folder) throws Exception {
+    Fixture.trainModel(folder, 1);
+    try (URLClassLoader bare = classLoaderWithout("jackson-")) {
+      Method open = bare.loadClass(Probe.class.getName()).getMethod("failureToOpen", Path.class);
+      for (int attempt = 0; attempt < 2; attempt++) {
+        Object said = open.invoke(null, folder);
+        String sentence = "the class path has no com.fasterxml.jackson\\S+: add com.fasterxml.jackson\\S+ to it";
+        assertTrue(said.toString().matches(sentence), said.toString());
+      }
+    }
+  }
+
+  /** These tests' class path once more, less the jars of that name. */
+  private static URLClassLoader classLoaderWithout(String jar) throws IOException {
+    List<URL> places = new ArrayList<>();
+    for (String place : CLASS_PATH.split(File.pathSeparator)) {
+      if (!Path.of(place).getFileName().toString().startsWith(jar)) {
+        places.add(Path.of(place).toUri().toURL());
+      }
+    }
+    return new URLClassLoader(places.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
   }
 
   private static List<String> devicesOpenedBy(String... options) throws Exception {
@@ -88,6 +111,13 @@ class DeviceLoadingTest {
         } catch (PanamoeException e) {
           System.out.println(device + ": " + e.getClass().getSimpleName() + ": " + e.getMessage());
         }
+      }
+    }
+
+    /** What is said of a model that cannot be opened. */
+    public static String failureToOpen(Path folder) {
+      try (Device device = Device.open("reference", 1)) {
+        return assertThrows(NoClassDefFoundError.class, () -> MoeModel.open(device, folder, false)).getMessage();
       }
     }
 
