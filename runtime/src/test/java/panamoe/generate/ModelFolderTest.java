@@ -93,11 +93,15 @@ class ModelFolderTest {
       CountDownLatch begun = new CountDownLatch(1);
       AtomicLong saved = new AtomicLong();
       Future<?> saves = trainer.submit(() -> {
-        while (!enough.get()) {
-          long step = saved.get() + 1;
-          store.save(
-              new CheckpointContents(step, config, json.objectNode(), config(12).experts(), weights, Map.of()));
-          saved.set(step);
+        try {
+          while (!enough.get()) {
+            long step = saved.get() + 1;
+            store.save(
+                new CheckpointContents(step, config, json.objectNode(), config(12).experts(), weights, Map.of()));
+            saved.set(step);
+            begun.countDown();
+          }
+        } finally {
           begun.countDown();
         }
       });
