@@ -24,8 +24,8 @@ import panamoe.testkit.Faults;
  * A run that is killed at one of its system calls goes on bit for bit, and what it had saved is on the disk, not merely
  * on its way there.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at all 1,550 places of its system calls on its folder, which takes
- * some two hours; a number, at as many, spread over all; see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at all places of its system calls on its folder, about 1,500, which
+ * takes an hour or two; a number, at as many, spread over all; see {@link Faults#kills}.
  */
 class KilledTrainingTest {
   private static final int STEPS = 4; // saved after every second
