@@ -244,7 +244,13 @@ public final class CheckpointStore {
   }
 
   private void removeOld(Path saved, List<IOException> undeleted) {
-    List<Path> others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
+    List<Path> others;
+    try {
+      others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
+    } catch (CheckpointException e) { // the step is saved all the same
+      undeleted.add(new IOException("cannot delete older checkpoints: " + e.getMessage(), e));
+      return;
+    }
     for (Path old : others.subList(0, Math.max(0, others.size() - (keep - 1)))) {
       // Hidden first, so that a half deleted directory never looks like a checkpoint.
       Path hidden = temporary(old.getFileName().toString());

@@ -56,6 +56,8 @@ public final class RegularFile {
         // one call may give less than is there
       }
       return content.hasRemaining() ? Arrays.copyOf(content.array(), content.position()) : content.array();
+    } catch (IOException e) {
+      throw FileTrouble.naming(path, e);
     }
   }
 }

@@ -22,12 +22,13 @@ import panamoe.testkit.Faults;
 /**
  * Whatever happens to a save, and whenever, there is a whole checkpoint afterwards and no half of one.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at every place of every system call, some minutes long; a number, at as
- * many; see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at every place of every system call, which takes a minute or two; a
+ * number, at as many; see {@link Faults#kills}.
  */
 class CheckpointCrashTest {
   private static final int FEW_KILLS = 24;
   private static final int SIGKILL = 128 + 9;
+  private static final int EIO = 5;
 
   private final TensorScope scope = TensorScope.confined(new ArenaMemory());
   private final SampleContents written = new SampleContents(scope);
@@ -126,11 +127,26 @@ class CheckpointCrashTest {
     }
   }
 
+  /** Older checkpoints that cannot even be listed are a warning too: the step is saved. */
+  @Test
+  void aSaveIsASaveThoughTheOldCannotBeListed() throws Exception {
+    Path folder = directory.resolve("killed");
+    Faults faults = Faults.on(folder, Files.createDirectory(directory.resolve("work")));
+    assertEquals(0, save(folder, faults, new Faults.Kill(Faults.Action.PASS, 0)));
+    List<String> calls = faults.calls();
+    int pointed = calls.indexOf("m/latest");
+    int forced = pointed + calls.subList(pointed, calls.size()).indexOf("f");
+    int listed = forced + calls.subList(forced, calls.size()).indexOf("o") + 1;
+    assertTrue(0 < pointed && pointed < forced && forced < listed, calls.toString());
+    assertEquals(0, save(folder, faults, new Faults.Kill(Faults.Action.FAIL_FROM, listed)));
+    assertEquals(3, assertIntact(folder));
+  }
+
   /** Saves step 3 over steps 1 and 2 in a process that is killed; returns its status. */
   private int save(Path folder, Faults faults, Faults.Kill kill) throws IOException, InterruptedException {
     new Disk((operation, path) -> {}).delete(folder);
     withTwoCheckpoints(folder.getFileName().toString());
-    faults.set(kill.action(), kill.call(), 0);
+    faults.set(kill.action(), kill.call(), EIO);
     Path output = directory.resolve("output");
     int status = faults.disturb(new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "--enable-native-access=ALL-UNNAMED", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",

@@ -18,6 +18,7 @@ final class RunPlace {
           ModelFolder.CHECKPOINTS,
           ModelFolder.TOKENIZER,
           RunFolder.TEXT,
+          PlainFolder.temporary(ModelFolder.TOKENIZER),
           PlainFolder.temporary(RunFolder.TEXT),
           PlainFolder.temporary(RunFolder.CONFIG));
 

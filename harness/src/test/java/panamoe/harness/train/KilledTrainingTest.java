@@ -24,13 +24,14 @@ import panamoe.testkit.Faults;
  * A run that is killed at one of its system calls goes on bit for bit, and what it had saved is on the disk, not merely
  * on its way there.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at every place of every system call on its folder, an hour long; a
- * number, at as many; see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at all places of its system calls on its folder, about 1,500, which
+ * takes an hour or two; a number, at as many, spread over all; see {@link Faults#kills}.
  */
 class KilledTrainingTest {
   private static final int STEPS = 4; // saved after every second
   private static final int FEW_KILLS = 8;
   private static final int SIGKILL = 128 + 9;
+  private static final int EIO = 5;
   private static final int ENOSPC = 28;
 
   @TempDir private Path folder;
@@ -97,6 +98,18 @@ class KilledTrainingTest {
         said().contains("panamoe train: No space left on device: " + run.resolve("metrics.jsonl")), this::said);
   }
 
+  @Test
+  void aFileThatCannotBeReadIsNamed() throws Exception {
+    assertEquals(0, train(Faults.Action.PASS, 0, 0), this::said);
+    String[] resume = {"train", "--resume", "--out", run.toString()};
+    assertEquals(0, call(Faults.Action.PASS, 0, 0, resume), this::said);
+    int metrics = faults.calls().indexOf("r/metrics.jsonl") + 1;
+    assertTrue(metrics > 0, () -> faults.calls().toString());
+    assertEquals(1, call(Faults.Action.FAIL_FROM, metrics, EIO, resume), this::said);
+    assertEquals("panamoe train: Input/output error: " + run.resolve("metrics.jsonl") + "\n", said());
+    assertEquals(0, call(Faults.Action.FAIL_ONCE, metrics, EIO, resume), this::said);
+  }
+
   private String[] begin() {
     return new String[] {
       "train", "--text", folder.resolve("text.txt").toString(), "--config", folder.resolve("config.json").toString(),
@@ -105,8 +118,13 @@ class KilledTrainingTest {
   }
 
   private int train(Faults.Action action, long call, int error) throws IOException, InterruptedException {
+    return call(action, call, error, begin());
+  }
+
+  private int call(Faults.Action action, long call, int error, String... command)
+      throws IOException, InterruptedException {
     faults.set(action, call, error);
-    return faults.disturb(new ProcessBuilder(SmallJvm.command(Main.class, begin())))
+    return faults.disturb(new ProcessBuilder(SmallJvm.command(Main.class, command)))
         .redirectErrorStream(true).redirectOutput(said.toFile()).start().waitFor();
   }
 

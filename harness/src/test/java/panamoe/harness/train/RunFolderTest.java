@@ -66,7 +66,7 @@ class RunFolderTest {
   void whatARunLeavesThatWasKilledAsItBeganGivesWayToTheNext() throws IOException {
     Path run = Files.createDirectory(folder.resolve("run"));
     Path checkpoints = Files.createDirectory(run.resolve("checkpoints"));
-    for (String name : List.of("tokenizer.json", "text.json", ".config.json.tmp")) {
+    for (String name : List.of("tokenizer.json", ".tokenizer.json.tmp", "text.json", ".config.json.tmp")) {
       Files.createFile(run.resolve(name));
     }
     String refused = run + " is not empty and holds no run; choose another --out";
