@@ -10,7 +10,7 @@ import java.util.stream.IntStream;
 final class CodeSets {
   /** What each value of {@link Character#getType} is called. */
   private static final String[] NAMES = {
-    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", null, "Zs", "Zl", "Zp", "Cc", "Cf", null,
+    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", null,
     "Co", "Cs", "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf"
   };
 
