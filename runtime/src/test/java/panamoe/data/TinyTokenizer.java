@@ -19,10 +19,16 @@ public final class TinyTokenizer {
       今天天气很好，我们去公园散步。 aaaaaaaaaaaaaaaa    for (int i = 0; i < n; i++) {\n\n\t\treturn x[i];\n\t}
       """;
 
+  private static final ObjectNode JSON = make();
+
   private TinyTokenizer() {}
 
   /** The file's content, to be changed by the caller. */
   public static ObjectNode json() {
+    return JSON.deepCopy();
+  }
+
+  private static ObjectNode make() {
     ObjectNode json = MAPPER.createObjectNode().put("version", "1.0");
     json.putNull("truncation").putNull("padding");
     ObjectNode model = json.putObject("model").put("type", "BPE").putNull("dropout").putNull("unk_token")
@@ -37,7 +43,7 @@ public final class TinyTokenizer {
     ArrayNode added = json.putArray("added_tokens");
     for (String content : List.of("<|endoftext|>", "<|im_start|>", "<think>", "  ", "été")) {
       boolean special = content.startsWith("<|");
-      added.addObject().put("id", vocabulary.size() + added.size()).put("content", content).put("special", special)
+      added.addObject().put("id", vocabulary.size() + added.size() - 1).put("content", content).put("special", special)
           .put("single_word", false).put("lstrip", false).put("rstrip", false).put("normalized", !special);
     }
     json.putNull("normalizer").putNull("post_processor");

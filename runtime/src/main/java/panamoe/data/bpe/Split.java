@@ -35,9 +35,10 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) {
     JsonNode given = part.path("pattern");
     JsonNode text = given.has("Regex") ? given.path("Regex") : given.path("String");
     if (!text.isTextual() || text.textValue().isEmpty()) {
-      throw source.trouble("splits by the pattern " + Source.shown(given) + ", expected a Regex or String of one character or more");
+      throw source.trouble("splits by the pattern " + Source.shown(given)
+          + ", expected a Regex or String of one character or more");
     }
-    Regex pattern = given.has("Regex") ? compile(text.textValue(), source) : Regex.literal(text.textValue());
+    Regex pattern = pattern(text.textValue(), given.has("Regex"), source);
     Behavior behavior = switch (part.path("behavior").asText()) {
       case "Removed", "removed" -> Behavior.REMOVED;
       case "Isolated", "isolated" -> Behavior.ISOLATED;
@@ -50,11 +51,11 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) {
     return new Split(pattern, behavior, source.flag(part.path("invert"), "invert", false));
   }
 
-  static Regex compile(String pattern, Source source) {
+  private static Regex pattern(String text, boolean isRegex, Source source) {
     try {
-      return Regex.compile(pattern);
+      return isRegex ? Regex.compile(text) : Regex.literal(text);
     } catch (UnsupportedPatternException e) {
-      throw source.trouble("splits by the pattern " + Source.shown(pattern) + ": " + e.getMessage());
+      throw source.trouble("splits by the pattern " + Source.shown(text) + ": " + e.getMessage());
     }
   }
 

@@ -22,7 +22,6 @@ final class CodeSets {
       .stream().reduce(CodeSet.EMPTY, CodeSet::union);
 
   static final CodeSet DIGIT = category("Nd");
-  static final CodeSet NUMBER = category("N");
   static final CodeSet WORD = category("L").union(category("M")).union(DIGIT).union(category("Pc"));
 
   private static final int[] NONE = {};

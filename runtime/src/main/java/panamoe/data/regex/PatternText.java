@@ -129,6 +129,7 @@ final class PatternText {
   }
 
   UnsupportedPatternException trouble(String what) {
-    return new UnsupportedPatternException(what + " is not supported (character " + at + ")");
+    String line = what.replaceAll("[\\p{Cntrl}\\p{Cs}\\p{Zl}\\p{Zp}\u0085]", "?");
+    return new UnsupportedPatternException(line + " is not supported (character " + at + ")");
   }
 }

@@ -65,6 +65,21 @@ class RegexTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {
+    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Me", "Mc", "N", "Nd", "Nl", "No", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf",
+    "Co", "Cn", "P", "Pd", "Ps", "Pe", "Pc", "Po", "Pi", "Pf", "S", "Sm", "Sc", "Sk", "So", "Han", "Hiragana", "Latin"})
+  void propertiesAreJavas(String name) {
+    Pattern expected = Pattern.compile(name.length() < 3 ? "\\p{" + name + "}" : "\\p{Is" + name + "}");
+    CodeSet set = CodeSets.property(name);
+    for (int point = 0; point < CodeSet.LIMIT; point++) {
+      boolean surrogate = point < 0x10000 && Character.isSurrogate((char) point);
+      if (!surrogate && expected.matcher(Character.toString(point)).matches() != set.contains(point)) {
+        throw new AssertionError("U+%04X".formatted(point));
+      }
+    }
+  }
+
   @Test
   void findsEmptyMatchesButNotBehindAMatch() {
     assertEquals(List.of("0-2", "3-3", "4-4"), ours("a*", "aabb"));
