@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -43,6 +44,27 @@ class JsonTokenizerTest {
     assertTrue(Arrays.stream(tokens).noneMatch(token -> token == END), "special tokens in text are plain text");
     int bytes = Arrays.stream(tokens).map(token -> tokenizer.bytesOf(token).length).sum();
     assertEquals(text.getBytes(StandardCharsets.UTF_8).length, bytes);
+  }
+
+  /** Whatever the merges and splits, as long as no split removes anything and no normalizer changes it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"\\p{L}+|\\s", "[^a-f]*", "a|b|", ".{1,3}(?=\\p{N})", "\\S+?|\\s+(?!\\S)"})
+  void decodingGivesTheTextBack(String pattern) throws IOException {
+    Random random = new Random(1);
+    for (String behavior : List.of("Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")) {
+      ObjectNode json = TinyTokenizer.json();
+      json.set("pre_tokenizer", TinyTokenizer.split("Regex", pattern, behavior, random.nextBoolean()));
+      Path file = Files.write(directory.resolve("tokenizer.json"), MAPPER.writeValueAsBytes(json));
+      JsonTokenizer tokenizer = JsonTokenizer.load(file);
+      for (int trial = 0; trial < 300; trial++) {
+        StringBuilder text = new StringBuilder();
+        for (int length = random.nextInt(40); length > 0; length--) {
+          int point = random.nextInt(random.nextBoolean() ? 0x80 : 0x20000);
+          text.appendCodePoint(Character.getType(point) == Character.SURROGATE ? 'a' : point);
+        }
+        assertEquals(text.toString(), tokenizer.decode(tokenizer.encode(text.toString())));
+      }
+    }
   }
 
   @Test
@@ -145,7 +167,8 @@ class JsonTokenizerTest {
     refuses("unsupported dropout 0.1", json -> model(json).put("dropout", 0.1));
     refuses("unsupported byte_fallback true", json -> model(json).put("byte_fallback", true));
     refuses("unsupported normalizer \"Lowercase\"", json -> json.putObject("normalizer").put("type", "Lowercase"));
-    refuses("unsupported pre-tokenizer \"Metaspace\"", json -> json.putObject("pre_tokenizer").put("type", "Metaspace"));
+    refuses("unsupported pre-tokenizer \"Metaspace\"",
+        json -> json.putObject("pre_tokenizer").put("type", "Metaspace"));
     refuses("unsupported pre-tokenizer null", json -> json.putNull("pre_tokenizer"));
     refuses("splits by the pattern \"(?<=a)b\": a look-behind is not supported",
         json -> json.set("pre_tokenizer", TinyTokenizer.split("Regex", "(?<=a)b", "Isolated", false)));

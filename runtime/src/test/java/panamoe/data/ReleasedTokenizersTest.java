@@ -16,9 +16,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.bpe.AddedTokens.Sought;
 
 /**
- * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library (tokenizers 0.23) on 70
- * texts of many languages, code, emoji, spaces, and special tokens. The vocabularies are what ci/tokenizers has fetched;
- * without them these tests fail and say so.
+ * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library (tokenizers 0.23) on
+ * 70 texts of many languages, code, emoji, spaces, and special tokens. The vocabularies are what ci/tokenizers has
+ * fetched; without them these tests fail and say so.
  */
 class ReleasedTokenizersTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();

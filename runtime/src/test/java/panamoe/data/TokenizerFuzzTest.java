@@ -13,6 +13,7 @@ import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -33,17 +34,20 @@ class TokenizerFuzzTest {
   private static final long MOST_NANOSECONDS = 5_000_000_000L;
 
   private static final List<String> NAMES = List.of(
-      "type", "BPE", "Unigram", "WordPiece", "NFC", "NFKD", "Replace", "Precompiled", "Prepend", "Strip", "Sequence", "Split",
-      "ByteLevel", "Digits", "FixedLength", "Metaspace", "Fuse", "ByteFallback", "Isolated", "Removed", "MergedWithNext",
-      "MergedWithPrevious", "Contiguous", "pattern", "Regex", "String", "normalizers", "pretokenizers", "decoders", "content",
-      "id", "special", "length", "behavior", "invert", "vocab", "merges", "<|endoftext|>", "a", "", " ", "\u0120", "##");
+      "type", "BPE", "Unigram", "WordPiece", "NFC", "NFKD", "Replace", "Precompiled", "Prepend", "Strip", "Sequence",
+      "Split", "ByteLevel", "Digits", "FixedLength", "Metaspace", "Fuse", "ByteFallback", "Isolated", "Removed",
+      "MergedWithNext", "MergedWithPrevious", "Contiguous", "pattern", "Regex", "String", "normalizers",
+      "pretokenizers", "decoders", "content", "id", "special", "length", "behavior", "invert", "vocab", "merges",
+      "<|endoftext|>", "a", "", " ", "\u0120", "##");
   private static final List<String> PATTERNS = List.of(
-      "(a+)+$", "(a|aa)+b|a", "(.*)*", "((a?){30}){10}", "[ab]{500}|b", "(?=[ab]{12}c).", "(?!(?!(?!a)))", "\\p{L}*?\\z", "|", "",
-      "(", ")", "[", "[^]", "\\", "a{1000}{1000}", "\\p{", "(?i:ß)*", "x**", "\\x{10FFFF}+", "[\ud83e\udd99-\udbff\udfff]",
-      "(?<=a)", "\\1", "[[[[a]&&b]]", ".", "\\s*", "\\P{L}+?", "(?:|a)*", "(?i)[\\p{Lu}]", "\\p{Han}{,3}+", "\ud800");
+      "(a+)+$", "(a|aa)+b|a", "(.*)*", "((a?){30}){10}", "[ab]{500}|b", "(?=[ab]{12}c).", "(?!(?!(?!a)))",
+      "\\p{L}*?\\z", "|", "", "(", ")", "[", "[^]", "\\", "a{1000}{1000}", "\\p{", "(?i:ß)*", "x**", "\\x{10FFFF}+",
+      "[\ud83e\udd99-\udbff\udfff]", "(?<=a)", "\\1", "[[[[a]&&b]]", ".", "\\s*", "\\P{L}+?", "(?:|a)*",
+      "(?i)[\\p{Lu}]", "\\p{Han}{,3}+", "\ud800");
   private static final List<String> TEXTS = List.of(
-      "", "a", "a".repeat(3000), "ab".repeat(1000) + "!", " ".repeat(2000), "The hat, it's 1234567 <think>  <|endoftext|> x",
-      "\ud800", "\udc00\ud800a", "e" + "\u0301\u0316".repeat(700), "\u1161".repeat(500), "🦙👩‍👩‍👧\u0000\uffff\ufffd\r\n\t",
+      "", "a", "a".repeat(3000), "ab".repeat(1000) + "!", " ".repeat(2000),
+      "The hat, it's 1234567 <think>  <|endoftext|> x", "\ud800", "\udc00\ud800a",
+      "e" + "\u0301\u0316".repeat(700), "\u1161".repeat(500), "🦙👩‍👩‍👧\u0000\uffff\ufffd\r\n\t",
       "天气很好Straßeﬁ\u212b가각", "<|im_start|>".repeat(50) + "<|im_star");
 
   @TempDir
@@ -58,7 +62,8 @@ class TokenizerFuzzTest {
       loaded += assertTimeoutPreemptively(Duration.ofMinutes(5), () -> survives(file), () -> "seed " + seed) ? 1 : 0;
     }
     if (MUTATIONS > 100) {
-      assertTrue(loaded > MUTATIONS / 10 && loaded < MUTATIONS * 9 / 10, loaded + " of " + MUTATIONS + " were accepted");
+      String accepted = loaded + " of " + MUTATIONS + " were accepted";
+      assertTrue(loaded > MUTATIONS / 10 && loaded < MUTATIONS * 9 / 10, accepted);
     }
   }
 
@@ -81,7 +86,7 @@ class TokenizerFuzzTest {
       assertEquals(1, e.getMessage().lines().count(), e.getMessage());
     } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
       Path kept = Files.copy(file, Files.createTempFile("tokenizer", ".json"),
-          java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+          StandardCopyOption.REPLACE_EXISTING);
       throw new AssertionError("the file is kept as " + kept, e);
     }
     long taken = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - begin;

@@ -15,7 +15,7 @@ import java.util.Set;
  */
 record AddedToken(int id, String content, boolean special, boolean normalized, Borders borders) {
   /** Looking for them takes time in proportion to the longest one. */
-  private static final int MAX_LENGTH = 1000;
+  private static final int MAX_LENGTH = 200;
 
   /**
    * @param singleWord whether it must not touch a letter, digit or underscore
@@ -64,8 +64,9 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
           + (id.isMissingNode() ? "(none)" : Source.shown(id)) + ", expected 0 to " + (TokenizerJson.MAX_TOKENS - 1));
     }
     boolean special = source.flag(token.path("special"), "special", false);
-    return new AddedToken(id.intValue(), content, special, source.flag(token.path("normalized"), "normalized", !special), new Borders(
-        source.flag(token.path("single_word"), "single_word", false), source.flag(token.path("lstrip"), "lstrip", false),
-        source.flag(token.path("rstrip"), "rstrip", false)));
+    Borders borders = new Borders(source.flag(token.path("single_word"), "single_word", false),
+        source.flag(token.path("lstrip"), "lstrip", false), source.flag(token.path("rstrip"), "rstrip", false));
+    return new AddedToken(
+        id.intValue(), content, special, source.flag(token.path("normalized"), "normalized", !special), borders);
   }
 }

@@ -6,8 +6,8 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Byte-pair encoding over bytes, as a {@code tokenizer.json} describes it: added tokens are found, the text between them
- * is normalised and split into pieces, and the bytes of each piece are merged to tokens.
+ * Byte-pair encoding over bytes, as a {@code tokenizer.json} describes it: added tokens are found, the text between
+ * them is normalised and split into pieces, and the bytes of each piece are merged to tokens.
  *
  * <p>What a file may hold is what released tokenizers of this kind use; the rest is refused by name when it is read.
  * Encoding never fails, and takes at most n log n for a text of n characters. Thread-safe.

@@ -3,8 +3,9 @@ package panamoe.data.bpe;
 import java.util.Arrays;
 
 /**
- * Byte-pair encoding of one word: of all pairs of neighbours the one of the lowest rank is merged first, the leftmost of
- * equals, until none is left. A heap of pairs over a chain of tokens: n log n for a word of n bytes. Not thread-safe.
+ * Byte-pair encoding of one word: of all pairs of neighbours the one of the lowest rank is merged first, the leftmost
+ * of equals, until none is left. A heap of pairs over a chain of tokens: n log n for a word of n bytes. Not
+ * thread-safe.
  */
 final class Merger {
   private static final int NONE = -1;

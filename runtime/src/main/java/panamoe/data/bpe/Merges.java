@@ -1,10 +1,11 @@
 package panamoe.data.bpe;
 
+import java.util.Arrays;
 import java.util.Random;
 
 /**
- * The pairs of tokens that are merged: which goes first, and what it becomes. A hash table, for merging asks it for every
- * pair of neighbours; its hash is another in each process, so that no file can be made for it to be slow on.
+ * The pairs of tokens that are merged: which goes first, and what it becomes. A hash table, for merging asks it for
+ * every pair of neighbours; its hash is another in each process, so that no file can be made for it to be slow on.
  */
 final class Merges {
   private static final long ODD = new Random().nextLong() | 1;
@@ -21,7 +22,7 @@ final class Merges {
     pairs = new long[1 << bits];
     ranks = new int[pairs.length];
     results = new int[pairs.length];
-    java.util.Arrays.fill(pairs, FREE);
+    Arrays.fill(pairs, FREE);
   }
 
   static Merges of(TokenizerJson json, Vocabulary vocabulary) {

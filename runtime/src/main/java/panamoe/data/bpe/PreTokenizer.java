@@ -28,7 +28,8 @@ record PreTokenizer(List<Split> splits, boolean prefixesSpace, Split last) {
       splits.add(switch (source.type(each, "pre-tokenizer")) {
         case "Split" -> Split.of(each, source);
         case "Digits" -> source.flag(each.path("individual_digits"), "individual_digits", false) ? EACH_DIGIT : DIGITS;
-        case "ByteLevel" -> throw source.trouble("has a pre-tokenizer behind ByteLevel, expected ByteLevel to be the last");
+        case "ByteLevel" ->
+          throw source.trouble("has a pre-tokenizer behind ByteLevel, expected ByteLevel to be the last");
         default -> throw source.unsupported("pre-tokenizer", each.path("type"), "Split, Digits or ByteLevel");
       });
     }

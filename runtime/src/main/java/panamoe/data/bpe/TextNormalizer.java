@@ -33,7 +33,8 @@ record TextNormalizer(List<Normalizer.Form> forms) {
       case "NFKD" -> forms.add(Normalizer.Form.NFKD);
       case "Sequence" -> source.list(part.path("normalizers"), "normalizers", MAX_PARTS)
           .forEach(each -> collect(each, source, forms));
-      default -> throw source.unsupported("normalizer", part.path("type"), "NFC, NFD, NFKC, NFKD or a Sequence of them");
+      default ->
+        throw source.unsupported("normalizer", part.path("type"), "NFC, NFD, NFKC, NFKD or a Sequence of them");
     }
   }
 

@@ -5,8 +5,8 @@ import java.util.BitSet;
 import java.util.Deque;
 
 /**
- * Finds the matches in a text one after the other, in time proportional to its length whatever pattern and text are. Not
- * thread-safe; one matcher serves many texts, since it remembers what it learnt.
+ * Finds the matches in a text one after the other, in time proportional to its length whatever pattern and text are.
+ * Not thread-safe; one matcher serves many texts, since it remembers what it learnt.
  *
  * <p>A text is read backwards first, all of it, and then once more block by block as the matches come to it: only the
  * state at each block's end is kept. Most texts are one block, which is read once.

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Reads a pattern as Oniguruma writes them, whose syntax {@code tokenizer.json} uses. Depth is bounded, since parser and
- * compiler recurse.
+ * Reads a pattern as Oniguruma writes them, whose syntax {@code tokenizer.json} uses. Depth is bounded, since parser
+ * and compiler recurse.
  */
 final class PatternParser {
   private static final int MAX_LENGTH = 10_000;

@@ -9,17 +9,16 @@ import java.util.List;
  * that of the pattern around it; the pattern itself is layer 0.
  */
 final class Program {
-  /** Enough for every released tokenizer ten times over; what a text may cost is in proportion to it. */
-  private static final int MAX_STEPS = 1000;
+  /** Several times what released tokenizers have; what a text may cost is in proportion to it. */
+  private static final int MAX_STEPS = 500;
 
   enum Kind { ONE, FORK, LOOK_AHEAD, NOT_LOOK_AHEAD, END, MATCH }
 
-  /** The steps' kinds, the layer each belongs to, and the step that comes next. */
-  final List<Kind> kinds = new ArrayList<>();
-  final List<Integer> layers = new ArrayList<>();
-  private final List<Integer> next = new ArrayList<>();
-  /** A fork's second way, a look-ahead's first step, or the index of the set of {@link Kind#ONE}. */
-  private final List<Integer> other = new ArrayList<>();
+  private final Kind[] kinds = new Kind[MAX_STEPS];
+  private final int[] layers = new int[MAX_STEPS];
+  private final int[] next = new int[MAX_STEPS];
+  private final int[] other = new int[MAX_STEPS];
+  private int size;
 
   final List<CodeSet> sets = new ArrayList<>();
   final int start;
@@ -32,30 +31,40 @@ final class Program {
   }
 
   int size() {
-    return kinds.size();
+    return size;
   }
 
   int layerCount() {
     return layerCount;
   }
 
-  int next(int step) {
-    return next.get(step);
+  Kind kind(int step) {
+    return kinds[step];
   }
 
+  int layer(int step) {
+    return layers[step];
+  }
+
+  /** The step that comes next; of a fork, the preferred one. */
+  int next(int step) {
+    return next[step];
+  }
+
+  /** A fork's second way, a look-ahead's first step, or the index of the set of {@link Kind#ONE}. */
   int other(int step) {
-    return other.get(step);
+    return other[step];
   }
 
   private int step(Kind kind, int layer, int nextStep, int otherStep) {
-    if (kinds.size() == MAX_STEPS) {
+    if (size == MAX_STEPS) {
       throw new UnsupportedPatternException("it is too large: more than " + MAX_STEPS + " steps");
     }
-    kinds.add(kind);
-    layers.add(layer);
-    next.add(nextStep);
-    other.add(otherStep);
-    return kinds.size() - 1;
+    kinds[size] = kind;
+    layers[size] = layer;
+    next[size] = nextStep;
+    other[size] = otherStep;
+    return size++;
   }
 
   /** Adds the steps of a node, from the last to the first, and returns the first; after the last comes {@code then}. */
@@ -112,8 +121,8 @@ final class Program {
   }
 
   private void prefer(boolean greedy, int fork, int body, int then) {
-    next.set(fork, greedy ? body : then);
-    other.set(fork, greedy ? then : body);
+    next[fork] = greedy ? body : then;
+    other[fork] = greedy ? then : body;
   }
 
   private int indexOf(CodeSet set) {

@@ -11,10 +11,10 @@ import java.util.stream.IntStream;
 
 /**
  * From which steps of a program a match can still be reached, at each place of a text: the places are visited from the
- * text's end backwards, and the steps that are viable at one follow from its code point and those viable at the next. So
- * this is a deterministic automaton that reads backwards; its states are sets of steps and are made when first met. With
- * them the way of a match is found forwards without ever turning back, and whether a look-ahead holds is seen at once.
- * Not thread-safe.
+ * text's end backwards, and the steps that are viable at one follow from its code point and those viable at the next.
+ * So this is a deterministic automaton that reads backwards; its states are sets of steps and are made when first met.
+ * With them the way of a match is found forwards without ever turning back, and whether a look-ahead holds is seen at
+ * once. Not thread-safe.
  *
  * <p>A step forwards is remembered as well: from a step and a state to the next step that takes a code point.
  */
@@ -26,6 +26,7 @@ final class Viability {
   /** In place of a step: the match ends here. */
   static final int MATCHED = -2;
 
+  private static final int[] NO_STEPS = {};
   private static final int UNKNOWN = -3;
   private static final int MAX_STATES = 4096;
   /** Of remembered ways, backwards and forwards together, each an int. */
@@ -40,6 +41,9 @@ final class Viability {
   /** For each step, those of its layer that lead to it without taking a code point. */
   private final int[][] sources;
 
+  /** Steps whose sources are not yet seen to; each is here once at most. */
+  private final int[] pending;
+
   private final Map<BitSet, Integer> numbers = new HashMap<>();
   private final List<BitSet> states = new ArrayList<>();
   private final List<int[]> backwards = new ArrayList<>();
@@ -52,6 +56,7 @@ final class Viability {
     takers = new int[program.layerCount()][];
     ends = new int[program.layerCount()];
     sources = new int[program.size()][];
+    pending = new int[program.size()];
     for (int layer = 0; layer < takers.length; layer++) {
       takers[layer] = steps(Program.Kind.ONE, layer);
       ends[layer] = steps(Program.Kind.MATCH, layer)[0];
@@ -61,7 +66,7 @@ final class Viability {
       lists.add(new ArrayList<>());
     }
     for (int step = 0; step < program.size(); step++) {
-      switch (program.kinds.get(step)) {
+      switch (program.kind(step)) {
         case FORK -> {
           lists.get(program.next(step)).add(step);
           lists.get(program.other(step)).add(step);
@@ -76,7 +81,7 @@ final class Viability {
 
   private int[] steps(Program.Kind kind, int layer) {
     return IntStream.range(0, program.size())
-        .filter(step -> program.kinds.get(step) == kind && program.layers.get(step) == layer).toArray();
+        .filter(step -> program.kind(step) == kind && program.layer(step) == layer).toArray();
   }
 
   /** The state before a code point, by the state after it; {@link #NONE} if there is no room for one more state. */
@@ -98,7 +103,7 @@ final class Viability {
     return states.get(state).get(program.start);
   }
 
-  /** The first step of a match that begins where this is the state: one that takes a code point, or {@link #MATCHED}. */
+  /** The first step that takes a code point, of a match that begins where this is the state; or {@link #MATCHED}. */
   int first(int state) {
     return taker(program.start, state);
   }
@@ -150,22 +155,22 @@ final class Viability {
   /** The viable steps before a code point of the class, or with {@link #NONE} at the end of the text. */
   private BitSet viable(BitSet after, int codeClass) {
     BitSet result = new BitSet(program.size());
-    ArrayDeque<Integer> pending = new ArrayDeque<>();
     // A look-ahead's layer is above that of the pattern around it, which asks for its result.
     for (int layer = takers.length - 1; layer >= 0; layer--) {
+      int count = 0;
       result.set(ends[layer]);
-      pending.add(ends[layer]);
-      for (int step : codeClass == NONE ? new int[0] : takers[layer]) {
-        if (classes.contains(program.other(step), codeClass) && after.get(program.next(step))) {
+      pending[count++] = ends[layer];
+      for (int step : codeClass == NONE ? NO_STEPS : takers[layer]) {
+        if (after.get(program.next(step)) && classes.contains(program.other(step), codeClass)) {
           result.set(step);
-          pending.add(step);
+          pending[count++] = step;
         }
       }
-      while (!pending.isEmpty()) {
-        for (int source : sources[pending.remove()]) {
+      while (count > 0) {
+        for (int source : sources[pending[--count]]) {
           if (!result.get(source) && passes(source, result, codeClass)) {
             result.set(source);
-            pending.add(source);
+            pending[count++] = source;
           }
         }
       }
@@ -174,7 +179,7 @@ final class Viability {
   }
 
   private boolean passes(int step, BitSet viable, int codeClass) {
-    return switch (program.kinds.get(step)) {
+    return switch (program.kind(step)) {
       case LOOK_AHEAD -> viable.get(program.other(step));
       case NOT_LOOK_AHEAD -> !viable.get(program.other(step));
       case END -> codeClass == NONE;
@@ -194,15 +199,15 @@ final class Viability {
   /** The first viable step on the preferred way that takes a code point. A way that comes back to a step is none. */
   private int walk(int from, BitSet viable) {
     BitSet visited = new BitSet(program.size());
-    ArrayDeque<Integer> pending = new ArrayDeque<>();
-    pending.push(from);
+    ArrayDeque<Integer> open = new ArrayDeque<>();
+    open.push(from);
     while (true) {
-      int step = pending.pop();
+      int step = open.pop();
       if (!viable.get(step) || visited.get(step)) {
         continue;
       }
       visited.set(step);
-      switch (program.kinds.get(step)) {
+      switch (program.kind(step)) {
         case ONE -> {
           return step;
         }
@@ -210,10 +215,10 @@ final class Viability {
           return MATCHED;
         }
         case FORK -> {
-          pending.push(program.other(step));
-          pending.push(program.next(step));
+          open.push(program.other(step));
+          open.push(program.next(step));
         }
-        case LOOK_AHEAD, NOT_LOOK_AHEAD, END -> pending.push(program.next(step));
+        case LOOK_AHEAD, NOT_LOOK_AHEAD, END -> open.push(program.next(step));
       }
     }
   }
