@@ -60,7 +60,8 @@ class RustTokenizersTest {
         "[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s+(?!\\S)|\\s",
         "\\w+|[^\\w\\s]+", "[\\p{Lu}\\p{Lt}]*[\\p{Ll}\\p{M}]+|\\d", "[^\\p{Han}&&\\p{L}]+", "\\S+?(?=\\s|\\z)|.",
         "(?i)the|straße|S+", "[[a-z]&&[^t]]+|\\p{P}|\\P{^S}", "\\x20|\\x{1F999}|[\\u0041-\\u005a]",
-        "(?:a|b|)+t{0,2}?h")) {
+        "(?:a|b|)+t{0,2}?h", "(?i:[\\p{Lu}])", "(?i:\\p{Lu})", "(?i:[^a])", "(?i:[^\\p{Lu}])", "(?i:\\P{Lu})",
+        "(?:|a|b)+t", "(?:(?:a*|b)*|t)+ ", "(?:a*?|b){2,3}?t")) {
       compare(json -> json.set("pre_tokenizer", TinyTokenizer.split("Regex", pattern, "Isolated", false)));
     }
   }

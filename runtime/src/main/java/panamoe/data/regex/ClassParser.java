@@ -53,7 +53,7 @@ final class ClassParser {
     int before = text.position();
     if (text.take('-') && text.peek() != ']' && text.peek() != '[') {
       CodeSet last = member();
-      if (!single(first) || !single(last) || low(first) > low(last)) {
+      if (!first.isSingle() || !last.isSingle() || low(first) > low(last)) {
         throw text.trouble("a range without two ends in order");
       }
       return CodeSet.range(low(first), low(last));
@@ -65,10 +65,6 @@ final class ClassParser {
   private CodeSet member() {
     int c = text.next();
     return c == '\\' ? text.escaped() : CodeSet.of(c);
-  }
-
-  private static boolean single(CodeSet set) {
-    return set.changes().length == 2 && set.changes()[1] == set.changes()[0] + 1;
   }
 
   private static int low(CodeSet set) {

@@ -89,6 +89,11 @@ final class CodeSet {
     return ((at >= 0 ? at : -at - 2) & 1) == 0;
   }
 
+  /** Whether it is one code point alone. */
+  boolean isSingle() {
+    return changes.length == 2 && changes[1] == changes[0] + 1;
+  }
+
   /** Where membership changes, ascending; not to be changed. */
   int[] changes() {
     return changes;

@@ -77,11 +77,17 @@ final class PatternParser {
       case '.' -> new Node.One(CodeSet.of('\n').complement());
       case '$' -> new Node.LookAhead(
           new Node.Choice(List.of(new Node.One(CodeSet.of('\n')), new Node.End())), false);
-      case '\\' -> text.take('z') ? new Node.End() : one(text.escaped(), anyCase);
+      case '\\' -> text.take('z') ? new Node.End() : escaped(anyCase);
       case '^' -> throw text.trouble("the anchor ^");
       case '*', '+', '?' -> throw text.trouble("a quantifier of nothing");
       default -> one(CodeSet.of(c), anyCase);
     };
+  }
+
+  /** Outside of brackets, a property's case counts even where that of letters does not. */
+  private Node escaped(boolean anyCase) {
+    CodeSet set = text.escaped();
+    return one(set, anyCase && set.isSingle());
   }
 
   private static Node one(CodeSet set, boolean anyCase) {

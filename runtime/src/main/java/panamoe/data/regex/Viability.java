@@ -67,7 +67,7 @@ final class Viability {
     }
     for (int step = 0; step < program.size(); step++) {
       switch (program.kind(step)) {
-        case FORK -> {
+        case FORK, LOOP -> {
           lists.get(program.next(step)).add(step);
           lists.get(program.other(step)).add(step);
         }
@@ -183,7 +183,7 @@ final class Viability {
       case LOOK_AHEAD -> viable.get(program.other(step));
       case NOT_LOOK_AHEAD -> !viable.get(program.other(step));
       case END -> codeClass == NONE;
-      case FORK, ONE, MATCH -> true;
+      case FORK, LOOP, ONE, MATCH -> true;
     };
   }
 
@@ -196,14 +196,21 @@ final class Viability {
     return known;
   }
 
-  /** The first viable step on the preferred way that takes a code point. A way that comes back to a step is none. */
+  /** The first viable step on the preferred way that takes a code point. */
   private int walk(int from, BitSet viable) {
     BitSet visited = new BitSet(program.size());
     ArrayDeque<Integer> open = new ArrayDeque<>();
     open.push(from);
     while (true) {
       int step = open.pop();
-      if (!viable.get(step) || visited.get(step)) {
+      if (!viable.get(step)) {
+        continue;
+      }
+      if (visited.get(step)) {
+        // A round that took nothing ends its loop.
+        if (program.kind(step) == Program.Kind.LOOP) {
+          open.push(program.other(step));
+        }
         continue;
       }
       visited.set(step);
@@ -214,7 +221,7 @@ final class Viability {
         case MATCH -> {
           return MATCHED;
         }
-        case FORK -> {
+        case FORK, LOOP -> {
           open.push(program.other(step));
           open.push(program.next(step));
         }
