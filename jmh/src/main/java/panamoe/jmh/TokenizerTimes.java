@@ -53,7 +53,7 @@ public final class TokenizerTimes {
         }
       }
       measure("English", english, ours::encode, theirs, rounds);
-      measure("eleven languages", fourth, ours::encode, theirs, rounds);
+      measure("21 languages", fourth, ours::encode, theirs, rounds);
     }
   }
 

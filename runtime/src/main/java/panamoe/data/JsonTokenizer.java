@@ -6,8 +6,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import panamoe.data.bpe.AddedTokens;
 import panamoe.data.bpe.ByteLevelBpe;
+import panamoe.data.bpe.Sought;
 import panamoe.io.FileTrouble;
 
 /**
@@ -53,15 +53,15 @@ public final class JsonTokenizer implements Tokenizer {
   /** Added tokens that are not special are found as such; what spells a special one never becomes it. */
   @Override
   public int[] encode(String text) {
-    return encode(text, AddedTokens.Sought.ALL_BUT_SPECIAL);
+    return encode(text, Sought.ALL_BUT_SPECIAL);
   }
 
   /** The tokens of a text in which special tokens are spelled and meant, as in a prompt that a chat template made. */
   public int[] encodeWithSpecialTokens(String text) {
-    return encode(text, AddedTokens.Sought.ALL);
+    return encode(text, Sought.ALL);
   }
 
-  int[] encode(String text, AddedTokens.Sought sought) {
+  int[] encode(String text, Sought sought) {
     return bpe.encode(text, sought);
   }
 

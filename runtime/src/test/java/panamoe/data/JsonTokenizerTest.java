@@ -153,8 +153,10 @@ class JsonTokenizerTest {
     refuses("\"yes\" for special", json -> ((ObjectNode) json.get("added_tokens").get(0)).put("special", "yes"));
     refuses("merges \"qq\" and \"zz\", but \"qq\" is not", json -> merges(json).add("qq zz"));
     refuses("but \"ax\" is not in its vocabulary", json -> merges(json).addArray().add("a").add("x"));
-    refuses("the merge \"abc\", expected two tokens", json -> merges(json).add("abc"));
-    refuses("the merge [\"a\"], expected two tokens", json -> merges(json).addArray().add("a"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).add("abc"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).addArray().add("a"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).add("a b c"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).addArray().add("a").add("b").add("c"));
   }
 
   @Test

@@ -13,7 +13,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.data.bpe.AddedTokens.Sought;
+import panamoe.data.bpe.Sought;
 
 /**
  * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library (tokenizers 0.23) on

@@ -61,7 +61,7 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
     JsonNode id = token.path("id");
     if (!id.isInt() || id.intValue() < 0 || id.intValue() >= TokenizerJson.MAX_TOKENS) {
       throw source.trouble("gives the added token " + Source.shown(content) + " the number "
-          + (id.isMissingNode() ? "(none)" : Source.shown(id)) + ", expected 0 to " + (TokenizerJson.MAX_TOKENS - 1));
+          + Source.shown(id) + ", expected 0 to " + (TokenizerJson.MAX_TOKENS - 1));
     }
     boolean special = source.flag(token.path("special"), "special", false);
     Borders borders = new Borders(source.flag(token.path("single_word"), "single_word", false),

@@ -7,16 +7,7 @@ import java.util.Map;
 import panamoe.data.regex.CodePoints;
 
 /** Finds added tokens in a text: of those that begin at the first place the longest, then on behind it. Immutable. */
-public final class AddedTokens {
-
-  /** Which added tokens are looked for. */
-  public enum Sought {
-    NONE, ALL_BUT_SPECIAL, ALL;
-
-    boolean includes(AddedToken token) {
-      return this == ALL || this == ALL_BUT_SPECIAL && !token.special();
-    }
-  }
+final class AddedTokens {
 
   /** Takes what a text is made of, in its order. */
   interface Sink {

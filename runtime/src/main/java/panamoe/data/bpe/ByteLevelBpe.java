@@ -23,6 +23,7 @@ public final class ByteLevelBpe {
   private final Queue<Encoder> idle = new ConcurrentLinkedQueue<>();
 
   private ByteLevelBpe(TokenizerJson json) {
+    Model.require(json);
     normalizer = TextNormalizer.of(json.part("normalizer"), json.source);
     preTokenizer = PreTokenizer.of(json.part("pre_tokenizer"), json.source);
     List<AddedToken> added = AddedToken.list(json);
@@ -42,7 +43,7 @@ public final class ByteLevelBpe {
   }
 
   /** The tokens of a text, a lone surrogate being U+FFFD, where the added tokens that are sought are found as such. */
-  public int[] encode(String text, AddedTokens.Sought sought) {
+  public int[] encode(String text, Sought sought) {
     Encoder encoder = idle.poll();
     if (encoder == null) {
       encoder = new Encoder();
@@ -54,12 +55,12 @@ public final class ByteLevelBpe {
 
   /** The bytes that each token stands for, none for a special one; not to be changed. */
   public byte[][] bytes() {
-    return model.vocabulary().bytes();
+    return model.bytes();
   }
 
   /** The tokens that stand for no text, by name. */
   public Map<String, Integer> special() {
-    return model.vocabulary().special();
+    return model.special();
   }
 
   /** What encodes for one thread at a time, and what it remembers. */
@@ -67,7 +68,7 @@ public final class ByteLevelBpe {
     private final WordEncoder words = new WordEncoder(model);
     private final Split.Sink pieces = preTokenizer.into(words);
 
-    int[] encode(String text, AddedTokens.Sought sought) {
+    int[] encode(String text, Sought sought) {
       char[] chars = wellFormed(text);
       raw.split(chars, 0, chars.length, sought, new AddedTokens.Sink() {
         @Override
@@ -83,7 +84,7 @@ public final class ByteLevelBpe {
       return words.take();
     }
 
-    private void encodeRest(char[] text, int from, int to, AddedTokens.Sought sought) {
+    private void encodeRest(char[] text, int from, int to, Sought sought) {
       char[] normal = text;
       int begin = from;
       int end = to;

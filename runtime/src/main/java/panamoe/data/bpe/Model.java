@@ -8,19 +8,25 @@ import java.util.Map;
 /**
  * What turns a piece of text into tokens, and tokens into text.
  *
+ * @param bytes that each token stands for
+ * @param special the tokens that stand for no text, by name
  * @param byteTokens the token of each byte
  * @param wholeWords the pieces that are a token as a whole, whatever the merges say, by name in the alphabet of bytes;
  *     empty unless the file asks for it
  */
-record Model(Vocabulary vocabulary, Merges merges, int[] byteTokens, Map<String, Integer> wholeWords) {
+record Model(byte[][] bytes, Map<String, Integer> special, Merges merges, int[] byteTokens,
+    Map<String, Integer> wholeWords) {
+
+  /** Refuses other models than byte-pair encoding over bytes. */
+  static void require(TokenizerJson json) {
+    requireBytePairs(json);
+    requireByteLevel(json.part("decoder"), json.source);
+  }
 
   static Model of(TokenizerJson json, List<AddedToken> added) {
-    Source source = json.source;
-    requireBytePairs(json);
-    requireByteLevel(json.part("decoder"), source);
     Vocabulary vocabulary = Vocabulary.of(json, added);
-    return new Model(vocabulary, Merges.of(json, vocabulary), vocabulary.ofBytes(source),
-        flag(json, "ignore_merges") ? vocabulary.ofModel() : Map.of());
+    return new Model(vocabulary.bytes(), vocabulary.special(), Merges.of(json, vocabulary),
+        vocabulary.ofBytes(json.source), flag(json, "ignore_merges") ? vocabulary.ofModel() : Map.of());
   }
 
   /** Not read is what says what to do with an unknown character: over bytes there is none. */
@@ -42,7 +48,7 @@ record Model(Vocabulary vocabulary, Merges merges, int[] byteTokens, Map<String,
       throw source.unsupported("dropout", dropout, "none");
     }
     if (flag(json, "byte_fallback")) {
-      throw source.unsupported("byte_fallback", json.model("byte_fallback"), "false");
+      throw source.unsupported("byte_fallback", json.model("byte_fallback"), "a vocabulary over bytes");
     }
   }
 

@@ -39,14 +39,14 @@ record Source(String file) {
   /** The elements of a list, of which there may be so many. */
   Iterable<JsonNode> list(JsonNode list, String name, int max) {
     if (!list.isArray() || list.size() > max) {
-      throw trouble("has " + (list.isMissingNode() ? "nothing" : shown(list)) + " for " + name
+      throw trouble("has " + shown(list) + " for " + name
           + ", expected a list of at most " + max);
     }
     return list;
   }
 
   static String shown(JsonNode value) {
-    return shortened(value.toString());
+    return value.isMissingNode() ? "(none)" : shortened(value.toString());
   }
 
   static String shown(String text) {

@@ -56,8 +56,11 @@ final class TokenizerJson {
     return model.getOrDefault(name, MissingNode.getInstance());
   }
 
-  /** The names of the model's settings, for a message. */
+  /** The names of the model's settings, for a message; missing if there are none. */
   JsonNode modelFields() {
+    if (model.isEmpty()) {
+      return MissingNode.getInstance();
+    }
     ArrayNode names = JsonNodeFactory.instance.arrayNode();
     model.keySet().forEach(names::add);
     return names;
@@ -110,16 +113,21 @@ final class TokenizerJson {
 
   private void readMerges(JsonParser parser) throws IOException {
     for (JsonToken value = parser.nextToken(); value != JsonToken.END_ARRAY; value = parser.nextToken()) {
-      JsonNode merge = StrictJson.value(parser);
-      String text = merge.asText();
-      int space = text.indexOf(' ');
-      if (merge.isArray() && merge.size() == 2 && merge.get(0).isTextual() && merge.get(1).isTextual()) {
-        addMerge(merge.get(0).textValue(), merge.get(1).textValue());
-      } else if (merge.isTextual() && space >= 0 && space == text.lastIndexOf(' ')) {
-        addMerge(text.substring(0, space), text.substring(space + 1));
-      } else {
-        throw source.trouble("has the merge " + Source.shown(merge) + ", expected two tokens");
+      String left = null;
+      String right = null;
+      if (value == JsonToken.VALUE_STRING) {
+        String[] halves = parser.getText().split(" ", 3);
+        left = halves.length == 2 ? halves[0] : null;
+        right = halves[halves.length - 1];
+      } else if (value == JsonToken.START_ARRAY) {
+        left = parser.nextTextValue();
+        right = left == null ? null : parser.nextTextValue();
+        left = right != null && parser.nextToken() == JsonToken.END_ARRAY ? left : null;
       }
+      if (left == null) {
+        throw source.trouble("has the merge number " + merges.size() / 2 + ", which is not two tokens");
+      }
+      addMerge(left, right);
     }
   }
 
