@@ -60,7 +60,7 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
       tokens[value] = ofModel.getOrDefault(ByteAlphabet.name(new byte[] {(byte) value}, 1), -1);
       boolean inUtf8 = value < 0xc0 || value >= 0xc2 && value < 0xf5;
       if (tokens[value] < 0 && inUtf8) {
-        throw source.trouble("has no token for the byte %d, so not every text can be encoded".formatted(value));
+        throw source.trouble("has no token for the byte " + value + ", so not every text can be encoded");
       }
     }
     return tokens;
