@@ -180,52 +180,6 @@ class JsonTokenizerTest {
         .putArray("pretokenizers").add(TinyTokenizer.byteLevel(false, true)).add(TinyTokenizer.byteLevel(false, true)));
   }
 
-  /** What another library died of. */
-  @Test
-  void refusesOrBearsHostileFiles() {
-    refuses("unsupported continuing_subword_prefix", json -> {
-      model(json).put("continuing_subword_prefix", "###");
-      merges(json).add("t a");
-    });
-    refuses("unsupported normalizer \"Precompiled\"", json -> json.putObject("normalizer").put("type", "Precompiled")
-        .put("precompiled_charsmap", "AAAA"));
-    refuses("unsupported normalizer \"Replace\"", json -> json.putObject("normalizer").put("type", "Replace")
-        .put("content", "x").putObject("pattern").put("String", ""));
-    refuses("expected a Regex or String of one character or more",
-        json -> json.set("pre_tokenizer", TinyTokenizer.split("String", "", "Isolated", false)));
-    refuses("unsupported pre-tokenizer \"FixedLength\"", json -> json.putObject("pre_tokenizer").put("type", "Sequence")
-        .putArray("pretokenizers").add(MAPPER.createObjectNode().put("type", "FixedLength").put("length", 0))
-        .add(TinyTokenizer.byteLevel(false, false)));
-    refuses("unsupported decoder \"Replace\"", json -> json.putObject("decoder").put("type", "Sequence")
-        .putArray("decoders").addObject().put("type", "Replace").put("content", "\ud800"));
-    for (String deep : List.of("(".repeat(100_000) + ")".repeat(100_000), "[".repeat(100_000), "(".repeat(9000))) {
-      refuses("splits by the pattern", json -> json.set(
-          "pre_tokenizer", TinyTokenizer.split("Regex", deep, "Isolated", false)));
-    }
-    JsonTokenizer backtracking = load(json -> json.set(
-        "pre_tokenizer", TinyTokenizer.split("Regex", "(a+)+$", "Isolated", false)));
-    for (String text : List.of("a".repeat(100_000), "a".repeat(100_000) + "!")) {
-      assertEquals(text, backtracking.decode(backtracking.encode(text)));
-    }
-  }
-
-  @Test
-  void refusesDeepJson() throws IOException {
-    Path file = Files.writeString(
-        directory.resolve("tokenizer.json"), "{\"normalizer\":" + "[".repeat(100_000) + "]".repeat(100_000) + "}");
-    DataException e = assertThrows(DataException.class, () -> JsonTokenizer.load(file));
-    assertTrue(e.getMessage().contains("is not valid JSON"), e.getMessage());
-  }
-
-  /** Unicode sorts the marks on a letter; a run of them costs the square of its length. */
-  @Test
-  void manyMarksOnALetterTakeTimeInProportion() {
-    JsonTokenizer tokenizer = load(json -> json.putObject("normalizer").put("type", "NFC"));
-    int[] tokens = tokenizer.encode("e" + "\u0301\u0316".repeat(200_000));
-    assertEquals(2 + 2 * (2 * 200_000 - 1), tokens.length);
-    assertEquals("\u00e9\u0316", tokenizer.decode(tokenizer.encode("e\u0316\u0301")));
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"", "{", "not json", "{\"a\":1,\"a\":2}", "{} {}", "[]"})
   void refusesWhatIsNoTokenizer(String content) throws IOException {
