@@ -15,12 +15,6 @@ public final class MissingArtifact {
           new Owner("com.fasterxml.jackson.core.", "com.fasterxml.jackson.core:jackson-core"),
           new Owner("com.fasterxml.jackson.annotation.", "com.fasterxml.jackson.core:jackson-annotations"),
           new Owner("com.fasterxml.jackson.", "com.fasterxml.jackson.core:jackson-databind"),
-          new Owner("ai.djl.huggingface.", "ai.djl.huggingface:tokenizers"),
-          new Owner("ai.djl.", "ai.djl:api"),
-          new Owner("com.google.gson.", "com.google.code.gson:gson"),
-          new Owner("com.sun.jna.", "net.java.dev.jna:jna"),
-          new Owner("org.apache.commons.compress.", "org.apache.commons:commons-compress"),
-          new Owner("org.slf4j.", "org.slf4j:slf4j-api"),
           new Owner("jcuda.", "org.jcuda:jcuda"),
           new Owner("panamoe.bindings.", "panamoe:panamoe-bindings"));
 

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -34,11 +35,18 @@ public final class StrictJson {
       .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
       .enable(SerializationFeature.INDENT_OUTPUT);
 
+  private static final ObjectReader VALUES = MAPPER.reader().without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
   private StrictJson() {}
 
   /** A streaming parser; reading malformed UTF-8 throws {@link CharacterCodingException}. */
   public static JsonParser parser(InputStream utf8) throws IOException {
     return FACTORY.createParser(reader(utf8));
+  }
+
+  /** The value at which a streaming parser stands; afterwards it stands at the value's end. */
+  public static JsonNode value(JsonParser parser) throws IOException {
+    return VALUES.readTree(parser);
   }
 
   /** Parses one JSON value; what is wrong with it, {@link #reason} says. */

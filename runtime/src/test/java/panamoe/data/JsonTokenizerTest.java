@@ -16,10 +16,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Random;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,6 +44,27 @@ class JsonTokenizerTest {
     assertTrue(Arrays.stream(tokens).noneMatch(token -> token == END), "special tokens in text are plain text");
     int bytes = Arrays.stream(tokens).map(token -> tokenizer.bytesOf(token).length).sum();
     assertEquals(text.getBytes(StandardCharsets.UTF_8).length, bytes);
+  }
+
+  /** Whatever the merges and splits, as long as no split removes anything and no normalizer changes it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"\\p{L}+|\\s", "[^a-f]*", "a|b|", ".{1,3}(?=\\p{N})", "\\S+?|\\s+(?!\\S)"})
+  void decodingGivesTheTextBack(String pattern) throws IOException {
+    Random random = new Random(1);
+    for (String behavior : List.of("Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")) {
+      ObjectNode json = TinyTokenizer.json();
+      json.set("pre_tokenizer", TinyTokenizer.split("Regex", pattern, behavior, random.nextBoolean()));
+      Path file = Files.write(directory.resolve("tokenizer.json"), MAPPER.writeValueAsBytes(json));
+      JsonTokenizer tokenizer = JsonTokenizer.load(file);
+      for (int trial = 0; trial < 300; trial++) {
+        StringBuilder text = new StringBuilder();
+        for (int length = random.nextInt(40); length > 0; length--) {
+          int point = random.nextInt(random.nextBoolean() ? 0x80 : 0x20000);
+          text.appendCodePoint(Character.getType(point) == Character.SURROGATE ? 'a' : point);
+        }
+        assertEquals(text.toString(), tokenizer.decode(tokenizer.encode(text.toString())));
+      }
+    }
   }
 
   @Test
@@ -76,47 +97,87 @@ class JsonTokenizerTest {
   }
 
   @Test
-  void readsSentencePieceVocabularies() {
+  void findsAddedTokensThatAreNotSpecial() {
+    JsonTokenizer tokenizer = load(json -> json.withArray("added_tokens").add(added("<think>", 260, false).get(0)));
+    assertArrayEquals(new int[] {THE, 260, THE}, tokenizer.encode("the<think>the"));
+    assertEquals("the<think>the", tokenizer.decode(tokenizer.encode("the<think>the")));
+    assertArrayEquals(new int[] {THE, END, 260}, tokenizer.encodeWithSpecialTokens("the<|endoftext|><think>"));
+  }
+
+  /** Though the model could make it of plain text, by its merges or as a whole word. */
+  @Test
+  void plainTextNeverBecomesASpecialToken() {
     JsonTokenizer tokenizer = load(json -> {
-      Map<String, Integer> vocabulary = new LinkedHashMap<>();
-      vocabulary.put("<unk>", 0);
-      for (int value = 0; value < 256; value++) {
-        vocabulary.put("<0x%02X>".formatted(value), value + 1);
-      }
-      vocabulary.put("\u2581", 257);
-      vocabulary.put("a", 258);
-      vocabulary.put("</s>", 259);
-      ObjectNode model =
-          json.putObject("model").put("type", "BPE").put("byte_fallback", true).put("unk_token", "<unk>");
-      model.set("vocab", MAPPER.valueToTree(vocabulary));
-      model.putArray("merges");
-      json.putNull("pre_tokenizer");
-      json.putObject("normalizer").put("type", "Replace").put("content", "\u2581")
-          .putObject("pattern").put("String", " ");
-      ArrayNode decoders = json.putObject("decoder").put("type", "Sequence").putArray("decoders");
-      decoders.addObject().put("type", "Replace").put("content", " ").putObject("pattern").put("String", "\u2581");
-      decoders.addObject().put("type", "ByteFallback");
-      decoders.addObject().put("type", "Fuse");
-      json.set("added_tokens", added("</s>", 259, true));
-    });
-    assertEquals(259, tokenizer.endOfText());
-    assertArrayEquals(new int[] {258, 257, 0xc3 + 1, 0xa9 + 1}, tokenizer.encode("a é"));
-    assertEquals("a é", tokenizer.decode(tokenizer.encode("a é")));
+      vocabulary(json).put("<s", 259).put("<s>", 260);
+      ((ArrayNode) json.get("model").get("merges")).add("< s").add("<s >");
+      json.set("added_tokens", added("<s>", 260, true));
+      ((ObjectNode) json.get("model")).put("ignore_merges", true);
+      ((ObjectNode) json.get("pre_tokenizer")).put("use_regex", false);
+    }, "<s>");
+    assertArrayEquals(new int[] {259, '>'}, tokenizer.encode("<s>"));
+    assertArrayEquals(new int[] {260}, tokenizer.encodeWithSpecialTokens("<s>"));
+  }
+
+  @Test
+  void wholeWordsGoBeforeMergesWhereTheFileSaysSo() {
+    Consumer<ObjectNode> change = json -> vocabulary(json).put("that", 260);
+    assertArrayEquals(new int[] {256, 'a', 't'}, load(change).encode("that"));
+    assertArrayEquals(new int[] {260}, load(change.andThen(
+        json -> ((ObjectNode) json.get("model")).put("ignore_merges", true))).encode("that"));
+  }
+
+  @Test
+  void threadsShareATokenizer() {
+    JsonTokenizer tokenizer = load(json -> {});
+    String text = "the hat, the other, 123 \ud83e\udd99 ";
+    int[] expected = tokenizer.encode(text.repeat(50));
+    assertTrue(IntStream.range(0, 400).parallel()
+        .allMatch(i -> Arrays.equals(expected, tokenizer.encode(text.repeat(50)))));
   }
 
   @Test
   void refusesBrokenVocabularies() {
-    refuses("unsupported decoder \"WordPiece\"", json -> ((ObjectNode) json.get("decoder")).put("type", "WordPiece"));
     refuses("no special token <|endoftext|> or", json -> json.putArray("added_tokens"));
     refuses("no token with the number 97", json -> vocabulary(json).remove("a"));
+    refuses("no token for the byte 97", json -> vocabulary(json).put("zz", 97).remove("a"));
     refuses("gives the number 98 to two tokens", json -> vocabulary(json).put("a", 98));
     refuses("the number -1, expected 0 to", json -> vocabulary(json).put("a", -1));
     refuses("the number 2147483647, expected 0 to", json -> vocabulary(json).put("a", Integer.MAX_VALUE));
     refuses("the number 1.5, expected 0 to", json -> vocabulary(json).put("a", 1.5));
+    refuses("the number [], expected 0 to", json -> vocabulary(json).putArray("a"));
     refuses("an added token without content", json -> json.set("added_tokens", added("", END, true)));
-    refuses("expected two characters or more", json -> json.set("added_tokens", added("😀", END, true)));
-    refuses("is not a usable tokenizer", json -> ((ObjectNode) json.get("model")).put("type", "Nonsense"));
-    refuses("is not a usable tokenizer", json -> ((ArrayNode) json.get("model").get("merges")).add("qq zz"));
+    refuses("half a character", json -> json.set("added_tokens", added("a\ud800", END, true)));
+    refuses("\"<|endoftext|>\" twice",
+        json -> json.withArray("added_tokens").add(added("<|endoftext|>", 260, true).get(0)));
+    refuses("the number 259, and in its vocabulary 260", json -> vocabulary(json).put("<|endoftext|>", 260));
+    refuses("\"yes\" for special", json -> ((ObjectNode) json.get("added_tokens").get(0)).put("special", "yes"));
+    refuses("merges \"qq\" and \"zz\", but \"qq\" is not", json -> merges(json).add("qq zz"));
+    refuses("but \"ax\" is not in its vocabulary", json -> merges(json).addArray().add("a").add("x"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).add("abc"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).addArray().add("a"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).add("a b c"));
+    refuses("the merge number 3, which is not two tokens", json -> merges(json).addArray().add("a").add("b").add("c"));
+  }
+
+  @Test
+  void refusesOtherKindsOfTokenizersByName() {
+    refuses("unsupported decoder \"WordPiece\"", json -> ((ObjectNode) json.get("decoder")).put("type", "WordPiece"));
+    refuses("it has no decoder", json -> json.putNull("decoder"));
+    refuses("unsupported model \"Unigram\", expected BPE", json -> model(json).put("type", "Unigram"));
+    refuses("unsupported continuing_subword_prefix \"##\"", json -> model(json).put("continuing_subword_prefix", "##"));
+    refuses("unsupported end_of_word_suffix \"</w>\"", json -> model(json).put("end_of_word_suffix", "</w>"));
+    refuses("unsupported dropout 0.1", json -> model(json).put("dropout", 0.1));
+    refuses("unsupported byte_fallback true", json -> model(json).put("byte_fallback", true));
+    refuses("unsupported normalizer \"Lowercase\"", json -> json.putObject("normalizer").put("type", "Lowercase"));
+    refuses("unsupported pre-tokenizer \"Metaspace\"",
+        json -> json.putObject("pre_tokenizer").put("type", "Metaspace"));
+    refuses("unsupported pre-tokenizer null", json -> json.putNull("pre_tokenizer"));
+    refuses("splits by the pattern \"(?<=a)b\": a look-behind is not supported",
+        json -> json.set("pre_tokenizer", TinyTokenizer.split("Regex", "(?<=a)b", "Isolated", false)));
+    refuses("unsupported behavior \"Sideways\"",
+        json -> json.set("pre_tokenizer", TinyTokenizer.split("Regex", "b", "Sideways", false)));
+    refuses("has a pre-tokenizer behind ByteLevel", json -> json.putObject("pre_tokenizer").put("type", "Sequence")
+        .putArray("pretokenizers").add(TinyTokenizer.byteLevel(false, true)).add(TinyTokenizer.byteLevel(false, true)));
   }
 
   @ParameterizedTest
@@ -142,6 +203,10 @@ class JsonTokenizerTest {
 
   private JsonTokenizer load(Consumer<ObjectNode> change) {
     return JsonTokenizer.load(write(change));
+  }
+
+  private JsonTokenizer load(Consumer<ObjectNode> change, String endOfText) {
+    return JsonTokenizer.load(write(change), endOfText);
   }
 
   /** A byte-level tokenizer with two merges, t+h and th+e, changed. */
@@ -170,8 +235,16 @@ class JsonTokenizerTest {
     }
   }
 
+  private static ObjectNode model(ObjectNode json) {
+    return (ObjectNode) json.get("model");
+  }
+
   private static ObjectNode vocabulary(ObjectNode json) {
-    return (ObjectNode) json.get("model").get("vocab");
+    return (ObjectNode) model(json).get("vocab");
+  }
+
+  private static ArrayNode merges(ObjectNode json) {
+    return (ArrayNode) model(json).get("merges");
   }
 
   private static ArrayNode added(String content, int id, boolean special) {

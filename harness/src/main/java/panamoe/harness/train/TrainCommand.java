@@ -102,7 +102,7 @@ public final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--tokenizer",
       paramLabel = "FILE",
-      description = "A tokenizer.json in Hugging Face's format. Default: bytes.")
+      description = "A tokenizer.json in Hugging Face's format, of byte-level BPE. Default: bytes.")
   private Path tokenizer;
 
   @Option(names = "--out", paramLabel = "DIR", description = "Where the run goes. Required.")

@@ -1,0 +1,96 @@
+package panamoe.data.bpe;
+
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.data.regex.CodePoints;
+
+/** Finds added tokens in a text: of those that begin at the first place the longest, then on behind it. Immutable. */
+final class AddedTokens {
+
+  /** Takes what a text is made of, in its order. */
+  interface Sink {
+    void token(int id);
+
+    /** A part of the text without any token that was looked for; never empty. */
+    void text(char[] text, int from, int to);
+  }
+
+  /** A place in the tree of all contents; {@code token} is the one whose content ends here. */
+  private static final class Node {
+    final Map<Character, Node> next = new HashMap<>();
+    AddedToken token;
+    int length;
+  }
+
+  private final Node root = new Node();
+  private final BitSet beginnings = new BitSet();
+
+  /** @param normalizer by which the tokens' contents are normalised as well */
+  AddedTokens(List<AddedToken> tokens, TextNormalizer normalizer) {
+    for (AddedToken token : tokens) {
+      String content = normalizer.apply(token.content());
+      Node node = root;
+      for (int i = 0; i < content.length(); i++) {
+        node = node.next.computeIfAbsent(content.charAt(i), c -> new Node());
+      }
+      node.token = token;
+      node.length = content.length();
+      beginnings.set(content.charAt(0));
+    }
+  }
+
+  void split(char[] text, int from, int to, Sought sought, Sink sink) {
+    int done = from;
+    for (int at = from; at < to; at++) {
+      Node found = beginnings.get(text[at]) ? longest(text, at, to, sought) : null;
+      if (found == null) {
+        continue;
+      }
+      int begin = at;
+      int end = at + found.length;
+      at = end - 1;
+      AddedToken.Borders borders = found.token.borders();
+      if (borders.singleWord() && (touchesWord(text, from, begin, -1) || touchesWord(text, end, to, 1))) {
+        continue;
+      }
+      while (borders.takesLeft() && begin > done && CodePoints.isSpace(text[begin - 1])) {
+        begin--;
+      }
+      while (borders.takesRight() && end < to && CodePoints.isSpace(text[end])) {
+        end++;
+      }
+      if (done < begin) {
+        sink.text(text, done, begin);
+      }
+      sink.token(found.token.id());
+      done = end;
+      at = end - 1;
+    }
+    if (done < to) {
+      sink.text(text, done, to);
+    }
+  }
+
+  private Node longest(char[] text, int from, int to, Sought sought) {
+    Node longest = null;
+    Node node = root;
+    for (int at = from; at < to; at++) {
+      node = node.next.get(text[at]);
+      if (node == null) {
+        break;
+      }
+      if (node.token != null && sought.includes(node.token)) {
+        longest = node;
+      }
+    }
+    return longest;
+  }
+
+  /** Whether the character before the end, or the one at the beginning, of a stretch belongs to a word. */
+  private static boolean touchesWord(char[] text, int from, int to, int side) {
+    return from < to && CodePoints.isWord(
+        side > 0 ? Character.codePointAt(text, from, to) : Character.codePointBefore(text, to, from));
+  }
+}

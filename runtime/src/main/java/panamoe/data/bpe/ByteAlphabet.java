@@ -1,0 +1,42 @@
+package panamoe.data.bpe;
+
+/** How GPT-2 writes bytes: each is one printable character, itself or the next free one from U+0100 on. */
+final class ByteAlphabet {
+  private static final char[] CHARACTERS = new char[256];
+  private static final byte[] BYTES = new byte[0x180];
+  private static final boolean[] USED = new boolean[BYTES.length];
+
+  static {
+    char free = 0x100;
+    for (char value = 0; value < 256; value++) {
+      boolean printable = value >= '!' && value <= '~' || value >= 0xa1 && value <= 0xac || value >= 0xae;
+      CHARACTERS[value] = printable ? value : free++;
+      BYTES[CHARACTERS[value]] = (byte) value;
+      USED[CHARACTERS[value]] = true;
+    }
+  }
+
+  private ByteAlphabet() {}
+
+  /** The bytes that a name stands for; null if it has a character that stands for none. */
+  static byte[] bytes(String name) {
+    byte[] bytes = new byte[name.length()];
+    for (int i = 0; i < bytes.length; i++) {
+      char c = name.charAt(i);
+      if (c >= USED.length || !USED[c]) {
+        return null;
+      }
+      bytes[i] = BYTES[c];
+    }
+    return bytes;
+  }
+
+  /** The name of the first bytes of an array. */
+  static String name(byte[] bytes, int length) {
+    char[] name = new char[length];
+    for (int i = 0; i < length; i++) {
+      name[i] = CHARACTERS[bytes[i] & 0xff];
+    }
+    return new String(name);
+  }
+}

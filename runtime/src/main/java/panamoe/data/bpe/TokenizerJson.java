@@ -1,0 +1,141 @@
+package panamoe.data.bpe;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.data.DataException;
+import panamoe.io.StrictJson;
+
+/**
+ * A {@code tokenizer.json} as it is written. Vocabulary and merges, which are nearly all of it, are read as they stream
+ * by; the rest is small and stays JSON.
+ */
+final class TokenizerJson {
+  static final int MAX_TOKENS = 4_000_000;
+  private static final int MAX_MERGES = 4_000_000;
+
+  final Source source;
+  final Map<String, Integer> vocabulary = new HashMap<>();
+  /** The two halves of each merge, one after the other. */
+  final List<String> merges = new ArrayList<>();
+  private final Map<String, JsonNode> model = new LinkedHashMap<>();
+  private final Map<String, JsonNode> parts = new LinkedHashMap<>();
+
+  private TokenizerJson(Source source) {
+    this.source = source;
+  }
+
+  /** @throws DataException if the file is no JSON, or its vocabulary or merges are not what they should be */
+  static TokenizerJson read(byte[] json, String file) {
+    TokenizerJson result = new TokenizerJson(new Source(file));
+    try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(json))) {
+      result.readRoot(parser);
+    } catch (IOException e) {
+      throw new DataException(file + " is not valid JSON: " + StrictJson.reason(e), e);
+    }
+    return result;
+  }
+
+  /** A part of the tokenizer, such as its decoder. */
+  JsonNode part(String name) {
+    return parts.getOrDefault(name, MissingNode.getInstance());
+  }
+
+  /** A setting of the model. */
+  JsonNode model(String name) {
+    return model.getOrDefault(name, MissingNode.getInstance());
+  }
+
+  /** The names of the model's settings, for a message; missing if there are none. */
+  JsonNode modelFields() {
+    if (model.isEmpty()) {
+      return MissingNode.getInstance();
+    }
+    ArrayNode names = JsonNodeFactory.instance.arrayNode();
+    model.keySet().forEach(names::add);
+    return names;
+  }
+
+  private void readRoot(JsonParser parser) throws IOException {
+    if (parser.nextToken() != JsonToken.START_OBJECT) {
+      throw source.trouble("is no tokenizer: it holds no JSON object");
+    }
+    while (parser.nextToken() != JsonToken.END_OBJECT) {
+      String name = parser.currentName();
+      if (parser.nextToken() == JsonToken.START_OBJECT && name.equals("model")) {
+        readModel(parser);
+      } else {
+        parts.put(name, StrictJson.value(parser));
+      }
+    }
+    if (parser.nextToken() != null) {
+      throw source.trouble("is no tokenizer: more follows after its JSON object");
+    }
+  }
+
+  private void readModel(JsonParser parser) throws IOException {
+    while (parser.nextToken() != JsonToken.END_OBJECT) {
+      String name = parser.currentName();
+      JsonToken value = parser.nextToken();
+      if (name.equals("vocab") && value == JsonToken.START_OBJECT) {
+        readVocabulary(parser);
+      } else if (name.equals("merges") && value == JsonToken.START_ARRAY) {
+        readMerges(parser);
+      } else {
+        model.put(name, StrictJson.value(parser));
+      }
+    }
+  }
+
+  private void readVocabulary(JsonParser parser) throws IOException {
+    while (parser.nextToken() != JsonToken.END_OBJECT) {
+      String name = parser.currentName();
+      boolean whole = parser.nextToken() == JsonToken.VALUE_NUMBER_INT
+          && parser.getNumberType() == JsonParser.NumberType.INT;
+      int id = whole ? parser.getIntValue() : -1;
+      if (id < 0 || id >= MAX_TOKENS) {
+        throw source.trouble("gives the token " + Source.shown(name) + " the number "
+            + Source.shown(StrictJson.value(parser)) + ", expected 0 to " + (MAX_TOKENS - 1));
+      }
+      vocabulary.put(name, id);
+    }
+  }
+
+  private void readMerges(JsonParser parser) throws IOException {
+    for (JsonToken value = parser.nextToken(); value != JsonToken.END_ARRAY; value = parser.nextToken()) {
+      String left = null;
+      String right = null;
+      if (value == JsonToken.VALUE_STRING) {
+        String[] halves = parser.getText().split(" ", 3);
+        left = halves.length == 2 ? halves[0] : null;
+        right = halves[halves.length - 1];
+      } else if (value == JsonToken.START_ARRAY) {
+        left = parser.nextTextValue();
+        right = left == null ? null : parser.nextTextValue();
+        left = right != null && parser.nextToken() == JsonToken.END_ARRAY ? left : null;
+      }
+      if (left == null) {
+        throw source.trouble("has the merge number " + merges.size() / 2 + ", which is not two tokens");
+      }
+      addMerge(left, right);
+    }
+  }
+
+  private void addMerge(String left, String right) {
+    if (merges.size() == 2 * MAX_MERGES) {
+      throw source.trouble("has more than " + MAX_MERGES + " merges");
+    }
+    merges.add(left);
+    merges.add(right);
+  }
+}

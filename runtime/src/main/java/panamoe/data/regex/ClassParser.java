@@ -1,0 +1,73 @@
+package panamoe.data.regex;
+
+/** Reads a character class after its opening bracket: ranges, properties, classes within it, and intersections. */
+final class ClassParser {
+  private static final int MAX_DEPTH = 50;
+
+  private final PatternText text;
+  private final boolean anyCase;
+  private final int depth;
+
+  ClassParser(PatternText text, boolean anyCase) {
+    this(text, anyCase, 1);
+  }
+
+  private ClassParser(PatternText text, boolean anyCase, int depth) {
+    this.text = text;
+    this.anyCase = anyCase;
+    this.depth = depth;
+  }
+
+  CodeSet parse() {
+    if (depth > MAX_DEPTH) {
+      throw text.trouble("classes nested more than " + MAX_DEPTH + " deep");
+    }
+    boolean negated = text.take('^');
+    CodeSet earlier = null;
+    CodeSet set = CodeSet.EMPTY;
+    boolean first = true;
+    while (first || text.peek() != ']') {
+      if (text.take("&&")) {
+        earlier = earlier == null ? set : earlier.intersection(set);
+        set = CodeSet.EMPTY;
+      } else {
+        set = set.union(item());
+      }
+      first = false;
+    }
+    text.next();
+    set = earlier == null ? set : earlier.intersection(set);
+    // What differs in case alone is in the class before it is negated.
+    set = anyCase ? CodeSets.anyCase(set) : set;
+    return negated ? set.complement() : set;
+  }
+
+  private CodeSet item() {
+    if (text.take("[:")) {
+      throw text.trouble("a POSIX bracket [:");
+    }
+    if (text.take('[')) {
+      return new ClassParser(text, anyCase, depth + 1).parse();
+    }
+    CodeSet first = member();
+    int before = text.position();
+    if (text.take('-') && text.peek() != ']' && text.peek() != '[') {
+      CodeSet last = member();
+      if (!first.isSingle() || !last.isSingle() || low(first) > low(last)) {
+        throw text.trouble("a range without two ends in order");
+      }
+      return CodeSet.range(low(first), low(last));
+    }
+    text.position(before);
+    return first;
+  }
+
+  private CodeSet member() {
+    int c = text.next();
+    return c == '\\' ? text.escaped() : CodeSet.of(c);
+  }
+
+  private static int low(CodeSet set) {
+    return set.changes()[0];
+  }
+}

@@ -1,0 +1,16 @@
+package panamoe.data.regex;
+
+/** What patterns call white space and words, of single code points. */
+public final class CodePoints {
+  private CodePoints() {}
+
+  /** Whether {@code \s} matches it. */
+  public static boolean isSpace(int codePoint) {
+    return CodeSets.SPACE.contains(codePoint);
+  }
+
+  /** Whether {@code \w} matches it. */
+  public static boolean isWord(int codePoint) {
+    return CodeSets.WORD.contains(codePoint);
+  }
+}

@@ -1,0 +1,99 @@
+package panamoe.data.regex;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/** The sets of code points that patterns have names for, by this JDK's Unicode tables. */
+final class CodeSets {
+  /** What each value of {@link Character#getType} is called. */
+  private static final String[] NAMES = {
+    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", null,
+    "Co", "Cs", "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf"
+  };
+
+  /** Unicode's White_Space. */
+  static final CodeSet SPACE = List.of(
+          CodeSet.range('\t', '\r'), CodeSet.of(' '), CodeSet.of(0x85), CodeSet.of(0xa0), CodeSet.of(0x1680),
+          CodeSet.range(0x2000, 0x200a), CodeSet.range(0x2028, 0x2029), CodeSet.of(0x202f), CodeSet.of(0x205f),
+          CodeSet.of(0x3000))
+      .stream().reduce(CodeSet.EMPTY, CodeSet::union);
+
+  static final CodeSet DIGIT = category("Nd");
+  static final CodeSet WORD = category("L").union(category("M")).union(DIGIT).union(category("Pc"));
+
+  private static final int[] NONE = {};
+
+  private CodeSets() {}
+
+  /** The general category (L, Lu, ...) or script (Han, ...) of that name; null if there is none. */
+  static CodeSet property(String name) {
+    CodeSet category = category(name);
+    return category != null ? category : script(name);
+  }
+
+  /** Whatever differs from a member in case alone, with the set. */
+  static CodeSet anyCase(CodeSet set) {
+    IntStream.Builder missing = IntStream.builder();
+    for (int[] variants : Cases.VARIANTS) {
+      boolean any = false;
+      for (int variant : variants) {
+        any |= set.contains(variant);
+      }
+      for (int variant : any ? variants : NONE) {
+        missing.add(variant);
+      }
+    }
+    return set.union(CodeSet.of(missing.build().sorted().toArray()));
+  }
+
+  private static CodeSet category(String name) {
+    return Categories.SETS.get(name);
+  }
+
+  private static CodeSet script(String name) {
+    try {
+      return Scripts.SETS.getOrDefault(Character.UnicodeScript.forName(name), CodeSet.EMPTY);
+    } catch (IllegalArgumentException e) {
+      return null;
+    }
+  }
+
+  /** Made when a pattern first asks for a category. */
+  private static final class Categories {
+    static final Map<String, CodeSet> SETS = new HashMap<>(CodeSet.partition(point -> NAMES[Character.getType(point)]));
+
+    static {
+      List.copyOf(SETS.entrySet())
+          .forEach(entry -> SETS.merge(entry.getKey().substring(0, 1), entry.getValue(), CodeSet::union));
+    }
+  }
+
+  /** Made when a pattern first asks for a script. */
+  private static final class Scripts {
+    static final Map<Character.UnicodeScript, CodeSet> SETS = CodeSet.partition(Character.UnicodeScript::of);
+  }
+
+  /** Made when a pattern first asks for either case. */
+  private static final class Cases {
+    static final List<int[]> VARIANTS = new ArrayList<>();
+
+    static {
+      Map<Integer, List<Integer>> byFolded = new HashMap<>();
+      for (int point = 0; point < CodeSet.LIMIT; point++) {
+        int folded = fold(point);
+        if (folded != point) {
+          byFolded.computeIfAbsent(folded, first -> new ArrayList<>(List.of(first))).add(point);
+        }
+      }
+      byFolded.values().forEach(points -> VARIANTS.add(points.stream().mapToInt(Integer::intValue).toArray()));
+    }
+
+    /** Unicode's simple case folding, by which the Turkish I with and without its dot are letters of their own. */
+    private static int fold(int point) {
+      return point == 0x130 || point == 0x131 ? point : Character.toLowerCase(Character.toUpperCase(point));
+    }
+  }
+}

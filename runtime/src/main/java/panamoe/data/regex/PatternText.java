@@ -1,0 +1,135 @@
+package panamoe.data.regex;
+
+/** The characters of a pattern and a place among them; reads the escapes that classes and patterns share. */
+final class PatternText {
+  private final String pattern;
+  private int at;
+
+  PatternText(String pattern) {
+    this.pattern = pattern;
+  }
+
+  boolean atEnd() {
+    return at == pattern.length();
+  }
+
+  /** The code point here; -1 at the end. */
+  int peek() {
+    return atEnd() ? -1 : pattern.codePointAt(at);
+  }
+
+  int next() {
+    if (atEnd()) {
+      throw trouble("an end in the middle of something");
+    }
+    int c = pattern.codePointAt(at);
+    at += Character.charCount(c);
+    return c;
+  }
+
+  boolean take(char expected) {
+    boolean found = peek() == expected;
+    at += found ? 1 : 0;
+    return found;
+  }
+
+  boolean take(String expected) {
+    boolean found = pattern.startsWith(expected, at);
+    at += found ? expected.length() : 0;
+    return found;
+  }
+
+  int position() {
+    return at;
+  }
+
+  void position(int position) {
+    at = position;
+  }
+
+  /** At most so many of the characters that follow. */
+  String rest(int count) {
+    return pattern.substring(at, Math.min(pattern.length(), at + count));
+  }
+
+  /** The decimal number here; -1 if there is none. */
+  int number(int max) {
+    int value = -1;
+    while (peek() >= '0' && peek() <= '9') {
+      value = 10 * Math.max(value, 0) + next() - '0';
+      if (value > max) {
+        throw trouble("a count above " + max);
+      }
+    }
+    return value;
+  }
+
+  /** What follows a backslash, be it one character or a set. */
+  CodeSet escaped() {
+    int c = next();
+    return switch (c) {
+      case 'n' -> CodeSet.of('\n');
+      case 'r' -> CodeSet.of('\r');
+      case 't' -> CodeSet.of('\t');
+      case 'f' -> CodeSet.of('\f');
+      case 'v' -> CodeSet.of(0x0b);
+      case 'a' -> CodeSet.of(7);
+      case 'e' -> CodeSet.of(0x1b);
+      case 's' -> CodeSets.SPACE;
+      case 'S' -> CodeSets.SPACE.complement();
+      case 'd' -> CodeSets.DIGIT;
+      case 'D' -> CodeSets.DIGIT.complement();
+      case 'w' -> CodeSets.WORD;
+      case 'W' -> CodeSets.WORD.complement();
+      case 'p' -> property(false);
+      case 'P' -> property(true);
+      case 'x' -> CodeSet.of(take('{') ? hex(1, 8, true) : hex(1, 2, false));
+      case 'u' -> CodeSet.of(hex(4, 4, false));
+      default -> {
+        if (Character.isLetterOrDigit(c)) {
+          throw trouble("the escape \\" + Character.toString(c));
+        }
+        yield CodeSet.of(c);
+      }
+    };
+  }
+
+  private CodeSet property(boolean negated) {
+    if (!take('{')) {
+      throw trouble("a \\p without braces");
+    }
+    boolean inverted = negated ^ take('^');
+    int end = pattern.indexOf('}', at);
+    if (end < 0) {
+      throw trouble("a \\p{ without its }");
+    }
+    String name = pattern.substring(at, end);
+    at = end + 1;
+    CodeSet set = CodeSets.property(name);
+    if (set == null) {
+      throw trouble("the property " + (name.length() > 40 ? name.substring(0, 40) + "..." : name));
+    }
+    return inverted ? set.complement() : set;
+  }
+
+  private int hex(int least, int most, boolean braces) {
+    int value = 0;
+    int digits = 0;
+    while (digits < most && peek() >= 0 && peek() < 0x80 && Character.digit(peek(), 16) >= 0) {
+      value = 16 * value + Character.digit(next(), 16);
+      digits++;
+      if (value > Character.MAX_CODE_POINT) {
+        throw trouble("a character beyond U+10FFFF");
+      }
+    }
+    if (digits < least || braces && !take('}')) {
+      throw trouble("a character's number that is none");
+    }
+    return value;
+  }
+
+  UnsupportedPatternException trouble(String what) {
+    String line = what.replaceAll("[\\p{Cntrl}\\p{Cs}\\p{Zl}\\p{Zp}\u0085]", "?");
+    return new UnsupportedPatternException(line + " is not supported (character " + at + ")");
+  }
+}

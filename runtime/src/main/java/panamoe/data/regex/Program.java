@@ -1,0 +1,136 @@
+package panamoe.data.regex;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A pattern as a nondeterministic automaton. Each step is one code point ({@link Kind#ONE}), a fork whose first way is
+ * preferred, a fork that begins another round of a greedy loop or else leaves it, a condition, or the end of a match. A look-ahead is an automaton of its own among the steps, a layer above
+ * that of the pattern around it; the pattern itself is layer 0.
+ */
+final class Program {
+  /** Several times what released tokenizers have; what a text may cost is in proportion to it. */
+  private static final int MAX_STEPS = 500;
+
+  enum Kind { ONE, FORK, LOOP, LOOK_AHEAD, NOT_LOOK_AHEAD, END, MATCH }
+
+  private final Kind[] kinds = new Kind[MAX_STEPS];
+  private final int[] layers = new int[MAX_STEPS];
+  private final int[] next = new int[MAX_STEPS];
+  private final int[] other = new int[MAX_STEPS];
+  private int size;
+
+  final List<CodeSet> sets = new ArrayList<>();
+  final int start;
+  private int layerCount;
+
+  Program(Node pattern) {
+    int match = step(Kind.MATCH, 0, -1, -1);
+    layerCount = 1;
+    start = compile(pattern, match, 0);
+  }
+
+  int size() {
+    return size;
+  }
+
+  int layerCount() {
+    return layerCount;
+  }
+
+  Kind kind(int step) {
+    return kinds[step];
+  }
+
+  int layer(int step) {
+    return layers[step];
+  }
+
+  /** The step that comes next; of a fork, the preferred one. */
+  int next(int step) {
+    return next[step];
+  }
+
+  /** A fork's second way, which leaves a loop; a look-ahead's first step, or the index of the set of {@link Kind#ONE}. */
+  int other(int step) {
+    return other[step];
+  }
+
+  private int step(Kind kind, int layer, int nextStep, int otherStep) {
+    if (size == MAX_STEPS) {
+      throw new UnsupportedPatternException("it is too large: more than " + MAX_STEPS + " steps");
+    }
+    kinds[size] = kind;
+    layers[size] = layer;
+    next[size] = nextStep;
+    other[size] = otherStep;
+    return size++;
+  }
+
+  /** Adds the steps of a node, from the last to the first, and returns the first; after the last comes {@code then}. */
+  private int compile(Node node, int then, int layer) {
+    return switch (node) {
+      case Node.One(CodeSet set) -> step(Kind.ONE, layer, then, indexOf(set));
+      case Node.Sequence(List<Node> parts) -> {
+        int first = then;
+        for (Node part : parts.reversed()) {
+          first = compile(part, first, layer);
+        }
+        yield first;
+      }
+      case Node.Choice(List<Node> alternatives) -> {
+        int first = compile(alternatives.getLast(), then, layer);
+        for (Node alternative : alternatives.subList(0, alternatives.size() - 1).reversed()) {
+          first = step(Kind.FORK, layer, compile(alternative, then, layer), first);
+        }
+        yield first;
+      }
+      case Node.Repeat repeat -> compile(repeat, then, layer);
+      case Node.LookAhead(Node part, boolean negative) -> {
+        int inner = layerCount++;
+        int first = compile(part, step(Kind.MATCH, inner, -1, -1), inner);
+        yield step(negative ? Kind.NOT_LOOK_AHEAD : Kind.LOOK_AHEAD, layer, then, first);
+      }
+      case Node.End() -> step(Kind.END, layer, then, -1);
+    };
+  }
+
+  private int compile(Node.Repeat repeat, int then, int layer) {
+    int first = then;
+    if (repeat.max() == Node.Repeat.ENDLESS) {
+      // Any number of times is once or more, or not at all, so that also a first round that takes nothing is the last.
+      int loop = step(repeat.greedy() ? Kind.LOOP : Kind.FORK, layer, -1, -1);
+      int body = compile(repeat.part(), loop, layer);
+      prefer(repeat.greedy(), loop, body, then);
+      first = repeat.min() > 0 ? body : fork(repeat.greedy(), body, then, layer);
+    } else {
+      for (int i = repeat.min(); i < repeat.max(); i++) {
+        first = fork(repeat.greedy(), compile(repeat.part(), first, layer), then, layer);
+      }
+    }
+    for (int i = repeat.max() == Node.Repeat.ENDLESS ? 1 : 0; i < repeat.min(); i++) {
+      first = compile(repeat.part(), first, layer);
+    }
+    return first;
+  }
+
+  private int fork(boolean greedy, int body, int then, int layer) {
+    int fork = step(Kind.FORK, layer, -1, -1);
+    prefer(greedy, fork, body, then);
+    return fork;
+  }
+
+  private void prefer(boolean greedy, int fork, int body, int then) {
+    next[fork] = greedy ? body : then;
+    other[fork] = greedy ? then : body;
+  }
+
+  private int indexOf(CodeSet set) {
+    int index = sets.indexOf(set);
+    if (index < 0) {
+      sets.add(set);
+      return sets.size() - 1;
+    }
+    return index;
+  }
+}

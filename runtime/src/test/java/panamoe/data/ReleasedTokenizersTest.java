@@ -1,0 +1,59 @@
+package panamoe.data;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.data.bpe.Sought;
+
+/**
+ * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library (tokenizers 0.23) on
+ * 70 texts of many languages, code, emoji, spaces, and special tokens. The vocabularies are what ci/tokenizers has
+ * fetched; without them these tests fail and say so.
+ */
+class ReleasedTokenizersTest {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final Path FETCHED = Path.of("..", "build", "tokenizers");
+
+  @ParameterizedTest
+  @CsvSource({
+    "qwen3, <|im_end|>", "gptoss, <|endoftext|>", "deepseek_v3, <｜end▁of▁sentence｜>", "llama3_1, <|end_of_text|>"})
+  void givesTheRecordedTokens(String name, String endOfText) throws IOException {
+    Path file = FETCHED.resolve(name + ".json");
+    assertTrue(Files.exists(file), () -> "there is no " + file + ": run ci/tokenizers, which fetches it by npm");
+    JsonTokenizer tokenizer = JsonTokenizer.load(file, endOfText);
+    JsonNode texts = golden("texts");
+    JsonNode cases = golden(name).path("cases");
+    assertEquals(70, cases.size());
+    for (Map.Entry<String, JsonNode> entry : cases.properties()) {
+      String text = texts.path(entry.getKey()).textValue();
+      JsonNode expected = entry.getValue();
+      int[] ids = ids(expected.path("ids"));
+      assertArrayEquals(ids, tokenizer.encodeWithSpecialTokens(text), entry.getKey());
+      int[] plain = expected.has("ids_plain") ? ids(expected.path("ids_plain")) : ids;
+      int[] ours = tokenizer.encode(text, Sought.NONE);
+      assertArrayEquals(plain, ours, entry.getKey());
+      assertEquals(expected.path("decoded").asText(text), tokenizer.decode(ours), entry.getKey());
+      assertEquals(expected.path("decoded").asText(text), tokenizer.decode(tokenizer.encode(text)), entry.getKey());
+    }
+  }
+
+  private static int[] ids(JsonNode array) {
+    return MAPPER.convertValue(array, int[].class);
+  }
+
+  private static JsonNode golden(String name) throws IOException {
+    try (InputStream in = ReleasedTokenizersTest.class.getResourceAsStream("/golden/tokenizers/" + name + ".json")) {
+      return MAPPER.readTree(in);
+    }
+  }
+}
