@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
@@ -90,6 +92,50 @@ class CallersMemoryTest {
       refused("the file that y is mapped from was truncated", () -> layer.forward(expected, y, TOKENS));
       refused("the file that dy is mapped from was truncated", () -> step.backward(x, expected));
       step.backward(expected, Fixture.normals(arena, COUNT, 4)); // works on what it copied
+    }
+  }
+
+  /** The JVM tells of a page that is gone late, in compiled code: the call must not end before. */
+  @Test
+  void aFileMayBeTruncatedDuringACall() throws Exception {
+    try (Arena arena = Arena.ofShared();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1);
+        FileChannel file = open("x")) {
+      MemorySegment x = file.map(MapMode.READ_WRITE, 0, COUNT * 4L, arena);
+      MemorySegment y = Fixture.normals(arena, COUNT, 2);
+      AtomicBoolean stop = new AtomicBoolean();
+      Thread truncater =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    while (!stop.get()) {
+                      resize(file, 0);
+                      resize(file, COUNT * 4L);
+                    }
+                  });
+      for (int i = 0; i < 3000; i++) {
+        try {
+          layer.forward(x, y, TOKENS);
+        } catch (PanamoeException.BadArgument e) {
+          assertEquals("the file that x is mapped from was truncated", e.getMessage());
+        }
+      }
+      stop.set(true);
+      truncater.join();
+      layer.forward(Fixture.normals(arena, COUNT, 1), y, TOKENS);
+    }
+  }
+
+  private static void resize(FileChannel file, long bytes) {
+    try {
+      if (bytes == 0) {
+        file.truncate(0);
+      } else {
+        file.write(ByteBuffer.wrap(new byte[] {1}), bytes - 1);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
