@@ -51,17 +51,6 @@ public final class NativeLibrary {
     return Loaded.FILE;
   }
 
-  /**
-   * A thread that waits for the others asks again and again before it sleeps, in GNU's OpenMP for milliseconds. Beside
-   * other busy processes it thereby keeps late threads from their core. A hundredth of that costs nothing measurable on
-   * an idle machine (docs/kernels-cpu.md). Users who set a policy of their own keep it.
-   */
-  private static void waitInMeasure() {
-    if (System.getenv("OMP_WAIT_POLICY") == null) {
-      NativeEnvironment.set("GOMP_SPINCOUNT", "3000", false);
-    }
-  }
-
   /** Initialized by the JVM at most once, under its lock, when it is first asked for. */
   private static final class Loaded {
     static final Optional<Path> FILE;
@@ -84,7 +73,6 @@ public final class NativeLibrary {
   static Path load(SearchPath path) {
     Path file = path.find().orElseThrow(() -> new UnsatisfiedLinkError(notFound(path)));
     try {
-      waitInMeasure();
       System.load(file.toString());
     } catch (IllegalCallerException e) {
       throw unsatisfied("native access is not enabled: start java with --enable-native-access=" + moduleName(), e);
