@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "cpu/attention_queries-inl.h"
+#include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "src/check.h"
@@ -178,19 +179,23 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 namespace {
 
-void check_cache_values(T slot, T position, T keys) {
-  check_range_values("slot", slot, 0, keys.shape[0]);
-  check_range_values("position", position, 0, keys.shape[1]);
-}
+// Places in the cache [slots, capacity, ..].
+struct Places {
+  Places(Stream& stream, T slot, T position, T keys)
+      : slot(checked_indices(stream, 0, "slot", slot, 0, keys.shape[0])),
+        position(checked_indices(stream, 1, "position", position, 0, keys.shape[1])) {}
+
+  const moe_tensor slot, position;
+};
 
 }  // namespace
 
 // Row after row on one thread: should a place be named twice, its last row stays.
-void cache_append(Stream&, T k, T v, T slot, T position, T keys, T values) {
-  check_cache_values(slot, position, keys);
+void cache_append(Stream& stream, T k, T v, T slot, T position, T keys, T values) {
+  const Places places(stream, slot, position, keys);
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
-  const auto* slots = static_cast<const int32_t*>(slot.data);
-  const auto* positions = static_cast<const int32_t*>(position.data);
+  const auto* slots = static_cast<const int32_t*>(places.slot.data);
+  const auto* positions = static_cast<const int32_t*>(places.position.data);
   if (bytes == 0) return;  // the pointers may be null then
   for (int64_t t = 0; t < k.shape[0]; ++t) {
     const size_t place = static_cast<size_t>(slots[t] * keys.shape[1] + positions[t]) * bytes;
@@ -202,8 +207,8 @@ void cache_append(Stream&, T k, T v, T slot, T position, T keys, T values) {
 
 HWY_EXPORT(decode);
 void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
-  check_cache_values(slot, position, keys);
-  HWY_DYNAMIC_DISPATCH(decode)(stream, q, keys, values, slot, position, scale, window, out);
+  const Places places(stream, slot, position, keys);
+  HWY_DYNAMIC_DISPATCH(decode)(stream, q, keys, values, places.slot, places.position, scale, window, out);
 }
 
 }  // namespace moe::cpu

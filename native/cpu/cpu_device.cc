@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "cpu/cpu_stream.h"
 #include "cpu/kernels.h"
 #include "cpu/simd_target.h"
 #include "src/error.h"
@@ -49,7 +50,7 @@ class CpuDevice final : public Device {
   int default_threads() const override { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
   std::shared_ptr<Stream> create_stream(std::shared_ptr<Device> self, int threads) override {
-    return std::make_shared<Stream>(std::move(self), threads);
+    return std::make_shared<CpuStream>(std::move(self), threads);
   }
 
   void describe(moe_device_info& info) const override {

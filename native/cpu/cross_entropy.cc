@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cpu/exp-inl.h"
+#include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "src/check.h"
@@ -91,6 +92,7 @@ HWY_EXPORT(losses_of_rows);
 
 constexpr int kLogitsSlot = 5;  // of Stream::shared; the GEMM has its own
 constexpr int kGradientSlot = 6;
+constexpr int kTargetSlot = 7;
 
 // Rows a block: many, so that the three GEMMs run at their peak, while a block of logits stays within 32 MB. The number
 // of classes alone decides, for the order in which dweights is summed must depend on nothing else.
@@ -99,14 +101,14 @@ int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 
 }  // namespace
 
 void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
-  check_range_values("targets", targets, -1, logits.shape[1]);
-  HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, targets, label_smoothing, dloss, losses, dlogits);
+  const moe_tensor labels = checked_indices(stream, kTargetSlot, "targets", targets, -1, logits.shape[1]);
+  HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, labels, label_smoothing, dloss, losses, dlogits);
 }
 
 void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float label_smoothing, float dloss, T losses,
                           N dhidden, N dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
-  check_range_values("targets", targets, -1, classes);
+  const moe_tensor labels = checked_indices(stream, kTargetSlot, "targets", targets, -1, classes);
   // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of
   // its products are with bfloat16, as every other gradient is there.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
@@ -120,7 +122,7 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
     if (half) dlogits.dtype = MOE_BFLOAT16, dlogits.data = half_memory, dlogits.bytes /= 2;
     const moe_tensor hidden_block = rows_of(hidden, begin, count);
     gemm(stream, false, true, MOE_IDENTITY, false, hidden_block, weights, nullptr, logits, nullptr);
-    HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(targets, begin, count), label_smoothing, dloss,
+    HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(labels, begin, count), label_smoothing, dloss,
                                          rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &dlogits);
     if (dhidden == nullptr) continue;
     const moe_tensor dhidden_block = rows_of(*dhidden, begin, count);

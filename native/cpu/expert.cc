@@ -3,12 +3,14 @@
 
 #include "cpu/column_sum.h"
 #include "cpu/gemm_product.h"
+#include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
 
 namespace moe::cpu {
 namespace {
+
+constexpr int kOffsetSlot = 4;  // of Stream::shared; the products have the first ones
 
 // The rows of x [R, K] that `from` begins, k along a row.
 Operand rows_of(T x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
@@ -32,8 +34,7 @@ Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
 
 void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
                     N preactivation) {
-  check_offset_values(offsets, x.shape[0]);
-  const auto* start = static_cast<const int32_t*>(offsets.data);
+  const int32_t* start = checked_offsets(stream, kOffsetSlot, offsets, x.shape[0]);
   const int64_t experts = weights.shape[0];
   auto* products = stream.shared<Product>(0, experts);
   for (int64_t e = 0; e < experts; ++e) {
@@ -50,8 +51,7 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
 }
 
 void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
-  check_offset_values(offsets, dy.shape[0]);
-  const auto* start = static_cast<const int32_t*>(offsets.data);
+  const int32_t* start = checked_offsets(stream, kOffsetSlot, offsets, dy.shape[0]);
   const int64_t experts = weights.shape[0];
   auto* products = stream.shared<Product>(0, experts);
   for (int64_t e = 0; e < experts; ++e) {
@@ -66,8 +66,7 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
 }
 
 void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
-  check_offset_values(offsets, dy.shape[0]);
-  const auto* start = static_cast<const int32_t*>(offsets.data);
+  const int32_t* start = checked_offsets(stream, kOffsetSlot, offsets, dy.shape[0]);
   const int64_t experts = dweights.shape[0], rows = dweights.shape[1], columns = dweights.shape[2];
   auto* products = stream.shared<Product>(0, experts);
   int64_t count = 0;

@@ -5,10 +5,12 @@
 // (token-major), or a lane for each choice (choice-major).
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <numeric>
 
 #include "cpu/gate_choice.h"
 #include "cpu/parallel.h"
+#include "src/check.h"
 #include "src/gate_values.h"
 
 namespace moe::cpu {
@@ -17,7 +19,7 @@ namespace {
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth waking a thread for
 
-enum SharedSlot { kHistogram, kSums, kScoreSums, kStarts, kRoutes, kOrder };
+enum SharedSlot { kChoices, kAsked, kHistogram, kSums, kScoreSums, kStarts, kRoutes, kRanks, kOrder };
 
 // Before anything is written: NaN is refused here, not carried into a comparison.
 void check_values(Stream& stream, const GateTokens& tokens) {
@@ -41,11 +43,12 @@ void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit)
   });
 }
 
-// The routes and their queues. Tables are [lanes * blocks, E] in queue order.
+// The routes and their queues. Tables are [lanes * blocks, E] in queue order. What is read again as an index lies in
+// scratch memory: another thread may write the call's tensors.
 struct Queues {
   const moe_gate_config& config;
   int64_t tokens, experts, choices, blocks, lanes;
-  const int32_t* choice;  // [S, K]
+  const int32_t* choice;  // [S, K], scratch
   int32_t* histogram;     // routes of a lane and block, then the place of the next one
   int32_t* expert;        // [S, K]
   int32_t* position;      // [S, K]
@@ -103,26 +106,28 @@ struct Queues {
     });
   }
 
-  // Lists the routes of every queue: routes[starts[e] + place].
-  void list(int64_t block, const int32_t* starts, int32_t* routes) const {
+  // Lists the routes of every queue, routes[starts[e] + place], and their ranks rank[s, e], which are to be finite.
+  void list(int64_t block, const int32_t* starts, const float* rank, int32_t* routes, float* ranks) const {
     for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
       if (e >= 0) {
-        routes[starts[e] + counters[e]++] = static_cast<int32_t>(route);
+        const int32_t at = starts[e] + counters[e]++;
+        const float value = rank[route / choices * experts + e];
+        routes[at] = static_cast<int32_t>(route);
+        ranks[at] = value == value ? value : -INFINITY;  // NaN has no place in an order
       } else {
         drop(route);
       }
     });
   }
 
-  // Keeps the routes of one queue with the highest rank[s, e], the earlier of equals, numbered in queue order.
-  // `order` is scratch of `count` numbers.
-  void keep_best(int32_t e, const int32_t* routes, int64_t count, const float* rank, int32_t* order) const {
+  // Keeps the routes of one queue with the highest ranks, the earlier of equals, numbered in queue order. `order` is
+  // scratch of `count` numbers.
+  void keep_best(int32_t e, const int32_t* routes, int64_t count, const float* ranks, int32_t* order) const {
     const int64_t kept = std::min(count, config.capacity);
     std::iota(order, order + count, 0);
     if (kept < count) {
       std::nth_element(order, order + kept, order + count, [&](int32_t a, int32_t b) {
-        const float rank_a = rank[routes[a] / choices * experts + e], rank_b = rank[routes[b] / choices * experts + e];
-        return rank_a > rank_b || (rank_a == rank_b && a < b);
+        return ranks[a] > ranks[b] || (ranks[a] == ranks[b] && a < b);
       });
       std::sort(order, order + kept);
     }
@@ -136,17 +141,20 @@ void weigh(const Queues& queues, const float* scores, int64_t begin, int64_t end
   for (int64_t s = begin; s < end; ++s) {
     const int32_t* choice = queues.choice + s * queues.choices;
     const int32_t* expert = queues.expert + s * queues.choices;
+    const auto kept = [&](int64_t c) { return read_once(expert + c) < 0 ? -1 : choice[c]; };
     const float* row = scores + s * queues.experts;
     float denominator = 1;
     if (config.normalization != MOE_RAW) {
-      const int32_t* counted = config.normalization == MOE_CHOSEN ? choice : expert;
       float sum = config.denominator_offset;
-      for (int64_t c = 0; c < queues.choices; ++c) sum += counted[c] < 0 ? 0 : row[counted[c]];
+      for (int64_t c = 0; c < queues.choices; ++c) {
+        const int32_t e = config.normalization == MOE_CHOSEN ? choice[c] : kept(c);
+        sum += e < 0 ? 0 : row[e];
+      }
       denominator = std::max(sum, config.normalization_epsilon);
     }
     for (int64_t c = 0; c < queues.choices; ++c) {
-      const bool weighs = expert[c] >= 0 && denominator > 0;
-      weight[s * queues.choices + c] = weighs ? config.weight_scale * (row[expert[c]] / denominator) : 0;
+      const int32_t e = kept(c);
+      weight[s * queues.choices + c] = e >= 0 && denominator > 0 ? config.weight_scale * (row[e] / denominator) : 0;
     }
   }
 }
@@ -184,10 +192,12 @@ X* data(T tensor) {
 
 void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
                   T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
-  const GateTokens tokens{config, logits, used, bias, noise, priority, scores, choice};
+  const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
+  moe_tensor chosen = choice;
+  chosen.data = stream.shared<int32_t>(kChoices, count * choices);
+  const GateTokens tokens{config, logits, used, bias, noise, priority, scores, chosen};
   check_values(stream, tokens);
 
-  const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
   const int64_t blocks = (count + kTokenBlock - 1) / kTokenBlock;
   const int64_t lanes = config.queue_order == MOE_CHOICE_MAJOR ? choices : 1;
   const Queues queues{config,
@@ -196,7 +206,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
                       choices,
                       blocks,
                       lanes,
-                      data<int32_t>(choice),
+                      data<int32_t>(chosen),
                       stream.shared<int32_t>(kHistogram, lanes * blocks * experts),
                       data<int32_t>(expert),
                       data<int32_t>(position)};
@@ -206,19 +216,22 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
     const int64_t begin = block * kTokenBlock, end = std::min(count, begin + kTokenBlock);
     sums[block].scores = score_sums + block * experts;
     choose_experts(tokens, begin, end, sums[block]);
+    std::copy(queues.choice + begin * choices, queues.choice + end * choices, data<int32_t>(choice) + begin * choices);
     queues.count(block);
   });
   sum_losses(queues, sums, data<float>(losses));
 
-  auto* asked = data<int32_t>(counts);
+  auto* asked = stream.shared<int32_t>(kAsked, experts);
   parallel_blocks(stream, experts, kGrain / (lanes * blocks + 1) + 1,
                   [&](int64_t begin, int64_t end) { queues.add_up(begin, end, asked); });
+  std::copy_n(asked, experts, data<int32_t>(counts));
   const int64_t capacity = config.drop_policy == MOE_DROPLESS ? INT32_MAX : config.capacity;
-  auto* rows = data<int32_t>(offsets);
-  rows[0] = 0;
+  int32_t rows = 0;
   for (int64_t e = 0; e < experts; ++e) {
-    rows[e + 1] = rows[e] + static_cast<int32_t>(std::min<int64_t>(asked[e], capacity));
+    data<int32_t>(offsets)[e] = rows;
+    rows += static_cast<int32_t>(std::min<int64_t>(asked[e], capacity));
   }
+  data<int32_t>(offsets)[experts] = rows;
 
   const auto weigh_block = [&](int64_t block) {
     weigh(queues, data<float>(scores), block * kTokenBlock, std::min(count, (block + 1) * kTokenBlock),
@@ -235,12 +248,13 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   starts[0] = 0;
   std::partial_sum(asked, asked + experts, starts + 1);
   auto* routes = stream.shared<int32_t>(kRoutes, count * choices);
+  auto* ranks = stream.shared<float>(kRanks, count * choices);
   auto* order = stream.shared<int32_t>(kOrder, count * choices);
   const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *priority : scores);
-  for_each_block(stream, blocks, choices, [&](int64_t block) { queues.list(block, starts, routes); });
+  for_each_block(stream, blocks, choices, [&](int64_t block) { queues.list(block, starts, rank, routes, ranks); });
   parallel_blocks(stream, experts, experts * (kGrain / 4) / (count * choices + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t e = begin; e < end; ++e) {
-      queues.keep_best(static_cast<int32_t>(e), routes + starts[e], asked[e], rank, order + starts[e]);
+      queues.keep_best(static_cast<int32_t>(e), routes + starts[e], asked[e], ranks + starts[e], order + starts[e]);
     }
   });
   for_each_block(stream, blocks, choices, weigh_block);

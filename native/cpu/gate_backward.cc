@@ -113,7 +113,10 @@ HWY_EXPORT(gate_backward_tokens);
 void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
                    T dweight, float dauxiliary, float dz, T dlogits) {
   const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
-  check_choice_values(expert, choice, experts);
+  moe_tensor kept = expert, selected = choice;  // as they are now: others may change them
+  kept.data = stream.shared<int32_t>(2, count * choices);
+  selected.data = stream.shared<int32_t>(3, count * choices);
+  check_choice_values(expert, choice, experts, static_cast<int32_t*>(kept.data), static_cast<int32_t*>(selected.data));
   const auto* marks = used == nullptr ? nullptr : static_cast<const uint8_t*>(used->data);
   const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 
@@ -123,7 +126,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
   std::fill(chosen, chosen + experts, 0);
   for (int64_t s = 0; s < count; ++s) {
     for (int64_t c = 0; c < config.auxiliary_choices; ++c) {
-      const int32_t e = static_cast<const int32_t*>(choice.data)[s * choices + c];
+      const int32_t e = static_cast<const int32_t*>(selected.data)[s * choices + c];
       if (e >= 0) ++chosen[e];
     }
   }
@@ -133,7 +136,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
     auxiliary[e] = static_cast<float>(scale * chosen[e] / (config.auxiliary_choices * total * total));
   }
   HWY_DYNAMIC_DISPATCH(gate_backward_tokens)
-  (stream, config, logits, used, scores, expert, choice, dweight, auxiliary, static_cast<float>(dz / total),
+  (stream, config, logits, used, scores, kept, selected, dweight, auxiliary, static_cast<float>(dz / total),
    dlogits);
 }
 

@@ -26,14 +26,15 @@ HWY_INLINE int32_t take_best(float* keys, int64_t experts) {
   const FloatTag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const FloatVector best = hn::Set(d, row_max(keys, (experts + lanes - 1) / lanes * lanes));
-  int64_t e = 0;
-  for (;; e += lanes) {
+  for (int64_t e = 0; e < experts; e += lanes) {
     const intptr_t lane = hn::FindFirstTrue(d, hn::Eq(hn::LoadU(d, keys + e), best));
-    if (lane >= 0) {
+    if (lane >= 0 && e + lane < experts) {
       close_expert(keys, e + lane);
       return static_cast<int32_t>(e + lane);
     }
   }
+  close_expert(keys, experts - 1);  // another thread has made keys NaN
+  return static_cast<int32_t>(experts - 1);
 }
 
 // Keys fill whole vectors of any width.

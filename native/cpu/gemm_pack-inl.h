@@ -245,11 +245,9 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, float* 
       }
       return;
     }
-    for (int64_t k = 0; k < inner; ++k) {
-      for (int64_t column = 0; column < kPanelColumns; ++column) {
-        to[k * kPanelColumns + column] =
-            column < width ? to_float(from[column * b.line_stride + k * b.inner_stride]) : 0.0f;
-      }
+    for (int64_t k = 0; k < inner; ++k, from += b.inner_stride, to += kPanelColumns) {
+      for (int64_t column = 0; column < width; ++column) to[column] = to_float(from[column * b.line_stride]);
+      std::fill(to + width, to + kPanelColumns, 0.0f);
     }
   });
 }

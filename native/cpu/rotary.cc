@@ -4,9 +4,9 @@
 #include "hwy/highway.h"
 
 #include "cpu/floating-inl.h"
+#include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -72,8 +72,8 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 HWY_EXPORT(rotate);
 void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y) {
-  check_range_values("positions", positions, 0, cosine.shape[0]);
-  HWY_DYNAMIC_DISPATCH(rotate)(stream, x, positions, cosine, sine, interleaved, direction, y);
+  const moe_tensor places = checked_indices(stream, 0, "positions", positions, 0, cosine.shape[0]);
+  HWY_DYNAMIC_DISPATCH(rotate)(stream, x, places, cosine, sine, interleaved, direction, y);
 }
 }  // namespace moe::cpu
 #endif

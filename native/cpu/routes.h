@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "cpu/indices.h"
 #include "src/kernels.h"
 #include "src/routes.h"
 
@@ -10,21 +11,18 @@ namespace moe::cpu {
 
 struct Routes {
   // Refuses a table that does not lead to `rows`, or leads to one of them twice: threads may write them. Takes the
-  // stream's shared slot 0 for that.
-  Routes(Stream& stream, T expert, T position, T offsets, T rows)
-      : choices(expert.shape[1]),
-        expert_(static_cast<const int32_t*>(expert.data)),
-        position_(static_cast<const int32_t*>(position.data)),
-        offsets_(static_cast<const int32_t*>(offsets.data)) {
-    check_offset_values(offsets, rows.shape[0]);
-    check_route_values(expert, position, offsets, stream.shared<uint64_t>(0, route_words(offsets)));
+  // stream's shared slots 0 to 2 for the rows that it leads to, which nobody changes any more.
+  Routes(Stream& stream, T expert, T position, T offsets, T rows) : choices(expert.shape[1]) {
+    const int64_t experts = offsets.shape[0] - 1;
+    const int32_t* starts = checked_offsets(stream, 0, offsets, rows.shape[0]);
+    auto* taken = stream.shared<uint64_t>(1, route_words(starts[experts]));
+    auto* table = stream.shared<int32_t>(2, element_count(expert));
+    check_route_values(expert, position, starts, experts, taken, table);
+    rows_ = table;
   }
 
   // The row of choice c of token s, or -1 where the route was dropped.
-  int64_t row(int64_t s, int64_t c) const {
-    const int32_t e = expert_[s * choices + c];
-    return e < 0 ? -1 : int64_t{offsets_[e]} + position_[s * choices + c];
-  }
+  int64_t row(int64_t s, int64_t c) const { return rows_[s * choices + c]; }
 
   // The rows of a token's kept routes, in choice order.
   struct Kept {
@@ -46,9 +44,7 @@ struct Routes {
   const int64_t choices;
 
  private:
-  const int32_t* expert_;
-  const int32_t* position_;
-  const int32_t* offsets_;
+  const int32_t* rows_;
 };
 
 }  // namespace moe::cpu

@@ -56,9 +56,11 @@ class Routes {
 // Keeps the host's checks of the table that the coming kernel reads.
 inline void keep_route_checks(CudaStream& stream, T expert, T position, T offsets, T rows) {
   stream.keep_checks([expert = expert, position = position, offsets = offsets, rows = rows.shape[0]] {
-    check_offset_values(offsets, rows);
-    std::vector<uint64_t> taken(static_cast<size_t>(route_words(offsets)));
-    check_route_values(expert, position, offsets, taken.data());
+    const int64_t experts = offsets.shape[0] - 1;
+    std::vector<int32_t> starts(static_cast<size_t>(experts + 1));
+    check_offset_values(offsets, rows, starts.data());
+    std::vector<uint64_t> taken(static_cast<size_t>(route_words(starts.back())));
+    check_route_values(expert, position, starts.data(), experts, taken.data());
   });
 }
 

@@ -57,7 +57,7 @@ void* CudaStream::scratch(int slot, size_t bytes) {
   return kept.memory;
 }
 
-CudaStream::Call::Call(CudaStream& stream) : stream_(stream), lock_(stream.mutex_) {
+CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
   stream_.card_.make_current();
   // The calls before were waited for, and their tensors may be gone.
   if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
@@ -82,7 +82,6 @@ void CudaStream::launched(cudaError_t error, const char* what) {
 
 void CudaStream::synchronize() {
   card_.make_current();
-  std::lock_guard lock(mutex_);
   if (capturing_) {
     invalid("the stream is between moe_graph_begin and moe_graph_end, nothing has run that could be awaited");
   }
@@ -93,9 +92,7 @@ void CudaStream::synchronize() {
 
 bool CudaStream::finished() {
   card_.make_current();
-  // A thread that makes a call or waits for one has work here; and to query a capture would break it.
-  const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock.owns_lock() || capturing_) return false;
+  if (capturing_) return false;  // which the question would break
   const cudaError_t error = cudaStreamQuery(handle_);
   if (error == cudaErrorNotReady) return false;
   require(error, "asking the stream");
@@ -121,7 +118,6 @@ void CudaStream::report_refusal() {
 
 void CudaStream::begin_graph() {
   card_.make_current();
-  std::lock_guard lock(mutex_);
   if (capturing_) invalid("the stream has begun a graph already");
   require(cudaStreamBeginCapture(handle_, cudaStreamCaptureModeRelaxed), "beginning a graph");
   capturing_ = true;
@@ -130,7 +126,6 @@ void CudaStream::begin_graph() {
 
 std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
   card_.make_current();
-  std::lock_guard lock(mutex_);
   if (!capturing_) invalid("the stream has not begun a graph");
   capturing_ = false;
   cudaGraph_t captured = nullptr;

@@ -4,7 +4,6 @@
 #include <cuda_runtime.h>
 
 #include <functional>
-#include <mutex>
 #include <vector>
 
 #include "cuda/device.h"
@@ -41,7 +40,6 @@ class CudaGraph final : public Graph {
 
 // Kernels run behind the caller's back. A value that one refuses is reported by the call that notices: the next one on
 // the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for: the guilty call reports.
-// One thread makes calls; others may synchronize and query meanwhile.
 class CudaStream final : public Stream {
  public:
   static constexpr int kScratchSlots = 9;  // the last one is the custom activation's
@@ -53,8 +51,8 @@ class CudaStream final : public Stream {
   cudaStream_t handle() const { return handle_; }
   Refusal refusal() const { return Refusal(refused_); }
 
-  // A call, which may make others. What other threads do to the stream comes before it or after it: whoever waits sees
-  // all of its kernels with all of their checks, or none.
+  // A call, which may make others. The thread holds mutex() all the while: whoever waits sees all of its kernels with
+  // all of their checks, or none.
   class Call {
    public:
     explicit Call(CudaStream& stream);
@@ -64,7 +62,6 @@ class CudaStream final : public Stream {
 
    private:
     CudaStream& stream_;
-    const std::lock_guard<std::recursive_mutex> lock_;
   };
 
   // What follows is for the time of a call.
@@ -99,7 +96,6 @@ class CudaStream final : public Stream {
   const bool synchronous_;
   Scratch scratch_[kScratchSlots];
   std::vector<void*> outgrown_;
-  std::recursive_mutex mutex_;    // of the handle and all that follows
   int depth_ = 0;                 // of calls
   bool capturing_ = false;
   std::vector<Pending> pending_;  // since the last synchronize, oldest first

@@ -162,57 +162,61 @@ moe_activation check_activation(int32_t activation, const Device& device) {
   return static_cast<moe_activation>(activation);
 }
 
-void check_offset_values(const moe_tensor& offsets, int64_t rows) {
+void check_offset_values(const moe_tensor& offsets, int64_t rows, int32_t* copy) {
   const auto* values = static_cast<const int32_t*>(offsets.data);
   const int64_t experts = offsets.shape[0] - 1;
-  if (values[0] != 0) invalid("offsets[0] is ", values[0], ", expected 0");
-  for (int64_t e = 0; e < experts; ++e) {
-    if (values[e + 1] < values[e]) {
-      invalid("offsets[", e + 1, "] is ", values[e + 1], ", less than offsets[", e, "] = ", values[e]);
+  int32_t before = 0;
+  for (int64_t e = 0; e <= experts; ++e) {
+    const int32_t value = read_once(values + e);
+    if (e == 0 && value != 0) invalid("offsets[0] is ", value, ", expected 0");
+    if (value < before) {
+      invalid("offsets[", e, "] is ", value, ", less than offsets[", e - 1, "] = ", before);
     }
+    if (copy != nullptr) copy[e] = value;
+    before = value;
   }
-  if (values[experts] > rows) {
-    invalid("offsets[", experts, "] is ", values[experts], ", past the ", rows, " rows");
-  }
+  if (before > rows) invalid("offsets[", experts, "] is ", before, ", past the ", rows, " rows");
 }
 
-int64_t route_words(const moe_tensor& offsets) {
-  return static_cast<const int32_t*>(offsets.data)[offsets.shape[0] - 1] / 64 + 1;
-}
-
-void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets,
-                        uint64_t* taken) {
-  std::fill_n(taken, route_words(offsets), 0);
-  const auto* experts = static_cast<const int32_t*>(expert.data);
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const int32_t* starts, int64_t experts,
+                        uint64_t* taken, int32_t* rows) {
+  std::fill_n(taken, route_words(starts[experts]), 0);
+  const auto* ids = static_cast<const int32_t*>(expert.data);
   const auto* positions = static_cast<const int32_t*>(position.data);
-  const auto* starts = static_cast<const int32_t*>(offsets.data);
-  const int64_t count = offsets.shape[0] - 1, choices = expert.shape[1];
+  const int64_t choices = expert.shape[1];
   for (int64_t i = 0, routes = element_count(expert); i < routes; ++i) {
-    const int32_t e = experts[i];
-    if (e == -1) continue;
-    if (e < 0 || e >= count) {
-      invalid("expert[", i / choices, ", ", i % choices, "] is ", e, ", expected -1 or 0 to ", count - 1);
+    const int32_t e = read_once(ids + i);
+    if (e == -1) {
+      if (rows != nullptr) rows[i] = -1;
+      continue;
     }
-    if (positions[i] < 0 || positions[i] >= starts[e + 1] - starts[e]) {
-      invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", outside expert ", e, "'s ",
+    if (e < 0 || e >= experts) {
+      invalid("expert[", i / choices, ", ", i % choices, "] is ", e, ", expected -1 or 0 to ", experts - 1);
+    }
+    const int32_t place = read_once(positions + i);
+    if (place < 0 || place >= starts[e + 1] - starts[e]) {
+      invalid("position[", i / choices, ", ", i % choices, "] is ", place, ", outside expert ", e, "'s ",
               starts[e + 1] - starts[e], " rows");
     }
-    const int32_t row = starts[e] + positions[i];
+    const int32_t row = starts[e] + place;
     const uint64_t bit = uint64_t{1} << row % 64;
     if ((taken[row / 64] & bit) != 0) {
-      invalid("position[", i / choices, ", ", i % choices, "] is ", positions[i], ", which another route to expert ", e,
+      invalid("position[", i / choices, ", ", i % choices, "] is ", place, ", which another route to expert ", e,
               " has");
     }
     taken[row / 64] |= bit;
+    if (rows != nullptr) rows[i] = row;
   }
 }
 
-void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high) {
+void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high, int32_t* copy) {
   const auto* data = static_cast<const int32_t*>(values.data);
   for (int64_t i = 0, count = element_count(values); i < count; ++i) {
-    if (data[i] < low || data[i] >= high) {
-      invalid(name, "[", i, "] is ", data[i], ", expected ", low, " to ", high - 1);
+    const int32_t value = read_once(data + i);
+    if (value < low || value >= high) {
+      invalid(name, "[", i, "] is ", value, ", expected ", low, " to ", high - 1);
     }
+    if (copy != nullptr) copy[i] = value;
   }
 }
 

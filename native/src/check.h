@@ -102,22 +102,30 @@ void check_finite(const char* name, float value);
 // A moe_activation, or MOE_CUSTOM_ACTIVATION where the device has one.
 moe_activation check_activation(int32_t activation, const Device& device);
 
-// The values of a table of routes, read on the host: offsets rise from 0 and stay within `rows`.
-void check_offset_values(const moe_tensor& offsets, int64_t rows);
-// Every expert id is in [-1, experts), every row offsets[expert] + position lies inside its group, and no other route
-// has the same. `taken` is scratch of route_words(offsets) numbers.
-void check_route_values(const moe_tensor& expert, const moe_tensor& position, const moe_tensor& offsets,
-                        uint64_t* taken);
-// Words with a bit for each row of checked offsets.
-int64_t route_words(const moe_tensor& offsets);
+// Checks of values inside tensors, read on the host. Each value is read once: another thread may change it at any time,
+// so that a kernel of the host uses the `copy` of what was checked, of as many values.
+
+// Offsets rise from 0 and stay within `rows`.
+void check_offset_values(const moe_tensor& offsets, int64_t rows, int32_t* copy = nullptr);
+// Every expert id is in [-1, experts), every row starts[expert] + position lies inside its group, and no other route has
+// the same. `starts` are checked offsets, `taken` is scratch of route_words(the last of them) numbers. `rows` receives
+// each route's row, or -1.
+void check_route_values(const moe_tensor& expert, const moe_tensor& position, const int32_t* starts, int64_t experts,
+                        uint64_t* taken, int32_t* rows = nullptr);
+// Words with a bit for each row.
+inline int64_t route_words(int64_t rows) { return rows / 64 + 1; }
 // Every int32 value is in [low, high).
-void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high);
+void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high,
+                        int32_t* copy = nullptr);
+// A value of memory that another thread may write.
+inline int32_t read_once(const int32_t* value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
 
 }  // namespace moe
 
-// Inside an ABI function: looks the stream up and calls its backend's kernel.
+// Inside an ABI function: looks the stream up, waits for its turn there and calls its backend's kernel.
 #define MOE_LAUNCH(stream_handle, kernel, ...)                                              \
   do {                                                                                      \
     const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle); \
+    const std::lock_guard launch_turn(launch_stream->mutex());                              \
     launch_stream->device().kernels().kernel(*launch_stream, __VA_ARGS__);                  \
   } while (false)

@@ -77,7 +77,15 @@ moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* str
     }
     const auto owner = moe::find_device(device);
     const int team = threads == 0 ? owner->default_threads() : threads;
-    *stream = moe::streams().insert(owner->create_stream(owner, team));
+    const auto created = owner->create_stream(owner, team);
+    const moe_stream handle = moe::streams().insert(created);
+    try {
+      moe::find_device(device);
+    } catch (const moe::Error&) {  // closed meanwhile, perhaps too early to find this stream
+      moe::streams().remove_if([&](const moe::Stream& each) { return &each == created.get(); });
+      throw;
+    }
+    *stream = handle;
   });
 }
 
@@ -86,13 +94,20 @@ moe_status moe_stream_destroy(moe_stream stream) {
 }
 
 moe_status moe_stream_synchronize(moe_stream stream) {
-  return guard(__func__, [&] { moe::find_stream(stream)->synchronize(); });
+  return guard(__func__, [&] {
+    const auto awaited = moe::find_stream(stream);
+    const std::lock_guard turn(awaited->mutex());
+    awaited->synchronize();
+  });
 }
 
 moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
   return guard(__func__, [&] {
     moe::check_pointer("finished", finished);
-    *finished = moe::find_stream(stream)->finished() ? 1 : 0;
+    const auto asked = moe::find_stream(stream);
+    // A thread that makes a call or waits for one has work here.
+    const std::unique_lock turn(asked->mutex(), std::try_to_lock);
+    *finished = turn.owns_lock() && asked->finished() ? 1 : 0;
   });
 }
 
@@ -104,13 +119,18 @@ moe_status moe_stream_native(moe_stream stream, void** handle) {
 }
 
 moe_status moe_graph_begin(moe_stream stream) {
-  return guard(__func__, [&] { moe::find_stream(stream)->begin_graph(); });
+  return guard(__func__, [&] {
+    const auto on = moe::find_stream(stream);
+    const std::lock_guard turn(on->mutex());
+    on->begin_graph();
+  });
 }
 
 moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
   return guard(__func__, [&] {
     moe::check_pointer("graph", graph);
     const auto made_on = moe::find_stream(stream);
+    const std::lock_guard turn(made_on->mutex());
     *graph = moe::graphs().insert(made_on->end_graph(made_on));
   });
 }
@@ -120,6 +140,7 @@ moe_status moe_graph_launch(moe_stream stream, moe_graph graph) {
     const auto on = moe::find_stream(stream);
     const auto launched = moe::graphs().find(graph);
     if (&launched->stream() != on.get()) moe::invalid("graph was made on another stream, it runs on that one alone");
+    const std::lock_guard turn(on->mutex());
     on->launch_graph(*launched);
   });
 }

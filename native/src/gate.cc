@@ -12,8 +12,9 @@ void check_choice(const char* name, int32_t value, int32_t last) {
   if (value < 0 || value > last) invalid("config.", name, " is ", value, ", expected 0 to ", last);
 }
 
-void check_config(const moe_gate_config* config, int64_t experts) {
-  const moe_gate_config& c = check_struct("config", config);
+// The config as it was checked: its memory is the caller's.
+moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
+  const moe_gate_config c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
   check_choice("score", c.score, MOE_SIGMOID);
@@ -44,6 +45,7 @@ void check_config(const moe_gate_config* config, int64_t experts) {
     if (value < 0) invalid(name, " is ", value, ", expected 0 or more");
   }
   check_finite("config.weight_scale", c.weight_scale);
+  return c;
 }
 
 const moe_tensor& check_logits(const moe_tensor* logits) {
@@ -59,7 +61,7 @@ const moe_tensor& check_logits(const moe_tensor* logits) {
 }
 
 struct Inputs {
-  const moe_gate_config& config;
+  moe_gate_config config;
   T logits;
   int64_t tokens, experts, choices;
 };
@@ -69,8 +71,8 @@ Inputs check_inputs(const moe_gate_config* config, const moe_tensor* logits, con
   T checked = check_logits(logits);
   const int64_t tokens = checked.shape[0], experts = checked.shape[1];
   check_optional("used", used, kUint8Only, {tokens});
-  check_config(config, experts);
-  return {*config, checked, tokens, experts, config->top_k};
+  const moe_gate_config own = check_config(config, experts);
+  return {own, checked, tokens, experts, own.top_k};
 }
 
 }  // namespace

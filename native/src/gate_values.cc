@@ -67,14 +67,16 @@ void check_gate_values(T logits, N used, N bias, N noise, N priority) {
   }
 }
 
-void check_choice_values(T expert, T choice, int64_t experts) {
-  check_range_values("choice", choice, -1, experts);
+void check_choice_values(T expert, T choice, int64_t experts, int32_t* expert_copy, int32_t* choice_copy) {
+  check_range_values("choice", choice, -1, experts, choice_copy);
   const auto* kept = static_cast<const int32_t*>(expert.data);
-  const auto* chosen = static_cast<const int32_t*>(choice.data);
+  const auto* chosen = choice_copy != nullptr ? choice_copy : static_cast<const int32_t*>(choice.data);
   for (int64_t i = 0, count = element_count(expert), choices = expert.shape[1]; i < count; ++i) {
-    if (kept[i] != -1 && kept[i] != chosen[i]) {
-      invalid("expert[", i / choices, ", ", i % choices, "] is ", kept[i], ", expected -1 or the choice ", chosen[i]);
+    const int32_t e = read_once(kept + i), chosen_here = read_once(chosen + i);
+    if (e != -1 && e != chosen_here) {
+      invalid("expert[", i / choices, ", ", i % choices, "] is ", e, ", expected -1 or the choice ", chosen_here);
     }
+    if (expert_copy != nullptr) expert_copy[i] = e;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "moe/device.h"
@@ -33,16 +34,20 @@ struct Scratch {
   size_t bytes = 0;
 };
 
-// One thread uses a stream at a time. Scratch slots are a kernel's own for the length of one call:
-// `shared` slots are taken by the calling thread, `local` ones by a team member for itself.
+// One thread uses a stream at a time: all but native() and what is constant is called by a thread that holds mutex().
+// Scratch slots are a kernel's own for the length of one call: `shared` slots are taken by the calling thread, `local`
+// ones by a team member for itself.
 class Stream {
  public:
-  static constexpr int kSharedSlots = 8;
+  static constexpr int kSharedSlots = 12;
 
   Stream(std::shared_ptr<Device> device, int threads);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   virtual ~Stream();
+
+  // The calls of several threads come one after the other.
+  std::mutex& mutex() { return mutex_; }
 
   // Between both, calls are kept instead of run.
   virtual void begin_graph();
@@ -74,6 +79,7 @@ class Stream {
   // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
   void* reserve(Scratch& scratch, size_t bytes);
 
+  std::mutex mutex_;
   std::shared_ptr<Device> device_;
   int threads_;
   Scratch shared_[kSharedSlots];

@@ -4,9 +4,13 @@
  * type, is refused, never dereferenced. 0 is never a valid handle.
  *
  * Work is enqueued on a stream. On the CPU it runs at once, on the stream's own team of threads. On a CUDA device it
- * runs behind the caller's back; the host may touch the device's memory once moe_stream_synchronize has returned. A
- * stream is used by one thread at a time, and by another that only synchronizes it. Devices and memory calls are
- * thread-safe. */
+ * runs behind the caller's back; the host may touch the device's memory once moe_stream_synchronize has returned.
+ *
+ * Every function may be called by any thread at any time. Calls on one stream take turns, in no order that one could
+ * rely on. What another thread closes or destroys lives until the calls that use it have returned. Values inside
+ * tensors that another thread changes during a call make its results undefined, or the call is refused; on the CPU they
+ * never lead a kernel outside its tensors. Only the memory itself is the caller's care: it must stay until the call
+ * returns, or on a CUDA device until its work is done; and descriptors may not change meanwhile. */
 #ifndef MOE_DEVICE_H
 #define MOE_DEVICE_H
 
@@ -52,7 +56,7 @@ MOE_API moe_status moe_device_close(moe_device device);
 MOE_API moe_status moe_device_describe(moe_device device, moe_device_info* info);
 
 /* A stream with `threads` threads, 0 to 1024 or MOE_INVALID_ARGUMENT; 0 asks for one per processor. Results do not
- * depend on it. MOE_OUT_OF_MEMORY where a card has no room for one. */
+ * depend on it, nor on how many of them the system grants. MOE_OUT_OF_MEMORY where a card has no room for one. */
 MOE_API moe_status moe_stream_create(moe_device device, int32_t threads, moe_stream* stream);
 /* The work given to the stream is still done. Its graphs can be launched no more. */
 MOE_API moe_status moe_stream_destroy(moe_stream stream);
@@ -71,8 +75,9 @@ MOE_API moe_status moe_stream_native(moe_stream stream, void** handle);
  * MOE_INVALID_ARGUMENT. MOE_OUT_OF_MEMORY where the device, or the limit set for it, has no more. */
 MOE_API moe_status moe_memory_allocate(moe_device device, int64_t bytes, void** memory);
 /* MOE_INVALID_ARGUMENT for null, and for every pointer but those that this device's moe_memory_allocate gave and that
- * were not freed since. Waits for nothing: work given to streams may still use the memory, and the next allocation may
- * get it at once. So whoever allocates next gives it to the same stream, whose work comes in order, or waits before. */
+ * were not freed since. Waits for nothing: work given to streams, or a call of another thread, may still use the
+ * memory, and the next allocation may get it at once; no check finds that. So whoever allocates next gives it to the
+ * same stream, whose work comes in order, or waits before. */
 MOE_API moe_status moe_memory_free(moe_device device, void* memory);
 /* Gives memory kept for reuse back to the system, once the work that uses it is done. */
 MOE_API moe_status moe_memory_trim(moe_device device);

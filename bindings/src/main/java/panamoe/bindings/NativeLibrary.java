@@ -71,17 +71,6 @@ public final class NativeLibrary {
     return Loaded.LIBRARY.map(Library::file);
   }
 
-  /**
-   * A thread that waits for the others asks again and again before it sleeps, in GNU's OpenMP for milliseconds. Beside
-   * other busy processes it thereby keeps late threads from their core. A hundredth of that costs nothing measurable on
-   * an idle machine (docs/kernels-cpu.md). Users who set a policy of their own keep it.
-   */
-  private static void waitInMeasure() {
-    if (System.getenv("OMP_WAIT_POLICY") == null) {
-      NativeEnvironment.set("GOMP_SPINCOUNT", "3000", false);
-    }
-  }
-
   /** The file that was loaded, and its functions. */
   record Library(Path file, SymbolLookup symbols) {}
 
@@ -104,7 +93,6 @@ public final class NativeLibrary {
       Library library = null;
       UnsatisfiedLinkError failure = null;
       try {
-        Platform.ofProcess().requireSupported();
         library = load(SearchPath.ofProcess());
       } catch (UnsatisfiedLinkError e) {
         failure = e;
@@ -115,9 +103,9 @@ public final class NativeLibrary {
   }
 
   static Library load(SearchPath path) {
-    SharedObject.requireNativeAccess();
-    waitInMeasure();
     try {
+      Platform.ofProcess().requireSupported();
+      SharedObject.requireNativeAccess();
       return load(path.find());
     } catch (UnsatisfiedLinkError e) {
       throw path.named() ? new WrongSetting(e) : e;

@@ -75,7 +75,6 @@ final class MachineCheck {
   private static List<Finding> buildTools() {
     return List.of(
         Finding.needed("C++ compiler", version("g++", "-dumpfullversion"), install("g++")),
-        Finding.needed("OpenMP", openMp(), install("g++")),
         Finding.needed("CMake", version("cmake", "--version"), install("cmake")),
         Finding.needed("ninja", version("ninja", "--version"), install("ninja-build")),
         Finding.needed("Highway", library("libhwy-dev", "hwy/highway.h"), install("libhwy-dev")),
@@ -122,10 +121,5 @@ final class MachineCheck {
         .or(() -> Tool.ask(
             Pattern.compile("(\\S*/" + Pattern.quote(header) + ")"),
             "g++", "-M", "-x", "c++", "-include", header, "/dev/null"));
-  }
-
-  /** The place of libgomp; the compiler answers with the bare name where it has none. */
-  private static Optional<String> openMp() {
-    return Tool.ask(Pattern.compile("(/.*)"), "g++", "-print-file-name=libgomp.so");
   }
 }

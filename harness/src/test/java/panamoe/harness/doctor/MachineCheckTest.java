@@ -22,7 +22,7 @@ import panamoe.harness.SmallJvm;
 /** What the build needs, on this machine and on one that has no programs but those of the test. */
 class MachineCheckTest {
   private static final Set<String> REQUIRED =
-      Set.of("JDK", "C++ compiler", "OpenMP", "CMake", "ninja", "Highway", "GoogleTest");
+      Set.of("JDK", "C++ compiler", "CMake", "ninja", "Highway", "GoogleTest");
 
   @TempDir Path programs;
 
@@ -45,8 +45,8 @@ class MachineCheckTest {
     Answer answer = doctor();
     assertFalse(answer.ready());
     Map<String, String> packages = Map.of(
-        "C++ compiler", "g++", "OpenMP", "g++", "CMake", "cmake", "ninja", "ninja-build", "Highway", "libhwy-dev",
-        "GoogleTest", "libgtest-dev");
+        "C++ compiler", "g++", "CMake", "cmake", "ninja", "ninja-build", "Highway", "libhwy-dev", "GoogleTest",
+        "libgtest-dev");
     packages.forEach((topic, name) -> {
       String advice = "the build needs it: ./ci/setup, or apt-get install " + name;
       assertEquals(new Finding(topic, null, true, advice), answer.about(topic));
@@ -56,32 +56,24 @@ class MachineCheckTest {
   /** Libraries that no Debian package brought are where the compiler finds them. */
   @Test
   void theCompilerKnowsWhatDebianDoesNot() throws Exception {
-    compiler("/opt/lib/libgomp.so");
+    compiler();
     Answer answer = doctor();
     assertEquals(new Finding("C++ compiler", "g++ 14.2.0", true, null), answer.about("C++ compiler"));
-    assertEquals("/opt/lib/libgomp.so", answer.about("OpenMP").found());
     assertEquals("/opt/include/hwy/highway.h", answer.about("Highway").found());
     assertNull(answer.about("GoogleTest").found());
   }
 
-  @Test
-  void aCompilerWithoutLibgompAnswersWithItsBareName() throws Exception {
-    compiler("libgomp.so");
-    assertNull(doctor().about("OpenMP").found());
-  }
-
-  /** A g++ that has Highway, and answers so when asked for libgomp. */
-  private void compiler(String libgomp) throws IOException {
+  /** A g++ that has Highway. */
+  private void compiler() throws IOException {
     var executable = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x"));
     Files.writeString(Files.createFile(programs.resolve("g++"), executable), """
         #!/bin/sh
         case "$*" in
           -dumpfullversion) echo 14.2.0 ;;
-          -print-file-name=libgomp.so) echo %s ;;
           *hwy/highway.h*) echo 'null.o: /opt/include/hwy/base.h /opt/include/hwy/highway.h' ;;
           *) exit 1 ;;
         esac
-        """.formatted(libgomp));
+        """);
   }
 
   /** What the doctor says where nothing but {@link #programs} is on the path. */

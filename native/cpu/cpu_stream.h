@@ -1,0 +1,21 @@
+// A stream of the CPU: what its kernels run on besides scratch memory.
+#pragma once
+
+#include <utility>
+
+#include "cpu/team.h"
+#include "src/stream.h"
+
+namespace moe::cpu {
+
+class CpuStream final : public Stream {
+ public:
+  CpuStream(std::shared_ptr<Device> device, int threads) : Stream(std::move(device), threads), team_(threads) {}
+
+  Team& team() { return team_; }
+
+ private:
+  Team team_;
+};
+
+}  // namespace moe::cpu
