@@ -5,6 +5,15 @@ final class Argument {
   private Argument() {}
 
   /**
+   * The life of a device that is not null.
+   *
+   * @throws PanamoeException.BadArgument if it is
+   */
+  static Lifetime lifeOf(Device device) {
+    return PanamoeException.translating(() -> notNull("device", device)).lifetime();
+  }
+
+  /**
    * The value.
    *
    * @throws IllegalArgumentException if it is null

@@ -1,6 +1,8 @@
 package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -12,14 +14,25 @@ import panamoe.tensor.TensorScope;
  *
  * <ul>
  *   <li>a card works on its own memory alone;
- *   <li>a file that is mapped may be truncated, and then only Java's own access is an exception instead of a crash;
+ *   <li>a file that is mapped may be truncated, and then only Java's own access is an exception instead of a crash. The
+ *       JVM knows what is mapped of a segment, and of one made of a {@code MappedByteBuffer}, not of a view of such a
+ *       buffer as floats or ints;
  *   <li>token ids are checked and then used as indices: another thread could change them in between.
  * </ul>
- *
- * @param backend whose kernels are called
- * @param scope of the call's tensors
  */
-record CallersMemory(Backend backend, TensorScope scope) {
+final class CallersMemory {
+  private final Backend backend;
+  private final TensorScope scope;
+  private final Map<String, MemorySegment> borrowed = new LinkedHashMap<>();
+
+  /**
+   * @param backend whose kernels are called
+   * @param scope of the call's tensors
+   */
+  CallersMemory(Backend backend, TensorScope scope) {
+    this.backend = backend;
+    this.scope = scope;
+  }
 
   /**
    * FLOAT32 memory to read.
@@ -48,9 +61,27 @@ record CallersMemory(Backend backend, TensorScope scope) {
     return needsCopy(segment) ? scope.allocate(DType.FLOAT32, shape) : callers;
   }
 
-  /** Waits for the kernels and makes what they wrote to an {@link #output} the caller's. */
+  /**
+   * Runs kernels on the memory and waits for them.
+   *
+   * @throws IllegalStateException if an arena was closed meanwhile; it names the argument
+   */
+  void compute(Runnable kernels) {
+    try {
+      kernels.run();
+      backend.synchronize();
+    } catch (IllegalStateException e) {
+      for (Map.Entry<String, MemorySegment> memory : borrowed.entrySet()) {
+        if (!memory.getValue().scope().isAlive()) {
+          throw new IllegalStateException("the arena of " + memory.getKey() + " was closed during the call", e);
+        }
+      }
+      throw e;
+    }
+  }
+
+  /** Makes what kernels wrote to an {@link #output}, and are done with, the caller's. */
   void giveBack(String name, Tensor output, MemorySegment segment) {
-    backend.synchronize();
     if (output.borrowedMemory() == null) {
       copy(name, output.data(), segment.asSlice(0, output.bytes()));
     }
@@ -79,6 +110,7 @@ record CallersMemory(Backend backend, TensorScope scope) {
 
   private Tensor wrap(String name, MemorySegment segment, DType dtype, long... shape) {
     requireAlive(name, Argument.notNull(name, segment));
+    borrowed.put(name, segment);
     try {
       return scope.wrap(segment, dtype, shape);
     } catch (IllegalArgumentException e) {
@@ -99,7 +131,8 @@ record CallersMemory(Backend backend, TensorScope scope) {
   private static void copy(String name, MemorySegment from, MemorySegment to) {
     try {
       to.copyFrom(from);
-      // The JVM reports a page that is gone when it next looks for such reports: at the latest as a native method returns.
+      // The JVM reports a page that is gone when it next looks for such reports: at the latest as a native method
+      // returns.
       Thread.holdsLock(to);
     } catch (InternalError e) {
       throw new IllegalArgumentException("the file that " + name + " is mapped from was truncated", e);

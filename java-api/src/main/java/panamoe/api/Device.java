@@ -59,7 +59,9 @@ public final class Device implements AutoCloseable {
   /**
    * Closes the device and all that was made on it. Idempotent.
    *
-   * @throws IllegalStateException if a call of the device is under way; nothing is closed then
+   * @throws IllegalStateException if a call of the device is under way; nothing is closed then. Or if a native call of
+   *     the caller's own has the memory of a parameter; what could be closed is closed then, a second call closes the
+   *     rest
    */
   @Override
   public void close() {

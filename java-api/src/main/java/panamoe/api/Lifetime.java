@@ -37,7 +37,7 @@ final class Lifetime {
    * Begins the life of something made on this; called inside {@link #use}.
    *
    * @param name as in messages, e.g. "the layer"
-   * @param free frees everything or, if it throws, nothing
+   * @param free frees everything or, if it refuses, nothing
    */
   Lifetime begin(String name, Runnable free) {
     Lifetime child = new Lifetime(user, this, name, free);
@@ -72,8 +72,8 @@ final class Lifetime {
   /**
    * Ends this life and those that began on it. Idempotent.
    *
-   * @throws IllegalStateException if a call of the device is under way, or a caller's own call uses the memory of a
-   *     parameter; then this is as open as before
+   * @throws IllegalStateException if a call of the device is under way, or a native call of the caller's own has the
+   *     memory of a parameter; a layer or a model is as open as before then, of a device's some may be closed
    */
   void close() {
     if (closed) {
@@ -81,23 +81,29 @@ final class Lifetime {
     }
     enter();
     try {
-      end();
+      PanamoeException.translating(this::end);
     } finally {
       user.setRelease(null);
     }
   }
 
-  private void end() {
-    if (closed) {
-      return;
+  private Void end() {
+    boolean device = parent == null;
+    if (device) {
+      endChildren(); // whose memory is the device's
     }
+    free.run(); // may refuse, before anything of a layer is freed
+    closed = true;
+    endChildren();
+    if (!device) {
+      parent.children.remove(this);
+    }
+    return null;
+  }
+
+  private void endChildren() {
     while (!children.isEmpty()) {
       children.getLast().end();
-    }
-    free.run();
-    closed = true;
-    if (parent != null) {
-      parent.children.remove(this);
     }
   }
 
@@ -106,12 +112,12 @@ final class Lifetime {
     Thread inside = user.compareAndExchange(null, caller);
     if (inside == caller) {
       throw new IllegalStateException(
-          name + " is in use: what a call of its device calls back may not call that device again");
+          name + " is in use by this thread: a callback may not call the device whose call it runs in");
     }
     if (inside != null) {
       throw new IllegalStateException(
-          name + " is in use by " + describe(inside) + ": a device and all that was made on it serve one thread at a time;"
-              + " open a device for each thread, or let one thread wait for the other");
+          name + " is in use by " + describe(inside) + ": a device and all that was made on it serve one thread at a"
+              + " time; open a device for each thread, or let one thread wait for the other");
     }
   }
 

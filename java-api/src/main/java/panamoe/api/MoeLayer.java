@@ -15,7 +15,8 @@ import panamoe.tensor.TensorScope;
  *
  * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. One thread
  * at a time calls a {@link Device} and all that was made on it. A caller's arena stays open during a call; memory that
- * is mapped from a file is copied first.
+ * is mapped from a file is copied first, but where a caller hides that: a view of a {@code MappedByteBuffer} as floats
+ * does not tell the JVM what it is, and its file must not be truncated during a call.
  *
  * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
@@ -41,7 +42,7 @@ public final class MoeLayer implements AutoCloseable {
       throw e;
     }
     this.lifetime = device.lifetime().begin("the layer", store::close);
-    this.parameters = new NamedParameters(store, lifetime);
+    this.parameters = new NamedParameters(store, device.backend(), lifetime);
   }
 
   /**
@@ -52,8 +53,7 @@ public final class MoeLayer implements AutoCloseable {
    *     compute or touch memory, and after {@link #close}
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
-    PanamoeException.translating(() -> Argument.notNull("device", device));
-    return device.lifetime().use(() -> new MoeLayer(device, Argument.notNull("settings", settings), seed));
+    return Argument.lifeOf(device).use(() -> new MoeLayer(device, Argument.notNull("settings", settings), seed));
   }
 
   public LayerSettings settings() {
@@ -106,7 +106,8 @@ public final class MoeLayer implements AutoCloseable {
             Tensor input = memory.input("x", x, tokens, settings.hidden());
             Tensor output = memory.output("y", y, tokens, settings.hidden());
             CallersMemory.requireApart("y", y, "x", x);
-            layer.forwardInto(Pass.inference(device.backend(), scope), input, null, output);
+            memory.compute(
+                () -> layer.forwardInto(Pass.inference(device.backend(), scope), input, null, output));
             memory.giveBack("y", output, y);
           }
         });
@@ -128,8 +129,8 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Closes the layer and its steps. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way, or a call of the caller's own uses the memory
-   *     of a parameter; the layer stays open then
+   * @throws IllegalStateException if a call of its device is under way, or a native call of the caller's own has the
+   *     memory of a parameter; the layer stays open then
    */
   @Override
   public void close() {
@@ -156,7 +157,7 @@ public final class MoeLayer implements AutoCloseable {
         this.output = memory.output("y", y, tokens, settings.hidden());
         CallersMemory.requireApart("y", y, "x", x);
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
-        layer.forwardInto(pass, input, null, output);
+        memory.compute(() -> layer.forwardInto(pass, input, null, output));
         memory.giveBack("y", output, y);
       } catch (RuntimeException | Error e) {
         scope.close();
@@ -199,12 +200,15 @@ public final class MoeLayer implements AutoCloseable {
             parameters.addGradients(
                 () -> {
                   done = true;
-                  device.backend().fill(0, inputGradient);
                   tape.addGradient(input, inputGradient);
                   tape.addGradient(output, outputGradient);
-                  tape.backward();
-                  memory.giveBack("dx", inputGradient, dx);
+                  memory.compute(
+                      () -> {
+                        device.backend().fill(0, inputGradient);
+                        tape.backward();
+                      });
                 });
+            memory.giveBack("dx", inputGradient, dx);
           });
     }
 

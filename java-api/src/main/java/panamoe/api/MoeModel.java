@@ -59,8 +59,7 @@ public final class MoeModel implements AutoCloseable {
    *     {@link #generate}, and after {@link #close}
    */
   public static MoeModel open(Device device, Path folder, boolean bfloat16) {
-    PanamoeException.translating(() -> Argument.notNull("device", device));
-    return device.lifetime().use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
+    return Argument.lifeOf(device).use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
   }
 
   /** What the loader tolerated, in sentences; mostly empty. */
@@ -136,13 +135,42 @@ public final class MoeModel implements AutoCloseable {
    * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or a number is out of range
    */
   public String generate(String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
-    return lifetime.use(
-        () -> {
-          Argument.notNull("prompt", prompt);
-          Argument.notNull("onText", onText);
-          SamplingConfig sampling = new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed);
-          return generator.generate(prompt, sampling, onText).text();
-        });
+    try {
+      return lifetime.use(
+          () -> {
+            Argument.notNull("prompt", prompt);
+            Argument.notNull("onText", onText);
+            SamplingConfig sampling = new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed);
+            return generator.generate(prompt, sampling, text -> callBack(onText, text)).text();
+          });
+    } catch (CallerFailed e) {
+      throw e.failure();
+    }
+  }
+
+  private static void callBack(Consumer<String> onText, String text) {
+    try {
+      onText.accept(text);
+    } catch (RuntimeException | Error e) {
+      throw new CallerFailed(e);
+    }
+  }
+
+  /** Carries what a callback threw past the translation of our own exceptions. */
+  private static final class CallerFailed extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    CallerFailed(Throwable cause) {
+      super(cause);
+    }
+
+    /** What the callback threw. */
+    RuntimeException failure() {
+      if (getCause() instanceof Error error) {
+        throw error;
+      }
+      return (RuntimeException) getCause();
+    }
   }
 
   /**

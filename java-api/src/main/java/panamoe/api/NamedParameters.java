@@ -4,12 +4,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import panamoe.backend.Backend;
 import panamoe.nn.Parameter;
 import panamoe.nn.ParameterStore;
 
 /** The parameters of a layer or a model as callers see them: memory and its gradient, by name. */
 final class NamedParameters {
   private final ParameterStore store;
+  private final Backend backend;
   private final Lifetime lifetime;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
   // A backward failed after it had added to some gradients.
@@ -17,10 +19,12 @@ final class NamedParameters {
 
   /**
    * @param store materialized in FLOAT32 for training, so that kernels read what callers write
+   * @param backend that it is materialized on
    * @param lifetime of the layer or model
    */
-  NamedParameters(ParameterStore store, Lifetime lifetime) {
+  NamedParameters(ParameterStore store, Backend backend, Lifetime lifetime) {
     this.store = store;
+    this.backend = backend;
     this.lifetime = lifetime;
     store.parameters().forEach(parameter -> parameters.put(parameter.name(), parameter));
   }
@@ -45,6 +49,7 @@ final class NamedParameters {
     lifetime.run(
         () -> {
           store.zeroGradients();
+          backend.synchronize(); // callers may have the memory already
           torn = false;
         });
   }

@@ -44,7 +44,7 @@ public final class TrainableModel implements AutoCloseable {
       throw e;
     }
     this.lifetime = device.lifetime().begin("the model", model::close);
-    this.parameters = new NamedParameters(model.parameters(), lifetime);
+    this.parameters = new NamedParameters(model.parameters(), device.backend(), lifetime);
   }
 
   /**
@@ -55,8 +55,7 @@ public final class TrainableModel implements AutoCloseable {
    *     compute or touch memory, and after {@link #close}
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
-    PanamoeException.translating(() -> Argument.notNull("device", device));
-    return device.lifetime().use(() -> new TrainableModel(device, Argument.notNull("settings", settings), seed));
+    return Argument.lifeOf(device).use(() -> new TrainableModel(device, Argument.notNull("settings", settings), seed));
   }
 
   /** What the model was made of. */
@@ -119,7 +118,7 @@ public final class TrainableModel implements AutoCloseable {
             Tensor ids = ids(memory, "tokens", tokens, batch, length);
             Tensor output = memory.output("logits", logits, ids.count(), settings.vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
-            model.logitsInto(pass, hidden(pass, ids, length), output);
+            memory.compute(() -> model.logitsInto(pass, hidden(pass, ids, length), output));
             memory.giveBack("logits", output, logits);
           }
         });
@@ -165,8 +164,8 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Frees the parameters, their gradients and the steps. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way, or a call of the caller's own uses the memory
-   *     of a parameter; the model stays open then
+   * @throws IllegalStateException if a call of its device is under way, or a native call of the caller's own has the
+   *     memory of a parameter; the model stays open then
    */
   @Override
   public void close() {

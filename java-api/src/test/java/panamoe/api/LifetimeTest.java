@@ -6,14 +6,21 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Who may use a device and what was made on it, and until when. */
 class LifetimeTest {
@@ -22,12 +29,25 @@ class LifetimeTest {
   private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 32, 4, 2).withResidual(true);
   private static final ModelSettings MODEL = ModelSettings.of(50, 16, 16, 2, List.of(0, 4));
 
+  @TempDir private static Path folder;
+
+  @BeforeAll
+  static void train() {
+    Fixture.trainModel(folder, 3);
+  }
+
   @Test
   void aSecondThreadIsRefusedAndNothingChanges() throws Exception {
+    refuseBeside(Thread.ofPlatform().name("first user"), "thread first user");
+    refuseBeside(Thread.ofVirtual().name("light user"), "virtual thread light user");
+  }
+
+  private static void refuseBeside(Thread.Builder builder, String name) throws Exception {
     try (Arena arena = Arena.ofShared();
         Device device = Device.open("cpu", 2);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
-        TrainableModel model = TrainableModel.create(device, MODEL, 1)) {
+        TrainableModel model = TrainableModel.create(device, MODEL, 1);
+        MoeModel reader = MoeModel.open(device, folder, false)) {
       MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
       MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
       MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
@@ -39,15 +59,13 @@ class LifetimeTest {
       CountDownLatch inside = new CountDownLatch(1);
       CountDownLatch leave = new CountDownLatch(1);
       Thread user =
-          Thread.ofPlatform()
-              .name("first user")
-              .start(
-                  () ->
-                      device.lifetime().run(
-                          () -> {
-                            inside.countDown();
-                            await(leave);
-                          }));
+          builder.start(
+              () ->
+                  device.lifetime().run(
+                      () -> {
+                        inside.countDown();
+                        await(leave);
+                      }));
       await(inside);
       List<Executable> calls =
           List.of(
@@ -58,6 +76,16 @@ class LifetimeTest {
               layer::zeroGradients,
               () -> step.backward(y, x),
               () -> model.loss(ids, ids, 1, TOKENS),
+              () -> model.forward(ids, y, 1, TOKENS),
+              () -> model.train(ids, ids, 1, TOKENS, 1),
+              () -> model.parameter("embedding.weight"),
+              () -> model.gradient("embedding.weight"),
+              model::zeroGradients,
+              () -> TrainableModel.create(device, MODEL, 1),
+              () -> MoeModel.open(device, folder, false),
+              () -> reader.nextLogits(1),
+              () -> reader.generate("x", 1, 0, 1, text -> {}),
+              reader::close,
               modelStep::backward,
               () -> MoeLayer.create(device, LAYER, 1),
               step::close,
@@ -67,7 +95,7 @@ class LifetimeTest {
               device::close);
       for (Executable call : calls) {
         String said = assertThrows(IllegalStateException.class, call).getMessage();
-        assertTrue(said.contains("is in use by thread first user"), said);
+        assertTrue(said.contains("is in use by " + name + ":"), said);
       }
       leave.countDown();
       user.join();
@@ -125,6 +153,53 @@ class LifetimeTest {
         }
       }
     }
+  }
+
+  /** C's qsort has a parameter and calls back while it sorts: the memory cannot be freed under it. */
+  @Test
+  @SuppressWarnings("restricted")
+  void whatANativeCallHasCannotBeClosed() throws Throwable {
+    Linker linker = Linker.nativeLinker();
+    FunctionDescriptor comparison =
+        FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS);
+    MethodHandle qsort =
+        linker.downcallHandle(
+            linker.defaultLookup().findOrThrow("qsort"),
+            FunctionDescriptor.ofVoid(
+                ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.ADDRESS));
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
+      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
+      List<String> refusals = new ArrayList<>();
+      Comparison closing =
+          (_, _) -> {
+            for (Runnable close : List.<Runnable>of(layer::close, device::close)) {
+              try {
+                close.run();
+              } catch (IllegalStateException e) {
+                refusals.add(e.getMessage());
+              }
+            }
+            return 0;
+          };
+      MethodHandle compare =
+          MethodHandles.lookup().bind(closing, "compare", comparison.toMethodType());
+      MemorySegment weight = layer.parameter("moe.experts.up.weight");
+      qsort.invokeExact(weight, 2L, 4L, linker.upcallStub(compare, comparison, arena));
+
+      String refusal = "a native call that has not returned uses memory that is to be freed";
+      assertEquals(List.of(refusal, refusal), refusals);
+      step.backward(y, arena.allocate(TOKENS * HIDDEN * 4L, 4));
+      layer.forward(x, y, TOKENS);
+    }
+  }
+
+  /** The comparison that C's qsort is given. */
+  public interface Comparison {
+    int compare(MemorySegment a, MemorySegment b);
   }
 
   @Test

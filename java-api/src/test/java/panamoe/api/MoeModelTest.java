@@ -2,6 +2,7 @@ package panamoe.api;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -85,10 +86,30 @@ class MoeModelTest {
             assertThrows(
                     IllegalStateException.class, () -> model.generate("Die ", 5, 0, 1, _ -> mischief.run()))
                 .getMessage();
-        assertTrue(said.contains("calls back may not call that device again"), said);
+        assertTrue(said.contains("a callback may not call the device whose call it runs in"), said);
       }
       assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
     }
+  }
+
+  @Test
+  void whatACallbackThrowsReachesTheCaller() {
+    try (Device device = Device.open("cpu", 1);
+        MoeModel model = MoeModel.open(device, folder, false)) {
+      for (Throwable mine :
+          List.of(new IllegalArgumentException("mine"), new NoClassDefFoundError("mine"), new StackOverflowError())) {
+        Throwable thrown =
+            assertThrows(Throwable.class, () -> model.generate("Die ", 5, 0, 1, _ -> throwAny(mine)));
+        assertSame(mine, thrown);
+      }
+    }
+  }
+
+  private static void throwAny(Throwable thrown) {
+    if (thrown instanceof Error error) {
+      throw error;
+    }
+    throw (RuntimeException) thrown;
   }
 
   @Test

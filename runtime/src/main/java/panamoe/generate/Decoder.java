@@ -27,6 +27,7 @@ public final class Decoder implements AutoCloseable {
   private final Tensor slot;
   private final Tensor position;
   private Tensor stepLogits;
+  private TensorScope stepMemory;
   private Recording step;
 
   /**
@@ -90,15 +91,28 @@ public final class Decoder implements AutoCloseable {
     slot.setInt(0, slotIndex);
     position.setInt(0, at);
     if (step == null) {
-      step = backend.record(this::computeStep);
+      step = record();
     } else {
       step.replay();
     }
     read(stepLogits, logits);
   }
 
-  private void computeStep() {
-    Pass pass = Pass.inference(backend, scope);
+  /** Computes the first step, and keeps its calls and the memory that they use. */
+  private Recording record() {
+    TensorScope activations = TensorScope.shared(backend);
+    try {
+      Recording recording = backend.record(() -> computeStep(activations));
+      stepMemory = activations;
+      return recording;
+    } catch (RuntimeException | Error e) {
+      activations.close();
+      throw e;
+    }
+  }
+
+  private void computeStep(TensorScope activations) {
+    Pass pass = Pass.inference(backend, activations);
     Tensor hidden = model.forward(pass, token, new Sequences.Running(cache, slot, position), null, false);
     stepLogits = model.logits(pass, hidden);
   }
@@ -112,6 +126,7 @@ public final class Decoder implements AutoCloseable {
   public void close() {
     if (step != null) {
       step.close();
+      stepMemory.close();
     }
     scope.close();
   }

@@ -109,11 +109,14 @@ public final class ParameterStore implements AutoCloseable {
    *
    * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay FLOAT32
    * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
+   * @throws OutOfMemoryError if they take more than the backend has: a system that promises more memory than there is
+   *     would end the process when it is used
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (scope != null) {
       throw new IllegalStateException("the parameters already have memory");
     }
+    requireRoom(backend, dtype, training);
     scope = TensorScope.shared(backend);
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
@@ -126,6 +129,19 @@ public final class ParameterStore implements AutoCloseable {
       Gradient gradient =
           training ? new Gradient(backend, scope.zeros(DType.FLOAT32, parameter.shape())) : null;
       parameter.bind(value, master, gradient);
+    }
+  }
+
+  private void requireRoom(Backend backend, DType dtype, boolean training) {
+    long needed = 0;
+    for (Parameter parameter : parameters.values()) {
+      boolean rounded = valueDType(parameter, dtype) != DType.FLOAT32;
+      int bytesEach = DType.FLOAT32.bytes() * (training ? 2 : 1) + (rounded ? dtype.bytes() : 0);
+      needed += parameter.count() * bytesEach;
+    }
+    long available = backend.memoryAvailable();
+    if (needed > available) {
+      throw new OutOfMemoryError("the parameters take " + needed + " bytes, and " + available + " are available");
     }
   }
 

@@ -92,9 +92,9 @@ public final class TensorScope implements AutoCloseable {
   }
 
   /**
-   * Frees the tensors, or nothing if it throws.
+   * Frees the tensors, or nothing if it refuses.
    *
-   * @throws IllegalStateException if a call of another thread uses a tensor of this scope, or the memory of one
+   * @throws IllegalStateException if a native call uses a tensor of this scope, or the memory of one
    * @throws WrongThreadException if the scope is confined to another thread
    */
   @Override
@@ -105,15 +105,30 @@ public final class TensorScope implements AutoCloseable {
     uses.forEach(Runnable::run);
     closeArena(); // first, because it refuses while a call has a descriptor
     closed = true;
-    blocks.values().forEach(memory::free);
+    freeBlocks();
+  }
+
+  /** Frees all blocks, also when a device has failed and refuses some. */
+  private void freeBlocks() {
+    RuntimeException failure = null;
+    for (MemorySegment block : blocks.values()) {
+      try {
+        memory.free(block);
+      } catch (RuntimeException e) {
+        failure = failure == null ? e : failure;
+      }
+    }
     blocks.clear();
+    if (failure != null) {
+      throw failure;
+    }
   }
 
   private void closeArena() {
     try {
       arena.close();
     } catch (IllegalStateException e) {
-      throw new IllegalStateException("memory is in use by a call of another thread, and cannot be freed", e);
+      throw new IllegalStateException("a native call that has not returned uses memory that is to be freed", e);
     }
   }
 
@@ -136,9 +151,14 @@ public final class TensorScope implements AutoCloseable {
     requireOpen();
     Descriptor.requireRank(shape);
     MemorySegment block = allocate(bytes, dtype, shape);
-    Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), false);
-    blocks.put(tensor, block);
-    return tensor;
+    try {
+      Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), false);
+      blocks.put(tensor, block);
+      return tensor;
+    } catch (OutOfMemoryError e) { // of the heap
+      memory.free(block);
+      throw e;
+    }
   }
 
   private MemorySegment allocate(long bytes, DType dtype, long[] shape) {

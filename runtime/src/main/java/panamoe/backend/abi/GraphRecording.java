@@ -26,7 +26,7 @@ final class GraphRecording implements Recording {
   @Override
   public void replay() {
     for (int i = 0; i < calls.size(); i++) {
-      calls.list().get(i).requireAlive();
+      calls.list().get(i).bind();
     }
     if (graph == NONE) {
       graph = capture();

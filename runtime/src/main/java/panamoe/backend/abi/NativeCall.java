@@ -33,7 +33,7 @@ final class NativeCall implements Runnable {
    */
   @Override
   public void run() {
-    requireAlive();
+    bind();
     Status.check(status(), function);
   }
 
@@ -46,7 +46,7 @@ final class NativeCall implements Runnable {
   }
 
   /** Fetches the descriptors anew, which checks that the tensors are alive. */
-  void requireAlive() {
+  void bind() {
     for (int i = 0; i < tensors.length; i++) {
       descriptors[i] = tensors[i] == null ? MemorySegment.NULL : tensors[i].descriptor();
     }
