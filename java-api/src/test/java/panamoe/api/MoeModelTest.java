@@ -92,6 +92,23 @@ class MoeModelTest {
     }
   }
 
+  /** Java closes a file under a thread that is interrupted; computing does not ask. */
+  @Test
+  void anInterruptedThreadIsToldSoAndStaysInterrupted() {
+    try (Device device = Device.open("cpu", 1)) {
+      Thread.currentThread().interrupt();
+      String said =
+          assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, folder, false)).getMessage();
+      assertTrue(Thread.interrupted());
+      assertTrue(said.contains("interrupted"), said);
+      try (MoeModel model = MoeModel.open(device, folder, false)) {
+        Thread.currentThread().interrupt();
+        assertTrue(model.generate("Die Würde des ", 30, 0, 1, _ -> {}).startsWith("Menschen ist"));
+        assertTrue(Thread.interrupted());
+      }
+    }
+  }
+
   @Test
   void whatACallbackThrowsReachesTheCaller() {
     try (Device device = Device.open("cpu", 1);
