@@ -17,7 +17,8 @@ import java.util.stream.Stream;
 
 /**
  * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, which a user's CUDA brings or {@code ci/nvrtc} fetches.
- * Its built-in functions are a library of their own beside it, which must be loaded first. Thread-safe.
+ * Its built-in functions are a library of their own beside it, which must be loaded first. Where a setting of ours names
+ * its folder, it is there or nowhere. Thread-safe.
  */
 public final class NvrtcLibrary {
   static final String FILE_NAME = "libnvrtc.so.12";
@@ -28,8 +29,16 @@ public final class NvrtcLibrary {
 
   private NvrtcLibrary() {}
 
-  /** A folder that may hold the library, and the setting that names it. */
-  record Place(String origin, Path folder) {}
+  /**
+   * A folder that may hold the library, and what names it.
+   *
+   * @param named whether a setting of ours does; then it is the only place
+   */
+  record Place(String origin, Path folder, boolean named) {
+    Place(String origin, Path folder) {
+      this(origin, folder, false);
+    }
+  }
 
   /**
    * Loads the library if need be, once for the life of the process.
@@ -41,7 +50,11 @@ public final class NvrtcLibrary {
     return load(placesOfProcess());
   }
 
-  /** The file that {@link #load()} takes; empty where there is none. */
+  /**
+   * The file that {@link #load()} takes; empty where there is none.
+   *
+   * @throws UnsatisfiedLinkError if a setting names a folder where it is not
+   */
   public static Optional<Path> find() {
     return find(placesOfProcess());
   }
@@ -54,7 +67,15 @@ public final class NvrtcLibrary {
   }
 
   static Optional<Path> find(List<Place> places) {
-    return places.stream().map(place -> place.folder().resolve(FILE_NAME)).filter(Files::isRegularFile).findFirst();
+    Optional<Path> file =
+        places.stream().map(place -> place.folder().resolve(FILE_NAME)).filter(Files::isRegularFile).findFirst();
+    Place first = places.getFirst();
+    if (file.isEmpty() && first.named()) {
+      throw new UnsatisfiedLinkError(
+          "there is no " + FILE_NAME + " in " + first.folder() + ", which " + first.origin()
+              + " names: name the folder that NVRTC of CUDA 12 is in, or unset it to have NVRTC looked for");
+    }
+    return file;
   }
 
   private static Path builtinsBeside(Path file) {
@@ -85,7 +106,7 @@ public final class NvrtcLibrary {
   }
 
   /**
-   * @param property a folder that comes before all others; null for none
+   * @param property the folder, in the stead of all others; null for none
    * @param libraryPath folders, separated as in {@code java.library.path}; null for none
    * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and our own variable
    * @param system the system's root
@@ -93,9 +114,13 @@ public final class NvrtcLibrary {
    */
   static List<Place> places(
       String property, String libraryPath, Map<String, String> environment, Path system, Path project) {
+    if (Setting.isSet(property)) {
+      return named("-D" + PROPERTY, property);
+    }
+    if (Setting.isSet(environment.get(VARIABLE))) {
+      return named(VARIABLE, environment.get(VARIABLE));
+    }
     List<Place> places = new ArrayList<>();
-    add(places, "-D" + PROPERTY, property);
-    add(places, VARIABLE, environment.get(VARIABLE));
     for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
       if (Setting.isSet(environment.get(variable))) {
         addCuda(places, variable, Path.of(environment.get(variable)));
@@ -117,10 +142,8 @@ public final class NvrtcLibrary {
     return List.copyOf(new LinkedHashSet<>(places));
   }
 
-  private static void add(List<Place> places, String origin, String folder) {
-    if (Setting.isSet(folder)) {
-      places.add(new Place(origin, Path.of(folder).toAbsolutePath()));
-    }
+  private static List<Place> named(String origin, String folder) {
+    return List.of(new Place(origin, Setting.path(folder, FILE_NAME), true));
   }
 
   private static void addAll(List<Place> places, String origin, String folders) {

@@ -22,14 +22,22 @@ final class Setting {
    * @throws UnsatisfiedLinkError if it can name no file on this system
    */
   static Path file(String value, String fileName) {
-    Path path;
+    Path path = path(value, fileName);
+    return Files.isDirectory(path) ? path.resolve(fileName) : path;
+  }
+
+  /**
+   * The path that it names for {@code fileName}.
+   *
+   * @throws UnsatisfiedLinkError if it can be none on this system
+   */
+  static Path path(String value, String fileName) {
     try {
-      path = Path.of(value).toAbsolutePath();
+      return Path.of(value).toAbsolutePath();
     } catch (InvalidPathException e) {
       throw SharedObject.unsatisfied(
           "'" + value + "', named for " + fileName + ", is no path on this system: " + e.getReason(), e);
     }
-    return Files.isDirectory(path) ? path.resolve(fileName) : path;
   }
 
   /** The folders of a list such as {@code java.library.path}. */

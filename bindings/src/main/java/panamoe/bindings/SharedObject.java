@@ -23,17 +23,12 @@ final class SharedObject {
     try {
       return SymbolLookup.libraryLookup(file, Arena.global());
     } catch (IllegalArgumentException e) {
-      throw unsatisfied("cannot load " + reason(file), e);
-    }
-  }
-
-  /** The sentence of the system's loader, which a lookup keeps to itself; it starts with the file. */
-  private static String reason(Path file) {
-    try {
-      System.load(file.toString());
-      return file + ": it could not be loaded at first, and could then";
-    } catch (UnsatisfiedLinkError e) {
-      return e.getMessage();
+      try {
+        System.load(file.toString()); // for the sentence of the system's loader, which a lookup keeps to itself
+      } catch (UnsatisfiedLinkError reason) {
+        throw unsatisfied("cannot load " + reason.getMessage(), e);
+      }
+      return SymbolLookup.libraryLookup(file, Arena.global()); // it came meanwhile
     }
   }
 

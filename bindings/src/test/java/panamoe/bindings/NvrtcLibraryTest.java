@@ -23,15 +23,18 @@ class NvrtcLibraryTest {
   }
 
   private List<NvrtcLibrary.Place> places(Map<String, String> environment) {
+    return places(null, environment);
+  }
+
+  private List<NvrtcLibrary.Place> places(String property, Map<String, String> environment) {
     return NvrtcLibrary.places(
-        null, root.resolve("listed").toString(), environment, root, root.resolve("project"));
+        property, root.resolve("listed").toString(), environment, root, root.resolve("project"));
   }
 
   @Test
-  void theUsersChoiceComesFirstAndOursLast() throws IOException {
+  void theUsersCudaComesFirstAndOursLast() throws IOException {
     Map<String, String> environment =
         Map.of(
-            "PANAMOE_NVRTC_PATH", root.resolve("named").toString(),
             "CUDA_HOME", root.resolve("home").toString(),
             "CUDA_PATH", root.resolve("path").toString(),
             "HOME", root.resolve("user").toString());
@@ -41,13 +44,32 @@ class NvrtcLibraryTest {
         library("user/.cache/panamoe/nvrtc"), library("project/build/nvrtc"), library("usr/lib/x86_64-linux-gnu"),
         library("opt/listed/lib"), library("listed"),
         library("usr/local/cuda-12.4/lib64"), library("usr/local/cuda-12.6/lib64"),
-        library("usr/local/cuda/targets/x86_64-linux/lib"), library("path/lib"), library("home/lib64"),
-        library("named"));
+        library("usr/local/cuda/targets/x86_64-linux/lib"), library("path/lib"), library("home/lib64"));
     for (Path best : inOrder.reversed()) {
       assertEquals(Optional.of(best), NvrtcLibrary.find(places(environment)));
       Files.delete(best);
     }
     assertEquals(Optional.empty(), NvrtcLibrary.find(places(environment)));
+  }
+
+  @Test
+  void aNamedFolderIsNotPassedOver() throws IOException {
+    library("project/build/nvrtc");
+    Path right = library("right");
+    Path wrong = Files.createDirectory(root.resolve("wrong"));
+    Map<String, String> variable = Map.of("PANAMOE_NVRTC_PATH", wrong.toString());
+    assertEquals(Optional.of(right), NvrtcLibrary.find(places(right.getParent().toString(), variable)));
+    for (String property : new String[] {null, wrong.toString()}) {
+      String setting = property == null ? "PANAMOE_NVRTC_PATH" : "-Dpanamoe.nvrtc.path";
+      List<NvrtcLibrary.Place> places = places(property, property == null ? variable : Map.of());
+      assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.find(places));
+      String message = assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places)).getMessage();
+      String sentence = "there is no libnvrtc.so.12 in " + wrong + ", which " + setting + " names: ";
+      assertTrue(message.startsWith(sentence), message);
+      assertEquals(1, message.lines().count());
+    }
+    String message = assertThrows(UnsatisfiedLinkError.class, () -> places("a\0b", Map.of())).getMessage();
+    assertTrue(message.contains("is no path on this system"), message);
   }
 
   @Test

@@ -246,6 +246,35 @@ class LauncherTest {
   }
 
   @Test
+  void whatHasNoHomeGetsOneInTheBuild() throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write("bin/getent", "#!/bin/sh\nexit 2\n");
+    write("jdk/bin/java", "#!/bin/sh\necho \"$HOME\"\n");
+    String path = "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH");
+    Process launched = start("env", "-u", "HOME", path, "bash", launcher(), "doctor");
+    assertEquals(folder.resolve("build/home") + "\n", ended(0, launched));
+  }
+
+  @ParameterizedTest
+  @CsvSource(delimiter = '|', value = {
+    "--yes generate --prompt --yes --steps 3 | 1 generate --prompt --yes --steps 3",
+    "generate --yes --prompt --yes           | 1 generate --prompt --yes",
+    "generate --prompt --yes                 | 0 generate --prompt --yes",
+    "generate --model m -- --yes             | 0 generate --model m -- --yes",
+  })
+  void yesIsTheLaunchersBesideTheCommandAlone(String commandLine, String passedOn)
+      throws IOException, InterruptedException {
+    buildAnHourAgo();
+    write(
+        "jdk/bin/java",
+        "#!/bin/sh\nwhile [ \"$1\" != panamoe.harness.Main ]; do shift; done\nshift; echo \"${PANAMOE_YES:-0} $*\"\n");
+    Stream<String> command = Stream.of("env", "-u", "PANAMOE_YES", "bash", launcher());
+    Process launched =
+        start(Stream.concat(command, Stream.of(commandLine.split(" "))).toArray(String[]::new));
+    assertEquals(passedOn + "\n", ended(0, launched));
+  }
+
+  @Test
   void withoutAJdkNoOtherJavaIsStarted() throws IOException, InterruptedException {
     buildAnHourAgo();
     write("ci/jdk", "#!/bin/sh\nexit 1\n");
@@ -328,6 +357,7 @@ class LauncherTest {
 
   private String launcher() throws IOException {
     copy("harness/help.txt");
+    copy("ci/home");
     return copy("panamoe").toString();
   }
 

@@ -33,7 +33,7 @@ public final class Device implements AutoCloseable {
    *     back), "reference" (plain Java, slow and exact, needs no native library) or "auto" (the first of cuda, cpu and
    *     reference that can be had; plain Java is warned of by this class's {@link System.Logger}, and is never taken in
    *     the stead of a library that {@code panamoe.native.path} names)
-   * @param threads 0 for one a processor; results do not depend on it
+   * @param threads 0: one per processor; results do not depend on it
    * @throws PanamoeException if there is no such device here; the message says what was looked for
    */
   public static Device open(String name, int threads) {

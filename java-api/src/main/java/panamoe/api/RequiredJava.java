@@ -1,8 +1,9 @@
 package panamoe.api;
 
 /**
- * The Java that Panamoe needs. This module is compiled for Java 17 (pom.xml), so that its classes load on an older Java
- * than that; those that a program meets first call {@link #check} there, which says what the JVM says by a number.
+ * The Java that Panamoe needs. This module is compiled for Java 17 (pom.xml), so that its classes also load on a Java
+ * older than the one needed. The classes that a program uses first call {@link #check}, which names both versions; the
+ * JVM would only name the version number of a class file.
  */
 final class RequiredJava {
   private static final int FEATURE = 25;

@@ -55,6 +55,21 @@ class DeviceLoadingTest {
         devicesOpenedBy("--enable-native-access=ALL-UNNAMED", "-Dpanamoe.native.path=/no/such/place"));
   }
 
+  /** Nothing may serve in the stead of what is named, whatever the reason that it cannot be had. */
+  @Test
+  void aNamedLibraryIsNotPassedOverWhereNoneCanBeLoaded() throws Exception {
+    String named = "-Dpanamoe.native.path=/no/such";
+    String access = "DeviceFailed: native access is not enabled: start java with --enable-native-access=ALL-UNNAMED";
+    assertEquals(
+        List.of("reference: reference computed", "auto: " + access, "cpu: " + access),
+        devicesOpenedBy("--illegal-native-access=deny", named));
+    String platform = "DeviceFailed: the native library runs on Linux on x86-64 with glibc, and this is Linux on"
+        + " aarch64; the device \"reference\" (plain Java, slow) works here";
+    assertEquals(
+        List.of("reference: reference computed", "auto: " + platform, "cpu: " + platform),
+        devicesOpenedBy("--enable-native-access=ALL-UNNAMED", "-Dos.arch=aarch64", named));
+  }
+
   @Test
   void aSecondClassLoaderHasItsOwnDevice() throws Exception {
     try (URLClassLoader other = classLoaderWithout("no jar");

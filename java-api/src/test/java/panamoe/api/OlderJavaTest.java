@@ -2,6 +2,7 @@ package panamoe.api;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -9,6 +10,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.Instruction;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.instruction.InvokeInstruction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,6 +49,24 @@ class OlderJavaTest {
         DataInputStream data = new DataInputStream(file)) {
       data.skipNBytes(6); // the magic number and the minor version
       assertEquals(JAVA_17, data.readUnsignedShort());
+    }
+  }
+
+  /** No older Java is needed to see that a class asks before it does anything else. */
+  @ParameterizedTest
+  @ValueSource(classes = {Device.class, LayerSettings.class, ModelSettings.class})
+  void asksForItFirst(Class<?> type) throws IOException {
+    try (InputStream file = type.getResourceAsStream(type.getSimpleName() + ".class")) {
+      MethodModel initializer =
+          ClassFile.of().parse(file.readAllBytes()).methods().stream()
+              .filter(method -> method.methodName().equalsString("<clinit>")).findFirst().orElseThrow();
+      Instruction first =
+          initializer.code().orElseThrow().elementStream()
+              .filter(Instruction.class::isInstance).map(Instruction.class::cast).findFirst().orElseThrow();
+      InvokeInstruction call = assertInstanceOf(InvokeInstruction.class, first);
+      assertEquals(
+          "panamoe/api/RequiredJava.check",
+          call.owner().asInternalName() + "." + call.name().stringValue());
     }
   }
 

@@ -121,7 +121,7 @@ public final class CheckpointStore {
     try {
       Optional<Path> latest = latest();
       if (latest.filter(target::equals).isPresent()) {
-        return "step " + step + " is saved as " + target + ", but may be lost with the power: " + reason;
+        return "step " + step + " is saved as " + target + ", but may be lost in a power failure: " + reason;
       }
       standing = latest.map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
     } catch (CheckpointException e) {

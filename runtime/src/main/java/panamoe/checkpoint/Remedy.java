@@ -8,17 +8,21 @@ final class Remedy {
 
   /**
    * For the end of a sentence: the newest other checkpoint in the folder of {@code damaged} of which all files were read
-   * and have their checksums. Empty if there is none.
+   * and have their checksums. Empty if there is none, or if it cannot be known: the damage is told all the same.
    */
   static String of(Path damaged) {
     Path folder = damaged.resolve("..").normalize();
-    return new CheckpointStore(folder, 1).checkpoints().reversed().stream()
-        .filter(other -> !other.getFileName().equals(damaged.getFileName()))
-        .filter(Remedy::isIntact)
-        .findFirst()
-        .map(other -> "; " + other + " beside it is intact: take that one, or move " + damaged.getFileName()
-            + " out of the folder to go on from there")
-        .orElse("");
+    try {
+      return new CheckpointStore(folder, 1).checkpoints().reversed().stream()
+          .filter(other -> !other.getFileName().equals(damaged.getFileName()))
+          .filter(Remedy::isIntact)
+          .findFirst()
+          .map(other -> "; " + other + " beside it is intact: take that one, or move " + damaged.getFileName()
+              + " out of the folder to go on from there")
+          .orElse("");
+    } catch (CheckpointException _) {
+      return "";
+    }
   }
 
   private static boolean isIntact(Path directory) {

@@ -51,7 +51,7 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
    */
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
-    // Where it cannot be known, reading there tells why.
+    // If neither "exists" nor "does not" is certain, take the folder: the attempt to read it says why.
     Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
   }

@@ -84,14 +84,14 @@ public final class PlainFolder {
     return Entry.at(file(name)) == Entry.FILE;
   }
 
-  /** Makes a folder unless there is one; its name may be lost with the power until {@link #force} was called. */
+  /** Makes a folder unless there is one; its name may be lost in a power failure until {@link #force} is called. */
   public Path makeFolder(String name) throws IOException {
     Path folder = folder(name);
     return Entry.at(folder) == Entry.FOLDER ? folder : Files.createDirectory(folder);
   }
 
   /**
-   * Puts a file in place as a whole or not at all, also where the power is lost: it is written under another name,
+   * Puts a file in place as a whole or not at all, also in a power failure: it is written under another name,
    * forced to the disk, renamed, and the folder forced.
    */
   public Path replace(String name, byte[] content) throws IOException {

@@ -59,7 +59,7 @@ class CheckpointCrashTest {
       // Never that a step is not saved and its checkpoint is the one to go on from.
       assertEquals(!saved, e.getMessage().startsWith("cannot save step 3 in " + folder), e.getMessage());
       assertEquals(!saved, e.getMessage().endsWith("; the latest checkpoint is step-00000002"), e.getMessage());
-      String unsure = "step 3 is saved as " + folder.resolve("step-00000003") + ", but may be lost with the power: ";
+      String unsure = "step 3 is saved as " + folder.resolve("step-00000003") + ", but may be lost in a power failure: ";
       assertEquals(saved, e.getMessage().startsWith(unsure), e.getMessage());
       assertIntact(folder);
       assertEquals(List.of(), temporaries(folder), "operation " + failing);

@@ -29,13 +29,7 @@ class ReadFaultsTest extends SavedSamples {
     store.save(written.at(1));
     store.save(written.at(2));
     store.save(written.at(3));
-    Path work = Files.createDirectory(directory.resolve("work"));
-    Process child = Faults.on(folder, work).disturb(new ProcessBuilder(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
-        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"),
-        ReadFaultsTest.class.getName(), folder.toString())).redirectErrorStream(true).start();
-    List<String> lines = child.inputReader().lines().toList();
-    assertEquals(0, child.waitFor(), lines.toString());
+    List<String> lines = readWithFaults(folder, "none");
     assertTrue(lines.size() > 100, lines.toString());
     for (String line : lines) {
       boolean passed = line.contains("ONCE");
@@ -49,6 +43,35 @@ class ReadFaultsTest extends SavedSamples {
     }
   }
 
+  /** Damage that was seen is told, whatever fails while a checkpoint is looked for to go on from. */
+  @Test
+  void noFaultHidesADamage() throws Exception {
+    Path folder = Files.createDirectory(directory.resolve("checkpoints"));
+    CheckpointStore store = new CheckpointStore(folder, 4);
+    store.save(written.at(1));
+    Path config = store.save(written.at(2)).directory().resolve(Checkpoint.CONFIG);
+    Files.writeString(config, Files.readString(config).replace('{', ' '));
+    List<String> lines = readWithFaults(folder, "r/step-00000002/config.json");
+    assertTrue(lines.size() > 50, lines.toString());
+    for (String line : lines) {
+      assertTrue(line.contains(config + " was changed since it was saved: its SHA-256 is "), line);
+      assertTrue(!line.contains("ONCE") || line.contains("step-00000001 beside it is intact"), line);
+    }
+    assertTrue(lines.stream().anyMatch(line -> !line.contains("beside it")), lines.toString());
+  }
+
+  /** @param after the call after whose last one calls fail; any fails where there is no such call */
+  private List<String> readWithFaults(Path folder, String after) throws Exception {
+    Path work = Files.createDirectory(directory.resolve("work"));
+    Process child = Faults.on(folder, work).disturb(new ProcessBuilder(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
+        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"),
+        ReadFaultsTest.class.getName(), folder.toString(), after)).redirectErrorStream(true).start();
+    List<String> lines = child.inputReader().lines().toList();
+    assertEquals(0, child.waitFor(), lines.toString());
+    return lines;
+  }
+
   /** Reads the latest checkpoint again and again, another call failing each time, and says what became of it. */
   public static void main(String[] arguments) throws IOException {
     Path folder = Path.of(arguments[0]);
@@ -60,8 +83,8 @@ class ReadFaultsTest extends SavedSamples {
         for (Faults.Action action : List.of(Faults.Action.FAIL_ONCE, Faults.Action.FAIL_FROM)) {
           faults.set(Faults.Action.PASS, 0, 0);
           read(folder, contents);
-          int calls = faults.calls().size();
-          for (int call = 1; call <= calls; call++) {
+          List<String> calls = faults.calls();
+          for (int call = calls.lastIndexOf(arguments[1]) + 2; call <= calls.size(); call++) {
             faults.set(action, call, error);
             String said = read(folder, contents);
             faults.set(Faults.Action.PASS, 0, 0);

@@ -95,11 +95,17 @@ final class MachineCheck {
             "for several processes: apt-get install openmpi-bin libopenmpi-dev"),
         Finding.optional(
             "CUDA compiler", version("nvcc", "--version"), "for an NVIDIA GPU: install the CUDA toolkit"),
-        Finding.optional(
-            "NVRTC",
-            NvrtcLibrary.find().map(Path::toString),
-            "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc"),
+        nvrtc(),
         Finding.optional("GPU", gpu(), "none needed: the CPU computes"));
+  }
+
+  private static Finding nvrtc() {
+    try {
+      return Finding.optional(
+          "NVRTC", NvrtcLibrary.find().map(Path::toString), "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc");
+    } catch (UnsatisfiedLinkError e) {
+      return Finding.optional("NVRTC", Optional.empty(), e.getMessage());
+    }
   }
 
   /** The first NVIDIA card that its driver knows. */

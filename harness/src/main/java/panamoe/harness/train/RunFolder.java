@@ -90,6 +90,11 @@ final class RunFolder implements AutoCloseable {
       files.file(name);
     }
     for (String name : FOLDERS) {
+      if (Files.isSymbolicLink(path.resolve(name))) {
+        throw new IllegalArgumentException(
+            path.resolve(name) + " is a symbolic link, not a directory: to keep a run on another disk, make " + path
+                + " itself the link, or move the directory to the place of its link");
+      }
       files.folder(name);
     }
     for (String plot : files.names(Report.PLOTS)) {

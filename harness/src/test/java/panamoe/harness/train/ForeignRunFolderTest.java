@@ -73,7 +73,10 @@ class ForeignRunFolderTest {
     for (String name : List.of("checkpoints", "plots")) {
       Path held = away(name);
       Files.createSymbolicLink(run.resolve(name), held);
-      assertRefused(name, run.resolve(name) + " is a symbolic link, not a directory");
+      assertRefused(
+          name,
+          run.resolve(name) + " is a symbolic link, not a directory: to keep a run on another disk, make " + run
+              + " itself the link, or move the directory to the place of its link");
       back(name, held);
     }
     assertGoesOn();
