@@ -20,6 +20,7 @@ final class SharedObject {
    */
   static SymbolLookup open(Path file) {
     requireNativeAccess();
+    ElfFile.requireWhole(file);
     try {
       return SymbolLookup.libraryLookup(file, Arena.global());
     } catch (IllegalArgumentException e) {

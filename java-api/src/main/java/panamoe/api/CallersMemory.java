@@ -73,7 +73,7 @@ final class CallersMemory {
     } catch (IllegalStateException e) {
       for (Map.Entry<String, MemorySegment> memory : borrowed.entrySet()) {
         if (!memory.getValue().scope().isAlive()) {
-          throw new IllegalStateException("the arena of " + memory.getKey() + " was closed during the call", e);
+          throw closed(memory.getKey(), e);
         }
       }
       throw e;
@@ -118,6 +118,10 @@ final class CallersMemory {
     }
   }
 
+  private static IllegalStateException closed(String name, IllegalStateException cause) {
+    return new IllegalStateException("the arena of " + name + " was closed during the call", cause);
+  }
+
   private boolean needsCopy(MemorySegment segment) {
     return backend.asynchronous() || segment.isMapped();
   }
@@ -135,7 +139,10 @@ final class CallersMemory {
       // returns.
       Thread.holdsLock(to);
     } catch (InternalError e) {
-      throw new IllegalArgumentException("the file that " + name + " is mapped from was truncated", e);
+      throw new IllegalArgumentException(
+          "the file that " + name + " is mapped from was truncated, or its disk is full", e);
+    } catch (IllegalStateException e) {
+      throw closed(name, e);
     }
   }
 }

@@ -1,5 +1,6 @@
 package panamoe.api;
 
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.SequencedSet;
 import java.util.concurrent.atomic.AtomicReference;
@@ -13,15 +14,23 @@ import java.util.function.Supplier;
  * <p>Closing also closes what was made on it. It frees nothing while another thread is inside a call.
  */
 final class Lifetime {
+  static {
+    // The classes of a stack trace are initialized here, not where a stack is about to overflow.
+    isInside(Thread.currentThread(), Thread.currentThread());
+  }
+
   // Who is inside a call; one for a device and all that was made on it.
-  private final AtomicReference<Thread> user;
+  private final AtomicReference<Use> user;
   private final Lifetime parent;
   private final String name;
   private final Runnable free;
   private final SequencedSet<Lifetime> children = new LinkedHashSet<>();
   private volatile boolean closed;
 
-  private Lifetime(AtomicReference<Thread> user, Lifetime parent, String name, Runnable free) {
+  /** One call of a device, by the thread that is inside it. */
+  private record Use(Thread thread) {}
+
+  private Lifetime(AtomicReference<Use> user, Lifetime parent, String name, Runnable free) {
     this.user = user;
     this.parent = parent;
     this.name = name;
@@ -51,12 +60,12 @@ final class Lifetime {
    * @throws IllegalStateException if this is closed, or a call of the device is under way
    */
   <T> T use(Supplier<T> call) {
-    enter();
+    Use mine = enter();
     try {
       requireOpen();
       return PanamoeException.translating(call);
     } finally {
-      user.setRelease(null);
+      user.compareAndSet(mine, null);
     }
   }
 
@@ -79,11 +88,11 @@ final class Lifetime {
     if (closed) {
       return;
     }
-    enter();
+    Use mine = enter();
     try {
       PanamoeException.translating(this::end);
     } finally {
-      user.setRelease(null);
+      user.compareAndSet(mine, null);
     }
   }
 
@@ -107,18 +116,36 @@ final class Lifetime {
     }
   }
 
-  private void enter() {
-    Thread caller = Thread.currentThread();
-    Thread inside = user.compareAndExchange(null, caller);
-    if (inside == caller) {
-      throw new IllegalStateException(
-          name + " is in use by this thread: a callback may not call the device whose call it runs in");
+  private Use enter() {
+    Use mine = new Use(Thread.currentThread());
+    Use expected = null;
+    Use found = user.compareAndExchange(null, mine);
+    while (found != expected) {
+      if (found != null && isInside(found.thread(), mine.thread())) {
+        throw refusal(found.thread(), mine.thread());
+      }
+      expected = found; // left behind by a stack overflow, or gone by now
+      found = user.compareAndExchange(expected, mine);
     }
-    if (inside != null) {
-      throw new IllegalStateException(
-          name + " is in use by " + describe(inside) + ": a device and all that was made on it serve one thread at a"
-              + " time; open a device for each thread, or let one thread wait for the other");
-    }
+    return mine;
+  }
+
+  /** Whether the thread is in a call. One whose stack overflowed as it left a call is not, though it still holds it. */
+  private static boolean isInside(Thread thread, Thread caller) {
+    long calls =
+        Arrays.stream(thread.getStackTrace())
+            .filter(frame -> frame.getClassName().equals(Lifetime.class.getName()))
+            .filter(frame -> frame.getMethodName().equals("use") || frame.getMethodName().equals("close"))
+            .count();
+    return calls > (thread == caller ? 1 : 0); // the caller's own is one of them
+  }
+
+  private IllegalStateException refusal(Thread inside, Thread caller) {
+    return new IllegalStateException(
+        inside == caller
+            ? name + " is in use by this thread: a callback may not call the device whose call it runs in"
+            : name + " is in use by " + describe(inside) + ": a device and all that was made on it serve one thread at"
+                + " a time; open a device for each thread, or let one thread wait for the other");
   }
 
   private void requireOpen() {

@@ -1,5 +1,6 @@
 package panamoe.api;
 
+import java.util.ArrayList;
 import java.util.List;
 import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets;
@@ -49,13 +50,17 @@ public record ModelSettings(
     experts =
         PanamoeException.translating(
             () -> {
-              Argument.notNull("experts", given).forEach(number -> Argument.notNull("a number of experts", number));
-              return List.copyOf(given);
+              List<Integer> copy = new ArrayList<>(Argument.notNull("experts", given));
+              copy.forEach(number -> Argument.notNull("a number of experts", number));
+              return List.copyOf(copy);
             });
   }
 
   /** A dropless top-1 model with MLPs four times as wide as a token, GELU, and a balancing coefficient of 0.01. */
   public static ModelSettings of(int vocabulary, int context, int hidden, int heads, List<Integer> experts) {
+    if (hidden > Integer.MAX_VALUE / 4) {
+      throw new PanamoeException.BadArgument("hidden is " + hidden + ", more than any model has", null);
+    }
     return new ModelSettings(
         vocabulary, context, hidden, 4 * hidden, heads, experts, 1, 0, false, "gelu_tanh", 0.01);
   }

@@ -93,7 +93,7 @@ public final class MoeLayer implements AutoCloseable {
    * Evaluates the layer; deterministic.
    *
    * @param x [tokens, hidden]
-   * @param y [tokens, hidden], receives the output; does not overlap x
+   * @param y [tokens, hidden], receives the output; overlaps neither x nor a parameter
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned, another thread's, or
    *     read-only where a result goes, or the two overlap
    * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
@@ -106,6 +106,7 @@ public final class MoeLayer implements AutoCloseable {
             Tensor input = memory.input("x", x, tokens, settings.hidden());
             Tensor output = memory.output("y", y, tokens, settings.hidden());
             CallersMemory.requireApart("y", y, "x", x);
+            parameters.requireApart("y", y);
             memory.compute(
                 () -> layer.forwardInto(Pass.inference(device.backend(), scope), input, null, output));
             memory.giveBack("y", output, y);
@@ -156,6 +157,7 @@ public final class MoeLayer implements AutoCloseable {
         this.input = memory.input("x", x, tokens, settings.hidden());
         this.output = memory.output("y", y, tokens, settings.hidden());
         CallersMemory.requireApart("y", y, "x", x);
+        parameters.requireApart("y", y);
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
         memory.compute(() -> layer.forwardInto(pass, input, null, output));
         memory.giveBack("y", output, y);
@@ -197,6 +199,7 @@ public final class MoeLayer implements AutoCloseable {
             Tensor inputGradient = memory.output("dx", dx, input.shape());
             CallersMemory.requireApart("dx", dx, "dy", dy);
             CallersMemory.requireApart("dx", dx, "x", x);
+            parameters.requireApart("dx", dx);
             parameters.addGradients(
                 () -> {
                   done = true;

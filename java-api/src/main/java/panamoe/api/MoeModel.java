@@ -114,10 +114,13 @@ public final class MoeModel implements AutoCloseable {
   public float[] nextLogits(int... tokens) {
     return lifetime.use(
         () -> {
-          Argument.notNull("tokens", tokens);
+          int count = Argument.notNull("tokens", tokens).length;
+          if (count == 0 || count > context()) {
+            throw new IllegalArgumentException(
+                "there are " + count + " tokens, expected 1 to " + context() + ", the model's context");
+          }
           float[] logits = new float[model.config().vocabulary()];
-          int capacity = Math.max(1, Math.min(tokens.length, context()));
-          try (Decoder decoder = new Decoder(device.backend(), model, 1, capacity)) {
+          try (Decoder decoder = new Decoder(device.backend(), model, 1, count)) {
             decoder.prefill(0, 0, tokens, logits);
           }
           return logits;

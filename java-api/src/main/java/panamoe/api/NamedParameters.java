@@ -45,6 +45,18 @@ final class NamedParameters {
     return lifetime.use(() -> find(name).gradient().data());
   }
 
+  /**
+   * Refuses results over parameters or their gradients.
+   *
+   * @throws IllegalArgumentException if the segment overlaps one
+   */
+  void requireApart(String argument, MemorySegment segment) {
+    for (Parameter parameter : parameters.values()) {
+      CallersMemory.requireApart(argument, segment, parameter.name(), parameter.master().data());
+      CallersMemory.requireApart(argument, segment, "the gradient of " + parameter.name(), parameter.gradient().data());
+    }
+  }
+
   void zeroGradients() {
     lifetime.run(
         () -> {

@@ -108,10 +108,11 @@ class CallersMemoryTest {
 
       MoeLayer.Step step = layer.train(x, y, TOKENS, 1);
       file.truncate(0);
-      refused("the file that x is mapped from was truncated", () -> layer.forward(x, expected, TOKENS));
+      String gone = "is mapped from was truncated, or its disk is full";
+      refused("the file that x " + gone, () -> layer.forward(x, expected, TOKENS));
       results.truncate(0);
-      refused("the file that y is mapped from was truncated", () -> layer.forward(expected, y, TOKENS));
-      refused("the file that dy is mapped from was truncated", () -> step.backward(x, expected));
+      refused("the file that y " + gone, () -> layer.forward(expected, y, TOKENS));
+      refused("the file that dy " + gone, () -> step.backward(x, expected));
       step.backward(expected, Fixture.normals(arena, COUNT, 4)); // works on what it copied
     }
   }
@@ -139,7 +140,7 @@ class CallersMemoryTest {
         try {
           layer.forward(x, y, TOKENS);
         } catch (PanamoeException.BadArgument e) {
-          assertEquals("the file that x is mapped from was truncated", e.getMessage());
+          assertEquals("the file that x is mapped from was truncated, or its disk is full", e.getMessage());
         }
       }
       stop.set(true);
@@ -207,10 +208,16 @@ class CallersMemoryTest {
       MemorySegment last = memory.asSlice(COUNT * 8L, COUNT * 4L);
       refused("y overlaps x", () -> layer.forward(first, first, TOKENS));
       refused("y overlaps x", () -> layer.forward(first, across, TOKENS));
+      refused(
+          "y overlaps moe.experts.up.weight",
+          () -> layer.forward(first, layer.parameter("moe.experts.up.weight"), TOKENS));
       refused("y overlaps x", () -> layer.train(across, first, TOKENS, 1));
       try (MoeLayer.Step step = layer.train(first, last, TOKENS, 1)) {
         refused("dx overlaps dy", () -> step.backward(last, last));
         refused("dx overlaps x", () -> step.backward(last, across));
+        refused(
+            "dx overlaps the gradient of moe.experts.up.weight",
+            () -> step.backward(last, layer.gradient("moe.experts.up.weight")));
         step.backward(last, memory.asSlice(COUNT * 4L, COUNT * 4L)); // what was refused left the step as it was
       }
     }
@@ -241,6 +248,7 @@ class CallersMemoryTest {
       refused("folder is null", () -> MoeModel.open(device, null, false));
       refused("name is null", () -> Device.open(null, 1));
       refused("experts is null", () -> ModelSettings.of(50, 16, 16, 2, null));
+      refused("hidden is 1000000000", () -> ModelSettings.of(50, 16, 1_000_000_000, 2, List.of(0)));
       refused(
           "activation is null",
           () -> MoeLayer.create(device, new LayerSettings(HIDDEN, 64, 4, 2, 0, false, null, 0.01), 1));

@@ -155,6 +155,37 @@ class LifetimeTest {
     }
   }
 
+  /** Deep in a recursion a call overflows the stack, wherever it is: the device serves the next caller all the same. */
+  @Test
+  void aStackOverflowLocksNobodyOut() throws Exception {
+    try (Arena arena = Arena.ofShared();
+        Device device = Device.open("cpu", 1);
+        MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
+      MemorySegment x = Fixture.normals(arena, TOKENS * HIDDEN, 1);
+      MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
+      layer.forward(x, y, TOKENS); // so that no class is initialized first where the stack ends
+      for (int round = 0; round < 100; round++) {
+        Thread deep = new Thread(null, () -> overflow(() -> layer.forward(x, y, TOKENS)), "deep", 256 << 10);
+        deep.start();
+        deep.join();
+        layer.forward(x, y, TOKENS);
+      }
+    }
+  }
+
+  /** Calls at every depth of a recursion that overflows. */
+  private static void overflow(Runnable call) {
+    try {
+      overflow(call);
+    } catch (StackOverflowError e) {
+      try {
+        call.run();
+      } catch (StackOverflowError | NoClassDefFoundError again) {
+        throw new StackOverflowError();
+      }
+    }
+  }
+
   /** C's qsort has a parameter and calls back while it sorts: the memory cannot be freed under it. */
   @Test
   @SuppressWarnings("restricted")

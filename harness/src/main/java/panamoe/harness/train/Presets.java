@@ -29,7 +29,7 @@ final class Presets {
     }
     TrainConfig training =
         switch (size) {
-          case TINY -> settings(wanted, 8, 64, 3e-3, 20, 0);
+          case TINY -> settings(wanted, 8, 64, 3e-3, 20, 200);
           case SMALL -> settings(wanted, 4, 256, 3e-3, 100, 200);
           case BASE -> settings(wanted, 8, 256, 1e-3, 100, 200);
         };
