@@ -37,8 +37,9 @@ class Tensor {
   Tensor(moe_dtype dtype, std::initializer_list<int64_t> shape) {
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
-    view_ = {sizeof(moe_tensor), dtype, nullptr, count * (dtype == MOE_BFLOAT16 ? 2 : 4),
-             static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR, {}};
+    view_ = {
+        sizeof(moe_tensor), dtype, nullptr, count * (dtype == MOE_BFLOAT16 ? 2 : 4), static_cast<int32_t>(shape.size()),
+        MOE_ROW_MAJOR,      {}};
     std::copy(shape.begin(), shape.end(), view_.shape);
     require(moe_memory_allocate(g_device, view_.bytes, &view_.data));
     if (dtype != MOE_INT32) require(moe_random_normal(g_stream, 1, 0, 0, 1, *this));
@@ -118,12 +119,10 @@ void cross_entropy(moe_dtype dtype, int64_t S, int64_t M, int64_t V) {
   std::snprintf(text, sizeof(text), "S%lld M%lld V%lld %s", static_cast<long long>(S), static_cast<long long>(M),
                 static_cast<long long>(V), name_of(dtype));
   const auto products = static_cast<double>(S) * static_cast<double>(M) * static_cast<double>(V);
-  line(std::string("linear cross-entropy ") + text, products * 6, "GFLOP/s", [&] {
-    require(moe_linear_cross_entropy(g_stream, hidden, weights, targets, 0, 1, losses, dhidden, dweights));
-  });
-  line(std::string("linear cross-entropy, losses alone ") + text, products * 2, "GFLOP/s", [&] {
-    require(moe_linear_cross_entropy(g_stream, hidden, weights, targets, 0, 1, losses, nullptr, nullptr));
-  });
+  line(std::string("linear cross-entropy ") + text, products * 6, "GFLOP/s",
+       [&] { require(moe_linear_cross_entropy(g_stream, hidden, weights, targets, 0, 1, losses, dhidden, dweights)); });
+  line(std::string("linear cross-entropy, losses alone ") + text, products * 2, "GFLOP/s",
+       [&] { require(moe_linear_cross_entropy(g_stream, hidden, weights, targets, 0, 1, losses, nullptr, nullptr)); });
   line(std::string("cross-entropy in place ") + text, static_cast<double>(S * V) * 8, "GB/s",
        [&] { require(moe_cross_entropy(g_stream, logits, targets, 0, 1, losses, logits)); });
 }

@@ -71,8 +71,8 @@ inline double dot_bf16(int64_t steps, float seed, float* sink) {
 #endif
 }
 
-// Reads memory as `streams` streams side by side, each 2 KB ahead of use: past the L2 and L3 caches, as is fastest on AMD,
-// or by way of the L2 cache.
+// Reads memory as `streams` streams side by side, each 2 KB ahead of use: past the L2 and L3 caches, as is fastest on
+// AMD, or by way of the L2 cache.
 inline void read_streams(const char* memory, int64_t bytes, int streams, bool past_caches, float* sink) {
   const hn::ScalableTag<uint8_t> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));

@@ -1,8 +1,8 @@
 // What this machine can do at best, as one JSON line: the rate of fused multiply-adds, of bfloat16 dot products and of
 // reading memory. The yardstick of the roofline column of `panamoe bench`.
 //
-// ceilings_bench [THREADS [--watch]]     default: one thread per processor. Watching, it measures again, in less time and
-// so less thoroughly, for each line that it reads: memory that a machine shares with others changes its speed.
+// ceilings_bench [THREADS [--watch]]     default: one thread per processor. Watching, it measures again, in less time
+// and so less thoroughly, for each line that it reads: memory that a machine shares with others changes its speed.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -32,7 +32,8 @@ HWY_EXPORT(read_streams);
 
 constexpr size_t kLine = 16;  // floats in a cache line: one sink a thread
 
-// The best of `repetitions` runs of body(thread) on all threads, in seconds: a ceiling is what undisturbed hardware does.
+// The best of `repetitions` runs of body(thread) on all threads, in seconds: a ceiling is what undisturbed hardware
+// does.
 double best_seconds(int threads, int repetitions, const std::function<void(int)>& body) {
   double best = 1e30;
   for (int i = 0; i < repetitions; ++i) {
@@ -89,7 +90,7 @@ class Machine {
     double fma, dot;
   };
 
-  static constexpr int kThorough = 7, kQuick = 3;  // repetitions
+  static constexpr int kThorough = 7, kQuick = 3;     // repetitions
   static constexpr int64_t kRead = int64_t{1} << 30;  // bytes, by all threads together: many times the caches
 
   double read(Way way, int64_t share, int repetitions) {

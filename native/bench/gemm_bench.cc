@@ -55,9 +55,7 @@ void require(moe_status status) {
   std::exit(1);
 }
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Asks for real-time priority for all threads of this process, so that other work does not disturb a timed call. Where
 // that is not allowed the call runs as it is.
@@ -234,9 +232,8 @@ void dense(bool onednn) {
 #endif
         if (m < 64) continue;
         std::snprintf(name, sizeof(name), "dense %s NT M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
-        report(name, dtype, flops, rows.bytes(), [&](int) {
-          require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, rows, nullptr, c, nullptr));
-        });
+        report(name, dtype, flops, rows.bytes(),
+               [&](int) { require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, rows, nullptr, c, nullptr)); });
       }
     }
   }
@@ -251,9 +248,8 @@ struct Shape {
   moe_activation activation;
 };
 
-constexpr Shape kShapes[] = {{"S1", 1024, 4096, 32, 1, MOE_GELU},
-                             {"S2", 1024, 3584, 8, 2, MOE_SWIGLU},
-                             {"S3", 2048, 1024, 64, 8, MOE_SWIGLU}};
+constexpr Shape kShapes[] = {
+    {"S1", 1024, 4096, 32, 1, MOE_GELU}, {"S2", 1024, 3584, 8, 2, MOE_SWIGLU}, {"S3", 2048, 1024, 64, 8, MOE_SWIGLU}};
 
 // Each token's `choices` different experts, drawn at random; rows by expert.
 std::vector<Buffer> random_offsets(const Shape& shape, int64_t tokens, int count, double& mean_hit) {
@@ -313,9 +309,8 @@ void experts(const Shape& shape, int32_t dtype) {
       require(moe_expert_forward(g_stream, shape.activation, x, groups, up_rows, nullptr, h, nullptr));
       require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down_rows, nullptr, y, nullptr));
     });
-    report(name("dgrad"), dtype, up_flops, up_elements * element, [&](int i) {
-      require(moe_expert_backward_input(g_stream, dh, offsets[i % tables], up_rows, x));
-    });
+    report(name("dgrad"), dtype, up_flops, up_elements * element,
+           [&](int i) { require(moe_expert_backward_input(g_stream, dh, offsets[i % tables], up_rows, x)); });
     report(name("wgrad written"), dtype, up_flops, up_elements * 4, [&](int i) {
       require(moe_expert_backward_weights(g_stream, 0, dh, x, offsets[i % tables], up_gradient, nullptr));
     });

@@ -34,9 +34,8 @@ void activate_elements(Stream& stream, moe_activation activation, T x, T y) {
       const Floats in(x), out(y);
       parallel_blocks(stream, width, kGrain, [&](int64_t begin, int64_t end) {
         const FloatTag d;
-        for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
-          out.store(d, activate<kActivation>(d, in.load(d, i, n)), i, n);
-        });
+        for_each_vector(d, begin, end,
+                        [&](int64_t i, size_t n) { out.store(d, activate<kActivation>(d, in.load(d, i, n)), i, n); });
       });
     }
   });

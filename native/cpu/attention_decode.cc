@@ -18,7 +18,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-inline constexpr int kRunSlot = 4;  // of Stream::shared
+inline constexpr int kRunSlot = 4;          // of Stream::shared
 inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
 
 // Float32 rows, whole vectors wide: where they lie, or copied into a tile.

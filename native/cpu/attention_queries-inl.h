@@ -48,9 +48,9 @@ inline void attend_queries(KeyRange range, int64_t head_size, float scale, HeadR
   const FloatTag d;
   const int64_t width = whole_vectors(head_size), columns = whole_vectors(range.queries);
   Tiles tiles(scratch);
-  float* rows = tiles.take(kQueries * width);           // queries, at the end outputs
-  float* queries = tiles.take(width * kQueries);        // [width, kQueries], scaled
-  float* sums = tiles.take(width * kQueries);           // [width, kQueries], weighted sums of values
+  float* rows = tiles.take(kQueries * width);     // queries, at the end outputs
+  float* queries = tiles.take(width * kQueries);  // [width, kQueries], scaled
+  float* sums = tiles.take(width * kQueries);     // [width, kQueries], weighted sums of values
   float* key_rows = tiles.take(kKeys * width);
   float* value_rows = tiles.take(kKeys * width);
   float* scores = tiles.take(kKeys * kQueries);

@@ -32,9 +32,8 @@ inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoo
   const FloatVector peak = hn::MaxOfLanes(d, peaks);
 
   FloatVector sums = hn::Zero(d);
-  for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
-    sums = hn::Add(sums, softmax_exp(hn::Sub(load_or_lowest(i, n), peak)));
-  });
+  for_each_vector(d, 0, classes,
+                  [&](int64_t i, size_t n) { sums = hn::Add(sums, softmax_exp(hn::Sub(load_or_lowest(i, n), peak))); });
   const FloatVector sum = hn::SumOfLanes(d, sums);
   const FloatVector target_logit = hn::Sub(logits.load(d, target, 1), peak);
   float loss = std::log(hn::GetLane(sum)) - (1 - smoothing) * hn::GetLane(target_logit);
@@ -116,8 +115,8 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
   auto* half_memory = half ? stream.shared<uint16_t>(kGradientSlot, block * classes) : nullptr;
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
-    const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32, memory, count * classes * int64_t{sizeof(float)}, 2,
-                            MOE_ROW_MAJOR, {count, classes}};
+    const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32,     memory, count * classes * int64_t{sizeof(float)}, 2,
+                            MOE_ROW_MAJOR,      {count, classes}};
     moe_tensor dlogits = logits;
     if (half) dlogits.dtype = MOE_BFLOAT16, dlogits.data = half_memory, dlogits.bytes /= 2;
     const moe_tensor hidden_block = rows_of(hidden, begin, count);

@@ -75,12 +75,8 @@ void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offse
     Operand a = rows_of(dy, start[e]), b = rows_of(x, start[e]);
     std::swap(a.line_stride, a.inner_stride);
     std::swap(b.line_stride, b.inner_stride);
-    products[count++] = {.rows = rows,
-                         .columns = columns,
-                         .inner = start[e + 1] - start[e],
-                         .a = a,
-                         .b = b,
-                         .c_row = e * rows};
+    products[count++] = {
+        .rows = rows, .columns = columns, .inner = start[e + 1] - start[e], .a = a, .b = b, .c_row = e * rows};
   }
   // Nobody reads a gradient of weights before all of them are there.
   run_products(stream, products, count, {.accumulate = accumulate, .leaves_caches = !accumulate, .c = &dweights});

@@ -126,9 +126,8 @@ struct Queues {
     const int64_t kept = std::min(count, config.capacity);
     std::iota(order, order + count, 0);
     if (kept < count) {
-      std::nth_element(order, order + kept, order + count, [&](int32_t a, int32_t b) {
-        return ranks[a] > ranks[b] || (ranks[a] == ranks[b] && a < b);
-      });
+      std::nth_element(order, order + kept, order + count,
+                       [&](int32_t a, int32_t b) { return ranks[a] > ranks[b] || (ranks[a] == ranks[b] && a < b); });
       std::sort(order, order + kept);
     }
     for (int64_t i = 0; i < kept; ++i) place(routes[order[i]], e, i);

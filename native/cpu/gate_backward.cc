@@ -96,8 +96,8 @@ void gate_backward_tokens(Stream& stream, const moe_gate_config& config, T logit
       float dscore[kMostChoices];
       weigh_backward(config, score, static_cast<const int32_t*>(expert.data) + s * choices, chosen,
                      static_cast<const float*>(dweight.data) + s * choices, dscore);
-      token_backward(config, static_cast<const float*>(logits.data) + s * experts, score, chosen, dscore, auxiliary,
-                     dz, experts, gradient);
+      token_backward(config, static_cast<const float*>(logits.data) + s * experts, score, chosen, dscore, auxiliary, dz,
+                     experts, gradient);
     }
   });
 }
@@ -136,8 +136,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
     auxiliary[e] = static_cast<float>(scale * chosen[e] / (config.auxiliary_choices * total * total));
   }
   HWY_DYNAMIC_DISPATCH(gate_backward_tokens)
-  (stream, config, logits, used, scores, kept, selected, dweight, auxiliary, static_cast<float>(dz / total),
-   dlogits);
+  (stream, config, logits, used, scores, kept, selected, dweight, auxiliary, static_cast<float>(dz / total), dlogits);
 }
 
 }  // namespace moe::cpu

@@ -1,5 +1,5 @@
-// Runs the products of a call: packs rows of a, then gives strips of a few panels of b to the threads. Strips and blocks
-// only decide who computes what when, never in which order an element's products are summed.
+// Runs the products of a call: packs rows of a, then gives strips of a few panels of b to the threads. Strips and
+// blocks only decide who computes what when, never in which order an element's products are summed.
 #include <algorithm>
 #include <type_traits>
 #include <utility>
@@ -62,9 +62,8 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
       if (kInTiles<Products>) move_sums(plan, epilogue, strip, block, tile);
       continue;
     }
-    with_activation(epilogue.activation, [&](auto activation) {
-      finish_strip<activation.value>(plan, epilogue, strip, block, tile);
-    });
+    with_activation(epilogue.activation,
+                    [&](auto activation) { finish_strip<activation.value>(plan, epilogue, strip, block, tile); });
   }
   if (is_sums(product, epilogue)) hwy::FlushStream();
 }
@@ -72,7 +71,7 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
 constexpr int64_t kMultiplyAddsPerNanosecond = 8;  // of one row, by one thread at least; of many it is 50
 
 // The plan that task `task` belongs to, by the plans' first tasks.
-template <int64_t Plan::*kFirst>
+template <int64_t Plan::* kFirst>
 const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
   return *(std::upper_bound(plans, plans + count, task, [](int64_t t, const Plan& plan) { return t < plan.*kFirst; }) -
            1);

@@ -17,8 +17,8 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but for
-// those of tiles, which cannot write past the caches.
+// Whether c is the sums, or what was there and the sums, and nothing else: then the kernels themselves write it, but
+// for those of tiles, which cannot write past the caches.
 inline bool is_sums(const Product& product, const Epilogue& epilogue) {
   constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
   return (epilogue.accumulate || epilogue.leaves_caches) && epilogue.activation == MOE_IDENTITY &&
@@ -51,7 +51,8 @@ inline void move_sums(const Plan& plan, const Epilogue& epilogue, const Strip& s
                       const float* tile) {
   const FloatTag d;
   const int64_t columns = plan.product->columns;
-  float* c = static_cast<float*>(epilogue.c->data) + (plan.product->c_row + block.row[0]) * columns + strip.first_column;
+  float* c =
+      static_cast<float*>(epilogue.c->data) + (plan.product->c_row + block.row[0]) * columns + strip.first_column;
   for (int64_t row = block.row[0]; row < block.row[block.panels]; ++row, tile += plan.tile_stride(), c += columns) {
     for (int64_t j = 0; j < strip.columns; j += kLanes) {
       const FloatVector sums = hn::LoadU(d, tile + j);

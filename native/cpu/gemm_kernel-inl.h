@@ -24,8 +24,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 // How many elements before their use those of a are asked for from the second-level cache, by one panel of b alone.
 inline constexpr int64_t kRowsAhead = 256;
 
-// How many bytes before its only use a panel's element is asked for, of all panels side by side: from the L1 cache, and from
-// the L2 cache.
+// How many bytes before its only use a panel's element is asked for, of all panels side by side: from the L1 cache, and
+// from the L2 cache.
 inline constexpr int64_t kStreamAhead = 4096;
 inline constexpr int64_t kStreamFarAhead = 8192;
 
@@ -155,7 +155,7 @@ template <int kRows, int kPanels>
 HWY_INLINE void accumulate(PairProducts, int64_t inner, const float* a, const PanelsOfB<hwy::bfloat16_t>& b,
                            const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, kPanels>& sums) {
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
-  accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2 * kPanels]) {
+  accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector(&column)[2 * kPanels]) {
 #pragma GCC unroll 2
     for (int p = 0; p < kPanels; ++p) {
       const hwy::bfloat16_t* from = b.panel[p] + k * kPanelColumns;
@@ -172,7 +172,7 @@ HWY_INLINE void accumulate(PairRowProducts, int64_t inner, const float* a, const
                            const Prefetch<hwy::bfloat16_t>& next, Sums<kRows, 1>& sums) {
   const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
   const hn::RebindToUnsigned<decltype(db)> du;
-  accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector (&column)[2]) {
+  accumulate_pairs(inner, a, b, next, sums, [&](int64_t k, PairVector(&column)[2]) {
     const auto* from = reinterpret_cast<const uint16_t*>(b.panel[0] + k * b.stride);
     const auto even = hn::LoadU(du, from), odd = hn::LoadU(du, from + b.stride);
     column[0] = hn::BitCast(db, hn::InterleaveLower(du, even, odd));
@@ -256,12 +256,10 @@ HWY_NOINLINE void multiply_panels(int64_t inner, const float* a, const PanelsOfB
     each([&](FloatVector v, int row, int64_t j) { write(v, target.sums + row * target.stride + j); });
   };
   switch (target.write) {
-    case Write::kStore:
-      return each_target([&](FloatVector v, float* to) { hn::StoreU(v, d, to); });
+    case Write::kStore: return each_target([&](FloatVector v, float* to) { hn::StoreU(v, d, to); });
     case Write::kAdd:
       return each_target([&](FloatVector v, float* to) { hn::StoreU(hn::Add(hn::LoadU(d, to), v), d, to); });
-    case Write::kStream:
-      return each_target([&](FloatVector v, float* to) { hn::Stream(v, d, to); });
+    case Write::kStream: return each_target([&](FloatVector v, float* to) { hn::Stream(v, d, to); });
   }
 }
 

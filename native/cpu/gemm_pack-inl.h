@@ -54,7 +54,8 @@ HWY_INLINE void turn_blocks(D d, V& v0, V& v1, V& v2, V& v3) {
 }
 
 // to[j * kPanelColumns + i] = from[i * stride + j] for kPanelColumns lines i of `words` 32-bit words j. At most eight
-// lines at a time, because lines a power of two apart share few places in the L1 cache. Meanwhile asks for what is next.
+// lines at a time, because lines a power of two apart share few places in the L1 cache. Meanwhile asks for what is
+// next.
 template <class Weight>
 void turn_panel(const uint32_t* from, int64_t stride, int64_t words, uint32_t* to, Prefetch<Weight> next) {
   const hn::CappedTag<uint32_t, 8> d;
@@ -256,7 +257,8 @@ inline void pack_columns(const Operand& b, int64_t width, int64_t inner, hwy::bf
                          const Prefetch<hwy::bfloat16_t>& next = {}) {
   int64_t done = 0;
   if (turns_columns<hwy::bfloat16_t>(b, width)) {
-    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride / 2, inner / 2, reinterpret_cast<uint32_t*>(to), next);
+    turn_panel(static_cast<const uint32_t*>(b.data), b.line_stride / 2, inner / 2, reinterpret_cast<uint32_t*>(to),
+               next);
     done = inner / 2 * 2;
   } else if (b.dtype == MOE_BFLOAT16 && width == kPanelColumns && b.line_stride == 1) {
     const hn::ScalableTag<uint16_t> d;

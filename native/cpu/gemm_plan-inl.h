@@ -23,7 +23,7 @@ namespace moe::cpu::HWY_NAMESPACE {
 
 // How a product's operands become products.
 enum class Way {
-  kFloats,   // WidenedProducts where b is bfloat16
+  kFloats,  // WidenedProducts where b is bfloat16
   kPairs,
   kTiles,
 };
@@ -37,9 +37,9 @@ inline Way way_of(const Product& product) {
 inline constexpr int64_t kMaxStripPanels = 64;
 
 struct Tiling {
-  int64_t strip;        // panels of b, at most
-  int64_t block;        // panels of a in a block of rows, at most
-  int64_t block_bytes;  // of a panel of b, by as much of k: they stay in the L1 cache
+  int64_t strip;          // panels of b, at most
+  int64_t block;          // panels of a in a block of rows, at most
+  int64_t block_bytes;    // of a panel of b, by as much of k: they stay in the L1 cache
   bool own_rows = false;  // whether tasks pack rows, a block of k at a time; else all are packed before
   bool in_place = false;  // whether the kernels read rows of b where they lie
 };
@@ -49,8 +49,8 @@ inline constexpr Tiling kDeep{4, 96 / kPanelRows, 16384};
 inline constexpr Tiling kWhole{256 / kPanelColumns, 96 / kPanelRows, 16384, true};
 inline constexpr int64_t kRowsByColumns = 4;  // and a thread has at least so many times as many rows
 // The same without packing b. The sums, 96 rows of 1024 columns, still stay in the L2 cache.
-inline constexpr Tiling kWholeInPlace{
-    std::min(1024 / kPanelColumns, kMaxStripPanels), 96 / kPanelRows, 16384, true, true};
+inline constexpr Tiling kWholeInPlace{std::min(1024 / kPanelColumns, kMaxStripPanels), 96 / kPanelRows, 16384, true,
+                                      true};
 // So many rows are one block where that is what lets b be packed piece by piece.
 inline constexpr Tiling kTall{4, 288 / kPanelRows, 16384};
 // The same, one panel after the other: memory is read in order. Rows are read for each panel, from the L2 cache.
@@ -59,8 +59,8 @@ inline constexpr int64_t kNarrowRowBytes = 3 << 19;  // of them packed, at most
 // The same where columns of b lie side by side: memory gives the more the longer the rows of a piece are, and the L2
 // cache has few places for rows a power of two apart.
 inline constexpr Tiling kTallAcross{8, 288 / kPanelRows, 8192};
-// Most where whole rows of b are read as they lie, one after the other: of few rows of a, whose sums still stay in the L2
-// cache, and where there are strips enough.
+// Most where whole rows of b are read as they lie, one after the other: of few rows of a, whose sums still stay in the
+// L2 cache, and where there are strips enough.
 inline constexpr int64_t kWholeRowBytes = 4096, kWholeRowSums = 131072;
 // Short products spend their time on c: wide strips write it along its rows.
 inline constexpr Tiling kWide{64, 24 / kPanelRows, 16384};
@@ -69,7 +69,8 @@ inline constexpr int64_t kWideInner = 128;
 static_assert(kWide.block_bytes >= kWideInner * kPanelColumns * int64_t{sizeof(float)});  // all of their k is one block
 inline constexpr int64_t kMaxBlockPanels = kTall.block;
 // The same with tiles. Their sums go to memory and come back between blocks of k, which takes as long as some steps of
-// k do: where b is packed, blocks are longer. They multiply so fast that reading rows again costs more than a wider strip.
+// k do: where b is packed, blocks are longer. They multiply so fast that reading rows again costs more than a wider
+// strip.
 inline constexpr Tiling kDeepTiles{8, 288 / kTilePanelRows, 32768};
 inline constexpr Tiling kTallNarrowTiles{1, 288 / kTilePanelRows, 16384};
 inline constexpr Tiling kTallAcrossTiles{8, 288 / kTilePanelRows, 8192};
@@ -78,7 +79,7 @@ static_assert(kDeep.block <= kMaxBlockPanels && kWide.block <= kMaxBlockPanels &
 static_assert(kWhole.block <= kMaxBlockPanels && kWideTiles.strip <= kMaxStripPanels);
 static_assert(kWhole.strip <= kMaxStripPanels && kWide.strip <= kMaxStripPanels);
 inline constexpr int64_t kProductsPerThread = 8;  // that are enough for each thread to have some for itself
-inline constexpr int64_t kTasksPerThread = 32;  // of a call: its threads end together but for a task
+inline constexpr int64_t kTasksPerThread = 32;    // of a call: its threads end together but for a task
 // The longest inner dimension of which a strip of b is packed as a whole whatever the rows.
 inline constexpr int64_t kHeldInner = 512;
 
@@ -120,8 +121,8 @@ inline bool has_panels_in_rows(const Product& product, Way way) {
          !product.b.packed && product.b.line_stride == 1 && product.columns % kPanelColumns == 0;
 }
 
-// How tasks pack blocks of rows and multiply them by all columns, unless they had better not. Threads are to have a whole
-// block each, and packing b, which then each of them does, is to be little work.
+// How tasks pack blocks of rows and multiply them by all columns, unless they had better not. Threads are to have a
+// whole block each, and packing b, which then each of them does, is to be little work.
 inline std::optional<Tiling> whole_tiling(const Product& product, Way way, const Call& call) {
   if (call.gated || way == Way::kTiles || product.inner <= kWideInner) return std::nullopt;
   const int64_t share = product.rows / call.threads_a_product;
@@ -157,8 +158,8 @@ inline Tiling widest_tiling(const Product& product, Way way, const Call& call) {
   return narrow;
 }
 
-// Strips of blocks with rows of their own have all columns; others are no wider than a thread's share of all panels, but for
-// those that few rows walk side by side.
+// Strips of blocks with rows of their own have all columns; others are no wider than a thread's share of all panels,
+// but for those that few rows walk side by side.
 inline Tiling tiling_of(const Product& product, Way way, const Call& call) {
   Tiling tiling = widest_tiling(product, way, call);
   if (tiling.own_rows) {

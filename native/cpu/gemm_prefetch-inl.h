@@ -19,8 +19,8 @@ namespace moe::cpu::HWY_NAMESPACE {
 // Bytes of a panel that a turn of the kernels multiplies: one step of k in float32, two in bfloat16.
 inline constexpr int64_t kTurnBytes = kPanelColumns * 4;
 
-// Turns that ask for their share at once: address arithmetic takes instructions away from the multiply-adds. Zen 4 and 5
-// have instructions to spare, and wait longer for lines that are asked for in bursts.
+// Turns that ask for their share at once: address arithmetic takes instructions away from the multiply-adds. Zen 4 and
+// 5 have instructions to spare, and wait longer for lines that are asked for in bursts.
 inline constexpr int64_t kTurnsAtOnce = HWY_TARGET == HWY_AVX3_ZEN4 ? 1 : 4;
 
 // The elements to ask for: from `position` on, `pace` of them a turn, counted through runs of 2^run_bits elements that

@@ -19,10 +19,8 @@ namespace moe::cpu::HWY_NAMESPACE {
 
 inline void pack_a(Way way, const Operand& rows, int64_t height, int64_t steps, float* to) {
   switch (way) {
-    case Way::kFloats:
-      return pack_rows(rows, height, steps, to);
-    case Way::kPairs:
-      return pack_row_pairs(rows, height, steps, to);
+    case Way::kFloats: return pack_rows(rows, height, steps, to);
+    case Way::kPairs: return pack_row_pairs(rows, height, steps, to);
     case Way::kTiles:
 #if MOE_TILES
       return pack_row_tiles(rows, height, steps, to);
@@ -35,8 +33,8 @@ inline void pack_a(Way way, const Operand& rows, int64_t height, int64_t steps, 
 inline constexpr int64_t kFarBytes = 8192, kStepsAcross = 8;
 
 // `steps` steps of k of a block of rows, panel after panel. Returns where they end. Steps far apart share few places in
-// the caches, where a line would not wait for the next panel: of those each panel takes a few in its turn, and asks memory
-// for as many.
+// the caches, where a line would not wait for the next panel: of those each panel takes a few in its turn, and asks
+// memory for as many.
 inline float* pack_block(const Plan& plan, const Block& block, int64_t k, int64_t steps, float* to) {
   const Operand& a = plan.product->a;
   const bool far = plan.tiling.own_rows && a.line_stride == 1 && a.inner_stride * dtype_bytes(a.dtype) >= kFarBytes;

@@ -103,15 +103,15 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
   const int64_t pace = ceil_div(kTurnBytes / kBytes, count);
   if (panels.piece == nullptr) {
     const int64_t rows = block.rows();
-    const bool past_caches = streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading ||
-                                                       rows >= kMostlyMultiplying);
+    const bool past_caches =
+        streams_past_caches() && (waits_for_many_lines() || rows <= kMostlyReading || rows >= kMostlyMultiplying);
     if (count == 1) {
       const int64_t ahead = (past_caches ? kStreamAhead : kStreamFarAhead) / kBytes;
       return {panels.whole[p] + k * kPanelColumns, ahead, pace, kOneRun, 0, past_caches};
     }
     // Blocks of rows of their own go on with the same strip.
-    const Weight* next = p + 1 < strip.panels  ? panels.whole[p + 1] + k * panels.stride
-                         : k + steps < inner   ? panels.whole[0] + (k + steps) * panels.stride
+    const Weight* next = p + 1 < strip.panels   ? panels.whole[p + 1] + k * panels.stride
+                         : k + steps < inner    ? panels.whole[0] + (k + steps) * panels.stride
                          : plan.tiling.own_rows ? panels.whole[0]
                                                 : panels.whole[0] + panels.next_strip * inner;
     constexpr int kPanelRun = std::countr_zero(static_cast<uint64_t>(kPanelColumns));
@@ -175,7 +175,8 @@ void multiply_short(const Plan& plan, const Epilogue& epilogue, const Strip& str
   }
 }
 
-// Sums of a block of rows and a strip, into the tile, or into c. `own_rows` is room for those that the task packs itself.
+// Sums of a block of rows and a strip, into the tile, or into c. `own_rows` is room for those that the task packs
+// itself.
 template <class Products, class Weight = typename Products::Weight>
 void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Panels<Weight>& panels,
                     const Block& block, float* own_rows, float* tile) {

@@ -1,7 +1,7 @@
 // The innermost loop on a tile unit (Intel AMX): a panel of rows times a panel of columns, sums in tile registers.
 //
-// An instruction adds 32 steps of k to 16 x 16 sums, products of even and of odd k apart; every sum is one chain of them
-// over k = 0, 32, 64, ..., whichever rows are beside it: that is what makes a row's bits its own.
+// An instruction adds 32 steps of k to 16 x 16 sums, products of even and of odd k apart; every sum is one chain of
+// them over k = 0, 32, 64, ..., whichever rows are beside it: that is what makes a row's bits its own.
 #include "cpu/gemm_product.h"
 
 #if defined(MOE_CPU_GEMM_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -31,9 +31,7 @@ __device__ __forceinline__ float normal_cdf(float x, float gauss) {
 }
 
 // GELU's tanh form is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
-__device__ __forceinline__ float gelu_tanh_argument(float x) {
-  return x * fmaf(x * x, 0.0713548163f, 1.5957691216f);
-}
+__device__ __forceinline__ float gelu_tanh_argument(float x) { return x * fmaf(x * x, 0.0713548163f, 1.5957691216f); }
 
 // activation(x). For SwiGLU this is the gate's silu; the caller multiplies by the up half.
 __device__ __forceinline__ float activate(moe_activation activation, float x) {

@@ -114,8 +114,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
                      HeadRows<Element>{a.v + k_head, k_stride, key, end});
     commit_copies();
   };
-  load_tile<kHead>(queries, Shape::kRows, a.head_size, a.packs,
-                   HeadRows<Element>{a.q + q_head, q_stride, first, end});
+  load_tile<kHead>(queries, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.q + q_head, q_stride, first, end});
   load_tile<kHead>(upstream, Shape::kRows, a.head_size, a.packs,
                    HeadRows<Element>{a.dout + q_head, q_stride, first, end});
   const int begin = max(0, first - a.window + 1) / kStep * kStep;
@@ -165,8 +164,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
 
 // One block: kRows keys of one head. Bound by FLOPs, 8 D for each pair of query and key.
 template <typename Element, int kHead>
-__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
-    key_gradient_kernel(Backward<Element> a) {
+__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key_gradient_kernel(Backward<Element> a) {
   using Shape = BackwardShape<Element, kHead>;
   constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
   unsigned index = blockIdx.x;

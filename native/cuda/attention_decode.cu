@@ -120,8 +120,8 @@ void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position,
                           .head_size = static_cast<int>(head_size),
                           .scale = scale,
                           .window = window_or_most(window),
-                          .packs = in_packs(q, head_size) && in_packs(keys, head_size) &&
-                                   in_packs(values, head_size) && in_packs(out, head_size)};
+                          .packs = in_packs(q, head_size) && in_packs(keys, head_size) && in_packs(values, head_size) &&
+                                   in_packs(out, head_size)};
   // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
   const int64_t chunks = std::max<int64_t>(1, ceil_div(keys.shape[1], kChunk));
   if (rows >= kLongRun * keys.shape[0] || chunks > kMostChunks) {

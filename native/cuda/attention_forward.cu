@@ -186,9 +186,8 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
                      [&](int r) { return key + r < end ? at + r * key_stride : nullptr; });
     commit_copies();
   };
-  load_tile<kHead>(queries, kRows, a.head_size, a.packs, [&](int r) {
-    return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr;
-  });
+  load_tile<kHead>(queries, kRows, a.head_size, a.packs,
+                   [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
   load_keys(keys, a.keys, begin);
 
   RowSums<Shape::kColumnTiles> sums, chunk;

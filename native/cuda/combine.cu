@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kRowThreads)
   const Shares share(coefficient, s);
   for (int64_t i = threadIdx.x * count; i < width; i += blockDim.x * count) {
     float sum[count] = {};
-    visit_rows<Access, together>(rows, sources, routes.choices, i, width, [&](int c, const float (&x)[count]) {
+    visit_rows<Access, together>(rows, sources, routes.choices, i, width, [&](int c, const float(&x)[count]) {
       const float w = c < routes.choices && sources[c] >= 0 ? weights[c] : 0;
 #pragma unroll
       for (int k = 0; k < count; ++k) sum[k] = fmaf(w, x[k], sum[k]);

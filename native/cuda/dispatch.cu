@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kRowThreads)
   const int* sources = row_of + threadIdx.y * routes.choices;
   for (int64_t i = threadIdx.x * count; i < width; i += blockDim.x * count) {
     float sum[count] = {};
-    visit_rows<Access, together>(drows, sources, routes.choices, i, width, [&](int, const float (&x)[count]) {
+    visit_rows<Access, together>(drows, sources, routes.choices, i, width, [&](int, const float(&x)[count]) {
 #pragma unroll
       for (int k = 0; k < count; ++k) sum[k] += x[k];
     });

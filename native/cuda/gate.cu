@@ -207,17 +207,21 @@ N view(const std::optional<moe_tensor>& tensor) { return tensor ? &*tensor : nul
 void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
                   T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
   Launch launch(stream);
-  launch.stream().keep_checks([logits = logits, used = copied(used), bias = copied(bias), noise = copied(noise),
-                               priority = copied(priority)] {
-    check_gate_values(logits, view(used), view(bias), view(noise), view(priority));
-  });
+  launch.stream().keep_checks(
+      [logits = logits, used = copied(used), bias = copied(bias), noise = copied(noise), priority = copied(priority)] {
+        check_gate_values(logits, view(used), view(bias), view(noise), view(priority));
+      });
   const int64_t count = logits.shape[0], experts = logits.shape[1];
   const int64_t blocks = ceil_div(count, kTokenBlock);
   const int lanes = config.queue_order == MOE_CHOICE_MAJOR ? config.top_k : 1;
-  const GateTokens tokens{config,           count,
-                          static_cast<int>(experts), data<float>(logits),
-                          data<uint8_t>(used),       data<float>(bias),
-                          data<float>(noise),        data<float>(priority)};
+  const GateTokens tokens{config,
+                          count,
+                          static_cast<int>(experts),
+                          data<float>(logits),
+                          data<uint8_t>(used),
+                          data<float>(bias),
+                          data<float>(noise),
+                          data<float>(priority)};
   const GateQueues queues{blocks, lanes, launch.scratch<unsigned>(kWords, experts * lanes * blocks),
                           launch.scratch<int>(kPlaces, experts * lanes * blocks)};
   const GateSums sums{launch.scratch<unsigned>(kChosen, experts * blocks),

@@ -8,7 +8,7 @@
 
 namespace moe::cuda {
 
-constexpr int kTokenBlock = 32;    // tokens of a block: a bit each of a word
+constexpr int kTokenBlock = 32;     // tokens of a block: a bit each of a word
 constexpr int kQueueThreads = 256;  // a thread for each value of a digit of a rank
 
 // The words of expert e's queue, in queue order: a bit for each token of a block that chose it. A queue is filled lane

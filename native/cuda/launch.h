@@ -12,7 +12,7 @@
 #if defined(MOE_SIMT)
 #define MOE_DYNAMIC_SHARED(type, name) type* name = reinterpret_cast<type*>(::simt::Block::current().shared())
 #else
-#define MOE_DYNAMIC_SHARED(type, name)                              \
+#define MOE_DYNAMIC_SHARED(type, name)                               \
   extern __shared__ __align__(128) unsigned char moe_shared_bytes[]; \
   type* name = reinterpret_cast<type*>(moe_shared_bytes)
 #endif

@@ -22,9 +22,8 @@ struct Adamw {
 
 // Bound by the bytes: four arrays read, three written, and the copy.
 template <bool packed, bool copied>
-__global__ void __launch_bounds__(kThreads)
-    adamw_kernel(Adamw c, int64_t size, float* parameter, const float* gradient, float* first_moment,
-                 float* second_moment, Bfloat16* copy) {
+__global__ void __launch_bounds__(kThreads) adamw_kernel(Adamw c, int64_t size, float* parameter, const float* gradient,
+                                                         float* first_moment, float* second_moment, Bfloat16* copy) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x * kTogether;
   for (int64_t i = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * kTogether; i < size; i += stride) {
     float w[kTogether], g[kTogether], m[kTogether], v[kTogether];

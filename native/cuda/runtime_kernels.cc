@@ -17,12 +17,11 @@ void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image
   std::vector<char> terminated(static_cast<const char*>(image), static_cast<const char*>(image) + bytes);
   terminated.push_back('\0');
   cudaLibrary_t library = nullptr;
-  const cudaError_t loaded =
-      cudaLibraryLoadData(&library, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
+  const cudaError_t loaded = cudaLibraryLoadData(&library, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
   if (loaded == cudaErrorMemoryAllocation) require(loaded, "loading a run-time kernel");
   if (loaded != cudaSuccess) {
-    invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (",
-            cudaGetErrorName(loaded), ")");
+    invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (", cudaGetErrorName(loaded),
+            ")");
   }
   RuntimeFunctions functions{};
   for (size_t i = 0; i < functions.size(); ++i) {

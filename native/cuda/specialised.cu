@@ -71,17 +71,12 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   launch.stream().keep_checks([logits = logits, used = copied(used), bias = copied(bias)] {
     check_gate_values(logits, view(used), view(bias), nullptr, nullptr);
   });
-  const GateTokens in{config,
-                      tokens,
-                      static_cast<int>(experts),
-                      pointer<float>(&logits),
-                      pointer<uint8_t>(used),
-                      pointer<float>(bias),
-                      nullptr,
-                      nullptr};
-  const rtc::GateOutputs out{pointer<float>(&scores),  pointer<int>(&expert),  pointer<int>(&position),
-                             pointer<float>(&weight),  pointer<int>(&choice),  pointer<int>(&counts),
-                             pointer<int>(&offsets),   pointer<float>(&losses), launch.refusal().flag()};
+  const GateTokens in{
+      config,  tokens, static_cast<int>(experts), pointer<float>(&logits), pointer<uint8_t>(used), pointer<float>(bias),
+      nullptr, nullptr};
+  const rtc::GateOutputs out{pointer<float>(&scores), pointer<int>(&expert),   pointer<int>(&position),
+                             pointer<float>(&weight), pointer<int>(&choice),   pointer<int>(&counts),
+                             pointer<int>(&offsets),  pointer<float>(&losses), launch.refusal().flag()};
   Run<rtc::Gate>::kernel(launch, (*functions)[0], "run-time gate", 1, rtc::kGateThreads, in, out);
 }
 
@@ -140,8 +135,7 @@ void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation act
 // integers. Packed weights are row-major ones here (cuda/gemm.cu).
 bool fits_expert_kernel(T x, T weights, T y, N preactivation) {
   return x.shape[0] <= rtc::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
-         reinterpret_cast<uintptr_t>(x.data) % 16 == 0 &&
-         reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
+         reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
          (preactivation == nullptr || preactivation->dtype == y.dtype);
 }
 

@@ -112,8 +112,9 @@ void CudaStream::report_refusal() {
   for (const auto& [check, releases] : pending) {
     if (releases == card_.releases()) check();  // the first that throws has the words
   }
-  invalid("an earlier call was given a value out of range, which has changed since; "
-          "PANAMOE_CUDA_SYNCHRONOUS=1 reports such a value with its call");
+  invalid(
+      "an earlier call was given a value out of range, which has changed since; "
+      "PANAMOE_CUDA_SYNCHRONOUS=1 reports such a value with its call");
 }
 
 void CudaStream::begin_graph() {

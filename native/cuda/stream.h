@@ -96,7 +96,7 @@ class CudaStream final : public Stream {
   const bool synchronous_;
   Scratch scratch_[kScratchSlots];
   std::vector<void*> outgrown_;
-  int depth_ = 0;                 // of calls
+  int depth_ = 0;  // of calls
   bool capturing_ = false;
   std::vector<Pending> pending_;  // since the last synchronize, oldest first
   Checks captured_checks_;        // of the calls since begin_graph

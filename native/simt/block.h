@@ -60,7 +60,7 @@ struct Thread {
   int warp = 0;
   enum { kReady, kAtBarrier, kInMeeting, kDone } state = kDone;
   Meeting* meeting = nullptr;
-  uint64_t generation = 0;  // of the meeting, when it was entered
+  uint64_t generation = 0;     // of the meeting, when it was entered
   std::vector<Copy> copies;    // under way, oldest first; they land when they are waited for, not before
   std::vector<size_t> groups;  // sizes of the committed groups of copies, oldest first
   Fiber fiber;

@@ -116,7 +116,7 @@ cudaError_t cudaSetDevice(int device) {
 
 cudaError_t cudaMemGetInfo(size_t* available, size_t* total) {
   SIMT_OUTCOME();
-  struct sysinfo info {};
+  struct sysinfo info{};
   ::sysinfo(&info);
   *total = info.totalram * info.mem_unit;
   *available = info.freeram * info.mem_unit;

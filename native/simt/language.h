@@ -20,10 +20,18 @@
 #define __align__(n) alignas(n)
 #define __shared__ static thread_local  // blocks run one after the other on a thread of the system
 
-struct alignas(8) float2 { float x, y; };
-struct alignas(16) float4 { float x, y, z, w; };
-struct alignas(8) uint2 { unsigned x, y; };
-struct alignas(16) uint4 { unsigned x, y, z, w; };
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
@@ -130,7 +138,9 @@ inline void sincospi(double x, double* sine, double* cosine) {
   *cosine = std::cos(std::numbers::pi * x);
 }
 template <typename T>
-void __stwb(T* address, T value) { *address = value; }
+void __stwb(T* address, T value) {
+  *address = value;
+}
 
 using std::max;
 using std::min;

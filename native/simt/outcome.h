@@ -14,5 +14,5 @@ cudaError_t lose(const char* failure);
 
 }  // namespace simt
 
-#define SIMT_OUTCOME()                                                                  \
+#define SIMT_OUTCOME() \
   if (const cudaError_t error = simt::outcome(__func__); error != cudaSuccess) return error

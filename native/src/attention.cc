@@ -85,8 +85,8 @@ moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const m
   return moe::guard(__func__, [&] {
     const moe::Inputs in = moe::check_inputs(q, k, v, scale, window);
     moe::T output = moe::check_like("out", out, "q", in.q);
-    const moe_tensor* sums = moe::check_optional("logsumexp", logsumexp, moe::kFloat32Only,
-                                                 {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
+    const moe_tensor* sums =
+        moe::check_optional("logsumexp", logsumexp, moe::kFloat32Only, {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
     moe::check_written({{"out", out}, {"logsumexp", logsumexp}}, {{"q", q}, {"k", k}, {"v", v}});
     MOE_LAUNCH(stream, attention_forward, in.q, in.k, in.v, scale, window, output, sums);
   });
@@ -99,14 +99,14 @@ moe_status moe_attention_backward(moe_stream stream, const moe_tensor* q, const 
   return moe::guard(__func__, [&] {
     const moe::Inputs in = moe::check_inputs(q, k, v, scale, window);
     moe::T output = moe::check_like("out", out, "q", in.q);
-    moe::T sums = moe::check_tensor("logsumexp", logsumexp, moe::kFloat32Only,
-                                    {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
+    moe::T sums =
+        moe::check_tensor("logsumexp", logsumexp, moe::kFloat32Only, {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
     moe::T upstream = moe::check_like("dout", dout, "q", in.q);
     moe::check_like("dq", dq, "q", in.q);
     moe::check_like("dk", dk, "k", in.k);
     moe::check_like("dv", dv, "v", in.v);
-    moe::check_written({{"dq", dq}, {"dk", dk}, {"dv", dv}}, {{"q", q}, {"k", k}, {"v", v}, {"out", out},
-                                                              {"logsumexp", logsumexp}, {"dout", dout}});
+    moe::check_written({{"dq", dq}, {"dk", dk}, {"dv", dv}},
+                       {{"q", q}, {"k", k}, {"v", v}, {"out", out}, {"logsumexp", logsumexp}, {"dout", dout}});
     MOE_LAUNCH(stream, attention_backward, in.q, in.k, in.v, output, sums, upstream, scale, window, *dq, *dk, *dv);
   });
 }
@@ -140,8 +140,8 @@ moe_status moe_attention_decode(moe_stream stream, const moe_tensor* q, const mo
     moe::check_window(window);
     moe::T output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
     moe::check_same_dtype("q", queries, "out", output);
-    moe::check_written({{"out", out}}, {{"q", q}, {"keys", keys}, {"values", values}, {"slot", slot},
-                                        {"position", position}});
+    moe::check_written({{"out", out}},
+                       {{"q", q}, {"keys", keys}, {"values", values}, {"slot", slot}, {"position", position}});
     MOE_LAUNCH(stream, attention_decode, queries, cache.keys, cache.values, cache.slot, cache.position, scale, window,
                output);
   });

@@ -107,16 +107,15 @@ moe_activation check_activation(int32_t activation, const Device& device);
 
 // Offsets rise from 0 and stay within `rows`.
 void check_offset_values(const moe_tensor& offsets, int64_t rows, int32_t* copy = nullptr);
-// Every expert id is in [-1, experts), every row starts[expert] + position lies inside its group, and no other route has
-// the same. `starts` are checked offsets, `taken` is scratch of route_words(the last of them) numbers. `rows` receives
-// each route's row, or -1.
+// Every expert id is in [-1, experts), every row starts[expert] + position lies inside its group, and no other route
+// has the same. `starts` are checked offsets, `taken` is scratch of route_words(the last of them) numbers. `rows`
+// receives each route's row, or -1.
 void check_route_values(const moe_tensor& expert, const moe_tensor& position, const int32_t* starts, int64_t experts,
                         uint64_t* taken, int32_t* rows = nullptr);
 // Words with a bit for each row.
 inline int64_t route_words(int64_t rows) { return rows / 64 + 1; }
 // Every int32 value is in [low, high).
-void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high,
-                        int32_t* copy = nullptr);
+void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high, int32_t* copy = nullptr);
 // A value of memory that another thread may write.
 inline int32_t read_once(const int32_t* value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
 

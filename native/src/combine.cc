@@ -32,8 +32,12 @@ moe_status moe_combine_forward(moe_stream stream, const moe_tensor* rows, const 
     const int64_t tokens = output.shape[0], width = output.shape[1];
     moe::check_combine(tokens, width, rows, expert, position, weight, offsets, mlp, coefficient);
     moe::check_optional("skip", skip, moe::kFloating, {tokens, width});
-    moe::check_written({{"y", y}}, {{"rows", rows}, {"expert", expert}, {"position", position}, {"weight", weight},
-                                    {"offsets", offsets}, {"coefficient", coefficient}});
+    moe::check_written({{"y", y}}, {{"rows", rows},
+                                    {"expert", expert},
+                                    {"position", position},
+                                    {"weight", weight},
+                                    {"offsets", offsets},
+                                    {"coefficient", coefficient}});
     moe::check_written_or_same({"y", y}, {"mlp", mlp});
     moe::check_written_or_same({"y", y}, {"skip", skip});
     MOE_LAUNCH(stream, combine_forward, *rows, *expert, *position, *weight, *offsets, mlp, coefficient, skip, output);
@@ -58,8 +62,14 @@ moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const m
       moe::invalid(dmlp != nullptr ? "dmlp" : "dcoefficient", " is given without mlp and coefficient");
     }
     moe::check_written({{"drows", drows}, {"dweight", dweight}, {"dmlp", dmlp}, {"dcoefficient", dcoefficient}},
-                       {{"dy", dy}, {"rows", rows}, {"expert", expert}, {"position", position}, {"weight", weight},
-                        {"offsets", offsets}, {"mlp", mlp}, {"coefficient", coefficient}});
+                       {{"dy", dy},
+                        {"rows", rows},
+                        {"expert", expert},
+                        {"position", position},
+                        {"weight", weight},
+                        {"offsets", offsets},
+                        {"mlp", mlp},
+                        {"coefficient", coefficient}});
     MOE_LAUNCH(stream, combine_backward, upstream, *rows, *expert, *position, *weight, *offsets, mlp, coefficient,
                *drows, *dweight, dmlp, dcoefficient);
   });

@@ -10,8 +10,7 @@ moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const mo
     moe::check_routes(tokens.shape[0], expert, position, offsets);
     const moe_tensor& output = moe::check_tensor("rows", rows, moe::kFloating, {moe::kAny, tokens.shape[1]});
     moe::check_same_dtype("x", tokens, "rows", output);
-    moe::check_written({{"rows", rows}},
-                       {{"x", x}, {"expert", expert}, {"position", position}, {"offsets", offsets}});
+    moe::check_written({{"rows", rows}}, {{"x", x}, {"expert", expert}, {"position", position}, {"offsets", offsets}});
     MOE_LAUNCH(stream, dispatch_forward, tokens, *expert, *position, *offsets, output);
   });
 }

@@ -12,8 +12,8 @@ struct ActivationShapes {
 };
 
 // x [S, N] and y [S, N], or x [S, 2N] for SwiGLU.
-ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, const moe_tensor* x,
-                                         const char* y_name, const moe_tensor* y) {
+ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, const moe_tensor* x, const char* y_name,
+                                         const moe_tensor* y) {
   const moe_activation known = check_activation(activation, find_stream(stream)->device());
   check_tensor("x", x, kFloating, {kAny, kAny});
   const int64_t width = x->shape[1];
@@ -64,8 +64,7 @@ moe_status moe_activation_backward(moe_stream stream, int32_t activation, const 
                                    const moe_tensor* dx, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "dy", dy);
-    const moe_tensor& gradient =
-        moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});
+    const moe_tensor& gradient = moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});
     moe::check_written_or_same({"dx", dx}, {"x", x});
     moe::check_written({{"dx", dx}}, {{"dy", dy}});
     MOE_LAUNCH(stream, activation_backward, checked.activation, checked.x, checked.y, gradient);
@@ -74,9 +73,8 @@ moe_status moe_activation_backward(moe_stream stream, int32_t activation, const 
 
 moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y,
                               MOE_HELD_IGNORED) {
-  return moe::guard(__func__, [&] {
-    MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating));
-  });
+  return moe::guard(
+      __func__, [&] { MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating)); });
 }
 
 moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,

@@ -27,8 +27,8 @@ moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const
     moe::check_optional("positions", positions, moe::kInt32Only, {count});
     moe::check_optional("position_table", position_table, moe::kFloating, {moe::kAny, width});
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {count, width});
-    moe::check_written({{"y", y}}, {{"ids", ids}, {"table", table}, {"positions", positions},
-                                    {"position_table", position_table}});
+    moe::check_written({{"y", y}},
+                       {{"ids", ids}, {"table", table}, {"positions", positions}, {"position_table", position_table}});
     MOE_LAUNCH(stream, embedding_forward, tokens, weights, positions, position_table, output);
   });
 }

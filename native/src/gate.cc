@@ -80,22 +80,21 @@ Inputs check_inputs(const moe_gate_config* config, const moe_tensor* logits, con
 
 moe_status moe_gate_config_default(moe_gate_config* config) {
   return moe::guard(__func__, [&] {
-    moe::check_struct("config", config) = {
-        .struct_size = sizeof(moe_gate_config),
-        .top_k = 1,
-        .score = MOE_SOFTMAX,
-        .drop_policy = MOE_DROPLESS,
-        .queue_order = MOE_TOKEN_MAJOR,
-        .normalization = MOE_RAW,
-        .capacity = 0,
-        .groups = 1,
-        .chosen_groups = 1,
-        .group_score = MOE_GROUP_MAXIMUM,
-        .auxiliary_choices = 1,
-        .noise_first_choice = 0,
-        .normalization_epsilon = FLT_EPSILON,
-        .weight_scale = 1.0f,
-        .denominator_offset = 0.0f};
+    moe::check_struct("config", config) = {.struct_size = sizeof(moe_gate_config),
+                                           .top_k = 1,
+                                           .score = MOE_SOFTMAX,
+                                           .drop_policy = MOE_DROPLESS,
+                                           .queue_order = MOE_TOKEN_MAJOR,
+                                           .normalization = MOE_RAW,
+                                           .capacity = 0,
+                                           .groups = 1,
+                                           .chosen_groups = 1,
+                                           .group_score = MOE_GROUP_MAXIMUM,
+                                           .auxiliary_choices = 1,
+                                           .noise_first_choice = 0,
+                                           .normalization_epsilon = FLT_EPSILON,
+                                           .weight_scale = 1.0f,
+                                           .denominator_offset = 0.0f};
   });
 }
 
@@ -122,8 +121,14 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
     moe::check_tensor("counts", counts, moe::kInt32Only, {experts});
     moe::check_tensor("offsets", offsets, moe::kInt32Only, {experts + 1});
     moe::check_tensor("losses", losses, moe::kFloat32Only, {2});
-    moe::check_written({{"scores", scores}, {"expert", expert}, {"position", position}, {"weight", weight},
-                        {"choice", choice}, {"counts", counts}, {"offsets", offsets}, {"losses", losses}},
+    moe::check_written({{"scores", scores},
+                        {"expert", expert},
+                        {"position", position},
+                        {"weight", weight},
+                        {"choice", choice},
+                        {"counts", counts},
+                        {"offsets", offsets},
+                        {"losses", losses}},
                        {{"logits", logits}, {"used", used}, {"bias", bias}, {"noise", noise}, {"priority", priority}});
     MOE_LAUNCH(stream, gate_forward, checked, in, used, bias, noise, priority, *scores, *expert, *position, *weight,
                *choice, *counts, *offsets, *losses);
@@ -141,8 +146,12 @@ moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, c
     moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices});
     moe::check_tensor("dweight", dweight, moe::kFloat32Only, {tokens, choices});
     moe::check_tensor("dlogits", dlogits, moe::kFloat32Only, {tokens, experts});
-    moe::check_written({{"dlogits", dlogits}}, {{"logits", logits}, {"used", used}, {"scores", scores},
-                                                {"expert", expert}, {"choice", choice}, {"dweight", dweight}});
+    moe::check_written({{"dlogits", dlogits}}, {{"logits", logits},
+                                                {"used", used},
+                                                {"scores", scores},
+                                                {"expert", expert},
+                                                {"choice", choice},
+                                                {"dweight", dweight}});
     MOE_LAUNCH(stream, gate_backward, checked, in, used, *scores, *expert, *choice, *dweight, dauxiliary, dz, *dlogits);
   });
 }

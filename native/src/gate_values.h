@@ -11,8 +11,8 @@ void check_bias_values(N bias);
 [[noreturn]] void refuse_token(T logits, N noise, N priority, int64_t s);
 // All of a gate's input, value by value: for a backend that has seen that one is illegal.
 void check_gate_values(T logits, N used, N bias, N noise, N priority);
-// A choice is -1 or an expert, and a route was kept where it was chosen, or dropped. The copies of the two, where given,
-// are of what was checked.
+// A choice is -1 or an expert, and a route was kept where it was chosen, or dropped. The copies of the two, where
+// given, are of what was checked.
 void check_choice_values(T expert, T choice, int64_t experts, int32_t* expert_copy = nullptr,
                          int32_t* choice_copy = nullptr);
 

@@ -87,8 +87,7 @@ moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tens
   });
 }
 
-moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape,
-                                 int64_t* bytes) {
+moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32_t rank, const int64_t* shape, int64_t* bytes) {
   return moe::guard(__func__, [&] {
     moe::check_pointer("bytes", bytes) = moe::packed_bytes(*moe::find_device(device), dtype, rank, shape);
   });

@@ -6,8 +6,8 @@
 
 namespace moe {
 
-using T = const moe_tensor&;   // a required tensor
-using N = const moe_tensor*;   // a tensor that may be absent
+using T = const moe_tensor&;  // a required tensor
+using N = const moe_tensor*;  // a tensor that may be absent
 
 using Fill = void(Stream&, float value, T y);
 using Cast = void(Stream&, T x, T y);

@@ -38,9 +38,9 @@ moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, f
       moe::check_elements("copy", copy, moe::kFloating, count);
       if (copy->dtype != MOE_BFLOAT16) moe::invalid("copy is float32, expected bfloat16");
     }
-    moe::check_written({{"parameter", parameter}, {"first_moment", first_moment}, {"second_moment", second_moment},
-                        {"copy", copy}},
-                       {{"gradient", gradient}});
+    moe::check_written(
+        {{"parameter", parameter}, {"first_moment", first_moment}, {"second_moment", second_moment}, {"copy", copy}},
+        {{"gradient", gradient}});
     MOE_LAUNCH(stream, adamw_step, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, weights,
                slope, first, second, copy);
   });

@@ -38,8 +38,7 @@ void expect_reference(moe_dtype dtype, const AttentionShape& shape, moe_stream s
   Layer layer(dtype, shape, 17);
   layer.forward(stream);
   layer.backward(stream);
-  const AttentionReference expected =
-      reference_attention(shape, layer.q, layer.k, layer.v, layer.scale, &layer.dout);
+  const AttentionReference expected = reference_attention(shape, layer.q, layer.k, layer.v, layer.scale, &layer.dout);
   const bool half = dtype == MOE_BFLOAT16;
   // Tensor cores take weights and their gradients rounded to bfloat16, by 2^-8: 2e-3 of values of 1/2 on average.
   const bool rounded = half && !on_cpu();
@@ -142,8 +141,8 @@ std::vector<uint8_t> sequence_bits(const Tensor& x, int64_t sequences, int64_t i
 TEST_F(AttentionTest, ASequencesBitsDoNotDependOnTheBatch) {
   for (int64_t window : {0, 40}) {
     Layer batch(MOE_FLOAT32, {5, 77, 4, 2, 16, window}, 11), alone(MOE_FLOAT32, {1, 77, 4, 2, 16, window}, 0);
-    for (auto [from, to] : {std::pair{&batch.q, &alone.q}, {&batch.k, &alone.k}, {&batch.v, &alone.v},
-                            {&batch.dout, &alone.dout}}) {
+    for (auto [from, to] :
+         {std::pair{&batch.q, &alone.q}, {&batch.k, &alone.k}, {&batch.v, &alone.v}, {&batch.dout, &alone.dout}}) {
       for (int64_t i = 0; i < to->count(); ++i) to->set(i, (*from)[3 * to->count() + i]);
     }
     batch.forward(stream);

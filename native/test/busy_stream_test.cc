@@ -67,9 +67,8 @@ TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfACallThatAnotherThreadWaitsIn) {
   const Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), y(MOE_FLOAT32, {2, 8});
   std::future<std::string> refusal;
   emulation_function<void(std::function<void()>)>("simt_before_launch")([&] {
-    refusal = std::async(std::launch::async, [this] {
-      return moe_stream_synchronize(busy) == MOE_OK ? std::string() : last_error();
-    });
+    refusal = std::async(std::launch::async,
+                         [this] { return moe_stream_synchronize(busy) == MOE_OK ? std::string() : last_error(); });
     refusal.wait_for(std::chrono::milliseconds(100));
   });
   EXPECT_MOE_OK(embed(ids, y));

@@ -79,80 +79,75 @@ TEST_F(CallTest, Elementwise) {
   check("activation forward", all(floats("y", {2, 4}), floats("x", {2, 4})), 1,
         [&](const moe_tensor* a) { return moe_activation_forward(stream, MOE_SILU, &a[1], &a[0]); });
   check("activation backward", all(floats("dx", {2, 4}), floats("x", {2, 4}), floats("dy", {2, 4})), 1,
-        [&](const moe_tensor* a) { return moe_activation_backward(stream, MOE_SILU, &a[1], &a[2], &a[0]); },
-        {"x"});
+        [&](const moe_tensor* a) { return moe_activation_backward(stream, MOE_SILU, &a[1], &a[2], &a[0]); }, {"x"});
 }
 
 TEST_F(CallTest, Embedding) {
-  check("forward", all(floats("y", {2, 4}), ints("ids", {2}), floats("table", {3, 4}), ints("positions", {2}),
-                       floats("position_table", {3, 4})), 1,
-        [&](const moe_tensor* a) { return moe_embedding_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
-  check("backward", all(floats("dtable", {3, 4}), floats("dposition_table", {3, 4}), ints("ids", {2}),
-                        ints("positions", {2}), floats("dy", {2, 4})), 2,
-        [&](const moe_tensor* a) {
-          return moe_embedding_backward(stream, &a[2], &a[3], &a[4], &a[0], &a[1]);
-        });
+  check("forward",
+        all(floats("y", {2, 4}), ints("ids", {2}), floats("table", {3, 4}), ints("positions", {2}),
+            floats("position_table", {3, 4})),
+        1, [&](const moe_tensor* a) { return moe_embedding_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+  check("backward",
+        all(floats("dtable", {3, 4}), floats("dposition_table", {3, 4}), ints("ids", {2}), ints("positions", {2}),
+            floats("dy", {2, 4})),
+        2, [&](const moe_tensor* a) { return moe_embedding_backward(stream, &a[2], &a[3], &a[4], &a[0], &a[1]); });
 }
 
 TEST_F(CallTest, Norm) {
-  check("layer norm forward", all(floats("y", {2, 4}), floats("mean", {2}), floats("rstd", {2}),
-                                  floats("x", {2, 4}), floats("gamma", {4}), floats("beta", {4})), 3,
-        [&](const moe_tensor* a) {
+  check("layer norm forward",
+        all(floats("y", {2, 4}), floats("mean", {2}), floats("rstd", {2}), floats("x", {2, 4}), floats("gamma", {4}),
+            floats("beta", {4})),
+        3, [&](const moe_tensor* a) {
           return moe_layer_norm_forward(stream, &a[3], &a[4], &a[5], 1, &a[0], &a[1], &a[2]);
         });
-  check("layer norm backward", all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dbeta", {4}),
-                                   floats("dy", {2, 4}), floats("x", {2, 4}), floats("gamma", {4}),
-                                   floats("mean", {2}), floats("rstd", {2})), 3,
-        [&](const moe_tensor* a) {
+  check("layer norm backward",
+        all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dbeta", {4}), floats("dy", {2, 4}),
+            floats("x", {2, 4}), floats("gamma", {4}), floats("mean", {2}), floats("rstd", {2})),
+        3, [&](const moe_tensor* a) {
           return moe_layer_norm_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[0], &a[1], &a[2]);
         });
-  check("RMS norm forward", all(floats("y", {2, 4}), floats("rstd", {2}), floats("x", {2, 4}),
-                                floats("gamma", {4})), 2,
+  check("RMS norm forward", all(floats("y", {2, 4}), floats("rstd", {2}), floats("x", {2, 4}), floats("gamma", {4})), 2,
         [&](const moe_tensor* a) { return moe_rms_norm_forward(stream, &a[2], &a[3], 1, &a[0], &a[1]); });
-  check("RMS norm backward", all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dy", {2, 4}),
-                                 floats("x", {2, 4}), floats("gamma", {4}), floats("rstd", {2})), 2,
-        [&](const moe_tensor* a) {
-          return moe_rms_norm_backward(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
-        });
+  check("RMS norm backward",
+        all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dy", {2, 4}), floats("x", {2, 4}),
+            floats("gamma", {4}), floats("rstd", {2})),
+        2,
+        [&](const moe_tensor* a) { return moe_rms_norm_backward(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]); });
 }
 
 TEST_F(CallTest, Attention) {
-  check("rotary", all(floats("y", {1, 1, 4}), floats("x", {1, 1, 4}), ints("positions", {1}),
-                      floats("cosine", {3, 2}), floats("sine", {3, 2})), 1,
-        [&](const moe_tensor* a) { return moe_rotary(stream, &a[1], &a[2], &a[3], &a[4], 0, 1, &a[0]); },
-        {"x"});
-  check("forward", all(floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("q", {1, 2, 1, 4}),
-                       floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4})), 2,
-        [&](const moe_tensor* a) {
-          return moe_attention_forward(stream, &a[2], &a[3], &a[4], 1, 0, &a[0], &a[1]);
+  check("rotary",
+        all(floats("y", {1, 1, 4}), floats("x", {1, 1, 4}), ints("positions", {1}), floats("cosine", {3, 2}),
+            floats("sine", {3, 2})),
+        1, [&](const moe_tensor* a) { return moe_rotary(stream, &a[1], &a[2], &a[3], &a[4], 0, 1, &a[0]); }, {"x"});
+  check("forward",
+        all(floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("q", {1, 2, 1, 4}),
+            floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4})),
+        2, [&](const moe_tensor* a) { return moe_attention_forward(stream, &a[2], &a[3], &a[4], 1, 0, &a[0], &a[1]); });
+  check("backward",
+        all(floats("dq", {1, 2, 1, 4}), floats("dk", {1, 2, 1, 4}), floats("dv", {1, 2, 1, 4}),
+            floats("q", {1, 2, 1, 4}), floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}),
+            floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("dout", {1, 2, 1, 4})),
+        3, [&](const moe_tensor* a) {
+          return moe_attention_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], 1, 0, &a[0], &a[1], &a[2]);
         });
-  check("backward", all(floats("dq", {1, 2, 1, 4}), floats("dk", {1, 2, 1, 4}), floats("dv", {1, 2, 1, 4}),
-                        floats("q", {1, 2, 1, 4}), floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}),
-                        floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}),
-                        floats("dout", {1, 2, 1, 4})), 3,
-        [&](const moe_tensor* a) {
-          return moe_attention_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], 1, 0, &a[0], &a[1],
-                                        &a[2]);
-                 });
-  check("cache append", all(floats("keys", {2, 3, 1, 4}), floats("values", {2, 3, 1, 4}),
-                            floats("k", {1, 1, 4}), floats("v", {1, 1, 4}), ints("slot", {1}),
-                            ints("position", {1})), 2,
-        [&](const moe_tensor* a) {
-          return moe_cache_append(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
-        });
-  check("decode", all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("keys", {2, 3, 1, 4}),
-                      floats("values", {2, 3, 1, 4}), ints("slot", {1}), ints("position", {1})), 1,
-        [&](const moe_tensor* a) {
+  check("cache append",
+        all(floats("keys", {2, 3, 1, 4}), floats("values", {2, 3, 1, 4}), floats("k", {1, 1, 4}),
+            floats("v", {1, 1, 4}), ints("slot", {1}), ints("position", {1})),
+        2, [&](const moe_tensor* a) { return moe_cache_append(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]); });
+  check("decode",
+        all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("keys", {2, 3, 1, 4}),
+            floats("values", {2, 3, 1, 4}), ints("slot", {1}), ints("position", {1})),
+        1, [&](const moe_tensor* a) {
           return moe_attention_decode(stream, &a[1], &a[2], &a[3], &a[4], &a[5], 1, 0, &a[0]);
         });
 }
 
 TEST_F(CallTest, Gemm) {
-  check("gemm", all(floats("c", {2, 4}), floats("preactivation", {2, 4}), floats("a", {2, 3}),
-                    floats("b", {3, 4}), floats("bias", {4})), 2,
-        [&](const moe_tensor* a) {
-          return moe_gemm(stream, 0, 0, MOE_SILU, 0, &a[2], &a[3], &a[4], &a[0], &a[1]);
-        });
+  check("gemm",
+        all(floats("c", {2, 4}), floats("preactivation", {2, 4}), floats("a", {2, 3}), floats("b", {3, 4}),
+            floats("bias", {4})),
+        2, [&](const moe_tensor* a) { return moe_gemm(stream, 0, 0, MOE_SILU, 0, &a[2], &a[3], &a[4], &a[0], &a[1]); });
   check("column sum", all(floats("y", {4}), floats("x", {2, 4})), 1,
         [&](const moe_tensor* a) { return moe_column_sum(stream, &a[1], &a[0]); });
 }
@@ -171,10 +166,10 @@ TEST_F(CallTest, Gate) {
     arguments.push_back(noisy ? floats("noise", {2, 3}) : floats("bias", {3}));
     check("forward", arguments, 8, forward);
   }
-  check("backward", all(floats("dlogits", {2, 3}), floats("logits", {2, 3}),
-                        Argument{"used", Tensor(MOE_UINT8, {2})}, floats("scores", {2, 3}),
-                        ints("expert", {2, 1}), ints("choice", {2, 1}), floats("dweight", {2, 1})), 1,
-        [&](const moe_tensor* a) {
+  check("backward",
+        all(floats("dlogits", {2, 3}), floats("logits", {2, 3}), Argument{"used", Tensor(MOE_UINT8, {2})},
+            floats("scores", {2, 3}), ints("expert", {2, 1}), ints("choice", {2, 1}), floats("dweight", {2, 1})),
+        1, [&](const moe_tensor* a) {
           return moe_gate_backward(stream, &config, &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], 1, 1, &a[0]);
         });
 }
@@ -183,28 +178,28 @@ TEST_F(CallTest, Gate) {
 Argument one_row() { return {"offsets", Tensor::of(MOE_INT32, {2}, {0, 1})}; }
 
 TEST_F(CallTest, Dispatch) {
-  check("forward", all(floats("rows", {1, 4}), floats("x", {1, 4}), ints("expert", {1, 1}),
-                       ints("position", {1, 1}), one_row()), 1,
-        [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
-  check("backward", all(floats("dx", {1, 4}), floats("drows", {1, 4}), ints("expert", {1, 1}),
-                        ints("position", {1, 1}), one_row()), 1,
-        [&](const moe_tensor* a) { return moe_dispatch_backward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+  check("forward",
+        all(floats("rows", {1, 4}), floats("x", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
+        1, [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+  check("backward",
+        all(floats("dx", {1, 4}), floats("drows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
+        1, [&](const moe_tensor* a) { return moe_dispatch_backward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
 }
 
 TEST_F(CallTest, Expert) {
-  check("forward", all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),
-                       floats("weights", {1, 4, 3}), floats("bias", {1, 4})), 2,
-        [&](const moe_tensor* a) {
+  check("forward",
+        all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),
+            floats("weights", {1, 4, 3}), floats("bias", {1, 4})),
+        2, [&](const moe_tensor* a) {
           return moe_expert_forward(stream, MOE_SILU, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
         });
-  check("backward input", all(floats("dx", {1, 3}), floats("dy", {1, 4}), one_row(),
-                              floats("weights", {1, 4, 3})), 1,
+  check("backward input", all(floats("dx", {1, 3}), floats("dy", {1, 4}), one_row(), floats("weights", {1, 4, 3})), 1,
         [&](const moe_tensor* a) { return moe_expert_backward_input(stream, &a[1], &a[2], &a[3], &a[0]); });
-  check("backward weights", all(floats("dweights", {1, 4, 3}), floats("dbias", {1, 4}), floats("dy", {1, 4}),
-                                floats("x", {1, 3}), one_row()), 2,
-        [&](const moe_tensor* a) {
-          return moe_expert_backward_weights(stream, 0, &a[2], &a[3], &a[4], &a[0], &a[1]);
-        });
+  check(
+      "backward weights",
+      all(floats("dweights", {1, 4, 3}), floats("dbias", {1, 4}), floats("dy", {1, 4}), floats("x", {1, 3}), one_row()),
+      2,
+      [&](const moe_tensor* a) { return moe_expert_backward_weights(stream, 0, &a[2], &a[3], &a[4], &a[0], &a[1]); });
 }
 
 TEST_F(CallTest, TeamsOfThreadsAllocateNothing) {
@@ -229,40 +224,42 @@ TEST_F(CallTest, TeamsOfThreadsAllocateNothing) {
 }
 
 TEST_F(CallTest, Combine) {
-  check("forward", all(floats("y", {1, 4}), floats("rows", {1, 4}), ints("expert", {1, 1}),
-                       ints("position", {1, 1}), floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}),
-                       floats("coefficient", {1, 2}), floats("skip", {1, 4})), 1,
+  check("forward",
+        all(floats("y", {1, 4}), floats("rows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}),
+            floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}), floats("coefficient", {1, 2}),
+            floats("skip", {1, 4})),
+        1,
         [&](const moe_tensor* a) {
           return moe_combine_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], &a[0]);
         },
         {"mlp", "skip"});
-  check("backward", all(floats("drows", {1, 4}), floats("dweight", {1, 1}), floats("dmlp", {1, 4}),
-                        floats("dcoefficient", {1, 2}), floats("dy", {1, 4}), floats("rows", {1, 4}),
-                        ints("expert", {1, 1}), ints("position", {1, 1}), floats("weight", {1, 1}), one_row(),
-                        floats("mlp", {1, 4}), floats("coefficient", {1, 2})), 4,
-        [&](const moe_tensor* a) {
-          return moe_combine_backward(stream, &a[4], &a[5], &a[6], &a[7], &a[8], &a[9], &a[10], &a[11], &a[0],
-                                      &a[1], &a[2], &a[3]);
-                 });
+  check("backward",
+        all(floats("drows", {1, 4}), floats("dweight", {1, 1}), floats("dmlp", {1, 4}), floats("dcoefficient", {1, 2}),
+            floats("dy", {1, 4}), floats("rows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}),
+            floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}), floats("coefficient", {1, 2})),
+        4, [&](const moe_tensor* a) {
+          return moe_combine_backward(stream, &a[4], &a[5], &a[6], &a[7], &a[8], &a[9], &a[10], &a[11], &a[0], &a[1],
+                                      &a[2], &a[3]);
+        });
 }
 
 TEST_F(CallTest, Loss) {
-  check("cross-entropy", all(floats("dlogits", {2, 3}), floats("losses", {2}), floats("logits", {2, 3}),
-                             ints("targets", {2})), 2,
-        [&](const moe_tensor* a) { return moe_cross_entropy(stream, &a[2], &a[3], 0, 1, &a[1], &a[0]); },
-        {"logits"});
-  check("linear cross-entropy", all(floats("losses", {2}), floats("dhidden", {2, 4}),
-                                    floats("dweights", {3, 4}), floats("hidden", {2, 4}),
-                                    floats("weights", {3, 4}), ints("targets", {2})), 3,
-        [&](const moe_tensor* a) {
+  check("cross-entropy",
+        all(floats("dlogits", {2, 3}), floats("losses", {2}), floats("logits", {2, 3}), ints("targets", {2})), 2,
+        [&](const moe_tensor* a) { return moe_cross_entropy(stream, &a[2], &a[3], 0, 1, &a[1], &a[0]); }, {"logits"});
+  check("linear cross-entropy",
+        all(floats("losses", {2}), floats("dhidden", {2, 4}), floats("dweights", {3, 4}), floats("hidden", {2, 4}),
+            floats("weights", {3, 4}), ints("targets", {2})),
+        3, [&](const moe_tensor* a) {
           return moe_linear_cross_entropy(stream, &a[3], &a[4], &a[5], 0, 1, &a[0], &a[1], &a[2]);
         });
 }
 
 TEST_F(CallTest, Optimizer) {
-  check("AdamW", all(floats("parameter", {4}), floats("first_moment", {4}), floats("second_moment", {4}),
-                     Argument{"copy", Tensor(MOE_BFLOAT16, {4})}, floats("gradient", {4})), 4,
-        [&](const moe_tensor* a) {
+  check("AdamW",
+        all(floats("parameter", {4}), floats("first_moment", {4}), floats("second_moment", {4}),
+            Argument{"copy", Tensor(MOE_BFLOAT16, {4})}, floats("gradient", {4})),
+        4, [&](const moe_tensor* a) {
           return moe_adamw_step(stream, 0.1f, 0.9f, 0.9f, 1e-8f, 0, 1, 1, &a[0], &a[4], &a[1], &a[2], &a[3]);
         });
   check("square sum", all(floats("sum", {1}), floats("x", {4})), 1,

@@ -205,10 +205,10 @@ TEST_F(CombineTest, Refuses) {
                      moe_combine_forward(stream, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
                                          in.routes.offsets, in.mlp, nullptr, nullptr, y));
   CombineGradients out(in);
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dmlp is given without mlp",
-                     moe_combine_backward(stream, y, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
-                                          in.routes.offsets, nullptr, nullptr, out.drows, out.dweight, out.dmlp,
-                                          nullptr));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "dmlp is given without mlp",
+      moe_combine_backward(stream, y, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
+                           in.routes.offsets, nullptr, nullptr, out.drows, out.dweight, out.dmlp, nullptr));
   in.routes.position.set(2, 99);
   in.routes.expert.set(2, 1);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 0] is 99", in.run(stream, y));

@@ -40,25 +40,29 @@ class ConcurrencyTest : public KernelTest {
 
   void SetUp() override {
     KernelTest::SetUp();
-    add([] { return floats({{kTokens, kWidth}}); }, [this](moe_stream on, const auto& out) {
-      return moe_embedding_forward(on, ids, table, positions, table, out[0]);
-    });
-    add([this] { return floats({{routes.rows(), kWidth}}); }, [this](moe_stream on, const auto& out) {
-      return moe_dispatch_forward(on, x, routes.expert, routes.position, routes.offsets, out[0]);
-    });
-    add([] { return floats({{kTokens, kWidth}}); }, [this](moe_stream on, const auto& out) {
-      return moe_combine_forward(on, rows, routes.expert, routes.position, routes.weight, routes.offsets, nullptr,
-                                 nullptr, nullptr, out[0]);
-    });
-    add([this] { return floats({{routes.rows(), 32}}); }, [this](moe_stream on, const auto& out) {
-      return moe_expert_forward(on, MOE_GELU, rows, routes.offsets, weights, nullptr, out[0], nullptr);
-    });
-    add([] { return floats({{kTokens, 2, 8}}); }, [this](moe_stream on, const auto& out) {
-      return moe_attention_decode(on, q, cache, cache, slots, positions, 0.3f, 0, out[0]);
-    });
-    add([] { return floats({{kTokens}, {kTokens, kWidth}}); }, [this](moe_stream on, const auto& out) {
-      return moe_cross_entropy(on, x, targets, 0.1f, 1, out[0], out[1]);
-    });
+    add([] { return floats({{kTokens, kWidth}}); },
+        [this](moe_stream on, const auto& out) {
+          return moe_embedding_forward(on, ids, table, positions, table, out[0]);
+        });
+    add([this] { return floats({{routes.rows(), kWidth}}); },
+        [this](moe_stream on, const auto& out) {
+          return moe_dispatch_forward(on, x, routes.expert, routes.position, routes.offsets, out[0]);
+        });
+    add([] { return floats({{kTokens, kWidth}}); },
+        [this](moe_stream on, const auto& out) {
+          return moe_combine_forward(on, rows, routes.expert, routes.position, routes.weight, routes.offsets, nullptr,
+                                     nullptr, nullptr, out[0]);
+        });
+    add([this] { return floats({{routes.rows(), 32}}); },
+        [this](moe_stream on, const auto& out) {
+          return moe_expert_forward(on, MOE_GELU, rows, routes.offsets, weights, nullptr, out[0], nullptr);
+        });
+    add([] { return floats({{kTokens, 2, 8}}); },
+        [this](moe_stream on, const auto& out) {
+          return moe_attention_decode(on, q, cache, cache, slots, positions, 0.3f, 0, out[0]);
+        });
+    add([] { return floats({{kTokens}, {kTokens, kWidth}}); },
+        [this](moe_stream on, const auto& out) { return moe_cross_entropy(on, x, targets, 0.1f, 1, out[0], out[1]); });
     for (const int32_t policy : {MOE_DROPLESS, MOE_DROP_PROBABILITY, MOE_DROP_PRIORITY}) {
       add(&gate_outputs, [this, policy](moe_stream on, const auto& out) { return gate(on, policy, logits, out); });
     }
@@ -289,8 +293,8 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
       case 2: return judge(moe_dispatch_forward(on, x, r.expert, r.position, r.offsets, drows));
       case 3: return judge(moe_dispatch_backward(on, rows, r.expert, r.position, r.offsets, y));
       case 4:
-        return judge(moe_combine_forward(on, rows, r.expert, r.position, r.weight, r.offsets, nullptr, nullptr,
-                                         nullptr, y));
+        return judge(
+            moe_combine_forward(on, rows, r.expert, r.position, r.weight, r.offsets, nullptr, nullptr, nullptr, y));
       case 5: {
         const Tensor dweight(MOE_FLOAT32, {kTokens, 2});
         return judge(moe_combine_backward(on, x, rows, r.expert, r.position, r.weight, r.offsets, nullptr, nullptr,
@@ -331,8 +335,8 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
   });
 }
 
-// The gate needs its own choices again, and logits after it has looked for NaN. ThreadSanitizer would rightly complain of
-// the threads that change both.
+// The gate needs its own choices again, and logits after it has looked for NaN. ThreadSanitizer would rightly complain
+// of the threads that change both.
 TEST_F(ConcurrencyTest, TheGateBelievesNothingThatOthersCanChange) {
 #if defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a race by intent";

@@ -57,7 +57,8 @@ TEST_F(EmulatedFailureTest, OpeningSaysWhatIsMissing) {
     moe_device other = 0;
     EXPECT_MOE_REFUSED(MOE_DEVICE_FAILED, "describing the card: an illegal memory access was encountered",
                        moe_device_open("simt", 0, &other));
-  }).join();
+  })
+      .join();
 }
 
 TEST_F(EmulatedFailureTest, AllocationTriesAgainWithoutItsCacheAndThenSaysSo) {

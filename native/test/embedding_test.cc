@@ -70,8 +70,11 @@ TEST_F(EmbeddingTest, GradientMatchesCentralDifferences) {
 
 // Ids of every size, one of them most of the tokens'.
 TEST_F(EmbeddingTest, BackwardOfManyTokensAndALargeTable) {
-  for (const auto& [tokens, rows, width] : {std::tuple<int64_t, int64_t, int64_t>{5000, 70000, 3}, {3000, 255, 8},
-                                            {1025, 256, 1}, {33, 1, 12}, {1, 65537, 4}}) {
+  for (const auto& [tokens, rows, width] : {std::tuple<int64_t, int64_t, int64_t>{5000, 70000, 3},
+                                            {3000, 255, 8},
+                                            {1025, 256, 1},
+                                            {33, 1, 12},
+                                            {1, 65537, 4}}) {
     SCOPED_TRACE(::testing::Message() << tokens << " tokens, " << rows << " rows");
     Tensor ids = random_ids(tokens, rows, 1);
     for (int64_t s = 0; s < tokens; ++s) {

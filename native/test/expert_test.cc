@@ -50,10 +50,10 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroupBitByBit) {
           const auto first = static_cast<int64_t>(routing.offsets[e]);
           const int64_t rows = static_cast<int64_t>(routing.offsets[e + 1]) - first;
           const Tensor c(y_type, {rows, width}), c_pre(MOE_FLOAT32, {rows, n});
-          const Tensor bias_e = Tensor::of(MOE_FLOAT32, {n}, std::vector<double>(bias.data<float>() + e * n,
-                                                                                 bias.data<float>() + (e + 1) * n));
-          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, slice(x, first, rows), matrix(weights, e), bias_e, c,
-                                 c_pre));
+          const Tensor bias_e = Tensor::of(
+              MOE_FLOAT32, {n}, std::vector<double>(bias.data<float>() + e * n, bias.data<float>() + (e + 1) * n));
+          ASSERT_MOE_OK(
+              moe_gemm(stream, 0, 1, activation, 0, slice(x, first, rows), matrix(weights, e), bias_e, c, c_pre));
           expect_same_bits(slice(y, first, rows), c, "y");
           expect_same_bits(slice(pre, first, rows), c_pre, "preactivation");
         }
@@ -150,8 +150,8 @@ TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
     for (int64_t e = 0; e < 12; ++e) {
       for (auto row = static_cast<int64_t>(starts[e]); row + few <= static_cast<int64_t>(starts[e + 1]); row += few) {
         const Tensor alone(MOE_FLOAT32, {few, k});
-        ASSERT_MOE_OK(moe_gemm(any, 0, 0, MOE_IDENTITY, 0, slice(dy, row, few), matrix(weights, e), nullptr, alone,
-                               nullptr));
+        ASSERT_MOE_OK(
+            moe_gemm(any, 0, 0, MOE_IDENTITY, 0, slice(dy, row, few), matrix(weights, e), nullptr, alone, nullptr));
         expect_same_bits(slice(dx, row, few), alone, "dx");
         if (HasFailure()) FAIL() << "at row " << row;
       }
@@ -290,8 +290,10 @@ TEST_F(ExpertTest, BackwardMatchesFiniteDifferencesOfForward) {
 
 TEST_F(ExpertTest, RefusesOffsetsThatAreNoGroups) {
   const Tensor x(MOE_FLOAT32, {6, 4}), weights(MOE_FLOAT32, {2, 3, 4}), y(MOE_FLOAT32, {6, 3});
-  const std::pair<std::vector<double>, const char*> bad[] = {{{0, 4, 3}, "less than"}, {{1, 2, 3}, "offsets[0] is 1"},
-                                                             {{0, 2, 7}, "past the 6 rows"}, {{0, -1, 3}, "less than"}};
+  const std::pair<std::vector<double>, const char*> bad[] = {{{0, 4, 3}, "less than"},
+                                                             {{1, 2, 3}, "offsets[0] is 1"},
+                                                             {{0, 2, 7}, "past the 6 rows"},
+                                                             {{0, -1, 3}, "less than"}};
   for (const auto& [values, message] : bad) {
     const Tensor offsets = offsets_of(values);
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,

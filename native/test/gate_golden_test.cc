@@ -9,9 +9,9 @@ class GateGoldenTest : public KernelTest {};
 // The logits of the golden vectors: eight tokens, four experts; five tokens prefer expert 0.
 GateInput golden(int32_t top_k) {
   GateInput in(8, 4, gate_config(top_k));
-  in.logits = Tensor::of(MOE_FLOAT32, {8, 4}, {2,   1,   .1,  -1,  1.9, .2,  .3,  0,     //
-                                               1.5, 1.4, -.5, .2,  2.5, -.3, .8,  .4,    //
-                                               .1,  1.7, .6,  -.2, .9,  .3,  1.8, .5,    //
+  in.logits = Tensor::of(MOE_FLOAT32, {8, 4}, {2,   1,   .1,  -1,  1.9, .2,  .3,  0,   //
+                                               1.5, 1.4, -.5, .2,  2.5, -.3, .8,  .4,  //
+                                               .1,  1.7, .6,  -.2, .9,  .3,  1.8, .5,  //
                                                1.2, .7,  .4,  1.1, .2,  0,   .1,  1.6});
   return in;
 }

@@ -30,10 +30,10 @@ struct Case {
 };
 
 // Every size at least once beside sizes that exercise one, several and cut panels, blocks of k, strips and row blocks.
-const Case kCases[] = {{0, 5, 3},    {5, 0, 3},     {3, 5, 0},     {1, 1, 1},      {2, 3, 5},       {3, 2, 7},
-                       {5, 7, 2},    {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
-                       {31, 64, 31}, {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
-                       {3, 77, 259}, {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40},
+const Case kCases[] = {{0, 5, 3},      {5, 0, 3},     {3, 5, 0},     {1, 1, 1},      {2, 3, 5},       {3, 2, 7},
+                       {5, 7, 2},      {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
+                       {31, 64, 31},   {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
+                       {3, 77, 259},   {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40},
                        {200, 32, 140}, {600, 0, 140}};
 
 TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
@@ -96,7 +96,8 @@ TEST_F(GemmTest, AccumulatesIntoC) {
       ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, c, nullptr));
       ASSERT_MOE_OK(moe_gemm(triple, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, other, nullptr));
       // Roundings grow with k; the last one is of what was there as well.
-      expect_near(c, expected, std::max(2e-6, 1e-7 * static_cast<double>(k)), c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "c");
+      expect_near(c, expected, std::max(2e-6, 1e-7 * static_cast<double>(k)), c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6,
+                  "c");
       expect_same_bits(c, other, "threads");
     }
   }
@@ -168,7 +169,8 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   }
 }
 
-// More rows than a block has, more columns than a strip and more of k than a block, none of them a multiple of anything.
+// More rows than a block has, more columns than a strip and more of k than a block, none of them a multiple of
+// anything.
 TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocksAndStrips) {
   const int64_t m = 297, n = 301, k = 533;
   const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
@@ -298,8 +300,7 @@ TEST_F(GemmTest, ColumnSumAddsRowsInOrder) {
 TEST_F(GemmTest, RefusesArgumentsThatDoNotFit) {
   const Tensor a(MOE_FLOAT32, {3, 4}), b(MOE_FLOAT32, {5, 4}), c(MOE_FLOAT32, {3, 5}), odd(MOE_INT32, {5, 4});
   const Tensor narrow(MOE_FLOAT32, {5, 3}), bias(MOE_FLOAT32, {4}), ranked(MOE_FLOAT32, {1, 5, 4});
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a is null",
-                     moe_gemm(stream, 0, 1, 0, 0, nullptr, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a is null", moe_gemm(stream, 0, 1, 0, 0, nullptr, b, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dtype is int32", moe_gemm(stream, 0, 1, 0, 0, a, odd, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "op(a) has 4 columns but op(b) has 3 rows",
                      moe_gemm(stream, 0, 1, 0, 0, a, narrow, nullptr, c, nullptr));
@@ -311,8 +312,7 @@ TEST_F(GemmTest, RefusesArgumentsThatDoNotFit) {
                      moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, b, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "accumulate excludes",
                      moe_gemm(stream, 0, 1, MOE_RELU, 1, a, b, nullptr, c, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2",
-                     moe_gemm(stream, 0, 2, 0, 0, a, b, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2", moe_gemm(stream, 0, 2, 0, 0, a, b, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7 is unknown",
                      moe_gemm(stream, 0, 1, 7, 0, a, b, nullptr, c, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",

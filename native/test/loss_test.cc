@@ -241,9 +241,9 @@ TEST_F(LossTest, RefusesWhatDoesNotFit) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dhidden and hidden share memory",
                      moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
                                               head.hidden, head.dweights));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights has shape [4, 9], expected [any, 6]",
-                     moe_linear_cross_entropy(stream, head.hidden, logits, head.targets, 0, 1, head.losses, nullptr,
-                                              nullptr));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "weights has shape [4, 9], expected [any, 6]",
+      moe_linear_cross_entropy(stream, head.hidden, logits, head.targets, 0, 1, head.losses, nullptr, nullptr));
   head.targets.set(3, 9);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets[3] is 9", head.run(stream, 0, 1));
 }

@@ -25,8 +25,12 @@ class NormTest : public KernelTest {
  protected:
   struct Gradients {
     Gradients(int64_t rows, int64_t width, moe_dtype dtype = MOE_FLOAT32)
-        : y(dtype, {rows, width}), mean(MOE_FLOAT32, {rows}), rstd(MOE_FLOAT32, {rows}), dx(dtype, {rows, width}),
-          dgamma(MOE_FLOAT32, {width}), dbeta(MOE_FLOAT32, {width}) {
+        : y(dtype, {rows, width}),
+          mean(MOE_FLOAT32, {rows}),
+          rstd(MOE_FLOAT32, {rows}),
+          dx(dtype, {rows, width}),
+          dgamma(MOE_FLOAT32, {width}),
+          dbeta(MOE_FLOAT32, {width}) {
       dgamma.fill(10);  // the gradients are added
       dbeta.fill(20);
     }

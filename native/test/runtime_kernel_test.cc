@@ -241,20 +241,31 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 TEST_F(EmulatedExpertTest, Float32WithGelu) {
   const auto gelu = [](double x) { return x * sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)); };
-  check({.activation = MOE_GELU_TANH, .x_dtype = MOE_FLOAT32, .weights_dtype = MOE_FLOAT32, .y_dtype = MOE_FLOAT32,
-         .inner = 64}, "expert_64_gelu", 37, 2e-6, gelu);
+  check({.activation = MOE_GELU_TANH,
+         .x_dtype = MOE_FLOAT32,
+         .weights_dtype = MOE_FLOAT32,
+         .y_dtype = MOE_FLOAT32,
+         .inner = 64},
+        "expert_64_gelu", 37, 2e-6, gelu);
 }
 
 TEST_F(EmulatedExpertTest, Bfloat16WithSwiglu) {
-  check({.activation = MOE_SWIGLU, .x_dtype = MOE_BFLOAT16, .weights_dtype = MOE_BFLOAT16, .y_dtype = MOE_BFLOAT16,
-         .inner = 264}, "expert_264_swiglu", 26, 5e-3, [](double x) { return x * sigmoid(x); });
+  check({.activation = MOE_SWIGLU,
+         .x_dtype = MOE_BFLOAT16,
+         .weights_dtype = MOE_BFLOAT16,
+         .y_dtype = MOE_BFLOAT16,
+         .inner = 264},
+        "expert_264_swiglu", 26, 5e-3, [](double x) { return x * sigmoid(x); });
 }
 
 TEST_F(EmulatedExpertTest, MixedWithACustomActivation) {
   ASSERT_MOE_OK(install({.kind = MOE_RUNTIME_ACTIVATION}, "activation"));
-  check({.activation = MOE_CUSTOM_ACTIVATION, .x_dtype = MOE_FLOAT32, .weights_dtype = MOE_BFLOAT16,
-         .y_dtype = MOE_FLOAT32, .inner = 520}, "expert_520_custom", 8, 2e-5,
-        [](double x) { return x * std::tanh(x); });
+  check({.activation = MOE_CUSTOM_ACTIVATION,
+         .x_dtype = MOE_FLOAT32,
+         .weights_dtype = MOE_BFLOAT16,
+         .y_dtype = MOE_FLOAT32,
+         .inner = 520},
+        "expert_520_custom", 8, 2e-5, [](double x) { return x * std::tanh(x); });
 }
 
 TEST_F(EmulatedExpertTest, RefusesOffsetsPastTheRows) {

@@ -98,10 +98,11 @@ TEST(TeamTest, AnExceptionReachesTheCallerWhenAllAreDone) {
     EXPECT_EQ(done, 3);
   }
   std::atomic<int> here{0};
-  EXPECT_THROW(run(team, 4, [&](int) {
-                 await_all(here, 4);
-                 throw std::bad_alloc();
-               }),
+  EXPECT_THROW(run(team, 4,
+                   [&](int) {
+                     await_all(here, 4);
+                     throw std::bad_alloc();
+                   }),
                std::bad_alloc);
   here = 0;
   run(team, 4, [&](int) { await_all(here, 4); });

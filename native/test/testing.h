@@ -69,8 +69,9 @@ class Tensor {
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
     memory_ = test_memory(static_cast<size_t>((count + shift) * element));
-    view_ = {sizeof(moe_tensor), dtype, memory_.get() + shift * element, count * element,
-             static_cast<int32_t>(shape.size()), MOE_ROW_MAJOR, {}};
+    view_ = {
+        sizeof(moe_tensor), dtype, memory_.get() + shift * element, count * element, static_cast<int32_t>(shape.size()),
+        MOE_ROW_MAJOR,      {}};
     for (size_t i = 0; i < shape.size(); ++i) view_.shape[i] = shape[i];
   }
 
@@ -168,9 +169,9 @@ inline std::string last_error() {
 #define EXPECT_MOE_OK(call) EXPECT_EQ((call), MOE_OK) << ::moe::testing::last_error()
 #define ASSERT_MOE_OK(call) ASSERT_EQ((call), MOE_OK) << ::moe::testing::last_error()
 // The call is refused with this status and a message that contains this text.
-#define EXPECT_MOE_REFUSED(expected_status, text, call)                                    \
-  do {                                                                                     \
-    EXPECT_EQ((call), expected_status);                                                    \
+#define EXPECT_MOE_REFUSED(expected_status, text, call)                                                    \
+  do {                                                                                                     \
+    EXPECT_EQ((call), expected_status);                                                                    \
     EXPECT_NE(::moe::testing::last_error().find(text), std::string::npos) << ::moe::testing::last_error(); \
   } while (false)
 

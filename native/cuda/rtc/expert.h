@@ -10,14 +10,14 @@ constexpr int kExpertThreads = 256;
 constexpr int kWarpColumns = 4;  // of the preactivation
 
 struct ExpertArguments {
-  const void* x;            // [R, K]
-  const int* offsets;       // [E + 1]
-  const void* weights;      // [E, N, K]
-  const float* bias;        // [E, N] or null
-  void* y;                  // [R, N], for SwiGLU [R, N / 2]
-  void* preactivation;      // [R, N] or null, elements as y
-  int rows, columns;        // R, N
-  int* refused;             // raised where offsets are not legal; that expert writes nothing
+  const void* x;        // [R, K]
+  const int* offsets;   // [E + 1]
+  const void* weights;  // [E, N, K]
+  const float* bias;    // [E, N] or null
+  void* y;              // [R, N], for SwiGLU [R, N / 2]
+  void* preactivation;  // [R, N] or null, elements as y
+  int rows, columns;    // R, N
+  int* refused;         // raised where offsets are not legal; that expert writes nothing
 };
 
 using Expert = void(ExpertArguments);

@@ -26,15 +26,15 @@ typedef uint64_t moe_graph;
 
 typedef struct moe_device_info {
   uint32_t struct_size;
-  int32_t processors;        /* hardware threads, or streaming multiprocessors */
-  int64_t memory_total;      /* bytes */
-  int64_t memory_available;  /* bytes */
-  int32_t native_bfloat16;   /* 1 when bfloat16 products run in hardware */
-  int32_t vector_bytes;      /* width of one SIMD register, or of a warp's load */
-  char name[96];             /* the processor or card */
-  char target[32];           /* the instruction set in use, e.g. AVX2, AVX3_ZEN4, sm_90 */
-  int32_t asynchronous;      /* 1: calls return before their work is done, memory must be the device's own, and graphs
-                              * can be made; 0: work has run when its call returns, on any memory of the process */
+  int32_t processors;       /* hardware threads, or streaming multiprocessors */
+  int64_t memory_total;     /* bytes */
+  int64_t memory_available; /* bytes */
+  int32_t native_bfloat16;  /* 1 when bfloat16 products run in hardware */
+  int32_t vector_bytes;     /* width of one SIMD register, or of a warp's load */
+  char name[96];            /* the processor or card */
+  char target[32];          /* the instruction set in use, e.g. AVX2, AVX3_ZEN4, sm_90 */
+  int32_t asynchronous;     /* 1: calls return before their work is done, memory must be the device's own, and graphs
+                             * can be made; 0: work has run when its call returns, on any memory of the process */
   int32_t reserved;
 } moe_device_info;
 

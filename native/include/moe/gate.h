@@ -13,10 +13,10 @@ extern "C" {
 typedef enum moe_score { MOE_SOFTMAX = 0, MOE_SIGMOID = 1 } moe_score;
 
 typedef enum moe_drop_policy {
-  MOE_DROPLESS = 0,        /* every route is kept */
-  MOE_DROP_POSITION = 1,   /* the first `capacity` routes of an expert's queue are kept */
+  MOE_DROPLESS = 0,         /* every route is kept */
+  MOE_DROP_POSITION = 1,    /* the first `capacity` routes of an expert's queue are kept */
   MOE_DROP_PROBABILITY = 2, /* the `capacity` routes with the highest score are kept; ties go to the earlier token */
-  MOE_DROP_PRIORITY = 3    /* random token selection: the routes with the highest `priority` are kept */
+  MOE_DROP_PRIORITY = 3     /* random token selection: the routes with the highest `priority` are kept */
 } moe_drop_policy;
 
 typedef enum moe_queue_order {
@@ -25,9 +25,9 @@ typedef enum moe_queue_order {
 } moe_queue_order;
 
 typedef enum moe_normalization {
-  MOE_RAW = 0,       /* weight = score (top-1 of the paper) */
-  MOE_CHOSEN = 1,    /* divided by the sum over the k chosen, before dropping (Mixtral) */
-  MOE_SURVIVORS = 2  /* divided by the sum over the routes kept (DeepSpeed top-2, top-k) */
+  MOE_RAW = 0,      /* weight = score (top-1 of the paper) */
+  MOE_CHOSEN = 1,   /* divided by the sum over the k chosen, before dropping (Mixtral) */
+  MOE_SURVIVORS = 2 /* divided by the sum over the routes kept (DeepSpeed top-2, top-k) */
 } moe_normalization;
 
 typedef enum moe_group_score { MOE_GROUP_MAXIMUM = 0, MOE_GROUP_TOP2_SUM = 1 } moe_group_score;

@@ -9,12 +9,7 @@
 extern "C" {
 #endif
 
-typedef enum moe_dtype {
-  MOE_FLOAT32 = 0,
-  MOE_BFLOAT16 = 1,
-  MOE_INT32 = 2,
-  MOE_UINT8 = 3
-} moe_dtype;
+typedef enum moe_dtype { MOE_FLOAT32 = 0, MOE_BFLOAT16 = 1, MOE_INT32 = 2, MOE_UINT8 = 3 } moe_dtype;
 
 typedef enum moe_layout {
   MOE_ROW_MAJOR = 0, /* contiguous, last dimension fastest */
@@ -31,7 +26,7 @@ typedef struct moe_tensor {
   int32_t dtype;        /* moe_dtype */
   void* data;
   int64_t bytes;
-  int32_t rank; /* 0 (scalar) to MOE_MAX_RANK */
+  int32_t rank;   /* 0 (scalar) to MOE_MAX_RANK */
   int32_t layout; /* moe_layout; `shape` of a packed operand is its logical shape */
   int64_t shape[MOE_MAX_RANK];
 } moe_tensor;
@@ -40,7 +35,7 @@ typedef struct moe_tensor {
  * arena open during a call that has a segment of it as an argument, but it does not see pointers inside a moe_tensor.
  * So Java names here the memory of a call's tensors that another thread could free meanwhile. */
 #ifdef __cplusplus
-#define MOE_HELD                                                                                              \
+#define MOE_HELD \
   const void *held0 = nullptr, const void *held1 = nullptr, const void *held2 = nullptr, const void *held3 = nullptr
 #else
 #define MOE_HELD const void *held0, const void *held1, const void *held2, const void *held3

@@ -86,8 +86,9 @@ TEST(EmulationTest, CollectivesThatNotAllReachAreADeadlock) {
   };
   int y = 0;
   const std::string text = failure_of([&] { return run(32, 0, kernel, &y); });
-  EXPECT_EQ(text, "block (0, 0, 0): deadlock: thread (8, 0, 0) waits in __shfl_xor_sync with mask ffffffff, where "
-                  "ffffff00 have arrived");
+  EXPECT_EQ(text,
+            "block (0, 0, 0): deadlock: thread (8, 0, 0) waits in __shfl_xor_sync with mask ffffffff, where "
+            "ffffff00 have arrived");
 }
 
 TEST(EmulationTest, LanesInDifferentCollectivesAreRefused) {

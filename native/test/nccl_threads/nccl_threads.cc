@@ -223,7 +223,9 @@ int submit(Operation operation) {
 int join(Kind kind, const void* send, void* receive, size_t count, int type, int root, Communicator* communicator) {
   const bool adds = kind == Kind::kAllReduce || kind == Kind::kReduceScatter;
   if ((type != kFloat32 && type != kUint8) || (adds && type != kFloat32)) return kInvalidArgument;
-  return submit({-1, false, {},
+  return submit({-1,
+                 false,
+                 {},
                  {kind, static_cast<const char*>(send), static_cast<char*>(receive), count, type, root, communicator}});
 }
 
@@ -293,8 +295,8 @@ EXPORT int ncclCommSplit(Communicator* communicator, int color, int key, Communi
 
 EXPORT int ncclCommGetAsyncError(const Communicator* communicator, int* error) {
   std::lock_guard lock(mutex);
-  const bool ready = communicator->error != kSuccess || (communicator->world && communicator->world->complete() &&
-                                                         communicator->pending == 0);
+  const bool ready = communicator->error != kSuccess ||
+                     (communicator->world && communicator->world->complete() && communicator->pending == 0);
   *error = ready ? communicator->error : static_cast<int>(kInProgress);
   return kSuccess;
 }
@@ -357,8 +359,7 @@ EXPORT int ncclReduceScatter(const void* send, void* receive, size_t count, int 
   return join(Kind::kReduceScatter, send, receive, count, type, 0, communicator);
 }
 
-EXPORT int ncclAllGather(const void* send, void* receive, size_t count, int type, Communicator* communicator,
-                         void*) {
+EXPORT int ncclAllGather(const void* send, void* receive, size_t count, int type, Communicator* communicator, void*) {
   return join(Kind::kAllGather, send, receive, count, type, 0, communicator);
 }
 

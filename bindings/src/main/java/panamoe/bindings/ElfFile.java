@@ -7,8 +7,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 
 /**
- * A shared library's file. The system's loader maps what the file's header promises and touches it: of a file that was cut
- * short, by a copy that ended early or a full disk, that ends the process.
+ * A shared library's file. The system's loader maps what the file's header promises and touches it:
+ * of a file that was cut short, by a copy that ended early or a full disk, that ends the process.
  */
 final class ElfFile {
   private static final int MAGIC = 0x464c457f; // 0x7f, "ELF"
@@ -18,7 +18,8 @@ final class ElfFile {
   private ElfFile() {}
 
   /**
-   * Returns if the file holds all segments that its header lists; of what is no 64-bit ELF file the loader tells.
+   * Returns if the file holds all segments that its header lists; of what is no 64-bit ELF file the
+   * loader tells.
    *
    * @throws UnsatisfiedLinkError if the file is shorter
    */
@@ -31,11 +32,15 @@ final class ElfFile {
       boolean whole = header.remaining() == HEADER_BYTES;
       int segments = whole ? header.getShort(0x38) & 0xffff : 0;
       for (int i = 0; whole && i < segments; i++) {
-        ByteBuffer segment = read(channel, header.getLong(0x20) + (long) i * SEGMENT_BYTES, SEGMENT_BYTES);
-        whole = segment.remaining() == SEGMENT_BYTES && segment.getLong(8) + segment.getLong(0x20) <= channel.size();
+        ByteBuffer segment =
+            read(channel, header.getLong(0x20) + (long) i * SEGMENT_BYTES, SEGMENT_BYTES);
+        whole =
+            segment.remaining() == SEGMENT_BYTES
+                && segment.getLong(8) + segment.getLong(0x20) <= channel.size();
       }
       if (!whole) {
-        throw new UnsatisfiedLinkError("cannot load " + file + ": the file was cut short; copy or build it again");
+        throw new UnsatisfiedLinkError(
+            "cannot load " + file + ": the file was cut short; copy or build it again");
       }
     } catch (IOException e) {
       throw SharedObject.unsatisfied("cannot read " + file + ": " + e.getMessage(), e);

@@ -7,20 +7,26 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Environment variables as C code of this process sees them. Libraries that are opened later read them; Java, and the
- * processes it starts, do not see what is set here.
+ * Environment variables as C code of this process sees them. Libraries that are opened later read
+ * them; Java, and the processes it starts, do not see what is set here.
  */
 public final class NativeEnvironment {
   private NativeEnvironment() {}
 
-  /** @param overwrite whether to replace what the user has set */
+  /**
+   * @param overwrite whether to replace what the user has set
+   */
   public static void set(String name, String value, boolean overwrite) {
     Linker linker = Linker.nativeLinker();
     FunctionDescriptor type =
-        FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
+        FunctionDescriptor.of(
+            ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT);
     MethodHandle setenv = linker.downcallHandle(linker.defaultLookup().findOrThrow("setenv"), type);
     try (Arena arena = Arena.ofConfined()) {
-      int status = (int) setenv.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), overwrite ? 1 : 0);
+      int status =
+          (int)
+              setenv.invokeExact(
+                  arena.allocateFrom(name), arena.allocateFrom(value), overwrite ? 1 : 0);
       if (status != 0) {
         throw new IllegalStateException("setenv failed for " + name);
       }

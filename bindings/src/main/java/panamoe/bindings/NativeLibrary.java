@@ -10,12 +10,13 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * The one loader of the native library, {@code libpanamoe.so}. Call {@link #ensureAvailable()} before the first
- * function of {@link Moe}.
+ * The one loader of the native library, {@code libpanamoe.so}. Call {@link #ensureAvailable()}
+ * before the first function of {@link Moe}.
  *
- * <p>Where the system property {@code panamoe.native.path} names a file or a directory, or else the environment
- * variable {@code PANAMOE_NATIVE_PATH}, the library is there or nowhere. Without either these are tried in order, and
- * the first file that exists is loaded, once for the life of the process and for each class loader that has this class:
+ * <p>Where the system property {@code panamoe.native.path} names a file or a directory, or else the
+ * environment variable {@code PANAMOE_NATIVE_PATH}, the library is there or nowhere. Without either
+ * these are tried in order, and the first file that exists is loaded, once for the life of the
+ * process and for each class loader that has this class:
  *
  * <ol>
  *   <li>{@code native/build/release} of the project that these classes lie in
@@ -25,8 +26,11 @@ import java.util.Optional;
  * <p>Thread-safe.
  */
 public final class NativeLibrary {
-  /** Where {@link Moe} looks for its functions; it loads the library when it is first asked for one. */
-  static final SymbolLookup SYMBOLS = name -> Loaded.LIBRARY.flatMap(library -> library.symbols().find(name));
+  /**
+   * Where {@link Moe} looks for its functions; it loads the library when it is first asked for one.
+   */
+  static final SymbolLookup SYMBOLS =
+      name -> Loaded.LIBRARY.flatMap(library -> library.symbols().find(name));
 
   private NativeLibrary() {}
 
@@ -38,8 +42,8 @@ public final class NativeLibrary {
   /**
    * Loads the library if need be.
    *
-   * @throws UnsatisfiedLinkError if it was not found, cannot be loaded or has another ABI version; the message says
-   *     which files were tried and what to do
+   * @throws UnsatisfiedLinkError if it was not found, cannot be loaded or has another ABI version;
+   *     the message says which files were tried and what to do
    */
   public static void ensureAvailable() {
     if (Loaded.FAILURE.isPresent()) {
@@ -50,8 +54,8 @@ public final class NativeLibrary {
   }
 
   /**
-   * Returns unless the user named the library by a setting and it cannot be had there: then nothing else may serve in
-   * its stead.
+   * Returns unless the user named the library by a setting and it cannot be had there: then nothing
+   * else may serve in its stead.
    *
    * @throws UnsatisfiedLinkError that says what was named and what was looked for
    */
@@ -118,15 +122,23 @@ public final class NativeLibrary {
     return new Library(file, symbols);
   }
 
-  /** Calls the function past {@link Moe}, which would wait for this very call to learn where its functions are. */
+  /**
+   * Calls the function past {@link Moe}, which would wait for this very call to learn where its
+   * functions are.
+   */
   private static int version(Path file, SymbolLookup symbols) {
     MethodHandle version =
         symbols
             .find("moe_abi_version")
-            .map(address -> Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT)))
+            .map(
+                address ->
+                    Linker.nativeLinker()
+                        .downcallHandle(address, FunctionDescriptor.of(ValueLayout.JAVA_INT)))
             .orElseThrow(
-                () -> new UnsatisfiedLinkError(
-                    file + " has no function moe_abi_version: it is not the library of Panamoe"));
+                () ->
+                    new UnsatisfiedLinkError(
+                        file
+                            + " has no function moe_abi_version: it is not the library of Panamoe"));
     try {
       return (int) version.invokeExact();
     } catch (Throwable e) {
@@ -138,8 +150,11 @@ public final class NativeLibrary {
     if (library != bindings) {
       throw new UnsatisfiedLinkError(
           String.format(
-              Locale.ROOT, "%s has ABI version %d, the Java bindings have %d: build both from the same source",
-              file, library, bindings));
+              Locale.ROOT,
+              "%s has ABI version %d, the Java bindings have %d: build both from the same source",
+              file,
+              library,
+              bindings));
     }
   }
 }

@@ -16,16 +16,17 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, which a user's CUDA brings or {@code ci/nvrtc} fetches.
- * Its built-in functions are a library of their own beside it, which must be loaded first. Where a setting of ours names
- * its folder, it is there or nowhere. Thread-safe.
+ * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, which a user's CUDA brings or
+ * {@code ci/nvrtc} fetches. Its built-in functions are a library of their own beside it, which must
+ * be loaded first. Where a setting of ours names its folder, it is there or nowhere. Thread-safe.
  */
 public final class NvrtcLibrary {
   static final String FILE_NAME = "libnvrtc.so.12";
   static final String BUILTINS_PREFIX = "libnvrtc-builtins.so.12.";
   static final String PROPERTY = "panamoe.nvrtc.path";
   static final String VARIABLE = "PANAMOE_NVRTC_PATH";
-  private static final List<String> CUDA_FOLDERS = List.of("lib64", "lib", "targets/x86_64-linux/lib");
+  private static final List<String> CUDA_FOLDERS =
+      List.of("lib64", "lib", "targets/x86_64-linux/lib");
 
   private NvrtcLibrary() {}
 
@@ -44,7 +45,8 @@ public final class NvrtcLibrary {
    * Loads the library if need be, once for the life of the process.
    *
    * @return the file
-   * @throws UnsatisfiedLinkError if it is not there; one sentence that says what was looked for, where and what to do
+   * @throws UnsatisfiedLinkError if it is not there; one sentence that says what was looked for,
+   *     where and what to do
    */
   public static Path load() {
     return load(placesOfProcess());
@@ -68,11 +70,19 @@ public final class NvrtcLibrary {
 
   static Optional<Path> find(List<Place> places) {
     Optional<Path> file =
-        places.stream().map(place -> place.folder().resolve(FILE_NAME)).filter(Files::isRegularFile).findFirst();
+        places.stream()
+            .map(place -> place.folder().resolve(FILE_NAME))
+            .filter(Files::isRegularFile)
+            .findFirst();
     Place first = places.getFirst();
     if (file.isEmpty() && first.named()) {
       throw new UnsatisfiedLinkError(
-          "there is no " + FILE_NAME + " in " + first.folder() + ", which " + first.origin()
+          "there is no "
+              + FILE_NAME
+              + " in "
+              + first.folder()
+              + ", which "
+              + first.origin()
               + " names: name the folder that NVRTC of CUDA 12 is in, or unset it to have NVRTC looked for");
     }
     return file;
@@ -85,10 +95,14 @@ public final class NvrtcLibrary {
           .filter(other -> other.getFileName().toString().startsWith(BUILTINS_PREFIX))
           .min(Comparator.comparing(Path::toString))
           .orElseThrow(
-              () -> new UnsatisfiedLinkError(
-                  String.format(
-                      Locale.ROOT,
-                      "NVRTC is not whole: %s lies in %s without its %s*", FILE_NAME, folder, BUILTINS_PREFIX)));
+              () ->
+                  new UnsatisfiedLinkError(
+                      String.format(
+                          Locale.ROOT,
+                          "NVRTC is not whole: %s lies in %s without its %s*",
+                          FILE_NAME,
+                          folder,
+                          BUILTINS_PREFIX)));
     } catch (IOException e) {
       throw new UnsatisfiedLinkError(
           "cannot list " + folder + ", where " + FILE_NAME + " was found: " + e.getMessage());
@@ -108,12 +122,17 @@ public final class NvrtcLibrary {
   /**
    * @param property the folder, in the stead of all others; null for none
    * @param libraryPath folders, separated as in {@code java.library.path}; null for none
-   * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and our own variable
+   * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and our own
+   *     variable
    * @param system the system's root
    * @param project this project's folder; null where these classes do not lie in it
    */
   static List<Place> places(
-      String property, String libraryPath, Map<String, String> environment, Path system, Path project) {
+      String property,
+      String libraryPath,
+      Map<String, String> environment,
+      Path system,
+      Path project) {
     if (Setting.isSet(property)) {
       return named("-D" + PROPERTY, property);
     }
@@ -151,7 +170,8 @@ public final class NvrtcLibrary {
   }
 
   private static void addCuda(List<Place> places, String origin, Path toolkit) {
-    CUDA_FOLDERS.forEach(folder -> places.add(new Place(origin, toolkit.toAbsolutePath().resolve(folder))));
+    CUDA_FOLDERS.forEach(
+        folder -> places.add(new Place(origin, toolkit.toAbsolutePath().resolve(folder))));
   }
 
   /** {@code /usr/local/cuda*}, the one without a version first, then the newest. */
@@ -174,14 +194,18 @@ public final class NvrtcLibrary {
     try (Stream<Path> files = Files.list(system.resolve("etc/ld.so.conf.d"))) {
       for (Path file : files.sorted().toList()) {
         try (Stream<String> lines = Files.lines(file)) {
-          lines.map(String::strip).filter(line -> line.startsWith("/"))
+          lines
+              .map(String::strip)
+              .filter(line -> line.startsWith("/"))
               .forEach(line -> folders.add(system.resolve(line.substring(1))));
         }
       }
     } catch (IOException | UncheckedIOException _) {
       // Without the list the loader has its own folders still.
     }
-    Stream.of("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib").map(system::resolve).forEach(folders::add);
+    Stream.of("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib")
+        .map(system::resolve)
+        .forEach(folders::add);
     return folders;
   }
 
@@ -190,11 +214,11 @@ public final class NvrtcLibrary {
         Locale.ROOT,
         "NVRTC of CUDA 12 is not there: no %s in %s; install CUDA 12, or run ci/nvrtc, or name its folder with -D%s"
             + " or %s",
-            FILE_NAME,
-            places.stream()
-                .map(place -> place.folder() + " (" + place.origin() + ")")
-                .collect(Collectors.joining(", ")),
-            PROPERTY,
-            VARIABLE);
+        FILE_NAME,
+        places.stream()
+            .map(place -> place.folder() + " (" + place.origin() + ")")
+            .collect(Collectors.joining(", ")),
+        PROPERTY,
+        VARIABLE);
   }
 }

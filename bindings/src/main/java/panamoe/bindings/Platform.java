@@ -16,10 +16,14 @@ record Platform(String system, String architecture, boolean musl) {
   private static final Path MAPS = Path.of("/proc/self/maps");
 
   static Platform ofProcess() {
-    return new Platform(System.getProperty("os.name"), System.getProperty("os.arch"), isMusl(mappedFiles()));
+    return new Platform(
+        System.getProperty("os.name"), System.getProperty("os.arch"), isMusl(mappedFiles()));
   }
 
-  /** Whether musl's loader, which is its C library as well, is among the files mapped into a process. */
+  /**
+   * Whether musl's loader, which is its C library as well, is among the files mapped into a
+   * process.
+   */
   static boolean isMusl(List<String> maps) {
     return maps.stream().anyMatch(line -> line.contains("/ld-musl-"));
   }
@@ -32,12 +36,19 @@ record Platform(String system, String architecture, boolean musl) {
     }
   }
 
-  /** @throws UnsatisfiedLinkError if no native library can run here; one sentence that says where it can */
+  /**
+   * @throws UnsatisfiedLinkError if no native library can run here; one sentence that says where it
+   *     can
+   */
   void requireSupported() {
     if (!system.equals("Linux") || !List.of("amd64", "x86_64").contains(architecture) || musl) {
       throw new UnsatisfiedLinkError(
-          "the native library runs on Linux on x86-64 with glibc, and this is " + system + " on " + architecture
-              + (musl ? " with musl" : "") + "; the device \"reference\" (plain Java, slow) works here");
+          "the native library runs on Linux on x86-64 with glibc, and this is "
+              + system
+              + " on "
+              + architecture
+              + (musl ? " with musl" : "")
+              + "; the device \"reference\" (plain Java, slow) works here");
     }
   }
 }

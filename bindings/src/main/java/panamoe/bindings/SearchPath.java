@@ -37,11 +37,13 @@ record SearchPath(boolean named, List<Candidate> candidates) {
   }
 
   /**
-   * Lists the candidates; every argument may be null, and a file that one of the first two names is the only one.
+   * Lists the candidates; every argument may be null, and a file that one of the first two names is
+   * the only one.
    *
    * @param property a file, or a directory that holds {@link #FILE_NAME}
    * @param variable the same
-   * @param code where these classes come from; a project folder above it brings in that project's release build
+   * @param code where these classes come from; a project folder above it brings in that project's
+   *     release build
    * @param libraryPath directories, separated as in {@code java.library.path}
    */
   static SearchPath of(String property, String variable, Path code, String libraryPath) {
@@ -52,9 +54,13 @@ record SearchPath(boolean named, List<Candidate> candidates) {
       return named("environment variable " + VARIABLE, variable);
     }
     List<Candidate> candidates = new ArrayList<>();
-    projectOf(code).ifPresent(
-        project ->
-            candidates.add(new Candidate("release build", project.resolve("native/build/release").resolve(FILE_NAME))));
+    projectOf(code)
+        .ifPresent(
+            project ->
+                candidates.add(
+                    new Candidate(
+                        "release build",
+                        project.resolve("native/build/release").resolve(FILE_NAME))));
     for (Path folder : Setting.folders(libraryPath)) {
       candidates.add(new Candidate("java.library.path", folder.resolve(FILE_NAME)));
     }
@@ -89,15 +95,30 @@ record SearchPath(boolean named, List<Candidate> candidates) {
    * @throws UnsatisfiedLinkError if none does; it says what was looked for, where and what to do
    */
   Path find() {
-    return candidates.stream().map(Candidate::file).filter(Files::isRegularFile).findFirst().orElseThrow(() -> {
-      String tried = candidates.stream().map(Candidate::toString).collect(Collectors.joining(", "));
-      return new UnsatisfiedLinkError(
-          named
-              ? "there is no library " + tried + ": name the file " + FILE_NAME + " or the folder that it is in"
-              : FILE_NAME + " not found; tried: " + (tried.isEmpty() ? "nothing" : tried) + ". Build native/ (CMake"
-                  + " preset release), or name the file or its folder with -D" + PROPERTY
-                  + " or the environment variable " + VARIABLE);
-    });
+    return candidates.stream()
+        .map(Candidate::file)
+        .filter(Files::isRegularFile)
+        .findFirst()
+        .orElseThrow(
+            () -> {
+              String tried =
+                  candidates.stream().map(Candidate::toString).collect(Collectors.joining(", "));
+              return new UnsatisfiedLinkError(
+                  named
+                      ? "there is no library "
+                          + tried
+                          + ": name the file "
+                          + FILE_NAME
+                          + " or the folder that it is in"
+                      : FILE_NAME
+                          + " not found; tried: "
+                          + (tried.isEmpty() ? "nothing" : tried)
+                          + ". Build native/ (CMake"
+                          + " preset release), or name the file or its folder with -D"
+                          + PROPERTY
+                          + " or the environment variable "
+                          + VARIABLE);
+            });
   }
 
   private static Optional<Path> codeLocation() {
@@ -108,7 +129,8 @@ record SearchPath(boolean named, List<Candidate> candidates) {
     try {
       return Optional.of(Path.of(source.getLocation().toURI()));
     } catch (URISyntaxException e) {
-      throw new AssertionError("a class loader gave a malformed location: " + source.getLocation(), e);
+      throw new AssertionError(
+          "a class loader gave a malformed location: " + source.getLocation(), e);
     }
   }
 }

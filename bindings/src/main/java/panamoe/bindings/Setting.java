@@ -7,7 +7,10 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
-/** What a system property or an environment variable says of where a library is; null where it is not set. */
+/**
+ * What a system property or an environment variable says of where a library is; null where it is
+ * not set.
+ */
 final class Setting {
   private Setting() {}
 
@@ -36,7 +39,13 @@ final class Setting {
       return Path.of(value).toAbsolutePath();
     } catch (InvalidPathException e) {
       throw SharedObject.unsatisfied(
-          "'" + value + "', named for " + fileName + ", is no path on this system: " + e.getReason(), e);
+          "'"
+              + value
+              + "', named for "
+              + fileName
+              + ", is no path on this system: "
+              + e.getReason(),
+          e);
     }
   }
 

@@ -6,8 +6,9 @@ import java.lang.foreign.SymbolLookup;
 import java.nio.file.Path;
 
 /**
- * Opens libraries for the life of the process. {@link System#load} binds a file to one class loader and refuses it to
- * every other one; a {@link SymbolLookup} of its own serves any number of them. Thread-safe.
+ * Opens libraries for the life of the process. {@link System#load} binds a file to one class loader
+ * and refuses it to every other one; a {@link SymbolLookup} of its own serves any number of them.
+ * Thread-safe.
  */
 final class SharedObject {
   private SharedObject() {}
@@ -16,7 +17,8 @@ final class SharedObject {
    * Opens a file; what is open already is not opened twice.
    *
    * @return finds its functions
-   * @throws UnsatisfiedLinkError if it cannot be loaded, or native access is not enabled; one sentence
+   * @throws UnsatisfiedLinkError if it cannot be loaded, or native access is not enabled; one
+   *     sentence
    */
   static SymbolLookup open(Path file) {
     requireNativeAccess();
@@ -25,7 +27,9 @@ final class SharedObject {
       return SymbolLookup.libraryLookup(file, Arena.global());
     } catch (IllegalArgumentException e) {
       try {
-        System.load(file.toString()); // for the sentence of the system's loader, which a lookup keeps to itself
+        System.load(
+            file.toString()); // for the sentence of the system's loader, which a lookup keeps to
+        // itself
       } catch (UnsatisfiedLinkError reason) {
         throw unsatisfied("cannot load " + reason.getMessage(), e);
       }
@@ -44,7 +48,8 @@ final class SharedObject {
     } catch (IllegalCallerException e) {
       Module module = SharedObject.class.getModule();
       String name = module.isNamed() ? module.getName() : "ALL-UNNAMED";
-      throw unsatisfied("native access is not enabled: start java with --enable-native-access=" + name, e);
+      throw unsatisfied(
+          "native access is not enabled: start java with --enable-native-access=" + name, e);
     }
   }
 

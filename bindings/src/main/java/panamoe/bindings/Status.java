@@ -6,20 +6,21 @@ import java.util.Map;
 
 /** Turns the status codes of the C ABI into exceptions. Thread-safe. */
 public final class Status {
-  private static final Map<Integer, String> NAMES = Map.of(
-      Moe.MOE_OK(), "MOE_OK",
-      Moe.MOE_INVALID_ARGUMENT(), "MOE_INVALID_ARGUMENT",
-      Moe.MOE_INVALID_HANDLE(), "MOE_INVALID_HANDLE",
-      Moe.MOE_UNSUPPORTED(), "MOE_UNSUPPORTED",
-      Moe.MOE_OUT_OF_MEMORY(), "MOE_OUT_OF_MEMORY",
-      Moe.MOE_DEVICE_FAILED(), "MOE_DEVICE_FAILED",
-      Moe.MOE_INTERNAL(), "MOE_INTERNAL");
+  private static final Map<Integer, String> NAMES =
+      Map.of(
+          Moe.MOE_OK(), "MOE_OK",
+          Moe.MOE_INVALID_ARGUMENT(), "MOE_INVALID_ARGUMENT",
+          Moe.MOE_INVALID_HANDLE(), "MOE_INVALID_HANDLE",
+          Moe.MOE_UNSUPPORTED(), "MOE_UNSUPPORTED",
+          Moe.MOE_OUT_OF_MEMORY(), "MOE_OUT_OF_MEMORY",
+          Moe.MOE_DEVICE_FAILED(), "MOE_DEVICE_FAILED",
+          Moe.MOE_INTERNAL(), "MOE_INTERNAL");
 
   private Status() {}
 
   /**
-   * Returns when the call succeeded. Call it right after the native function, on the same thread: the library keeps
-   * the text of the last failure for each thread.
+   * Returns when the call succeeded. Call it right after the native function, on the same thread:
+   * the library keeps the text of the last failure for each thread.
    *
    * @param status what the function returned
    * @param function its C name, such as {@code "moe_gemm"}

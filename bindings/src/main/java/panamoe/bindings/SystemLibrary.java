@@ -10,8 +10,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * A library that others ship and that may be missing, such as Open MPI's. Opened when it is first needed, so that
- * everything else runs without it; before, it has no functions. Thread-safe.
+ * A library that others ship and that may be missing, such as Open MPI's. Opened when it is first
+ * needed, so that everything else runs without it; before, it has no functions. Thread-safe.
  */
 public final class SystemLibrary implements SymbolLookup {
   private final String words;
@@ -24,11 +24,13 @@ public final class SystemLibrary implements SymbolLookup {
   /**
    * @param words what it is, for messages
    * @param fileName such as {@code libmpi.so.40}
-   * @param property system property that names the file, or its directory, where the system does not find it by itself
+   * @param property system property that names the file, or its directory, where the system does
+   *     not find it by itself
    * @param variable environment variable for the same
    * @param advice how to get it
    */
-  public SystemLibrary(String words, String fileName, String property, String variable, String advice) {
+  public SystemLibrary(
+      String words, String fileName, String property, String variable, String advice) {
     this.words = words;
     this.fileName = fileName;
     this.property = property;
@@ -37,10 +39,11 @@ public final class SystemLibrary implements SymbolLookup {
   }
 
   /**
-   * Opens the library. Further calls only look whether the file is still there that a setting names.
+   * Opens the library. Further calls only look whether the file is still there that a setting
+   * names.
    *
-   * @throws UnsatisfiedLinkError if it is not there or cannot be loaded, or native access is not enabled; one sentence
-   *     that says what was looked for, where and what to do
+   * @throws UnsatisfiedLinkError if it is not there or cannot be loaded, or native access is not
+   *     enabled; one sentence that says what was looked for, where and what to do
    */
   public synchronized void load() {
     Optional<Path> named = named();
@@ -64,7 +67,14 @@ public final class SystemLibrary implements SymbolLookup {
             .findFirst();
     if (file.isPresent() && !Files.isRegularFile(file.get())) {
       throw new UnsatisfiedLinkError(
-          words + " is not there: no file " + file.get() + ", which -D" + property + " or " + variable + " names");
+          words
+              + " is not there: no file "
+              + file.get()
+              + ", which -D"
+              + property
+              + " or "
+              + variable
+              + " names");
     }
     return file;
   }
@@ -80,7 +90,12 @@ public final class SystemLibrary implements SymbolLookup {
               Locale.ROOT,
               "%s is not there: %s was looked for in LD_LIBRARY_PATH (%s) and in the system's folders (ldconfig -p);"
                   + " %s, or name the file with -D%s or %s",
-              words, fileName, path == null ? "not set" : path, advice, property, variable));
+              words,
+              fileName,
+              path == null ? "not set" : path,
+              advice,
+              property,
+              variable));
     }
   }
 }

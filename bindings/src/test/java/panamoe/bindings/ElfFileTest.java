@@ -20,8 +20,11 @@ class ElfFileTest {
     Path file = folder.resolve("libpanamoe.so");
     for (int bytes : new int[] {0, 3, 63, 64, 100, 4096, 100_000, whole.length / 2}) {
       Files.write(file, Arrays.copyOf(whole, bytes));
-      UnsatisfiedLinkError refusal = assertThrows(UnsatisfiedLinkError.class, () -> SharedObject.open(file));
-      assertEquals("cannot load " + file + ": the file was cut short; copy or build it again", refusal.getMessage());
+      UnsatisfiedLinkError refusal =
+          assertThrows(UnsatisfiedLinkError.class, () -> SharedObject.open(file));
+      assertEquals(
+          "cannot load " + file + ": the file was cut short; copy or build it again",
+          refusal.getMessage());
     }
     Files.write(file, whole);
     SharedObject.open(file);

@@ -33,16 +33,22 @@ class NativeLibraryTest {
   void aFileThatIsNoLibraryIsNamed() throws IOException {
     Path file = Files.writeString(folder.resolve(SearchPath.FILE_NAME), "not an ELF file");
     SearchPath path = SearchPath.of(file.toString(), null, null, null);
-    String message = assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
+    String message =
+        assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
     // The end is the system's own reason.
-    assertTrue(message.startsWith("cannot load " + file + ": ") && message.endsWith("file too short"), message);
+    assertTrue(
+        message.startsWith("cannot load " + file + ": ") && message.endsWith("file too short"),
+        message);
   }
 
   @Test
   void anotherLibraryIsNotTakenForOurs() {
     SearchPath path = SearchPath.of("/lib/x86_64-linux-gnu/libm.so.6", null, null, null);
-    String message = assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
-    assertTrue(message.endsWith("has no function moe_abi_version: it is not the library of Panamoe"), message);
+    String message =
+        assertThrows(NativeLibrary.WrongSetting.class, () -> NativeLibrary.load(path)).getMessage();
+    assertTrue(
+        message.endsWith("has no function moe_abi_version: it is not the library of Panamoe"),
+        message);
   }
 
   @Test
@@ -63,7 +69,8 @@ class NativeLibraryTest {
       assertEquals(Optional.empty(), loader.getMethod("unavailabilityCause").invoke(null));
       assertEquals(Optional.of(library), loader.getMethod("file").invoke(null));
       assertEquals(
-          Moe.moe_abi_version(), other.loadClass(Moe.class.getName()).getMethod("moe_abi_version").invoke(null));
+          Moe.moe_abi_version(),
+          other.loadClass(Moe.class.getName()).getMethod("moe_abi_version").invoke(null));
     }
   }
 
@@ -88,8 +95,11 @@ class NativeLibraryTest {
   @Test
   void deniedNativeAccessNamesTheFlag() throws Exception {
     String output = inAnotherProcess("--illegal-native-access=deny");
-    String why = ": native access is not enabled: start java with --enable-native-access=ALL-UNNAMED";
-    assertTrue(output.contains("wrong setting" + why), output); // nothing may serve in the stead of what is named
+    String why =
+        ": native access is not enabled: start java with --enable-native-access=ALL-UNNAMED";
+    assertTrue(
+        output.contains("wrong setting" + why),
+        output); // nothing may serve in the stead of what is named
   }
 
   /** The output of {@link Probe}, run where the library is a file that cannot be loaded. */
@@ -98,7 +108,11 @@ class NativeLibraryTest {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
     Process process =
         new ProcessBuilder(
-                java, option, "-Dpanamoe.native.path=" + file, "-cp", System.getProperty("java.class.path"),
+                java,
+                option,
+                "-Dpanamoe.native.path=" + file,
+                "-cp",
+                System.getProperty("java.class.path"),
                 Probe.class.getName())
             .redirectErrorStream(true)
             .start();
@@ -111,7 +125,8 @@ class NativeLibraryTest {
   static final class Probe {
     public static void main(String[] args) {
       boolean available = NativeLibrary.isAvailable();
-      UnsatisfiedLinkError error = assertThrows(UnsatisfiedLinkError.class, NativeLibrary::ensureAvailable);
+      UnsatisfiedLinkError error =
+          assertThrows(UnsatisfiedLinkError.class, NativeLibrary::ensureAvailable);
       assertEquals(Optional.empty(), NativeLibrary.file());
       System.out.println("available: " + available + ", " + error.getMessage());
       try {

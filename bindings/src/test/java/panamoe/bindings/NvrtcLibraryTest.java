@@ -40,11 +40,18 @@ class NvrtcLibraryTest {
             "HOME", root.resolve("user").toString());
     Files.createDirectories(root.resolve("etc/ld.so.conf.d"));
     Files.writeString(root.resolve("etc/ld.so.conf.d/cuda.conf"), "# a comment\n/opt/listed/lib\n");
-    List<Path> inOrder = List.of(
-        library("user/.cache/panamoe/nvrtc"), library("project/build/nvrtc"), library("usr/lib/x86_64-linux-gnu"),
-        library("opt/listed/lib"), library("listed"),
-        library("usr/local/cuda-12.4/lib64"), library("usr/local/cuda-12.6/lib64"),
-        library("usr/local/cuda/targets/x86_64-linux/lib"), library("path/lib"), library("home/lib64"));
+    List<Path> inOrder =
+        List.of(
+            library("user/.cache/panamoe/nvrtc"),
+            library("project/build/nvrtc"),
+            library("usr/lib/x86_64-linux-gnu"),
+            library("opt/listed/lib"),
+            library("listed"),
+            library("usr/local/cuda-12.4/lib64"),
+            library("usr/local/cuda-12.6/lib64"),
+            library("usr/local/cuda/targets/x86_64-linux/lib"),
+            library("path/lib"),
+            library("home/lib64"));
     for (Path best : inOrder.reversed()) {
       assertEquals(Optional.of(best), NvrtcLibrary.find(places(environment)));
       Files.delete(best);
@@ -58,25 +65,31 @@ class NvrtcLibraryTest {
     Path right = library("right");
     Path wrong = Files.createDirectory(root.resolve("wrong"));
     Map<String, String> variable = Map.of("PANAMOE_NVRTC_PATH", wrong.toString());
-    assertEquals(Optional.of(right), NvrtcLibrary.find(places(right.getParent().toString(), variable)));
+    assertEquals(
+        Optional.of(right), NvrtcLibrary.find(places(right.getParent().toString(), variable)));
     for (String property : new String[] {null, wrong.toString()}) {
       String setting = property == null ? "PANAMOE_NVRTC_PATH" : "-Dpanamoe.nvrtc.path";
       List<NvrtcLibrary.Place> places = places(property, property == null ? variable : Map.of());
       assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.find(places));
-      String message = assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places)).getMessage();
-      String sentence = "there is no libnvrtc.so.12 in " + wrong + ", which " + setting + " names: ";
+      String message =
+          assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places)).getMessage();
+      String sentence =
+          "there is no libnvrtc.so.12 in " + wrong + ", which " + setting + " names: ";
       assertTrue(message.startsWith(sentence), message);
       assertEquals(1, message.lines().count());
     }
-    String message = assertThrows(UnsatisfiedLinkError.class, () -> places("a\0b", Map.of())).getMessage();
+    String message =
+        assertThrows(UnsatisfiedLinkError.class, () -> places("a\0b", Map.of())).getMessage();
     assertTrue(message.contains("is no path on this system"), message);
   }
 
   @Test
   void whatIsMissingIsSaidInOneSentence() {
     List<NvrtcLibrary.Place> places = places(Map.of("CUDA_HOME", root.resolve("home").toString()));
-    String message = assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places)).getMessage();
-    assertTrue(message.startsWith("NVRTC of CUDA 12 is not there: no libnvrtc.so.12 in " + root), message);
+    String message =
+        assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places)).getMessage();
+    assertTrue(
+        message.startsWith("NVRTC of CUDA 12 is not there: no libnvrtc.so.12 in " + root), message);
     assertTrue(message.contains(root.resolve("home/lib64") + " (CUDA_HOME)"), message);
     assertTrue(message.contains(root.resolve("project/build/nvrtc") + " (ci/nvrtc)"), message);
     assertTrue(message.contains("run ci/nvrtc") && message.contains("PANAMOE_NVRTC_PATH"), message);
@@ -86,7 +99,9 @@ class NvrtcLibraryTest {
   @Test
   void aLibraryWithoutItsBuiltinsIsNotWhole() throws IOException {
     library("project/build/nvrtc");
-    String message = assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places(Map.of()))).getMessage();
+    String message =
+        assertThrows(UnsatisfiedLinkError.class, () -> NvrtcLibrary.load(places(Map.of())))
+            .getMessage();
     assertTrue(message.startsWith("NVRTC is not whole: libnvrtc.so.12 lies in " + root), message);
     assertTrue(message.contains("without its libnvrtc-builtins.so.12."), message);
   }

@@ -19,10 +19,12 @@ class PlatformTest {
     "Linux, aarch64, false, Linux on aarch64",
     "Linux, amd64, true, Linux on amd64 with musl",
   })
-  void whatIsNotSupportedIsToldInASentence(String system, String architecture, boolean musl, String words) {
+  void whatIsNotSupportedIsToldInASentence(
+      String system, String architecture, boolean musl, String words) {
     Platform platform = new Platform(system, architecture, musl);
     assertEquals(
-        "the native library runs on Linux on x86-64 with glibc, and this is " + words
+        "the native library runs on Linux on x86-64 with glibc, and this is "
+            + words
             + "; the device \"reference\" (plain Java, slow) works here",
         assertThrows(UnsatisfiedLinkError.class, platform::requireSupported).getMessage());
   }
@@ -37,6 +39,7 @@ class PlatformTest {
   void muslIsKnownByItsLoader() {
     String glibc = "7f0000-7f1000 r-xp 00000000 08:01 42  /usr/lib/x86_64-linux-gnu/libc.so.6";
     assertFalse(Platform.isMusl(List.of(glibc)));
-    assertTrue(Platform.isMusl(List.of("7f0000-7f1000 r-xp 00000000 08:01 42  /lib/ld-musl-x86_64.so.1")));
+    assertTrue(
+        Platform.isMusl(List.of("7f0000-7f1000 r-xp 00000000 08:01 42  /lib/ld-musl-x86_64.so.1")));
   }
 }

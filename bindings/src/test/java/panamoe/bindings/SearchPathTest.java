@@ -39,7 +39,10 @@ class SearchPathTest {
 
   private SearchPath all() {
     return SearchPath.of(
-        property.toString(), variable.getParent().toString(), classes, system.getParent().toString());
+        property.toString(),
+        variable.getParent().toString(),
+        classes,
+        system.getParent().toString());
   }
 
   private SearchPath unnamed() {
@@ -65,7 +68,8 @@ class SearchPathTest {
     assertEquals(property, all().find());
     assertEquals(property, SearchPath.of(property.getParent().toString(), null, null, null).find());
     assertEquals(variable, SearchPath.of(null, variable.toString(), null, null).find());
-    assertEquals(variable, SearchPath.of(" ", variable.getParent().toString(), classes, null).find());
+    assertEquals(
+        variable, SearchPath.of(" ", variable.getParent().toString(), classes, null).find());
   }
 
   @Test
@@ -74,17 +78,23 @@ class SearchPathTest {
     assertTrue(all().named());
     String advice = ": name the file " + SearchPath.FILE_NAME + " or the folder that it is in";
     assertEquals(
-        "there is no library " + property + " (system property panamoe.native.path)" + advice, failure(all()));
+        "there is no library " + property + " (system property panamoe.native.path)" + advice,
+        failure(all()));
     Files.delete(variable);
-    SearchPath path = SearchPath.of(null, variable.getParent().toString(), classes, system.getParent().toString());
+    SearchPath path =
+        SearchPath.of(
+            null, variable.getParent().toString(), classes, system.getParent().toString());
     assertEquals(
-        "there is no library " + variable + " (environment variable PANAMOE_NATIVE_PATH)" + advice, failure(path));
+        "there is no library " + variable + " (environment variable PANAMOE_NATIVE_PATH)" + advice,
+        failure(path));
   }
 
   @Test
   void aSettingThatIsNoPathIsRefusedInASentence() {
     String message =
-        assertThrows(NativeLibrary.WrongSetting.class, () -> SearchPath.of("a\0b", null, classes, null)).getMessage();
+        assertThrows(
+                NativeLibrary.WrongSetting.class, () -> SearchPath.of("a\0b", null, classes, null))
+            .getMessage();
     assertTrue(message.endsWith("is no path on this system: Nul character not allowed"), message);
   }
 
@@ -100,7 +110,8 @@ class SearchPathTest {
 
   @Test
   void blankSettingsNameNoPlace() {
-    SearchPath path = SearchPath.of("", " ", null, File.pathSeparator + system.getParent() + File.pathSeparator);
+    SearchPath path =
+        SearchPath.of("", " ", null, File.pathSeparator + system.getParent() + File.pathSeparator);
     assertEquals(List.of(new SearchPath.Candidate("java.library.path", system)), path.candidates());
     assertEquals(List.of(), SearchPath.of(null, null, folder.getRoot(), null).candidates());
   }
@@ -108,7 +119,9 @@ class SearchPathTest {
   @Test
   void relativeSettingsAreMadeAbsolute() {
     for (SearchPath path :
-        List.of(SearchPath.of("some/where.so", null, null, null), SearchPath.of(null, null, null, "lib"))) {
+        List.of(
+            SearchPath.of("some/where.so", null, null, null),
+            SearchPath.of(null, null, null, "lib"))) {
       assertTrue(path.candidates().getFirst().file().isAbsolute(), path.toString());
     }
   }

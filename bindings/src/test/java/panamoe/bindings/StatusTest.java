@@ -21,7 +21,9 @@ class StatusTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment device = arena.allocate(Moe.C_LONG);
       assertDoesNotThrow(
-          () -> Status.check(Moe.moe_device_open(arena.allocateFrom("cpu"), 0, device), "moe_device_open"));
+          () ->
+              Status.check(
+                  Moe.moe_device_open(arena.allocateFrom("cpu"), 0, device), "moe_device_open"));
       assertDoesNotThrow(
           () -> Status.check(Moe.moe_device_close(device.get(Moe.C_LONG, 0)), "moe_device_close"));
     }
@@ -30,11 +32,13 @@ class StatusTest {
   @Test
   void failureCarriesStatusFunctionAndTheSentenceOfTheLibrary() {
     NativeException exception =
-        assertThrows(NativeException.class, () -> Status.check(Moe.moe_device_close(0), "moe_device_close"));
+        assertThrows(
+            NativeException.class, () -> Status.check(Moe.moe_device_close(0), "moe_device_close"));
     assertEquals(Moe.MOE_INVALID_HANDLE(), exception.status());
     assertEquals("moe_device_close", exception.function());
     assertTrue(
-        exception.getMessage().matches("moe_device_close: .+ \\(MOE_INVALID_HANDLE\\)"), exception.getMessage());
+        exception.getMessage().matches("moe_device_close: .+ \\(MOE_INVALID_HANDLE\\)"),
+        exception.getMessage());
   }
 
   @Test
@@ -42,9 +46,13 @@ class StatusTest {
     IllegalArgumentException badArgument =
         assertThrows(
             IllegalArgumentException.class,
-            () -> Status.check(Moe.moe_device_open(MemorySegment.NULL, 0, MemorySegment.NULL), "moe_device_open"));
+            () ->
+                Status.check(
+                    Moe.moe_device_open(MemorySegment.NULL, 0, MemorySegment.NULL),
+                    "moe_device_open"));
     assertEquals("moe_device_open: backend is null", badArgument.getMessage());
-    assertThrows(OutOfMemoryError.class, () -> Status.check(Moe.MOE_OUT_OF_MEMORY(), "moe_memory_allocate"));
+    assertThrows(
+        OutOfMemoryError.class, () -> Status.check(Moe.MOE_OUT_OF_MEMORY(), "moe_memory_allocate"));
   }
 
   @Test

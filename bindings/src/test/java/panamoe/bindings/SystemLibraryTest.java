@@ -15,7 +15,8 @@ import org.junit.jupiter.api.io.TempDir;
 class SystemLibraryTest {
   private static final String PROPERTY = "panamoe.test.library";
   private static final SystemLibrary MISSING =
-      new SystemLibrary("The missing link", "libmissing.so.7", PROPERTY, "PANAMOE_TEST_LIBRARY", "look for it");
+      new SystemLibrary(
+          "The missing link", "libmissing.so.7", PROPERTY, "PANAMOE_TEST_LIBRARY", "look for it");
 
   @AfterEach
   void forget() {
@@ -25,7 +26,8 @@ class SystemLibraryTest {
   @Test
   void saysInOneSentenceWhatWasLookedForAndWhere() {
     String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
-    String where = "The missing link is not there: libmissing.so.7 was looked for in LD_LIBRARY_PATH";
+    String where =
+        "The missing link is not there: libmissing.so.7 was looked for in LD_LIBRARY_PATH";
     String advice = "look for it, or name the file with -D" + PROPERTY + " or PANAMOE_TEST_LIBRARY";
     assertTrue(message.startsWith(where), message);
     assertTrue(message.endsWith(advice), message);
@@ -36,7 +38,9 @@ class SystemLibraryTest {
   void aNamedFolderWithoutTheFileIsNotPassedOver(@TempDir Path folder) {
     System.setProperty(PROPERTY, folder.toString());
     String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
-    assertTrue(message.contains("no file " + folder.resolve("libmissing.so.7") + ", which -D" + PROPERTY), message);
+    assertTrue(
+        message.contains("no file " + folder.resolve("libmissing.so.7") + ", which -D" + PROPERTY),
+        message);
   }
 
   @Test
@@ -51,7 +55,8 @@ class SystemLibraryTest {
   @Test
   void hasTheFunctionsOfWhatTheSystemHasOnceItIsOpen() {
     SystemLibrary library =
-        new SystemLibrary("C's mathematics", "libm.so.6", PROPERTY, "PANAMOE_TEST_LIBRARY", "no advice");
+        new SystemLibrary(
+            "C's mathematics", "libm.so.6", PROPERTY, "PANAMOE_TEST_LIBRARY", "no advice");
     assertEquals(Optional.empty(), library.find("cos"));
     library.load();
     assertTrue(library.find("cos").isPresent());

@@ -6,8 +6,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
 
 /**
- * What Ctrl-C (or SIGTERM) does: the thread that runs the command is interrupted and given time to unwind, so that its
- * {@code finally} blocks remove half-written files; then the JVM ends with the signal's exit code.
+ * What Ctrl-C (or SIGTERM) does: the thread that runs the command is interrupted and given time to
+ * unwind, so that its {@code finally} blocks remove half-written files; then the JVM ends with the
+ * signal's exit code.
  *
  * <p>Long work honours this by looking at {@link Thread#isInterrupted()} between steps.
  */
@@ -23,14 +24,17 @@ final class Interruption {
   static int guard(PrintWriter err, IntSupplier command) {
     Thread worker = Thread.currentThread();
     CountDownLatch finished = new CountDownLatch(1);
-    Thread hook = new Thread(() -> {
-      if (finished.getCount() > 0) {
-        worker.interrupt();
-        awaitQuietly(finished);
-        err.println("interrupted");
-        err.flush();
-      }
-    }, "interruption");
+    Thread hook =
+        new Thread(
+            () -> {
+              if (finished.getCount() > 0) {
+                worker.interrupt();
+                awaitQuietly(finished);
+                err.println("interrupted");
+                err.flush();
+              }
+            },
+            "interruption");
     try {
       Runtime.getRuntime().addShutdownHook(hook);
     } catch (IllegalStateException e) {

@@ -32,7 +32,10 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
+/**
+ * The command line of the reference harness. Exit codes: 0 done, 1 failed, 2 wrong usage, 130
+ * interrupted.
+ */
 @Command(
     name = "panamoe",
     version = "Panamoe 0.1.0",
@@ -67,7 +70,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       HelpCommand.class,
     })
 public final class Main implements Callable<Integer> {
-  private static final String OUTPUT_LOST = "cannot write to the standard output: it is closed, or its disk is full";
+  private static final String OUTPUT_LOST =
+      "cannot write to the standard output: it is closed, or its disk is full";
 
   private static final Duration WORD_OF_RANK_0 = Duration.ofSeconds(5);
 
@@ -78,8 +82,11 @@ public final class Main implements Callable<Integer> {
   public static void main(String[] args) {
     // Past System.out, which keeps a full disk or a closed pipe to itself.
     CommandLine commandLine =
-        commandLine().setOut(
-            new PrintWriter(new OutputStreamWriter(new FileOutputStream(FileDescriptor.out), System.out.charset())));
+        commandLine()
+            .setOut(
+                new PrintWriter(
+                    new OutputStreamWriter(
+                        new FileOutputStream(FileDescriptor.out), System.out.charset())));
     int rank = Launch.rank().orElse(0);
     StringWriter unsaid = new StringWriter();
     if (rank != 0) {
@@ -93,8 +100,9 @@ public final class Main implements Callable<Integer> {
   }
 
   /**
-   * Of ranks that fail alike the first one speaks, and must not be killed before that because another was faster. When
-   * it has ended, the launcher ends this process; if it does not, this rank alone knows what is wrong.
+   * Of ranks that fail alike the first one speaks, and must not be killed before that because
+   * another was faster. When it has ended, the launcher ends this process; if it does not, this
+   * rank alone knows what is wrong.
    */
   private static void leaveTheWordToRank0(int rank, String unsaid) {
     try {
@@ -146,8 +154,10 @@ public final class Main implements Callable<Integer> {
         name ->
             Optional.ofNullable(choices.get(name.toLowerCase(Locale.ROOT)))
                 .orElseThrow(
-                    () -> new TypeConversionException(String.format(
-                        Locale.ROOT, "'%s' is none of %s", name, choices.keySet()))));
+                    () ->
+                        new TypeConversionException(
+                            String.format(
+                                Locale.ROOT, "'%s' is none of %s", name, choices.keySet()))));
   }
 
   private static int runCommand(ParseResult parsed) {
@@ -169,7 +179,8 @@ public final class Main implements Callable<Integer> {
     CommandLine command = exception.getCommandLine();
     String name = command.getCommandSpec().qualifiedName();
     StringBuilder sentence = new StringBuilder(name + ": " + firstLine(exception.getMessage()));
-    if (exception instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
+    if (exception instanceof UnmatchedArgumentException unmatched
+        && !unmatched.getSuggestions().isEmpty()) {
       sentence.append("; did you mean ").append(unmatched.getSuggestions().getFirst()).append("?");
     }
     command.getErr().println(sentence + " (" + name + " --help shows what there is)");

@@ -18,7 +18,10 @@ public final class SharedOptions {
     CPU,
     /** The native kernels for NVIDIA cards. */
     CUDA,
-    /** CUDA's kernels emulated on the CPU: how they are tested without a card, many times slower than cpu. */
+    /**
+     * CUDA's kernels emulated on the CPU: how they are tested without a card, many times slower
+     * than cpu.
+     */
     SIMT,
     /** Plain Java in double precision: slow, and the yardstick of all others. */
     REFERENCE,
@@ -46,7 +49,8 @@ public final class SharedOptions {
       names = "--seed",
       paramLabel = "S",
       defaultValue = "1",
-      description = "Seed of everything random; the same seed gives the same bits. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Seed of everything random; the same seed gives the same bits. Default: ${DEFAULT-VALUE}.")
   private long seed;
 
   @Option(names = "--json", description = "Print the result as JSON, of several one object a line.")
@@ -55,11 +59,13 @@ public final class SharedOptions {
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Threads of the native kernels; results do not depend on it. Default: one per processor.")
+      description =
+          "Threads of the native kernels; results do not depend on it. Default: one per processor.")
   private void setThreads(int threads) {
     if (threads < 1 || threads > 1024) {
       throw new ParameterException(
-          command.commandLine(), String.format(
+          command.commandLine(),
+          String.format(
               Locale.ROOT, "Invalid value for option '--threads': %d is not in 1..1024", threads));
     }
     this.threads = threads;
@@ -70,7 +76,8 @@ public final class SharedOptions {
   }
 
   /**
-   * Opens the backend that was asked for, to be closed by the caller; says so where it is not a native one.
+   * Opens the backend that was asked for, to be closed by the caller; says so where it is not a
+   * native one.
    *
    * @throws ParameterException if it cannot be had here
    */
@@ -82,7 +89,8 @@ public final class SharedOptions {
    * Free bytes of the device that was asked for, before anything is made for it.
    *
    * @throws ParameterException if it cannot be had here
-   * @throws UnsatisfiedLinkError if the native library cannot be loaded and nothing may stand in for it
+   * @throws UnsatisfiedLinkError if the native library cannot be loaded and nothing may stand in
+   *     for it
    */
   public long memoryAvailable() {
     try (Backend backend = openWith(1)) {
@@ -95,7 +103,11 @@ public final class SharedOptions {
     if (device == DeviceChoice.AUTO) {
       Backends.nativeUnavailable()
           .ifPresent(
-              why -> command.commandLine().getErr().println("computing in plain Java, which is slow: " + why));
+              why ->
+                  command
+                      .commandLine()
+                      .getErr()
+                      .println("computing in plain Java, which is slow: " + why));
     }
     int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
     return openWith(ranks == 1 ? threads : Math.max(1, all / ranks));
@@ -110,22 +122,26 @@ public final class SharedOptions {
   }
 
   /**
-   * Opens one of this machine's cards, to be closed by the caller; {@code auto} stands for {@code cuda}.
+   * Opens one of this machine's cards, to be closed by the caller; {@code auto} stands for {@code
+   * cuda}.
    *
    * @param card counted from 0
-   * @throws ParameterException in one sentence, if the device is no card, cannot be had here, or is not there so often
+   * @throws ParameterException in one sentence, if the device is no card, cannot be had here, or is
+   *     not there so often
    */
   public Backend openCard(int card) {
     String name =
         switch (device) {
           case AUTO, CUDA -> "cuda";
           case SIMT -> "simt";
-          case CPU, REFERENCE -> throw refused(" is no card, and every rank that NCCL joins needs one", null);
+          case CPU, REFERENCE ->
+              throw refused(" is no card, and every rank that NCCL joins needs one", null);
         };
     try {
       return Backends.open(name, 0, card);
     } catch (IllegalArgumentException e) {
-      throw refused(": rank " + card + " of this machine needs a card of its own: " + e.getMessage(), e);
+      throw refused(
+          ": rank " + card + " of this machine needs a card of its own: " + e.getMessage(), e);
     } catch (NativeException e) {
       throw refused(": " + e.getMessage(), e);
     }
@@ -134,7 +150,8 @@ public final class SharedOptions {
   /**
    * What the options make together.
    *
-   * @throws ParameterException with the words of the IllegalArgumentException by which they are refused
+   * @throws ParameterException with the words of the IllegalArgumentException by which they are
+   *     refused
    */
   public <T> T checked(Supplier<T> options) {
     try {

@@ -12,8 +12,9 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * Shows how training goes, on stderr: a bar with loss, bits per byte, tokens per second and the time left on a
- * terminal, a line every few seconds in a log. Used by one thread; close it to end the bar's line.
+ * Shows how training goes, on stderr: a bar with loss, bits per byte, tokens per second and the
+ * time left on a terminal, a line every few seconds in a log. Used by one thread; close it to end
+ * the bar's line.
  */
 public final class TrainingProgress implements AutoCloseable {
   private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
@@ -56,7 +57,12 @@ public final class TrainingProgress implements AutoCloseable {
    */
   public void finished(long step, double loss, double bitsPerByte, double tokensPerSecond) {
     String figures =
-        String.format(Locale.ROOT, "loss %.3f  bits/byte %.3f  %,.0f tokens/s", loss, bitsPerByte, tokensPerSecond);
+        String.format(
+            Locale.ROOT,
+            "loss %.3f  bits/byte %.3f  %,.0f tokens/s",
+            loss,
+            bitsPerByte,
+            tokensPerSecond);
     if (bar != null) {
       bar.setExtraMessage(" " + figures);
       bar.stepTo(step);
@@ -76,7 +82,8 @@ public final class TrainingProgress implements AutoCloseable {
   private String timeLeft(long step) {
     double nanosPerStep = (double) (lastLine - start) / Math.max(1, step - firstStep);
     Duration left = Duration.ofNanos((long) (nanosPerStep * (steps - step)));
-    return String.format(Locale.ROOT, "%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
+    return String.format(
+        Locale.ROOT, "%d:%02d:%02d", left.toHours(), left.toMinutesPart(), left.toSecondsPart());
   }
 
   private static ProgressBar bar(PrintStream out, long done, long steps) {

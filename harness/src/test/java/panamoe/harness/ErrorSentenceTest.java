@@ -20,10 +20,13 @@ class ErrorSentenceTest {
         Arguments.of(new AccessDeniedException("run/x"), "no permission: run/x"),
         Arguments.of(new FileSystemLoopException("run/x"), "FileSystemLoopException: run/x"),
         Arguments.of(
-            new FileSystemException("run/x", null, "No space left on device"), "No space left on device: run/x"),
+            new FileSystemException("run/x", null, "No space left on device"),
+            "No space left on device: run/x"),
         Arguments.of(new MalformedInputException(1), "the text is not valid UTF-8"),
         Arguments.of(new UncheckedIOException(new IOException("broken pipe")), "broken pipe"),
-        Arguments.of(new ExecutionException(new IllegalArgumentException("k is 3, E is 2")), "k is 3, E is 2"),
+        Arguments.of(
+            new ExecutionException(new IllegalArgumentException("k is 3, E is 2")),
+            "k is 3, E is 2"),
         Arguments.of(new OutOfMemoryError("Java heap space"), "out of memory: Java heap space"),
         Arguments.of(
             new NoClassDefFoundError("jcuda/runtime/JCuda"),

@@ -18,7 +18,8 @@ class InterruptionTest {
   /** A command that holds a half-written file for a minute, and removes it on the way out. */
   static final class SlowWriter {
     public static void main(String[] args) {
-      System.exit(Interruption.guard(new PrintWriter(System.err, true), () -> write(Path.of(args[0]))));
+      System.exit(
+          Interruption.guard(new PrintWriter(System.err, true), () -> write(Path.of(args[0]))));
     }
 
     private static int write(Path file) {
@@ -38,7 +39,8 @@ class InterruptionTest {
   @Test
   void ctrlCRemovesWhatIsHalfWritten(@TempDir Path folder) throws Exception {
     Path file = folder.resolve("checkpoint.tmp");
-    Process process = new ProcessBuilder(SmallJvm.interruptible(SlowWriter.class, file.toString())).start();
+    Process process =
+        new ProcessBuilder(SmallJvm.interruptible(SlowWriter.class, file.toString())).start();
     try (BufferedReader out = process.inputReader()) {
       assertEquals("writing", out.readLine());
       assertTrue(Files.exists(file));

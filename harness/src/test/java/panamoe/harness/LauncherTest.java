@@ -49,15 +49,17 @@ class LauncherTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {
-    "runtime/src/main/Some.java",
-    "native/include/moe/gate.h",
-    "native/cuda/rtc/gate.cu",
-    "native/cuda/reduce.h",
-    "bindings/foreign/mpi.symbols",
-    "bindings/headers.sha256",
-  })
-  void buildsTheJavaPartAnewWhenWhatIsInItHasChanged(String source) throws IOException, InterruptedException {
+  @ValueSource(
+      strings = {
+        "runtime/src/main/Some.java",
+        "native/include/moe/gate.h",
+        "native/cuda/rtc/gate.cu",
+        "native/cuda/reduce.h",
+        "bindings/foreign/mpi.symbols",
+        "bindings/headers.sha256",
+      })
+  void buildsTheJavaPartAnewWhenWhatIsInItHasChanged(String source)
+      throws IOException, InterruptedException {
     buildAnHourAgo();
     setTime(folder.resolve(source), Duration.ofMinutes(30));
     setTime(folder.resolve("build/native.stamp"), Duration.ZERO);
@@ -68,10 +70,16 @@ class LauncherTest {
   @Test
   void whatWasBuiltInAnotherPlaceIsBuiltAnew() throws IOException, InterruptedException {
     buildAnHourAgo();
-    write("native/build/release/CMakeCache.txt", "CMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere/native\n");
-    write("ci/maven", "#!/bin/sh\nmkdir -p %1$s && >%1$s/classpath\n".formatted(folder.resolve("harness/target")));
+    write(
+        "native/build/release/CMakeCache.txt", "CMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere/native\n");
+    write(
+        "ci/maven",
+        "#!/bin/sh\nmkdir -p %1$s && >%1$s/classpath\n"
+            .formatted(folder.resolve("harness/target")));
     String said = ended(0, startWithCmake("exit 0"));
-    assertTrue(said.startsWith("panamoe: this checkout was built in another place, and is built anew\n"), said);
+    assertTrue(
+        said.startsWith("panamoe: this checkout was built in another place, and is built anew\n"),
+        said);
     assertTrue(said.contains("building the native library") && said.endsWith("started\n"), said);
     assertTrue(Files.notExists(folder.resolve("native/build")));
   }
@@ -94,7 +102,12 @@ class LauncherTest {
 
   private Process startWithCmake(String script) throws IOException {
     write("bin/cmake", "#!/bin/sh\n" + script + "\n");
-    return start("env", "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH"), "bash", launcher(), "doctor");
+    return start(
+        "env",
+        "PATH=" + folder.resolve("bin") + ":" + System.getenv("PATH"),
+        "bash",
+        launcher(),
+        "doctor");
   }
 
   @Test
@@ -104,7 +117,8 @@ class LauncherTest {
     // No shell script: dash loses a signal that comes while it starts a program.
     write(
         "ci/maven",
-        "#!/usr/bin/perl\nopen(my $file, '>', '%s'); sleep 60; exit 1;\n".formatted(folder.resolve("building")));
+        "#!/usr/bin/perl\nopen(my $file, '>', '%s'); sleep 60; exit 1;\n"
+            .formatted(folder.resolve("building")));
     // A terminal sends the signal to the whole group; a shell's background job would ignore it.
     Process build = start("env", "--default-signal=INT", "setsid", "bash", launcher(), "doctor");
     await("building");
@@ -117,7 +131,10 @@ class LauncherTest {
   void whoWaitsForAnothersBuildSaysSo() throws IOException, InterruptedException {
     buildAnHourAgo();
     changeSource();
-    write("ci/maven", "#!/bin/sh\n>%1$s/building\nwhile [ ! -e %1$s/go ]; do sleep 0.01; done\n".formatted(folder));
+    write(
+        "ci/maven",
+        "#!/bin/sh\n>%1$s/building\nwhile [ ! -e %1$s/go ]; do sleep 0.01; done\n"
+            .formatted(folder));
     Process first = start("bash", launcher(), "doctor");
     await("building");
     Process second = start("bash", launcher(), "doctor");
@@ -134,7 +151,10 @@ class LauncherTest {
     changeSource();
     Files.createDirectory(folder.resolve("build/lock")); // which not even root can write to
     String said = launch(1, "doctor");
-    assertTrue(said.contains("cannot build: " + folder.resolve("build") + " is not writable") && said.lines().count() == 1, said);
+    assertTrue(
+        said.contains("cannot build: " + folder.resolve("build") + " is not writable")
+            && said.lines().count() == 1,
+        said);
   }
 
   @ParameterizedTest
@@ -166,27 +186,30 @@ class LauncherTest {
   /** Root may write anywhere, unless it is run without the right to. */
   private static String[] withoutRootsRights(String... command) {
     boolean root = "root".equals(System.getProperty("user.name"));
-    Stream<String> before = root ? Stream.of("setpriv", "--bounding-set=-dac_override") : Stream.of();
+    Stream<String> before =
+        root ? Stream.of("setpriv", "--bounding-set=-dac_override") : Stream.of();
     return Stream.concat(before, Stream.of(command)).toArray(String[]::new);
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "                | 0 | Usage: panamoe [-hV] COMMAND",
-    "--help          | 0 | Usage: panamoe [-hV] COMMAND",
-    "help            | 0 | Usage: panamoe [-hV] COMMAND",
-    "help build      | 0 | Usage: panamoe build",
-    "test --help     | 0 | Usage: panamoe test",
-    "train --help    | 0 | Trains a language model on text",
-    "help doctor     | 0 | Shows what this machine has",
-    "bench gate -h   | 0 | Measures one part of the work",
-    "--version       | 0 | Panamoe 0.1.0",
-    "trian --steps 5 | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
-    "help trian      | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
-    "--hlep          | 2 | panamoe: '--hlep' is no command (panamoe --help shows what there is)",
-    "tra.n           | 2 | panamoe: 'tra.n' is no command (panamoe --help shows what there is)",
-    "Usage:          | 2 | panamoe: 'Usage:' is no command (panamoe --help shows what there is)",
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "                | 0 | Usage: panamoe [-hV] COMMAND",
+        "--help          | 0 | Usage: panamoe [-hV] COMMAND",
+        "help            | 0 | Usage: panamoe [-hV] COMMAND",
+        "help build      | 0 | Usage: panamoe build",
+        "test --help     | 0 | Usage: panamoe test",
+        "train --help    | 0 | Trains a language model on text",
+        "help doctor     | 0 | Shows what this machine has",
+        "bench gate -h   | 0 | Measures one part of the work",
+        "--version       | 0 | Panamoe 0.1.0",
+        "trian --steps 5 | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
+        "help trian      | 2 | panamoe: 'trian' is no command (panamoe --help shows what there is)",
+        "--hlep          | 2 | panamoe: '--hlep' is no command (panamoe --help shows what there is)",
+        "tra.n           | 2 | panamoe: 'tra.n' is no command (panamoe --help shows what there is)",
+        "Usage:          | 2 | panamoe: 'Usage:' is no command (panamoe --help shows what there is)",
+      })
   void wordsWantNothingInstalledAndNothingBuilt(String commandLine, int exitCode, String words)
       throws IOException, InterruptedException {
     String[] arguments = commandLine == null ? new String[0] : commandLine.split(" ");
@@ -201,10 +224,15 @@ class LauncherTest {
     String said = ended(1, onABareMachine("doctor", "--yes"));
     assertTrue(said.startsWith("panamoe: missing on this machine: JDK 25, g++"), said);
     assertTrue(said.contains("apt-get: openjdk-25-jdk-headless g++"), said);
-    assertTrue(installed().contains("install -y --no-install-recommends openjdk-25-jdk-headless g++"), installed());
+    assertTrue(
+        installed().contains("install -y --no-install-recommends openjdk-25-jdk-headless g++"),
+        installed());
   }
 
-  /** Starts the launcher where neither JDK 25 nor a C++ compiler is found, and apt-get installs nothing. */
+  /**
+   * Starts the launcher where neither JDK 25 nor a C++ compiler is found, and apt-get installs
+   * nothing.
+   */
   private Process onABareMachine(String... arguments) throws IOException {
     copy("ci/setup");
     copy("pom.xml");
@@ -227,12 +255,15 @@ class LauncherTest {
   void wordsOfWhatIsBuiltAreItsOwnAsItIs() throws IOException, InterruptedException {
     buildAnHourAgo();
     changeSource();
-    write("jdk/bin/java", "#!/bin/sh\nwhile [ \"$1\" != panamoe.harness.Main ]; do shift; done\necho \"$@\"\n");
+    write(
+        "jdk/bin/java",
+        "#!/bin/sh\nwhile [ \"$1\" != panamoe.harness.Main ]; do shift; done\necho \"$@\"\n");
     assertEquals("panamoe.harness.Main\n", launch(0));
     assertEquals("panamoe.harness.Main train --help\n", launch(0, "train", "--help"));
     assertEquals("panamoe.harness.Main trian\n", launch(0, "trian"));
     assertEquals("panamoe.harness.Main help train\n", launch(0, "help", "train"));
-    assertEquals("Usage: panamoe build", launch(0, "help", "build").lines().findFirst().orElseThrow());
+    assertEquals(
+        "Usage: panamoe build", launch(0, "help", "build").lines().findFirst().orElseThrow());
   }
 
   @Test
@@ -241,7 +272,15 @@ class LauncherTest {
     Files.copy(Path.of("../ci/jdk"), folder.resolve("ci/jdk"), StandardCopyOption.REPLACE_EXISTING);
     write("jdk/bin/javac", "");
     write("jdk/release", "JAVA_VERSION=\"25.0.1\"\n");
-    Process launched = start("env", "-u", "HOME", "JAVA25_HOME=" + folder.resolve("jdk"), "bash", launcher(), "doctor");
+    Process launched =
+        start(
+            "env",
+            "-u",
+            "HOME",
+            "JAVA25_HOME=" + folder.resolve("jdk"),
+            "bash",
+            launcher(),
+            "doctor");
     assertEquals("started\n", ended(0, launched));
   }
 
@@ -256,12 +295,14 @@ class LauncherTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "--yes generate --prompt --yes --steps 3 | 1 generate --prompt --yes --steps 3",
-    "generate --yes --prompt --yes           | 1 generate --prompt --yes",
-    "generate --prompt --yes                 | 0 generate --prompt --yes",
-    "generate --model m -- --yes             | 0 generate --model m -- --yes",
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--yes generate --prompt --yes --steps 3 | 1 generate --prompt --yes --steps 3",
+        "generate --yes --prompt --yes           | 1 generate --prompt --yes",
+        "generate --prompt --yes                 | 0 generate --prompt --yes",
+        "generate --model m -- --yes             | 0 generate --model m -- --yes",
+      })
   void yesIsTheLaunchersBesideTheCommandAlone(String commandLine, String passedOn)
       throws IOException, InterruptedException {
     buildAnHourAgo();
@@ -284,12 +325,14 @@ class LauncherTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {
-    "curl: Failed to fetch https://example.org/maven.zip",
-    "Exception in thread \"main\" java.net.UnknownHostException: example.org",
-    "[ERROR] Could not transfer artifact org.example:some:pom:1 from central",
-  })
-  void aFirstBuildWithoutANetworkIsOneSentence(String words) throws IOException, InterruptedException {
+  @ValueSource(
+      strings = {
+        "curl: Failed to fetch https://example.org/maven.zip",
+        "Exception in thread \"main\" java.net.UnknownHostException: example.org",
+        "[ERROR] Could not transfer artifact org.example:some:pom:1 from central",
+      })
+  void aFirstBuildWithoutANetworkIsOneSentence(String words)
+      throws IOException, InterruptedException {
     buildAnHourAgo();
     changeSource();
     write("ci/maven", "#!/bin/sh\necho '" + words + "' >&2\nexit 1\n");
@@ -318,12 +361,29 @@ class LauncherTest {
   private void buildAnHourAgo() throws IOException {
     for (String source :
         List.of(
-            "pom.xml", "bindings/pom.xml", "bindings/src/main/Some.java", "bindings/check-headers.sh",
-            "bindings/headers.sha256", "bindings/foreign/mpi.symbols", "runtime/pom.xml", "runtime/src/main/Some.java",
-            "java-api/pom.xml", "java-api/src/main/Some.java", "harness/pom.xml", "harness/src/main/Some.java",
-            "native/CMakeLists.txt", "native/CMakePresets.json", "native/include/moe/gate.h", "native/src/gate.cc",
-            "native/cpu/gate.cc", "native/bench/gate.cc", "native/cuda/reduce.h", "native/cuda/rtc/gate.cu",
-            "native/build/release/libpanamoe.so", "build/native.stamp", "build/java.stamp",
+            "pom.xml",
+            "bindings/pom.xml",
+            "bindings/src/main/Some.java",
+            "bindings/check-headers.sh",
+            "bindings/headers.sha256",
+            "bindings/foreign/mpi.symbols",
+            "runtime/pom.xml",
+            "runtime/src/main/Some.java",
+            "java-api/pom.xml",
+            "java-api/src/main/Some.java",
+            "harness/pom.xml",
+            "harness/src/main/Some.java",
+            "native/CMakeLists.txt",
+            "native/CMakePresets.json",
+            "native/include/moe/gate.h",
+            "native/src/gate.cc",
+            "native/cpu/gate.cc",
+            "native/bench/gate.cc",
+            "native/cuda/reduce.h",
+            "native/cuda/rtc/gate.cu",
+            "native/build/release/libpanamoe.so",
+            "build/native.stamp",
+            "build/java.stamp",
             "harness/target/classpath")) {
       write(source, "");
     }
@@ -350,7 +410,8 @@ class LauncherTest {
     Files.setLastModifiedTime(path, FileTime.from(Instant.now().minus(ago)));
   }
 
-  private String launch(int exitCode, String... arguments) throws IOException, InterruptedException {
+  private String launch(int exitCode, String... arguments)
+      throws IOException, InterruptedException {
     Stream<String> command = Stream.concat(Stream.of("bash", launcher()), Stream.of(arguments));
     return ended(exitCode, start(command.toArray(String[]::new)));
   }
@@ -371,7 +432,8 @@ class LauncherTest {
     return new ProcessBuilder(command).redirectErrorStream(true).start();
   }
 
-  private static String ended(int exitCode, Process process) throws IOException, InterruptedException {
+  private static String ended(int exitCode, Process process)
+      throws IOException, InterruptedException {
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(exitCode, process.waitFor(), said);
     return said;

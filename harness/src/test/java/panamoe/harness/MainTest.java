@@ -33,20 +33,22 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "doctor --jsn         | panamoe doctor: Unknown option: '--jsn'; did you mean --json?",
-    "docter               | panamoe: Unmatched argument at index 0: 'docter'; did you mean doctor?",
-    "doctor --threads 0   | panamoe doctor: Invalid value for option '--threads': 0 is not in 1..1024",
-    "doctor --threads two | panamoe doctor: Invalid value for option '--threads': 'two' is not an int",
-    "doctor --device gpu  | panamoe doctor: Invalid value for option '--device'",
-    "doctor --seed        | panamoe doctor: Missing required parameter for option '--seed' (S)",
-    "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
-    "generate --model none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
-    "generate --model none --top-p 0              | panamoe generate: top-p is 0.0, expected more than 0",
-    "generate --model none --top-k -1             | panamoe generate: top-k is -1, expected 0 (all) or more",
-    "generate --model none --repetition-penalty 0 | panamoe generate: the repetition penalty is 0.0",
-    "generate --model none --max-tokens -1        | panamoe generate: the number of tokens is -1",
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "doctor --jsn         | panamoe doctor: Unknown option: '--jsn'; did you mean --json?",
+        "docter               | panamoe: Unmatched argument at index 0: 'docter'; did you mean doctor?",
+        "doctor --threads 0   | panamoe doctor: Invalid value for option '--threads': 0 is not in 1..1024",
+        "doctor --threads two | panamoe doctor: Invalid value for option '--threads': 'two' is not an int",
+        "doctor --device gpu  | panamoe doctor: Invalid value for option '--device'",
+        "doctor --seed        | panamoe doctor: Missing required parameter for option '--seed' (S)",
+        "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
+        "generate --model none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
+        "generate --model none --top-p 0              | panamoe generate: top-p is 0.0, expected more than 0",
+        "generate --model none --top-k -1             | panamoe generate: top-k is -1, expected 0 (all) or more",
+        "generate --model none --repetition-penalty 0 | panamoe generate: the repetition penalty is 0.0",
+        "generate --model none --max-tokens -1        | panamoe generate: the number of tokens is -1",
+      })
   void wrongUsageIsOneSentenceAndExitCode2(String commandLine, String sentence) {
     CommandRun run = CommandRun.of(commandLine.split(" "));
     assertEquals(2, run.exitCode());
@@ -69,22 +71,27 @@ class MainTest {
     String help = CommandRun.of(commandLine, "--help").out();
     Path copy = Files.writeString(Path.of("target", "help.txt"), help);
     assertEquals(
-        Files.readString(Path.of("help.txt")), help, "the launcher reads harness/help.txt: copy " + copy + " over it");
+        Files.readString(Path.of("help.txt")),
+        help,
+        "the launcher reads harness/help.txt: copy " + copy + " over it");
   }
 
   @Test
   void everyCommandHasHelpWithExamplesAndTheSharedOptions() {
-    Main.commandLine().getSubcommands().forEach((name, command) -> {
-      if (command.getCommand() instanceof CommandLine.HelpCommand) {
-        return;
-      }
-      CommandRun run = CommandRun.of(name, "--help");
-      assertEquals(0, run.exitCode(), name);
-      assertTrue(run.out().contains("panamoe " + name), name + " shows no example");
-      for (String option : new String[] {"--device", "--threads", "--seed"}) {
-        assertTrue(run.out().contains(option), name + " does not take " + option);
-      }
-    });
+    Main.commandLine()
+        .getSubcommands()
+        .forEach(
+            (name, command) -> {
+              if (command.getCommand() instanceof CommandLine.HelpCommand) {
+                return;
+              }
+              CommandRun run = CommandRun.of(name, "--help");
+              assertEquals(0, run.exitCode(), name);
+              assertTrue(run.out().contains("panamoe " + name), name + " shows no example");
+              for (String option : new String[] {"--device", "--threads", "--seed"}) {
+                assertTrue(run.out().contains(option), name + " does not take " + option);
+              }
+            });
   }
 
   @Test
@@ -107,12 +114,15 @@ class MainTest {
     StringWriter err = new StringWriter();
     int exitCode =
         Main.commandLine()
-            .setOut(new PrintWriter(new OutputStreamWriter(new FilterOutputStream(OutputStream.nullOutputStream()) {
-              @Override
-              public void write(byte[] bytes, int from, int count) throws IOException {
-                throw new IOException("No space left on device");
-              }
-            })))
+            .setOut(
+                new PrintWriter(
+                    new OutputStreamWriter(
+                        new FilterOutputStream(OutputStream.nullOutputStream()) {
+                          @Override
+                          public void write(byte[] bytes, int from, int count) throws IOException {
+                            throw new IOException("No space left on device");
+                          }
+                        })))
             .setErr(new PrintWriter(err, true))
             .execute("doctor");
     assertEquals(1, exitCode);

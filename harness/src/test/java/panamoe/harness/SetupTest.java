@@ -40,7 +40,8 @@ class SetupTest {
     "'', '', true",
     "--yes, n, true",
   })
-  void onATerminalItAsksUnlessToldNotTo(String option, String answer, boolean installs) throws Exception {
+  void onATerminalItAsksUnlessToldNotTo(String option, String answer, boolean installs)
+      throws Exception {
     Path calls = folder.resolve("calls");
     for (String tool : List.of("apt-get", "apt-cache", "sudo")) {
       String body = tool.equals("apt-get") ? "echo \"$@\" >>'" + calls + "'" : "echo \"$@\"";
@@ -49,7 +50,8 @@ class SetupTest {
     }
     // script(1) lends a terminal; without a compiler the machine lacks something.
     String command = CI.resolve("setup") + " " + option;
-    ProcessBuilder builder = new ProcessBuilder("script", "--quiet", "--command", command, "/dev/null");
+    ProcessBuilder builder =
+        new ProcessBuilder("script", "--quiet", "--command", command, "/dev/null");
     builder.environment().merge("PATH", folder + ":", (path, own) -> own + path);
     builder.environment().put("CXX", "false");
     builder.environment().remove("PANAMOE_YES");
@@ -72,14 +74,16 @@ class SetupTest {
     for (String name : List.of("maven", "jdk", "home")) {
       Files.copy(CI.resolve(name), ci.resolve(name), StandardCopyOption.COPY_ATTRIBUTES);
     }
-    // An own getent that knows nobody, and a Maven that says its home, its options and its arguments.
+    // An own getent that knows nobody, and a Maven that says its home, its options and its
+    // arguments.
     Path bin = Files.createDirectory(folder.resolve("bin"));
     for (String script : List.of("getent exit 2", "mvn echo \"$HOME|$MAVEN_OPTS|$*\"")) {
       String[] words = script.split(" ", 2);
       Path file = Files.writeString(bin.resolve(words[0]), "#!/bin/sh\n" + words[1] + "\n");
       assertTrue(file.toFile().setExecutable(true));
     }
-    ProcessBuilder builder = new ProcessBuilder(ci.resolve("maven").toString()).redirectErrorStream(true);
+    ProcessBuilder builder =
+        new ProcessBuilder(ci.resolve("maven").toString()).redirectErrorStream(true);
     builder.environment().merge("PATH", bin + ":", (path, own) -> own + path);
     builder.environment().put("JAVA25_HOME", jdk("25.0.5.1").toString());
     builder.environment().remove("MAVEN_OPTS");
@@ -93,7 +97,8 @@ class SetupTest {
 
   private static String output(ProcessBuilder builder) throws Exception {
     Process process = builder.start();
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    String said =
+        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     assertEquals(0, process.waitFor(), said);
     return said;
   }
@@ -101,8 +106,10 @@ class SetupTest {
   private Path jdk(String version) throws IOException {
     Path home = Files.createDirectories(folder.resolve("some jdk " + version));
     Path javac = Files.createDirectories(home.resolve("bin")).resolve("javac");
-    Files.createFile(javac, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
-    Files.writeString(home.resolve("release"), "IMPLEMENTOR=\"N/A\"\nJAVA_VERSION=\"" + version + "\"\n");
+    Files.createFile(
+        javac, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
+    Files.writeString(
+        home.resolve("release"), "IMPLEMENTOR=\"N/A\"\nJAVA_VERSION=\"" + version + "\"\n");
     return home;
   }
 

@@ -11,7 +11,9 @@ import java.nio.file.StandardCopyOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What {@code ci/slow} makes of what Maven says; in a copy of it beside a Maven that only says it. */
+/**
+ * What {@code ci/slow} makes of what Maven says; in a copy of it beside a Maven that only says it.
+ */
 class SlowScriptTest {
   private static final String SAVE = line(3, 0, "panamoe.checkpoint.CheckpointCrashTest");
   private static final String RUN = line(2, 0, "panamoe.harness.train.KilledTrainingTest");
@@ -19,31 +21,46 @@ class SlowScriptTest {
   @TempDir private Path folder;
 
   private static String line(int run, int skipped, String type) {
-    return "[INFO] Tests run: " + run + ", Failures: 0, Errors: 0, Skipped: " + skipped
-        + ", Time elapsed: 1.234 s -- in " + type + "\n";
+    return "[INFO] Tests run: "
+        + run
+        + ", Failures: 0, Errors: 0, Skipped: "
+        + skipped
+        + ", Time elapsed: 1.234 s -- in "
+        + type
+        + "\n";
   }
 
   @Test
   void testsThatRanAreCounted() throws Exception {
-    assertTrue(said(0, "kills", SAVE + "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0\n" + RUN)
-        .contains("| kills | passed, 5 tests |"));
-    assertTrue(said(0, "tokenizer", line(4, 1, "panamoe.data.TokenizerFuzzTest")).contains("passed, 3 tests"));
+    assertTrue(
+        said(0, "kills", SAVE + "[INFO] Tests run: 3, Failures: 0, Errors: 0, Skipped: 0\n" + RUN)
+            .contains("| kills | passed, 5 tests |"));
+    assertTrue(
+        said(0, "tokenizer", line(4, 1, "panamoe.data.TokenizerFuzzTest"))
+            .contains("passed, 3 tests"));
   }
 
   @Test
   void testsThatWereSkippedDidNotRun() throws Exception {
     String skipped = line(2, 2, "panamoe.harness.train.KilledTrainingTest");
-    assertTrue(said(1, "kills", SAVE + skipped).contains("failed: no test of KilledTrainingTest ran, 3 tests"));
+    assertTrue(
+        said(1, "kills", SAVE + skipped)
+            .contains("failed: no test of KilledTrainingTest ran, 3 tests"));
   }
 
   @Test
   void everyPatternMustBeMet() throws Exception {
-    assertTrue(said(1, "kills", RUN).contains("failed: no test of CheckpointCrashTest ran, 2 tests"));
-    String elsewhere = line(4, 0, "panamoe.model.TokenizerFuzzTest") + line(4, 0, "panamoe.dataset.SomeFuzzTest");
-    assertTrue(said(1, "tokenizer", elsewhere).contains("failed: no test of panamoe/data/*FuzzTest ran, 0 tests"));
+    assertTrue(
+        said(1, "kills", RUN).contains("failed: no test of CheckpointCrashTest ran, 2 tests"));
+    String elsewhere =
+        line(4, 0, "panamoe.model.TokenizerFuzzTest") + line(4, 0, "panamoe.dataset.SomeFuzzTest");
+    assertTrue(
+        said(1, "tokenizer", elsewhere)
+            .contains("failed: no test of panamoe/data/*FuzzTest ran, 0 tests"));
   }
 
-  private String said(int exitCode, String name, String log) throws IOException, InterruptedException {
+  private String said(int exitCode, String name, String log)
+      throws IOException, InterruptedException {
     Path script = Files.createDirectories(folder.resolve("ci")).resolve("slow");
     Files.copy(Path.of("../ci/slow"), script, StandardCopyOption.REPLACE_EXISTING);
     Files.createDirectories(folder.resolve("build"));
@@ -53,7 +70,8 @@ class SlowScriptTest {
       Path file = Files.writeString(folder.resolve(other), "#!/bin/sh\n" + body);
       assertTrue(file.toFile().setExecutable(true));
     }
-    Process process = new ProcessBuilder("bash", script.toString(), name).redirectErrorStream(true).start();
+    Process process =
+        new ProcessBuilder("bash", script.toString(), name).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(exitCode, process.waitFor(), said);
     return said;

@@ -4,7 +4,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A process of its own for what is to be interrupted or killed. Too short-lived for a second compiler. */
+/**
+ * A process of its own for what is to be interrupted or killed. Too short-lived for a second
+ * compiler.
+ */
 public final class SmallJvm {
   private SmallJvm() {}
 
@@ -14,15 +17,18 @@ public final class SmallJvm {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx256m"));
     command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
-    command.addAll(List.of("-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))));
+    command.addAll(
+        List.of(
+            "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))));
     command.add(main.getName());
     command.addAll(List.of(arguments));
     return command;
   }
 
   /**
-   * The same where Ctrl-C ends it: a shell starts its background jobs with SIGINT ignored, and a child inherits that
-   * unless it is reset.
+   * The same where Ctrl-C ends it: a shell starts its background jobs with SIGINT ignored, and a
+   * child inherits that unless it is reset.
    */
   public static List<String> interruptible(Class<?> main, String... arguments) {
     List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT"));

@@ -9,15 +9,16 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Callers' memory as tensors of one call. Kernels work on the memory itself where that is safe, and on a copy
- * otherwise:
+ * Callers' memory as tensors of one call. Kernels work on the memory itself where that is safe, and
+ * on a copy otherwise:
  *
  * <ul>
  *   <li>a card works on its own memory alone;
- *   <li>a file that is mapped may be truncated, and then only Java's own access is an exception instead of a crash. The
- *       JVM knows what is mapped of a segment, and of one made of a {@code MappedByteBuffer}, not of a view of such a
- *       buffer as floats or ints;
- *   <li>token ids are checked and then used as indices: another thread could change them in between.
+ *   <li>a file that is mapped may be truncated, and then only Java's own access is an exception
+ *       instead of a crash. The JVM knows what is mapped of a segment, and of one made of a {@code
+ *       MappedByteBuffer}, not of a view of such a buffer as floats or ints;
+ *   <li>token ids are checked and then used as indices: another thread could change them in
+ *       between.
  * </ul>
  */
 final class CallersMemory {
@@ -38,8 +39,8 @@ final class CallersMemory {
    * FLOAT32 memory to read.
    *
    * @param name of the argument, for messages; so below
-   * @throws IllegalArgumentException if the segment is null, on the heap, too small, misaligned, another thread's, or a
-   *     file's that was truncated
+   * @throws IllegalArgumentException if the segment is null, on the heap, too small, misaligned,
+   *     another thread's, or a file's that was truncated
    * @throws IllegalStateException if its arena is closed
    */
   Tensor input(String name, MemorySegment segment, long... shape) {
@@ -92,9 +93,11 @@ final class CallersMemory {
    *
    * @throws IllegalArgumentException if the segments overlap
    */
-  static void requireApart(String name, MemorySegment segment, String otherName, MemorySegment other) {
+  static void requireApart(
+      String name, MemorySegment segment, String otherName, MemorySegment other) {
     if (segment.isNative() && other.isNative() && segment.asOverlappingSlice(other).isPresent()) {
-      throw new IllegalArgumentException(name + " overlaps " + otherName + ", expected memory of its own");
+      throw new IllegalArgumentException(
+          name + " overlaps " + otherName + ", expected memory of its own");
     }
   }
 
@@ -135,7 +138,8 @@ final class CallersMemory {
   private static void copy(String name, MemorySegment from, MemorySegment to) {
     try {
       to.copyFrom(from);
-      // The JVM reports a page that is gone when it next looks for such reports: at the latest as a native method
+      // The JVM reports a page that is gone when it next looks for such reports: at the latest as a
+      // native method
       // returns.
       Thread.holdsLock(to);
     } catch (InternalError e) {

@@ -22,7 +22,9 @@ final class GateLoads implements RouteObserver {
     auxiliaryLoss += routes.losses().getFloat(0);
   }
 
-  /** Tokens that asked for each expert of a layer, before any were dropped; empty for a dense layer. */
+  /**
+   * Tokens that asked for each expert of a layer, before any were dropped; empty for a dense layer.
+   */
   long[] tokensPerExpert(int layer) {
     return tokensPerExpert.getOrDefault(layer, DENSE).clone();
   }

@@ -11,8 +11,8 @@ import panamoe.moe.MoeConfig;
  * @param expertHidden F, inner width of an expert
  * @param experts E, 1 to 1024
  * @param topK experts a token is sent to
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times its even share, by
- *     DeepSpeed's rules for this k
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times
+ *     its even share, by DeepSpeed's rules for this k
  * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
  * @param activation of the experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
  * @param auxiliaryCoefficient factor of the load balancing loss in the gradients
@@ -38,12 +38,20 @@ public record LayerSettings(
   /** The same layer with or without the fixed MLP. */
   public LayerSettings withResidual(boolean value) {
     return new LayerSettings(
-        hidden, expertHidden, experts, topK, capacityFactor, value, activation, auxiliaryCoefficient);
+        hidden,
+        expertHidden,
+        experts,
+        topK,
+        capacityFactor,
+        value,
+        activation,
+        auxiliaryCoefficient);
   }
 
   /** The same layer with another capacity factor; 0 is dropless. */
   public LayerSettings withCapacityFactor(double value) {
-    return new LayerSettings(hidden, expertHidden, experts, topK, value, residual, activation, auxiliaryCoefficient);
+    return new LayerSettings(
+        hidden, expertHidden, experts, topK, value, residual, activation, auxiliaryCoefficient);
   }
 
   MoeConfig toConfig() {
@@ -60,7 +68,9 @@ public record LayerSettings(
   /** The gate of a layer, and of every layer of a model. */
   static GateConfig gate(int topK, double capacityFactor, double auxiliaryCoefficient) {
     GateConfig rules =
-        capacityFactor == 0 ? GateConfig.dropless(topK) : GateConfig.deepSpeed(topK, capacityFactor, 4);
+        capacityFactor == 0
+            ? GateConfig.dropless(topK)
+            : GateConfig.deepSpeed(topK, capacityFactor, 4);
     return rules.withAuxiliaryCoefficient(auxiliaryCoefficient);
   }
 

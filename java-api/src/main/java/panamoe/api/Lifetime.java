@@ -7,11 +7,13 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 
 /**
- * The life of a device, or of something that was made on it, and the rule for all who use them: one thread at a time is
- * inside a call of a device or of anything on it, and nothing is used once it is closed. Who breaks the rule gets an
- * {@link IllegalStateException}; no call waits for another. Every thread may call, one after the other.
+ * The life of a device, or of something that was made on it, and the rule for all who use them: one
+ * thread at a time is inside a call of a device or of anything on it, and nothing is used once it
+ * is closed. Who breaks the rule gets an {@link IllegalStateException}; no call waits for another.
+ * Every thread may call, one after the other.
  *
- * <p>Closing also closes what was made on it. It frees nothing while another thread is inside a call.
+ * <p>Closing also closes what was made on it. It frees nothing while another thread is inside a
+ * call.
  */
 final class Lifetime {
   static {
@@ -55,7 +57,8 @@ final class Lifetime {
   }
 
   /**
-   * Runs a call as the device's one user, with the runtime's exceptions as {@link PanamoeException}s.
+   * Runs a call as the device's one user, with the runtime's exceptions as {@link
+   * PanamoeException}s.
    *
    * @throws IllegalStateException if this is closed, or a call of the device is under way
    */
@@ -81,8 +84,9 @@ final class Lifetime {
   /**
    * Ends this life and those that began on it. Idempotent.
    *
-   * @throws IllegalStateException if a call of the device is under way, or a native call of the caller's own has the
-   *     memory of a parameter; a layer or a model is as open as before then, of a device's some may be closed
+   * @throws IllegalStateException if a call of the device is under way, or a native call of the
+   *     caller's own has the memory of a parameter; a layer or a model is as open as before then,
+   *     of a device's some may be closed
    */
   void close() {
     if (closed) {
@@ -130,12 +134,17 @@ final class Lifetime {
     return mine;
   }
 
-  /** Whether the thread is in a call. One whose stack overflowed as it left a call is not, though it still holds it. */
+  /**
+   * Whether the thread is in a call. One whose stack overflowed as it left a call is not, though it
+   * still holds it.
+   */
   private static boolean isInside(Thread thread, Thread caller) {
     long calls =
         Arrays.stream(thread.getStackTrace())
             .filter(frame -> frame.getClassName().equals(Lifetime.class.getName()))
-            .filter(frame -> frame.getMethodName().equals("use") || frame.getMethodName().equals("close"))
+            .filter(
+                frame ->
+                    frame.getMethodName().equals("use") || frame.getMethodName().equals("close"))
             .count();
     return calls > (thread == caller ? 1 : 0); // the caller's own is one of them
   }
@@ -143,8 +152,12 @@ final class Lifetime {
   private IllegalStateException refusal(Thread inside, Thread caller) {
     return new IllegalStateException(
         inside == caller
-            ? name + " is in use by this thread: a callback may not call the device whose call it runs in"
-            : name + " is in use by " + describe(inside) + ": a device and all that was made on it serve one thread at"
+            ? name
+                + " is in use by this thread: a callback may not call the device whose call it runs in"
+            : name
+                + " is in use by "
+                + describe(inside)
+                + ": a device and all that was made on it serve one thread at"
                 + " a time; open a device for each thread, or let one thread wait for the other");
   }
 

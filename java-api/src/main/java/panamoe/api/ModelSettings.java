@@ -7,9 +7,10 @@ import panamoe.model.ModelPresets;
 import panamoe.nn.Norm;
 
 /**
- * A decoder-only language model of L layers, with rotary positions, layer norms and tied embeddings. The list of
- * experts tells the architectures apart: {@code [0, 0, 0, 0]} is dense, {@code [0, 8, 0, 8]} MoE, and
- * {@code [0, 8, 0, 16]} a pyramid; with {@code residual} they are Residual MoE and PR-MoE.
+ * A decoder-only language model of L layers, with rotary positions, layer norms and tied
+ * embeddings. The list of experts tells the architectures apart: {@code [0, 0, 0, 0]} is dense,
+ * {@code [0, 8, 0, 8]} MoE, and {@code [0, 8, 0, 16]} a pyramid; with {@code residual} they are
+ * Residual MoE and PR-MoE.
  *
  * @param vocabulary V, token ids are 0 to V - 1
  * @param context longest sequence, in tokens
@@ -18,8 +19,8 @@ import panamoe.nn.Norm;
  * @param heads of attention; divides hidden into heads of an even size
  * @param experts [L], for each layer its number of experts, 0 (dense) to 1024
  * @param topK experts a token is sent to
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times its even share, by
- *     DeepSpeed's rules for this k
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times
+ *     its even share, by DeepSpeed's rules for this k
  * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
  * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
  * @param auxiliaryCoefficient factor of every layer's load balancing loss in the gradients
@@ -56,10 +57,15 @@ public record ModelSettings(
             });
   }
 
-  /** A dropless top-1 model with MLPs four times as wide as a token, GELU, and a balancing coefficient of 0.01. */
-  public static ModelSettings of(int vocabulary, int context, int hidden, int heads, List<Integer> experts) {
+  /**
+   * A dropless top-1 model with MLPs four times as wide as a token, GELU, and a balancing
+   * coefficient of 0.01.
+   */
+  public static ModelSettings of(
+      int vocabulary, int context, int hidden, int heads, List<Integer> experts) {
     if (hidden > Integer.MAX_VALUE / 4) {
-      throw new PanamoeException.BadArgument("hidden is " + hidden + ", more than any model has", null);
+      throw new PanamoeException.BadArgument(
+          "hidden is " + hidden + ", more than any model has", null);
     }
     return new ModelSettings(
         vocabulary, context, hidden, 4 * hidden, heads, experts, 1, 0, false, "gelu_tanh", 0.01);

@@ -10,13 +10,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One Mixture-of-Experts layer for another framework: it computes on the framework's own off-heap memory, and lays its
- * parameters and their gradients open by name, for the framework's optimizer.
+ * One Mixture-of-Experts layer for another framework: it computes on the framework's own off-heap
+ * memory, and lays its parameters and their gradients open by name, for the framework's optimizer.
  *
- * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code hidden}. One thread
- * at a time calls a {@link Device} and all that was made on it. A caller's arena stays open during a call; memory that
- * is mapped from a file is copied first, but where a caller hides that: a view of a {@code MappedByteBuffer} as floats
- * does not tell the JVM what it is, and its file must not be truncated during a call.
+ * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code
+ * hidden}. One thread at a time calls a {@link Device} and all that was made on it. A caller's
+ * arena stays open during a call; memory that is mapped from a file is copied first, but where a
+ * caller hides that: a view of a {@code MappedByteBuffer} as floats does not tell the JVM what it
+ * is, and its file must not be truncated during a call.
  *
  * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
@@ -34,7 +35,8 @@ public final class MoeLayer implements AutoCloseable {
     this.device = device;
     this.settings = settings;
     this.layer =
-        new panamoe.moe.MoeLayer(store, "moe", 0, settings.toConfig(), INITIAL_DEVIATION, INITIAL_DEVIATION);
+        new panamoe.moe.MoeLayer(
+            store, "moe", 0, settings.toConfig(), INITIAL_DEVIATION, INITIAL_DEVIATION);
     try {
       store.materialize(device.backend(), DType.FLOAT32, true, seed);
     } catch (RuntimeException | Error e) {
@@ -49,11 +51,12 @@ public final class MoeLayer implements AutoCloseable {
    * A layer with fresh parameters, drawn from {@code seed}; no two experts start alike.
    *
    * @throws PanamoeException.BadArgument if the settings do not fit each other
-   * @throws IllegalStateException if the device is closed or in use by another thread; so do all methods below that
-   *     compute or touch memory, and after {@link #close}
+   * @throws IllegalStateException if the device is closed or in use by another thread; so do all
+   *     methods below that compute or touch memory, and after {@link #close}
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
-    return Argument.lifeOf(device).use(() -> new MoeLayer(device, Argument.notNull("settings", settings), seed));
+    return Argument.lifeOf(device)
+        .use(() -> new MoeLayer(device, Argument.notNull("settings", settings), seed));
   }
 
   public LayerSettings settings() {
@@ -94,8 +97,8 @@ public final class MoeLayer implements AutoCloseable {
    *
    * @param x [tokens, hidden]
    * @param y [tokens, hidden], receives the output; overlaps neither x nor a parameter
-   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned, another thread's, or
-   *     read-only where a result goes, or the two overlap
+   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
+   *     another thread's, or read-only where a result goes, or the two overlap
    * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
@@ -108,7 +111,9 @@ public final class MoeLayer implements AutoCloseable {
             CallersMemory.requireApart("y", y, "x", x);
             parameters.requireApart("y", y);
             memory.compute(
-                () -> layer.forwardInto(Pass.inference(device.backend(), scope), input, null, output));
+                () ->
+                    layer.forwardInto(
+                        Pass.inference(device.backend(), scope), input, null, output));
             memory.giveBack("y", output, y);
           }
         });
@@ -130,8 +135,8 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Closes the layer and its steps. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way, or a native call of the caller's own has the
-   *     memory of a parameter; the layer stays open then
+   * @throws IllegalStateException if a call of its device is under way, or a native call of the
+   *     caller's own has the memory of a parameter; the layer stays open then
    */
   @Override
   public void close() {
@@ -173,19 +178,23 @@ public final class MoeLayer implements AutoCloseable {
       return loads.tokensPerExpert(0);
     }
 
-    /** The load balancing loss before its coefficient: 1 when perfectly even. Its gradient is part of the backward. */
+    /**
+     * The load balancing loss before its coefficient: 1 when perfectly even. Its gradient is part
+     * of the backward.
+     */
     public double auxiliaryLoss() {
       return loads.auxiliaryLoss();
     }
 
     /**
-     * Adds the parameters' gradients to theirs, and writes that of the input. Refused arguments leave the step as it
-     * was; a backward that fails later spends it, and others are refused until {@link #zeroGradients}.
+     * Adds the parameters' gradients to theirs, and writes that of the input. Refused arguments
+     * leave the step as it was; a backward that fails later spends it, and others are refused until
+     * {@link #zeroGradients}.
      *
      * @param dy [tokens, hidden], gradient of the output
      * @param dx [tokens, hidden], receives the gradient of x; overlaps neither dy nor x
-     * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned, another thread's,
-     *     or read-only where a result goes, or dx overlaps another
+     * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small,
+     *     misaligned, another thread's, or read-only where a result goes, or dx overlaps another
      * @throws IllegalStateException at a second call, or if the arena of x, dy or dx is closed
      */
     public void backward(MemorySegment dy, MemorySegment dx) {

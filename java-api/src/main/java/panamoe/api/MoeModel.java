@@ -13,9 +13,9 @@ import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
 /**
- * A trained language model, ready to write text. One thread at a time calls a {@link Device} and all that was made on
- * it; what reads no weights (encode, decode, the model's facts) any thread may call at any time. A model that the
- * caller configures and trains is a {@link TrainableModel}.
+ * A trained language model, ready to write text. One thread at a time calls a {@link Device} and
+ * all that was made on it; what reads no weights (encode, decode, the model's facts) any thread may
+ * call at any time. A model that the caller configures and trains is a {@link TrainableModel}.
  *
  * {@snippet file="panamoe/api/MoeModelExample.java" region="model"}
  */
@@ -41,25 +41,28 @@ public final class MoeModel implements AutoCloseable {
     }
     this.warnings = List.copyOf(tolerated);
     this.lifetime =
-        device.lifetime().begin(
-            "the model",
-            () -> {
-              generator.close();
-              model.close();
-            });
+        device
+            .lifetime()
+            .begin(
+                "the model",
+                () -> {
+                  generator.close();
+                  model.close();
+                });
   }
 
   /**
    * Loads a run's latest checkpoint, or one checkpoint.
    *
    * @param bfloat16 keeps weights in bfloat16: half the memory to read for each token
-   * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, a damaged one or one that does not fit
-   *     into memory, or a tokenizer that cannot be used or is not the model's
-   * @throws IllegalStateException if the device is closed or in use by another thread; so do {@link #nextLogits} and
-   *     {@link #generate}, and after {@link #close}
+   * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, a damaged one or one
+   *     that does not fit into memory, or a tokenizer that cannot be used or is not the model's
+   * @throws IllegalStateException if the device is closed or in use by another thread; so do {@link
+   *     #nextLogits} and {@link #generate}, and after {@link #close}
    */
   public static MoeModel open(Device device, Path folder, boolean bfloat16) {
-    return Argument.lifeOf(device).use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
+    return Argument.lifeOf(device)
+        .use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
   }
 
   /** What the loader tolerated, in sentences; mostly empty. */
@@ -106,10 +109,11 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Logits of the token after {@code tokens}, one for each token of the vocabulary. They do not depend on the number of
-   * threads.
+   * Logits of the token after {@code tokens}, one for each token of the vocabulary. They do not
+   * depend on the number of threads.
    *
-   * @throws PanamoeException.BadArgument if there are no tokens, more than the context, or one outside the vocabulary
+   * @throws PanamoeException.BadArgument if there are no tokens, more than the context, or one
+   *     outside the vocabulary
    */
   public float[] nextLogits(int... tokens) {
     return lifetime.use(
@@ -117,7 +121,11 @@ public final class MoeModel implements AutoCloseable {
           int count = Argument.notNull("tokens", tokens).length;
           if (count == 0 || count > context()) {
             throw new IllegalArgumentException(
-                "there are " + count + " tokens, expected 1 to " + context() + ", the model's context");
+                "there are "
+                    + count
+                    + " tokens, expected 1 to "
+                    + context()
+                    + ", the model's context");
           }
           float[] logits = new float[model.config().vocabulary()];
           try (Decoder decoder = new Decoder(device.backend(), model, 1, count)) {
@@ -132,18 +140,21 @@ public final class MoeModel implements AutoCloseable {
    *
    * @param temperature 0 takes the most probable token, 1 samples the model's distribution
    * @param seed of the draws; the same seed gives the same text
-   * @param onText is given the text piece by piece; what it throws ends the text and reaches the caller. It may not
-   *     call the device of this model
+   * @param onText is given the text piece by piece; what it throws ends the text and reaches the
+   *     caller. It may not call the device of this model
    * @return the whole continuation
-   * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or a number is out of range
+   * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or a
+   *     number is out of range
    */
-  public String generate(String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
+  public String generate(
+      String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
     try {
       return lifetime.use(
           () -> {
             Argument.notNull("prompt", prompt);
             Argument.notNull("onText", onText);
-            SamplingConfig sampling = new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed);
+            SamplingConfig sampling =
+                new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed);
             return generator.generate(prompt, sampling, text -> callBack(onText, text)).text();
           });
     } catch (CallerFailed e) {

@@ -53,7 +53,8 @@ final class NamedParameters {
   void requireApart(String argument, MemorySegment segment) {
     for (Parameter parameter : parameters.values()) {
       CallersMemory.requireApart(argument, segment, parameter.name(), parameter.master().data());
-      CallersMemory.requireApart(argument, segment, "the gradient of " + parameter.name(), parameter.gradient().data());
+      CallersMemory.requireApart(
+          argument, segment, "the gradient of " + parameter.name(), parameter.gradient().data());
     }
   }
 
@@ -84,7 +85,8 @@ final class NamedParameters {
   private Parameter find(String name) {
     Parameter parameter = parameters.get(Argument.notNull("name", name));
     if (parameter == null) {
-      throw new IllegalArgumentException("no parameter is called " + name + "; there are " + names());
+      throw new IllegalArgumentException(
+          "no parameter is called " + name + "; there are " + names());
     }
     return parameter;
   }

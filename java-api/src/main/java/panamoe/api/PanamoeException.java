@@ -4,10 +4,10 @@ import java.util.function.Supplier;
 import panamoe.io.MissingArtifact;
 
 /**
- * A failure that a caller can act on; the message is one sentence. Its subtypes tell the kinds apart. As everywhere in
- * Java, programming errors (a closed layer used again) are {@link IllegalStateException}s, a device or a heap without
- * memory left is an {@link OutOfMemoryError}, and a jar that the class path lacks a {@link NoClassDefFoundError} that
- * names it.
+ * A failure that a caller can act on; the message is one sentence. Its subtypes tell the kinds
+ * apart. As everywhere in Java, programming errors (a closed layer used again) are {@link
+ * IllegalStateException}s, a device or a heap without memory left is an {@link OutOfMemoryError},
+ * and a jar that the class path lacks a {@link NoClassDefFoundError} that names it.
  */
 public sealed class PanamoeException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -25,7 +25,10 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
-  /** A model on disk that is missing, damaged or of another shape, or too large for this machine; or its tokenizer. */
+  /**
+   * A model on disk that is missing, damaged or of another shape, or too large for this machine; or
+   * its tokenizer.
+   */
   public static final class BadModel extends PanamoeException {
     private static final long serialVersionUID = 1;
 

@@ -13,14 +13,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A whole language model for another framework: it reads tokens from the framework's own off-heap memory, and lays its
- * parameters and their gradients open by name, for the framework's optimizer. {@link MoeModel} opens and uses what was
- * trained by Panamoe itself.
+ * A whole language model for another framework: it reads tokens from the framework's own off-heap
+ * memory, and lays its parameters and their gradients open by name, for the framework's optimizer.
+ * {@link MoeModel} opens and uses what was trained by Panamoe itself.
  *
- * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids and targets are INT32
- * [batch, length], a target of -1 does not count. Parameters, gradients and logits are FLOAT32. All memory is
- * row-major, native, aligned to 4 bytes. Token ids are copied; a caller's arena stays open during a call. One thread at
- * a time calls a {@link Device} and all that was made on it.
+ * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids
+ * and targets are INT32 [batch, length], a target of -1 does not count. Parameters, gradients and
+ * logits are FLOAT32. All memory is row-major, native, aligned to 4 bytes. Token ids are copied; a
+ * caller's arena stays open during a call. One thread at a time calls a {@link Device} and all that
+ * was made on it.
  *
  * {@snippet file="panamoe/api/TrainableModelExample.java" region="model"}
  */
@@ -51,11 +52,12 @@ public final class TrainableModel implements AutoCloseable {
    * A model with fresh parameters, drawn from {@code seed}.
    *
    * @throws PanamoeException.BadArgument if the settings do not fit each other
-   * @throws IllegalStateException if the device is closed or in use by another thread; so do all methods below that
-   *     compute or touch memory, and after {@link #close}
+   * @throws IllegalStateException if the device is closed or in use by another thread; so do all
+   *     methods below that compute or touch memory, and after {@link #close}
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
-    return Argument.lifeOf(device).use(() -> new TrainableModel(device, Argument.notNull("settings", settings), seed));
+    return Argument.lifeOf(device)
+        .use(() -> new TrainableModel(device, Argument.notNull("settings", settings), seed));
   }
 
   /** What the model was made of. */
@@ -69,8 +71,8 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * Names of the parameters, e.g. {@code embedding.weight} [V, M] or {@code layers.1.moe.experts.up.weight} [E, F, M],
-   * in a fixed order.
+   * Names of the parameters, e.g. {@code embedding.weight} [V, M] or {@code
+   * layers.1.moe.experts.up.weight} [E, F, M], in a fixed order.
    */
   public List<String> parameterNames() {
     return parameters.names();
@@ -85,7 +87,10 @@ public final class TrainableModel implements AutoCloseable {
     return parameters.shape(parameter);
   }
 
-  /** A parameter's memory, FLOAT32, to read and to write; the JVM refuses it once the model is closed. */
+  /**
+   * A parameter's memory, FLOAT32, to read and to write; the JVM refuses it once the model is
+   * closed.
+   */
   public MemorySegment parameter(String name) {
     return parameters.value(name);
   }
@@ -104,10 +109,11 @@ public final class TrainableModel implements AutoCloseable {
    * Evaluates the model; deterministic.
    *
    * @param tokens INT32 [batch, length], ids
-   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of the one that follows
-   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned or another thread's,
-   *     the logits' is read-only, an id is outside the vocabulary, or the batch is empty or its sequences longer than
-   *     the context
+   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of the
+   *     one that follows
+   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
+   *     or another thread's, the logits' is read-only, an id is outside the vocabulary, or the
+   *     batch is empty or its sequences longer than the context
    * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
    */
   public void forward(MemorySegment tokens, MemorySegment logits, int batch, int length) {
@@ -125,7 +131,8 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * The mean cross-entropy of the targets that count, in nats, of the model as {@link #forward} evaluates it.
+   * The mean cross-entropy of the targets that count, in nats, of the model as {@link #forward}
+   * evaluates it.
    *
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
@@ -152,9 +159,9 @@ public final class TrainableModel implements AutoCloseable {
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
    * @param seed of the gates' random numbers, where their rules draw any
-   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned or another thread's,
-   *     an id or a target is outside the vocabulary, no target counts, or the batch is empty or its sequences longer
-   *     than the context
+   * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
+   *     or another thread's, an id or a target is outside the vocabulary, no target counts, or the
+   *     batch is empty or its sequences longer than the context
    * @throws IllegalStateException if the arena of a segment is closed
    */
   public Step train(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
@@ -164,8 +171,8 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Frees the parameters, their gradients and the steps. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way, or a native call of the caller's own has the
-   *     memory of a parameter; the model stays open then
+   * @throws IllegalStateException if a call of its device is under way, or a native call of the
+   *     caller's own has the memory of a parameter; the model stays open then
    */
   @Override
   public void close() {
@@ -173,13 +180,18 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /** A copy of the caller's [batch, length], flattened. */
-  private Tensor ids(CallersMemory memory, String name, MemorySegment segment, int batch, int length) {
+  private Tensor ids(
+      CallersMemory memory, String name, MemorySegment segment, int batch, int length) {
     if (batch < 1) {
       throw new IllegalArgumentException("batch is " + batch + ", expected 1 or more");
     }
     if (length < 1 || length > settings.context()) {
       throw new IllegalArgumentException(
-          "length is " + length + ", expected 1 to " + settings.context() + ", the model's context");
+          "length is "
+              + length
+              + ", expected 1 to "
+              + settings.context()
+              + ", the model's context");
     }
     return memory.ids(name, segment, (long) batch * length);
   }
@@ -190,13 +202,15 @@ public final class TrainableModel implements AutoCloseable {
     for (long i = 0; i < ids.count(); i++) {
       positions.setInt(i, (int) (i % length));
     }
-    return model.forward(pass, ids, new Sequences.Whole(ids.count() / length, length, positions), null, false);
+    return model.forward(
+        pass, ids, new Sequences.Whole(ids.count() / length, length, positions), null, false);
   }
 
   private static long counted(Tensor targets) {
     long counted = Arrays.stream(targets.toInts()).filter(target -> target != NO_TARGET).count();
     if (counted == 0) {
-      throw new IllegalArgumentException("all targets are -1: there is no loss to take the mean of");
+      throw new IllegalArgumentException(
+          "all targets are -1: there is no loss to take the mean of");
     }
     return counted;
   }
@@ -216,7 +230,8 @@ public final class TrainableModel implements AutoCloseable {
     private final Tape tape = new Tape(device.backend());
     private final GateLoads loads = new GateLoads();
     private final Lifetime life;
-    // The loss forms the gradient of the output matrix in the forward; callers get it with all others.
+    // The loss forms the gradient of the output matrix in the forward; callers get it with all
+    // others.
     private final Tensor outputGradient;
     private final double loss;
     private boolean done;
@@ -242,27 +257,33 @@ public final class TrainableModel implements AutoCloseable {
       this.life = lifetime.begin("the step", scope::close);
     }
 
-    /** The mean cross-entropy of the targets that count, in nats; without the load balancing losses. */
+    /**
+     * The mean cross-entropy of the targets that count, in nats; without the load balancing losses.
+     */
     public double loss() {
       return loss;
     }
 
-    /** Tokens that asked for each expert of a layer, from 0, before any were dropped; empty for a dense layer. */
+    /**
+     * Tokens that asked for each expert of a layer, from 0, before any were dropped; empty for a
+     * dense layer.
+     */
     public long[] tokensPerExpert(int layer) {
       return loads.tokensPerExpert(layer);
     }
 
     /**
-     * The sum of the MoE layers' load balancing losses before their coefficient: 1 for each that is perfectly even. Its
-     * gradient is part of the backward.
+     * The sum of the MoE layers' load balancing losses before their coefficient: 1 for each that is
+     * perfectly even. Its gradient is part of the backward.
      */
     public double auxiliaryLoss() {
       return loads.auxiliaryLoss();
     }
 
     /**
-     * Adds to the parameters' gradients those of {@code loss() + auxiliaryCoefficient * auxiliaryLoss()}. A backward
-     * that fails spends the step, and others are refused until {@link #zeroGradients}.
+     * Adds to the parameters' gradients those of {@code loss() + auxiliaryCoefficient *
+     * auxiliaryLoss()}. A backward that fails spends the step, and others are refused until {@link
+     * #zeroGradients}.
      *
      * @throws IllegalStateException at a second call
      */
@@ -283,7 +304,9 @@ public final class TrainableModel implements AutoCloseable {
           });
     }
 
-    /** Frees what the backward would need. Idempotent; refused as {@link TrainableModel#close} is. */
+    /**
+     * Frees what the backward would need. Idempotent; refused as {@link TrainableModel#close} is.
+     */
     @Override
     public void close() {
       life.close();

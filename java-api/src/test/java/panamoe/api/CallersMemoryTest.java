@@ -30,7 +30,10 @@ class CallersMemoryTest {
 
   @TempDir private Path folder;
 
-  /** The arena refuses to close while a kernel is at work, or the call is refused: kernels never see freed memory. */
+  /**
+   * The arena refuses to close while a kernel is at work, or the call is refused: kernels never see
+   * freed memory.
+   */
   @Test
   void anArenaMayBeClosedDuringACall() throws Exception {
     try (Device device = Device.open("cpu", 1);
@@ -140,7 +143,8 @@ class CallersMemoryTest {
         try {
           layer.forward(x, y, TOKENS);
         } catch (PanamoeException.BadArgument e) {
-          assertEquals("the file that x is mapped from was truncated, or its disk is full", e.getMessage());
+          assertEquals(
+              "the file that x is mapped from was truncated, or its disk is full", e.getMessage());
         }
       }
       stop.set(true);
@@ -163,7 +167,10 @@ class CallersMemoryTest {
 
   private FileChannel open(String name) throws IOException {
     return FileChannel.open(
-        folder.resolve(name), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        folder.resolve(name),
+        StandardOpenOption.CREATE,
+        StandardOpenOption.READ,
+        StandardOpenOption.WRITE);
   }
 
   /** Ids are checked, then used as indices: in between they may not change. */
@@ -218,7 +225,9 @@ class CallersMemoryTest {
         refused(
             "dx overlaps the gradient of moe.experts.up.weight",
             () -> step.backward(last, layer.gradient("moe.experts.up.weight")));
-        step.backward(last, memory.asSlice(COUNT * 4L, COUNT * 4L)); // what was refused left the step as it was
+        step.backward(
+            last,
+            memory.asSlice(COUNT * 4L, COUNT * 4L)); // what was refused left the step as it was
       }
     }
   }
@@ -228,7 +237,8 @@ class CallersMemoryTest {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1);
-        TrainableModel model = TrainableModel.create(device, ModelSettings.of(50, 16, 16, 2, List.of(0)), 1)) {
+        TrainableModel model =
+            TrainableModel.create(device, ModelSettings.of(50, 16, 16, 2, List.of(0)), 1)) {
       MemorySegment x = Fixture.normals(arena, COUNT, 1);
       MemorySegment y = Fixture.normals(arena, COUNT, 2);
       refused("x is null", () -> layer.forward(null, y, TOKENS));
@@ -251,7 +261,9 @@ class CallersMemoryTest {
       refused("hidden is 1000000000", () -> ModelSettings.of(50, 16, 1_000_000_000, 2, List.of(0)));
       refused(
           "activation is null",
-          () -> MoeLayer.create(device, new LayerSettings(HIDDEN, 64, 4, 2, 0, false, null, 0.01), 1));
+          () ->
+              MoeLayer.create(
+                  device, new LayerSettings(HIDDEN, 64, 4, 2, 0, false, null, 0.01), 1));
       layer.forward(x, y, TOKENS);
     }
   }
@@ -267,8 +279,12 @@ class CallersMemoryTest {
             throw new OutOfMemoryError("halfway");
           };
       assertThrows(OutOfMemoryError.class, () -> parameters.addGradients(failing));
-      String said = assertThrows(IllegalStateException.class, () -> parameters.addGradients(() -> {})).getMessage();
-      assertEquals("an earlier backward failed after it had added to some gradients: call zeroGradients first", said);
+      String said =
+          assertThrows(IllegalStateException.class, () -> parameters.addGradients(() -> {}))
+              .getMessage();
+      assertEquals(
+          "an earlier backward failed after it had added to some gradients: call zeroGradients first",
+          said);
       parameters.zeroGradients();
       parameters.addGradients(() -> {});
     }

@@ -30,7 +30,8 @@ class DeviceLoadingTest {
     List<String> said = devicesOpenedBy("--illegal-native-access=deny");
     String why = "native access is not enabled: start java with --enable-native-access=ALL-UNNAMED";
     assertEquals("reference: reference computed", said.get(0));
-    assertTrue(said.contains("WARNING: computing in plain Java, which is slow: " + why), said.toString());
+    assertTrue(
+        said.contains("WARNING: computing in plain Java, which is slow: " + why), said.toString());
     assertTrue(said.contains("auto: reference computed"), said.toString());
     assertEquals("cpu: DeviceFailed: " + why, said.getLast());
   }
@@ -38,33 +39,39 @@ class DeviceLoadingTest {
   @Test
   void whereNoNativeLibraryCanRunPlainJavaComputes() throws Exception {
     List<String> said = devicesOpenedBy("--enable-native-access=ALL-UNNAMED", "-Dos.arch=aarch64");
-    String why = "the native library runs on Linux on x86-64 with glibc, and this is Linux on aarch64; the device"
-        + " \"reference\" (plain Java, slow) works here";
+    String why =
+        "the native library runs on Linux on x86-64 with glibc, and this is Linux on aarch64; the device"
+            + " \"reference\" (plain Java, slow) works here";
     assertEquals("reference: reference computed", said.get(0));
-    assertTrue(said.contains("WARNING: computing in plain Java, which is slow: " + why), said.toString());
+    assertTrue(
+        said.contains("WARNING: computing in plain Java, which is slow: " + why), said.toString());
     assertTrue(said.contains("auto: reference computed"), said.toString());
     assertEquals("cpu: DeviceFailed: " + why, said.getLast());
   }
 
   @Test
   void aWrongPathIsNotPassedOver() throws Exception {
-    String why = "DeviceFailed: there is no library /no/such/place (system property panamoe.native.path):"
-        + " name the file libpanamoe.so or the folder that it is in";
+    String why =
+        "DeviceFailed: there is no library /no/such/place (system property panamoe.native.path):"
+            + " name the file libpanamoe.so or the folder that it is in";
     assertEquals(
         List.of("reference: reference computed", "auto: " + why, "cpu: " + why),
-        devicesOpenedBy("--enable-native-access=ALL-UNNAMED", "-Dpanamoe.native.path=/no/such/place"));
+        devicesOpenedBy(
+            "--enable-native-access=ALL-UNNAMED", "-Dpanamoe.native.path=/no/such/place"));
   }
 
   /** Nothing may serve in the stead of what is named, whatever the reason that it cannot be had. */
   @Test
   void aNamedLibraryIsNotPassedOverWhereNoneCanBeLoaded() throws Exception {
     String named = "-Dpanamoe.native.path=/no/such";
-    String access = "DeviceFailed: native access is not enabled: start java with --enable-native-access=ALL-UNNAMED";
+    String access =
+        "DeviceFailed: native access is not enabled: start java with --enable-native-access=ALL-UNNAMED";
     assertEquals(
         List.of("reference: reference computed", "auto: " + access, "cpu: " + access),
         devicesOpenedBy("--illegal-native-access=deny", named));
-    String platform = "DeviceFailed: the native library runs on Linux on x86-64 with glibc, and this is Linux on"
-        + " aarch64; the device \"reference\" (plain Java, slow) works here";
+    String platform =
+        "DeviceFailed: the native library runs on Linux on x86-64 with glibc, and this is Linux on"
+            + " aarch64; the device \"reference\" (plain Java, slow) works here";
     assertEquals(
         List.of("reference: reference computed", "auto: " + platform, "cpu: " + platform),
         devicesOpenedBy("--enable-native-access=ALL-UNNAMED", "-Dos.arch=aarch64", named));
@@ -87,7 +94,8 @@ class DeviceLoadingTest {
       Method open = bare.loadClass(Probe.class.getName()).getMethod("failureToOpen", Path.class);
       for (int attempt = 0; attempt < 2; attempt++) {
         Object said = open.invoke(null, folder);
-        String sentence = "the class path has no com.fasterxml.jackson\\S+: add com.fasterxml.jackson\\S+ to it";
+        String sentence =
+            "the class path has no com.fasterxml.jackson\\S+: add com.fasterxml.jackson\\S+ to it";
         assertTrue(said.toString().matches(sentence), said.toString());
       }
     }
@@ -108,7 +116,13 @@ class DeviceLoadingTest {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of(options));
-    command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", CLASS_PATH, Probe.class.getName()));
+    command.addAll(
+        List.of(
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            CLASS_PATH,
+            Probe.class.getName()));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), output);
@@ -132,7 +146,8 @@ class DeviceLoadingTest {
     /** What is said of a model that cannot be opened. */
     public static String failureToOpen(Path folder) {
       try (Device device = Device.open("reference", 1)) {
-        return assertThrows(NoClassDefFoundError.class, () -> MoeModel.open(device, folder, false)).getMessage();
+        return assertThrows(NoClassDefFoundError.class, () -> MoeModel.open(device, folder, false))
+            .getMessage();
       }
     }
 

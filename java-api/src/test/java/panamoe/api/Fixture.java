@@ -48,14 +48,18 @@ final class Fixture {
     ByteTokenizer tokenizer = new ByteTokenizer();
     RunConfig run =
         new RunConfig(
-            ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.PR_MOE, tokenizer.vocabularySize()),
+            ModelPresets.of(
+                ModelPresets.Size.TINY,
+                ModelPresets.Architecture.PR_MOE,
+                tokenizer.vocabularySize()),
             TrainConfig.of(steps, 8, 32).withDType(DType.FLOAT32),
             1);
     Corpus corpus = Corpus.of(Collections.nCopies(40, SENTENCE.repeat(8)));
     try (Backend backend = Backends.open("cpu", 2);
         LanguageModel model = new LanguageModel(run.model())) {
       model.materialize(backend, DType.FLOAT32, true, run.seed());
-      Trainer trainer = new Trainer(backend, model, run, new TrainingData(corpus, tokenizer, 32, run.seed()));
+      Trainer trainer =
+          new Trainer(backend, model, run, new TrainingData(corpus, tokenizer, 32, run.seed()));
       while (!trainer.finished()) {
         trainer.next();
       }

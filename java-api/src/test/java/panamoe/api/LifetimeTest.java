@@ -61,11 +61,13 @@ class LifetimeTest {
       Thread user =
           builder.start(
               () ->
-                  device.lifetime().run(
-                      () -> {
-                        inside.countDown();
-                        await(leave);
-                      }));
+                  device
+                      .lifetime()
+                      .run(
+                          () -> {
+                            inside.countDown();
+                            await(leave);
+                          }));
       await(inside);
       List<Executable> calls =
           List.of(
@@ -119,10 +121,14 @@ class LifetimeTest {
         MemorySegment weight = layer.parameter("moe.experts.up.weight");
         device.close();
         assertThrows(IllegalStateException.class, () -> weight.get(ValueLayout.JAVA_FLOAT, 0));
-        String said = assertThrows(IllegalStateException.class, () -> layer.forward(x, y, TOKENS)).getMessage();
+        String said =
+            assertThrows(IllegalStateException.class, () -> layer.forward(x, y, TOKENS))
+                .getMessage();
         assertEquals("the layer is closed", said);
         assertThrows(IllegalStateException.class, () -> step.backward(y, x));
-        said = assertThrows(IllegalStateException.class, () -> MoeLayer.create(device, LAYER, 1)).getMessage();
+        said =
+            assertThrows(IllegalStateException.class, () -> MoeLayer.create(device, LAYER, 1))
+                .getMessage();
         assertEquals("device " + name + " is closed", said);
         step.close();
         layer.close();
@@ -147,7 +153,8 @@ class LifetimeTest {
           float[] weights = Fixture.floats(next.parameter("moe.experts.up.weight"));
           for (MemorySegment segment : dead) {
             assertThrows(IllegalStateException.class, () -> segment.get(ValueLayout.JAVA_FLOAT, 0));
-            assertThrows(IllegalStateException.class, () -> segment.set(ValueLayout.JAVA_FLOAT, 0, 1));
+            assertThrows(
+                IllegalStateException.class, () -> segment.set(ValueLayout.JAVA_FLOAT, 0, 1));
           }
           assertArrayEquals(weights, Fixture.floats(next.parameter("moe.experts.up.weight")), 0f);
         }
@@ -155,7 +162,10 @@ class LifetimeTest {
     }
   }
 
-  /** Deep in a recursion a call overflows the stack, wherever it is: the device serves the next caller all the same. */
+  /**
+   * Deep in a recursion a call overflows the stack, wherever it is: the device serves the next
+   * caller all the same.
+   */
   @Test
   void aStackOverflowLocksNobodyOut() throws Exception {
     try (Arena arena = Arena.ofShared();
@@ -165,7 +175,8 @@ class LifetimeTest {
       MemorySegment y = Fixture.normals(arena, TOKENS * HIDDEN, 2);
       layer.forward(x, y, TOKENS); // so that no class is initialized first where the stack ends
       for (int round = 0; round < 100; round++) {
-        Thread deep = new Thread(null, () -> overflow(() -> layer.forward(x, y, TOKENS)), "deep", 256 << 10);
+        Thread deep =
+            new Thread(null, () -> overflow(() -> layer.forward(x, y, TOKENS)), "deep", 256 << 10);
         deep.start();
         deep.join();
         layer.forward(x, y, TOKENS);
@@ -186,7 +197,9 @@ class LifetimeTest {
     }
   }
 
-  /** C's qsort has a parameter and calls back while it sorts: the memory cannot be freed under it. */
+  /**
+   * C's qsort has a parameter and calls back while it sorts: the memory cannot be freed under it.
+   */
   @Test
   @SuppressWarnings("restricted")
   void whatANativeCallHasCannotBeClosed() throws Throwable {
@@ -197,7 +210,10 @@ class LifetimeTest {
         linker.downcallHandle(
             linker.defaultLookup().findOrThrow("qsort"),
             FunctionDescriptor.ofVoid(
-                ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.ADDRESS));
+                ValueLayout.ADDRESS,
+                ValueLayout.JAVA_LONG,
+                ValueLayout.JAVA_LONG,
+                ValueLayout.ADDRESS));
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", 1);
         MoeLayer layer = MoeLayer.create(device, LAYER, 1)) {
@@ -260,7 +276,8 @@ class LifetimeTest {
             return null;
           });
       results[0] = relay.next(() -> dx.get(ValueLayout.JAVA_FLOAT, 0));
-      results[1] = relay.next(() -> layer.gradient("moe.experts.up.weight").get(ValueLayout.JAVA_FLOAT, 0));
+      results[1] =
+          relay.next(() -> layer.gradient("moe.experts.up.weight").get(ValueLayout.JAVA_FLOAT, 0));
       TrainableModel model = relay.next(() -> TrainableModel.create(device, MODEL, 1));
       MemorySegment ids = arena.allocate(ValueLayout.JAVA_INT, TOKENS);
       TrainableModel.Step modelStep = relay.next(() -> model.train(ids, ids, 1, TOKENS, 1));

@@ -17,10 +17,12 @@ final class MoeLayerExample {
       MemorySegment x = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64); // 16 tokens of width 64
       MemorySegment y = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
       MemorySegment dx = arena.allocate(ValueLayout.JAVA_FLOAT, 16 * 64);
-      for (int i = 0; i < 16 * 64; i++) x.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin(i));
+      for (int i = 0; i < 16 * 64; i++)
+        x.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin(i));
       try (MoeLayer.Step step = layer.train(x, y, 16, 7)) {
         step.backward(y, dx); // the gradient of the loss |y|^2 / 2 is y itself
-        System.out.println("tokens per expert: " + java.util.Arrays.toString(step.tokensPerExpert()));
+        System.out.println(
+            "tokens per expert: " + java.util.Arrays.toString(step.tokensPerExpert()));
       }
       return layer.gradient("moe.experts.up.weight").getAtIndex(ValueLayout.JAVA_FLOAT, 0);
     }

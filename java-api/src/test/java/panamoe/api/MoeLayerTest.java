@@ -20,7 +20,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class MoeLayerTest {
   private static final int TOKENS = 12;
   private static final int HIDDEN = 8;
-  private static final LayerSettings SETTINGS = LayerSettings.of(HIDDEN, 16, 4, 2).withResidual(true);
+  private static final LayerSettings SETTINGS =
+      LayerSettings.of(HIDDEN, 16, 4, 2).withResidual(true);
 
   private static MemorySegment tokens(Arena arena, long seed) {
     MemorySegment segment = arena.allocate(ValueLayout.JAVA_FLOAT, (long) TOKENS * HIDDEN);
@@ -54,7 +55,8 @@ class MoeLayerTest {
         // Far from zero, so that the probes below see the layer bend.
         MemorySegment memory = layer.parameter(name);
         for (long i = 0; i < memory.byteSize() / 4; i++) {
-          memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, memory.getAtIndex(ValueLayout.JAVA_FLOAT, i) * 15);
+          memory.setAtIndex(
+              ValueLayout.JAVA_FLOAT, i, memory.getAtIndex(ValueLayout.JAVA_FLOAT, i) * 15);
         }
       }
       MemorySegment x = tokens(arena, 1);
@@ -97,11 +99,14 @@ class MoeLayerTest {
     }
   }
 
-  private static double objective(MoeLayer layer, MemorySegment x, MemorySegment y, MemorySegment dy) {
+  private static double objective(
+      MoeLayer layer, MemorySegment x, MemorySegment y, MemorySegment dy) {
     try (MoeLayer.Step step = layer.train(x, y, TOKENS, 5)) {
       double sum = layer.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
       for (int i = 0; i < TOKENS * HIDDEN; i++) {
-        sum += (double) y.getAtIndex(ValueLayout.JAVA_FLOAT, i) * dy.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+        sum +=
+            (double) y.getAtIndex(ValueLayout.JAVA_FLOAT, i)
+                * dy.getAtIndex(ValueLayout.JAVA_FLOAT, i);
       }
       return sum;
     }
@@ -155,7 +160,8 @@ class MoeLayerTest {
         MoeLayer layer = MoeLayer.create(device, SETTINGS, 3)) {
       MemorySegment x = tokens(arena, 1);
       MemorySegment y = tokens(arena, 2);
-      assertThrows(PanamoeException.BadArgument.class, () -> layer.forward(x, y.asReadOnly(), TOKENS));
+      assertThrows(
+          PanamoeException.BadArgument.class, () -> layer.forward(x, y.asReadOnly(), TOKENS));
       MemorySegment gone;
       try (Arena closed = Arena.ofConfined()) {
         gone = tokens(closed, 3);

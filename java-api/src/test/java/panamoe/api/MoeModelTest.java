@@ -63,7 +63,10 @@ class MoeModelTest {
       String text = relay.next(() -> model.generate("Die Würde des ", 30, 0, 1, _ -> {}));
       assertTrue(text.startsWith("Menschen ist"), text);
       assertEquals(text, relay.next(() -> model.generate("Die Würde des ", 30, 0, 1, _ -> {})));
-      assertArrayEquals(relay.next(() -> model.nextLogits(1, 2, 3)), relay.next(() -> model.nextLogits(1, 2, 3)), 0f);
+      assertArrayEquals(
+          relay.next(() -> model.nextLogits(1, 2, 3)),
+          relay.next(() -> model.nextLogits(1, 2, 3)),
+          0f);
       relay.next(
           () -> {
             model.close();
@@ -81,10 +84,14 @@ class MoeModelTest {
         MoeModel model = MoeModel.open(device, folder, false)) {
       for (Runnable mischief :
           List.<Runnable>of(
-              () -> model.nextLogits(1), () -> model.generate("x", 1, 0, 1, _ -> {}), model::close, device::close)) {
+              () -> model.nextLogits(1),
+              () -> model.generate("x", 1, 0, 1, _ -> {}),
+              model::close,
+              device::close)) {
         String said =
             assertThrows(
-                    IllegalStateException.class, () -> model.generate("Die ", 5, 0, 1, _ -> mischief.run()))
+                    IllegalStateException.class,
+                    () -> model.generate("Die ", 5, 0, 1, _ -> mischief.run()))
                 .getMessage();
         assertTrue(said.contains("a callback may not call the device whose call it runs in"), said);
       }
@@ -98,7 +105,8 @@ class MoeModelTest {
     try (Device device = Device.open("cpu", 1)) {
       Thread.currentThread().interrupt();
       String said =
-          assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, folder, false)).getMessage();
+          assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, folder, false))
+              .getMessage();
       assertTrue(Thread.interrupted());
       assertTrue(said.contains("interrupted"), said);
       try (MoeModel model = MoeModel.open(device, folder, false)) {
@@ -114,9 +122,13 @@ class MoeModelTest {
     try (Device device = Device.open("cpu", 1);
         MoeModel model = MoeModel.open(device, folder, false)) {
       for (Throwable mine :
-          List.of(new IllegalArgumentException("mine"), new NoClassDefFoundError("mine"), new StackOverflowError())) {
+          List.of(
+              new IllegalArgumentException("mine"),
+              new NoClassDefFoundError("mine"),
+              new StackOverflowError())) {
         Throwable thrown =
-            assertThrows(Throwable.class, () -> model.generate("Die ", 5, 0, 1, _ -> throwAny(mine)));
+            assertThrows(
+                Throwable.class, () -> model.generate("Die ", 5, 0, 1, _ -> throwAny(mine)));
         assertSame(mine, thrown);
       }
     }
@@ -163,7 +175,10 @@ class MoeModelTest {
   @Test
   void refusesAModelThatIsNoneWhateverIsWrongWithIt(@TempDir Path run) throws Exception {
     ModelConfig config =
-        ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.DENSE, new ByteTokenizer().vocabularySize());
+        ModelPresets.of(
+            ModelPresets.Size.TINY,
+            ModelPresets.Architecture.DENSE,
+            new ByteTokenizer().vocabularySize());
     save(run, ConfigJson.tree(config), config.experts());
     assertTrue(refusal(run).contains("missing embedding.weight"), refusal(run));
 
@@ -183,7 +198,8 @@ class MoeModelTest {
 
   private static String refusal(Path run) {
     try (Device device = Device.open("reference", 1)) {
-      return assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, run, false)).getMessage();
+      return assertThrows(PanamoeException.BadModel.class, () -> MoeModel.open(device, run, false))
+          .getMessage();
     }
   }
 }

@@ -38,12 +38,14 @@ class OlderJavaTest {
   void anOlderOneIsRefusedByName() {
     assertEquals(
         "Panamoe needs Java 25 or newer, and this is Java 24",
-        assertThrows(UnsupportedClassVersionError.class, () -> RequiredJava.check(24)).getMessage());
+        assertThrows(UnsupportedClassVersionError.class, () -> RequiredJava.check(24))
+            .getMessage());
     assertDoesNotThrow(() -> RequiredJava.check(25));
   }
 
   @ParameterizedTest
-  @ValueSource(classes = {RequiredJava.class, Device.class, LayerSettings.class, ModelSettings.class})
+  @ValueSource(
+      classes = {RequiredJava.class, Device.class, LayerSettings.class, ModelSettings.class})
   void isCompiledForJava17(Class<?> type) throws IOException {
     try (InputStream file = type.getResourceAsStream(type.getSimpleName() + ".class");
         DataInputStream data = new DataInputStream(file)) {
@@ -59,10 +61,18 @@ class OlderJavaTest {
     try (InputStream file = type.getResourceAsStream(type.getSimpleName() + ".class")) {
       MethodModel initializer =
           ClassFile.of().parse(file.readAllBytes()).methods().stream()
-              .filter(method -> method.methodName().equalsString("<clinit>")).findFirst().orElseThrow();
+              .filter(method -> method.methodName().equalsString("<clinit>"))
+              .findFirst()
+              .orElseThrow();
       Instruction first =
-          initializer.code().orElseThrow().elementStream()
-              .filter(Instruction.class::isInstance).map(Instruction.class::cast).findFirst().orElseThrow();
+          initializer
+              .code()
+              .orElseThrow()
+              .elementStream()
+              .filter(Instruction.class::isInstance)
+              .map(Instruction.class::cast)
+              .findFirst()
+              .orElseThrow();
       InvokeInstruction call = assertInstanceOf(InvokeInstruction.class, first);
       assertEquals(
           "panamoe/api/RequiredJava.check",
@@ -71,30 +81,46 @@ class OlderJavaTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {
-    "Device.open(\"auto\", 0)",
-    "LayerSettings.of(8, 16, 4, 2)",
-    "ModelSettings.of(256, 16, 8, 2, java.util.List.of(0))",
-  })
+  @ValueSource(
+      strings = {
+        "Device.open(\"auto\", 0)",
+        "LayerSettings.of(8, 16, 4, 2)",
+        "ModelSettings.of(256, 16, 8, 2, java.util.List.of(0))",
+      })
   void aProgramIsToldSo(String call) throws Exception {
     Path source =
         Files.writeString(
             folder.resolve("Program.java"),
-            "class Program {\n  public static void main(String[] a) {\n    panamoe.api.%s;\n  }\n}\n".formatted(call));
+            "class Program {\n  public static void main(String[] a) {\n    panamoe.api.%s;\n  }\n}\n"
+                .formatted(call));
     assertEquals(
         0,
         ToolProvider.getSystemJavaCompiler()
-            .run(null, null, null, "--release", "17", "-cp", CLASS_PATH, "-d", folder.toString(), source.toString()));
+            .run(
+                null,
+                null,
+                null,
+                "--release",
+                "17",
+                "-cp",
+                CLASS_PATH,
+                "-d",
+                folder.toString(),
+                source.toString()));
     Optional<Path> java = olderJava();
     assumeTrue(java.isPresent(), "no Java from 17 to 24 in /usr/lib/jvm");
     String classPath = folder + ":" + CLASS_PATH;
     Process process =
-        new ProcessBuilder(java.get().toString(), "-cp", classPath, "Program").redirectErrorStream(true).start();
+        new ProcessBuilder(java.get().toString(), "-cp", classPath, "Program")
+            .redirectErrorStream(true)
+            .start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(1, process.waitFor(), said);
     String first = said.lines().findFirst().orElse("");
     assertTrue(
-        first.matches(".*UnsupportedClassVersionError: Panamoe needs Java 25 or newer, and this is Java \\d+"), said);
+        first.matches(
+            ".*UnsupportedClassVersionError: Panamoe needs Java 25 or newer, and this is Java \\d+"),
+        said);
   }
 
   private static Optional<Path> olderJava() throws IOException {
@@ -103,14 +129,16 @@ class OlderJavaTest {
       return Optional.empty();
     }
     try (Stream<Path> homes = Files.list(all)) {
-      List<Path> found = homes.filter(OlderJavaTest::isOlder).map(home -> home.resolve("bin/java")).toList();
+      List<Path> found =
+          homes.filter(OlderJavaTest::isOlder).map(home -> home.resolve("bin/java")).toList();
       return found.stream().filter(Files::isExecutable).findFirst();
     }
   }
 
   private static boolean isOlder(Path home) {
     try {
-      return Files.readString(home.resolve("release")).matches("(?s).*JAVA_VERSION=\"(1[789]|2[0-4])[.\"].*");
+      return Files.readString(home.resolve("release"))
+          .matches("(?s).*JAVA_VERSION=\"(1[789]|2[0-4])[.\"].*");
     } catch (IOException _) {
       return false;
     }

@@ -12,7 +12,8 @@ class ReadmeTest {
   @Test
   void itsExampleIsTheCompiledOne() throws IOException {
     String readme = Files.readString(Path.of("..", "README.md"));
-    String example = Files.readString(Path.of("src", "test", "java", "panamoe", "api", "MoeLayerExample.java"));
+    String example =
+        Files.readString(Path.of("src", "test", "java", "panamoe", "api", "MoeLayerExample.java"));
     String region = between(example, "// @start region=\"layer\"\n", "\n    // @end").stripIndent();
     assertEquals(region, between(readme, "```java\n", "\n```"));
   }

@@ -4,9 +4,13 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** Runs each call on a thread of its own, one after the other: platform and virtual threads in turns. */
+/**
+ * Runs each call on a thread of its own, one after the other: platform and virtual threads in
+ * turns.
+ */
 final class Relay implements AutoCloseable {
-  private final ExecutorService platform = Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory());
+  private final ExecutorService platform =
+      Executors.newThreadPerTaskExecutor(Thread.ofPlatform().factory());
   private final ExecutorService virtual = Executors.newVirtualThreadPerTaskExecutor();
   private boolean onVirtual;
 

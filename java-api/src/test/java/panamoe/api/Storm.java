@@ -26,10 +26,11 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * Many threads make random public calls on shared objects and shared memory, and close, free, change and truncate them
- * under each other's hands. Bystanders compute beside them on devices of their own, and must get the same bits always.
- * Run by {@link StormTest} in a JVM of its own: {@code Storm MODEL-FOLDER THREADS SECONDS}. Exits with 0 if nothing but
- * the documented exceptions was thrown.
+ * Many threads make random public calls on shared objects and shared memory, and close, free,
+ * change and truncate them under each other's hands. Bystanders compute beside them on devices of
+ * their own, and must get the same bits always. Run by {@link StormTest} in a JVM of its own:
+ * {@code Storm MODEL-FOLDER THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions
+ * was thrown.
  */
 final class Storm {
   private static final int HIDDEN = 32;
@@ -38,13 +39,15 @@ final class Storm {
   private static final int BYSTANDERS = 2;
   private static final int REHEARSALS = 10_000;
   private static final LayerSettings LAYER = LayerSettings.of(HIDDEN, 64, 8, 2).withResidual(true);
-  private static final ModelSettings MODEL = ModelSettings.of(60, CONTEXT, 16, 2, List.of(0, 4)).withResidual(true);
+  private static final ModelSettings MODEL =
+      ModelSettings.of(60, CONTEXT, 16, 2, List.of(0, 4)).withResidual(true);
 
   /** Memory that any thread uses, closes and changes. */
   private record Memory(Arena arena, MemorySegment segment, Path file) implements AutoCloseable {
     @Override
     public void close() {
-      if (segment.isAccessibleBy(Thread.currentThread())) { // a confined arena is left to its thread
+      if (segment.isAccessibleBy(
+          Thread.currentThread())) { // a confined arena is left to its thread
         arena.close();
       }
     }
@@ -61,7 +64,8 @@ final class Storm {
   private final AtomicReferenceArray<MoeLayer> layers = new AtomicReferenceArray<>(24);
   private final AtomicReferenceArray<MoeLayer.Step> layerSteps = new AtomicReferenceArray<>(24);
   private final AtomicReferenceArray<TrainableModel> models = new AtomicReferenceArray<>(12);
-  private final AtomicReferenceArray<TrainableModel.Step> modelSteps = new AtomicReferenceArray<>(12);
+  private final AtomicReferenceArray<TrainableModel.Step> modelSteps =
+      new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<MoeModel> readers = new AtomicReferenceArray<>(6);
   private final AtomicReferenceArray<MemorySegment> parameters = new AtomicReferenceArray<>(12);
   private final AtomicReferenceArray<Memory> memories = new AtomicReferenceArray<>(16);
@@ -77,7 +81,10 @@ final class Storm {
         "create a layer",
         random -> replace(layers, random, () -> MoeLayer.create(pick(devices, random), LAYER, 1)));
     kind(2, "close a layer", random -> pick(layers, random).close());
-    kind(16, "forward", random -> pick(layers, random).forward(memory(random), memory(random), tokens(random)));
+    kind(
+        16,
+        "forward",
+        random -> pick(layers, random).forward(memory(random), memory(random), tokens(random)));
     kind(
         12,
         "train",
@@ -85,20 +92,34 @@ final class Storm {
             replace(
                 layerSteps,
                 random,
-                () -> pick(layers, random).train(memory(random), memory(random), tokens(random), 1)));
-    kind(12, "backward", random -> pick(layerSteps, random).backward(memory(random), memory(random)));
+                () ->
+                    pick(layers, random).train(memory(random), memory(random), tokens(random), 1)));
+    kind(
+        12,
+        "backward",
+        random -> pick(layerSteps, random).backward(memory(random), memory(random)));
     kind(3, "close a step", random -> pick(layerSteps, random).close());
     kind(6, "zero gradients", random -> pick(layers, random).zeroGradients());
     kind(8, "ask for a parameter", this::askForParameter);
     kind(8, "use a parameter", random -> touch(pick(parameters, random), random));
-    kind(4, "lend a parameter", random -> pick(layers, random).forward(pick(parameters, random), memory(random), 1));
+    kind(
+        4,
+        "lend a parameter",
+        random -> pick(layers, random).forward(pick(parameters, random), memory(random), 1));
     kind(
         6,
         "create a model",
-        random -> replace(models, random, () -> TrainableModel.create(pick(devices, random), MODEL, 1)));
+        random ->
+            replace(models, random, () -> TrainableModel.create(pick(devices, random), MODEL, 1)));
     kind(1, "close a model", random -> pick(models, random).close());
-    kind(8, "logits", random -> pick(models, random).forward(memory(random), memory(random), 2, length(random)));
-    kind(8, "loss", random -> pick(models, random).loss(memory(random), memory(random), 2, length(random)));
+    kind(
+        8,
+        "logits",
+        random -> pick(models, random).forward(memory(random), memory(random), 2, length(random)));
+    kind(
+        8,
+        "loss",
+        random -> pick(models, random).loss(memory(random), memory(random), 2, length(random)));
     kind(
         8,
         "train a model",
@@ -106,15 +127,27 @@ final class Storm {
             replace(
                 modelSteps,
                 random,
-                () -> pick(models, random).train(memory(random), memory(random), 1, length(random), 1)));
+                () ->
+                    pick(models, random)
+                        .train(memory(random), memory(random), 1, length(random), 1)));
     kind(8, "model's backward", random -> pick(modelSteps, random).backward());
     kind(
         4,
         "open a trained model",
-        random -> replace(readers, random, () -> MoeModel.open(pick(devices, random), folder, random.nextBoolean())));
+        random ->
+            replace(
+                readers,
+                random,
+                () -> MoeModel.open(pick(devices, random), folder, random.nextBoolean())));
     kind(6, "next logits", random -> pick(readers, random).nextLogits(1, 2, 3));
-    kind(6, "generate", random -> pick(readers, random).generate("Die ", 8, 1, 1, text -> mischief(text, random)));
-    kind(4, "encode and decode", random -> pick(readers, random).decode(pick(readers, random).encode("Würde")));
+    kind(
+        6,
+        "generate",
+        random -> pick(readers, random).generate("Die ", 8, 1, 1, text -> mischief(text, random)));
+    kind(
+        4,
+        "encode and decode",
+        random -> pick(readers, random).decode(pick(readers, random).encode("Würde")));
     kind(1, "close a trained model", random -> pick(readers, random).close());
     kind(12, "get memory", random -> replace(memories, random, () -> allocate(random)));
     kind(2, "free memory", random -> pick(memories, random).close());
@@ -124,7 +157,9 @@ final class Storm {
 
   /** A kind of call that is made {@code weight} times as often as one of weight 1. */
   private void kind(int weight, String name, Consumer<SplittableRandom> call) {
-    kinds.addAll(Collections.nCopies(weight, new Kind(name, new Tally(new AtomicLong(), new AtomicLong()), call)));
+    kinds.addAll(
+        Collections.nCopies(
+            weight, new Kind(name, new Tally(new AtomicLong(), new AtomicLong()), call)));
   }
 
   public static void main(String[] arguments) throws InterruptedException {
@@ -160,7 +195,9 @@ final class Storm {
     }
     Map<String, String> table = new TreeMap<>();
     for (Kind kind : kinds) {
-      table.put(kind.name(), kind.tally().succeeded() + " succeeded, " + kind.tally().refused() + " were refused");
+      table.put(
+          kind.name(),
+          kind.tally().succeeded() + " succeeded, " + kind.tally().refused() + " were refused");
     }
     table.forEach((name, numbers) -> System.out.println(name + ": " + numbers));
     if (failure.get() != null) {
@@ -193,7 +230,9 @@ final class Storm {
       while (!over && failure.get() == null) {
         Kind kind = kinds.get(random.nextInt(kinds.size()));
         if (random.nextInt(16) == 0) {
-          Thread.ofVirtual().start(() -> attempt(kind, new SplittableRandom(random.nextLong()))).join();
+          Thread.ofVirtual()
+              .start(() -> attempt(kind, new SplittableRandom(random.nextLong())))
+              .join();
         } else {
           attempt(kind, random);
         }
@@ -215,11 +254,13 @@ final class Storm {
     } catch (PanamoeException | IllegalStateException e) {
       kind.tally().refused().incrementAndGet();
       if (e.getMessage() == null || e.getMessage().isBlank()) {
-        failure.compareAndSet(null, new AssertionError(kind.name() + " was refused without a word", e));
+        failure.compareAndSet(
+            null, new AssertionError(kind.name() + " was refused without a word", e));
       }
       Thread.interrupted();
     } catch (RuntimeException | Error e) {
-      failure.compareAndSet(null, new AssertionError(kind.name() + " threw what nobody documents", e));
+      failure.compareAndSet(
+          null, new AssertionError(kind.name() + " threw what nobody documents", e));
     }
   }
 
@@ -260,12 +301,14 @@ final class Storm {
     List<String> names = layer.parameterNames();
     String name = names.get(random.nextInt(names.size()));
     parameters.set(
-        random.nextInt(parameters.length()), random.nextBoolean() ? layer.parameter(name) : layer.gradient(name));
+        random.nextInt(parameters.length()),
+        random.nextBoolean() ? layer.parameter(name) : layer.gradient(name));
   }
 
   private static void touch(MemorySegment parameter, SplittableRandom random) {
     long index = random.nextLong(parameter.byteSize() / 4);
-    parameter.setAtIndex(ValueLayout.JAVA_FLOAT, index, parameter.getAtIndex(ValueLayout.JAVA_FLOAT, index));
+    parameter.setAtIndex(
+        ValueLayout.JAVA_FLOAT, index, parameter.getAtIndex(ValueLayout.JAVA_FLOAT, index));
     parameter.asSlice(0, 4).copyFrom(parameter.asSlice(parameter.byteSize() - 4));
   }
 
@@ -296,7 +339,8 @@ final class Storm {
     Path file = folder.resolve("mapped-" + ThreadLocalRandom.current().nextInt(8));
     Thread.interrupted(); // which would close the channel
     try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        FileChannel.open(
+            file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
       Arena arena = Arena.ofShared();
       return new Memory(arena, channel.map(MapMode.READ_WRITE, 0, bytes, arena), file);
     } catch (IOException e) {
@@ -328,7 +372,9 @@ final class Storm {
     }
     boolean ids = random.nextInt(4) != 0;
     for (int i = 0; i < 200; i++) {
-      memory.segment().setAtIndex(ValueLayout.JAVA_INT, i, ids ? random.nextInt(60) : random.nextInt());
+      memory
+          .segment()
+          .setAtIndex(ValueLayout.JAVA_INT, i, ids ? random.nextInt(60) : random.nextInt());
     }
   }
 
@@ -365,7 +411,9 @@ final class Storm {
     return picked;
   }
 
-  /** Puts a new object into the pool and closes the one that was there, if it lets itself be closed. */
+  /**
+   * Puts a new object into the pool and closes the one that was there, if it lets itself be closed.
+   */
   private static <T extends AutoCloseable> void replace(
       AtomicReferenceArray<T> pool, SplittableRandom random, Supplier<T> maker) {
     T old = pool.getAndSet(random.nextInt(pool.length()), maker.get());
@@ -385,7 +433,8 @@ final class Storm {
       old.close();
       return true;
     } catch (IllegalStateException e) {
-      return !(old instanceof Device || old instanceof Memory) || e.getMessage().contains("lready closed");
+      return !(old instanceof Device || old instanceof Memory)
+          || e.getMessage().contains("lready closed");
     } catch (Exception e) {
       throw new AssertionError(e);
     }

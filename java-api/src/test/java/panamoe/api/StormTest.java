@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Nothing that callers do to each other ends the JVM. 64 threads for 10 seconds, or as many as {@code
- * -Dpanamoe.storm.seconds=60} says.
+ * Nothing that callers do to each other ends the JVM. 64 threads for 10 seconds, or as many as
+ * {@code -Dpanamoe.storm.seconds=60} says.
  */
 class StormTest {
   private static final String THREADS = "64";
@@ -37,7 +37,11 @@ class StormTest {
             folder.toString(),
             THREADS,
             System.getProperty("panamoe.storm.seconds", "10"));
-    Process storm = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start();
+    Process storm =
+        new ProcessBuilder(command)
+            .redirectErrorStream(true)
+            .redirectOutput(output.toFile())
+            .start();
     int status = storm.waitFor();
     String said = Files.readString(output);
     System.out.print(said);

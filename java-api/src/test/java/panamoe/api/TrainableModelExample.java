@@ -9,12 +9,15 @@ import java.util.List;
 final class TrainableModelExample {
   private TrainableModelExample() {}
 
-  /** @return the loss of the first and of the last step */
+  /**
+   * @return the loss of the first and of the last step
+   */
   static double[] run() {
     // @start region="model"
     byte[] text = "to be or not to be, that is the question".getBytes();
     int length = text.length - 1;
-    ModelSettings settings = ModelSettings.of(256, 64, 32, 2, List.of(0, 4, 0, 8)).withResidual(true); // PR-MoE
+    ModelSettings settings =
+        ModelSettings.of(256, 64, 32, 2, List.of(0, 4, 0, 8)).withResidual(true); // PR-MoE
     double[] losses = new double[20];
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("auto", 0);
@@ -31,12 +34,14 @@ final class TrainableModelExample {
           step.backward();
           losses[n] = step.loss();
         }
-        for (String name : model.parameterNames()) { // an optimizer of your own: plain gradient descent
+        for (String name :
+            model.parameterNames()) { // an optimizer of your own: plain gradient descent
           MemorySegment weights = model.parameter(name);
           MemorySegment gradient = model.gradient(name);
           for (long i = 0; i < weights.byteSize() / Float.BYTES; i++) {
             float moved =
-                weights.getAtIndex(ValueLayout.JAVA_FLOAT, i) - 0.1f * gradient.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+                weights.getAtIndex(ValueLayout.JAVA_FLOAT, i)
+                    - 0.1f * gradient.getAtIndex(ValueLayout.JAVA_FLOAT, i);
             weights.setAtIndex(ValueLayout.JAVA_FLOAT, i, moved);
           }
         }

@@ -34,7 +34,8 @@ class TrainableModelTest {
   private static final int LENGTH = 5;
   private static final int VOCABULARY = 11;
   private static final ModelSettings DENSE = ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(0, 0));
-  private static final ModelSettings MOE = ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(0, 4)).withTopK(2);
+  private static final ModelSettings MOE =
+      ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(0, 4)).withTopK(2);
   private static final ModelSettings PR_MOE =
       ModelSettings.of(VOCABULARY, 8, 8, 2, List.of(2, 4)).withResidual(true);
 
@@ -91,13 +92,15 @@ class TrainableModelTest {
           memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
           double expected = (above - below) / (2 * step);
           double actual = model.gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
-          assertEquals(expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name + "[" + index + "]");
+          assertEquals(
+              expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name + "[" + index + "]");
         }
       }
     }
   }
 
-  private static double objective(TrainableModel model, MemorySegment tokens, MemorySegment targets) {
+  private static double objective(
+      TrainableModel model, MemorySegment tokens, MemorySegment targets) {
     try (TrainableModel.Step step = model.train(tokens, targets, BATCH, LENGTH, 5)) {
       return step.loss() + model.settings().auxiliaryCoefficient() * step.auxiliaryLoss();
     }
@@ -117,7 +120,8 @@ class TrainableModelTest {
       Tape tape = new Tape(backend);
       expected.parameters().watch(tape);
       Pass pass = Pass.training(backend, scope, tape, 5, 1);
-      Tensor positions = scope.allocate(DType.INT32, BATCH * LENGTH).set(0, 1, 2, 3, 4, 0, 1, 2, 3, 4);
+      Tensor positions =
+          scope.allocate(DType.INT32, BATCH * LENGTH).set(0, 1, 2, 3, 4, 0, 1, 2, 3, 4);
       Tensor hidden =
           expected.forward(
               pass,
@@ -129,7 +133,8 @@ class TrainableModelTest {
       int[] wanted = targets(arena).toArray(ValueLayout.JAVA_INT);
       int counted = BATCH * LENGTH - 1;
       Tensor losses =
-          expected.losses(pass, hidden, scope.allocate(DType.INT32, BATCH * LENGTH).set(wanted), 1f / counted);
+          expected.losses(
+              pass, hidden, scope.allocate(DType.INT32, BATCH * LENGTH).set(wanted), 1f / counted);
       double loss = 0;
       for (float each : losses.toFloats()) {
         loss += each;
@@ -138,7 +143,8 @@ class TrainableModelTest {
 
       MemorySegment tokens = ints(arena, random(1));
       MemorySegment targets = targets(arena);
-      MemorySegment output = arena.allocate(ValueLayout.JAVA_FLOAT, (long) BATCH * LENGTH * VOCABULARY);
+      MemorySegment output =
+          arena.allocate(ValueLayout.JAVA_FLOAT, (long) BATCH * LENGTH * VOCABULARY);
       model.forward(tokens, output, BATCH, LENGTH);
       assertArrayEquals(logits, output.toArray(ValueLayout.JAVA_FLOAT));
       assertEquals(loss / counted, model.loss(tokens, targets, BATCH, LENGTH));
@@ -223,7 +229,9 @@ class TrainableModelTest {
               MOE.withTopK(5),
               MOE.withCapacityFactor(-1))) {
         assertThrows(
-            PanamoeException.BadArgument.class, () -> TrainableModel.create(device, bad, 1), bad::toString);
+            PanamoeException.BadArgument.class,
+            () -> TrainableModel.create(device, bad, 1),
+            bad::toString);
       }
     }
   }
@@ -248,22 +256,33 @@ class TrainableModelTest {
       refused("ids[0] is -1, expected 0 to 10", model, ints(arena, -1, 0), good, 1, 2);
       refused("targets[1] is 11, expected -1 to 10", model, good, ints(arena, 0, VOCABULARY), 1, 2);
       refused("all targets are -1", model, good, ints(arena, -1, -1), 1, 2);
-      assertThrows(PanamoeException.BadArgument.class, () -> model.forward(good, small, BATCH, LENGTH));
-      MemorySegment readOnly = arena.allocate(ValueLayout.JAVA_FLOAT, BATCH * LENGTH * VOCABULARY).asReadOnly();
-      assertThrows(PanamoeException.BadArgument.class, () -> model.forward(good, readOnly, BATCH, LENGTH));
+      assertThrows(
+          PanamoeException.BadArgument.class, () -> model.forward(good, small, BATCH, LENGTH));
+      MemorySegment readOnly =
+          arena.allocate(ValueLayout.JAVA_FLOAT, BATCH * LENGTH * VOCABULARY).asReadOnly();
+      assertThrows(
+          PanamoeException.BadArgument.class, () -> model.forward(good, readOnly, BATCH, LENGTH));
       assertThrows(PanamoeException.BadArgument.class, () -> model.gradient("nothing"));
       assertTrue(Double.isFinite(model.loss(good, good, BATCH, LENGTH)));
     }
   }
 
   private static void refused(
-      String why, TrainableModel model, MemorySegment tokens, MemorySegment targets, int batch, int length) {
+      String why,
+      TrainableModel model,
+      MemorySegment tokens,
+      MemorySegment targets,
+      int batch,
+      int length) {
     String said =
         assertThrows(
-                PanamoeException.BadArgument.class, () -> model.train(tokens, targets, batch, length, 1), why)
+                PanamoeException.BadArgument.class,
+                () -> model.train(tokens, targets, batch, length, 1),
+                why)
             .getMessage();
     assertTrue(said.contains(why), said);
-    assertThrows(PanamoeException.BadArgument.class, () -> model.loss(tokens, targets, batch, length), why);
+    assertThrows(
+        PanamoeException.BadArgument.class, () -> model.loss(tokens, targets, batch, length), why);
   }
 
   @Test
@@ -283,14 +302,16 @@ class TrainableModelTest {
       try (TrainableModel.Step step = model.train(gone, targets, BATCH, LENGTH, 1)) {
         early.close();
         step.backward(); // the ids were copied
-        assertThrows(IllegalStateException.class, () -> model.train(tokens, gone, BATCH, LENGTH, 1));
+        assertThrows(
+            IllegalStateException.class, () -> model.train(tokens, gone, BATCH, LENGTH, 1));
       }
       try (TrainableModel.Step open = model.train(tokens, targets, BATCH, LENGTH, 1)) {
         model.close();
         model.close();
         assertThrows(IllegalStateException.class, open::backward);
       }
-      assertThrows(IllegalStateException.class, () -> model.train(tokens, targets, BATCH, LENGTH, 1));
+      assertThrows(
+          IllegalStateException.class, () -> model.train(tokens, targets, BATCH, LENGTH, 1));
       assertThrows(IllegalStateException.class, () -> model.loss(tokens, targets, BATCH, LENGTH));
       assertThrows(IllegalStateException.class, () -> model.parameter("embedding.weight"));
       assertThrows(IllegalStateException.class, model::zeroGradients);

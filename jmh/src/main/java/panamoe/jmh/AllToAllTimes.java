@@ -13,9 +13,9 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the all-to-all of ranks under mpirun as {@code jmh/peers/alltoallv.c} times MPI's own; {@code jmh/alltoall}
- * runs both in turns. Arguments: bytes of the block for each rank, the own one included. Rank 0 prints for each the
- * fastest and the median batch, in microseconds a call.
+ * Times the all-to-all of ranks under mpirun as {@code jmh/peers/alltoallv.c} times MPI's own;
+ * {@code jmh/alltoall} runs both in turns. Arguments: bytes of the block for each rank, the own one
+ * included. Rank 0 prints for each the fastest and the median batch, in microseconds a call.
  */
 public final class AllToAllTimes {
   private static final int BATCHES = 15;
@@ -33,7 +33,9 @@ public final class AllToAllTimes {
         for (long block : blocks) {
           double[] times = time(world, arena, block);
           if (world.rank() == 0 && round == WARM_UP_ROUNDS) {
-            System.out.println(String.format(Locale.ROOT, "java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
+            System.out.println(
+                String.format(
+                    Locale.ROOT, "java %d %.3f %.3f", block, times[0], times[BATCHES / 2]));
           }
         }
       }

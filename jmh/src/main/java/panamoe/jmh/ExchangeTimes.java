@@ -16,8 +16,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the flat and the hierarchical exchange of rows in turns, on ranks that mpirun started on several nodes; {@code
- * jmh/slowed} runs it. Arguments: bytes from each rank to each. Rank 0 prints a table of medians.
+ * Times the flat and the hierarchical exchange of rows in turns, on ranks that mpirun started on
+ * several nodes; {@code jmh/slowed} runs it. Arguments: bytes from each rank to each. Rank 0 prints
+ * a table of medians.
  */
 public final class ExchangeTimes {
   private static final int WARM_UP = 5;
@@ -30,21 +31,33 @@ public final class ExchangeTimes {
         Backend backend = Backends.open("cpu", 1);
         Exchange flat = Exchange.of(world, Strategy.FLAT, backend);
         Exchange hierarchical = Exchange.of(world, Strategy.HIERARCHICAL, backend)) {
-      say(world, String.format(
-          Locale.ROOT, "| bytes from each rank to each of %d | flat, ms | hierarchical, ms | flat / hierarchical |",
-          world.size()));
+      say(
+          world,
+          String.format(
+              Locale.ROOT,
+              "| bytes from each rank to each of %d | flat, ms | hierarchical, ms | flat / hierarchical |",
+              world.size()));
       say(world, "|---:|---:|---:|---:|");
       for (String bytes : args) {
-        double[][] times = time(world, backend, new Exchange[] {flat, hierarchical}, Integer.parseInt(bytes));
-        say(world, String.format(Locale.ROOT, "| %s | %.2f | %.2f | %.2f |",
-            bytes, median(times[0]), median(times[1]), median(times[0]) / median(times[1])));
+        double[][] times =
+            time(world, backend, new Exchange[] {flat, hierarchical}, Integer.parseInt(bytes));
+        say(
+            world,
+            String.format(
+                Locale.ROOT,
+                "| %s | %.2f | %.2f | %.2f |",
+                bytes,
+                median(times[0]),
+                median(times[1]),
+                median(times[0]) / median(times[1])));
       }
     }
     System.exit(0);
   }
 
   /** Milliseconds of each turn of each exchange. */
-  private static double[][] time(Communicator world, Backend backend, Exchange[] exchanges, int bytes) {
+  private static double[][] time(
+      Communicator world, Backend backend, Exchange[] exchanges, int bytes) {
     double[][] times = new double[exchanges.length][TURNS];
     long[] counts = new long[world.size()];
     Arrays.fill(counts, 1);
@@ -57,8 +70,10 @@ public final class ExchangeTimes {
           world.barrier();
           long start = System.nanoTime();
           plan.forward(rows, arrived);
-          // Ranks leave the barrier one after the other: the time is that of the one that took longest.
-          long longest = LongStream.of(world.allGather(System.nanoTime() - start)).max().orElseThrow();
+          // Ranks leave the barrier one after the other: the time is that of the one that took
+          // longest.
+          long longest =
+              LongStream.of(world.allGather(System.nanoTime() - start)).max().orElseThrow();
           if (turn >= 0) {
             times[i][turn] = longest / 1e6;
           }

@@ -17,8 +17,8 @@ import panamoe.api.LayerSettings;
 import panamoe.api.MoeLayer;
 
 /**
- * What a call of the facade costs before it does anything: the check that no other thread is inside, that nothing is
- * closed, and the look-up of one name.
+ * What a call of the facade costs before it does anything: the check that no other thread is
+ * inside, that nothing is closed, and the look-up of one name.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

@@ -29,9 +29,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the forward and backward of one Residual MoE layer on two ranks of a core each, every way of overlapping in
- * turns; {@code jmh/slowed} runs it. Arguments: microseconds an exchange of rows takes at least, Mbit/s of the link,
- * tokens of each rank, M, F, E. Rank 0 prints a table of medians.
+ * Times the forward and backward of one Residual MoE layer on two ranks of a core each, every way
+ * of overlapping in turns; {@code jmh/slowed} runs it. Arguments: microseconds an exchange of rows
+ * takes at least, Mbit/s of the link, tokens of each rank, M, F, E. Rank 0 prints a table of
+ * medians.
  */
 public final class OverlapTimes {
   private static final int WARM_UP = 5;
@@ -92,7 +93,10 @@ public final class OverlapTimes {
             });
   }
 
-  /** The group, on whose links an exchange of rows takes time, but no core's: as where a network card does the work. */
+  /**
+   * The group, on whose links an exchange of rows takes time, but no core's: as where a network
+   * card does the work.
+   */
   private static Communicator slowed(Communicator group, double latency, double bytesPerSecond) {
     return (Communicator)
         Proxy.newProxyInstance(
@@ -100,13 +104,18 @@ public final class OverlapTimes {
             new Class<?>[] {Communicator.class},
             (_, method, arguments) -> {
               if (method.getName().equals("allToAll") && arguments.length == 4) {
-                long far = LongStream.of((long[]) arguments[1]).sum() - ((long[]) arguments[1])[group.rank()];
-                double seconds = latency + far * Call.rowBytes((Tensor) arguments[0]) / bytesPerSecond;
+                long far =
+                    LongStream.of((long[]) arguments[1]).sum()
+                        - ((long[]) arguments[1])[group.rank()];
+                double seconds =
+                    latency + far * Call.rowBytes((Tensor) arguments[0]) / bytesPerSecond;
                 Thread.sleep(Duration.ofNanos((long) (seconds * 1e9)));
               }
               try {
                 Object result = method.invoke(group, arguments);
-                return result instanceof Communicator child ? slowed(child, latency, bytesPerSecond) : result;
+                return result instanceof Communicator child
+                    ? slowed(child, latency, bytesPerSecond)
+                    : result;
               } catch (InvocationTargetException e) {
                 throw e.getCause();
               }
@@ -136,9 +145,14 @@ public final class OverlapTimes {
       double waiting = ExchangeTimes.median(times[0]);
       for (int i = 0; i < times.length; i++) {
         Overlap overlap = OVERLAPS.get(i);
-        String how = overlap.beside() ? "beside computing, in parts: " + overlap.parts() : "while the rank waits";
+        String how =
+            overlap.beside()
+                ? "beside computing, in parts: " + overlap.parts()
+                : "while the rank waits";
         double median = ExchangeTimes.median(times[i]);
-        ExchangeTimes.say(world, String.format(Locale.ROOT, "| %s | %.1f | %.2f |", how, median, waiting / median));
+        ExchangeTimes.say(
+            world,
+            String.format(Locale.ROOT, "| %s | %.1f | %.2f |", how, median, waiting / median));
       }
       subjects.forEach(
           subject -> {

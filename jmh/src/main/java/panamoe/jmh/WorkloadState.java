@@ -21,7 +21,10 @@ import panamoe.harness.bench.Subject;
 import panamoe.harness.bench.Workload;
 import panamoe.tensor.DType;
 
-/** A workload of {@code panamoe bench} on the cpu backend, open for one trial. A benchmark says which one. */
+/**
+ * A workload of {@code panamoe bench} on the cpu backend, open for one trial. A benchmark says
+ * which one.
+ */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)

@@ -18,7 +18,8 @@ public enum Activation {
   CUSTOM(6);
 
   /** Those that every backend has. */
-  public static final List<Activation> BUILT_IN = List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU);
+  public static final List<Activation> BUILT_IN =
+      List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU);
 
   private final int code;
 

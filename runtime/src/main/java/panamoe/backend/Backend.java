@@ -4,10 +4,10 @@ import java.lang.foreign.MemorySegment;
 import panamoe.tensor.TensorMemory;
 
 /**
- * The kernels of one device and one stream: what the C ABI offers, in Java. Every method checks its arguments and
- * throws {@link IllegalArgumentException} naming the argument; other failures of a native backend are
- * {@code NativeException}s.
- * A backend is used by one thread at a time; its memory may be used by any.
+ * The kernels of one device and one stream: what the C ABI offers, in Java. Every method checks its
+ * arguments and throws {@link IllegalArgumentException} naming the argument; other failures of a
+ * native backend are {@code NativeException}s. A backend is used by one thread at a time; its
+ * memory may be used by any.
  */
 public interface Backend
     extends TensorMemory,
@@ -27,12 +27,18 @@ public interface Backend
   /** "cpu", "cuda", "reference". */
   String name();
 
-  /** Whether kernels run behind the caller's back, on memory of this backend alone: not on what a scope wraps. */
+  /**
+   * Whether kernels run behind the caller's back, on memory of this backend alone: not on what a
+   * scope wraps.
+   */
   default boolean asynchronous() {
     return false;
   }
 
-  /** Bytes that the memory behind this backend could still give: the card's, or the host's, which others use too. */
+  /**
+   * Bytes that the memory behind this backend could still give: the card's, or the host's, which
+   * others use too.
+   */
   long memoryAvailable();
 
   /** Waits until all work given to this backend is done. */
@@ -44,22 +50,27 @@ public interface Backend
   }
 
   /**
-   * The stream as other libraries, such as NCCL, know it: a {@code cudaStream_t} that lives as long as this backend.
-   * Makes its card the calling thread's.
+   * The stream as other libraries, such as NCCL, know it: a {@code cudaStream_t} that lives as long
+   * as this backend. Makes its card the calling thread's.
    *
    * @throws UnsupportedOperationException unless this backend is {@link #asynchronous}
    */
   default MemorySegment nativeStream() {
-    throw new UnsupportedOperationException("backend " + name() + " has no stream that others can use");
+    throw new UnsupportedOperationException(
+        "backend " + name() + " has no stream that others can use");
   }
 
   /**
-   * Runs {@code step} and keeps the kernel calls it makes, so that {@link Recording#replay} can make the same calls on
-   * the same tensors again, without the Java between them and without garbage.
+   * Runs {@code step} and keeps the kernel calls it makes, so that {@link Recording#replay} can
+   * make the same calls on the same tensors again, without the Java between them and without
+   * garbage.
    */
   Recording record(Runnable step);
 
-  /** Frees the stream. Idempotent. Tensors allocated from this backend's memory must be closed before. */
+  /**
+   * Frees the stream. Idempotent. Tensors allocated from this backend's memory must be closed
+   * before.
+   */
   @Override
   void close();
 }

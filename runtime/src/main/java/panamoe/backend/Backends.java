@@ -22,21 +22,23 @@ public final class Backends {
   /**
    * Opens a backend, to be closed by the caller.
    *
-   * @param device "cpu": the native library; "cuda": its backend for NVIDIA cards; "reference": plain Java on one
-   *     thread, slow; "auto": "cuda" where it can be had, else "cpu" where the library loads, else "reference", for the
-   *     reasons that {@link #cudaUnavailable} and {@link #nativeUnavailable} tell, but never in the stead of a library
-   *     that a setting names. Tests also open "simt", the emulation of "cuda"
+   * @param device "cpu": the native library; "cuda": its backend for NVIDIA cards; "reference":
+   *     plain Java on one thread, slow; "auto": "cuda" where it can be had, else "cpu" where the
+   *     library loads, else "reference", for the reasons that {@link #cudaUnavailable} and {@link
+   *     #nativeUnavailable} tell, but never in the stead of a library that a setting names. Tests
+   *     also open "simt", the emulation of "cuda"
    * @param threads threads of the cpu backend, 0 for one per processor; results do not depend on it
    * @param card which of the machine's cards, counted from 0; every other device is there once
    * @throws IllegalArgumentException if there is no such device or card, or threads is negative
-   * @throws UnsatisfiedLinkError if the library cannot be loaded, and a native backend was asked for or the library
-   *     named by panamoe.native.path or PANAMOE_NATIVE_PATH
-   * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message says what is
-   *     missing
+   * @throws UnsatisfiedLinkError if the library cannot be loaded, and a native backend was asked
+   *     for or the library named by panamoe.native.path or PANAMOE_NATIVE_PATH
+   * @throws panamoe.bindings.NativeException if "cuda" was asked for and cannot be had; the message
+   *     says what is missing
    */
   public static Backend open(String device, int threads, int card) {
     if (threads < 0) {
-      throw new IllegalArgumentException("threads is " + threads + ", expected 0 (one per processor) or more");
+      throw new IllegalArgumentException(
+          "threads is " + threads + ", expected 0 (one per processor) or more");
     }
     return switch (device) {
       case "auto" -> best(threads, card);

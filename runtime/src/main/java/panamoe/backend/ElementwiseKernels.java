@@ -2,7 +2,10 @@ package panamoe.backend;
 
 import panamoe.tensor.Tensor;
 
-/** Element by element; all tensors of a call have the same count, FLOAT32 or BFLOAT16 each unless said. */
+/**
+ * Element by element; all tensors of a call have the same count, FLOAT32 or BFLOAT16 each unless
+ * said.
+ */
 public interface ElementwiseKernels {
   /** {@code y[i] = value}. */
   void fill(float value, Tensor y);

@@ -2,17 +2,30 @@ package panamoe.backend;
 
 import panamoe.tensor.Tensor;
 
-/** Grouped GEMM: rows {@code offsets[e]} to {@code offsets[e + 1]} are multiplied by expert e's weights [E, N, K]. */
+/**
+ * Grouped GEMM: rows {@code offsets[e]} to {@code offsets[e + 1]} are multiplied by expert e's
+ * weights [E, N, K].
+ */
 public interface ExpertKernels {
-  /** {@code y = activation(x W_e^T + bias_e)}; bias FLOAT32 [E, N] or null; preactivation [R, N] or null. */
+  /**
+   * {@code y = activation(x W_e^T + bias_e)}; bias FLOAT32 [E, N] or null; preactivation [R, N] or
+   * null.
+   */
   void expertForward(
-      Activation activation, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Tensor y, Tensor preactivation);
+      Activation activation,
+      Tensor x,
+      Tensor offsets,
+      Tensor weights,
+      Tensor bias,
+      Tensor y,
+      Tensor preactivation);
 
   /** {@code dx = dy W_e}; dy is the gradient of the preactivation [R, N]. */
   void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx);
 
   /**
-   * {@code dweights_e = dy_e^T x_e}, or {@code +=} if {@code accumulate}; {@code dbias_e += } column sums.
+   * {@code dweights_e = dy_e^T x_e}, or {@code +=} if {@code accumulate}; {@code dbias_e += }
+   * column sums.
    *
    * @param dbias FLOAT32 [E, N] or null
    */

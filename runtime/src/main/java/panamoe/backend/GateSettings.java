@@ -1,11 +1,13 @@
 package panamoe.backend;
 
 /**
- * One call's rules of the gate, with the capacity already worked out: the {@code moe_gate_config} of the C ABI.
+ * One call's rules of the gate, with the capacity already worked out: the {@code moe_gate_config}
+ * of the C ABI.
  *
  * @param topK experts a token is sent to, 1 to 16
  * @param capacity routes an expert keeps; ignored when dropless
- * @param groups experts are chosen within the best {@code chosenGroups} of {@code groups} equal groups; 1 and 1: off
+ * @param groups experts are chosen within the best {@code chosenGroups} of {@code groups} equal
+ *     groups; 1 and 1: off
  * @param auxiliaryChoices choices that the auxiliary loss counts, 1 to topK
  * @param noiseFirstChoice first choice (from 0) that the noise acts on
  * @param normalizationEpsilon lower bound of the denominator

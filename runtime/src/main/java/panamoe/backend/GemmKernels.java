@@ -3,11 +3,15 @@ package panamoe.backend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in one fixed order over the inner dimension. */
+/**
+ * Dense GEMM; operands FLOAT32 or BFLOAT16 in any mix, FLOAT32 sums in one fixed order over the
+ * inner dimension.
+ */
 public interface GemmKernels {
   /**
-   * {@code c = activation(op(a) op(b) + bias)}, or {@code c += op(a) op(b)} when accumulating (then no bias and no
-   * activation). a [M, K], transposed [K, M]; b [K, N], transposed [N, K], or packed; c [M, N], for SwiGLU [M, N/2].
+   * {@code c = activation(op(a) op(b) + bias)}, or {@code c += op(a) op(b)} when accumulating (then
+   * no bias and no activation). a [M, K], transposed [K, M]; b [K, N], transposed [N, K], or
+   * packed; c [M, N], for SwiGLU [M, N/2].
    *
    * @param bias FLOAT32 [N] or null
    * @param preactivation [M, N] or null; receives the sum before the activation

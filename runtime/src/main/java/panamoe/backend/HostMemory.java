@@ -16,7 +16,10 @@ public final class HostMemory {
 
   private HostMemory() {}
 
-  /** Free memory in bytes, on Linux with the caches that can be dropped; not more than a container may take. */
+  /**
+   * Free memory in bytes, on Linux with the caches that can be dropped; not more than a container
+   * may take.
+   */
   public static long available() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     return Math.min(meminfo().orElseGet(system::getFreeMemorySize), system.getTotalMemorySize());
@@ -25,7 +28,9 @@ public final class HostMemory {
   private static Optional<Long> meminfo() {
     try {
       Matcher matcher = AVAILABLE.matcher(Files.readString(MEMINFO));
-      return matcher.find() ? Optional.of(1024 * Long.parseLong(matcher.group(1))) : Optional.empty();
+      return matcher.find()
+          ? Optional.of(1024 * Long.parseLong(matcher.group(1)))
+          : Optional.empty();
     } catch (IOException e) {
       return Optional.empty();
     }

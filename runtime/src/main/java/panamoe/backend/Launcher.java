@@ -4,7 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Where a backend's kernel calls pass through: each runs at once, and is kept while {@link #record} is under way.
+ * Where a backend's kernel calls pass through: each runs at once, and is kept while {@link #record}
+ * is under way.
  *
  * <p>A backend holds one launcher. Used by one thread at a time, as the backend itself.
  */

@@ -1,11 +1,15 @@
 package panamoe.backend;
 
-/** Kernel calls with their tensors, bound once and replayed as they are. Used by its backend's thread. */
+/**
+ * Kernel calls with their tensors, bound once and replayed as they are. Used by its backend's
+ * thread.
+ */
 public interface Recording extends AutoCloseable {
   /**
    * Makes the recorded calls in order.
    *
-   * @throws IllegalStateException if a tensor was freed since; calls before the first one on it may have been made
+   * @throws IllegalStateException if a tensor was freed since; calls before the first one on it may
+   *     have been made
    */
   void replay();
 

@@ -5,7 +5,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * What the gate decides, as flat tables; the outputs of {@code moe_gate_forward}. S tokens, E experts, K = top-k.
+ * What the gate decides, as flat tables; the outputs of {@code moe_gate_forward}. S tokens, E
+ * experts, K = top-k.
  *
  * @param scores FLOAT32 [S, E]
  * @param expert INT32 [S, K], -1 dropped

@@ -16,7 +16,10 @@ final class Agreement {
 
   private Agreement() {}
 
-  /** Runs {@code step} on every rank. A rank whose own step went well throws what the first failing rank says. */
+  /**
+   * Runs {@code step} on every rank. A rank whose own step went well throws what the first failing
+   * rank says.
+   */
   static void allDo(Communicator ranks, Step step) throws IOException {
     Exception failure = null;
     try {

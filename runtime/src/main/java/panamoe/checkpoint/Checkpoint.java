@@ -20,9 +20,10 @@ import panamoe.io.FileTrouble;
 import panamoe.tensor.Tensor;
 
 /**
- * One saved checkpoint: a directory with {@code model.safetensors} and {@code optimizer.safetensors} (or numbered
- * shards of them), {@code config.json}, {@code state.json} and {@code manifest.json}. Nothing but headers is read
- * before its checksum was compared with the manifest. Immutable.
+ * One saved checkpoint: a directory with {@code model.safetensors} and {@code
+ * optimizer.safetensors} (or numbered shards of them), {@code config.json}, {@code state.json} and
+ * {@code manifest.json}. Nothing but headers is read before its checksum was compared with the
+ * manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -41,19 +42,21 @@ public final class Checkpoint {
   }
 
   /**
-   * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest and compares the
-   * sizes of the files; their checksums are compared when they are read.
+   * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest
+   * and compares the sizes of the files; their checksums are compared when they are read.
    *
-   * @throws CheckpointException if there is none, if it cannot be read, or if a file of the latest is missing, has
-   *     another size or is no plain file; with the name of the newest intact checkpoint beside a damaged one
+   * @throws CheckpointException if there is none, if it cannot be read, or if a file of the latest
+   *     is missing, has another size or is no plain file; with the name of the newest intact
+   *     checkpoint beside a damaged one
    */
   public static Checkpoint open(Path path) {
     return read(path, checkpoint -> checkpoint);
   }
 
   /**
-   * Opens a checkpoint and reads of it. Of a folder of checkpoints it is the latest; where a training run saves
-   * meanwhile and deletes that one, {@code reader} is called again with its successor.
+   * Opens a checkpoint and reads of it. Of a folder of checkpoints it is the latest; where a
+   * training run saves meanwhile and deletes that one, {@code reader} is called again with its
+   * successor.
    *
    * @throws CheckpointException as {@link #open}, and what {@code reader} throws
    */
@@ -62,7 +65,9 @@ public final class Checkpoint {
       Entry found = Entry.behind(path);
       if (found != Entry.FOLDER) {
         throw new CheckpointException(
-            path + (found == Entry.NONE ? " does not exist" : " is " + kind(path)) + ", expected a checkpoint");
+            path
+                + (found == Entry.NONE ? " does not exist" : " is " + kind(path))
+                + ", expected a checkpoint");
       }
       if (Entry.at(path.resolve(Manifest.FILE_NAME)) != Entry.NONE) {
         return reader.apply(openDirectory(path));
@@ -70,15 +75,23 @@ public final class Checkpoint {
     } catch (IOException e) {
       throw CheckpointException.unread(path, e);
     }
-    return new CheckpointStore(path, 1).readLatest(reader).orElseThrow(() -> new CheckpointException(
-        path + " holds no checkpoint: it has no " + Manifest.FILE_NAME + " and no step-* directory"));
+    return new CheckpointStore(path, 1)
+        .readLatest(reader)
+        .orElseThrow(
+            () ->
+                new CheckpointException(
+                    path
+                        + " holds no checkpoint: it has no "
+                        + Manifest.FILE_NAME
+                        + " and no step-* directory"));
   }
 
   private static String kind(Path file) {
     try (FileChannel channel = SavedFile.open(file)) {
       ByteBuffer prefix = ByteBuffer.allocate(ForeignFormat.PREFIX_BYTES);
       int read = Math.max(0, channel.read(prefix, 0));
-      return ForeignFormat.of(Arrays.copyOf(prefix.array(), read)).map(ForeignFormat::description)
+      return ForeignFormat.of(Arrays.copyOf(prefix.array(), read))
+          .map(ForeignFormat::description)
           .orElse("not a directory");
     } catch (IOException | CheckpointException _) {
       return "not a directory";
@@ -91,7 +104,9 @@ public final class Checkpoint {
     return checkpoint;
   }
 
-  /** Whether its directory is no longer there, as after a later save of the run that it belongs to. */
+  /**
+   * Whether its directory is no longer there, as after a later save of the run that it belongs to.
+   */
   public boolean isGone() {
     return isGone(directory);
   }
@@ -134,31 +149,43 @@ public final class Checkpoint {
   }
 
   /**
-   * Refuses a model that cannot fit, before anything is read or allocated for it; says over how many ranks its experts
-   * would have to be spread.
+   * Refuses a model that cannot fit, before anything is read or allocated for it; says over how
+   * many ranks its experts would have to be spread.
    *
    * @param availableBytes free memory of the device
    */
   public void requireFits(long availableBytes) {
     if (modelBytes() > availableBytes) {
-      throw new CheckpointException("the model of " + directory + " needs " + modelBytes()
-          + " bytes, but only " + availableBytes + " are available; " + fittingRanks(availableBytes));
+      throw new CheckpointException(
+          "the model of "
+              + directory
+              + " needs "
+              + modelBytes()
+              + " bytes, but only "
+              + availableBytes
+              + " are available; "
+              + fittingRanks(availableBytes));
     }
   }
 
-  /** From the headers alone: comparing checksums would read all of a model that is too large anyway. */
+  /**
+   * From the headers alone: comparing checksums would read all of a model that is too large anyway.
+   */
   private String fittingRanks(long availableBytes) {
     try (Shards shards = headers()) {
-      OptionalInt ranks = ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
+      OptionalInt ranks =
+          ExpertShare.of(shards.tensors().values(), experts()).ranksFor(availableBytes);
       return ranks.isPresent()
-          ? "it would fit with EP >= " + ranks.getAsInt() + ", its experts spread over as many ranks"
+          ? "it would fit with EP >= "
+              + ranks.getAsInt()
+              + ", its experts spread over as many ranks"
           : "it would not fit with its experts spread over ranks either";
     }
   }
 
   /**
-   * Refuses a model whose tensors are not those of the files, before anything is allocated for it: a configuration can
-   * ask for any size. Reads the headers alone.
+   * Refuses a model whose tensors are not those of the files, before anything is allocated for it:
+   * a configuration can ask for any size. Reads the headers alone.
    *
    * @param wanted FLOAT32 shapes by name
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
@@ -167,7 +194,10 @@ public final class Checkpoint {
     try (Shards shards = headers()) {
       shards.requireExactly(wanted);
     } catch (CheckpointException e) {
-      shards(MODEL).forEach(this::checkedFile); // that a file was changed explains more than what became of its header
+      shards(MODEL)
+          .forEach(
+              this::checkedFile); // that a file was changed explains more than what became of its
+      // header
       throw e;
     }
   }
@@ -178,14 +208,17 @@ public final class Checkpoint {
   }
 
   /**
-   * Fills the model's tensors. Names, shapes and dtypes are compared first, and nothing is read unless all agree.
+   * Fills the model's tensors. Names, shapes and dtypes are compared first, and nothing is read
+   * unless all agree.
    *
    * @param destinations every weight of the model by its name
    * @param allowExtra tolerates stored tensors that no destination asks for, with a warning
-   * @param strict rejects NaN and infinite values, which otherwise give one warning; found after reading
+   * @param strict rejects NaN and infinite values, which otherwise give one warning; found after
+   *     reading
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
    */
-  public LoadReport loadModel(Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
+  public LoadReport loadModel(
+      Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
     try (Shards shards = model()) {
       Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
       destinations.forEach((name, tensor) -> expected.put(name, Mismatches.Expected.of(tensor)));
@@ -193,18 +226,24 @@ public final class Checkpoint {
       mismatches.throwIfAny(directory, allowExtra);
       List<String> warnings = new ArrayList<>(mismatches.extraWarning(directory));
       destinations.forEach(shards::read);
-      shards.warning().ifPresent(sentence -> {
-        if (strict) {
-          throw new CheckpointException(sentence);
-        }
-        warnings.add(sentence);
-      });
+      shards
+          .warning()
+          .ifPresent(
+              sentence -> {
+                if (strict) {
+                  throw new CheckpointException(sentence);
+                }
+                warnings.add(sentence);
+              });
       long bytes = destinations.values().stream().mapToLong(Tensor::bytes).sum();
       return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
     }
   }
 
-  /** The model's tensors, to be read one by one; checks the checksums of their files. To be closed by the caller. */
+  /**
+   * The model's tensors, to be read one by one; checks the checksums of their files. To be closed
+   * by the caller.
+   */
   public Shards model() {
     return openShards(MODEL);
   }
@@ -215,11 +254,13 @@ public final class Checkpoint {
   }
 
   private List<String> shards(String part) {
-    List<String> names = manifest.files().keySet().stream()
-        .filter(name -> name.matches(part + "(-\\d+-of-\\d+)?\\.safetensors"))
-        .toList();
+    List<String> names =
+        manifest.files().keySet().stream()
+            .filter(name -> name.matches(part + "(-\\d+-of-\\d+)?\\.safetensors"))
+            .toList();
     if (names.isEmpty()) {
-      throw new CheckpointException(directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
+      throw new CheckpointException(
+          directory.resolve(Manifest.FILE_NAME) + " lists no " + part + ".safetensors");
     }
     return names;
   }
@@ -246,9 +287,11 @@ public final class Checkpoint {
   }
 
   private Path checkedFile(String name) {
-    change(name).ifPresent(changed -> {
-      throw CheckpointException.damaged(changed).with(Remedy.of(directory));
-    });
+    change(name)
+        .ifPresent(
+            changed -> {
+              throw CheckpointException.damaged(changed).with(Remedy.of(directory));
+            });
     return directory.resolve(name);
   }
 
@@ -259,15 +302,21 @@ public final class Checkpoint {
     String found = SavedFile.sha256(path);
     return found.equals(expected)
         ? Optional.empty()
-        : Optional.of(path + " was changed since it was saved: its SHA-256 is " + found + ", expected " + expected);
+        : Optional.of(
+            path
+                + " was changed since it was saved: its SHA-256 is "
+                + found
+                + ", expected "
+                + expected);
   }
 
   private void checkSize(String name, Manifest.FileEntry entry) {
     Path path = directory.resolve(name);
     try {
       SavedFile.open(path).close();
-      Map<String, Object> attributes = FileTrouble.twice(
-          () -> Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS));
+      Map<String, Object> attributes =
+          FileTrouble.twice(
+              () -> Files.readAttributes(path, "unix:size,nlink", LinkOption.NOFOLLOW_LINKS));
       if (!attributes.get("nlink").equals(1)) {
         throw new CheckpointException(
             path + " has " + attributes.get("nlink") + " hard links, a checkpoint's file has one");

@@ -7,8 +7,8 @@ import panamoe.io.FileTrouble;
 import panamoe.io.NotRegularException;
 
 /**
- * A file or checkpoint that cannot be read, written or fitted to a model. The message is one sentence that names the
- * file, the tensor or field, and the offending value.
+ * A file or checkpoint that cannot be read, written or fitted to a model. The message is one
+ * sentence that names the file, the tensor or field, and the offending value.
  */
 public final class CheckpointException extends RuntimeException {
   private final boolean damage;

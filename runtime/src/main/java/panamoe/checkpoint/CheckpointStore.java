@@ -26,12 +26,14 @@ import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 
 /**
- * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to go on from.
+ * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to go
+ * on from.
  *
- * <p>A save writes into a hidden directory, forces every file to the disk and renames the directory, then renames a new
- * {@code latest} over the old. So a process killed at any moment, a full disk or a lost power supply leaves the
- * previous checkpoint as it was; what a killed process left behind is removed by the next save. One process, or one
- * world of ranks that see the same folder, saves into it at a time; a store is used by one thread.
+ * <p>A save writes into a hidden directory, forces every file to the disk and renames the
+ * directory, then renames a new {@code latest} over the old. So a process killed at any moment, a
+ * full disk or a lost power supply leaves the previous checkpoint as it was; what a killed process
+ * left behind is removed by the next save. One process, or one world of ranks that see the same
+ * folder, saves into it at a time; a store is used by one thread.
  */
 public final class CheckpointStore {
   private static final String LATEST = "latest";
@@ -40,7 +42,10 @@ public final class CheckpointStore {
   private static final long SHARD_BYTES = 4L << 30;
   private static final int LONGEST_POINTER = 1000;
 
-  /** How often a checkpoint may be deleted under whoever reads it; a save takes longer than to find the next. */
+  /**
+   * How often a checkpoint may be deleted under whoever reads it; a save takes longer than to find
+   * the next.
+   */
   private static final int ATTEMPTS = 100;
 
   private final Path directory;
@@ -72,10 +77,12 @@ public final class CheckpointStore {
   }
 
   /**
-   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks call this, each with
-   * the tensors that it is to write; the rest of the contents is the first rank's. They write into one directory.
+   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks
+   * call this, each with the tensors that it is to write; the rest of the contents is the first
+   * rank's. They write into one directory.
    *
-   * @throws CheckpointException on all ranks if anything could not be written; the checkpoints before it are intact
+   * @throws CheckpointException on all ranks if anything could not be written; the checkpoints
+   *     before it are intact
    */
   public SaveReport save(CheckpointContents contents, Communicator ranks) {
     List<IOException> undeleted = new ArrayList<>();
@@ -90,7 +97,8 @@ public final class CheckpointStore {
             disk.createDirectory(temporary);
           });
       ShardWriter writer = new ShardWriter(disk, shardBytes, ranks);
-      Map<String, Manifest.FileEntry> files = writer.write(temporary, Checkpoint.MODEL, contents.model());
+      Map<String, Manifest.FileEntry> files =
+          writer.write(temporary, Checkpoint.MODEL, contents.model());
       files.putAll(writer.write(temporary, Checkpoint.OPTIMIZER, contents.optimizer()));
       Agreement.firstDoes(
           ranks,
@@ -121,7 +129,12 @@ public final class CheckpointStore {
     try {
       Optional<Path> latest = latest();
       if (latest.filter(target::equals).isPresent()) {
-        return "step " + step + " is saved as " + target + ", but may be lost in a power failure: " + reason;
+        return "step "
+            + step
+            + " is saved as "
+            + target
+            + ", but may be lost in a power failure: "
+            + reason;
       }
       standing = latest.map(path -> "; the latest checkpoint is " + path.getFileName()).orElse("");
     } catch (CheckpointException e) {
@@ -136,13 +149,15 @@ public final class CheckpointStore {
   }
 
   /**
-   * The checkpoint to go on from: the one that {@code latest} names or, if that is gone, the newest. It may be damaged,
-   * which {@link Checkpoint#open} finds: no save leaves it so, and to go on from an older one is for a person to
-   * decide. Empty if there is none.
+   * The checkpoint to go on from: the one that {@code latest} names or, if that is gone, the
+   * newest. It may be damaged, which {@link Checkpoint#open} finds: no save leaves it so, and to go
+   * on from an older one is for a person to decide. Empty if there is none.
    */
   public Optional<Path> latest() {
     List<Path> all = checkpoints();
-    return pointed().filter(all::contains).or(() -> all.isEmpty() ? Optional.empty() : Optional.of(all.getLast()));
+    return pointed()
+        .filter(all::contains)
+        .or(() -> all.isEmpty() ? Optional.empty() : Optional.of(all.getLast()));
   }
 
   /**
@@ -155,8 +170,8 @@ public final class CheckpointStore {
   }
 
   /**
-   * Reads of the latest checkpoint; of its successor where another process has deleted it meanwhile. Empty if there is
-   * none.
+   * Reads of the latest checkpoint; of its successor where another process has deleted it
+   * meanwhile. Empty if there is none.
    */
   <T> Optional<T> readLatest(Function<Checkpoint, T> reader) {
     for (int attempt = 1; ; attempt++) {
@@ -197,12 +212,15 @@ public final class CheckpointStore {
       return Disk.list(directory).stream()
           .filter(path -> NAME.matcher(path.getFileName().toString()).matches())
           .filter(path -> kindOf(path) == Entry.FOLDER)
-          .sorted(Comparator.comparingLong((Path path) -> number(path, 1)).thenComparingLong(path -> number(path, 2)))
+          .sorted(
+              Comparator.comparingLong((Path path) -> number(path, 1))
+                  .thenComparingLong(path -> number(path, 2)))
           .toList();
     } catch (NoSuchFileException | NotDirectoryException e) {
       return List.of();
     } catch (IOException e) {
-      throw new CheckpointException("cannot list the checkpoints in " + directory + ": " + FileTrouble.reason(e), e);
+      throw new CheckpointException(
+          "cannot list the checkpoints in " + directory + ": " + FileTrouble.reason(e), e);
     }
   }
 
@@ -214,12 +232,18 @@ public final class CheckpointStore {
     }
   }
 
-  private void writeDescription(Path into, CheckpointContents contents, Map<String, Manifest.FileEntry> files)
+  private void writeDescription(
+      Path into, CheckpointContents contents, Map<String, Manifest.FileEntry> files)
       throws IOException {
-    files.put(Checkpoint.CONFIG, disk.write(into.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
-    files.put(Checkpoint.STATE, disk.write(into.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
-    String version = Optional.ofNullable(CheckpointStore.class.getPackage().getImplementationVersion())
-        .orElse("development");
+    files.put(
+        Checkpoint.CONFIG,
+        disk.write(into.resolve(Checkpoint.CONFIG), StrictJson.bytes(contents.config())));
+    files.put(
+        Checkpoint.STATE,
+        disk.write(into.resolve(Checkpoint.STATE), StrictJson.bytes(contents.state())));
+    String version =
+        Optional.ofNullable(CheckpointStore.class.getPackage().getImplementationVersion())
+            .orElse("development");
     Manifest manifest = new Manifest(version, contents.step(), contents.experts(), files);
     disk.write(into.resolve(Manifest.FILE_NAME), manifest.toJson());
   }
@@ -234,7 +258,9 @@ public final class CheckpointStore {
   private Optional<Path> pointed() {
     Path pointer = directory.resolve(LATEST);
     try {
-      String name = new String(RegularFile.read(pointer, LONGEST_POINTER), StandardCharsets.ISO_8859_1).strip();
+      String name =
+          new String(RegularFile.read(pointer, LONGEST_POINTER), StandardCharsets.ISO_8859_1)
+              .strip();
       return NAME.matcher(name).matches() ? Optional.of(directory.resolve(name)) : Optional.empty();
     } catch (NoSuchFileException | NotDirectoryException e) {
       return Optional.empty();
@@ -311,6 +337,8 @@ public final class CheckpointStore {
 
   private static long number(Path checkpoint, int group) {
     Matcher matcher = NAME.matcher(checkpoint.getFileName().toString());
-    return matcher.matches() && matcher.group(group) != null ? Long.parseLong(matcher.group(group)) : 0;
+    return matcher.matches() && matcher.group(group) != null
+        ? Long.parseLong(matcher.group(group))
+        : 0;
   }
 }

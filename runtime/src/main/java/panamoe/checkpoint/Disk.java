@@ -16,7 +16,10 @@ import panamoe.io.FileTrouble;
 import panamoe.io.PlainFolder;
 import panamoe.io.Sha256;
 
-/** The file operations of which a save consists. Each is announced first, so that a test can make any one fail. */
+/**
+ * The file operations of which a save consists. Each is announced first, so that a test can make
+ * any one fail.
+ */
 final class Disk {
   /** Called before each operation; may throw what the operation could. */
   @FunctionalInterface
@@ -57,7 +60,8 @@ final class Disk {
       return new Manifest.FileEntry(out.bytes, Sha256.hex(out.digest));
     } catch (IOException e) {
       // What a full disk says names no file.
-      throw new IOException("writing " + file.getFileName() + " failed: " + FileTrouble.reason(e), e);
+      throw new IOException(
+          "writing " + file.getFileName() + " failed: " + FileTrouble.reason(e), e);
     }
   }
 
@@ -67,11 +71,13 @@ final class Disk {
   }
 
   Manifest.FileEntry write(Path file, byte[] content) throws IOException {
-    return write(file, out -> {
-      for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
-        out.write(buffer);
-      }
-    });
+    return write(
+        file,
+        out -> {
+          for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
+            out.write(buffer);
+          }
+        });
   }
 
   /** Replaces {@code to} if it is a file; a directory must not exist there. */

@@ -7,8 +7,8 @@ import java.util.regex.Matcher;
 import java.util.stream.IntStream;
 
 /**
- * How small one rank's share of a model becomes where ranks divide the experts of each layer among them, and hold all
- * else in common.
+ * How small one rank's share of a model becomes where ranks divide the experts of each layer among
+ * them, and hold all else in common.
  *
  * @param experts of each layer; 0 is a dense layer
  * @param expertBytes of all experts of each layer together
@@ -33,12 +33,14 @@ record ExpertShare(List<Integer> experts, long[] expertBytes, long commonBytes) 
   }
 
   /**
-   * The fewest ranks, two or more, of which each can hold its share in {@code availableBytes}; empty if no number is
-   * enough.
+   * The fewest ranks, two or more, of which each can hold its share in {@code availableBytes};
+   * empty if no number is enough.
    */
   OptionalInt ranksFor(long availableBytes) {
     int most = experts.stream().mapToInt(Integer::intValue).max().orElse(0);
-    return IntStream.rangeClosed(2, most).filter(ranks -> bytes(ranks) <= availableBytes).findFirst();
+    return IntStream.rangeClosed(2, most)
+        .filter(ranks -> bytes(ranks) <= availableBytes)
+        .findFirst();
   }
 
   /** Bytes of the rank that holds most. */

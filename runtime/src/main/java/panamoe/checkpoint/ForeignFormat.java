@@ -7,11 +7,17 @@ import java.util.Optional;
 /** Recognises, by their first bytes, files that people take for safetensors files. */
 enum ForeignFormat {
   ZIP("a zip archive, perhaps of PyTorch", new byte[] {'P', 'K', 3, 4}),
-  PICKLE("a Python pickle", new byte[] {(byte) 0x80, 2}, new byte[] {(byte) 0x80, 3}, new byte[] {(byte) 0x80, 4},
+  PICKLE(
+      "a Python pickle",
+      new byte[] {(byte) 0x80, 2},
+      new byte[] {(byte) 0x80, 3},
+      new byte[] {(byte) 0x80, 4},
       new byte[] {(byte) 0x80, 5}),
   GZIP("a gzip file", new byte[] {0x1f, (byte) 0x8b}),
   GGUF("a GGUF file", ascii("GGUF")),
-  LFS_POINTER("a Git LFS pointer; fetch the file itself by 'git lfs pull'", ascii("version https://git-lfs")),
+  LFS_POINTER(
+      "a Git LFS pointer; fetch the file itself by 'git lfs pull'",
+      ascii("version https://git-lfs")),
   HTML("an HTML page", ascii("<!DOCTYPE"), ascii("<!doctype"), ascii("<html"), ascii("<HTML"));
 
   /** As many first bytes as {@link #of} looks at. */
@@ -30,8 +36,8 @@ enum ForeignFormat {
   }
 
   /**
-   * The format that a file with this beginning has. The two-byte magics of pickle and gzip could also begin a header
-   * length, so a safetensors file ('{' as byte 8) is none of these.
+   * The format that a file with this beginning has. The two-byte magics of pickle and gzip could
+   * also begin a header length, so a safetensors file ('{' as byte 8) is none of these.
    */
   static Optional<ForeignFormat> of(byte[] prefix) {
     if (prefix.length > Long.BYTES && prefix[Long.BYTES] == '{') {
@@ -42,8 +48,10 @@ enum ForeignFormat {
 
   private boolean begins(byte[] prefix) {
     return Arrays.stream(magics)
-        .anyMatch(magic -> prefix.length >= magic.length
-            && Arrays.equals(prefix, 0, magic.length, magic, 0, magic.length));
+        .anyMatch(
+            magic ->
+                prefix.length >= magic.length
+                    && Arrays.equals(prefix, 0, magic.length, magic, 0, magic.length));
   }
 
   private static byte[] ascii(String text) {

@@ -18,8 +18,8 @@ import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
 /**
- * The content of {@code manifest.json}, written last into a checkpoint: what belongs to it, bit for bit. It carries its
- * own checksum, so that a changed manifest is found too.
+ * The content of {@code manifest.json}, written last into a checkpoint: what belongs to it, bit for
+ * bit. It carries its own checksum, so that a changed manifest is found too.
  *
  * @param panamoe the version of this software that wrote the checkpoint
  * @param experts the number of experts of each layer, 0 for a dense layer
@@ -43,8 +43,10 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
     ArrayNode counts = json.putArray("experts");
     experts.forEach(counts::add);
     ObjectNode entries = json.putObject("files");
-    new TreeMap<>(files).forEach(
-        (name, entry) -> entries.putObject(name).put("size", entry.size()).put("sha256", entry.sha256()));
+    new TreeMap<>(files)
+        .forEach(
+            (name, entry) ->
+                entries.putObject(name).put("size", entry.size()).put("sha256", entry.sha256()));
     return StrictJson.bytes(json.put("sha256", checksum(json)));
   }
 
@@ -67,8 +69,12 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
         throw bad("format", "\"" + FORMAT + "\"");
       }
       if (!json.path("version").equals(IntNode.valueOf(VERSION))) {
-        throw new CheckpointException(path + " has the version " + json.path("version")
-            + "; this version of Panamoe reads version " + VERSION);
+        throw new CheckpointException(
+            path
+                + " has the version "
+                + json.path("version")
+                + "; this version of Panamoe reads version "
+                + VERSION);
       }
       Set<String> unknown = new TreeSet<>();
       json.fieldNames().forEachRemaining(unknown::add);
@@ -78,7 +84,8 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       }
       ObjectNode unsigned = json.deepCopy();
       if (!checksum(unsigned.without("sha256")).equals(json.path("sha256").asText())) {
-        throw CheckpointException.damaged(path + " was changed: its sha256 is not that of its content");
+        throw CheckpointException.damaged(
+            path + " was changed: its sha256 is not that of its content");
       }
       return new Manifest(text("panamoe"), whole(json.get("step"), "step"), experts(), files());
     }
@@ -106,13 +113,17 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       for (Map.Entry<String, JsonNode> entry : entries.properties()) {
         String name = entry.getKey();
         if (!name.matches("[A-Za-z0-9][A-Za-z0-9._-]*")) {
-          throw new CheckpointException(path + " names the file '" + name + "', which is not a plain file name");
+          throw new CheckpointException(
+              path + " names the file '" + name + "', which is not a plain file name");
         }
-        String sha256 = Optional.ofNullable(entry.getValue().get("sha256")).map(JsonNode::asText).orElse("");
+        String sha256 =
+            Optional.ofNullable(entry.getValue().get("sha256")).map(JsonNode::asText).orElse("");
         if (!sha256.matches("[0-9a-f]{64}")) {
           throw bad("files." + name + ".sha256", "64 hexadecimal digits");
         }
-        files.put(name, new FileEntry(whole(entry.getValue().get("size"), "files." + name + ".size"), sha256));
+        files.put(
+            name,
+            new FileEntry(whole(entry.getValue().get("size"), "files." + name + ".size"), sha256));
       }
       return files;
     }
@@ -126,7 +137,10 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
     }
 
     private long whole(JsonNode value, String field) {
-      if (value == null || !value.isIntegralNumber() || !value.canConvertToLong() || value.asLong() < 0) {
+      if (value == null
+          || !value.isIntegralNumber()
+          || !value.canConvertToLong()
+          || value.asLong() < 0) {
         throw bad(field, "a whole number from 0 to 2^63-1");
       }
       return value.asLong();

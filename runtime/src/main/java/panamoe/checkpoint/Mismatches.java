@@ -33,14 +33,27 @@ record Mismatches(List<String> wrong, List<String> extra) {
       if (have == null) {
         wrong.add("missing " + located(name));
       } else if (!Arrays.equals(have.shape(), want.shape())) {
-        wrong.add(located(name) + " has the shape " + Arrays.toString(have.shape())
-            + ", expected " + Arrays.toString(want.shape()));
+        wrong.add(
+            located(name)
+                + " has the shape "
+                + Arrays.toString(have.shape())
+                + ", expected "
+                + Arrays.toString(want.shape()));
       } else if (have.type() != StoredType.of(want.dtype())) {
-        wrong.add(located(name) + " has the dtype " + have.type() + ", expected " + StoredType.of(want.dtype()));
+        wrong.add(
+            located(name)
+                + " has the dtype "
+                + have.type()
+                + ", expected "
+                + StoredType.of(want.dtype()));
       }
     }
-    List<String> extra = stored.keySet().stream()
-        .filter(name -> !wanted.containsKey(name)).sorted().map(name -> "unexpected " + located(name)).toList();
+    List<String> extra =
+        stored.keySet().stream()
+            .filter(name -> !wanted.containsKey(name))
+            .sorted()
+            .map(name -> "unexpected " + located(name))
+            .toList();
     return new Mismatches(wrong, extra);
   }
 
@@ -55,7 +68,9 @@ record Mismatches(List<String> wrong, List<String> extra) {
   }
 
   List<String> extraWarning(Path checkpoint) {
-    return extra.isEmpty() ? List.of() : List.of(checkpoint + " holds tensors that were not read: " + list(extra));
+    return extra.isEmpty()
+        ? List.of()
+        : List.of(checkpoint + " holds tensors that were not read: " + list(extra));
   }
 
   private static String list(List<String> problems) {
@@ -70,6 +85,9 @@ record Mismatches(List<String> wrong, List<String> extra) {
     if (!layer.find()) {
       return name;
     }
-    return name + " (layer " + layer.group(1) + (expert.find() ? ", expert " + expert.group(1) + ")" : ")");
+    return name
+        + " (layer "
+        + layer.group(1)
+        + (expert.find() ? ", expert " + expert.group(1) + ")" : ")");
   }
 }

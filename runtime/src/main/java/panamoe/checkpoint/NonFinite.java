@@ -27,8 +27,14 @@ final class NonFinite {
     if (tensors == 0) {
       return Optional.empty();
     }
-    return Optional.of(checkpoint + " holds " + count + " NaN or infinite values in " + tensors
-        + (tensors == 1 ? " tensor: " : " tensors, the first: ") + first);
+    return Optional.of(
+        checkpoint
+            + " holds "
+            + count
+            + " NaN or infinite values in "
+            + tensors
+            + (tensors == 1 ? " tensor: " : " tensors, the first: ")
+            + first);
   }
 
   private static long count(Tensor tensor) {

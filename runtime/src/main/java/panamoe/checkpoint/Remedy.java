@@ -7,19 +7,26 @@ final class Remedy {
   private Remedy() {}
 
   /**
-   * For the end of a sentence: the newest other checkpoint in the folder of {@code damaged} of which all files were read
-   * and have their checksums. Empty if there is none, or if it cannot be known: the damage is told all the same.
+   * For the end of a sentence: the newest other checkpoint in the folder of {@code damaged} of
+   * which all files were read and have their checksums. Empty if there is none, or if it cannot be
+   * known: the damage is told all the same.
    */
   static String of(Path damaged) {
     Path folder = damaged.resolve("..").normalize();
     try {
-      return new CheckpointStore(folder, 1).checkpoints().reversed().stream()
-          .filter(other -> !other.getFileName().equals(damaged.getFileName()))
-          .filter(Remedy::isIntact)
-          .findFirst()
-          .map(other -> "; " + other + " beside it is intact: take that one, or move " + damaged.getFileName()
-              + " out of the folder to go on from there")
-          .orElse("");
+      return new CheckpointStore(folder, 1)
+          .checkpoints().reversed().stream()
+              .filter(other -> !other.getFileName().equals(damaged.getFileName()))
+              .filter(Remedy::isIntact)
+              .findFirst()
+              .map(
+                  other ->
+                      "; "
+                          + other
+                          + " beside it is intact: take that one, or move "
+                          + damaged.getFileName()
+                          + " out of the folder to go on from there")
+              .orElse("");
     } catch (CheckpointException _) {
       return "";
     }

@@ -13,9 +13,9 @@ import java.util.Map;
 import panamoe.io.StrictJson;
 
 /**
- * The checked JSON header of a safetensors file: every tensor has a readable type, its offsets are those of its shape,
- * and the tensors cover the data without overlap or hole. Parsed as a stream, so that memory is bounded by the cap on
- * tensors whatever the header says.
+ * The checked JSON header of a safetensors file: every tensor has a readable type, its offsets are
+ * those of its shape, and the tensors cover the data without overlap or hole. Parsed as a stream,
+ * so that memory is bounded by the cap on tensors whatever the header says.
  */
 record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> metadata) {
   private static final int MAX_RANK = 32;
@@ -58,7 +58,8 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
         throw new CheckpointException(
             file + ": its header is not valid: " + StrictJson.reason(e), e);
       }
-      tensors.sort(Comparator.comparingLong(StoredTensor::begin).thenComparingLong(StoredTensor::end));
+      tensors.sort(
+          Comparator.comparingLong(StoredTensor::begin).thenComparingLong(StoredTensor::end));
       checkCoverage();
       Map<String, StoredTensor> byName = new LinkedHashMap<>();
       tensors.forEach(tensor -> byName.put(tensor.name(), tensor));
@@ -105,13 +106,19 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
     }
 
     private StoredTensor checked(String name, String dtype, long[] shape, long[] offsets) {
-      StoredType type = StoredType.named(dtype)
-          .orElseThrow(() -> new CheckpointException(file + ": unsupported dtype " + dtype + " in tensor " + name));
+      StoredType type =
+          StoredType.named(dtype)
+              .orElseThrow(
+                  () ->
+                      new CheckpointException(
+                          file + ": unsupported dtype " + dtype + " in tensor " + name));
       if (offsets.length != 2 || offsets[0] > offsets[1]) {
         throw bad(name, "has invalid data_offsets " + Arrays.toString(offsets));
       }
       if (offsets[1] > dataBytes) {
-        throw bad(name, "ends at byte " + offsets[1] + " of the data, but the file holds only " + dataBytes);
+        throw bad(
+            name,
+            "ends at byte " + offsets[1] + " of the data, but the file holds only " + dataBytes);
       }
       long bytes = type.bytes();
       try {
@@ -120,11 +127,24 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
         }
       } catch (ArithmeticException e) {
         throw new CheckpointException(
-            file + ": tensor " + name + " has the shape " + Arrays.toString(shape) + ", whose size overflows", e);
+            file
+                + ": tensor "
+                + name
+                + " has the shape "
+                + Arrays.toString(shape)
+                + ", whose size overflows",
+            e);
       }
       if (bytes != offsets[1] - offsets[0]) {
-        throw bad(name, "has a size mismatch: " + dtype + Arrays.toString(shape) + " takes " + bytes
-            + " bytes, its data_offsets span " + (offsets[1] - offsets[0]));
+        throw bad(
+            name,
+            "has a size mismatch: "
+                + dtype
+                + Arrays.toString(shape)
+                + " takes "
+                + bytes
+                + " bytes, its data_offsets span "
+                + (offsets[1] - offsets[0]));
       }
       return new StoredTensor(name, type, shape, offsets[0], offsets[1]);
     }
@@ -134,12 +154,24 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       String previous = null;
       for (StoredTensor tensor : tensors) {
         if (tensor.begin() < covered) {
-          throw bad(tensor.name(), "begins at byte " + tensor.begin() + " and overlaps tensor " + previous
-              + ", which ends at byte " + covered);
+          throw bad(
+              tensor.name(),
+              "begins at byte "
+                  + tensor.begin()
+                  + " and overlaps tensor "
+                  + previous
+                  + ", which ends at byte "
+                  + covered);
         }
         if (tensor.begin() > covered) {
-          throw bad("bytes " + covered + " to " + tensor.begin() + " before tensor " + tensor.name()
-              + " belong to no tensor");
+          throw bad(
+              "bytes "
+                  + covered
+                  + " to "
+                  + tensor.begin()
+                  + " before tensor "
+                  + tensor.name()
+                  + " belong to no tensor");
         }
         covered = tensor.end();
         previous = tensor.name();
@@ -156,15 +188,17 @@ record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> 
       return in.getText();
     }
 
-    private long[] wholeNumbers(JsonParser in, String name, String field, int most) throws IOException {
+    private long[] wholeNumbers(JsonParser in, String name, String field, int most)
+        throws IOException {
       if (in.currentToken() != JsonToken.START_ARRAY) {
         throw bad(name, "has a " + field + " that is not an array");
       }
       long[] values = new long[most];
       int count = 0;
       while (in.nextToken() != JsonToken.END_ARRAY) {
-        boolean whole = in.currentToken() == JsonToken.VALUE_NUMBER_INT
-            && in.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
+        boolean whole =
+            in.currentToken() == JsonToken.VALUE_NUMBER_INT
+                && in.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
         if (!whole || in.getLongValue() < 0) {
           throw bad(name, "has the invalid value " + in.getText() + " in its " + field);
         }

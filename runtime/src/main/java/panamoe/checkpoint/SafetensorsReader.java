@@ -20,12 +20,12 @@ import panamoe.tensor.Tensor;
 /**
  * Reads one safetensors file: 8 bytes little-endian header length, a JSON header, the elements.
  *
- * <p>Nothing in the file is trusted: the header is checked whole when the file is opened, before anything is allocated
- * for its tensors. Elements are read by position into their destination and never mapped, because a mapped file that
- * shrinks kills the process. Not thread-safe.
+ * <p>Nothing in the file is trusted: the header is checked whole when the file is opened, before
+ * anything is allocated for its tensors. Elements are read by position into their destination and
+ * never mapped, because a mapped file that shrinks kills the process. Not thread-safe.
  *
- * <p>Every method that takes a name throws {@link CheckpointException} if the file has no tensor of that name, cannot
- * be read any more, or was truncated since it was opened.
+ * <p>Every method that takes a name throws {@link CheckpointException} if the file has no tensor of
+ * that name, cannot be read any more, or was truncated since it was opened.
  */
 public final class SafetensorsReader implements AutoCloseable {
   /** Tensors that a file may list unless another limit is given. */
@@ -41,7 +41,8 @@ public final class SafetensorsReader implements AutoCloseable {
   private final SafetensorsHeader header;
   private final long dataStart;
 
-  private SafetensorsReader(Path path, FileChannel channel, SafetensorsHeader header, long dataStart) {
+  private SafetensorsReader(
+      Path path, FileChannel channel, SafetensorsHeader header, long dataStart) {
     this.path = path;
     this.channel = channel;
     this.header = header;
@@ -78,21 +79,34 @@ public final class SafetensorsReader implements AutoCloseable {
     }
   }
 
-  private static int headerBytes(Path path, FileChannel channel, long fileBytes) throws IOException {
+  private static int headerBytes(Path path, FileChannel channel, long fileBytes)
+      throws IOException {
     byte[] prefix = new byte[(int) Math.min(fileBytes, ForeignFormat.PREFIX_BYTES)];
     SavedFile.readFully(channel, ByteBuffer.wrap(prefix), 0, path);
-    ForeignFormat.of(prefix).ifPresent(format -> {
-      throw new CheckpointException(path + " is not a safetensors file; it looks like " + format.description());
-    });
+    ForeignFormat.of(prefix)
+        .ifPresent(
+            format -> {
+              throw new CheckpointException(
+                  path + " is not a safetensors file; it looks like " + format.description());
+            });
     if (fileBytes < Long.BYTES) {
-      throw new CheckpointException(path + ": header too small: the file has " + fileBytes
-          + " bytes, a safetensors file begins with 8 bytes of header length");
+      throw new CheckpointException(
+          path
+              + ": header too small: the file has "
+              + fileBytes
+              + " bytes, a safetensors file begins with 8 bytes of header length");
     }
     long length = ByteBuffer.wrap(prefix).order(ByteOrder.LITTLE_ENDIAN).getLong();
     if (length <= 0 || length > MAX_HEADER_BYTES || length > fileBytes - Long.BYTES) {
-      throw new CheckpointException(path + ": invalid header length " + Long.toUnsignedString(length)
-          + ": at least 1, at most " + MAX_HEADER_BYTES + " and at most the " + (fileBytes - Long.BYTES)
-          + " bytes that follow in the file are allowed");
+      throw new CheckpointException(
+          path
+              + ": invalid header length "
+              + Long.toUnsignedString(length)
+              + ": at least 1, at most "
+              + MAX_HEADER_BYTES
+              + " and at most the "
+              + (fileBytes - Long.BYTES)
+              + " bytes that follow in the file are allowed");
     }
     return (int) length;
   }
@@ -131,8 +145,10 @@ public final class SafetensorsReader implements AutoCloseable {
    */
   public void readInto(String name, Tensor destination) {
     StoredTensor stored = tensor(name);
-    boolean fits = Arrays.equals(stored.shape(), destination.shape())
-        && stored.type().sameBits().filter(destination.dtype()::equals).isPresent() && !destination.packed();
+    boolean fits =
+        Arrays.equals(stored.shape(), destination.shape())
+            && stored.type().sameBits().filter(destination.dtype()::equals).isPresent()
+            && !destination.packed();
     if (!fits) {
       throw new CheckpointException(path + ": tensor " + stored + " does not fit " + destination);
     }
@@ -144,13 +160,15 @@ public final class SafetensorsReader implements AutoCloseable {
     StoredTensor stored = tensor(name);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment data = elements(stored, arena);
-      return convert(stored, switch (stored.type()) {
-        case F64 -> i -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
-        case F32 -> i -> data.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-        case F16 -> i -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
-        case BF16 -> i -> BFloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
-        case I64, I32, I16, U8, BOOL -> i -> integer(stored.type(), data, i);
-      });
+      return convert(
+          stored,
+          switch (stored.type()) {
+            case F64 -> i -> data.getAtIndex(ValueLayout.JAVA_DOUBLE, i);
+            case F32 -> i -> data.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            case F16 -> i -> Float.float16ToFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+            case BF16 -> i -> BFloat16.toFloat(data.getAtIndex(ValueLayout.JAVA_SHORT, i));
+            case I64, I32, I16, U8, BOOL -> i -> integer(stored.type(), data, i);
+          });
     }
   }
 
@@ -234,7 +252,13 @@ public final class SafetensorsReader implements AutoCloseable {
       }
     } catch (IOException e) {
       throw new CheckpointException(
-          "tensor " + stored.name() + " of " + path + " could not be read: " + FileTrouble.reason(e), e);
+          "tensor "
+              + stored.name()
+              + " of "
+              + path
+              + " could not be read: "
+              + FileTrouble.reason(e),
+          e);
     }
   }
 

@@ -13,8 +13,8 @@ import java.util.TreeMap;
 import panamoe.tensor.Tensor;
 
 /**
- * Writes safetensors files: tensors sorted by name, elements from a multiple of 8 bytes on. Equal tensors and metadata
- * give equal bytes. Elements go straight from the tensors' memory to the file.
+ * Writes safetensors files: tensors sorted by name, elements from a multiple of 8 bytes on. Equal
+ * tensors and metadata give equal bytes. Elements go straight from the tensors' memory to the file.
  */
 final class SafetensorsWriter {
   private static final int ALIGNMENT = 8;
@@ -22,20 +22,25 @@ final class SafetensorsWriter {
 
   private SafetensorsWriter() {}
 
-  /** @throws IllegalArgumentException if a tensor is packed */
-  static void write(WritableByteChannel out, Map<String, Tensor> tensors, Map<String, String> metadata)
+  /**
+   * @throws IllegalArgumentException if a tensor is packed
+   */
+  static void write(
+      WritableByteChannel out, Map<String, Tensor> tensors, Map<String, String> metadata)
       throws IOException {
     Map<String, Tensor> sorted = new TreeMap<>(tensors);
     writeFully(out, header(sorted, metadata));
     for (Tensor tensor : sorted.values()) {
       MemorySegment data = tensor.data();
       for (long at = 0; at < data.byteSize(); at += CHUNK_BYTES) {
-        writeFully(out, data.asSlice(at, Math.min(CHUNK_BYTES, data.byteSize() - at)).asByteBuffer());
+        writeFully(
+            out, data.asSlice(at, Math.min(CHUNK_BYTES, data.byteSize() - at)).asByteBuffer());
       }
     }
   }
 
-  private static ByteBuffer header(Map<String, Tensor> sorted, Map<String, String> metadata) throws IOException {
+  private static ByteBuffer header(Map<String, Tensor> sorted, Map<String, String> metadata)
+      throws IOException {
     ByteArrayOutputStream json = new ByteArrayOutputStream();
     try (JsonGenerator out = new JsonFactory().createGenerator(json)) {
       out.writeStartObject();
@@ -50,7 +55,8 @@ final class SafetensorsWriter {
       for (Map.Entry<String, Tensor> entry : sorted.entrySet()) {
         Tensor tensor = entry.getValue();
         if (tensor.packed()) {
-          throw new IllegalArgumentException("tensor " + entry.getKey() + " is packed; write its unpacked origin");
+          throw new IllegalArgumentException(
+              "tensor " + entry.getKey() + " is packed; write its unpacked origin");
         }
         out.writeObjectFieldStart(entry.getKey());
         out.writeStringField("dtype", tensor.dtype().safetensorsName());
@@ -64,11 +70,15 @@ final class SafetensorsWriter {
     while (json.size() % ALIGNMENT != 0) {
       json.write(' ');
     }
-    return ByteBuffer.allocate(Long.BYTES + json.size()).order(ByteOrder.LITTLE_ENDIAN)
-        .putLong(json.size()).put(json.toByteArray()).flip();
+    return ByteBuffer.allocate(Long.BYTES + json.size())
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putLong(json.size())
+        .put(json.toByteArray())
+        .flip();
   }
 
-  private static void writeArray(JsonGenerator out, String field, long... values) throws IOException {
+  private static void writeArray(JsonGenerator out, String field, long... values)
+      throws IOException {
     out.writeFieldName(field);
     out.writeArray(values, 0, values.length);
   }

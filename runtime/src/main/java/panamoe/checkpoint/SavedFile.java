@@ -10,7 +10,10 @@ import panamoe.io.RegularFile;
 import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
-/** Reads the files of checkpoints. That one is damaged and that it could not be read is told apart: bytes prove it. */
+/**
+ * Reads the files of checkpoints. That one is damaged and that it could not be read is told apart:
+ * bytes prove it.
+ */
 final class SavedFile {
   private static final int CHUNK_BYTES = 1 << 20;
 
@@ -43,13 +46,19 @@ final class SavedFile {
   }
 
   /** Fills the buffer from the position on; a file that ends before is an error. */
-  static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path) throws IOException {
+  static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path)
+      throws IOException {
     long at = position;
     while (buffer.hasRemaining()) {
       int read = RegularFile.read(channel, buffer, at);
       if (read < 0) {
-        throw CheckpointException.damaged(path + " was truncated: it ends at byte " + at + ", "
-            + buffer.remaining() + " more were expected");
+        throw CheckpointException.damaged(
+            path
+                + " was truncated: it ends at byte "
+                + at
+                + ", "
+                + buffer.remaining()
+                + " more were expected");
       }
       at += read;
     }
@@ -60,7 +69,9 @@ final class SavedFile {
     try (FileChannel channel = open(path)) {
       MessageDigest digest = Sha256.digest();
       ByteBuffer buffer = ByteBuffer.allocate(CHUNK_BYTES);
-      for (long at = 0; RegularFile.read(channel, buffer, at) >= 0; at += buffer.limit(), buffer.clear()) {
+      for (long at = 0;
+          RegularFile.read(channel, buffer, at) >= 0;
+          at += buffer.limit(), buffer.clear()) {
         digest.update(buffer.flip());
       }
       return Sha256.hex(digest);

@@ -13,8 +13,8 @@ import panamoe.comm.Communicator;
 import panamoe.tensor.Tensor;
 
 /**
- * Writes the tensors of a checkpoint: every rank its own, into files of a bounded size that are numbered over all
- * ranks.
+ * Writes the tensors of a checkpoint: every rank its own, into files of a bounded size that are
+ * numbered over all ranks.
  */
 final class ShardWriter {
   private final Disk disk;
@@ -31,7 +31,8 @@ final class ShardWriter {
    * @param part {@code model} or {@code optimizer}
    * @return the files of all ranks
    */
-  Map<String, Manifest.FileEntry> write(Path into, String part, Map<String, Tensor> tensors) throws IOException {
+  Map<String, Manifest.FileEntry> write(Path into, String part, Map<String, Tensor> tensors)
+      throws IOException {
     List<Map<String, Tensor>> shards = shards(tensors);
     long[] counts = ranks.allGather(shards.size());
     int before = 0;
@@ -51,10 +52,13 @@ final class ShardWriter {
             String name =
                 last == 1
                     ? part + ".safetensors"
-                    : String.format(Locale.ROOT, "%s-%05d-of-%05d.safetensors", part, first + i, last);
+                    : String.format(
+                        Locale.ROOT, "%s-%05d-of-%05d.safetensors", part, first + i, last);
             mine.put(
                 name,
-                disk.write(into.resolve(name), out -> SafetensorsWriter.write(out, shard, Map.of("format", "pt"))));
+                disk.write(
+                    into.resolve(name),
+                    out -> SafetensorsWriter.write(out, shard, Map.of("format", "pt"))));
           }
         });
     return ofAllRanks(mine);
@@ -77,13 +81,16 @@ final class ShardWriter {
   /** Names, sizes and checksums go around as lines of text. */
   private Map<String, Manifest.FileEntry> ofAllRanks(Map<String, Manifest.FileEntry> mine) {
     StringBuilder lines = new StringBuilder();
-    mine.forEach((name, entry) -> lines.append(name + " " + entry.size() + " " + entry.sha256() + "\n"));
+    mine.forEach(
+        (name, entry) -> lines.append(name + " " + entry.size() + " " + entry.sha256() + "\n"));
     Map<String, Manifest.FileEntry> all = new TreeMap<>();
     for (int rank = 0; rank < ranks.size(); rank++) {
       String told = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
       told.lines()
           .map(line -> line.split(" "))
-          .forEach(field -> all.put(field[0], new Manifest.FileEntry(Long.parseLong(field[1]), field[2])));
+          .forEach(
+              field ->
+                  all.put(field[0], new Manifest.FileEntry(Long.parseLong(field[1]), field[2])));
     }
     return all;
   }

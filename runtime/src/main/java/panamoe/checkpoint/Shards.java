@@ -9,7 +9,10 @@ import java.util.Optional;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** The safetensors files of a checkpoint's model or optimizer, read as one; no two may hold the same tensor. */
+/**
+ * The safetensors files of a checkpoint's model or optimizer, read as one; no two may hold the same
+ * tensor.
+ */
 public final class Shards implements AutoCloseable {
   private final Path checkpoint;
   private final List<SafetensorsReader> readers = new ArrayList<>();
@@ -39,7 +42,12 @@ public final class Shards implements AutoCloseable {
       SafetensorsReader other = byName.put(tensor.name(), reader);
       if (other != null) {
         throw new CheckpointException(
-            "tensor " + Mismatches.located(tensor.name()) + " is both in " + other.path() + " and in " + file);
+            "tensor "
+                + Mismatches.located(tensor.name())
+                + " is both in "
+                + other.path()
+                + " and in "
+                + file);
       }
     }
   }
@@ -58,7 +66,8 @@ public final class Shards implements AutoCloseable {
    */
   public void requireExactly(Map<String, long[]> wanted) {
     Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
-    wanted.forEach((name, shape) -> expected.put(name, new Mismatches.Expected(DType.FLOAT32, shape)));
+    wanted.forEach(
+        (name, shape) -> expected.put(name, new Mismatches.Expected(DType.FLOAT32, shape)));
     Mismatches.between(tensors(), expected).throwIfAny(checkpoint, false);
   }
 

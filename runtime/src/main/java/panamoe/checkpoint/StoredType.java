@@ -4,7 +4,10 @@ import java.util.Arrays;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
-/** The element types of a safetensors file that can be read here; constants bear their names in the header. */
+/**
+ * The element types of a safetensors file that can be read here; constants bear their names in the
+ * header.
+ */
 public enum StoredType {
   F64(8),
   F32(4),

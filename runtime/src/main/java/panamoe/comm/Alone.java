@@ -2,7 +2,10 @@ package panamoe.comm;
 
 import panamoe.tensor.Tensor;
 
-/** The world of one rank: what it sends it receives, a sum is its only term. For runs that know no other rank. */
+/**
+ * The world of one rank: what it sends it receives, a sum is its only term. For runs that know no
+ * other rank.
+ */
 public final class Alone implements Communicator {
   /** Has no state: any thread may use it. */
   public static final Communicator WORLD = new Alone();

@@ -11,85 +11,138 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * What one member is about to do. Making one checks the member's own arguments; comparing those of all members, before
- * anything moves, turns what would be a hang or wrong numbers into a sentence. Immutable; the arrays are not to be
- * written to.
+ * What one member is about to do. Making one checks the member's own arguments; comparing those of
+ * all members, before anything moves, turns what would be a hang or wrong numbers into a sentence.
+ * Immutable; the arrays are not to be written to.
  *
  * @param dtype of the tensors; null for numbers, bytes and calls that carry nothing
  * @param rowBytes bytes of one row (of one element where a call has no rows)
- * @param sizes rows this member sends to each member (all-to-all), rows of each member (all-gather, reduce-scatter), or
- *     the number of elements
+ * @param sizes rows this member sends to each member (all-to-all), rows of each member (all-gather,
+ *     reduce-scatter), or the number of elements
  * @param expected rows this member expects from each member of an all-to-all, otherwise empty
  * @param root of a broadcast, otherwise 0
  * @param place where in the model, as {@link Communicator#at} was told
  */
 public record Call(
-    Collective collective, DType dtype, long rowBytes, long[] sizes, long[] expected, int root, String place) {
+    Collective collective,
+    DType dtype,
+    long rowBytes,
+    long[] sizes,
+    long[] expected,
+    int root,
+    String place) {
   private static final long[] NONE = {};
 
-  /** @throws IllegalArgumentException if the tensors differ in row shape or are too small for the rows */
+  /**
+   * @throws IllegalArgumentException if the tensors differ in row shape or are too small for the
+   *     rows
+   */
   public static Call allToAll(
-      Communicator group, String place, Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
+      Communicator group,
+      String place,
+      Tensor send,
+      long[] sendRows,
+      Tensor receive,
+      long[] receiveRows) {
     requireSameRows(send, receive);
     requireRows("sendRows", group.size(), sendRows, send);
     requireRows("receiveRows", group.size(), receiveRows, receive);
     return new Call(
-        Collective.ALL_TO_ALL, send.dtype(), rowBytes(send), sendRows.clone(), receiveRows.clone(), 0, place);
+        Collective.ALL_TO_ALL,
+        send.dtype(),
+        rowBytes(send),
+        sendRows.clone(),
+        receiveRows.clone(),
+        0,
+        place);
   }
 
   public static Call allToAll(Communicator group, String place, long[] send) {
     if (send.length % group.size() != 0) {
       throw new IllegalArgumentException(
-          send.length + " numbers cannot be dealt out evenly to " + group.size() + " ranks of " + group.name());
+          send.length
+              + " numbers cannot be dealt out evenly to "
+              + group.size()
+              + " ranks of "
+              + group.name());
     }
-    return new Call(Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, place);
+    return new Call(
+        Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, place);
   }
 
-  /** @throws IllegalArgumentException if the tensor is not of floating point */
+  /**
+   * @throws IllegalArgumentException if the tensor is not of floating point
+   */
   public static Call allReduce(Communicator group, String place, Tensor tensor) {
     requireFloating(tensor);
     return new Call(
-        Collective.ALL_REDUCE, tensor.dtype(), tensor.dtype().bytes(), count(tensor.count()), NONE, 0, place);
+        Collective.ALL_REDUCE,
+        tensor.dtype(),
+        tensor.dtype().bytes(),
+        count(tensor.count()),
+        NONE,
+        0,
+        place);
   }
 
   public static Call allReduceNumber(String place) {
     return new Call(Collective.ALL_REDUCE_NUMBER, null, Double.BYTES, count(1), NONE, 0, place);
   }
 
-  public static Call allGather(Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
+  public static Call allGather(
+      Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
     requireSameRows(send, receive);
     requireRows("rows", group.size(), rows, receive);
     requireOwnRows(group, send, rows);
-    return new Call(Collective.ALL_GATHER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
+    return new Call(
+        Collective.ALL_GATHER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
   }
 
   public static Call allGatherNumbers(String place, long[] values) {
-    return new Call(Collective.ALL_GATHER_NUMBERS, null, Long.BYTES, count(values.length), NONE, 0, place);
+    return new Call(
+        Collective.ALL_GATHER_NUMBERS, null, Long.BYTES, count(values.length), NONE, 0, place);
   }
 
-  public static Call reduceScatter(Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
+  public static Call reduceScatter(
+      Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
     requireFloating(send);
     requireSameRows(send, receive);
     requireRows("rows", group.size(), rows, send);
     requireOwnRows(group, receive, rows);
-    return new Call(Collective.REDUCE_SCATTER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
+    return new Call(
+        Collective.REDUCE_SCATTER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
   }
 
   public static Call broadcast(Communicator group, String place, Tensor tensor, int root) {
     requireUnpacked(tensor);
     requireRoot(group, root);
     return new Call(
-        Collective.BROADCAST, tensor.dtype(), tensor.dtype().bytes(), count(tensor.count()), NONE, root, place);
+        Collective.BROADCAST,
+        tensor.dtype(),
+        tensor.dtype().bytes(),
+        count(tensor.count()),
+        NONE,
+        root,
+        place);
   }
 
-  /** @param bytes of the root; the others do not know their number yet */
+  /**
+   * @param bytes of the root; the others do not know their number yet
+   */
   public static Call broadcastBytes(Communicator group, String place, byte[] bytes, int root) {
     requireRoot(group, root);
     if (group.rank() == root && bytes == null) {
-      throw new IllegalArgumentException("rank " + root + " of " + group.name() + " broadcasts null");
+      throw new IllegalArgumentException(
+          "rank " + root + " of " + group.name() + " broadcasts null");
     }
     return new Call(
-        Collective.BROADCAST_BYTES, null, group.rank() == root ? bytes.length : 0, NONE, NONE, root, place);
+        Collective.BROADCAST_BYTES,
+        null,
+        group.rank() == root ? bytes.length : 0,
+        NONE,
+        NONE,
+        root,
+        place);
   }
 
   public static Call barrier(String place) {
@@ -100,17 +153,21 @@ public record Call(
     return new Call(Collective.SPLIT, null, 0, NONE, NONE, 0, place);
   }
 
-  /** Messages that member {@code from} sends to another member {@code to}; every one carries data. */
+  /**
+   * Messages that member {@code from} sends to another member {@code to}; every one carries data.
+   */
   public int messages(int from, int to, int members) {
     if (collective == Collective.ALL_REDUCE) {
-      return (share(sizes[0], from, members) > 0 ? 1 : 0) + (share(sizes[0], to, members) > 0 ? 1 : 0);
+      return (share(sizes[0], from, members) > 0 ? 1 : 0)
+          + (share(sizes[0], to, members) > 0 ? 1 : 0);
     }
     return bytes(from, to, members) > 0 ? 1 : 0;
   }
 
   /**
-   * Bytes that member {@code from}, whose call this is, sends to another member {@code to} when every pair talks
-   * directly: an all-reduce is a reduce-scatter and an all-gather of the elements split evenly.
+   * Bytes that member {@code from}, whose call this is, sends to another member {@code to} when
+   * every pair talks directly: an all-reduce is a reduce-scatter and an all-gather of the elements
+   * split evenly.
    */
   public long bytes(int from, int to, int members) {
     return switch (collective) {
@@ -131,14 +188,16 @@ public record Call(
   }
 
   /**
-   * A number that differs, but for accidents of hashing, where two members' calls do not belong together: what they
-   * must compare before a collective if they cannot see each other's. The rows of an all-to-all are not in it: they
-   * belong to pairs ({@link #sizes} of one is {@link #expected} of the other).
+   * A number that differs, but for accidents of hashing, where two members' calls do not belong
+   * together: what they must compare before a collective if they cannot see each other's. The rows
+   * of an all-to-all are not in it: they belong to pairs ({@link #sizes} of one is {@link
+   * #expected} of the other).
    */
   public long digest() {
     long digest = collective.ordinal();
     digest = digest * 0x9e3779b97f4a7c15L + (dtype == null ? -1 : dtype.code());
-    digest = digest * 0x9e3779b97f4a7c15L + (collective == Collective.BROADCAST_BYTES ? 0 : rowBytes);
+    digest =
+        digest * 0x9e3779b97f4a7c15L + (collective == Collective.BROADCAST_BYTES ? 0 : rowBytes);
     digest = digest * 0x9e3779b97f4a7c15L + root;
     digest = digest * 0x9e3779b97f4a7c15L + place.hashCode();
     if (collective != Collective.ALL_TO_ALL) {
@@ -149,7 +208,10 @@ public record Call(
     return digest ^ digest >>> 32;
   }
 
-  /** In words, equal exactly where {@link #digest} is: {@code allReduce FLOAT32 sizes [12] at layer 3}. */
+  /**
+   * In words, equal exactly where {@link #digest} is: {@code allReduce FLOAT32 sizes [12] at layer
+   * 3}.
+   */
   public String describe() {
     String what =
         switch (collective) {
@@ -175,7 +237,8 @@ public record Call(
     long digest = calls[0].digest();
     for (Call call : calls) {
       if (call.digest() != digest) {
-        return disagreement(group, ranks, Arrays.stream(calls).map(Call::describe).toArray(String[]::new));
+        return disagreement(
+            group, ranks, Arrays.stream(calls).map(Call::describe).toArray(String[]::new));
       }
     }
     if (calls[0].collective == Collective.ALL_TO_ALL) {
@@ -183,7 +246,12 @@ public record Call(
         for (int to = 0; to < calls.length; to++) {
           if (calls[from].sizes[to] != calls[to].expected[from]) {
             return disagreement(
-                group, calls[from].place, ranks[from], calls[from].sizes[to], ranks[to], calls[to].expected[from]);
+                group,
+                calls[from].place,
+                ranks[from],
+                calls[from].sizes[to],
+                ranks[to],
+                calls[to].expected[from]);
           }
         }
       }
@@ -192,9 +260,18 @@ public record Call(
   }
 
   /** The sentence for one pair of an all-to-all; ranks in the world. */
-  public static String disagreement(String group, String place, int from, long sent, int to, long expected) {
-    return group + (place.isEmpty() ? "" : " at " + place) + ": rank " + from + " sends " + sent + " rows to rank " + to
-        + ", which expects " + expected;
+  public static String disagreement(
+      String group, String place, int from, long sent, int to, long expected) {
+    return group
+        + (place.isEmpty() ? "" : " at " + place)
+        + ": rank "
+        + from
+        + " sends "
+        + sent
+        + " rows to rank "
+        + to
+        + ", which expects "
+        + expected;
   }
 
   /**
@@ -241,45 +318,59 @@ public record Call(
   private static void requireFloating(Tensor tensor) {
     requireUnpacked(tensor);
     if (!tensor.dtype().isFloating()) {
-      throw new IllegalArgumentException("only FLOAT32 and BFLOAT16 can be summed, but this is " + tensor);
+      throw new IllegalArgumentException(
+          "only FLOAT32 and BFLOAT16 can be summed, but this is " + tensor);
     }
   }
 
   private static void requireSameRows(Tensor send, Tensor receive) {
     requireUnpacked(send);
     requireUnpacked(receive);
-    boolean same = send.dtype() == receive.dtype() && send.rank() == receive.rank() && send.rank() > 0;
-    if (!same || IntStream.range(1, send.rank()).anyMatch(axis -> send.size(axis) != receive.size(axis))) {
+    boolean same =
+        send.dtype() == receive.dtype() && send.rank() == receive.rank() && send.rank() > 0;
+    if (!same
+        || IntStream.range(1, send.rank())
+            .anyMatch(axis -> send.size(axis) != receive.size(axis))) {
       throw new IllegalArgumentException("rows of " + send + " cannot be received into " + receive);
     }
   }
 
   private static void requireRows(String name, int members, long[] rows, Tensor tensor) {
     if (rows.length != members) {
-      throw new IllegalArgumentException(name + " has " + rows.length + " entries for " + members + " ranks");
+      throw new IllegalArgumentException(
+          name + " has " + rows.length + " entries for " + members + " ranks");
     }
     long sum = 0;
     for (long count : rows) {
       if (count < 0) {
-        throw new IllegalArgumentException(name + " has a negative entry: " + Arrays.toString(rows));
+        throw new IllegalArgumentException(
+            name + " has a negative entry: " + Arrays.toString(rows));
       }
       sum = Math.addExact(sum, count);
     }
     if (sum > tensor.size(0)) {
-      throw new IllegalArgumentException(name + " add up to " + sum + ", more than the rows of " + tensor);
+      throw new IllegalArgumentException(
+          name + " add up to " + sum + ", more than the rows of " + tensor);
     }
   }
 
   private static void requireOwnRows(Communicator group, Tensor own, long[] rows) {
     if (own.size(0) < rows[group.rank()]) {
       throw new IllegalArgumentException(
-          own + " has fewer rows than the " + rows[group.rank()] + " of rank " + group.rank() + " in " + group.name());
+          own
+              + " has fewer rows than the "
+              + rows[group.rank()]
+              + " of rank "
+              + group.rank()
+              + " in "
+              + group.name());
     }
   }
 
   private static void requireRoot(Communicator group, int root) {
     if (root < 0 || root >= group.size()) {
-      throw new IllegalArgumentException("root " + root + " is not one of " + group.size() + " ranks");
+      throw new IllegalArgumentException(
+          "root " + root + " is not one of " + group.size() + " ranks");
     }
   }
 }

@@ -1,6 +1,9 @@
 package panamoe.comm;
 
-/** A collective could not be done: ranks disagree, one is gone, or the library underneath failed. Says which rank. */
+/**
+ * A collective could not be done: ranks disagree, one is gone, or the library underneath failed.
+ * Says which rank.
+ */
 public final class CommunicationException extends RuntimeException {
   public CommunicationException(String message) {
     super(message);

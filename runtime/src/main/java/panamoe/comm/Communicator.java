@@ -3,13 +3,14 @@ package panamoe.comm;
 import panamoe.tensor.Tensor;
 
 /**
- * A group of ranks that move tensors between each other. Every member calls the same methods in the same order
- * (collectively); a method returns when this rank's tensors may be used again.
+ * A group of ranks that move tensors between each other. Every member calls the same methods in the
+ * same order (collectively); a method returns when this rank's tensors may be used again.
  *
  * <p>Reductions add in rank order, bfloat16 in float32, so that every rank gets the same bits.
  *
- * <p>Before a collective the members agree on what they are about to do. Where they disagree, and when a member dies or
- * aborts, every call on every member fails with a {@link CommunicationException} that names the rank: nobody hangs.
+ * <p>Before a collective the members agree on what they are about to do. Where they disagree, and
+ * when a member dies or aborts, every call on every member fails with a {@link
+ * CommunicationException} that names the rank: nobody hangs.
  *
  * <p>Used by one thread of each rank at a time.
  */
@@ -23,8 +24,8 @@ public interface Communicator extends AutoCloseable {
   String name();
 
   /**
-   * Sends a block of rows to every member and receives one from each, itself included. No counts are exchanged first:
-   * the caller knows them (see {@link #allToAll(long[])}).
+   * Sends a block of rows to every member and receives one from each, itself included. No counts
+   * are exchanged first: the caller knows them (see {@link #allToAll(long[])}).
    *
    * @param send [R, ...], the blocks by destination rank
    * @param sendRows rows for each rank; their sum is at most R
@@ -60,7 +61,9 @@ public interface Communicator extends AutoCloseable {
    */
   void allGather(Tensor send, Tensor receive, long[] rows);
 
-  /** @return what each member gave, by rank; all give the same number of numbers */
+  /**
+   * @return what each member gave, by rank; all give the same number of numbers
+   */
   long[] allGather(long... values);
 
   /**
@@ -74,14 +77,16 @@ public interface Communicator extends AutoCloseable {
   /** Replaces the tensor by member {@code root}'s. */
   void broadcast(Tensor tensor, int root);
 
-  /** Member {@code root}'s bytes, on every member; the others' argument is ignored and may be null. */
+  /**
+   * Member {@code root}'s bytes, on every member; the others' argument is ignored and may be null.
+   */
   byte[] broadcast(byte[] bytes, int root);
 
   void barrier();
 
   /**
-   * Says where in the model the next calls happen, such as {@code layer 3 dispatch}: compared among the members like
-   * the sizes, and said in messages. Not collective; empty at first.
+   * Says where in the model the next calls happen, such as {@code layer 3 dispatch}: compared among
+   * the members like the sizes, and said in messages. Not collective; empty at first.
    */
   void at(String place);
 
@@ -92,10 +97,16 @@ public interface Communicator extends AutoCloseable {
    */
   Communicator split(int color, int key, String name);
 
-  /** The number of the machine that this member runs on, the same for members that share memory; counts from 0. */
+  /**
+   * The number of the machine that this member runs on, the same for members that share memory;
+   * counts from 0.
+   */
   int node();
 
-  /** The time in seconds, as measured by a clock that runs on this rank; only differences mean something. */
+  /**
+   * The time in seconds, as measured by a clock that runs on this rank; only differences mean
+   * something.
+   */
   default double seconds() {
     return System.nanoTime() / 1e9;
   }
@@ -104,8 +115,8 @@ public interface Communicator extends AutoCloseable {
   Traffic traffic();
 
   /**
-   * Makes every pending and later call of every rank of the world fail with {@code reason}. Any thread may call it; the
-   * first failure of a world stays.
+   * Makes every pending and later call of every rank of the world fail with {@code reason}. Any
+   * thread may call it; the first failure of a world stays.
    */
   void abort(String reason);
 

@@ -95,7 +95,10 @@ public abstract class GroupMember implements Communicator {
             .toArray();
     return new Part(
         members,
-        IntStream.range(0, members.length).filter(i -> members[i] == rank).findFirst().orElseThrow(),
+        IntStream.range(0, members.length)
+            .filter(i -> members[i] == rank)
+            .findFirst()
+            .orElseThrow(),
         Arrays.stream(members).map(member -> ranks[member]).toArray(),
         Arrays.stream(members).map(member -> nodes[member]).toArray());
   }

@@ -5,7 +5,10 @@ import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
 
-/** What the launcher (mpirun, or Slurm's srun) told this process about its rank, before any communicator is open. */
+/**
+ * What the launcher (mpirun, or Slurm's srun) told this process about its rank, before any
+ * communicator is open.
+ */
 public final class Launch {
   private Launch() {}
 
@@ -19,7 +22,10 @@ public final class Launch {
     return number(System.getenv(), "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
   }
 
-  /** How many of them run on this machine and share its cores; empty when no launcher started this one. */
+  /**
+   * How many of them run on this machine and share its cores; empty when no launcher started this
+   * one.
+   */
   public static OptionalInt sizeHere() {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
   }
@@ -29,12 +35,18 @@ public final class Launch {
     return size().isPresent() && size().equals(sizeHere());
   }
 
-  /** This process's number among those on this machine, counted from 0; empty when no launcher started this one. */
+  /**
+   * This process's number among those on this machine, counted from 0; empty when no launcher
+   * started this one.
+   */
   public static OptionalInt rankHere() {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID");
   }
 
-  /** Whether mpirun started this process beside others. Slurm's variables tell less: a batch script has them too. */
+  /**
+   * Whether mpirun started this process beside others. Slurm's variables tell less: a batch script
+   * has them too.
+   */
   public static boolean underMpirun() {
     return number(System.getenv(), "OMPI_COMM_WORLD_SIZE").orElse(1) > 1;
   }

@@ -15,9 +15,10 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
 /**
- * What ranks that are processes hold beside their collectives: connections by TCP, rank 0 in the middle, over which a
- * rank hears that another has died, is frozen, has left or aborts the world, while the collective it waits in would say
- * nothing. Rank 0 decides which failure came first, so that all give the same reason. Thread-safe.
+ * What ranks that are processes hold beside their collectives: connections by TCP, rank 0 in the
+ * middle, over which a rank hears that another has died, is frozen, has left or aborts the world,
+ * while the collective it waits in would say nothing. Rank 0 decides which failure came first, so
+ * that all give the same reason. Thread-safe.
  */
 public final class Lifeline {
   private static final int LONGEST_REASON = 10_000;
@@ -40,12 +41,21 @@ public final class Lifeline {
   private volatile boolean noticed;
   private volatile boolean done;
 
-  /** Whom a rank's lifeline tells, on a thread of its own, what the rank itself may be too late to hear. */
+  /**
+   * Whom a rank's lifeline tells, on a thread of its own, what the rank itself may be too late to
+   * hear.
+   */
   public interface Witness {
-    /** Another rank is lost. Told at once: whoever started the ranks may end this one before it can act on it. */
+    /**
+     * Another rank is lost. Told at once: whoever started the ranks may end this one before it can
+     * act on it.
+     */
     void lost(String reason);
 
-    /** The world failed a timeout ago, and the rank has not asked: it may be stuck where nothing wakes it. */
+    /**
+     * The world failed a timeout ago, and the rank has not asked: it may be stuck where nothing
+     * wakes it.
+     */
     void unheard(String reason);
   }
 
@@ -60,7 +70,8 @@ public final class Lifeline {
         this.socket = socket;
         this.out = new DataOutputStream(new BufferedOutputStream(socket.getOutputStream()));
       } catch (IOException e) {
-        throw new CommunicationException("a rank closed its connection at once: " + e.getMessage(), e);
+        throw new CommunicationException(
+            "a rank closed its connection at once: " + e.getMessage(), e);
       }
     }
 
@@ -105,7 +116,8 @@ public final class Lifeline {
     }
     Star.connect(rank, size, patience, broadcast)
         .forEach((peer, socket) -> lifeline.lines.put(peer, new Line(socket)));
-    lifeline.lines.forEach((peer, line) -> Thread.ofVirtual().start(() -> lifeline.hear(peer, line)));
+    lifeline.lines.forEach(
+        (peer, line) -> Thread.ofVirtual().start(() -> lifeline.hear(peer, line)));
     Thread.ofPlatform().daemon().name("lifeline").start(lifeline::beat);
     Runtime.getRuntime().addShutdownHook(new Thread(lifeline::hearWhy, "lifeline end"));
     return lifeline;
@@ -167,7 +179,9 @@ public final class Lifeline {
     lines.values().forEach(line -> line.say(LEFT, rank, ""));
   }
 
-  /** @param kind of the failure: {@link #FAILED} or {@link #LOST} */
+  /**
+   * @param kind of the failure: {@link #FAILED} or {@link #LOST}
+   */
   private void decide(int kind, String reason) {
     if (failure.compareAndSet(null, reason)) {
       if (rank == 0) {
@@ -181,8 +195,8 @@ public final class Lifeline {
   }
 
   /**
-   * A launcher ends all ranks when one dies. Told so, this one stays until it has heard of the death: else it might be
-   * taken for the first that died, and would end without a word.
+   * A launcher ends all ranks when one dies. Told so, this one stays until it has heard of the
+   * death: else it might be taken for the first that died, and would end without a word.
    */
   private void hearWhy() {
     if (!done) {
@@ -193,7 +207,7 @@ public final class Lifeline {
   private void hear(int peer, Line line) {
     try (Socket socket = line.socket) {
       DataInputStream in = new DataInputStream(socket.getInputStream());
-      for (;;) {
+      for (; ; ) {
         int kind = in.readByte();
         int number = in.readInt();
         String words = in.readUTF();
@@ -202,11 +216,12 @@ public final class Lifeline {
           case LEFT -> {
             left.add(number);
             if (rank == 0) {
-              lines.forEach((other, to) -> {
-                if (other != number) {
-                  to.say(LEFT, number, "");
-                }
-              });
+              lines.forEach(
+                  (other, to) -> {
+                    if (other != number) {
+                      to.say(LEFT, number, "");
+                    }
+                  });
             }
           }
           case FAILED, LOST -> decide(kind, words);
@@ -226,15 +241,19 @@ public final class Lifeline {
       while (failure.get() == null) {
         Thread.sleep(pause);
         long now = System.nanoTime();
-        lines.forEach((peer, line) -> {
-          line.say(ALIVE, rank, "");
-          if (now - line.heard > timeout.toNanos() && !left.contains(peer)) {
-            decide(
-                LOST,
-                "rank " + peer + " has been silent for " + timeout.toMillis() / 1e3
-                    + " s: it is frozen or cannot be reached");
-          }
-        });
+        lines.forEach(
+            (peer, line) -> {
+              line.say(ALIVE, rank, "");
+              if (now - line.heard > timeout.toNanos() && !left.contains(peer)) {
+                decide(
+                    LOST,
+                    "rank "
+                        + peer
+                        + " has been silent for "
+                        + timeout.toMillis() / 1e3
+                        + " s: it is frozen or cannot be reached");
+              }
+            });
       }
       Thread.sleep(timeout);
       if (!noticed) {

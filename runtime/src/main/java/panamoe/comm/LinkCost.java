@@ -1,7 +1,8 @@
 package panamoe.comm;
 
 /**
- * What a link costs in the α–β model: a message of n bytes takes {@code secondsPerMessage + n / bytesPerSecond}.
+ * What a link costs in the α–β model: a message of n bytes takes {@code secondsPerMessage + n /
+ * bytesPerSecond}.
  *
  * @param secondsPerMessage α
  * @param bytesPerSecond β
@@ -14,7 +15,9 @@ public record LinkCost(double secondsPerMessage, double bytesPerSecond) {
     if (!(secondsPerMessage >= 0) || !(bytesPerSecond > 0)) {
       throw new IllegalArgumentException(
           "a link needs seconds per message of at least 0 and bytes per second above 0, not "
-              + secondsPerMessage + " and " + bytesPerSecond);
+              + secondsPerMessage
+              + " and "
+              + bytesPerSecond);
     }
   }
 

@@ -46,15 +46,18 @@ final class Liveness {
     }
   }
 
-  /** A fresh exception, so that its stack is that of the thread that throws it; only after a failure. */
+  /**
+   * A fresh exception, so that its stack is that of the thread that throws it; only after a
+   * failure.
+   */
   CommunicationException exception() {
     Failure first = failure.get();
     return new CommunicationException(first.reason, first.cause);
   }
 
   /**
-   * Who keeps the members of {@code group} waiting: the ranks that are missing there, or, where those wait elsewhere,
-   * the ranks missing there.
+   * Who keeps the members of {@code group} waiting: the ranks that are missing there, or, where
+   * those wait elsewhere, the ranks missing there.
    */
   String blame(Rendezvous group) {
     Set<Integer> culprits = new TreeSet<>();
@@ -62,7 +65,8 @@ final class Liveness {
     Queue<Rendezvous> open = new ArrayDeque<>(seen);
     while (!open.isEmpty()) {
       for (int rank : open.remove().missing()) {
-        List<Rendezvous> elsewhere = groups.stream().filter(other -> other.isWaiting(rank)).toList();
+        List<Rendezvous> elsewhere =
+            groups.stream().filter(other -> other.isWaiting(rank)).toList();
         if (elsewhere.isEmpty()) {
           culprits.add(rank);
         }
@@ -70,7 +74,10 @@ final class Liveness {
       }
     }
     if (!culprits.isEmpty()) {
-      return Call.words(new ArrayList<>(culprits)) + " did not come within " + timeout.toMillis() / 1e3 + " s; "
+      return Call.words(new ArrayList<>(culprits))
+          + " did not come within "
+          + timeout.toMillis() / 1e3
+          + " s; "
           + group.waiting();
     }
     return seen.stream()

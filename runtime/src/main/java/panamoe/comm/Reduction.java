@@ -6,8 +6,8 @@ import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /**
- * Sums of equally long arrays, one element after the other in the order given, so that the bits depend on nothing else.
- * bfloat16 is added in float32 and rounded once.
+ * Sums of equally long arrays, one element after the other in the order given, so that the bits
+ * depend on nothing else. bfloat16 is added in float32 and rounded once.
  */
 public final class Reduction {
   private static final int BLOCK = 2048;
@@ -22,7 +22,9 @@ public final class Reduction {
     switch (dtype) {
       case FLOAT32 -> sumFloats(count, terms, targets);
       case BFLOAT16 -> sumBFloats(count, terms, targets);
-      default -> throw new IllegalArgumentException("only FLOAT32 and BFLOAT16 can be summed, not " + dtype);
+      default ->
+          throw new IllegalArgumentException(
+              "only FLOAT32 and BFLOAT16 can be summed, not " + dtype);
     }
   }
 

@@ -13,10 +13,10 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.stream.IntStream;
 
 /**
- * Where the threads of one group meet for each collective. All come with what they bring; the last to come compares
- * their calls; then either all go on or all fail. While they go on, each may read (and where they agreed so, write) the
- * others' memory, and nobody leaves before all are done with it: that second wait ends whatever happens, since copying
- * waits for nobody.
+ * Where the threads of one group meet for each collective. All come with what they bring; the last
+ * to come compares their calls; then either all go on or all fail. While they go on, each may read
+ * (and where they agreed so, write) the others' memory, and nobody leaves before all are done with
+ * it: that second wait ends whatever happens, since copying waits for nobody.
  */
 final class Rendezvous {
   /**
@@ -28,14 +28,16 @@ final class Rendezvous {
   record Offer(Call call, MemorySegment memory, long[] numbers) {}
 
   private static final int PHASES = Integer.MAX_VALUE;
-  // About 20 microseconds: what it takes to park and wake a thread. Ranks without a core each had better park at once.
+  // About 20 microseconds: what it takes to park and wake a thread. Ranks without a core each had
+  // better park at once.
   private static final int SPINS = 1000;
 
   private final String name;
   private final int[] ranks;
   private final Liveness liveness;
   private final VirtualClock clock;
-  // By the parity of the phase: a member that is done early may bring its next offer while others still read this one.
+  // By the parity of the phase: a member that is done early may bring its next offer while others
+  // still read this one.
   private final Offer[][] offers;
   // For each member the phase it came to last, plus one.
   private final AtomicIntegerArray came;
@@ -46,7 +48,9 @@ final class Rendezvous {
   private final Phaser departure;
   private final int spins;
 
-  /** @param ranks of the members in the world */
+  /**
+   * @param ranks of the members in the world
+   */
   Rendezvous(String name, int[] ranks, Liveness liveness, VirtualClock clock) {
     this.name = name;
     this.ranks = ranks;
@@ -76,7 +80,10 @@ final class Rendezvous {
     return ranks;
   }
 
-  /** The group that splits off in the current phase with {@code color}: the same object for all its members. */
+  /**
+   * The group that splits off in the current phase with {@code color}: the same object for all its
+   * members.
+   */
   Rendezvous child(int phase, int color, String childName, int[] childRanks) {
     return children.computeIfAbsent(
         List.of(phase, color), key -> new Rendezvous(childName, childRanks, liveness, clock));
@@ -109,7 +116,8 @@ final class Rendezvous {
       Thread.currentThread().interrupt();
       liveness.fail("rank " + ranks[member] + " was interrupted in " + where(offer.call()), null);
     }
-    // A failure may come at the moment the last member does. Who goes on is then decided by the phase: all or nobody.
+    // A failure may come at the moment the last member does. Who goes on is then decided by the
+    // phase: all or nobody.
     if ((arrival.getPhase() & PHASES) == phase) {
       throw liveness.exception();
     }
@@ -121,7 +129,10 @@ final class Rendezvous {
     return came.get(member) - 1;
   }
 
-  /** Waits until every member is done with the others' memory. To be called after {@link #meet} whatever happens. */
+  /**
+   * Waits until every member is done with the others' memory. To be called after {@link #meet}
+   * whatever happens.
+   */
   void part() {
     int phase = departure.arrive();
     spin(departure, phase);
@@ -169,7 +180,11 @@ final class Rendezvous {
     if (here.isEmpty()) {
       return "nobody waits in " + name;
     }
-    int first = IntStream.range(0, ranks.length).filter(i -> ranks[i] == here.getFirst()).findFirst().orElseThrow();
+    int first =
+        IntStream.range(0, ranks.length)
+            .filter(i -> ranks[i] == here.getFirst())
+            .findFirst()
+            .orElseThrow();
     return Call.words(here)
         + (here.size() == 1 ? " waits in " : " wait in ")
         + where(offers[phase & 1][first].call());

@@ -20,7 +20,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 
-/** TCP connections between rank 0 and every other rank; strangers who knock are turned away by a token. */
+/**
+ * TCP connections between rank 0 and every other rank; strangers who knock are turned away by a
+ * token.
+ */
 final class Star {
   private static final int TOKEN_BYTES = 16;
   private static final int CONNECT_MILLIS = 2000;
@@ -36,13 +39,15 @@ final class Star {
    * @return by rank: rank 0 has all others, the others have rank 0
    * @throws CommunicationException if a rank is missing
    */
-  static Map<Integer, Socket> connect(int rank, int size, Duration patience, UnaryOperator<byte[]> broadcast) {
+  static Map<Integer, Socket> connect(
+      int rank, int size, Duration patience, UnaryOperator<byte[]> broadcast) {
     return rank == 0
         ? listen(size, patience, broadcast)
         : Map.of(0, connect(rank, new String(broadcast.apply(null), StandardCharsets.UTF_8)));
   }
 
-  private static Map<Integer, Socket> listen(int size, Duration patience, UnaryOperator<byte[]> broadcast) {
+  private static Map<Integer, Socket> listen(
+      int size, Duration patience, UnaryOperator<byte[]> broadcast) {
     byte[] token = new byte[TOKEN_BYTES];
     new SecureRandom().nextBytes(token);
     Map<Integer, Socket> ranks = new HashMap<>();
@@ -59,7 +64,13 @@ final class Star {
       return ranks;
     } catch (IOException e) {
       throw new CommunicationException(
-          "rank 0 heard from " + ranks.size() + " of " + (size - 1) + " other ranks by TCP: " + e.getMessage(), e);
+          "rank 0 heard from "
+              + ranks.size()
+              + " of "
+              + (size - 1)
+              + " other ranks by TCP: "
+              + e.getMessage(),
+          e);
     }
   }
 
@@ -94,7 +105,8 @@ final class Star {
         out.writeInt(rank);
         out.flush();
         socket.setSoTimeout(CONNECT_MILLIS);
-        // The answer shows that this is rank 0, and not another machine's service under the same address.
+        // The answer shows that this is rank 0, and not another machine's service under the same
+        // address.
         if (socket.getInputStream().read() == WELCOME) {
           socket.setSoTimeout(0);
           return socket;
@@ -116,7 +128,10 @@ final class Star {
     }
   }
 
-  /** Addresses of this machine, the loopback first: it is the nearest, and no one else's machine answers there. */
+  /**
+   * Addresses of this machine, the loopback first: it is the nearest, and no one else's machine
+   * answers there.
+   */
   private static List<String> addresses() throws IOException {
     List<String> addresses = new ArrayList<>();
     for (NetworkInterface device : Collections.list(NetworkInterface.getNetworkInterfaces())) {

@@ -10,7 +10,10 @@ import panamoe.comm.Rendezvous.Offer;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Ranks as threads of one process: each reads what it receives out of its peers' memory: nothing is copied twice. */
+/**
+ * Ranks as threads of one process: each reads what it receives out of its peers' memory: nothing is
+ * copied twice.
+ */
 public final class ThreadCommunicator extends GroupMember {
   // Never started: stands for any other thread when asking who may read a tensor.
   private static final Thread ANOTHER_THREAD = new Thread(() -> {});
@@ -21,9 +24,16 @@ public final class ThreadCommunicator extends GroupMember {
   private final List<ThreadCommunicator> children = new ArrayList<>();
   private volatile boolean closed;
 
-  /** @param nodes of the members */
+  /**
+   * @param nodes of the members
+   */
   ThreadCommunicator(
-      Rendezvous group, int rank, int[] nodes, Liveness liveness, VirtualClock clock, ThreadCommunicator parent) {
+      Rendezvous group,
+      int rank,
+      int[] nodes,
+      Liveness liveness,
+      VirtualClock clock,
+      ThreadCommunicator parent) {
     super(rank, group.ranks(), nodes, parent);
     this.group = group;
     this.liveness = liveness;
@@ -47,7 +57,11 @@ public final class ThreadCommunicator extends GroupMember {
         int source = (rank() + i) % size();
         Offer offer = offers[source];
         MemorySegment.copy(
-            offer.memory(), offer.numbers()[rank()], into, from[source], receiveRows[source] * call.rowBytes());
+            offer.memory(),
+            offer.numbers()[rank()],
+            into,
+            from[source],
+            receiveRows[source] * call.rowBytes());
       }
     } finally {
       group.part();
@@ -70,9 +84,11 @@ public final class ThreadCommunicator extends GroupMember {
     Call call = Call.allReduce(this, place(), tensor);
     Offer[] offers = meet(call, shared(tensor), null);
     try {
-      // An element of all tensors is read and written by one member only, so the sum needs no room of its own.
+      // An element of all tensors is read and written by one member only, so the sum needs no room
+      // of its own.
       long count = Call.share(tensor.count(), rank(), size());
-      long from = IntStream.range(0, rank()).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
+      long from =
+          IntStream.range(0, rank()).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
       MemorySegment[] parts = parts(offers, from * call.rowBytes(), count * call.rowBytes());
       if (size() > 1) {
         Reduction.sum(tensor.dtype(), count, parts, parts);
@@ -84,7 +100,8 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public double allReduce(double value) {
-    Offer[] offers = meet(Call.allReduceNumber(place()), null, new long[] {Double.doubleToRawLongBits(value)});
+    Offer[] offers =
+        meet(Call.allReduceNumber(place()), null, new long[] {Double.doubleToRawLongBits(value)});
     double sum = Double.longBitsToDouble(offers[0].numbers()[0]);
     for (int source = 1; source < size(); source++) {
       sum += Double.longBitsToDouble(offers[source].numbers()[0]);
@@ -101,7 +118,8 @@ public final class ThreadCommunicator extends GroupMember {
       long[] starts = starts(rows, call.rowBytes());
       for (int i = 0; i < size(); i++) {
         int source = (rank() + i) % size();
-        MemorySegment.copy(offers[source].memory(), 0, into, starts[source], rows[source] * call.rowBytes());
+        MemorySegment.copy(
+            offers[source].memory(), 0, into, starts[source], rows[source] * call.rowBytes());
       }
     } finally {
       group.part();
@@ -158,9 +176,12 @@ public final class ThreadCommunicator extends GroupMember {
   @Override
   public Communicator split(int color, int key, String name) {
     Offer[] offers = meet(Call.split(place()), null, new long[] {color, key});
-    Part part = part(Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray());
+    Part part =
+        part(
+            Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray());
     Rendezvous meeting = group.child(group.phase(rank()), color, name, part.ranks());
-    ThreadCommunicator child = new ThreadCommunicator(meeting, part.rank(), part.nodes(), liveness, clock, this);
+    ThreadCommunicator child =
+        new ThreadCommunicator(meeting, part.rank(), part.nodes(), liveness, clock, this);
     children.add(child);
     return child;
   }
@@ -176,8 +197,8 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   /**
-   * This rank's virtual time, if the world's links cost something: what its communication took, and what {@link
-   * #compute} was told. Otherwise the machine's.
+   * This rank's virtual time, if the world's links cost something: what its communication took, and
+   * what {@link #compute} was told. Otherwise the machine's.
    */
   @Override
   public double seconds() {
@@ -209,13 +230,17 @@ public final class ThreadCommunicator extends GroupMember {
     MemorySegment memory = tensor.data();
     if (!memory.isAccessibleBy(ANOTHER_THREAD)) {
       throw new IllegalArgumentException(
-          "only the thread that made the memory of " + tensor + " may touch it: other ranks cannot read it");
+          "only the thread that made the memory of "
+              + tensor
+              + " may touch it: other ranks cannot read it");
     }
     return memory;
   }
 
   private static MemorySegment[] parts(Offer[] offers, long offset, long bytes) {
-    return Arrays.stream(offers).map(offer -> offer.memory().asSlice(offset, bytes)).toArray(MemorySegment[]::new);
+    return Arrays.stream(offers)
+        .map(offer -> offer.memory().asSlice(offset, bytes))
+        .toArray(MemorySegment[]::new);
   }
 
   private static long[] starts(long[] rows, long rowBytes) {

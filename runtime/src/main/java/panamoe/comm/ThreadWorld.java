@@ -7,10 +7,12 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Ranks as threads of this process. Immutable: the settings give another world, {@link #run} plays one. Thread-safe.
+ * Ranks as threads of this process. Immutable: the settings give another world, {@link #run} plays
+ * one. Thread-safe.
  *
- * <p>Nodes are declared, not found: they decide which messages count as near or far, and what they cost on the virtual
- * clock ({@link ThreadCommunicator#seconds}), so that many ranks on many nodes can be played on few cores.
+ * <p>Nodes are declared, not found: they decide which messages count as near or far, and what they
+ * cost on the virtual clock ({@link ThreadCommunicator#seconds}), so that many ranks on many nodes
+ * can be played on few cores.
  */
 public final class ThreadWorld {
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
@@ -43,10 +45,13 @@ public final class ThreadWorld {
 
   /** {@code nodes} nodes of {@code ranks} ranks each, numbered node by node. */
   public static ThreadWorld of(int nodes, int ranks) {
-    return of(Math.multiplyExact(nodes, ranks)).on(IntStream.range(0, nodes * ranks).map(r -> r / ranks).toArray());
+    return of(Math.multiplyExact(nodes, ranks))
+        .on(IntStream.range(0, nodes * ranks).map(r -> r / ranks).toArray());
   }
 
-  /** @param nodes the node of each rank, counted from 0 */
+  /**
+   * @param nodes the node of each rank, counted from 0
+   */
   public ThreadWorld on(int... nodes) {
     if (nodes.length != this.nodes.length || Arrays.stream(nodes).anyMatch(node -> node < 0)) {
       throw new IllegalArgumentException(
@@ -69,20 +74,25 @@ public final class ThreadWorld {
    * Runs every rank on a thread of its own and waits for all of them.
    *
    * @return what the ranks gave back, by rank
-   * @throws CommunicationException about the first rank that failed, its exception being the cause; a rank that does
-   *     not end for a whole timeout after that is interrupted, and if that does not help, left behind as a daemon
+   * @throws CommunicationException about the first rank that failed, its exception being the cause;
+   *     a rank that does not end for a whole timeout after that is interrupted, and if that does
+   *     not help, left behind as a daemon
    */
   public <T> List<T> run(Body<T> body) {
     Liveness liveness = new Liveness(timeout);
     VirtualClock clock = new VirtualClock(nodes, near, far);
-    Rendezvous group = new Rendezvous("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
+    Rendezvous group =
+        new Rendezvous("world", IntStream.range(0, nodes.length).toArray(), liveness, clock);
     List<T> results = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
     for (int rank = 0; rank < nodes.length; rank++) {
       results.add(null);
       ThreadCommunicator world = new ThreadCommunicator(group, rank, nodes, liveness, clock, null);
       threads.add(
-          Thread.ofPlatform().daemon().name("rank " + rank).unstarted(() -> play(body, world, results, liveness)));
+          Thread.ofPlatform()
+              .daemon()
+              .name("rank " + rank)
+              .unstarted(() -> play(body, world, results, liveness)));
     }
     threads.forEach(Thread::start);
     join(threads, liveness);
@@ -92,7 +102,8 @@ public final class ThreadWorld {
     return results;
   }
 
-  private static <T> void play(Body<T> body, ThreadCommunicator world, List<T> results, Liveness liveness) {
+  private static <T> void play(
+      Body<T> body, ThreadCommunicator world, List<T> results, Liveness liveness) {
     try {
       results.set(world.rank(), body.run(world));
     } catch (Throwable e) {

@@ -1,7 +1,8 @@
 package panamoe.comm;
 
 /**
- * What a rank sent, told apart by the link it went over. Blocks to itself and empty blocks are no messages.
+ * What a rank sent, told apart by the link it went over. Blocks to itself and empty blocks are no
+ * messages.
  *
  * @param nearMessages to ranks on the same node
  * @param nearBytes to ranks on the same node

@@ -1,8 +1,9 @@
 package panamoe.comm;
 
 /**
- * Counts what one member of a group sends, for {@link Communicator#traffic}; groups split off count into their parent
- * too. Counted are the messages of {@link Call#messages}, whatever the library underneath makes of them. Thread-safe.
+ * Counts what one member of a group sends, for {@link Communicator#traffic}; groups split off count
+ * into their parent too. Counted are the messages of {@link Call#messages}, whatever the library
+ * underneath makes of them. Thread-safe.
  */
 public final class TrafficCounter {
   private final TrafficCounter parent;

@@ -1,10 +1,10 @@
 package panamoe.comm;
 
 /**
- * The time that every rank's communication would have taken on links of given costs, so that many ranks can be played
- * on few cores. A collective starts when its last member comes; a member is busy for as long as its sending or its
- * receiving takes, one message after the other, whichever is longer; it ends for all when the busiest member is done.
- * Thread-safe.
+ * The time that every rank's communication would have taken on links of given costs, so that many
+ * ranks can be played on few cores. A collective starts when its last member comes; a member is
+ * busy for as long as its sending or its receiving takes, one message after the other, whichever is
+ * longer; it ends for all when the busiest member is done. Thread-safe.
  */
 final class VirtualClock {
   private final int[] nodes;
@@ -13,7 +13,9 @@ final class VirtualClock {
   private final double[] seconds;
   private final boolean free;
 
-  /** @param nodes of the ranks of the world */
+  /**
+   * @param nodes of the ranks of the world
+   */
   VirtualClock(int[] nodes, LinkCost near, LinkCost far) {
     this.nodes = nodes;
     this.near = near;
@@ -48,7 +50,8 @@ final class VirtualClock {
         if (from != to) {
           LinkCost link = nodes[ranks[from]] == nodes[ranks[to]] ? near : far;
           double cost =
-              link.seconds(calls[from].messages(from, to, members), calls[from].bytes(from, to, members));
+              link.seconds(
+                  calls[from].messages(from, to, members), calls[from].bytes(from, to, members));
           sending[from] += cost;
           receiving[to] += cost;
         }

@@ -1,6 +1,8 @@
 package panamoe.data;
 
-/** One token for each byte of UTF-8, numbered by its value, and one for the end of a document: 257. */
+/**
+ * One token for each byte of UTF-8, numbered by its value, and one for the end of a document: 257.
+ */
 public final class ByteTokenizer implements Tokenizer {
   private static final int BYTES = 256;
   private static final byte[] NONE = {};

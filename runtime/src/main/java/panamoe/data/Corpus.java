@@ -19,23 +19,29 @@ import panamoe.io.Sha256;
 /**
  * Text to train on, cut into passages of which 2 % are kept for validation.
  *
- * <p>A document is a file or a string. A passage is a part of one document, cut at the border of a line (of a
- * character, if a line is very long), about a 2000th of the whole and from 64 bytes to 4 KiB long. Of every 50 passages
- * in a row one goes to validation, which one is drawn from a hash of the row's number: so the split depends on nothing
- * but the text, and every part of the corpus is represented. Immutable.
+ * <p>A document is a file or a string. A passage is a part of one document, cut at the border of a
+ * line (of a character, if a line is very long), about a 2000th of the whole and from 64 bytes to 4
+ * KiB long. Of every 50 passages in a row one goes to validation, which one is drawn from a hash of
+ * the row's number: so the split depends on nothing but the text, and every part of the corpus is
+ * represented. Immutable.
  */
 public final class Corpus {
   private static final int ROW = 50;
   private static final int MIN_PASSAGE_BYTES = 64;
   private static final int MAX_PASSAGE_BYTES = 4096;
   private static final int PASSAGES = 2000;
+
   /** A line may make a passage this many times longer than wanted before it is cut. */
   private static final int LONG_LINE = 8;
+
   /** A byte that no UTF-8 text has. */
   private static final byte NO_UTF8 = (byte) 0xff;
 
   /** The two sides of the split. */
-  public enum Part { TRAINING, VALIDATION }
+  public enum Part {
+    TRAINING,
+    VALIDATION
+  }
 
   private record Passage(byte[] document, int from, int to) {
     String text() {
@@ -55,16 +61,19 @@ public final class Corpus {
     int wanted = Math.clamp(bytes / PASSAGES, MIN_PASSAGE_BYTES, MAX_PASSAGE_BYTES);
     documents.forEach(document -> cut(document, wanted));
     if (passages.size() < 2) {
-      throw new DataException(source + (bytes == 0 ? " is empty" : " has only " + Count.of(bytes, "byte") + " of text")
-          + ", expected text enough for a training and a validation part");
+      throw new DataException(
+          source
+              + (bytes == 0 ? " is empty" : " has only " + Count.of(bytes, "byte") + " of text")
+              + ", expected text enough for a training and a validation part");
     }
   }
 
   /**
-   * Reads a UTF-8 file, or all regular files of a folder and its subfolders in the order of their paths. Hidden files
-   * and symbolic links in a folder are left out.
+   * Reads a UTF-8 file, or all regular files of a folder and its subfolders in the order of their
+   * paths. Hidden files and symbolic links in a folder are left out.
    *
-   * @throws DataException if there is nothing to read, or if a file is binary: holds a NUL byte or is not UTF-8
+   * @throws DataException if there is nothing to read, or if a file is binary: holds a NUL byte or
+   *     is not UTF-8
    */
   public static Corpus read(Path path) {
     try {
@@ -74,8 +83,13 @@ public final class Corpus {
         total += Files.size(file);
       }
       if (total > Runtime.getRuntime().maxMemory() / 2) {
-        throw new DataException(path + " has " + total + " bytes of text, more than half of the Java heap of "
-            + Runtime.getRuntime().maxMemory() + " bytes; give Java more by -Xmx");
+        throw new DataException(
+            path
+                + " has "
+                + total
+                + " bytes of text, more than half of the Java heap of "
+                + Runtime.getRuntime().maxMemory()
+                + " bytes; give Java more by -Xmx");
       }
       List<byte[]> documents = new ArrayList<>();
       for (Path file : files) {
@@ -111,8 +125,8 @@ public final class Corpus {
   }
 
   /**
-   * The tokens of one part. An end-of-text token follows each document, and each passage whose continuation is in the
-   * other part.
+   * The tokens of one part. An end-of-text token follows each document, and each passage whose
+   * continuation is in the other part.
    */
   TokenStream tokens(Part part, Tokenizer tokenizer) {
     TokenStream tokens = new TokenStream();
@@ -141,7 +155,8 @@ public final class Corpus {
 
   private Part part(int passage) {
     int row = passage / ROW;
-    // A corpus of less than one row still needs one passage of validation; a last short row need not have one.
+    // A corpus of less than one row still needs one passage of validation; a last short row need
+    // not have one.
     int length = Math.min(ROW, passages.size());
     long drawn = Long.remainderUnsigned(Permutation.mix(row), length);
     return passage % ROW == drawn ? Part.VALIDATION : Part.TRAINING;
@@ -180,11 +195,12 @@ public final class Corpus {
       return List.of(path);
     }
     try (Stream<Path> entries = Files.walk(path)) {
-      List<Path> files = entries
-          .filter(file -> Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS))
-          .filter(file -> !isHidden(path.relativize(file)))
-          .sorted(Comparator.comparing(file -> path.relativize(file).toString()))
-          .toList();
+      List<Path> files =
+          entries
+              .filter(file -> Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS))
+              .filter(file -> !isHidden(path.relativize(file)))
+              .sorted(Comparator.comparing(file -> path.relativize(file).toString()))
+              .toList();
       if (files.isEmpty()) {
         throw new DataException("the folder " + path + " has no text file");
       }
@@ -205,9 +221,15 @@ public final class Corpus {
     byte[] text = Files.readAllBytes(file);
     int binary = Utf8.firstBinary(text);
     if (binary >= 0) {
-      throw new DataException(file + " is not a UTF-8 text: byte " + binary + " is "
-          + (text[binary] == 0 ? "NUL" : String.format(
-              Locale.ROOT, "0x%02x, which is invalid there", text[binary] & 0xff)));
+      throw new DataException(
+          file
+              + " is not a UTF-8 text: byte "
+              + binary
+              + " is "
+              + (text[binary] == 0
+                  ? "NUL"
+                  : String.format(
+                      Locale.ROOT, "0x%02x, which is invalid there", text[binary] & 0xff)));
     }
     return text;
   }

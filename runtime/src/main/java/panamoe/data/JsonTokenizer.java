@@ -11,13 +11,21 @@ import panamoe.data.bpe.Sought;
 import panamoe.io.FileTrouble;
 
 /**
- * A tokenizer in the {@code tokenizer.json} format of Hugging Face, of the kind that most released models have:
- * byte-pair encoding over bytes. Other kinds are refused by name. Thread-safe.
+ * A tokenizer in the {@code tokenizer.json} format of Hugging Face, of the kind that most released
+ * models have: byte-pair encoding over bytes. Other kinds are refused by name. Thread-safe.
  */
 public final class JsonTokenizer implements Tokenizer {
   private static final long MAX_BYTES = 256L << 20;
-  private static final List<String> END_OF_TEXT_NAMES = List.of(
-      "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "<|im_end|>", "[EOS]", "[SEP]");
+  private static final List<String> END_OF_TEXT_NAMES =
+      List.of(
+          "<|endoftext|>",
+          "<|end_of_text|>",
+          "</s>",
+          "<eos>",
+          "<|eos|>",
+          "<|im_end|>",
+          "[EOS]",
+          "[SEP]");
 
   private final ByteLevelBpe bpe;
   private final int endOfText;
@@ -28,7 +36,8 @@ public final class JsonTokenizer implements Tokenizer {
   }
 
   /**
-   * Loads a file whose end-of-text token has one of the usual names, such as {@code <|endoftext|>} or {@code </s>}.
+   * Loads a file whose end-of-text token has one of the usual names, such as {@code <|endoftext|>}
+   * or {@code </s>}.
    *
    * @throws DataException if the file is no usable tokenizer
    */
@@ -44,19 +53,34 @@ public final class JsonTokenizer implements Tokenizer {
   private static JsonTokenizer load(Path file, Optional<String> endOfText) {
     ByteLevelBpe bpe = ByteLevelBpe.read(read(file), file.toString());
     List<String> candidates = endOfText.map(List::of).orElse(END_OF_TEXT_NAMES);
-    Integer token = candidates.stream().map(bpe.special()::get).filter(Objects::nonNull).findFirst()
-        .orElseThrow(() -> new DataException(
-            file + " has no special token " + String.join(" or ", candidates) + " to end a text"));
+    Integer token =
+        candidates.stream()
+            .map(bpe.special()::get)
+            .filter(Objects::nonNull)
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new DataException(
+                        file
+                            + " has no special token "
+                            + String.join(" or ", candidates)
+                            + " to end a text"));
     return new JsonTokenizer(bpe, token);
   }
 
-  /** Added tokens that are not special are found as such; what spells a special one never becomes it. */
+  /**
+   * Added tokens that are not special are found as such; what spells a special one never becomes
+   * it.
+   */
   @Override
   public int[] encode(String text) {
     return encode(text, Sought.ALL_BUT_SPECIAL);
   }
 
-  /** The tokens of a text in which special tokens are spelled and meant, as in a prompt that a chat template made. */
+  /**
+   * The tokens of a text in which special tokens are spelled and meant, as in a prompt that a chat
+   * template made.
+   */
   public int[] encodeWithSpecialTokens(String text) {
     return encode(text, Sought.ALL);
   }
@@ -86,11 +110,13 @@ public final class JsonTokenizer implements Tokenizer {
         throw new DataException("the tokenizer " + file + " is not a regular file");
       }
       if (Files.size(file) > MAX_BYTES) {
-        throw new DataException(file + " has " + Files.size(file) + " bytes, a tokenizer at most " + MAX_BYTES);
+        throw new DataException(
+            file + " has " + Files.size(file) + " bytes, a tokenizer at most " + MAX_BYTES);
       }
       return Files.readAllBytes(file);
     } catch (IOException e) {
-      throw new DataException("cannot read the tokenizer " + file + ": " + FileTrouble.reason(e), e);
+      throw new DataException(
+          "cannot read the tokenizer " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 }

@@ -1,8 +1,9 @@
 package panamoe.data;
 
 /**
- * A pseudo-random order of the numbers 0 to size - 1 that is computed, not stored: a Feistel network permutes the next
- * power of four, and values outside the range are permuted again until they fall inside (cycle walking).
+ * A pseudo-random order of the numbers 0 to size - 1 that is computed, not stored: a Feistel
+ * network permutes the next power of four, and values outside the range are permuted again until
+ * they fall inside (cycle walking).
  */
 record Permutation(long size, long key) {
   private static final int ROUNDS = 6;
@@ -25,7 +26,10 @@ record Permutation(long size, long key) {
     return value;
   }
 
-  /** The finisher of SplitMix64 (Steele, Lea, Flood 2014): every bit of the result depends on every bit given. */
+  /**
+   * The finisher of SplitMix64 (Steele, Lea, Flood 2014): every bit of the result depends on every
+   * bit given.
+   */
   static long mix(long value) {
     long z = value + 0x9e3779b97f4a7c15L;
     z = (z ^ z >>> 30) * 0xbf58476d1ce4e5b9L;

@@ -9,12 +9,13 @@ public interface TokenSequences {
   int length();
 
   /**
-   * Fills a batch with the training sequences from number {@code first} on, as many as fit. A number always gives the
-   * same sequence.
+   * Fills a batch with the training sequences from number {@code first} on, as many as fit. A
+   * number always gives the same sequence.
    *
    * @param ids INT32 [n*L]
    * @param targets INT32 [n*L], the token after each of ids, -1 where there is none
-   * @return bytes of text that the targets stand for: bits per byte = loss in nats / ln 2 * targets / bytes
+   * @return bytes of text that the targets stand for: bits per byte = loss in nats / ln 2 * targets
+   *     / bytes
    */
   long fillTraining(long first, Tensor ids, Tensor targets);
 

@@ -30,7 +30,8 @@ final class TokenStream {
 
   /** Copies tokens {@code from} on to element {@code at} of an int32 segment. */
   void copyTo(long from, MemorySegment destination, long at, long count) {
-    MemorySegment.copy(tokens, from * Integer.BYTES, destination, at * Integer.BYTES, count * Integer.BYTES);
+    MemorySegment.copy(
+        tokens, from * Integer.BYTES, destination, at * Integer.BYTES, count * Integer.BYTES);
   }
 
   private static MemorySegment allocate(long count) {

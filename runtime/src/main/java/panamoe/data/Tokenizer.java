@@ -4,14 +4,14 @@ package panamoe.data;
 public interface Tokenizer {
 
   /**
-   * The tokens of a text. All of it is plain text: where it spells a special token, it gets the tokens of those
-   * characters. A lone surrogate counts as U+FFFD.
+   * The tokens of a text. All of it is plain text: where it spells a special token, it gets the
+   * tokens of those characters. A lone surrogate counts as U+FFFD.
    */
   int[] encode(String text);
 
   /**
-   * The bytes that one token stands for, perhaps a part of a character (see {@link Utf8Stream}); none for a special
-   * token.
+   * The bytes that one token stands for, perhaps a part of a character (see {@link Utf8Stream});
+   * none for a special token.
    *
    * @return not to be changed
    * @throws IndexOutOfBoundsException if there is no such token

@@ -8,12 +8,14 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The sequences a model is trained and validated on, L tokens each with the token that follows each of them.
+ * The sequences a model is trained and validated on, L tokens each with the token that follows each
+ * of them.
  *
- * <p>The training tokens are cut into windows of L that do not overlap. Training sequences are numbered without end:
- * every epoch is all windows, in an order drawn from the seed and the epoch. A sequence depends on its number alone, so
- * a run goes on from nothing but the step: with B sequences a step, step s takes the sequences from s * B on, and a
- * rank or an accumulation step a part of those. Thread-safe.
+ * <p>The training tokens are cut into windows of L that do not overlap. Training sequences are
+ * numbered without end: every epoch is all windows, in an order drawn from the seed and the epoch.
+ * A sequence depends on its number alone, so a run goes on from nothing but the step: with B
+ * sequences a step, step s takes the sequences from s * B on, and a rank or an accumulation step a
+ * part of those. Thread-safe.
  */
 public final class TrainingData implements TokenSequences {
   /** The target that does not count in the loss. */
@@ -31,7 +33,8 @@ public final class TrainingData implements TokenSequences {
    *
    * @param length L, tokens in a sequence, at least 1
    * @param seed of the order of training sequences
-   * @throws DataException if a part of the corpus is shorter than one sequence (validation: two tokens)
+   * @throws DataException if a part of the corpus is shorter than one sequence (validation: two
+   *     tokens)
    */
   public TrainingData(Corpus corpus, Tokenizer tokenizer, int length, long seed) {
     if (length < 1) {
@@ -45,12 +48,20 @@ public final class TrainingData implements TokenSequences {
     training = corpus.tokens(Corpus.Part.TRAINING, tokenizer);
     validation = corpus.tokens(Corpus.Part.VALIDATION, tokenizer);
     if (training.size() <= length) {
-      throw new DataException("the text has " + Count.of(training.size(), "token") + " to train on, a sequence of "
-          + length + " needs " + (length + 1L) + "; give more text or shorter sequences");
+      throw new DataException(
+          "the text has "
+              + Count.of(training.size(), "token")
+              + " to train on, a sequence of "
+              + length
+              + " needs "
+              + (length + 1L)
+              + "; give more text or shorter sequences");
     }
     if (validation.size() < 2) {
       throw new DataException(
-          "the text has " + Count.of(validation.size(), "token") + " to validate on, expected at least 2");
+          "the text has "
+              + Count.of(validation.size(), "token")
+              + " to validate on, expected at least 2");
     }
   }
 
@@ -84,20 +95,28 @@ public final class TrainingData implements TokenSequences {
   }
 
   /**
-   * Fills a batch with the validation sequences from number {@code first} on, in the order of the text. What lies
-   * behind the last token is filled with end-of-text and with targets of {@link #NO_TARGET}.
+   * Fills a batch with the validation sequences from number {@code first} on, in the order of the
+   * text. What lies behind the last token is filled with end-of-text and with targets of {@link
+   * #NO_TARGET}.
    */
   @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {
     int sequences = sequences(first, ids, targets);
     long bytes = 0;
     for (int i = 0; i < sequences; i++) {
-      bytes += fill(validation, Math.min(first + i, validationSequences()), ids.data(), targets.data(), i);
+      bytes +=
+          fill(
+              validation,
+              Math.min(first + i, validationSequences()),
+              ids.data(),
+              targets.data(),
+              i);
     }
     return bytes;
   }
 
-  private long fill(TokenStream tokens, long window, MemorySegment ids, MemorySegment targets, int sequence) {
+  private long fill(
+      TokenStream tokens, long window, MemorySegment ids, MemorySegment targets, int sequence) {
     long from = window * length;
     long at = (long) sequence * length;
     long count = Math.clamp(tokens.size() - 1 - from, 0, length);
@@ -117,11 +136,21 @@ public final class TrainingData implements TokenSequences {
   }
 
   private int sequences(long first, Tensor ids, Tensor targets) {
-    boolean fits = ids.dtype() == DType.INT32 && targets.dtype() == DType.INT32
-        && ids.count() == targets.count() && ids.count() % length == 0;
+    boolean fits =
+        ids.dtype() == DType.INT32
+            && targets.dtype() == DType.INT32
+            && ids.count() == targets.count()
+            && ids.count() % length == 0;
     if (!fits || first < 0) {
-      throw new IllegalArgumentException("sequences of " + length + " from " + first + " on do not fill ids " + ids
-          + " and targets " + targets);
+      throw new IllegalArgumentException(
+          "sequences of "
+              + length
+              + " from "
+              + first
+              + " on do not fill ids "
+              + ids
+              + " and targets "
+              + targets);
     }
     return Math.toIntExact(ids.count() / length);
   }

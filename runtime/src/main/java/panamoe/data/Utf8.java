@@ -3,9 +3,9 @@ package panamoe.data;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
-import java.nio.charset.CharsetDecoder;
 import java.nio.charset.StandardCharsets;
 
 /** Text to bytes and the check of bytes that should be text. */
@@ -17,10 +17,12 @@ final class Utf8 {
   /** The bytes of a text; each lone surrogate, which no UTF-8 can hold, becomes U+FFFD. */
   static byte[] bytes(String text) {
     try {
-      ByteBuffer bytes = StandardCharsets.UTF_8.newEncoder()
-          .replaceWith(REPLACEMENT)
-          .onMalformedInput(CodingErrorAction.REPLACE)
-          .encode(CharBuffer.wrap(text));
+      ByteBuffer bytes =
+          StandardCharsets.UTF_8
+              .newEncoder()
+              .replaceWith(REPLACEMENT)
+              .onMalformedInput(CodingErrorAction.REPLACE)
+              .encode(CharBuffer.wrap(text));
       byte[] exact = new byte[bytes.remaining()];
       bytes.get(exact);
       return exact;

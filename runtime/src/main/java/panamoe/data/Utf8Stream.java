@@ -7,13 +7,13 @@ import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Puts the bytes of generated tokens together to text. A character whose bytes are spread over tokens comes out with
- * its last byte; U+FFFD stands only for bytes that cannot be UTF-8 whatever follows, or that the end cuts off. One
- * stream for each generated sequence; not thread-safe.
+ * Puts the bytes of generated tokens together to text. A character whose bytes are spread over
+ * tokens comes out with its last byte; U+FFFD stands only for bytes that cannot be UTF-8 whatever
+ * follows, or that the end cuts off. One stream for each generated sequence; not thread-safe.
  */
 public final class Utf8Stream {
-  private final CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder()
-      .onMalformedInput(CodingErrorAction.REPLACE);
+  private final CharsetDecoder decoder =
+      StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPLACE);
   private ByteBuffer pending = ByteBuffer.allocate(64);
 
   /** Adds the bytes of a token and returns the characters that are complete now, perhaps none. */
@@ -25,7 +25,10 @@ public final class Utf8Stream {
     return decode(false);
   }
 
-  /** Ends the text: what is still incomplete comes out as U+FFFD. The stream can then begin another text. */
+  /**
+   * Ends the text: what is still incomplete comes out as U+FFFD. The stream can then begin another
+   * text.
+   */
   public String end() {
     String rest = decode(true);
     decoder.reset();

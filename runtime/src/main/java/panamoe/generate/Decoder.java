@@ -13,10 +13,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Runs tokens of running sequences through a model, with a key/value cache. A token's logits do not depend on what else
- * is in the batch.
+ * Runs tokens of running sequences through a model, with a key/value cache. A token's logits do not
+ * depend on what else is in the batch.
  *
- * <p>The one-token step is recorded once and replayed: it makes no garbage. Used by one thread at a time.
+ * <p>The one-token step is recorded once and replayed: it makes no garbage. Used by one thread at a
+ * time.
  */
 public final class Decoder implements AutoCloseable {
   private final Backend backend;
@@ -37,7 +38,10 @@ public final class Decoder implements AutoCloseable {
   public Decoder(Backend backend, LanguageModel model, long slots, long capacity) {
     if (capacity > model.config().context()) {
       throw new IllegalArgumentException(
-          "capacity is " + capacity + ", more than the model's context of " + model.config().context());
+          "capacity is "
+              + capacity
+              + ", more than the model's context of "
+              + model.config().context());
     }
     this.backend = backend;
     this.model = model;
@@ -58,14 +62,19 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Logits after the last of {@code tokens}, which continue the sequence of {@code slotIndex} at {@code start}.
+   * Logits after the last of {@code tokens}, which continue the sequence of {@code slotIndex} at
+   * {@code start}.
    *
    * @param logits [V], receives the result
    */
   public void prefill(int slotIndex, int start, int[] tokens, float[] logits) {
     if (tokens.length == 0 || start + tokens.length > capacity()) {
       throw new IllegalArgumentException(
-          tokens.length + " tokens from position " + start + " do not fit a cache of " + capacity());
+          tokens.length
+              + " tokens from position "
+              + start
+              + " do not fit a cache of "
+              + capacity());
     }
     try (TensorScope activations = TensorScope.confined(backend)) {
       Pass pass = Pass.inference(backend, activations);
@@ -113,7 +122,8 @@ public final class Decoder implements AutoCloseable {
 
   private void computeStep(TensorScope activations) {
     Pass pass = Pass.inference(backend, activations);
-    Tensor hidden = model.forward(pass, token, new Sequences.Running(cache, slot, position), null, false);
+    Tensor hidden =
+        model.forward(pass, token, new Sequences.Running(cache, slot, position), null, false);
     stepLogits = model.logits(pass, hidden);
   }
 

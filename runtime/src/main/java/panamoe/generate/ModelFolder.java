@@ -19,14 +19,16 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one checkpoint.
+ * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one
+ * checkpoint.
  *
  * @param path that was opened
  * @param checkpoint where the weights are
  * @param config of the model, as it was trained
  * @param tokenizer the run's {@code tokenizer.json}, or bytes
  */
-public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
+public record ModelFolder(
+    Path path, Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
@@ -36,7 +38,8 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
   /**
    * Opens a folder; reads the configuration, no weights.
    *
-   * @throws CheckpointException if there is no whole checkpoint, or it does not belong to its configuration
+   * @throws CheckpointException if there is no whole checkpoint, or it does not belong to its
+   *     configuration
    * @throws panamoe.data.DataException if the run's tokenizer cannot be used
    */
   public static ModelFolder open(Path path) {
@@ -44,14 +47,15 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
   }
 
   /**
-   * Opens a folder and reads of it. Where a training run deletes the checkpoint meanwhile, because it has saved later
-   * ones, {@code reader} is called again with the latest.
+   * Opens a folder and reads of it. Where a training run deletes the checkpoint meanwhile, because
+   * it has saved later ones, {@code reader} is called again with the latest.
    *
    * @throws CheckpointException as {@link #open}, and what {@code reader} throws
    */
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
-    // If neither "exists" nor "does not" is certain, take the folder: the attempt to read it says why.
+    // If neither "exists" nor "does not" is certain, take the folder: the attempt to read it says
+    // why.
     Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
   }
@@ -94,12 +98,13 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
   }
 
   /**
-   * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token sees must not depend
-   * on its neighbours. Where a training run has deleted the checkpoint since it was opened, those of the latest.
+   * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token
+   * sees must not depend on its neighbours. Where a training run has deleted the checkpoint since
+   * it was opened, those of the latest.
    *
    * @param warnings receives what the loader tolerated
-   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or do not fit into
-   *     memory
+   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or
+   *     do not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
     try {
@@ -108,18 +113,22 @@ public record ModelFolder(Path path, Checkpoint checkpoint, ModelConfig config, 
       if (!checkpoint.isGone()) {
         throw e;
       }
-      return read(path, latest -> {
-        if (!latest.config.equals(config)) {
-          throw new CheckpointException(path + " has become another model since it was opened", e);
-        }
-        return latest.loadThis(backend, dtype, warnings);
-      });
+      return read(
+          path,
+          latest -> {
+            if (!latest.config.equals(config)) {
+              throw new CheckpointException(
+                  path + " has become another model since it was opened", e);
+            }
+            return latest.loadThis(backend, dtype, warnings);
+          });
     }
   }
 
   private LanguageModel loadThis(Backend backend, DType dtype, List<String> warnings) {
     checkpoint.requireFits(backend.memoryAvailable());
-    ModelConfig serving = config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
+    ModelConfig serving =
+        config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
     checkpoint.requireHolds(ModelTensors.shapes(serving));
     LanguageModel model = new LanguageModel(serving);
     try {

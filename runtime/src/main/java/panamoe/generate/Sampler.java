@@ -4,14 +4,15 @@ import java.util.BitSet;
 import java.util.SplittableRandom;
 
 /**
- * Draws tokens from logits. Makes no garbage after construction. Ties go to the lower token. Used by one thread; one
- * sampler serves one sequence, since it remembers the tokens that were seen.
+ * Draws tokens from logits. Makes no garbage after construction. Ties go to the lower token. Used
+ * by one thread; one sampler serves one sequence, since it remembers the tokens that were seen.
  */
 public final class Sampler {
   private final SamplingConfig config;
   private final SplittableRandom random;
   private final BitSet seen;
-  // A max-heap of candidates, each a sortable logit in the upper and the complemented token in the lower half.
+  // A max-heap of candidates, each a sortable logit in the upper and the complemented token in the
+  // lower half.
   private final long[] heap;
   private final int[] chosen;
   private final double[] cumulative;
@@ -51,7 +52,6 @@ public final class Sampler {
     return chosen[index];
   }
 
-
   private void penalizeSeen(float[] logits) {
     float penalty = (float) config.repetitionPenalty();
     for (int token = seen.nextSetBit(0); token >= 0; token = seen.nextSetBit(token + 1)) {
@@ -69,7 +69,10 @@ public final class Sampler {
     return best;
   }
 
-  /** Fills chosen and cumulative with the allowed tokens, most probable first; returns how many there are. */
+  /**
+   * Fills chosen and cumulative with the allowed tokens, most probable first; returns how many
+   * there are.
+   */
   private int collect(float[] logits) {
     int vocabulary = logits.length;
     for (int token = 0; token < vocabulary; token++) {
@@ -84,7 +87,8 @@ public final class Sampler {
       total += Math.exp((logit - maximum) / config.temperature());
     }
     int limit = config.topK() == 0 ? vocabulary : Math.min(config.topK(), vocabulary);
-    // top-p looks at the distribution over the top-k, so its total is known only after those are taken.
+    // top-p looks at the distribution over the top-k, so its total is known only after those are
+    // taken.
     double kept = limit == vocabulary ? total : 0;
     double sum = 0;
     int size = vocabulary;

@@ -8,8 +8,8 @@ import panamoe.data.Utf8Stream;
 import panamoe.model.LanguageModel;
 
 /**
- * Writes text with a model, piece by piece. When the model's context is full, the later half of it is read again and
- * the text goes on. Used by one thread at a time.
+ * Writes text with a model, piece by piece. When the model's context is full, the later half of it
+ * is read again and the text goes on. Used by one thread at a time.
  */
 public final class TextGenerator implements AutoCloseable {
   /** Why a text ended. */
@@ -32,7 +32,12 @@ public final class TextGenerator implements AutoCloseable {
    * @param decodeSeconds for the generated tokens
    */
   public record Result(
-      String text, End end, int tokens, int promptTokens, double prefillSeconds, double decodeSeconds) {}
+      String text,
+      End end,
+      int tokens,
+      int promptTokens,
+      double prefillSeconds,
+      double decodeSeconds) {}
 
   private final Tokenizer tokenizer;
   private final Decoder decoder;
@@ -41,14 +46,17 @@ public final class TextGenerator implements AutoCloseable {
   private final float[] logits;
   private final int[] window;
 
-  /** @param model packed for inference */
+  /**
+   * @param model packed for inference
+   */
   public TextGenerator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
     this.tokenizer = tokenizer;
     this.capacity = model.config().context();
     this.vocabulary = model.config().vocabulary();
     this.logits = new float[vocabulary];
     this.window = new int[capacity];
-    this.decoder = new Decoder(backend, model, 1, capacity); // last: what fails before has nothing to close
+    this.decoder =
+        new Decoder(backend, model, 1, capacity); // last: what fails before has nothing to close
   }
 
   /**
@@ -61,13 +69,17 @@ public final class TextGenerator implements AutoCloseable {
     int[] tokens = prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
     if (tokens.length > context) {
       throw new IllegalArgumentException(
-          "the prompt has " + tokens.length + " tokens, more than the model's context of " + context);
+          "the prompt has "
+              + tokens.length
+              + " tokens, more than the model's context of "
+              + context);
     }
     return tokens;
   }
 
   /**
-   * Continues {@code prompt}, as {@link #encode} and {@link #generate(int[], SamplingConfig, Consumer)}.
+   * Continues {@code prompt}, as {@link #encode} and {@link #generate(int[], SamplingConfig,
+   * Consumer)}.
    *
    * @throws IllegalArgumentException if the prompt has more tokens than the model's context
    */
@@ -79,7 +91,8 @@ public final class TextGenerator implements AutoCloseable {
    * Continues a prompt.
    *
    * @param tokens of the prompt, as {@link #encode} makes them
-   * @param onText is given each piece as soon as its characters are complete and cannot become part of a stop text
+   * @param onText is given each piece as soon as its characters are complete and cannot become part
+   *     of a stop text
    */
   public Result generate(int[] tokens, SamplingConfig config, Consumer<String> onText) {
     Sampler sampler = new Sampler(config, vocabulary);

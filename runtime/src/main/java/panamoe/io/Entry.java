@@ -46,7 +46,8 @@ public enum Entry {
     try {
       BasicFileAttributes attributes =
           FileTrouble.twice(() -> Files.readAttributes(path, BasicFileAttributes.class, options));
-      return attributes.isRegularFile() ? FILE
+      return attributes.isRegularFile()
+          ? FILE
           : attributes.isDirectory() ? FOLDER : attributes.isSymbolicLink() ? LINK : OTHER;
     } catch (NoSuchFileException | NotDirectoryException e) {
       return NONE;

@@ -11,7 +11,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 
-/** What is wrong with a file, in words: the message of many of Java's exceptions is the bare name of the file. */
+/**
+ * What is wrong with a file, in words: the message of many of Java's exceptions is the bare name of
+ * the file.
+ */
 public final class FileTrouble {
   /** A read of a file that may fail. */
   @FunctionalInterface
@@ -32,19 +35,21 @@ public final class FileTrouble {
       case ClosedByInterruptException _ -> "the thread was interrupted";
       case FileSystemException e when e.getReason() != null -> e.getReason();
       case FileSystemException e -> e.getClass().getSimpleName();
-      default -> failure.getMessage() == null ? failure.getClass().getSimpleName() : failure.getMessage();
+      default ->
+          failure.getMessage() == null ? failure.getClass().getSimpleName() : failure.getMessage();
     };
   }
 
   /**
-   * Whether the same call may succeed the next time, or on another day: the disk, the network or a limit of the process
-   * failed, and nothing is known of the file.
+   * Whether the same call may succeed the next time, or on another day: the disk, the network or a
+   * limit of the process failed, and nothing is known of the file.
    */
   public static boolean mayPass(IOException failure) {
     return switch (failure) {
       case NoSuchFileException _, AccessDeniedException _, NotDirectoryException _ -> false;
       case NotRegularException _ -> false;
-      case ClosedChannelException _ -> false; // an interrupted thread's among them: it stays interrupted
+      case ClosedChannelException _ ->
+          false; // an interrupted thread's among them: it stays interrupted
       default -> true;
     };
   }

@@ -13,7 +13,9 @@ public final class MissingArtifact {
   private static final List<Owner> OWNERS =
       List.of(
           new Owner("com.fasterxml.jackson.core.", "com.fasterxml.jackson.core:jackson-core"),
-          new Owner("com.fasterxml.jackson.annotation.", "com.fasterxml.jackson.core:jackson-annotations"),
+          new Owner(
+              "com.fasterxml.jackson.annotation.",
+              "com.fasterxml.jackson.core:jackson-annotations"),
           new Owner("com.fasterxml.jackson.", "com.fasterxml.jackson.core:jackson-databind"),
           new Owner("jcuda.", "org.jcuda:jcuda"),
           new Owner("panamoe.bindings.", "panamoe:panamoe-bindings"));
@@ -24,8 +26,8 @@ public final class MissingArtifact {
   private MissingArtifact() {}
 
   /**
-   * What to add to the class path, in a sentence; empty if the error does not come from the lack of a jar that Panamoe
-   * knows of.
+   * What to add to the class path, in a sentence; empty if the error does not come from the lack of
+   * a jar that Panamoe knows of.
    */
   public static Optional<String> sentence(LinkageError error) {
     return missingClass(error).flatMap(MissingArtifact::sentence);

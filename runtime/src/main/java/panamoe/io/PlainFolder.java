@@ -13,18 +13,21 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * A folder that this program writes into, but that somebody else may have filled, as a run that was unpacked. Nothing
- * is written through a symbolic link in it, at whatever depth, and nothing is opened but regular files; the folder
- * itself may be reached through a link. What stands at a name is looked at before it is opened: this guards against
- * what lies in the folder, not against who changes it at the same moment. Thread-safe as far as the file system is.
+ * A folder that this program writes into, but that somebody else may have filled, as a run that was
+ * unpacked. Nothing is written through a symbolic link in it, at whatever depth, and nothing is
+ * opened but regular files; the folder itself may be reached through a link. What stands at a name
+ * is looked at before it is opened: this guards against what lies in the folder, not against who
+ * changes it at the same moment. Thread-safe as far as the file system is.
  *
- * <p>Names are relative, with {@code /} between their parts. Any method throws {@link NotRegularException} where a
- * link, pipe, device or folder stands in its way.
+ * <p>Names are relative, with {@code /} between their parts. Any method throws {@link
+ * NotRegularException} where a link, pipe, device or folder stands in its way.
  */
 public final class PlainFolder {
   private final Path path;
 
-  /** @param path of the folder, which need not exist yet */
+  /**
+   * @param path of the folder, which need not exist yet
+   */
   public PlainFolder(Path path) {
     this.path = path;
   }
@@ -41,7 +44,8 @@ public final class PlainFolder {
     }
     Files.createDirectories(path);
     for (Path made : missing) {
-      if (Files.isReadable(made.getParent())) { // one that can only be written into cannot be opened to be forced
+      if (Files.isReadable(
+          made.getParent())) { // one that can only be written into cannot be opened to be forced
         force(made.getParent());
       }
     }
@@ -84,15 +88,18 @@ public final class PlainFolder {
     return Entry.at(file(name)) == Entry.FILE;
   }
 
-  /** Makes a folder unless there is one; its name may be lost in a power failure until {@link #force} is called. */
+  /**
+   * Makes a folder unless there is one; its name may be lost in a power failure until {@link
+   * #force} is called.
+   */
   public Path makeFolder(String name) throws IOException {
     Path folder = folder(name);
     return Entry.at(folder) == Entry.FOLDER ? folder : Files.createDirectory(folder);
   }
 
   /**
-   * Puts a file in place as a whole or not at all, also in a power failure: it is written under another name,
-   * forced to the disk, renamed, and the folder forced.
+   * Puts a file in place as a whole or not at all, also in a power failure: it is written under
+   * another name, forced to the disk, renamed, and the folder forced.
    */
   public Path replace(String name, byte[] content) throws IOException {
     Path file = file(name);
@@ -118,11 +125,18 @@ public final class PlainFolder {
     }
   }
 
-  /** Appends to a file, which is made if there is none. What was appended is durable after {@link #forceFile}. */
+  /**
+   * Appends to a file, which is made if there is none. What was appended is durable after {@link
+   * #forceFile}.
+   */
   public void append(String name, byte[] content) throws IOException {
     Path file = file(name);
     try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.APPEND, LinkOption.NOFOLLOW_LINKS)) {
+        FileChannel.open(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.APPEND,
+            LinkOption.NOFOLLOW_LINKS)) {
       for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
         channel.write(buffer);
       }
@@ -161,7 +175,8 @@ public final class PlainFolder {
 
   /** Creates a file where there is nothing yet, no link either, and opens it for writing. */
   public static FileChannel createFile(Path file) throws IOException {
-    return FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW, LinkOption.NOFOLLOW_LINKS);
+    return FileChannel.open(
+        file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW, LinkOption.NOFOLLOW_LINKS);
   }
 
   /** Makes a file's content durable, or the names in a folder. */

@@ -11,8 +11,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 
 /**
- * Reads files that may have been put there by somebody else: regular ones only, never through a symbolic link. What
- * fails is tried once more, if that can help.
+ * Reads files that may have been put there by somebody else: regular ones only, never through a
+ * symbolic link. What fails is tried once more, if that can help.
  */
 public final class RegularFile {
   private RegularFile() {}
@@ -31,7 +31,8 @@ public final class RegularFile {
     if (found != Entry.FILE) {
       throw new NotRegularException(path, found, Entry.FILE.words());
     }
-    return FileTrouble.twice(() -> FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
+    return FileTrouble.twice(
+        () -> FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
   }
 
   /** Reads at a position as {@link FileChannel#read(ByteBuffer, long)} does. */
@@ -55,7 +56,9 @@ public final class RegularFile {
       while (content.hasRemaining() && read(channel, content, content.position()) >= 0) {
         // one call may give less than is there
       }
-      return content.hasRemaining() ? Arrays.copyOf(content.array(), content.position()) : content.array();
+      return content.hasRemaining()
+          ? Arrays.copyOf(content.array(), content.position())
+          : content.array();
     } catch (IOException e) {
       throw FileTrouble.naming(path, e);
     }

@@ -25,7 +25,8 @@ final class Block {
     String name = "layers." + layer;
     this.place = "layer " + layer;
     float deviation = (float) config.initialDeviation();
-    // The sum of 2 * layers branches keeps the residual stream's variance if each writes with 1 / sqrt of it (GPT-2).
+    // The sum of 2 * layers branches keeps the residual stream's variance if each writes with 1 /
+    // sqrt of it (GPT-2).
     float outputDeviation = (float) (deviation / Math.sqrt(2.0 * config.layers()));
     this.attentionNorm = new Norm(store, name + ".attention_norm", config.norm(), config.hidden());
     this.attention =
@@ -54,7 +55,8 @@ final class Block {
       this.moe = null;
     } else {
       this.mlp = null;
-      this.moe = new MoeLayer(store, name + ".moe", layer, config.moe(layer), deviation, outputDeviation);
+      this.moe =
+          new MoeLayer(store, name + ".moe", layer, config.moe(layer), deviation, outputDeviation);
     }
   }
 
@@ -67,7 +69,10 @@ final class Block {
     Tensor middle = AddOp.forward(pass, x, attended);
     Tensor normed = mlpNorm.forward(pass, middle);
     return moe == null
-        ? AddOp.forward(pass, middle, ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, normed)))
+        ? AddOp.forward(
+            pass,
+            middle,
+            ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, normed)))
         : moe.forward(pass, normed, middle, used);
   }
 }

@@ -27,8 +27,8 @@ import java.util.stream.Collectors;
 import panamoe.io.FileTrouble;
 
 /**
- * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key is refused with its
- * path, and a value that the record refuses with the record's own words.
+ * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
+ * is refused with its path, and a value that the record refuses with the record's own words.
  */
 public final class ConfigJson {
   private static final JsonMapper JSON =
@@ -40,7 +40,8 @@ public final class ConfigJson {
           .enable(DeserializationFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
           .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
           .withCoercionConfig(
-              LogicalType.Integer, c -> c.setCoercion(CoercionInputShape.Float, CoercionAction.Fail))
+              LogicalType.Integer,
+              c -> c.setCoercion(CoercionInputShape.Float, CoercionAction.Fail))
           .build();
 
   private static final int MAX_BYTES = 1 << 24;
@@ -69,7 +70,8 @@ public final class ConfigJson {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(MAX_BYTES + 1);
       if (bytes.length > MAX_BYTES) {
-        throw new IllegalArgumentException(file + " is too long: it has more than " + MAX_BYTES + " bytes");
+        throw new IllegalArgumentException(
+            file + " is too long: it has more than " + MAX_BYTES + " bytes");
       }
       return bytes;
     }
@@ -116,7 +118,9 @@ public final class ConfigJson {
           + unknown.getKnownPropertyIds();
     }
     if (e.getCause() instanceof IllegalArgumentException refused) {
-      return e instanceof JsonMappingException mapping ? at(mapping) + refused.getMessage() : refused.getMessage();
+      return e instanceof JsonMappingException mapping
+          ? at(mapping) + refused.getMessage()
+          : refused.getMessage();
     }
     if (e instanceof MismatchedInputException mapping
         && e.getOriginalMessage().startsWith("Missing creator property")) {
@@ -127,7 +131,9 @@ public final class ConfigJson {
     }
     JsonLocation location = e.getLocation();
     String where =
-        location == null ? "" : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
+        location == null
+            ? ""
+            : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
     String what = e.getOriginalMessage();
     if (what.startsWith("Duplicate field")) {
       return "a key is there twice: " + what.substring("Duplicate field ".length()) + where;
@@ -135,14 +141,17 @@ public final class ConfigJson {
     if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
       return "a number is out of range" + where;
     }
-    boolean tooMuch = e instanceof StreamConstraintsException || e.getCause() instanceof StreamConstraintsException;
+    boolean tooMuch =
+        e instanceof StreamConstraintsException
+            || e.getCause() instanceof StreamConstraintsException;
     return (tooMuch ? "too long or too deeply nested" : "this is not JSON") + where;
   }
 
   /** What a value of the type looks like in JSON. */
   private static String kind(Class<?> type) {
     if (type.isEnum()) {
-      return "one of " + Arrays.stream(type.getEnumConstants()).map(each -> "\"" + each + "\"").toList();
+      return "one of "
+          + Arrays.stream(type.getEnumConstants()).map(each -> "\"" + each + "\"").toList();
     }
     if (type == boolean.class) {
       return "true or false";
@@ -169,7 +178,11 @@ public final class ConfigJson {
 
   private static String path(JsonMappingException e) {
     return e.getPath().stream()
-        .map(step -> step.getFieldName() != null ? "." + step.getFieldName() : "[" + step.getIndex() + "]")
+        .map(
+            step ->
+                step.getFieldName() != null
+                    ? "." + step.getFieldName()
+                    : "[" + step.getIndex() + "]")
         .collect(Collectors.joining("", "$", ""));
   }
 }

@@ -22,10 +22,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A decoder-only transformer whose layers are dense or MoE. The output matrix is the token embedding (tied).
+ * A decoder-only transformer whose layers are dense or MoE. The output matrix is the token
+ * embedding (tied).
  *
- * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough to count them;
- * {@link #materialize} gives them memory. Used by one thread at a time.
+ * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough
+ * to count them; {@link #materialize} gives them memory. Used by one thread at a time.
  */
 public final class LanguageModel implements AutoCloseable {
   private static final double ROTARY_BASE = 10_000;
@@ -47,8 +48,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * This rank's part of a model that all {@code ranks} hold together; they build it, and run its passes, at the same
-   * time.
+   * This rank's part of a model that all {@code ranks} hold together; they build it, and run its
+   * passes, at the same time.
    *
    * @throws IllegalArgumentException if its heads or MLPs do not divide among the tensor ranks
    */
@@ -61,7 +62,8 @@ public final class LanguageModel implements AutoCloseable {
         store.declare("embedding.weight", part, true, normal, config.vocabulary(), config.hidden());
     this.positionEmbedding =
         config.positions() == ModelConfig.Positions.LEARNED
-            ? store.declare("positions.weight", part, true, normal, config.context(), config.hidden())
+            ? store.declare(
+                "positions.weight", part, true, normal, config.context(), config.hidden())
             : null;
     for (int layer = 0; layer < config.layers(); layer++) {
       blocks.add(new Block(store, config, layer));
@@ -92,7 +94,10 @@ public final class LanguageModel implements AutoCloseable {
     outputWeight = embedding.value();
   }
 
-  /** Packs all weights for inference in {@code dtype}; the model can then neither train nor be saved. */
+  /**
+   * Packs all weights for inference in {@code dtype}; the model can then neither train nor be
+   * saved.
+   */
   public void pack(Backend backend, DType dtype) {
     long[] shape = embedding.shape();
     Tensor table = embedding.master();
@@ -123,10 +128,12 @@ public final class LanguageModel implements AutoCloseable {
    *
    * @param ids INT32 [S]
    * @param used UINT8 [S] or null: 0 marks padding, which no expert sees
-   * @param recompute whether to keep only each layer's input for the backward and compute the rest again
+   * @param recompute whether to keep only each layer's input for the backward and compute the rest
+   *     again
    * @return [S, M]
    */
-  public Tensor forward(Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
+  public Tensor forward(
+      Pass pass, Tensor ids, Sequences sequences, Tensor used, boolean recompute) {
     Tensor table = positionEmbedding == null ? null : positionEmbedding.value();
     Tensor x = EmbeddingOp.forward(pass, ids, embedding.value(), sequences.positions(), table);
     outputs.clear();
@@ -142,9 +149,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * The first layer of the latest {@link #forward} whose output has a number that is not finite, or -1: where a run
-   * went wrong. A layer that refused what it got, as a gate does with such logits, counts as well. Tells what this rank
-   * has seen; the activations of that pass must still be there.
+   * The first layer of the latest {@link #forward} whose output has a number that is not finite, or
+   * -1: where a run went wrong. A layer that refused what it got, as a gate does with such logits,
+   * counts as well. Tells what this rank has seen; the activations of that pass must still be
+   * there.
    */
   public int firstNonFiniteLayer(Backend backend) {
     try (TensorScope scope = TensorScope.confined(backend)) {
@@ -170,7 +178,8 @@ public final class LanguageModel implements AutoCloseable {
 
   /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
   public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
-    pass.backend().gemm(false, true, Activation.IDENTITY, false, hidden, outputWeight, null, y, null);
+    pass.backend()
+        .gemm(false, true, Activation.IDENTITY, false, hidden, outputWeight, null, y, null);
   }
 
   /**

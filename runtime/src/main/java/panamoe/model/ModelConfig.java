@@ -8,8 +8,8 @@ import panamoe.moe.MoeConfig;
 import panamoe.nn.Norm;
 
 /**
- * A decoder-only language model of the paper's family, told apart by configuration alone: dense, MoE on every n-th
- * layer, Pyramid (experts differ by layer), Residual, and PR-MoE (both).
+ * A decoder-only language model of the paper's family, told apart by configuration alone: dense,
+ * MoE on every n-th layer, Pyramid (experts differ by layer), Residual, and PR-MoE (both).
  *
  * @param vocabulary V, token ids
  * @param context longest sequence
@@ -17,7 +17,8 @@ import panamoe.nn.Norm;
  * @param heads query heads; divides hidden
  * @param keyValueHeads divides heads; fewer than heads is grouped-query attention
  * @param feedForward F, inner width of dense MLPs and of experts
- * @param experts for each layer the number of experts; 0 is a dense layer. Its length is the number of layers
+ * @param experts for each layer the number of experts; 0 is a dense layer. Its length is the number
+ *     of layers
  * @param residual whether MoE layers keep a fixed MLP beside the routed expert
  * @param gate how tokens choose; null only when every layer is dense
  * @param activation of MLPs and experts
@@ -64,7 +65,8 @@ public record ModelConfig(
     requireSize("feedForward", feedForward, MAX_WIDTH);
     requirePresent("experts", experts);
     if (experts.stream().anyMatch(Objects::isNull)) {
-      throw new IllegalArgumentException("experts is " + experts + ", expected one number for each layer");
+      throw new IllegalArgumentException(
+          "experts is " + experts + ", expected one number for each layer");
     }
     experts = List.copyOf(experts);
     if (experts.isEmpty()) {
@@ -72,20 +74,26 @@ public record ModelConfig(
     }
     if (experts.size() > MAX_LAYERS) {
       throw new IllegalArgumentException(
-          "experts has " + experts.size() + " numbers, one for each layer, expected at most " + MAX_LAYERS);
+          "experts has "
+              + experts.size()
+              + " numbers, one for each layer, expected at most "
+              + MAX_LAYERS);
     }
     if (hidden % heads != 0) {
-      throw new IllegalArgumentException("hidden is " + hidden + ", which " + heads + " heads do not divide");
+      throw new IllegalArgumentException(
+          "hidden is " + hidden + ", which " + heads + " heads do not divide");
     }
     if (heads % keyValueHeads != 0) {
       throw new IllegalArgumentException(
           "heads is " + heads + ", which " + keyValueHeads + " key/value heads do not divide");
     }
     if (positions == Positions.ROTARY && hidden / heads % 2 != 0) {
-      throw new IllegalArgumentException("rotary positions need an even head size, not " + hidden / heads);
+      throw new IllegalArgumentException(
+          "rotary positions need an even head size, not " + hidden / heads);
     }
     if (!(initialDeviation > 0) || Float.isInfinite((float) initialDeviation)) {
-      throw new IllegalArgumentException("initialDeviation is " + initialDeviation + ", expected a positive float32");
+      throw new IllegalArgumentException(
+          "initialDeviation is " + initialDeviation + ", expected a positive float32");
     }
     requirePresent("activation", activation);
     requirePresent("norm", norm);
@@ -94,10 +102,16 @@ public record ModelConfig(
       int count = experts.get(layer);
       if (count < 0 || count > MoeConfig.MAX_EXPERTS) {
         throw new IllegalArgumentException(
-            "layer " + layer + " has " + count + " experts, expected 0 (dense) to " + MoeConfig.MAX_EXPERTS);
+            "layer "
+                + layer
+                + " has "
+                + count
+                + " experts, expected 0 (dense) to "
+                + MoeConfig.MAX_EXPERTS);
       }
       if (count > 0 && gate == null) {
-        throw new IllegalArgumentException("layer " + layer + " has experts but the config has no gate");
+        throw new IllegalArgumentException(
+            "layer " + layer + " has experts but the config has no gate");
       }
       if (count > 0 && gate.topK() > count) {
         throw new IllegalArgumentException(

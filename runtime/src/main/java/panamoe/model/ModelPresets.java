@@ -17,7 +17,10 @@ public final class ModelPresets {
     DENSE,
     /** One number of experts in every second layer. */
     MOE,
-    /** Pyramid-Residual: twice the experts in the last third of the MoE layers, and a fixed MLP beside them. */
+    /**
+     * Pyramid-Residual: twice the experts in the last third of the MoE layers, and a fixed MLP
+     * beside them.
+     */
     PR_MOE
   }
 
@@ -45,7 +48,10 @@ public final class ModelPresets {
     }
   }
 
-  /** A byte-level model ({@code vocabulary} 257 unless a tokenizer says otherwise) with a dropless top-1 gate. */
+  /**
+   * A byte-level model ({@code vocabulary} 257 unless a tokenizer says otherwise) with a dropless
+   * top-1 gate.
+   */
   public static ModelConfig of(Size size, Architecture architecture, int vocabulary) {
     return new ModelConfig(
         vocabulary,
@@ -59,23 +65,24 @@ public final class ModelPresets {
         architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
         Activation.GELU_TANH,
         Norm.Kind.LAYER,
-        // With learned positions a model this small needs thousands of steps to look further back than one letter.
+        // With learned positions a model this small needs thousands of steps to look further back
+        // than one letter.
         ModelConfig.Positions.ROTARY,
         true,
         initialDeviation(size.hidden));
   }
 
   /**
-   * Deviation of the initial weights of a model of width {@code hidden}. Narrow models that start with the usual 0.02
-   * stay at letter frequencies for their first hundred steps.
+   * Deviation of the initial weights of a model of width {@code hidden}. Narrow models that start
+   * with the usual 0.02 stay at letter frequencies for their first hundred steps.
    */
   public static double initialDeviation(int hidden) {
     return 0.7 / Math.sqrt(hidden);
   }
 
   /**
-   * The models of DeepSpeed-MoE, by its own rules: 1-based layer n has experts iff n is even; {@code pyramid} MoE
-   * layers at the end have twice as many.
+   * The models of DeepSpeed-MoE, by its own rules: 1-based layer n has experts iff n is even;
+   * {@code pyramid} MoE layers at the end have twice as many.
    *
    * @param experts of the first MoE layers; 0 for a dense model
    * @param pyramid number of MoE layers with {@code 2 * experts}

@@ -14,9 +14,10 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * Two-layer MLPs of one shape: a layer's E experts, or those that this rank holds. Their weights are stacked, up [E, F,
- * M] (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor for each expert. Where the topology slices
- * experts, tensor ranks share F (expert slicing, DeepSpeed-MoE §5.2).
+ * Two-layer MLPs of one shape: a layer's E experts, or those that this rank holds. Their weights
+ * are stacked, up [E, F, M] (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor
+ * for each expert. Where the topology slices experts, tensor ranks share F (expert slicing,
+ * DeepSpeed-MoE §5.2).
  */
 public final class Experts {
   private final Communicator slices;
@@ -43,12 +44,26 @@ public final class Experts {
     Initialization zero = Initialization.ZERO;
     this.upWeight =
         store.declare(
-            name + ".up.weight", true, new Initialization.Normal(deviation), experts, outputs, upOutputs, hidden);
+            name + ".up.weight",
+            true,
+            new Initialization.Normal(deviation),
+            experts,
+            outputs,
+            upOutputs,
+            hidden);
     this.upBias =
-        config.bias() ? store.declare(name + ".up.bias", false, zero, experts, outputs, upOutputs) : null;
+        config.bias()
+            ? store.declare(name + ".up.bias", false, zero, experts, outputs, upOutputs)
+            : null;
     this.downWeight =
         store.declare(
-            name + ".down.weight", true, new Initialization.Normal(downDeviation), experts, inputs, hidden, inner);
+            name + ".down.weight",
+            true,
+            new Initialization.Normal(downDeviation),
+            experts,
+            inputs,
+            hidden,
+            inner);
     // Each slice adds a term to the outputs, the first one the bias.
     this.downBias =
         config.bias() && slices.rank() == 0
@@ -63,9 +78,11 @@ public final class Experts {
    */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
     Tensor input = SliceOp.enter(pass, rows, slices);
-    Tensor inner = ExpertOp.forward(pass, input, offsets, upWeight.value(), valueOf(upBias), activation);
+    Tensor inner =
+        ExpertOp.forward(pass, input, offsets, upWeight.value(), valueOf(upBias), activation);
     Tensor outputs =
-        ExpertOp.forward(pass, inner, offsets, downWeight.value(), valueOf(downBias), Activation.IDENTITY);
+        ExpertOp.forward(
+            pass, inner, offsets, downWeight.value(), valueOf(downBias), Activation.IDENTITY);
     return SliceOp.leave(pass, outputs, slices);
   }
 

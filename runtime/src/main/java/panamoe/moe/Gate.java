@@ -15,7 +15,10 @@ import panamoe.op.Pass;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** The router: a linear map without bias, in FLOAT32 whatever the model computes in, and the choice of experts. */
+/**
+ * The router: a linear map without bias, in FLOAT32 whatever the model computes in, and the choice
+ * of experts.
+ */
 public final class Gate {
   private static final float JITTER = 0.01f;
 
@@ -23,16 +26,28 @@ public final class Gate {
   private final int experts;
   private final Parameter weight;
 
-  public Gate(ParameterStore store, String name, int hidden, int experts, GateConfig config, float deviation) {
+  public Gate(
+      ParameterStore store,
+      String name,
+      int hidden,
+      int experts,
+      GateConfig config,
+      float deviation) {
     this.config = config;
     this.experts = experts;
     this.weight =
         store.declare(
-            name + ".weight", Parameter.Part.ROUTER, true, new Initialization.Normal(deviation), experts, hidden);
+            name + ".weight",
+            Parameter.Part.ROUTER,
+            true,
+            new Initialization.Normal(deviation),
+            experts,
+            hidden);
   }
 
   /**
-   * Routes by the config; random numbers (jitter, Gumbel noise, priorities) are drawn in training only.
+   * Routes by the config; random numbers (jitter, Gumbel noise, priorities) are drawn in training
+   * only.
    *
    * @param x [S, M]
    * @param used UINT8 [S] or null: 0 marks padding
@@ -56,7 +71,8 @@ public final class Gate {
 
   /** Routes x [S, M] with random numbers that the caller drew. */
   public Routes route(Pass pass, Tensor x, GateOp.Inputs inputs) {
-    Tensor logits = LinearOp.forward(pass, x, weight.value(), null, Activation.IDENTITY, DType.FLOAT32);
+    Tensor logits =
+        LinearOp.forward(pass, x, weight.value(), null, Activation.IDENTITY, DType.FLOAT32);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
     int parts = pass.batch().size();
     float auxiliary = (float) config.auxiliaryCoefficient() * pass.share();

@@ -12,8 +12,10 @@ import panamoe.backend.GateSettings.Score;
  *
  * @param topK experts a token is sent to
  * @param score how logits become scores
- * @param dropPolicy who leaves when an expert is over its capacity; {@link DropPolicy#DROPLESS} keeps every route
- * @param capacityFactor capacity in training, relative to an even split of all routes; unused where nothing is dropped
+ * @param dropPolicy who leaves when an expert is over its capacity; {@link DropPolicy#DROPLESS}
+ *     keeps every route
+ * @param capacityFactor capacity in training, relative to an even split of all routes; unused where
+ *     nothing is dropped
  * @param evaluationCapacityFactor the same in evaluation
  * @param minimumCapacity lower bound of the capacity; unused where nothing is dropped
  * @param queueOrder order of an expert's queue
@@ -43,7 +45,10 @@ public record GateConfig(
   /** Random exploration during training; evaluation is always deterministic. */
   public enum Noise {
     NONE,
-    /** The gate's input is multiplied by a uniform number in 0.99 to 1.01 (Switch, DeepSpeed "Jitter"). */
+    /**
+     * The gate's input is multiplied by a uniform number in 0.99 to 1.01 (Switch, DeepSpeed
+     * "Jitter").
+     */
     JITTER,
     /** Gumbel noise on the logits of every choice (DeepSpeed "RSample"). */
     GUMBEL,
@@ -63,13 +68,17 @@ public record GateConfig(
     requirePositive("capacityFactor", capacityFactor);
     requirePositive("evaluationCapacityFactor", evaluationCapacityFactor);
     if (minimumCapacity < 0) {
-      throw new IllegalArgumentException("minimumCapacity is " + minimumCapacity + ", expected 0 or more");
+      throw new IllegalArgumentException(
+          "minimumCapacity is " + minimumCapacity + ", expected 0 or more");
     }
     requireCoefficient("auxiliaryCoefficient", auxiliaryCoefficient);
     requireCoefficient("zCoefficient", zCoefficient);
   }
 
-  /** Every token to its k best experts, nothing dropped; raw weight for top-1, normalised over the k for more. */
+  /**
+   * Every token to its k best experts, nothing dropped; raw weight for top-1, normalised over the k
+   * for more.
+   */
   public static GateConfig dropless(int topK) {
     return new GateConfig(
         topK,
@@ -87,9 +96,9 @@ public record GateConfig(
   }
 
   /**
-   * DeepSpeed-MoE's gate with token dropping: top-1 with random token selection and raw weights, top-2 with second
-   * choices queued behind all first ones, top-k dropping the least probable routes; from k = 2 on normalised over the
-   * survivors.
+   * DeepSpeed-MoE's gate with token dropping: top-1 with random token selection and raw weights,
+   * top-2 with second choices queued behind all first ones, top-k dropping the least probable
+   * routes; from k = 2 on normalised over the survivors.
    */
   public static GateConfig deepSpeed(int topK, double capacityFactor, int minimumCapacity) {
     return new GateConfig(
@@ -111,7 +120,10 @@ public record GateConfig(
         0);
   }
 
-  /** The same gate without dropping, as it is used to generate text: no token's route depends on its neighbours. */
+  /**
+   * The same gate without dropping, as it is used to generate text: no token's route depends on its
+   * neighbours.
+   */
   public GateConfig withoutDropping() {
     return new GateConfig(
         topK,
@@ -146,8 +158,8 @@ public record GateConfig(
   }
 
   /**
-   * Routes an expert keeps: {@code max(ceil(S/E * k * capacityFactor), minimumCapacity)}, in float32 as DeepSpeed
-   * computes it; 0, which kernels ignore, where nothing is dropped.
+   * Routes an expert keeps: {@code max(ceil(S/E * k * capacityFactor), minimumCapacity)}, in
+   * float32 as DeepSpeed computes it; 0, which kernels ignore, where nothing is dropped.
    */
   public long capacity(long tokens, int experts, boolean training) {
     if (dropPolicy == DropPolicy.DROPLESS) {
@@ -159,8 +171,8 @@ public record GateConfig(
   }
 
   /**
-   * The settings of one call. Evaluation never draws random numbers: where training drops by random priority,
-   * evaluation keeps the most probable routes.
+   * The settings of one call. Evaluation never draws random numbers: where training drops by random
+   * priority, evaluation keeps the most probable routes.
    */
   public GateSettings settings(long tokens, int experts, boolean training) {
     DropPolicy policy =

@@ -17,9 +17,9 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts, experts, exchange,
- * combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also goes through a fixed MLP, and a learned softmax of
- * two coefficients mixes the two branches.
+ * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts,
+ * experts, exchange, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also goes
+ * through a fixed MLP, and a learned softmax of two coefficients mixes the two branches.
  */
 public final class MoeLayer {
   /**
@@ -46,13 +46,21 @@ public final class MoeLayer {
    * @param outputDeviation initial deviation of the matrices that write into the residual stream
    */
   public MoeLayer(
-      ParameterStore store, String name, int layer, MoeConfig config, float deviation, float outputDeviation) {
+      ParameterStore store,
+      String name,
+      int layer,
+      MoeConfig config,
+      float deviation,
+      float outputDeviation) {
     this.layer = layer;
     this.place = "layer " + layer;
     this.ranks = store.ranks();
     this.groups = ranks.experts(config.experts());
-    this.gate = new Gate(store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
-    this.experts = new Experts(store, name + ".experts", config, groups, deviation, outputDeviation);
+    this.gate =
+        new Gate(
+            store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
+    this.experts =
+        new Experts(store, name + ".experts", config, groups, deviation, outputDeviation);
     if (config.residual()) {
       this.mlp =
           new FeedForward(
@@ -83,7 +91,8 @@ public final class MoeLayer {
   /**
    * @param x [S, M]
    * @param skip [S, M] added to the output, or null
-   * @param used UINT8 [S] or null: 0 marks padding, whose output is the skip (and the fixed MLP's part) alone
+   * @param used UINT8 [S] or null: 0 marks padding, whose output is the skip (and the fixed MLP's
+   *     part) alone
    * @return [S, M]
    */
   public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
@@ -98,8 +107,8 @@ public final class MoeLayer {
   }
 
   /**
-   * As {@link #forward}, with the gate's input and random numbers given: for replaying another implementation's
-   * results.
+   * As {@link #forward}, with the gate's input and random numbers given: for replaying another
+   * implementation's results.
    */
   public Tensor forward(Pass pass, Tensor x, Tensor gateInput, GateOp.Inputs inputs) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
@@ -120,7 +129,8 @@ public final class MoeLayer {
                 pass,
                 place + " residual",
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
-    Tensor outputs = here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
+    Tensor outputs =
+        here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
     CombineOp.forwardInto(pass, outputs, routes, residual.output, residual.mix, skip, y);
   }
 }

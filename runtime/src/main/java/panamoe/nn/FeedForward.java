@@ -12,7 +12,9 @@ public final class FeedForward {
   private final Linear up;
   private final Linear down;
 
-  /** @param downDeviation initial deviation of the second matrix, smaller in deep models */
+  /**
+   * @param downDeviation initial deviation of the second matrix, smaller in deep models
+   */
   public FeedForward(
       ParameterStore store,
       String name,
@@ -26,8 +28,16 @@ public final class FeedForward {
     this.tensor = store.ranks().tensor();
     this.up =
         Linear.slicedByOutputs(
-            store, name + ".up", part, hidden, inner * activation.inputsPerOutput(), withBias, activation, deviation);
-    this.down = Linear.slicedByInputs(store, name + ".down", part, inner, hidden, withBias, downDeviation);
+            store,
+            name + ".up",
+            part,
+            hidden,
+            inner * activation.inputsPerOutput(),
+            withBias,
+            activation,
+            deviation);
+    this.down =
+        Linear.slicedByInputs(store, name + ".down", part, inner, hidden, withBias, downDeviation);
   }
 
   /** x [S, M] to [S, M]. */

@@ -1,6 +1,8 @@
 package panamoe.nn;
 
-/** How a parameter starts. Every element is drawn for itself, so that no two experts start alike. */
+/**
+ * How a parameter starts. Every element is drawn for itself, so that no two experts start alike.
+ */
 public sealed interface Initialization {
   /** Every element the same. */
   record Constant(float value) implements Initialization {}

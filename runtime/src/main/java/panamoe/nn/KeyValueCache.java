@@ -13,7 +13,13 @@ public final class KeyValueCache {
   private final long capacity;
 
   public KeyValueCache(
-      TensorScope scope, DType dtype, int layers, long slots, long capacity, long heads, long headSize) {
+      TensorScope scope,
+      DType dtype,
+      int layers,
+      long slots,
+      long capacity,
+      long heads,
+      long headSize) {
     this.capacity = capacity;
     for (int layer = 0; layer < layers; layer++) {
       keys.add(scope.zeros(dtype, slots, capacity, heads, headSize));

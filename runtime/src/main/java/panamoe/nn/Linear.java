@@ -10,9 +10,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A linear layer with an optional activation: {@code activation(x W^T + b)}, W [N, K]. Over tensor ranks two of them in
- * a row are sliced so that only the end needs a sum: the first by outputs, the second by inputs (Megatron-LM, arXiv
- * 1909.08053 §3).
+ * A linear layer with an optional activation: {@code activation(x W^T + b)}, W [N, K]. Over tensor
+ * ranks two of them in a row are sliced so that only the end needs a sum: the first by outputs, the
+ * second by inputs (Megatron-LM, arXiv 1909.08053 §3).
  */
 public final class Linear {
   private final Parameter weight;
@@ -42,7 +42,8 @@ public final class Linear {
       Activation activation,
       float deviation) {
     this(
-        store.declare(name + ".weight", part, true, new Initialization.Normal(deviation), outputs, inputs),
+        store.declare(
+            name + ".weight", part, true, new Initialization.Normal(deviation), outputs, inputs),
         withBias ? store.declare(name + ".bias", part, false, Initialization.ZERO, outputs) : null,
         activation,
         Alone.WORLD);
@@ -60,15 +61,24 @@ public final class Linear {
       float deviation) {
     Slice slice = new Slice(store.ranks().tensor(), 0, activation.inputsPerOutput());
     return new Linear(
-        store.declare(name + ".weight", part, true, new Initialization.Normal(deviation), slice, outputs, inputs),
-        withBias ? store.declare(name + ".bias", part, false, Initialization.ZERO, slice, outputs) : null,
+        store.declare(
+            name + ".weight",
+            part,
+            true,
+            new Initialization.Normal(deviation),
+            slice,
+            outputs,
+            inputs),
+        withBias
+            ? store.declare(name + ".bias", part, false, Initialization.ZERO, slice, outputs)
+            : null,
         activation,
         Alone.WORLD);
   }
 
   /**
-   * As the constructor, with each tensor rank holding a part of the inputs, of which it gets that part alone; the
-   * output is the sum over the ranks. The first of them holds the bias.
+   * As the constructor, with each tensor rank holding a part of the inputs, of which it gets that
+   * part alone; the output is the sum over the ranks. The first of them holds the bias.
    */
   public static Linear slicedByInputs(
       ParameterStore store,
@@ -81,7 +91,14 @@ public final class Linear {
     Communicator tensor = store.ranks().tensor();
     Slice slice = new Slice(tensor, 1, 1);
     return new Linear(
-        store.declare(name + ".weight", part, true, new Initialization.Normal(deviation), slice, outputs, inputs),
+        store.declare(
+            name + ".weight",
+            part,
+            true,
+            new Initialization.Normal(deviation),
+            slice,
+            outputs,
+            inputs),
         withBias && tensor.rank() == 0
             ? store.declare(name + ".bias", part, false, Initialization.ZERO, outputs)
             : null,
@@ -91,18 +108,17 @@ public final class Linear {
 
   /** x [..., K] to [S, N]; K and N are this rank's. */
   public Tensor forward(Pass pass, Tensor x) {
-    Tensor y = LinearOp.forward(pass, x, weight.value(), bias == null ? null : bias.value(), activation);
+    Tensor y =
+        LinearOp.forward(pass, x, weight.value(), bias == null ? null : bias.value(), activation);
     return SliceOp.leave(pass, y, terms);
   }
 
-  /** As {@link #forward}, with the output in FLOAT32 whatever the input: for logits that decide something. */
+  /**
+   * As {@link #forward}, with the output in FLOAT32 whatever the input: for logits that decide
+   * something.
+   */
   public Tensor forwardFloat32(Pass pass, Tensor x) {
     return LinearOp.forward(
-        pass,
-        x,
-        weight.value(),
-        bias == null ? null : bias.value(),
-        activation,
-        DType.FLOAT32);
+        pass, x, weight.value(), bias == null ? null : bias.value(), activation, DType.FLOAT32);
   }
 }

@@ -18,7 +18,8 @@ public final class Norm {
   private final Parameter beta;
 
   public Norm(ParameterStore store, String name, Kind kind, long hidden) {
-    this.gamma = store.declare(name + ".weight", Parameter.Part.NORM, false, Initialization.ONE, hidden);
+    this.gamma =
+        store.declare(name + ".weight", Parameter.Part.NORM, false, Initialization.ONE, hidden);
     this.beta =
         kind == Kind.LAYER
             ? store.declare(name + ".bias", Parameter.Part.NORM, false, Initialization.ZERO, hidden)

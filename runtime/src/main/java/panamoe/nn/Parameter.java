@@ -7,9 +7,9 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * One weight of a model, or the part of it that this rank holds. {@link #value} is what kernels read, in the compute
- * dtype; {@link #master} is what the optimizer updates, always FLOAT32, and the same tensor as the value when computing
- * in float32.
+ * One weight of a model, or the part of it that this rank holds. {@link #value} is what kernels
+ * read, in the compute dtype; {@link #master} is what the optimizer updates, always FLOAT32, and
+ * the same tensor as the value when computing in float32.
  */
 public final class Parameter {
   /** What a parameter is part of: tables of sizes are made by it. */
@@ -44,8 +44,16 @@ public final class Parameter {
   private Tensor master;
   private Gradient gradient;
 
-  /** @param matrix shape of the whole parameter, without a dimension of experts */
-  Parameter(String name, Part part, boolean decayed, Initialization initialization, Share share, long... matrix) {
+  /**
+   * @param matrix shape of the whole parameter, without a dimension of experts
+   */
+  Parameter(
+      String name,
+      Part part,
+      boolean decayed,
+      Initialization initialization,
+      Share share,
+      long... matrix) {
     this.name = name;
     this.part = part;
     this.decayed = decayed;
@@ -111,13 +119,17 @@ public final class Parameter {
     return share.replicas;
   }
 
-  /** Whether this rank's elements, and their gradient, are no mere repetition of what another tensor rank has. */
+  /**
+   * Whether this rank's elements, and their gradient, are no mere repetition of what another tensor
+   * rank has.
+   */
   public boolean counted() {
     return share.counted;
   }
 
   /**
-   * Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view of {@code tensor}.
+   * Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view
+   * of {@code tensor}.
    */
   public Tensor matrix(Tensor tensor, int index) {
     return share.experts == null

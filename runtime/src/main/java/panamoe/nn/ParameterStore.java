@@ -15,9 +15,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The parameters of one model, or what one of several ranks holds of them. Layers declare them while they are built;
- * {@link #materialize} then gives them memory. A store that is never materialized costs nothing: that is how a
- * 2-trillion-parameter model is counted.
+ * The parameters of one model, or what one of several ranks holds of them. Layers declare them
+ * while they are built; {@link #materialize} then gives them memory. A store that is never
+ * materialized costs nothing: that is how a 2-trillion-parameter model is counted.
  */
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
@@ -44,7 +44,11 @@ public final class ParameterStore implements AutoCloseable {
    * @throws IllegalArgumentException if the name is taken
    */
   public Parameter declare(
-      String name, Parameter.Part part, boolean decayed, Initialization initialization, long... shape) {
+      String name,
+      Parameter.Part part,
+      boolean decayed,
+      Initialization initialization,
+      long... shape) {
     return declare(name, part, decayed, initialization, Slice.WHOLE, shape);
   }
 
@@ -55,7 +59,12 @@ public final class ParameterStore implements AutoCloseable {
    * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
    */
   public Parameter declare(
-      String name, Parameter.Part part, boolean decayed, Initialization initialization, Slice slice, long... shape) {
+      String name,
+      Parameter.Part part,
+      boolean decayed,
+      Initialization initialization,
+      Slice slice,
+      long... shape) {
     boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
     Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, counted);
     return declare(name, part, decayed, initialization, share, shape);
@@ -104,13 +113,14 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's name and the place in
-   * the whole alone: every rank gets its part of what one rank would get.
+   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's
+   * name and the place in the whole alone: every rank gets its part of what one rank would get.
    *
-   * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay FLOAT32
+   * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay
+   *     FLOAT32
    * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
-   * @throws OutOfMemoryError if they take more than the backend has: a system that promises more memory than there is
-   *     would end the process when it is used
+   * @throws OutOfMemoryError if they take more than the backend has: a system that promises more
+   *     memory than there is would end the process when it is used
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (scope != null) {
@@ -141,11 +151,15 @@ public final class ParameterStore implements AutoCloseable {
     }
     long available = backend.memoryAvailable();
     if (needed > available) {
-      throw new OutOfMemoryError("the parameters take " + needed + " bytes, and " + available + " are available");
+      throw new OutOfMemoryError(
+          "the parameters take " + needed + " bytes, and " + available + " are available");
     }
   }
 
-  /** Rounds the masters into the values again, after the masters were changed from outside (a loaded checkpoint). */
+  /**
+   * Rounds the masters into the values again, after the masters were changed from outside (a loaded
+   * checkpoint).
+   */
   public void refresh(Backend backend) {
     for (Parameter parameter : parameters.values()) {
       if (parameter.value() != parameter.master()) {
@@ -155,8 +169,8 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Prepares for inference: weights that kernels multiply by are packed in {@code dtype}, masters and gradients are let
-   * go. Embeddings and vectors stay as they are.
+   * Prepares for inference: weights that kernels multiply by are packed in {@code dtype}, masters
+   * and gradients are let go. Embeddings and vectors stay as they are.
    */
   public void pack(Backend backend, DType dtype) {
     for (Parameter parameter : parameters.values()) {
@@ -197,8 +211,9 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * All gradients to zero, but for their memory: backwards then write to it what they would have added. After them,
-   * {@link #completeGradients} clears what none of them wrote to; until then only tapes may use the gradients.
+   * All gradients to zero, but for their memory: backwards then write to it what they would have
+   * added. After them, {@link #completeGradients} clears what none of them wrote to; until then
+   * only tapes may use the gradients.
    */
   public void forgetGradients() {
     parameters.values().forEach(parameter -> parameter.gradientSums().forget());
@@ -259,7 +274,8 @@ public final class ParameterStore implements AutoCloseable {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
       for (int i = 0; i < parameter.matrices(); i++) {
-        backend.randomNormal(stream, (parameter.firstMatrix() + i) * whole.count(), 0, deviation, whole);
+        backend.randomNormal(
+            stream, (parameter.firstMatrix() + i) * whole.count(), 0, deviation, whole);
         backend.synchronize();
         parameter.slice().cut(whole, parameter.slice().ranks().rank(), parameter.matrix(master, i));
       }

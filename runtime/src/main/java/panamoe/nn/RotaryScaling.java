@@ -4,8 +4,9 @@ import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 
 /**
- * How rotary frequencies are stretched so that a model reads texts longer than those it was trained on. Formulas as in
- * transformers' {@code modeling_rope_utils}, whose {@code rope_type} names the cases here bear.
+ * How rotary frequencies are stretched so that a model reads texts longer than those it was trained
+ * on. Formulas as in transformers' {@code modeling_rope_utils}, whose {@code rope_type} names the
+ * cases here bear.
  */
 public sealed interface RotaryScaling {
   /** Frequencies as trained: {@code base^(-2i/D)}. */
@@ -47,16 +48,23 @@ public sealed interface RotaryScaling {
   }
 
   /**
-   * YaRN (arXiv 2309.00071): slow pairs are interpolated, fast ones are left as trained, with a ramp between.
+   * YaRN (arXiv 2309.00071): slow pairs are interpolated, fast ones are left as trained, with a
+   * ramp between.
    *
    * @param trainedPositions length of the texts of the training
    * @param betaFast rotations over a trained text from which on a pair is left as it is
    * @param betaSlow rotations below which it is interpolated
    * @param truncate whether the ramp begins and ends at whole pairs
-   * @param amplitude factor of cosine and sine: {@link #amplitude(double, double)} of the factor unless a model says so
+   * @param amplitude factor of cosine and sine: {@link #amplitude(double, double)} of the factor
+   *     unless a model says so
    */
   record Yarn(
-      double factor, int trainedPositions, double betaFast, double betaSlow, boolean truncate, double amplitude)
+      double factor,
+      int trainedPositions,
+      double betaFast,
+      double betaSlow,
+      boolean truncate,
+      double amplitude)
       implements RotaryScaling {
 
     /** {@code 0.1 weight ln(factor) + 1}, 1 for factors up to 1. */
@@ -80,15 +88,18 @@ public sealed interface RotaryScaling {
     }
 
     private double pairOfRotations(double rotations, int headSize, double base) {
-      return headSize * Math.log(trainedPositions / (rotations * 2 * Math.PI)) / (2 * Math.log(base));
+      return headSize
+          * Math.log(trainedPositions / (rotations * 2 * Math.PI))
+          / (2 * Math.log(base));
     }
   }
 
   /**
-   * Llama 3.1's: wavelengths longer than {@code trainedPositions / lowFactor} are interpolated, shorter than {@code
-   * trainedPositions / highFactor} left as they are, with a ramp between.
+   * Llama 3.1's: wavelengths longer than {@code trainedPositions / lowFactor} are interpolated,
+   * shorter than {@code trainedPositions / highFactor} left as they are, with a ramp between.
    */
-  record Llama3(double factor, double lowFactor, double highFactor, int trainedPositions) implements RotaryScaling {
+  record Llama3(double factor, double lowFactor, double highFactor, int trainedPositions)
+      implements RotaryScaling {
     @Override
     public double[] frequencies(int headSize, double base, int positions) {
       return pairs(

@@ -5,7 +5,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Angles of rotary positions (RoFormer, arXiv 2104.09864): {@code position * frequency(i)} for the i-th pair.
+ * Angles of rotary positions (RoFormer, arXiv 2104.09864): {@code position * frequency(i)} for the
+ * i-th pair.
  *
  * @param cosine FLOAT32 [P, D/2]
  * @param sine FLOAT32 [P, D/2]
@@ -18,7 +19,8 @@ public record RotaryTable(Tensor cosine, Tensor sine) {
   }
 
   /** Frequencies stretched by {@code scaling}, as for a text of {@code positions} tokens. */
-  public static RotaryTable of(TensorScope scope, int positions, int headSize, double base, RotaryScaling scaling) {
+  public static RotaryTable of(
+      TensorScope scope, int positions, int headSize, double base, RotaryScaling scaling) {
     double[] frequencies = scaling.frequencies(headSize, base, positions);
     int pairs = frequencies.length;
     Tensor cosine = scope.allocate(DType.FLOAT32, positions, pairs);

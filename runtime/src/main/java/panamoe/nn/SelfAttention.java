@@ -9,7 +9,8 @@ import panamoe.op.SliceOp;
 import panamoe.tensor.Tensor;
 
 /**
- * Causal self-attention, multi-head or grouped-query, with or without rotary positions. Tensor ranks share the heads.
+ * Causal self-attention, multi-head or grouped-query, with or without rotary positions. Tensor
+ * ranks share the heads.
  */
 public final class SelfAttention {
   private final Communicator tensor;
@@ -39,7 +40,10 @@ public final class SelfAttention {
     this.tensor = store.ranks().tensor();
     if (keyValueHeads % tensor.size() != 0) {
       throw new IllegalArgumentException(
-          keyValueHeads + " key/value heads do not divide among " + tensor.size() + " tensor ranks");
+          keyValueHeads
+              + " key/value heads do not divide among "
+              + tensor.size()
+              + " tensor ranks");
     }
     this.layer = layer;
     this.heads = heads / tensor.size();
@@ -51,13 +55,31 @@ public final class SelfAttention {
     this.value = input(store, name + ".value", hidden, inner, withBias, deviation);
     this.output =
         Linear.slicedByInputs(
-            store, name + ".output", Parameter.Part.ATTENTION, hidden, hidden, withBias, outputDeviation);
+            store,
+            name + ".output",
+            Parameter.Part.ATTENTION,
+            hidden,
+            hidden,
+            withBias,
+            outputDeviation);
   }
 
   private static Linear input(
-      ParameterStore store, String name, long hidden, long outputs, boolean withBias, float deviation) {
+      ParameterStore store,
+      String name,
+      long hidden,
+      long outputs,
+      boolean withBias,
+      float deviation) {
     return Linear.slicedByOutputs(
-        store, name, Parameter.Part.ATTENTION, hidden, outputs, withBias, Activation.IDENTITY, deviation);
+        store,
+        name,
+        Parameter.Part.ATTENTION,
+        hidden,
+        outputs,
+        withBias,
+        Activation.IDENTITY,
+        deviation);
   }
 
   /**
@@ -68,8 +90,14 @@ public final class SelfAttention {
   public Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTable rotary) {
     long rows = x.size(0);
     Tensor input = SliceOp.enter(pass, x, tensor);
-    Tensor q = rotated(pass, query.forward(pass, input).reshape(rows, heads, headSize), sequences, rotary);
-    Tensor k = rotated(pass, key.forward(pass, input).reshape(rows, keyValueHeads, headSize), sequences, rotary);
+    Tensor q =
+        rotated(pass, query.forward(pass, input).reshape(rows, heads, headSize), sequences, rotary);
+    Tensor k =
+        rotated(
+            pass,
+            key.forward(pass, input).reshape(rows, keyValueHeads, headSize),
+            sequences,
+            rotary);
     Tensor v = value.forward(pass, input).reshape(rows, keyValueHeads, headSize);
     float scale = (float) (1 / Math.sqrt(headSize));
     Tensor attended =
@@ -84,7 +112,16 @@ public final class SelfAttention {
                   0);
           case Sequences.Running(KeyValueCache cache, Tensor slots, Tensor positions) ->
               AttentionOp.decode(
-                  pass, q, k, v, cache.keys(layer), cache.values(layer), slots, positions, scale, 0);
+                  pass,
+                  q,
+                  k,
+                  v,
+                  cache.keys(layer),
+                  cache.values(layer),
+                  slots,
+                  positions,
+                  scale,
+                  0);
         };
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }

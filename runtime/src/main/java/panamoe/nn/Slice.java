@@ -6,11 +6,13 @@ import panamoe.comm.Communicator;
 import panamoe.tensor.Tensor;
 
 /**
- * The part of a matrix (or vector) that one of several tensor ranks holds: an equal share of one dimension.
+ * The part of a matrix (or vector) that one of several tensor ranks holds: an equal share of one
+ * dimension.
  *
  * @param ranks among whom it is shared, in the order of the shares; one rank holds the whole
  * @param axis the dimension that is shared
- * @param blocks parts of that dimension that are shared one by one: 2 for the halves of a SwiGLU matrix, otherwise 1
+ * @param blocks parts of that dimension that are shared one by one: 2 for the halves of a SwiGLU
+ *     matrix, otherwise 1
  */
 public record Slice(Communicator ranks, int axis, int blocks) {
   /** Everything. */
@@ -26,7 +28,11 @@ public record Slice(Communicator ranks, int axis, int blocks) {
     if (!whole()) {
       if (shape[axis] % ((long) blocks * ranks.size()) != 0) {
         throw new IllegalArgumentException(
-            "a dimension of " + shape[axis] / blocks + " does not divide among " + ranks.size() + " tensor ranks");
+            "a dimension of "
+                + shape[axis] / blocks
+                + " does not divide among "
+                + ranks.size()
+                + " tensor ranks");
       }
       share[axis] /= ranks.size();
     }
@@ -37,14 +43,20 @@ public record Slice(Communicator ranks, int axis, int blocks) {
   public void cut(Tensor whole, int rank, Tensor share) {
     MemorySegment from = whole.data();
     MemorySegment to = share.data();
-    eachRun(whole, rank, (inWhole, inShare, bytes) -> MemorySegment.copy(from, inWhole, to, inShare, bytes));
+    eachRun(
+        whole,
+        rank,
+        (inWhole, inShare, bytes) -> MemorySegment.copy(from, inWhole, to, inShare, bytes));
   }
 
   /** Copies member {@code rank}'s share into the whole. */
   public void paste(Tensor share, int rank, Tensor whole) {
     MemorySegment from = share.data();
     MemorySegment to = whole.data();
-    eachRun(whole, rank, (inWhole, inShare, bytes) -> MemorySegment.copy(from, inShare, to, inWhole, bytes));
+    eachRun(
+        whole,
+        rank,
+        (inWhole, inShare, bytes) -> MemorySegment.copy(from, inShare, to, inWhole, bytes));
   }
 
   /** Bytes that lie together both in the whole and in the share. */

@@ -20,7 +20,9 @@ public final class AttentionOp {
         pass.recording() ? pass.allocate(DType.FLOAT32, q.size(0), q.size(2), q.size(1)) : null;
     pass.backend().attentionForward(q, k, v, scale, window, out, logsumexp);
     if (pass.recording()) {
-      pass.tape().record(out, dout -> backward(pass, q, k, v, out, logsumexp, scale, window, dout), logsumexp);
+      pass.tape()
+          .record(
+              out, dout -> backward(pass, q, k, v, out, logsumexp, scale, window, dout), logsumexp);
     }
     return out;
   }

@@ -8,14 +8,16 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A gate's losses over a batch of which this pass sees a part. The auxiliary loss is a product of two means, so the
- * ranks' own losses do not add up to it: the means are taken over all ranks' tokens first (docs/gating.md, Losses).
+ * A gate's losses over a batch of which this pass sees a part. The auxiliary loss is a product of
+ * two means, so the ranks' own losses do not add up to it: the means are taken over all ranks'
+ * tokens first (docs/gating.md, Losses).
  */
 public final class BatchLossOp {
   private BatchLossOp() {}
 
   /**
-   * Replaces {@code routes.losses()} by those of the batch, and puts the gradient of the auxiliary loss on the tape.
+   * Replaces {@code routes.losses()} by those of the batch, and puts the gradient of the auxiliary
+   * loss on the tape.
    *
    * @param logits FLOAT32 [S, E]
    * @param auxiliaryCoefficient derivative of the objective by the auxiliary loss
@@ -29,11 +31,17 @@ public final class BatchLossOp {
       double[] dscore = sums.auxiliaryGradient(settings, auxiliaryCoefficient);
       pass.tape()
           .record(
-              () -> pass.tape().addGradient(logits, dlogits(pass, settings.score(), routes.scores(), dscore)));
+              () ->
+                  pass.tape()
+                      .addGradient(
+                          logits, dlogits(pass, settings.score(), routes.scores(), dscore)));
     }
   }
 
-  /** Through the scores, whose gradient is the same for every token: {@code score (dscore - sum(dscore score))}. */
+  /**
+   * Through the scores, whose gradient is the same for every token: {@code score (dscore -
+   * sum(dscore score))}.
+   */
   private static Tensor dlogits(Pass pass, Score score, Tensor scores, double[] dscore) {
     pass.backend().synchronize();
     Tensor dlogits = pass.allocate(DType.FLOAT32, scores.shape());
@@ -46,7 +54,8 @@ public final class BatchLossOp {
       for (int e = 0; e < experts; e++) {
         double s = scores.getFloat(row + e);
         dlogits.setFloat(
-            row + e, (float) (score == Score.SOFTMAX ? s * (dscore[e] - mean) : s * (1 - s) * dscore[e]));
+            row + e,
+            (float) (score == Score.SOFTMAX ? s * (dscore[e] - mean) : s * (1 - s) * dscore[e]));
       }
     }
     return dlogits;
@@ -82,12 +91,17 @@ public final class BatchLossOp {
       System.arraycopy(scores, 0, mine, 2, experts);
       System.arraycopy(chosen, 0, mine, 2 + experts, experts);
       double[] all = new double[mine.length];
-      long[] gathered = pass.batch().allGather(Arrays.stream(mine).mapToLong(Double::doubleToRawLongBits).toArray());
+      long[] gathered =
+          pass.batch()
+              .allGather(Arrays.stream(mine).mapToLong(Double::doubleToRawLongBits).toArray());
       for (int i = 0; i < gathered.length; i++) {
         all[i % mine.length] += Double.longBitsToDouble(gathered[i]);
       }
       return new Sums(
-          all[0], all[1], Arrays.copyOfRange(all, 2, 2 + experts), Arrays.copyOfRange(all, 2 + experts, all.length));
+          all[0],
+          all[1],
+          Arrays.copyOfRange(all, 2, 2 + experts),
+          Arrays.copyOfRange(all, 2 + experts, all.length));
     }
 
     double auxiliaryLoss(GateSettings settings) {
@@ -95,16 +109,24 @@ public final class BatchLossOp {
       for (int e = 0; e < scores.length; e++) {
         sum += scores[e] * chosen[e];
       }
-      return tokens == 0 ? 0 : scores.length * sum / (tokens * tokens * settings.auxiliaryChoices());
+      return tokens == 0
+          ? 0
+          : scores.length * sum / (tokens * tokens * settings.auxiliaryChoices());
     }
 
     double zLoss() {
       return tokens == 0 ? 0 : z / tokens;
     }
 
-    /** Derivative of the objective by a used token's scores; an unused token's scores are 0, which stops it. */
+    /**
+     * Derivative of the objective by a used token's scores; an unused token's scores are 0, which
+     * stops it.
+     */
     double[] auxiliaryGradient(GateSettings settings, float coefficient) {
-      double factor = tokens == 0 ? 0 : coefficient * scores.length / (tokens * tokens * settings.auxiliaryChoices());
+      double factor =
+          tokens == 0
+              ? 0
+              : coefficient * scores.length / (tokens * tokens * settings.auxiliaryChoices());
       return Arrays.stream(chosen).map(count -> factor * count).toArray();
     }
   }

@@ -5,8 +5,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Activation checkpointing: a segment's activations are thrown away after the forward and computed again, with the same
- * random numbers, when the backward needs them.
+ * Activation checkpointing: a segment's activations are thrown away after the forward and computed
+ * again, with the same random numbers, when the backward needs them.
  */
 public final class CheckpointOp {
   private CheckpointOp() {}

@@ -4,7 +4,10 @@ import panamoe.backend.Routes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Expert rows back to tokens, with the residual branch and the skip connection in the same pass over memory. */
+/**
+ * Expert rows back to tokens, with the residual branch and the skip connection in the same pass
+ * over memory.
+ */
 public final class CombineOp {
   private CombineOp() {}
 
@@ -24,7 +27,13 @@ public final class CombineOp {
 
   /** As {@link #forward}, into a tensor y [S, M] that the caller has. */
   public static void forwardInto(
-      Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
+      Pass pass,
+      Tensor rows,
+      Routes routes,
+      Tensor mlp,
+      Tensor coefficient,
+      Tensor skip,
+      Tensor y) {
     pass.backend().combineForward(rows, routes, mlp, coefficient, skip, y);
     if (pass.recording()) {
       pass.tape().record(y, dy -> backward(pass, rows, routes, mlp, coefficient, skip, dy));
@@ -32,7 +41,13 @@ public final class CombineOp {
   }
 
   private static void backward(
-      Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor dy) {
+      Pass pass,
+      Tensor rows,
+      Routes routes,
+      Tensor mlp,
+      Tensor coefficient,
+      Tensor skip,
+      Tensor dy) {
     Tape tape = pass.tape();
     Tensor drows = pass.allocate(rows.dtype(), rows.shape());
     Tensor dweight = pass.allocate(DType.FLOAT32, routes.weight().shape());

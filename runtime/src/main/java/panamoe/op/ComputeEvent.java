@@ -8,7 +8,10 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import panamoe.backend.Backend;
 
-/** A stretch of a rank's computing in a flight recording, to be seen beside what it exchanges meanwhile. */
+/**
+ * A stretch of a rank's computing in a flight recording, to be seen beside what it exchanges
+ * meanwhile.
+ */
 @Name("panamoe.Compute")
 @Label("Compute")
 @Category({"Panamoe", "Computation"})

@@ -8,7 +8,8 @@ public final class CrossEntropyOp {
   private CrossEntropyOp() {}
 
   /**
-   * With a tape, the gradients are formed in the same sweep as the loss, since the logits are gone afterwards.
+   * With a tape, the gradients are formed in the same sweep as the loss, since the logits are gone
+   * afterwards.
    *
    * @param hidden [S, M]
    * @param weights [V, M]
@@ -23,7 +24,8 @@ public final class CrossEntropyOp {
     Tensor dweights =
         pass.recording() ? pass.tape().parameterGradientOrScratch(weights, pass.scope()) : null;
     pass.backend()
-        .linearCrossEntropy(hidden, weights, targets, labelSmoothing, dloss, losses, dhidden, dweights);
+        .linearCrossEntropy(
+            hidden, weights, targets, labelSmoothing, dloss, losses, dhidden, dweights);
     if (pass.recording()) {
       pass.tape().record(() -> pass.tape().addGradient(hidden, dhidden));
     }

@@ -13,7 +13,8 @@ public final class EmbeddingOp {
    * @param positionTable [P, M] or null
    * @return [S, M] in the dtype of the table
    */
-  public static Tensor forward(Pass pass, Tensor ids, Tensor table, Tensor positions, Tensor positionTable) {
+  public static Tensor forward(
+      Pass pass, Tensor ids, Tensor table, Tensor positions, Tensor positionTable) {
     Tensor y = pass.allocate(table.dtype(), ids.count(), table.size(1));
     Tensor usedPositions = positionTable == null ? null : positions;
     pass.backend().embeddingForward(ids, table, usedPositions, positionTable, y);
@@ -28,7 +29,9 @@ public final class EmbeddingOp {
     Tensor dtable = pass.tape().parameterGradient(table);
     if (dtable != null) {
       Tensor dpositionTable = pass.tape().parameterGradient(positionTable);
-      pass.backend().embeddingBackward(ids, dpositionTable == null ? null : positions, dy, dtable, dpositionTable);
+      pass.backend()
+          .embeddingBackward(
+              ids, dpositionTable == null ? null : positions, dy, dtable, dpositionTable);
     }
     dy.owner().release();
   }

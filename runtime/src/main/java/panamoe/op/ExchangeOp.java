@@ -12,14 +12,15 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
 
 /**
- * The way of a layer's rows to the ranks that hold their experts, through these, and back: an uneven all-to-all of
- * exactly the kept routes. The backward of each direction is the other.
+ * The way of a layer's rows to the ranks that hold their experts, through these, and back: an
+ * uneven all-to-all of exactly the kept routes. The backward of each direction is the other.
  *
- * <p>Rows travel in parts, as {@link Ranks#overlap} says. What is computed between {@link #start} and {@link #through}
- * runs while the first part is under way; experts compute a part while the next one comes and the one before returns.
- * The backward is the mirror image, the last part first.
+ * <p>Rows travel in parts, as {@link Ranks#overlap} says. What is computed between {@link #start}
+ * and {@link #through} runs while the first part is under way; experts compute a part while the
+ * next one comes and the one before returns. The backward is the mirror image, the last part first.
  *
- * <p>On arrival a part is grouped by this rank's experts, and within an expert by the rank its rows came from.
+ * <p>On arrival a part is grouped by this rank's experts, and within an expert by the rank its rows
+ * came from.
  */
 public final class ExchangeOp {
   /** The experts of this rank. */
@@ -57,7 +58,8 @@ public final class ExchangeOp {
   private final Travelling[] rowGradients;
   private Tensor rowGradientParts;
 
-  private ExchangeOp(Pass pass, Ranks ranks, Exchange exchange, String place, Tensor rows, long[] counts) {
+  private ExchangeOp(
+      Pass pass, Ranks ranks, Exchange exchange, String place, Tensor rows, long[] counts) {
     int number = ranks.overlap().parts();
     this.pass = pass;
     this.background = ranks.background();
@@ -74,7 +76,8 @@ public final class ExchangeOp {
   /**
    * Tells every rank of the group how many rows its experts will get, and sends them.
    *
-   * @param rows [R, M] grouped by expert, of all the layer's experts; those past the kept routes stay here
+   * @param rows [R, M] grouped by expert, of all the layer's experts; those past the kept routes
+   *     stay here
    * @param place where in the model this is, for messages
    */
   public static ExchangeOp start(
@@ -89,7 +92,8 @@ public final class ExchangeOp {
     long[] counts = new long[members * blocks];
     for (int rank = 0; rank < members; rank++) {
       for (int e = experts.first(rank); e < experts.first(rank + 1); e++) {
-        counts[rank * blocks + e - experts.first(rank)] = routes.offsets().getInt(e + 1) - routes.offsets().getInt(e);
+        counts[rank * blocks + e - experts.first(rank)] =
+            routes.offsets().getInt(e + 1) - routes.offsets().getInt(e);
       }
     }
     Exchange exchange = ranks.exchange(experts, pass.backend());
@@ -130,12 +134,15 @@ public final class ExchangeOp {
         pass.tape().record(() -> sendRowGradients(number, arrived), arrived);
       }
       Tensor outputs =
-          ComputeEvent.around(pass, place + " experts", () -> experts.forward(pass, arrived, order.offsets()));
+          ComputeEvent.around(
+              pass, place + " experts", () -> experts.forward(pass, arrived, order.offsets()));
       if (pass.recording()) {
         pass.tape().record(() -> takeOutputGradients(number, outputs));
       }
       Tensor bySource = order.bySource(pass, outputs);
-      back.add(giveBack(part, bySource, each.get(part), "combine", bySource == outputs ? null : bySource));
+      back.add(
+          giveBack(
+              part, bySource, each.get(part), "combine", bySource == outputs ? null : bySource));
     }
     back.forEach(Travelling::arrived);
     Tensor whole = join(returned);
@@ -153,12 +160,14 @@ public final class ExchangeOp {
     }
     List<Tensor> each = parts.of(cut);
     for (int part = plans.size() - 1; part >= 0; part--) {
-      outputGradients[part] = deliver(part, each.get(part), "combine backward", part == 0 ? cut.owner() : null);
+      outputGradients[part] =
+          deliver(part, each.get(part), "combine backward", part == 0 ? cut.owner() : null);
     }
   }
 
   private void takeOutputGradients(int part, Tensor outputs) {
-    pass.tape().addGradient(outputs, orders.get(part).byExpert(pass, outputGradients[part].arrived()));
+    pass.tape()
+        .addGradient(outputs, orders.get(part).byExpert(pass, outputGradients[part].arrived()));
   }
 
   private void sendRowGradients(int part, Tensor arrived) {
@@ -205,7 +214,8 @@ public final class ExchangeOp {
 
   /** Room for all parts, behind each other; for one part, like the whole. */
   private Tensor partsLike(Tensor whole) {
-    return pass.allocate(whole.dtype(), plans.size() == 1 ? whole.size(0) : parts.rows(), whole.size(1));
+    return pass.allocate(
+        whole.dtype(), plans.size() == 1 ? whole.size(0) : parts.rows(), whole.size(1));
   }
 
   private Tensor cut(Tensor whole) {

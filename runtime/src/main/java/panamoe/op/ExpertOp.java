@@ -27,13 +27,23 @@ public final class ExpertOp {
     pass.backend().expertForward(activation, x, offsets, weights, bias, y, preactivation);
     if (pass.recording()) {
       pass.tape()
-          .record(y, dy -> backward(pass, x, offsets, weights, bias, activation, preactivation, dy), preactivation);
+          .record(
+              y,
+              dy -> backward(pass, x, offsets, weights, bias, activation, preactivation, dy),
+              preactivation);
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Activation activation, Tensor pre, Tensor dy) {
+      Pass pass,
+      Tensor x,
+      Tensor offsets,
+      Tensor weights,
+      Tensor bias,
+      Activation activation,
+      Tensor pre,
+      Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
     if (activation != Activation.IDENTITY) {
@@ -44,8 +54,9 @@ public final class ExpertOp {
     Gradient dweights = tape.gradientOf(weights);
     if (dweights != null) {
       Tensor dbias = tape.parameterGradient(bias);
-      dweights.add((accumulate, sums) ->
-          pass.backend().expertBackwardWeights(accumulate, upstream, x, offsets, sums, dbias));
+      dweights.add(
+          (accumulate, sums) ->
+              pass.backend().expertBackwardWeights(accumulate, upstream, x, offsets, sums, dbias));
     }
     Tensor dx = pass.allocate(x.dtype(), x.shape());
     pass.backend().expertBackwardInput(dpre, offsets, weights, dx);

@@ -5,8 +5,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Rows that came from several ranks for several experts, in two orders: by source, and of one source by expert, as they
- * travel; and by expert, and of one expert by source, as experts compute.
+ * Rows that came from several ranks for several experts, in two orders: by source, and of one
+ * source by expert, as they travel; and by expert, and of one expert by source, as experts compute.
  *
  * @param arrivals rows from each rank for each of this rank's experts: [source][expert]
  * @param offsets INT32 [E + 1], the first row of each expert, and the end
@@ -42,7 +42,9 @@ record ExpertOrder(long[][] arrivals, Tensor offsets) {
     Tensor byExpert = pass.allocate(bySource.dtype(), bySource.shape());
     eachBlock(
         (source, expert, count) ->
-            pass.backend().copy(bySource.rows(source, source + count), byExpert.rows(expert, expert + count)));
+            pass.backend()
+                .copy(
+                    bySource.rows(source, source + count), byExpert.rows(expert, expert + count)));
     bySource.release();
     return byExpert;
   }
@@ -55,7 +57,9 @@ record ExpertOrder(long[][] arrivals, Tensor offsets) {
     Tensor bySource = pass.allocate(byExpert.dtype(), byExpert.shape());
     eachBlock(
         (source, expert, count) ->
-            pass.backend().copy(byExpert.rows(expert, expert + count), bySource.rows(source, source + count)));
+            pass.backend()
+                .copy(
+                    byExpert.rows(expert, expert + count), bySource.rows(source, source + count)));
     return bySource;
   }
 
@@ -63,7 +67,10 @@ record ExpertOrder(long[][] arrivals, Tensor offsets) {
     return offsets.count() == 2;
   }
 
-  /** A run of rows of one expert from one rank: where it starts among the rows by source, and among those by expert. */
+  /**
+   * A run of rows of one expert from one rank: where it starts among the rows by source, and among
+   * those by expert.
+   */
   private interface Block {
     void at(long bySource, long byExpert, long count);
   }

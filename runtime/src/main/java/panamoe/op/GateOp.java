@@ -27,16 +27,26 @@ public final class GateOp {
    * @param zCoefficient derivative of the objective by the z loss
    */
   public static Routes forward(
-      Pass pass, GateSettings settings, Tensor logits, Inputs inputs, float auxiliaryCoefficient, float zCoefficient) {
+      Pass pass,
+      GateSettings settings,
+      Tensor logits,
+      Inputs inputs,
+      float auxiliaryCoefficient,
+      float zCoefficient) {
     Routes routes =
-        Routes.allocate(pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
+        Routes.allocate(
+            pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
     pass.backend()
-        .gateForward(settings, logits, inputs.used, inputs.bias, inputs.noise, inputs.priority, routes);
+        .gateForward(
+            settings, logits, inputs.used, inputs.bias, inputs.noise, inputs.priority, routes);
     if (pass.recording()) {
-      // counts, offsets and losses stay: they are small, and what a trainer looks at after the step.
+      // counts, offsets and losses stay: they are small, and what a trainer looks at after the
+      // step.
       pass.tape()
           .record(
-              () -> backward(pass, settings, logits, inputs, routes, auxiliaryCoefficient, zCoefficient),
+              () ->
+                  backward(
+                      pass, settings, logits, inputs, routes, auxiliaryCoefficient, zCoefficient),
               routes.scores(),
               routes.expert(),
               routes.position(),
@@ -49,14 +59,21 @@ public final class GateOp {
   }
 
   private static void backward(
-      Pass pass, GateSettings settings, Tensor logits, Inputs inputs, Routes routes, float auxiliary, float z) {
+      Pass pass,
+      GateSettings settings,
+      Tensor logits,
+      Inputs inputs,
+      Routes routes,
+      float auxiliary,
+      float z) {
     Tape tape = pass.tape();
     Tensor dweight = tape.takeGradient(routes.weight());
     if (dweight == null) {
       dweight = pass.scope().zeros(DType.FLOAT32, routes.weight().shape());
     }
     Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
-    pass.backend().gateBackward(settings, logits, inputs.used, routes, dweight, auxiliary, z, dlogits);
+    pass.backend()
+        .gateBackward(settings, logits, inputs.used, routes, dweight, auxiliary, z, dlogits);
     tape.addGradient(logits, dlogits);
     dweight.owner().release();
   }

@@ -4,9 +4,9 @@ import panamoe.backend.Backend;
 import panamoe.tensor.Tensor;
 
 /**
- * The gradient of a parameter: FLOAT32 sums that every backward adds to. One that was forgotten counts as zero whatever
- * its memory holds: the first op may write its terms instead of adding them, and nobody clears or reads the memory
- * before. Used by one thread at a time.
+ * The gradient of a parameter: FLOAT32 sums that every backward adds to. One that was forgotten
+ * counts as zero whatever its memory holds: the first op may write its terms instead of adding
+ * them, and nobody clears or reads the memory before. Used by one thread at a time.
  */
 public final class Gradient {
   /** An op that writes its terms to {@code sums}, or adds them if {@code accumulate}. */
@@ -18,7 +18,9 @@ public final class Gradient {
   private final Tensor sums;
   private boolean forgotten;
 
-  /** @param sums FLOAT32, the gradient so far */
+  /**
+   * @param sums FLOAT32, the gradient so far
+   */
   public Gradient(Backend backend, Tensor sums) {
     this.backend = backend;
     this.sums = sums;

@@ -16,7 +16,9 @@ public final class JitterOp {
               y,
               dy -> {
                 Tensor dx = product(pass, dy, factors);
-                pass.tape().addGradient(x, x.dtype() == dx.dtype() ? dx : AddOp.copyOf(pass, dx, x.dtype()));
+                pass.tape()
+                    .addGradient(
+                        x, x.dtype() == dx.dtype() ? dx : AddOp.copyOf(pass, dx, x.dtype()));
                 dy.owner().release();
               },
               factors);

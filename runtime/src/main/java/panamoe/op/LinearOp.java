@@ -9,7 +9,8 @@ public final class LinearOp {
   private LinearOp() {}
 
   /** As below, with the output in the dtype of x. */
-  public static Tensor forward(Pass pass, Tensor x, Tensor weight, Tensor bias, Activation activation) {
+  public static Tensor forward(
+      Pass pass, Tensor x, Tensor weight, Tensor bias, Activation activation) {
     return forward(pass, x, weight, bias, activation, x.dtype());
   }
 
@@ -33,13 +34,23 @@ public final class LinearOp {
     pass.backend().gemm(false, true, activation, false, rows, weight, bias, y, preactivation);
     if (pass.recording()) {
       pass.tape()
-          .record(y, dy -> backward(pass, x, rows, weight, bias, activation, preactivation, dy), preactivation);
+          .record(
+              y,
+              dy -> backward(pass, x, rows, weight, bias, activation, preactivation, dy),
+              preactivation);
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor x, Tensor rows, Tensor weight, Tensor bias, Activation activation, Tensor pre, Tensor dy) {
+      Pass pass,
+      Tensor x,
+      Tensor rows,
+      Tensor weight,
+      Tensor bias,
+      Activation activation,
+      Tensor pre,
+      Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
     if (activation != Activation.IDENTITY) {
@@ -49,8 +60,19 @@ public final class LinearOp {
     Tensor upstream = dpre;
     Gradient dweight = tape.gradientOf(weight);
     if (dweight != null) {
-      dweight.add((accumulate, sums) ->
-          pass.backend().gemm(true, false, Activation.IDENTITY, accumulate, upstream, rows, null, sums, null));
+      dweight.add(
+          (accumulate, sums) ->
+              pass.backend()
+                  .gemm(
+                      true,
+                      false,
+                      Activation.IDENTITY,
+                      accumulate,
+                      upstream,
+                      rows,
+                      null,
+                      sums,
+                      null));
     }
     Tensor dbias = tape.parameterGradient(bias);
     if (dbias != null) {

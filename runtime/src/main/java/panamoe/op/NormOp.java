@@ -25,14 +25,22 @@ public final class NormOp {
       Tensor mean = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
       pass.backend().layerNormForward(rows, gamma, beta, epsilon, y, mean, rstd);
       if (pass.recording()) {
-        pass.tape().record(y, dy -> backward(pass, x, rows, gamma, beta, mean, rstd, dy), mean, rstd);
+        pass.tape()
+            .record(y, dy -> backward(pass, x, rows, gamma, beta, mean, rstd, dy), mean, rstd);
       }
     }
     return y;
   }
 
   private static void backward(
-      Pass pass, Tensor x, Tensor rows, Tensor gamma, Tensor beta, Tensor mean, Tensor rstd, Tensor dy) {
+      Pass pass,
+      Tensor x,
+      Tensor rows,
+      Tensor gamma,
+      Tensor beta,
+      Tensor mean,
+      Tensor rstd,
+      Tensor dy) {
     Tape tape = pass.tape();
     Tensor dx = pass.allocate(x.dtype(), rows.shape());
     Tensor dgamma = tape.parameterGradientOrScratch(gamma, pass.scope());

@@ -8,8 +8,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One traversal of a model: where kernels run, where activations live, whether gradients are wanted, whether the model
- * trains or is evaluated, and where random numbers come from. Used by one thread.
+ * One traversal of a model: where kernels run, where activations live, whether gradients are
+ * wanted, whether the model trains or is evaluated, and where random numbers come from. Used by one
+ * thread.
  */
 public final class Pass {
   private final Backend backend;
@@ -44,9 +45,11 @@ public final class Pass {
   /**
    * A pass that records on {@code tape}, with noise and token selection drawn from {@code seed}.
    *
-   * @param share the batch's part of the step, 1 / micro-batches: the factor of losses that are means over a batch
+   * @param share the batch's part of the step, 1 / micro-batches: the factor of losses that are
+   *     means over a batch
    */
-  public static Pass training(Backend backend, TensorScope scope, Tape tape, long seed, float share) {
+  public static Pass training(
+      Backend backend, TensorScope scope, Tape tape, long seed, float share) {
     return new Pass(backend, scope, tape, true, seed, share, RouteObserver.NONE, Alone.WORLD);
   }
 
@@ -55,7 +58,9 @@ public final class Pass {
     return new Pass(backend, scope, null, false, 0, 1, RouteObserver.NONE, Alone.WORLD);
   }
 
-  /** A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated. */
+  /**
+   * A deterministic pass that records on {@code tape}: gradients of the model as it is evaluated.
+   */
   public static Pass evaluation(Backend backend, TensorScope scope, Tape tape) {
     return new Pass(backend, scope, tape, false, 0, 1, RouteObserver.NONE, Alone.WORLD);
   }
@@ -65,12 +70,18 @@ public final class Pass {
     return new Pass(backend, scope, tape, training, seed, share, newObserver, batch);
   }
 
-  /** The same pass over one part of a batch whose other, equal parts the other members of {@code ranks} see. */
+  /**
+   * The same pass over one part of a batch whose other, equal parts the other members of {@code
+   * ranks} see.
+   */
   public Pass partOf(Communicator ranks) {
     return new Pass(backend, scope, tape, training, seed, share, observer, ranks);
   }
 
-  /** The ranks that see the other parts of this pass's batch; itself alone unless {@link #partOf} said otherwise. */
+  /**
+   * The ranks that see the other parts of this pass's batch; itself alone unless {@link #partOf}
+   * said otherwise.
+   */
   public Communicator batch() {
     return batch;
   }
@@ -110,8 +121,8 @@ public final class Pass {
   }
 
   /**
-   * Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. A part of a batch gets what its tokens
-   * would get in the whole batch.
+   * Fresh uniform numbers in [0, 1), FLOAT32, the next of this pass's stream. A part of a batch
+   * gets what its tokens would get in the whole batch.
    */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
@@ -121,11 +132,12 @@ public final class Pass {
   }
 
   /**
-   * A pass that will draw the numbers that this one draws from here on, in other memory and on another tape. The second
-   * time a segment runs nobody observes it.
+   * A pass that will draw the numbers that this one draws from here on, in other memory and on
+   * another tape. The second time a segment runs nobody observes it.
    */
   Pass replayed(TensorScope otherScope, Tape otherTape, RouteObserver otherObserver) {
-    Pass pass = new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch);
+    Pass pass =
+        new Pass(backend, otherScope, otherTape, training, seed, share, otherObserver, batch);
     pass.randomOffset = randomOffset;
     return pass;
   }

@@ -2,7 +2,10 @@ package panamoe.op;
 
 import panamoe.backend.Routes;
 
-/** Is told of every gate's decision during a pass, while the tables are alive: for statistics and reports. */
+/**
+ * Is told of every gate's decision during a pass, while the tables are alive: for statistics and
+ * reports.
+ */
 public interface RouteObserver {
   RouteObserver NONE = (layer, routes) -> {};
 

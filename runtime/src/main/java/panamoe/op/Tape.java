@@ -14,9 +14,9 @@ import panamoe.tensor.TensorScope;
 /**
  * Remembers the ops of a forward pass and runs their backwards in reverse order.
  *
- * <p>Two kinds of gradients: those of activations, which live until the op that made the activation has consumed them,
- * and those of parameters, which the caller registers and every pass adds to. A view shares its
- * owner's gradient. Used by one thread.
+ * <p>Two kinds of gradients: those of activations, which live until the op that made the activation
+ * has consumed them, and those of parameters, which the caller registers and every pass adds to. A
+ * view shares its owner's gradient. Used by one thread.
  */
 public final class Tape {
   private record Node(Runnable backward, Tensor[] disposable) {}
@@ -35,7 +35,10 @@ public final class Tape {
     this.parameterGradients = parameterGradients;
   }
 
-  /** An empty tape that adds to the same parameters' gradients: for a segment that is computed again. */
+  /**
+   * An empty tape that adds to the same parameters' gradients: for a segment that is computed
+   * again.
+   */
   Tape fork() {
     return new Tape(backend, parameterGradients);
   }
@@ -50,15 +53,17 @@ public final class Tape {
     return parameter == null ? null : parameterGradients.get(parameter.owner());
   }
 
-  /** The sums that the gradient of a parameter is added to, or null if it is not watched (frozen). */
+  /**
+   * The sums that the gradient of a parameter is added to, or null if it is not watched (frozen).
+   */
   public Tensor parameterGradient(Tensor parameter) {
     Gradient gradient = gradientOf(parameter);
     return gradient == null ? null : gradient.sums();
   }
 
   /**
-   * As {@link #parameterGradient}, for kernels that form the gradient in any case: that of a frozen parameter goes to
-   * memory of {@code scope} that nobody reads.
+   * As {@link #parameterGradient}, for kernels that form the gradient in any case: that of a frozen
+   * parameter goes to memory of {@code scope} that nobody reads.
    */
   Tensor parameterGradientOrScratch(Tensor parameter, TensorScope scope) {
     Tensor gradient = parameterGradient(parameter);
@@ -66,28 +71,35 @@ public final class Tape {
   }
 
   /**
-   * Adds an op. {@code backward} runs once, when all later ops have run theirs; then the {@code disposable} tensors
-   * (the op's outputs, and what it saved for its backward) are released.
+   * Adds an op. {@code backward} runs once, when all later ops have run theirs; then the {@code
+   * disposable} tensors (the op's outputs, and what it saved for its backward) are released.
    */
   public void record(Runnable backward, Tensor... disposable) {
     nodes.add(new Node(backward, disposable));
   }
 
   /**
-   * Adds the op that made {@code y}. {@code backward} is given the gradient of y in its shape, and owns it from then
-   * on, to release or to hand on; where nothing depends on y it does not run. Otherwise as above, y being disposable.
+   * Adds the op that made {@code y}. {@code backward} is given the gradient of y in its shape, and
+   * owns it from then on, to release or to hand on; where nothing depends on y it does not run.
+   * Otherwise as above, y being disposable.
    */
   void record(Tensor y, Consumer<Tensor> backward, Tensor... saved) {
-    Runnable withGradient = () -> {
-      Tensor dy = takeGradient(y);
-      if (dy != null) {
-        backward.accept(dy);
-      }
-    };
-    nodes.add(new Node(withGradient, Stream.concat(Stream.of(y), Stream.of(saved)).toArray(Tensor[]::new)));
+    Runnable withGradient =
+        () -> {
+          Tensor dy = takeGradient(y);
+          if (dy != null) {
+            backward.accept(dy);
+          }
+        };
+    nodes.add(
+        new Node(
+            withGradient, Stream.concat(Stream.of(y), Stream.of(saved)).toArray(Tensor[]::new)));
   }
 
-  /** Adds {@code gradient} to that of activation {@code x}; the tape owns it from now on and may change it. */
+  /**
+   * Adds {@code gradient} to that of activation {@code x}; the tape owns it from now on and may
+   * change it.
+   */
   public void addGradient(Tensor x, Tensor gradient) {
     Tensor sum = activationGradients.get(x.owner());
     if (sum == null) {
@@ -98,19 +110,27 @@ public final class Tape {
     }
   }
 
-  /** The gradient of activation {@code y} in the shape of y, or null if nothing depends on it. Stays on the tape. */
+  /**
+   * The gradient of activation {@code y} in the shape of y, or null if nothing depends on it. Stays
+   * on the tape.
+   */
   public Tensor gradient(Tensor y) {
     Tensor gradient = activationGradients.get(y.owner());
     return gradient == null ? null : gradient.reshape(y.shape());
   }
 
-  /** Like {@link #gradient}, but removes it: the op that made y consumes it, and then releases it. */
+  /**
+   * Like {@link #gradient}, but removes it: the op that made y consumes it, and then releases it.
+   */
   Tensor takeGradient(Tensor y) {
     Tensor gradient = activationGradients.remove(y.owner());
     return gradient == null ? null : gradient.reshape(y.shape());
   }
 
-  /** Runs all backwards. Afterwards the tape is empty, but for the gradients of inputs that no op made. */
+  /**
+   * Runs all backwards. Afterwards the tape is empty, but for the gradients of inputs that no op
+   * made.
+   */
   public void backward() {
     for (int i = nodes.size() - 1; i >= 0; i--) {
       Node node = nodes.get(i);

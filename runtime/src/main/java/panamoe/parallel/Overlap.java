@@ -3,10 +3,11 @@ package panamoe.parallel;
 /**
  * What a rank does while its rows are on their way to the experts and back.
  *
- * @param beside whether a thread of its own moves them, while the rank computes the residual branch or experts;
- *     otherwise the rank waits
- * @param parts how many parts rows travel in, so that experts compute one while the next is under way. An expert's
- *     weight gradient is summed part by part: their number changes its rounding, and no other bit
+ * @param beside whether a thread of its own moves them, while the rank computes the residual branch
+ *     or experts; otherwise the rank waits
+ * @param parts how many parts rows travel in, so that experts compute one while the next is under
+ *     way. An expert's weight gradient is summed part by part: their number changes its rounding,
+ *     and no other bit
  */
 public record Overlap(boolean beside, int parts) {
   /** All rows at once, and the rank waits. */

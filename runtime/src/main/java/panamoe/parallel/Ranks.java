@@ -13,19 +13,21 @@ import panamoe.comm.exchange.Strategy;
 import panamoe.tensor.TensorMemory;
 
 /**
- * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are first asked for, which
- * all ranks must do in the same order. Used by the rank's thread.
+ * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are
+ * first asked for, which all ranks must do in the same order. Used by the rank's thread.
  *
- * <p>No {@link AutoCloseable}: closing groups is collective, and a rank that fails must not wait for others who will
- * never come, nor be blamed for a group it has left. See {@link #close}.
+ * <p>No {@link AutoCloseable}: closing groups is collective, and a rank that fails must not wait
+ * for others who will never come, nor be blamed for a group it has left. See {@link #close}.
  */
 public final class Ranks {
   /**
    * The ranks around the experts of a layer.
    *
    * @param total E, experts of the layer
-   * @param group the ranks that hold all of them together, once; the rank's place among them is its number there
-   * @param replicas the ranks that hold the same experts as this one, and compute them for other rows
+   * @param group the ranks that hold all of them together, once; the rank's place among them is its
+   *     number there
+   * @param replicas the ranks that hold the same experts as this one, and compute them for other
+   *     rows
    */
   public record ExpertGroups(int total, Communicator group, Communicator replicas) {
     /** The first expert that member {@code place} of the group holds; for the group's size, E. */
@@ -73,7 +75,9 @@ public final class Ranks {
     this.strategy = strategy;
     this.overlap = overlap;
     this.background =
-        overlap.beside() ? new Background("rank " + world.rank() + " communication") : Background.none();
+        overlap.beside()
+            ? new Background("rank " + world.rank() + " communication")
+            : Background.none();
     this.world = world;
     int dataPlace = topology.data(world.rank());
     int tensorPlace = topology.tensor(world.rank());
@@ -116,7 +120,8 @@ public final class Ranks {
     int place = topology.expert(world.rank(), degree);
     String where = "," + tensor.rank() + "]";
     Communicator group =
-        expert.computeIfAbsent(degree, _ -> split(data, block, place, "expert" + degree + "[" + block + where));
+        expert.computeIfAbsent(
+            degree, _ -> split(data, block, place, "expert" + degree + "[" + block + where));
     Communicator replicas =
         expertData.computeIfAbsent(
             degree,
@@ -138,10 +143,14 @@ public final class Ranks {
         group ->
             topology.tensorDegree() == 1
                 ? Exchange.of(group, strategy, memory)
-                : Exchange.coordinated(group, tensorOf(group), topology.sliceExperts(), strategy, memory));
+                : Exchange.coordinated(
+                    group, tensorOf(group), topology.sliceExperts(), strategy, memory));
   }
 
-  /** The tensor ranks again: rows are gathered over this group while others compute sums over {@link #tensor}. */
+  /**
+   * The tensor ranks again: rows are gathered over this group while others compute sums over {@link
+   * #tensor}.
+   */
   private Communicator tensorOf(Communicator group) {
     return split(tensor, 0, tensor.rank(), tensor.name() + " for " + group.name());
   }
@@ -167,8 +176,9 @@ public final class Ranks {
   }
 
   /**
-   * Closes all groups together with the other ranks; the world stays open. To be called when all went well, and before
-   * the memory of exchanges goes. After a failure the world's own end, or the process's, is that of its groups.
+   * Closes all groups together with the other ranks; the world stays open. To be called when all
+   * went well, and before the memory of exchanges goes. After a failure the world's own end, or the
+   * process's, is that of its groups.
    */
   public void close() {
     background.close();

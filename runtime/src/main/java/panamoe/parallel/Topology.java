@@ -1,17 +1,18 @@
 package panamoe.parallel;
 
 /**
- * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer {@code data =
- * expert-data x expert} (DeepSpeed-MoE §4.1.3, §5.2).
+ * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer
+ * {@code data = expert-data x expert} (DeepSpeed-MoE §4.1.3, §5.2).
  *
- * <p>Tensor ranks stand next to each other, then the expert ranks of a layer: {@code rank = (expertData * EP + expert)
- * * TP + tensor}. Every data rank has tokens of its own; tensor ranks share theirs.
+ * <p>Tensor ranks stand next to each other, then the expert ranks of a layer: {@code rank =
+ * (expertData * EP + expert) * TP + tensor}. Every data rank has tokens of its own; tensor ranks
+ * share theirs.
  *
  * @param ranks W
  * @param expertDegree EP, the most ways that the experts of a layer are spread
  * @param tensorDegree TP, the ways that attention heads and MLPs are sliced
- * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them whole, and computes
- *     them for its part of the rows
+ * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them
+ *     whole, and computes them for its part of the rows
  */
 public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sliceExperts) {
   /** One rank that holds everything. */
@@ -38,7 +39,8 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
               + expertDegree);
     }
     if (sliceExperts && tensorDegree == 1) {
-      throw new IllegalArgumentException("experts are sliced over tensor ranks, but the tensor degree is 1");
+      throw new IllegalArgumentException(
+          "experts are sliced over tensor ranks, but the tensor degree is 1");
     }
   }
 
@@ -54,8 +56,9 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
   }
 
   /**
-   * The ways that a layer of {@code experts} experts is spread: as many as EP and its experts allow, the data ranks
-   * divided evenly among them. The expert-data degree is {@code dataDegree() / expertDegree(experts)}.
+   * The ways that a layer of {@code experts} experts is spread: as many as EP and its experts
+   * allow, the data ranks divided evenly among them. The expert-data degree is {@code dataDegree()
+   * / expertDegree(experts)}.
    */
   public int expertDegree(int experts) {
     int degree = Math.min(experts, expertDegree);
@@ -90,7 +93,10 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     return tensorDegree > 1 && !sliceExperts;
   }
 
-  /** The first expert of place {@code place} among {@code degree}: experts are dealt in order, as evenly as they go. */
+  /**
+   * The first expert of place {@code place} among {@code degree}: experts are dealt in order, as
+   * evenly as they go.
+   */
   public static int firstExpert(int experts, int degree, int place) {
     return (int) ((long) experts * place / degree);
   }

@@ -46,7 +46,8 @@ public final class TopologyDrawing {
     StringBuilder text = new StringBuilder(headline());
     table.forEach(row -> text.append(line(row, width(table))));
     text.append("\n");
-    group(text, "tensor", "slices of the same tokens", rank -> "tensor[" + topology.data(rank) + "]");
+    group(
+        text, "tensor", "slices of the same tokens", rank -> "tensor[" + topology.data(rank) + "]");
     group(text, "data", "sum of dense gradients", rank -> "data[" + topology.tensor(rank) + "]");
     for (int degree : degrees()) {
       IntFunction<String> tensor = rank -> "," + topology.tensor(rank) + "]";
@@ -70,15 +71,22 @@ public final class TopologyDrawing {
   }
 
   private String headline() {
-    return String.format(Locale.ROOT, "%d ranks = %d data x %d tensor%s%n%n",
-            topology.ranks(),
-            topology.dataDegree(),
-            topology.tensorDegree(),
-            topology.sliceExperts() ? ", experts sliced too" : "");
+    return String.format(
+        Locale.ROOT,
+        "%d ranks = %d data x %d tensor%s%n%n",
+        topology.ranks(),
+        topology.dataDegree(),
+        topology.tensorDegree(),
+        topology.sliceExperts() ? ", experts sliced too" : "");
   }
 
   private List<Integer> degrees() {
-    return experts.stream().filter(count -> count > 0).map(topology::expertDegree).distinct().sorted().toList();
+    return experts.stream()
+        .filter(count -> count > 0)
+        .map(topology::expertDegree)
+        .distinct()
+        .sorted()
+        .toList();
   }
 
   /** The experts of a layer that a rank holds: "3", "4-7". */
@@ -96,13 +104,19 @@ public final class TopologyDrawing {
   }
 
   private static int width(List<List<String>> table) {
-    return table.stream().flatMap(row -> row.stream().skip(1)).mapToInt(String::length).max().orElse(1);
+    return table.stream()
+        .flatMap(row -> row.stream().skip(1))
+        .mapToInt(String::length)
+        .max()
+        .orElse(1);
   }
 
   private static String line(List<String> row, int width) {
     return String.format(Locale.ROOT, "%-24s", row.getFirst())
-        + row.stream().skip(1).map(cell -> String.format(
-            Locale.ROOT, " %" + (width + 1) + "s", cell)).collect(Collectors.joining())
+        + row.stream()
+            .skip(1)
+            .map(cell -> String.format(Locale.ROOT, " %" + (width + 1) + "s", cell))
+            .collect(Collectors.joining())
         + "\n";
   }
 
@@ -121,7 +135,10 @@ public final class TopologyDrawing {
     byFirst.forEach(
         (first, ranks) ->
             text.append(
-                String.format(Locale.ROOT, "  %-18s %s%n",
-                        nameOf.apply(first), ranks.stream().map(String::valueOf).collect(Collectors.joining(" ")))));
+                String.format(
+                    Locale.ROOT,
+                    "  %-18s %s%n",
+                    nameOf.apply(first),
+                    ranks.stream().map(String::valueOf).collect(Collectors.joining(" ")))));
   }
 }

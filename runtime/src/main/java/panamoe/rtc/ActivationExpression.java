@@ -14,7 +14,10 @@ public record ActivationExpression(String function, String derivative) {
     requireText("derivative", derivative);
   }
 
-  /** Both as the functions that the kernels call; the compiler's messages count the lines of the expression itself. */
+  /**
+   * Both as the functions that the kernels call; the compiler's messages count the lines of the
+   * expression itself.
+   */
   String header() {
     return "#pragma once\n"
         + function("custom", "activation", function)
@@ -23,13 +26,17 @@ public record ActivationExpression(String function, String derivative) {
 
   private static String function(String name, String title, String expression) {
     return String.format(
-        Locale.ROOT, "__device__ __forceinline__ float %s(float x) {\n  return (\n#line 1 \"%s\"\n%s\n  );\n}\n",
-        name, title, expression);
+        Locale.ROOT,
+        "__device__ __forceinline__ float %s(float x) {\n  return (\n#line 1 \"%s\"\n%s\n  );\n}\n",
+        name,
+        title,
+        expression);
   }
 
   private static void requireText(String name, String expression) {
     if (expression == null || expression.isBlank()) {
-      throw new IllegalArgumentException("the activation's " + name + " is empty, expected a CUDA C++ expression of x");
+      throw new IllegalArgumentException(
+          "the activation's " + name + " is empty, expected a CUDA C++ expression of x");
     }
   }
 }

@@ -1,6 +1,8 @@
 package panamoe.rtc;
 
-/** A kernel that NVRTC does not compile: above all an activation with a mistake in its expression. */
+/**
+ * A kernel that NVRTC does not compile: above all an activation with a mistake in its expression.
+ */
 public final class CompilationException extends RuntimeException {
   private final String log;
 
@@ -9,7 +11,10 @@ public final class CompilationException extends RuntimeException {
     this.log = log;
   }
 
-  /** All that NVRTC said. Lines named {@code activation(n)} and {@code derivative(n)} are those of the expressions. */
+  /**
+   * All that NVRTC said. Lines named {@code activation(n)} and {@code derivative(n)} are those of
+   * the expressions.
+   */
   public String log() {
     return log;
   }

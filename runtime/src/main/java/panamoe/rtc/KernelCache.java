@@ -13,9 +13,10 @@ import java.util.function.Supplier;
 import panamoe.io.Sha256;
 
 /**
- * Compiled kernels on disk, each in a file named by the SHA-256 of all that it was made from. A file holds the SHA-256
- * of the image and the image; one that is damaged counts as missing. Files appear whole, so that any number of
- * processes may use a cache at once. A cache that cannot be written costs compilations and nothing else. Thread-safe.
+ * Compiled kernels on disk, each in a file named by the SHA-256 of all that it was made from. A
+ * file holds the SHA-256 of the image and the image; one that is damaged counts as missing. Files
+ * appear whole, so that any number of processes may use a cache at once. A cache that cannot be
+ * written costs compilations and nothing else. Thread-safe.
  */
 final class KernelCache {
   private static final int DIGEST_BYTES = 32;
@@ -32,8 +33,12 @@ final class KernelCache {
   }
 
   static Optional<Path> folder(Map<String, String> environment) {
-    for (String[] place : new String[][] {
-        {"PANAMOE_CACHE", ""}, {"XDG_CACHE_HOME", "panamoe/kernels"}, {"HOME", ".cache/panamoe/kernels"}}) {
+    for (String[] place :
+        new String[][] {
+          {"PANAMOE_CACHE", ""},
+          {"XDG_CACHE_HOME", "panamoe/kernels"},
+          {"HOME", ".cache/panamoe/kernels"}
+        }) {
       String value = environment.get(place[0]);
       if (value != null && !value.isBlank()) {
         return Optional.of(Path.of(value).resolve(place[1]).toAbsolutePath());
@@ -48,11 +53,13 @@ final class KernelCache {
     add(digest, version);
     add(digest, source.file());
     add(digest, source.text());
-    source.headers().forEach(
-        (name, text) -> {
-          add(digest, name);
-          add(digest, text);
-        });
+    source
+        .headers()
+        .forEach(
+            (name, text) -> {
+              add(digest, name);
+              add(digest, text);
+            });
     Nvrtc.options(source, architecture).forEach(option -> add(digest, option));
     return Sha256.hex(digest);
   }
@@ -80,7 +87,9 @@ final class KernelCache {
       }
       byte[] image = Arrays.copyOfRange(content, DIGEST_BYTES, content.length);
       byte[] expected = Arrays.copyOf(content, DIGEST_BYTES);
-      return Arrays.equals(Sha256.digest().digest(image), expected) ? Optional.of(image) : Optional.empty();
+      return Arrays.equals(Sha256.digest().digest(image), expected)
+          ? Optional.of(image)
+          : Optional.empty();
     } catch (IOException _) {
       return Optional.empty();
     }

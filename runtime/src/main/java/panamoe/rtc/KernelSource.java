@@ -9,18 +9,27 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What NVRTC is given: a file of {@code native/cuda/rtc}, the headers it may include, and definitions.
+ * What NVRTC is given: a file of {@code native/cuda/rtc}, the headers it may include, and
+ * definitions.
  *
  * @param file name of the file, for messages
  * @param text its text
  * @param headers text by the name that is included
  * @param definitions such as {@code RTC_EXPERTS=8}
  */
-record KernelSource(String file, String text, Map<String, String> headers, List<String> definitions) {
+record KernelSource(
+    String file, String text, Map<String, String> headers, List<String> definitions) {
   private static final List<String> SHARED =
       List.of(
-          "cuda/activation.h", "cuda/gate_choice.h", "cuda/gate_lanes.h", "cuda/reduce.h", "cuda/rtc/activation.h",
-          "cuda/rtc/element.h", "cuda/rtc/expert.h", "cuda/rtc/gate.h", "cuda/rtc/kernel.h");
+          "cuda/activation.h",
+          "cuda/gate_choice.h",
+          "cuda/gate_lanes.h",
+          "cuda/reduce.h",
+          "cuda/rtc/activation.h",
+          "cuda/rtc/element.h",
+          "cuda/rtc/expert.h",
+          "cuda/rtc/gate.h",
+          "cuda/rtc/kernel.h");
   private static final List<String> ABI =
       List.of("moe/device.h", "moe/elementwise.h", "moe/gate.h", "moe/status.h", "moe/tensor.h");
   private static final String INTEGERS =
@@ -35,6 +44,7 @@ record KernelSource(String file, String text, Map<String, String> headers, List<
       typedef long long int64_t;
       typedef unsigned long long uint64_t;
       """;
+
   /** The little of the system's headers that the kernels use; NVRTC brings none. */
   private static final Map<String, String> SYSTEM =
       Map.of(
@@ -45,12 +55,17 @@ record KernelSource(String file, String text, Map<String, String> headers, List<
           "cfloat", "#define FLT_MAX 3.402823466e+38f\n",
           "cmath", "#define INFINITY __int_as_float(0x7f800000)\n");
 
-  /** {@code name} is "gate", "expert" or "activation"; {@code custom} the header of an activation, or null. */
+  /**
+   * {@code name} is "gate", "expert" or "activation"; {@code custom} the header of an activation,
+   * or null.
+   */
   static KernelSource of(String name, String custom, List<String> definitions) {
     Map<String, String> headers = new LinkedHashMap<>();
     SHARED.forEach(header -> headers.put(header, read(header)));
     ABI.forEach(header -> headers.put(header, read("include/" + header)));
-    SYSTEM.entrySet().stream().sorted(Map.Entry.comparingByKey()).forEach(e -> headers.put(e.getKey(), e.getValue()));
+    SYSTEM.entrySet().stream()
+        .sorted(Map.Entry.comparingByKey())
+        .forEach(e -> headers.put(e.getKey(), e.getValue()));
     if (custom != null) {
       headers.put("custom_activation.h", custom);
     }
@@ -60,7 +75,8 @@ record KernelSource(String file, String text, Map<String, String> headers, List<
   private static String read(String file) {
     try (InputStream in = KernelSource.class.getResourceAsStream("native/" + file)) {
       if (in == null) {
-        throw new IllegalStateException("the kernel source " + file + " is not packed with these classes");
+        throw new IllegalStateException(
+            "the kernel source " + file + " is not packed with these classes");
       }
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {

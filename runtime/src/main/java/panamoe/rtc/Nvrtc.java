@@ -37,7 +37,8 @@ public final class Nvrtc {
   /**
    * Loads NVRTC and JCuda if need be.
    *
-   * @throws UnsatisfiedLinkError if one of them is not there; one sentence that says what was looked for, and where
+   * @throws UnsatisfiedLinkError if one of them is not there; one sentence that says what was
+   *     looked for, and where
    */
   public static synchronized Nvrtc open() {
     if (opened == null) {
@@ -60,15 +61,17 @@ public final class Nvrtc {
   }
 
   /**
-   * What NVRTC is asked to make for a device: machine code where it knows the architecture, else PTX of the newest
-   * architecture before it, which the driver translates.
+   * What NVRTC is asked to make for a device: machine code where it knows the architecture, else
+   * PTX of the newest architecture before it, which the driver translates.
    *
    * @param device its target, such as "sm_90"
-   * @throws IllegalArgumentException if it is no CUDA device, or older than all that this NVRTC serves
+   * @throws IllegalArgumentException if it is no CUDA device, or older than all that this NVRTC
+   *     serves
    */
   public String architecture(String device) {
     if (!device.matches("sm_\\d+")) {
-      throw new IllegalArgumentException("a device of target " + device + " takes no kernels compiled at run time");
+      throw new IllegalArgumentException(
+          "a device of target " + device + " takes no kernels compiled at run time");
     }
     int wanted = Integer.parseInt(device.substring(3));
     int newest =
@@ -76,9 +79,14 @@ public final class Nvrtc {
             .filter(known -> known <= wanted)
             .reduce((_, last) -> last)
             .orElseThrow(
-                () -> new IllegalArgumentException(
-                    "NVRTC " + version + " compiles for sm_" + architectures.getFirst() + " and newer, not for "
-                        + device));
+                () ->
+                    new IllegalArgumentException(
+                        "NVRTC "
+                            + version
+                            + " compiles for sm_"
+                            + architectures.getFirst()
+                            + " and newer, not for "
+                            + device));
     return newest == wanted ? device : "compute_" + newest;
   }
 
@@ -94,7 +102,8 @@ public final class Nvrtc {
     String[] options = options(source, architecture).toArray(String[]::new);
     nvrtcProgram program = new nvrtcProgram();
     check(
-        JNvrtc.nvrtcCreateProgram(program, source.text(), source.file(), names.length, texts, names),
+        JNvrtc.nvrtcCreateProgram(
+            program, source.text(), source.file(), names.length, texts, names),
         "nvrtcCreateProgram");
     try {
       int result = JNvrtc.nvrtcCompileProgram(program, options.length, options);
@@ -118,7 +127,8 @@ public final class Nvrtc {
                 "--gpu-architecture=" + architecture,
                 "--std=c++17",
                 "--fmad=false", // as the kernels compiled ahead of time, whose bits these share
-                "-default-device", // the C ABI's headers declare functions of the host, which nothing calls
+                "-default-device", // the C ABI's headers declare functions of the host, which
+                // nothing calls
                 "--diag-suppress=1097", // ... with attributes that are unknown here
                 "--ptxas-options=--verbose"));
     source.definitions().forEach(definition -> options.add("--define-macro=" + definition));
@@ -153,7 +163,8 @@ public final class Nvrtc {
 
   private static void check(int result, String function) {
     if (result != nvrtcResult.NVRTC_SUCCESS) {
-      throw new IllegalStateException(function + " of NVRTC failed: " + nvrtcResult.stringFor(result));
+      throw new IllegalStateException(
+          function + " of NVRTC failed: " + nvrtcResult.stringFor(result));
     }
   }
 }

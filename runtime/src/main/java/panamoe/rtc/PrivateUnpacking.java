@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * JCuda unpacks its native library to {@code java.io.tmpdir} under a name that never changes, and takes what lies
- * there: a half-written file of another process, or the file of a stranger. Here it gets a folder of its own for that
- * moment. The JDK itself read the property when it started.
+ * JCuda unpacks its native library to {@code java.io.tmpdir} under a name that never changes, and
+ * takes what lies there: a half-written file of another process, or the file of a stranger. Here it
+ * gets a folder of its own for that moment. The JDK itself read the property when it started.
  */
 final class PrivateUnpacking {
   private static final String TEMPORARY = "java.io.tmpdir";
@@ -30,14 +30,22 @@ final class PrivateUnpacking {
       System.setProperty(TEMPORARY, folder.toString());
       Class.forName(className);
     } catch (ClassNotFoundException e) {
-      throw unsatisfied("JCuda is not there: no class " + className
-          + " on the class path; add org.jcuda:jcuda:12.6.0 and org.jcuda:jcuda-natives:12.6.0:linux-x86_64", e);
+      throw unsatisfied(
+          "JCuda is not there: no class "
+              + className
+              + " on the class path; add org.jcuda:jcuda:12.6.0 and org.jcuda:jcuda-natives:12.6.0:linux-x86_64",
+          e);
     } catch (LinkageError e) {
-      String why = e.getMessage() == null ? e.toString() : e.getMessage().lines().findFirst().orElse("");
-      throw unsatisfied("JCuda's native library cannot be loaded; add org.jcuda:jcuda-natives:12.6.0:linux-x86_64 to"
-          + " the class path, and --enable-native-access=ALL-UNNAMED to java: " + why, e);
+      String why =
+          e.getMessage() == null ? e.toString() : e.getMessage().lines().findFirst().orElse("");
+      throw unsatisfied(
+          "JCuda's native library cannot be loaded; add org.jcuda:jcuda-natives:12.6.0:linux-x86_64 to"
+              + " the class path, and --enable-native-access=ALL-UNNAMED to java: "
+              + why,
+          e);
     } catch (IOException e) {
-      throw unsatisfied("JCuda's native library cannot be unpacked in " + usual + ": " + e.getMessage(), e);
+      throw unsatisfied(
+          "JCuda's native library cannot be unpacked in " + usual + ": " + e.getMessage(), e);
     } finally {
       System.setProperty(TEMPORARY, usual);
       delete(folder);

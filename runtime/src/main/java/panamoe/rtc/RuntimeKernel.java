@@ -16,8 +16,12 @@ public sealed interface RuntimeKernel {
   /** What is compiled. */
   KernelSource source();
 
-  /** The whole dropless gate in one launch, for up to 64 tokens. {@code chosen}: weights are divided by their sum. */
-  record Gate(int experts, int topK, Score score, QueueOrder order, boolean chosen) implements RuntimeKernel {
+  /**
+   * The whole dropless gate in one launch, for up to 64 tokens. {@code chosen}: weights are divided
+   * by their sum.
+   */
+  record Gate(int experts, int topK, Score score, QueueOrder order, boolean chosen)
+      implements RuntimeKernel {
     public Gate {
       require("experts", experts, 1, 1024);
       require("topK", topK, 1, Math.min(experts, 16));
@@ -52,9 +56,15 @@ public sealed interface RuntimeKernel {
    * @param y elements of the output
    */
   record Expert(
-      int inner, Activation activation, ActivationExpression custom, DType x, DType weights, DType y)
+      int inner,
+      Activation activation,
+      ActivationExpression custom,
+      DType x,
+      DType weights,
+      DType y)
       implements RuntimeKernel {
-    private static final Map<DType, String> TYPES = Map.of(DType.FLOAT32, "float", DType.BFLOAT16, "bfloat16");
+    private static final Map<DType, String> TYPES =
+        Map.of(DType.FLOAT32, "float", DType.BFLOAT16, "bfloat16");
 
     public Expert {
       require("inner", inner, 8, 1 << 24);
@@ -62,12 +72,16 @@ public sealed interface RuntimeKernel {
         throw new IllegalArgumentException("inner is " + inner + ", expected a multiple of 8");
       }
       if ((activation == Activation.CUSTOM) != (custom != null)) {
-        throw new IllegalArgumentException("activation is " + activation + (custom == null ? ", without" : ", with")
-            + " an expression; expressions belong to CUSTOM");
+        throw new IllegalArgumentException(
+            "activation is "
+                + activation
+                + (custom == null ? ", without" : ", with")
+                + " an expression; expressions belong to CUSTOM");
       }
       for (DType type : List.of(x, weights, y)) {
         if (!type.isFloating()) {
-          throw new IllegalArgumentException("an element type is " + type + ", expected FLOAT32 or BFLOAT16");
+          throw new IllegalArgumentException(
+              "an element type is " + type + ", expected FLOAT32 or BFLOAT16");
         }
       }
     }
@@ -106,7 +120,8 @@ public sealed interface RuntimeKernel {
 
   private static void require(String name, int value, int low, int high) {
     if (value < low || value > high) {
-      throw new IllegalArgumentException(name + " is " + value + ", expected " + low + " to " + high);
+      throw new IllegalArgumentException(
+          name + " is " + value + ", expected " + low + " to " + high);
     }
   }
 }

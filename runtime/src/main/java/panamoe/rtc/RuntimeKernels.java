@@ -12,9 +12,10 @@ import panamoe.model.ModelConfig;
 import panamoe.tensor.DType;
 
 /**
- * Compiles kernels for the card at hand and gives them to its backend, which from then on runs them where they fit.
- * Each is compiled once and kept on disk. JCuda is touched in this package alone, once NVRTC was found. Thread-safe; a
- * backend must not be used by others while it is given kernels.
+ * Compiles kernels for the card at hand and gives them to its backend, which from then on runs them
+ * where they fit. Each is compiled once and kept on disk. JCuda is touched in this package alone,
+ * once NVRTC was found. Thread-safe; a backend must not be used by others while it is given
+ * kernels.
  */
 public final class RuntimeKernels {
   private final Nvrtc nvrtc;
@@ -35,10 +36,12 @@ public final class RuntimeKernels {
   }
 
   /**
-   * Gives the backend kernels, in this order: a custom activation comes before the experts that use it.
+   * Gives the backend kernels, in this order: a custom activation comes before the experts that use
+   * it.
    *
    * @throws IllegalArgumentException if it is no CUDA device
-   * @throws CompilationException if one does not compile, above all for a mistake in a user's expression
+   * @throws CompilationException if one does not compile, above all for a mistake in a user's
+   *     expression
    */
   public void install(NativeBackend backend, List<RuntimeKernel> kernels) {
     String target = backend.deviceInfo().target();
@@ -52,16 +55,19 @@ public final class RuntimeKernels {
     KernelSource source = kernel.source();
     String architecture = nvrtc.architecture(target);
     return cache.get(
-        KernelCache.key(source, architecture, nvrtc.version()), () -> nvrtc.compile(source, architecture).image());
+        KernelCache.key(source, architecture, nvrtc.version()),
+        () -> nvrtc.compile(source, architecture).image());
   }
 
   /**
    * What serves a model's decode steps: its gates, without dropping, and its experts' two layers.
    *
    * @param dtype of the activations and the weights
-   * @param custom what the model's activation stands for where that is {@link Activation#CUSTOM}, else null
+   * @param custom what the model's activation stands for where that is {@link Activation#CUSTOM},
+   *     else null
    */
-  public static List<RuntimeKernel> of(ModelConfig config, DType dtype, ActivationExpression custom) {
+  public static List<RuntimeKernel> of(
+      ModelConfig config, DType dtype, ActivationExpression custom) {
     Set<RuntimeKernel> kernels = new LinkedHashSet<>();
     if (custom != null) {
       kernels.add(new RuntimeKernel.CustomActivation(custom));
@@ -72,7 +78,8 @@ public final class RuntimeKernels {
       }
       GateSettings gate = config.gate().withoutDropping().settings(1, experts, false);
       boolean chosen = gate.normalization() != Normalization.RAW;
-      kernels.add(new RuntimeKernel.Gate(experts, gate.topK(), gate.score(), gate.queueOrder(), chosen));
+      kernels.add(
+          new RuntimeKernel.Gate(experts, gate.topK(), gate.score(), gate.queueOrder(), chosen));
       addExpert(kernels, config.hidden(), config.activation(), custom, dtype);
       addExpert(kernels, config.feedForward(), Activation.IDENTITY, null, dtype);
     }
@@ -81,7 +88,11 @@ public final class RuntimeKernels {
 
   /** Rows that are not whole packs of 8 are left to the ahead-of-time kernels. */
   private static void addExpert(
-      Set<RuntimeKernel> kernels, int inner, Activation activation, ActivationExpression custom, DType dtype) {
+      Set<RuntimeKernel> kernels,
+      int inner,
+      Activation activation,
+      ActivationExpression custom,
+      DType dtype) {
     if (inner % 8 == 0) {
       kernels.add(new RuntimeKernel.Expert(inner, activation, custom, dtype, dtype, dtype));
     }

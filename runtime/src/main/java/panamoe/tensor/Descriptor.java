@@ -8,8 +8,8 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Writes the {@code moe_tensor} that the C ABI reads. Its layout is told here once more, for that of the bindings needs
- * native access, and plain Java must do without.
+ * Writes the {@code moe_tensor} that the C ABI reads. Its layout is told here once more, for that
+ * of the bindings needs native access, and plain Java must do without.
  */
 final class Descriptor {
   /** {@code MOE_MAX_RANK} of the ABI. */
@@ -35,7 +35,8 @@ final class Descriptor {
 
   private Descriptor() {}
 
-  static MemorySegment write(Arena arena, DType dtype, long[] shape, boolean packed, MemorySegment data) {
+  static MemorySegment write(
+      Arena arena, DType dtype, long[] shape, boolean packed, MemorySegment data) {
     requireRank(shape);
     MemorySegment descriptor = arena.allocate(LAYOUT);
     descriptor.set(ValueLayout.JAVA_INT, STRUCT_SIZE, (int) LAYOUT.byteSize());

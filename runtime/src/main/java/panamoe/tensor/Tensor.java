@@ -7,10 +7,11 @@ import java.util.Arrays;
 /**
  * A contiguous row-major array on one device, or a packed GEMM operand.
  *
- * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released, every use throws
- * {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares memory and life with its owner.
- * Reading and writing elements is for tests, tables and small data; kernels do the work. Not synchronised: tensors
- * of a confined scope are used by one thread, those of a shared scope by any.
+ * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released,
+ * every use throws {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares
+ * memory and life with its owner. Reading and writing elements is for tests, tables and small data;
+ * kernels do the work. Not synchronised: tensors of a confined scope are used by one thread, those
+ * of a shared scope by any.
  */
 public final class Tensor {
   private final DType dtype;
@@ -24,7 +25,13 @@ public final class Tensor {
   private boolean released;
 
   /** A tensor whose memory is its scope's own, or a caller's if {@code borrowed}. */
-  Tensor(TensorScope scope, DType dtype, long[] shape, boolean packed, MemorySegment data, boolean borrowed) {
+  Tensor(
+      TensorScope scope,
+      DType dtype,
+      long[] shape,
+      boolean packed,
+      MemorySegment data,
+      boolean borrowed) {
     this(scope, dtype, shape, packed, data, borrowed, null);
   }
 
@@ -33,7 +40,12 @@ public final class Tensor {
   }
 
   private Tensor(
-      TensorScope scope, DType dtype, long[] shape, boolean packed, MemorySegment data, boolean borrowed,
+      TensorScope scope,
+      DType dtype,
+      long[] shape,
+      boolean packed,
+      MemorySegment data,
+      boolean borrowed,
       Tensor owner) {
     this.scope = scope;
     this.borrowed = borrowed;
@@ -101,8 +113,8 @@ public final class Tensor {
   }
 
   /**
-   * The memory that a kernel call must keep alive beside {@link #descriptor}: a caller's, whose arena another thread
-   * may close; null if the memory is the scope's own.
+   * The memory that a kernel call must keep alive beside {@link #descriptor}: a caller's, whose
+   * arena another thread may close; null if the memory is the scope's own.
    */
   public MemorySegment borrowedMemory() {
     return borrowed ? data : null;
@@ -112,7 +124,8 @@ public final class Tensor {
   public Tensor reshape(long... newShape) {
     requireAlive();
     if (packed || count(newShape) != count()) {
-      throw new IllegalArgumentException("cannot reshape " + this + " to " + Arrays.toString(newShape));
+      throw new IllegalArgumentException(
+          "cannot reshape " + this + " to " + Arrays.toString(newShape));
     }
     return view(newShape.clone(), data);
   }
@@ -200,8 +213,8 @@ public final class Tensor {
   }
 
   /**
-   * Gives the memory back before the scope closes. Views of it must not be used any more. A second call, and a call
-   * on a view, do nothing.
+   * Gives the memory back before the scope closes. Views of it must not be used any more. A second
+   * call, and a call on a view, do nothing.
    */
   public void release() {
     if (owner == this && !released) {
@@ -218,7 +231,8 @@ public final class Tensor {
   /**
    * The number of elements of a shape.
    *
-   * @throws IllegalArgumentException if a size is negative, or there are more elements than a long counts
+   * @throws IllegalArgumentException if a size is negative, or there are more elements than a long
+   *     counts
    */
   public static long count(long... shape) {
     long count = 1;
@@ -238,7 +252,8 @@ public final class Tensor {
 
   private static long multiply(long count, long size, long[] shape) {
     if (Math.multiplyHigh(count, size) != 0 || count * size < 0) {
-      throw new IllegalArgumentException("shape " + Arrays.toString(shape) + " is larger than any memory");
+      throw new IllegalArgumentException(
+          "shape " + Arrays.toString(shape) + " is larger than any memory");
     }
     return count * size;
   }

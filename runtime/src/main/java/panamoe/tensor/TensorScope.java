@@ -9,18 +9,20 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Owns tensors: closing the scope frees every tensor allocated from it that was not released before.
+ * Owns tensors: closing the scope frees every tensor allocated from it that was not released
+ * before.
  *
- * <p>A confined scope, and its tensors, are used by the thread that opened it: the activations of one step. A shared
- * scope may be used by any thread, one at a time: the parameters of a model. The JVM refuses access to its tensors'
- * memory once it is closed. {@link #close} is idempotent.
+ * <p>A confined scope, and its tensors, are used by the thread that opened it: the activations of
+ * one step. A shared scope may be used by any thread, one at a time: the parameters of a model. The
+ * JVM refuses access to its tensors' memory once it is closed. {@link #close} is idempotent.
  */
 public final class TensorScope implements AutoCloseable {
   private final TensorMemory memory;
   private final Arena arena;
   // A shared scope's memory is handed out to others, who lose it with the scope.
   private final boolean shared;
-  // The allocator's own segment of each live tensor; the tensor's data is that segment cut to its bytes.
+  // The allocator's own segment of each live tensor; the tensor's data is that segment cut to its
+  // bytes.
   private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
   private final List<Runnable> uses = new ArrayList<>();
   private boolean closed;
@@ -52,35 +54,46 @@ public final class TensorScope implements AutoCloseable {
     return tensor;
   }
 
-  /** A packed GEMM operand of the logical shape, {@code bytes} long, to be filled by the backend. */
+  /**
+   * A packed GEMM operand of the logical shape, {@code bytes} long, to be filled by the backend.
+   */
   public Tensor allocatePacked(DType dtype, long bytes, long... shape) {
     return own(dtype, shape.clone(), true, bytes);
   }
 
   /**
-   * A tensor over memory that the caller owns: nothing is copied. Kernel calls keep its arena open while they run, and
-   * throw {@link IllegalStateException} once it is closed.
+   * A tensor over memory that the caller owns: nothing is copied. Kernel calls keep its arena open
+   * while they run, and throw {@link IllegalStateException} once it is closed.
    *
-   * @throws IllegalArgumentException if the segment is on the heap, too small or misaligned for the dtype
+   * @throws IllegalArgumentException if the segment is on the heap, too small or misaligned for the
+   *     dtype
    */
   public Tensor wrap(MemorySegment segment, DType dtype, long... shape) {
     requireOpen();
     long bytes = Tensor.bytes(dtype, shape);
     if (!segment.isNative()) {
-      throw new IllegalArgumentException("a heap segment cannot be wrapped; allocate it from an Arena");
+      throw new IllegalArgumentException(
+          "a heap segment cannot be wrapped; allocate it from an Arena");
     }
     if (segment.byteSize() < bytes) {
       throw new IllegalArgumentException(
-          "the segment has " + segment.byteSize() + " bytes, " + dtype + " of this shape needs " + bytes);
+          "the segment has "
+              + segment.byteSize()
+              + " bytes, "
+              + dtype
+              + " of this shape needs "
+              + bytes);
     }
     if (segment.address() % dtype.bytes() != 0) {
-      throw new IllegalArgumentException("the segment is not aligned to " + dtype.bytes() + " bytes");
+      throw new IllegalArgumentException(
+          "the segment is not aligned to " + dtype.bytes() + " bytes");
     }
     return new Tensor(this, dtype, shape.clone(), false, segment.asSlice(0, bytes), true);
   }
 
   /**
-   * Another thread uses tensors of this scope until {@code end} returns: closing waits for that before it frees memory.
+   * Another thread uses tensors of this scope until {@code end} returns: closing waits for that
+   * before it frees memory.
    */
   public void inUseUntil(Runnable end) {
     requireOpen();
@@ -94,7 +107,8 @@ public final class TensorScope implements AutoCloseable {
   /**
    * Frees the tensors, or nothing if it refuses.
    *
-   * @throws IllegalStateException if a native call uses a tensor of this scope, or the memory of one
+   * @throws IllegalStateException if a native call uses a tensor of this scope, or the memory of
+   *     one
    * @throws WrongThreadException if the scope is confined to another thread
    */
   @Override
@@ -128,7 +142,8 @@ public final class TensorScope implements AutoCloseable {
     try {
       arena.close();
     } catch (IllegalStateException e) {
-      throw new IllegalStateException("a native call that has not returned uses memory that is to be freed", e);
+      throw new IllegalStateException(
+          "a native call that has not returned uses memory that is to be freed", e);
     }
   }
 
@@ -165,7 +180,8 @@ public final class TensorScope implements AutoCloseable {
     try {
       return shared ? memory.allocate(bytes, arena) : memory.allocate(bytes);
     } catch (OutOfMemoryError e) {
-      OutOfMemoryError named = new OutOfMemoryError("tensor " + dtype + Arrays.toString(shape) + ": " + e.getMessage());
+      OutOfMemoryError named =
+          new OutOfMemoryError("tensor " + dtype + Arrays.toString(shape) + ": " + e.getMessage());
       named.initCause(e);
       throw named;
     }

@@ -13,11 +13,12 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * AdamW (arXiv 1711.05101) over the parameters of a model: FLOAT32 masters and moments, decoupled decay on matrices,
- * the gradient clipped by its global norm.
+ * AdamW (arXiv 1711.05101) over the parameters of a model: FLOAT32 masters and moments, decoupled
+ * decay on matrices, the gradient clipped by its global norm.
  *
- * <p>Ranks that hold the same parameter share the work (ZeRO stage 1, arXiv 1910.02054): each has the moments of an
- * equal share of its elements, sums their gradient, updates them and gives the result to the others.
+ * <p>Ranks that hold the same parameter share the work (ZeRO stage 1, arXiv 1910.02054): each has
+ * the moments of an equal share of its elements, sums their gradient, updates them and gives the
+ * result to the others.
  */
 final class AdamW {
   /**
@@ -29,7 +30,8 @@ final class AdamW {
    * @param second FLOAT32, moving mean of its square
    * @param views of the parameter's memory, made once
    */
-  record Moments(Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
+  record Moments(
+      Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
     static Moments of(ParameterStore store, Parameter parameter, long[] shares) {
       int replica = parameter.replicas().rank();
       long count = parameter.count();

@@ -8,14 +8,17 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
-/** The card that a backend computes on: NCCL's work goes into the backend's own stream, between its kernels. */
+/**
+ * The card that a backend computes on: NCCL's work goes into the backend's own stream, between its
+ * kernels.
+ */
 public final class BackendNcclDevice implements NcclDevice {
   private final Backend backend;
   private final MemorySegment stream;
 
   /**
-   * Made by the thread that then opens the communicator: the backend's card becomes that thread's, which is what NCCL
-   * looks at.
+   * Made by the thread that then opens the communicator: the backend's card becomes that thread's,
+   * which is what NCCL looks at.
    *
    * @throws UnsupportedOperationException if the backend computes on no card
    */

@@ -12,12 +12,16 @@ import panamoe.tensor.Tensor;
 import panamoe.train.AdamW.Moments;
 
 /**
- * Parameters of the same replicas, whose gradients and updates travel together: one large one, or many small ones, each
- * of which would cost more by its collective than by its bytes. Their elements stand behind each other and are dealt to
- * the replicas in equal shares, so that a replica may get all of one parameter and nothing of another.
+ * Parameters of the same replicas, whose gradients and updates travel together: one large one, or
+ * many small ones, each of which would cost more by its collective than by its bytes. Their
+ * elements stand behind each other and are dealt to the replicas in equal shares, so that a replica
+ * may get all of one parameter and nothing of another.
  */
 final class Bucket {
-  /** Elements of a parameter that is copied, to travel with others; a larger one travels alone, from its own memory. */
+  /**
+   * Elements of a parameter that is copied, to travel with others; a larger one travels alone, from
+   * its own memory.
+   */
   static final long SMALL = 1 << 16;
 
   static final long MOST = 1 << 20;
@@ -26,11 +30,13 @@ final class Bucket {
   private final long elements;
   private final long[] shares;
   private final List<Moments> moments = new ArrayList<>();
-  // All elements as they travel: in the one parameter's own memory, or in room that `wholes` divides among the many.
+  // All elements as they travel: in the one parameter's own memory, or in room that `wholes`
+  // divides among the many.
   private Tensor gradients;
   private Tensor masters;
   private final List<Tensor> wholes = new ArrayList<>();
-  // Room for this rank's share, since a collective may not read and write the same memory, and each parameter's part.
+  // Room for this rank's share, since a collective may not read and write the same memory, and each
+  // parameter's part.
   private Tensor share;
   private final List<Tensor> parts = new ArrayList<>();
 
@@ -55,7 +61,8 @@ final class Bucket {
       }
       boolean small = parameter.count() <= SMALL;
       List<Parameter> bucket = small ? open.get(parameter.replicas()) : null;
-      if (bucket == null || bucket.stream().mapToLong(Parameter::count).sum() + parameter.count() > MOST) {
+      if (bucket == null
+          || bucket.stream().mapToLong(Parameter::count).sum() + parameter.count() > MOST) {
         bucket = new ArrayList<>();
         buckets.add(bucket);
       }

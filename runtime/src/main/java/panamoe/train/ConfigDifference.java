@@ -23,7 +23,8 @@ final class ConfigDifference {
       before.fieldNames().forEachRemaining(names::add);
       now.fieldNames().forEachRemaining(names::add);
       for (String name : names) {
-        collect(path.isEmpty() ? name : path + "." + name, before.path(name), now.path(name), found);
+        collect(
+            path.isEmpty() ? name : path + "." + name, before.path(name), now.path(name), found);
       }
     } else if (!before.equals(now)) {
       found.add(path + " was " + said(before) + ", is " + said(now));

@@ -13,7 +13,10 @@ import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** The norm of a step's gradients, and how each layer's grew: a hint at where a jump of the loss comes from. */
+/**
+ * The norm of a step's gradients, and how each layer's grew: a hint at where a jump of the loss
+ * comes from.
+ */
 final class GradientNorms {
   private static final Pattern OF_LAYER = Pattern.compile("layers\\.(\\d+)\\..*");
 
@@ -22,7 +25,8 @@ final class GradientNorms {
   private final List<AdamW.Moments> moments;
   private final List<Tensor> squareSums = new ArrayList<>();
   private final int[] layers; // of each parameter; -1 where it is of none
-  // By layer, squared, over this rank's share of the elements: sums over ranks are made only when somebody asks.
+  // By layer, squared, over this rank's share of the elements: sums over ranks are made only when
+  // somebody asks.
   private double[] latest;
   private double[] before;
 
@@ -61,7 +65,10 @@ final class GradientNorms {
     return Math.sqrt(ranks.world().allReduce(sum));
   }
 
-  /** The first parameter whose share on this rank has no finite norm, for one NaN or by its size; empty if none. */
+  /**
+   * The first parameter whose share on this rank has no finite norm, for one NaN or by its size;
+   * empty if none.
+   */
   String firstBad() {
     for (int i = 0; i < moments.size(); i++) {
       if (!Float.isFinite(squareSums.get(i).getFloat(0))) {
@@ -72,8 +79,9 @@ final class GradientNorms {
   }
 
   /**
-   * Says in which layer the norm grew most from the step before to the latest, as a clause that goes on with a
-   * sentence; empty if it grew in none, or nothing was measured before. All ranks ask together.
+   * Says in which layer the norm grew most from the step before to the latest, as a clause that
+   * goes on with a sentence; empty if it grew in none, or nothing was measured before. All ranks
+   * ask together.
    */
   String growth() {
     String most = "";
@@ -83,7 +91,13 @@ final class GradientNorms {
       double to = Math.sqrt(ranks.world().allReduce(latest[layer]));
       if (from > 0 && to / from > largest) {
         largest = to / from;
-        most = String.format(Locale.ROOT, "; the gradient grew most in layer %d, from %.4f to %.4f", layer, from, to);
+        most =
+            String.format(
+                Locale.ROOT,
+                "; the gradient grew most in layer %d, from %.4f to %.4f",
+                layer,
+                from,
+                to);
       }
     }
     return most;

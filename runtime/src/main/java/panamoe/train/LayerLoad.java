@@ -13,7 +13,12 @@ import java.util.Arrays;
  * @param zLoss mean squared log-sum-exp of the logits
  */
 public record LayerLoad(
-    int layer, long[] counts, long dropped, double routerEntropy, double auxiliaryLoss, double zLoss) {
+    int layer,
+    long[] counts,
+    long dropped,
+    double routerEntropy,
+    double auxiliaryLoss,
+    double zLoss) {
 
   public int experts() {
     return counts.length;

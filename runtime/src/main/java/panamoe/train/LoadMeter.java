@@ -10,7 +10,10 @@ import panamoe.comm.Communicator;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.Tensor;
 
-/** Adds up what the gates of a model decide, over the micro-batches of a step and the ranks that share it. */
+/**
+ * Adds up what the gates of a model decide, over the micro-batches of a step and the ranks that
+ * share it.
+ */
 final class LoadMeter implements RouteObserver {
   private static final class Sums {
     private long[] counts;
@@ -76,7 +79,10 @@ final class LoadMeter implements RouteObserver {
     layers.clear();
   }
 
-  /** The loads since the last call, layer by layer, over all of {@code ranks}, which call this together. */
+  /**
+   * The loads since the last call, layer by layer, over all of {@code ranks}, which call this
+   * together.
+   */
   List<LayerLoad> take(Communicator ranks) {
     List<LayerLoad> loads = new ArrayList<>();
     layers.forEach(

@@ -13,9 +13,10 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
- * The memory that training takes on one rank, in bytes, counted tensor by tensor as the ops allocate them: that of the
- * rank that holds most, with as many rows for its experts as for others'. Scratch memory of kernels and the rounding of
- * the allocator come on top; a test holds the sum to within a tenth of what a run really takes.
+ * The memory that training takes on one rank, in bytes, counted tensor by tensor as the ops
+ * allocate them: that of the rank that holds most, with as many rows for its experts as for
+ * others'. Scratch memory of kernels and the rounding of the allocator come on top; a test holds
+ * the sum to within a tenth of what a run really takes.
  *
  * @param weights FLOAT32 masters, and BFLOAT16 copies of matrices when computing in bfloat16
  * @param gradients of the parameters
@@ -23,7 +24,8 @@ import panamoe.tensor.DType;
  * @param activations that a micro-batch's forward leaves for its backward
  * @param inFlight gradients of activations at the deepest point of the backward
  */
-public record MemoryForecast(long weights, long gradients, long moments, long activations, long inFlight) {
+public record MemoryForecast(
+    long weights, long gradients, long moments, long activations, long inFlight) {
   /** Copies of a row that its way to another rank's expert and back leaves for the backward. */
   private static final int TRAVELLING = 3;
 
@@ -36,7 +38,8 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
         boolean float32 =
-            parameter.part() == Parameter.Part.ROUTER || parameter.part() == Parameter.Part.COEFFICIENT;
+            parameter.part() == Parameter.Part.ROUTER
+                || parameter.part() == Parameter.Part.COEFFICIENT;
         long count = held(parameter, topology);
         int replicas = replicas(parameter, topology);
         held += count;
@@ -64,9 +67,13 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
       case EXPERT -> {
         int experts = Math.toIntExact(whole.shape()[0]);
         long most = Math.ceilDiv(experts, topology.expertDegree(experts));
-        yield whole.count() / experts * most / (topology.sliceExperts() ? topology.tensorDegree() : 1);
+        yield whole.count()
+            / experts
+            * most
+            / (topology.sliceExperts() ? topology.tensorDegree() : 1);
       }
-      case ATTENTION, MLP -> whole.decayed() ? whole.count() / topology.tensorDegree() : whole.count();
+      case ATTENTION, MLP ->
+          whole.decayed() ? whole.count() / topology.tensorDegree() : whole.count();
       case EMBEDDING, NORM, ROUTER, COEFFICIENT -> whole.count();
     };
   }
@@ -101,14 +108,14 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
               Locale.ROOT,
               "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are"
                   + " free; %s",
-                  ranks == 1 ? "" : " on " + ranks + " ranks",
-                  gibibytes(all),
-                  gibibytes(state),
-                  gibibytes(all - state),
-                  gibibytes(availableBytes),
-                  state > availableBytes
-                      ? "choose a smaller model"
-                      : "a smaller batch, more microBatches or recompute take less"));
+              ranks == 1 ? "" : " on " + ranks + " ranks",
+              gibibytes(all),
+              gibibytes(state),
+              gibibytes(all - state),
+              gibibytes(availableBytes),
+              state > availableBytes
+                  ? "choose a smaller model"
+                  : "a smaller batch, more microBatches or recompute take less"));
     }
   }
 
@@ -121,7 +128,8 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
   }
 
   public String toText() {
-    StringBuilder text = new StringBuilder(String.format(Locale.ROOT, "%n%-12s %16s%n", "memory", "MiB"));
+    StringBuilder text =
+        new StringBuilder(String.format(Locale.ROOT, "%n%-12s %16s%n", "memory", "MiB"));
     toJson()
         .properties()
         .forEach(
@@ -163,7 +171,9 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
       return wide(config.hidden()) + wide32(config.norm() == Norm.Kind.LAYER ? 2 : 1);
     }
 
-    /** @param slices that the inner columns are divided into */
+    /**
+     * @param slices that the inner columns are divided into
+     */
     private double mlp(int slices) {
       long inner = (long) config.feedForward() * (1 + config.activation().inputsPerOutput());
       return wide(inner) / slices + wide(config.hidden());
@@ -171,8 +181,12 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
 
     private double attention() {
       long keyValue = (long) config.keyValueHeads() * config.headSize();
-      long rotated = config.positions() == ModelConfig.Positions.ROTARY ? config.hidden() + keyValue : 0;
-      double heads = wide(config.hidden() + 2 * keyValue + rotated) + wide(config.hidden()) + wide32(config.heads());
+      long rotated =
+          config.positions() == ModelConfig.Positions.ROTARY ? config.hidden() + keyValue : 0;
+      double heads =
+          wide(config.hidden() + 2 * keyValue + rotated)
+              + wide(config.hidden())
+              + wide32(config.heads());
       return heads / topology.tensorDegree() + wide(config.hidden());
     }
 
@@ -193,12 +207,18 @@ public record MemoryForecast(long weights, long gradients, long moments, long ac
       double shared = topology.sharesRows() ? computed / topology.tensorDegree() : computed;
       boolean travels = topology.expertDegree(count) > 1 || topology.sharesRows();
       double travelling = travels ? TRAVELLING * topK * wide(config.hidden()) : 0;
-      return routes + topK * wide(config.hidden()) + shared + travelling + fixed + wide(config.hidden());
+      return routes
+          + topK * wide(config.hidden())
+          + shared
+          + travelling
+          + fixed
+          + wide(config.hidden());
     }
 
     private double block(int layer) {
       int count = config.experts().get(layer);
-      double second = count == 0 ? mlp(topology.tensorDegree()) + wide(config.hidden()) : experts(count);
+      double second =
+          count == 0 ? mlp(topology.tensorDegree()) + wide(config.hidden()) : experts(count);
       return norm() + attention() + wide(config.hidden()) + norm() + second;
     }
 

@@ -11,19 +11,23 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Between what a rank has of a tensor and the matrices that a checkpoint holds whole: tensor ranks have slices of them,
- * replicas have shares of the optimizer's moments.
+ * Between what a rank has of a tensor and the matrices that a checkpoint holds whole: tensor ranks
+ * have slices of them, replicas have shares of the optimizer's moments.
  */
 final class RankTensors {
   private final TensorScope scope;
   private final List<Tensor> made = new ArrayList<>();
 
-  /** @param scope where tensors are made; what a rank has whole is used as it is */
+  /**
+   * @param scope where tensors are made; what a rank has whole is used as it is
+   */
   RankTensors(TensorScope scope) {
     this.scope = scope;
   }
 
-  /** Frees what was made since the last call, but for the memory of {@code kept}, which may be null. */
+  /**
+   * Frees what was made since the last call, but for the memory of {@code kept}, which may be null.
+   */
   void freeAllBut(Tensor kept) {
     for (Tensor tensor : made) {
       if (kept == null || tensor != kept.owner()) {
@@ -39,7 +43,10 @@ final class RankTensors {
     return tensor;
   }
 
-  /** What a rank has of moments, [as its parameter], put together of the replicas' shares; they call this together. */
+  /**
+   * What a rank has of moments, [as its parameter], put together of the replicas' shares; they call
+   * this together.
+   */
   Tensor joined(AdamW.Moments moments, Tensor share) {
     Parameter parameter = moments.parameter();
     if (moments.alone()) {
@@ -51,7 +58,9 @@ final class RankTensors {
     return whole.reshape(parameter.shape());
   }
 
-  /** This rank's matrices whole, put together of the tensor ranks' slices; they call this together. */
+  /**
+   * This rank's matrices whole, put together of the tensor ranks' slices; they call this together.
+   */
   Tensor whole(Parameter parameter, Tensor slices) {
     Slice slice = parameter.slice();
     if (slice.whole()) {

@@ -27,8 +27,9 @@ import panamoe.tensor.TensorScope;
 /**
  * Saves a trainer into a folder and brings it back, bit for bit. Used by the trainer's thread.
  *
- * <p>Over several ranks all call the same methods. Each writes a part of the tensors, but every tensor is whole and has
- * its name in the model, so that any topology can read what another has saved.
+ * <p>Over several ranks all call the same methods. Each writes a part of the tensors, but every
+ * tensor is whole and has its name in the model, so that any topology can read what another has
+ * saved.
  */
 public final class RunCheckpoints {
   private static final int KEPT = 2;
@@ -51,8 +52,10 @@ public final class RunCheckpoints {
       if (writes(parameter) && parameter.slice().whole()) {
         weights.putAll(ModelTensors.named(parameter, "", parameter.master()));
         if (each.alone()) {
-          moments.putAll(ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
-          moments.putAll(ModelTensors.named(parameter, SECOND, each.second().reshape(parameter.shape())));
+          moments.putAll(
+              ModelTensors.named(parameter, FIRST, each.first().reshape(parameter.shape())));
+          moments.putAll(
+              ModelTensors.named(parameter, SECOND, each.second().reshape(parameter.shape())));
         }
       }
     }
@@ -78,12 +81,15 @@ public final class RunCheckpoints {
       gather(new RankTensors(scope), model, optimizer);
       List<Integer> experts = trainer.model().config().experts();
       return store.save(
-          new CheckpointContents(state.step(), node(trainer.config()), json, experts, model, optimizer), ranks.world());
+          new CheckpointContents(
+              state.step(), node(trainer.config()), json, experts, model, optimizer),
+          ranks.world());
     }
   }
 
   /** Puts what is spread over ranks together on the rank that writes it. */
-  private void gather(RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
+  private void gather(
+      RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
     for (AdamW.Moments each : trainer.moments()) {
       Parameter parameter = each.parameter();
       boolean sliced = !parameter.slice().whole();
@@ -91,14 +97,28 @@ public final class RunCheckpoints {
         keep(tensors, parameter, "", tensors.whole(parameter, parameter.master()), model);
       }
       if (sliced || !each.alone()) {
-        keep(tensors, parameter, FIRST, tensors.whole(parameter, tensors.joined(each, each.first())), optimizer);
-        keep(tensors, parameter, SECOND, tensors.whole(parameter, tensors.joined(each, each.second())), optimizer);
+        keep(
+            tensors,
+            parameter,
+            FIRST,
+            tensors.whole(parameter, tensors.joined(each, each.first())),
+            optimizer);
+        keep(
+            tensors,
+            parameter,
+            SECOND,
+            tensors.whole(parameter, tensors.joined(each, each.second())),
+            optimizer);
       }
     }
   }
 
   private static void keep(
-      RankTensors tensors, Parameter parameter, String prefix, Tensor whole, Map<String, Tensor> into) {
+      RankTensors tensors,
+      Parameter parameter,
+      String prefix,
+      Tensor whole,
+      Map<String, Tensor> into) {
     boolean mine = writes(parameter);
     if (mine) {
       into.putAll(ModelTensors.named(parameter, prefix, whole));
@@ -106,27 +126,34 @@ public final class RunCheckpoints {
     tensors.freeAllBut(mine ? whole : null);
   }
 
-  /** Whether this is the one rank that writes a parameter: the replicas take turns, and so do the tensor ranks. */
+  /**
+   * Whether this is the one rank that writes a parameter: the replicas take turns, and so do the
+   * tensor ranks.
+   */
   private static boolean writes(Parameter parameter) {
     Communicator replicas = parameter.replicas();
     Communicator slices = parameter.slice().ranks();
-    // By the name, for a parameter's place in the list is another where tensor ranks do not hold all biases.
+    // By the name, for a parameter's place in the list is another where tensor ranks do not hold
+    // all biases.
     int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
     return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
   }
 
   /**
-   * The latest checkpoint in {@code directory}, to be restored into a trainer of {@code config}, on whatever topology
-   * and to whatever step it was to train. Reads no weights: what does not fit is refused before a trainer is made.
+   * The latest checkpoint in {@code directory}, to be restored into a trainer of {@code config}, on
+   * whatever topology and to whatever step it was to train. Reads no weights: what does not fit is
+   * refused before a trainer is made.
    *
    * @return the same on all ranks; empty if there is none yet
-   * @throws CheckpointException if it is damaged, was made by another configuration, or does not hold its model, or if
-   *     its state is not that of its step
+   * @throws CheckpointException if it is damaged, was made by another configuration, or does not
+   *     hold its model, or if its state is not that of its step
    */
   public static Optional<Checkpoint> latest(Path directory, RunConfig config, Ranks ranks) {
     // One rank looks, for another might look before or after a change.
     Optional<Path> seen =
-        ranks.first() ? new CheckpointStore(directory, KEPT).openLatest().map(Checkpoint::directory) : Optional.empty();
+        ranks.first()
+            ? new CheckpointStore(directory, KEPT).openLatest().map(Checkpoint::directory)
+            : Optional.empty();
     byte[] told = ranks.world().broadcast(seen.map(Path::toString).orElse("").getBytes(UTF_8), 0);
     if (told.length == 0) {
       return Optional.empty();
@@ -139,15 +166,19 @@ public final class RunCheckpoints {
   }
 
   /**
-   * Refuses a checkpoint of another run than that of {@code config}, to whatever step either was to train.
+   * Refuses a checkpoint of another run than that of {@code config}, to whatever step either was to
+   * train.
    *
    * @throws CheckpointException with every value that differs
    */
   public static void requireTrainedBy(RunConfig config, Checkpoint checkpoint) {
-    String differs = ConfigDifference.between(withoutSteps(checkpoint.config()), withoutSteps(node(config)));
+    String differs =
+        ConfigDifference.between(withoutSteps(checkpoint.config()), withoutSteps(node(config)));
     if (!differs.isEmpty()) {
       throw new CheckpointException(
-          checkpoint.directory() + " was trained with another configuration (" + differs
+          checkpoint.directory()
+              + " was trained with another configuration ("
+              + differs
               + "); to go on, put back its own, the config.json in it");
     }
   }
@@ -156,7 +187,8 @@ public final class RunCheckpoints {
    * Restores what {@link #latest} has found into the trainer.
    *
    * @return warnings of the loader
-   * @throws CheckpointException if it is damaged, or the optimizer's tensors are not those of the model
+   * @throws CheckpointException if it is damaged, or the optimizer's tensors are not those of the
+   *     model
    */
   public List<String> restore(Checkpoint checkpoint) {
     List<String> warnings = readInto(checkpoint);
@@ -168,21 +200,28 @@ public final class RunCheckpoints {
     ObjectNode state = checkpoint.state();
     String file = checkpoint.directory() + "/state.json";
     JsonNode step = state.path("step");
-    if (!step.isIntegralNumber() || !step.canConvertToLong() || step.asLong() != checkpoint.step()) {
+    if (!step.isIntegralNumber()
+        || !step.canConvertToLong()
+        || step.asLong() != checkpoint.step()) {
       throw new CheckpointException(
-          file + " has " + (step.isMissingNode() ? "no step" : "the step " + step) + ", but the manifest beside it has "
+          file
+              + " has "
+              + (step.isMissingNode() ? "no step" : "the step " + step)
+              + ", but the manifest beside it has "
               + checkpoint.step());
     }
     JsonNode runningLoss = state.path("running_loss"); // none before the first step
     try {
-      double loss = runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asText());
+      double loss =
+          runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asText());
       if (runningLoss.isMissingNode() || Double.isFinite(loss)) {
         return new TrainerState(step.asLong(), loss);
       }
     } catch (NumberFormatException _) {
       // refused below
     }
-    throw new CheckpointException(file + " has the running_loss " + runningLoss + ", expected a finite number");
+    throw new CheckpointException(
+        file + " has the running_loss " + runningLoss + ", expected a finite number");
   }
 
   /** Reads this rank's part of everything. */
@@ -217,7 +256,8 @@ public final class RunCheckpoints {
     tensors.freeAllBut(null);
   }
 
-  private static void read(Shards shards, String prefix, RankTensors tensors, Parameter parameter, Tensor held) {
+  private static void read(
+      Shards shards, String prefix, RankTensors tensors, Parameter parameter, Tensor held) {
     Tensor whole = tensors.placeFor(parameter, held);
     ModelTensors.named(parameter, prefix, whole).forEach(shards::read);
     tensors.cut(parameter, whole, held);

@@ -18,7 +18,10 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     }
     if (training.sequence() > model.context()) {
       throw new IllegalArgumentException(
-          "training.sequence is " + training.sequence() + ", more than model.context = " + model.context());
+          "training.sequence is "
+              + training.sequence()
+              + ", more than model.context = "
+              + model.context());
     }
   }
 
@@ -35,13 +38,16 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
   public void requireFits(Topology topology) {
     int sequences = training.batch() / training.microBatches();
     requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
-    requireDivides(model.keyValueHeads(), "key/value heads", topology.tensorDegree(), "tensor ranks");
-    requireDivides(model.feedForward(), "columns of an MLP", topology.tensorDegree(), "tensor ranks");
+    requireDivides(
+        model.keyValueHeads(), "key/value heads", topology.tensorDegree(), "tensor ranks");
+    requireDivides(
+        model.feedForward(), "columns of an MLP", topology.tensorDegree(), "tensor ranks");
   }
 
   private static void requireDivides(int count, String things, int ranks, String among) {
     if (count % ranks != 0) {
-      throw new IllegalArgumentException(count + " " + things + " do not divide among " + ranks + " " + among);
+      throw new IllegalArgumentException(
+          count + " " + things + " do not divide among " + ranks + " " + among);
     }
   }
 

@@ -3,7 +3,8 @@ package panamoe.train;
 import panamoe.tensor.DType;
 
 /**
- * How a model is trained. Everything here decides the result; the number of threads or ranks does not.
+ * How a model is trained. Everything here decides the result; the number of threads or ranks does
+ * not.
  *
  * @param steps optimizer steps
  * @param batch sequences a step, over all ranks and micro-batches
@@ -49,15 +50,26 @@ public record TrainConfig(
     require(batch >= 1, "batch", batch, "1 or more");
     require(sequence >= 1, "sequence", sequence, "1 or more");
     require(
-        microBatches >= 1 && batch % microBatches == 0, "microBatches", microBatches, "a divisor of batch = " + batch);
-    require(learningRate > 0 && learningRate < 10, "learningRate", learningRate, "more than 0 and less than 10");
+        microBatches >= 1 && batch % microBatches == 0,
+        "microBatches",
+        microBatches,
+        "a divisor of batch = " + batch);
+    require(
+        learningRate > 0 && learningRate < 10,
+        "learningRate",
+        learningRate,
+        "more than 0 and less than 10");
     require(
         finalLearningRate >= 0 && finalLearningRate <= learningRate,
         "finalLearningRate",
         finalLearningRate,
         "0 to learningRate");
     require(warmupTokens >= 0, "warmupTokens", warmupTokens, "0 or more");
-    require(weightDecay >= 0 && weightDecay < 10, "weightDecay", weightDecay, "0 or more and less than 10");
+    require(
+        weightDecay >= 0 && weightDecay < 10,
+        "weightDecay",
+        weightDecay,
+        "0 or more and less than 10");
     require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and less than 1");
     require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and less than 1");
     require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and less than 1");
@@ -73,7 +85,23 @@ public record TrainConfig(
   public static TrainConfig of(int steps, int batch, int sequence) {
     long tokens = (long) steps * batch * sequence;
     return new TrainConfig(
-        steps, batch, sequence, 1, 2e-3, 2e-4, tokens / 20, 0.1, 0.9, 0.95, 1e-8, 1.0, DType.FLOAT32, false, 0, 0, 8,
+        steps,
+        batch,
+        sequence,
+        1,
+        2e-3,
+        2e-4,
+        tokens / 20,
+        0.1,
+        0.9,
+        0.95,
+        1e-8,
+        1.0,
+        DType.FLOAT32,
+        false,
+        0,
+        0,
+        8,
         2.0);
   }
 
@@ -115,7 +143,10 @@ public record TrainConfig(
     return (long) batch * sequence;
   }
 
-  /** The learning rate of step {@code step} (from 0): linear warm-up, then a cosine to the final rate. */
+  /**
+   * The learning rate of step {@code step} (from 0): linear warm-up, then a cosine to the final
+   * rate.
+   */
   public double learningRate(long step) {
     double tokens = (double) (step + 1) * tokensPerStep();
     if (tokens < warmupTokens) {
@@ -123,7 +154,8 @@ public record TrainConfig(
     }
     double total = (double) steps * tokensPerStep();
     double progress = Math.min(1, (tokens - warmupTokens) / Math.max(1, total - warmupTokens));
-    return finalLearningRate + (learningRate - finalLearningRate) * 0.5 * (1 + Math.cos(Math.PI * progress));
+    return finalLearningRate
+        + (learningRate - finalLearningRate) * 0.5 * (1 + Math.cos(Math.PI * progress));
   }
 
   private static void require(boolean holds, String name, Object given, String expected) {

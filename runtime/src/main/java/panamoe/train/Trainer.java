@@ -20,11 +20,13 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Trains a language model step by step. What step n does depends on the configuration, the seed, the data and the state
- * after step n - 1 alone, so that a run resumed from a checkpoint continues bit for bit. Used by one thread.
+ * Trains a language model step by step. What step n does depends on the configuration, the seed,
+ * the data and the state after step n - 1 alone, so that a run resumed from a checkpoint continues
+ * bit for bit. Used by one thread.
  *
- * <p>Over several ranks each has a trainer, and they call the same methods at the same time. The batch is the config's:
- * every data rank takes its part of each micro-batch, and the topology changes nothing but rounding.
+ * <p>Over several ranks each has a trainer, and they call the same methods at the same time. The
+ * batch is the config's: every data rank takes its part of each micro-batch, and the topology
+ * changes nothing but rounding.
  */
 public final class Trainer {
   /** Share of the latest loss in the running mean that a spike is measured against. */
@@ -66,8 +68,8 @@ public final class Trainer {
 
   /**
    * @param model materialized for training on {@code backend}
-   * @throws IllegalArgumentException if the batch does not divide among the ranks, or the data has sequences of another
-   *     length
+   * @throws IllegalArgumentException if the batch does not divide among the ranks, or the data has
+   *     sequences of another length
    */
   public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
     this.backend = backend;
@@ -79,7 +81,9 @@ public final class Trainer {
     config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
       throw new IllegalArgumentException(
-          "the data has sequences of " + data.length() + " tokens, the config asks for "
+          "the data has sequences of "
+              + data.length()
+              + " tokens, the config asks for "
               + config.training().sequence());
     }
   }
@@ -104,8 +108,8 @@ public final class Trainer {
   /**
    * One optimizer step.
    *
-   * @throws TrainingFailure if the loss or a gradient is not finite, or the loss jumped; the parameters are then those
-   *     of the step before
+   * @throws TrainingFailure if the loss or a gradient is not finite, or the loss jumped; the
+   *     parameters are then those of the step before
    */
   public StepMetrics next() {
     long start = System.nanoTime();
@@ -124,7 +128,8 @@ public final class Trainer {
     ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
     double rate = training.learningRate(step);
     step++;
-    runningLoss = Double.isNaN(runningLoss) ? loss : runningLoss + SPIKE_MEMORY * (loss - runningLoss);
+    runningLoss =
+        Double.isNaN(runningLoss) ? loss : runningLoss + SPIKE_MEMORY * (loss - runningLoss);
     double seconds = (System.nanoTime() - start) / 1e9;
     return new StepMetrics(
         step,
@@ -180,7 +185,8 @@ public final class Trainer {
       long bytes = data.fillTraining(first, ids, targets);
       Sum sum = new Sum(sum(losses(pass, ids, targets)), bytes).over(ranks.data());
       if (!Double.isFinite(sum.nats)) {
-        throw new TrainingFailure("step " + (step + 1) + ": the loss is " + sum.nats + "; " + badLayerOfAnyRank());
+        throw new TrainingFailure(
+            "step " + (step + 1) + ": the loss is " + sum.nats + "; " + badLayerOfAnyRank());
       }
       tape.backward();
       return sum;
@@ -212,7 +218,8 @@ public final class Trainer {
   }
 
   private Tensor hidden(Pass pass, Tensor ids) {
-    return model.forward(pass, ids, sequences(pass.scope(), ids.count()), null, config.training().recompute());
+    return model.forward(
+        pass, ids, sequences(pass.scope(), ids.count()), null, config.training().recompute());
   }
 
   private Sequences sequences(TensorScope scope, long rows) {
@@ -236,14 +243,19 @@ public final class Trainer {
   private void requireHealthy(double loss, double norm) {
     if (!Double.isFinite(norm)) {
       String name = firstBadGradient();
-      throw new TrainingFailure("step " + (step + 1) + ": the gradient of " + name + " has no finite norm");
+      throw new TrainingFailure(
+          "step " + (step + 1) + ": the gradient of " + name + " has no finite norm");
     }
     if (step >= SPIKE_FIRST_STEP && loss > runningLoss + config.training().spike()) {
       throw new TrainingFailure(
           String.format(
               Locale.ROOT,
               "step %d: the loss jumped to %.4f from a running mean of %.4f (more than spike = %s)%s",
-              step + 1, loss, runningLoss, config.training().spike(), optimizer.norms().growth()));
+              step + 1,
+              loss,
+              runningLoss,
+              config.training().spike(),
+              optimizer.norms().growth()));
     }
   }
 

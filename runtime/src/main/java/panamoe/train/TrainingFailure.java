@@ -1,6 +1,9 @@
 package panamoe.train;
 
-/** A run that must not go on: a number that is not finite, or a loss that jumped. The message names step and layer. */
+/**
+ * A run that must not go on: a number that is not finite, or a loss that jumped. The message names
+ * step and layer.
+ */
 public final class TrainingFailure extends RuntimeException {
   private static final long serialVersionUID = 1;
 

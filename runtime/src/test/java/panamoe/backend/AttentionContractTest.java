@@ -20,7 +20,10 @@ class AttentionContractTest {
   private static final double TOLERANCE = 2e-5;
   private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.BFLOAT16);
 
-  /** The definition, written out: {@code sum_j exp(score_j) v_j / sum_j exp(score_j)} over the visible j. */
+  /**
+   * The definition, written out: {@code sum_j exp(score_j) v_j / sum_j exp(score_j)} over the
+   * visible j.
+   */
   @EveryBackend
   void equalsItsDefinition(Backend backend) {
     int length = 9;
@@ -83,10 +86,14 @@ class AttentionContractTest {
         backend.attentionBackward(q, k, v, out, logsumexp, dout, 0.6f, window, dq, dk, dv);
         Tensor probe = sample.unset(1, 4, 2, 3);
         for (Tensor[] pair : new Tensor[][] {{q, dq}, {k, dk}, {v, dv}}) {
-          assertGradient(pair[0], pair[1], 5e-4, () -> {
-            backend.attentionForward(q, k, v, 0.6f, window, probe, null);
-            return dot(probe, dout);
-          });
+          assertGradient(
+              pair[0],
+              pair[1],
+              5e-4,
+              () -> {
+                backend.attentionForward(q, k, v, 0.6f, window, probe, null);
+                return dot(probe, dout);
+              });
         }
       }
     }
@@ -129,7 +136,10 @@ class AttentionContractTest {
     }
   }
 
-  /** Tokens appended to a cache in any slot, then decoded in any order, see what they see in their sequence. */
+  /**
+   * Tokens appended to a cache in any slot, then decoded in any order, see what they see in their
+   * sequence.
+   */
   @EveryBackend
   void decodingFromTheCacheEqualsTheWholeSequence(Backend backend) {
     for (int window : new int[] {0, 3}) {
@@ -149,13 +159,20 @@ class AttentionContractTest {
         }
         backend.cacheAppend(k.reshape(14, 2, 5), v.reshape(14, 2, 5), slot, position, keys, values);
         Tensor out = sample.unset(14, 4, 5);
-        backend.attentionDecode(q.reshape(14, 4, 5), keys, values, slot, position, 0.4f, window, out);
+        backend.attentionDecode(
+            q.reshape(14, 4, 5), keys, values, slot, position, 0.4f, window, out);
         assertClose(whole.reshape(14, 4, 5), out, TOLERANCE);
         Tensor alone = sample.unset(1, 4, 5);
         for (int t = 0; t < 14; t++) {
           backend.attentionDecode(
-              q.reshape(14, 4, 5).rows(t, t + 1), keys, values, slot.rows(t, t + 1), position.rows(t, t + 1), 0.4f,
-              window, alone);
+              q.reshape(14, 4, 5).rows(t, t + 1),
+              keys,
+              values,
+              slot.rows(t, t + 1),
+              position.rows(t, t + 1),
+              0.4f,
+              window,
+              alone);
           assertSameBits(out.rows(t, t + 1), alone);
         }
       }
@@ -173,9 +190,10 @@ class AttentionContractTest {
   }
 
   /**
-   * The backward reads {@code out}: that of the reference, since a backend's own differs in roundings to bfloat16.
-   * Tensor cores take weights and their gradients rounded to bfloat16 as well, and are off by two units in the last
-   * place; the CPU computes in float32 and is off by the rounding of its results.
+   * The backward reads {@code out}: that of the reference, since a backend's own differs in
+   * roundings to bfloat16. Tensor cores take weights and their gradients rounded to bfloat16 as
+   * well, and are off by two units in the last place; the CPU computes in float32 and is off by the
+   * rounding of its results.
    */
   @EveryNativeBackend
   void backwardAgreesWithTheReference(Backend backend) {
@@ -204,7 +222,8 @@ class AttentionContractTest {
       Tensor alone = sample.unset(1, 37, 4, 16);
       backend.attentionForward(q, k, v, 0.25f, 0, all, null);
       for (int b = 0; b < 5; b++) {
-        backend.attentionForward(q.rows(b, b + 1), k.rows(b, b + 1), v.rows(b, b + 1), 0.25f, 0, alone, null);
+        backend.attentionForward(
+            q.rows(b, b + 1), k.rows(b, b + 1), v.rows(b, b + 1), 0.25f, 0, alone, null);
         assertSameBits(all.rows(b, b + 1), alone);
       }
     }
@@ -221,14 +240,42 @@ class AttentionContractTest {
       Tensor keys = sample.normal(2, 5, 4, 2);
       Tensor token = sample.normal(1, 4, 2);
       Tensor zero = sample.integers(new int[] {0});
-      assertRefused("position[0] is 5, expected 0 to 4", () -> backend.attentionDecode(
-          token, keys, keys, zero, sample.integers(new int[] {5}), 1, 0, sample.unset(1, 4, 2)));
-      assertRefused("slot[0] is 2, expected 0 to 1", () -> backend.cacheAppend(
-          token, token, sample.integers(new int[] {2}), zero, keys, sample.normal(2, 5, 4, 2)));
+      assertRefused(
+          "position[0] is 5, expected 0 to 4",
+          () ->
+              backend.attentionDecode(
+                  token,
+                  keys,
+                  keys,
+                  zero,
+                  sample.integers(new int[] {5}),
+                  1,
+                  0,
+                  sample.unset(1, 4, 2)));
+      assertRefused(
+          "slot[0] is 2, expected 0 to 1",
+          () ->
+              backend.cacheAppend(
+                  token,
+                  token,
+                  sample.integers(new int[] {2}),
+                  zero,
+                  keys,
+                  sample.normal(2, 5, 4, 2)));
       Tensor table = sample.normal(4, 1);
-      assertRefused("positions[0] is 4, expected 0 to 3", () -> backend.rotary(
-          token, sample.integers(new int[] {4}), table, table, false, 1, sample.unset(1, 4, 2)));
-      assertRefused("direction is 0", () -> backend.rotary(token, zero, table, table, false, 0, token));
+      assertRefused(
+          "positions[0] is 4, expected 0 to 3",
+          () ->
+              backend.rotary(
+                  token,
+                  sample.integers(new int[] {4}),
+                  table,
+                  table,
+                  false,
+                  1,
+                  sample.unset(1, 4, 2)));
+      assertRefused(
+          "direction is 0", () -> backend.rotary(token, zero, table, table, false, 0, token));
     }
   }
 
@@ -249,10 +296,21 @@ class AttentionContractTest {
     Tensor dk = sample.unset(dtype, inputs.k.shape());
     Tensor dv = sample.unset(dtype, inputs.k.shape());
     try (Backend reference = new ReferenceBackend()) {
-      reference.attentionForward(inputs.q, inputs.k, inputs.v, inputs.scale, inputs.window, out, logsumexp);
+      reference.attentionForward(
+          inputs.q, inputs.k, inputs.v, inputs.scale, inputs.window, out, logsumexp);
     }
     on.attentionBackward(
-        inputs.q, inputs.k, inputs.v, out, logsumexp, dout, inputs.scale, inputs.window, dq, dk, dv);
+        inputs.q,
+        inputs.k,
+        inputs.v,
+        out,
+        logsumexp,
+        dout,
+        inputs.scale,
+        inputs.window,
+        dq,
+        dk,
+        dv);
     return List.of(dq, dk, dv);
   }
 
@@ -263,8 +321,13 @@ class AttentionContractTest {
     Tensor x = sample.normal(dtype, tokens, 3, size);
     Tensor y = sample.unset(dtype, tokens, 3, size);
     on.rotary(
-        x, sample.integers(0, 11, tokens), sample.normal(11, pairs), sample.normal(11, pairs),
-        sample.between(0, 1) == 1, 2 * sample.between(0, 1) - 1, y);
+        x,
+        sample.integers(0, 11, tokens),
+        sample.normal(11, pairs),
+        sample.normal(11, pairs),
+        sample.between(0, 1) == 1,
+        2 * sample.between(0, 1) - 1,
+        y);
     return List.of(y);
   }
 

@@ -18,7 +18,10 @@ import panamoe.testkit.Sample;
 
 class CombineContractTest {
 
-  /** Coefficients far apart leave the experts alone, or the residual branch alone; equal ones halve both. */
+  /**
+   * Coefficients far apart leave the experts alone, or the residual branch alone; equal ones halve
+   * both.
+   */
   @EveryBackend
   void mixesTheResidualBranch(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {
@@ -47,7 +50,8 @@ class CombineContractTest {
       Routes routes = RandomRoutes.of(sample, 6, 3, 2);
       routes.expert().set(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
       Tensor y = sample.unset(6, 5);
-      backend.combineForward(sample.normal(RandomRoutes.kept(routes), 5), routes, null, null, null, y);
+      backend.combineForward(
+          sample.normal(RandomRoutes.kept(routes), 5), routes, null, null, null, y);
       assertClose(new double[30], y, 0);
     }
   }
@@ -67,13 +71,20 @@ class CombineContractTest {
         Tensor dweight = sample.unset(8, 2);
         Tensor dmlp = residual ? sample.unset(8, 5) : null;
         Tensor dcoefficient = residual ? sample.unset(8, 2) : null;
-        backend.combineBackward(dy, rows, routes, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
-        Tensor[][] pairs = {{rows, drows}, {routes.weight(), dweight}, {mlp, dmlp}, {coefficient, dcoefficient}};
+        backend.combineBackward(
+            dy, rows, routes, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
+        Tensor[][] pairs = {
+          {rows, drows}, {routes.weight(), dweight}, {mlp, dmlp}, {coefficient, dcoefficient}
+        };
         for (Tensor[] pair : residual ? pairs : new Tensor[][] {pairs[0], pairs[1]}) {
-          assertGradient(pair[0], pair[1], 5e-4, () -> {
-            backend.combineForward(rows, routes, mlp, coefficient, null, y);
-            return dot(y, dy);
-          });
+          assertGradient(
+              pair[0],
+              pair[1],
+              5e-4,
+              () -> {
+                backend.combineForward(rows, routes, mlp, coefficient, null, y);
+                return dot(y, dy);
+              });
         }
       }
     }
@@ -85,7 +96,8 @@ class CombineContractTest {
       for (int seed = 0; seed < 10; seed++) {
         boolean residual = seed % 2 == 0;
         assertAgrees(backend, seed, 5e-6, (on, sample) -> randomCase(on, sample, dtype, residual));
-        assertThreadInvariant(backend, seed, (on, sample) -> randomCase(on, sample, dtype, residual));
+        assertThreadInvariant(
+            backend, seed, (on, sample) -> randomCase(on, sample, dtype, residual));
       }
     }
   }
@@ -126,11 +138,16 @@ class CombineContractTest {
       Routes routes = RandomRoutes.of(sample, 6, 3, 2);
       Tensor rows = sample.normal(RandomRoutes.kept(routes), 5);
       Tensor y = sample.unset(6, 5);
-      assertRefused("coefficient",
+      assertRefused(
+          "coefficient",
           () -> backend.combineForward(rows, routes, sample.normal(6, 5), null, null, y));
-      assertRefused("coefficient has shape [6, 3], expected [6, 2]",
-          () -> backend.combineForward(rows, routes, sample.normal(6, 5), sample.normal(6, 3), null, y));
-      assertRefused("rows has shape",
+      assertRefused(
+          "coefficient has shape [6, 3], expected [6, 2]",
+          () ->
+              backend.combineForward(
+                  rows, routes, sample.normal(6, 5), sample.normal(6, 3), null, y));
+      assertRefused(
+          "rows has shape",
           () -> backend.combineForward(sample.normal(12, 4), routes, null, null, null, y));
     }
   }

@@ -18,7 +18,10 @@ import panamoe.testkit.Sample;
 
 class DispatchContractTest {
 
-  /** The row of a kept route, offsets[expert] + position, is its token's; a row without a route keeps its value. */
+  /**
+   * The row of a kept route, offsets[expert] + position, is its token's; a row without a route
+   * keeps its value.
+   */
   @EveryBackend
   void copiesTokensToTheirRows(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {
@@ -54,10 +57,14 @@ class DispatchContractTest {
       Tensor drows = sample.normal(kept, 3);
       Tensor dx = sample.unset(9, 3);
       backend.dispatchBackward(drows, routes, dx);
-      assertGradient(x, dx, 1e-4, () -> {
-        backend.dispatchForward(x, routes, rows);
-        return dot(rows, drows);
-      });
+      assertGradient(
+          x,
+          dx,
+          1e-4,
+          () -> {
+            backend.dispatchForward(x, routes, rows);
+            return dot(rows, drows);
+          });
     }
   }
 
@@ -87,18 +94,23 @@ class DispatchContractTest {
       Routes routes = RandomRoutes.of(sample, 12, 3, 1);
       int kept = RandomRoutes.kept(routes);
       Tensor x = sample.normal(12, 4);
-      assertRefused("past the " + (kept - 1) + " rows",
+      assertRefused(
+          "past the " + (kept - 1) + " rows",
           () -> backend.dispatchForward(x, routes, sample.unset(kept - 1, 4)));
-      assertRefused("rows has shape", () -> backend.dispatchForward(x, routes, sample.unset(kept, 5)));
+      assertRefused(
+          "rows has shape", () -> backend.dispatchForward(x, routes, sample.unset(kept, 5)));
       routes.expert().setInt(0, 3);
-      assertRefused("expert[0, 0] is 3, expected -1 or 0 to 2",
+      assertRefused(
+          "expert[0, 0] is 3, expected -1 or 0 to 2",
           () -> backend.dispatchForward(x, routes, sample.unset(kept, 4)));
       routes.expert().setInt(0, 0);
       routes.position().setInt(0, 1000);
-      assertRefused("position[0, 0] is 1000",
+      assertRefused(
+          "position[0, 0] is 1000",
           () -> backend.dispatchBackward(sample.normal(kept, 4), routes, sample.unset(12, 4)));
       routes.offsets().setInt(0, 1);
-      assertRefused("offsets[0] is 1, expected 0",
+      assertRefused(
+          "offsets[0] is 1, expected 0",
           () -> backend.dispatchForward(x, routes, sample.unset(kept, 4)));
     }
   }
@@ -107,7 +119,8 @@ class DispatchContractTest {
     int tokens = sample.between(1, 300);
     int experts = sample.between(2, 9);
     int width = sample.between(1, 90);
-    Routes routes = RandomRoutes.of(sample, tokens, experts, sample.between(1, Math.min(experts, 4)));
+    Routes routes =
+        RandomRoutes.of(sample, tokens, experts, sample.between(1, Math.min(experts, 4)));
     int kept = RandomRoutes.kept(routes);
     Tensor rows = sample.unset(dtype, kept + 2, width);
     Tensor dx = sample.unset(dtype, tokens, width);

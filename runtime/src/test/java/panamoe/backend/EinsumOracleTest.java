@@ -13,8 +13,8 @@ import panamoe.testkit.RandomRoutes;
 import panamoe.testkit.Sample;
 
 /**
- * The table of routes against the dense formulation that it replaces (DeepSpeed-MoE, section 5.4): a one-hot tensor
- * combine[s, e, c], and
+ * The table of routes against the dense formulation that it replaces (DeepSpeed-MoE, section 5.4):
+ * a one-hot tensor combine[s, e, c], and
  *
  * <pre>
  *   dispatched[e, c, m] = sum_s (combine[s, e, c] != 0) x[s, m]
@@ -42,11 +42,13 @@ class EinsumOracleTest {
     int capacity = (int) Math.ceil(capacityFactor * topK * tokens / experts);
     DropPolicy[] policies = {DropPolicy.POSITION, DropPolicy.PROBABILITY, DropPolicy.PRIORITY};
     Normalization normalization = Normalization.values()[sample.between(0, 2)];
-    GateSettings settings = RandomRoutes.settings(topK, policies[sample.between(0, 2)], capacity, normalization);
+    GateSettings settings =
+        RandomRoutes.settings(topK, policies[sample.between(0, 2)], capacity, normalization);
     Tensor used = sample.between(0, 1) == 0 ? null : sample.marks(0.7, tokens);
     Tensor priority = sample.normal(tokens, experts);
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, topK);
-    backend.gateForward(settings, sample.normal(tokens, experts), used, null, null, priority, routes);
+    backend.gateForward(
+        settings, sample.normal(tokens, experts), used, null, null, priority, routes);
 
     // Row r of the buffer belongs to slot (e, c) of the dense formulation, c = r - offsets[e].
     int[] offsets = routes.offsets().toInts();

@@ -44,10 +44,13 @@ class ElementwiseContractTest {
   void bfloat16RoundsToNearestEven(Backend backend) {
     try (Sample sample = new Sample(backend, 2)) {
       float ulp = 0x1p-7f;
-      Tensor x = sample.floats(new float[] {1 + ulp / 2, 1 + 3 * ulp / 2, 1 + 0.51f * ulp, -0.0f, Float.NaN}, 5);
+      Tensor x =
+          sample.floats(
+              new float[] {1 + ulp / 2, 1 + 3 * ulp / 2, 1 + 0.51f * ulp, -0.0f, Float.NaN}, 5);
       Tensor y = sample.unset(DType.BFLOAT16, 5);
       backend.cast(x, y);
-      Tensor expected = sample.unset(DType.BFLOAT16, 5).set(1, 1 + 2 * ulp, 1 + ulp, -0.0f, Float.NaN);
+      Tensor expected =
+          sample.unset(DType.BFLOAT16, 5).set(1, 1 + 2 * ulp, 1 + ulp, -0.0f, Float.NaN);
       for (int i = 0; i < 5; i++) {
         assertEquals(expected.getFloat(i), y.getFloat(i));
       }
@@ -61,12 +64,22 @@ class ElementwiseContractTest {
       Tensor x = sample.floats(new float[] {-3, -1, 0, 0.5f, 2, 20}, 1, 6);
       Tensor y = sample.unset(1, 6);
       backend.activationForward(Activation.GELU, x, y);
-      assertClose(new double[] {-0.004049694097, -0.158655253931, 0, 0.345731230631, 1.954499736104, 20}, y, TOLERANCE);
+      assertClose(
+          new double[] {-0.004049694097, -0.158655253931, 0, 0.345731230631, 1.954499736104, 20},
+          y,
+          TOLERANCE);
       backend.activationForward(Activation.GELU_TANH, x, y);
-      assertClose(new double[] {-0.003637392082, -0.158808009234, 0, 0.345714009668, 1.954597694087, 20}, y, TOLERANCE);
+      assertClose(
+          new double[] {-0.003637392082, -0.158808009234, 0, 0.345714009668, 1.954597694087, 20},
+          y,
+          TOLERANCE);
       backend.activationForward(Activation.SILU, x, y);
-      assertClose(new double[] {-0.142277619655, -0.268941421370, 0, 0.311229665600, 1.761594155956,
-          19.999999958777}, y, TOLERANCE);
+      assertClose(
+          new double[] {
+            -0.142277619655, -0.268941421370, 0, 0.311229665600, 1.761594155956, 19.999999958777
+          },
+          y,
+          TOLERANCE);
       backend.activationForward(Activation.RELU, x, y);
       assertClose(new double[] {0, 0, 0, 0.5, 2, 20}, y, 0);
       backend.activationForward(Activation.IDENTITY, x, y);
@@ -87,10 +100,14 @@ class ElementwiseContractTest {
         Tensor y = sample.unset(3, 6);
         Tensor dx = sample.unset(3, width);
         backend.activationBackward(activation, x, dy, dx);
-        assertGradient(x, dx, 5e-4, () -> {
-          backend.activationForward(activation, x, y);
-          return dot(y, dy);
-        });
+        assertGradient(
+            x,
+            dx,
+            5e-4,
+            () -> {
+              backend.activationForward(activation, x, y);
+              return dot(y, dy);
+            });
         backend.activationBackward(activation, x, dy, x);
         assertSameBits(dx, x);
       }
@@ -101,17 +118,22 @@ class ElementwiseContractTest {
   void agreesWithTheReference(Backend backend) {
     for (DType dtype : List.of(DType.FLOAT32, DType.BFLOAT16)) {
       for (Activation activation : Activation.BUILT_IN) {
-        assertAgrees(backend, 5, TOLERANCE, (on, sample) -> activate(on, sample, activation, dtype, 13, 70));
+        assertAgrees(
+            backend, 5, TOLERANCE, (on, sample) -> activate(on, sample, activation, dtype, 13, 70));
       }
-      assertAgrees(backend, 6, TOLERANCE, (on, sample) -> {
-        Tensor a = sample.normal(dtype, 1003);
-        Tensor b = sample.normal(1003);
-        Tensor y = sample.unset(dtype, 1003);
-        on.add(0.3f, a, 1.7f, b, y);
-        Tensor wide = sample.unset(1003);
-        on.cast(a, wide);
-        return List.of(y, wide);
-      });
+      assertAgrees(
+          backend,
+          6,
+          TOLERANCE,
+          (on, sample) -> {
+            Tensor a = sample.normal(dtype, 1003);
+            Tensor b = sample.normal(1003);
+            Tensor y = sample.unset(dtype, 1003);
+            on.add(0.3f, a, 1.7f, b, y);
+            Tensor wide = sample.unset(1003);
+            on.cast(a, wide);
+            return List.of(y, wide);
+          });
     }
   }
 
@@ -131,9 +153,12 @@ class ElementwiseContractTest {
       assertRefused("y of shape [3, 4] has 12 elements, expected 15", () -> backend.cast(x, wrong));
       assertRefused("b of shape [3, 4]", () -> backend.add(1, x, 1, wrong, x));
       assertRefused("even number", () -> backend.activationForward(Activation.SWIGLU, x, wrong));
-      assertRefused("y has shape [3, 4], expected [3, 5]",
+      assertRefused(
+          "y has shape [3, 4], expected [3, 5]",
           () -> backend.activationForward(Activation.RELU, x, wrong));
-      assertRefused("y is int32, expected float32 or bfloat16", () -> backend.fill(1, sample.integers(0, 9, 4)));
+      assertRefused(
+          "y is int32, expected float32 or bfloat16",
+          () -> backend.fill(1, sample.integers(0, 9, 4)));
       assertRefused("x is null", () -> backend.cast(null, x));
       assertRefused("share memory", () -> backend.cast(x.rows(0, 2), x.rows(1, 3)));
     }

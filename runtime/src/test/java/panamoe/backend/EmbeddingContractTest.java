@@ -42,8 +42,10 @@ class EmbeddingContractTest {
       Tensor dtable = sample.scope().zeros(DType.FLOAT32, 4, 5);
       Tensor dplaces = sample.scope().zeros(DType.FLOAT32, 3, 5);
       backend.embeddingBackward(ids, positions, dy, dtable, dplaces);
-      assertGradient(table, dtable, 1e-4, () -> loss(backend, ids, table, positions, places, y, dy));
-      assertGradient(places, dplaces, 1e-4, () -> loss(backend, ids, table, positions, places, y, dy));
+      assertGradient(
+          table, dtable, 1e-4, () -> loss(backend, ids, table, positions, places, y, dy));
+      assertGradient(
+          places, dplaces, 1e-4, () -> loss(backend, ids, table, positions, places, y, dy));
       Tensor twice = sample.scope().zeros(DType.FLOAT32, 4, 5);
       backend.add(2, dtable, 0, dtable, twice);
       backend.embeddingBackward(ids, null, dy, dtable, null);
@@ -64,17 +66,27 @@ class EmbeddingContractTest {
     try (Sample sample = new Sample(backend, 4)) {
       Tensor table = sample.normal(3, 2);
       Tensor y = sample.unset(2, 2);
-      assertRefused("ids[1] is 3, expected 0 to 2",
+      assertRefused(
+          "ids[1] is 3, expected 0 to 2",
           () -> backend.embeddingForward(sample.integers(new int[] {0, 3}), table, null, null, y));
-      assertRefused("ids[0] is -1",
-          () -> backend.embeddingBackward(sample.integers(new int[] {-1, 0}), null, y, table, null));
-      assertRefused("given together",
+      assertRefused(
+          "ids[0] is -1",
+          () ->
+              backend.embeddingBackward(sample.integers(new int[] {-1, 0}), null, y, table, null));
+      assertRefused(
+          "given together",
           () -> backend.embeddingForward(sample.integers(new int[] {0, 1}), table, null, table, y));
     }
   }
 
   private static double loss(
-      Backend backend, Tensor ids, Tensor table, Tensor positions, Tensor places, Tensor y, Tensor dy) {
+      Backend backend,
+      Tensor ids,
+      Tensor table,
+      Tensor positions,
+      Tensor places,
+      Tensor y,
+      Tensor dy) {
     backend.embeddingForward(ids, table, positions, places, y);
     return dot(y, dy);
   }
@@ -86,7 +98,8 @@ class EmbeddingContractTest {
     Tensor y = sample.unset(dtype, 203, 67);
     Tensor dtable = sample.normal(19, 67);
     Tensor dplaces = sample.normal(8, 67);
-    on.embeddingForward(ids, sample.normal(dtype, 19, 67), positions, sample.normal(dtype, 8, 67), y);
+    on.embeddingForward(
+        ids, sample.normal(dtype, 19, 67), positions, sample.normal(dtype, 8, 67), y);
     on.embeddingBackward(ids, positions, dy, dtable, dplaces);
     return List.of(y, dtable, dplaces);
   }

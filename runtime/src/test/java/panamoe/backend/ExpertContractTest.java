@@ -19,7 +19,10 @@ class ExpertContractTest {
   private static final double TOLERANCE = 1e-5;
   private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.BFLOAT16);
 
-  /** Each group is a dense product with its expert's weights; the rows past the last group keep their values. */
+  /**
+   * Each group is a dense product with its expert's weights; the rows past the last group keep
+   * their values.
+   */
   @EveryBackend
   void eachGroupIsADenseProduct(Backend backend) {
     for (Activation activation : Activation.BUILT_IN) {
@@ -37,8 +40,15 @@ class ExpertContractTest {
           Tensor expected = sample.unset(rows, outputs);
           Tensor expectedBefore = sample.unset(rows, 12);
           backend.gemm(
-              false, true, activation, false, x.rows(starts[e], starts[e + 1]),
-              weights.rows(e, e + 1).reshape(12, 7), bias.rows(e, e + 1).reshape(12), expected, expectedBefore);
+              false,
+              true,
+              activation,
+              false,
+              x.rows(starts[e], starts[e + 1]),
+              weights.rows(e, e + 1).reshape(12, 7),
+              bias.rows(e, e + 1).reshape(12),
+              expected,
+              expectedBefore);
           assertClose(expected, y.rows(starts[e], starts[e + 1]), TOLERANCE);
           assertClose(expectedBefore, before.rows(starts[e], starts[e + 1]), TOLERANCE);
         }
@@ -63,10 +73,14 @@ class ExpertContractTest {
       backend.expertBackwardInput(dy, offsets, weights, dx);
       backend.expertBackwardWeights(true, dy, x, offsets, dweights, dbias);
       for (Tensor[] pair : new Tensor[][] {{x, dx}, {weights, dweights}, {bias, dbias}}) {
-        assertGradient(pair[0], pair[1], 2e-4, () -> {
-          backend.expertForward(Activation.IDENTITY, x, offsets, weights, bias, y, null);
-          return dot(y, dy);
-        });
+        assertGradient(
+            pair[0],
+            pair[1],
+            2e-4,
+            () -> {
+              backend.expertForward(Activation.IDENTITY, x, offsets, weights, bias, y, null);
+              return dot(y, dy);
+            });
       }
       Tensor twice = sample.unset(3, 5, 4);
       backend.add(2, dweights, 0, dweights, twice);
@@ -87,7 +101,8 @@ class ExpertContractTest {
         Tensor offsets = sample.offsets(3, 40);
         Tensor x = sample.normal(dtype, 40, 37);
         Tensor weights = sample.normal(dtype, 3, 45, 37);
-        Tensor packed = sample.scope().allocatePacked(dtype, backend.packedBytes(dtype, 3, 45, 37), 3, 45, 37);
+        Tensor packed =
+            sample.scope().allocatePacked(dtype, backend.packedBytes(dtype, 3, 45, 37), 3, 45, 37);
         backend.pack(weights, packed);
         Tensor y = sample.unset(40, 45);
         Tensor fromPacked = sample.unset(40, 45);
@@ -103,7 +118,11 @@ class ExpertContractTest {
     for (Activation activation : Activation.BUILT_IN) {
       for (DType x : DTYPES) {
         for (DType weights : DTYPES) {
-          assertAgrees(backend, 4, TOLERANCE, (on, sample) -> randomCase(on, sample, activation, x, weights, 61));
+          assertAgrees(
+              backend,
+              4,
+              TOLERANCE,
+              (on, sample) -> randomCase(on, sample, activation, x, weights, 61));
         }
       }
     }
@@ -131,7 +150,8 @@ class ExpertContractTest {
         backend.expertForward(Activation.SILU, x, offsets, weights, bias, all, null);
         for (int row : new int[] {0, 16, 17, 38, 59}) {
           Tensor own = sample.integers(row < 17 ? new int[] {0, 1, 1} : new int[] {0, 0, 1});
-          backend.expertForward(Activation.SILU, x.rows(row, row + 1), own, weights, bias, alone, null);
+          backend.expertForward(
+              Activation.SILU, x.rows(row, row + 1), own, weights, bias, alone, null);
           assertSameBits(all.rows(row, row + 1), alone);
         }
       }
@@ -148,14 +168,27 @@ class ExpertContractTest {
       String[] sentences = {"past the 5 rows", "offsets[0] is 1", "less than offsets[1] = 4"};
       for (int i = 0; i < bad.length; i++) {
         Tensor offsets = sample.integers(bad[i]);
-        assertRefused(sentences[i],
+        assertRefused(
+            sentences[i],
             () -> backend.expertForward(Activation.IDENTITY, x, offsets, weights, null, y, null));
-        assertRefused(sentences[i], () -> backend.expertBackwardInput(y, offsets, weights, sample.unset(5, 3)));
-        assertRefused(sentences[i],
+        assertRefused(
+            sentences[i],
+            () -> backend.expertBackwardInput(y, offsets, weights, sample.unset(5, 3)));
+        assertRefused(
+            sentences[i],
             () -> backend.expertBackwardWeights(true, y, x, offsets, sample.unset(2, 4, 3), null));
       }
-      assertRefused("offsets has shape [4], expected [3]", () -> backend.expertForward(
-          Activation.IDENTITY, x, sample.integers(new int[] {0, 1, 2, 3}), weights, null, y, null));
+      assertRefused(
+          "offsets has shape [4], expected [3]",
+          () ->
+              backend.expertForward(
+                  Activation.IDENTITY,
+                  x,
+                  sample.integers(new int[] {0, 1, 2, 3}),
+                  weights,
+                  null,
+                  y,
+                  null));
     }
   }
 

@@ -57,7 +57,10 @@ class GateContractTest {
     }
   }
 
-  /** Over 1,000 seeds each of 24 tokens that want an expert of 6 places keeps one within 3 sigma of 1 in 4. */
+  /**
+   * Over 1,000 seeds each of 24 tokens that want an expert of 6 places keeps one within 3 sigma of
+   * 1 in 4.
+   */
   @EveryBackend
   void randomTokenSelectionIsFair(Backend backend) {
     int tokens = 24;
@@ -89,7 +92,8 @@ class GateContractTest {
   void paddingChangesNothing(Backend backend) {
     for (int topK = 1; topK <= 4; topK++) {
       try (Sample sample = new Sample(backend, 4)) {
-        GateSettings settings = settings(topK, DropPolicy.POSITION, topK + 1, Normalization.SURVIVORS);
+        GateSettings settings =
+            settings(topK, DropPolicy.POSITION, topK + 1, Normalization.SURVIVORS);
         Tensor logits = sample.normal(9, 5);
         Tensor padded = sample.unset(18, 5);
         Tensor used = sample.scope().zeros(DType.UINT8, 18);
@@ -105,7 +109,8 @@ class GateContractTest {
         assertClose(plain.losses(), routes.losses(), 1e-6);
         for (int s = 0; s < 9; s++) {
           assertSameBits(plain.expert().rows(s, s + 1), routes.expert().rows(2 * s + 1, 2 * s + 2));
-          assertSameBits(plain.position().rows(s, s + 1), routes.position().rows(2 * s + 1, 2 * s + 2));
+          assertSameBits(
+              plain.position().rows(s, s + 1), routes.position().rows(2 * s + 1, 2 * s + 2));
           assertSameBits(plain.weight().rows(s, s + 1), routes.weight().rows(2 * s + 1, 2 * s + 2));
           for (int k = 0; k < topK; k++) {
             assertEquals(-1, routes.expert().getInt(2L * s * topK + k));
@@ -137,17 +142,35 @@ class GateContractTest {
       Tensor logits = sample.floats(new float[] {2, 1, 0, -1}, 1, 4);
       Tensor noise = sample.floats(new float[] {0, 0, 0, 9}, 1, 4);
       Routes routes = Routes.allocate(sample.scope(), 1, 4, 2);
-      backend.gateForward(with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 0), logits, null, null, noise, null,
+      backend.gateForward(
+          with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 0),
+          logits,
+          null,
+          null,
+          noise,
+          null,
           routes);
       assertArrayEquals(new int[] {3, 0}, routes.choice().toInts());
-      backend.gateForward(with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 1), logits, null, null, noise, null,
+      backend.gateForward(
+          with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 1),
+          logits,
+          null,
+          null,
+          noise,
+          null,
           routes);
       assertArrayEquals(new int[] {0, 3}, routes.choice().toInts());
-      assertEquals(Math.exp(2) / (Math.exp(2) + Math.exp(1) + 1 + Math.exp(-1)), routes.weight().getFloat(0), 1e-6);
+      assertEquals(
+          Math.exp(2) / (Math.exp(2) + Math.exp(1) + 1 + Math.exp(-1)),
+          routes.weight().getFloat(0),
+          1e-6);
     }
   }
 
-  /** Groups (0, 1), (2, 3), (4, 5): by maximum the first and the last are best, by the sum of two the last two. */
+  /**
+   * Groups (0, 1), (2, 3), (4, 5): by maximum the first and the last are best, by the sum of two
+   * the last two.
+   */
   @EveryBackend
   void expertsAreChosenWithinTheBestGroups(Backend backend) {
     try (Sample sample = new Sample(backend, 7)) {
@@ -182,8 +205,20 @@ class GateContractTest {
       for (float[] bound : bounds) {
         GateSettings settings =
             new GateSettings(
-                2, Score.SIGMOID, DropPolicy.DROPLESS, QueueOrder.TOKEN_MAJOR, Normalization.CHOSEN, 0, 1, 1,
-                GroupScore.MAXIMUM, 2, 0, bound[1], bound[0], 2);
+                2,
+                Score.SIGMOID,
+                DropPolicy.DROPLESS,
+                QueueOrder.TOKEN_MAJOR,
+                Normalization.CHOSEN,
+                0,
+                1,
+                1,
+                GroupScore.MAXIMUM,
+                2,
+                0,
+                bound[1],
+                bound[0],
+                2);
         Routes routes = route(backend, sample, settings, logits);
         assertClose(new double[] {1 / bound[2], 0.5 / bound[2]}, routes.weight(), 1e-6);
       }
@@ -199,14 +234,20 @@ class GateContractTest {
       Routes one = route(backend, sample, GateSettings.dropless(1), sample.normal(1, 1));
       assertArrayEquals(new int[] {0, 1}, one.offsets().toInts());
       assertEquals(1, one.weight().getFloat(0));
-      Routes full = route(
-          backend, sample, settings(1, DropPolicy.POSITION, 0, Normalization.SURVIVORS), sample.normal(5, 3));
+      Routes full =
+          route(
+              backend,
+              sample,
+              settings(1, DropPolicy.POSITION, 0, Normalization.SURVIVORS),
+              sample.normal(5, 3));
       assertArrayEquals(new int[] {0, 0, 0, 0}, full.offsets().toInts());
       assertClose(new double[5], full.weight(), 0);
     }
   }
 
-  /** Logits stand 0.6 apart, so that the steps of the differences change no choice and no survivor. */
+  /**
+   * Logits stand 0.6 apart, so that the steps of the differences change no choice and no survivor.
+   */
   @EveryBackend
   void gradientMatchesFiniteDifferences(Backend backend) {
     for (Score score : Score.values()) {
@@ -222,11 +263,17 @@ class GateContractTest {
           Tensor dlogits = sample.unset(9, 5);
           backend.gateForward(settings, logits, used, null, null, null, routes);
           backend.gateBackward(settings, logits, used, routes, dweight, 0.7f, 0.3f, dlogits);
-          assertGradient(logits, dlogits, 1e-3, () -> {
-            backend.gateForward(settings, logits, used, null, null, null, probe);
-            assertSameBits(routes.expert(), probe.expert());
-            return dot(probe.weight(), dweight) + 0.7 * probe.losses().getFloat(0) + 0.3 * probe.losses().getFloat(1);
-          });
+          assertGradient(
+              logits,
+              dlogits,
+              1e-3,
+              () -> {
+                backend.gateForward(settings, logits, used, null, null, null, probe);
+                assertSameBits(routes.expert(), probe.expert());
+                return dot(probe.weight(), dweight)
+                    + 0.7 * probe.losses().getFloat(0)
+                    + 0.3 * probe.losses().getFloat(1);
+              });
         }
       }
     }
@@ -259,19 +306,33 @@ class GateContractTest {
       for (int e = 4; e < 8; e++) {
         logits.setFloat(e, Float.NEGATIVE_INFINITY);
       }
-      assertRefused("every logit of token 1 is -inf", () -> forward(backend, settings, logits, routes));
+      assertRefused(
+          "every logit of token 1 is -inf", () -> forward(backend, settings, logits, routes));
       Tensor fine = sample.normal(3, 4);
-      assertRefused("topK is 2, expected 1 to 1", () -> route(backend, sample, settings, sample.normal(3, 1)));
-      assertRefused("expert has shape [3, 2], expected [3, 1]",
+      assertRefused(
+          "topK is 2, expected 1 to 1",
+          () -> route(backend, sample, settings, sample.normal(3, 1)));
+      assertRefused(
+          "expert has shape [3, 2], expected [3, 1]",
           () -> forward(backend, GateSettings.dropless(1), fine, routes));
-      assertRefused("groups is 3, which does not divide 4 experts",
+      assertRefused(
+          "groups is 3, which does not divide 4 experts",
           () -> forward(backend, with(settings, Score.SOFTMAX, 3, 2, 0), fine, routes));
-      assertRefused("priority is null", () -> forward(
-          backend, settings(2, DropPolicy.PRIORITY, 1, Normalization.RAW), fine, routes));
-      assertRefused("capacity is -1", () -> forward(
-          backend, settings(2, DropPolicy.POSITION, -1, Normalization.RAW), fine, routes));
-      assertRefused("bias and noise are given together", () -> backend.gateForward(
-          settings, fine, null, sample.normal(4), sample.normal(3, 4), null, routes));
+      assertRefused(
+          "priority is null",
+          () ->
+              forward(
+                  backend, settings(2, DropPolicy.PRIORITY, 1, Normalization.RAW), fine, routes));
+      assertRefused(
+          "capacity is -1",
+          () ->
+              forward(
+                  backend, settings(2, DropPolicy.POSITION, -1, Normalization.RAW), fine, routes));
+      assertRefused(
+          "bias and noise are given together",
+          () ->
+              backend.gateForward(
+                  settings, fine, null, sample.normal(4), sample.normal(3, 4), null, routes));
     }
   }
 
@@ -307,39 +368,72 @@ class GateContractTest {
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, topK);
     on.gateForward(settings, logits, used, bias, noise, priority, routes);
     Tensor dlogits = sample.unset(tokens, experts);
-    on.gateBackward(settings, logits, used, routes, sample.normal(tokens, topK), 0.4f, 0.2f, dlogits);
+    on.gateBackward(
+        settings, logits, used, routes, sample.normal(tokens, topK), 0.4f, 0.2f, dlogits);
     return List.of(
-        routes.choice(), routes.expert(), routes.position(), routes.counts(), routes.offsets(), routes.scores(),
-        routes.weight(), routes.losses(), dlogits);
+        routes.choice(),
+        routes.expert(),
+        routes.position(),
+        routes.counts(),
+        routes.offsets(),
+        routes.scores(),
+        routes.weight(),
+        routes.losses(),
+        dlogits);
   }
 
   private static <T> T pick(Sample sample, T[] values) {
     return values[sample.between(0, values.length - 1)];
   }
 
-  private static Routes route(Backend backend, Sample sample, GateSettings settings, Tensor logits) {
+  private static Routes route(
+      Backend backend, Sample sample, GateSettings settings, Tensor logits) {
     Routes routes =
-        Routes.allocate(sample.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
+        Routes.allocate(
+            sample.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
     forward(backend, settings, logits, routes);
     return routes;
   }
 
-  private static void forward(Backend backend, GateSettings settings, Tensor logits, Routes routes) {
+  private static void forward(
+      Backend backend, GateSettings settings, Tensor logits, Routes routes) {
     backend.gateForward(settings, logits, null, null, null, null, routes);
   }
 
   private static GateSettings with(
       GateSettings s, Score score, int groups, int chosenGroups, int noiseFirstChoice) {
     return new GateSettings(
-        s.topK(), score, s.dropPolicy(), s.queueOrder(), s.normalization(), s.capacity(), groups, chosenGroups,
-        s.groupScore(), s.auxiliaryChoices(), noiseFirstChoice, s.normalizationEpsilon(), s.denominatorOffset(),
+        s.topK(),
+        score,
+        s.dropPolicy(),
+        s.queueOrder(),
+        s.normalization(),
+        s.capacity(),
+        groups,
+        chosenGroups,
+        s.groupScore(),
+        s.auxiliaryChoices(),
+        noiseFirstChoice,
+        s.normalizationEpsilon(),
+        s.denominatorOffset(),
         s.weightScale());
   }
 
   private static GateSettings withTop2Sum(GateSettings s) {
     return new GateSettings(
-        s.topK(), s.score(), s.dropPolicy(), s.queueOrder(), s.normalization(), s.capacity(), s.groups(),
-        s.chosenGroups(), GroupScore.TOP2_SUM, s.auxiliaryChoices(), s.noiseFirstChoice(), s.normalizationEpsilon(),
-        s.denominatorOffset(), s.weightScale());
+        s.topK(),
+        s.score(),
+        s.dropPolicy(),
+        s.queueOrder(),
+        s.normalization(),
+        s.capacity(),
+        s.groups(),
+        s.chosenGroups(),
+        GroupScore.TOP2_SUM,
+        s.auxiliaryChoices(),
+        s.noiseFirstChoice(),
+        s.normalizationEpsilon(),
+        s.denominatorOffset(),
+        s.weightScale());
   }
 }

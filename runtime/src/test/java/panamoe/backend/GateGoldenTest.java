@@ -13,7 +13,10 @@ import panamoe.tensor.Tensor;
 import panamoe.testkit.EveryBackend;
 import panamoe.testkit.Sample;
 
-/** Eight tokens and four experts, worked out by an independent program by the rules of DeepSpeed's three gates. */
+/**
+ * Eight tokens and four experts, worked out by an independent program by the rules of DeepSpeed's
+ * three gates.
+ */
 class GateGoldenTest {
   private static final int TOKENS = 8;
   private static final int EXPERTS = 4;
@@ -34,7 +37,9 @@ class GateGoldenTest {
       assertArrayEquals(new int[] {0, 1, -1, -1, 0, 0, -1, 0}, routes.position().toInts());
       assertArrayEquals(new int[] {0, 2, 3, 4, 5}, routes.offsets().toInts());
       assertClose(
-          new double[] {.638066, .651827, 0, 0, .593706, .525698, 0, .598221}, routes.weight(), TOLERANCE);
+          new double[] {.638066, .651827, 0, 0, .593706, .525698, 0, .598221},
+          routes.weight(),
+          TOLERANCE);
       assertEquals(1.318314, routes.losses().getFloat(0), 2e-6);
       double[] means = new double[EXPERTS];
       for (int i = 0; i < TOKENS * EXPERTS; i++) {
@@ -59,7 +64,8 @@ class GateGoldenTest {
     try (Sample sample = new Sample(backend, 0)) {
       Routes routes = route(backend, sample, 2, DropPolicy.POSITION, 4, 1, null);
       assertArrayEquals(new int[] {7, 3, 4, 2}, routes.counts().toInts());
-      assertArrayEquals(new int[] {0, 1, 0, 2, 0, 1, 0, 2, 1, 2, 2, 0, 0, 3, 3, 0}, routes.choice().toInts());
+      assertArrayEquals(
+          new int[] {0, 1, 0, 2, 0, 1, 0, 2, 1, 2, 2, 0, 0, 3, 3, 0}, routes.choice().toInts());
       assertArrayEquals(
           new int[] {0, 1, 0, 2, 0, 1, 0, 2, 1, 2, 2, -1, -1, 3, 3, -1}, routes.expert().toInts());
       assertArrayEquals(new int[] {1, 1, 2, 2, 3, -1, 1, -1}, column(routes.position(), 1));
@@ -79,7 +85,8 @@ class GateGoldenTest {
     try (Sample sample = new Sample(backend, 0)) {
       Routes routes = route(backend, sample, 2, DropPolicy.POSITION, 2, 1, null);
       assertArrayEquals(
-          new int[] {0, 1, 0, 2, -1, -1, -1, -1, 1, -1, 2, -1, -1, 3, 3, -1}, routes.expert().toInts());
+          new int[] {0, 1, 0, 2, -1, -1, -1, -1, 1, -1, 2, -1, -1, 3, 3, -1},
+          routes.expert().toInts());
       assertClose(
           new double[] {.731059, .268941, .832018, .167982, 0, 0, 0, 0, 1, 0, 1, 0, 0, 1, 1, 0},
           routes.weight(),
@@ -122,7 +129,13 @@ class GateGoldenTest {
   }
 
   private static Routes route(
-      Backend backend, Sample sample, int topK, DropPolicy policy, long capacity, int auxiliary, Tensor priority) {
+      Backend backend,
+      Sample sample,
+      int topK,
+      DropPolicy policy,
+      long capacity,
+      int auxiliary,
+      Tensor priority) {
     GateSettings settings =
         new GateSettings(
             topK,

@@ -23,10 +23,12 @@ class GemmContractTest {
   void multipliesInEveryLayout(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {
       Tensor[] a = {
-        sample.floats(new float[] {1, 2, 3, 4, 5, 6}, 2, 3), sample.floats(new float[] {1, 4, 2, 5, 3, 6}, 3, 2)
+        sample.floats(new float[] {1, 2, 3, 4, 5, 6}, 2, 3),
+        sample.floats(new float[] {1, 4, 2, 5, 3, 6}, 3, 2)
       };
       Tensor[] b = {
-        sample.floats(new float[] {1, 0, 2, 1, 0, 3}, 3, 2), sample.floats(new float[] {1, 2, 0, 0, 1, 3}, 2, 3)
+        sample.floats(new float[] {1, 0, 2, 1, 0, 3}, 3, 2),
+        sample.floats(new float[] {1, 2, 0, 0, 1, 3}, 2, 3)
       };
       Tensor bias = sample.floats(new float[] {-20, 0.5f}, 2);
       for (int layout = 0; layout < 4; layout++) {
@@ -55,7 +57,14 @@ class GemmContractTest {
         Tensor c = sample.unset(5, columns / activation.inputsPerOutput());
         Tensor separate = sample.unset(5, columns / activation.inputsPerOutput());
         backend.gemm(
-            false, true, activation, false, sample.normal(5, 7), sample.normal(columns, 7), sample.normal(columns), c,
+            false,
+            true,
+            activation,
+            false,
+            sample.normal(5, 7),
+            sample.normal(columns, 7),
+            sample.normal(columns),
+            c,
             before);
         backend.activationForward(activation, before, separate);
         assertClose(separate, c, 1e-6);
@@ -69,7 +78,15 @@ class GemmContractTest {
       Tensor c = sample.unset(2, 3);
       Tensor bias = sample.floats(new float[] {1, 2, 3}, 3);
       backend.gemm(
-          false, true, Activation.IDENTITY, false, sample.normal(2, 0), sample.normal(3, 0), bias, c, null);
+          false,
+          true,
+          Activation.IDENTITY,
+          false,
+          sample.normal(2, 0),
+          sample.normal(3, 0),
+          bias,
+          c,
+          null);
       assertClose(new double[] {1, 2, 3, 1, 2, 3}, c, 0);
     }
   }
@@ -80,7 +97,8 @@ class GemmContractTest {
       try (Sample sample = new Sample(backend, 4)) {
         Tensor a = sample.normal(9, 37);
         Tensor b = sample.normal(dtype, 45, 37);
-        Tensor packed = sample.scope().allocatePacked(dtype, backend.packedBytes(dtype, 45, 37), 45, 37);
+        Tensor packed =
+            sample.scope().allocatePacked(dtype, backend.packedBytes(dtype, 45, 37), 45, 37);
         Tensor c = sample.unset(9, 45);
         Tensor fromPacked = sample.unset(9, 45);
         backend.pack(b, packed);
@@ -93,13 +111,18 @@ class GemmContractTest {
 
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
-    int[][] shapes = {{1, 1, 1}, {1, 65, 33}, {5, 48, 7}, {37, 130, 129}, {64, 64, 64}, {3, 2, 600}};
+    int[][] shapes = {
+      {1, 1, 1}, {1, 65, 33}, {5, 48, 7}, {37, 130, 129}, {64, 64, 64}, {3, 2, 600}
+    };
     for (int[] shape : shapes) {
       for (DType a : DTYPES) {
         for (DType b : DTYPES) {
           for (int layout = 0; layout < 4; layout++) {
             int chosen = layout;
-            assertAgrees(backend, shape[0] + layout, TOLERANCE,
+            assertAgrees(
+                backend,
+                shape[0] + layout,
+                TOLERANCE,
                 (on, sample) -> product(on, sample, chosen % 2 == 1, chosen / 2 == 1, a, b, shape));
           }
         }
@@ -111,13 +134,25 @@ class GemmContractTest {
   void activationsAgreeWithTheReference(Backend backend) {
     for (Activation activation : Activation.BUILT_IN) {
       for (DType dtype : DTYPES) {
-        assertAgrees(backend, 5, TOLERANCE, (on, sample) -> {
-          Tensor c = sample.unset(dtype, 19, 70 / activation.inputsPerOutput());
-          Tensor before = sample.unset(dtype, 19, 70);
-          on.gemm(false, true, activation, false, sample.normal(dtype, 19, 40), sample.normal(dtype, 70, 40),
-              sample.normal(70), c, before);
-          return List.of(c, before);
-        });
+        assertAgrees(
+            backend,
+            5,
+            TOLERANCE,
+            (on, sample) -> {
+              Tensor c = sample.unset(dtype, 19, 70 / activation.inputsPerOutput());
+              Tensor before = sample.unset(dtype, 19, 70);
+              on.gemm(
+                  false,
+                  true,
+                  activation,
+                  false,
+                  sample.normal(dtype, 19, 40),
+                  sample.normal(dtype, 70, 40),
+                  sample.normal(70),
+                  c,
+                  before);
+              return List.of(c, before);
+            });
       }
     }
   }
@@ -126,8 +161,18 @@ class GemmContractTest {
   void threadsDoNotChangeABit(Backend backend) {
     for (int layout = 0; layout < 4; layout++) {
       int chosen = layout;
-      assertThreadInvariant(backend, 6, (on, sample) -> product(
-          on, sample, chosen % 2 == 1, chosen / 2 == 1, DType.FLOAT32, DType.BFLOAT16, new int[] {131, 157, 211}));
+      assertThreadInvariant(
+          backend,
+          6,
+          (on, sample) ->
+              product(
+                  on,
+                  sample,
+                  chosen % 2 == 1,
+                  chosen / 2 == 1,
+                  DType.FLOAT32,
+                  DType.BFLOAT16,
+                  new int[] {131, 157, 211}));
     }
   }
 
@@ -142,7 +187,8 @@ class GemmContractTest {
         backend.gemm(false, true, Activation.GELU, false, a, b, bias, all, null);
         for (int[] range : new int[][] {{0, 1}, {40, 41}, {30, 33}, {5, 66}}) {
           Tensor some = sample.unset(range[1] - range[0], 41);
-          backend.gemm(false, true, Activation.GELU, false, a.rows(range[0], range[1]), b, bias, some, null);
+          backend.gemm(
+              false, true, Activation.GELU, false, a.rows(range[0], range[1]), b, bias, some, null);
           assertSameBits(all.rows(range[0], range[1]), some);
         }
       }
@@ -161,11 +207,12 @@ class GemmContractTest {
   @EveryNativeBackend
   void columnSumAgreesWithTheReference(Backend backend) {
     for (DType dtype : DTYPES) {
-      Compare.Call columnSum = (on, sample) -> {
-        Tensor y = sample.normal(77);
-        on.columnSum(sample.normal(dtype, 1003, 77), y);
-        return List.of(y);
-      };
+      Compare.Call columnSum =
+          (on, sample) -> {
+            Tensor y = sample.normal(77);
+            on.columnSum(sample.normal(dtype, 1003, 77), y);
+            return List.of(y);
+          };
       assertAgrees(backend, 9, TOLERANCE, columnSum);
       assertThreadInvariant(backend, 9, columnSum);
     }
@@ -176,29 +223,57 @@ class GemmContractTest {
     try (Sample sample = new Sample(backend, 10)) {
       Tensor a = sample.normal(2, 3);
       Tensor c = sample.unset(2, 4);
-      assertRefused("3", () -> backend.gemm(
-          false, true, Activation.IDENTITY, false, a, sample.normal(4, 5), null, c, null));
-      assertRefused("bias has shape [5], expected [4]", () -> backend.gemm(
-          false, true, Activation.IDENTITY, false, a, sample.normal(4, 3), sample.normal(5), c, null));
-      assertRefused("accumulat", () -> backend.gemm(
-          false, true, Activation.RELU, true, a, sample.normal(4, 3), null, c, null));
-      assertRefused("share memory", () -> backend.gemm(
-          false, true, Activation.IDENTITY, false, a, sample.normal(3, 3), null, a, null));
+      assertRefused(
+          "3",
+          () ->
+              backend.gemm(
+                  false, true, Activation.IDENTITY, false, a, sample.normal(4, 5), null, c, null));
+      assertRefused(
+          "bias has shape [5], expected [4]",
+          () ->
+              backend.gemm(
+                  false,
+                  true,
+                  Activation.IDENTITY,
+                  false,
+                  a,
+                  sample.normal(4, 3),
+                  sample.normal(5),
+                  c,
+                  null));
+      assertRefused(
+          "accumulat",
+          () ->
+              backend.gemm(
+                  false, true, Activation.RELU, true, a, sample.normal(4, 3), null, c, null));
+      assertRefused(
+          "share memory",
+          () ->
+              backend.gemm(
+                  false, true, Activation.IDENTITY, false, a, sample.normal(3, 3), null, a, null));
       assertRefused("dtype", () -> backend.packedBytes(DType.INT32, 2, 3));
       assertRefused("rank", () -> backend.packedBytes(DType.FLOAT32, 2));
     }
   }
 
   private static List<Tensor> product(
-      Backend on, Sample sample, boolean transposeA, boolean transposeB, DType dtypeA, DType dtypeB, int[] shape) {
+      Backend on,
+      Sample sample,
+      boolean transposeA,
+      boolean transposeB,
+      DType dtypeA,
+      DType dtypeB,
+      int[] shape) {
     int rows = shape[0];
     int columns = shape[1];
     int inner = shape[2];
     Tensor a = transposeA ? sample.normal(dtypeA, inner, rows) : sample.normal(dtypeA, rows, inner);
-    Tensor b = transposeB ? sample.normal(dtypeB, columns, inner) : sample.normal(dtypeB, inner, columns);
+    Tensor b =
+        transposeB ? sample.normal(dtypeB, columns, inner) : sample.normal(dtypeB, inner, columns);
     Tensor c = sample.unset(rows, columns);
     Tensor sum = sample.normal(rows, columns);
-    on.gemm(transposeA, transposeB, Activation.IDENTITY, false, a, b, sample.normal(columns), c, null);
+    on.gemm(
+        transposeA, transposeB, Activation.IDENTITY, false, a, b, sample.normal(columns), c, null);
     on.gemm(transposeA, transposeB, Activation.IDENTITY, true, a, b, null, sum, null);
     return List.of(c, sum);
   }

@@ -17,7 +17,8 @@ import panamoe.testkit.Sample;
 
 class LossContractTest {
   private static final double TOLERANCE = 2e-5;
-  // With BFLOAT16 the CPU rounds the gradient of the logits, by 2^-8 of itself: dweights, FLOAT32 though they are, are
+  // With BFLOAT16 the CPU rounds the gradient of the logits, by 2^-8 of itself: dweights, FLOAT32
+  // though they are, are
   // off by as much as a BFLOAT16 result.
   private static final double ROUNDED_TOLERANCE = 0x1p-7;
   private static final List<DType> DTYPES = List.of(DType.FLOAT32, DType.BFLOAT16);
@@ -27,7 +28,8 @@ class LossContractTest {
   void equalsItsDefinition(Backend backend) {
     try (Sample sample = new Sample(backend, 1)) {
       float[] row = {0, (float) Math.log(2), (float) Math.log(5)};
-      Tensor logits = sample.floats(new float[] {row[0], row[1], row[2], row[0], row[1], row[2]}, 2, 3);
+      Tensor logits =
+          sample.floats(new float[] {row[0], row[1], row[2], row[0], row[1], row[2]}, 2, 3);
       Tensor targets = sample.integers(new int[] {1, -1});
       Tensor losses = sample.unset(2);
       Tensor dlogits = sample.unset(2, 3);
@@ -46,7 +48,12 @@ class LossContractTest {
     try (Sample sample = new Sample(backend, 2)) {
       Tensor losses = sample.unset(1);
       backend.crossEntropy(
-          sample.floats(new float[] {1e30f, 0, -1e30f}, 1, 3), sample.integers(new int[] {0}), 0, 1, losses, null);
+          sample.floats(new float[] {1e30f, 0, -1e30f}, 1, 3),
+          sample.integers(new int[] {0}),
+          0,
+          1,
+          losses,
+          null);
       assertEquals(0, losses.getFloat(0));
     }
   }
@@ -62,18 +69,26 @@ class LossContractTest {
       Tensor dweights = sample.scope().zeros(DType.FLOAT32, 7, 4);
       backend.linearCrossEntropy(hidden, weights, targets, 0.1f, 0.5f, losses, dhidden, dweights);
       for (Tensor[] pair : new Tensor[][] {{hidden, dhidden}, {weights, dweights}}) {
-        assertGradient(pair[0], pair[1], 5e-4, () -> {
-          backend.linearCrossEntropy(hidden, weights, targets, 0.1f, 0.5f, losses, null, null);
-          return 0.5 * sum(losses);
-        });
+        assertGradient(
+            pair[0],
+            pair[1],
+            5e-4,
+            () -> {
+              backend.linearCrossEntropy(hidden, weights, targets, 0.1f, 0.5f, losses, null, null);
+              return 0.5 * sum(losses);
+            });
       }
       Tensor logits = sample.normal(5, 7);
       Tensor dlogits = sample.unset(5, 7);
       backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, dlogits);
-      assertGradient(logits, dlogits, 5e-4, () -> {
-        backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, null);
-        return 0.5 * sum(losses);
-      });
+      assertGradient(
+          logits,
+          dlogits,
+          5e-4,
+          () -> {
+            backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, null);
+            return 0.5 * sum(losses);
+          });
       backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, logits);
       assertSameBits(dlogits, logits);
     }
@@ -95,7 +110,14 @@ class LossContractTest {
       backend.crossEntropy(logits, targets, 0, 1, losses, logits);
       backend.gemm(false, false, Activation.IDENTITY, false, logits, weights, null, dhidden, null);
       backend.linearCrossEntropy(
-          hidden, weights, targets, 0, 1, fused, fusedDhidden, sample.scope().zeros(DType.FLOAT32, 21, 9));
+          hidden,
+          weights,
+          targets,
+          0,
+          1,
+          fused,
+          fusedDhidden,
+          sample.scope().zeros(DType.FLOAT32, 21, 9));
       assertClose(losses, fused, TOLERANCE);
       assertClose(dhidden, fusedDhidden, TOLERANCE);
     }
@@ -105,10 +127,16 @@ class LossContractTest {
   void agreesWithTheReference(Backend backend) {
     for (DType dtype : DTYPES) {
       assertAgrees(backend, 5, TOLERANCE, (on, sample) -> plain(on, sample, dtype, 37, 1003));
-      assertAgrees(backend, 6, TOLERANCE, (on, sample) -> linear(on, sample, dtype, 83, 65, 517).subList(0, 2));
+      assertAgrees(
+          backend,
+          6,
+          TOLERANCE,
+          (on, sample) -> linear(on, sample, dtype, 83, 65, 517).subList(0, 2));
       boolean rounded = dtype == DType.BFLOAT16 && backend.name().equals("cpu");
       assertAgrees(
-          backend, 6, rounded ? ROUNDED_TOLERANCE : TOLERANCE,
+          backend,
+          6,
+          rounded ? ROUNDED_TOLERANCE : TOLERANCE,
           (on, sample) -> linear(on, sample, dtype, 83, 65, 517).subList(2, 3));
     }
   }
@@ -143,14 +171,39 @@ class LossContractTest {
     try (Sample sample = new Sample(backend, 10)) {
       Tensor logits = sample.normal(2, 3);
       Tensor losses = sample.unset(2);
-      assertRefused("targets[1] is 3, expected -1 to 2", () -> backend.crossEntropy(
-          logits, sample.integers(new int[] {0, 3}), 0, 1, losses, null));
-      assertRefused("targets[0] is -2", () -> backend.linearCrossEntropy(
-          logits, sample.normal(4, 3), sample.integers(new int[] {-2, 0}), 0, 1, losses, null, null));
-      assertRefused("smoothing", () -> backend.crossEntropy(
-          logits, sample.integers(new int[] {0, 1}), 1.5f, 1, losses, null));
-      assertRefused("dweights", () -> backend.linearCrossEntropy(
-          logits, sample.normal(4, 3), sample.integers(new int[] {0, 1}), 0, 1, losses, sample.unset(2, 3), null));
+      assertRefused(
+          "targets[1] is 3, expected -1 to 2",
+          () ->
+              backend.crossEntropy(logits, sample.integers(new int[] {0, 3}), 0, 1, losses, null));
+      assertRefused(
+          "targets[0] is -2",
+          () ->
+              backend.linearCrossEntropy(
+                  logits,
+                  sample.normal(4, 3),
+                  sample.integers(new int[] {-2, 0}),
+                  0,
+                  1,
+                  losses,
+                  null,
+                  null));
+      assertRefused(
+          "smoothing",
+          () ->
+              backend.crossEntropy(
+                  logits, sample.integers(new int[] {0, 1}), 1.5f, 1, losses, null));
+      assertRefused(
+          "dweights",
+          () ->
+              backend.linearCrossEntropy(
+                  logits,
+                  sample.normal(4, 3),
+                  sample.integers(new int[] {0, 1}),
+                  0,
+                  1,
+                  losses,
+                  sample.unset(2, 3),
+                  null));
     }
   }
 
@@ -162,11 +215,17 @@ class LossContractTest {
     return sum;
   }
 
-  private static List<Tensor> plain(Backend on, Sample sample, DType dtype, long tokens, int classes) {
+  private static List<Tensor> plain(
+      Backend on, Sample sample, DType dtype, long tokens, int classes) {
     Tensor losses = sample.unset(tokens);
     Tensor dlogits = sample.unset(dtype, tokens, classes);
     on.crossEntropy(
-        sample.normal(dtype, tokens, classes), sample.integers(-1, classes, tokens), 0.1f, 0.7f, losses, dlogits);
+        sample.normal(dtype, tokens, classes),
+        sample.integers(-1, classes, tokens),
+        0.1f,
+        0.7f,
+        losses,
+        dlogits);
     return List.of(losses, dlogits);
   }
 
@@ -176,8 +235,14 @@ class LossContractTest {
     Tensor dhidden = sample.unset(dtype, tokens, width);
     Tensor dweights = sample.normal(classes, width);
     on.linearCrossEntropy(
-        sample.normal(dtype, tokens, width), sample.normal(dtype, classes, width),
-        sample.integers(-1, classes, tokens), 0.1f, 0.7f, losses, dhidden, dweights);
+        sample.normal(dtype, tokens, width),
+        sample.normal(dtype, classes, width),
+        sample.integers(-1, classes, tokens),
+        0.1f,
+        0.7f,
+        losses,
+        dhidden,
+        dweights);
     return List.of(losses, dhidden, dweights);
   }
 }

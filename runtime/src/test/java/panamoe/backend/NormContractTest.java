@@ -54,10 +54,14 @@ class NormContractTest {
       backend.layerNormForward(x, gamma, beta, EPSILON, y, mean, rstd);
       backend.layerNormBackward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
       for (Tensor[] pair : new Tensor[][] {{x, dx}, {gamma, dgamma}, {beta, dbeta}}) {
-        assertGradient(pair[0], pair[1], 1e-3, () -> {
-          backend.layerNormForward(x, gamma, beta, EPSILON, y, null, null);
-          return dot(y, dy);
-        });
+        assertGradient(
+            pair[0],
+            pair[1],
+            1e-3,
+            () -> {
+              backend.layerNormForward(x, gamma, beta, EPSILON, y, null, null);
+              return dot(y, dy);
+            });
       }
     }
   }
@@ -75,10 +79,14 @@ class NormContractTest {
       backend.rmsNormForward(x, gamma, EPSILON, y, rstd);
       backend.rmsNormBackward(dy, x, gamma, rstd, dx, dgamma);
       for (Tensor[] pair : new Tensor[][] {{x, dx}, {gamma, dgamma}}) {
-        assertGradient(pair[0], pair[1], 1e-3, () -> {
-          backend.rmsNormForward(x, gamma, EPSILON, y, null);
-          return dot(y, dy);
-        });
+        assertGradient(
+            pair[0],
+            pair[1],
+            1e-3,
+            () -> {
+              backend.rmsNormForward(x, gamma, EPSILON, y, null);
+              return dot(y, dy);
+            });
       }
     }
   }
@@ -95,7 +103,8 @@ class NormContractTest {
 
   @EveryNativeBackend
   void threadsDoNotChangeABit(Backend backend) {
-    assertThreadInvariant(backend, 4, (on, sample) -> layerNorm(on, sample, DType.FLOAT32, 517, 129));
+    assertThreadInvariant(
+        backend, 4, (on, sample) -> layerNorm(on, sample, DType.FLOAT32, 517, 129));
     assertThreadInvariant(backend, 4, (on, sample) -> rmsNorm(on, sample, DType.FLOAT32, 517, 129));
   }
 
@@ -120,15 +129,22 @@ class NormContractTest {
     try (Sample sample = new Sample(backend, 6)) {
       Tensor x = sample.normal(2, 3);
       Tensor gamma = sample.normal(4);
-      assertRefused("gamma has shape [4], expected [3]",
+      assertRefused(
+          "gamma has shape [4], expected [3]",
           () -> backend.rmsNormForward(x, gamma, EPSILON, sample.unset(2, 3), null));
-      assertRefused("epsilon", () -> backend.rmsNormForward(x, sample.normal(3), -1, sample.unset(2, 3), null));
-      assertRefused("at least one column",
-          () -> backend.rmsNormForward(sample.normal(2, 0), sample.normal(0), EPSILON, sample.unset(2, 0), null));
+      assertRefused(
+          "epsilon",
+          () -> backend.rmsNormForward(x, sample.normal(3), -1, sample.unset(2, 3), null));
+      assertRefused(
+          "at least one column",
+          () ->
+              backend.rmsNormForward(
+                  sample.normal(2, 0), sample.normal(0), EPSILON, sample.unset(2, 0), null));
     }
   }
 
-  private static List<Tensor> layerNorm(Backend on, Sample sample, DType dtype, long rows, long width) {
+  private static List<Tensor> layerNorm(
+      Backend on, Sample sample, DType dtype, long rows, long width) {
     Tensor x = sample.normal(dtype, rows, width);
     Tensor gamma = sample.normal(width);
     Tensor y = sample.unset(dtype, rows, width);
@@ -138,11 +154,13 @@ class NormContractTest {
     Tensor dgamma = sample.normal(width);
     Tensor dbeta = sample.normal(width);
     on.layerNormForward(x, gamma, sample.normal(width), 1e-2f, y, mean, rstd);
-    on.layerNormBackward(sample.normal(dtype, rows, width), x, gamma, mean, rstd, dx, dgamma, dbeta);
+    on.layerNormBackward(
+        sample.normal(dtype, rows, width), x, gamma, mean, rstd, dx, dgamma, dbeta);
     return List.of(y, mean, rstd, dx, dgamma, dbeta);
   }
 
-  private static List<Tensor> rmsNorm(Backend on, Sample sample, DType dtype, long rows, long width) {
+  private static List<Tensor> rmsNorm(
+      Backend on, Sample sample, DType dtype, long rows, long width) {
     Tensor x = sample.normal(dtype, rows, width);
     Tensor gamma = sample.normal(width);
     Tensor y = sample.unset(dtype, rows, width);

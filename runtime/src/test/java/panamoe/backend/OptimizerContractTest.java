@@ -25,7 +25,8 @@ class OptimizerContractTest {
       Tensor first = sample.scope().zeros(DType.FLOAT32, 3);
       Tensor second = sample.scope().zeros(DType.FLOAT32, 3);
       Tensor copy = sample.unset(DType.BFLOAT16, 3);
-      backend.adamwStep(0.1f, 0.9f, 0.99f, 0, 0.5f, 1, 0.5f, parameter, gradient, first, second, copy);
+      backend.adamwStep(
+          0.1f, 0.9f, 0.99f, 0, 0.5f, 1, 0.5f, parameter, gradient, first, second, copy);
       // The third has gradient 0 and epsilon 0: 0 / 0.
       assertClose(new double[] {0.95 - 0.1, -1.9 + 0.1, Double.NaN}, parameter, 1e-6);
       assertClose(new double[] {0.4, -0.0125, 0}, first, 1e-6);
@@ -45,7 +46,8 @@ class OptimizerContractTest {
       Tensor second = sample.scope().zeros(DType.FLOAT32, 1);
       for (int step = 1; step <= 2; step++) {
         Tensor gradient = sample.floats(new float[] {step == 1 ? 1 : -1}, 1);
-        backend.adamwStep(1, 0.5f, 0.75f, 1e-8f, 0, step, 1, parameter, gradient, first, second, null);
+        backend.adamwStep(
+            1, 0.5f, 0.75f, 1e-8f, 0, step, 1, parameter, gradient, first, second, null);
       }
       // m = 0.5 * 0.5 - 0.5 = -0.25 over 0.75; v = 0.75 * 0.25 + 0.25 = 0.4375 over 0.4375.
       assertClose(new double[] {-0.25}, first, 1e-6);
@@ -71,28 +73,74 @@ class OptimizerContractTest {
   void agreesWithTheReference(Backend backend) {
     for (int count : new int[] {1, 31, 10_007}) {
       assertAgrees(backend, count, 2e-6, (on, sample) -> steps(on, sample, count));
-      assertAgrees(backend, count, 2e-7, (on, sample) -> squareSum(on, sample, DType.FLOAT32, count));
-      assertAgrees(backend, count, 2e-7, (on, sample) -> squareSum(on, sample, DType.BFLOAT16, count));
+      assertAgrees(
+          backend, count, 2e-7, (on, sample) -> squareSum(on, sample, DType.FLOAT32, count));
+      assertAgrees(
+          backend, count, 2e-7, (on, sample) -> squareSum(on, sample, DType.BFLOAT16, count));
     }
   }
 
   @EveryNativeBackend
   void threadsDoNotChangeABit(Backend backend) {
     assertThreadInvariant(backend, 4, (on, sample) -> steps(on, sample, 300_007));
-    assertThreadInvariant(backend, 5, (on, sample) -> squareSum(on, sample, DType.FLOAT32, 300_007));
+    assertThreadInvariant(
+        backend, 5, (on, sample) -> squareSum(on, sample, DType.FLOAT32, 300_007));
   }
 
   @EveryBackend
   void refusesSettingsThatMakeNoSense(Backend backend) {
     try (Sample sample = new Sample(backend, 6)) {
       Tensor x = sample.normal(3);
-      assertRefused("step is 0", () -> backend.adamwStep(
-          0.1f, 0.9f, 0.99f, 1e-8f, 0, 0, 1, x, sample.normal(3), sample.normal(3), sample.normal(3), null));
-      assertRefused("beta1 is 1", () -> backend.adamwStep(
-          0.1f, 1, 0.99f, 1e-8f, 0, 1, 1, x, sample.normal(3), sample.normal(3), sample.normal(3), null));
-      assertRefused("gradient", () -> backend.adamwStep(
-          0.1f, 0.9f, 0.99f, 1e-8f, 0, 1, 1, x, sample.normal(4), sample.normal(3), sample.normal(3), null));
-      assertRefused("sum has shape [3], expected [1]", () -> backend.squareSum(x, sample.normal(3)));
+      assertRefused(
+          "step is 0",
+          () ->
+              backend.adamwStep(
+                  0.1f,
+                  0.9f,
+                  0.99f,
+                  1e-8f,
+                  0,
+                  0,
+                  1,
+                  x,
+                  sample.normal(3),
+                  sample.normal(3),
+                  sample.normal(3),
+                  null));
+      assertRefused(
+          "beta1 is 1",
+          () ->
+              backend.adamwStep(
+                  0.1f,
+                  1,
+                  0.99f,
+                  1e-8f,
+                  0,
+                  1,
+                  1,
+                  x,
+                  sample.normal(3),
+                  sample.normal(3),
+                  sample.normal(3),
+                  null));
+      assertRefused(
+          "gradient",
+          () ->
+              backend.adamwStep(
+                  0.1f,
+                  0.9f,
+                  0.99f,
+                  1e-8f,
+                  0,
+                  1,
+                  1,
+                  x,
+                  sample.normal(4),
+                  sample.normal(3),
+                  sample.normal(3),
+                  null));
+      assertRefused(
+          "sum has shape [3], expected [1]", () -> backend.squareSum(x, sample.normal(3)));
     }
   }
 
@@ -103,7 +151,18 @@ class OptimizerContractTest {
     Tensor copy = sample.unset(DType.BFLOAT16, count);
     for (int step = 1; step <= 3; step++) {
       on.adamwStep(
-          1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, step, 0.7f, parameter, sample.normal(count), first, second, copy);
+          1e-2f,
+          0.9f,
+          0.95f,
+          1e-8f,
+          0.1f,
+          step,
+          0.7f,
+          parameter,
+          sample.normal(count),
+          first,
+          second,
+          copy);
     }
     return List.of(parameter, first, second, copy);
   }

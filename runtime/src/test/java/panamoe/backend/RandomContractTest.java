@@ -113,7 +113,8 @@ class RandomContractTest {
     return y;
   }
 
-  private static void assertMoments(Tensor y, double mean, double variance, double deviationOfSquares) {
+  private static void assertMoments(
+      Tensor y, double mean, double variance, double deviationOfSquares) {
     double sum = 0;
     double squares = 0;
     for (float value : y.toFloats()) {

@@ -19,10 +19,11 @@ class RecordingContractTest {
       Tensor y = sample.scope().zeros(DType.FLOAT32, 2);
       backend.add(1, y, 10, x, y);
       Recording recording =
-          backend.record(() -> {
-            backend.add(1, y, 1, x, y);
-            backend.add(2, y, 0, y, y);
-          });
+          backend.record(
+              () -> {
+                backend.add(1, y, 1, x, y);
+                backend.add(2, y, 0, y, y);
+              });
       assertEquals(2, recording.size());
       assertClose(new double[] {22, 44}, y, 0);
       x.set(100f, 200f);
@@ -53,8 +54,7 @@ class RecordingContractTest {
 
   @EveryBackend
   void recordingsDoNotNest(Backend backend) {
-    assertThrows(
-        IllegalStateException.class, () -> backend.record(() -> backend.record(() -> {})));
+    assertThrows(IllegalStateException.class, () -> backend.record(() -> backend.record(() -> {})));
   }
 
   @EveryBackend

@@ -20,10 +20,11 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
 
 /**
- * Whatever happens to a save, and whenever, there is a whole checkpoint afterwards and no half of one.
+ * Whatever happens to a save, and whenever, there is a whole checkpoint afterwards and no half of
+ * one.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at every place of every system call, which takes a minute or two; a
- * number, at as many; see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at every place of every system call, which takes a
+ * minute or two; a number, at as many; see {@link Faults#kills}.
  */
 class CheckpointCrashTest {
   private static final int FEW_KILLS = 24;
@@ -34,8 +35,7 @@ class CheckpointCrashTest {
   private final SampleContents written = new SampleContents(scope);
   private final SampleContents read = new SampleContents(scope);
 
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   /** Stands for a killed process: nothing that a save does on failure is done. */
   private static final class Killed extends Error {}
@@ -48,18 +48,28 @@ class CheckpointCrashTest {
   @Test
   void failureOfAnyOperation() throws IOException {
     List<Path> operations = operationsOfASave();
-    int ofTheCheckpoint = operations.size() - (int) operations.stream().filter(CheckpointCrashTest::isOld).count();
+    int ofTheCheckpoint =
+        operations.size() - (int) operations.stream().filter(CheckpointCrashTest::isOld).count();
     assertTrue(ofTheCheckpoint > 20, operations.toString());
     for (int failing = 1; failing <= ofTheCheckpoint; failing++) {
       Path folder = withTwoCheckpoints("failure" + failing);
-      CheckpointStore store = failingAt(folder, failing, new IOException("No space left on device"));
-      CheckpointException e = assertThrows(CheckpointException.class, () -> store.save(written.at(3)));
+      CheckpointStore store =
+          failingAt(folder, failing, new IOException("No space left on device"));
+      CheckpointException e =
+          assertThrows(CheckpointException.class, () -> store.save(written.at(3)));
       assertTrue(e.getMessage().contains("No space left on device"), e.getMessage());
       boolean saved = new CheckpointStore(folder, 2).openLatest().orElseThrow().step() == 3;
       // Never that a step is not saved and its checkpoint is the one to go on from.
-      assertEquals(!saved, e.getMessage().startsWith("cannot save step 3 in " + folder), e.getMessage());
-      assertEquals(!saved, e.getMessage().endsWith("; the latest checkpoint is step-00000002"), e.getMessage());
-      String unsure = "step 3 is saved as " + folder.resolve("step-00000003") + ", but may be lost in a power failure: ";
+      assertEquals(
+          !saved, e.getMessage().startsWith("cannot save step 3 in " + folder), e.getMessage());
+      assertEquals(
+          !saved,
+          e.getMessage().endsWith("; the latest checkpoint is step-00000002"),
+          e.getMessage());
+      String unsure =
+          "step 3 is saved as "
+              + folder.resolve("step-00000003")
+              + ", but may be lost in a power failure: ";
       assertEquals(saved, e.getMessage().startsWith(unsure), e.getMessage());
       assertIntact(folder);
       assertEquals(List.of(), temporaries(folder), "operation " + failing);
@@ -70,11 +80,16 @@ class CheckpointCrashTest {
   void oldCheckpointsThatCannotBeDeletedAreWarnings() throws IOException {
     for (String failing : List.of("rename", "delete")) {
       Path folder = withTwoCheckpoints(failing);
-      CheckpointStore store = new CheckpointStore(folder, 2, Long.MAX_VALUE, (operation, path) -> {
-        if (operation.equals(failing) && isOld(path)) {
-          throw new IOException("Operation not permitted");
-        }
-      });
+      CheckpointStore store =
+          new CheckpointStore(
+              folder,
+              2,
+              Long.MAX_VALUE,
+              (operation, path) -> {
+                if (operation.equals(failing) && isOld(path)) {
+                  throw new IOException("Operation not permitted");
+                }
+              });
       for (int step = 3; step <= 4; step++) {
         List<String> warnings = store.save(written.at(step)).warnings();
         assertEquals(1, warnings.size(), warnings.toString());
@@ -104,7 +119,10 @@ class CheckpointCrashTest {
     }
   }
 
-  /** By SIGKILL, before, after and amid system calls of a save that also deletes the oldest checkpoint. */
+  /**
+   * By SIGKILL, before, after and amid system calls of a save that also deletes the oldest
+   * checkpoint.
+   */
   @Test
   @Timeout(value = 10, unit = TimeUnit.MINUTES)
   void killedProcess() throws Exception {
@@ -143,15 +161,29 @@ class CheckpointCrashTest {
   }
 
   /** Saves step 3 over steps 1 and 2 in a process that is killed; returns its status. */
-  private int save(Path folder, Faults faults, Faults.Kill kill) throws IOException, InterruptedException {
+  private int save(Path folder, Faults faults, Faults.Kill kill)
+      throws IOException, InterruptedException {
     new Disk((operation, path) -> {}).delete(folder);
     withTwoCheckpoints(folder.getFileName().toString());
     faults.set(kill.action(), kill.call(), EIO);
     Path output = directory.resolve("output");
-    int status = faults.disturb(new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "--enable-native-access=ALL-UNNAMED", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-        "-cp", System.getProperty("java.class.path"), OneSave.class.getName(), folder.toString()))
-        .redirectErrorStream(true).redirectOutput(output.toFile()).start().waitFor();
+    int status =
+        faults
+            .disturb(
+                new ProcessBuilder(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "--enable-native-access=ALL-UNNAMED",
+                    "-Xmx64m",
+                    "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",
+                    "-cp",
+                    System.getProperty("java.class.path"),
+                    OneSave.class.getName(),
+                    folder.toString()))
+            .redirectErrorStream(true)
+            .redirectOutput(output.toFile())
+            .start()
+            .waitFor();
     assertTrue(status == 0 || status == SIGKILL, Files.readString(output));
     return status;
   }
@@ -174,12 +206,16 @@ class CheckpointCrashTest {
   /** What each is done to. */
   private List<Path> operationsOfASave() {
     List<Path> paths = new ArrayList<>();
-    new CheckpointStore(withTwoCheckpoints("count"), 2, Long.MAX_VALUE, (operation, path) -> paths.add(path))
+    new CheckpointStore(
+            withTwoCheckpoints("count"), 2, Long.MAX_VALUE, (operation, path) -> paths.add(path))
         .save(written.at(3));
     return paths;
   }
 
-  /** Whether a path is the oldest checkpoint, which a save deletes when it has written its own, or lies in it. */
+  /**
+   * Whether a path is the oldest checkpoint, which a save deletes when it has written its own, or
+   * lies in it.
+   */
   private static boolean isOld(Path path) {
     return path.toString().contains("step-00000001");
   }
@@ -194,15 +230,19 @@ class CheckpointCrashTest {
 
   private static CheckpointStore failingAt(Path folder, int operation, Throwable failure) {
     AtomicInteger count = new AtomicInteger();
-    return new CheckpointStore(folder, 2, Long.MAX_VALUE, (name, path) -> {
-      if (count.incrementAndGet() == operation) {
-        switch (failure) {
-          case IOException e -> throw e;
-          case Error e -> throw e;
-          default -> throw new IllegalArgumentException(failure);
-        }
-      }
-    });
+    return new CheckpointStore(
+        folder,
+        2,
+        Long.MAX_VALUE,
+        (name, path) -> {
+          if (count.incrementAndGet() == operation) {
+            switch (failure) {
+              case IOException e -> throw e;
+              case Error e -> throw e;
+              default -> throw new IllegalArgumentException(failure);
+            }
+          }
+        });
   }
 
   /** The step of the latest checkpoint, whose every bit is that of the step. */
@@ -217,7 +257,9 @@ class CheckpointCrashTest {
   }
 
   private static List<String> temporaries(Path folder) throws IOException {
-    return Disk.list(folder).stream().map(path -> path.getFileName().toString())
-        .filter(name -> name.startsWith(".")).toList();
+    return Disk.list(folder).stream()
+        .map(path -> path.getFileName().toString())
+        .filter(name -> name.startsWith("."))
+        .toList();
   }
 }

@@ -24,33 +24,44 @@ class CheckpointDiskTest {
   private final TensorScope scope = TensorScope.confined(new ArenaMemory());
   private final SampleContents written = new SampleContents(scope);
 
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   @AfterEach
   void close() {
     scope.close();
   }
 
-  /** On a real full disk where this process may mount one, else on a disk that pretends to be full. */
+  /**
+   * On a real full disk where this process may mount one, else on a disk that pretends to be full.
+   */
   @Test
   void fullDisk() throws Exception {
     Path disk = Files.createDirectory(directory.resolve("disk"));
-    boolean mounted = run("mount", "-t", "tmpfs", "-o", "size=" + DISK_KIB + "k", "tmpfs", disk.toString()) == 0;
+    boolean mounted =
+        run("mount", "-t", "tmpfs", "-o", "size=" + DISK_KIB + "k", "tmpfs", disk.toString()) == 0;
     try {
-      CheckpointStore store = new CheckpointStore(disk, 2, Long.MAX_VALUE, (operation, path) -> {
-        boolean large = operation.equals("write") && Files.size(path) > 0 && !mounted;
-        if (large && path.getFileName().toString().startsWith("model")) {
-          throw new IOException("No space left on device");
-        }
-      });
+      CheckpointStore store =
+          new CheckpointStore(
+              disk,
+              2,
+              Long.MAX_VALUE,
+              (operation, path) -> {
+                boolean large = operation.equals("write") && Files.size(path) > 0 && !mounted;
+                if (large && path.getFileName().toString().startsWith("model")) {
+                  throw new IOException("No space left on device");
+                }
+              });
       store.save(contents(1, 0));
       CheckpointException e =
-          assertThrows(CheckpointException.class, () -> store.save(contents(2, DISK_KIB * 1024 / 4)));
-      assertEquals("cannot save step 2 in " + disk
-          + ": writing model.safetensors failed: No space left on device; the latest checkpoint is step-00000001",
+          assertThrows(
+              CheckpointException.class, () -> store.save(contents(2, DISK_KIB * 1024 / 4)));
+      assertEquals(
+          "cannot save step 2 in "
+              + disk
+              + ": writing model.safetensors failed: No space left on device; the latest checkpoint is step-00000001",
           e.getMessage());
-      assertEquals(List.of("latest", "step-00000001"),
+      assertEquals(
+          List.of("latest", "step-00000001"),
           Disk.list(disk).stream().map(path -> path.getFileName().toString()).toList());
       Checkpoint.open(disk).verify();
     } finally {
@@ -63,16 +74,22 @@ class CheckpointDiskTest {
   @Test
   void folderThatCannotBeMade() throws IOException {
     Path file = Files.createFile(directory.resolve("file"));
-    CheckpointException e = assertThrows(CheckpointException.class,
-        () -> new CheckpointStore(file.resolve("below"), 1).save(written.at(1)));
-    assertTrue(e.getMessage().startsWith("cannot save step 1 in " + file.resolve("below") + ": "), e.getMessage());
+    CheckpointException e =
+        assertThrows(
+            CheckpointException.class,
+            () -> new CheckpointStore(file.resolve("below"), 1).save(written.at(1)));
+    assertTrue(
+        e.getMessage().startsWith("cannot save step 1 in " + file.resolve("below") + ": "),
+        e.getMessage());
     assertEquals(1, e.getMessage().lines().count());
   }
 
   @Test
   void tensorThatCannotBeWritten() throws IOException {
     written.model.put("packed", scope.allocatePacked(DType.FLOAT32, 64, 2, 2));
-    assertThrows(IllegalArgumentException.class, () -> new CheckpointStore(directory, 1).save(written.at(1)));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new CheckpointStore(directory, 1).save(written.at(1)));
     assertEquals(List.of(), Disk.list(directory));
   }
 
@@ -80,11 +97,15 @@ class CheckpointDiskTest {
     CheckpointContents some = written.at(step);
     Map<String, Tensor> model = new TreeMap<>(some.model());
     model.put("extra", scope.zeros(DType.FLOAT32, extraElements));
-    return new CheckpointContents(step, some.config(), some.state(), some.experts(), model, some.optimizer());
+    return new CheckpointContents(
+        step, some.config(), some.state(), some.experts(), model, some.optimizer());
   }
 
   private static int run(String... command) throws Exception {
-    return new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD)
-        .start().waitFor();
+    return new ProcessBuilder(command)
+        .redirectErrorStream(true)
+        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+        .start()
+        .waitFor();
   }
 }

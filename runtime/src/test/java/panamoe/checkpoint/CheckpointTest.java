@@ -35,7 +35,8 @@ class CheckpointTest extends SavedSamples {
     assertEquals(new LoadReport(6, 7 * 5 * 2 + 5 * 4 + 4 * 15 * 4, List.of()), report);
     assertTrue(read.sameAs(written));
     try (Shards model = checkpoint.model()) {
-      assertEquals("layers.1.moe.experts.3.up.weight F32[3, 5]",
+      assertEquals(
+          "layers.1.moe.experts.3.up.weight F32[3, 5]",
           model.tensors().get("layers.1.moe.experts.3.up.weight").toString());
     }
   }
@@ -54,7 +55,8 @@ class CheckpointTest extends SavedSamples {
   void shardsBeyondTheLimit() throws IOException {
     new CheckpointStore(directory, 1, 130, (operation, path) -> {}).save(written.at(1));
     Checkpoint checkpoint = Checkpoint.open(directory);
-    assertTrue(Files.exists(checkpoint.directory().resolve("model-00001-of-00003.safetensors")),
+    assertTrue(
+        Files.exists(checkpoint.directory().resolve("model-00001-of-00003.safetensors")),
         Disk.list(checkpoint.directory()).toString());
     checkpoint.loadModel(read.model, false, true);
     read.readOptimizer(checkpoint);
@@ -67,16 +69,17 @@ class CheckpointTest extends SavedSamples {
     for (int step = 1; step <= 5; step++) {
       store.save(written.at(step));
     }
-    assertEquals(List.of("step-00000004", "step-00000005"),
+    assertEquals(
+        List.of("step-00000004", "step-00000005"),
         store.checkpoints().stream().map(path -> path.getFileName().toString()).toList());
     assertEquals(5, Checkpoint.open(directory).step());
   }
 
   @ParameterizedTest
   @CsvSource({
-      "layers.1.moe.experts.3.up.weight, , missing layers.1.moe.experts.3.up.weight (layer 1; expert 3)",
-      ", layers.1.moe.experts.4.up.weight, unexpected layers.1.moe.experts.4.up.weight (layer 1; expert 4)",
-      "layers.1.moe.experts.3.up.weight, layers.1.moe.expert.3.up.weight, unexpected layers.1.moe.expert.3.up.weight",
+    "layers.1.moe.experts.3.up.weight, , missing layers.1.moe.experts.3.up.weight (layer 1; expert 3)",
+    ", layers.1.moe.experts.4.up.weight, unexpected layers.1.moe.experts.4.up.weight (layer 1; expert 4)",
+    "layers.1.moe.experts.3.up.weight, layers.1.moe.expert.3.up.weight, unexpected layers.1.moe.expert.3.up.weight",
   })
   void namesMissingAndUnexpectedTensors(String removed, String added, String expected) {
     Map<String, Tensor> model = new LinkedHashMap<>(written.at(1).model());
@@ -99,11 +102,16 @@ class CheckpointTest extends SavedSamples {
     model.put("layers.1.moe.experts.2.up.weight", scope.zeros(DType.FLOAT32, 0, 5));
     saveModel(model);
     String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
-    assertTrue(message.contains("layers.0.norm.weight (layer 0) has the shape [6], expected [5]"), message);
+    assertTrue(
+        message.contains("layers.0.norm.weight (layer 0) has the shape [6], expected [5]"),
+        message);
     assertTrue(message.contains("embedding.weight has the dtype F32, expected BF16"), message);
     assertTrue(message.contains("(layer 1, expert 1) has the shape [], expected [3, 5]"), message);
-    assertTrue(message.contains("(layer 1, expert 2) has the shape [0, 5], expected [3, 5]"), message);
-    assertTrue(read.model.values().stream().allMatch(tensor -> tensor.getFloat(0) == 0), "nothing was loaded");
+    assertTrue(
+        message.contains("(layer 1, expert 2) has the shape [0, 5], expected [3, 5]"), message);
+    assertTrue(
+        read.model.values().stream().allMatch(tensor -> tensor.getFloat(0) == 0),
+        "nothing was loaded");
   }
 
   @Test
@@ -136,10 +144,15 @@ class CheckpointTest extends SavedSamples {
     written.stacked.setFloat(17, Float.NEGATIVE_INFINITY);
     written.model.get("embedding.weight").setFloat(3, Float.NaN);
     new CheckpointStore(directory, 1).save(contents);
-    List<String> warnings = Checkpoint.open(directory).loadModel(read.model, false, false).warnings();
+    List<String> warnings =
+        Checkpoint.open(directory).loadModel(read.model, false, false).warnings();
     assertEquals(1, warnings.size());
-    assertTrue(warnings.getFirst().endsWith(
-        "3 NaN or infinite values in 2 tensors, the first: embedding.weight (1 values)"), warnings.getFirst());
+    assertTrue(
+        warnings
+            .getFirst()
+            .endsWith(
+                "3 NaN or infinite values in 2 tensors, the first: embedding.weight (1 values)"),
+        warnings.getFirst());
     String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, true));
     assertTrue(message.contains("3 NaN or infinite values"), message);
   }
@@ -163,12 +176,20 @@ class CheckpointTest extends SavedSamples {
     Checkpoint checkpoint = Checkpoint.open(directory);
     checkpoint.requireFits(HostMemory.available());
     String message = refusal(opened -> opened.requireFits(100));
-    assertTrue(message.contains("needs " + checkpoint.modelBytes() + " bytes, but only 100 are available"), message);
+    assertTrue(
+        message.contains("needs " + checkpoint.modelBytes() + " bytes, but only 100 are available"),
+        message);
   }
 
   /** 70 bytes of embedding, 20 of a norm, and four experts of 60 bytes. */
   @ParameterizedTest
-  @CsvSource({"329, EP >= 2", "210, EP >= 2", "209, EP >= 4", "150, EP >= 4", "149, would not fit with its experts"})
+  @CsvSource({
+    "329, EP >= 2",
+    "210, EP >= 2",
+    "209, EP >= 4",
+    "150, EP >= 4",
+    "149, would not fit with its experts"
+  })
   void saysOverHowManyRanksItWouldFit(long available, String expected) {
     save(1);
     String message = refusal(checkpoint -> checkpoint.requireFits(available));
@@ -179,7 +200,8 @@ class CheckpointTest extends SavedSamples {
   void nothingThere() throws IOException {
     assertTrue(refusalOf(directory).contains("holds no checkpoint"));
     assertTrue(refusalOf(directory.resolve("absent")).contains("does not exist"));
-    assertTrue(refusalOf(Files.createFile(directory.resolve("file"))).contains("is not a directory"));
+    assertTrue(
+        refusalOf(Files.createFile(directory.resolve("file"))).contains("is not a directory"));
     Path foreign = Files.writeString(directory.resolve("model.gguf"), "GGUF and more");
     assertEquals(foreign + " is a GGUF file, expected a checkpoint", refusalOf(foreign));
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());
@@ -187,7 +209,9 @@ class CheckpointTest extends SavedSamples {
 
   private void saveModel(Map<String, Tensor> model) {
     CheckpointContents some = written.at(1);
-    new CheckpointStore(directory, 10).save(new CheckpointContents(
-        1, some.config(), some.state(), some.experts(), model, some.optimizer()));
+    new CheckpointStore(directory, 10)
+        .save(
+            new CheckpointContents(
+                1, some.config(), some.state(), some.experts(), model, some.optimizer()));
   }
 }

@@ -29,8 +29,14 @@ import panamoe.io.StrictJson;
 /** Checkpoints that were cut, changed, replaced or forged since they were saved. */
 class DamagedCheckpointTest extends SavedSamples {
   @ParameterizedTest
-  @ValueSource(strings = {
-      "model.safetensors", "optimizer.safetensors", "config.json", "state.json", "manifest.json"})
+  @ValueSource(
+      strings = {
+        "model.safetensors",
+        "optimizer.safetensors",
+        "config.json",
+        "state.json",
+        "manifest.json"
+      })
   void findsAnyFlippedByte(String name) throws IOException {
     Path file = save(1).resolve(name);
     byte[] content = Files.readAllBytes(file);
@@ -43,7 +49,8 @@ class DamagedCheckpointTest extends SavedSamples {
         continue; // Another blank between two fields of a manifest is no other manifest.
       }
       Files.write(file, flipped);
-      CheckpointException e = assertThrows(CheckpointException.class, () -> Checkpoint.open(file.getParent()).verify());
+      CheckpointException e =
+          assertThrows(CheckpointException.class, () -> Checkpoint.open(file.getParent()).verify());
       assertTrue(e.getMessage().contains(file.getParent().toString()), e.getMessage());
     }
   }
@@ -53,8 +60,13 @@ class DamagedCheckpointTest extends SavedSamples {
     Path file = save(1).resolve("model.safetensors");
     byte[] content = Files.readAllBytes(file);
     Files.write(file, Arrays.copyOf(content, content.length - 1));
-    assertTrue(refusal(Checkpoint::verify).contains(
-        "model.safetensors has " + (content.length - 1) + " bytes, expected " + content.length));
+    assertTrue(
+        refusal(Checkpoint::verify)
+            .contains(
+                "model.safetensors has "
+                    + (content.length - 1)
+                    + " bytes, expected "
+                    + content.length));
     Files.delete(file);
     assertTrue(refusal(Checkpoint::verify).contains("model.safetensors does not exist"));
     Path other = Files.write(directory.resolve("other"), content);
@@ -94,7 +106,9 @@ class DamagedCheckpointTest extends SavedSamples {
     Path broken = save(2);
     Files.delete(broken.resolve("optimizer.safetensors"));
     assertEquals(
-        broken.resolve("optimizer.safetensors") + " does not exist; " + directory.resolve("step-00000001")
+        broken.resolve("optimizer.safetensors")
+            + " does not exist; "
+            + directory.resolve("step-00000001")
             + " beside it is intact: take that one, or move step-00000002 out of the folder to go on from there",
         refusalOf(directory));
     Files.delete(directory.resolve("step-00000001/state.json"));
@@ -107,10 +121,13 @@ class DamagedCheckpointTest extends SavedSamples {
     Path older = new CheckpointStore(directory, 4).save(written.at(2)).directory();
     Path newest = new CheckpointStore(directory, 4).save(written.at(3)).directory();
     flipLastByte(newest.resolve("model.safetensors"));
-    String hint = " beside it is intact: take that one, or move step-00000003 out of the folder to go on from there";
-    assertTrue(refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
+    String hint =
+        " beside it is intact: take that one, or move step-00000003 out of the folder to go on from there";
+    assertTrue(
+        refusal(Checkpoint::verify).endsWith("; " + older + hint), refusal(Checkpoint::verify));
     flipLastByte(older.resolve("optimizer.safetensors"));
-    assertTrue(refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
+    assertTrue(
+        refusal(Checkpoint::verify).endsWith("; " + oldest + hint), refusal(Checkpoint::verify));
     flipLastByte(oldest.resolve("state.json"));
     assertFalse(refusal(Checkpoint::verify).contains("beside"), refusal(Checkpoint::verify));
   }
@@ -124,14 +141,30 @@ class DamagedCheckpointTest extends SavedSamples {
     }
     CheckpointException e =
         assertThrows(CheckpointException.class, () -> opened.loadModel(read.model, false, false));
-    assertTrue(e.getMessage().contains("model.safetensors was changed since it was saved"), e.getMessage());
+    assertTrue(
+        e.getMessage().contains("model.safetensors was changed since it was saved"),
+        e.getMessage());
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"../../etc/passwd", "/etc/passwd", "a/b.safetensors", "..", ".hidden", "", "a\\u0000b"})
+  @ValueSource(
+      strings = {
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a/b.safetensors",
+        "..",
+        ".hidden",
+        "",
+        "a\\u0000b"
+      })
   void manifestNamesPlainFilesOnly(String name) throws IOException {
-    rewriteManifest(save(1), manifest -> ((ObjectNode) manifest.path("files"))
-        .putObject(name.replace("\\u0000", "\0")).put("size", 1).put("sha256", "0".repeat(64)));
+    rewriteManifest(
+        save(1),
+        manifest ->
+            ((ObjectNode) manifest.path("files"))
+                .putObject(name.replace("\\u0000", "\0"))
+                .put("size", 1)
+                .put("sha256", "0".repeat(64)));
     assertTrue(refusalOf(directory.resolve("step-00000001")).contains("not a plain file name"));
   }
 
@@ -139,19 +172,32 @@ class DamagedCheckpointTest extends SavedSamples {
   void manifestOfAnotherVersionOrWithUnknownFields() throws IOException {
     Path saved = save(1);
     byte[] original = Files.readAllBytes(saved.resolve("manifest.json"));
-    Map<String, Consumer<ObjectNode>> changes = Map.of(
-        "has the version 2; this version of Panamoe reads version 1", manifest -> manifest.put("version", 2),
-        "has the version 1.5; this version of Panamoe reads version 1", manifest -> manifest.put("version", 1.5),
-        "unknown field rank", manifest -> manifest.put("rank", -1),
-        "bad field format", manifest -> manifest.put("format", "other"),
-        "bad field step", manifest -> manifest.put("step", -1),
-        "bad field experts", manifest -> manifest.putArray("experts").add(1.5),
-        "bad field files.config.json.size",
-        manifest -> ((ObjectNode) manifest.path("files").path("config.json")).put("size", "big"),
-        "bad field files.config.json.sha256",
-        manifest -> ((ObjectNode) manifest.path("files").path("config.json")).put("sha256", "abc"),
-        "lists a shard that is absent.safetensors does not exist", manifest -> ((ObjectNode) manifest.path("files"))
-            .putObject("absent.safetensors").put("size", 1).put("sha256", "0".repeat(64)));
+    Map<String, Consumer<ObjectNode>> changes =
+        Map.of(
+            "has the version 2; this version of Panamoe reads version 1",
+            manifest -> manifest.put("version", 2),
+            "has the version 1.5; this version of Panamoe reads version 1",
+            manifest -> manifest.put("version", 1.5),
+            "unknown field rank",
+            manifest -> manifest.put("rank", -1),
+            "bad field format",
+            manifest -> manifest.put("format", "other"),
+            "bad field step",
+            manifest -> manifest.put("step", -1),
+            "bad field experts",
+            manifest -> manifest.putArray("experts").add(1.5),
+            "bad field files.config.json.size",
+            manifest ->
+                ((ObjectNode) manifest.path("files").path("config.json")).put("size", "big"),
+            "bad field files.config.json.sha256",
+            manifest ->
+                ((ObjectNode) manifest.path("files").path("config.json")).put("sha256", "abc"),
+            "lists a shard that is absent.safetensors does not exist",
+            manifest ->
+                ((ObjectNode) manifest.path("files"))
+                    .putObject("absent.safetensors")
+                    .put("size", 1)
+                    .put("sha256", "0".repeat(64)));
     for (Map.Entry<String, Consumer<ObjectNode>> change : changes.entrySet()) {
       Files.write(saved.resolve("manifest.json"), original);
       rewriteManifest(saved, change.getValue());
@@ -163,11 +209,19 @@ class DamagedCheckpointTest extends SavedSamples {
   @Test
   void sameTensorInTwoShards() throws IOException {
     Path saved = save(1);
-    Path copy = Files.copy(saved.resolve("model.safetensors"), saved.resolve("model-00002-of-00002.safetensors"));
-    rewriteManifest(saved, manifest -> ((ObjectNode) manifest.path("files")).putObject(copy.getFileName().toString())
-        .put("size", size(copy)).put("sha256", SavedFile.sha256(copy)));
+    Path copy =
+        Files.copy(
+            saved.resolve("model.safetensors"), saved.resolve("model-00002-of-00002.safetensors"));
+    rewriteManifest(
+        saved,
+        manifest ->
+            ((ObjectNode) manifest.path("files"))
+                .putObject(copy.getFileName().toString())
+                .put("size", size(copy))
+                .put("sha256", SavedFile.sha256(copy)));
     String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
-    assertTrue(message.contains("is both in") && message.contains("tensor embedding.weight"), message);
+    assertTrue(
+        message.contains("is both in") && message.contains("tensor embedding.weight"), message);
   }
 
   private static void flipLastByte(Path file) throws IOException {
@@ -177,7 +231,8 @@ class DamagedCheckpointTest extends SavedSamples {
   }
 
   /** Changes a manifest as an attacker would: with a checksum that is right again. */
-  private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change) throws IOException {
+  private static void rewriteManifest(Path checkpoint, Consumer<ObjectNode> change)
+      throws IOException {
     Path path = checkpoint.resolve("manifest.json");
     ObjectNode manifest = SavedFile.object(path, 1 << 20);
     manifest.remove("sha256");

@@ -33,7 +33,9 @@ class RankedCheckpointTest {
     scope.close();
   }
 
-  /** @param writes whether a rank writes a tensor of the model */
+  /**
+   * @param writes whether a rank writes a tensor of the model
+   */
   private List<Path> save(long step, BiPredicate<Integer, String> writes, Disk.Listener ofLast) {
     CheckpointContents all = written.at(step);
     return ThreadWorld.of(RANKS)
@@ -44,8 +46,11 @@ class RankedCheckpointTest {
               model.keySet().removeIf(name -> !writes.test(world.rank(), name));
               Map<String, Tensor> optimizer = world.rank() == 0 ? all.optimizer() : Map.of();
               CheckpointContents mine =
-                  new CheckpointContents(step, all.config(), all.state(), all.experts(), model, optimizer);
-              return new CheckpointStore(directory, 2, Long.MAX_VALUE, listener).save(mine, world).directory();
+                  new CheckpointContents(
+                      step, all.config(), all.state(), all.experts(), model, optimizer);
+              return new CheckpointStore(directory, 2, Long.MAX_VALUE, listener)
+                  .save(mine, world)
+                  .directory();
             });
   }
 
@@ -60,7 +65,8 @@ class RankedCheckpointTest {
 
   private String refusal() {
     return assertThrows(
-            CheckpointException.class, () -> Checkpoint.open(directory).loadModel(read.model, false, true))
+            CheckpointException.class,
+            () -> Checkpoint.open(directory).loadModel(read.model, false, true))
         .getMessage();
   }
 
@@ -71,7 +77,11 @@ class RankedCheckpointTest {
     try (Stream<Path> files = Files.list(saved.getFirst())) {
       assertEquals(
           List.of("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"),
-          files.map(file -> file.getFileName().toString()).filter(name -> name.startsWith("model")).sorted().toList());
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(name -> name.startsWith("model"))
+              .sorted()
+              .toList());
     }
     Checkpoint checkpoint = Checkpoint.open(directory);
     checkpoint.verify();
@@ -83,25 +93,34 @@ class RankedCheckpointTest {
   @Test
   void aMissingExpertIsNamed() {
     save(1, (rank, name) -> shared(rank, name) && !name.contains("experts.3."));
-    assertTrue(refusal().contains("missing layers.1.moe.experts.3.up.weight (layer 1, expert 3)"), refusal());
+    assertTrue(
+        refusal().contains("missing layers.1.moe.experts.3.up.weight (layer 1, expert 3)"),
+        refusal());
   }
 
   @Test
   void anExpertThatTwoRanksWroteIsNamed() {
     save(1, (rank, name) -> shared(rank, name) || name.contains("experts.3."));
-    assertTrue(refusal().contains("layers.1.moe.experts.3.up.weight (layer 1, expert 3) is both in"), refusal());
+    assertTrue(
+        refusal().contains("layers.1.moe.experts.3.up.weight (layer 1, expert 3) is both in"),
+        refusal());
   }
 
   @Test
   void anExpertOfAnotherModelIsNamed() {
     save(1, RankedCheckpointTest::shared);
     Map<String, long[]> wanted = new LinkedHashMap<>();
-    written.model.forEach((name, tensor) -> wanted.put(name.replace("experts.3.", "experts.4."), tensor.shape()));
+    written.model.forEach(
+        (name, tensor) -> wanted.put(name.replace("experts.3.", "experts.4."), tensor.shape()));
     try (Shards shards = Checkpoint.open(directory).model()) {
       String message =
           assertThrows(CheckpointException.class, () -> shards.requireExactly(wanted)).getMessage();
-      assertTrue(message.contains("unexpected layers.1.moe.experts.3.up.weight (layer 1, expert 3)"), message);
-      assertTrue(message.contains("missing layers.1.moe.experts.4.up.weight (layer 1, expert 4)"), message);
+      assertTrue(
+          message.contains("unexpected layers.1.moe.experts.3.up.weight (layer 1, expert 3)"),
+          message);
+      assertTrue(
+          message.contains("missing layers.1.moe.experts.4.up.weight (layer 1, expert 4)"),
+          message);
     }
   }
 
@@ -121,7 +140,9 @@ class RankedCheckpointTest {
                       }
                     }));
     assertTrue(failure.getMessage().contains("No space left on device"), failure.getMessage());
-    assertTrue(failure.getMessage().contains("the latest checkpoint is step-00000001"), failure.getMessage());
+    assertTrue(
+        failure.getMessage().contains("the latest checkpoint is step-00000001"),
+        failure.getMessage());
     assertEquals(before, new CheckpointStore(directory, 2).latest().orElseThrow());
     assertEquals(1, new CheckpointStore(directory, 2).checkpoints().size());
   }

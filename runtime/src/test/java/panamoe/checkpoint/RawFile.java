@@ -15,7 +15,8 @@ final class RawFile {
 
   static byte[] bytes(long headerLength, byte[] header, byte[] data) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    out.writeBytes(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(headerLength).array());
+    out.writeBytes(
+        ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(headerLength).array());
     out.writeBytes(header);
     out.writeBytes(data);
     return out.toByteArray();

@@ -14,8 +14,9 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
 
 /**
- * Where a disk, a network or a limit of the process fails, nothing is known of the checkpoint: whatever call it is,
- * nobody is told to remove or to move anything. A fault that passes goes unnoticed.
+ * Where a disk, a network or a limit of the process fails, nothing is known of the checkpoint:
+ * whatever call it is, nobody is told to remove or to move anything. A fault that passes goes
+ * unnoticed.
  */
 class ReadFaultsTest extends SavedSamples {
   private static final int EIO = 5;
@@ -34,16 +35,20 @@ class ReadFaultsTest extends SavedSamples {
     for (String line : lines) {
       boolean passed = line.contains("ONCE");
       assertEquals(passed, line.endsWith(": read"), line);
-      assertTrue(passed || line.contains("could not be read: ") || line.contains("cannot list"), line);
-      for (String harmful : List.of(
-          "delete", "move", "damage", "changed", "intact", "whole", "holds no", "not exist")) {
+      assertTrue(
+          passed || line.contains("could not be read: ") || line.contains("cannot list"), line);
+      for (String harmful :
+          List.of(
+              "delete", "move", "damage", "changed", "intact", "whole", "holds no", "not exist")) {
         assertFalse(line.contains(harmful), line);
       }
       assertEquals(line.indexOf("step-0"), line.lastIndexOf("step-0"), line);
     }
   }
 
-  /** Damage that was seen is told, whatever fails while a checkpoint is looked for to go on from. */
+  /**
+   * Damage that was seen is told, whatever fails while a checkpoint is looked for to go on from.
+   */
   @Test
   void noFaultHidesADamage() throws Exception {
     Path folder = Files.createDirectory(directory.resolve("checkpoints"));
@@ -55,24 +60,41 @@ class ReadFaultsTest extends SavedSamples {
     assertTrue(lines.size() > 50, lines.toString());
     for (String line : lines) {
       assertTrue(line.contains(config + " was changed since it was saved: its SHA-256 is "), line);
-      assertTrue(!line.contains("ONCE") || line.contains("step-00000001 beside it is intact"), line);
+      assertTrue(
+          !line.contains("ONCE") || line.contains("step-00000001 beside it is intact"), line);
     }
     assertTrue(lines.stream().anyMatch(line -> !line.contains("beside it")), lines.toString());
   }
 
-  /** @param after the call after whose last one calls fail; any fails where there is no such call */
+  /**
+   * @param after the call after whose last one calls fail; any fails where there is no such call
+   */
   private List<String> readWithFaults(Path folder, String after) throws Exception {
     Path work = Files.createDirectory(directory.resolve("work"));
-    Process child = Faults.on(folder, work).disturb(new ProcessBuilder(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
-        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"),
-        ReadFaultsTest.class.getName(), folder.toString(), after)).redirectErrorStream(true).start();
+    Process child =
+        Faults.on(folder, work)
+            .disturb(
+                new ProcessBuilder(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "--enable-native-access=ALL-UNNAMED",
+                    "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",
+                    "-cp",
+                    System.getProperty("java.class.path"),
+                    ReadFaultsTest.class.getName(),
+                    folder.toString(),
+                    after))
+            .redirectErrorStream(true)
+            .start();
     List<String> lines = child.inputReader().lines().toList();
     assertEquals(0, child.waitFor(), lines.toString());
     return lines;
   }
 
-  /** Reads the latest checkpoint again and again, another call failing each time, and says what became of it. */
+  /**
+   * Reads the latest checkpoint again and again, another call failing each time, and says what
+   * became of it.
+   */
   public static void main(String[] arguments) throws IOException {
     Path folder = Path.of(arguments[0]);
     Faults faults = Faults.mine();
@@ -111,9 +133,13 @@ class ReadFaultsTest extends SavedSamples {
     Path saved = save(1);
     save(2);
     Checkpoint opened = Checkpoint.open(directory);
-    for (Runnable action : List.<Runnable>of(
-        () -> Checkpoint.open(directory), () -> Checkpoint.open(saved), opened::config, opened::verify,
-        () -> opened.loadModel(read.model, false, true))) {
+    for (Runnable action :
+        List.<Runnable>of(
+            () -> Checkpoint.open(directory),
+            () -> Checkpoint.open(saved),
+            opened::config,
+            opened::verify,
+            () -> opened.loadModel(read.model, false, true))) {
       Thread.currentThread().interrupt();
       String message = assertThrows(CheckpointException.class, action::run).getMessage();
       assertTrue(Thread.interrupted(), message);
@@ -121,7 +147,9 @@ class ReadFaultsTest extends SavedSamples {
     }
     Thread.currentThread().interrupt();
     String message =
-        assertThrows(CheckpointException.class, () -> new CheckpointStore(directory, 9).save(written.at(3)))
+        assertThrows(
+                CheckpointException.class,
+                () -> new CheckpointStore(directory, 9).save(written.at(3)))
             .getMessage();
     assertTrue(Thread.interrupted());
     assertTrue(message.contains(" failed: the thread was interrupted"), message);

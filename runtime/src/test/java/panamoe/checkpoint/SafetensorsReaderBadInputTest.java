@@ -25,33 +25,58 @@ import panamoe.tensor.TensorScope;
 
 /** Every way in which a file can be wrong is one exception that says which. */
 class SafetensorsReaderBadInputTest {
-  private static final String ONE = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
+  private static final String ONE =
+      "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
 
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   static Stream<Arguments> badFiles() {
     return Stream.of(
         file("empty", new byte[0], "header too small: the file has 0 bytes"),
         file("7 bytes", new byte[7], "header too small: the file has 7 bytes"),
-        file("length beyond the file", RawFile.bytes(1000, text("{}"), new byte[0]), "invalid header length 1000"),
-        file("length 2^63", RawFile.bytes(Long.MIN_VALUE, text("{}"), new byte[0]), "length 9223372036854775808"),
-        file("length 2^64-1", RawFile.bytes(-1, text("{}"), new byte[0]), "length 18446744073709551615"),
-        file("length over the cap", RawFile.bytes(100_000_001, text("{}"), new byte[0]), "length 100000001"),
+        file(
+            "length beyond the file",
+            RawFile.bytes(1000, text("{}"), new byte[0]),
+            "invalid header length 1000"),
+        file(
+            "length 2^63",
+            RawFile.bytes(Long.MIN_VALUE, text("{}"), new byte[0]),
+            "length 9223372036854775808"),
+        file(
+            "length 2^64-1",
+            RawFile.bytes(-1, text("{}"), new byte[0]),
+            "length 18446744073709551615"),
+        file(
+            "length over the cap",
+            RawFile.bytes(100_000_001, text("{}"), new byte[0]),
+            "length 100000001"),
         file("length 0", RawFile.bytes(0, new byte[0], new byte[8]), "invalid header length 0"),
-        file("not UTF-8", RawFile.bytes(5, new byte[] {'{', '"', (byte) 0xff, '"', '}'}, new byte[0]), "not UTF-8"),
+        file(
+            "not UTF-8",
+            RawFile.bytes(5, new byte[] {'{', '"', (byte) 0xff, '"', '}'}, new byte[0]),
+            "not UTF-8"),
         header("not JSON", "{nonsense}", 0, "header is not valid"),
         header("cut JSON", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2", 0, "header is not valid"),
         header("an array", "[1,2]", 0, "does not begin with '{'"),
         header("a leading blank", " " + ONE, 8, "does not begin with '{'"),
         header("something after", ONE + "{}", 8, "goes on after the JSON object"),
-        header("100,000 deep", "{\"a\":".repeat(100_000) + "1" + "}".repeat(100_000), 0, "tensor a"),
-        header("100,000 deep in an unknown field",
-            "{\"a\":{\"shape\":" + "[".repeat(100_000) + "]".repeat(100_000) + "}}", 0, "invalid value ["),
-        header("duplicate tensor", ONE.substring(0, ONE.length() - 1) + "," + ONE.substring(1), 8,
+        header(
+            "100,000 deep", "{\"a\":".repeat(100_000) + "1" + "}".repeat(100_000), 0, "tensor a"),
+        header(
+            "100,000 deep in an unknown field",
+            "{\"a\":{\"shape\":" + "[".repeat(100_000) + "]".repeat(100_000) + "}}",
+            0,
+            "invalid value ["),
+        header(
+            "duplicate tensor",
+            ONE.substring(0, ONE.length() - 1) + "," + ONE.substring(1),
+            8,
             "Duplicate field 'a'"),
-        header("duplicate field", "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
-            8, "Duplicate field 'dtype'"),
+        header(
+            "duplicate field",
+            "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+            8,
+            "Duplicate field 'dtype'"),
         offsets("reversed", "[8,0]", "invalid data_offsets [8, 0]"),
         offsets("negative", "[-8,0]", "invalid value -8"),
         offsets("a fraction", "[0,1.5]", "invalid value 1.5"),
@@ -61,12 +86,25 @@ class SafetensorsReaderBadInputTest {
         offsets("three", "[0,8,8]", "more than 2 numbers in its data_offsets"),
         offsets("one", "[8]", "invalid data_offsets [8]"),
         offsets("null", "null", "data_offsets that is not an array"),
-        offsets("beyond the file", "[0,16]", "ends at byte 16 of the data, but the file holds only 8"),
+        offsets(
+            "beyond the file", "[0,16]", "ends at byte 16 of the data, but the file holds only 8"),
         offsets("shorter than the shape", "[0,4]", "F32[2] takes 8 bytes, its data_offsets span 4"),
-        header("overlap", tensors("a", 0, 8, "b", 4, 12), 12, "tensor b begins at byte 4 and overlaps tensor a"),
+        header(
+            "overlap",
+            tensors("a", 0, 8, "b", 4, 12),
+            12,
+            "tensor b begins at byte 4 and overlaps tensor a"),
         header("same range", tensors("a", 0, 8, "b", 0, 8), 8, "overlaps tensor a"),
-        header("hole", tensors("a", 0, 8, "b", 12, 20), 20, "bytes 8 to 12 before tensor b belong to no tensor"),
-        header("hole at the beginning", tensors("a", 4, 12, "b", 12, 20), 20, "bytes 0 to 4 before tensor a"),
+        header(
+            "hole",
+            tensors("a", 0, 8, "b", 12, 20),
+            20,
+            "bytes 8 to 12 before tensor b belong to no tensor"),
+        header(
+            "hole at the beginning",
+            tensors("a", 4, 12, "b", 12, 20),
+            20,
+            "bytes 0 to 4 before tensor a"),
         header("bytes after the last tensor", ONE, 30, "22 bytes after the last tensor"),
         header("bytes without a tensor", "{}", 3, "3 bytes after the last tensor"),
         shape("product beyond 2^63", "F32", "[4294967296,4294967296]", "whose size overflows"),
@@ -79,27 +117,43 @@ class SafetensorsReaderBadInputTest {
         shape("less than a byte", "F4", "[3]", "unsupported dtype F4 in tensor a"),
         shape("unknown", "Q4_K", "[2]", "unsupported dtype Q4_K in tensor a"),
         header("no dtype", "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "lacks dtype"),
-        header("dtype is a number", "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "not a string"),
-        header("unknown field", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"url\":\"x\"}}", 8,
+        header(
+            "dtype is a number",
+            "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}}",
+            8,
+            "not a string"),
+        header(
+            "unknown field",
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"url\":\"x\"}}",
+            8,
             "unknown field 'url'"),
         header("tensor is a number", "{\"a\":3}", 0, "tensor a is not described by an object"),
         header("metadata is a list", "{\"__metadata__\":[]}", 0, "__metadata__ is not an object"),
         header("metadata is nested", "{\"__metadata__\":{\"x\":{}}}", 0, "not a string under 'x'"),
-        header("huge number", "{\"a\":{\"shape\":[" + "9".repeat(10_000) + "]}}", 0, "header is not valid"),
+        header(
+            "huge number",
+            "{\"a\":{\"shape\":[" + "9".repeat(10_000) + "]}}",
+            0,
+            "header is not valid"),
         foreign("pickle", "\u0080\u0002}q", "a Python pickle"),
         foreign("PyTorch zip", "PK\u0003\u0004rest of a zip archive", "a zip archive"),
         foreign("gzip", "\u001f\u008b\u0008rest", "a gzip file"),
         foreign("GGUF", "GGUF\u0003\u0000\u0000\u0000", "a GGUF file"),
         foreign("HTML", "<!DOCTYPE html><html><body>404</body></html>", "an HTML page"),
-        foreign("LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"));
+        foreign(
+            "LFS pointer",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "a Git LFS pointer"));
   }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("badFiles")
   void refusesBadFiles(String name, byte[] content, String expected) {
     Path path = RawFile.write(directory, content);
-    CheckpointException e = assertTimeout(
-        Duration.ofSeconds(5), () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
+    CheckpointException e =
+        assertTimeout(
+            Duration.ofSeconds(5),
+            () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
     assertTrue(e.getMessage().contains(expected), e.getMessage());
     assertTrue(e.getMessage().contains(path.toString()), e.getMessage());
     assertEquals(1, e.getMessage().lines().count());
@@ -109,25 +163,32 @@ class SafetensorsReaderBadInputTest {
   void capsTheNumberOfTensors() {
     StringBuilder header = new StringBuilder("{\"__metadata__\":{}");
     for (int i = 0; i < 1001; i++) {
-      header.append(",\"t%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}".formatted(i));
+      header.append(
+          ",\"t%d\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}".formatted(i));
     }
     Path path = RawFile.write(directory, RawFile.bytes(header + "}", 0));
     SafetensorsReader.open(path, 1001).close();
-    CheckpointException e = assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path, 1000));
-    assertTrue(e.getMessage().contains("more than 1000 tensors, the limit (maxTensors)"), e.getMessage());
+    CheckpointException e =
+        assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path, 1000));
+    assertTrue(
+        e.getMessage().contains("more than 1000 tensors, the limit (maxTensors)"), e.getMessage());
   }
 
   @Test
   void refusesMillionsOfTensorsInBoundedTime() {
     StringBuilder header = new StringBuilder("{");
     for (int i = 0; header.length() < 85_000_000; i++) {
-      header.append("\"").append(Integer.toString(i, 36))
+      header
+          .append("\"")
+          .append(Integer.toString(i, 36))
           .append("\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},");
     }
     header.setCharAt(header.length() - 1, '}');
     Path path = RawFile.write(directory, RawFile.bytes(header.toString(), 0));
-    CheckpointException e = assertTimeout(
-        Duration.ofSeconds(30), () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
+    CheckpointException e =
+        assertTimeout(
+            Duration.ofSeconds(30),
+            () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
     assertTrue(e.getMessage().contains("more than 1000000 tensors"), e.getMessage());
   }
 
@@ -172,8 +233,10 @@ class SafetensorsReaderBadInputTest {
   }
 
   private static void refuses(Path path, String expected) {
-    CheckpointException e = assertTimeout(
-        Duration.ofSeconds(5), () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
+    CheckpointException e =
+        assertTimeout(
+            Duration.ofSeconds(5),
+            () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
     assertTrue(e.getMessage().contains(expected), e.getMessage());
   }
 
@@ -186,13 +249,19 @@ class SafetensorsReaderBadInputTest {
   }
 
   private static Arguments offsets(String name, String offsets, String expected) {
-    return header("offsets: " + name,
-        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" + offsets + "}}", 8, expected);
+    return header(
+        "offsets: " + name,
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":" + offsets + "}}",
+        8,
+        expected);
   }
 
   private static Arguments shape(String name, String dtype, String shape, String expected) {
-    return header("type or shape: " + name,
-        "{\"a\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[0,8]}}", 8, expected);
+    return header(
+        "type or shape: " + name,
+        "{\"a\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[0,8]}}",
+        8,
+        expected);
   }
 
   private static Arguments foreign(String name, String content, String expected) {
@@ -200,8 +269,10 @@ class SafetensorsReaderBadInputTest {
   }
 
   private static String tensors(String a, int beginA, int endA, String b, int beginB, int endB) {
-    return "{\"%s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[%d,%d]},".formatted(a, beginA, endA)
-        + "\"%s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[%d,%d]}}".formatted(b, beginB, endB);
+    return "{\"%s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[%d,%d]},"
+            .formatted(a, beginA, endA)
+        + "\"%s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[%d,%d]}}"
+            .formatted(b, beginB, endB);
   }
 
   private static byte[] text(String text) {

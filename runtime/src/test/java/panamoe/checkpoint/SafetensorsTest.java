@@ -24,8 +24,7 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 class SafetensorsTest {
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   /** The format's own example of a file, spelt out byte by byte. */
   @Test
@@ -36,11 +35,18 @@ class SafetensorsTest {
       Tensor a = scope.allocate(DType.INT32).set(7);
       path = write("a.safetensors", Map.of("b", b, "a", a), Map.of("k", "v"));
     }
-    String header = "{\"__metadata__\":{\"k\":\"v\"},\"a\":{\"dtype\":\"I32\",\"shape\":[],\"data_offsets\":[0,4]},"
-        + "\"b\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[4,12]}}";
+    String header =
+        "{\"__metadata__\":{\"k\":\"v\"},\"a\":{\"dtype\":\"I32\",\"shape\":[],\"data_offsets\":[0,4]},"
+            + "\"b\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[4,12]}}";
     String padded = header + " ".repeat((8 - header.length() % 8) % 8);
-    ByteBuffer expected = ByteBuffer.allocate(8 + padded.length() + 12).order(ByteOrder.LITTLE_ENDIAN)
-        .putLong(padded.length()).put(padded.getBytes(StandardCharsets.US_ASCII)).putInt(7).putFloat(1).putFloat(-2);
+    ByteBuffer expected =
+        ByteBuffer.allocate(8 + padded.length() + 12)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putLong(padded.length())
+            .put(padded.getBytes(StandardCharsets.US_ASCII))
+            .putInt(7)
+            .putFloat(1)
+            .putFloat(-2);
     assertArrayEquals(expected.array(), Files.readAllBytes(path));
   }
 
@@ -53,7 +59,8 @@ class SafetensorsTest {
         int count = random.nextInt(10);
         for (int i = 0; i < count; i++) {
           long[] shape = random.longs(random.nextInt(5), 0, 6).toArray();
-          Tensor tensor = scope.allocate(DType.values()[random.nextInt(DType.values().length)], shape);
+          Tensor tensor =
+              scope.allocate(DType.values()[random.nextInt(DType.values().length)], shape);
           byte[] bits = new byte[(int) tensor.bytes()];
           random.nextBytes(bits);
           tensor.data().asByteBuffer().put(bits);
@@ -80,13 +87,36 @@ class SafetensorsTest {
 
   @Test
   void widensEveryType() {
-    ByteBuffer data = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN)
-        .putDouble(Math.PI).putLong(-(1L << 60) - 1).putFloat(0.1f).putInt(-5)
-        .putShort(Float.floatToFloat16(1.5f)).putShort((short) 0xc020).putShort((short) -300)
-        .put((byte) 200).put((byte) 1);
-    String header = entry("f64", "F64", 0, 8) + "," + entry("i64", "I64", 8, 16) + "," + entry("f32", "F32", 16, 20)
-        + "," + entry("i32", "I32", 20, 24) + "," + entry("f16", "F16", 24, 26) + "," + entry("bf16", "BF16", 26, 28)
-        + "," + entry("i16", "I16", 28, 30) + "," + entry("u8", "U8", 30, 31) + "," + entry("bool", "BOOL", 31, 32);
+    ByteBuffer data =
+        ByteBuffer.allocate(64)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putDouble(Math.PI)
+            .putLong(-(1L << 60) - 1)
+            .putFloat(0.1f)
+            .putInt(-5)
+            .putShort(Float.floatToFloat16(1.5f))
+            .putShort((short) 0xc020)
+            .putShort((short) -300)
+            .put((byte) 200)
+            .put((byte) 1);
+    String header =
+        entry("f64", "F64", 0, 8)
+            + ","
+            + entry("i64", "I64", 8, 16)
+            + ","
+            + entry("f32", "F32", 16, 20)
+            + ","
+            + entry("i32", "I32", 20, 24)
+            + ","
+            + entry("f16", "F16", 24, 26)
+            + ","
+            + entry("bf16", "BF16", 26, 28)
+            + ","
+            + entry("i16", "I16", 28, 30)
+            + ","
+            + entry("u8", "U8", 30, 31)
+            + ","
+            + entry("bool", "BOOL", 31, 32);
     byte[] json = ("{" + header + "}").getBytes(StandardCharsets.US_ASCII);
     byte[] content = RawFile.bytes(json.length, json, Arrays.copyOf(data.array(), 32));
     try (SafetensorsReader reader = SafetensorsReader.open(RawFile.write(directory, content))) {
@@ -105,10 +135,14 @@ class SafetensorsTest {
 
   @Test
   void acceptsWhatTheFormatAllows() {
-    String header = "{\"empty\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[0,0]},"
-        + entry("scalar", "F32", 0, 4) + "}     ";
-    try (SafetensorsReader reader = SafetensorsReader.open(RawFile.write(directory, RawFile.bytes(header, 4)))) {
-      assertEquals(List.of("empty", "scalar"), reader.tensors().stream().map(StoredTensor::name).toList());
+    String header =
+        "{\"empty\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[0,0]},"
+            + entry("scalar", "F32", 0, 4)
+            + "}     ";
+    try (SafetensorsReader reader =
+        SafetensorsReader.open(RawFile.write(directory, RawFile.bytes(header, 4)))) {
+      assertEquals(
+          List.of("empty", "scalar"), reader.tensors().stream().map(StoredTensor::name).toList());
       assertEquals(0, reader.floats("empty").length);
       assertArrayEquals(new long[] {3, 0}, reader.tensor("empty").shape());
       assertEquals(0, reader.tensor("scalar").shape().length);
@@ -124,9 +158,11 @@ class SafetensorsTest {
     }
   }
 
-  private Path write(String name, Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
+  private Path write(String name, Map<String, Tensor> tensors, Map<String, String> metadata)
+      throws IOException {
     Path path = directory.resolve(name);
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+    try (FileChannel channel =
+        FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       SafetensorsWriter.write(channel, tensors, metadata);
     }
     return path;
@@ -140,6 +176,7 @@ class SafetensorsTest {
   }
 
   private static String entry(String name, String dtype, int begin, int end) {
-    return "\"%s\":{\"dtype\":\"%s\",\"shape\":[],\"data_offsets\":[%d,%d]}".formatted(name, dtype, begin, end);
+    return "\"%s\":{\"dtype\":\"%s\",\"shape\":[],\"data_offsets\":[%d,%d]}"
+        .formatted(name, dtype, begin, end);
   }
 }

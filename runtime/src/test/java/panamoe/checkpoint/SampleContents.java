@@ -9,7 +9,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** A small mixture of experts whose values are drawn from the step: a torn mix of two steps would show. */
+/**
+ * A small mixture of experts whose values are drawn from the step: a torn mix of two steps would
+ * show.
+ */
 final class SampleContents {
   static final int EXPERTS = 4;
   static final String UP = "layers.1.moe.experts.*.up.weight";
@@ -37,8 +40,13 @@ final class SampleContents {
   CheckpointContents at(long step) {
     fill(step);
     JsonNodeFactory json = JsonNodeFactory.instance;
-    return new CheckpointContents(step, json.objectNode().put("hidden", 5), json.objectNode().put("tokens", step * 100),
-        List.of(0, EXPERTS), model, optimizer);
+    return new CheckpointContents(
+        step,
+        json.objectNode().put("hidden", 5),
+        json.objectNode().put("tokens", step * 100),
+        List.of(0, EXPERTS),
+        model,
+        optimizer);
   }
 
   void readOptimizer(Checkpoint checkpoint) {

@@ -14,8 +14,7 @@ abstract class SavedSamples {
   final SampleContents written = new SampleContents(scope);
   final SampleContents read = new SampleContents(scope);
 
-  @TempDir
-  Path directory;
+  @TempDir Path directory;
 
   @AfterEach
   void close() {
@@ -28,7 +27,8 @@ abstract class SavedSamples {
 
   final String refusal(Consumer<Checkpoint> action) {
     Path newest = new CheckpointStore(directory, 1).checkpoints().getLast();
-    return assertThrows(CheckpointException.class, () -> action.accept(Checkpoint.open(newest))).getMessage();
+    return assertThrows(CheckpointException.class, () -> action.accept(Checkpoint.open(newest)))
+        .getMessage();
   }
 
   static String refusalOf(Path path) {

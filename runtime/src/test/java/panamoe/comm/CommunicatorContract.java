@@ -21,8 +21,9 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * What every {@link Communicator} does, whatever is underneath. Each rank checks its own outcome against an oracle that
- * it computes alone: what element i of the block from one rank to another is, is a formula.
+ * What every {@link Communicator} does, whatever is underneath. Each rank checks its own outcome
+ * against an oracle that it computes alone: what element i of the block from one rank to another
+ * is, is a formula.
  */
 public abstract class CommunicatorContract {
   /** What one rank does. */
@@ -46,7 +47,8 @@ public abstract class CommunicatorContract {
         ranks,
         world -> {
           assertEquals(ranks, world.size());
-          assertArrayEquals(IntStream.range(0, ranks).asLongStream().toArray(), world.allGather(world.rank()));
+          assertArrayEquals(
+              IntStream.range(0, ranks).asLongStream().toArray(), world.allGather(world.rank()));
           assertTrue(world.node() >= 0);
         });
   }
@@ -77,9 +79,17 @@ public abstract class CommunicatorContract {
             long[] shape = {0, 3};
             exchange(world, DType.FLOAT32, shape, new long[ranks][ranks]);
             exchange(world, DType.FLOAT32, shape, matrix(ranks, (from, to) -> from == to ? 5 : 0));
-            exchange(world, DType.FLOAT32, shape, matrix(ranks, (from, to) -> to == ranks - 1 ? from : 0));
+            exchange(
+                world,
+                DType.FLOAT32,
+                shape,
+                matrix(ranks, (from, to) -> to == ranks - 1 ? from : 0));
             exchange(world, DType.FLOAT32, shape, matrix(ranks, (from, to) -> from == 0 ? 7 : 0));
-            exchange(world, DType.FLOAT32, shape, matrix(ranks, (from, to) -> to == (from + 1) % ranks ? 4 : 0));
+            exchange(
+                world,
+                DType.FLOAT32,
+                shape,
+                matrix(ranks, (from, to) -> to == (from + 1) % ranks ? 4 : 0));
             exchange(world, DType.FLOAT32, new long[] {0, 1000}, matrix(ranks, (from, to) -> 70));
           });
     }
@@ -94,11 +104,16 @@ public abstract class CommunicatorContract {
           for (int each = 0; each < 4; each++) {
             int n = each;
             long[] send =
-                IntStream.range(0, ranks * n).mapToLong(i -> number(world.rank(), i / n, i % n)).toArray();
+                IntStream.range(0, ranks * n)
+                    .mapToLong(i -> number(world.rank(), i / n, i % n))
+                    .toArray();
             long[] expected =
-                IntStream.range(0, ranks * n).mapToLong(i -> number(i / n, world.rank(), i % n)).toArray();
+                IntStream.range(0, ranks * n)
+                    .mapToLong(i -> number(i / n, world.rank(), i % n))
+                    .toArray();
             assertArrayEquals(expected, world.allToAll(send));
-            long[] mine = IntStream.range(0, n).mapToLong(i -> number(world.rank(), 0, i)).toArray();
+            long[] mine =
+                IntStream.range(0, n).mapToLong(i -> number(world.rank(), 0, i)).toArray();
             assertArrayEquals(
                 IntStream.range(0, ranks * n).mapToLong(i -> number(i / n, 0, i % n)).toArray(),
                 world.allGather(mine));
@@ -107,7 +122,9 @@ public abstract class CommunicatorContract {
   }
 
   @ParameterizedTest
-  @EnumSource(value = DType.class, names = {"FLOAT32", "BFLOAT16"})
+  @EnumSource(
+      value = DType.class,
+      names = {"FLOAT32", "BFLOAT16"})
   void sumsAddInRankOrder(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
@@ -131,7 +148,9 @@ public abstract class CommunicatorContract {
   }
 
   @ParameterizedTest
-  @EnumSource(value = DType.class, names = {"FLOAT32", "BFLOAT16"})
+  @EnumSource(
+      value = DType.class,
+      names = {"FLOAT32", "BFLOAT16"})
   void aReduceScatterKeepsEachRanksRowsOfTheSum(DType dtype) {
     for (int ranks : new int[] {1, 2, 3, 4, 8}) {
       run(
@@ -197,7 +216,8 @@ public abstract class CommunicatorContract {
                 }
                 byte[] bytes = new byte[root * 100];
                 new Random(root).nextBytes(bytes);
-                assertArrayEquals(bytes, world.broadcast(world.rank() == root ? bytes : null, root));
+                assertArrayEquals(
+                    bytes, world.broadcast(world.rank() == root ? bytes : null, root));
               }
             }
           });
@@ -219,7 +239,8 @@ public abstract class CommunicatorContract {
           long[] members = quarter.allGather(world.rank());
           long first = half.rank() < 2 ? 6 + world.rank() % 2 : 2 + world.rank() % 2;
           assertArrayEquals(new long[] {first, first - 2}, members);
-          exchange(quarter, DType.FLOAT32, new long[] {0, 4}, matrix(2, (from, to) -> from + 2 * to));
+          exchange(
+              quarter, DType.FLOAT32, new long[] {0, 4}, matrix(2, (from, to) -> from + 2 * to));
           quarter.close();
           assertEquals(28, world.allReduce((double) world.rank()));
           Communicator alone = half.split(half.rank(), 0, "alone");
@@ -233,7 +254,8 @@ public abstract class CommunicatorContract {
         4,
         world -> {
           Communicator other = world.split(0, 0, "other");
-          CompletableFuture<Void> beside = CompletableFuture.runAsync(() -> exchangeOften(other, 40, 1));
+          CompletableFuture<Void> beside =
+              CompletableFuture.runAsync(() -> exchangeOften(other, 40, 1));
           exchangeOften(world, 40, 2);
           beside.join();
         });
@@ -245,12 +267,18 @@ public abstract class CommunicatorContract {
         4,
         world -> {
           Traffic before = world.traffic();
-          exchange(world, DType.FLOAT32, new long[] {0, 2}, matrix(4, (from, to) -> to == 3 ? 0 : 5));
+          exchange(
+              world, DType.FLOAT32, new long[] {0, 2}, matrix(4, (from, to) -> to == 3 ? 0 : 5));
           Communicator pair = world.split(world.rank() / 2, 0, "pair");
           pair.allGather(1, 2, 3);
           Traffic after = world.traffic();
-          long messages = after.nearMessages() + after.farMessages() - before.nearMessages() - before.farMessages();
-          long bytes = after.nearBytes() + after.farBytes() - before.nearBytes() - before.farBytes();
+          long messages =
+              after.nearMessages()
+                  + after.farMessages()
+                  - before.nearMessages()
+                  - before.farMessages();
+          long bytes =
+              after.nearBytes() + after.farBytes() - before.nearBytes() - before.farBytes();
           int receivers = world.rank() == 3 ? 3 : 2;
           assertEquals(receivers + 1, messages);
           assertEquals(receivers * 5 * 8 + 24, bytes);
@@ -272,7 +300,9 @@ public abstract class CommunicatorContract {
             refused("rows of", () -> world.allToAll(floats, two, ints, two));
             refused("add up to 5", () -> world.allToAll(floats, new long[] {2, 3}, floats, two));
             refused("negative", () -> world.allToAll(floats, new long[] {-1, 2}, floats, two));
-            refused("3 entries for 2 ranks", () -> world.allToAll(floats, two, floats, new long[] {1, 1, 1}));
+            refused(
+                "3 entries for 2 ranks",
+                () -> world.allToAll(floats, two, floats, new long[] {1, 1, 1}));
             refused("only FLOAT32 and BFLOAT16", () -> world.allReduce(ints));
             refused("root 2", () -> world.broadcast(floats, 2));
             refused("3 numbers", () -> world.allToAll(new long[3]));
@@ -345,7 +375,10 @@ public abstract class CommunicatorContract {
     return 1_000_000_007L * from + 10_007L * to + i;
   }
 
-  /** A value whose float32 sums depend on the order of adding; every dtype can hold it after its rounding. */
+  /**
+   * A value whose float32 sums depend on the order of adding; every dtype can hold it after its
+   * rounding.
+   */
   private static float value(DType dtype, int source, int i) {
     float value = (1 + (31 * source + 17 * i) % 89) * (i % 3 == 0 ? 1e4f : 1.1f) / (1 + source);
     return switch (dtype) {

@@ -20,7 +20,10 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Lifelines of ranks that are all in this process. Deaths are tested with real processes under mpirun. */
+/**
+ * Lifelines of ranks that are all in this process. Deaths are tested with real processes under
+ * mpirun.
+ */
 @Timeout(30)
 class LifelineTest {
   private static final Duration PATIENCE = Duration.ofSeconds(10);
@@ -125,7 +128,10 @@ class LifelineTest {
   private List<Lifeline> open(int size) {
     List<CompletableFuture<Lifeline>> ranks =
         IntStream.range(0, size)
-            .mapToObj(rank -> CompletableFuture.supplyAsync(() -> rank(rank, size), Thread::startVirtualThread))
+            .mapToObj(
+                rank ->
+                    CompletableFuture.supplyAsync(
+                        () -> rank(rank, size), Thread::startVirtualThread))
             .toList();
     return ranks.stream().map(CompletableFuture::join).toList();
   }

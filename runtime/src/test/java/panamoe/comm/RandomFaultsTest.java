@@ -24,15 +24,26 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * 500 random schedules of collectives over a world and its splits; in most of them one rank does something wrong at a
- * random step. All end in time, the healthy ones well, the others with one sentence that names the rank.
+ * 500 random schedules of collectives over a world and its splits; in most of them one rank does
+ * something wrong at a random step. All end in time, the healthy ones well, the others with one
+ * sentence that names the rank.
  */
 class RandomFaultsTest {
   private static final int SCHEDULES = 500;
   private static final Duration SHORT = Duration.ofSeconds(1);
 
   private enum Fault {
-    NONE, SIZE, DTYPE, ORDER, GROUP, PLACE, ENDS, CLOSES, THROWS, ABORTS, SLEEPS;
+    NONE,
+    SIZE,
+    DTYPE,
+    ORDER,
+    GROUP,
+    PLACE,
+    ENDS,
+    CLOSES,
+    THROWS,
+    ABORTS,
+    SLEEPS;
 
     /** Found only by waiting in vain. */
     boolean silent() {
@@ -77,7 +88,8 @@ class RandomFaultsTest {
     }
 
     void play() {
-      ThreadWorld world = ThreadWorld.of(ranks).timeout(fault.silent() ? SHORT : Duration.ofSeconds(20));
+      ThreadWorld world =
+          ThreadWorld.of(ranks).timeout(fault.silent() ? SHORT : Duration.ofSeconds(20));
       long start = System.nanoTime();
       String message = null;
       try {
@@ -99,7 +111,8 @@ class RandomFaultsTest {
     private Void rank(ThreadCommunicator world) throws Exception {
       boolean faulty = world.rank() == culprit;
       try (TensorScope scope = TensorScope.confined(new ArenaMemory())) {
-        List<Communicator> groups = new ArrayList<>(List.of(world, world.split(0, -world.rank(), "reversed")));
+        List<Communicator> groups =
+            new ArrayList<>(List.of(world, world.split(0, -world.rank(), "reversed")));
         if (ranks >= 4) {
           groups.add(world.split(world.rank() / 2, 0, "pair"));
         }
@@ -118,7 +131,8 @@ class RandomFaultsTest {
             case CLOSES -> group.close();
             case THROWS -> throw new IllegalStateException("injected");
             case ABORTS -> Thread.ofVirtual().start(() -> world.abort("injected")).join();
-            case SLEEPS -> new CountDownLatch(1).await(SHORT.toMillis() * 3 / 2, TimeUnit.MILLISECONDS);
+            case SLEEPS ->
+                new CountDownLatch(1).await(SHORT.toMillis() * 3 / 2, TimeUnit.MILLISECONDS);
             case ORDER -> group.split(0, 0, "out of order");
             case GROUP -> group = group == world ? groups.get(1) : world;
             case PLACE -> group.at("elsewhere");
@@ -169,7 +183,16 @@ class RandomFaultsTest {
 
     @Override
     public String toString() {
-      return "schedule " + seed + ": rank " + culprit + " of " + ranks + " " + fault + " at step " + faultyStep;
+      return "schedule "
+          + seed
+          + ": rank "
+          + culprit
+          + " of "
+          + ranks
+          + " "
+          + fault
+          + " at step "
+          + faultyStep;
     }
   }
 

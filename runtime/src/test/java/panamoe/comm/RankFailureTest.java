@@ -210,7 +210,10 @@ class RankFailureTest {
     assertTrue(caller.join(Duration.ofSeconds(5)));
   }
 
-  /** Aborts in the midst of copying: who returns from the call has whole rows, though others free theirs at once. */
+  /**
+   * Aborts in the midst of copying: who returns from the call has whole rows, though others free
+   * theirs at once.
+   */
   @Test
   void noRankReadsMemoryThatAnotherHasFreed() {
     TensorMemory poisoning =
@@ -230,37 +233,38 @@ class RankFailureTest {
       int micros = random.nextInt(3000);
       CommunicationException thrown =
           assertThrows(
-          CommunicationException.class,
-          () ->
-              ThreadWorld.of(4)
-                  .run(
-                      world -> {
-                        if (world.rank() == 0) {
-                          Thread.ofVirtual()
-                              .start(
-                                  () -> {
-                                    LockSupport.parkNanos(micros * 1000L);
-                                    world.abort("now");
-                                  });
-                        }
-                        long[] rows = {100, 100, 100, 100};
-                        for (int step = 0; ; step++) {
-                          try (TensorScope scope = TensorScope.confined(poisoning)) {
-                            Tensor send = scope.allocate(DType.INT32, 400, 32);
-                            Tensor receive = scope.allocate(DType.INT32, 400, 32);
-                            for (int i = 0; i < send.count(); i++) {
-                              send.setInt(i, step);
+              CommunicationException.class,
+              () ->
+                  ThreadWorld.of(4)
+                      .run(
+                          world -> {
+                            if (world.rank() == 0) {
+                              Thread.ofVirtual()
+                                  .start(
+                                      () -> {
+                                        LockSupport.parkNanos(micros * 1000L);
+                                        world.abort("now");
+                                      });
                             }
-                            world.allToAll(send, rows, receive, rows);
-                            for (int i = 0; i < receive.count(); i++) {
-                              if (receive.getInt(i) != step) {
-                                throw new AssertionError("element " + i + " is " + receive.getInt(i));
+                            long[] rows = {100, 100, 100, 100};
+                            for (int step = 0; ; step++) {
+                              try (TensorScope scope = TensorScope.confined(poisoning)) {
+                                Tensor send = scope.allocate(DType.INT32, 400, 32);
+                                Tensor receive = scope.allocate(DType.INT32, 400, 32);
+                                for (int i = 0; i < send.count(); i++) {
+                                  send.setInt(i, step);
+                                }
+                                world.allToAll(send, rows, receive, rows);
+                                for (int i = 0; i < receive.count(); i++) {
+                                  if (receive.getInt(i) != step) {
+                                    throw new AssertionError(
+                                        "element " + i + " is " + receive.getInt(i));
+                                  }
+                                }
                               }
                             }
-                          }
-                        }
-                      }),
-          "schedule " + seed);
+                          }),
+              "schedule " + seed);
       assertEquals("rank 0 aborted: now", thrown.getMessage(), "schedule " + seed);
     }
   }

@@ -25,12 +25,12 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.Corpus.Part;
 
 class CorpusTest {
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   @Test
   void splitsTwoPercentAtLineBorders() throws IOException {
-    List<String> lines = IntStream.range(0, 40_000).mapToObj(i -> "line number " + i + " of the text\n").toList();
+    List<String> lines =
+        IntStream.range(0, 40_000).mapToObj(i -> "line number " + i + " of the text\n").toList();
     Path file = write("text.txt", String.join("", lines));
     Corpus corpus = Corpus.read(file);
     List<String> training = corpus.passages(Part.TRAINING);
@@ -49,11 +49,15 @@ class CorpusTest {
   @Test
   void everyStretchOfTheCorpusIsValidated() {
     List<String> documents = IntStream.range(0, 5000).mapToObj(i -> "document " + i).toList();
-    List<Integer> validated = Corpus.of(documents).passages(Part.VALIDATION).stream()
-        .map(text -> Integer.parseInt(text.substring(9))).toList();
+    List<Integer> validated =
+        Corpus.of(documents).passages(Part.VALIDATION).stream()
+            .map(text -> Integer.parseInt(text.substring(9)))
+            .toList();
     assertEquals(100, validated.size());
     assertEquals(100, validated.stream().map(i -> i / 50).distinct().count());
-    assertTrue(new HashSet<>(validated.stream().map(i -> i % 50).toList()).size() > 20, validated.toString());
+    assertTrue(
+        new HashSet<>(validated.stream().map(i -> i % 50).toList()).size() > 20,
+        validated.toString());
   }
 
   @Test
@@ -64,18 +68,23 @@ class CorpusTest {
     for (Part part : Part.values()) {
       TokenStream tokens = corpus.tokens(part, tokenizer);
       int[] all = IntStream.range(0, (int) tokens.size()).map(tokens::get).toArray();
-      int[] expected = corpus.passages(part).stream()
-          .flatMapToInt(text -> IntStream.concat(IntStream.of(tokenizer.encode(text)), IntStream.of(256))).toArray();
+      int[] expected =
+          corpus.passages(part).stream()
+              .flatMapToInt(
+                  text -> IntStream.concat(IntStream.of(tokenizer.encode(text)), IntStream.of(256)))
+              .toArray();
       assertArrayEquals(expected, all);
     }
   }
 
   @Test
   void textAroundAPassageOfTheOtherPartIsNotJoined() {
-    String text = "0123456789012345678901234567890123456789012345678901234567890123456789\n".repeat(100);
+    String text =
+        "0123456789012345678901234567890123456789012345678901234567890123456789\n".repeat(100);
     TokenStream tokens = Corpus.of(List.of(text)).tokens(Part.TRAINING, new ByteTokenizer());
     long ends = IntStream.range(0, (int) tokens.size()).filter(i -> tokens.get(i) == 256).count();
-    assertEquals(3, ends, "one where each of two rows gives a passage away, one after the document");
+    assertEquals(
+        3, ends, "one where each of two rows gives a passage away, one after the document");
   }
 
   /** Root may read everything. */
@@ -98,8 +107,10 @@ class CorpusTest {
       for (Part part : Part.values()) {
         List<String> passages = corpus.passages(part);
         assertTrue(passages.size() > 1, unit);
-        assertTrue(passages.stream().allMatch(passage -> passage.equals(unit.repeat(
-            passage.length() / unit.length()))), unit);
+        assertTrue(
+            passages.stream()
+                .allMatch(passage -> passage.equals(unit.repeat(passage.length() / unit.length()))),
+            unit);
       }
     }
   }
@@ -123,13 +134,13 @@ class CorpusTest {
 
   @ParameterizedTest
   @CsvSource({
-      "4142004344, byte 2 is NUL",
-      "41ff42, byte 1 is 0xff",
-      "c3, byte 0 is 0xc3",
-      "4142e282, byte 2 is 0xe2",
-      "c080, byte 0 is 0xc0",
-      "eda080, byte 0 is 0xed",
-      "f4908080, byte 0 is 0xf4",
+    "4142004344, byte 2 is NUL",
+    "41ff42, byte 1 is 0xff",
+    "c3, byte 0 is 0xc3",
+    "4142e282, byte 2 is 0xe2",
+    "c080, byte 0 is 0xc0",
+    "eda080, byte 0 is 0xed",
+    "f4908080, byte 0 is 0xf4",
   })
   void refusesBinaryFiles(String hex, String expected) throws IOException {
     Path file = Files.write(directory.resolve("data"), HexFormat.of().parseHex(hex));
@@ -144,7 +155,9 @@ class CorpusTest {
     for (int at : new int[] {0, 1, 8191, 8192, 8193, 300_000, text.length - 1}) {
       byte[] bad = text.clone();
       bad[at] = 0;
-      assertTrue(Utf8.firstBinary(bad) >= at - 3 && Utf8.firstBinary(bad) <= at, at + ": " + Utf8.firstBinary(bad));
+      assertTrue(
+          Utf8.firstBinary(bad) >= at - 3 && Utf8.firstBinary(bad) <= at,
+          at + ": " + Utf8.firstBinary(bad));
     }
   }
 

@@ -13,12 +13,14 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Files on which a tokenizer in native code ended the process: each is refused in a sentence, or encodes. */
+/**
+ * Files on which a tokenizer in native code ended the process: each is refused in a sentence, or
+ * encodes.
+ */
 class HostileTokenizersTest {
   private final ObjectNode json = TinyTokenizer.json();
 
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   @Test
   void subwordPrefixWithMergesThatDoNotFitIt() throws IOException {
@@ -35,7 +37,11 @@ class HostileTokenizersTest {
 
   @Test
   void replacingAnEmptyPattern() throws IOException {
-    json.putObject("normalizer").put("type", "Replace").put("content", "x").putObject("pattern").put("String", "");
+    json.putObject("normalizer")
+        .put("type", "Replace")
+        .put("content", "x")
+        .putObject("pattern")
+        .put("String", "");
     refused("unsupported normalizer \"Replace\"");
   }
 
@@ -47,7 +53,9 @@ class HostileTokenizersTest {
 
   @Test
   void piecesOfNoLength() throws IOException {
-    json.putObject("pre_tokenizer").put("type", "Sequence").putArray("pretokenizers")
+    json.putObject("pre_tokenizer")
+        .put("type", "Sequence")
+        .putArray("pretokenizers")
         .add(TinyTokenizer.MAPPER.createObjectNode().put("type", "FixedLength").put("length", 0))
         .add(TinyTokenizer.byteLevel(false, false));
     refused("unsupported pre-tokenizer \"FixedLength\"");
@@ -55,14 +63,21 @@ class HostileTokenizersTest {
 
   @Test
   void halfACharacterInADecoder() throws IOException {
-    json.putObject("decoder").put("type", "Sequence").putArray("decoders").addObject().put("type", "Replace")
-        .put("content", "\ud800").putObject("pattern").put("String", "\ud800");
+    json.putObject("decoder")
+        .put("type", "Sequence")
+        .putArray("decoders")
+        .addObject()
+        .put("type", "Replace")
+        .put("content", "\ud800")
+        .putObject("pattern")
+        .put("String", "\ud800");
     refused("unsupported decoder \"Replace\"");
   }
 
   @Test
   void manyParenthesesInAPattern() throws IOException {
-    for (String deep : List.of("(".repeat(100_000) + ")".repeat(100_000), "[".repeat(100_000), "(".repeat(9000))) {
+    for (String deep :
+        List.of("(".repeat(100_000) + ")".repeat(100_000), "[".repeat(100_000), "(".repeat(9000))) {
       json.set("pre_tokenizer", TinyTokenizer.split("Regex", deep, "Isolated", false));
       refused("splits by the pattern");
     }
@@ -70,8 +85,10 @@ class HostileTokenizersTest {
 
   @Test
   void manyBracketsInTheFile() throws IOException {
-    Path file = Files.writeString(
-        directory.resolve("tokenizer.json"), "{\"normalizer\":" + "[".repeat(100_000) + "]".repeat(100_000) + "}");
+    Path file =
+        Files.writeString(
+            directory.resolve("tokenizer.json"),
+            "{\"normalizer\":" + "[".repeat(100_000) + "]".repeat(100_000) + "}");
     DataException e = assertThrows(DataException.class, () -> JsonTokenizer.load(file));
     assertTrue(e.getMessage().contains("is not valid JSON"), e.getMessage());
   }
@@ -105,6 +122,7 @@ class HostileTokenizersTest {
   }
 
   private Path write() throws IOException {
-    return Files.write(directory.resolve("tokenizer.json"), TinyTokenizer.MAPPER.writeValueAsBytes(json));
+    return Files.write(
+        directory.resolve("tokenizer.json"), TinyTokenizer.MAPPER.writeValueAsBytes(json));
   }
 }

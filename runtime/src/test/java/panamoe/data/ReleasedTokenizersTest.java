@@ -16,9 +16,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.data.bpe.Sought;
 
 /**
- * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library (tokenizers 0.23) on
- * 70 texts of many languages, code, emoji, spaces, and special tokens. The vocabularies are what ci/tokenizers has
- * fetched; without them these tests fail and say so.
+ * Tokenizers of released models give the tokens that were recorded of Hugging Face's own library
+ * (tokenizers 0.23) on 70 texts of many languages, code, emoji, spaces, and special tokens. The
+ * vocabularies are what ci/tokenizers has fetched; without them these tests fail and say so.
  */
 class ReleasedTokenizersTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -26,10 +26,16 @@ class ReleasedTokenizersTest {
 
   @ParameterizedTest
   @CsvSource({
-    "qwen3, <|im_end|>", "gptoss, <|endoftext|>", "deepseek_v3, <｜end▁of▁sentence｜>", "llama3_1, <|end_of_text|>"})
+    "qwen3, <|im_end|>",
+    "gptoss, <|endoftext|>",
+    "deepseek_v3, <｜end▁of▁sentence｜>",
+    "llama3_1, <|end_of_text|>"
+  })
   void givesTheRecordedTokens(String name, String endOfText) throws IOException {
     Path file = FETCHED.resolve(name + ".json");
-    assertTrue(Files.exists(file), () -> "there is no " + file + ": run ci/tokenizers, which fetches it by npm");
+    assertTrue(
+        Files.exists(file),
+        () -> "there is no " + file + ": run ci/tokenizers, which fetches it by npm");
     JsonTokenizer tokenizer = JsonTokenizer.load(file, endOfText);
     JsonNode texts = golden("texts");
     JsonNode cases = golden(name).path("cases");
@@ -43,7 +49,10 @@ class ReleasedTokenizersTest {
       int[] ours = tokenizer.encode(text, Sought.NONE);
       assertArrayEquals(plain, ours, entry.getKey());
       assertEquals(expected.path("decoded").asText(text), tokenizer.decode(ours), entry.getKey());
-      assertEquals(expected.path("decoded").asText(text), tokenizer.decode(tokenizer.encode(text)), entry.getKey());
+      assertEquals(
+          expected.path("decoded").asText(text),
+          tokenizer.decode(tokenizer.encode(text)),
+          entry.getKey());
     }
   }
 
@@ -52,7 +61,8 @@ class ReleasedTokenizersTest {
   }
 
   private static JsonNode golden(String name) throws IOException {
-    try (InputStream in = ReleasedTokenizersTest.class.getResourceAsStream("/golden/tokenizers/" + name + ".json")) {
+    try (InputStream in =
+        ReleasedTokenizersTest.class.getResourceAsStream("/golden/tokenizers/" + name + ".json")) {
       return MAPPER.readTree(in);
     }
   }

@@ -20,16 +20,69 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Tokens are those of Hugging Face's own library, feature by feature, on random texts. */
 class RustTokenizersTest {
-  private static final Map<String, String> OPTIONS = Map.of(
-      "addSpecialTokens", "false", "padding", "false", "truncation", "false", "maxLength", "-1");
-  private static final List<String> PARTS = List.of(
-      "the", " other", " Straße", "они", "天气", "e\u0301", "é", "\ufb01", "\u212b", "가", "ᄀ\u1161", "\u0301", "\u0316",
-      "a", "b", "A", "ſ", " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u3000", "\u0085", "12", "3", "٣", "²", "½", "'s",
-      "'LL", "'ſ", "-", "!?", "_", "🦙", "👩‍👩‍👧", "\u0000", "\ufffd", "<think>", "été", "e\u0301te\u0301",
-      "<|endoftext|>", "<|im_", "start|>", "<|im_start|>", "<", ">");
+  private static final Map<String, String> OPTIONS =
+      Map.of(
+          "addSpecialTokens",
+          "false",
+          "padding",
+          "false",
+          "truncation",
+          "false",
+          "maxLength",
+          "-1");
+  private static final List<String> PARTS =
+      List.of(
+          "the",
+          " other",
+          " Straße",
+          "они",
+          "天气",
+          "e\u0301",
+          "é",
+          "\ufb01",
+          "\u212b",
+          "가",
+          "ᄀ\u1161",
+          "\u0301",
+          "\u0316",
+          "a",
+          "b",
+          "A",
+          "ſ",
+          " ",
+          "  ",
+          "\n",
+          "\r\n",
+          "\t",
+          "\u00a0",
+          "\u3000",
+          "\u0085",
+          "12",
+          "3",
+          "٣",
+          "²",
+          "½",
+          "'s",
+          "'LL",
+          "'ſ",
+          "-",
+          "!?",
+          "_",
+          "🦙",
+          "👩‍👩‍👧",
+          "\u0000",
+          "\ufffd",
+          "<think>",
+          "été",
+          "e\u0301te\u0301",
+          "<|endoftext|>",
+          "<|im_",
+          "start|>",
+          "<|im_start|>",
+          "<",
+          ">");
 
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   @Test
   void byteLevel() {
@@ -42,39 +95,65 @@ class RustTokenizersTest {
 
   @Test
   void everyBehaviorOfASplit() {
-    for (String behavior : List.of("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")) {
+    for (String behavior :
+        List.of("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")) {
       for (boolean inverted : new boolean[] {false, true}) {
         for (String pattern : List.of("\\s", "\\p{L}+", "a*", "[^\\p{N}]", " (?!\\S)", "\\s*")) {
-          compare(json -> json.set("pre_tokenizer", TinyTokenizer.split("Regex", pattern, behavior, inverted)));
+          compare(
+              json ->
+                  json.set(
+                      "pre_tokenizer", TinyTokenizer.split("Regex", pattern, behavior, inverted)));
         }
-        compare(json -> json.set("pre_tokenizer", TinyTokenizer.split("String", " ", behavior, inverted)));
+        compare(
+            json ->
+                json.set("pre_tokenizer", TinyTokenizer.split("String", " ", behavior, inverted)));
       }
     }
   }
 
   @Test
   void patterns() {
-    for (String pattern : List.of(
-        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-            + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-        "[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s+(?!\\S)|\\s",
-        "\\w+|[^\\w\\s]+", "[\\p{Lu}\\p{Lt}]*[\\p{Ll}\\p{M}]+|\\d", "[^\\p{Han}&&\\p{L}]+", "\\S+?(?=\\s|\\z)|.",
-        "(?i)the|straße|S+", "[[a-z]&&[^t]]+|\\p{P}|\\P{^S}", "\\x20|\\x{1F999}|[\\u0041-\\u005a]",
-        "(?:a|b|)+t{0,2}?h", "(?i:[\\p{Lu}])", "(?i:\\p{Lu})", "(?i:[^a])", "(?i:[^\\p{Lu}])", "(?i:\\P{Lu})",
-        "(?:|a|b)+t", "(?:(?:a*|b)*|t)+ ", "(?:a*?|b){2,3}?t")) {
-      compare(json -> json.set("pre_tokenizer", TinyTokenizer.split("Regex", pattern, "Isolated", false)));
+    for (String pattern :
+        List.of(
+            "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+                + "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+            "[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s+(?!\\S)|\\s",
+            "\\w+|[^\\w\\s]+",
+            "[\\p{Lu}\\p{Lt}]*[\\p{Ll}\\p{M}]+|\\d",
+            "[^\\p{Han}&&\\p{L}]+",
+            "\\S+?(?=\\s|\\z)|.",
+            "(?i)the|straße|S+",
+            "[[a-z]&&[^t]]+|\\p{P}|\\P{^S}",
+            "\\x20|\\x{1F999}|[\\u0041-\\u005a]",
+            "(?:a|b|)+t{0,2}?h",
+            "(?i:[\\p{Lu}])",
+            "(?i:\\p{Lu})",
+            "(?i:[^a])",
+            "(?i:[^\\p{Lu}])",
+            "(?i:\\P{Lu})",
+            "(?:|a|b)+t",
+            "(?:(?:a*|b)*|t)+ ",
+            "(?:a*?|b){2,3}?t")) {
+      compare(
+          json ->
+              json.set("pre_tokenizer", TinyTokenizer.split("Regex", pattern, "Isolated", false)));
     }
   }
 
   @Test
   void severalSplits() {
     for (boolean individual : new boolean[] {false, true}) {
-      compare(json -> {
-        ObjectNode sequence = TinyTokenizer.split("Regex", "[\\r\\n]", "Isolated", false);
-        sequence.withArray("pretokenizers").insertObject(1).put("type", "Digits").put("individual_digits", individual);
-        sequence.withArray("pretokenizers").set(2, TinyTokenizer.byteLevel(true, true));
-        json.set("pre_tokenizer", sequence);
-      });
+      compare(
+          json -> {
+            ObjectNode sequence = TinyTokenizer.split("Regex", "[\\r\\n]", "Isolated", false);
+            sequence
+                .withArray("pretokenizers")
+                .insertObject(1)
+                .put("type", "Digits")
+                .put("individual_digits", individual);
+            sequence.withArray("pretokenizers").set(2, TinyTokenizer.byteLevel(true, true));
+            json.set("pre_tokenizer", sequence);
+          });
     }
   }
 
@@ -83,23 +162,38 @@ class RustTokenizersTest {
     for (String form : List.of("NFC", "NFD", "NFKC", "NFKD")) {
       compare(json -> json.putObject("normalizer").put("type", form));
     }
-    compare(json -> json.putObject("normalizer").put("type", "Sequence").putArray("normalizers")
-        .add(TinyTokenizer.MAPPER.createObjectNode().put("type", "NFD")));
+    compare(
+        json ->
+            json.putObject("normalizer")
+                .put("type", "Sequence")
+                .putArray("normalizers")
+                .add(TinyTokenizer.MAPPER.createObjectNode().put("type", "NFD")));
   }
 
   @Test
   void addedTokens() {
     for (int flags = 0; flags < 16; flags++) {
       int set = flags;
-      compare(json -> {
-        // Where a token takes the white space behind it, they find a token of white space there nevertheless.
-        boolean takesRight = (set & 2) != 0;
-        json.get("added_tokens").forEach(token -> ((ObjectNode) token).put("lstrip", (set & 1) != 0)
-            .put("rstrip", takesRight).put("single_word", (set & 4) != 0).put("normalized", (set & 8) != 0)
-            .put("content", takesRight ? token.path("content").asText().replace("  ", "__")
-                : token.path("content").asText()));
-        json.putObject("normalizer").put("type", "NFKC");
-      });
+      compare(
+          json -> {
+            // Where a token takes the white space behind it, they find a token of white space there
+            // nevertheless.
+            boolean takesRight = (set & 2) != 0;
+            json.get("added_tokens")
+                .forEach(
+                    token ->
+                        ((ObjectNode) token)
+                            .put("lstrip", (set & 1) != 0)
+                            .put("rstrip", takesRight)
+                            .put("single_word", (set & 4) != 0)
+                            .put("normalized", (set & 8) != 0)
+                            .put(
+                                "content",
+                                takesRight
+                                    ? token.path("content").asText().replace("  ", "__")
+                                    : token.path("content").asText()));
+            json.putObject("normalizer").put("type", "NFKC");
+          });
     }
   }
 
@@ -108,15 +202,26 @@ class RustTokenizersTest {
     change.accept(json);
     try {
       byte[] content = TinyTokenizer.MAPPER.writeValueAsBytes(json);
-      JsonTokenizer ours = JsonTokenizer.load(Files.write(directory.resolve("tokenizer.json"), content));
+      JsonTokenizer ours =
+          JsonTokenizer.load(Files.write(directory.resolve("tokenizer.json"), content));
       try (HuggingFaceTokenizer theirs =
           HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(content), OPTIONS)) {
         for (String text : texts()) {
           int[] expected =
-              LongStream.of(theirs.encode(text, false, false).getIds()).mapToInt(Math::toIntExact).toArray();
-          assertArrayEquals(expected, ours.encodeWithSpecialTokens(text), () -> TinyTokenizer.MAPPER.valueToTree(text)
-              + " by " + json.get("pre_tokenizer") + json.get("normalizer") + json.get("added_tokens")
-              + "\n" + Arrays.toString(expected));
+              LongStream.of(theirs.encode(text, false, false).getIds())
+                  .mapToInt(Math::toIntExact)
+                  .toArray();
+          assertArrayEquals(
+              expected,
+              ours.encodeWithSpecialTokens(text),
+              () ->
+                  TinyTokenizer.MAPPER.valueToTree(text)
+                      + " by "
+                      + json.get("pre_tokenizer")
+                      + json.get("normalizer")
+                      + json.get("added_tokens")
+                      + "\n"
+                      + Arrays.toString(expected));
         }
       }
     } catch (IOException e) {

@@ -23,43 +23,127 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Damaged and hostile files are refused in one sentence or encode every text; nothing else is thrown, and nothing takes
- * more than five seconds of a processor. {@code -Dpanamoe.fuzz.mutations=20000} tries more of them, and
- * {@code -Dpanamoe.fuzz.seed=N} others; a failure names the seed of its mutation, which
- * {@code -Dpanamoe.fuzz.seed=SEED -Dpanamoe.fuzz.mutations=1} repeats.
+ * Damaged and hostile files are refused in one sentence or encode every text; nothing else is
+ * thrown, and nothing takes more than five seconds of a processor. {@code
+ * -Dpanamoe.fuzz.mutations=20000} tries more of them, and {@code -Dpanamoe.fuzz.seed=N} others; a
+ * failure names the seed of its mutation, which {@code -Dpanamoe.fuzz.seed=SEED
+ * -Dpanamoe.fuzz.mutations=1} repeats.
  */
 class TokenizerFuzzTest {
   private static final int MUTATIONS = Integer.getInteger("panamoe.fuzz.mutations", 1500);
   private static final long SEED = Long.getLong("panamoe.fuzz.seed", 1);
   private static final long MOST_NANOSECONDS = 5_000_000_000L;
 
-  private static final List<String> NAMES = List.of(
-      "type", "BPE", "Unigram", "WordPiece", "NFC", "NFKD", "Replace", "Precompiled", "Prepend", "Strip", "Sequence",
-      "Split", "ByteLevel", "Digits", "FixedLength", "Metaspace", "Fuse", "ByteFallback", "Isolated", "Removed",
-      "MergedWithNext", "MergedWithPrevious", "Contiguous", "pattern", "Regex", "String", "normalizers",
-      "pretokenizers", "decoders", "content", "id", "special", "length", "behavior", "invert", "vocab", "merges",
-      "<|endoftext|>", "a", "", " ", "\u0120", "##");
-  private static final List<String> PATTERNS = List.of(
-      "(a+)+$", "(a|aa)+b|a", "(.*)*", "((a?){30}){10}", "[ab]{500}|b", "(?=[ab]{12}c).", "(?!(?!(?!a)))",
-      "\\p{L}*?\\z", "|", "", "(", ")", "[", "[^]", "\\", "a{1000}{1000}", "\\p{", "(?i:ß)*", "x**", "\\x{10FFFF}+",
-      "[\ud83e\udd99-\udbff\udfff]", "(?<=a)", "\\1", "[[[[a]&&b]]", ".", "\\s*", "\\P{L}+?", "(?:|a)*",
-      "(?i)[\\p{Lu}]", "\\p{Han}{,3}+", "\ud800");
-  private static final List<String> TEXTS = List.of(
-      "", "a", "a".repeat(3000), "ab".repeat(1000) + "!", " ".repeat(2000),
-      "The hat, it's 1234567 <think>  <|endoftext|> x", "\ud800", "\udc00\ud800a",
-      "e" + "\u0301\u0316".repeat(700), "\u1161".repeat(500), "🦙👩‍👩‍👧\u0000\uffff\ufffd\r\n\t",
-      "天气很好Straßeﬁ\u212b가각", "<|im_start|>".repeat(50) + "<|im_star");
+  private static final List<String> NAMES =
+      List.of(
+          "type",
+          "BPE",
+          "Unigram",
+          "WordPiece",
+          "NFC",
+          "NFKD",
+          "Replace",
+          "Precompiled",
+          "Prepend",
+          "Strip",
+          "Sequence",
+          "Split",
+          "ByteLevel",
+          "Digits",
+          "FixedLength",
+          "Metaspace",
+          "Fuse",
+          "ByteFallback",
+          "Isolated",
+          "Removed",
+          "MergedWithNext",
+          "MergedWithPrevious",
+          "Contiguous",
+          "pattern",
+          "Regex",
+          "String",
+          "normalizers",
+          "pretokenizers",
+          "decoders",
+          "content",
+          "id",
+          "special",
+          "length",
+          "behavior",
+          "invert",
+          "vocab",
+          "merges",
+          "<|endoftext|>",
+          "a",
+          "",
+          " ",
+          "\u0120",
+          "##");
+  private static final List<String> PATTERNS =
+      List.of(
+          "(a+)+$",
+          "(a|aa)+b|a",
+          "(.*)*",
+          "((a?){30}){10}",
+          "[ab]{500}|b",
+          "(?=[ab]{12}c).",
+          "(?!(?!(?!a)))",
+          "\\p{L}*?\\z",
+          "|",
+          "",
+          "(",
+          ")",
+          "[",
+          "[^]",
+          "\\",
+          "a{1000}{1000}",
+          "\\p{",
+          "(?i:ß)*",
+          "x**",
+          "\\x{10FFFF}+",
+          "[\ud83e\udd99-\udbff\udfff]",
+          "(?<=a)",
+          "\\1",
+          "[[[[a]&&b]]",
+          ".",
+          "\\s*",
+          "\\P{L}+?",
+          "(?:|a)*",
+          "(?i)[\\p{Lu}]",
+          "\\p{Han}{,3}+",
+          "\ud800");
+  private static final List<String> TEXTS =
+      List.of(
+          "",
+          "a",
+          "a".repeat(3000),
+          "ab".repeat(1000) + "!",
+          " ".repeat(2000),
+          "The hat, it's 1234567 <think>  <|endoftext|> x",
+          "\ud800",
+          "\udc00\ud800a",
+          "e" + "\u0301\u0316".repeat(700),
+          "\u1161".repeat(500),
+          "🦙👩‍👩‍👧\u0000\uffff\ufffd\r\n\t",
+          "天气很好Straßeﬁ\u212b가각",
+          "<|im_start|>".repeat(50) + "<|im_star");
 
-  @TempDir
-  private Path directory;
+  @TempDir private Path directory;
 
   @Test
   void refusesInASentenceOrEncodes() throws IOException {
     int loaded = 0;
     for (int i = 0; i < MUTATIONS; i++) {
       long seed = SEED + i;
-      Path file = Files.write(directory.resolve("tokenizer.json"), mutation(new Random(seed * 0x9e3779b97f4a7c15L)));
-      loaded += assertTimeoutPreemptively(Duration.ofMinutes(5), () -> survives(file), () -> "seed " + seed) ? 1 : 0;
+      Path file =
+          Files.write(
+              directory.resolve("tokenizer.json"),
+              mutation(new Random(seed * 0x9e3779b97f4a7c15L)));
+      loaded +=
+          assertTimeoutPreemptively(
+                  Duration.ofMinutes(5), () -> survives(file), () -> "seed " + seed)
+              ? 1
+              : 0;
     }
     if (MUTATIONS > 100) {
       String accepted = loaded + " of " + MUTATIONS + " were accepted";
@@ -75,8 +159,11 @@ class TokenizerFuzzTest {
       JsonTokenizer tokenizer = JsonTokenizer.load(file);
       accepted = true;
       for (String text : TEXTS) {
-        for (int[] tokens : List.of(tokenizer.encode(text), tokenizer.encodeWithSpecialTokens(text))) {
-          assertTrue(Arrays.stream(tokens).allMatch(token -> token >= 0 && token < tokenizer.vocabularySize()));
+        for (int[] tokens :
+            List.of(tokenizer.encode(text), tokenizer.encodeWithSpecialTokens(text))) {
+          assertTrue(
+              Arrays.stream(tokens)
+                  .allMatch(token -> token >= 0 && token < tokenizer.vocabularySize()));
           tokenizer.decode(tokens);
         }
       }
@@ -85,8 +172,11 @@ class TokenizerFuzzTest {
       assertTrue(e.getMessage().startsWith(file.toString()), e.getMessage());
       assertEquals(1, e.getMessage().lines().count(), e.getMessage());
     } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
-      Path kept = Files.copy(file, Files.createTempFile("tokenizer", ".json"),
-          StandardCopyOption.REPLACE_EXISTING);
+      Path kept =
+          Files.copy(
+              file,
+              Files.createTempFile("tokenizer", ".json"),
+              StandardCopyOption.REPLACE_EXISTING);
       throw new AssertionError("the file is kept as " + kept, e);
     }
     long taken = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - begin;
@@ -113,8 +203,13 @@ class TokenizerFuzzTest {
   private static ObjectNode base(Random random) {
     ObjectNode json = TinyTokenizer.json();
     if (random.nextBoolean()) {
-      json.set("pre_tokenizer", TinyTokenizer.split(random.nextInt(4) == 0 ? "String" : "Regex",
-          any(PATTERNS, random), any(NAMES.subList(18, 23), random), random.nextBoolean()));
+      json.set(
+          "pre_tokenizer",
+          TinyTokenizer.split(
+              random.nextInt(4) == 0 ? "String" : "Regex",
+              any(PATTERNS, random),
+              any(NAMES.subList(18, 23), random),
+              random.nextBoolean()));
     }
     if (random.nextBoolean()) {
       json.putObject("normalizer").put("type", any(List.of("NFC", "NFD", "NFKC", "NFKD"), random));
@@ -137,7 +232,8 @@ class TokenizerFuzzTest {
     if (place instanceof ObjectNode object) {
       List<String> fields = new ArrayList<>();
       object.fieldNames().forEachRemaining(fields::add);
-      String field = fields.isEmpty() || random.nextInt(5) == 0 ? any(NAMES, random) : any(fields, random);
+      String field =
+          fields.isEmpty() || random.nextInt(5) == 0 ? any(NAMES, random) : any(fields, random);
       if (random.nextInt(6) == 0) {
         object.remove(field);
       } else {
@@ -161,13 +257,21 @@ class TokenizerFuzzTest {
       case 3 -> json.numberNode(random.nextLong());
       case 4 -> json.numberNode(random.nextGaussian() * 1e300);
       case 5 -> json.numberNode(-random.nextInt(3));
-      case 6 -> TextNode.valueOf("ab(".charAt(random.nextInt(3)) + "(".repeat(random.nextInt(20_000)));
+      case 6 ->
+          TextNode.valueOf("ab(".charAt(random.nextInt(3)) + "(".repeat(random.nextInt(20_000)));
       case 7 -> TextNode.valueOf("a".repeat(random.nextInt(20_000)));
       case 8, 9 -> TextNode.valueOf(any(PATTERNS, random));
       case 10 -> json.arrayNode().add(any(NAMES, random));
-      case 11 -> json.objectNode().put("type", any(NAMES, random)).put(any(NAMES, random), any(PATTERNS, random));
-      case 12 -> TinyTokenizer.split("Regex", any(PATTERNS, random), any(NAMES, random), random.nextBoolean());
-      case 13 -> json.path(any(List.of("added_tokens", "decoder", "pre_tokenizer", "normalizer"), random)).deepCopy();
+      case 11 ->
+          json.objectNode()
+              .put("type", any(NAMES, random))
+              .put(any(NAMES, random), any(PATTERNS, random));
+      case 12 ->
+          TinyTokenizer.split(
+              "Regex", any(PATTERNS, random), any(NAMES, random), random.nextBoolean());
+      case 13 ->
+          json.path(any(List.of("added_tokens", "decoder", "pre_tokenizer", "normalizer"), random))
+              .deepCopy();
       default -> TextNode.valueOf(any(NAMES, random));
     };
   }
@@ -176,12 +280,16 @@ class TokenizerFuzzTest {
     int at = random.nextInt(text.length() + 1);
     return switch (random.nextInt(6)) {
       case 0 -> text.substring(0, at);
-      case 1 -> text.substring(0, at) + any(List.of("{", "}", "[", "]", "\"", ",", ":", "\\", "\\ud800"), random)
-          + text.substring(at);
+      case 1 ->
+          text.substring(0, at)
+              + any(List.of("{", "}", "[", "]", "\"", ",", ":", "\\", "\\ud800"), random)
+              + text.substring(at);
       case 2 -> text.replaceFirst("\\{", "{\"model\":{\"type\":\"BPE\"},");
       case 3 -> text.replaceFirst(":null", ":" + "[".repeat(random.nextInt(100_000)));
       case 4 -> text.replaceFirst(":\\d+", ":" + "9".repeat(random.nextInt(5000)));
-      default -> text.replaceFirst("\"pre_tokenizer\":", "\"pre_tokenizer\":{\"a\":".repeat(random.nextInt(100)));
+      default ->
+          text.replaceFirst(
+              "\"pre_tokenizer\":", "\"pre_tokenizer\":{\"a\":".repeat(random.nextInt(100)));
     };
   }
 

@@ -25,7 +25,8 @@ class TrainingDataTest {
   private static final int LENGTH = 16;
 
   private final ByteTokenizer tokenizer = new ByteTokenizer();
-  private final Corpus corpus = Corpus.of(IntStream.range(0, 3000).mapToObj(i -> "The document " + i + ".").toList());
+  private final Corpus corpus =
+      Corpus.of(IntStream.range(0, 3000).mapToObj(i -> "The document " + i + ".").toList());
   private final TrainingData data = new TrainingData(corpus, tokenizer, LENGTH, 7);
   private final TensorScope scope = TensorScope.confined(new ArenaMemory());
 
@@ -60,7 +61,8 @@ class TrainingDataTest {
     Batch batch = training(data, 0, 8);
     for (int sequence = 0; sequence < 8; sequence++) {
       int from = sequence * LENGTH;
-      assertArrayEquals(Arrays.copyOfRange(batch.ids, from + 1, from + LENGTH),
+      assertArrayEquals(
+          Arrays.copyOfRange(batch.ids, from + 1, from + LENGTH),
           Arrays.copyOfRange(batch.targets, from, from + LENGTH - 1));
     }
     assertEquals(Arrays.stream(batch.targets).filter(token -> token < 256).count(), batch.bytes);
@@ -73,10 +75,15 @@ class TrainingDataTest {
     assertArrayEquals(whole.ids, training(resumed, 5 * 12, 12).ids);
     for (int part = 0; part < 4; part++) {
       Batch slice = training(resumed, 5 * 12 + part * 3, 3);
-      assertArrayEquals(Arrays.copyOfRange(whole.ids, part * 3 * LENGTH, (part + 1) * 3 * LENGTH), slice.ids);
-      assertArrayEquals(Arrays.copyOfRange(whole.targets, part * 3 * LENGTH, (part + 1) * 3 * LENGTH), slice.targets);
+      assertArrayEquals(
+          Arrays.copyOfRange(whole.ids, part * 3 * LENGTH, (part + 1) * 3 * LENGTH), slice.ids);
+      assertArrayEquals(
+          Arrays.copyOfRange(whole.targets, part * 3 * LENGTH, (part + 1) * 3 * LENGTH),
+          slice.targets);
     }
-    assertFalse(Arrays.equals(whole.ids, training(new TrainingData(corpus, tokenizer, LENGTH, 8), 60, 12).ids));
+    assertFalse(
+        Arrays.equals(
+            whole.ids, training(new TrainingData(corpus, tokenizer, LENGTH, 8), 60, 12).ids));
   }
 
   @Test
@@ -85,10 +92,15 @@ class TrainingDataTest {
     int sequences = (int) data.validationSequences();
     Batch batch = validation(0, sequences + 2);
     int counted = (int) tokens.size() - 1;
-    assertArrayEquals(IntStream.range(0, counted).map(tokens::get).toArray(), Arrays.copyOf(batch.ids, counted));
-    assertArrayEquals(IntStream.rangeClosed(1, counted).map(tokens::get).toArray(),
+    assertArrayEquals(
+        IntStream.range(0, counted).map(tokens::get).toArray(), Arrays.copyOf(batch.ids, counted));
+    assertArrayEquals(
+        IntStream.rangeClosed(1, counted).map(tokens::get).toArray(),
         Arrays.copyOf(batch.targets, counted));
-    assertTrue(Arrays.stream(batch.targets).skip(counted).allMatch(target -> target == TrainingData.NO_TARGET));
+    assertTrue(
+        Arrays.stream(batch.targets)
+            .skip(counted)
+            .allMatch(target -> target == TrainingData.NO_TARGET));
     assertTrue(Arrays.stream(batch.ids).skip(counted).allMatch(id -> id == tokenizer.endOfText()));
     long text = corpus.passages(Corpus.Part.VALIDATION).stream().mapToLong(String::length).sum();
     assertEquals(text - 1, batch.bytes, "all bytes but the first, which nothing predicts");
@@ -97,7 +109,8 @@ class TrainingDataTest {
 
   @Test
   void refusesTextShorterThanASequence() {
-    DataException e = assertThrows(DataException.class, () -> new TrainingData(corpus, tokenizer, 1_000_000, 0));
+    DataException e =
+        assertThrows(DataException.class, () -> new TrainingData(corpus, tokenizer, 1_000_000, 0));
     assertTrue(e.getMessage().contains("a sequence of 1000000 needs 1000001"), e.getMessage());
     assertThrows(IllegalArgumentException.class, () -> new TrainingData(corpus, tokenizer, 0, 0));
     Tensor odd = scope.zeros(DType.INT32, LENGTH + 1);
@@ -125,11 +138,17 @@ class TrainingDataTest {
   private List<List<Integer>> epoch(long epoch) {
     int windows = (int) data.trainingSequences();
     Batch batch = training(data, epoch * windows, windows);
-    return IntStream.range(0, windows).mapToObj(window -> {
-      int from = window * LENGTH;
-      return IntStream.concat(IntStream.of(Arrays.copyOfRange(batch.ids, from, from + LENGTH)),
-          IntStream.of(batch.targets[from + LENGTH - 1])).boxed().toList();
-    }).toList();
+    return IntStream.range(0, windows)
+        .mapToObj(
+            window -> {
+              int from = window * LENGTH;
+              return IntStream.concat(
+                      IntStream.of(Arrays.copyOfRange(batch.ids, from, from + LENGTH)),
+                      IntStream.of(batch.targets[from + LENGTH - 1]))
+                  .boxed()
+                  .toList();
+            })
+        .toList();
   }
 
   private Batch training(TrainingData source, long first, int sequences) {

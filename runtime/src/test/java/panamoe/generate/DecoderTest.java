@@ -31,15 +31,30 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.BackendsUnderTest;
 import panamoe.testkit.ScarceMemory;
 
-/** Decoding with a cache: the logits of a whole forward, and bits that no neighbour and no thread changes. */
+/**
+ * Decoding with a cache: the logits of a whole forward, and bits that no neighbour and no thread
+ * changes.
+ */
 class DecoderTest {
   private static final int VOCABULARY = 37;
   private static final int CONTEXT = 24;
 
   static Stream<ModelConfig> models() {
     return Stream.of(
-        config(2, GateConfig.dropless(1), Activation.GELU_TANH, Norm.Kind.LAYER, ModelConfig.Positions.LEARNED, true),
-        config(1, GateConfig.dropless(2), Activation.SWIGLU, Norm.Kind.RMS, ModelConfig.Positions.ROTARY, false));
+        config(
+            2,
+            GateConfig.dropless(1),
+            Activation.GELU_TANH,
+            Norm.Kind.LAYER,
+            ModelConfig.Positions.LEARNED,
+            true),
+        config(
+            1,
+            GateConfig.dropless(2),
+            Activation.SWIGLU,
+            Norm.Kind.RMS,
+            ModelConfig.Positions.ROTARY,
+            false));
   }
 
   private static ModelConfig config(
@@ -50,8 +65,20 @@ class DecoderTest {
       ModelConfig.Positions positions,
       boolean residual) {
     return new ModelConfig(
-        VOCABULARY, CONTEXT, 32, 2, keyValueHeads, 48, List.of(0, 5), residual, gate, activation, norm, positions,
-        residual, 0.2);
+        VOCABULARY,
+        CONTEXT,
+        32,
+        2,
+        keyValueHeads,
+        48,
+        List.of(0, 5),
+        residual,
+        gate,
+        activation,
+        norm,
+        positions,
+        residual,
+        0.2);
   }
 
   private static int[] tokens(long seed, int count) {
@@ -73,14 +100,17 @@ class DecoderTest {
         LanguageModel model = model(backend, config, DType.FLOAT32)) {
       for (int allocations = 0; allocations < 2 * config.layers() + 3; allocations++) {
         ScarceMemory memory = new ScarceMemory(backend, allocations);
-        assertThrows(OutOfMemoryError.class, () -> new Decoder(memory.backend(), model, 1, CONTEXT));
+        assertThrows(
+            OutOfMemoryError.class, () -> new Decoder(memory.backend(), model, 1, CONTEXT));
         assertEquals(0, memory.held());
       }
     }
   }
 
   static Stream<Arguments> modelsOnNatives() {
-    return models().flatMap(config -> BackendsUnderTest.natives().map(backend -> Arguments.of(backend, config)));
+    return models()
+        .flatMap(
+            config -> BackendsUnderTest.natives().map(backend -> Arguments.of(backend, config)));
   }
 
   @ParameterizedTest
@@ -153,9 +183,17 @@ class DecoderTest {
           int[] same = new int[starts[slot]];
           Arrays.fill(same, slot);
           int[] positions = IntStream.range(0, starts[slot]).toArray();
-          logits(backend, scope, model, cache, same, positions, tokens(ours ? 5 : 50 + slot, starts[slot]));
+          logits(
+              backend,
+              scope,
+              model,
+              cache,
+              same,
+              positions,
+              tokens(ours ? 5 : 50 + slot, starts[slot]));
         }
-        results.add(logits(backend, scope, model, cache, slots, starts, next).rows(4, 5).toFloats());
+        results.add(
+            logits(backend, scope, model, cache, slots, starts, next).rows(4, 5).toFloats());
       }
     }
     results.forEach(result -> assertArrayEquals(results.getFirst(), result, 0f));
@@ -172,7 +210,8 @@ class DecoderTest {
       int[] tokens) {
     Pass pass = Pass.inference(backend, scope);
     Sequences sequences = new Sequences.Running(cache, ids(scope, slots), ids(scope, positions));
-    Tensor logits = model.logits(pass, model.forward(pass, ids(scope, tokens), sequences, null, false));
+    Tensor logits =
+        model.logits(pass, model.forward(pass, ids(scope, tokens), sequences, null, false));
     backend.synchronize();
     return logits;
   }
@@ -187,9 +226,11 @@ class DecoderTest {
         LanguageModel model = model(backend, models().findFirst().orElseThrow(), DType.FLOAT32);
         Decoder decoder = new Decoder(backend, model, 1, 4)) {
       float[] logits = new float[VOCABULARY];
-      assertThrows(IllegalArgumentException.class, () -> decoder.prefill(0, 0, tokens(1, 5), logits));
+      assertThrows(
+          IllegalArgumentException.class, () -> decoder.prefill(0, 0, tokens(1, 5), logits));
       assertThrows(IllegalArgumentException.class, () -> decoder.step(0, 4, 1, logits));
-      assertThrows(IllegalArgumentException.class, () -> new Decoder(backend, model, 1, CONTEXT + 1));
+      assertThrows(
+          IllegalArgumentException.class, () -> new Decoder(backend, model, 1, CONTEXT + 1));
       assertEquals(4, decoder.capacity());
     }
   }

@@ -37,11 +37,24 @@ import panamoe.testkit.ScarceMemory;
 class ModelFolderTest {
   private static ModelConfig config(int feedForward) {
     return new ModelConfig(
-        new ByteTokenizer().vocabularySize(), 16, 8, 2, 1, feedForward, List.of(0, 3), true, GateConfig.dropless(1),
-        Activation.GELU_TANH, Norm.Kind.LAYER, ModelConfig.Positions.LEARNED, false, 0.2);
+        new ByteTokenizer().vocabularySize(),
+        16,
+        8,
+        2,
+        1,
+        feedForward,
+        List.of(0, 3),
+        true,
+        GateConfig.dropless(1),
+        Activation.GELU_TANH,
+        Norm.Kind.LAYER,
+        ModelConfig.Positions.LEARNED,
+        false,
+        0.2);
   }
 
-  private static void save(ReferenceBackend backend, ModelConfig held, ModelConfig claimed, Path folder) {
+  private static void save(
+      ReferenceBackend backend, ModelConfig held, ModelConfig claimed, Path folder) {
     try (LanguageModel model = new LanguageModel(held)) {
       model.materialize(backend, DType.FLOAT32, false, 3);
       JsonNodeFactory json = JsonNodeFactory.instance;
@@ -49,7 +62,12 @@ class ModelFolderTest {
       new CheckpointStore(folder, 1)
           .save(
               new CheckpointContents(
-                  1, config, json.objectNode(), held.experts(), ModelTensors.masters(model), Map.of()));
+                  1,
+                  config,
+                  json.objectNode(),
+                  held.experts(),
+                  ModelTensors.masters(model),
+                  Map.of()));
     }
   }
 
@@ -73,8 +91,11 @@ class ModelFolderTest {
       ModelFolder opened = ModelFolder.open(folder);
       CheckpointException refused =
           assertThrows(
-              CheckpointException.class, () -> opened.load(none.backend(), DType.FLOAT32, new ArrayList<>()));
-      assertTrue(refused.getMessage().contains("has the shape [8, 12], expected [8, 131072]"), refused.getMessage());
+              CheckpointException.class,
+              () -> opened.load(none.backend(), DType.FLOAT32, new ArrayList<>()));
+      assertTrue(
+          refused.getMessage().contains("has the shape [8, 12], expected [8, 131072]"),
+          refused.getMessage());
     }
   }
 
@@ -92,19 +113,27 @@ class ModelFolderTest {
       AtomicBoolean enough = new AtomicBoolean();
       CountDownLatch begun = new CountDownLatch(1);
       AtomicLong saved = new AtomicLong();
-      Future<?> saves = trainer.submit(() -> {
-        try {
-          while (!enough.get()) {
-            long step = saved.get() + 1;
-            store.save(
-                new CheckpointContents(step, config, json.objectNode(), config(12).experts(), weights, Map.of()));
-            saved.set(step);
-            begun.countDown();
-          }
-        } finally {
-          begun.countDown();
-        }
-      });
+      Future<?> saves =
+          trainer.submit(
+              () -> {
+                try {
+                  while (!enough.get()) {
+                    long step = saved.get() + 1;
+                    store.save(
+                        new CheckpointContents(
+                            step,
+                            config,
+                            json.objectNode(),
+                            config(12).experts(),
+                            weights,
+                            Map.of()));
+                    saved.set(step);
+                    begun.countDown();
+                  }
+                } finally {
+                  begun.countDown();
+                }
+              });
       try {
         begun.await();
         long before = 0;

@@ -25,7 +25,8 @@ class SamplerTest {
     return new SamplingConfig(temperature, topK, topP, 1, 1, List.of(), 4);
   }
 
-  private static void assertDistribution(double temperature, boolean[] allowed, double[] frequencies) {
+  private static void assertDistribution(
+      double temperature, boolean[] allowed, double[] frequencies) {
     double total = 0;
     for (int i = 0; i < LOGITS.length; i++) {
       total += allowed[i] ? Math.exp(LOGITS[i] / temperature) : 0;
@@ -53,18 +54,24 @@ class SamplerTest {
 
   @Test
   void topKKeepsTheKBest() {
-    assertDistribution(1, new boolean[] {false, true, false, false, true}, frequencies(config(1, 2, 1)));
-    assertDistribution(1, new boolean[] {false, true, false, false, false}, frequencies(config(1, 1, 1)));
+    assertDistribution(
+        1, new boolean[] {false, true, false, false, true}, frequencies(config(1, 2, 1)));
+    assertDistribution(
+        1, new boolean[] {false, true, false, false, false}, frequencies(config(1, 1, 1)));
   }
 
   @Test
   void topPKeepsTheFewestThatReachP() {
     // Probabilities of tokens 1, 4, 2, 0, 3: 0.454, 0.275, 0.167, 0.061, 0.023 (rounded).
-    assertDistribution(1, new boolean[] {false, true, false, false, false}, frequencies(config(1, 0, 0.4)));
-    assertDistribution(1, new boolean[] {false, true, false, false, true}, frequencies(config(1, 0, 0.7)));
-    assertDistribution(1, new boolean[] {false, true, true, false, true}, frequencies(config(1, 0, 0.85)));
+    assertDistribution(
+        1, new boolean[] {false, true, false, false, false}, frequencies(config(1, 0, 0.4)));
+    assertDistribution(
+        1, new boolean[] {false, true, false, false, true}, frequencies(config(1, 0, 0.7)));
+    assertDistribution(
+        1, new boolean[] {false, true, true, false, true}, frequencies(config(1, 0, 0.85)));
     // Within the two best, token 1 alone reaches 0.6.
-    assertDistribution(1, new boolean[] {false, true, false, false, false}, frequencies(config(1, 2, 0.6)));
+    assertDistribution(
+        1, new boolean[] {false, true, false, false, false}, frequencies(config(1, 2, 0.6)));
   }
 
   @Test

@@ -36,7 +36,9 @@ class MissingArtifactTest {
     assertEquals("{}", new Reader().call());
     try (URLClassLoader bare = without("jackson-")) {
       Callable<?> reader = reader(bare);
-      assertNames("jackson-(core|databind)", reader.call()); // the JVM names whichever class it looked for first
+      assertNames(
+          "jackson-(core|databind)",
+          reader.call()); // the JVM names whichever class it looked for first
       assertNames("jackson-(core|databind)", reader.call());
     }
   }
@@ -50,10 +52,15 @@ class MissingArtifactTest {
 
   @Test
   void otherErrorsAreNone() {
-    assertEquals(Optional.empty(), MissingArtifact.sentence(new NoClassDefFoundError("com/example/Missing")));
-    assertEquals(Optional.empty(), MissingArtifact.sentence(new UnsatisfiedLinkError("no library")));
     assertEquals(
-        Optional.empty(), MissingArtifact.sentence(new NoClassDefFoundError("Could not initialize class jcuda.JCuda")));
+        Optional.empty(),
+        MissingArtifact.sentence(new NoClassDefFoundError("com/example/Missing")));
+    assertEquals(
+        Optional.empty(), MissingArtifact.sentence(new UnsatisfiedLinkError("no library")));
+    assertEquals(
+        Optional.empty(),
+        MissingArtifact.sentence(
+            new NoClassDefFoundError("Could not initialize class jcuda.JCuda")));
   }
 
   private static void assertNames(String artifact, Object sentence) {

@@ -63,10 +63,15 @@ class PlainFolderTest {
     Files.createSymbolicLink(folder.resolve("plots"), outside);
     Files.createSymbolicLink(folder.resolve("dangling"), outside.resolve("made"));
     for (String name : List.of("file", "plots/file", "dangling")) {
-      for (Executable each : List.<Executable>of(
-          () -> files.replace(name, BYTES), () -> files.append(name, BYTES), () -> files.read(name),
-          () -> files.openLock(name).close(), () -> files.delete(name), () -> files.forceFile(name),
-          () -> files.makeFolder(name))) {
+      for (Executable each :
+          List.<Executable>of(
+              () -> files.replace(name, BYTES),
+              () -> files.append(name, BYTES),
+              () -> files.read(name),
+              () -> files.openLock(name).close(),
+              () -> files.delete(name),
+              () -> files.forceFile(name),
+              () -> files.makeFolder(name))) {
         assertThrows(NotRegularException.class, each, name);
       }
     }
@@ -85,35 +90,53 @@ class PlainFolderTest {
   void aFailedWriteLeavesTheFileAndNothingElse() throws IOException {
     files.replace("config", BYTES);
     Files.createDirectories(folder.resolve(".config.tmp/full"));
-    FileSystemException failure = assertThrows(FileSystemException.class, () -> files.replace("config", BYTES));
-    assertEquals("folder is not empty: " + folder.resolve(".config.tmp"), FileTrouble.sentence(failure));
+    FileSystemException failure =
+        assertThrows(FileSystemException.class, () -> files.replace("config", BYTES));
+    assertEquals(
+        "folder is not empty: " + folder.resolve(".config.tmp"), FileTrouble.sentence(failure));
     assertArrayEquals(BYTES, files.read("config"));
   }
 
   @Test
   void onlyWhatMayPassIsTriedOnceMore() throws IOException {
-    for (IOException passing : List.of(
-        new IOException("Input/output error"), new FileSystemException("f", null, "Too many open files"))) {
+    for (IOException passing :
+        List.of(
+            new IOException("Input/output error"),
+            new FileSystemException("f", null, "Too many open files"))) {
       AtomicInteger calls = new AtomicInteger();
-      assertEquals(2, FileTrouble.twice(() -> {
-        if (calls.incrementAndGet() == 1) {
-          throw passing;
-        }
-        return calls.get();
-      }));
-      assertThrows(IOException.class, () -> FileTrouble.twice(() -> {
-        calls.incrementAndGet();
-        throw passing;
-      }));
+      assertEquals(
+          2,
+          FileTrouble.twice(
+              () -> {
+                if (calls.incrementAndGet() == 1) {
+                  throw passing;
+                }
+                return calls.get();
+              }));
+      assertThrows(
+          IOException.class,
+          () ->
+              FileTrouble.twice(
+                  () -> {
+                    calls.incrementAndGet();
+                    throw passing;
+                  }));
       assertEquals(4, calls.get());
     }
-    for (IOException lasting : List.of(
-        new NoSuchFileException("f"), new AccessDeniedException("f"), new ClosedByInterruptException())) {
+    for (IOException lasting :
+        List.of(
+            new NoSuchFileException("f"),
+            new AccessDeniedException("f"),
+            new ClosedByInterruptException())) {
       AtomicInteger calls = new AtomicInteger();
-      assertThrows(IOException.class, () -> FileTrouble.twice(() -> {
-        calls.incrementAndGet();
-        throw lasting;
-      }));
+      assertThrows(
+          IOException.class,
+          () ->
+              FileTrouble.twice(
+                  () -> {
+                    calls.incrementAndGet();
+                    throw lasting;
+                  }));
       assertEquals(1, calls.get(), lasting.toString());
     }
     assertTrue(FileTrouble.reason(new ClosedByInterruptException()).contains("interrupted"));

@@ -33,25 +33,55 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Whole models on the reference backend: gradients against finite differences, and what must not change them. */
+/**
+ * Whole models on the reference backend: gradients against finite differences, and what must not
+ * change them.
+ */
 class LanguageModelTest {
   private static final int BATCH = 2;
   private static final int LENGTH = 5;
 
   static Stream<Arguments> architectures() {
     return Stream.of(
-        Arguments.of("dense", config(List.of(0, 0), false, null, Activation.GELU_TANH, Norm.Kind.LAYER, true)),
         Arguments.of(
-            "top-1", config(List.of(0, 3), false, GateConfig.dropless(1), Activation.GELU, Norm.Kind.LAYER, true)),
+            "dense",
+            config(List.of(0, 0), false, null, Activation.GELU_TANH, Norm.Kind.LAYER, true)),
+        Arguments.of(
+            "top-1",
+            config(
+                List.of(0, 3),
+                false,
+                GateConfig.dropless(1),
+                Activation.GELU,
+                Norm.Kind.LAYER,
+                true)),
         Arguments.of(
             "top-2 SwiGLU",
-            config(List.of(3, 4), false, GateConfig.dropless(2), Activation.SWIGLU, Norm.Kind.RMS, false)),
+            config(
+                List.of(3, 4),
+                false,
+                GateConfig.dropless(2),
+                Activation.SWIGLU,
+                Norm.Kind.RMS,
+                false)),
         Arguments.of(
             "PR-MoE",
-            config(List.of(2, 4), true, GateConfig.dropless(1), Activation.GELU_TANH, Norm.Kind.LAYER, true)),
+            config(
+                List.of(2, 4),
+                true,
+                GateConfig.dropless(1),
+                Activation.GELU_TANH,
+                Norm.Kind.LAYER,
+                true)),
         Arguments.of(
             "dropping",
-            config(List.of(3, 3), true, GateConfig.deepSpeed(3, 0.7, 1), Activation.SILU, Norm.Kind.RMS, false)));
+            config(
+                List.of(3, 3),
+                true,
+                GateConfig.deepSpeed(3, 0.7, 1),
+                Activation.SILU,
+                Norm.Kind.RMS,
+                false)));
   }
 
   private static ModelConfig config(
@@ -78,7 +108,10 @@ class LanguageModelTest {
         0.3);
   }
 
-  /** The objective of training: mean cross-entropy, plus the auxiliary losses with their coefficients. */
+  /**
+   * The objective of training: mean cross-entropy, plus the auxiliary losses with their
+   * coefficients.
+   */
   private static double objective(Backend backend, LanguageModel model, int[] ids, int[] targets) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       List<Double> auxiliary = new ArrayList<>();
@@ -124,7 +157,8 @@ class LanguageModelTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tape tape = new Tape(backend);
       model.parameters().watch(tape);
-      losses(Pass.evaluation(backend, scope, tape), model, ids, targets, 1f / ids.length, recompute);
+      losses(
+          Pass.evaluation(backend, scope, tape), model, ids, targets, 1f / ids.length, recompute);
       tape.backward();
     }
   }
@@ -155,7 +189,11 @@ class LanguageModelTest {
           parameter.master().setFloat(index, saved);
           double expected = (above - below) / (2 * step);
           double actual = parameter.gradient().getFloat(index);
-          assertEquals(expected, actual, 2e-3 + 2e-2 * Math.abs(expected), parameter.name() + "[" + index + "]");
+          assertEquals(
+              expected,
+              actual,
+              2e-3 + 2e-2 * Math.abs(expected),
+              parameter.name() + "[" + index + "]");
         }
       }
     }
@@ -178,7 +216,10 @@ class LanguageModelTest {
     }
   }
 
-  /** Two backwards over memory full of NaN give what they give over zeros; so do parameters that none of them meets. */
+  /**
+   * Two backwards over memory full of NaN give what they give over zeros; so do parameters that
+   * none of them meets.
+   */
   @ParameterizedTest(name = "{0}")
   @MethodSource("architectures")
   void forgottenGradientsCountAsZero(String name, ModelConfig config) {
@@ -196,7 +237,8 @@ class LanguageModelTest {
       addGradients(backend, model, tokens(3), tokens(4), true);
       model.parameters().completeGradients();
       for (int i = 0; i < expected.size(); i++) {
-        assertArrayEquals(expected.get(i), parameters.get(i).gradient().toFloats(), parameters.get(i).name());
+        assertArrayEquals(
+            expected.get(i), parameters.get(i).gradient().toFloats(), parameters.get(i).name());
       }
       parameters.forEach(p -> backend.fill(Float.NaN, p.gradient()));
       model.parameters().forgetGradients();
@@ -226,7 +268,9 @@ class LanguageModelTest {
       for (int i = 0; i < first.length; i++) {
         equal += first[i] == second[i] ? 1 : 0;
       }
-      assertTrue(equal < first.length / 10, "experts 0 and 1 share " + equal + " of " + first.length + " weights");
+      assertTrue(
+          equal < first.length / 10,
+          "experts 0 and 1 share " + equal + " of " + first.length + " weights");
     }
   }
 
@@ -237,10 +281,22 @@ class LanguageModelTest {
     for (DropPolicy policy : DropPolicy.values()) {
       GateConfig gate =
           new GateConfig(
-              2, Score.SOFTMAX, policy, 1, 1, 1, QueueOrder.TOKEN_MAJOR, Normalization.CHOSEN, noise, true, 0.01, 0);
+              2,
+              Score.SOFTMAX,
+              policy,
+              1,
+              1,
+              1,
+              QueueOrder.TOKEN_MAJOR,
+              Normalization.CHOSEN,
+              noise,
+              true,
+              0.01,
+              0);
       try (Backend backend = new ReferenceBackend();
           LanguageModel model =
-              new LanguageModel(config(List.of(3), false, gate, Activation.GELU, Norm.Kind.LAYER, true));
+              new LanguageModel(
+                  config(List.of(3), false, gate, Activation.GELU, Norm.Kind.LAYER, true));
           TensorScope scope = TensorScope.confined(backend)) {
         model.materialize(backend, DType.FLOAT32, true, 7);
         float[] first = Pass.inference(backend, scope).uniform(8).toFloats();

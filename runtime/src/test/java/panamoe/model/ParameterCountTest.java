@@ -6,8 +6,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Every size of the paper, counted over the very layers that would be built; nothing is allocated. Expected values are
- * those of the closed formulas, which agree with the published sizes.
+ * Every size of the paper, counted over the very layers that would be built; nothing is allocated.
+ * Expected values are those of the closed formulas, which agree with the published sizes.
  */
 class ParameterCountTest {
   private static final long VOCABULARY = 50257;
@@ -33,7 +33,14 @@ class ParameterCountTest {
     "47B+MoE-128,            8192, 58, 64, 128, 0, false, 2024.62",
   })
   void reproducesThePaper(
-      String name, int hidden, int layers, int heads, int experts, int pyramid, boolean residual, double billions) {
+      String name,
+      int hidden,
+      int layers,
+      int heads,
+      int experts,
+      int pyramid,
+      boolean residual,
+      double billions) {
     ModelConfig config = ModelPresets.paper(hidden, layers, heads, experts, pyramid, residual);
     try (LanguageModel model = new LanguageModel(config)) {
       long count = model.parameters().count();
@@ -49,7 +56,10 @@ class ParameterCountTest {
     long total = config.layers() * (12 * h * h + 13 * h) + VOCABULARY * h + CONTEXT * h + 2 * h;
     for (int experts : config.experts()) {
       if (experts > 0) {
-        total += config.residual() ? experts * (expert + h) + 2 * h + 2 : (experts - 1) * expert + experts * h;
+        total +=
+            config.residual()
+                ? experts * (expert + h) + 2 * h + 2
+                : (experts - 1) * expert + experts * h;
       }
     }
     return total;

@@ -30,7 +30,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** On every topology a model computes what one rank computes: outputs, losses of the gates, and every gradient. */
+/**
+ * On every topology a model computes what one rank computes: outputs, losses of the gates, and
+ * every gradient.
+ */
 class EquivalenceTest {
   private static final int BATCH = 8;
   private static final int LENGTH = 4;
@@ -40,7 +43,14 @@ class EquivalenceTest {
   private static final GateConfig NOISY = withZ(GateConfig.dropless(2), GateConfig.Noise.GUMBEL);
 
   private static final ModelConfig TOP_1 =
-      config(List.of(0, 4), false, GateConfig.dropless(1), Activation.GELU_TANH, 4, Norm.Kind.LAYER, true);
+      config(
+          List.of(0, 4),
+          false,
+          GateConfig.dropless(1),
+          Activation.GELU_TANH,
+          4,
+          Norm.Kind.LAYER,
+          true);
   private static final ModelConfig PYRAMID_RESIDUAL =
       config(List.of(4, 8), true, WITH_Z, Activation.GELU_TANH, 4, Norm.Kind.LAYER, true);
   private static final ModelConfig UNEVEN =
@@ -115,7 +125,8 @@ class EquivalenceTest {
         assertArrayEquals(one.losses, all.losses, 1e-5f);
         assertArrayEquals(one.gateLosses, all.gateLosses, 1e-5f);
         assertEquals(one.gradients.keySet(), all.gradients.keySet());
-        one.gradients.forEach((name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
+        one.gradients.forEach(
+            (name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
       }
     }
   }
@@ -126,19 +137,23 @@ class EquivalenceTest {
     for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN)) {
       float[] one = infer(config, Topology.ONE);
       float[] all = infer(config, topology);
-      // Tensor slices add parts of a sum, which rounds otherwise; experts on other ranks round nowhere.
+      // Tensor slices add parts of a sum, which rounds otherwise; experts on other ranks round
+      // nowhere.
       assertArrayEquals(one, all, topology.tensorDegree() == 1 ? 0 : 1e-5f);
     }
   }
 
-  /** Two nodes of two ranks: rows go by way of the nodes, and arrive as they would have directly. */
+  /**
+   * Two nodes of two ranks: rows go by way of the nodes, and arrive as they would have directly.
+   */
   @Test
   void hierarchicalExchangeChangesNoBit() {
     Topology topology = Topology.of(4);
     ThreadWorld nodes = ThreadWorld.of(2, 2);
     for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
       assertArrayEquals(
-          infer(config, Topology.ONE), infer(config, topology, nodes, Strategy.HIERARCHICAL, Overlap.NONE));
+          infer(config, Topology.ONE),
+          infer(config, topology, nodes, Strategy.HIERARCHICAL, Overlap.NONE));
     }
   }
 
@@ -165,10 +180,12 @@ class EquivalenceTest {
           assertArrayEquals(whole.gateLosses, beside.gateLosses);
           waiting.gradients.forEach(
               (name, gradient) -> assertArrayEquals(gradient, beside.gradients.get(name), name));
-          // Experts sum their weights' gradients part by part; nothing else is added in another order.
+          // Experts sum their weights' gradients part by part; nothing else is added in another
+          // order.
           whole.gradients.forEach(
               (name, gradient) ->
-                  assertArrayEquals(gradient, beside.gradients.get(name), parts == 1 ? 0 : 1e-6f, name));
+                  assertArrayEquals(
+                      gradient, beside.gradients.get(name), parts == 1 ? 0 : 1e-6f, name));
         }
       }
     }
@@ -190,30 +207,36 @@ class EquivalenceTest {
   }
 
   private static float[] infer(
-      ModelConfig config, Topology topology, ThreadWorld threads, Strategy strategy, Overlap overlap) {
+      ModelConfig config,
+      Topology topology,
+      ThreadWorld threads,
+      Strategy strategy,
+      Overlap overlap) {
     return concatenated(
         topology,
-        threads
-            .run(
-                world -> {
-                  Ranks ranks = new Ranks(topology, world, strategy, overlap);
-                  try (Backend backend = Backends.open("cpu", 1);
-                      LanguageModel model = new LanguageModel(config, ranks)) {
-                    model.materialize(backend, DType.FLOAT32, false, 7);
-                    model.pack(backend, DType.FLOAT32);
-                    try (TensorScope scope = TensorScope.confined(backend)) {
-                      Pass pass = Pass.inference(backend, scope);
-                      return model.logits(pass, hidden(pass, model, tokens(scope, ranks, 1), false)).toFloats();
-                    }
-                  }
-                }));
+        threads.run(
+            world -> {
+              Ranks ranks = new Ranks(topology, world, strategy, overlap);
+              try (Backend backend = Backends.open("cpu", 1);
+                  LanguageModel model = new LanguageModel(config, ranks)) {
+                model.materialize(backend, DType.FLOAT32, false, 7);
+                model.pack(backend, DType.FLOAT32);
+                try (TensorScope scope = TensorScope.confined(backend)) {
+                  Pass pass = Pass.inference(backend, scope);
+                  return model
+                      .logits(pass, hidden(pass, model, tokens(scope, ranks, 1), false))
+                      .toFloats();
+                }
+              }
+            }));
   }
 
   private static Outcome train(ModelConfig config, Topology topology, boolean recompute) {
     return train(config, topology, Overlap.NONE, recompute);
   }
 
-  private static Outcome train(ModelConfig config, Topology topology, Overlap overlap, boolean recompute) {
+  private static Outcome train(
+      ModelConfig config, Topology topology, Overlap overlap, boolean recompute) {
     List<Outcome> parts =
         ThreadWorld.of(topology.ranks())
             .run(
@@ -224,7 +247,9 @@ class EquivalenceTest {
     Map<String, float[]> gradients = new LinkedHashMap<>();
     parts.forEach(part -> gradients.putAll(part.gradients));
     return new Outcome(
-        concatenated(topology, parts.stream().map(Outcome::losses).toList()), parts.getLast().gateLosses, gradients);
+        concatenated(topology, parts.stream().map(Outcome::losses).toList()),
+        parts.getLast().gateLosses,
+        gradients);
   }
 
   private static Outcome train(ModelConfig config, Ranks ranks, boolean recompute) {
@@ -252,7 +277,8 @@ class EquivalenceTest {
         parameter.replicas().allReduce(parameter.gradient());
         for (int i = 0; i < parameter.matrices(); i++) {
           gradients.put(
-              parameter.name() + "#" + (parameter.firstMatrix() + i), whole(scope, parameter, i).toFloats());
+              parameter.name() + "#" + (parameter.firstMatrix() + i),
+              whole(scope, parameter, i).toFloats());
         }
       }
       float[] gates = new float[gateLosses.size()];
@@ -276,7 +302,9 @@ class EquivalenceTest {
     parameter.slice().ranks().allGather(slice.reshape(slice.count()), gathered, counts);
     Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
     for (int rank = 0; rank < slices; rank++) {
-      parameter.slice().paste(gathered.rows(rank * slice.count(), (rank + 1) * slice.count()), rank, whole);
+      parameter
+          .slice()
+          .paste(gathered.rows(rank * slice.count(), (rank + 1) * slice.count()), rank, whole);
     }
     return whole;
   }

@@ -32,9 +32,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * That communication overlaps with computing, shown without a clock: the link between the ranks is so slow that an
- * exchange does not end before its rank has begun to compute what belongs beside it. A rank that waited for the
- * exchange first would wait forever.
+ * That communication overlaps with computing, shown without a clock: the link between the ranks is
+ * so slow that an exchange does not end before its rank has begun to compute what belongs beside
+ * it. A rank that waited for the exchange first would wait forever.
  */
 class OverlapTest {
   private static final int TOKENS = 32;
@@ -55,15 +55,25 @@ class OverlapTest {
           true,
           0.3);
 
-  /** For each exchange of two parts, forward and backward, what the rank must have begun to compute before it ends. */
+  /**
+   * For each exchange of two parts, forward and backward, what the rank must have begun to compute
+   * before it ends.
+   */
   private static final List<Predicate<List<String>>> BESIDE =
       List.of(
-          kernels -> after(kernels, "gemm", "dispatchForward"), // the residual branch, beside part 1's way there
-          kernels -> count(kernels, "expertForward") >= 1, // the experts' work on part 1, beside part 2's way there
+          kernels ->
+              after(
+                  kernels,
+                  "gemm",
+                  "dispatchForward"), // the residual branch, beside part 1's way there
+          kernels ->
+              count(kernels, "expertForward")
+                  >= 1, // the experts' work on part 1, beside part 2's way there
           kernels -> count(kernels, "expertForward") >= 3, // on part 2, beside part 1's way back
           _ -> true,
           _ -> true,
-          kernels -> count(kernels, "expertBackwardInput") >= 1, // the backward comes last part first
+          kernels ->
+              count(kernels, "expertBackwardInput") >= 1, // the backward comes last part first
           kernels -> count(kernels, "expertBackwardInput") >= 3,
           kernels -> after(kernels, "gemm", "expertBackwardInput"));
 
@@ -95,7 +105,8 @@ class OverlapTest {
       long deadline = System.nanoTime() + patience.toNanos();
       while (!begun.test(kernels)) {
         if (System.nanoTime() > deadline) {
-          throw new IllegalStateException("exchange " + exchanges + " waits for what its rank does not compute");
+          throw new IllegalStateException(
+              "exchange " + exchanges + " waits for what its rank does not compute");
         }
         wait(10);
       }
@@ -123,7 +134,8 @@ class OverlapTest {
     }
 
     private static <T> T proxy(Class<T> type, InvocationHandler handler) {
-      return type.cast(Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, handler));
+      return type.cast(
+          Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, handler));
     }
 
     private static Object call(Object target, Method method, Object[] arguments) throws Throwable {
@@ -173,7 +185,9 @@ class OverlapTest {
   @Test
   void aRankThatWaitsWouldWaitForever() {
     CommunicationException stuck =
-        assertThrows(CommunicationException.class, () -> exchanges(new Overlap(false, 2), Duration.ofMillis(200)));
+        assertThrows(
+            CommunicationException.class,
+            () -> exchanges(new Overlap(false, 2), Duration.ofMillis(200)));
     assertTrue(stuck.getMessage().contains("exchange 1 waits"), stuck.getMessage());
   }
 }

@@ -15,11 +15,14 @@ class RanksTest {
     ThreadWorld.of(2, 2)
         .run(
             world -> {
-              Ranks ranks = new Ranks(new Topology(4, 2, 2, true), world, Strategy.HIERARCHICAL, Overlap.NONE);
+              Ranks ranks =
+                  new Ranks(
+                      new Topology(4, 2, 2, true), world, Strategy.HIERARCHICAL, Overlap.NONE);
               Ranks.ExpertGroups experts = ranks.experts(2);
               ranks.exchange(experts, new ReferenceBackend());
               ranks.close();
-              for (Communicator closed : List.of(ranks.tensor(), ranks.data(), experts.group(), experts.replicas())) {
+              for (Communicator closed :
+                  List.of(ranks.tensor(), ranks.data(), experts.group(), experts.replicas())) {
                 assertThrows(IllegalStateException.class, closed::barrier, closed.name());
               }
               world.barrier();

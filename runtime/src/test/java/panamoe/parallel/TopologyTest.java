@@ -13,22 +13,30 @@ import panamoe.comm.exchange.Strategy;
 
 class TopologyTest {
   private static String refusal(int ranks, int expert, int tensor, boolean slice) {
-    return assertThrows(IllegalArgumentException.class, () -> new Topology(ranks, expert, tensor, slice)).getMessage();
+    return assertThrows(
+            IllegalArgumentException.class, () -> new Topology(ranks, expert, tensor, slice))
+        .getMessage();
   }
 
   @Test
   void degreesThatDoNotFitGetOneSentence() {
-    assertEquals("a world of 6 ranks does not divide into tensor groups of 4", refusal(6, 1, 4, false));
     assertEquals(
-        "a world of 8 ranks has 8 data ranks, which do not divide into expert groups of 3", refusal(8, 3, 1, false));
+        "a world of 6 ranks does not divide into tensor groups of 4", refusal(6, 1, 4, false));
+    assertEquals(
+        "a world of 8 ranks has 8 data ranks, which do not divide into expert groups of 3",
+        refusal(8, 3, 1, false));
     assertEquals(
         "a world of 8 ranks has 4 data ranks beside a tensor degree of 2, which do not divide into expert groups of 8",
         refusal(8, 8, 2, false));
     assertEquals("ranks is 0, expected 1 or more", refusal(0, 1, 1, false));
-    assertEquals("experts are sliced over tensor ranks, but the tensor degree is 1", refusal(2, 2, 1, true));
+    assertEquals(
+        "experts are sliced over tensor ranks, but the tensor degree is 1", refusal(2, 2, 1, true));
   }
 
-  /** The worked example of DeepSpeed-MoE §4.1.3: on 128 ranks layers of 32, 64 and 128 experts, each rank with one. */
+  /**
+   * The worked example of DeepSpeed-MoE §4.1.3: on 128 ranks layers of 32, 64 and 128 experts, each
+   * rank with one.
+   */
   @Test
   void everyLayerHasItsOwnDegree() {
     Topology topology = Topology.of(128);
@@ -43,7 +51,9 @@ class TopologyTest {
     Topology topology = Topology.of(8);
     assertEquals(2, topology.expertDegree(3));
     assertEquals(4, topology.expertDegree(6));
-    assertEquals(List.of(0, 1, 3), IntStream.rangeClosed(0, 2).mapToObj(i -> Topology.firstExpert(3, 2, i)).toList());
+    assertEquals(
+        List.of(0, 1, 3),
+        IntStream.rangeClosed(0, 2).mapToObj(i -> Topology.firstExpert(3, 2, i)).toList());
   }
 
   /** The example of DeepSpeed's pull request 5626: 8 ranks, tensor degree 2, expert degree 4. */
@@ -53,7 +63,8 @@ class TopologyTest {
         ThreadWorld.of(8)
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(new Topology(8, 4, 2, true), world, Strategy.FLAT, Overlap.NONE);
+                  Ranks ranks =
+                      new Ranks(new Topology(8, 4, 2, true), world, Strategy.FLAT, Overlap.NONE);
                   Ranks.ExpertGroups experts = ranks.experts(4);
                   Ranks.ExpertGroups few = ranks.experts(2);
                   return ranks.tensor().name()
@@ -75,7 +86,8 @@ class TopologyTest {
         ThreadWorld.of(8)
             .run(
                 world -> {
-                  Ranks ranks = new Ranks(new Topology(8, 2, 2, false), world, Strategy.FLAT, Overlap.NONE);
+                  Ranks ranks =
+                      new Ranks(new Topology(8, 2, 2, false), world, Strategy.FLAT, Overlap.NONE);
                   return members(ranks.experts(4).replicas(), world.rank());
                 });
     assertEquals("[0, 1, 4, 5]", replicas.get(5));

@@ -15,10 +15,11 @@ import panamoe.backend.Activation;
 import panamoe.tensor.DType;
 
 /**
- * NVRTC makes machine code of every kernel that the models take. No card runs it here: what the kernels compute is
- * tested by the emulation (native/test/runtime_kernel_test.cc).
+ * NVRTC makes machine code of every kernel that the models take. No card runs it here: what the
+ * kernels compute is tested by the emulation (native/test/runtime_kernel_test.cc).
  *
- * <p>NVRTC is this machine's own, or what ci/nvrtc has fetched; without it these tests fail and say so.
+ * <p>NVRTC is this machine's own, or what ci/nvrtc has fetched; without it these tests fail and say
+ * so.
  */
 class CompilationTest {
   private static Nvrtc nvrtc;
@@ -28,7 +29,10 @@ class CompilationTest {
     nvrtc = Nvrtc.open();
   }
 
-  /** sm_80 and sm_90, the targets of the ahead-of-time kernels, and the newest that this NVRTC knows. */
+  /**
+   * sm_80 and sm_90, the targets of the ahead-of-time kernels, and the newest that this NVRTC
+   * knows.
+   */
   private static List<String> architectures() {
     List<String> all = new ArrayList<>(List.of("sm_80", "sm_90"));
     String newest = nvrtc.architecture("sm_999").replace("compute_", "sm_");
@@ -44,23 +48,37 @@ class CompilationTest {
   void everyKernelOfThePresetsBecomesMachineCodeWithoutSpills() {
     List<Combination> combinations =
         PresetKernels.all().stream()
-            .flatMap(kernel -> architectures().stream().map(architecture -> new Combination(kernel, architecture)))
+            .flatMap(
+                kernel ->
+                    architectures().stream()
+                        .map(architecture -> new Combination(kernel, architecture)))
             .toList();
     assertTrue(combinations.size() > 50, () -> "only " + combinations.size() + " combinations");
     List<String> failures =
-        combinations.parallelStream().map(CompilationTest::failure).flatMap(Optional::stream).toList();
+        combinations.parallelStream()
+            .map(CompilationTest::failure)
+            .flatMap(Optional::stream)
+            .toList();
     assertEquals(List.of(), failures);
   }
 
   private static Optional<String> failure(Combination combination) {
-    Nvrtc.Compiled compiled = nvrtc.compile(combination.kernel().source(), combination.architecture());
-    List<String> frames = compiled.log().lines().filter(line -> line.contains("bytes stack frame")).toList();
-    boolean machineCode = new String(compiled.image(), 0, 4, StandardCharsets.ISO_8859_1).equals("\u007fELF");
+    Nvrtc.Compiled compiled =
+        nvrtc.compile(combination.kernel().source(), combination.architecture());
+    List<String> frames =
+        compiled.log().lines().filter(line -> line.contains("bytes stack frame")).toList();
+    boolean machineCode =
+        new String(compiled.image(), 0, 4, StandardCharsets.ISO_8859_1).equals("\u007fELF");
     boolean noSpills =
         !frames.isEmpty()
-            && frames.stream().allMatch(
-                frame -> frame.contains(" 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"));
-    return machineCode && noSpills ? Optional.empty() : Optional.of(combination + ": " + compiled.log());
+            && frames.stream()
+                .allMatch(
+                    frame ->
+                        frame.contains(
+                            " 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"));
+    return machineCode && noSpills
+        ? Optional.empty()
+        : Optional.of(combination + ": " + compiled.log());
   }
 
   @Test
@@ -76,7 +94,8 @@ class CompilationTest {
 
   @Test
   void devicesWithoutMachineCodeAreRefused() {
-    assertRefused("a device of target AVX3_ZEN4 takes no kernels", () -> nvrtc.architecture("AVX3_ZEN4"));
+    assertRefused(
+        "a device of target AVX3_ZEN4 takes no kernels", () -> nvrtc.architecture("AVX3_ZEN4"));
     assertRefused("and newer, not for sm_20", () -> nvrtc.architecture("sm_20"));
   }
 
@@ -87,7 +106,9 @@ class CompilationTest {
       CompilationException refused =
           assertThrows(CompilationException.class, () -> nvrtc.compile(kernel.source(), "sm_80"));
       assertTrue(
-          refused.getMessage().contains("activation(2): error: identifier \"tanhg\" is undefined: tanhg(x)"),
+          refused
+              .getMessage()
+              .contains("activation(2): error: identifier \"tanhg\" is undefined: tanhg(x)"),
           refused::getMessage);
       assertTrue(refused.log().contains("1 error detected"), refused::log);
     }
@@ -110,13 +131,19 @@ class CompilationTest {
   void descriptionsOfNoKernelAreRefused() {
     assertRefused("function is empty", () -> new ActivationExpression(" ", "1"));
     assertRefused("derivative is empty", () -> new ActivationExpression("x", null));
-    assertRefused("inner is 12, expected a multiple of 8", () -> expert(12, Activation.GELU, null, DType.FLOAT32));
-    assertRefused("CUSTOM, without an expression", () -> expert(8, Activation.CUSTOM, null, DType.FLOAT32));
-    assertRefused("GELU, with an expression", () -> expert(8, Activation.GELU, PresetKernels.X_TANH, DType.FLOAT32));
+    assertRefused(
+        "inner is 12, expected a multiple of 8",
+        () -> expert(12, Activation.GELU, null, DType.FLOAT32));
+    assertRefused(
+        "CUSTOM, without an expression", () -> expert(8, Activation.CUSTOM, null, DType.FLOAT32));
+    assertRefused(
+        "GELU, with an expression",
+        () -> expert(8, Activation.GELU, PresetKernels.X_TANH, DType.FLOAT32));
     assertRefused("an element type is INT32", () -> expert(8, Activation.GELU, null, DType.INT32));
   }
 
-  private static RuntimeKernel expert(int inner, Activation activation, ActivationExpression custom, DType dtype) {
+  private static RuntimeKernel expert(
+      int inner, Activation activation, ActivationExpression custom, DType dtype) {
     return new RuntimeKernel.Expert(inner, activation, custom, dtype, dtype, dtype);
   }
 

@@ -27,7 +27,8 @@ import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 
 /**
- * Compiled kernels on disk: found again, made anew where they are damaged, and whole whoever writes at the same time.
+ * Compiled kernels on disk: found again, made anew where they are damaged, and whole whoever writes
+ * at the same time.
  */
 class KernelCacheTest {
   private static final byte[] IMAGE = "an image".getBytes(StandardCharsets.US_ASCII);
@@ -78,7 +79,8 @@ class KernelCacheTest {
   @Test
   void withoutAFolderToWriteToEverythingIsCompiled() throws IOException {
     Path file = Files.createFile(folder.resolve("file"));
-    for (KernelCache cache : List.of(new KernelCache(null), new KernelCache(file.resolve("inside")))) {
+    for (KernelCache cache :
+        List.of(new KernelCache(null), new KernelCache(file.resolve("inside")))) {
       compilations.set(0);
       assertArrayEquals(IMAGE, cache.get("key", compile));
       assertArrayEquals(IMAGE, cache.get("key", compile));
@@ -92,11 +94,15 @@ class KernelCacheTest {
 
   @Test
   void whereItLies() {
-    assertEquals(Optional.of(Path.of("/c")), KernelCache.folder(Map.of("PANAMOE_CACHE", "/c", "HOME", "/h")));
+    assertEquals(
+        Optional.of(Path.of("/c")),
+        KernelCache.folder(Map.of("PANAMOE_CACHE", "/c", "HOME", "/h")));
     assertEquals(
         Optional.of(Path.of("/x/panamoe/kernels")),
         KernelCache.folder(Map.of("PANAMOE_CACHE", " ", "XDG_CACHE_HOME", "/x", "HOME", "/h")));
-    assertEquals(Optional.of(Path.of("/h/.cache/panamoe/kernels")), KernelCache.folder(Map.of("HOME", "/h")));
+    assertEquals(
+        Optional.of(Path.of("/h/.cache/panamoe/kernels")),
+        KernelCache.folder(Map.of("HOME", "/h")));
     assertEquals(Optional.empty(), KernelCache.folder(Map.of()));
   }
 
@@ -111,26 +117,37 @@ class KernelCacheTest {
             KernelCache.key(source, "sm_80", "12.6"),
             KernelCache.key(KernelSource.of("activation", "b", List.of("D=1")), "sm_80", "12.4"),
             KernelCache.key(KernelSource.of("activation", "a", List.of("D=2")), "sm_80", "12.4"),
-            KernelCache.key(KernelSource.of("activation", "a", List.of("D=1", "E")), "sm_80", "12.4"),
-            KernelCache.key(new KernelSource("activation.cu", "other", headers, List.of("D=1")), "sm_80", "12.4"));
+            KernelCache.key(
+                KernelSource.of("activation", "a", List.of("D=1", "E")), "sm_80", "12.4"),
+            KernelCache.key(
+                new KernelSource("activation.cu", "other", headers, List.of("D=1")),
+                "sm_80",
+                "12.4"));
     assertEquals(keys.size(), new HashSet<>(keys).size());
-    assertEquals(keys.getFirst(), KernelCache.key(KernelSource.of("activation", "a", List.of("D=1")), "sm_80", "12.4"));
+    assertEquals(
+        keys.getFirst(),
+        KernelCache.key(KernelSource.of("activation", "a", List.of("D=1")), "sm_80", "12.4"));
   }
 
   @Test
   void theSecondRunTakesTheImageOfTheFirst() throws IOException {
-    RuntimeKernel kernel = new RuntimeKernel.Gate(8, 2, Score.SOFTMAX, QueueOrder.TOKEN_MAJOR, true);
+    RuntimeKernel kernel =
+        new RuntimeKernel.Gate(8, 2, Score.SOFTMAX, QueueOrder.TOKEN_MAJOR, true);
     byte[] first = new RuntimeKernels(Nvrtc.open(), new KernelCache(folder)).image(kernel, "sm_90");
     String name = names(folder).iterator().next();
     assertTrue(name.matches("[0-9a-f]{64}"), name);
     long written = Files.getLastModifiedTime(folder.resolve(name)).toMillis();
-    byte[] second = new RuntimeKernels(Nvrtc.open(), new KernelCache(folder)).image(kernel, "sm_90");
+    byte[] second =
+        new RuntimeKernels(Nvrtc.open(), new KernelCache(folder)).image(kernel, "sm_90");
     assertArrayEquals(first, second);
     assertEquals(written, Files.getLastModifiedTime(folder.resolve(name)).toMillis());
     assertNotEquals(0, first.length);
   }
 
-  /** Two processes that begin with no cache, each with NVRTC and JCuda of its own, come to the same images. */
+  /**
+   * Two processes that begin with no cache, each with NVRTC and JCuda of its own, come to the same
+   * images.
+   */
   @Test
   void processesMayRace() throws IOException, InterruptedException {
     List<Process> processes = new ArrayList<>();
@@ -166,9 +183,11 @@ class KernelCacheTest {
     private Racer() {}
 
     public static void main(String[] arguments) {
-      RuntimeKernels kernels = new RuntimeKernels(Nvrtc.open(), new KernelCache(Path.of(arguments[0])));
+      RuntimeKernels kernels =
+          new RuntimeKernels(Nvrtc.open(), new KernelCache(Path.of(arguments[0])));
       for (int experts : new int[] {4, 8, 16, 32}) {
-        RuntimeKernel gate = new RuntimeKernel.Gate(experts, 1, Score.SOFTMAX, QueueOrder.TOKEN_MAJOR, false);
+        RuntimeKernel gate =
+            new RuntimeKernel.Gate(experts, 1, Score.SOFTMAX, QueueOrder.TOKEN_MAJOR, false);
         System.out.println(Arrays.hashCode(kernels.image(gate, "sm_80")));
       }
     }

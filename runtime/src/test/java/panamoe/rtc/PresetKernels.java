@@ -13,7 +13,10 @@ import panamoe.model.ModelPresets.Size;
 import panamoe.moe.GateConfig;
 import panamoe.tensor.DType;
 
-/** Every kernel that the presets' decode steps take, and those of the gates and layers that others are known for. */
+/**
+ * Every kernel that the presets' decode steps take, and those of the gates and layers that others
+ * are known for.
+ */
 final class PresetKernels {
   static final ActivationExpression X_TANH =
       new ActivationExpression("x * tanhf(x)", "tanhf(x) + x * (1 - tanhf(x) * tanhf(x))");
@@ -42,11 +45,13 @@ final class PresetKernels {
         configs.add(ModelPresets.of(size, architecture, 257));
       }
     }
-    // DeepSpeed-MoE's 350M+MoE-128, 1.3B+MoE-128 and 350M+PR-MoE-32/64 (arXiv 2201.05596, tables 1 and 3).
+    // DeepSpeed-MoE's 350M+MoE-128, 1.3B+MoE-128 and 350M+PR-MoE-32/64 (arXiv 2201.05596, tables 1
+    // and 3).
     configs.add(ModelPresets.paper(1024, 24, 16, 128, 0, false));
     configs.add(ModelPresets.paper(2048, 24, 16, 128, 0, false));
     configs.add(ModelPresets.paper(1024, 24, 16, 32, 2, true));
-    // Gates that peers are known for: Mixtral's, DeepSpeed's top-2 and top-k, and the largest that is served.
+    // Gates that peers are known for: Mixtral's, DeepSpeed's top-2 and top-k, and the largest that
+    // is served.
     ModelConfig small = ModelPresets.of(Size.TINY, Architecture.MOE, 257);
     configs.add(withExperts(small, 8, GateConfig.dropless(2)));
     configs.add(withExperts(small, 16, GateConfig.deepSpeed(2, 1, 4)));
@@ -57,8 +62,19 @@ final class PresetKernels {
 
   private static ModelConfig withExperts(ModelConfig like, int experts, GateConfig gate) {
     return new ModelConfig(
-        like.vocabulary(), like.context(), like.hidden(), like.heads(), like.keyValueHeads(), like.feedForward(),
-        List.of(0, experts), like.residual(), gate, like.activation(), like.norm(), like.positions(), like.bias(),
+        like.vocabulary(),
+        like.context(),
+        like.hidden(),
+        like.heads(),
+        like.keyValueHeads(),
+        like.feedForward(),
+        List.of(0, experts),
+        like.residual(),
+        gate,
+        like.activation(),
+        like.norm(),
+        like.positions(),
+        like.bias(),
         like.initialDeviation());
   }
 }

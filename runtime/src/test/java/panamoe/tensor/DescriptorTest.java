@@ -19,13 +19,17 @@ class DescriptorTest {
     for (String field : names(struct)) {
       PathElement path = PathElement.groupElement(field);
       assertEquals(struct.byteOffset(path), Descriptor.LAYOUT.byteOffset(path), field);
-      assertEquals(struct.select(path).byteSize(), Descriptor.LAYOUT.select(path).byteSize(), field);
+      assertEquals(
+          struct.select(path).byteSize(), Descriptor.LAYOUT.select(path).byteSize(), field);
     }
     assertEquals(struct.byteSize(), Descriptor.LAYOUT.byteSize());
     assertEquals(Moe.MOE_MAX_RANK(), Descriptor.MAX_RANK);
   }
 
   private static List<String> names(StructLayout layout) {
-    return layout.memberLayouts().stream().map(MemoryLayout::name).map(name -> name.orElse("padding")).toList();
+    return layout.memberLayouts().stream()
+        .map(MemoryLayout::name)
+        .map(name -> name.orElse("padding"))
+        .toList();
   }
 }

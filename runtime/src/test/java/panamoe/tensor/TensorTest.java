@@ -138,7 +138,8 @@ class TensorTest {
         Tensor tensor = scope.wrap(segment, DType.FLOAT32, 2, 3);
         tensor.setFloat(5, 3);
         assertThrows(IllegalArgumentException.class, () -> scope.wrap(segment, DType.FLOAT32, 9));
-        assertThrows(IllegalArgumentException.class, () -> scope.wrap(segment.asSlice(2), DType.FLOAT32, 1));
+        assertThrows(
+            IllegalArgumentException.class, () -> scope.wrap(segment.asSlice(2), DType.FLOAT32, 1));
         assertThrows(
             IllegalArgumentException.class,
             () -> scope.wrap(MemorySegment.ofArray(new float[4]), DType.FLOAT32, 4));
@@ -154,10 +155,14 @@ class TensorTest {
       assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 2, -1));
       for (long size : new long[] {1L << 40, 1L << 22, 1L << 21, Long.MAX_VALUE}) {
         String refusal =
-            assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 1L << 40, size)).getMessage();
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> scope.allocate(DType.FLOAT32, 1L << 40, size))
+                .getMessage();
         assertEquals("shape [1099511627776, " + size + "] is larger than any memory", refusal);
       }
-      assertThrows(IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 1, 1, 1, 1, 1));
+      assertThrows(
+          IllegalArgumentException.class, () -> scope.allocate(DType.FLOAT32, 1, 1, 1, 1, 1));
       Tensor floats = scope.allocate(DType.FLOAT32, 2);
       assertThrows(IllegalArgumentException.class, () -> floats.set(100, 200));
       assertThrows(IllegalArgumentException.class, () -> floats.setInt(0, 1));

@@ -8,9 +8,10 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 
 /**
- * The backends under test: {@code -Dpanamoe.test.backends}, or the reference, the CPU and the emulation of CUDA. {@code
- * reference} alone is for work on a machine without the native library; a test of native backends alone then fails for
- * want of one. {@code cuda} is for a machine with a card.
+ * The backends under test: {@code -Dpanamoe.test.backends}, or the reference, the CPU and the
+ * emulation of CUDA. {@code reference} alone is for work on a machine without the native library; a
+ * test of native backends alone then fails for want of one. {@code cuda} is for a machine with a
+ * card.
  */
 public final class BackendsUnderTest {
   private static final List<String> NAMES =
@@ -20,15 +21,18 @@ public final class BackendsUnderTest {
 
   /** The reference and the {@link #natives}. */
   public static Stream<Named<Backend>> all() {
-    Stream<Named<Backend>> reference = Stream.of("reference").filter(NAMES::contains).map(name -> open(name, 1));
+    Stream<Named<Backend>> reference =
+        Stream.of("reference").filter(NAMES::contains).map(name -> open(name, 1));
     return Stream.concat(reference, natives());
   }
 
   /** The CPU with 1, 2 and 3 threads, and what runs CUDA's kernels. */
   public static Stream<Named<Backend>> natives() {
     Stream<Named<Backend>> cpu =
-        IntStream.rangeClosed(1, NAMES.contains("cpu") ? 3 : 0).mapToObj(threads -> open("cpu", threads));
-    return Stream.concat(cpu, Stream.of("simt", "cuda").filter(NAMES::contains).map(name -> open(name, 1)));
+        IntStream.rangeClosed(1, NAMES.contains("cpu") ? 3 : 0)
+            .mapToObj(threads -> open("cpu", threads));
+    return Stream.concat(
+        cpu, Stream.of("simt", "cuda").filter(NAMES::contains).map(name -> open(name, 1)));
   }
 
   private static Named<Backend> open(String name, int threads) {

@@ -26,7 +26,9 @@ public final class Compare {
 
   private Compare() {}
 
-  /** The outputs are near those of the reference, see {@link #assertClose(Tensor, Tensor, double)}. */
+  /**
+   * The outputs are near those of the reference, see {@link #assertClose(Tensor, Tensor, double)}.
+   */
   public static void assertAgrees(Backend backend, long seed, double tolerance, Call call) {
     try (Backend reference = new ReferenceBackend();
         Sample referenceSample = new Sample(reference, seed);
@@ -54,9 +56,10 @@ public final class Compare {
   }
 
   /**
-   * Integers are equal; floats satisfy {@code |actual - expected| <= tolerance * (|expected| + r)} with r the root mean
-   * square of expected, at least 1/16: inputs are of order 1, what is smaller is left from a cancellation. For BFLOAT16
-   * the tolerance is at least 2^-7, one unit in the last place.
+   * Integers are equal; floats satisfy {@code |actual - expected| <= tolerance * (|expected| + r)}
+   * with r the root mean square of expected, at least 1/16: inputs are of order 1, what is smaller
+   * is left from a cancellation. For BFLOAT16 the tolerance is at least 2^-7, one unit in the last
+   * place.
    */
   public static void assertClose(Tensor expected, Tensor actual, double tolerance) {
     assertArrayEquals(expected.shape(), actual.shape());
@@ -81,7 +84,15 @@ public final class Compare {
       double error = Math.abs(actual.getFloat(i) - expected[i]);
       boolean same = Double.isNaN(expected[i]) && Float.isNaN(actual.getFloat(i));
       if (!same && !(error <= tolerance * (Math.abs(expected[i]) + scale))) {
-        fail("element " + i + " of " + actual + " is " + actual.getFloat(i) + ", expected " + expected[i]);
+        fail(
+            "element "
+                + i
+                + " of "
+                + actual
+                + " is "
+                + actual.getFloat(i)
+                + ", expected "
+                + expected[i]);
       }
     }
   }
@@ -91,11 +102,22 @@ public final class Compare {
     long place = expected.data().mismatch(actual.data());
     if (place >= 0) {
       long i = place / expected.dtype().bytes();
-      fail("element " + i + " of " + actual + " is " + actual.getFloat(i) + ", not " + expected.getFloat(i));
+      fail(
+          "element "
+              + i
+              + " of "
+              + actual
+              + " is "
+              + actual.getFloat(i)
+              + ", not "
+              + expected.getFloat(i));
     }
   }
 
-  /** The call is refused with a sentence that holds {@code fragment}, letter case and underscores aside. */
+  /**
+   * The call is refused with a sentence that holds {@code fragment}, letter case and underscores
+   * aside.
+   */
   public static void assertRefused(String fragment, Executable call) {
     RuntimeException refusal = assertThrows(IllegalArgumentException.class, call);
     assertTrue(

@@ -7,7 +7,10 @@ import java.lang.annotation.Target;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Runs a test with each of {@link BackendsUnderTest#all}, its only parameter; it is closed afterwards. */
+/**
+ * Runs a test with each of {@link BackendsUnderTest#all}, its only parameter; it is closed
+ * afterwards.
+ */
 @Target(ElementType.METHOD)
 @Retention(RetentionPolicy.RUNTIME)
 @ParameterizedTest

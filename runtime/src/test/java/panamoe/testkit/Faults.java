@@ -16,8 +16,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Disturbs a JVM's system calls on one folder, by {@code faults.c}, which a compiler makes into a library that the JVM
- * is started with. The JVM that is disturbed and the one that watches it may both hold this; they share its file.
+ * Disturbs a JVM's system calls on one folder, by {@code faults.c}, which a compiler makes into a
+ * library that the JVM is started with. The JVM that is disturbed and the one that watches it may
+ * both hold this; they share its file.
  */
 public final class Faults {
   /** What happens at a call. */
@@ -54,7 +55,8 @@ public final class Faults {
   private Faults(Path file) throws IOException {
     this.file = file;
     try (FileChannel channel =
-        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+        FileChannel.open(
+            file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
       control = channel.map(FileChannel.MapMode.READ_WRITE, 0, LOG + MOST_LOG);
       control.order(ByteOrder.nativeOrder());
     }
@@ -74,8 +76,17 @@ public final class Faults {
         Files.write(source, in.readAllBytes());
       }
       Process compiler =
-          new ProcessBuilder("cc", "-shared", "-fPIC", "-O1", "-o", library.toString(), source.toString(), "-ldl")
-              .redirectErrorStream(true).start();
+          new ProcessBuilder(
+                  "cc",
+                  "-shared",
+                  "-fPIC",
+                  "-O1",
+                  "-o",
+                  library.toString(),
+                  source.toString(),
+                  "-ldl")
+              .redirectErrorStream(true)
+              .start();
       String said = new String(compiler.getInputStream().readAllBytes(), UTF_8);
       if (compiler.waitFor() != 0) {
         throw new IOException("faults.c does not compile: " + said);
@@ -114,13 +125,17 @@ public final class Faults {
     control.putLong(0, action.ordinal());
   }
 
-  /** Calls since {@link #set}: the letter that {@code faults.c} gives each, and the path in the folder. */
+  /**
+   * Calls since {@link #set}: the letter that {@code faults.c} gives each, and the path in the
+   * folder.
+   */
   public List<String> calls() {
     byte[] log = new byte[(int) control.getLong(LOG_BYTES)];
     control.get(LOG, log);
     List<String> calls = new String(log, UTF_8).lines().toList();
     if (calls.size() != control.getLong(COUNT)) {
-      throw new IllegalStateException("the log was too short for " + control.getLong(COUNT) + " calls");
+      throw new IllegalStateException(
+          "the log was too short for " + control.getLong(COUNT) + " calls");
     }
     return calls;
   }
@@ -128,7 +143,8 @@ public final class Faults {
   /**
    * Where to kill what makes these calls: before, after and amid each that changes something.
    *
-   * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code all}.
+   * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code
+   * all}.
    *
    * @param few how many without the property
    */
@@ -136,11 +152,16 @@ public final class Faults {
     List<Kill> all = new ArrayList<>();
     for (int call = 1; call <= calls.size(); call++) {
       switch (calls.get(call - 1).charAt(0)) {
-        case 'w' -> all.addAll(List.of(
-            new Kill(Action.KILL_BEFORE, call), new Kill(Action.KILL_AMID, call), new Kill(Action.KILL_AFTER, call)));
+        case 'w' ->
+            all.addAll(
+                List.of(
+                    new Kill(Action.KILL_BEFORE, call),
+                    new Kill(Action.KILL_AMID, call),
+                    new Kill(Action.KILL_AFTER, call)));
         case 'o', 'f', 'm', 'u', 'd' ->
-            all.addAll(List.of(new Kill(Action.KILL_BEFORE, call), new Kill(Action.KILL_AFTER, call)));
-        default -> { } // reads change nothing
+            all.addAll(
+                List.of(new Kill(Action.KILL_BEFORE, call), new Kill(Action.KILL_AFTER, call)));
+        default -> {} // reads change nothing
       }
     }
     String wanted = System.getProperty("panamoe.kill.points", String.valueOf(few));

@@ -4,8 +4,9 @@ import java.util.function.DoubleSupplier;
 import panamoe.tensor.Tensor;
 
 /**
- * Gradients by central differences of fourth order: {@code (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h} with h = 1/16.
- * The truncation error is some h^4 / 30 = 5e-7, the noise of float32 outputs some 1e-6.
+ * Gradients by central differences of fourth order: {@code (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) /
+ * 12h} with h = 1/16. The truncation error is some h^4 / 30 = 5e-7, the noise of float32 outputs
+ * some 1e-6.
  */
 public final class FiniteDifference {
   private static final float STEP = 0x1p-4f;
@@ -13,10 +14,12 @@ public final class FiniteDifference {
   private FiniteDifference() {}
 
   /**
-   * Asserts that {@code gradient} is that of {@code loss} by the elements of x, FLOAT32, within {@code tolerance *
-   * (|difference| + root mean square)}. loss reads x, which is changed one element at a time and put back.
+   * Asserts that {@code gradient} is that of {@code loss} by the elements of x, FLOAT32, within
+   * {@code tolerance * (|difference| + root mean square)}. loss reads x, which is changed one
+   * element at a time and put back.
    */
-  public static void assertGradient(Tensor x, Tensor gradient, double tolerance, DoubleSupplier loss) {
+  public static void assertGradient(
+      Tensor x, Tensor gradient, double tolerance, DoubleSupplier loss) {
     double[] differences = new double[Math.toIntExact(x.count())];
     for (int i = 0; i < differences.length; i++) {
       float value = x.getFloat(i);

@@ -11,14 +11,23 @@ import panamoe.backend.Routes;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
 
-/** Tables of routes for tests of what comes after the gate: made by the reference gate from random logits. */
+/**
+ * Tables of routes for tests of what comes after the gate: made by the reference gate from random
+ * logits.
+ */
 public final class RandomRoutes {
   private RandomRoutes() {}
 
-  /** Routes of {@code tokens} tokens with some padding, and drops by a capacity below the mean load. */
+  /**
+   * Routes of {@code tokens} tokens with some padding, and drops by a capacity below the mean load.
+   */
   public static Routes of(Sample sample, int tokens, int experts, int topK) {
     long capacity = Math.max(1, tokens * (long) topK / experts);
-    return of(sample, settings(topK, DropPolicy.POSITION, capacity, Normalization.CHOSEN), tokens, experts);
+    return of(
+        sample,
+        settings(topK, DropPolicy.POSITION, capacity, Normalization.CHOSEN),
+        tokens,
+        experts);
   }
 
   public static Routes of(Sample sample, GateSettings settings, int tokens, int experts) {
@@ -36,9 +45,22 @@ public final class RandomRoutes {
   }
 
   /** Softmax scores, token-major queues, the auxiliary loss over all choices. */
-  public static GateSettings settings(int topK, DropPolicy policy, long capacity, Normalization normalization) {
+  public static GateSettings settings(
+      int topK, DropPolicy policy, long capacity, Normalization normalization) {
     return new GateSettings(
-        topK, Score.SOFTMAX, policy, QueueOrder.TOKEN_MAJOR, normalization, capacity, 1, 1, GroupScore.MAXIMUM, topK, 0,
-        1.1920929e-7f, 0, 1);
+        topK,
+        Score.SOFTMAX,
+        policy,
+        QueueOrder.TOKEN_MAJOR,
+        normalization,
+        capacity,
+        1,
+        1,
+        GroupScore.MAXIMUM,
+        topK,
+        0,
+        1.1920929e-7f,
+        0,
+        1);
   }
 }

@@ -8,8 +8,8 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Random tensors, the same for the same seed and the same calls in order: two backends given samples of one seed get
- * equal inputs. Owns its tensors' scope.
+ * Random tensors, the same for the same seed and the same calls in order: two backends given
+ * samples of one seed get equal inputs. Owns its tensors' scope.
  */
 public final class Sample implements AutoCloseable {
   private final TensorScope scope;
@@ -37,7 +37,10 @@ public final class Sample implements AutoCloseable {
     return normal(DType.FLOAT32, shape);
   }
 
-  /** Numbers at least 0.25 away from 0: no kink of an activation lies between one of them and its neighbours. */
+  /**
+   * Numbers at least 0.25 away from 0: no kink of an activation lies between one of them and its
+   * neighbours.
+   */
   public Tensor awayFromZero(long... shape) {
     Tensor tensor = normal(shape);
     for (long i = 0; i < tensor.count(); i++) {
@@ -46,7 +49,9 @@ public final class Sample implements AutoCloseable {
     return tensor;
   }
 
-  /** Each row a shuffle of 0, 0.6, 1.2, ...: no two so near that a small step changes their order. */
+  /**
+   * Each row a shuffle of 0, 0.6, 1.2, ...: no two so near that a small step changes their order.
+   */
   public Tensor separated(long rows, int width) {
     Tensor tensor = scope.allocate(DType.FLOAT32, rows, width);
     for (long r = 0; r < rows; r++) {
@@ -84,7 +89,10 @@ public final class Sample implements AutoCloseable {
     return tensor;
   }
 
-  /** Offsets [groups + 1] of {@code rows} rows cut at random places: groups are uneven, some may be empty. */
+  /**
+   * Offsets [groups + 1] of {@code rows} rows cut at random places: groups are uneven, some may be
+   * empty.
+   */
   public Tensor offsets(int groups, int rows) {
     int[] cuts = new int[groups + 1];
     for (int g = 1; g < groups; g++) {

@@ -5,7 +5,10 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import panamoe.backend.Backend;
 
-/** A backend whose memory ends after so many allocations, and which knows how many of them were not given back. */
+/**
+ * A backend whose memory ends after so many allocations, and which knows how many of them were not
+ * given back.
+ */
 public final class ScarceMemory {
   private final Backend backend;
   private int left;

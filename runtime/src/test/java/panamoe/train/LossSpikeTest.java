@@ -54,7 +54,24 @@ class LossSpikeTest {
   private static RunConfig config() {
     TrainConfig training =
         new TrainConfig(
-            STEPS, BATCH, SEQUENCE, 1, 1e-2, 1e-3, 0, 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0, 1, 1.5);
+            STEPS,
+            BATCH,
+            SEQUENCE,
+            1,
+            1e-2,
+            1e-3,
+            0,
+            0.1,
+            0.9,
+            0.95,
+            1e-8,
+            1,
+            DType.FLOAT32,
+            false,
+            0,
+            0,
+            1,
+            1.5);
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 
@@ -85,8 +102,10 @@ class LossSpikeTest {
       assertEquals("55", sentence.group(1));
       double mean = Double.parseDouble(sentence.group(3));
       assertTrue(Double.parseDouble(sentence.group(2)) > mean + 1.5, said);
-      assertTrue(mean > last, "the mean remembers that the loss, now " + last + ", was larger: " + said);
-      assertTrue(Double.parseDouble(sentence.group(5)) > Double.parseDouble(sentence.group(4)), said);
+      assertTrue(
+          mean > last, "the mean remembers that the loss, now " + last + ", was larger: " + said);
+      assertTrue(
+          Double.parseDouble(sentence.group(5)) > Double.parseDouble(sentence.group(4)), said);
 
       assertEquals(54, trainer.step());
       for (int i = 0; i < weights.size(); i++) {

@@ -33,9 +33,18 @@ class MemoryForecastTest {
     return Stream.of(
         Arguments.of("dense", List.of(0, 0, 0, 0), null, training),
         Arguments.of("PR-MoE", List.of(0, 8, 0, 16), GateConfig.dropless(1), training),
-        Arguments.of("top-2 dropping", List.of(0, 4, 0, 4), GateConfig.deepSpeed(2, 1, 4), training),
-        Arguments.of("bfloat16", List.of(0, 8, 0, 16), GateConfig.dropless(1), training.withDType(DType.BFLOAT16)),
-        Arguments.of("recomputed", List.of(0, 4, 0, 4), GateConfig.dropless(1), training.withRecompute(true)));
+        Arguments.of(
+            "top-2 dropping", List.of(0, 4, 0, 4), GateConfig.deepSpeed(2, 1, 4), training),
+        Arguments.of(
+            "bfloat16",
+            List.of(0, 8, 0, 16),
+            GateConfig.dropless(1),
+            training.withDType(DType.BFLOAT16)),
+        Arguments.of(
+            "recomputed",
+            List.of(0, 4, 0, 4),
+            GateConfig.dropless(1),
+            training.withRecompute(true)));
   }
 
   @ParameterizedTest(name = "{0}")
@@ -70,7 +79,8 @@ class MemoryForecastTest {
                             new RunConfig(config, training, 1),
                             new Ranks(topology, world, Strategy.FLAT, Overlap.NONE))));
     double forecast = MemoryForecast.of(config, training, topology).total();
-    assertEquals(1, peak / forecast, 0.1, topology + " took " + peak + " bytes, forecast " + forecast);
+    assertEquals(
+        1, peak / forecast, 0.1, topology + " took " + peak + " bytes, forecast " + forecast);
   }
 
   @Test
@@ -80,11 +90,13 @@ class MemoryForecastTest {
     assertEquals(
         "training on 2 ranks takes 16.0 GiB of memory (8.0 GiB for weights, gradients and moments, 8.0 GiB for"
             + " activations), but 15.0 GiB are free; a smaller batch, more microBatches or recompute take less",
-        assertThrows(IllegalArgumentException.class, () -> forecast.requireFits(15L << 30, 2)).getMessage());
+        assertThrows(IllegalArgumentException.class, () -> forecast.requireFits(15L << 30, 2))
+            .getMessage());
     assertEquals(
         "training takes 8.0 GiB of memory (4.0 GiB for weights, gradients and moments, 4.0 GiB for activations), but"
             + " 3.5 GiB are free; choose a smaller model",
-        assertThrows(IllegalArgumentException.class, () -> forecast.requireFits(7L << 29, 1)).getMessage());
+        assertThrows(IllegalArgumentException.class, () -> forecast.requireFits(7L << 29, 1))
+            .getMessage());
   }
 
   private static ModelConfig config(List<Integer> experts, GateConfig gate) {

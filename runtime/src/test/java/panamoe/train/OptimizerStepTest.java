@@ -17,18 +17,39 @@ import panamoe.tensor.DType;
 class OptimizerStepTest {
   private static final double PEAK = 0.01;
   private static final double DECAY = 0.5;
-  private static final double EPSILON = 0.05; // so large that AdamW's step feels how long a gradient is
+  private static final double EPSILON =
+      0.05; // so large that AdamW's step feels how long a gradient is
   private static final double NO_LIMIT = 1e6;
 
   private static RunConfig config(double clip) {
     long warmup = 4L * BATCH * SEQUENCE; // the first step goes a quarter of the way
     TrainConfig training =
         new TrainConfig(
-            8, BATCH, SEQUENCE, 1, PEAK, 0, warmup, DECAY, 0.9, 0.95, EPSILON, clip, DType.FLOAT32, false, 0, 0, 1, 2);
+            8,
+            BATCH,
+            SEQUENCE,
+            1,
+            PEAK,
+            0,
+            warmup,
+            DECAY,
+            0.9,
+            0.95,
+            EPSILON,
+            clip,
+            DType.FLOAT32,
+            false,
+            0,
+            0,
+            1,
+            2);
     return TrainerBench.config(Architecture.PR_MOE, GateConfig.dropless(1), training);
   }
 
-  /** A limit of a tenth of the norm, at it and above: the gradients are scaled together, and only ever down. */
+  /**
+   * A limit of a tenth of the norm, at it and above: the gradients are scaled together, and only
+   * ever down.
+   */
   @ParameterizedTest
   @ValueSource(doubles = {0.1, 1, 1.5, NO_LIMIT})
   void theGradientIsClippedByItsGlobalNorm(double limit) {
@@ -38,9 +59,11 @@ class OptimizerStepTest {
     }
     try (TrainerBench bench = TrainerBench.open(config(limit * norm), 2)) {
       List<float[]> before = bench.weights();
-      assertEquals(norm, bench.trainer().next().gradientNorm(), "told as it was before it was clipped");
+      assertEquals(
+          norm, bench.trainer().next().gradientNorm(), "told as it was before it was clipped");
       List<Parameter> parameters = bench.model().parameters().parameters();
-      List<float[]> gradients = parameters.stream().map(each -> each.gradient().toFloats()).toList();
+      List<float[]> gradients =
+          parameters.stream().map(each -> each.gradient().toFloats()).toList();
       assertEquals(norm, norm(gradients), 1e-5 * norm);
 
       double scale = limit < 1 ? limit : 1;
@@ -52,9 +75,11 @@ class OptimizerStepTest {
         for (int i = 0; i < after.length; i++) {
           double weight = before.get(p)[i];
           double gradient = scale * gradients.get(p)[i];
-          // Both moments' means of one gradient, their bias corrected, are that gradient and its square.
+          // Both moments' means of one gradient, their bias corrected, are that gradient and its
+          // square.
           double step = gradient / (Math.abs(gradient) + EPSILON);
-          assertEquals(weight - PEAK / 4 * (step + decay * weight), after[i], 1e-6, parameter.name());
+          assertEquals(
+              weight - PEAK / 4 * (step + decay * weight), after[i], 1e-6, parameter.name());
           largest = Math.max(largest, PEAK / 4 * Math.abs(step));
         }
       }

@@ -38,7 +38,8 @@ import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
- * Training over ranks is training on one: the same losses, norms and loads, and checkpoints that any topology reads.
+ * Training over ranks is training on one: the same losses, norms and loads, and checkpoints that
+ * any topology reads.
  */
 class RankedTrainingTest {
   private static final int SEQUENCE = 64;
@@ -48,7 +49,24 @@ class RankedTrainingTest {
     ModelConfig model = ModelPresets.of(Size.TINY, architecture, SyntheticSequences.VOCABULARY);
     TrainConfig training =
         new TrainConfig(
-            5, 8, SEQUENCE, microBatches, 3e-3, 3e-4, 0, 0.1, 0.9, 0.95, 1e-8, 1.0, dtype, false, 0, 0, 1, 2.0);
+            5,
+            8,
+            SEQUENCE,
+            microBatches,
+            3e-3,
+            3e-4,
+            0,
+            0.1,
+            0.9,
+            0.95,
+            1e-8,
+            1.0,
+            dtype,
+            false,
+            0,
+            0,
+            1,
+            2.0);
     return new RunConfig(model, training, 1);
   }
 
@@ -58,9 +76,11 @@ class RankedTrainingTest {
   }
 
   /**
-   * What every rank reported of its steps, after it resumed from {@code from} if there is one, and then saved there.
+   * What every rank reported of its steps, after it resumed from {@code from} if there is one, and
+   * then saved there.
    */
-  private static List<List<StepMetrics>> train(RunConfig config, Topology topology, int steps, Path folder) {
+  private static List<List<StepMetrics>> train(
+      RunConfig config, Topology topology, int steps, Path folder) {
     return ThreadWorld.of(topology.ranks())
         .run(
             world -> {
@@ -84,7 +104,8 @@ class RankedTrainingTest {
             });
   }
 
-  private static void assertSameRun(List<StepMetrics> expected, List<StepMetrics> actual, double tolerance) {
+  private static void assertSameRun(
+      List<StepMetrics> expected, List<StepMetrics> actual, double tolerance) {
     assertEquals(expected.size(), actual.size());
     for (int i = 0; i < expected.size(); i++) {
       StepMetrics one = expected.get(i);
@@ -93,7 +114,8 @@ class RankedTrainingTest {
       assertEquals(one.loss(), many.loss(), tolerance);
       assertEquals(one.bitsPerByte(), many.bitsPerByte(), tolerance);
       assertEquals(one.gradientNorm(), many.gradientNorm(), tolerance * (1 + one.gradientNorm()));
-      assertEquals(one.validationBitsPerByte().orElse(0), many.validationBitsPerByte().orElse(0), tolerance);
+      assertEquals(
+          one.validationBitsPerByte().orElse(0), many.validationBitsPerByte().orElse(0), tolerance);
       assertEquals(one.layers().size(), many.layers().size());
       for (int layer = 0; layer < one.layers().size(); layer++) {
         LayerLoad load = one.layers().get(layer);
@@ -182,7 +204,8 @@ class RankedTrainingTest {
                 long before = world.traffic().nearMessages();
                 trainer.next();
                 long messages = world.traffic().nearMessages() - before;
-                assertTrue(messages < model.parameters().parameters().size(), messages + " messages");
+                assertTrue(
+                    messages < model.parameters().parameters().size(), messages + " messages");
               }
               return null;
             });
@@ -194,7 +217,9 @@ class RankedTrainingTest {
     CommunicationException refused =
         assertThrows(CommunicationException.class, () -> train(config, Topology.of(4), 1, null));
     assertTrue(
-        refused.getMessage().contains("2 sequences of a micro-batch do not divide among 4 data ranks"),
+        refused
+            .getMessage()
+            .contains("2 sequences of a micro-batch do not divide among 4 data ranks"),
         refused.getMessage());
   }
 
@@ -210,7 +235,8 @@ class RankedTrainingTest {
                 ThreadWorld.of(4)
                     .run(
                         world -> {
-                          Ranks ranks = new Ranks(Topology.of(4), world, Strategy.FLAT, Overlap.NONE);
+                          Ranks ranks =
+                              new Ranks(Topology.of(4), world, Strategy.FLAT, Overlap.NONE);
                           try (Backend backend = Backends.open("cpu", 1);
                               LanguageModel model = new LanguageModel(config.model(), ranks)) {
                             Trainer trainer = trainer(backend, model, config);
@@ -241,9 +267,11 @@ class RankedTrainingTest {
     train(config, topology, 2, folder);
     List<StepMetrics> resumed = train(config, new Topology(4, 4, 1, false), 2, folder).getFirst();
     assertSameRun(uninterrupted.subList(2, 4), resumed, 1e-5);
-    assertSameRun(uninterrupted.subList(4, 5), train(config, Topology.ONE, 1, folder).getFirst(), 1e-5);
+    assertSameRun(
+        uninterrupted.subList(4, 5), train(config, Topology.ONE, 1, folder).getFirst(), 1e-5);
     try (Stream<Path> files = Files.list(folder.resolve("step-00000004"))) {
-      assertEquals(4, files.filter(file -> file.getFileName().toString().startsWith("model-")).count());
+      assertEquals(
+          4, files.filter(file -> file.getFileName().toString().startsWith("model-")).count());
     }
   }
 
@@ -256,13 +284,19 @@ class RankedTrainingTest {
     List<List<StepMetrics>> resumed = train(config, topology, 3, folder);
     for (int rank = 0; rank < topology.ranks(); rank++) {
       for (int step = 0; step < 3; step++) {
-        assertEquals(uninterrupted.get(rank).get(2 + step).loss(), resumed.get(rank).get(step).loss());
-        assertEquals(uninterrupted.get(rank).get(2 + step).gradientNorm(), resumed.get(rank).get(step).gradientNorm());
+        assertEquals(
+            uninterrupted.get(rank).get(2 + step).loss(), resumed.get(rank).get(step).loss());
+        assertEquals(
+            uninterrupted.get(rank).get(2 + step).gradientNorm(),
+            resumed.get(rank).get(step).gradientNorm());
       }
     }
   }
 
-  /** Freshly drawn weights are the same on every topology, so their checkpoint is too: tensor by tensor, bit by bit. */
+  /**
+   * Freshly drawn weights are the same on every topology, so their checkpoint is too: tensor by
+   * tensor, bit by bit.
+   */
   @Test
   void aCheckpointOfAnyTopologyIsThatOfOneRank(@TempDir Path folder) {
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
@@ -276,7 +310,8 @@ class RankedTrainingTest {
       List<Parameter> expected = drawn.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {
         assertArrayEquals(
-            expected.get(i).master().toFloats(), loaded.parameters().parameters().get(i).master().toFloats());
+            expected.get(i).master().toFloats(),
+            loaded.parameters().parameters().get(i).master().toFloats());
       }
     }
   }
@@ -288,13 +323,16 @@ class RankedTrainingTest {
         assertThrows(
             CommunicationException.class,
             () -> train(tiny(Architecture.PR_MOE, 1, DType.FLOAT32), Topology.of(4), 1, folder));
-    assertTrue(refused.getMessage().contains("was trained with another configuration"), refused.getMessage());
+    assertTrue(
+        refused.getMessage().contains("was trained with another configuration"),
+        refused.getMessage());
     assertTrue(refused.getCause() instanceof CheckpointException);
   }
 
   @Test
   void everyTensorHasItsNameAndShape() {
-    Map<String, long[]> shapes = ModelTensors.shapes(tiny(Architecture.PR_MOE, 1, DType.FLOAT32).model());
+    Map<String, long[]> shapes =
+        ModelTensors.shapes(tiny(Architecture.PR_MOE, 1, DType.FLOAT32).model());
     assertArrayEquals(new long[] {256, 64}, shapes.get("layers.1.moe.experts.7.up.weight"));
     assertArrayEquals(new long[] {64}, shapes.get("layers.0.attention.output.bias"));
   }

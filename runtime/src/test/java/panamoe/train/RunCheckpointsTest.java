@@ -21,28 +21,35 @@ import panamoe.model.ModelPresets.Architecture;
 import panamoe.moe.GateConfig;
 import panamoe.parallel.Ranks;
 
-/** A state that is signed, but is not that of its step, is refused before anything is done by it. */
+/**
+ * A state that is signed, but is not that of its step, is refused before anything is done by it.
+ */
 class RunCheckpointsTest {
   @TempDir private Path directory;
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "{\"step\": -1} | has the step -1, but the manifest beside it has 3",
-    "{\"step\": 4} | has the step 4, but the manifest beside it has 3",
-    "{\"step\": 3.0} | has the step 3.0, but the manifest beside it has 3",
-    "{} | has no step, but the manifest beside it has 3",
-    "{\"step\": 3, \"running_loss\": \"low\"} | has the running_loss \"low\", expected a finite number",
-    "{\"step\": 3, \"running_loss\": \"NaN\"} | has the running_loss \"NaN\", expected a finite number",
-    "{\"step\": 3, \"running_loss\": null} | has the running_loss null, expected a finite number",
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{\"step\": -1} | has the step -1, but the manifest beside it has 3",
+        "{\"step\": 4} | has the step 4, but the manifest beside it has 3",
+        "{\"step\": 3.0} | has the step 3.0, but the manifest beside it has 3",
+        "{} | has no step, but the manifest beside it has 3",
+        "{\"step\": 3, \"running_loss\": \"low\"} | has the running_loss \"low\", expected a finite number",
+        "{\"step\": 3, \"running_loss\": \"NaN\"} | has the running_loss \"NaN\", expected a finite number",
+        "{\"step\": 3, \"running_loss\": null} | has the running_loss null, expected a finite number",
+      })
   void aStateOfAnotherStepIsRefused(String state, String refusal) throws Exception {
     RunConfig config = config(Architecture.DENSE, GateConfig.dropless(1), steps(8));
     ObjectNode json = (ObjectNode) ConfigJson.tree(config);
     ObjectNode signed = (ObjectNode) StrictJson.tree(state.getBytes(UTF_8));
     new CheckpointStore(directory, 1)
-        .save(new CheckpointContents(3, json, signed, config.model().experts(), Map.of(), Map.of()));
+        .save(
+            new CheckpointContents(3, json, signed, config.model().experts(), Map.of(), Map.of()));
     String message =
-        assertThrows(CheckpointException.class, () -> RunCheckpoints.latest(directory, config, Ranks.alone()))
+        assertThrows(
+                CheckpointException.class,
+                () -> RunCheckpoints.latest(directory, config, Ranks.alone()))
             .getMessage();
     assertEquals(directory.resolve("step-00000003/state.json") + " " + refusal, message);
   }

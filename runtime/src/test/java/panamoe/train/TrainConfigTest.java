@@ -13,10 +13,30 @@ class TrainConfigTest {
   /** 30 steps of 4 sequences of 25 tokens. */
   private static TrainConfig config(long warmupTokens) {
     return new TrainConfig(
-        30, 4, 25, 2, PEAK, FINAL, warmupTokens, 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0, 0, 1, 2);
+        30,
+        4,
+        25,
+        2,
+        PEAK,
+        FINAL,
+        warmupTokens,
+        0.1,
+        0.9,
+        0.95,
+        1e-8,
+        1,
+        DType.FLOAT32,
+        false,
+        0,
+        0,
+        1,
+        2);
   }
 
-  /** A step's rate is that of the tokens seen with it: its share of the warm-up, then of the cosine from 1 to -1. */
+  /**
+   * A step's rate is that of the tokens seen with it: its share of the warm-up, then of the cosine
+   * from 1 to -1.
+   */
   @ParameterizedTest
   @CsvSource({
     "1000, 0, 0.1, 1", // the first step
@@ -33,7 +53,8 @@ class TrainConfigTest {
     "0, 14, 1.0, 0",
     "0, 29, 1.0, -1",
   })
-  void theRateRisesWithTokensAndFallsAlongACosine(long warmupTokens, int step, double risen, double cosine) {
+  void theRateRisesWithTokensAndFallsAlongACosine(
+      long warmupTokens, int step, double risen, double cosine) {
     double expected = risen < 1 ? PEAK * risen : FINAL + (PEAK - FINAL) * (1 + cosine) / 2;
     assertEquals(expected, config(warmupTokens).learningRate(step), 1e-12);
   }

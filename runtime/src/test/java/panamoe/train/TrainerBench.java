@@ -12,7 +12,8 @@ import panamoe.moe.GateConfig;
 import panamoe.nn.Norm;
 
 /** A trainer of two small layers with everything under it. */
-record TrainerBench(Backend backend, LanguageModel model, Trainer trainer) implements AutoCloseable {
+record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
+    implements AutoCloseable {
   static final int BATCH = 8;
   static final int SEQUENCE = 16;
 

@@ -33,7 +33,10 @@ import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had happened. */
+/**
+ * Training on the CPU backend: it learns, repeats itself bit for bit, and resumes as if nothing had
+ * happened.
+ */
 class TrainerTest {
   private static void assertSameBits(List<float[]> expected, List<float[]> actual) {
     for (int i = 0; i < expected.size(); i++) {
@@ -44,7 +47,8 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(Architecture.class)
   void learns(Architecture architecture) {
-    try (TrainerBench bench = TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(60)), 2)) {
+    try (TrainerBench bench =
+        TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(60)), 2)) {
       double first = bench.trainer().next().loss();
       double last = first;
       while (!bench.trainer().finished()) {
@@ -79,7 +83,8 @@ class TrainerTest {
     List<List<float[]>> results = new ArrayList<>();
     for (boolean recompute : new boolean[] {false, true}) {
       TrainConfig training = steps(4).withRecompute(recompute);
-      try (TrainerBench bench = TrainerBench.open(config(Architecture.PR_MOE, dropping, training), 2)) {
+      try (TrainerBench bench =
+          TrainerBench.open(config(Architecture.PR_MOE, dropping, training), 2)) {
         while (!bench.trainer().finished()) {
           bench.trainer().next();
         }
@@ -92,7 +97,8 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(names = {"FLOAT32", "BFLOAT16"})
   void resumesBitForBit(DType dtype, @TempDir Path directory) {
-    RunConfig config = config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 1.0, 2), steps(8).withDType(dtype));
+    RunConfig config =
+        config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 1.0, 2), steps(8).withDType(dtype));
     List<float[]> uninterrupted;
     try (TrainerBench bench = TrainerBench.open(config, 2)) {
       while (!bench.trainer().finished()) {
@@ -134,42 +140,50 @@ class TrainerTest {
       new CheckpointStore(directory, 1)
           .save(
               new CheckpointContents(
-                  1, config, state, claimed.model().experts(), ModelTensors.masters(bench.model()), Map.of()));
+                  1,
+                  config,
+                  state,
+                  claimed.model().experts(),
+                  ModelTensors.masters(bench.model()),
+                  Map.of()));
     }
     assertRefused(directory, claimed, "layers.0.moe.experts.0");
   }
 
   private static void assertRefused(Path directory, RunConfig config, String words) {
     CheckpointException refused =
-        assertThrows(CheckpointException.class, () -> RunCheckpoints.latest(directory, config, Ranks.alone()));
+        assertThrows(
+            CheckpointException.class,
+            () -> RunCheckpoints.latest(directory, config, Ranks.alone()));
     assertTrue(refused.getMessage().contains(words), refused.getMessage());
   }
 
   @Test
   void aValidationEndsWhereItsTextDoes() {
     SyntheticSequences endless = new SyntheticSequences(SEQUENCE, 9);
-    TokenSequences three = new TokenSequences() {
-      @Override
-      public int length() {
-        return SEQUENCE;
-      }
+    TokenSequences three =
+        new TokenSequences() {
+          @Override
+          public int length() {
+            return SEQUENCE;
+          }
 
-      @Override
-      public long validationSequences() {
-        return 3 * BATCH;
-      }
+          @Override
+          public long validationSequences() {
+            return 3 * BATCH;
+          }
 
-      @Override
-      public long fillTraining(long first, Tensor ids, Tensor targets) {
-        return endless.fillTraining(first, ids, targets);
-      }
+          @Override
+          public long fillTraining(long first, Tensor ids, Tensor targets) {
+            return endless.fillTraining(first, ids, targets);
+          }
 
-      @Override
-      public long fillValidation(long first, Tensor ids, Tensor targets) {
-        assertTrue(first < validationSequences(), "sequence " + first);
-        return endless.fillValidation(first, ids, targets);
-      }
-    };
+          @Override
+          public long fillValidation(long first, Tensor ids, Tensor targets) {
+            assertTrue(first < validationSequences(), "sequence " + first);
+            return endless.fillValidation(first, ids, targets);
+          }
+        };
     List<Double> bits = new ArrayList<>();
     for (int batches : new int[] {3, Integer.MAX_VALUE}) {
       TrainConfig training = steps(1);
@@ -188,8 +202,24 @@ class TrainerTest {
     TrainConfig whole = steps(1);
     TrainConfig parts =
         new TrainConfig(
-            1, BATCH, SEQUENCE, 4, 2e-3, 2e-4, whole.warmupTokens(), 0.1, 0.9, 0.95, 1e-8, 1, DType.FLOAT32, false, 0,
-            0, 8, 2);
+            1,
+            BATCH,
+            SEQUENCE,
+            4,
+            2e-3,
+            2e-4,
+            whole.warmupTokens(),
+            0.1,
+            0.9,
+            0.95,
+            1e-8,
+            1,
+            DType.FLOAT32,
+            false,
+            0,
+            0,
+            8,
+            2);
     try (TrainerBench one = TrainerBench.open(config(Architecture.DENSE, null, whole), 2);
         TrainerBench four = TrainerBench.open(config(Architecture.DENSE, null, parts), 2)) {
       StepMetrics expected = one.trainer().next();
@@ -202,14 +232,16 @@ class TrainerTest {
   @Test
   void reportsWhatTheGatesDid() {
     try (TrainerBench bench =
-            TrainerBench.open(config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
+        TrainerBench.open(
+            config(Architecture.PR_MOE, GateConfig.deepSpeed(1, 0.5, 1), steps(2)), 2)) {
       StepMetrics metrics = bench.trainer().next();
       assertEquals(List.of(0, 1), metrics.layers().stream().map(LayerLoad::layer).toList());
       for (LayerLoad load : metrics.layers()) {
         assertEquals((long) BATCH * SEQUENCE, load.routes());
         // Half an even share each: at least half of all routes must go.
         assertTrue(load.dropRate() >= 0.5, "drop rate " + load.dropRate());
-        assertTrue(load.routerEntropy() > 0 && load.routerEntropy() <= Math.log(load.experts()) + 1e-6);
+        assertTrue(
+            load.routerEntropy() > 0 && load.routerEntropy() <= Math.log(load.experts()) + 1e-6);
       }
       assertTrue(metrics.toJson().contains("\"bits_per_byte\":"));
     }
@@ -218,7 +250,8 @@ class TrainerTest {
   @Test
   void aBadNumberStopsTheRunAndNamesStepAndLayer() {
     for (Architecture architecture : new Architecture[] {Architecture.DENSE, Architecture.PR_MOE}) {
-      try (TrainerBench bench = TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(8)), 2)) {
+      try (TrainerBench bench =
+          TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(8)), 2)) {
         bench.trainer().next();
         Parameter poisoned =
             bench.model().parameters().parameters().stream()

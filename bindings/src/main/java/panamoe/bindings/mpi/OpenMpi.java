@@ -7,8 +7,8 @@ import panamoe.bindings.NativeEnvironment;
 import panamoe.bindings.SystemLibrary;
 
 /**
- * Opens Open MPI 5 and holds what {@link Mpi} lacks: the handles, which are addresses of the library's own objects and
- * no constants that jextract could bind. Thread-safe.
+ * Opens Open MPI 5 and holds what {@link Mpi} lacks: the handles, which are addresses of the
+ * library's own objects and no constants that jextract could bind. Thread-safe.
  */
 public final class OpenMpi {
   /** Where {@link Mpi} looks for its functions. */
@@ -28,8 +28,10 @@ public final class OpenMpi {
    * @throws UnsatisfiedLinkError if it is not there; one sentence
    */
   public static void ensureAvailable() {
-    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM needs it, and would die
-    // at the next null check. UCX reads this in its constructor, so it must be set before, in C's environment.
+    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM
+    // needs it, and would die
+    // at the next null check. UCX reads this in its constructor, so it must be set before, in C's
+    // environment.
     NativeEnvironment.set("UCX_ERROR_SIGNALS", "", true);
     // A rank that waits lets go of its core: another rank may be on it.
     NativeEnvironment.set("OMPI_MCA_mpi_yield_when_idle", "1", false);
@@ -37,8 +39,9 @@ public final class OpenMpi {
   }
 
   /**
-   * Asks Open MPI, unless the user has already chosen, to return the end of a connection as an error instead of ending
-   * this process. Costs a little of every message's time. To be called before MPI_Init.
+   * Asks Open MPI, unless the user has already chosen, to return the end of a connection as an
+   * error instead of ending this process. Costs a little of every message's time. To be called
+   * before MPI_Init.
    */
   public static void tolerateLostConnections() {
     NativeEnvironment.set("OMPI_MCA_mpi_ft_enable", "1", false);
@@ -87,7 +90,10 @@ public final class OpenMpi {
     private static MemorySegment find(String name) {
       return LIBRARY
           .find(name)
-          .orElseThrow(() -> new UnsatisfiedLinkError("the MPI library has no " + name + ": it is not Open MPI 5"));
+          .orElseThrow(
+              () ->
+                  new UnsatisfiedLinkError(
+                      "the MPI library has no " + name + ": it is not Open MPI 5"));
     }
   }
 }

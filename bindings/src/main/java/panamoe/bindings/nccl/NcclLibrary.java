@@ -25,10 +25,15 @@ public final class NcclLibrary {
     LIBRARY.load();
   }
 
-  /** The library's own words for a result, with those of its last error on this thread where it has any. */
+  /**
+   * The library's own words for a result, with those of its last error on this thread where it has
+   * any.
+   */
   public static String errorString(int result, MemorySegment communicator) {
     String words = Nccl.ncclGetErrorString(result).getString(0);
     MemorySegment last = Nccl.ncclGetLastError(communicator);
-    return last.address() == 0 || last.getString(0).isBlank() ? words : words + ": " + last.getString(0).strip();
+    return last.address() == 0 || last.getString(0).isBlank()
+        ? words
+        : words + ": " + last.getString(0).strip();
   }
 }

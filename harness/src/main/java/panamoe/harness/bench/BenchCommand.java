@@ -61,15 +61,17 @@ public final class BenchCommand implements Callable<Integer> {
       names = "--shape",
       split = ",",
       paramLabel = "SHAPE",
-      description = "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill and"
-          + " decode: 1024x4096x16x1. A train-step has its own.")
+      description =
+          "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill and"
+              + " decode: 1024x4096x16x1. A train-step has its own.")
   private List<String> shapeNames;
 
   @Option(
       names = "--tokens",
       split = ",",
       paramLabel = "T",
-      description = "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
+      description =
+          "Tokens of a call; for decode, tokens already in the cache. Default: a range that suits KIND.")
   private List<Integer> tokens;
 
   @Option(
@@ -83,10 +85,11 @@ public final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--peer",
       paramLabel = "PEER",
-      description = "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
-          + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for"
-          + " moe-layer; djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU."
-          + " ci/peers installs PyTorch; panamoe build builds the other two.")
+      description =
+          "Runs the same work in turns: torch (loop over experts) or torch-einsum (DeepSpeed's masks), for"
+              + " moe-layer, moe-layer-training and train-step; torch-grouped (its grouped GEMM, --device cuda) for"
+              + " moe-layer; djl (its libtorch) or onnxruntime (its MoE operator) for moe-layer in f32 on the CPU."
+              + " ci/peers installs PyTorch; panamoe build builds the other two.")
   private String peerName;
 
   @Option(
@@ -98,8 +101,9 @@ public final class BenchCommand implements Callable<Integer> {
 
   @Option(
       names = "--real-time",
-      description = "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
-          + " as well. Needs root.")
+      description =
+          "Time short bursts at real-time priority, and rest as long after each: for machines that others use"
+              + " as well. Needs root.")
   private boolean realTime;
 
   @Override
@@ -108,10 +112,14 @@ public final class BenchCommand implements Callable<Integer> {
     List<LayerShape> shapes = shapes(kind);
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
     for (int count : counts) {
-      require(count >= 1 && count <= MAX_TOKENS, "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
+      require(
+          count >= 1 && count <= MAX_TOKENS,
+          "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
       shared.checked(() -> kind.requireTokens(count));
     }
-    require(seconds > 0 && seconds <= 3600, "--seconds is " + seconds + ", expected more than 0 and at most 3600");
+    require(
+        seconds > 0 && seconds <= 3600,
+        "--seconds is " + seconds + ", expected more than 0 and at most 3600");
     shapes.forEach(shape -> dtypes.forEach(dtype -> requireFits(kind, shape, dtype)));
     try (Backend backend = shared.open();
         PeerProcess peer = startPeer(kind, backend.name());
@@ -164,20 +172,27 @@ public final class BenchCommand implements Callable<Integer> {
   private void printCeilings(Backend backend, Yardstick yardstick) {
     Ceilings ceilings = yardstick.highest();
     if (ceilings == null && Yardstick.known(backend.name())) {
-      spec.commandLine().getErr().println("no roofline column: its program is not built (panamoe build)");
+      spec.commandLine()
+          .getErr()
+          .println("no roofline column: its program is not built (panamoe build)");
     } else if (ceilings != null && !shared.json()) {
-      out().printf(
-          Locale.ROOT,
-          "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %.1f GB/s%n",
-          ceilings.threads(),
-          ceilings.fmaF32Gflops(),
-          ceilings.dotBf16Gflops(),
-          ceilings.readGbytesPerS());
+      out()
+          .printf(
+              Locale.ROOT,
+              "ceilings of %d threads: %.1f GFLOP/s in f32, %.1f in bf16, %.1f GB/s%n",
+              ceilings.threads(),
+              ceilings.fmaF32Gflops(),
+              ceilings.dotBf16Gflops(),
+              ceilings.readGbytesPerS());
     }
   }
 
   private void print(Measurement measurement) throws IOException {
-    out().println(shared.json() ? new ObjectMapper().writeValueAsString(measurement) : measurement.toRow());
+    out()
+        .println(
+            shared.json()
+                ? new ObjectMapper().writeValueAsString(measurement)
+                : measurement.toRow());
     out().flush();
   }
 

@@ -6,7 +6,9 @@ import java.util.function.IntConsumer;
 
 /** Someone who runs the work again and again: we, or a peer. */
 public interface Contender {
-  /** Calls the work for about {@code seconds}, at least once; returns the milliseconds of each call. */
+  /**
+   * Calls the work for about {@code seconds}, at least once; returns the milliseconds of each call.
+   */
   double[] burst(double seconds) throws IOException;
 
   /** The process whose threads do the work. */

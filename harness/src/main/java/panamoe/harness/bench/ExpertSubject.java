@@ -14,7 +14,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** The grouped GEMM of the experts' first matrix, over the rows that a gate deals out: forward, dgrad or wgrad. */
+/**
+ * The grouped GEMM of the experts' first matrix, over the rows that a gate deals out: forward,
+ * dgrad or wgrad.
+ */
 final class ExpertSubject implements Subject {
   private final Backend backend;
   private final Kind kind;
@@ -35,7 +38,13 @@ final class ExpertSubject implements Subject {
     this.seed = seed;
     this.outputs = (long) shape.expertHidden() * shape.activation().inputsPerOutput();
     this.gate =
-        new Gate(gateStore, "gate", shape.hidden(), shape.experts(), shape.config().gate(), LayerSubject.DEVIATION);
+        new Gate(
+            gateStore,
+            "gate",
+            shape.hidden(),
+            shape.experts(),
+            shape.config().gate(),
+            LayerSubject.DEVIATION);
     gateStore.materialize(backend, dtype, false, seed);
     boolean forward = kind == Kind.GROUPED_GEMM;
     for (int copy = 0; copy < (forward ? shape.copies() : 1); copy++) {
@@ -83,7 +92,8 @@ final class ExpertSubject implements Subject {
       this.y = scope.allocate(dtype, rows, shape.expertHidden());
       this.preactivation = normal(outputs);
       Pass pass = Pass.inference(backend, scope);
-      List<Tensor> batches = TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      List<Tensor> batches =
+          TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
       for (Tensor batch : batches) {
         Routes routes = gate.forward(pass, batch, null);
         backend.synchronize();
@@ -107,9 +117,12 @@ final class ExpertSubject implements Subject {
       Tensor groups = offsets.get(call % offsets.size());
       Parameter weight = weights.get(call % weights.size());
       switch (kind) {
-        case GROUPED_GEMM -> backend.expertForward(shape.activation(), x, groups, weight.value(), null, y, null);
-        case GROUPED_GEMM_DGRAD -> backend.expertBackwardInput(preactivation, groups, weight.value(), x);
-        default -> backend.expertBackwardWeights(true, preactivation, x, groups, weight.gradient(), null);
+        case GROUPED_GEMM ->
+            backend.expertForward(shape.activation(), x, groups, weight.value(), null, y, null);
+        case GROUPED_GEMM_DGRAD ->
+            backend.expertBackwardInput(preactivation, groups, weight.value(), x);
+        default ->
+            backend.expertBackwardWeights(true, preactivation, x, groups, weight.gradient(), null);
       }
       backend.synchronize();
     }
@@ -123,7 +136,8 @@ final class ExpertSubject implements Subject {
     @Override
     public double bytes() {
       double elements = expertsHit * shape.hidden() * outputs;
-      return elements * (kind == Kind.GROUPED_GEMM_WGRAD ? 2 * DType.FLOAT32.bytes() : dtype.bytes());
+      return elements
+          * (kind == Kind.GROUPED_GEMM_WGRAD ? 2 * DType.FLOAT32.bytes() : dtype.bytes());
     }
 
     @Override

@@ -10,8 +10,8 @@ import panamoe.nn.Norm;
 import panamoe.tensor.DType;
 
 /**
- * Prefill and decode of a four-layer model with experts on every other layer. With the default shape a token activates
- * about 58 million weights.
+ * Prefill and decode of a four-layer model with experts on every other layer. With the default
+ * shape a token activates about 58 million weights.
  */
 final class GenerationSubject implements Subject {
   private static final int VOCABULARY = 8192;
@@ -59,7 +59,11 @@ final class GenerationSubject implements Subject {
   static void requireTokens(Kind kind, int tokens) {
     if (tokens >= CONTEXT) {
       throw new IllegalArgumentException(
-          kind.label() + " over " + tokens + " tokens: expected fewer than its context of " + CONTEXT);
+          kind.label()
+              + " over "
+              + tokens
+              + " tokens: expected fewer than its context of "
+              + CONTEXT);
     }
   }
 
@@ -98,13 +102,17 @@ final class GenerationSubject implements Subject {
       return ModelWork.forwardFlops(config, prompt.length, 1, prompt.length / 2.0);
     }
 
-    /** Every expert is hit where there are many more tokens than experts; never more than one a token. */
+    /**
+     * Every expert is hit where there are many more tokens than experts; never more than one a
+     * token.
+     */
     @Override
     public double bytes() {
       double elements = ModelWork.activeElements(config);
       for (int experts : config.experts()) {
         int hit = Math.min(experts, prompt.length * config.gate().topK());
-        elements += experts == 0 ? 0 : (hit - config.gate().topK()) * ModelWork.expertElements(config);
+        elements +=
+            experts == 0 ? 0 : (hit - config.gate().topK()) * ModelWork.expertElements(config);
       }
       return (elements + (double) VOCABULARY * config.hidden()) * dtype.bytes();
     }
@@ -137,11 +145,15 @@ final class GenerationSubject implements Subject {
       return ModelWork.forwardFlops(config, 1, 1, position + 1.0);
     }
 
-    /** The weights that a token activates, the output matrix and the keys and values of the tokens before it. */
+    /**
+     * The weights that a token activates, the output matrix and the keys and values of the tokens
+     * before it.
+     */
     @Override
     public double bytes() {
       double cache = 2.0 * (position + 1) * config.hidden() * config.layers();
-      return (ModelWork.activeElements(config) + (double) VOCABULARY * config.hidden() + cache) * dtype.bytes();
+      return (ModelWork.activeElements(config) + (double) VOCABULARY * config.hidden() + cache)
+          * dtype.bytes();
     }
 
     @Override

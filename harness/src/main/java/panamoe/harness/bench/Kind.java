@@ -42,8 +42,12 @@ public enum Kind {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "there is no benchmark '" + label + "', expected one of "
-                        + Arrays.stream(values()).map(Kind::label).collect(Collectors.joining(", "))));
+                    "there is no benchmark '"
+                        + label
+                        + "', expected one of "
+                        + Arrays.stream(values())
+                            .map(Kind::label)
+                            .collect(Collectors.joining(", "))));
   }
 
   public String label() {
@@ -58,7 +62,10 @@ public enum Kind {
     return defaultTokens;
   }
 
-  /** Tokens that a call takes through a whole model when {@code tokens} are asked for; 0 where it runs but a part. */
+  /**
+   * Tokens that a call takes through a whole model when {@code tokens} are asked for; 0 where it
+   * runs but a part.
+   */
   int modelTokens(int tokens) {
     return switch (this) {
       case TRAIN_STEP, PREFILL -> tokens;
@@ -87,7 +94,8 @@ public enum Kind {
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
       // A master and its gradient.
       case MOE_LAYER_TRAINING -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
-      case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE -> shape.experts() * shape.expertBytes(dtype);
+      case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE ->
+          shape.experts() * shape.expertBytes(dtype);
     };
   }
 
@@ -95,7 +103,8 @@ public enum Kind {
   public Subject open(Backend backend, LayerShape shape, DType dtype, long seed) {
     return switch (this) {
       case GATE, DISPATCH, COMBINE -> new RoutingSubject(backend, this, shape, dtype, seed);
-      case GROUPED_GEMM, GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD -> new ExpertSubject(backend, this, shape, dtype, seed);
+      case GROUPED_GEMM, GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD ->
+          new ExpertSubject(backend, this, shape, dtype, seed);
       case MOE_LAYER -> new LayerSubject(backend, shape, dtype, seed);
       case MOE_LAYER_TRAINING -> new LayerTrainingSubject(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);

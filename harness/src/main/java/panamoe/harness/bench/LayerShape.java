@@ -19,7 +19,13 @@ import panamoe.tensor.DType;
  * @param copies layers that calls rotate over, so that weights come from memory and not from cache
  */
 public record LayerShape(
-    String name, int hidden, int expertHidden, int experts, int topK, Activation activation, int copies) {
+    String name,
+    int hidden,
+    int expertHidden,
+    int experts,
+    int topK,
+    Activation activation,
+    int copies) {
   private static final Map<String, LayerShape> NAMED =
       Map.of(
           "s1", new LayerShape("s1", 1024, 4096, 32, 1, Activation.GELU, 2),
@@ -33,7 +39,8 @@ public record LayerShape(
   private static final int MAX_SIZE = 1 << 16;
 
   /**
-   * Reads {@code s1}, {@code s2}, {@code s3}, or {@code MxFxExK} for GELU experts and {@code MxFxExK-swiglu}.
+   * Reads {@code s1}, {@code s2}, {@code s3}, or {@code MxFxExK} for GELU experts and {@code
+   * MxFxExK-swiglu}.
    *
    * @throws IllegalArgumentException in one sentence if it is neither
    */
@@ -43,7 +50,8 @@ public record LayerShape(
       return NAMED.get(lower);
     }
     boolean gated = lower.endsWith("-swiglu");
-    String[] sizes = (gated ? lower.substring(0, lower.length() - "-swiglu".length()) : lower).split("x", -1);
+    String[] sizes =
+        (gated ? lower.substring(0, lower.length() - "-swiglu".length()) : lower).split("x", -1);
     if (sizes.length != 4) {
       throw unreadable(text);
     }
@@ -55,12 +63,19 @@ public record LayerShape(
         throw unreadable(text);
       }
       if (numbers[i] > MAX_SIZE) {
-        throw new IllegalArgumentException("shape '" + text + "': " + numbers[i] + " is more than " + MAX_SIZE);
+        throw new IllegalArgumentException(
+            "shape '" + text + "': " + numbers[i] + " is more than " + MAX_SIZE);
       }
     }
     LayerShape one =
         new LayerShape(
-            lower, numbers[0], numbers[1], numbers[2], numbers[3], gated ? Activation.SWIGLU : Activation.GELU, 1);
+            lower,
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            numbers[3],
+            gated ? Activation.SWIGLU : Activation.GELU,
+            1);
     one.config(); // says what is wrong with the sizes
     double bytes = one.experts * one.expertBytes(DType.BFLOAT16);
     int copies = (int) Math.clamp(Math.ceil(BEYOND_CACHE / bytes), 1, MAX_COPIES);
@@ -70,7 +85,8 @@ public record LayerShape(
 
   /** The layer: dropless, without biases. */
   public MoeConfig config() {
-    return new MoeConfig(hidden, expertHidden, experts, false, activation, false, GateConfig.dropless(topK));
+    return new MoeConfig(
+        hidden, expertHidden, experts, false, activation, false, GateConfig.dropless(topK));
   }
 
   /** Elements of one expert's matrices. */
@@ -90,7 +106,9 @@ public record LayerShape(
 
   private static IllegalArgumentException unreadable(String text) {
     return new IllegalArgumentException(
-        "shape is '" + text + "', expected s1, s2, s3 or MxFxExK (hidden x expert hidden x experts x choices, e.g."
+        "shape is '"
+            + text
+            + "', expected s1, s2, s3 or MxFxExK (hidden x expert hidden x experts x choices, e.g."
             + " 512x2048x16x2, with -swiglu behind it for gated experts)");
   }
 }

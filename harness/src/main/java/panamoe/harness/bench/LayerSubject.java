@@ -11,7 +11,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** MoE layers ready for inference. Each batch's pass is recorded once and replayed, as decoding does. */
+/**
+ * MoE layers ready for inference. Each batch's pass is recorded once and replayed, as decoding
+ * does.
+ */
 final class LayerSubject implements Subject {
   static final float DEVIATION = 0.02f;
 
@@ -54,7 +57,8 @@ final class LayerSubject implements Subject {
 
     Forward(int tokens) {
       this.tokens = tokens;
-      List<Tensor> batches = TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      List<Tensor> batches =
+          TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
       // A number of passes that layers divide: batch and layer change with every call.
       int count = Math.max(batches.size(), layers.size());
       for (int i = 0; i < count; i++) {
@@ -62,7 +66,9 @@ final class LayerSubject implements Subject {
         MoeLayer layer = layers.get(i % layers.size());
         Pass pass =
             Pass.inference(backend, scope)
-                .observedBy((index, routes) -> expertsHit += TokenBatches.hit(routes.offsets()) / (double) count);
+                .observedBy(
+                    (index, routes) ->
+                        expertsHit += TokenBatches.hit(routes.offsets()) / (double) count);
         Tensor y = scope.allocate(dtype, x.shape());
         passes.add(backend.record(() -> layer.forwardInto(pass, x, null, y)));
       }

@@ -25,7 +25,8 @@ final class LayerTrainingSubject implements Subject {
     this.dtype = dtype;
     this.seed = seed;
     this.layer =
-        new MoeLayer(store, "layer", 0, shape.config(), LayerSubject.DEVIATION, LayerSubject.DEVIATION);
+        new MoeLayer(
+            store, "layer", 0, shape.config(), LayerSubject.DEVIATION, LayerSubject.DEVIATION);
     store.materialize(backend, dtype, true, seed);
   }
 
@@ -80,10 +81,14 @@ final class LayerTrainingSubject implements Subject {
       return 3 * shape.forwardFlops(tokens);
     }
 
-    /** Weights are read forwards and backwards; FLOAT32 gradients, of experts without tokens too, are written. */
+    /**
+     * Weights are read forwards and backwards; FLOAT32 gradients, of experts without tokens too,
+     * are written.
+     */
     @Override
     public double bytes() {
-      return expertsHit * 2 * shape.expertBytes(dtype) + shape.experts() * shape.expertBytes(DType.FLOAT32);
+      return expertsHit * 2 * shape.expertBytes(dtype)
+          + shape.experts() * shape.expertBytes(DType.FLOAT32);
     }
 
     @Override

@@ -13,7 +13,8 @@ import panamoe.harness.ComputeType;
  * @param gflops floating-point operations a second at the median
  * @param gbytesPerS bytes a second at the median
  * @param tokensPerS tokens a second at the median; null where a call runs but a part of a model
- * @param limitMs the time that the machine's ceilings allow, the median over bursts; null where they are not known
+ * @param limitMs the time that the machine's ceilings allow, the median over bursts; null where
+ *     they are not known
  * @param rooflineFraction that time by what calls took, the median over bursts; null as well
  * @param peer who ran the same work in turns with us, or null
  * @param ratio the peer's time by ours
@@ -39,8 +40,18 @@ record Measurement(
 
   static final String HEADER =
       String.format(
-          Locale.ROOT, "%-19s %-16s %6s %-5s %11s %11s %9s %8s %11s %9s",
-          "name", "shape", "tokens", "dtype", "median ms", "min ms", "GFLOP/s", "GB/s", "limit ms", "roofline");
+          Locale.ROOT,
+          "%-19s %-16s %6s %-5s %11s %11s %9s %8s %11s %9s",
+          "name",
+          "shape",
+          "tokens",
+          "dtype",
+          "median ms",
+          "min ms",
+          "GFLOP/s",
+          "GB/s",
+          "limit ms",
+          "roofline");
 
   /**
    * @param ours with ceilings, or without where they are not known
@@ -50,7 +61,8 @@ record Measurement(
     double seconds = ours.medianMs() / 1e3;
     int tokens = cell.kind().modelTokens(cell.tokens());
     boolean known = ours.bursts().getFirst().ceilings() != null;
-    ToDoubleFunction<Ceilings> limitMs = ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
+    ToDoubleFunction<Ceilings> limitMs =
+        ceilings -> 1e3 * ceilings.rooflineSeconds(work, cell.dtype().dtype());
     return new Measurement(
         cell.kind().label(),
         cell.shape().name(),
@@ -84,7 +96,9 @@ record Measurement(
             gflops,
             gbytesPerS,
             limitMs == null ? "-" : String.format(Locale.ROOT, "%.4f", limitMs),
-            rooflineFraction == null ? "-" : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
+            rooflineFraction == null
+                ? "-"
+                : String.format(Locale.ROOT, "%.0f %%", 100 * rooflineFraction));
     if (tokensPerS != null) {
       row += String.format(Locale.ROOT, "   %.1f tokens/s", tokensPerS);
     }

@@ -29,6 +29,7 @@ final class ModelWork {
    */
   static double forwardFlops(ModelConfig config, long tokens, long logits, double attended) {
     double scores = 4.0 * attended * config.hidden() * config.layers();
-    return tokens * (2 * activeElements(config) + scores) + 2.0 * logits * config.hidden() * config.vocabulary();
+    return tokens * (2 * activeElements(config) + scores)
+        + 2.0 * logits * config.hidden() * config.vocabulary();
   }
 }

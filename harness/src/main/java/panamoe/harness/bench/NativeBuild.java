@@ -11,7 +11,9 @@ final class NativeBuild {
 
   /** The executable {@code name} in the library's folder. */
   static Optional<Path> sibling(String name) {
-    return NativeLibrary.file().map(library -> library.resolveSibling(name)).filter(Files::isExecutable);
+    return NativeLibrary.file()
+        .map(library -> library.resolveSibling(name))
+        .filter(Files::isExecutable);
   }
 
   /** The file {@code relative} of the project that the library was built in. */

@@ -15,7 +15,11 @@ enum Peer {
   /** PyTorch, a loop over the experts that were hit, as Hugging Face's models run. */
   TORCH("torch", "loop", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
   /** PyTorch, DeepSpeed's einsum over one-hot masks with capacity factor 1.25. */
-  TORCH_EINSUM("torch-einsum", "einsum", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
+  TORCH_EINSUM(
+      "torch-einsum",
+      "einsum",
+      Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
+      true),
   /** PyTorch, its own grouped GEMM over rows sorted by expert, on a card. */
   TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER), true),
   /** DJL's libtorch, a loop over the experts that were hit. */
@@ -54,8 +58,12 @@ enum Peer {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "--peer is '" + label + "', expected "
-                        + Arrays.stream(values()).map(Peer::label).collect(Collectors.joining(", "))));
+                    "--peer is '"
+                        + label
+                        + "', expected "
+                        + Arrays.stream(values())
+                            .map(Peer::label)
+                            .collect(Collectors.joining(", "))));
   }
 
   String label() {
@@ -80,11 +88,14 @@ enum Peer {
     }
     if (!kinds.contains(kind)) {
       String runs = kinds.stream().sorted().map(Kind::label).collect(Collectors.joining(", "));
-      throw new IllegalArgumentException("--peer " + label + " runs " + runs + ", not " + kind.label());
+      throw new IllegalArgumentException(
+          "--peer " + label + " runs " + runs + ", not " + kind.label());
     }
     if (!bfloat16 && dtypes.contains(ComputeType.BF16)) {
       throw new IllegalArgumentException(
-          "--peer " + label + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
+          "--peer "
+              + label
+              + " runs f32 alone: it cannot make bfloat16 tensors on a CPU; leave --dtype bf16 out");
     }
   }
 
@@ -93,7 +104,8 @@ enum Peer {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED ->
           PeerProcess.start(label, style, python(device), "ci/peers installs PyTorch");
-      case DJL, ONNXRUNTIME -> PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
+      case DJL, ONNXRUNTIME ->
+          PeerProcess.start(label, style, jvm(), "./panamoe build builds it anew");
     };
   }
 
@@ -101,7 +113,8 @@ enum Peer {
   private static List<String> python(String device) throws IOException {
     Path script =
         NativeBuild.projectFile(TORCH_SCRIPT)
-            .orElseThrow(() -> new IOException(TORCH_SCRIPT + " not found above the native library"));
+            .orElseThrow(
+                () -> new IOException(TORCH_SCRIPT + " not found above the native library"));
     boolean debians = device.equals("cpu") && Files.isExecutable(DEBIAN_PYTHON);
     return List.of(debians ? DEBIAN_PYTHON.toString() : "python3", script.toString(), device);
   }
@@ -109,13 +122,18 @@ enum Peer {
   private List<String> jvm() throws IOException {
     Path classPath =
         NativeBuild.projectFile(JVM_CLASS_PATH)
-            .orElseThrow(() -> new IOException("the peer " + label + " is not built: ./panamoe build builds it"));
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "the peer " + label + " is not built: ./panamoe build builds it"));
     return List.of(
         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "--enable-native-access=ALL-UNNAMED",
         "-XX:+UseSerialGC",
         "-cp",
-        classPath.resolveSibling("classes") + File.pathSeparator + Files.readString(classPath).strip(),
+        classPath.resolveSibling("classes")
+            + File.pathSeparator
+            + Files.readString(classPath).strip(),
         JVM_MAIN,
         label);
   }

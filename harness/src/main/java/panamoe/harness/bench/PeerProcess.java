@@ -30,12 +30,15 @@ final class PeerProcess implements AutoCloseable {
    *
    * @param advice what to do if it ends instead
    */
-  static PeerProcess start(String label, String style, List<String> command, String advice) throws IOException {
-    Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+  static PeerProcess start(String label, String style, List<String> command, String advice)
+      throws IOException {
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
     PeerProcess peer = new PeerProcess(label, style, process);
     if (peer.answers.readLine() == null) {
       peer.close();
-      throw new IOException("the peer " + label + " cannot be started with " + command.getFirst() + ": " + advice);
+      throw new IOException(
+          "the peer " + label + " cannot be started with " + command.getFirst() + ": " + advice);
     }
     return peer;
   }
@@ -70,7 +73,9 @@ final class PeerProcess implements AutoCloseable {
     if (node.has("error")) {
       throw new IOException("the peer " + label + " failed: " + node.get("error").asText());
     }
-    return StreamSupport.stream(node.get("ms").spliterator(), false).mapToDouble(JsonNode::asDouble).toArray();
+    return StreamSupport.stream(node.get("ms").spliterator(), false)
+        .mapToDouble(JsonNode::asDouble)
+        .toArray();
   }
 
   @Override

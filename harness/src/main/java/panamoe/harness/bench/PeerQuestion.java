@@ -6,8 +6,9 @@ import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 
 /**
- * What a peer's process is asked to run, one line of JSON on its standard input: a {@link Cell}, spelt out for programs
- * that know nothing of us. It answers with a line {@code {"ms": [of each call]}} or {@code {"error": "a sentence"}}.
+ * What a peer's process is asked to run, one line of JSON on its standard input: a {@link Cell},
+ * spelt out for programs that know nothing of us. It answers with a line {@code {"ms": [of each
+ * call]}} or {@code {"error": "a sentence"}}.
  *
  * @param work weights, which a peer keeps until other ones are asked for
  * @param tokens of a call
@@ -41,7 +42,13 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
     /** The layer. */
     public LayerShape shape() {
       return new LayerShape(
-          kind, hidden, expertHidden, experts, topK, gated ? Activation.SWIGLU : Activation.GELU, copies);
+          kind,
+          hidden,
+          expertHidden,
+          experts,
+          topK,
+          gated ? Activation.SWIGLU : Activation.GELU,
+          copies);
     }
   }
 

@@ -5,13 +5,16 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Real-time priority for short bursts, by {@code chrt}, so that a shared machine's other work does not disturb what is
- * timed; others get as long a turn after each burst.
+ * Real-time priority for short bursts, by {@code chrt}, so that a shared machine's other work does
+ * not disturb what is timed; others get as long a turn after each burst.
  */
 final class RealTime {
   private RealTime() {}
 
-  /** Runs {@code contender} for a burst with all threads of its process at real-time priority, then rests as long. */
+  /**
+   * Runs {@code contender} for a burst with all threads of its process at real-time priority, then
+   * rests as long.
+   */
   static double[] burst(Contender contender, double seconds) throws IOException {
     long start = System.nanoTime();
     set(contender.process(), "--fifo", "10");

@@ -31,7 +31,13 @@ final class RoutingSubject implements Subject {
     this.dtype = dtype;
     this.seed = seed;
     this.gate =
-        new Gate(store, "gate", shape.hidden(), shape.experts(), shape.config().gate(), LayerSubject.DEVIATION);
+        new Gate(
+            store,
+            "gate",
+            shape.hidden(),
+            shape.experts(),
+            shape.config().gate(),
+            LayerSubject.DEVIATION);
     store.materialize(backend, dtype, false, seed);
     store.pack(backend, dtype);
   }
@@ -54,7 +60,8 @@ final class RoutingSubject implements Subject {
 
     Routing(int tokens) {
       this.tokens = tokens;
-      List<Tensor> batches = TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
+      List<Tensor> batches =
+          TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
       for (Tensor x : batches) {
         passes.add(
             switch (kind) {
@@ -89,7 +96,10 @@ final class RoutingSubject implements Subject {
       };
     }
 
-    /** The gate reads tokens and its weights; dispatch reads each token once and combine writes it once. */
+    /**
+     * The gate reads tokens and its weights; dispatch reads each token once and combine writes it
+     * once.
+     */
     @Override
     public double bytes() {
       double activations = (double) tokens * shape.hidden() * dtype.bytes();

@@ -23,14 +23,16 @@ record Timing(List<Burst> bursts) {
   record Burst(double[] ms, Ceilings ceilings) {}
 
   /**
-   * Times contenders in turns, burst by burst, so that whatever else the machine does meets all alike. Ceilings are
-   * measured around the bursts of the first.
+   * Times contenders in turns, burst by burst, so that whatever else the machine does meets all
+   * alike. Ceilings are measured around the bursts of the first.
    *
-   * @param seconds of work for each, less where that would take three times as long; three bursts at least
+   * @param seconds of work for each, less where that would take three times as long; three bursts
+   *     at least
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
    * @return one timing for each
    */
-  static List<Timing> inTurns(double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
+  static List<Timing> inTurns(
+      double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
       throws IOException {
     List<Timing> timings = new ArrayList<>();
     for (Contender contender : contenders) {
@@ -39,12 +41,15 @@ record Timing(List<Burst> bursts) {
       timings.add(new Timing(new ArrayList<>()));
     }
     long end = System.nanoTime() + (long) (3 * seconds * contenders.size() * 1e9);
-    for (int round = 0; round < LEAST_BURSTS || leastSeconds(timings) < seconds && System.nanoTime() < end; round++) {
+    for (int round = 0;
+        round < LEAST_BURSTS || leastSeconds(timings) < seconds && System.nanoTime() < end;
+        round++) {
       for (int i = 0; i < contenders.size(); i++) {
         stopIfInterrupted();
         Contender contender = contenders.get(i);
         Ceilings before = i == 0 ? yardstick.now() : null;
-        double[] ms = realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS);
+        double[] ms =
+            realTime ? RealTime.burst(contender, BURST_SECONDS) : contender.burst(BURST_SECONDS);
         Ceilings ceilings = before == null ? null : before.higher(yardstick.now());
         timings.get(i).bursts.add(new Burst(ms, ceilings));
       }
@@ -77,15 +82,21 @@ record Timing(List<Burst> bursts) {
     return bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms));
   }
 
-  /** The median over bursts of the time that the ceilings of the moment allow, of which {@code limitMs} knows. */
+  /**
+   * The median over bursts of the time that the ceilings of the moment allow, of which {@code
+   * limitMs} knows.
+   */
   double limitMs(ToDoubleFunction<Ceilings> limitMs) {
-    return median(bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings)).toArray());
+    return median(
+        bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings)).toArray());
   }
 
   /** The median over bursts of that time by the median call of the burst. */
   double rooflineFraction(ToDoubleFunction<Ceilings> limitMs) {
     return median(
-        bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings) / median(burst.ms)).toArray());
+        bursts.stream()
+            .mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings) / median(burst.ms))
+            .toArray());
   }
 
   private static double median(double[] values) {

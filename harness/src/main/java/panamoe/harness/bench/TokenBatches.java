@@ -7,7 +7,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Normally distributed activations that calls rotate over, so that each call hits other experts. */
+/**
+ * Normally distributed activations that calls rotate over, so that each call hits other experts.
+ */
 final class TokenBatches {
   private static final int FEW_TOKENS = 64;
 

@@ -14,8 +14,8 @@ import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 
 /**
- * An optimizer step of the base preset: 6 layers, hidden 256, 8 heads, 16 experts on every other layer, top-1,
- * vocabulary 8192; batches are sequences of 256 random tokens.
+ * An optimizer step of the base preset: 6 layers, hidden 256, 8 heads, 16 experts on every other
+ * layer, top-1, vocabulary 8192; batches are sequences of 256 random tokens.
  */
 final class TrainStepSubject implements Subject {
   private static final int VOCABULARY = 8192;
@@ -37,7 +37,9 @@ final class TrainStepSubject implements Subject {
   static void requireTokens(int tokens) {
     if (tokens % CONFIG.context() != 0) {
       throw new IllegalArgumentException(
-          "train-step over " + Count.of(tokens, "token") + ": expected a multiple of its sequences of "
+          "train-step over "
+              + Count.of(tokens, "token")
+              + ": expected a multiple of its sequences of "
               + CONFIG.context());
     }
   }
@@ -61,7 +63,12 @@ final class TrainStepSubject implements Subject {
       int length = CONFIG.context();
       TrainConfig training = TrainConfig.of(STEPS, tokens / length, length).withDType(dtype);
       model.materialize(backend, dtype, true, seed);
-      trainer = new Trainer(backend, model, new RunConfig(CONFIG, training, seed), new RandomTokens(length, seed));
+      trainer =
+          new Trainer(
+              backend,
+              model,
+              new RunConfig(CONFIG, training, seed),
+              new RandomTokens(length, seed));
     }
 
     @Override
@@ -76,7 +83,10 @@ final class TrainStepSubject implements Subject {
       return 3 * ModelWork.forwardFlops(CONFIG, tokens, tokens, (double) CONFIG.context());
     }
 
-    /** AdamW's part: gradient and two moments read, moments and master written, master read, gradient cleared. */
+    /**
+     * AdamW's part: gradient and two moments read, moments and master written, master read,
+     * gradient cleared.
+     */
     @Override
     public double bytes() {
       return 7.0 * DType.FLOAT32.bytes() * model.parameters().count();

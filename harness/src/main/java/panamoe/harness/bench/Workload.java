@@ -8,7 +8,9 @@ public interface Workload extends AutoCloseable {
   /** Floating-point operations of a call. */
   double flops();
 
-  /** Bytes that a call must read and write at least: weights of the experts hit, or what it moves. */
+  /**
+   * Bytes that a call must read and write at least: weights of the experts hit, or what it moves.
+   */
   double bytes();
 
   @Override

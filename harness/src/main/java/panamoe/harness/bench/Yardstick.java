@@ -11,12 +11,14 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The machine's ceilings at every moment. A CPU's are measured anew whenever they are asked for, in a few hundredths of a
- * second, because memory that a machine shares with others changes its speed, sometimes from one second to the next; its
- * rates of multiplying are the highest so far. A card's ceilings are measured once.
+ * The machine's ceilings at every moment. A CPU's are measured anew whenever they are asked for, in
+ * a few hundredths of a second, because memory that a machine shares with others changes its speed,
+ * sometimes from one second to the next; its rates of multiplying are the highest so far. A card's
+ * ceilings are measured once.
  */
 final class Yardstick implements AutoCloseable {
-  private static final Map<String, String> PROGRAMS = Map.of("cpu", "ceilings_bench", "cuda", "cuda_ceilings_bench");
+  private static final Map<String, String> PROGRAMS =
+      Map.of("cpu", "ceilings_bench", "cuda", "cuda_ceilings_bench");
 
   private final boolean watches;
   private final Process program; // null where ceilings are not known
@@ -32,7 +34,8 @@ final class Yardstick implements AutoCloseable {
    * @param realTime whether at real-time priority
    */
   Yardstick(String device, int threads, boolean realTime) throws IOException {
-    Optional<Path> path = known(device) ? NativeBuild.sibling(PROGRAMS.get(device)) : Optional.empty();
+    Optional<Path> path =
+        known(device) ? NativeBuild.sibling(PROGRAMS.get(device)) : Optional.empty();
     watches = device.equals("cpu");
     if (path.isEmpty()) {
       program = null;
@@ -53,7 +56,10 @@ final class Yardstick implements AutoCloseable {
     highest = answer();
   }
 
-  /** Whether a device of this name is measured against the machine; plain Java and the emulation are not. */
+  /**
+   * Whether a device of this name is measured against the machine; plain Java and the emulation are
+   * not.
+   */
   static boolean known(String device) {
     return PROGRAMS.containsKey(device);
   }
@@ -82,7 +88,8 @@ final class Yardstick implements AutoCloseable {
   private Ceilings answer() throws IOException {
     String line = answers.readLine();
     if (line == null || !line.startsWith("{")) {
-      throw new IOException("the program that measures ceilings failed" + (line == null ? "" : ": " + line));
+      throw new IOException(
+          "the program that measures ceilings failed" + (line == null ? "" : ": " + line));
     }
     return new ObjectMapper().readValue(line, Ceilings.class);
   }

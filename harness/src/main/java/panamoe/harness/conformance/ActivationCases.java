@@ -59,7 +59,8 @@ final class ActivationCases {
   }
 
   /**
-   * {@code ln(1 + e^x)} is the cross-entropy of the logits (x, 0) and the second class; its gradient is the sigmoid.
+   * {@code ln(1 + e^x)} is the cross-entropy of the logits (x, 0) and the second class; its
+   * gradient is the sigmoid.
    */
   static void softplus(Replay replay) {
     float[] x = replay.golden().floats("x");
@@ -68,8 +69,15 @@ final class ActivationCases {
     Arrays.fill(second, 1);
     Tensor losses = replay.scope().allocate(DType.FLOAT32, x.length);
     Tensor dlogits = replay.scope().allocate(DType.FLOAT32, x.length, 2);
-    replay.backend().crossEntropy(
-        replay.tensor(logits, x.length, 2), replay.integers(second, x.length), 0, 1, losses, dlogits);
+    replay
+        .backend()
+        .crossEntropy(
+            replay.tensor(logits, x.length, 2),
+            replay.integers(second, x.length),
+            0,
+            1,
+            losses,
+            dlogits);
     replay.close("out", losses.toFloats());
     float[] gradient = Layouts.blocks(dlogits.toFloats(), 1, i -> i % 2 == 0);
     float[] upstream = replay.golden().floats("upstream");

@@ -4,7 +4,10 @@ import panamoe.backend.Activation;
 import panamoe.op.LinearOp;
 import panamoe.tensor.Tensor;
 
-/** {@code activation(factor * x + summand)} element by element: a linear layer from one input to one output. */
+/**
+ * {@code activation(factor * x + summand)} element by element: a linear layer from one input to one
+ * output.
+ */
 final class Affine {
   private Affine() {}
 

@@ -8,7 +8,10 @@ import panamoe.op.RotaryOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Causal attention of transformers: rotary positions, grouped queries, sliding window, probabilities and gradients. */
+/**
+ * Causal attention of transformers: rotary positions, grouped queries, sliding window,
+ * probabilities and gradients.
+ */
 final class AttentionCases {
   private final Replay replay;
   private final GoldenFile golden;
@@ -59,7 +62,8 @@ final class AttentionCases {
   }
 
   /**
-   * Probabilities never stand in memory; with unit vectors as values they are what attention gives out, D at a time.
+   * Probabilities never stand in memory; with unit vectors as values they are what attention gives
+   * out, D at a time.
    */
   private void compareProbabilities(Tensor q, Tensor k) {
     Pass inference = Pass.inference(replay.backend(), replay.scope());
@@ -71,7 +75,8 @@ final class AttentionCases {
       for (int b = 0; b < batch; b++) {
         for (int column = 0; column < columns; column++) {
           for (int g = 0; g < heads(k); g++) {
-            units.setFloat((((long) b * length + from + column) * heads(k) + g) * headSize + column, 1);
+            units.setFloat(
+                (((long) b * length + from + column) * heads(k) + g) * headSize + column, 1);
           }
         }
       }

@@ -45,10 +45,13 @@ final class AutoEpCases {
           case "sigmoid" -> Score.SIGMOID;
           case String other -> throw new IllegalArgumentException("unknown score '" + other + "'");
         };
-    Normalization normalization = golden.hyper("norm").asBoolean() ? Normalization.CHOSEN : Normalization.RAW;
+    Normalization normalization =
+        golden.hyper("norm").asBoolean() ? Normalization.CHOSEN : Normalization.RAW;
     GateSettings rules =
         Rules.withWeights(
-            Rules.dropless(golden.hyper("k").asInt(), score, normalization), 1e-20, golden.hyper("scale").asDouble());
+            Rules.dropless(golden.hyper("k").asInt(), score, normalization),
+            1e-20,
+            golden.hyper("scale").asDouble());
     if (golden.hyper("group").isNull()) {
       return rules;
     }
@@ -56,7 +59,8 @@ final class AutoEpCases {
         switch (golden.hyper("group").asText()) {
           case "max" -> GroupScore.MAXIMUM;
           case "top2_sum" -> GroupScore.TOP2_SUM;
-          case String other -> throw new IllegalArgumentException("unknown group score '" + other + "'");
+          case String other ->
+              throw new IllegalArgumentException("unknown group score '" + other + "'");
         };
     return Rules.withGroups(
         rules,
@@ -105,14 +109,25 @@ final class AutoEpCases {
     Tensor offsetTable = replay.integers(offsets, offsets.length);
     Tensor up =
         replay.parameter(
-            Layouts.inTurn(golden.floats("w.w1"), golden.floats("w.w3"), block), shape[0], 2 * shape[1], shape[2]);
+            Layouts.inTurn(golden.floats("w.w1"), golden.floats("w.w3"), block),
+            shape[0],
+            2 * shape[1],
+            shape[2]);
     Tensor down = replay.parameter("w.w2");
     Tensor inner = ExpertOp.forward(replay.pass(), x, offsetTable, up, null, Activation.SWIGLU);
-    Tensor out = ExpertOp.forward(replay.pass(), inner, offsetTable, down, null, Activation.IDENTITY);
+    Tensor out =
+        ExpertOp.forward(replay.pass(), inner, offsetTable, down, null, Activation.IDENTITY);
     int routed = (int) (offsets[counts.length] * shape[2]);
-    replay.comparison().close("out", head(golden.floats("out"), routed), head(out.toFloats(), routed));
+    replay
+        .comparison()
+        .close("out", head(golden.floats("out"), routed), head(out.toFloats(), routed));
     replay.backward(out, golden.floats("upstream"));
-    replay.comparison().close("grad_x", head(golden.floats("grad_x"), routed), head(replay.gradientOfInput(x), routed));
+    replay
+        .comparison()
+        .close(
+            "grad_x",
+            head(golden.floats("grad_x"), routed),
+            head(replay.gradientOfInput(x), routed));
     float[] both = replay.gradientOf(up);
     replay.close("grad.w1", Layouts.blocks(both, block, i -> i % 2 == 0));
     replay.close("grad.w3", Layouts.blocks(both, block, i -> i % 2 == 1));

@@ -3,6 +3,8 @@ package panamoe.harness.conformance;
 /** Replays the recorded cases of one kind, named by {@code op} in their metadata. */
 @FunctionalInterface
 interface CaseKind {
-  /** Runs the case's inputs through the runtime and compares what comes out with what was recorded. */
+  /**
+   * Runs the case's inputs through the runtime and compares what comes out with what was recorded.
+   */
   void replay(Replay replay);
 }

@@ -13,7 +13,11 @@ import java.util.Locale;
  * @param notes what was compared in another form than it was recorded in
  */
 record CaseResult(
-    String name, double largestError, String largestErrorIn, List<String> failures, List<String> notes) {
+    String name,
+    double largestError,
+    String largestErrorIn,
+    List<String> failures,
+    List<String> notes) {
 
   static CaseResult failed(String name, String reason) {
     return new CaseResult(name, 0, "", List.of(reason), List.of());
@@ -31,7 +35,12 @@ record CaseResult(
     String where = largestErrorIn.isEmpty() ? "integers" : largestErrorIn;
     String note = notes.isEmpty() ? "" : "  [" + String.join("; ", notes) + "]";
     return String.format(
-        Locale.ROOT, "ok   %s: max abs error %.1e (%s), tolerance %s%s", name, largestError, where,
-        Comparison.TOLERANCE, note);
+        Locale.ROOT,
+        "ok   %s: max abs error %.1e (%s), tolerance %s%s",
+        name,
+        largestError,
+        where,
+        Comparison.TOLERANCE,
+        note);
   }
 }

@@ -3,12 +3,17 @@ package panamoe.harness.conformance;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Collects the comparisons of one case. Integers must be equal, floats within {@link #TOLERANCE}. */
+/**
+ * Collects the comparisons of one case. Integers must be equal, floats within {@link #TOLERANCE}.
+ */
 final class Comparison {
   private static final double ABSOLUTE = 1e-5;
   private static final double RELATIVE = 1e-4;
 
-  /** The bound in words; it is ten times what the recorded peers differ by from their own float64 runs. */
+  /**
+   * The bound in words; it is ten times what the recorded peers differ by from their own float64
+   * runs.
+   */
   static final String TOLERANCE = "1e-05 + 1e-04 |x|";
 
   private final List<String> failures = new ArrayList<>();
@@ -86,7 +91,8 @@ final class Comparison {
     compared |= other.compared;
     other.failures.forEach(failure -> failures.add(prefix + failure));
     notes.addAll(other.notes);
-    if (!other.largestErrorIn.isEmpty() && (other.largestError > largestError || largestErrorIn.isEmpty())) {
+    if (!other.largestErrorIn.isEmpty()
+        && (other.largestError > largestError || largestErrorIn.isEmpty())) {
       largestError = other.largestError;
       largestErrorIn = prefix + other.largestErrorIn;
     }
@@ -97,6 +103,7 @@ final class Comparison {
     if (!compared) {
       return CaseResult.failed(name, "nothing was compared");
     }
-    return new CaseResult(name, largestError, largestErrorIn, List.copyOf(failures), List.copyOf(notes));
+    return new CaseResult(
+        name, largestError, largestErrorIn, List.copyOf(failures), List.copyOf(notes));
   }
 }

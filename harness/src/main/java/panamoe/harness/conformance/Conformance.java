@@ -25,8 +25,8 @@ final class Conformance {
   }
 
   /**
-   * The cases under a folder, in the order of their names. The weights of a checkpoint are no case: of a folder with a
-   * {@code config.json} only {@code golden*} files count.
+   * The cases under a folder, in the order of their names. The weights of a checkpoint are no case:
+   * of a folder with a {@code config.json} only {@code golden*} files count.
    */
   static List<Path> cases(Path folder) throws IOException {
     if (!Files.exists(folder)) {
@@ -37,7 +37,8 @@ final class Conformance {
     }
     try (Stream<Path> files = Files.walk(folder)) {
       return files
-          .filter(file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
+          .filter(
+              file -> file.getFileName().toString().endsWith(SUFFIX) && Files.isRegularFile(file))
           .filter(
               file ->
                   file.getFileName().toString().startsWith("golden")
@@ -61,7 +62,8 @@ final class Conformance {
         kind.get().replay(replay);
       } catch (RuntimeException e) {
         // What ranks as threads tell is the exception of one of them.
-        Throwable told = e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
+        Throwable told =
+            e instanceof CommunicationException && e.getCause() != null ? e.getCause() : e;
         return CaseResult.failed(name, isWorded(told) ? told.getMessage() : golden.misfit());
       }
       return comparison.result(name);
@@ -70,7 +72,10 @@ final class Conformance {
     }
   }
 
-  /** Whether what failed was meant for a reader, and is not what a wrong index or size brought about. */
+  /**
+   * Whether what failed was meant for a reader, and is not what a wrong index or size brought
+   * about.
+   */
   private static boolean isWorded(Throwable failure) {
     for (Throwable each = failure; each != null; each = each.getCause()) {
       boolean worded =

@@ -18,7 +18,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** Replays recorded results of other implementations. Exit code 1 when a case fails or there is none. */
+/**
+ * Replays recorded results of other implementations. Exit code 1 when a case fails or there is
+ * none.
+ */
 @Command(
     name = "conformance",
     mixinStandardHelpOptions = true,
@@ -39,7 +42,9 @@ public final class ConformanceCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "DIR", description = "Folder with recorded cases (*.safetensors), searched through.")
+  @Parameters(
+      paramLabel = "DIR",
+      description = "Folder with recorded cases (*.safetensors), searched through.")
   private Path folder;
 
   @Override

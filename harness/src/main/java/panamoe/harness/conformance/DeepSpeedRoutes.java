@@ -8,7 +8,10 @@ import java.util.TreeMap;
 final class DeepSpeedRoutes {
   private DeepSpeedRoutes() {}
 
-  /** Compares {@code route_*} [K, S] route by route, in any order within a token where the order is a tie. */
+  /**
+   * Compares {@code route_*} [K, S] route by route, in any order within a token where the order is
+   * a tie.
+   */
   static void compare(Replay replay, RouteTable ours, boolean ordered) {
     RouteTable recorded = recorded(replay.golden(), ours);
     RouteTable expected = ordered ? recorded : recorded.byExpert();
@@ -18,7 +21,10 @@ final class DeepSpeedRoutes {
     replay.comparison().close("route_gate", expected.weight(), actual.weight());
   }
 
-  /** Compares how many routes each expert kept: what is left to compare where the peer chose among equals. */
+  /**
+   * Compares how many routes each expert kept: what is left to compare where the peer chose among
+   * equals.
+   */
   static void compareKept(Replay replay, RouteTable ours) {
     long[] kept = new long[ours.experts()];
     for (long expert : replay.golden().longs("route_expert")) {
@@ -30,7 +36,8 @@ final class DeepSpeedRoutes {
   }
 
   /**
-   * Compares {@code combine_weights} and the dispatch mask [S, E, C], in the sparse and, where given, the dense form.
+   * Compares {@code combine_weights} and the dispatch mask [S, E, C], in the sparse and, where
+   * given, the dense form.
    */
   static void compareDense(Replay replay, RouteTable ours) {
     GoldenFile golden = replay.golden();
@@ -45,8 +52,12 @@ final class DeepSpeedRoutes {
     compareSparse(replay, "combine_index", sparse(golden, capacity, ours.experts()), actual);
     long[] dispatched = flat(golden.longs("dispatch_index"), capacity, ours.experts());
     Arrays.sort(dispatched);
-    replay.comparison().exact(
-        "dispatch_index", dispatched, actual.keySet().stream().mapToLong(Long::longValue).toArray());
+    replay
+        .comparison()
+        .exact(
+            "dispatch_index",
+            dispatched,
+            actual.keySet().stream().mapToLong(Long::longValue).toArray());
     if (golden.has("combine_weights")) {
       float[] dense = new float[golden.floats("combine_weights").length];
       actual.forEach((at, weight) -> dense[at.intValue()] = weight);
@@ -93,7 +104,10 @@ final class DeepSpeedRoutes {
     return at;
   }
 
-  /** The recorded table as [S, K]; slots and gates of dropped routes say nothing and are set as ours are. */
+  /**
+   * The recorded table as [S, K]; slots and gates of dropped routes say nothing and are set as ours
+   * are.
+   */
   private static RouteTable recorded(GoldenFile golden, RouteTable ours) {
     int topK = ours.topK();
     int tokens = ours.tokens();
@@ -107,7 +121,17 @@ final class DeepSpeedRoutes {
       }
     }
     return new RouteTable(
-        tokens, topK, ours.experts(), ours.scores(), expert, slot, gate, ours.choice(), ours.counts(),
-        ours.offsets(), ours.auxiliaryLoss(), ours.zLoss());
+        tokens,
+        topK,
+        ours.experts(),
+        ours.scores(),
+        expert,
+        slot,
+        gate,
+        ours.choice(),
+        ours.counts(),
+        ours.offsets(),
+        ours.auxiliaryLoss(),
+        ours.zLoss());
   }
 }

@@ -1,17 +1,19 @@
 package panamoe.harness.conformance;
 
 /**
- * {@code KL(teacher || student)} of softmaxes at a temperature T, for which there is no kernel: with t and s the logits
- * over T it is the teacher's mean of {@code t - s}, less logsumexp(t), plus logsumexp(s); its gradient by the student's
- * logits is {@code (p_s - p_t) / T}.
+ * {@code KL(teacher || student)} of softmaxes at a temperature T, for which there is no kernel:
+ * with t and s the logits over T it is the teacher's mean of {@code t - s}, less logsumexp(t), plus
+ * logsumexp(s); its gradient by the student's logits is {@code (p_s - p_t) / T}.
  *
  * @param byRow [N]
  * @param gradient of each row's divergence [N, C]
  */
 record Divergence(float[] byRow, float[] gradient) {
-  static final String NOTE = "no distillation kernel: means and softmaxes within the attention kernel";
+  static final String NOTE =
+      "no distillation kernel: means and softmaxes within the attention kernel";
 
-  static Divergence of(Replay replay, float[] teacher, float[] student, double temperature, int classes) {
+  static Divergence of(
+      Replay replay, float[] teacher, float[] student, double temperature, int classes) {
     float[] t = Layouts.scaled(teacher, 1 / temperature);
     float[] s = Layouts.scaled(student, 1 / temperature);
     float[] difference = new float[t.length];
@@ -26,7 +28,8 @@ record Divergence(float[] byRow, float[] gradient) {
     }
     float[] gradient = new float[t.length];
     for (int i = 0; i < gradient.length; i++) {
-      gradient[i] = (float) ((ofStudent.probability()[i] - ofTeacher.probability()[i]) / temperature);
+      gradient[i] =
+          (float) ((ofStudent.probability()[i] - ofTeacher.probability()[i]) / temperature);
     }
     return new Divergence(byRow, gradient);
   }

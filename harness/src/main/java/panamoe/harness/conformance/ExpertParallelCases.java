@@ -10,8 +10,8 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 
 /**
- * DeepSpeed's {@code MoE} layer whose experts are on several processes, replayed on as many ranks as threads: what each
- * process recorded is a case of {@link LayerCases} on its rank.
+ * DeepSpeed's {@code MoE} layer whose experts are on several processes, replayed on as many ranks
+ * as threads: what each process recorded is a case of {@link LayerCases} on its rank.
  */
 final class ExpertParallelCases {
   private ExpertParallelCases() {}

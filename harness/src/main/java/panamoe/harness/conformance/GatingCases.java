@@ -11,7 +11,10 @@ import panamoe.moe.GateConfig.Noise;
 import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
-/** DeepSpeed's {@code sharded_moe.py}: top-1, top-2 and top-k gating of given logits, and its table of capacities. */
+/**
+ * DeepSpeed's {@code sharded_moe.py}: top-1, top-2 and top-k gating of given logits, and its table
+ * of capacities.
+ */
 final class GatingCases {
   private GatingCases() {}
 
@@ -31,8 +34,10 @@ final class GatingCases {
     GoldenFile golden = replay.golden();
     boolean drops = golden.setting("drop_tokens").asBoolean();
     boolean random = golden.setting("use_rts").asBoolean();
-    DropPolicy policy = !drops ? DropPolicy.DROPLESS : random ? DropPolicy.PRIORITY : DropPolicy.POSITION;
-    GateConfig config = config(golden, 1, policy, QueueOrder.TOKEN_MAJOR, Normalization.RAW, Noise.NONE, false);
+    DropPolicy policy =
+        !drops ? DropPolicy.DROPLESS : random ? DropPolicy.PRIORITY : DropPolicy.POSITION;
+    GateConfig config =
+        config(golden, 1, policy, QueueOrder.TOKEN_MAJOR, Normalization.RAW, Noise.NONE, false);
     if (golden.optionalSetting("expected_error").isTextual()) {
       refusedByPeer(replay, config);
     } else {
@@ -42,7 +47,9 @@ final class GatingCases {
 
   static void top2(Replay replay) {
     DropPolicy policy =
-        replay.golden().setting("drop_tokens").asBoolean() ? DropPolicy.POSITION : DropPolicy.DROPLESS;
+        replay.golden().setting("drop_tokens").asBoolean()
+            ? DropPolicy.POSITION
+            : DropPolicy.DROPLESS;
     GateConfig config =
         config(
             replay.golden(),
@@ -62,11 +69,19 @@ final class GatingCases {
           case String any when !golden.setting("drop_tokens").asBoolean() -> DropPolicy.DROPLESS;
           case "probs" -> DropPolicy.PROBABILITY;
           case "position" -> DropPolicy.POSITION;
-          case String other -> throw new IllegalArgumentException("unknown drop_policy '" + other + "'");
+          case String other ->
+              throw new IllegalArgumentException("unknown drop_policy '" + other + "'");
         };
     int topK = golden.setting("k").asInt();
     GateConfig config =
-        config(golden, topK, policy, QueueOrder.TOKEN_MAJOR, Normalization.SURVIVORS, Noise.NONE, true);
+        config(
+            golden,
+            topK,
+            policy,
+            QueueOrder.TOKEN_MAJOR,
+            Normalization.SURVIVORS,
+            Noise.NONE,
+            true);
     new Recorded(replay, config).compare();
   }
 
@@ -81,27 +96,46 @@ final class GatingCases {
     double factor = golden.setting("capacity_factor").asDouble();
     int minimum = golden.setting("min_capacity").asInt();
     return new GateConfig(
-        topK, Score.SOFTMAX, policy, factor, factor, minimum, order, normalization, noise, auxiliaryOverAllChoices, 0,
+        topK,
+        Score.SOFTMAX,
+        policy,
+        factor,
+        factor,
+        minimum,
+        order,
+        normalization,
+        noise,
+        auxiliaryOverAllChoices,
+        0,
         0);
   }
 
-  /** The peer asserts at least min_capacity tokens; ours routes fewer: all fit then, so that none may be dropped. */
+  /**
+   * The peer asserts at least min_capacity tokens; ours routes fewer: all fit then, so that none
+   * may be dropped.
+   */
   private static void refusedByPeer(Replay replay, GateConfig config) {
     Recorded recorded = new Recorded(replay, config);
     RouteTable routes = recorded.forward(recorded.used());
-    replay.comparison().require(
-        routes.tokens() < replay.golden().setting("min_capacity").asInt(),
-        "the peer refused the input for another reason than too few tokens");
+    replay
+        .comparison()
+        .require(
+            routes.tokens() < replay.golden().setting("min_capacity").asInt(),
+            "the peer refused the input for another reason than too few tokens");
     for (int s = 0; s < routes.tokens(); s++) {
       boolean used = recorded.used() == null || recorded.used()[s];
       int best = used ? (int) routes.choice()[s] : -1;
       replay.comparison().exact("expert of token " + s, best, routes.expert()[s]);
-      replay.comparison().close(
-          "weight of token " + s,
-          used ? routes.scores()[s * routes.experts() + best] : 0,
-          routes.weight()[s]);
+      replay
+          .comparison()
+          .close(
+              "weight of token " + s,
+              used ? routes.scores()[s * routes.experts() + best] : 0,
+              routes.weight()[s]);
     }
-    replay.comparison().note("the peer refuses fewer tokens than min_capacity, we route them: nothing is dropped");
+    replay
+        .comparison()
+        .note("the peer refuses fewer tokens than min_capacity, we route them: nothing is dropped");
   }
 
   /** A recorded call of one of the three gates, and ours on the same numbers. */
@@ -122,7 +156,8 @@ final class GatingCases {
       if (golden.has("gumbel")) {
         this.noise = golden.floats("gumbel");
       } else if (config.noise() == Noise.GUMBEL_FROM_SECOND) {
-        // The peer picks second choices by logits, ours by scores unless there is noise; zeros make it logits.
+        // The peer picks second choices by logits, ours by scores unless there is noise; zeros make
+        // it logits.
         this.noise = new float[tokens * experts];
       }
     }
@@ -133,7 +168,9 @@ final class GatingCases {
 
     void compare() {
       boolean arbitrary = golden.setting("survivors_undetermined").asBoolean();
-      boolean ties = golden.setting("argmax_ties").asBoolean() || golden.optionalSetting("order_ties").asBoolean();
+      boolean ties =
+          golden.setting("argmax_ties").asBoolean()
+              || golden.optionalSetting("order_ties").asBoolean();
       boolean torchTies = ties && golden.kind().equals("deepspeed.topkgating");
       if (torchTies) {
         noise = TieBreak.noise(golden, golden.floats("logits"), forward(used()));
@@ -157,9 +194,9 @@ final class GatingCases {
     }
 
     /**
-     * The peer's mean of the scores runs over all tokens, ours over the used ones. Its loss is therefore worked out
-     * from our counts of the used tokens and our scores of all, and its gradient at the used tokens is (U/S)^2 times
-     * ours.
+     * The peer's mean of the scores runs over all tokens, ours over the used ones. Its loss is
+     * therefore worked out from our counts of the used tokens and our scores of all, and its
+     * gradient at the used tokens is (U/S)^2 times ours.
      */
     private void compareAuxiliary(RouteTable ours, boolean arbitrary) {
       boolean[] used = used();
@@ -171,13 +208,16 @@ final class GatingCases {
         }
         return;
       }
-      replay.close("l_aux", UnusedTokens.auxiliaryLoss(ours.counts(), forward(null).scores(), tokens));
+      replay.close(
+          "l_aux", UnusedTokens.auxiliaryLoss(ours.counts(), forward(null).scores(), tokens));
       if (gradient != null) {
         double part = UnusedTokens.usedPart(used);
-        replay.comparison().close(
-            "grad_logits_l_aux",
-            UnusedTokens.cleared(golden.floats("grad_logits_l_aux"), used),
-            Layouts.scaled(gradient, part * part));
+        replay
+            .comparison()
+            .close(
+                "grad_logits_l_aux",
+                UnusedTokens.cleared(golden.floats("grad_logits_l_aux"), used),
+                Layouts.scaled(gradient, part * part));
       }
       replay.comparison().note("l_aux: unused tokens enter the peer's mean of scores, not ours");
     }
@@ -206,7 +246,9 @@ final class GatingCases {
     private Routes routes(Tensor logits, boolean[] used, float auxiliaryCoefficient) {
       Tensor priority =
           settings.dropPolicy() == DropPolicy.PRIORITY
-              ? golden.has("rts_uniform") ? replay.input("rts_uniform") : replay.constant(0, tokens, experts)
+              ? golden.has("rts_uniform")
+                  ? replay.input("rts_uniform")
+                  : replay.constant(0, tokens, experts)
               : null;
       GateOp.Inputs inputs =
           new GateOp.Inputs(

@@ -23,7 +23,8 @@ final class GoldenFile implements AutoCloseable {
   private final Deque<String> read; // what was read last, at the end
 
   /**
-   * @throws CheckpointException if this is no safetensors file, or its metadata name no kind of case
+   * @throws CheckpointException if this is no safetensors file, or its metadata name no kind of
+   *     case
    */
   GoldenFile(Path path) {
     this(path, "", new ConcurrentLinkedDeque<>());
@@ -36,7 +37,8 @@ final class GoldenFile implements AutoCloseable {
     try {
       this.kind = reader.metadata().get("op");
       if (kind == null) {
-        throw new CheckpointException(path + ": no 'op' in the metadata, so this is no recorded case");
+        throw new CheckpointException(
+            path + ": no 'op' in the metadata, so this is no recorded case");
       }
       this.settings = JSON.readTree(reader.metadata().getOrDefault("golden", "{}"));
     } catch (JsonProcessingException e) {
@@ -48,7 +50,10 @@ final class GoldenFile implements AutoCloseable {
     }
   }
 
-  /** A case in this case: where there is a tensor {@code prefix + name}, that is the one called {@code name}. */
+  /**
+   * A case in this case: where there is a tensor {@code prefix + name}, that is the one called
+   * {@code name}.
+   */
   GoldenFile part(String prefix) {
     return new GoldenFile(path(), prefix, read);
   }
@@ -105,7 +110,13 @@ final class GoldenFile implements AutoCloseable {
     int from = axis < 0 ? shape.length + axis : axis;
     if (from < 0 || from >= shape.length) {
       throw new CheckpointException(
-          path() + ": tensor " + tensor + " has the shape " + Arrays.toString(shape) + ", which has no axis " + axis);
+          path()
+              + ": tensor "
+              + tensor
+              + " has the shape "
+              + Arrays.toString(shape)
+              + ", which has no axis "
+              + axis);
     }
     return Math.toIntExact(shape[from]);
   }

@@ -13,10 +13,11 @@ import panamoe.op.LinearOp;
 import panamoe.tensor.Tensor;
 
 /**
- * GPT-OSS's MoE block: {@code h = (u' + 1) * g' * sigmoid(alpha g')} with {@code g' = min(g, limit)} and {@code u' =
- * clamp(u, -limit, limit)}. There is no kernel for it, so it is put together of those there are: {@code
- * g' = g - relu(g - limit)}, {@code u' = u - relu(u - limit) + relu(-u - limit)}, which are exact within the limits,
- * and {@code g' sigmoid(alpha g') = silu(alpha g') / alpha}.
+ * GPT-OSS's MoE block: {@code h = (u' + 1) * g' * sigmoid(alpha g')} with {@code g' = min(g,
+ * limit)} and {@code u' = clamp(u, -limit, limit)}. There is no kernel for it, so it is put
+ * together of those there are: {@code g' = g - relu(g - limit)}, {@code u' = u - relu(u - limit) +
+ * relu(-u - limit)}, which are exact within the limits, and {@code g' sigmoid(alpha g') =
+ * silu(alpha g') / alpha}.
  */
 final class GptOssCases {
   private final Replay replay;
@@ -64,13 +65,17 @@ final class GptOssCases {
     float[] gateUpBias = golden.floats("w.experts.gate_up_proj_bias");
     Weights gate = weights(gateUp, gateUpBias, 0);
     Weights up = weights(gateUp, gateUpBias, 1);
-    Tensor negatedUp = replay.parameter(Layouts.scaled(up.weight.toFloats(), -1), up.weight.shape());
+    Tensor negatedUp =
+        replay.parameter(Layouts.scaled(up.weight.toFloats(), -1), up.weight.shape());
     Tensor negatedUpBias =
         replay.parameter(
             Layouts.shifted(Layouts.scaled(up.bias.toFloats(), -1), -limit), up.bias.shape());
     Tensor down =
         replay.parameter(
-            Layouts.transposed(golden.floats("w.experts.down_proj"), experts, inner, hidden), experts, hidden, inner);
+            Layouts.transposed(golden.floats("w.experts.down_proj"), experts, inner, hidden),
+            experts,
+            hidden,
+            inner);
     Tensor downBias = replay.parameter("w.experts.down_proj_bias");
 
     Tensor rows = DispatchOp.forward(replay.pass(), x, routes);
@@ -96,33 +101,42 @@ final class GptOssCases {
     float[] upGradient = difference(replay.gradientOf(up.weight), replay.gradientOf(negatedUp));
     float[] both = Layouts.inTurn(replay.gradientOf(gate.weight), upGradient, hidden);
     replay.close("grad.experts.gate_up_proj", Layouts.transposed(both, experts, 2 * inner, hidden));
-    float[] upBiasGradient = difference(replay.gradientOf(up.bias), replay.gradientOf(negatedUpBias));
+    float[] upBiasGradient =
+        difference(replay.gradientOf(up.bias), replay.gradientOf(negatedUpBias));
     replay.close(
-        "grad.experts.gate_up_proj_bias", Layouts.inTurn(replay.gradientOf(gate.bias), upBiasGradient, 1));
+        "grad.experts.gate_up_proj_bias",
+        Layouts.inTurn(replay.gradientOf(gate.bias), upBiasGradient, 1));
     replay.close(
-        "grad.experts.down_proj", Layouts.transposed(replay.gradientOf(down), experts, hidden, inner));
+        "grad.experts.down_proj",
+        Layouts.transposed(replay.gradientOf(down), experts, hidden, inner));
     replay.close("grad.experts.down_proj_bias", replay.gradientOf(downBias));
   }
 
-  /** One of the two projections [E, F, M], and its bias [E, F] as it is and less the limit, with one gradient. */
+  /**
+   * One of the two projections [E, F, M], and its bias [E, F] as it is and less the limit, with one
+   * gradient.
+   */
   private record Weights(Tensor weight, Tensor bias, Tensor biasLessLimit) {}
 
   /** The peer stores gate and up in turn, row by row. */
   private Weights weights(float[] gateUp, float[] gateUpBias, int parity) {
     float[] bias = Layouts.blocks(gateUpBias, 1, i -> i % 2 == parity);
     Tensor weight =
-        replay.parameter(Layouts.blocks(gateUp, hidden, i -> i % 2 == parity), experts, inner, hidden);
+        replay.parameter(
+            Layouts.blocks(gateUp, hidden, i -> i % 2 == parity), experts, inner, hidden);
     Tensor biasTensor = replay.parameter(bias, experts, inner);
     Tensor lessLimit =
         replay.watch(
-            replay.tensor(Layouts.shifted(bias, -limit), experts, inner), replay.gradientTensor(biasTensor));
+            replay.tensor(Layouts.shifted(bias, -limit), experts, inner),
+            replay.gradientTensor(biasTensor));
     return new Weights(weight, biasTensor, lessLimit);
   }
 
   private Tensor belowLimit(Tensor rows, Routes routes, Weights weights) {
     Tensor linear = expert(rows, routes, weights.weight, weights.bias, Activation.IDENTITY);
     Tensor excess = expert(rows, routes, weights.weight, weights.biasLessLimit, Activation.RELU);
-    return AddOp.forward(replay.pass(), linear, Affine.of(replay, excess, -1, 0, Activation.IDENTITY));
+    return AddOp.forward(
+        replay.pass(), linear, Affine.of(replay, excess, -1, 0, Activation.IDENTITY));
   }
 
   private static float[] difference(float[] a, float[] b) {
@@ -133,7 +147,8 @@ final class GptOssCases {
     return result;
   }
 
-  private Tensor expert(Tensor rows, Routes routes, Tensor weights, Tensor bias, Activation activation) {
+  private Tensor expert(
+      Tensor rows, Routes routes, Tensor weights, Tensor bias, Activation activation) {
     return ExpertOp.forward(replay.pass(), rows, routes.offsets(), weights, bias, activation);
   }
 }

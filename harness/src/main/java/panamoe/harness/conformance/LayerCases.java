@@ -27,7 +27,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * DeepSpeed's {@code MoE} layer, standard and Residual, replayed by {@link MoeLayer} on one rank, or on one of several.
+ * DeepSpeed's {@code MoE} layer, standard and Residual, replayed by {@link MoeLayer} on one rank,
+ * or on one of several.
  */
 final class LayerCases {
   private static final String GATE = "deepspeed_moe.gate.wg.weight";
@@ -92,35 +93,46 @@ final class LayerCases {
     boolean drops = config.gate().dropPolicy() != DropPolicy.DROPLESS;
     replay.exact(
         "capacity",
-        new long[] {drops ? config.gate().capacity(tokens, config.experts(), true) : largestCount(routes)});
+        new long[] {
+          drops ? config.gate().capacity(tokens, config.experts(), true) : largestCount(routes)
+        });
     replay.exact("exp_counts", routes.counts());
     DeepSpeedRoutes.compare(replay, routes, true);
   }
 
-  /** Without dropping the peer's capacity is the largest queue of any expert on any rank that shares the experts. */
+  /**
+   * Without dropping the peer's capacity is the largest queue of any expert on any rank that shares
+   * the experts.
+   */
   private long largestCount(RouteTable routes) {
     long[] counts = ranks.experts(config.experts()).group().allGather(routes.largestCount());
     return Arrays.stream(counts).max().orElseThrow();
   }
 
   /**
-   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them the gate and x;
-   * ours does not. Their part, a product of recorded tensors, is taken off the recorded gradients.
+   * Where tokens are unused, the peer's auxiliary loss still reaches their logits, and through them
+   * the gate and x; ours does not. Their part, a product of recorded tensors, is taken off the
+   * recorded gradients.
    */
   private void compareGradients(Tensor x, List<Weight> weights) {
     float[] gateGradient = golden.floats("grad." + GATE);
     float[] inputGradient = golden.floats("grad_x");
     if (used != null) {
       takeOffUnused(gateGradient, inputGradient);
-      replay.comparison().note("gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
+      replay
+          .comparison()
+          .note(
+              "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
     }
     replay.comparison().close("grad_x", inputGradient, replay.gradientOfInput(x));
     for (Weight weight : weights) {
       float[] actual = weight.parameter.gradient().toFloats();
-      replay.comparison().close(
-          "grad." + weight.names.getFirst(),
-          weight.names.getFirst().equals(GATE) ? gateGradient : weight.read(golden, "grad."),
-          actual);
+      replay
+          .comparison()
+          .close(
+              "grad." + weight.names.getFirst(),
+              weight.names.getFirst().equals(GATE) ? gateGradient : weight.read(golden, "grad."),
+              actual);
     }
   }
 
@@ -151,7 +163,10 @@ final class LayerCases {
     return x;
   }
 
-  /** Factors of the gate's input, from 0.99 to 1.01, recorded as they are or as the uniform numbers they came from. */
+  /**
+   * Factors of the gate's input, from 0.99 to 1.01, recorded as they are or as the uniform numbers
+   * they came from.
+   */
   private float[] jitter() {
     if (!golden.has("jitter_uniform")) {
       return null;
@@ -164,7 +179,10 @@ final class LayerCases {
     return raw ? Layouts.shifted(Layouts.scaled(factors, 0.02), 0.99f) : factors;
   }
 
-  /** The gate once more by itself: its logits, the losses, and the gradient that the layer's backward sent into it. */
+  /**
+   * The gate once more by itself: its logits, the losses, and the gradient that the layer's
+   * backward sent into it.
+   */
   private void compareGate(Tensor gateWeight, Decision decision) {
     Pass pass = replay.freshPass();
     Tensor x = replay.tensor(gateInput(), tokens, config.hidden());
@@ -182,8 +200,15 @@ final class LayerCases {
     float[] gradient = replay.gradientOfInput(logits);
     if (used != null) {
       recorded = UnusedTokens.cleared(recorded, used);
-      RouteTable all = RouteTable.of(GateOp.forward(replay.freshPass(), settings, replay.input("logits"),
-          new GateOp.Inputs(null, null, noise(), priority()), 0, 0));
+      RouteTable all =
+          RouteTable.of(
+              GateOp.forward(
+                  replay.freshPass(),
+                  settings,
+                  replay.input("logits"),
+                  new GateOp.Inputs(null, null, noise(), priority()),
+                  0,
+                  0));
       auxiliary = UnusedTokens.auxiliaryLoss(decision.routes.counts(), all.scores(), tokens);
     }
     replay.comparison().close("grad_logits", recorded, gradient);
@@ -191,7 +216,10 @@ final class LayerCases {
     replay.close("loss", loss(auxiliary));
   }
 
-  /** The objective from our output would repeat {@code out}; from the recorded output it checks the auxiliary part. */
+  /**
+   * The objective from our output would repeat {@code out}; from the recorded output it checks the
+   * auxiliary part.
+   */
   private double loss(float auxiliary) {
     float[] out = golden.floats("out");
     float[] upstream = golden.floats("upstream");
@@ -224,8 +252,9 @@ final class LayerCases {
   }
 
   /**
-   * The peer selects at random in evaluation too, and there takes another capacity factor; ours never does the first.
-   * So an evaluation is replayed as a training pass with the evaluation's factor.
+   * The peer selects at random in evaluation too, and there takes another capacity factor; ours
+   * never does the first. So an evaluation is replayed as a training pass with the evaluation's
+   * factor.
    */
   private GateConfig gate(int topK) {
     double factor = golden.hyper(golden.hyper("train").asBoolean() ? "cf" : "eval_cf").asDouble();
@@ -259,20 +288,23 @@ final class LayerCases {
     List<Weight> weights = new ArrayList<>();
     for (Parameter parameter : store.parameters()) {
       String name = parameter.name();
-      String peer = switch (name.substring("moe.".length())) {
-        case "gate.weight" -> GATE;
-        case "experts.up.weight" -> EXPERT + "fc1.weight";
-        case "experts.up.bias" -> EXPERT + "fc1.bias";
-        case "experts.down.weight" -> EXPERT + "fc2.weight";
-        case "experts.down.bias" -> EXPERT + "fc2.bias";
-        case "mlp.up.weight" -> "mlp.fc1.weight";
-        case "mlp.up.bias" -> "mlp.fc1.bias";
-        case "mlp.down.weight" -> "mlp.fc2.weight";
-        case "mlp.down.bias" -> "mlp.fc2.bias";
-        case "coefficient.weight" -> "coefficient.weight";
-        case "coefficient.bias" -> "coefficient.bias";
-        default -> throw new IllegalStateException("no recorded weight is known for parameter " + name);
-      };
+      String peer =
+          switch (name.substring("moe.".length())) {
+            case "gate.weight" -> GATE;
+            case "experts.up.weight" -> EXPERT + "fc1.weight";
+            case "experts.up.bias" -> EXPERT + "fc1.bias";
+            case "experts.down.weight" -> EXPERT + "fc2.weight";
+            case "experts.down.bias" -> EXPERT + "fc2.bias";
+            case "mlp.up.weight" -> "mlp.fc1.weight";
+            case "mlp.up.bias" -> "mlp.fc1.bias";
+            case "mlp.down.weight" -> "mlp.fc2.weight";
+            case "mlp.down.bias" -> "mlp.fc2.bias";
+            case "coefficient.weight" -> "coefficient.weight";
+            case "coefficient.bias" -> "coefficient.bias";
+            default ->
+                throw new IllegalStateException(
+                    "no recorded weight is known for parameter " + name);
+          };
       List<String> names = new ArrayList<>();
       for (int i = 0; i < parameter.matrices(); i++) {
         names.add(String.format(Locale.ROOT, peer, parameter.firstMatrix() + i));
@@ -304,8 +336,11 @@ final class LayerCases {
     public void observe(int layer, Routes decided) {
       routes = RouteTable.of(decided);
       // Recorded after the gate and before dispatch, so that it runs when the gradient is whole.
-      replay.pass().tape().record(
-          () -> weightGradient = replay.pass().tape().gradient(decided.weight()).toFloats());
+      replay
+          .pass()
+          .tape()
+          .record(
+              () -> weightGradient = replay.pass().tape().gradient(decided.weight()).toFloats());
     }
   }
 }

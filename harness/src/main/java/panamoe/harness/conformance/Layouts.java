@@ -59,7 +59,10 @@ final class Layouts {
     return result;
   }
 
-  /** Blocks of {@code length} of the two in turn: [E, F, M] and [E, F, M] to [E, 2F, M] with length F * M. */
+  /**
+   * Blocks of {@code length} of the two in turn: [E, F, M] and [E, F, M] to [E, 2F, M] with length
+   * F * M.
+   */
   static float[] inTurn(float[] first, float[] second, int length) {
     float[] result = new float[first.length + second.length];
     for (int from = 0; from < first.length; from += length) {

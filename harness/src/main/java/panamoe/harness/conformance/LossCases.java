@@ -5,7 +5,10 @@ import panamoe.op.CrossEntropyOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Cross-entropy, plain and fused with the logits, and the distillation losses (temperature, mixed, MoS). */
+/**
+ * Cross-entropy, plain and fused with the logits, and the distillation losses (temperature, mixed,
+ * MoS).
+ */
 final class LossCases {
   private LossCases() {}
 
@@ -33,7 +36,12 @@ final class LossCases {
     }
     Tensor fused =
         CrossEntropyOp.forward(
-            replay.pass(), logits, replay.parameter(unit, classes, classes), targetTable, smoothing, part);
+            replay.pass(),
+            logits,
+            replay.parameter(unit, classes, classes),
+            targetTable,
+            smoothing,
+            part);
     replay.backward();
     compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOfInput(logits));
   }
@@ -50,7 +58,9 @@ final class LossCases {
 
   /** Labels as ours are: -1 where a token does not count. */
   private static long[] targets(GoldenFile golden, long ignored) {
-    return Arrays.stream(golden.longs("labels")).map(label -> label == ignored ? -1 : label).toArray();
+    return Arrays.stream(golden.longs("labels"))
+        .map(label -> label == ignored ? -1 : label)
+        .toArray();
   }
 
   static void distillation(Replay replay) {
@@ -82,16 +92,30 @@ final class LossCases {
 
     Tensor losses = replay.scope().allocate(DType.FLOAT32, rows);
     Tensor gradient = replay.scope().allocate(DType.FLOAT32, rows, classes);
-    replay.backend().crossEntropy(
-        replay.input("student_logits"), replay.integers(targets, rows), 0, 1f / counted, losses, gradient);
+    replay
+        .backend()
+        .crossEntropy(
+            replay.input("student_logits"),
+            replay.integers(targets, rows),
+            0,
+            1f / counted,
+            losses,
+            gradient);
     double crossEntropy = sum(losses.toFloats()) / counted;
     replay.close("ce", crossEntropy);
     float alphaCrossEntropy = (float) golden.setting("alpha_ce").asDouble();
-    float alphaDivergence = (float) (golden.setting("alpha_kd").asDouble() * temperature * temperature);
+    float alphaDivergence =
+        (float) (golden.setting("alpha_kd").asDouble() * temperature * temperature);
     replay.close("mixed_loss", alphaCrossEntropy * crossEntropy + alphaDivergence * maskedMean);
     Tensor mixed = replay.scope().allocate(DType.FLOAT32, rows, classes);
-    replay.backend().add(
-        alphaCrossEntropy, gradient, alphaDivergence, replay.tensor(maskedGradient, rows, classes), mixed);
+    replay
+        .backend()
+        .add(
+            alphaCrossEntropy,
+            gradient,
+            alphaDivergence,
+            replay.tensor(maskedGradient, rows, classes),
+            mixed);
     replay.close("grad_mixed", mixed.toFloats());
     replay.comparison().note(Divergence.NOTE);
   }

@@ -15,7 +15,10 @@ import panamoe.op.NormOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** MegaBlocks' MoE with capacity and its dropless MoE, plain and gated experts, with and without a shared expert. */
+/**
+ * MegaBlocks' MoE with capacity and its dropless MoE, plain and gated experts, with and without a
+ * shared expert.
+ */
 final class MegaBlocksCases {
   /** Factors that the recorded losses already hold. */
   private static final float AUXILIARY = 0.1f;
@@ -58,7 +61,13 @@ final class MegaBlocksCases {
     Routes kept = kept(logits, asked);
     Routes weighted =
         new Routes(
-            kept.scores(), kept.expert(), kept.position(), weights, kept.choice(), kept.counts(), kept.offsets(),
+            kept.scores(),
+            kept.expert(),
+            kept.position(),
+            weights,
+            kept.choice(),
+            kept.counts(),
+            kept.offsets(),
             kept.losses());
     Tensor rows = DispatchOp.forward(replay.pass(), x, weighted);
     Tensor outputs = experts.forward(rows, weighted.offsets());
@@ -88,12 +97,16 @@ final class MegaBlocksCases {
       return false;
     }
     if (golden.hyper("norm").asDouble() != 2) {
-      throw new IllegalArgumentException("weights normalised by the " + golden.hyper("norm") + "-norm are unknown");
+      throw new IllegalArgumentException(
+          "weights normalised by the " + golden.hyper("norm") + "-norm are unknown");
     }
     return true;
   }
 
-  /** {@code w / |w|_2} over the K weights of a token is their RMSNorm with gamma {@code 1 / sqrt(K)}. */
+  /**
+   * {@code w / |w|_2} over the K weights of a token is their RMSNorm with gamma {@code 1 /
+   * sqrt(K)}.
+   */
   private Tensor normalized(Tensor weights) {
     if (!euclidean()) {
       return weights;
@@ -103,8 +116,9 @@ final class MegaBlocksCases {
   }
 
   /**
-   * The peer normalises over the chosen experts, then drops; so the weights come from the dropless gate, and a second
-   * one with the capacity says who is kept. Its capacity is truncated, ours rounded up: here it is an input.
+   * The peer normalises over the chosen experts, then drops; so the weights come from the dropless
+   * gate, and a second one with the capacity says who is kept. Its capacity is truncated, ours
+   * rounded up: here it is an input.
    */
   private Routes kept(Tensor logits, Routes asked) {
     double factor = golden.hyper("cf").asDouble();
@@ -112,7 +126,9 @@ final class MegaBlocksCases {
       return asked;
     }
     long capacity = (long) (factor * topK * x.size(0) / asked.experts());
-    replay.comparison().exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
+    replay
+        .comparison()
+        .exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
     GateSettings limited = Rules.withCapacity(rules(), QueueOrder.TOKEN_MAJOR, capacity);
     return GateOp.forward(replay.pass(), limited, logits, GateOp.Inputs.NONE, 0, 0);
   }
@@ -137,7 +153,9 @@ final class MegaBlocksCases {
     replay.close("router_zloss", Z * table.zLoss());
   }
 
-  /** The bias of the experts together, added to every token, as a linear layer that nothing enters. */
+  /**
+   * The bias of the experts together, added to every token, as a linear layer that nothing enters.
+   */
   private Tensor biasRows() {
     if (!golden.has("w.experts.bias")) {
       return null;

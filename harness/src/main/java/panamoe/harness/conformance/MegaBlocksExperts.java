@@ -6,10 +6,14 @@ import panamoe.backend.Activation;
 import panamoe.op.ExpertOp;
 import panamoe.tensor.Tensor;
 
-/** MegaBlocks' experts: {@code down(activation(up x))}, or gated {@code down(activation(gate x) * up x)}. */
+/**
+ * MegaBlocks' experts: {@code down(activation(up x))}, or gated {@code down(activation(gate x) * up
+ * x)}.
+ */
 final class MegaBlocksExperts {
   private final Replay replay;
   private final Activation activation;
+
   /** Null without gating. */
   private final MegaBlocksWeight gate;
 
@@ -19,7 +23,11 @@ final class MegaBlocksExperts {
   private final List<Tensor> biasValues = new ArrayList<>();
 
   private MegaBlocksExperts(
-      Replay replay, Activation activation, MegaBlocksWeight gate, MegaBlocksWeight up, MegaBlocksWeight down) {
+      Replay replay,
+      Activation activation,
+      MegaBlocksWeight gate,
+      MegaBlocksWeight up,
+      MegaBlocksWeight down) {
     this.replay = replay;
     this.activation = activation;
     this.gate = gate;
@@ -27,7 +35,10 @@ final class MegaBlocksExperts {
     this.down = down;
   }
 
-  /** The routed ones. The dropless layer stores [E * F, H] throughout, the other [E, H, F] and [E, F, H]. */
+  /**
+   * The routed ones. The dropless layer stores [E * F, H] throughout, the other [E, H, F] and [E,
+   * F, H].
+   */
   static MegaBlocksExperts routed(Replay replay, Activation activation) {
     GoldenFile golden = replay.golden();
     int experts = golden.hyper("E").asInt();
@@ -40,7 +51,8 @@ final class MegaBlocksExperts {
         golden.has("w.experts.mlp.v1")
             ? MegaBlocksWeight.read(replay, "experts.mlp.v1", experts, inner, hidden, swapped)
             : null;
-    MegaBlocksWeight down = MegaBlocksWeight.read(replay, "experts.mlp.w2", experts, hidden, inner, true);
+    MegaBlocksWeight down =
+        MegaBlocksWeight.read(replay, "experts.mlp.w2", experts, hidden, inner, true);
     return second == null
         ? new MegaBlocksExperts(replay, activation, null, first, down)
         : new MegaBlocksExperts(replay, activation, first, second, down);
@@ -52,7 +64,8 @@ final class MegaBlocksExperts {
     int hidden = replay.golden().size("w.shared_expert.up_proj.weight", 1);
     MegaBlocksWeight gate =
         replay.golden().has("w.shared_expert.gate_proj.weight")
-            ? MegaBlocksWeight.read(replay, "shared_expert.gate_proj.weight", 1, inner, hidden, false)
+            ? MegaBlocksWeight.read(
+                replay, "shared_expert.gate_proj.weight", 1, inner, hidden, false)
             : null;
     return new MegaBlocksExperts(
         replay,
@@ -88,7 +101,8 @@ final class MegaBlocksExperts {
     String name = weight.name().replace(".weight", ".bias");
     Tensor bias = null;
     if (weight.name().endsWith(".weight") && replay.golden().has("w." + name)) {
-      bias = replay.parameter(replay.golden().floats("w." + name), weight.experts(), weight.outputs());
+      bias =
+          replay.parameter(replay.golden().floats("w." + name), weight.experts(), weight.outputs());
       biases.add(name);
       biasValues.add(bias);
     }

@@ -6,7 +6,10 @@ import java.util.List;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Steps of {@code torch.optim.AdamW}, with the gradient clipped by its global norm where the case says so. */
+/**
+ * Steps of {@code torch.optim.AdamW}, with the gradient clipped by its global norm where the case
+ * says so.
+ */
 final class OptimizerCases {
   private OptimizerCases() {}
 
@@ -29,31 +32,36 @@ final class OptimizerCases {
     for (int step = 0; step < steps; step++) {
       List<Tensor> gradients = new ArrayList<>();
       for (Moments each : all) {
-        gradients.add(replay.tensor(at(golden, each.name() + ".grads", step), each.parameter().shape()));
+        gradients.add(
+            replay.tensor(at(golden, each.name() + ".grads", step), each.parameter().shape()));
       }
       norms[step] = (float) norm(replay, gradients);
       float scale =
           golden.setting("clip_grad_norm").isNull()
               ? 1
-              : (float) Math.min(1, golden.setting("clip_grad_norm").asDouble() / (norms[step] + 1e-6));
+              : (float)
+                  Math.min(1, golden.setting("clip_grad_norm").asDouble() / (norms[step] + 1e-6));
       for (int i = 0; i < all.size(); i++) {
         Moments each = all.get(i);
-        replay.backend().adamwStep(
-            (float) golden.hyper("lr").asDouble(),
-            (float) golden.hyper("betas").get(0).asDouble(),
-            (float) golden.hyper("betas").get(1).asDouble(),
-            (float) golden.hyper("eps").asDouble(),
-            (float) golden.hyper("weight_decay").asDouble(),
-            step + 1,
-            scale,
-            each.parameter(),
-            gradients.get(i),
-            each.first(),
-            each.second(),
-            null);
+        replay
+            .backend()
+            .adamwStep(
+                (float) golden.hyper("lr").asDouble(),
+                (float) golden.hyper("betas").get(0).asDouble(),
+                (float) golden.hyper("betas").get(1).asDouble(),
+                (float) golden.hyper("eps").asDouble(),
+                (float) golden.hyper("weight_decay").asDouble(),
+                step + 1,
+                scale,
+                each.parameter(),
+                gradients.get(i),
+                each.first(),
+                each.second(),
+                null);
         String after = each.name() + ".after";
-        replay.comparison().close(
-            after + " step " + step, at(golden, after, step), each.parameter().toFloats());
+        replay
+            .comparison()
+            .close(after + " step " + step, at(golden, after, step), each.parameter().toFloats());
       }
     }
     for (Moments each : all) {

@@ -10,7 +10,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** One case under way: the recorded file, a training pass on the backend under test, and the comparison so far. */
+/**
+ * One case under way: the recorded file, a training pass on the backend under test, and the
+ * comparison so far.
+ */
 final class Replay implements AutoCloseable {
   private final GoldenFile golden;
   private final Comparison comparison;
@@ -108,7 +111,10 @@ final class Replay implements AutoCloseable {
     return watch(parameter, scope.zeros(DType.FLOAT32, shape));
   }
 
-  /** Lets the gradient of {@code parameter} be added to {@code gradient}, which others may add to as well. */
+  /**
+   * Lets the gradient of {@code parameter} be added to {@code gradient}, which others may add to as
+   * well.
+   */
   Tensor watch(Tensor parameter, Tensor gradient) {
     gradients.put(parameter, new Gradient(backend, gradient));
     tape.watch(parameter, gradients.get(parameter));

@@ -8,7 +8,10 @@ import panamoe.nn.RotaryTable;
 import panamoe.op.RotaryOp;
 import panamoe.tensor.Tensor;
 
-/** Rotary positions of transformers: tables of every scaling, and the two interleaved conventions of DeepSeek. */
+/**
+ * Rotary positions of transformers: tables of every scaling, and the two interleaved conventions of
+ * DeepSeek.
+ */
 final class RotaryCases {
   private RotaryCases() {}
 
@@ -68,7 +71,8 @@ final class RotaryCases {
     double weight = scaling.path("mscale").asDouble(0);
     double allWeight = scaling.path("mscale_all_dim").asDouble(0);
     return weight != 0 && allWeight != 0
-        ? RotaryScaling.Yarn.amplitude(factor, weight) / RotaryScaling.Yarn.amplitude(factor, allWeight)
+        ? RotaryScaling.Yarn.amplitude(factor, weight)
+            / RotaryScaling.Yarn.amplitude(factor, allWeight)
         : RotaryScaling.Yarn.amplitude(factor, 1);
   }
 
@@ -85,16 +89,23 @@ final class RotaryCases {
     return result;
   }
 
-  /** V2 leaves the rotated pairs where they were, at (2i, 2i + 1); V3 moves them to (i, i + D/2). */
+  /**
+   * V2 leaves the rotated pairs where they were, at (2i, 2i + 1); V3 moves them to (i, i + D/2).
+   */
   static void interleaved(Replay replay) {
     GoldenFile golden = replay.golden();
     for (String name : new String[] {"q", "k"}) {
-      replay.close("v2_" + name, rotated(replay, name, golden.floats("v2_freqs_real"), golden.floats("v2_freqs_imag")));
+      replay.close(
+          "v2_" + name,
+          rotated(replay, name, golden.floats("v2_freqs_real"), golden.floats("v2_freqs_imag")));
       int headSize = golden.size(name, 3);
       float[] ours = rotated(replay, name, firstHalves(golden, "cos"), firstHalves(golden, "sin"));
       replay.close("v3_" + name, Layouts.transposed(ours, ours.length / headSize, headSize / 2, 2));
     }
-    replay.comparison().note("v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
+    replay
+        .comparison()
+        .note(
+            "v3_q, v3_k: ours with the pairs moved apart; products of q and k do not depend on it");
   }
 
   /** The recorded tables [B, L, D] hold every angle twice. */
@@ -111,7 +122,8 @@ final class RotaryCases {
     int length = (int) shape[2];
     int headSize = (int) shape[3];
     int rows = batch * length;
-    float[] values = Layouts.swappedMiddle(replay.golden().floats(name), batch, heads, length, headSize);
+    float[] values =
+        Layouts.swappedMiddle(replay.golden().floats(name), batch, heads, length, headSize);
     Tensor rotated =
         RotaryOp.forward(
             replay.pass(),

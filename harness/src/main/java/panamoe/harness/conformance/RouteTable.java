@@ -3,7 +3,10 @@ package panamoe.harness.conformance;
 import java.util.Arrays;
 import panamoe.backend.Routes;
 
-/** A gate's decision, read out of its tensors, which the backward frees. Letters as in {@link Routes}. */
+/**
+ * A gate's decision, read out of its tensors, which the backward frees. Letters as in {@link
+ * Routes}.
+ */
 record RouteTable(
     int tokens,
     int topK,
@@ -86,8 +89,18 @@ record RouteTable(
       }
     }
     return new RouteTable(
-        tokens, topK, experts, scores, sortedExpert, sortedPosition, sortedWeight, choice, counts, offsets,
-        auxiliaryLoss, zLoss);
+        tokens,
+        topK,
+        experts,
+        scores,
+        sortedExpert,
+        sortedPosition,
+        sortedWeight,
+        choice,
+        counts,
+        offsets,
+        auxiliaryLoss,
+        zLoss);
   }
 
   private static int lowestRemaining(long[] values, int from, int to) {

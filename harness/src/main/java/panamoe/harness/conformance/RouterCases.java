@@ -11,13 +11,16 @@ import panamoe.backend.Routes;
 import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
-/** Routers of transformers that stand alone: NLLB's top-2, and the load-balancing loss that many models share. */
+/**
+ * Routers of transformers that stand alone: NLLB's top-2, and the load-balancing loss that many
+ * models share.
+ */
 final class RouterCases {
   private RouterCases() {}
 
   /**
-   * Batch-prioritised routing serves the tokens with the highest probability first: our gate gets the tokens in that
-   * order, and its answers are put back.
+   * Batch-prioritised routing serves the tokens with the highest probability first: our gate gets
+   * the tokens in that order, and its answers are put back.
    */
   static void nllbTop2(Replay replay) {
     GoldenFile golden = replay.golden();
@@ -25,7 +28,9 @@ final class RouterCases {
     int experts = golden.size("logits", 1);
     float[] logits = golden.floats("logits");
     long capacity =
-        golden.hyper("cap").isNull() ? 2L * Math.ceilDiv(tokens, experts) : golden.hyper("cap").asLong();
+        golden.hyper("cap").isNull()
+            ? 2L * Math.ceilDiv(tokens, experts)
+            : golden.hyper("cap").asLong();
     replay.exact("capacity", new long[] {capacity});
 
     int[] order = IntStream.range(0, tokens).toArray();
@@ -42,7 +47,8 @@ final class RouterCases {
     GateSettings rules =
         Rules.withFirstChoiceLoss(
             Rules.withCapacity(
-                Rules.dropless(2, Score.SOFTMAX, before ? Normalization.CHOSEN : Normalization.SURVIVORS),
+                Rules.dropless(
+                    2, Score.SOFTMAX, before ? Normalization.CHOSEN : Normalization.SURVIVORS),
                 QueueOrder.CHOICE_MAJOR,
                 capacity),
             1);
@@ -73,7 +79,8 @@ final class RouterCases {
   }
 
   private static Tensor used(Replay replay, int[] order) {
-    long[] padding = replay.golden().has("padding_mask") ? replay.golden().longs("padding_mask") : null;
+    long[] padding =
+        replay.golden().has("padding_mask") ? replay.golden().longs("padding_mask") : null;
     if (padding == null) {
       return null;
     }

@@ -6,13 +6,17 @@ import panamoe.generate.Sampler;
 import panamoe.generate.SamplingConfig;
 
 /**
- * The logits processors of transformers beside our sampler, which draws and gives out no filtered logits: penalised
- * logits are compared as numbers, temperature, top-k and top-p by how often each token is drawn.
+ * The logits processors of transformers beside our sampler, which draws and gives out no filtered
+ * logits: penalised logits are compared as numbers, temperature, top-k and top-p by how often each
+ * token is drawn.
  */
 final class SamplingCases {
   private static final int DRAWS = 50_000;
 
-  /** Standard deviations that a frequency may be off; the draws are seeded, so that a case always ends the same. */
+  /**
+   * Standard deviations that a frequency may be off; the draws are seeded, so that a case always
+   * ends the same.
+   */
   private static final double DEVIATIONS = 5;
 
   private SamplingCases() {}
@@ -23,12 +27,16 @@ final class SamplingCases {
     int topK = golden.hyper("top_k").asInt();
     double topP = golden.hyper("top_p").asDouble();
     comparePenalty(replay, golden.hyper("repetition_penalty").asDouble());
-    compareDraws(replay, "out.temperature", new SamplingConfig(temperature, 0, 1, 1, 1, List.of(), 1));
+    compareDraws(
+        replay, "out.temperature", new SamplingConfig(temperature, 0, 1, 1, 1, List.of(), 1));
     compareDraws(replay, "out.top_k", new SamplingConfig(1, topK, 1, 1, 1, List.of(), 2));
     compareDraws(replay, "out.top_p", new SamplingConfig(1, 0, topP, 1, 1, List.of(), 3));
     replay
         .comparison()
-        .note("temperature, top-k, top-p by the frequencies of " + DRAWS + " draws; min-p is not offered");
+        .note(
+            "temperature, top-k, top-p by the frequencies of "
+                + DRAWS
+                + " draws; min-p is not offered");
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -65,9 +73,21 @@ final class SamplingCases {
       for (int token = 0; token < vocabulary; token++) {
         double mean = DRAWS * expected[token];
         double deviation = Math.sqrt(mean * (1 - expected[token]));
-        replay.comparison().require(
-            expected[token] == 0 ? drawn[token] == 0 : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
-            name + ": token " + token + " of row " + row + " was drawn " + drawn[token] + " times, expected " + mean);
+        replay
+            .comparison()
+            .require(
+                expected[token] == 0
+                    ? drawn[token] == 0
+                    : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
+                name
+                    + ": token "
+                    + token
+                    + " of row "
+                    + row
+                    + " was drawn "
+                    + drawn[token]
+                    + " times, expected "
+                    + mean);
       }
     }
   }

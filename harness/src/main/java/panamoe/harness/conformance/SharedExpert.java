@@ -11,8 +11,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * An expert that every token visits, added to what the routed experts gave: a MoE layer of one expert, whose gate's
- * score is the sigmoid of a logit (Qwen2-MoE) or, as a softmax over one, always 1.
+ * An expert that every token visits, added to what the routed experts gave: a MoE layer of one
+ * expert, whose gate's score is the sigmoid of a logit (Qwen2-MoE) or, as a softmax over one,
+ * always 1.
  */
 final class SharedExpert {
   private SharedExpert() {}
@@ -26,7 +27,12 @@ final class SharedExpert {
    * @return [S, M]
    */
   static Tensor add(
-      Replay replay, Tensor x, Tensor logits, double scale, BiFunction<Tensor, Tensor, Tensor> experts, Tensor routed) {
+      Replay replay,
+      Tensor x,
+      Tensor logits,
+      double scale,
+      BiFunction<Tensor, Tensor, Tensor> experts,
+      Tensor routed) {
     Score score = logits == null ? Score.SOFTMAX : Score.SIGMOID;
     Tensor scored = logits == null ? replay.scope().zeros(DType.FLOAT32, x.size(0), 1) : logits;
     Routes routes =

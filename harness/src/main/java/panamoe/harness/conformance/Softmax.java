@@ -5,9 +5,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The softmax p of rows of logits [N, C], which the runtime has within its kernels only. Attention is one: with head
- * size 1, query 1, the logits as keys and a table v as values, the last token's output is the mean of v under p, its
- * logsumexp that of the row, and its gradients are p itself and {@code p (v - mean)}.
+ * The softmax p of rows of logits [N, C], which the runtime has within its kernels only. Attention
+ * is one: with head size 1, query 1, the logits as keys and a table v as values, the last token's
+ * output is the mean of v under p, its logsumexp that of the row, and its gradients are p itself
+ * and {@code p (v - mean)}.
  */
 final class Softmax {
   private final int rows;
@@ -17,7 +18,13 @@ final class Softmax {
   private final float[] probability;
   private final float[] gradient;
 
-  private Softmax(int rows, int columns, float[] mean, float[] logSumExp, float[] probability, float[] gradient) {
+  private Softmax(
+      int rows,
+      int columns,
+      float[] mean,
+      float[] logSumExp,
+      float[] probability,
+      float[] gradient) {
     this.rows = rows;
     this.columns = columns;
     this.mean = mean;
@@ -45,7 +52,12 @@ final class Softmax {
     Tensor dv = replay.scope().allocate(DType.FLOAT32, shape);
     backend.attentionBackward(q, k, v, out, logSumExp, dout, 1, 0, dq, dk, dv);
     return new Softmax(
-        rows, columns, last(out, rows, columns), last(logSumExp, rows, columns), dv.toFloats(), dk.toFloats());
+        rows,
+        columns,
+        last(out, rows, columns),
+        last(logSumExp, rows, columns),
+        dv.toFloats(),
+        dk.toFloats());
   }
 
   /** The mean of the values under p [N]. */

@@ -6,8 +6,8 @@ import panamoe.op.ExpertOp;
 import panamoe.tensor.Tensor;
 
 /**
- * SwiGLU experts, {@code down(silu(gate x) * up x)}, from a peer's matrices of each expert: gate and up [F, M] stacked
- * to [E, 2F, M], down [M, F] to [E, M, F]. Without biases.
+ * SwiGLU experts, {@code down(silu(gate x) * up x)}, from a peer's matrices of each expert: gate
+ * and up [F, M] stacked to [E, 2F, M], down [M, F] to [E, M, F]. Without biases.
  */
 final class SwigluExperts {
   private final Replay replay;
@@ -32,7 +32,10 @@ final class SwigluExperts {
     this.hidden = (int) shape[1];
     this.up =
         replay.parameter(
-            Layouts.inTurn(all("w.", gateName), all("w.", upName), inner * hidden), experts, 2L * inner, hidden);
+            Layouts.inTurn(all("w.", gateName), all("w.", upName), inner * hidden),
+            experts,
+            2L * inner,
+            hidden);
     this.down = replay.parameter(all("w.", downName), experts, hidden, inner);
   }
 

@@ -12,7 +12,10 @@ import panamoe.op.GateOp;
 import panamoe.op.LinearOp;
 import panamoe.tensor.Tensor;
 
-/** The MoE blocks of transformers with SwiGLU experts: Mixtral, Qwen2-MoE, Qwen3-MoE, DeepSeek-V2 and V3. */
+/**
+ * The MoE blocks of transformers with SwiGLU experts: Mixtral, Qwen2-MoE, Qwen3-MoE, DeepSeek-V2
+ * and V3.
+ */
 final class SwigluMoeCases {
   private final Replay replay;
   private final GoldenFile golden;
@@ -88,7 +91,8 @@ final class SwigluMoeCases {
     shared.compareGradients();
   }
 
-  private static GateSettings deepSeekRules(GoldenFile golden, Score score, Normalization normalization) {
+  private static GateSettings deepSeekRules(
+      GoldenFile golden, Score score, Normalization normalization) {
     return Rules.withWeights(
         Rules.dropless(golden.hyper("top_k").asInt(), score, normalization),
         1e-20,
@@ -125,7 +129,11 @@ final class SwigluMoeCases {
 
   private static SwigluExperts shared(Replay replay, String prefix) {
     return new SwigluExperts(
-        replay, 1, prefix + "gate_proj.weight", prefix + "up_proj.weight", prefix + "down_proj.weight");
+        replay,
+        1,
+        prefix + "gate_proj.weight",
+        prefix + "up_proj.weight",
+        prefix + "down_proj.weight");
   }
 
   /** Gate, dispatch, experts, combine. */
@@ -135,7 +143,8 @@ final class SwigluMoeCases {
       replay.close("router_logits", logits.toFloats());
     }
     Routes routes =
-        GateOp.forward(replay.pass(), rules, logits, new GateOp.Inputs(null, bias, null, null), 0, 0);
+        GateOp.forward(
+            replay.pass(), rules, logits, new GateOp.Inputs(null, bias, null, null), 0, 0);
     if (golden.has("topk_index")) {
       compareChoice(RouteTable.of(routes));
     }

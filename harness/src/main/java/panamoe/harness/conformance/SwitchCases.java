@@ -20,7 +20,10 @@ import panamoe.tensor.Tensor;
 final class SwitchCases {
   private SwitchCases() {}
 
-  /** The peer counts capacity in each sequence by itself, so every sequence is a call of its own here. */
+  /**
+   * The peer counts capacity in each sequence by itself, so every sequence is a call of its own
+   * here.
+   */
   static void layer(Replay replay) {
     GoldenFile golden = replay.golden();
     int experts = golden.hyper("experts").asInt();
@@ -48,7 +51,8 @@ final class SwitchCases {
     int size = length * hidden;
     for (int b = 0; b < batch; b++) {
       replay.freshPass();
-      Tensor sequence = replay.tensor(Arrays.copyOfRange(x, b * size, (b + 1) * size), length, hidden);
+      Tensor sequence =
+          replay.tensor(Arrays.copyOfRange(x, b * size, (b + 1) * size), length, hidden);
       Tensor logits = LinearOp.forward(replay.pass(), sequence, router, null, Activation.IDENTITY);
       logitParts.add(logits.toFloats());
       Routes routes = GateOp.forward(replay.pass(), rules, logits, GateOp.Inputs.NONE, 0, 0);
@@ -60,8 +64,11 @@ final class SwitchCases {
       }
       probabilityParts.add(bestScores(table));
       Tensor rows = DispatchOp.forward(replay.pass(), sequence, routes);
-      Tensor activated = ExpertOp.forward(replay.pass(), rows, routes.offsets(), up, null, Activation.RELU);
-      Tensor outputs = ExpertOp.forward(replay.pass(), activated, routes.offsets(), down, null, Activation.IDENTITY);
+      Tensor activated =
+          ExpertOp.forward(replay.pass(), rows, routes.offsets(), up, null, Activation.RELU);
+      Tensor outputs =
+          ExpertOp.forward(
+              replay.pass(), activated, routes.offsets(), down, null, Activation.IDENTITY);
       Tensor combined = CombineOp.forward(replay.pass(), outputs, routes, null, null, null);
       System.arraycopy(combined.toFloats(), 0, out, b * size, size);
       replay.backward(combined, Arrays.copyOfRange(upstream, b * size, (b + 1) * size));
@@ -73,8 +80,12 @@ final class SwitchCases {
     replay.close("out", out);
     replay.close("grad_x", gradient);
     replay.close("grad.router.classifier.weight", replay.gradientOf(router));
-    replay.comparison().close("grad.experts.*.wi", all(golden, "grad.", "wi", experts), replay.gradientOf(up));
-    replay.comparison().close("grad.experts.*.wo", all(golden, "grad.", "wo", experts), replay.gradientOf(down));
+    replay
+        .comparison()
+        .close("grad.experts.*.wi", all(golden, "grad.", "wi", experts), replay.gradientOf(up));
+    replay
+        .comparison()
+        .close("grad.experts.*.wo", all(golden, "grad.", "wo", experts), replay.gradientOf(down));
   }
 
   /** Each token's best score, whether its route was kept or not. */
@@ -116,7 +127,12 @@ final class SwitchCases {
       RouteTable table =
           RouteTable.of(
               GateOp.forward(
-                  replay.pass(), rules, replay.tensor(logits, tokens, experts), GateOp.Inputs.NONE, 0, 0));
+                  replay.pass(),
+                  rules,
+                  replay.tensor(logits, tokens, experts),
+                  GateOp.Inputs.NONE,
+                  0,
+                  0));
       for (long expert : table.choice()) {
         chosen.add(expert);
       }

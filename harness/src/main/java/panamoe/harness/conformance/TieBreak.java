@@ -5,9 +5,9 @@ import java.util.Comparator;
 import java.util.stream.IntStream;
 
 /**
- * Where scores are equal, the peer's {@code torch.topk} takes some expert and ours the lowest. The peer's choice among
- * equals is given to our gate as noise: just enough to lift a recorded expert over an equal that was not recorded,
- * never over a better one.
+ * Where scores are equal, the peer's {@code torch.topk} takes some expert and ours the lowest. The
+ * peer's choice among equals is given to our gate as noise: just enough to lift a recorded expert
+ * over an equal that was not recorded, never over a better one.
  */
 final class TieBreak {
   private TieBreak() {}
@@ -26,7 +26,8 @@ final class TieBreak {
       boolean[] chosen = chosen(recorded, counts, ours, s);
       for (int e = 0; e < ours.experts(); e++) {
         if (chosen[e]) {
-          noise[row + e] = lift(logits[row + e], highestEqual(logits, ours.scores(), row, e, chosen));
+          noise[row + e] =
+              lift(logits[row + e], highestEqual(logits, ours.scores(), row, e, chosen));
         }
       }
     }
@@ -45,20 +46,24 @@ final class TieBreak {
         missing++;
       }
     }
-    float[] scores = Arrays.copyOfRange(ours.scores(), s * ours.experts(), (s + 1) * ours.experts());
+    float[] scores =
+        Arrays.copyOfRange(ours.scores(), s * ours.experts(), (s + 1) * ours.experts());
     float[] sorted = scores.clone();
     Arrays.sort(sorted);
     float worstChosen = sorted[sorted.length - ours.topK()];
     IntStream.range(0, chosen.length)
         .boxed()
         .filter(e -> !chosen[e] && scores[e] >= worstChosen)
-        .sorted(Comparator.comparingDouble((Integer e) -> -scores[e]).thenComparingLong(e -> -counts[e]))
+        .sorted(
+            Comparator.comparingDouble((Integer e) -> -scores[e])
+                .thenComparingLong(e -> -counts[e]))
         .limit(missing)
         .forEach(e -> chosen[e] = true);
     return chosen;
   }
 
-  private static float highestEqual(float[] logits, float[] scores, int row, int expert, boolean[] chosen) {
+  private static float highestEqual(
+      float[] logits, float[] scores, int row, int expert, boolean[] chosen) {
     float highest = Float.NEGATIVE_INFINITY;
     for (int e = 0; e < chosen.length; e++) {
       if (!chosen[e] && scores[row + e] == scores[row + expert]) {

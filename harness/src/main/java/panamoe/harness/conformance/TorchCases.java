@@ -50,7 +50,9 @@ final class TorchCases {
   static void embedding(Replay replay) {
     long[] ids = replay.golden().longs("ids");
     Tensor table = replay.parameter("w");
-    compare(replay, EmbeddingOp.forward(replay.pass(), replay.integers(ids, ids.length), table, null, null));
+    compare(
+        replay,
+        EmbeddingOp.forward(replay.pass(), replay.integers(ids, ids.length), table, null, null));
     replay.close("grad.w", replay.gradientOf(table));
   }
 
@@ -80,7 +82,8 @@ final class TorchCases {
   static void softmax(Replay replay) {
     float[] logits = replay.golden().floats("x");
     Softmax softmax =
-        Softmax.of(replay, logits, replay.golden().floats("upstream"), replay.golden().size("x", 1));
+        Softmax.of(
+            replay, logits, replay.golden().floats("upstream"), replay.golden().size("x", 1));
     replay.close("out", softmax.probability());
     replay.close("logsumexp", softmax.logSumExp());
     replay.close("log_softmax", softmax.logOf(logits));
@@ -88,7 +91,10 @@ final class TorchCases {
     replay.comparison().note("softmax within the attention kernel");
   }
 
-  /** The k largest of each row are the experts that a gate chooses, by logits where it is given noise. */
+  /**
+   * The k largest of each row are the experts that a gate chooses, by logits where it is given
+   * noise.
+   */
   static void topK(Replay replay) {
     GoldenFile golden = replay.golden();
     Tensor x = replay.input("x");
@@ -120,7 +126,9 @@ final class TorchCases {
     replay.comparison().exact("bf16_bits", bitsOf(expected), bitsOf(actual));
     Tensor widened = replay.scope().allocate(DType.FLOAT32, x.shape());
     replay.backend().cast(rounded, widened);
-    replay.comparison().exact("bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
+    replay
+        .comparison()
+        .exact("bf16 read and widened", bitsOf(golden.floats("bf16")), bitsOf(widened.toFloats()));
     long[] halfBits = golden.longs("f16_bits");
     float[] halves = new float[halfBits.length];
     for (int i = 0; i < halves.length; i++) {

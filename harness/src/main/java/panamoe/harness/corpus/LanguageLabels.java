@@ -12,34 +12,61 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
- * Tells the 21 languages of the default corpus apart. Sure on a sentence or more; a few words are a guess. Thread-safe.
+ * Tells the 21 languages of the default corpus apart. Sure on a sentence or more; a few words are a
+ * guess. Thread-safe.
  */
 public final class LanguageLabels {
   /** The label of a text that is in none of the languages, or too short to tell. */
   public static final String UNKNOWN = "unknown";
 
-  // Enough to be sure: 300 characters label 9 of the corpus' 17591 documents otherwise, and take three times as long.
+  // Enough to be sure: 300 characters label 9 of the corpus' 17591 documents otherwise, and take
+  // three times as long.
   private static final int CHARACTERS_READ = 150;
 
   private static final List<Language> LANGUAGES =
       List.of(
-          Language.BULGARIAN, Language.CZECH, Language.DANISH, Language.GERMAN, Language.GREEK, Language.ENGLISH,
-          Language.SPANISH, Language.ESTONIAN, Language.FINNISH, Language.FRENCH, Language.HUNGARIAN, Language.ITALIAN,
-          Language.LITHUANIAN, Language.LATVIAN, Language.DUTCH, Language.POLISH, Language.PORTUGUESE,
-          Language.ROMANIAN, Language.SLOVAK, Language.SLOVENE, Language.SWEDISH);
+          Language.BULGARIAN,
+          Language.CZECH,
+          Language.DANISH,
+          Language.GERMAN,
+          Language.GREEK,
+          Language.ENGLISH,
+          Language.SPANISH,
+          Language.ESTONIAN,
+          Language.FINNISH,
+          Language.FRENCH,
+          Language.HUNGARIAN,
+          Language.ITALIAN,
+          Language.LITHUANIAN,
+          Language.LATVIAN,
+          Language.DUTCH,
+          Language.POLISH,
+          Language.PORTUGUESE,
+          Language.ROMANIAN,
+          Language.SLOVAK,
+          Language.SLOVENE,
+          Language.SWEDISH);
 
   // Trigrams alone settle texts of more than a sentence and keep the language models small.
   private final LanguageDetector detector =
-      LanguageDetectorBuilder.fromLanguages(LANGUAGES.toArray(Language[]::new)).withLowAccuracyMode().build();
+      LanguageDetectorBuilder.fromLanguages(LANGUAGES.toArray(Language[]::new))
+          .withLowAccuracyMode()
+          .build();
 
   /** The codes of the languages told apart. */
   public static SortedSet<String> codes() {
-    return LANGUAGES.stream().map(LanguageLabels::code).collect(Collectors.toCollection(TreeSet::new));
+    return LANGUAGES.stream()
+        .map(LanguageLabels::code)
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
-  /** The language of {@code text}, by its beginning, as an ISO 639-1 code such as {@code "de"}, or {@link #UNKNOWN}. */
+  /**
+   * The language of {@code text}, by its beginning, as an ISO 639-1 code such as {@code "de"}, or
+   * {@link #UNKNOWN}.
+   */
   public String label(String text) {
-    Language language = detector.detectLanguageOf(text.substring(0, Math.min(text.length(), CHARACTERS_READ)));
+    Language language =
+        detector.detectLanguageOf(text.substring(0, Math.min(text.length(), CHARACTERS_READ)));
     return language == Language.UNKNOWN ? UNKNOWN : code(language);
   }
 

@@ -14,7 +14,8 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /**
- * Prints what this machine has, what it lacks and what to do about it. Exit code 1 when something needed is missing.
+ * Prints what this machine has, what it lacks and what to do about it. Exit code 1 when something
+ * needed is missing.
  */
 @Command(
     name = "doctor",
@@ -40,11 +41,15 @@ public final class DoctorCommand implements Callable<Integer> {
     boolean ready = findings.stream().noneMatch(Finding::fatal);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
-      out.println(JsonMapper.builder().build().writerWithDefaultPrettyPrinter()
-          .writeValueAsString(Map.of("ready", ready, "findings", findings)));
+      out.println(
+          JsonMapper.builder()
+              .build()
+              .writerWithDefaultPrettyPrinter()
+              .writeValueAsString(Map.of("ready", ready, "findings", findings)));
     } else {
       findings.forEach(finding -> out.println(finding.describe()));
-      out.println(ready ? "This machine is ready." : "This machine is not ready: see the lines marked !!");
+      out.println(
+          ready ? "This machine is ready." : "This machine is not ready: see the lines marked !!");
     }
     return ready ? 0 : 1;
   }

@@ -39,7 +39,9 @@ record Finding(String topic, String found, boolean required, String advice) {
   /** One line of the table, with a second one for the advice. */
   String describe() {
     String mark = fatal() ? "!!" : found == null ? "--" : "ok";
-    String line = String.format(Locale.ROOT, "%s  %-16s %s", mark, topic, found == null ? "not found" : found);
+    String line =
+        String.format(
+            Locale.ROOT, "%s  %-16s %s", mark, topic, found == null ? "not found" : found);
     return advice == null ? line : line + System.lineSeparator() + " ".repeat(21) + "-> " + advice;
   }
 }

@@ -11,7 +11,9 @@ import java.util.stream.Stream;
 import panamoe.bindings.NvrtcLibrary;
 import panamoe.io.Count;
 
-/** Looks at the processor, the memory, the JDK and the programs that Panamoe builds with or can use. */
+/**
+ * Looks at the processor, the memory, the JDK and the programs that Panamoe builds with or can use.
+ */
 final class MachineCheck {
   private static final List<String> FEATURES =
       List.of("sse2", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16");
@@ -24,8 +26,9 @@ final class MachineCheck {
   }
 
   private static List<Finding> hardware() {
-    String model = SystemFile.find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
-        .orElse(System.getProperty("os.arch"));
+    String model =
+        SystemFile.find("/proc/cpuinfo", Pattern.compile("model name\\s*: (.*)"))
+            .orElse(System.getProperty("os.arch"));
     List<Finding> findings = new ArrayList<>();
     findings.add(Finding.fact("processor", model + features()));
     int processors = Runtime.getRuntime().availableProcessors();
@@ -45,14 +48,18 @@ final class MachineCheck {
   }
 
   private static Finding memory() {
-    Optional<String> total = SystemFile.find("/proc/meminfo", Pattern.compile("MemTotal:\\s+(\\d+) kB"));
-    Optional<String> available = SystemFile.find("/proc/meminfo", Pattern.compile("MemAvailable:\\s+(\\d+) kB"));
+    Optional<String> total =
+        SystemFile.find("/proc/meminfo", Pattern.compile("MemTotal:\\s+(\\d+) kB"));
+    Optional<String> available =
+        SystemFile.find("/proc/meminfo", Pattern.compile("MemAvailable:\\s+(\\d+) kB"));
     if (total.isEmpty() || available.isEmpty()) {
-      return Finding.optional("memory", Optional.empty(), "the kernel does not say in /proc/meminfo");
+      return Finding.optional(
+          "memory", Optional.empty(), "the kernel does not say in /proc/meminfo");
     }
     return Finding.fact(
         "memory",
-        String.format(Locale.ROOT, "%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
+        String.format(
+            Locale.ROOT, "%.1f GiB, %.1f GiB available", gibibytes(total), gibibytes(available)));
   }
 
   private static double gibibytes(Optional<String> kibibytes) {
@@ -61,9 +68,11 @@ final class MachineCheck {
 
   private static Finding hugePages() {
     Optional<String> setting =
-        SystemFile.find("/sys/kernel/mm/transparent_hugepage/enabled", Pattern.compile("\\[(\\w+)]"));
-    String advice = "weights stream faster from huge pages; as root: "
-        + "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
+        SystemFile.find(
+            "/sys/kernel/mm/transparent_hugepage/enabled", Pattern.compile("\\[(\\w+)]"));
+    String advice =
+        "weights stream faster from huge pages; as root: "
+            + "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled";
     if (setting.isEmpty()) {
       return Finding.optional("huge pages", setting, "this kernel has none; weights stream slower");
     }
@@ -78,9 +87,12 @@ final class MachineCheck {
         Finding.needed("CMake", version("cmake", "--version"), install("cmake")),
         Finding.needed("ninja", version("ninja", "--version"), install("ninja-build")),
         Finding.needed("Highway", library("libhwy-dev", "hwy/highway.h"), install("libhwy-dev")),
-        Finding.needed("GoogleTest", library("libgtest-dev", "gtest/gtest.h"), install("libgtest-dev")),
+        Finding.needed(
+            "GoogleTest", library("libgtest-dev", "gtest/gtest.h"), install("libgtest-dev")),
         Finding.optional(
-            "oneDNN", library("libdnnl-dev", "dnnl.hpp"), "for benchmarks beside it: apt-get install libdnnl-dev"));
+            "oneDNN",
+            library("libdnnl-dev", "dnnl.hpp"),
+            "for benchmarks beside it: apt-get install libdnnl-dev"));
   }
 
   private static String install(String debianPackage) {
@@ -94,7 +106,9 @@ final class MachineCheck {
             version("mpirun", "--version"),
             "for several processes: apt-get install openmpi-bin libopenmpi-dev"),
         Finding.optional(
-            "CUDA compiler", version("nvcc", "--version"), "for an NVIDIA GPU: install the CUDA toolkit"),
+            "CUDA compiler",
+            version("nvcc", "--version"),
+            "for an NVIDIA GPU: install the CUDA toolkit"),
         nvrtc(),
         Finding.optional("GPU", gpu(), "none needed: the CPU computes"));
   }
@@ -102,7 +116,9 @@ final class MachineCheck {
   private static Finding nvrtc() {
     try {
       return Finding.optional(
-          "NVRTC", NvrtcLibrary.find().map(Path::toString), "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc");
+          "NVRTC",
+          NvrtcLibrary.find().map(Path::toString),
+          "for run-time kernels on a GPU: CUDA 12, or ci/nvrtc");
     } catch (UnsatisfiedLinkError e) {
       return Finding.optional("NVRTC", Optional.empty(), e.getMessage());
     }
@@ -112,7 +128,9 @@ final class MachineCheck {
   static Optional<String> gpu() {
     return Tool.ask(
         Pattern.compile("(\\S.*)"),
-        "nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader");
+        "nvidia-smi",
+        "--query-gpu=name,driver_version,memory.total",
+        "--format=csv,noheader");
   }
 
   /** A program's name and version. */
@@ -120,12 +138,23 @@ final class MachineCheck {
     return Tool.ask(VERSION, command).map(version -> command[0] + " " + version);
   }
 
-  /** A Debian package and its version, or on other systems the place of the header that the compiler finds. */
+  /**
+   * A Debian package and its version, or on other systems the place of the header that the compiler
+   * finds.
+   */
   private static Optional<String> library(String debianPackage, String header) {
     return Tool.ask(VERSION, "dpkg-query", "--show", "--showformat=${Version}", debianPackage)
         .map(version -> debianPackage + " " + version)
-        .or(() -> Tool.ask(
-            Pattern.compile("(\\S*/" + Pattern.quote(header) + ")"),
-            "g++", "-M", "-x", "c++", "-include", header, "/dev/null"));
+        .or(
+            () ->
+                Tool.ask(
+                    Pattern.compile("(\\S*/" + Pattern.quote(header) + ")"),
+                    "g++",
+                    "-M",
+                    "-x",
+                    "c++",
+                    "-include",
+                    header,
+                    "/dev/null"));
   }
 }

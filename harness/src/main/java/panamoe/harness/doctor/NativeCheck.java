@@ -20,22 +20,37 @@ final class NativeCheck {
       // The first of several lines, up to where it tells the places.
       String message = NativeLibrary.unavailabilityCause().orElseThrow().getMessage();
       String reason = message.lines().findFirst().orElseThrow().replaceFirst("\\. Tried:$", "");
-      return List.of(Finding.needed("native library", Optional.empty(), reason + "; ./panamoe build makes it"));
+      return List.of(
+          Finding.needed(
+              "native library", Optional.empty(), reason + "; ./panamoe build makes it"));
     }
-    String library = String.format(
-        Locale.ROOT, "%s, ABI version %d", NativeLibrary.file().orElseThrow(), Moe.moe_abi_version());
+    String library =
+        String.format(
+            Locale.ROOT,
+            "%s, ABI version %d",
+            NativeLibrary.file().orElseThrow(),
+            Moe.moe_abi_version());
     try (NativeBackend cpu = NativeBackend.open("cpu", 0)) {
       return List.of(
-          Finding.needed("native library", Optional.of(library), null), simd(cpu.deviceInfo()), card());
+          Finding.needed("native library", Optional.of(library), null),
+          simd(cpu.deviceInfo()),
+          card());
     }
   }
 
   private static Finding card() {
     try (NativeBackend cuda = NativeBackend.open("cuda", 0)) {
       DeviceInfo info = cuda.deviceInfo();
-      return Finding.fact("CUDA backend", String.format(
-          Locale.ROOT, "%s, %s, %d multiprocessors, %.1f of %.1f GB free",
-          info.name(), info.target(), info.processors(), info.memoryAvailable() / 1e9, info.memoryTotal() / 1e9));
+      return Finding.fact(
+          "CUDA backend",
+          String.format(
+              Locale.ROOT,
+              "%s, %s, %d multiprocessors, %.1f of %.1f GB free",
+              info.name(),
+              info.target(),
+              info.processors(),
+              info.memoryAvailable() / 1e9,
+              info.memoryTotal() / 1e9));
     } catch (NativeException e) {
       return Finding.optional("CUDA backend", Optional.empty(), cudaAdvice(e));
     }
@@ -46,14 +61,21 @@ final class NativeCheck {
     if (MachineCheck.gpu().isEmpty()) {
       return "none needed: this machine has no NVIDIA card";
     }
-    Path backend = NativeLibrary.file().orElseThrow().resolveSibling(System.mapLibraryName("panamoe_cuda"));
+    Path backend =
+        NativeLibrary.file().orElseThrow().resolveSibling(System.mapLibraryName("panamoe_cuda"));
     return Files.exists(backend)
         ? "the card cannot be used: " + refused.getMessage()
         : "not built for this machine's card: any command with --device cuda builds it, with the CUDA toolkit";
   }
 
   private static Finding simd(DeviceInfo info) {
-    return Finding.fact("SIMD", String.format(Locale.ROOT, "target %s, %d-bit vectors, bfloat16 products %s",
-        info.target(), 8 * info.vectorBytes(), info.nativeBfloat16() ? "in hardware" : "by way of float32"));
+    return Finding.fact(
+        "SIMD",
+        String.format(
+            Locale.ROOT,
+            "target %s, %d-bit vectors, bfloat16 products %s",
+            info.target(),
+            8 * info.vectorBytes(),
+            info.nativeBfloat16() ? "in hardware" : "by way of float32"));
   }
 }

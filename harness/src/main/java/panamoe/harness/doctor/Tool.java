@@ -15,8 +15,8 @@ final class Tool {
   private Tool() {}
 
   /**
-   * The first group of {@code pattern} in what the command prints; empty when the program is not there, fails, is
-   * silent for too long or prints something else.
+   * The first group of {@code pattern} in what the command prints; empty when the program is not
+   * there, fails, is silent for too long or prints something else.
    */
   static Optional<String> ask(Pattern pattern, String... command) {
     try {
@@ -28,7 +28,9 @@ final class Tool {
       }
       String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       Matcher matcher = pattern.matcher(output);
-      return process.exitValue() == 0 && matcher.find() ? Optional.of(matcher.group(1)) : Optional.empty();
+      return process.exitValue() == 0 && matcher.find()
+          ? Optional.of(matcher.group(1))
+          : Optional.empty();
     } catch (IOException e) {
       return Optional.empty();
     } catch (InterruptedException e) {

@@ -49,7 +49,11 @@ public final class GenerateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Option(names = "--model", paramLabel = "DIR", required = true, description = "A run's folder, or a checkpoint.")
+  @Option(
+      names = "--model",
+      paramLabel = "DIR",
+      required = true,
+      description = "A run's folder, or a checkpoint.")
   private Path model;
 
   @Option(
@@ -63,14 +67,16 @@ public final class GenerateCommand implements Callable<Integer> {
       names = "--max-tokens",
       paramLabel = "N",
       defaultValue = "200",
-      description = "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Most tokens to write; a token is a byte unless the run has a tokenizer. Default: ${DEFAULT-VALUE}.")
   private int maxTokens;
 
   @Option(
       names = "--temperature",
       paramLabel = "T",
       defaultValue = "0.8",
-      description = "0 takes the most probable token, 1 samples the model's distribution. Default: ${DEFAULT-VALUE}.")
+      description =
+          "0 takes the most probable token, 1 samples the model's distribution. Default: ${DEFAULT-VALUE}.")
   private double temperature;
 
   @Option(
@@ -94,29 +100,37 @@ public final class GenerateCommand implements Callable<Integer> {
       description = "More than 1 makes tokens rarer that came before.")
   private double repetitionPenalty;
 
-  @Option(names = "--stop", paramLabel = "TEXT", description = "Ends the text before TEXT; may be given several times.")
+  @Option(
+      names = "--stop",
+      paramLabel = "TEXT",
+      description = "Ends the text before TEXT; may be given several times.")
   private List<String> stop = List.of();
 
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
       defaultValue = "f32",
-      description = "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
+      description =
+          "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
   private ComputeType dtype;
 
   @Option(
       names = "--runtime-kernels",
-      description = "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
+      description =
+          "Compile gate and experts for this model and card first (--device cuda; docs/runtime-kernels.md).")
   private boolean runtimeKernels;
 
   @Override
   public Integer call() {
     SamplingConfig sampling =
         shared.checked(
-            () -> new SamplingConfig(temperature, topK, topP, repetitionPenalty, maxTokens, stop, shared.seed()));
+            () ->
+                new SamplingConfig(
+                    temperature, topK, topP, repetitionPenalty, maxTokens, stop, shared.seed()));
     ModelFolder folder = ModelFolder.open(model);
     int[] tokens =
-        shared.checked(() -> TextGenerator.encode(prompt, folder.tokenizer(), folder.config().context()));
+        shared.checked(
+            () -> TextGenerator.encode(prompt, folder.tokenizer(), folder.config().context()));
     try (Backend backend = shared.open()) {
       if (runtimeKernels) {
         install(backend, folder.config());
@@ -143,7 +157,8 @@ public final class GenerateCommand implements Callable<Integer> {
       if (!shared.json()) {
         print.accept(prompt);
       }
-      TextGenerator.Result result = generator.generate(tokens, sampling, shared.json() ? _ -> {} : print);
+      TextGenerator.Result result =
+          generator.generate(tokens, sampling, shared.json() ? _ -> {} : print);
       if (shared.json()) {
         out.println(json(result));
       } else {
@@ -164,7 +179,8 @@ public final class GenerateCommand implements Callable<Integer> {
   private void install(Backend backend, ModelConfig config) {
     if (!(backend instanceof NativeBackend card) || !card.name().equals("cuda")) {
       throw new ParameterException(
-          spec.commandLine(), "--runtime-kernels is for --device cuda, this run computes on " + backend.name());
+          spec.commandLine(),
+          "--runtime-kernels is for --device cuda, this run computes on " + backend.name());
     }
     RuntimeKernels.open().install(card, RuntimeKernels.of(config, dtype.dtype(), null));
   }

@@ -29,7 +29,9 @@ record ModelTable(
     Map<Parameter.Part, Long> parameters,
     long activated) {
 
-  /** @param verify whether to compare the checksum of every file with the manifest */
+  /**
+   * @param verify whether to compare the checksum of every file with the manifest
+   */
   static ModelTable of(Path path, boolean verify) {
     return ModelFolder.read(path, folder -> of(folder, verify));
   }
@@ -84,7 +86,11 @@ record ModelTable(
         config.feedForward(),
         config.context(),
         config.vocabulary());
-    line(text, "experts     %s%s", config.experts(), config.residual() ? ", each beside a fixed MLP" : "");
+    line(
+        text,
+        "experts     %s%s",
+        config.experts(),
+        config.residual() ? ", each beside a fixed MLP" : "");
     if (config.gate() != null) {
       String policy = config.gate().dropPolicy().name().toLowerCase(Locale.ROOT);
       line(text, "gate        top-%d, %s", config.gate().topK(), policy);

@@ -12,7 +12,10 @@ import java.util.Locale;
  * @param tick distance between ticks
  */
 record Axis(double low, double high, double tick, double start, double end) {
-  /** An axis that holds {@code min} to {@code max}, widened to ticks, with about {@code ticks} of them. */
+  /**
+   * An axis that holds {@code min} to {@code max}, widened to ticks, with about {@code ticks} of
+   * them.
+   */
   static Axis over(double min, double max, int ticks, double start, double end) {
     double span = max > min ? max - min : Math.max(Math.abs(max), 1);
     double tick = roundUp(span / ticks);

@@ -42,7 +42,12 @@ record HeatMap(
     drawCells(svg, rowHeight);
     int rowsPerLabel = (int) Math.ceil(12 / rowHeight);
     for (int row = 0; row < rows.size(); row += rowsPerLabel) {
-      svg.text(LEFT - 8, TOP + (row + 0.5) * rowHeight + 4, Anchor.END, "label", rows.get(row).toString());
+      svg.text(
+          LEFT - 8,
+          TOP + (row + 0.5) * rowHeight + 4,
+          Anchor.END,
+          "label",
+          rows.get(row).toString());
     }
     int columnsPerLabel = (columns.size() + MOST_LABELS - 1) / MOST_LABELS;
     for (int column = 0; column < columns.size(); column += columnsPerLabel) {
@@ -63,11 +68,20 @@ record HeatMap(
             String.format(
                 Locale.ROOT,
                 "%s %s, %s %s: %.2f %s",
-                rowTitle, rows.get(row), columnTitle, columns.get(column), value, unit);
+                rowTitle,
+                rows.get(row),
+                columnTitle,
+                columns.get(column),
+                value,
+                unit);
         // A little overlap hides the seams between cells.
         svg.cell(
-            LEFT + column * columnWidth(), TOP + row * rowHeight, columnWidth() + 0.3, rowHeight + 0.3,
-            colour(value / brightest), hint);
+            LEFT + column * columnWidth(),
+            TOP + row * rowHeight,
+            columnWidth() + 0.3,
+            rowHeight + 0.3,
+            colour(value / brightest),
+            hint);
       }
     }
   }
@@ -77,7 +91,11 @@ record HeatMap(
     for (int i = 0; i < BAR_STEPS; i++) {
       double share = (i + 0.5) / BAR_STEPS;
       svg.cell(
-          RIGHT + 20, bottom - (i + 1) * step, 12, step + 0.3, colour(share),
+          RIGHT + 20,
+          bottom - (i + 1) * step,
+          12,
+          step + 0.3,
+          colour(share),
           String.format(Locale.ROOT, "%.2f %s", share * brightest, unit));
     }
     Axis axis = Axis.over(0, brightest, 4, bottom, TOP);

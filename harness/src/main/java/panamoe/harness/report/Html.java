@@ -9,20 +9,23 @@ final class Html {
 
   static String escape(String text) {
     StringBuilder escaped = new StringBuilder(text.length());
-    text.codePoints().forEach(character -> {
-      switch (character) {
-        case '&' -> escaped.append("&amp;");
-        case '<' -> escaped.append("&lt;");
-        case '>' -> escaped.append("&gt;");
-        case '"' -> escaped.append("&quot;");
-        case '\'' -> escaped.append("&#39;");
-        default -> {
-          // Control characters, which a young model may write, are not allowed in HTML.
-          boolean control = Character.isISOControl(character) && character != '\n' && character != '\t';
-          escaped.appendCodePoint(control ? '\ufffd' : character);
-        }
-      }
-    });
+    text.codePoints()
+        .forEach(
+            character -> {
+              switch (character) {
+                case '&' -> escaped.append("&amp;");
+                case '<' -> escaped.append("&lt;");
+                case '>' -> escaped.append("&gt;");
+                case '"' -> escaped.append("&quot;");
+                case '\'' -> escaped.append("&#39;");
+                default -> {
+                  // Control characters, which a young model may write, are not allowed in HTML.
+                  boolean control =
+                      Character.isISOControl(character) && character != '\n' && character != '\t';
+                  escaped.appendCodePoint(control ? '\ufffd' : character);
+                }
+              }
+            });
     return escaped.toString();
   }
 
@@ -36,7 +39,9 @@ final class Html {
 
   /** A table whose first column is words and whose other columns are numbers. */
   static String table(List<String> head, List<List<String>> rows) {
-    return "<table>\n<thead>" + row("th", head) + "</thead>\n<tbody>\n"
+    return "<table>\n<thead>"
+        + row("th", head)
+        + "</thead>\n<tbody>\n"
         + rows.stream().map(cells -> row("td", cells) + "\n").collect(Collectors.joining())
         + "</tbody>\n</table>\n";
   }

@@ -15,7 +15,9 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
   private static final int TOP = 36;
   private static final int BOTTOM = HEIGHT - 44;
 
-  /** @param dots whether single points are marked: for values that are far apart */
+  /**
+   * @param dots whether single points are marked: for values that are far apart
+   */
   record Curve(String name, double[] x, double[] y, boolean dots) {}
 
   Svg draw(String description) {
@@ -33,7 +35,12 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
     svg.text((LEFT + RIGHT) / 2.0, BOTTOM + 36, Anchor.MIDDLE, "label", xTitle);
     for (int i = 0; i < curves.size(); i++) {
       draw(svg, curves.get(i), "curve-" + i, xAxis, yAxis);
-      svg.text(RIGHT - 110.0 * (curves.size() - 1 - i), 20, Anchor.END, "legend-" + i, curves.get(i).name());
+      svg.text(
+          RIGHT - 110.0 * (curves.size() - 1 - i),
+          20,
+          Anchor.END,
+          "legend-" + i,
+          curves.get(i).name());
     }
     return svg;
   }
@@ -44,7 +51,11 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
     svg.path(x, y, style);
     if (curve.dots()) {
       for (int i = 0; i < x.length; i++) {
-        svg.dot(x[i], y[i], "dot-" + style, String.format(Locale.ROOT, "step %.0f: %.4f", curve.x()[i], curve.y()[i]));
+        svg.dot(
+            x[i],
+            y[i],
+            "dot-" + style,
+            String.format(Locale.ROOT, "step %.0f: %.4f", curve.x()[i], curve.y()[i]));
       }
     }
   }

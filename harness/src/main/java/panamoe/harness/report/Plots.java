@@ -26,17 +26,36 @@ final class Plots {
   static List<Plot> curves(RunDirectory run) {
     List<StepRecord> steps = run.steps();
     List<Curve> bits = new ArrayList<>(List.of(curve("training", steps, StepRecord::bitsPerByte)));
-    List<StepRecord> evaluated = steps.stream().filter(step -> step.validationBitsPerByte() != null).toList();
+    List<StepRecord> evaluated =
+        steps.stream().filter(step -> step.validationBitsPerByte() != null).toList();
     if (!evaluated.isEmpty()) {
-      bits.add(new Curve("validation", stepsOf(evaluated), values(evaluated, StepRecord::validationBitsPerByte), true));
+      bits.add(
+          new Curve(
+              "validation",
+              stepsOf(evaluated),
+              values(evaluated, StepRecord::validationBitsPerByte),
+              true));
     }
     return List.of(
-        curvePlot("bits-per-byte", "Bits per byte", "How well the model predicts the text; lower is better.", bits),
-        curvePlot("loss", "Cross-entropy, nats per token", "What training minimises.",
+        curvePlot(
+            "bits-per-byte",
+            "Bits per byte",
+            "How well the model predicts the text; lower is better.",
+            bits),
+        curvePlot(
+            "loss",
+            "Cross-entropy, nats per token",
+            "What training minimises.",
             List.of(curve("training", steps, StepRecord::loss))),
-        curvePlot("learning-rate", "Learning rate", "It rises over the warm-up, then falls along a cosine.",
+        curvePlot(
+            "learning-rate",
+            "Learning rate",
+            "It rises over the warm-up, then falls along a cosine.",
             List.of(curve("", steps, StepRecord::learningRate))),
-        curvePlot("speed", "Tokens per second", "How fast training went.",
+        curvePlot(
+            "speed",
+            "Tokens per second",
+            "How fast training went.",
             List.of(curve("", steps, StepRecord::tokensPerS))));
   }
 
@@ -45,50 +64,82 @@ final class Plots {
     List<List<StepRecord>> groups = groups(run.steps(), HEAT_COLUMNS);
     List<Long> columns = groups.stream().map(group -> group.getFirst().step()).toList();
     List<LayerRecord> layers = run.steps().getLast().layers();
-    return IntStream.range(0, layers.size()).mapToObj(index -> {
-      int experts = layers.get(index).experts();
-      double[][] heat = new double[experts][groups.size()];
-      for (int column = 0; column < groups.size(); column++) {
-        double[] load = relativeLoad(groups.get(column), index, experts);
-        for (int expert = 0; expert < experts; expert++) {
-          heat[expert][column] = load[expert];
-        }
-      }
-      int layer = layers.get(index).layer();
-      String caption = String.format(
-          Locale.ROOT, "How many tokens chose each expert of layer %d: 1 is an even share, %.0f or more is brightest.",
-          layer, BRIGHTEST_LOAD);
-      HeatMap map = new HeatMap(
-          "Expert load, layer " + layer, "expert", indices(experts), "step", columns, heat, BRIGHTEST_LOAD,
-          "times the even share");
-      return new Plot(String.format(Locale.ROOT, "layer-%d-load", layer), caption, map.draw(caption));
-    }).toList();
+    return IntStream.range(0, layers.size())
+        .mapToObj(
+            index -> {
+              int experts = layers.get(index).experts();
+              double[][] heat = new double[experts][groups.size()];
+              for (int column = 0; column < groups.size(); column++) {
+                double[] load = relativeLoad(groups.get(column), index, experts);
+                for (int expert = 0; expert < experts; expert++) {
+                  heat[expert][column] = load[expert];
+                }
+              }
+              int layer = layers.get(index).layer();
+              String caption =
+                  String.format(
+                      Locale.ROOT,
+                      "How many tokens chose each expert of layer %d: 1 is an even share, %.0f or more is brightest.",
+                      layer,
+                      BRIGHTEST_LOAD);
+              HeatMap map =
+                  new HeatMap(
+                      "Expert load, layer " + layer,
+                      "expert",
+                      indices(experts),
+                      "step",
+                      columns,
+                      heat,
+                      BRIGHTEST_LOAD,
+                      "times the even share");
+              return new Plot(
+                  String.format(Locale.ROOT, "layer-%d-load", layer), caption, map.draw(caption));
+            })
+        .toList();
   }
 
   /** For each MoE layer, the share of each language's tokens that each expert takes. */
   static List<Plot> languages(Routing routing) {
-    return routing.layers().stream().map(layer -> {
-      double[][] heat = shares(layer);
-      double brightest = Arrays.stream(heat).flatMapToDouble(Arrays::stream).max().orElse(0);
-      String caption =
-          String.format(
-              Locale.ROOT,
-              "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%.",
-              layer.layer(), 100.0 / layer.experts());
-      HeatMap map = new HeatMap(
-          "Languages and experts, layer " + layer.layer(), "language", routing.languages(), "expert",
-          indices(layer.experts()), heat, Math.max(brightest, 1), "% of its tokens");
-      return new Plot(String.format(Locale.ROOT, "layer-%d-languages", layer.layer()), caption, map.draw(caption));
-    }).toList();
+    return routing.layers().stream()
+        .map(
+            layer -> {
+              double[][] heat = shares(layer);
+              double brightest =
+                  Arrays.stream(heat).flatMapToDouble(Arrays::stream).max().orElse(0);
+              String caption =
+                  String.format(
+                      Locale.ROOT,
+                      "Of each language's tokens in layer %d, the per cent that each expert takes; an even share is %.1f %%.",
+                      layer.layer(),
+                      100.0 / layer.experts());
+              HeatMap map =
+                  new HeatMap(
+                      "Languages and experts, layer " + layer.layer(),
+                      "language",
+                      routing.languages(),
+                      "expert",
+                      indices(layer.experts()),
+                      heat,
+                      Math.max(brightest, 1),
+                      "% of its tokens");
+              return new Plot(
+                  String.format(Locale.ROOT, "layer-%d-languages", layer.layer()),
+                  caption,
+                  map.draw(caption));
+            })
+        .toList();
   }
 
   /** {@code [language][expert]}, per cent of the language's tokens. */
   private static double[][] shares(RoutedLayer layer) {
     return IntStream.range(0, layer.tokens().length)
-        .mapToObj(language -> {
-          double tokens = Math.max(1, layer.tokensOfLanguage(language));
-          return Arrays.stream(layer.tokens()[language]).mapToDouble(taken -> 100 * taken / tokens).toArray();
-        })
+        .mapToObj(
+            language -> {
+              double tokens = Math.max(1, layer.tokensOfLanguage(language));
+              return Arrays.stream(layer.tokens()[language])
+                  .mapToDouble(taken -> 100 * taken / tokens)
+                  .toArray();
+            })
         .toArray(double[][]::new);
   }
 
@@ -96,10 +147,13 @@ final class Plots {
     return new Plot(name, caption, new LineChart(title, "step", curves).draw(caption));
   }
 
-  private static Curve curve(String name, List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
+  private static Curve curve(
+      String name, List<StepRecord> steps, ToDoubleFunction<StepRecord> value) {
     List<List<StepRecord>> groups = groups(steps, CURVE_POINTS);
     double[] means =
-        groups.stream().mapToDouble(group -> Arrays.stream(values(group, value)).average().orElseThrow()).toArray();
+        groups.stream()
+            .mapToDouble(group -> Arrays.stream(values(group, value)).average().orElseThrow())
+            .toArray();
     return new Curve(name, stepsOf(groups.stream().map(List::getLast).toList()), means, false);
   }
 
@@ -111,7 +165,9 @@ final class Plots {
     return steps.stream().mapToDouble(value).toArray();
   }
 
-  /** Over some steps, each expert's tokens divided by the even share, in the layer at {@code index}. */
+  /**
+   * Over some steps, each expert's tokens divided by the even share, in the layer at {@code index}.
+   */
   private static double[] relativeLoad(List<StepRecord> steps, int index, int experts) {
     double[] tokens = new double[experts];
     for (StepRecord step : steps) {
@@ -128,8 +184,11 @@ final class Plots {
   private static List<List<StepRecord>> groups(List<StepRecord> steps, int most) {
     int count = Math.min(most, steps.size());
     return IntStream.range(0, count)
-        .mapToObj(i -> steps.subList(
-            (int) ((long) i * steps.size() / count), (int) ((long) (i + 1) * steps.size() / count)))
+        .mapToObj(
+            i ->
+                steps.subList(
+                    (int) ((long) i * steps.size() / count),
+                    (int) ((long) (i + 1) * steps.size() / count)))
         .toList();
   }
 

@@ -42,8 +42,9 @@ public final class Report {
   }
 
   /**
-   * Writes {@code report.html}, which needs no other file, and {@code plots/NAME.svg} into the folder of a run. Reads
-   * {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code routing.json} and {@code samples.json}.
+   * Writes {@code report.html}, which needs no other file, and {@code plots/NAME.svg} into the
+   * folder of a run. Reads {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code
+   * routing.json} and {@code samples.json}.
    *
    * @return the report's path
    * @throws IOException if a file is missing or cannot be written
@@ -77,33 +78,52 @@ public final class Report {
   private String title() {
     ModelConfig model = run.config().model();
     String layers = Count.of(model.layers(), "layer");
-    return String.format(Locale.ROOT, "Panamoe: %s, %s, hidden size %d", architecture(model), layers, model.hidden());
+    return String.format(
+        Locale.ROOT,
+        "Panamoe: %s, %s, hidden size %d",
+        architecture(model),
+        layers,
+        model.hidden());
   }
 
   private static String architecture(ModelConfig model) {
     if (!model.hasExperts()) {
       return "dense model";
     }
-    boolean pyramid = model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
-    String kind = pyramid ? model.residual() ? "PR-MoE" : "Pyramid-MoE" : model.residual() ? "Residual-MoE" : "MoE";
+    boolean pyramid =
+        model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
+    String kind =
+        pyramid
+            ? model.residual() ? "PR-MoE" : "Pyramid-MoE"
+            : model.residual() ? "Residual-MoE" : "MoE";
     return kind + " model";
   }
 
   private void summary() {
     StepRecord last = run.steps().getLast();
     Map<String, String> tiles = new LinkedHashMap<>();
-    run.steps().stream().filter(step -> step.validationBitsPerByte() != null).reduce((_, later) -> later)
-        .ifPresent(step -> tiles.put("validation bits per byte", number(step.validationBitsPerByte(), 3)));
+    run.steps().stream()
+        .filter(step -> step.validationBitsPerByte() != null)
+        .reduce((_, later) -> later)
+        .ifPresent(
+            step -> tiles.put("validation bits per byte", number(step.validationBitsPerByte(), 3)));
     tiles.put("training bits per byte", number(last.bitsPerByte(), 3));
     tiles.put("steps", number(last.step(), 0));
     tiles.put("tokens seen", number(last.tokens(), 0));
     tiles.put(
         "tokens per second",
-        number(run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
-    tiles.put("parameters", number(parameters().values().stream().mapToLong(Long::longValue).sum(), 0));
+        number(
+            run.steps().stream().mapToDouble(StepRecord::tokensPerS).average().orElseThrow(), 0));
+    tiles.put(
+        "parameters", number(parameters().values().stream().mapToLong(Long::longValue).sum(), 0));
     html.append("<div class=\"tiles\">\n");
-    tiles.forEach((label, value) -> html.append("<div><b>").append(Html.escape(value)).append("</b><span>")
-        .append(Html.escape(label)).append("</span></div>\n"));
+    tiles.forEach(
+        (label, value) ->
+            html.append("<div><b>")
+                .append(Html.escape(value))
+                .append("</b><span>")
+                .append(Html.escape(label))
+                .append("</span></div>\n"));
     html.append("</div>\n");
   }
 
@@ -113,15 +133,26 @@ public final class Report {
     }
     section("Experts", Plots.loads(run));
     List<StepRecord> tail = run.steps().subList(run.steps().size() * 9 / 10, run.steps().size());
-    String last = tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
+    String last =
+        tail.size() == 1 ? "Of the last step" : "Means over the last " + tail.size() + " steps";
     html.append(Html.paragraph(last + "; loads are tokens of one step."));
-    List<List<String>> rows = IntStream.range(0, tail.getLast().layers().size())
-        .mapToObj(index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
-        .toList();
-    html.append(Html.table(
-        List.of("layer", "experts", "median load", "95 % load", "largest load", "dropped", "dead experts",
-            "router entropy (nats)"),
-        rows));
+    List<List<String>> rows =
+        IntStream.range(0, tail.getLast().layers().size())
+            .mapToObj(
+                index -> loadRow(tail.stream().map(step -> step.layers().get(index)).toList()))
+            .toList();
+    html.append(
+        Html.table(
+            List.of(
+                "layer",
+                "experts",
+                "median load",
+                "95 % load",
+                "largest load",
+                "dropped",
+                "dead experts",
+                "router entropy (nats)"),
+            rows));
   }
 
   private static List<String> loadRow(List<LayerRecord> steps) {
@@ -141,15 +172,20 @@ public final class Report {
     section("Languages", Plots.languages(routing));
     html.append("<ul>\n");
     for (RoutedLayer layer : routing.layers()) {
-      List<String> sentences = routing.preferences(layer).stream()
-          .filter(preference -> preference.lift() >= REMARKABLE_LIFT)
-          .limit(PREFERENCES_IN_WORDS)
-          .map(preference -> inWords(layer, preference))
-          .toList();
+      List<String> sentences =
+          routing.preferences(layer).stream()
+              .filter(preference -> preference.lift() >= REMARKABLE_LIFT)
+              .limit(PREFERENCES_IN_WORDS)
+              .map(preference -> inWords(layer, preference))
+              .toList();
       if (sentences.isEmpty()) {
-        sentences = List.of(String.format(Locale.ROOT, "Layer %d: no expert prefers a language.", layer.layer()));
+        sentences =
+            List.of(
+                String.format(
+                    Locale.ROOT, "Layer %d: no expert prefers a language.", layer.layer()));
       }
-      sentences.forEach(sentence -> html.append("<li>").append(Html.escape(sentence)).append("</li>\n"));
+      sentences.forEach(
+          sentence -> html.append("<li>").append(Html.escape(sentence)).append("</li>\n"));
     }
     html.append("</ul>\n");
   }
@@ -157,8 +193,12 @@ public final class Report {
   private static String inWords(RoutedLayer layer, Preference preference) {
     String language = Locale.of(preference.language()).getDisplayLanguage(Locale.ENGLISH);
     return String.format(
-        Locale.ROOT, "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.",
-        layer.layer(), preference.expert(), number(100 * preference.share(), 0) + " %", language,
+        Locale.ROOT,
+        "Layer %d, expert %d: %s of its tokens are %s, %s times that language's share of the text.",
+        layer.layer(),
+        preference.expert(),
+        number(100 * preference.share(), 0) + " %",
+        language,
         number(preference.lift(), 1));
   }
 
@@ -167,20 +207,32 @@ public final class Report {
       return;
     }
     html.append(Html.heading("What it writes"));
-    run.samples().forEach(sample -> html.append("<blockquote><b>").append(Html.escape(sample.prompt())).append("</b>")
-        .append(Html.escape(sample.text())).append("</blockquote>\n"));
+    run.samples()
+        .forEach(
+            sample ->
+                html.append("<blockquote><b>")
+                    .append(Html.escape(sample.prompt()))
+                    .append("</b>")
+                    .append(Html.escape(sample.text()))
+                    .append("</blockquote>\n"));
   }
 
   private void configuration() {
     html.append(Html.heading("What was trained"));
     long total = parameters().values().stream().mapToLong(Long::longValue).sum();
-    html.append(Html.table(
-        List.of("part", "parameters", "share"),
-        parameters().entrySet().stream()
-            .map(part -> List.of(part.getKey().name().toLowerCase(Locale.ROOT), number(part.getValue(), 0),
-                number(100.0 * part.getValue() / total, 1) + " %"))
-            .toList()));
-    html.append("<details><summary>config.json</summary><pre>").append(Html.escape(run.config().toJson()))
+    html.append(
+        Html.table(
+            List.of("part", "parameters", "share"),
+            parameters().entrySet().stream()
+                .map(
+                    part ->
+                        List.of(
+                            part.getKey().name().toLowerCase(Locale.ROOT),
+                            number(part.getValue(), 0),
+                            number(100.0 * part.getValue() / total, 1) + " %"))
+                .toList()));
+    html.append("<details><summary>config.json</summary><pre>")
+        .append(Html.escape(run.config().toJson()))
         .append("</pre></details>\n");
   }
 
@@ -193,7 +245,10 @@ public final class Report {
   private void section(String title, List<Plot> sectionPlots) {
     html.append(Html.heading(title));
     for (Plot plot : sectionPlots) {
-      html.append("<figure>").append(plot.svg().inline()).append("<figcaption>").append(Html.escape(plot.caption()))
+      html.append("<figure>")
+          .append(plot.svg().inline())
+          .append("<figcaption>")
+          .append(Html.escape(plot.caption()))
           .append("</figcaption></figure>\n");
     }
     plots.addAll(sectionPlots);

@@ -12,7 +12,10 @@ import java.util.Locale;
  * @param languages ISO 639-1 codes
  */
 record Routing(List<String> languages, List<RoutedLayer> layers) {
-  /** @param tokens for each language, in the order of the languages, the tokens that each expert took */
+  /**
+   * @param tokens for each language, in the order of the languages, the tokens that each expert
+   *     took
+   */
   record RoutedLayer(int layer, int experts, long[][] tokens) {
     long tokensOfLanguage(int language) {
       return Arrays.stream(tokens[language]).sum();
@@ -37,17 +40,25 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
 
   Routing {
     for (RoutedLayer layer : layers) {
-      boolean fits = layer.tokens().length == languages.size()
-          && Arrays.stream(layer.tokens()).allMatch(row -> row.length == layer.experts());
+      boolean fits =
+          layer.tokens().length == languages.size()
+              && Arrays.stream(layer.tokens()).allMatch(row -> row.length == layer.experts());
       if (!fits) {
         throw new IllegalArgumentException(
-            String.format(Locale.ROOT, "layer %d: tokens must be %d languages x %d experts",
-                layer.layer(), languages.size(), layer.experts()));
+            String.format(
+                Locale.ROOT,
+                "layer %d: tokens must be %d languages x %d experts",
+                layer.layer(),
+                languages.size(),
+                layer.experts()));
       }
     }
   }
 
-  /** The strongest preference of each expert that took at least 1 % of the layer's tokens, strongest first. */
+  /**
+   * The strongest preference of each expert that took at least 1 % of the layer's tokens, strongest
+   * first.
+   */
   List<Preference> preferences(RoutedLayer layer) {
     List<Preference> preferences = new ArrayList<>();
     double total = layer.total();
@@ -64,7 +75,8 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
           ofExpert.add(new Preference(expert, languages.get(language), share, share / expected));
         }
       }
-      preferences.add(ofExpert.stream().max(Comparator.comparingDouble(Preference::lift)).orElseThrow());
+      preferences.add(
+          ofExpert.stream().max(Comparator.comparingDouble(Preference::lift)).orElseThrow());
     }
     preferences.sort(Comparator.comparingDouble(Preference::lift).reversed());
     return preferences;

@@ -24,44 +24,55 @@ import panamoe.train.RunConfig;
  * @param samples {@code samples.json}, empty if the run wrote none
  */
 record RunDirectory(
-    Path path, RunConfig config, List<StepRecord> steps, Optional<Routing> routing, List<Sample> samples) {
+    Path path,
+    RunConfig config,
+    List<StepRecord> steps,
+    Optional<Routing> routing,
+    List<Sample> samples) {
 
   /** Text that the trained model wrote. */
   record Sample(String prompt, String text) {}
 
-  private static final JsonMapper JSON = JsonMapper.builder()
-      .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-      .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-      .build();
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .build();
 
   /**
    * Reads a run's folder.
    *
    * @throws IOException if {@code config.json} or {@code metrics.jsonl} is missing or unreadable
-   * @throws IllegalArgumentException if a file does not hold what it should; names the file, and the line
+   * @throws IllegalArgumentException if a file does not hold what it should; names the file, and
+   *     the line
    */
   static RunDirectory read(Path path) throws IOException {
     PlainFolder files = new PlainFolder(path);
     RunConfig config = RunConfig.read(files.file("config.json"));
     List<StepRecord> steps = readSteps(files.file("metrics.jsonl"));
-    Optional<Routing> routing = readOptional(files.file("routing.json"), new TypeReference<Routing>() {});
+    Optional<Routing> routing =
+        readOptional(files.file("routing.json"), new TypeReference<Routing>() {});
     List<Sample> samples =
-        readOptional(files.file("samples.json"), new TypeReference<List<Sample>>() {}).orElse(List.of());
+        readOptional(files.file("samples.json"), new TypeReference<List<Sample>>() {})
+            .orElse(List.of());
     return new RunDirectory(path, config, steps, routing, samples);
   }
 
   private static List<StepRecord> readSteps(Path file) throws IOException {
     List<StepRecord> steps = new ArrayList<>();
     int number = 0;
-    for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList()) {
+    for (String line :
+        new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList()) {
       number++;
       if (line.contains("\uFFFD")) { // what stands for bytes that are not UTF-8
         throw new IllegalArgumentException(file + ", line " + number + ": it is not UTF-8");
       }
       if (!line.isBlank()) {
-        StepRecord step = parse(line, new TypeReference<StepRecord>() {}, file + ", line " + number);
+        StepRecord step =
+            parse(line, new TypeReference<StepRecord>() {}, file + ", line " + number);
         if (!steps.isEmpty() && step.layers().size() != steps.getFirst().layers().size()) {
-          throw new IllegalArgumentException(file + ", line " + number + ": another number of MoE layers than before");
+          throw new IllegalArgumentException(
+              file + ", line " + number + ": another number of MoE layers than before");
         }
         steps.add(step);
       }
@@ -73,7 +84,9 @@ record RunDirectory(
   }
 
   private static <T> Optional<T> readOptional(Path file, TypeReference<T> type) throws IOException {
-    return Files.exists(file) ? Optional.of(parse(Files.readString(file), type, file.toString())) : Optional.empty();
+    return Files.exists(file)
+        ? Optional.of(parse(Files.readString(file), type, file.toString()))
+        : Optional.empty();
   }
 
   private static <T> T parse(String json, TypeReference<T> type, String where) {

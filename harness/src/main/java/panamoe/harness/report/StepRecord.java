@@ -47,7 +47,12 @@ record StepRecord(
       counts = counts == null ? List.of() : List.copyOf(counts);
       if (counts.size() != experts) {
         throw new IllegalArgumentException(
-            String.format(Locale.ROOT, "layer %d has %d counts for %d experts", layer, counts.size(), experts));
+            String.format(
+                Locale.ROOT,
+                "layer %d has %d counts for %d experts",
+                layer,
+                counts.size(),
+                experts));
       }
     }
   }

@@ -7,8 +7,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 /**
- * A drawing that grows shape by shape, in user units with the origin at the top left. What a shape looks like is said
- * by its class in {@code plot.css}, which follows the reader's light or dark setting.
+ * A drawing that grows shape by shape, in user units with the origin at the top left. What a shape
+ * looks like is said by its class in {@code plot.css}, which follows the reader's light or dark
+ * setting.
  */
 final class Svg {
   /** Where a text stands relative to its point. */
@@ -26,7 +27,9 @@ final class Svg {
   private final String description;
   private final StringBuilder shapes = new StringBuilder();
 
-  /** @param description one sentence for those who cannot see it */
+  /**
+   * @param description one sentence for those who cannot see it
+   */
   Svg(int width, int height, String description) {
     this.width = width;
     this.height = height;
@@ -34,7 +37,9 @@ final class Svg {
   }
 
   void line(double x1, double y1, double x2, double y2, String style) {
-    add("<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", style, x1, y1, x2, y2);
+    add(
+        "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>",
+        style, x1, y1, x2, y2);
   }
 
   /** A line through the points (x[i], y[i]). */
@@ -78,8 +83,14 @@ final class Svg {
 
   private String element(String namespace, String style) {
     return String.format(
-        Locale.ROOT, "<svg%s class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
-        namespace, width, height, Html.escape(description), style, shapes);
+        Locale.ROOT,
+        "<svg%s class=\"plot\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n%s%s</svg>\n",
+        namespace,
+        width,
+        height,
+        Html.escape(description),
+        style,
+        shapes);
   }
 
   private void add(String format, Object... values) {

@@ -11,7 +11,8 @@ final class Alike {
   private Alike() {}
 
   /**
-   * Refuses ranks of which one has another property than rank 0. All of them ask for the same, in the same order.
+   * Refuses ranks of which one has another property than rank 0. All of them ask for the same, in
+   * the same order.
    *
    * @param mine what this rank has, as its text tells; a rank that is alone is not asked
    * @param differs says what such a rank does, as in "has another text than rank 0"

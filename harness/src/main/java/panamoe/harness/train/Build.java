@@ -13,11 +13,16 @@ import java.util.zip.CRC32C;
 import java.util.zip.ZipFile;
 import panamoe.bindings.NativeLibrary;
 
-/** Which build this process runs: by what its code is, since a build from source has no other name. */
+/**
+ * Which build this process runs: by what its code is, since a build from source has no other name.
+ */
 final class Build {
   private Build() {}
 
-  /** The same for processes that loaded the same native library, wherever it lies; 0 for those that have none. */
+  /**
+   * The same for processes that loaded the same native library, wherever it lies; 0 for those that
+   * have none.
+   */
   static long ofLibrary() throws IOException {
     Optional<Path> file = NativeLibrary.file();
     return file.isPresent() ? ofFile(file.get()) : 0;
@@ -29,7 +34,10 @@ final class Build {
     return digest.getValue();
   }
 
-  /** The same for processes whose class paths hold the same, wherever that lies and whenever it was packed. */
+  /**
+   * The same for processes whose class paths hold the same, wherever that lies and whenever it was
+   * packed.
+   */
   static long ofClasses() throws IOException {
     return ofClasses(System.getProperty("java.class.path"));
   }
@@ -45,7 +53,9 @@ final class Build {
         }
       } else if (Files.exists(path)) {
         try (ZipFile jar = new ZipFile(path.toFile())) {
-          jar.stream().forEach(each -> digest.update((each.getName() + " " + each.getCrc()).getBytes(UTF_8)));
+          jar.stream()
+              .forEach(
+                  each -> digest.update((each.getName() + " " + each.getCrc()).getBytes(UTF_8)));
         }
       }
     }

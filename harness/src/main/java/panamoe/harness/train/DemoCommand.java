@@ -52,9 +52,14 @@ import picocli.CommandLine.Spec;
 public final class DemoCommand implements Callable<Integer> {
   /** As many as a few minutes teach to spell. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
+
   private static final List<String> PROMPTS =
       List.of(
-          "Mr President, ", "Herr Präsident, ", "Monsieur le Président, ", "Señor Presidente, ", "Signor Presidente, ");
+          "Mr President, ",
+          "Herr Präsident, ",
+          "Monsieur le Président, ",
+          "Señor Presidente, ",
+          "Signor Presidente, ");
   private static final int SAMPLE_TOKENS = 160;
   private static final double SAMPLE_TEMPERATURE = 0.6;
 
@@ -64,10 +69,14 @@ public final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--out",
       paramLabel = "DIR",
-      description = "Where the run goes. Default: panamoe-demo in this folder, with a number if that is taken.")
+      description =
+          "Where the run goes. Default: panamoe-demo in this folder, with a number if that is taken.")
   private Path out;
 
-  @Option(names = "--steps", paramLabel = "N", description = "Optimizer steps. Default: a few minutes' worth.")
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Optimizer steps. Default: a few minutes' worth.")
   private Integer steps;
 
   @Override
@@ -77,8 +86,17 @@ public final class DemoCommand implements Callable<Integer> {
     int vocabulary = new ByteTokenizer().vocabularySize();
     RunConfig config =
         shared.checked(
-            () -> Presets.run(Size.SMALL, Architecture.PR_MOE, steps, DType.FLOAT32, false, vocabulary, shared.seed()));
-    MemoryForecast.of(config.model(), config.training(), Topology.ONE).requireFits(shared.memoryAvailable(), 1);
+            () ->
+                Presets.run(
+                    Size.SMALL,
+                    Architecture.PR_MOE,
+                    steps,
+                    DType.FLOAT32,
+                    false,
+                    vocabulary,
+                    shared.seed()));
+    MemoryForecast.of(config.model(), config.training(), Topology.ONE)
+        .requireFits(shared.memoryAvailable(), 1);
     Path place = out == null ? freeFolder() : out;
     RunPlace.requireFree(place);
     Text text = Text.europarl(LANGUAGES);
@@ -91,7 +109,9 @@ public final class DemoCommand implements Callable<Integer> {
                   "demo",
                   stop -> {
                     try (Backend backend = shared.open()) {
-                      return new TrainingRun(Ranks.alone(), backend, folder, config, material, true, err).run(stop);
+                      return new TrainingRun(
+                              Ranks.alone(), backend, folder, config, material, true, err)
+                          .run(stop);
                     }
                   })
               .orElseThrow(InterruptedException::new);
@@ -103,7 +123,9 @@ public final class DemoCommand implements Callable<Integer> {
     } else {
       print.printf(Locale.ROOT, "%n%s%n", outcome);
       print.printf(
-          Locale.ROOT, "more text: panamoe generate --model %s --prompt \"Mr President, \"%n", outcome.folder());
+          Locale.ROOT,
+          "more text: panamoe generate --model %s --prompt \"Mr President, \"%n",
+          outcome.folder());
     }
     return 0;
   }
@@ -117,7 +139,8 @@ public final class DemoCommand implements Callable<Integer> {
         TextGenerator generator = new TextGenerator(backend, model, folder.tokenizer())) {
       for (String prompt : PROMPTS) {
         SamplingConfig sampling =
-            new SamplingConfig(SAMPLE_TEMPERATURE, 0, 0.95, 1, SAMPLE_TOKENS, List.of(), shared.seed());
+            new SamplingConfig(
+                SAMPLE_TEMPERATURE, 0, 0.95, 1, SAMPLE_TOKENS, List.of(), shared.seed());
         String text = generator.generate(prompt, sampling, _ -> {}).text();
         ObjectNode sample = samples.addObject();
         sample.put("prompt", prompt);

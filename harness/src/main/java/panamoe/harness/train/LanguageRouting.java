@@ -41,7 +41,8 @@ final class LanguageRouting {
     SortedMap<String, SortedMap<Integer, long[]>> counts = new TreeMap<>();
     for (String passage : passages) {
       String language = labels.label(passage);
-      if (language.equals(LanguageLabels.UNKNOWN) || read.merge(language, 1, Integer::sum) > TEXTS_PER_LANGUAGE) {
+      if (language.equals(LanguageLabels.UNKNOWN)
+          || read.merge(language, 1, Integer::sum) > TEXTS_PER_LANGUAGE) {
         continue;
       }
       SortedMap<Integer, long[]> layers = counts.computeIfAbsent(language, _ -> new TreeMap<>());

@@ -6,7 +6,9 @@ import panamoe.train.RunConfig;
 
 /** What a run reads; all ranks of a process share it. */
 record Material(Text text, Tokenizer tokenizer, TrainingData data) {
-  /** @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's */
+  /**
+   * @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's
+   */
   static Material of(Text text, Tokenizer tokenizer, RunConfig config) {
     if (tokenizer.vocabularySize() != config.model().vocabulary()) {
       throw new IllegalArgumentException(
@@ -17,6 +19,8 @@ record Material(Text text, Tokenizer tokenizer, TrainingData data) {
               + " tokens");
     }
     return new Material(
-        text, tokenizer, new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed()));
+        text,
+        tokenizer,
+        new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed()));
   }
 }

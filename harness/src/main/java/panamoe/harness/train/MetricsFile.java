@@ -15,8 +15,9 @@ import panamoe.io.StrictJson;
 import panamoe.train.StepMetrics;
 
 /**
- * {@code metrics.jsonl} of a run: a JSON object a step, in the order of the steps. A process that dies may leave a line
- * torn, and whoever looks into the file may change it; a line that is no step counts for nothing here.
+ * {@code metrics.jsonl} of a run: a JSON object a step, in the order of the steps. A process that
+ * dies may leave a line torn, and whoever looks into the file may change it; a line that is no step
+ * counts for nothing here.
  */
 record MetricsFile(PlainFolder run) {
   static final String NAME = "metrics.jsonl";
@@ -31,7 +32,10 @@ record MetricsFile(PlainFolder run) {
     run.append(NAME, (metrics.toJson() + "\n").getBytes(StandardCharsets.UTF_8));
   }
 
-  /** Forces all lines to the disk: before the checkpoint of the last one's step, so that none is lost that it needs. */
+  /**
+   * Forces all lines to the disk: before the checkpoint of the last one's step, so that none is
+   * lost that it needs.
+   */
   void force() throws IOException {
     if (run.has(NAME)) {
       run.forceFile(NAME);
@@ -40,11 +44,17 @@ record MetricsFile(PlainFolder run) {
 
   /** The last step that is written down; 0 where there is none. */
   long lastStep() throws IOException {
-    return lines().reversed().stream().mapToLong(line -> step(parsed(line))).filter(step -> step > 0).findFirst()
+    return lines().reversed().stream()
+        .mapToLong(line -> step(parsed(line)))
+        .filter(step -> step > 0)
+        .findFirst()
         .orElse(0);
   }
 
-  /** Bits per byte of the validation after {@code step}; empty where there was none, or its line is torn or missing. */
+  /**
+   * Bits per byte of the validation after {@code step}; empty where there was none, or its line is
+   * torn or missing.
+   */
   OptionalDouble validation(long step) throws IOException {
     return lines().reversed().stream()
         .map(MetricsFile::parsed)
@@ -53,7 +63,10 @@ record MetricsFile(PlainFolder run) {
         .findFirst();
   }
 
-  /** The lines of the steps up to {@code step}: what remains when those after it are to be trained again. */
+  /**
+   * The lines of the steps up to {@code step}: what remains when those after it are to be trained
+   * again.
+   */
   byte[] upTo(long step) throws IOException {
     ByteArrayOutputStream kept = new ByteArrayOutputStream();
     for (byte[] line : lines()) {

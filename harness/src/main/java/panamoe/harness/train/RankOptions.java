@@ -19,7 +19,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** How many ranks train together, what each holds, and what joins them: {@code @Mixin RankOptions ranks}. */
+/**
+ * How many ranks train together, what each holds, and what joins them: {@code @Mixin RankOptions
+ * ranks}.
+ */
 final class RankOptions {
   /** What ranks are. */
   enum Kind {
@@ -38,7 +41,10 @@ final class RankOptions {
 
   private Integer parts;
 
-  @Option(names = "--ranks", paramLabel = "N", description = "Ranks, as threads of this process. Default: 1.")
+  @Option(
+      names = "--ranks",
+      paramLabel = "N",
+      description = "Ranks, as threads of this process. Default: 1.")
   private Integer count;
 
   @Option(
@@ -61,7 +67,8 @@ final class RankOptions {
   @Option(
       names = "--ep",
       paramLabel = "N",
-      description = "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.")
+      description =
+          "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.")
   private Integer expertDegree;
 
   @Option(
@@ -71,14 +78,17 @@ final class RankOptions {
       description = "Ranks that heads and MLPs are sliced over. Default: ${DEFAULT-VALUE}.")
   private int tensorDegree;
 
-  @Option(names = "--slice-experts", description = "Slice experts as well, for more ranks than experts.")
+  @Option(
+      names = "--slice-experts",
+      description = "Slice experts as well, for more ranks than experts.")
   private boolean sliceExperts;
 
   @Option(
       names = "--exchange",
       paramLabel = "WAY",
       defaultValue = "auto",
-      description = "flat, hierarchical (within nodes, then between them) or auto. Default: ${DEFAULT-VALUE}.")
+      description =
+          "flat, hierarchical (within nodes, then between them) or auto. Default: ${DEFAULT-VALUE}.")
   private Strategy strategy;
 
   @Option(
@@ -90,8 +100,12 @@ final class RankOptions {
       })
   private void setParts(int parts) {
     if (parts < 0 || parts > MOST_PARTS) {
-      throw usage(String.format(
-          Locale.ROOT, "Invalid value for option '--overlap': %d is not in 0..%d", parts, MOST_PARTS));
+      throw usage(
+          String.format(
+              Locale.ROOT,
+              "Invalid value for option '--overlap': %d is not in 0..%d",
+              parts,
+              MOST_PARTS));
     }
     this.parts = parts;
   }
@@ -115,7 +129,8 @@ final class RankOptions {
   /**
    * The topology that was asked for.
    *
-   * @throws ParameterException if options do not go together, or the nodes do not fit the number of ranks
+   * @throws ParameterException if options do not go together, or the nodes do not fit the number of
+   *     ranks
    * @throws IllegalArgumentException if the degrees do not
    */
   Topology topology() {
@@ -126,23 +141,30 @@ final class RankOptions {
       throw usage("mpirun started several processes: --comm mpi makes them ranks of one run");
     }
     if (cards() && parts != null && parts > 0) {
-      throw usage("--comm nccl moves rows on the stream that computes: --overlap has nothing to do there");
+      throw usage(
+          "--comm nccl moves rows on the stream that computes: --overlap has nothing to do there");
     }
     if (timeout < 1) {
       throw usage("--timeout is " + timeout + " s, expected 1 or more");
     }
     int ranks = !oneProcess() ? Launch.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
-    int experts = expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
+    int experts =
+        expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
     return new Topology(ranks, experts, tensorDegree, sliceExperts);
   }
 
   private void requireNodes(int ranks) {
     if (nodes != null && !oneProcess()) {
-      throw usage("--nodes is for threads; processes are on the machines that mpirun or srun put them on");
+      throw usage(
+          "--nodes is for threads; processes are on the machines that mpirun or srun put them on");
     }
     if (nodes() < 1 || ranks % nodes() != 0) {
-      throw usage("--nodes is " + nodes + ", but must be 1 or more and divide the " + Count.of(ranks, "rank"));
+      throw usage(
+          "--nodes is "
+              + nodes
+              + ", but must be 1 or more and divide the "
+              + Count.of(ranks, "rank"));
     }
   }
 
@@ -164,16 +186,18 @@ final class RankOptions {
     if (cards()) {
       NcclCommunicator.requireLibrary();
     }
-    if (trace != null && (Files.isDirectory(trace) || !Files.isWritable(trace.toAbsolutePath().getParent()))) {
+    if (trace != null
+        && (Files.isDirectory(trace) || !Files.isWritable(trace.toAbsolutePath().getParent()))) {
       throw usage("--trace cannot write the file " + trace);
     }
   }
 
   /**
-   * Free bytes of the device that this process's last rank computes on, before anything is made for it.
+   * Free bytes of the device that this process's last rank computes on, before anything is made for
+   * it.
    *
-   * @throws ParameterException in one sentence, if it cannot be had; with NCCL also where there are fewer cards than
-   *     ranks
+   * @throws ParameterException in one sentence, if it cannot be had; with NCCL also where there are
+   *     fewer cards than ranks
    */
   long memoryAvailable(SharedOptions shared) {
     if (!cards()) {
@@ -232,8 +256,8 @@ final class RankOptions {
   }
 
   /**
-   * What ranks do while rows travel. Between threads and on one machine memory is the link: there is little to hide,
-   * and no core to spare.
+   * What ranks do while rows travel. Between threads and on one machine memory is the link: there
+   * is little to hide, and no core to spare.
    *
    * @param machines that the ranks are on
    */

@@ -16,7 +16,10 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.train.BackendNcclDevice;
 
-/** Plays the ranks of this process, as the options say: all of them as threads, or the one that this process is. */
+/**
+ * Plays the ranks of this process, as the options say: all of them as threads, or the one that this
+ * process is.
+ */
 final class RankRun {
   /** What each rank does. */
   @FunctionalInterface
@@ -32,7 +35,9 @@ final class RankRun {
   private final SharedOptions shared;
   private final Topology topology;
 
-  /** @param shared which device each rank computes on */
+  /**
+   * @param shared which device each rank computes on
+   */
   RankRun(RankOptions options, SharedOptions shared) {
     this.options = options;
     this.shared = shared;
@@ -103,14 +108,18 @@ final class RankRun {
     }
   }
 
-  /** @param place of this rank among those on this machine */
-  private <T> T play(Communicator met, int place, Body<T> body, BooleanSupplier stop) throws Exception {
+  /**
+   * @param place of this rank among those on this machine
+   */
+  private <T> T play(Communicator met, int place, Body<T> body, BooleanSupplier stop)
+      throws Exception {
     try (Backend backend = options.open(shared, place)) {
       Communicator world = join(met, backend);
       long machines = LongStream.of(world.allGather(world.node())).distinct().count();
       Ranks ranks = new Ranks(topology, world, options.strategy(), options.overlap(machines));
       T result = body.run(ranks, backend, stop);
-      // Closed only when all went well: that waits for the others, who after a failure would never come.
+      // Closed only when all went well: that waits for the others, who after a failure would never
+      // come.
       ranks.close();
       world.close();
       return result;
@@ -119,14 +128,18 @@ final class RankRun {
 
   /** The ranks that have met; with cards, tensors go from one to the other. */
   private Communicator join(Communicator met, Backend backend) {
-    return options.cards() ? NcclCommunicator.open(met, new BackendNcclDevice(backend), options.timeout()) : met;
+    return options.cards()
+        ? NcclCommunicator.open(met, new BackendNcclDevice(backend), options.timeout())
+        : met;
   }
 
   private <T> T runThreads(Body<T> body) throws Exception {
     ThreadWorld world =
-        ThreadWorld.of(options.nodes(), topology.ranks() / options.nodes()).timeout(options.timeout());
+        ThreadWorld.of(options.nodes(), topology.ranks() / options.nodes())
+            .timeout(options.timeout());
     try {
-      return Stoppable.run("ranks", stop -> world.run(rank -> play(rank, rank.rank(), body, stop))).getFirst();
+      return Stoppable.run("ranks", stop -> world.run(rank -> play(rank, rank.rank(), body, stop)))
+          .getFirst();
     } catch (CommunicationException e) {
       throw e.getCause() instanceof Exception first ? first : e;
     }

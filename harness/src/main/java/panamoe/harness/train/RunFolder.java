@@ -36,7 +36,8 @@ import panamoe.train.TrainConfig;
  * .lock           empty; stays, for a lock on a file that was deleted keeps nobody out of the next one of its name
  * </pre>
  *
- * <p>All of it is written by {@link PlainFolder}: never through a link, and whole files durably or not at all.
+ * <p>All of it is written by {@link PlainFolder}: never through a link, and whole files durably or
+ * not at all.
  */
 final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.json";
@@ -47,7 +48,15 @@ final class RunFolder implements AutoCloseable {
 
   /** What a run writes and reads. */
   private static final List<String> FILES =
-      List.of(CONFIG, TEXT, LOCK, ModelFolder.TOKENIZER, MetricsFile.NAME, ROUTING, SAMPLES, Report.FILE);
+      List.of(
+          CONFIG,
+          TEXT,
+          LOCK,
+          ModelFolder.TOKENIZER,
+          MetricsFile.NAME,
+          ROUTING,
+          SAMPLES,
+          Report.FILE);
 
   private static final List<String> FOLDERS = List.of(ModelFolder.CHECKPOINTS, Report.PLOTS);
 
@@ -83,7 +92,10 @@ final class RunFolder implements AutoCloseable {
     return new RunFolder(path, lockFile, made);
   }
 
-  /** Refuses links, pipes and devices in the place of what a run writes and reads, before any of it is opened. */
+  /**
+   * Refuses links, pipes and devices in the place of what a run writes and reads, before any of it
+   * is opened.
+   */
   private static PlainFolder requirePlain(Path path) throws IOException {
     PlainFolder files = new PlainFolder(path);
     for (String name : FILES) {
@@ -92,7 +104,9 @@ final class RunFolder implements AutoCloseable {
     for (String name : FOLDERS) {
       if (Files.isSymbolicLink(path.resolve(name))) {
         throw new IllegalArgumentException(
-            path.resolve(name) + " is a symbolic link, not a directory: to keep a run on another disk, make " + path
+            path.resolve(name)
+                + " is a symbolic link, not a directory: to keep a run on another disk, make "
+                + path
                 + " itself the link, or move the directory to the place of its link");
       }
       files.folder(name);
@@ -120,12 +134,16 @@ final class RunFolder implements AutoCloseable {
   /** The folder of a run to go on with. */
   static RunFolder open(Path path) throws IOException {
     if (!requirePlain(path).has(CONFIG)) {
-      throw new IllegalArgumentException("there is no run to resume in " + path + ": it has no " + CONFIG);
+      throw new IllegalArgumentException(
+          "there is no run to resume in " + path + ": it has no " + CONFIG);
     }
     return locked(path, false);
   }
 
-  /** The folder of a run that another process leads, with rank 0; this one reads there and saves its shards. */
+  /**
+   * The folder of a run that another process leads, with rank 0; this one reads there and saves its
+   * shards.
+   */
   static RunFolder follow(Path path) {
     return new RunFolder(path, null, false);
   }
@@ -162,8 +180,9 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Refuses a run whose checkpoints were removed: to start it again would overwrite what it has measured. One that was
-   * killed before its first checkpoint still has the folder for it, and no step after the one that was to be saved.
+   * Refuses a run whose checkpoints were removed: to start it again would overwrite what it has
+   * measured. One that was killed before its first checkpoint still has the folder for it, and no
+   * step after the one that was to be saved.
    *
    * @throws IllegalArgumentException if it was saved, but nothing of that is left
    */
@@ -175,19 +194,29 @@ final class RunFolder implements AutoCloseable {
     long done = metrics().lastStep();
     int every = config.training().checkpointEvery();
     boolean saved =
-        Files.notExists(checkpoints()) || checkpoints.savedBefore() || Files.exists(path.resolve(Report.FILE))
+        Files.notExists(checkpoints())
+            || checkpoints.savedBefore()
+            || Files.exists(path.resolve(Report.FILE))
             || every > 0 && done > every;
     if (saved && done > 0) {
       throw new IllegalArgumentException(
-          "the checkpoints of the run in " + path + " are missing: by its " + MetricsFile.NAME + " it has come to step "
-              + done + ", but " + checkpoints() + " holds none; put them back, or start a new run in another --out");
+          "the checkpoints of the run in "
+              + path
+              + " are missing: by its "
+              + MetricsFile.NAME
+              + " it has come to step "
+              + done
+              + ", but "
+              + checkpoints()
+              + " holds none; put them back, or start a new run in another --out");
     }
   }
 
   /**
    * How the run of this config ended, if its last step is saved and its report is written.
    *
-   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is damaged
+   * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
+   *     damaged
    */
   Optional<TrainingRun.Outcome> outcome(RunConfig config) throws IOException {
     TrainConfig training = config.training();
@@ -209,7 +238,13 @@ final class RunFolder implements AutoCloseable {
     last.get().verify();
     return Optional.of(
         new TrainingRun.Outcome(
-            path, training.steps(), training.steps(), training.tokensPerStep(), bits.getAsDouble(), 0, report));
+            path,
+            training.steps(),
+            training.steps(),
+            training.tokensPerStep(),
+            bits.getAsDouble(),
+            0,
+            report));
   }
 
   /**
@@ -245,7 +280,8 @@ final class RunFolder implements AutoCloseable {
     Path remembered = path.resolve(TEXT);
     if (Files.notExists(remembered)) {
       throw new IllegalArgumentException(
-          remembered + ", which says what text the run was started on, is missing; put it back, or start a new run in "
+          remembered
+              + ", which says what text the run was started on, is missing; put it back, or start a new run in "
               + "another --out");
     }
     TextRecord record = ConfigJson.read(remembered, TextRecord.class);
@@ -254,8 +290,14 @@ final class RunFolder implements AutoCloseable {
     if (!found.sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
           moved != null
-              ? "the run in " + path + " was started on another text; without --text and --languages it resumes its own"
-              : "the text " + text.source() + " has changed since the run in " + path + " was started on it");
+              ? "the run in "
+                  + path
+                  + " was started on another text; without --text and --languages it resumes its own"
+              : "the text "
+                  + text.source()
+                  + " has changed since the run in "
+                  + path
+                  + " was started on it");
     }
     if (lockFile != null && !found.equals(record)) {
       replace(TEXT, ConfigJson.text(found));

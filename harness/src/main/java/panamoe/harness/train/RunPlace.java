@@ -27,8 +27,8 @@ final class RunPlace {
   /**
    * Refuses a place where a new run must not begin; makes nothing.
    *
-   * @throws IllegalArgumentException if there is a file, or a folder that holds more than what a run leaves that was
-   *     killed as it began, or that cannot be written to
+   * @throws IllegalArgumentException if there is a file, or a folder that holds more than what a
+   *     run leaves that was killed as it began, or that cannot be written to
    */
   static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
@@ -37,7 +37,8 @@ final class RunPlace {
     }
     if (Files.isDirectory(path)) {
       if (!isEmpty(path) && !holdsOnlyBeginnings(path)) {
-        throw new IllegalArgumentException(path + " is not empty and holds no run; choose another --out");
+        throw new IllegalArgumentException(
+            path + " is not empty and holds no run; choose another --out");
       }
     } else if (Files.exists(path)) {
       throw new IllegalArgumentException(path + " is a file; --out is a folder");
@@ -47,10 +48,12 @@ final class RunPlace {
       above = above.getParent();
     }
     if (!Files.isDirectory(above)) {
-      throw new IllegalArgumentException("cannot make the folder " + path + ": " + above + " is a file");
+      throw new IllegalArgumentException(
+          "cannot make the folder " + path + ": " + above + " is a file");
     }
     if (!Files.isWritable(above)) {
-      throw new IllegalArgumentException("the folder " + above + " is not writable; choose another --out");
+      throw new IllegalArgumentException(
+          "the folder " + above + " is not writable; choose another --out");
     }
   }
 
@@ -59,7 +62,10 @@ final class RunPlace {
     return Set.of(RunFolder.LOCK).containsAll(names(folder));
   }
 
-  /** Without a lock, and the folder for checkpoints that is made first, whatever lies there is not a run's. */
+  /**
+   * Without a lock, and the folder for checkpoints that is made first, whatever lies there is not a
+   * run's.
+   */
   private static boolean holdsOnlyBeginnings(Path folder) throws IOException {
     Set<String> names = names(folder);
     Path checkpoints = folder.resolve(ModelFolder.CHECKPOINTS);

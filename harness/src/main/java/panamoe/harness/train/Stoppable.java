@@ -6,14 +6,17 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 
 /**
- * Work that is asked to stop and never interrupted: an interrupt would break the file that is just being written. It
- * has a thread of its own; the calling one waits, hears the interrupt and hands it on as a wish.
+ * Work that is asked to stop and never interrupted: an interrupt would break the file that is just
+ * being written. It has a thread of its own; the calling one waits, hears the interrupt and hands
+ * it on as a wish.
  */
 final class Stoppable {
   /** What can be stopped. */
   @FunctionalInterface
   interface Work<T> {
-    /** @param stop whether to end soon */
+    /**
+     * @param stop whether to end soon
+     */
     T run(BooleanSupplier stop) throws Exception;
   }
 

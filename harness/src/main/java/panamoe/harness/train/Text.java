@@ -17,18 +17,23 @@ record Text(Corpus corpus, Path path, Set<String> languages) {
   /**
    * The default corpus.
    *
-   * @param languages ISO 639-1 codes of those to keep; empty keeps all and spares telling them apart (ten seconds)
+   * @param languages ISO 639-1 codes of those to keep; empty keeps all and spares telling them
+   *     apart (ten seconds)
    * @throws IllegalArgumentException if the corpus has no such language
    */
   static Text europarl(Set<String> languages) {
     for (String language : languages) {
       if (!LanguageLabels.codes().contains(language)) {
         throw new IllegalArgumentException(
-            "the default corpus has no language '" + language + "', expected some of " + LanguageLabels.codes());
+            "the default corpus has no language '"
+                + language
+                + "', expected some of "
+                + LanguageLabels.codes());
       }
     }
     List<String> documents = EuroparlCorpus.documents();
-    List<String> kept = languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
+    List<String> kept =
+        languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
     return new Text(Corpus.of(kept), null, languages);
   }
 
@@ -38,7 +43,9 @@ record Text(Corpus corpus, Path path, Set<String> languages) {
 
   /** In words, to print. */
   String source() {
-    return path == null ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")" : path.toString();
+    return path == null
+        ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")"
+        : path.toString();
   }
 
   /** Whether it is worth asking which experts each language uses. */

@@ -16,7 +16,8 @@ import java.util.Set;
 record TextRecord(String path, List<String> languages, String sha256) {
   TextRecord {
     if (languages == null || languages.stream().anyMatch(Objects::isNull)) {
-      throw new IllegalArgumentException("languages is " + languages + ", expected an array of language codes");
+      throw new IllegalArgumentException(
+          "languages is " + languages + ", expected an array of language codes");
     }
     if (sha256 == null) {
       throw new IllegalArgumentException("sha256 is missing");
@@ -26,7 +27,8 @@ record TextRecord(String path, List<String> languages, String sha256) {
 
   static TextRecord of(Text text) {
     String path = text.path() == null ? null : text.path().toAbsolutePath().normalize().toString();
-    return new TextRecord(path, text.languages().stream().sorted().toList(), text.corpus().sha256());
+    return new TextRecord(
+        path, text.languages().stream().sorted().toList(), text.corpus().sha256());
   }
 
   /**
@@ -40,7 +42,9 @@ record TextRecord(String path, List<String> languages, String sha256) {
     }
     if (Files.notExists(Path.of(path))) {
       throw new IllegalArgumentException(
-          "the run's text is no longer at " + path + "; if it was moved, name its new place by --text");
+          "the run's text is no longer at "
+              + path
+              + "; if it was moved, name its new place by --text");
     }
     return Text.read(Path.of(path));
   }

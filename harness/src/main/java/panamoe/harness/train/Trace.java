@@ -17,9 +17,10 @@ import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 
 /**
- * What ranks computed and exchanged, and when, as a file that chrome://tracing and Perfetto open: a process for each
- * rank, with a lane for computing and one for exchanges. It is made of the flight recorder's events {@code
- * panamoe.Compute} and {@code panamoe.Exchange}; the thread that they happened on names the rank.
+ * What ranks computed and exchanged, and when, as a file that chrome://tracing and Perfetto open: a
+ * process for each rank, with a lane for computing and one for exchanges. It is made of the flight
+ * recorder's events {@code panamoe.Compute} and {@code panamoe.Exchange}; the thread that they
+ * happened on names the rank.
  */
 final class Trace implements AutoCloseable {
   private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
@@ -98,7 +99,10 @@ final class Trace implements AutoCloseable {
     span.put("ph", "X");
     span.put("pid", rank);
     span.put("tid", (exchange ? Lane.EXCHANGE : Lane.COMPUTE).ordinal());
-    span.put("ts", event.getStartTime().getEpochSecond() * 1_000_000 + event.getStartTime().getNano() / 1_000.0);
+    span.put(
+        "ts",
+        event.getStartTime().getEpochSecond() * 1_000_000
+            + event.getStartTime().getNano() / 1_000.0);
     span.put("dur", event.getDuration().toNanos() / 1_000.0);
     if (exchange) {
       ObjectNode arguments = span.putObject("args");

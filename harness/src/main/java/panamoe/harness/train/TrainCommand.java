@@ -62,31 +62,40 @@ public final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--preset",
       paramLabel = "SIZE",
-      description = "tiny (seconds), small (minutes; the default) or base (the training benchmark).")
+      description =
+          "tiny (seconds), small (minutes; the default) or base (the training benchmark).")
   private Size preset;
 
   @Option(
       names = "--config",
       paramLabel = "FILE",
-      description = "A config.json, as a run writes it: model, training and seed. Takes no other setting.")
+      description =
+          "A config.json, as a run writes it: model, training and seed. Takes no other setting.")
   private Path configFile;
 
   @Option(
       names = "--arch",
       paramLabel = "ARCH",
-      description = "dense, moe (experts in every 2nd layer) or pr-moe (pyramid-residual; the default).")
+      description =
+          "dense, moe (experts in every 2nd layer) or pr-moe (pyramid-residual; the default).")
   private String architecture;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
-      description = "Optimizer steps in all. Default: the preset's; with --resume, as many as the run was begun with.")
+      description =
+          "Optimizer steps in all. Default: the preset's; with --resume, as many as the run was begun with.")
   private Integer steps;
 
-  @Option(names = "--dtype", paramLabel = "TYPE", description = "f32 (default) or bf16 with float32 masters.")
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      description = "f32 (default) or bf16 with float32 masters.")
   private ComputeType dtype;
 
-  @Option(names = "--recompute", description = "Keep less memory: compute each layer again in the backward.")
+  @Option(
+      names = "--recompute",
+      description = "Keep less memory: compute each layer again in the backward.")
   private boolean recompute;
 
   @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
@@ -108,7 +117,9 @@ public final class TrainCommand implements Callable<Integer> {
   @Option(names = "--out", paramLabel = "DIR", description = "Where the run goes. Required.")
   private Path out;
 
-  @Option(names = "--resume", description = "Go on after the last checkpoint in DIR, on the same text.")
+  @Option(
+      names = "--resume",
+      description = "Go on after the last checkpoint in DIR, on the same text.")
   private boolean resume;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
@@ -125,7 +136,8 @@ public final class TrainCommand implements Callable<Integer> {
     if (text != null && !languages.isEmpty()) {
       throw usage("--languages chooses from the default corpus and does not go with --text");
     }
-    PrintWriter err = rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
+    PrintWriter err =
+        rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
     Topology topology = shared.checked(rankOptions::topology);
     rankOptions.requireAvailable();
     Optional<TrainingRun.Outcome> outcome = resume ? goOn(topology, err) : begin(topology, err);
@@ -133,7 +145,9 @@ public final class TrainCommand implements Callable<Integer> {
       throw new InterruptedException();
     }
     if (rankOptions.leads()) {
-      spec.commandLine().getOut().println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
+      spec.commandLine()
+          .getOut()
+          .println(shared.json() ? outcome.get().toJson() : outcome.get().toString());
     }
     return 0;
   }
@@ -165,7 +179,8 @@ public final class TrainCommand implements Callable<Integer> {
       }
       requireFits(config, topology);
       Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : defaultCorpus();
-      return train(folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
+      return train(
+          folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
     }
   }
 
@@ -176,18 +191,25 @@ public final class TrainCommand implements Callable<Integer> {
     int wanted = further.training().steps();
     long done = folder.stepsDone();
     if (wanted < done) {
-      String refused = " is " + wanted + ", but the run in " + out + " has done " + done + " already";
+      String refused =
+          " is " + wanted + ", but the run in " + out + " has done " + done + " already";
       if (steps != null) {
         throw usage("--steps" + refused);
       }
       throw new IllegalArgumentException(
-          "training.steps in " + out.resolve("config.json") + refused + "; set it to " + done + " or more");
+          "training.steps in "
+              + out.resolve("config.json")
+              + refused
+              + "; set it to "
+              + done
+              + " or more");
     }
     return further;
   }
 
   private Optional<TrainingRun.Outcome> train(
-      RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err) throws Exception {
+      RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err)
+      throws Exception {
     return onRanks(
         config,
         false,
@@ -201,21 +223,26 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /**
-   * Runs {@code body} on every rank of this process. Processes that were started with different settings, or are
-   * different builds, must not train together, nor one train while another ends.
+   * Runs {@code body} on every rank of this process. Processes that were started with different
+   * settings, or are different builds, must not train together, nor one train while another ends.
    *
    * @param complete whether this process finds nothing left to train
    */
   private Optional<TrainingRun.Outcome> onRanks(
-      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingRun.Outcome>> body) throws Exception {
+      RunConfig config, boolean complete, RankRun.Body<Optional<TrainingRun.Outcome>> body)
+      throws Exception {
     return new RankRun(rankOptions, shared)
         .run(
             (ranks, backend, stop) -> {
               Alike.require(ranks, config::toJson, "was started with other settings than rank 0");
               Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
               Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-              // The times of files tell, and a network's file system may show each machine others for a while.
-              String differs = "sees other files in " + out + " than rank 0; resume when all machines see the same";
+              // The times of files tell, and a network's file system may show each machine others
+              // for a while.
+              String differs =
+                  "sees other files in "
+                      + out
+                      + " than rank 0; resume when all machines see the same";
               Alike.require(ranks, () -> complete, differs);
               return body.run(ranks, backend, stop);
             });
@@ -224,7 +251,8 @@ public final class TrainCommand implements Callable<Integer> {
   private void requireFits(RunConfig config, Topology topology) {
     shared.checked(() -> config.requireFits(topology));
     long available = rankOptions.memoryAvailable(shared);
-    // Ranks of one process share its memory, unless each has a card; what those of several have is not known here.
+    // Ranks of one process share its memory, unless each has a card; what those of several have is
+    // not known here.
     if (rankOptions.oneProcess()) {
       MemoryForecast.of(config.model(), config.training(), topology)
           .requireFits(available, rankOptions.cards() ? 1 : topology.ranks());
@@ -240,8 +268,9 @@ public final class TrainCommand implements Callable<Integer> {
     Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = resume && out != null ? RunFolder.config(out) : config(given);
     Topology topology = shared.checked(rankOptions::topology);
-    spec.commandLine().getOut().print(
-        new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
+    spec.commandLine()
+        .getOut()
+        .print(new TopologyDrawing(topology, rankOptions.nodes(), config.model().experts()));
     spec.commandLine().getOut().flush();
     return 0;
   }
@@ -255,7 +284,8 @@ public final class TrainCommand implements Callable<Integer> {
       RunConfig read = RunConfig.read(configFile);
       if (read.model().activation() == Activation.CUSTOM) {
         throw new IllegalArgumentException(
-            configFile + ": model.activation is CUSTOM, with which only a program that brings one can train, see "
+            configFile
+                + ": model.activation is CUSTOM, with which only a program that brings one can train, see "
                 + "docs/runtime-kernels.md");
       }
       return read;
@@ -263,7 +293,15 @@ public final class TrainCommand implements Callable<Integer> {
     Size size = preset == null ? Size.SMALL : preset;
     DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();
     return shared.checked(
-        () -> Presets.run(size, architecture(), steps, compute, recompute, given.vocabularySize(), shared.seed()));
+        () ->
+            Presets.run(
+                size,
+                architecture(),
+                steps,
+                compute,
+                recompute,
+                given.vocabularySize(),
+                shared.seed()));
   }
 
   private Architecture architecture() {
@@ -272,7 +310,10 @@ public final class TrainCommand implements Callable<Integer> {
       case "moe" -> Architecture.MOE;
       case "pr-moe" -> Architecture.PR_MOE;
       default ->
-          throw usage("Invalid value for option '--arch': '" + architecture + "' is not dense, moe or pr-moe");
+          throw usage(
+              "Invalid value for option '--arch': '"
+                  + architecture
+                  + "' is not dense, moe or pr-moe");
     };
   }
 
@@ -286,7 +327,8 @@ public final class TrainCommand implements Callable<Integer> {
         || recompute
         || seeded) {
       throw usage(
-          "--resume goes on with the settings in " + out.resolve("config.json")
+          "--resume goes on with the settings in "
+              + out.resolve("config.json")
               + ", of which --steps alone may change; leave the others out");
     }
   }

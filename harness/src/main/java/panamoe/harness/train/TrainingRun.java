@@ -43,7 +43,13 @@ final class TrainingRun {
    * @param seconds that this process trained
    */
   record Outcome(
-      Path folder, long before, long steps, long tokensPerStep, double bitsPerByte, double seconds, Path report) {
+      Path folder,
+      long before,
+      long steps,
+      long tokensPerStep,
+      double bitsPerByte,
+      double seconds,
+      Path report) {
     String toJson() {
       return new JsonMapper()
           .valueToTree(
@@ -62,16 +68,27 @@ final class TrainingRun {
     @Override
     public String toString() {
       return String.format(
-          Locale.ROOT, "%s; validation %.4f bits per byte%nreport: %s%s", done(), bitsPerByte, report, further());
+          Locale.ROOT,
+          "%s; validation %.4f bits per byte%nreport: %s%s",
+          done(),
+          bitsPerByte,
+          report,
+          further());
     }
 
     private String done() {
       if (before == steps) {
-        return "already complete: " + Count.of(steps, "step") + " on " + Count.of(steps * tokensPerStep, "token");
+        return "already complete: "
+            + Count.of(steps, "step")
+            + " on "
+            + Count.of(steps * tokensPerStep, "token");
       }
       return String.format(
           Locale.ROOT,
-          "trained %s on %s in %.0f s", trained(), Count.of((steps - before) * tokensPerStep, "token"), seconds);
+          "trained %s on %s in %.0f s",
+          trained(),
+          Count.of((steps - before) * tokensPerStep, "token"),
+          seconds);
     }
 
     private String trained() {
@@ -140,10 +157,14 @@ final class TrainingRun {
           parameters(),
           config.model().experts(),
           backend.name(),
-          ranks.world().size() == 1 ? "" : String.format(Locale.ROOT, ", %d ranks", ranks.world().size()));
+          ranks.world().size() == 1
+              ? ""
+              : String.format(Locale.ROOT, ", %d ranks", ranks.world().size()));
       Trainer trainer = new Trainer(backend, model, config, material.data());
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
-      latest.map(checkpoints::restore).ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
+      latest
+          .map(checkpoints::restore)
+          .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
       if (ranks.first()) { // only now: a run that cannot go on stays as it was
         folder.reconfigure(config);
         folder.rewindMetrics(trainer.step());
@@ -182,8 +203,11 @@ final class TrainingRun {
     }
   }
 
-  /** Trains to the end; returns the last validation's bits per byte, or nothing if it was stopped. */
-  private OptionalDouble train(Trainer trainer, RunCheckpoints checkpoints, BooleanSupplier stop) throws IOException {
+  /**
+   * Trains to the end; returns the last validation's bits per byte, or nothing if it was stopped.
+   */
+  private OptionalDouble train(Trainer trainer, RunCheckpoints checkpoints, BooleanSupplier stop)
+      throws IOException {
     TrainConfig training = config.training();
     OptionalDouble bits = OptionalDouble.empty();
     try (TrainingProgress progress =
@@ -196,7 +220,8 @@ final class TrainingRun {
         }
         if (ranks.first()) {
           folder.metrics().append(metrics);
-          progress.finished(metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
+          progress.finished(
+              metrics.step(), metrics.loss(), metrics.bitsPerByte(), metrics.tokensPerSecond());
         }
         boolean stopped = ranks.any(stop.getAsBoolean());
         if (trainer.finished() || stopped || due(trainer.step(), training.checkpointEvery())) {
@@ -208,7 +233,8 @@ final class TrainingRun {
         if (stopped) {
           err.printf(
               Locale.ROOT,
-              "stopped after step %d, which is saved; train --resume goes on from there%n", trainer.step());
+              "stopped after step %d, which is saved; train --resume goes on from there%n",
+              trainer.step());
           return OptionalDouble.empty();
         }
       }
@@ -220,7 +246,8 @@ final class TrainingRun {
 
   private String kept() {
     try {
-      return new CheckpointStore(folder.checkpoints(), 1).latest()
+      return new CheckpointStore(folder.checkpoints(), 1)
+          .latest()
           .map(checkpoint -> "the last good checkpoint, " + checkpoint + ", is kept")
           .orElse("no checkpoint was saved before");
     } catch (CheckpointException e) {
@@ -236,8 +263,12 @@ final class TrainingRun {
       long[] all = {mine.nearMessages(), mine.nearBytes(), mine.farMessages(), mine.farBytes()};
       Arrays.setAll(all, i -> Math.round(world.allReduce((double) all[i])));
       err.printf(
-          Locale.ROOT, "sent: %s, %s within nodes; %s, %s between nodes%n",
-          Count.of(all[0], "message"), Count.of(all[1], "byte"), Count.of(all[2], "message"), Count.of(all[3], "byte"));
+          Locale.ROOT,
+          "sent: %s, %s within nodes; %s, %s between nodes%n",
+          Count.of(all[0], "message"),
+          Count.of(all[1], "byte"),
+          Count.of(all[2], "message"),
+          Count.of(all[3], "byte"));
     }
   }
 
@@ -252,7 +283,8 @@ final class TrainingRun {
 
   private void notResumed() {
     if (!fresh) {
-      err.printf(Locale.ROOT, "there is no checkpoint of the run: it starts again from its first step%n");
+      err.printf(
+          Locale.ROOT, "there is no checkpoint of the run: it starts again from its first step%n");
     }
   }
 

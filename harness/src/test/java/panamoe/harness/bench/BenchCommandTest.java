@@ -20,8 +20,21 @@ class BenchCommandTest {
   void printsOneJsonLineACell(Kind kind) throws Exception {
     CommandRun run =
         CommandRun.of(
-            "bench", kind.label(), "--shape", "32x64x4x2", "--tokens", "3,8", "--dtype", "f32,bf16", "--seconds",
-            "0.001", "--threads", "1", "--device", "reference", "--json");
+            "bench",
+            kind.label(),
+            "--shape",
+            "32x64x4x2",
+            "--tokens",
+            "3,8",
+            "--dtype",
+            "f32,bf16",
+            "--seconds",
+            "0.001",
+            "--threads",
+            "1",
+            "--device",
+            "reference",
+            "--json");
     assertEquals(0, run.exitCode(), run.err());
     String[] lines = run.out().strip().split("\n");
     assertEquals(4, lines.length, run.out());
@@ -49,7 +62,15 @@ class BenchCommandTest {
   void printsATable() {
     CommandRun run =
         CommandRun.of(
-            "bench", "moe-layer", "--shape", "16x16x2x1-swiglu", "--tokens", "4", "--seconds", "0.001", "--device",
+            "bench",
+            "moe-layer",
+            "--shape",
+            "16x16x2x1-swiglu",
+            "--tokens",
+            "4",
+            "--seconds",
+            "0.001",
+            "--device",
             "reference");
     assertEquals(0, run.exitCode(), run.err());
     assertTrue(run.out().contains(Measurement.HEADER), run.out());
@@ -58,17 +79,23 @@ class BenchCommandTest {
 
   static Stream<Arguments> wrong() {
     return Stream.of(
-        Arguments.of("there is no benchmark 'layer', expected one of gate, dispatch", new String[] {"layer"}),
-        Arguments.of("shape is '1x2x3', expected s1, s2, s3 or MxFxExK", new String[] {"gate", "--shape", "1x2x3"}),
+        Arguments.of(
+            "there is no benchmark 'layer', expected one of gate, dispatch",
+            new String[] {"layer"}),
+        Arguments.of(
+            "shape is '1x2x3', expected s1, s2, s3 or MxFxExK",
+            new String[] {"gate", "--shape", "1x2x3"}),
         Arguments.of("shape is '8x8x8xtwo'", new String[] {"gate", "--shape", "8x8x8xtwo"}),
-        Arguments.of("topK is 3 but there are only 2 experts", new String[] {"gate", "--shape", "8x8x2x3"}),
+        Arguments.of(
+            "topK is 3 but there are only 2 experts", new String[] {"gate", "--shape", "8x8x2x3"}),
         Arguments.of("is more than 65536", new String[] {"gate", "--shape", "8x8x2000000000x3"}),
         Arguments.of(
             "the experts of 65536x65536x1024x1 take 16384.0 GiB in moe-layer, but only",
             new String[] {"moe-layer", "--shape", "65536x65536x1024x1", "--dtype", "bf16"}),
         Arguments.of("--tokens is 0, expected 1 to", new String[] {"gate", "--tokens", "0"}),
         Arguments.of("'int8' is none of [f32, bf16]", new String[] {"gate", "--dtype", "int8"}),
-        Arguments.of("--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
+        Arguments.of(
+            "--seconds is -1.0, expected more than 0", new String[] {"gate", "--seconds", "-1"}),
         Arguments.of(
             "--peer is 'ggml', expected torch, torch-einsum, torch-grouped, djl, onnxruntime",
             new String[] {"moe-layer", "--peer", "ggml"}),
@@ -76,12 +103,17 @@ class BenchCommandTest {
             "--peer torch does not run on --device reference",
             new String[] {"moe-layer", "--peer", "torch", "--device", "reference"}),
         Arguments.of("--peer torch runs moe-layer", new String[] {"gate", "--peer", "torch"}),
-        Arguments.of("--peer djl runs moe-layer, not train-step", new String[] {"train-step", "--peer", "djl"}),
+        Arguments.of(
+            "--peer djl runs moe-layer, not train-step",
+            new String[] {"train-step", "--peer", "djl"}),
         Arguments.of(
             "--peer onnxruntime runs f32 alone",
             new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
-        Arguments.of("a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
-        Arguments.of("expected a multiple of its sequences of 256", new String[] {"train-step", "--tokens", "100"}),
+        Arguments.of(
+            "a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
+        Arguments.of(
+            "expected a multiple of its sequences of 256",
+            new String[] {"train-step", "--tokens", "100"}),
         Arguments.of(
             "decode over 4096 tokens: expected fewer than its context of 4096",
             new String[] {"decode", "--tokens", "4096"}));

@@ -11,7 +11,8 @@ import panamoe.tensor.DType;
 class LayerShapeTest {
   @Test
   void namedShapes() {
-    // Two matrices of 1024 x 4096 for S1, three of 2048 x 1024 for S3, whose tokens go to eight experts.
+    // Two matrices of 1024 x 4096 for S1, three of 2048 x 1024 for S3, whose tokens go to eight
+    // experts.
     assertEquals(2 * 2 * 1024.0 * 4096 * 64, LayerShape.parse("s1").forwardFlops(64));
     assertEquals(2 * 3 * 2048.0 * 1024 * 8, LayerShape.parse("S3").forwardFlops(1));
     assertEquals(3 * 1024 * 3584 * 2.0, LayerShape.parse("s2").expertBytes(DType.BFLOAT16));

@@ -44,7 +44,9 @@ class MeasurementTest {
 
   private static Measurement measured(Kind kind, int tokens, String peer) {
     Cell cell = new Cell(kind, LayerShape.parse(kind.defaultShape()), tokens, ComputeType.F32, 2);
-    Timing timing = new Timing(List.of(new Timing.Burst(new double[] {1, 2, 3}, new Ceilings(1000, 2000, 200, 2))));
+    Timing timing =
+        new Timing(
+            List.of(new Timing.Burst(new double[] {1, 2, 3}, new Ceilings(1000, 2000, 200, 2))));
     return Measurement.of(cell, WORK, timing, peer, peer == null ? null : timing);
   }
 }

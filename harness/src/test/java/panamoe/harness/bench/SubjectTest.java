@@ -16,7 +16,9 @@ import panamoe.tensor.DType;
 /** What a cell has recorded, on a card a CUDA graph each, is given back before the next cell. */
 class SubjectTest {
   @ParameterizedTest
-  @EnumSource(value = Kind.class, names = {"GATE", "DISPATCH", "COMBINE", "MOE_LAYER", "DECODE"})
+  @EnumSource(
+      value = Kind.class,
+      names = {"GATE", "DISPATCH", "COMBINE", "MOE_LAYER", "DECODE"})
   void closesItsRecordings(Kind kind) {
     AtomicInteger open = new AtomicInteger();
     try (Backend backend = counting(new ReferenceBackend(), open);
@@ -29,7 +31,9 @@ class SubjectTest {
     }
   }
 
-  /** @param open the number of recordings that are not closed yet */
+  /**
+   * @param open the number of recordings that are not closed yet
+   */
   private static Backend counting(Backend backend, AtomicInteger open) {
     return (Backend)
         Proxy.newProxyInstance(
@@ -38,7 +42,9 @@ class SubjectTest {
             (_, method, arguments) -> {
               try {
                 Object result = method.invoke(backend, arguments);
-                return result instanceof Recording recording ? new Counted(recording, open) : result;
+                return result instanceof Recording recording
+                    ? new Counted(recording, open)
+                    : result;
               } catch (InvocationTargetException e) {
                 throw e.getCause();
               }

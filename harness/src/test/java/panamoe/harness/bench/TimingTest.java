@@ -22,8 +22,12 @@ class TimingTest {
 
   @Test
   void aBurstIsHeldAgainstTheCeilingsOfItsMoment() {
-    // Memory at full speed, at half speed, and at full speed again: calls take as much longer, but for a last slow one.
-    Timing timing = new Timing(List.of(burst(80, 10, 10, 12), burst(40, 20, 20), burst(80, 11, 10, 10), burst(80, 40)));
+    // Memory at full speed, at half speed, and at full speed again: calls take as much longer, but
+    // for a last slow one.
+    Timing timing =
+        new Timing(
+            List.of(
+                burst(80, 10, 10, 12), burst(40, 20, 20), burst(80, 11, 10, 10), burst(80, 40)));
     ToDoubleFunction<Ceilings> limitMs = ceilings -> 640 / ceilings.readGbytesPerS();
     assertEquals(0.8, timing.rooflineFraction(limitMs), 1e-9);
     assertEquals(8, timing.limitMs(limitMs), 1e-9);
@@ -45,7 +49,10 @@ class TimingTest {
     }
   }
 
-  /** Whose bursts are mostly something else than work: by their own account they would go on for hours. */
+  /**
+   * Whose bursts are mostly something else than work: by their own account they would go on for
+   * hours.
+   */
   @Test
   @Timeout(60)
   void contendersEndWhenAllTakesThreeTimesAsLong() throws IOException {
@@ -75,8 +82,12 @@ class TimingTest {
         Ceilings before = yardstick.highest();
         Ceilings now = yardstick.now();
         assertEquals(1, now.threads());
-        assertTrue(now.readGbytesPerS() > 0 && now.readGbytesPerS() <= yardstick.highest().readGbytesPerS());
-        assertTrue(now.fmaF32Gflops() >= before.fmaF32Gflops() && now.dotBf16Gflops() >= before.dotBf16Gflops());
+        assertTrue(
+            now.readGbytesPerS() > 0
+                && now.readGbytesPerS() <= yardstick.highest().readGbytesPerS());
+        assertTrue(
+            now.fmaF32Gflops() >= before.fmaF32Gflops()
+                && now.dotBf16Gflops() >= before.dotBf16Gflops());
       }
     }
   }

@@ -51,7 +51,8 @@ class ComparisonTest {
     comparison.close("y", new float[2], new float[3]);
     comparison.exact("n", new long[1], new long[0]);
     assertEquals(
-        "FAIL case: y has 3 elements, expected 2; n has 0 elements, expected 1", comparison.result("case").line());
+        "FAIL case: y has 3 elements, expected 2; n has 0 elements, expected 1",
+        comparison.result("case").line());
   }
 
   @Test

@@ -32,7 +32,9 @@ class ConformanceCommandTest {
     RecordedCase.relu(3).write(folder.resolve("good.safetensors"));
     CommandRun run = run();
     List<String> lines = run.out().lines().toList();
-    assertEquals("ok   good: max abs error 0.0e+00 (integers), tolerance 1e-05 + 1e-04 |x|", lines.getFirst());
+    assertEquals(
+        "ok   good: max abs error 0.0e+00 (integers), tolerance 1e-05 + 1e-04 |x|",
+        lines.getFirst());
     assertEquals("1 passed, 0 failed", lines.getLast());
     assertEquals(0, run.exitCode());
   }
@@ -95,7 +97,8 @@ class ConformanceCommandTest {
   void missingFolderIsAnError() {
     CommandRun run = CommandRun.of("conformance", folder.resolve("nowhere").toString());
     assertEquals(1, run.exitCode());
-    assertTrue(run.err().contains("no such file or folder: " + folder.resolve("nowhere")), run.err());
+    assertTrue(
+        run.err().contains("no such file or folder: " + folder.resolve("nowhere")), run.err());
   }
 
   @Test

@@ -23,12 +23,16 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
 
-/** A recorded case whose shapes or settings were changed passes or fails in words, and never as a raw exception. */
+/**
+ * A recorded case whose shapes or settings were changed passes or fails in words, and never as a
+ * raw exception.
+ */
 class MutatedCasesTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int MUTATIONS = 6;
   private static final Pattern RAW =
-      Pattern.compile("out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null|overflow");
+      Pattern.compile(
+          "out of bounds|by zero|Exception|cannot be cast|Cannot invoke|^-?\\d+$|null|overflow");
 
   @TempDir private Path folder;
 
@@ -53,11 +57,15 @@ class MutatedCasesTest {
             assertFalse(RAW.matcher(failure).find(), file + ": " + failure);
           }
           failed += result.passed() ? 0 : 1;
-          misfits += result.failures().stream().anyMatch(each -> each.contains("do not fit together")) ? 1 : 0;
+          misfits +=
+              result.failures().stream().anyMatch(each -> each.contains("do not fit together"))
+                  ? 1
+                  : 0;
         }
       }
     }
-    assertTrue(failed > 50 && misfits > 5, failed + " failed, " + misfits + " because they did not fit");
+    assertTrue(
+        failed > 50 && misfits > 5, failed + " failed, " + misfits + " because they did not fit");
   }
 
   /** Changes one shape, of as many elements, or one setting. */
@@ -86,7 +94,9 @@ class MutatedCasesTest {
       reshape((ObjectNode) header.get(names.get(random.nextInt(names.size()))), random);
     }
     byte[] changed = header.toString().getBytes(UTF_8);
-    ByteBuffer out = ByteBuffer.allocate(Long.BYTES + changed.length + all.remaining()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer out =
+        ByteBuffer.allocate(Long.BYTES + changed.length + all.remaining())
+            .order(ByteOrder.LITTLE_ENDIAN);
     out.putLong(changed.length).put(changed).put(all);
     Files.write(to, out.array());
   }

@@ -22,7 +22,8 @@ final class RecordedCase {
 
   RecordedCase with(String name, float... values) {
     int begin = data.size();
-    ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes =
+        ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     for (float value : values) {
       bytes.putFloat(value);
     }
@@ -36,7 +37,9 @@ final class RecordedCase {
   void write(Path file) throws IOException {
     entries.add("\"__metadata__\":{\"op\":\"%s\",\"golden\":\"{}\"}".formatted(kind));
     byte[] header = ("{" + String.join(",", entries) + "}").getBytes(StandardCharsets.UTF_8);
-    ByteBuffer all = ByteBuffer.allocate(Long.BYTES + header.length + data.size()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer all =
+        ByteBuffer.allocate(Long.BYTES + header.length + data.size())
+            .order(ByteOrder.LITTLE_ENDIAN);
     all.putLong(header.length).put(header).put(data.toByteArray());
     Files.write(file, all.array());
   }

@@ -15,7 +15,9 @@ import org.junit.jupiter.api.TestFactory;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 
-/** The recorded cases of this project, on every backend under test: {@code -Dpanamoe.test.backends}. */
+/**
+ * The recorded cases of this project, on every backend under test: {@code -Dpanamoe.test.backends}.
+ */
 class RecordedCasesTest {
   static Path folder() throws URISyntaxException {
     return Path.of(RecordedCasesTest.class.getResource("/golden").toURI());
@@ -32,7 +34,8 @@ class RecordedCasesTest {
                     .map(
                         file ->
                             DynamicTest.dynamicTest(
-                                device + " " + folder.relativize(file), () -> assertPasses(folder, device, file))));
+                                device + " " + folder.relativize(file),
+                                () -> assertPasses(folder, device, file))));
   }
 
   private static void assertPasses(Path folder, String device, Path file) {

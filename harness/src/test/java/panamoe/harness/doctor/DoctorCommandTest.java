@@ -21,18 +21,38 @@ class DoctorCommandTest {
     JsonNode json = JsonMapper.builder().build().readTree(run.out());
     Map<String, JsonNode> findings = new HashMap<>();
     json.get("findings").forEach(finding -> findings.put(finding.get("topic").asText(), finding));
-    for (String topic : new String[] {
-      "processor", "threads", "memory", "huge pages", "JDK", "C++ compiler", "CMake", "ninja", "Highway",
-      "oneDNN", "GoogleTest", "MPI", "CUDA compiler", "NVRTC", "GPU", "native library"
-    }) {
+    for (String topic :
+        new String[] {
+          "processor",
+          "threads",
+          "memory",
+          "huge pages",
+          "JDK",
+          "C++ compiler",
+          "CMake",
+          "ninja",
+          "Highway",
+          "oneDNN",
+          "GoogleTest",
+          "MPI",
+          "CUDA compiler",
+          "NVRTC",
+          "GPU",
+          "native library"
+        }) {
       assertTrue(findings.containsKey(topic), "nothing about " + topic);
     }
     assertTrue(findings.get("JDK").get("found").asText().startsWith("25"));
-    findings.forEach((topic, finding) ->
-        assertTrue(finding.hasNonNull("found") || finding.hasNonNull("advice"), topic + " is missing without advice"));
+    findings.forEach(
+        (topic, finding) ->
+            assertTrue(
+                finding.hasNonNull("found") || finding.hasNonNull("advice"),
+                topic + " is missing without advice"));
     assertEquals(json.get("ready").asBoolean(), run.exitCode() == 0);
-    boolean complete = findings.values().stream()
-        .allMatch(finding -> finding.hasNonNull("found") || !finding.get("required").asBoolean());
+    boolean complete =
+        findings.values().stream()
+            .allMatch(
+                finding -> finding.hasNonNull("found") || !finding.get("required").asBoolean());
     assertEquals(complete, json.get("ready").asBoolean());
   }
 
@@ -51,7 +71,8 @@ class DoctorCommandTest {
     assertEquals("ok  CMake            cmake 3.31", present);
     String missing = Finding.optional("MPI", Optional.empty(), "install it").describe();
     assertTrue(missing.startsWith("--  MPI") && missing.endsWith("-> install it"), missing);
-    assertTrue(Finding.needed("native library", Optional.empty(), "build it").describe().startsWith("!!"));
+    assertTrue(
+        Finding.needed("native library", Optional.empty(), "build it").describe().startsWith("!!"));
   }
 
   @Test

@@ -28,7 +28,10 @@ class MachineCheckTest {
 
   private record Answer(boolean ready, List<Finding> findings) {
     Finding about(String topic) {
-      return findings.stream().filter(finding -> finding.topic().equals(topic)).findFirst().orElseThrow();
+      return findings.stream()
+          .filter(finding -> finding.topic().equals(topic))
+          .findFirst()
+          .orElseThrow();
     }
   }
 
@@ -44,13 +47,23 @@ class MachineCheckTest {
   void aMachineThatCannotBuildIsToldWhatToDo() throws Exception {
     Answer answer = doctor();
     assertFalse(answer.ready());
-    Map<String, String> packages = Map.of(
-        "C++ compiler", "g++", "CMake", "cmake", "ninja", "ninja-build", "Highway", "libhwy-dev", "GoogleTest",
-        "libgtest-dev");
-    packages.forEach((topic, name) -> {
-      String advice = "the build needs it: ./ci/setup, or apt-get install " + name;
-      assertEquals(new Finding(topic, null, true, advice), answer.about(topic));
-    });
+    Map<String, String> packages =
+        Map.of(
+            "C++ compiler",
+            "g++",
+            "CMake",
+            "cmake",
+            "ninja",
+            "ninja-build",
+            "Highway",
+            "libhwy-dev",
+            "GoogleTest",
+            "libgtest-dev");
+    packages.forEach(
+        (topic, name) -> {
+          String advice = "the build needs it: ./ci/setup, or apt-get install " + name;
+          assertEquals(new Finding(topic, null, true, advice), answer.about(topic));
+        });
   }
 
   /** Libraries that no Debian package brought are where the compiler finds them. */
@@ -58,15 +71,19 @@ class MachineCheckTest {
   void theCompilerKnowsWhatDebianDoesNot() throws Exception {
     compiler();
     Answer answer = doctor();
-    assertEquals(new Finding("C++ compiler", "g++ 14.2.0", true, null), answer.about("C++ compiler"));
+    assertEquals(
+        new Finding("C++ compiler", "g++ 14.2.0", true, null), answer.about("C++ compiler"));
     assertEquals("/opt/include/hwy/highway.h", answer.about("Highway").found());
     assertNull(answer.about("GoogleTest").found());
   }
 
   /** A g++ that has Highway. */
   private void compiler() throws IOException {
-    var executable = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x"));
-    Files.writeString(Files.createFile(programs.resolve("g++"), executable), """
+    var executable =
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x"));
+    Files.writeString(
+        Files.createFile(programs.resolve("g++"), executable),
+        """
         #!/bin/sh
         case "$*" in
           -dumpfullversion) echo 14.2.0 ;;
@@ -79,7 +96,10 @@ class MachineCheckTest {
   /** What the doctor says where nothing but {@link #programs} is on the path. */
   private Answer doctor() throws Exception {
     ProcessBuilder builder = new ProcessBuilder(SmallJvm.command(Main.class, "doctor", "--json"));
-    builder.redirectError(ProcessBuilder.Redirect.DISCARD).environment().put("PATH", programs.toString());
+    builder
+        .redirectError(ProcessBuilder.Redirect.DISCARD)
+        .environment()
+        .put("PATH", programs.toString());
     Process process = builder.start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(1, process.waitFor(), said);
@@ -87,6 +107,9 @@ class MachineCheckTest {
   }
 
   private static Set<String> required(List<Finding> findings) {
-    return findings.stream().filter(Finding::required).map(Finding::topic).collect(Collectors.toSet());
+    return findings.stream()
+        .filter(Finding::required)
+        .map(Finding::topic)
+        .collect(Collectors.toSet());
   }
 }

@@ -20,7 +20,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/** What is printed and written is the same in any language: languages have digits and letter cases of their own. */
+/**
+ * What is printed and written is the same in any language: languages have digits and letter cases
+ * of their own.
+ */
 class LocaleTest {
   private static final Pattern FOREIGN_DIGIT = Pattern.compile("[\\p{Nd}&&[^0-9]]");
 
@@ -45,15 +48,30 @@ class LocaleTest {
   @ValueSource(strings = {"ar-EG-u-nu-arab", "fa-IR"})
   void whatIsMeasuredIsToldInThePlainDigits(String language) throws IOException {
     Locale.setDefault(Locale.forLanguageTag(language));
-    Path text = Files.writeString(folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
+    Path text =
+        Files.writeString(
+            folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
     String run = folder.resolve("run").toString();
     List<String> said = new ArrayList<>();
-    for (String[] command : new String[][] {
-      {"train", "--preset", "tiny", "--steps", "2", "--ranks", "2", "--text", text.toString(), "--out", run},
-      {"train", "--resume", "--out", run},
-      {"generate", "--model", run, "--prompt", "The", "--max-tokens", "3"},
-      {"bench", "gate", "--shape", "64x128x4x1", "--tokens", "8", "--seconds", "0.01"},
-    }) {
+    for (String[] command :
+        new String[][] {
+          {
+            "train",
+            "--preset",
+            "tiny",
+            "--steps",
+            "2",
+            "--ranks",
+            "2",
+            "--text",
+            text.toString(),
+            "--out",
+            run
+          },
+          {"train", "--resume", "--out", run},
+          {"generate", "--model", run, "--prompt", "The", "--max-tokens", "3"},
+          {"bench", "gate", "--shape", "64x128x4x1", "--tokens", "8", "--seconds", "0.01"},
+        }) {
       CommandRun called = CommandRun.of(command);
       assertEquals(0, called.exitCode(), called.toString());
       said.add(called.out() + called.err());
@@ -72,11 +90,16 @@ class LocaleTest {
     Report.write(SyntheticRun.write(run));
     try (Stream<Path> files = Files.walk(run)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
-        written.put(run.relativize(file).toString(), Files.readString(file, StandardCharsets.UTF_8));
+        written.put(
+            run.relativize(file).toString(), Files.readString(file, StandardCharsets.UTF_8));
       }
     }
-    for (String command : List.of("train --preset tiny --ranks 4 --ep 2 --explain-topology", "train --threads 0",
-        "bench gate --shape 1", "inspect " + folder)) {
+    for (String command :
+        List.of(
+            "train --preset tiny --ranks 4 --ep 2 --explain-topology",
+            "train --threads 0",
+            "bench gate --shape 1",
+            "inspect " + folder)) {
       CommandRun called = CommandRun.of(command.split(" "));
       written.put(command, called.out() + called.err());
     }

@@ -43,7 +43,9 @@ class ReportTest {
   void thePageNeedsNothingElseAndIsWellFormed() throws Exception {
     String html = Files.readString(Report.write(SyntheticRun.write(folder)));
     assertTrue(html.startsWith("<!DOCTYPE html>"));
-    assertFalse(Pattern.compile("https?:|src=|href=|@import|url\\(").matcher(html).find(), "the page loads something");
+    assertFalse(
+        Pattern.compile("https?:|src=|href=|@import|url\\(").matcher(html).find(),
+        "the page loads something");
     assertTrue(html.contains("prefers-color-scheme: dark"));
     assertFalse(html.contains("{{"), "a placeholder is left");
     parse(folder.resolve("report.html"));
@@ -58,7 +60,9 @@ class ReportTest {
     assertTrue(tiles.contains("76,800"), "tokens: " + tiles);
     assertTrue(tiles.contains("1,000"), "tokens per second: " + tiles);
     try (LanguageModel model = new LanguageModel(SyntheticRun.config().model())) {
-      assertTrue(tiles.contains(String.format(Locale.ROOT, "%,d", model.parameters().count())), "parameters: " + tiles);
+      assertTrue(
+          tiles.contains(String.format(Locale.ROOT, "%,d", model.parameters().count())),
+          "parameters: " + tiles);
     }
     List<String> cells = texts(page, "td");
     int row = cells.indexOf("layer 1");
@@ -68,7 +72,8 @@ class ReportTest {
         cells.subList(row, row + 8));
     List<String> sentences = texts(page, "li");
     assertEquals(
-        List.of("Layer 1, expert 1: 56 % of its tokens are Greek, 3.7 times that language's share of the text."),
+        List.of(
+            "Layer 1, expert 1: 56 % of its tokens are Greek, 3.7 times that language's share of the text."),
         sentences);
   }
 
@@ -81,9 +86,12 @@ class ReportTest {
     List<String> hints = texts(languages, "title");
     assertTrue(hints.contains("language el, expert 1: 90.00 % of its tokens"));
     assertEquals(
-        SyntheticRun.LANGUAGES.size() * experts, hints.stream().filter(hint -> hint.startsWith("language")).count());
+        SyntheticRun.LANGUAGES.size() * experts,
+        hints.stream().filter(hint -> hint.startsWith("language")).count());
     Document load = parse(folder.resolve("plots/layer-1-load.svg"));
-    assertEquals(80 * experts, texts(load, "title").stream().filter(hint -> hint.startsWith("expert")).count());
+    assertEquals(
+        80 * experts,
+        texts(load, "title").stream().filter(hint -> hint.startsWith("expert")).count());
     Document bits = parse(folder.resolve("plots/bits-per-byte.svg"));
     Element training = (Element) bits.getElementsByTagName("polyline").item(0);
     assertEquals(SyntheticRun.STEPS, training.getAttribute("points").split(" ").length);
@@ -94,7 +102,8 @@ class ReportTest {
   void textIsEscaped() throws Exception {
     String html = Files.readString(Report.write(SyntheticRun.write(folder)));
     assertFalse(html.contains("<script"));
-    assertTrue(html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; so \ufffdweiter"));
+    assertTrue(
+        html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; so \ufffdweiter"));
   }
 
   @Test
@@ -112,9 +121,13 @@ class ReportTest {
     Path metrics = folder.resolve("metrics.jsonl");
     List<String> lines = Files.readAllLines(metrics);
     Files.write(metrics, Stream.concat(lines.stream().limit(9), Stream.of("{\"step\": ")).toList());
-    String message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
     assertTrue(message.startsWith(metrics + ", line 10: "), message);
-    Files.write(metrics, (lines.getFirst().replace("loss", "lo\u00ffss") + "\n").getBytes(StandardCharsets.ISO_8859_1));
+    Files.write(
+        metrics,
+        (lines.getFirst().replace("loss", "lo\u00ffss") + "\n")
+            .getBytes(StandardCharsets.ISO_8859_1));
     message = assertThrows(IllegalArgumentException.class, () -> Report.write(folder)).getMessage();
     assertEquals(metrics + ", line 1: it is not UTF-8", message);
     Files.writeString(metrics, "");
@@ -129,6 +142,8 @@ class ReportTest {
 
   private static List<String> texts(Document document, String element) {
     NodeList nodes = document.getElementsByTagName(element);
-    return IntStream.range(0, nodes.getLength()).mapToObj(i -> nodes.item(i).getTextContent()).toList();
+    return IntStream.range(0, nodes.getLength())
+        .mapToObj(i -> nodes.item(i).getTextContent())
+        .toList();
   }
 }

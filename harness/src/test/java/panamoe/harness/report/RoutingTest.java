@@ -25,7 +25,9 @@ class RoutingTest {
   void refusesATableOfAnotherShape() {
     RoutedLayer layer = new RoutedLayer(3, 3, new long[][] {{1, 2, 3}});
     String message =
-        assertThrows(IllegalArgumentException.class, () -> new Routing(List.of("de", "en"), List.of(layer)))
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new Routing(List.of("de", "en"), List.of(layer)))
             .getMessage();
     assertEquals("layer 3: tokens must be 2 languages x 3 experts", message);
   }

@@ -25,7 +25,8 @@ final class SyntheticRun {
   private SyntheticRun() {}
 
   static RunConfig config() {
-    ModelConfig model = ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.PR_MOE, 256);
+    ModelConfig model =
+        ModelPresets.of(ModelPresets.Size.TINY, ModelPresets.Architecture.PR_MOE, 256);
     return new RunConfig(model, TrainConfig.of(STEPS, 4, Math.min(64, model.context())), 1);
   }
 
@@ -41,18 +42,27 @@ final class SyntheticRun {
     JSON.writeValue(folder.resolve("routing.json").toFile(), routing(config.model()));
     JSON.writeValue(
         folder.resolve("samples.json").toFile(),
-        List.of(Map.of("prompt", "Herr Präsident, ", "text", "<script>alert('x')</script> & so \u0001weiter")));
+        List.of(
+            Map.of(
+                "prompt",
+                "Herr Präsident, ",
+                "text",
+                "<script>alert('x')</script> & so \u0001weiter")));
     return folder;
   }
 
   private static ObjectNode step(RunConfig config, int step, Random random) {
     double loss = 1 + 4.5 * Math.exp(-step / 60.0) + 0.05 * random.nextGaussian();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("step", step).put("tokens", step * 256L).put("loss", loss).put("bits_per_byte", loss / Math.log(2));
+    json.put("step", step)
+        .put("tokens", step * 256L)
+        .put("loss", loss)
+        .put("bits_per_byte", loss / Math.log(2));
     json.put("aux_loss", 1.01).put("z_loss", 2.0).put("grad_norm", 0.9);
     json.put("learning_rate", config.training().learningRate(step - 1)).put("tokens_per_s", 1000);
     if (step % 50 == 0) {
-      json.put("validation_bits_per_byte", step == STEPS ? 1.625 : 1.7 + 3 * Math.exp(-step / 60.0));
+      json.put(
+          "validation_bits_per_byte", step == STEPS ? 1.625 : 1.7 + 3 * Math.exp(-step / 60.0));
     }
     ArrayNode layers = json.putArray("layers");
     for (int layer = 0; layer < config.model().layers(); layer++) {
@@ -60,7 +70,10 @@ final class SyntheticRun {
       if (experts > 0) {
         ObjectNode node = layers.addObject();
         node.put("layer", layer).put("experts", experts).put("load_p50", 31).put("load_p95", 47.5);
-        node.put("load_max", 63).put("drop_rate", 0.0125).put("dead_experts", 0).put("router_entropy", 1.234);
+        node.put("load_max", 63)
+            .put("drop_rate", 0.0125)
+            .put("dead_experts", 0)
+            .put("router_entropy", 1.234);
         ArrayNode counts = node.putArray("counts");
         for (int expert = 0; expert < experts; expert++) {
           double early = 1 + 3 * Math.exp(-step / 40.0) * Math.sin(expert * 2.1 + layer);

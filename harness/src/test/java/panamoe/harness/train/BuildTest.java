@@ -36,7 +36,8 @@ class BuildTest {
   @Test
   void aBuildIsWhatIsInIt() throws IOException {
     String here = build("here", "code", 1_000_000_000_000L);
-    assertEquals(Build.ofClasses(here), Build.ofClasses(build("there", "code", 1_700_000_000_000L)));
+    assertEquals(
+        Build.ofClasses(here), Build.ofClasses(build("there", "code", 1_700_000_000_000L)));
     String other = build("other", "other code", 1_000_000_000_000L);
     assertNotEquals(Build.ofClasses(here), Build.ofClasses(other));
     String mixed = here.split(File.pathSeparator)[0] + File.pathSeparator + jar(other);

@@ -17,8 +17,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
 
 /**
- * train with a card for each rank, without a card: CUDA's kernels by emulation, which has four cards, and NCCL's
- * functions by a test library of ours between threads ({@code native/test/nccl_threads}).
+ * train with a card for each rank, without a card: CUDA's kernels by emulation, which has four
+ * cards, and NCCL's functions by a test library of ours between threads ({@code
+ * native/test/nccl_threads}).
  */
 class CardTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
@@ -26,7 +27,9 @@ class CardTrainCommandTest {
       Path.of(
           System.getProperty(
               "panamoe.nccl.threads",
-              Path.of("..", "native", "build", "release", "libnccl_threads.so").toAbsolutePath().toString()));
+              Path.of("..", "native", "build", "release", "libnccl_threads.so")
+                  .toAbsolutePath()
+                  .toString()));
 
   @TempDir private Path folder;
   private Path text;
@@ -34,7 +37,9 @@ class CardTrainCommandTest {
   @BeforeEach
   void takeTheTestLibrary() throws IOException {
     System.setProperty(PROPERTY, LIBRARY.toString());
-    text = Files.writeString(folder.resolve("text.txt"), "the committee thanks its members.\n".repeat(900));
+    text =
+        Files.writeString(
+            folder.resolve("text.txt"), "the committee thanks its members.\n".repeat(900));
   }
 
   @AfterEach
@@ -44,14 +49,18 @@ class CardTrainCommandTest {
 
   private CommandRun train(String name, String options) {
     return CommandRun.of(
-        ("train --preset tiny --text " + text + " --out " + folder.resolve(name) + " " + options).split(" "));
+        ("train --preset tiny --text " + text + " --out " + folder.resolve(name) + " " + options)
+            .split(" "));
   }
 
   private List<Double> losses(String name) throws IOException {
     return Losses.of(folder.resolve(name));
   }
 
-  /** Experts over all ranks, in groups with replicas, sliced with the attention; sums in bfloat16 as well. */
+  /**
+   * Experts over all ranks, in groups with replicas, sliced with the attention; sums in bfloat16 as
+   * well.
+   */
   @ParameterizedTest
   @CsvSource({
     "--ranks 2,f32,1e-4",
@@ -62,7 +71,8 @@ class CardTrainCommandTest {
   void theLossesAreThoseOfOneRank(String ranks, String dtype, double tolerance) throws IOException {
     CommandRun one = train("one", "--steps 5 --device cpu --dtype " + dtype);
     assertEquals(0, one.exitCode(), one.err());
-    CommandRun many = train("many", "--steps 5 --device simt --comm nccl --dtype " + dtype + " " + ranks);
+    CommandRun many =
+        train("many", "--steps 5 --device simt --comm nccl --dtype " + dtype + " " + ranks);
     assertEquals(0, many.exitCode(), many.err());
     assertTrue(many.out().contains("trained 5 steps"), many.out());
     List<Double> expected = losses("one");
@@ -74,13 +84,15 @@ class CardTrainCommandTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "--ranks 2 --device cpu | --device cpu is no card, and every rank that NCCL joins needs one",
-    "--ranks 2 --device reference | --device reference is no card, and every rank that NCCL joins needs one",
-    "--ranks 2 --device cuda | --device cuda: moe_device_open: ",
-    "--ranks 8 --device simt | rank 7 of this machine needs a card of its own: moe_device_open: ordinal is 7",
-    "--ranks 2 --device simt --overlap 2 | --overlap has nothing to do there",
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--ranks 2 --device cpu | --device cpu is no card, and every rank that NCCL joins needs one",
+        "--ranks 2 --device reference | --device reference is no card, and every rank that NCCL joins needs one",
+        "--ranks 2 --device cuda | --device cuda: moe_device_open: ",
+        "--ranks 8 --device simt | rank 7 of this machine needs a card of its own: moe_device_open: ordinal is 7",
+        "--ranks 2 --device simt --overlap 2 | --overlap has nothing to do there",
+      })
   void whatIsMissingIsOneSentence(String options, String expected) {
     assertRefused(2, "--comm nccl " + options, expected);
   }

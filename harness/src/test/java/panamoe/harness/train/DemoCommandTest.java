@@ -22,7 +22,9 @@ class DemoCommandTest {
     assertTrue(demo.out().contains("trained 3 steps"), demo.out());
     assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président, "));
     String remembered = Files.readString(run.resolve("text.json"));
-    assertTrue(remembered.contains("\"languages\" : [ \"de\", \"en\", \"es\", \"fr\", \"it\" ]"), remembered);
+    assertTrue(
+        remembered.contains("\"languages\" : [ \"de\", \"en\", \"es\", \"fr\", \"it\" ]"),
+        remembered);
     String routing = Files.readString(run.resolve("routing.json"));
     assertTrue(routing.startsWith("{\"languages\":[\"de\",\"en\",\"es\",\"fr\",\"it\"]"), routing);
     String report = Files.readString(run.resolve("report.html"));

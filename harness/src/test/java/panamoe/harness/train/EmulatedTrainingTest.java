@@ -16,7 +16,9 @@ class EmulatedTrainingTest {
 
   @Test
   void aRunHasTheLossesOfTheCpuAndItsOwnBitsAgain() throws IOException {
-    Path text = Files.writeString(folder.resolve("text.txt"), "The committee thanks the members.\n".repeat(400));
+    Path text =
+        Files.writeString(
+            folder.resolve("text.txt"), "The committee thanks the members.\n".repeat(400));
     double[] emulated = losses(text, "simt", "first");
     assertArrayEquals(losses(text, "cpu", "cpu"), emulated, 1e-5);
     assertArrayEquals(emulated, losses(text, "simt", "second"), 0);
@@ -27,7 +29,16 @@ class EmulatedTrainingTest {
     Path run = folder.resolve(name);
     CommandRun trained =
         CommandRun.of(
-            "train", "--preset", "tiny", "--steps", "3", "--device", device, "--text", text.toString(), "--out",
+            "train",
+            "--preset",
+            "tiny",
+            "--steps",
+            "3",
+            "--device",
+            device,
+            "--text",
+            text.toString(),
+            "--out",
             run.toString());
     assertEquals(0, trained.exitCode(), trained.err());
     return Losses.of(run).stream().mapToDouble(loss -> loss).toArray();
@@ -37,8 +48,17 @@ class EmulatedTrainingTest {
   private String written(String device) {
     CommandRun run =
         CommandRun.of(
-            "generate", "--model", folder.resolve("cpu").toString(), "--prompt", "The ", "--max-tokens", "8", "--top-k",
-            "1", "--device", device);
+            "generate",
+            "--model",
+            folder.resolve("cpu").toString(),
+            "--prompt",
+            "The ",
+            "--max-tokens",
+            "8",
+            "--top-k",
+            "1",
+            "--device",
+            device);
     assertEquals(0, run.exitCode(), run.err());
     return run.out();
   }

@@ -20,11 +20,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/** A run whose numbers go bad says where, ends, and leaves what was saved before; provoked by weights that explode. */
+/**
+ * A run whose numbers go bad says where, ends, and leaves what was saved before; provoked by
+ * weights that explode.
+ */
 class FailedTrainingTest {
   private static final int STEPS = 40;
   private static final Pattern FAILED =
-      Pattern.compile("panamoe train: step (\\d+): .*(?:layer \\d|gradient of \\w+[.]\\S+) .*finite.*; (.*)");
+      Pattern.compile(
+          "panamoe train: step (\\d+): .*(?:layer \\d|gradient of \\w+[.]\\S+) .*finite.*; (.*)");
 
   @TempDir private Path folder;
   private Path text;
@@ -33,7 +37,9 @@ class FailedTrainingTest {
   @BeforeEach
   void writeText() throws IOException {
     run = folder.resolve("run");
-    text = Files.writeString(folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
+    text =
+        Files.writeString(
+            folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
   }
 
   /** Decay by more than its weight turns a weight around and makes it larger, step by step. */
@@ -59,14 +65,16 @@ class FailedTrainingTest {
     int saved = (step - 1) / 2 * 2; // every second step before
     Path last = run.resolve("checkpoints/step-0000000" + saved);
     assertEquals("the last good checkpoint, " + last + ", is kept", sentence.group(2));
-    assertEquals(List.of("latest", "step-0000000" + (saved - 2), "step-0000000" + saved), checkpoints());
+    assertEquals(
+        List.of("latest", "step-0000000" + (saved - 2), "step-0000000" + saved), checkpoints());
     assertEquals(step - 1, Losses.of(run).size());
     CommandRun inspected = CommandRun.of("inspect", run.toString(), "--verify");
     assertEquals(0, inspected.exitCode(), inspected.err());
 
     // Bit for bit it comes to the same end; what is saved stays so.
     byte[] weights = weights(last);
-    CommandRun resumed = CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
+    CommandRun resumed =
+        CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
     assertEquals(sentence.group(), failure(resumed).group());
     assertTrue(resumed.err().contains("going on after step " + saved + ", "), resumed.err());
     assertArrayEquals(weights, weights(last));
@@ -85,7 +93,15 @@ class FailedTrainingTest {
 
   private CommandRun train(Path config, String ranks) {
     return CommandRun.of(
-        "train", "--text", text.toString(), "--config", config.toString(), "--ranks", ranks, "--out", run.toString());
+        "train",
+        "--text",
+        text.toString(),
+        "--config",
+        config.toString(),
+        "--ranks",
+        ranks,
+        "--out",
+        run.toString());
   }
 
   private static Matcher failure(CommandRun failed) {
@@ -108,7 +124,8 @@ class FailedTrainingTest {
   private static byte[] weights(Path checkpoint) throws IOException {
     try (Stream<Path> files = Files.list(checkpoint)) {
       ByteArrayOutputStream all = new ByteArrayOutputStream();
-      for (Path file : files.filter(each -> each.toString().endsWith(".safetensors")).sorted().toList()) {
+      for (Path file :
+          files.filter(each -> each.toString().endsWith(".safetensors")).sorted().toList()) {
         all.writeBytes(Files.readAllBytes(file));
       }
       return all.toByteArray();

@@ -14,14 +14,25 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
-/** A run that somebody else has packed: whatever its names lead to, nothing outside is written or waited for. */
+/**
+ * A run that somebody else has packed: whatever its names lead to, nothing outside is written or
+ * waited for.
+ */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
 class ForeignRunFolderTest {
   private static final String KEPT = "not to be touched";
   private static final List<String> FILES =
       List.of(
-          ".lock", "config.json", "text.json", "metrics.jsonl", "tokenizer.json", "routing.json", "samples.json",
-          "report.html", "plots/loss.svg", "checkpoints/latest");
+          ".lock",
+          "config.json",
+          "text.json",
+          "metrics.jsonl",
+          "tokenizer.json",
+          "routing.json",
+          "samples.json",
+          "report.html",
+          "plots/loss.svg",
+          "checkpoints/latest");
 
   @TempDir private Path folder;
   private Path run;
@@ -29,11 +40,18 @@ class ForeignRunFolderTest {
 
   @BeforeEach
   void train() throws IOException {
-    Path text = Files.writeString(folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
+    Path text =
+        Files.writeString(
+            folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
     run = folder.resolve("run");
     CommandRun trained =
         CommandRun.of(
-            "train", "--text", text.toString(), "--config", TinyRun.config(folder, 2).toString(), "--out",
+            "train",
+            "--text",
+            text.toString(),
+            "--config",
+            TinyRun.config(folder, 2).toString(),
+            "--out",
             run.toString());
     assertEquals(0, trained.exitCode(), trained.err());
     outside = Files.writeString(folder.resolve("outside"), KEPT);
@@ -75,19 +93,31 @@ class ForeignRunFolderTest {
       Files.createSymbolicLink(run.resolve(name), held);
       assertRefused(
           name,
-          run.resolve(name) + " is a symbolic link, not a directory: to keep a run on another disk, make " + run
+          run.resolve(name)
+              + " is a symbolic link, not a directory: to keep a run on another disk, make "
+              + run
               + " itself the link, or move the directory to the place of its link");
       back(name, held);
     }
     assertGoesOn();
   }
 
-  /** Under the names by which whole files are written first a process that was killed may have left anything. */
+  /**
+   * Under the names by which whole files are written first a process that was killed may have left
+   * anything.
+   */
   @Test
   void whatLiesWhereAFileIsWrittenFirstGivesWay() throws IOException {
-    for (String name : List.of(".config.json.tmp", ".text.json.tmp", ".metrics.jsonl.tmp", ".report.html.tmp",
-        "report.html.tmp", "plots/.loss.svg.tmp", "checkpoints/.latest.tmp-" + ProcessHandle.current().pid(),
-        "checkpoints/.step-00000003.tmp-" + ProcessHandle.current().pid())) {
+    for (String name :
+        List.of(
+            ".config.json.tmp",
+            ".text.json.tmp",
+            ".metrics.jsonl.tmp",
+            ".report.html.tmp",
+            "report.html.tmp",
+            "plots/.loss.svg.tmp",
+            "checkpoints/.latest.tmp-" + ProcessHandle.current().pid(),
+            "checkpoints/.step-00000003.tmp-" + ProcessHandle.current().pid())) {
       Files.createSymbolicLink(run.resolve(name), outside);
     }
     assertGoesOn();
@@ -96,19 +126,24 @@ class ForeignRunFolderTest {
   @Test
   void theFolderItselfMayBeALink() throws IOException {
     Path link = Files.createSymbolicLink(folder.resolve("link"), run);
-    CommandRun further = CommandRun.of("train", "--resume", "--steps", "3", "--out", link.toString());
+    CommandRun further =
+        CommandRun.of("train", "--resume", "--steps", "3", "--out", link.toString());
     assertEquals(0, further.exitCode(), further.err());
   }
 
   private void assertRefused(String name, String sentence) throws IOException {
-    CommandRun refused = CommandRun.of("train", "--resume", "--steps", "3", "--out", run.toString());
+    CommandRun refused =
+        CommandRun.of("train", "--resume", "--steps", "3", "--out", run.toString());
     assertEquals(1, refused.exitCode(), name + ": " + refused);
-    assertTrue(refused.err().endsWith("panamoe train: " + sentence + System.lineSeparator()), refused.err());
+    assertTrue(
+        refused.err().endsWith("panamoe train: " + sentence + System.lineSeparator()),
+        refused.err());
     assertEquals(KEPT, Files.readString(outside), name);
   }
 
   private void assertGoesOn() throws IOException {
-    CommandRun further = CommandRun.of("train", "--resume", "--steps", "3", "--out", run.toString());
+    CommandRun further =
+        CommandRun.of("train", "--resume", "--steps", "3", "--out", run.toString());
     assertEquals(0, further.exitCode(), further.err());
     assertEquals(KEPT, Files.readString(outside));
   }

@@ -21,11 +21,12 @@ import panamoe.harness.SmallJvm;
 import panamoe.testkit.Faults;
 
 /**
- * A run that is killed at one of its system calls goes on bit for bit, and what it had saved is on the disk, not merely
- * on its way there.
+ * A run that is killed at one of its system calls goes on bit for bit, and what it had saved is on
+ * the disk, not merely on its way there.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at all places of its system calls on its folder, about 1,500, which
- * takes an hour or two; a number, at as many, spread over all; see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at all places of its system calls on its folder,
+ * about 1,500, which takes an hour or two; a number, at as many, spread over all; see {@link
+ * Faults#kills}.
  */
 class KilledTrainingTest {
   private static final int STEPS = 4; // saved after every second
@@ -44,7 +45,9 @@ class KilledTrainingTest {
     run = folder.resolve("run");
     said = folder.resolve("said.txt");
     TinyRun.config(folder, STEPS);
-    Files.writeString(folder.resolve("text.txt"), "the committee thanks its members for this report.\n".repeat(900));
+    Files.writeString(
+        folder.resolve("text.txt"),
+        "the committee thanks its members for this report.\n".repeat(900));
     faults = Faults.on(run, Files.createDirectory(folder.resolve("work")));
   }
 
@@ -61,7 +64,10 @@ class KilledTrainingTest {
       delete(run);
       assertEquals(SIGKILL, train(kill.action(), kill.call(), 0), () -> kill + ": " + said());
       boolean begun = Files.exists(run.resolve("config.json"));
-      CommandRun goneOn = begun ? CommandRun.of("train", "--resume", "--out", run.toString()) : CommandRun.of(begin());
+      CommandRun goneOn =
+          begun
+              ? CommandRun.of("train", "--resume", "--out", run.toString())
+              : CommandRun.of(begin());
       String where = kill + ", " + calls.get((int) kill.call() - 1) + ": " + goneOn;
       assertEquals(0, goneOn.exitCode(), where);
       assertArrayEquals(weights, weights(), where);
@@ -69,22 +75,34 @@ class KilledTrainingTest {
     }
   }
 
-  /** What a checkpoint needs is forced to the disk before it becomes the latest, and whole files before they appear. */
+  /**
+   * What a checkpoint needs is forced to the disk before it becomes the latest, and whole files
+   * before they appear.
+   */
   private static void assertDurable(List<String> calls) {
-    int[] saves = IntStream.range(0, calls.size()).filter(i -> calls.get(i).equals("m/checkpoints/latest")).toArray();
+    int[] saves =
+        IntStream.range(0, calls.size())
+            .filter(i -> calls.get(i).equals("m/checkpoints/latest"))
+            .toArray();
     assertEquals(STEPS / 2, saves.length, calls.toString());
     for (int save : saves) {
       List<String> before = calls.subList(0, save);
-      assertTrue(before.lastIndexOf("f/metrics.jsonl") > before.lastIndexOf("w/metrics.jsonl"), calls.toString());
+      assertTrue(
+          before.lastIndexOf("f/metrics.jsonl") > before.lastIndexOf("w/metrics.jsonl"),
+          calls.toString());
       assertTrue(before.contains("w/metrics.jsonl"), calls.toString());
     }
-    assertTrue(calls.lastIndexOf("f/metrics.jsonl") > calls.lastIndexOf("w/metrics.jsonl"), calls.toString());
+    assertTrue(
+        calls.lastIndexOf("f/metrics.jsonl") > calls.lastIndexOf("w/metrics.jsonl"),
+        calls.toString());
     for (String name : List.of("config.json", "text.json", "report.html")) {
       int moved = calls.indexOf("m/" + name);
       int written = calls.indexOf("w/." + name + ".tmp");
       int forced = calls.indexOf("f/." + name + ".tmp");
       assertTrue(0 < written && written < forced && forced < moved, name + ": " + calls);
-      assertTrue(calls.subList(moved, calls.size()).contains("f"), name + ": " + calls); // the folder, for its name
+      assertTrue(
+          calls.subList(moved, calls.size()).contains("f"),
+          name + ": " + calls); // the folder, for its name
     }
   }
 
@@ -95,7 +113,8 @@ class KilledTrainingTest {
     delete(run);
     assertEquals(1, train(Faults.Action.FAIL_FROM, metrics, ENOSPC), this::said);
     assertTrue(
-        said().contains("panamoe train: No space left on device: " + run.resolve("metrics.jsonl")), this::said);
+        said().contains("panamoe train: No space left on device: " + run.resolve("metrics.jsonl")),
+        this::said);
   }
 
   @Test
@@ -106,26 +125,37 @@ class KilledTrainingTest {
     int metrics = faults.calls().indexOf("r/metrics.jsonl") + 1;
     assertTrue(metrics > 0, () -> faults.calls().toString());
     assertEquals(1, call(Faults.Action.FAIL_FROM, metrics, EIO, resume), this::said);
-    assertEquals("panamoe train: Input/output error: " + run.resolve("metrics.jsonl") + "\n", said());
+    assertEquals(
+        "panamoe train: Input/output error: " + run.resolve("metrics.jsonl") + "\n", said());
     assertEquals(0, call(Faults.Action.FAIL_ONCE, metrics, EIO, resume), this::said);
   }
 
   private String[] begin() {
     return new String[] {
-      "train", "--text", folder.resolve("text.txt").toString(), "--config", folder.resolve("config.json").toString(),
-      "--out", run.toString()
+      "train",
+      "--text",
+      folder.resolve("text.txt").toString(),
+      "--config",
+      folder.resolve("config.json").toString(),
+      "--out",
+      run.toString()
     };
   }
 
-  private int train(Faults.Action action, long call, int error) throws IOException, InterruptedException {
+  private int train(Faults.Action action, long call, int error)
+      throws IOException, InterruptedException {
     return call(action, call, error, begin());
   }
 
   private int call(Faults.Action action, long call, int error, String... command)
       throws IOException, InterruptedException {
     faults.set(action, call, error);
-    return faults.disturb(new ProcessBuilder(SmallJvm.command(Main.class, command)))
-        .redirectErrorStream(true).redirectOutput(said.toFile()).start().waitFor();
+    return faults
+        .disturb(new ProcessBuilder(SmallJvm.command(Main.class, command)))
+        .redirectErrorStream(true)
+        .redirectOutput(said.toFile())
+        .start()
+        .waitFor();
   }
 
   private String said() {
@@ -140,7 +170,8 @@ class KilledTrainingTest {
   private byte[] weights() throws IOException {
     try (Stream<Path> files = Files.list(run.resolve("checkpoints/step-0000000" + STEPS))) {
       ByteArrayOutputStream all = new ByteArrayOutputStream();
-      for (Path file : files.filter(each -> each.toString().endsWith(".safetensors")).sorted().toList()) {
+      for (Path file :
+          files.filter(each -> each.toString().endsWith(".safetensors")).sorted().toList()) {
         all.writeBytes(Files.readAllBytes(file));
       }
       return all.toByteArray();

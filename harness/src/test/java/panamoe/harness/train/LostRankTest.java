@@ -17,7 +17,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.Outcome;
 
-/** A rank of a real training run is killed; the others end, and the run goes on from its last checkpoint. */
+/**
+ * A rank of a real training run is killed; the others end, and the run goes on from its last
+ * checkpoint.
+ */
 class LostRankTest {
   private static final int RANKS = 4;
   private static final int STEPS = 16;
@@ -35,18 +38,40 @@ class LostRankTest {
       // Threads or processes, the bits are the same.
       CommandRun threads =
           CommandRun.of(
-              "train", "--text", ranks.text().toString(), "--config", config.toString(),
-              "--ranks", String.valueOf(RANKS), "--ep", "2", "--tp", "2", "--out", undisturbed.toString());
+              "train",
+              "--text",
+              ranks.text().toString(),
+              "--config",
+              config.toString(),
+              "--ranks",
+              String.valueOf(RANKS),
+              "--ep",
+              "2",
+              "--tp",
+              "2",
+              "--out",
+              undisturbed.toString());
       assertEquals(0, threads.exitCode(), threads.err());
 
       ranks.start(
-          RANKS, RankProcesses.ALIKE, "--config", config.toString(), "--comm", "mpi", "--ep", "2", "--tp", "2",
-          "--out", run.toString());
+          RANKS,
+          RankProcesses.ALIKE,
+          "--config",
+          config.toString(),
+          "--comm",
+          "mpi",
+          "--ep",
+          "2",
+          "--tp",
+          "2",
+          "--out",
+          run.toString());
       while (!Files.exists(run.resolve("checkpoints/latest"))) {
         assertTrue(ranks.running(), ranks::said);
         Thread.sleep(1);
       }
-      List<ProcessHandle> jvms = IntStream.range(0, RANKS).mapToObj(ranks::jvm).flatMap(Optional::stream).toList();
+      List<ProcessHandle> jvms =
+          IntStream.range(0, RANKS).mapToObj(ranks::jvm).flatMap(Optional::stream).toList();
       assertEquals(RANKS, jvms.size(), ranks::said);
       jvms.get(killed).destroyForcibly();
       for (ProcessHandle jvm : jvms) {
@@ -55,14 +80,25 @@ class LostRankTest {
       Outcome outcome = ranks.await();
       assertNotEquals(0, outcome.status(), outcome.said());
       for (int rank = 0; rank < RANKS; rank++) {
-        String sentence = "rank %d: rank %d is gone: its process ended or was killed".formatted(rank, killed);
-        assertEquals(rank != killed, outcome.said().lines().anyMatch(sentence::equals), outcome.said());
+        String sentence =
+            "rank %d: rank %d is gone: its process ended or was killed".formatted(rank, killed);
+        assertEquals(
+            rank != killed, outcome.said().lines().anyMatch(sentence::equals), outcome.said());
       }
 
       Outcome resumed =
           ranks.run(
-              RANKS, RankProcesses.ALIKE, "--resume", "--comm", "mpi", "--ep", "2", "--tp", "2",
-              "--out", run.toString());
+              RANKS,
+              RankProcesses.ALIKE,
+              "--resume",
+              "--comm",
+              "mpi",
+              "--ep",
+              "2",
+              "--tp",
+              "2",
+              "--out",
+              run.toString());
       assertEquals(0, resumed.status(), resumed.said());
       assertTrue(resumed.said().contains("going on after step "), resumed.said());
       assertEquals(STEPS, Losses.of(undisturbed).size());

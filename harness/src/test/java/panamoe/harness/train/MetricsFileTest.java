@@ -17,7 +17,8 @@ import panamoe.train.StepMetrics;
 
 class MetricsFileTest {
   private static final String FIRST = "{\"step\": 1, \"loss\": 2.5}\n";
-  private static final String SECOND = "{\"step\": 2, \"loss\": 2.25, \"validation_bits_per_byte\": 3.5}\n";
+  private static final String SECOND =
+      "{\"step\": 2, \"loss\": 2.25, \"validation_bits_per_byte\": 3.5}\n";
   private static final String FOURTH = "{\"step\": 4, \"loss\": 2.125}\n";
 
   @TempDir private Path run;
@@ -41,7 +42,8 @@ class MetricsFileTest {
   @Test
   void aTornLineCountsForNothing() throws IOException {
     String notUtf8 = "{\"step\": 3, \"lo\u00ff\": 1}\n";
-    for (String torn : List.of("{\"step\": 3, \"lo", "\0\0\0\n", notUtf8, "[]\n", "{\"step\": \"3\"}\n", "\n")) {
+    for (String torn :
+        List.of("{\"step\": 3, \"lo", "\0\0\0\n", notUtf8, "[]\n", "{\"step\": \"3\"}\n", "\n")) {
       write(FIRST + SECOND + torn);
       assertSays(2, OptionalDouble.of(3.5));
       assertKeeps(FIRST + SECOND, 9);
@@ -58,7 +60,8 @@ class MetricsFileTest {
     Files.createSymbolicLink(metrics.path(), outside);
     StepMetrics step = new StepMetrics(1, 8, 2, 3, 1, 0.1, 1, 8, List.of(), OptionalDouble.empty());
     IOException failure = assertThrows(IOException.class, () -> metrics.append(step));
-    assertEquals(metrics.path() + " is a symbolic link, not a regular file", FileTrouble.sentence(failure));
+    assertEquals(
+        metrics.path() + " is a symbolic link, not a regular file", FileTrouble.sentence(failure));
     assertEquals(0, Files.size(outside));
   }
 
@@ -68,7 +71,9 @@ class MetricsFileTest {
   }
 
   private void assertKeeps(String lines, long step) throws IOException {
-    assertEquals(lines, new String(new MetricsFile(new PlainFolder(run)).upTo(step), StandardCharsets.UTF_8));
+    assertEquals(
+        lines,
+        new String(new MetricsFile(new PlainFolder(run)).upTo(step), StandardCharsets.UTF_8));
   }
 
   /** As Latin-1, in which any byte can be said. */

@@ -9,7 +9,8 @@ import org.junit.jupiter.api.Test;
 
 class OutcomeTest {
   private static TrainingRun.Outcome outcome(String folder, long before) {
-    return new TrainingRun.Outcome(Path.of(folder), before, 1000, 64, 1.5, 12, Path.of("report.html"));
+    return new TrainingRun.Outcome(
+        Path.of(folder), before, 1000, 64, 1.5, 12, Path.of("report.html"));
   }
 
   private static TrainingRun.Outcome outcome(long before) {
@@ -18,14 +19,20 @@ class OutcomeTest {
 
   @Test
   void aFolderIsWrittenAsAShellTakesIt() {
-    assertTrue(outcome("a/b-1.x", 1000).toString().endsWith(" --out a/b-1.x --resume --steps 2000"));
-    assertTrue(outcome("my run", 1000).toString().endsWith(" --out 'my run' --resume --steps 2000"));
-    assertTrue(outcome("it's", 1000).toString().endsWith(" --out 'it'\\''s' --resume --steps 2000"));
+    assertTrue(
+        outcome("a/b-1.x", 1000).toString().endsWith(" --out a/b-1.x --resume --steps 2000"));
+    assertTrue(
+        outcome("my run", 1000).toString().endsWith(" --out 'my run' --resume --steps 2000"));
+    assertTrue(
+        outcome("it's", 1000).toString().endsWith(" --out 'it'\\''s' --resume --steps 2000"));
   }
 
   @Test
   void timeGoesWithTheStepsThatTookIt() {
-    assertTrue(outcome(900).toString().startsWith("trained steps 901 to 1,000 on 6,400 tokens in 12 s; validation "));
+    assertTrue(
+        outcome(900)
+            .toString()
+            .startsWith("trained steps 901 to 1,000 on 6,400 tokens in 12 s; validation "));
     assertEquals(
         "already complete: 1,000 steps on 64,000 tokens; validation 1.5000 bits per byte\nreport: report.html\n"
             + "to train it further: panamoe train --out run --resume --steps 2000",
@@ -34,9 +41,13 @@ class OutcomeTest {
 
   @Test
   void oneStepIsNoSteps() {
-    assertTrue(outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "), outcome(999).toString());
-    TrainingRun.Outcome first = new TrainingRun.Outcome(Path.of("run"), 0, 1, 1, 1.5, 12, Path.of("report.html"));
-    assertTrue(first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
+    assertTrue(
+        outcome(999).toString().startsWith("trained step 1,000 on 64 tokens in "),
+        outcome(999).toString());
+    TrainingRun.Outcome first =
+        new TrainingRun.Outcome(Path.of("run"), 0, 1, 1, 1.5, 12, Path.of("report.html"));
+    assertTrue(
+        first.toString().startsWith("trained 1 step on 1 token in 12 s; "), first.toString());
   }
 
   @Test

@@ -39,7 +39,15 @@ class ProcessTrainCommandTest {
   private void trainAlone(Path run) {
     CommandRun alone =
         CommandRun.of(
-            "train", "--text", ranks.text().toString(), "--preset", "tiny", "--steps", "5", "--out", run.toString());
+            "train",
+            "--text",
+            ranks.text().toString(),
+            "--preset",
+            "tiny",
+            "--steps",
+            "5",
+            "--out",
+            run.toString());
     assertEquals(0, alone.exitCode(), alone.err());
   }
 
@@ -58,33 +66,72 @@ class ProcessTrainCommandTest {
     trainAlone(one);
     Outcome outcome =
         ranks.run(
-            2, RankProcesses.ALIKE, "--preset", "tiny", "--steps", "5", "--comm", "mpi", "--ep", "2", "--overlap", "2",
-            "--trace", trace.toString(), "--out", two.toString());
+            2,
+            RankProcesses.ALIKE,
+            "--preset",
+            "tiny",
+            "--steps",
+            "5",
+            "--comm",
+            "mpi",
+            "--ep",
+            "2",
+            "--overlap",
+            "2",
+            "--trace",
+            trace.toString(),
+            "--out",
+            two.toString());
     assertEquals(0, outcome.status(), outcome.said());
-    assertEquals(1, outcome.said().lines().filter(line -> line.contains("trained 5 steps")).count(), outcome.said());
+    assertEquals(
+        1,
+        outcome.said().lines().filter(line -> line.contains("trained 5 steps")).count(),
+        outcome.said());
     assertClose(Losses.of(one), Losses.of(two));
     List<String> lanes = JSON.readTree(trace.toFile()).get("traceEvents").findValuesAsText("pid");
     assertTrue(lanes.containsAll(List.of("0", "1")));
   }
 
   @Test
-  void theLossIsThatOfOneRankWithExpertsAndTensorsSpread() throws IOException, InterruptedException {
+  void theLossIsThatOfOneRankWithExpertsAndTensorsSpread()
+      throws IOException, InterruptedException {
     Path one = folder.resolve("one");
     Path four = folder.resolve("four");
     trainAlone(one);
     Outcome outcome =
         ranks.run(
-            4, RankProcesses.ALIKE, "--preset", "tiny", "--steps", "5", "--comm", "mpi", "--ep", "2", "--tp", "2",
-            "--out", four.toString());
+            4,
+            RankProcesses.ALIKE,
+            "--preset",
+            "tiny",
+            "--steps",
+            "5",
+            "--comm",
+            "mpi",
+            "--ep",
+            "2",
+            "--tp",
+            "2",
+            "--out",
+            four.toString());
     assertEquals(0, outcome.status(), outcome.said());
     assertClose(Losses.of(one), Losses.of(four));
   }
 
   @Test
-  void ranksWithDifferentSettingsAreOneSentenceAndLeaveNoFolder() throws IOException, InterruptedException {
+  void ranksWithDifferentSettingsAreOneSentenceAndLeaveNoFolder()
+      throws IOException, InterruptedException {
     Path run = folder.resolve("run");
-    Outcome outcome = ranks.run(
-            2, "set -- \"$@\" --seed 2", "--preset", "tiny", "--comm", "mpi", "--out", run.toString());
+    Outcome outcome =
+        ranks.run(
+            2,
+            "set -- \"$@\" --seed 2",
+            "--preset",
+            "tiny",
+            "--comm",
+            "mpi",
+            "--out",
+            run.toString());
     assertNotEquals(0, outcome.status());
     assertEquals(
         List.of("panamoe train: rank 1 was started with other settings than rank 0"),
@@ -93,13 +140,21 @@ class ProcessTrainCommandTest {
   }
 
   @Test
-  void ranksWithDifferentNativeLibrariesAreOneSentenceAndLeaveNoFolder() throws IOException, InterruptedException {
+  void ranksWithDifferentNativeLibrariesAreOneSentenceAndLeaveNoFolder()
+      throws IOException, InterruptedException {
     Path library = Files.copy(NativeLibrary.file().orElseThrow(), folder.resolve("libpanamoe.so"));
     Files.write(library, new byte[] {0}, StandardOpenOption.APPEND);
     Path run = folder.resolve("run");
     Outcome outcome =
         ranks.run(
-            2, "export PANAMOE_NATIVE_PATH=" + library, "--preset", "tiny", "--comm", "mpi", "--out", run.toString());
+            2,
+            "export PANAMOE_NATIVE_PATH=" + library,
+            "--preset",
+            "tiny",
+            "--comm",
+            "mpi",
+            "--out",
+            run.toString());
     assertNotEquals(0, outcome.status());
     assertEquals(
         List.of("panamoe train: rank 1 has another native library than rank 0"),
@@ -112,12 +167,22 @@ class ProcessTrainCommandTest {
     Path run = folder.resolve("run");
     trainAlone(run);
     Files.delete(ranks.text());
-    Outcome outcome = ranks.run(2, RankProcesses.ALIKE, "--comm", "mpi", "--resume", "--out", run.toString());
+    Outcome outcome =
+        ranks.run(2, RankProcesses.ALIKE, "--comm", "mpi", "--resume", "--out", run.toString());
     assertEquals(0, outcome.status(), outcome.said());
-    assertEquals(1, outcome.said().lines().filter(line -> line.startsWith("already complete: 5 steps")).count());
+    assertEquals(
+        1,
+        outcome
+            .said()
+            .lines()
+            .filter(line -> line.startsWith("already complete: 5 steps"))
+            .count());
   }
 
-  /** As where a network's file system still shows one machine the folder as it was before the run's end. */
+  /**
+   * As where a network's file system still shows one machine the folder as it was before the run's
+   * end.
+   */
   @Test
   void aRunThatIsFinishedForOneRankAloneIsOneSentence() throws IOException, InterruptedException {
     Path run = folder.resolve("run");
@@ -127,44 +192,74 @@ class ProcessTrainCommandTest {
       Files.copy(run.resolve(file), before.resolve(file));
     }
     String seesBefore =
-        "for each; do shift; [ \"$each\" != " + run + " ] || each=" + before + "; set -- \"$@\" \"$each\"; done";
-    Outcome outcome = ranks.run(2, seesBefore, "--comm", "mpi", "--resume", "--out", run.toString());
+        "for each; do shift; [ \"$each\" != "
+            + run
+            + " ] || each="
+            + before
+            + "; set -- \"$@\" \"$each\"; done";
+    Outcome outcome =
+        ranks.run(2, seesBefore, "--comm", "mpi", "--resume", "--out", run.toString());
     assertNotEquals(0, outcome.status());
     assertEquals(
         List.of(
-            "panamoe train: rank 1 sees other files in " + run
+            "panamoe train: rank 1 sees other files in "
+                + run
                 + " than rank 0; resume when all machines see the same"),
         outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList());
   }
 
   @Test
   void whatOnlyAnotherRankKnowsIsSaidByIt() throws IOException, InterruptedException {
-    Outcome outcome = ranks.run(
-            2, "set -- \"$@\" --no-such-option", "--comm", "mpi", "--out", folder.resolve("run").toString());
+    Outcome outcome =
+        ranks.run(
+            2,
+            "set -- \"$@\" --no-such-option",
+            "--comm",
+            "mpi",
+            "--out",
+            folder.resolve("run").toString());
     assertNotEquals(0, outcome.status());
-    assertTrue(outcome.said().contains("rank 1: panamoe train: Unknown option: '--no-such-option'"), outcome.said());
+    assertTrue(
+        outcome.said().contains("rank 1: panamoe train: Unknown option: '--no-such-option'"),
+        outcome.said());
   }
 
   @Test
-  void processesWithoutCardsAreOneSentenceAndLeaveNoFolder() throws IOException, InterruptedException {
+  void processesWithoutCardsAreOneSentenceAndLeaveNoFolder()
+      throws IOException, InterruptedException {
     Path run = folder.resolve("run");
     Outcome outcome =
         ranks.run(
-            2, RankProcesses.ALIKE, "--preset", "tiny", "--comm", "nccl", "--device", "cpu", "--out", run.toString());
+            2,
+            RankProcesses.ALIKE,
+            "--preset",
+            "tiny",
+            "--comm",
+            "nccl",
+            "--device",
+            "cpu",
+            "--out",
+            run.toString());
     assertNotEquals(0, outcome.status());
-    List<String> sentences = outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList();
+    List<String> sentences =
+        outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList();
     assertEquals(1, sentences.size(), outcome.said());
     assertTrue(
-        sentences.getFirst().contains("--device cpu is no card, and every rank that NCCL joins"), outcome.said());
+        sentences.getFirst().contains("--device cpu is no card, and every rank that NCCL joins"),
+        outcome.said());
     assertFalse(Files.exists(run));
   }
 
   @Test
   void processesWithoutACommunicatorAreOneSentence() throws IOException, InterruptedException {
-    Outcome outcome = ranks.run(2, RankProcesses.ALIKE, "--preset", "tiny", "--out", folder.resolve("run").toString());
+    Outcome outcome =
+        ranks.run(
+            2, RankProcesses.ALIKE, "--preset", "tiny", "--out", folder.resolve("run").toString());
     assertNotEquals(0, outcome.status());
-    List<String> sentences = outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList();
+    List<String> sentences =
+        outcome.said().lines().filter(line -> line.contains("panamoe train:")).toList();
     assertEquals(1, sentences.size(), outcome.said());
-    assertTrue(sentences.getFirst().contains("--comm mpi makes them ranks of one run"), outcome.said());
+    assertTrue(
+        sentences.getFirst().contains("--comm mpi makes them ranks of one run"), outcome.said());
   }
 }

@@ -31,7 +31,9 @@ final class RankProcesses implements AutoCloseable {
    */
   record Outcome(int status, String said) {}
 
-  /** @param folder for the text and what the ranks say */
+  /**
+   * @param folder for the text and what the ranks say
+   */
   RankProcesses(Path folder) throws IOException {
     this.folder = folder;
     this.text = folder.resolve("text.txt");
@@ -45,22 +47,30 @@ final class RankProcesses implements AutoCloseable {
   /**
    * Starts the ranks.
    *
-   * @param rank1 what a shell does first for rank 1 alone, such as {@code export} a setting or {@code set} its options
+   * @param rank1 what a shell does first for rank 1 alone, such as {@code export} a setting or
+   *     {@code set} its options
    */
   void start(int ranks, String rank1, String... options) throws IOException {
     for (int rank = 0; rank < ranks; rank++) {
       Files.deleteIfExists(pidFile(rank));
     }
-    List<String> command = new ArrayList<>(List.of("mpirun", "--allow-run-as-root", "--oversubscribe"));
-    command.addAll(List.of("-n", String.valueOf(ranks), "--mca", "pml", "ob1", "--mca", "btl", "self,sm"));
+    List<String> command =
+        new ArrayList<>(List.of("mpirun", "--allow-run-as-root", "--oversubscribe"));
+    command.addAll(
+        List.of("-n", String.valueOf(ranks), "--mca", "pml", "ob1", "--mca", "btl", "self,sm"));
     command.addAll(List.of("--mca", "mpi_yield_when_idle", "1"));
-    String script = "echo $$ > " + pidFile("$OMPI_COMM_WORLD_RANK")
-        + "; if [ $OMPI_COMM_WORLD_RANK = 1 ]; then " + rank1 + "; fi; exec \"$@\"";
+    String script =
+        "echo $$ > "
+            + pidFile("$OMPI_COMM_WORLD_RANK")
+            + "; if [ $OMPI_COMM_WORLD_RANK = 1 ]; then "
+            + rank1
+            + "; fi; exec \"$@\"";
     command.addAll(List.of("sh", "-c", script, "sh"));
     command.addAll(SmallJvm.command(Main.class, "train", "--text", text.toString()));
     command.addAll(List.of(options));
     output = Files.createTempFile(folder, "said", ".txt");
-    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
     builder.environment().put("PANAMOE_NCCL_PATH", CardTrainCommandTest.LIBRARY.toString());
     mpirun = builder.start();
   }
@@ -74,9 +84,12 @@ final class RankProcesses implements AutoCloseable {
     return ProcessHandle.of(Long.parseLong(read(pidFile(rank)).strip()));
   }
 
-  /** @throws AssertionError if they do not end in time */
+  /**
+   * @throws AssertionError if they do not end in time
+   */
   Outcome await() throws InterruptedException {
-    assertTrue(mpirun.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "mpirun did not end: " + said());
+    assertTrue(
+        mpirun.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "mpirun did not end: " + said());
     return new Outcome(mpirun.exitValue(), said());
   }
 

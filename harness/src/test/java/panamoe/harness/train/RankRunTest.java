@@ -12,7 +12,10 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** How ranks part from each other: together when all went well, and without a farewell when one failed. */
+/**
+ * How ranks part from each other: together when all went well, and without a farewell when one
+ * failed.
+ */
 class RankRunTest {
   private static final int RANKS = 4;
   private static final int FAILING = 3;
@@ -29,7 +32,10 @@ class RankRunTest {
     return new RankRun(parsed.ranks, parsed.shared);
   }
 
-  /** A rank that closed a group in which another waits would be what failed first, and hide why it did. */
+  /**
+   * A rank that closed a group in which another waits would be what failed first, and hide why it
+   * did.
+   */
   @Test
   void whyARankFailedIsNotHiddenByTheGroupsItLeaves() {
     CountDownLatch waiting = new CountDownLatch(RANKS - 1);
@@ -54,7 +60,8 @@ class RankRunTest {
 
   @Test
   void whatRank0GaveBackIsTheResult() throws Exception {
-    String result = run("--ranks 3 --device reference").run((ranks, _, _) -> "rank " + ranks.world().rank());
+    String result =
+        run("--ranks 3 --device reference").run((ranks, _, _) -> "rank " + ranks.world().rank());
     assertEquals("rank 0", result);
   }
 }

@@ -33,9 +33,13 @@ class RankedTrainCommandTest {
 
   @BeforeEach
   void writeText() throws IOException {
-    String[] words = {"the", "committee", "thanks", "its", "members", "for", "this", "vote", "and", "report"};
+    String[] words = {
+      "the", "committee", "thanks", "its", "members", "for", "this", "vote", "and", "report"
+    };
     StringBuilder all = new StringBuilder();
-    new Random(1).ints(4000, 0, words.length).forEach(i -> all.append(words[i]).append(i % 7 == 0 ? ".\n" : " "));
+    new Random(1)
+        .ints(4000, 0, words.length)
+        .forEach(i -> all.append(words[i]).append(i % 7 == 0 ? ".\n" : " "));
     text = Files.writeString(folder.resolve("text.txt"), all);
   }
 
@@ -58,16 +62,24 @@ class RankedTrainCommandTest {
   @Test
   void theLossIsThatOfOneRank() throws IOException {
     assertEquals(0, train("one", "--preset tiny --steps 5").exitCode());
-    for (String ranks : List.of("--ranks 4 --ep 2", "--ranks 4 --tp 2 --slice-experts --threads 2 --overlap 3")) {
+    for (String ranks :
+        List.of("--ranks 4 --ep 2", "--ranks 4 --tp 2 --slice-experts --threads 2 --overlap 3")) {
       String name = ranks.replace(" ", "");
       CommandRun run = train(name, "--preset tiny --steps 5 " + ranks);
       assertEquals(0, run.exitCode(), run.err());
       assertTrue(run.out().contains("trained 5 steps"), run.out());
-      assertEquals(1, run.err().lines().filter(line -> line.contains("4 ranks")).count(), run.err());
+      assertEquals(
+          1, run.err().lines().filter(line -> line.contains("4 ranks")).count(), run.err());
       assertClose(losses("one"), losses(name));
       CommandRun written =
           CommandRun.of(
-              "generate", "--model", folder.resolve(name).toString(), "--prompt", "the ", "--max-tokens", "4");
+              "generate",
+              "--model",
+              folder.resolve(name).toString(),
+              "--prompt",
+              "the ",
+              "--max-tokens",
+              "4");
       assertEquals(0, written.exitCode(), written.err());
     }
   }
@@ -94,26 +106,40 @@ class RankedTrainCommandTest {
   @Test
   void aTraceShowsWhatEveryRankComputedAndExchanged() throws IOException {
     Path file = folder.resolve("trace.json");
-    CommandRun run = train("traced", "--preset tiny --steps 1 --ranks 2 --overlap 2 --trace " + file);
+    CommandRun run =
+        train("traced", "--preset tiny --steps 1 --ranks 2 --overlap 2 --trace " + file);
     assertEquals(0, run.exitCode(), run.err());
     Map<String, List<JsonNode>> lanes = new TreeMap<>();
     for (JsonNode event : JSON.readTree(file.toFile()).get("traceEvents")) {
       if (event.get("ph").asText().equals("X")) {
-        lanes.computeIfAbsent(event.get("pid") + "/" + event.get("tid"), _ -> new ArrayList<>()).add(event);
+        lanes
+            .computeIfAbsent(event.get("pid") + "/" + event.get("tid"), _ -> new ArrayList<>())
+            .add(event);
       }
     }
     assertEquals(Set.of("0/0", "0/1", "1/0", "1/1"), lanes.keySet());
     for (int rank = 0; rank < 2; rank++) {
-      assertTrue(names(lanes.get(rank + "/0")).containsAll(Set.of("layer 1 experts", "layer 1 experts backward")));
-      // Two parts of each direction of the one MoE layer, in forward and backward, and once more in each validation.
+      assertTrue(
+          names(lanes.get(rank + "/0"))
+              .containsAll(Set.of("layer 1 experts", "layer 1 experts backward")));
+      // Two parts of each direction of the one MoE layer, in forward and backward, and once more in
+      // each validation.
       List<JsonNode> exchanges = lanes.get(rank + "/1");
       assertEquals(
-          Set.of("layer 1 dispatch", "layer 1 combine", "layer 1 combine backward", "layer 1 dispatch backward"),
+          Set.of(
+              "layer 1 dispatch",
+              "layer 1 combine",
+              "layer 1 combine backward",
+              "layer 1 dispatch backward"),
           names(exchanges));
       assertEquals(
-          2, exchanges.stream().filter(e -> e.get("name").asText().equals("layer 1 combine backward")).count());
+          2,
+          exchanges.stream()
+              .filter(e -> e.get("name").asText().equals("layer 1 combine backward"))
+              .count());
       for (JsonNode event : exchanges) {
-        assertTrue(event.get("ts").asDouble() > 0 && event.get("dur").asDouble() >= 0, event.toString());
+        assertTrue(
+            event.get("ts").asDouble() > 0 && event.get("dur").asDouble() >= 0, event.toString());
       }
     }
   }
@@ -122,17 +148,24 @@ class RankedTrainCommandTest {
     return events.stream().map(event -> event.get("name").asText()).collect(Collectors.toSet());
   }
 
-  /** Rows of 8 ranks on 2 nodes: within a node, then a message to the one rank of the same place on the other. */
+  /**
+   * Rows of 8 ranks on 2 nodes: within a node, then a message to the one rank of the same place on
+   * the other.
+   */
   @Test
   void nodesThatArePlayedShowHierarchicalExchange() throws IOException {
     Map<String, long[]> sent = new TreeMap<>();
     for (String way : List.of("flat", "hierarchical")) {
-      CommandRun run = train(way, "--preset tiny --steps 1 --ranks 8 --nodes 2 --overlap 0 --exchange " + way);
+      CommandRun run =
+          train(way, "--preset tiny --steps 1 --ranks 8 --nodes 2 --overlap 0 --exchange " + way);
       assertEquals(0, run.exitCode(), run.err());
-      String line = run.err().lines().filter(each -> each.startsWith("sent: ")).findFirst().orElseThrow();
+      String line =
+          run.err().lines().filter(each -> each.startsWith("sent: ")).findFirst().orElseThrow();
       sent.put(
           way,
-          Pattern.compile("[\\d,]+(?= messages)").matcher(line).results()
+          Pattern.compile("[\\d,]+(?= messages)")
+              .matcher(line)
+              .results()
               .mapToLong(result -> Long.parseLong(result.group().replace(",", "")))
               .toArray());
     }
@@ -146,7 +179,8 @@ class RankedTrainCommandTest {
   @Test
   void theTopologyIsDrawn() {
     CommandRun run =
-        CommandRun.of("train --preset tiny --ranks 8 --nodes 2 --ep 4 --tp 2 --explain-topology".split(" "));
+        CommandRun.of(
+            "train --preset tiny --ranks 8 --nodes 2 --ep 4 --tp 2 --explain-topology".split(" "));
     assertEquals(0, run.exitCode(), run.err());
     assertEquals(
         """
@@ -179,23 +213,26 @@ class RankedTrainCommandTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "2 | --ranks 6 --tp 4 | a world of 6 ranks does not divide into tensor groups of 4",
-    "2 | --ranks 4 --ep 3 | which do not divide into expert groups of 3",
-    "2 | --ranks 0 | ranks is 0",
-    "2 | --ranks 2 --tp 0 | tensor degree is 0",
-    "2 | --ranks 3 | 8 sequences of a micro-batch do not divide among 3 data ranks",
-    "2 | --ranks 8 --tp 8 | 4 key/value heads do not divide among 8 tensor ranks",
-    "2 | --ranks 2 --slice-experts | the tensor degree is 1",
-    "2 | --ranks 2 --comm mpi | mpirun -n says how many",
-    "2 | --ranks 4 --nodes 3 | --nodes is 3, but must be 1 or more and divide the 4 ranks",
-    "2 | --ranks 4 --nodes 0 | --nodes is 0, but must be 1 or more and divide the 4 ranks",
-    "2 | --comm mpi --nodes 1 | --nodes is for threads",
-    "1 | --comm nccl | NCCL",
-    "2 | --ranks 2 --overlap 65 | '--overlap': 65 is not in 0..64",
-    "2 | --ranks 2 --trace /no/such/folder/file | --trace cannot write the file /no/such/folder/file",
-  })
-  void ranksThatDoNotFitAreOneSentenceAndLeaveNoFolder(int exitCode, String options, String expected) {
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "2 | --ranks 6 --tp 4 | a world of 6 ranks does not divide into tensor groups of 4",
+        "2 | --ranks 4 --ep 3 | which do not divide into expert groups of 3",
+        "2 | --ranks 0 | ranks is 0",
+        "2 | --ranks 2 --tp 0 | tensor degree is 0",
+        "2 | --ranks 3 | 8 sequences of a micro-batch do not divide among 3 data ranks",
+        "2 | --ranks 8 --tp 8 | 4 key/value heads do not divide among 8 tensor ranks",
+        "2 | --ranks 2 --slice-experts | the tensor degree is 1",
+        "2 | --ranks 2 --comm mpi | mpirun -n says how many",
+        "2 | --ranks 4 --nodes 3 | --nodes is 3, but must be 1 or more and divide the 4 ranks",
+        "2 | --ranks 4 --nodes 0 | --nodes is 0, but must be 1 or more and divide the 4 ranks",
+        "2 | --comm mpi --nodes 1 | --nodes is for threads",
+        "1 | --comm nccl | NCCL",
+        "2 | --ranks 2 --overlap 65 | '--overlap': 65 is not in 0..64",
+        "2 | --ranks 2 --trace /no/such/folder/file | --trace cannot write the file /no/such/folder/file",
+      })
+  void ranksThatDoNotFitAreOneSentenceAndLeaveNoFolder(
+      int exitCode, String options, String expected) {
     CommandRun refused = train("run", "--preset tiny " + options);
     assertEquals(exitCode, refused.exitCode(), refused.toString());
     assertTrue(refused.err().contains(expected), refused.err());

@@ -11,27 +11,54 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/** A config with a key that holds nothing is refused in one sentence, and no run's folder is left behind. */
+/**
+ * A config with a key that holds nothing is refused in one sentence, and no run's folder is left
+ * behind.
+ */
 class RefusedConfigTest {
   @TempDir private Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {
-    "score", "dropPolicy", "queueOrder", "normalization", "noise", "gate", "activation", "norm", "positions", "dtype",
-    "experts", "topK", "steps", "seed"
-  })
+  @ValueSource(
+      strings = {
+        "score",
+        "dropPolicy",
+        "queueOrder",
+        "normalization",
+        "noise",
+        "gate",
+        "activation",
+        "norm",
+        "positions",
+        "dtype",
+        "experts",
+        "topK",
+        "steps",
+        "seed"
+      })
   void leavesNoRun(String key) throws IOException {
     Path config = TinyRun.config(folder, 2);
     String json = Files.readString(config);
-    String changed = key.equals("gate")
-        ? json.replaceAll("(?s)\"gate\" : \\{.*?\\}", "\"gate\" : null")
-        : json.replaceAll("\"" + key + "\" : (\\[[^\\]]*\\]|[^,\\s]+)", "\"" + key + "\" : null");
+    String changed =
+        key.equals("gate")
+            ? json.replaceAll("(?s)\"gate\" : \\{.*?\\}", "\"gate\" : null")
+            : json.replaceAll(
+                "\"" + key + "\" : (\\[[^\\]]*\\]|[^,\\s]+)", "\"" + key + "\" : null");
     assertTrue(changed.contains("\"" + key + "\" : null"), changed);
     Files.writeString(config, changed);
-    Path text = Files.writeString(folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
+    Path text =
+        Files.writeString(
+            folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
     Path run = folder.resolve("run");
     CommandRun refused =
-        CommandRun.of("train", "--text", text.toString(), "--config", config.toString(), "--out", run.toString());
+        CommandRun.of(
+            "train",
+            "--text",
+            text.toString(),
+            "--config",
+            config.toString(),
+            "--out",
+            run.toString());
     assertEquals(1, refused.exitCode(), refused.toString());
     assertTrue(refused.err().startsWith("panamoe train: " + config + ": at $"), refused.err());
     assertTrue(refused.err().contains(key), refused.err());

@@ -24,7 +24,10 @@ class RunFolderTest {
     return run;
   }
 
-  /** The second has opened the lock's file while the first trained, and locks it when the first has ended. */
+  /**
+   * The second has opened the lock's file while the first trained, and locks it when the first has
+   * ended.
+   */
   @Test
   void theThirdProcessIsKeptOutByTheSecond() throws IOException {
     Path run = run();
@@ -32,7 +35,8 @@ class RunFolderTest {
     try (FileChannel second = FileChannel.open(run.resolve(".lock"), StandardOpenOption.WRITE)) {
       first.close();
       assertNotNull(second.tryLock());
-      String message = assertThrows(IllegalArgumentException.class, () -> RunFolder.open(run)).getMessage();
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> RunFolder.open(run)).getMessage();
       assertTrue(message.contains("another process is training in " + run), message);
     }
     RunFolder.open(run).close();
@@ -42,13 +46,17 @@ class RunFolderTest {
   @Test
   void aPlaceThatCannotBeWrittenToIsRefusedAtOnce() throws IOException {
     Path file = Files.createFile(folder.resolve("file"));
-    assertEquals("the folder /proc/sys is not writable; choose another --out", refusal(Path.of("/proc/sys/run/deep")));
     assertEquals(
-        "cannot make the folder " + file.resolve("run") + ": " + file + " is a file", refusal(file.resolve("run")));
+        "the folder /proc/sys is not writable; choose another --out",
+        refusal(Path.of("/proc/sys/run/deep")));
+    assertEquals(
+        "cannot make the folder " + file.resolve("run") + ": " + file + " is a file",
+        refusal(file.resolve("run")));
   }
 
   private static String refusal(Path place) {
-    return assertThrows(IllegalArgumentException.class, () -> RunPlace.requireFree(place)).getMessage();
+    return assertThrows(IllegalArgumentException.class, () -> RunPlace.requireFree(place))
+        .getMessage();
   }
 
   @Test
@@ -66,7 +74,8 @@ class RunFolderTest {
   void whatARunLeavesThatWasKilledAsItBeganGivesWayToTheNext() throws IOException {
     Path run = Files.createDirectory(folder.resolve("run"));
     Path checkpoints = Files.createDirectory(run.resolve("checkpoints"));
-    for (String name : List.of("tokenizer.json", ".tokenizer.json.tmp", "text.json", ".config.json.tmp")) {
+    for (String name :
+        List.of("tokenizer.json", ".tokenizer.json.tmp", "text.json", ".config.json.tmp")) {
       Files.createFile(run.resolve(name));
     }
     String refused = run + " is not empty and holds no run; choose another --out";
@@ -85,7 +94,8 @@ class RunFolderTest {
 
     try (RunFolder first = RunFolder.create(run)) {
       assertTrue(Files.isDirectory(first.checkpoints()));
-      String message = assertThrows(IllegalArgumentException.class, () -> RunFolder.create(run)).getMessage();
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> RunFolder.create(run)).getMessage();
       assertEquals("another process is training in " + run, message);
     }
   }

@@ -16,13 +16,17 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
-/** Ctrl-C ends a run after the step that is under way; it is saved, and the run goes on as if nothing had happened. */
+/**
+ * Ctrl-C ends a run after the step that is under way; it is saved, and the run goes on as if
+ * nothing had happened.
+ */
 class StoppedTrainingTest {
   private static final int STEPS = 60;
   private static final int LIMIT_SECONDS = 120;
   private static final int CTRL_C = 130;
   private static final Pattern STOPPED =
-      Pattern.compile("(?m)^stopped after step (\\d+), which is saved; train --resume goes on from there$");
+      Pattern.compile(
+          "(?m)^stopped after step (\\d+), which is saved; train --resume goes on from there$");
 
   @TempDir private Path folder;
 
@@ -49,7 +53,8 @@ class StoppedTrainingTest {
         Thread.sleep(1);
       }
       new ProcessBuilder("kill", "-INT", String.valueOf(training.pid())).start().waitFor();
-      assertTrue(training.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "still running: " + read(said));
+      assertTrue(
+          training.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), () -> "still running: " + read(said));
     } finally {
       training.destroyForcibly();
     }
@@ -59,15 +64,25 @@ class StoppedTrainingTest {
     assertTrue(stopped.find(), read(said));
     assertTrue(Integer.parseInt(stopped.group(1)) < STEPS, read(said));
 
-    CommandRun resumed = CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
+    CommandRun resumed =
+        CommandRun.of("train", "--resume", "--ranks", ranks, "--out", run.toString());
     assertEquals(0, resumed.exitCode(), resumed.err());
-    assertTrue(resumed.err().contains("going on after step " + stopped.group(1) + ", "), resumed.err());
+    assertTrue(
+        resumed.err().contains("going on after step " + stopped.group(1) + ", "), resumed.err());
     assertEquals(Losses.of(undisturbed), Losses.of(run));
   }
 
   private static String[] options(Path text, Path config, String ranks, Path out) {
     return new String[] {
-      "train", "--text", text.toString(), "--config", config.toString(), "--ranks", ranks, "--out", out.toString()
+      "train",
+      "--text",
+      text.toString(),
+      "--config",
+      config.toString(),
+      "--ranks",
+      ranks,
+      "--out",
+      out.toString()
     };
   }
 

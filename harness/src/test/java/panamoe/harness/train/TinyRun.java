@@ -17,7 +17,13 @@ final class TinyRun {
   static Path config(Path folder, int steps) throws IOException {
     RunConfig preset =
         Presets.run(
-            Size.TINY, Architecture.PR_MOE, steps, DType.FLOAT32, false, new ByteTokenizer().vocabularySize(), 1);
+            Size.TINY,
+            Architecture.PR_MOE,
+            steps,
+            DType.FLOAT32,
+            false,
+            new ByteTokenizer().vocabularySize(),
+            1);
     return Files.writeString(
         folder.resolve("config.json"),
         preset.toJson().replaceAll("\"checkpointEvery\" : \\d+", "\"checkpointEvery\" : 2"));

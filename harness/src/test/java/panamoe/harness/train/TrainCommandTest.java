@@ -43,7 +43,8 @@ class TrainCommandTest {
     assertTrue(trained.out().contains("trained 30 steps"), trained.out());
     List<String> metrics = Files.readAllLines(run.resolve("metrics.jsonl"));
     assertEquals(30, metrics.size());
-    for (String key : List.of("step", "loss", "bits_per_byte", "aux_loss", "tokens_per_s", "router_entropy")) {
+    for (String key :
+        List.of("step", "loss", "bits_per_byte", "aux_loss", "tokens_per_s", "router_entropy")) {
       assertTrue(metrics.getLast().contains('"' + key + '"'), metrics.getLast());
     }
     assertTrue(Files.readString(run.resolve("report.html")).contains("<svg"));
@@ -71,9 +72,17 @@ class TrainCommandTest {
     Path halves = folder.resolve("halves");
     String config = Files.readString(whole.resolve("config.json"));
     Path more = folder.resolve("halves.json");
-    Files.writeString(more, config.replaceAll("\"checkpointEvery\" : \\d+", "\"checkpointEvery\" : 6"));
+    Files.writeString(
+        more, config.replaceAll("\"checkpointEvery\" : \\d+", "\"checkpointEvery\" : 6"));
     CommandRun first =
-        CommandRun.of("train", "--config", more.toString(), "--text", text.toString(), "--out", halves.toString());
+        CommandRun.of(
+            "train",
+            "--config",
+            more.toString(),
+            "--text",
+            text.toString(),
+            "--out",
+            halves.toString());
     assertEquals(0, first.exitCode(), first.err());
     byte[] expected = weights(halves);
     delete(halves.resolve("checkpoints/step-00000012"));
@@ -94,24 +103,38 @@ class TrainCommandTest {
     Files.delete(text); // which a finished run has no need of
     CommandRun finished = CommandRun.of("train", "--out", run, "--resume");
     assertEquals(0, finished.exitCode(), finished.err());
-    assertTrue(finished.out().startsWith("already complete: 4 steps on 2,048 tokens; "), finished.out());
-    assertTrue(finished.out().contains("panamoe train --out " + run + " --resume --steps 8"), finished.out());
+    assertTrue(
+        finished.out().startsWith("already complete: 4 steps on 2,048 tokens; "), finished.out());
+    assertTrue(
+        finished.out().contains("panamoe train --out " + run + " --resume --steps 8"),
+        finished.out());
 
     writeText();
     assertRefused(
-        2, "the run in " + run + " has done 4 already", "train", "--out", run, "--resume", "--steps", "3");
+        2,
+        "the run in " + run + " has done 4 already",
+        "train",
+        "--out",
+        run,
+        "--resume",
+        "--steps",
+        "3");
     CommandRun further = CommandRun.of("train", "--out", run, "--resume", "--steps", "6");
     assertEquals(0, further.exitCode(), further.err());
     assertTrue(further.out().startsWith("trained steps 5 to 6 on 1,024 tokens in "), further.out());
     assertEquals(6, Files.readAllLines(Path.of(run, "metrics.jsonl")).size());
-    assertTrue(CommandRun.of("train", "--out", run, "--resume").out().startsWith("already complete: 6 steps "));
+    assertTrue(
+        CommandRun.of("train", "--out", run, "--resume")
+            .out()
+            .startsWith("already complete: 6 steps "));
   }
 
   @Test
   void aFinishedRunWithADamagedModelIsNotSaidToBeComplete() throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "4").exitCode());
-    String expected = damagedModel(run.resolve("checkpoints/step-00000004")) + " was changed since it was saved";
+    String expected =
+        damagedModel(run.resolve("checkpoints/step-00000004")) + " was changed since it was saved";
     assertRefused(1, expected, "train", "--out", run.toString(), "--resume");
   }
 
@@ -121,7 +144,8 @@ class TrainCommandTest {
     assertEquals(0, train(run, "--steps", "12").exitCode());
     byte[] expected = weights(run);
     forgetCheckpoints(run);
-    assertRefused(2, "leave the others out", "train", "--out", run.toString(), "--resume", "--seed", "9");
+    assertRefused(
+        2, "leave the others out", "train", "--out", run.toString(), "--resume", "--seed", "9");
     CommandRun again = CommandRun.of("train", "--out", run.toString(), "--resume");
     assertEquals(0, again.exitCode(), again.err());
     assertTrue(again.err().contains("there is no checkpoint of the run"), again.err());
@@ -134,21 +158,33 @@ class TrainCommandTest {
     Path config = TinyRun.config(folder, 5);
     assertEquals(
         0,
-        CommandRun.of("train", "--config", config.toString(), "--text", text.toString(), "--out", run.toString())
+        CommandRun.of(
+                "train",
+                "--config",
+                config.toString(),
+                "--text",
+                text.toString(),
+                "--out",
+                run.toString())
             .exitCode());
     String before = Files.readString(run.resolve("metrics.jsonl"));
     String[] resume = {"train", "--out", run.toString(), "--resume", "--steps", "9"};
     String expected =
-        "the checkpoints of the run in " + run + " are missing: by its metrics.jsonl it has come to step 5, but "
-            + run.resolve("checkpoints") + " holds none; put them back, or start a new run in another --out";
+        "the checkpoints of the run in "
+            + run
+            + " are missing: by its metrics.jsonl it has come to step 5, but "
+            + run.resolve("checkpoints")
+            + " holds none; put them back, or start a new run in another --out";
 
     forgetCheckpoints(run); // it was to be saved after step 2
     assertRefused(1, expected, resume);
-    Files.writeString(run.resolve("config.json"), Files.readString(config).replaceAll("(Every\" : )\\d+", "$10"));
+    Files.writeString(
+        run.resolve("config.json"), Files.readString(config).replaceAll("(Every\" : )\\d+", "$10"));
     Files.createFile(run.resolve("report.html")); // which is written after the last checkpoint
     assertRefused(1, expected, resume);
     Files.delete(run.resolve("report.html"));
-    Path latest = Files.createFile(run.resolve("checkpoints/latest")); // which names one that was saved
+    Path latest =
+        Files.createFile(run.resolve("checkpoints/latest")); // which names one that was saved
     assertRefused(1, expected, resume);
     Files.delete(latest);
     Files.delete(run.resolve("checkpoints"));
@@ -162,25 +198,43 @@ class TrainCommandTest {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "2").exitCode());
     forgetCheckpoints(run);
-    Path other = Files.writeString(folder.resolve("other.txt"), Files.readString(text).toUpperCase(Locale.ROOT));
+    Path other =
+        Files.writeString(
+            folder.resolve("other.txt"), Files.readString(text).toUpperCase(Locale.ROOT));
     assertRefused(
-        1, "was started on another text", "train", "--out", run.toString(), "--resume", "--text", other.toString());
+        1,
+        "was started on another text",
+        "train",
+        "--out",
+        run.toString(),
+        "--resume",
+        "--text",
+        other.toString());
 
     Path moved = Files.move(text, folder.resolve("moved.txt"));
-    assertRefused(1, "the run's text is no longer at " + text, "train", "--out", run.toString(), "--resume");
-    CommandRun there = CommandRun.of("train", "--out", run.toString(), "--resume", "--text", moved.toString());
+    assertRefused(
+        1, "the run's text is no longer at " + text, "train", "--out", run.toString(), "--resume");
+    CommandRun there =
+        CommandRun.of("train", "--out", run.toString(), "--resume", "--text", moved.toString());
     assertEquals(0, there.exitCode(), there.err());
     forgetCheckpoints(run);
     assertEquals(0, CommandRun.of("train", "--out", run.toString(), "--resume").exitCode());
 
     forgetCheckpoints(run);
     Files.writeString(moved, "another\n", StandardOpenOption.APPEND);
-    assertRefused(1, moved + " has changed since the run", "train", "--out", run.toString(), "--resume");
+    assertRefused(
+        1, moved + " has changed since the run", "train", "--out", run.toString(), "--resume");
     Files.delete(run.resolve("text.json"));
     assertRefused(
         1,
-        run.resolve("text.json") + ", which says what text the run was started on, is missing; put it back, or start",
-        "train", "--out", run.toString(), "--resume", "--text", moved.toString());
+        run.resolve("text.json")
+            + ", which says what text the run was started on, is missing; put it back, or start",
+        "train",
+        "--out",
+        run.toString(),
+        "--resume",
+        "--text",
+        moved.toString());
   }
 
   @Test
@@ -188,13 +242,19 @@ class TrainCommandTest {
     Path run = folder.resolve("run");
     assertEquals(0, train(run, "--steps", "2").exitCode());
     Path config = run.resolve("config.json");
-    Files.writeString(config, Files.readString(config).replace("\"hidden\" : 64", "\"hidden\" : 128"));
-    CommandRun refused = CommandRun.of("train", "--out", run.toString(), "--resume", "--steps", "3");
+    Files.writeString(
+        config, Files.readString(config).replace("\"hidden\" : 64", "\"hidden\" : 128"));
+    CommandRun refused =
+        CommandRun.of("train", "--out", run.toString(), "--resume", "--steps", "3");
     assertEquals(1, refused.exitCode(), refused.toString());
-    assertTrue(refused.err().contains("step-00000002 was trained with another configuration"), refused.err());
+    assertTrue(
+        refused.err().contains("step-00000002 was trained with another configuration"),
+        refused.err());
     assertTrue(refused.err().contains("(model.hidden was 64, is 128)"), refused.err());
     assertFalse(refused.err().contains("model: "), refused.err());
-    assertTrue(Files.readString(config).contains("\"steps\" : 2"), "a refused run's config is left as it was");
+    assertTrue(
+        Files.readString(config).contains("\"steps\" : 2"),
+        "a refused run's config is left as it was");
   }
 
   @ParameterizedTest
@@ -216,18 +276,25 @@ class TrainCommandTest {
     Files.writeString(config, trained.replace("\"steps\" : 4", "\"steps\" : 3"));
     assertRefused(
         1,
-        "training.steps in " + config + " is 3, but the run in " + run + " has done 4 already; set it to 4 or more",
+        "training.steps in "
+            + config
+            + " is 3, but the run in "
+            + run
+            + " has done 4 already; set it to 4 or more",
         resume);
   }
 
   @Test
   void remembersTheDefaultCorpus() throws IOException {
     String run = folder.resolve("run").toString();
-    CommandRun begun = CommandRun.of("train", "--preset", "tiny", "--arch", "dense", "--steps", "2", "--out", run);
+    CommandRun begun =
+        CommandRun.of("train", "--preset", "tiny", "--arch", "dense", "--steps", "2", "--out", run);
     assertEquals(0, begun.exitCode(), begun.err());
     CommandRun resumed = CommandRun.of("train", "--out", run, "--resume", "--steps", "3");
     assertEquals(0, resumed.exitCode(), resumed.err());
-    assertTrue(resumed.err().contains("Europarl") && resumed.err().contains("after step 2"), resumed.err());
+    assertTrue(
+        resumed.err().contains("Europarl") && resumed.err().contains("after step 2"),
+        resumed.err());
   }
 
   private static void assertRefused(int exitCode, String expected, String... line) {
@@ -238,46 +305,52 @@ class TrainCommandTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "2 | --languages en,xx | no language 'xx'",
-    "2 | --languages en --text TEXT | does not go with --text",
-    "1 | --text FOLDER/none.txt | none.txt",
-    "2 | --text TEXT --steps 0 | --steps is 0",
-    "2 | --text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
-    "2 | --text TEXT --threads -1 | threads",
-    "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; --preset, --arch, --steps,",
-    "2 | --text TEXT --timeout 0 | --timeout is 0 s",
-    "2 | --text TEXT --dtype f64 | 'f64' is none of [f32, bf16]",
-    "1 | --text TEXT --resume | there is no run to resume",
-    "2 | --text= | the path is empty",
-    "2 | --text TEXT --tokenizer= | the path is empty",
-    "1 | --text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
-    "1 | --preset small --text FOLDER/short.txt | a sequence of 256 needs 257",
-  })
-  void aBadChoiceIsOneSentenceAndLeavesNoFolder(int exitCode, String options, String expected) throws IOException {
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "2 | --languages en,xx | no language 'xx'",
+        "2 | --languages en --text TEXT | does not go with --text",
+        "1 | --text FOLDER/none.txt | none.txt",
+        "2 | --text TEXT --steps 0 | --steps is 0",
+        "2 | --text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
+        "2 | --text TEXT --threads -1 | threads",
+        "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; --preset, --arch, --steps,",
+        "2 | --text TEXT --timeout 0 | --timeout is 0 s",
+        "2 | --text TEXT --dtype f64 | 'f64' is none of [f32, bf16]",
+        "1 | --text TEXT --resume | there is no run to resume",
+        "2 | --text= | the path is empty",
+        "2 | --text TEXT --tokenizer= | the path is empty",
+        "1 | --text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
+        "1 | --preset small --text FOLDER/short.txt | a sequence of 256 needs 257",
+      })
+  void aBadChoiceIsOneSentenceAndLeavesNoFolder(int exitCode, String options, String expected)
+      throws IOException {
     Files.writeString(folder.resolve("short.txt"), "too short\n".repeat(13));
     Path run = folder.resolve("run");
     String line = "train --preset tiny --out " + run + " " + options;
     if (options.contains("--resume") || options.contains("--preset")) {
       line = line.replace("--preset tiny ", "");
     }
-    String[] words = line.replace("TEXT", text.toString()).replace("FOLDER", folder.toString()).split(" ");
+    String[] words =
+        line.replace("TEXT", text.toString()).replace("FOLDER", folder.toString()).split(" ");
     assertRefused(exitCode, expected, words);
     assertFalse(Files.exists(run));
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "\"experts\" : \\[[^]]*\\] | \"experts\" : [LAYERS] | experts has 100000 numbers, one for each layer",
-    "\"hidden\" : \\d+ | \"hidden\" : 2147483647 | hidden is 2147483647, expected 1 to 131072",
-    "\"hidden\" : \\d+ | \"hidden\" : 131072 | choose a smaller model",
-    "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
-    "\"experts\" : \\[[^]]*\\] | \"experts\" : 8 | expected an array of whole numbers",
-    "\"initialDeviation\" : [0-9.E-]+ | \"initialDeviation\" : 1e300 | is 1.0E300, expected a positive float32",
-    "\"activation\" : \"[A-Z_]+\" | \"activation\" : \"CUSTOM\" | only a program that brings one can train",
-  })
-  void aModelThatCannotBeTrainedHereIsRefusedBeforeItsFolderIsMade(String key, String value, String expected)
-      throws IOException {
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"experts\" : \\[[^]]*\\] | \"experts\" : [LAYERS] | experts has 100000 numbers, one for each layer",
+        "\"hidden\" : \\d+ | \"hidden\" : 2147483647 | hidden is 2147483647, expected 1 to 131072",
+        "\"hidden\" : \\d+ | \"hidden\" : 131072 | choose a smaller model",
+        "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
+        "\"experts\" : \\[[^]]*\\] | \"experts\" : 8 | expected an array of whole numbers",
+        "\"initialDeviation\" : [0-9.E-]+ | \"initialDeviation\" : 1e300 | is 1.0E300, expected a positive float32",
+        "\"activation\" : \"[A-Z_]+\" | \"activation\" : \"CUSTOM\" | only a program that brings one can train",
+      })
+  void aModelThatCannotBeTrainedHereIsRefusedBeforeItsFolderIsMade(
+      String key, String value, String expected) throws IOException {
     Path run = folder.resolve("run");
     assertEquals(0, train(folder.resolve("small"), "--steps", "1").exitCode());
     String layers = String.join(",", Collections.nCopies(100_000, "0"));
@@ -286,13 +359,22 @@ class TrainCommandTest {
     assertNotEquals(config, changed);
     Path file = Files.writeString(folder.resolve("large.json"), changed);
     assertRefused(
-        1, expected, "train", "--config", file.toString(), "--text", text.toString(), "--out", run.toString());
+        1,
+        expected,
+        "train",
+        "--config",
+        file.toString(),
+        "--text",
+        text.toString(),
+        "--out",
+        run.toString());
     assertFalse(Files.exists(run));
   }
 
   @Test
   void anEmptyNameIsNoFolder() {
-    for (String command : List.of("train --out=", "demo --out=", "inspect ", "conformance ", "generate --model=")) {
+    for (String command :
+        List.of("train --out=", "demo --out=", "inspect ", "conformance ", "generate --model=")) {
       assertRefused(2, "the path is empty", command.split(" ", -1));
     }
   }
@@ -310,7 +392,9 @@ class TrainCommandTest {
         "the prompt has 5000 tokens, more than the model's context of ",
         with(generate, "--prompt", "x".repeat(5000)));
     assertRefused(
-        2, "--runtime-kernels is for --device cuda, this run computes on cpu", with(generate, "--runtime-kernels"));
+        2,
+        "--runtime-kernels is for --device cuda, this run computes on cpu",
+        with(generate, "--runtime-kernels"));
   }
 
   /** Changes a byte of a checkpoint's weights; returns their file. */
@@ -323,7 +407,11 @@ class TrainCommandTest {
 
   private CommandRun train(Path run, String... more) {
     return CommandRun.of(
-        with(new String[] {"train", "--preset", "tiny", "--text", text.toString(), "--out", run.toString()}, more));
+        with(
+            new String[] {
+              "train", "--preset", "tiny", "--text", text.toString(), "--out", run.toString()
+            },
+            more));
   }
 
   private static String[] with(String[] line, String... more) {

@@ -16,8 +16,8 @@ import java.util.stream.IntStream;
 import panamoe.harness.bench.LayerShape;
 
 /**
- * A loop over the experts that were hit in float32, by DJL's array operations on the libtorch that Maven Central has.
- * DJL names bfloat16, but making such an array ends the process (0.36).
+ * A loop over the experts that were hit in float32, by DJL's array operations on the libtorch that
+ * Maven Central has. DJL names bfloat16, but making such an array ends the process (0.36).
  */
 final class DjlLayer implements PeerLayer {
   private final LayerShape shape;
@@ -124,7 +124,8 @@ final class DjlLayer implements PeerLayer {
   /** The sum of each token's experts [T * K, M] by their weights [T, K]. */
   private NDArray combine(NDArray outputs, NDArray weight) {
     long tokens = weight.getShape().get(0);
-    NDArray weighted = outputs.reshape(tokens, shape.topK(), shape.hidden()).mul(weight.expandDims(2));
+    NDArray weighted =
+        outputs.reshape(tokens, shape.topK(), shape.hidden()).mul(weight.expandDims(2));
     return weighted.sum(new int[] {1});
   }
 

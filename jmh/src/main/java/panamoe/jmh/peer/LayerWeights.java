@@ -3,7 +3,10 @@ package panamoe.jmh.peer;
 import java.util.SplittableRandom;
 import panamoe.harness.bench.LayerShape;
 
-/** Weights of a dropless layer without biases, in float32. Experts are asked for one by one: all are gigabytes. */
+/**
+ * Weights of a dropless layer without biases, in float32. Experts are asked for one by one: all are
+ * gigabytes.
+ */
 interface LayerWeights {
   /** [E, M]. */
   float[] router();
@@ -14,7 +17,10 @@ interface LayerWeights {
   /** [M, F]. */
   float[] down(int expert);
 
-  /** Normally distributed, so that tokens spread over the experts and values stay in range; the same at every call. */
+  /**
+   * Normally distributed, so that tokens spread over the experts and values stay in range; the same
+   * at every call.
+   */
   static LayerWeights random(LayerShape shape, long seed) {
     int inner = shape.expertHidden();
     int upOutputs = inner * shape.activation().inputsPerOutput();

@@ -58,7 +58,8 @@ final class OnnxLayer implements PeerLayer {
   @Override
   public Batch over(float[] x) {
     try {
-      OnnxTensor input = tensor(floats(x.length).put(x).flip(), x.length / shape.hidden(), shape.hidden());
+      OnnxTensor input =
+          tensor(floats(x.length).put(x).flip(), x.length / shape.hidden(), shape.hidden());
       return new OnnxBatch(session, input);
     } catch (OrtException e) {
       throw new IllegalStateException(e.getMessage(), e);
@@ -90,7 +91,9 @@ final class OnnxLayer implements PeerLayer {
     long bytes = count * Float.BYTES;
     if (bytes > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
-          "a weight has " + bytes + " bytes, expected fewer than 2 GiB, the limit of ONNX Runtime's Java interface");
+          "a weight has "
+              + bytes
+              + " bytes, expected fewer than 2 GiB, the limit of ONNX Runtime's Java interface");
     }
     return ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
   }

@@ -6,8 +6,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /**
- * Writes a model file of ONNX, field by field as {@code onnx.proto} numbers them: one MoE layer, whose weights the
- * runtime is given beside it.
+ * Writes a model file of ONNX, field by field as {@code onnx.proto} numbers them: one MoE layer,
+ * whose weights the runtime is given beside it.
  */
 final class OnnxModel {
   /** Of {@code TensorProto.DataType}. */
@@ -26,8 +26,8 @@ final class OnnxModel {
   private OnnxModel() {}
 
   /**
-   * {@code y [T, M] = MoE(x [T, M], x router)}: router [M, E], up [E, F, M] (gated: [E, 2F, M], the rows of both
-   * matrices interleaved), down [E, M, F].
+   * {@code y [T, M] = MoE(x [T, M], x router)}: router [M, E], up [E, F, M] (gated: [E, 2F, M], the
+   * rows of both matrices interleaved), down [E, M, F].
    */
   static byte[] moe(int hidden, int inner, int experts, int topK, boolean gated) {
     ByteString choice = node("MatMul", "", new String[] {"x", "router"}, "logits");

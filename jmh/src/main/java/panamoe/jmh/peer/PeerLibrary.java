@@ -3,7 +3,10 @@ package panamoe.jmh.peer;
 import ai.onnxruntime.OrtException;
 import panamoe.harness.bench.LayerShape;
 
-/** The libraries that this module brings, by the names that {@code panamoe bench --peer} knows them by. */
+/**
+ * The libraries that this module brings, by the names that {@code panamoe bench --peer} knows them
+ * by.
+ */
 enum PeerLibrary {
   DJL {
     @Override

@@ -13,23 +13,26 @@ import java.util.Map;
 import panamoe.harness.bench.PeerQuestion;
 
 /**
- * A peer's process, as {@code panamoe bench} starts it: reads one {@link PeerQuestion} a line, runs it, answers with
- * the milliseconds of each call or with an error.
+ * A peer's process, as {@code panamoe bench} starts it: reads one {@link PeerQuestion} a line, runs
+ * it, answers with the milliseconds of each call or with an error.
  */
 public final class PeerMain {
   private PeerMain() {}
 
   public static void main(String[] args) throws IOException {
-    PrintStream answers = new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
+    PrintStream answers =
+        new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
     System.setOut(System.err); // libraries may say what they like, but not among the answers
     System.setProperty("ai.djl.offline", "true"); // libtorch is on the class path
     PeerLibrary library = PeerLibrary.valueOf(args[0].toUpperCase(Locale.ROOT));
     ObjectMapper json = new ObjectMapper();
     answers.println(json.writeValueAsString(Map.of(args[0], library.version())));
     try (PeerRun run = new PeerRun(library);
-        BufferedReader questions = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+        BufferedReader questions =
+            new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
       for (String line = questions.readLine(); line != null; line = questions.readLine()) {
-        answers.println(json.writeValueAsString(answer(run, json.readValue(line, PeerQuestion.class))));
+        answers.println(
+            json.writeValueAsString(answer(run, json.readValue(line, PeerQuestion.class))));
       }
     }
   }
@@ -37,8 +40,11 @@ public final class PeerMain {
   private static Map<String, Object> answer(PeerRun run, PeerQuestion question) {
     try {
       return Map.of("ms", run.burst(question));
-    } catch (Exception | OutOfMemoryError e) { // whatever a library throws is the answer, and the asker's to report
-      return Map.of("error", String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString()));
+    } catch (Exception
+        | OutOfMemoryError
+            e) { // whatever a library throws is the answer, and the asker's to report
+      return Map.of(
+          "error", String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString()));
     }
   }
 }

@@ -6,7 +6,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.backend.Activation;
 import panamoe.harness.bench.LayerShape;
 
-/** ONNX Runtime's operator computes the layer that we compute, with the tanh approximation of GELU. */
+/**
+ * ONNX Runtime's operator computes the layer that we compute, with the tanh approximation of GELU.
+ */
 class OnnxLayerTest {
   @ParameterizedTest
   @ValueSource(strings = {"64x96x8x1", "64x96x8x2"})
@@ -15,7 +17,13 @@ class OnnxLayerTest {
     OurLayer.agreesWith(
         PeerLibrary.ONNXRUNTIME,
         new LayerShape(
-            name, s.hidden(), s.expertHidden(), s.experts(), s.topK(), Activation.GELU_TANH, s.copies()),
+            name,
+            s.hidden(),
+            s.expertHidden(),
+            s.experts(),
+            s.topK(),
+            Activation.GELU_TANH,
+            s.copies()),
         2e-5f);
   }
 

@@ -41,10 +41,15 @@ final class OurLayer {
     assertArrayEquals(output(shape, weights, x), theirs, tolerance);
   }
 
-  /** Asserts that {@code library} answers, also after tokens and weights have changed, and refuses bfloat16. */
+  /**
+   * Asserts that {@code library} answers, also after tokens and weights have changed, and refuses
+   * bfloat16.
+   */
   static void isAskedOf(PeerLibrary library) throws Exception {
-    PeerQuestion.Work two = new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
-    PeerQuestion.Work one = new PeerQuestion.Work("moe-layer", "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
+    PeerQuestion.Work two =
+        new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.F32, 1);
+    PeerQuestion.Work one =
+        new PeerQuestion.Work("moe-layer", "loop", 32, 16, 4, 1, false, 1, ComputeType.F32, 1);
     try (PeerRun run = new PeerRun(library)) {
       assertEquals(1, run.burst(new PeerQuestion(two, 5, 2, 1e-9)).length);
       assertEquals(1, run.burst(new PeerQuestion(two, 70, 2, 1e-9)).length);
@@ -53,7 +58,8 @@ final class OurLayer {
           new PeerQuestion.Work("moe-layer", "loop", 16, 32, 4, 2, true, 3, ComputeType.BF16, 1);
       Exception error =
           assertThrows(
-              IllegalArgumentException.class, () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9)));
+              IllegalArgumentException.class,
+              () -> run.burst(new PeerQuestion(bfloat16, 5, 2, 1e-9)));
       assertEquals("dtype is bf16, expected f32", error.getMessage());
     }
   }

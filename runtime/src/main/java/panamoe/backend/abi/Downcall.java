@@ -10,7 +10,8 @@ interface Downcall {
    *
    * @param stream the {@code moe_stream} to run on
    * @param t the descriptors of the tensors given to {@link NativeKernels#launch}, in their order
-   * @param h four callers' segments that the call keeps alive, {@link MemorySegment#NULL} where there are fewer
+   * @param h four callers' segments that the call keeps alive, {@link MemorySegment#NULL} where
+   *     there are fewer
    * @return the {@code moe_status}
    */
   int status(long stream, MemorySegment[] t, MemorySegment[] h);

@@ -7,7 +7,10 @@ import java.util.Map;
 import panamoe.backend.GateSettings;
 import panamoe.bindings.moe_gate_config;
 
-/** The {@code moe_gate_config} of every distinct {@link GateSettings} seen, written once and kept for replays. */
+/**
+ * The {@code moe_gate_config} of every distinct {@link GateSettings} seen, written once and kept
+ * for replays.
+ */
 final class GateConfigs {
   private final Arena arena;
   private final Map<GateSettings, MemorySegment> configs = new HashMap<>();

@@ -8,7 +8,10 @@ import panamoe.backend.Recording;
 import panamoe.bindings.Moe;
 import panamoe.bindings.Status;
 
-/** A recording that an asynchronous device replays as one {@code moe_graph} of the C ABI, made at the first replay. */
+/**
+ * A recording that an asynchronous device replays as one {@code moe_graph} of the C ABI, made at
+ * the first replay.
+ */
 final class GraphRecording implements Recording {
   private static final long NONE = 0; // is never a valid handle
 

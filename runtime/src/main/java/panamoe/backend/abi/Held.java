@@ -5,8 +5,9 @@ import java.util.Arrays;
 import panamoe.tensor.Tensor;
 
 /**
- * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h): the callers' memory
- * that its tensors lie in, one segment for each arena. Java keeps the arena of an argument open during the call.
+ * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h):
+ * the callers' memory that its tensors lie in, one segment for each arena. Java keeps the arena of
+ * an argument open during the call.
  */
 final class Held {
   private static final int MOST = 4;
@@ -18,7 +19,9 @@ final class Held {
 
   private Held() {}
 
-  /** @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas */
+  /**
+   * @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas
+   */
   static MemorySegment[] by(String function, Tensor[] tensors) {
     MemorySegment[] held = NONE;
     int count = 0;

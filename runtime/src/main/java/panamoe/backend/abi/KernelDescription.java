@@ -9,20 +9,54 @@ import panamoe.bindings.Moe;
 import panamoe.bindings.moe_runtime_kernel;
 import panamoe.tensor.DType;
 
-/** What a kernel was compiled for: the {@code moe_runtime_kernel} of the C ABI, whose words these are. */
+/**
+ * What a kernel was compiled for: the {@code moe_runtime_kernel} of the C ABI, whose words these
+ * are.
+ */
 public record KernelDescription(
-    int kind, int experts, int topK, int score, int queueOrder, int chosen, int activation, int x, int weights, int y,
+    int kind,
+    int experts,
+    int topK,
+    int score,
+    int queueOrder,
+    int chosen,
+    int activation,
+    int x,
+    int weights,
+    int y,
     long inner) {
 
   /** {@code chosen}: weights are divided by the sum over the chosen. */
-  public static KernelDescription gate(int experts, int topK, Score score, QueueOrder order, boolean chosen) {
+  public static KernelDescription gate(
+      int experts, int topK, Score score, QueueOrder order, boolean chosen) {
     return new KernelDescription(
-        Moe.MOE_RUNTIME_GATE(), experts, topK, score.ordinal(), order.ordinal(), chosen ? 1 : 0, 0, 0, 0, 0, 0);
+        Moe.MOE_RUNTIME_GATE(),
+        experts,
+        topK,
+        score.ordinal(),
+        order.ordinal(),
+        chosen ? 1 : 0,
+        0,
+        0,
+        0,
+        0,
+        0);
   }
 
-  public static KernelDescription expert(long inner, Activation activation, DType x, DType weights, DType y) {
+  public static KernelDescription expert(
+      long inner, Activation activation, DType x, DType weights, DType y) {
     return new KernelDescription(
-        Moe.MOE_RUNTIME_EXPERT(), 0, 0, 0, 0, 0, activation.code(), x.code(), weights.code(), y.code(), inner);
+        Moe.MOE_RUNTIME_EXPERT(),
+        0,
+        0,
+        0,
+        0,
+        0,
+        activation.code(),
+        x.code(),
+        weights.code(),
+        y.code(),
+        inner);
   }
 
   public static KernelDescription customActivation() {

@@ -21,7 +21,9 @@ public record MemoryUsage(long inUse, long cached, long peak) {
       moe_memory_usage.struct_size(usage, (int) moe_memory_usage.sizeof());
       Status.check(Moe.moe_memory_usage_get(device, usage), "moe_memory_usage_get");
       return new MemoryUsage(
-          moe_memory_usage.in_use(usage), moe_memory_usage.cached(usage), moe_memory_usage.peak(usage));
+          moe_memory_usage.in_use(usage),
+          moe_memory_usage.cached(usage),
+          moe_memory_usage.peak(usage));
     }
   }
 }

@@ -18,22 +18,26 @@ import panamoe.tensor.Tensor;
 /**
  * The kernels of the native library, on one device and one stream of it.
  *
- * <p>A refused argument is an {@link IllegalArgumentException} with the library's sentence, memory that the device does
- * not have an {@link OutOfMemoryError}, every other failure a {@link panamoe.bindings.NativeException}. After {@link
- * #close} every method but {@link #name}, {@link #free} and {@link #close} throws {@link IllegalStateException}, and so
- * does access to the memory that came from here.
+ * <p>A refused argument is an {@link IllegalArgumentException} with the library's sentence, memory
+ * that the device does not have an {@link OutOfMemoryError}, every other failure a {@link
+ * panamoe.bindings.NativeException}. After {@link #close} every method but {@link #name}, {@link
+ * #free} and {@link #close} throws {@link IllegalStateException}, and so does access to the memory
+ * that came from here.
  */
 public final class NativeBackend implements Backend, NativeKernels {
   private final String name;
   private final long device;
   private final long stream;
-  // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead of read.
+  // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
+  // of read.
   private final Arena arena = Arena.ofShared();
   private final GateConfigs gateConfigs = new GateConfigs(arena);
   private final Launcher<NativeCall> launcher = new Launcher<>();
   private final boolean asynchronous;
-  // Launches whose kernels may be at work, counted by the thread that uses the stream, and how many of them some thread
-  // has waited for: one that waits may not hide from another, which comes meanwhile, that the work is not done.
+  // Launches whose kernels may be at work, counted by the thread that uses the stream, and how many
+  // of them some thread
+  // has waited for: one that waits may not hide from another, which comes meanwhile, that the work
+  // is not done.
   private volatile long launched;
   private volatile long awaited;
 
@@ -57,13 +61,15 @@ public final class NativeBackend implements Backend, NativeKernels {
    * @param ordinal of the device, counted from 0
    * @throws IllegalArgumentException if there are not so many devices; the message says how many
    * @throws UnsatisfiedLinkError if the library cannot be loaded
-   * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says what is missing
+   * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says
+   *     what is missing
    */
   public static NativeBackend open(String name, int threads, int ordinal) {
     NativeLibrary.ensureAvailable();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment handle = arena.allocate(ValueLayout.JAVA_LONG);
-      Status.check(Moe.moe_device_open(arena.allocateFrom(name), ordinal, handle), "moe_device_open");
+      Status.check(
+          Moe.moe_device_open(arena.allocateFrom(name), ordinal, handle), "moe_device_open");
       long device = handle.get(ValueLayout.JAVA_LONG, 0);
       try {
         Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
@@ -93,7 +99,8 @@ public final class NativeBackend implements Backend, NativeKernels {
   }
 
   /**
-   * Gives the device a kernel compiled for it, which from then on it runs where it fits in place of its own.
+   * Gives the device a kernel compiled for it, which from then on it runs where it fits in place of
+   * its own.
    *
    * @param image a cubin for the device's architecture, or PTX
    * @throws IllegalArgumentException if the image is not one for this device
@@ -109,7 +116,10 @@ public final class NativeBackend implements Backend, NativeKernels {
     }
   }
 
-  /** The card's by the library; the host's not, because the library does not count the caches that can be dropped. */
+  /**
+   * The card's by the library; the host's not, because the library does not count the caches that
+   * can be dropped.
+   */
   @Override
   public long memoryAvailable() {
     return asynchronous ? deviceInfo().memoryAvailable() : HostMemory.available();
@@ -147,7 +157,8 @@ public final class NativeBackend implements Backend, NativeKernels {
       MemorySegment bytes = call.allocate(ValueLayout.JAVA_LONG);
       MemorySegment sizes = call.allocateFrom(ValueLayout.JAVA_LONG, shape);
       Status.check(
-          Moe.moe_gemm_packed_bytes(device, dtype.code(), shape.length, sizes, bytes), "moe_gemm_packed_bytes");
+          Moe.moe_gemm_packed_bytes(device, dtype.code(), shape.length, sizes, bytes),
+          "moe_gemm_packed_bytes");
       return bytes.get(ValueLayout.JAVA_LONG, 0);
     }
   }
@@ -218,7 +229,8 @@ public final class NativeBackend implements Backend, NativeKernels {
     try {
       launcher.launch(new NativeCall(function, call, stream, tensors));
     } finally {
-      countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not there yet
+      countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not
+      // there yet
     }
   }
 

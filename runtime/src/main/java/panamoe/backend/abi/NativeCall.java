@@ -5,8 +5,8 @@ import panamoe.bindings.Status;
 import panamoe.tensor.Tensor;
 
 /**
- * One call of a C function on its tensors. The arenas of the descriptors and of callers' memory stay open while it
- * runs, because both are arguments of the downcall.
+ * One call of a C function on its tensors. The arenas of the descriptors and of callers' memory
+ * stay open while it runs, because both are arguments of the downcall.
  */
 final class NativeCall implements Runnable {
   private final String function;
@@ -16,7 +16,9 @@ final class NativeCall implements Runnable {
   private final MemorySegment[] descriptors;
   private final MemorySegment[] held;
 
-  /** @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas */
+  /**
+   * @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas
+   */
   NativeCall(String function, Downcall call, long stream, Tensor[] tensors) {
     this.function = function;
     this.call = call;

@@ -10,7 +10,8 @@ final class Activations {
   static double[] forward(Activation activation, double[] x) {
     double[] y = new double[x.length / activation.inputsPerOutput()];
     for (int i = 0; i < y.length; i++) {
-      y[i] = activation == Activation.SWIGLU ? silu(x[i]) * x[y.length + i] : value(activation, x[i]);
+      y[i] =
+          activation == Activation.SWIGLU ? silu(x[i]) * x[y.length + i] : value(activation, x[i]);
     }
     return y;
   }
@@ -57,7 +58,8 @@ final class Activations {
   }
 
   private static IllegalArgumentException customRefused() {
-    return new IllegalArgumentException("activation is CUSTOM, which the reference backend cannot be given");
+    return new IllegalArgumentException(
+        "activation is CUSTOM, which the reference backend cannot be given");
   }
 
   private static double silu(double x) {
@@ -69,8 +71,9 @@ final class Activations {
   }
 
   /**
-   * {@code (1 + erf(x / sqrt 2)) / 2} by the series {@code 1/2 + exp(-x^2/2) / sqrt(2 pi) * (x + x^3/3 + x^5/(3*5) +
-   * ...)}, whose terms have one sign (Abramowitz and Stegun 26.2.11). Error below 1e-15.
+   * {@code (1 + erf(x / sqrt 2)) / 2} by the series {@code 1/2 + exp(-x^2/2) / sqrt(2 pi) * (x +
+   * x^3/3 + x^5/(3*5) + ...)}, whose terms have one sign (Abramowitz and Stegun 26.2.11). Error
+   * below 1e-15.
    */
   private static double normalDistribution(double x) {
     if (Math.abs(x) > 9) {

@@ -7,7 +7,10 @@ import java.util.function.Supplier;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Argument checks. Each throws an {@link IllegalArgumentException} of one sentence that names the argument. */
+/**
+ * Argument checks. Each throws an {@link IllegalArgumentException} of one sentence that names the
+ * argument.
+ */
 final class Check {
   /** A size that may be anything. */
   static final long ANY = -1;
@@ -49,7 +52,13 @@ final class Check {
     require(!tensor.packed(), name + " is packed, expected row-major");
     require(
         count == ANY || tensor.count() == count,
-        name + " of shape " + text(tensor) + " has " + tensor.count() + " elements, expected " + count);
+        name
+            + " of shape "
+            + text(tensor)
+            + " has "
+            + tensor.count()
+            + " elements, expected "
+            + count);
   }
 
   /** Weights that may be packed, of this shape. */
@@ -68,13 +77,20 @@ final class Check {
   static void together(String nameA, Tensor a, String nameB, Tensor b) {
     require(
         (a == null) == (b == null),
-        nameA + " and " + nameB + " are given together or both null, " + (a == null ? nameA : nameB) + " is null");
+        nameA
+            + " and "
+            + nameB
+            + " are given together or both null, "
+            + (a == null ? nameA : nameB)
+            + " is null");
   }
 
   /** Memory of two tensors, one of them written, does not overlap. */
   static void disjoint(String nameA, Tensor a, String nameB, Tensor b) {
     if (a != null && b != null && a.bytes() > 0 && b.bytes() > 0) {
-      require(a.data().asOverlappingSlice(b.data()).isEmpty(), nameA + " and " + nameB + " share memory");
+      require(
+          a.data().asOverlappingSlice(b.data()).isEmpty(),
+          nameA + " and " + nameB + " share memory");
     }
   }
 
@@ -90,11 +106,13 @@ final class Check {
   }
 
   static void between(String name, float value, float low, float high) {
-    require(value >= low && value <= high, name + " is " + value + ", expected " + low + " to " + high);
+    require(
+        value >= low && value <= high, name + " is " + value + ", expected " + low + " to " + high);
   }
 
   static void between(String name, long value, long low, long high) {
-    require(value >= low && value <= high, name + " is " + value + ", expected " + low + " to " + high);
+    require(
+        value >= low && value <= high, name + " is " + value + ", expected " + low + " to " + high);
   }
 
   /** Every value of an INT32 tensor is in [low, high). */
@@ -115,9 +133,18 @@ final class Check {
     for (int e = 0; e < last; e++) {
       require(
           starts[e + 1] >= starts[e],
-          "offsets[" + (e + 1) + "] is " + starts[e + 1] + ", less than offsets[" + e + "] = " + starts[e]);
+          "offsets["
+              + (e + 1)
+              + "] is "
+              + starts[e + 1]
+              + ", less than offsets["
+              + e
+              + "] = "
+              + starts[e]);
     }
-    require(starts[last] <= rows, "offsets[" + last + "] is " + starts[last] + ", past the " + rows + " rows");
+    require(
+        starts[last] <= rows,
+        "offsets[" + last + "] is " + starts[last] + ", past the " + rows + " rows");
   }
 
   static void require(boolean holds, String sentence) {
@@ -135,7 +162,9 @@ final class Check {
 
   private static void present(String name, Tensor tensor, Kind kind) {
     require(tensor != null, name + " is null");
-    require(kind.contains(tensor.dtype()), name + " is " + lower(tensor.dtype()) + ", expected " + kind);
+    require(
+        kind.contains(tensor.dtype()),
+        name + " is " + lower(tensor.dtype()) + ", expected " + kind);
   }
 
   private static void shape(String name, Tensor tensor, long... shape) {
@@ -148,7 +177,8 @@ final class Check {
       for (long size : shape) {
         expected.add(size == ANY ? "any" : Long.toString(size));
       }
-      throw new IllegalArgumentException(name + " has shape " + text(tensor) + ", expected " + expected);
+      throw new IllegalArgumentException(
+          name + " has shape " + text(tensor) + ", expected " + expected);
     }
   }
 

@@ -8,8 +8,9 @@ import panamoe.backend.GateSettings.Score;
 /**
  * The experts that each token asks for, best first.
  *
- * <p>Keys are rounded to float32 before they are compared, as the float32 kernels compare them, so that two logits
- * whose scores round to the same number are a tie here too. Ties go to the lowest expert.
+ * <p>Keys are rounded to float32 before they are compared, as the float32 kernels compare them, so
+ * that two logits whose scores round to the same number are a tie here too. Ties go to the lowest
+ * expert.
  */
 final class GateChoice {
   /** The key of an expert that cannot be chosen, or not again. Real keys are finite. */
@@ -80,7 +81,9 @@ final class GateChoice {
     return best;
   }
 
-  /** Group-limited choice (DeepSeek-V2): only experts of the groups with the best scores are open. */
+  /**
+   * Group-limited choice (DeepSeek-V2): only experts of the groups with the best scores are open.
+   */
   private static boolean[] openGroups(GateSettings settings, float[] keys) {
     int size = keys.length / settings.groups();
     float[] scores = new float[settings.groups()];

@@ -2,10 +2,22 @@ package panamoe.backend.reference;
 
 import panamoe.tensor.Tensor;
 
-/** The gate's inputs by token: E experts, logits [S][E], which tokens are used [S]; bias, noise, priority or null. */
-record GateInput(int experts, double[][] logits, boolean[] used, double[] bias, double[][] noise, double[][] priority) {
+/**
+ * The gate's inputs by token: E experts, logits [S][E], which tokens are used [S]; bias, noise,
+ * priority or null.
+ */
+record GateInput(
+    int experts,
+    double[][] logits,
+    boolean[] used,
+    double[] bias,
+    double[][] noise,
+    double[][] priority) {
 
-  /** Reads tensors whose shapes were checked; refuses values that cannot be compared, except on padding. */
+  /**
+   * Reads tensors whose shapes were checked; refuses values that cannot be compared, except on
+   * padding.
+   */
   static GateInput read(Tensor logits, Tensor used, Tensor bias, Tensor noise, Tensor priority) {
     boolean[] isUsed = new boolean[(int) logits.size(0)];
     for (int s = 0; s < isUsed.length; s++) {
@@ -41,7 +53,8 @@ record GateInput(int experts, double[][] logits, boolean[] used, double[] bias, 
 
   private void checkValues() {
     for (int e = 0; bias != null && e < bias.length; e++) {
-      Check.require(Double.isFinite(bias[e]), "bias[" + e + "] is " + bias[e] + ", expected a finite number");
+      Check.require(
+          Double.isFinite(bias[e]), "bias[" + e + "] is " + bias[e] + ", expected a finite number");
     }
     for (int s = 0; s < used.length; s++) {
       if (used[s]) {
@@ -49,13 +62,15 @@ record GateInput(int experts, double[][] logits, boolean[] used, double[] bias, 
         for (int e = 0; e < logits[s].length; e++) {
           double logit = logits[s][e];
           if (!(logit < Double.POSITIVE_INFINITY)) {
-            throw new IllegalArgumentException("logits[" + s + ", " + e + "] is " + logit + ", expected a number");
+            throw new IllegalArgumentException(
+                "logits[" + s + ", " + e + "] is " + logit + ", expected a number");
           }
           hopeful |= logit > Double.NEGATIVE_INFINITY;
           checkFinite("noise", noise, s, e);
           checkFinite("priority", priority, s, e);
         }
-        Check.require(hopeful, "every logit of token " + s + " is -inf, there is no expert to choose");
+        Check.require(
+            hopeful, "every logit of token " + s + " is -inf, there is no expert to choose");
       }
     }
   }

@@ -79,8 +79,10 @@ final class GateQueues {
     Comparator<Integer> highestFirst =
         switch (settings.dropPolicy()) {
           case DROPLESS, POSITION -> Comparator.naturalOrder();
-          case PROBABILITY -> Comparator.comparingDouble(place -> -scores[queue.get(place).token()][e]);
-          case PRIORITY -> Comparator.comparingDouble(place -> -priority[queue.get(place).token()][e]);
+          case PROBABILITY ->
+              Comparator.comparingDouble(place -> -scores[queue.get(place).token()][e]);
+          case PRIORITY ->
+              Comparator.comparingDouble(place -> -priority[queue.get(place).token()][e]);
         };
     if (settings.dropPolicy() == GateSettings.DropPolicy.DROPLESS) {
       return queue;

@@ -7,7 +7,10 @@ import panamoe.backend.GateSettings.Normalization;
 final class GateWeights {
   private GateWeights() {}
 
-  /** What a token's scores are divided by: {@code max(offset + sum of the counted scores, epsilon)}, or 1. */
+  /**
+   * What a token's scores are divided by: {@code max(offset + sum of the counted scores, epsilon)},
+   * or 1.
+   */
   static double denominator(GateSettings settings, float[] scores, int[] choice, int[] expert) {
     return settings.normalization() == Normalization.RAW
         ? 1
@@ -27,7 +30,10 @@ final class GateWeights {
     return settings.normalization() == Normalization.CHOSEN ? choice : expert;
   }
 
-  /** The part of the used tokens that chose each expert [E], by the choices that the auxiliary loss counts. */
+  /**
+   * The part of the used tokens that chose each expert [E], by the choices that the auxiliary loss
+   * counts.
+   */
   static double[] meanChosen(GateSettings settings, GateInput input, int[][] choice) {
     double[] mean = new double[input.experts()];
     for (int[] chosen : choice) {

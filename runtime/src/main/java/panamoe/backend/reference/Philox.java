@@ -10,7 +10,10 @@ final class Philox {
 
   private Philox() {}
 
-  /** The four words of the counter (low, high word of block, 0, 0) under the key (low, high word of seed). */
+  /**
+   * The four words of the counter (low, high word of block, 0, 0) under the key (low, high word of
+   * seed).
+   */
   static int[] block(long seed, long block) {
     return block((int) seed, (int) (seed >>> 32), (int) block, (int) (block >>> 32), 0, 0);
   }

@@ -11,87 +11,95 @@ interface ReferenceElementwise extends ElementwiseKernels, Launching {
 
   @Override
   default void fill(float value, Tensor y) {
-    launch(() -> {
-      Check.elements("y", y, Kind.FLOATING, Check.ANY);
-      for (long i = 0; i < y.count(); i++) {
-        y.setFloat(i, value);
-      }
-    });
+    launch(
+        () -> {
+          Check.elements("y", y, Kind.FLOATING, Check.ANY);
+          for (long i = 0; i < y.count(); i++) {
+            y.setFloat(i, value);
+          }
+        });
   }
 
   @Override
   default void cast(Tensor x, Tensor y) {
-    launch(() -> {
-      Check.elements("x", x, Kind.FLOATING, Check.ANY);
-      Check.elements("y", y, Kind.FLOATING, x.count());
-      Check.disjointOrSame("x", x, "y", y);
-      Values.write(Values.read(x), y);
-    });
+    launch(
+        () -> {
+          Check.elements("x", x, Kind.FLOATING, Check.ANY);
+          Check.elements("y", y, Kind.FLOATING, x.count());
+          Check.disjointOrSame("x", x, "y", y);
+          Values.write(Values.read(x), y);
+        });
   }
 
   @Override
   default void copy(Tensor x, Tensor y) {
-    launch(() -> {
-      Check.require(x != null, "x is null");
-      Check.require(y != null, "y is null");
-      Check.sameDtype("x", x, "y", y);
-      Check.require(
-          x.packed() == y.packed() && x.count() == y.count() && x.bytes() == y.bytes(),
-          "y is " + y + ", expected as many elements and the layout of " + x);
-      Check.disjoint("x", x, "y", y);
-      MemorySegment.copy(x.data(), 0, y.data(), 0, x.bytes());
-    });
+    launch(
+        () -> {
+          Check.require(x != null, "x is null");
+          Check.require(y != null, "y is null");
+          Check.sameDtype("x", x, "y", y);
+          Check.require(
+              x.packed() == y.packed() && x.count() == y.count() && x.bytes() == y.bytes(),
+              "y is " + y + ", expected as many elements and the layout of " + x);
+          Check.disjoint("x", x, "y", y);
+          MemorySegment.copy(x.data(), 0, y.data(), 0, x.bytes());
+        });
   }
 
   @Override
   default void add(float alpha, Tensor a, float beta, Tensor b, Tensor y) {
-    launch(() -> {
-      Check.elements("a", a, Kind.FLOATING, Check.ANY);
-      Check.elements("b", b, Kind.FLOATING, a.count());
-      Check.elements("y", y, Kind.FLOATING, a.count());
-      Check.disjointOrSame("a", a, "y", y);
-      Check.disjointOrSame("b", b, "y", y);
-      for (long i = 0; i < y.count(); i++) {
-        y.setFloat(i, (float) ((double) alpha * a.getFloat(i) + (double) beta * b.getFloat(i)));
-      }
-    });
+    launch(
+        () -> {
+          Check.elements("a", a, Kind.FLOATING, Check.ANY);
+          Check.elements("b", b, Kind.FLOATING, a.count());
+          Check.elements("y", y, Kind.FLOATING, a.count());
+          Check.disjointOrSame("a", a, "y", y);
+          Check.disjointOrSame("b", b, "y", y);
+          for (long i = 0; i < y.count(); i++) {
+            y.setFloat(i, (float) ((double) alpha * a.getFloat(i) + (double) beta * b.getFloat(i)));
+          }
+        });
   }
 
   @Override
   default void activationForward(Activation activation, Tensor x, Tensor y) {
-    launch(() -> {
-      checkActivation(activation, x, "y", y);
-      Check.disjoint("x", x, "y", y);
-      double[][] rows = Values.readRows(x);
-      for (int s = 0; s < rows.length; s++) {
-        rows[s] = Activations.forward(activation, rows[s]);
-      }
-      Values.write(rows, y);
-    });
+    launch(
+        () -> {
+          checkActivation(activation, x, "y", y);
+          Check.disjoint("x", x, "y", y);
+          double[][] rows = Values.readRows(x);
+          for (int s = 0; s < rows.length; s++) {
+            rows[s] = Activations.forward(activation, rows[s]);
+          }
+          Values.write(rows, y);
+        });
   }
 
   @Override
   default void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    launch(() -> {
-      checkActivation(activation, x, "dy", dy);
-      Check.tensor("dx", dx, Kind.FLOATING, x.size(0), x.size(1));
-      Check.disjointOrSame("x", x, "dx", dx);
-      Check.disjoint("dy", dy, "dx", dx);
-      double[][] rows = Values.readRows(x);
-      double[][] gradients = Values.readRows(dy);
-      for (int s = 0; s < rows.length; s++) {
-        rows[s] = Activations.backward(activation, rows[s], gradients[s]);
-      }
-      Values.write(rows, dx);
-    });
+    launch(
+        () -> {
+          checkActivation(activation, x, "dy", dy);
+          Check.tensor("dx", dx, Kind.FLOATING, x.size(0), x.size(1));
+          Check.disjointOrSame("x", x, "dx", dx);
+          Check.disjoint("dy", dy, "dx", dx);
+          double[][] rows = Values.readRows(x);
+          double[][] gradients = Values.readRows(dy);
+          for (int s = 0; s < rows.length; s++) {
+            rows[s] = Activations.backward(activation, rows[s], gradients[s]);
+          }
+          Values.write(rows, dx);
+        });
   }
 
-  private static void checkActivation(Activation activation, Tensor x, String outputName, Tensor output) {
+  private static void checkActivation(
+      Activation activation, Tensor x, String outputName, Tensor output) {
     Check.require(activation != null, "activation is null");
     Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY);
     long perOutput = activation.inputsPerOutput();
     Check.require(
-        x.size(1) % perOutput == 0, "x has " + x.size(1) + " columns, " + activation + " needs an even number");
+        x.size(1) % perOutput == 0,
+        "x has " + x.size(1) + " columns, " + activation + " needs an even number");
     Check.tensor(outputName, output, Kind.FLOATING, x.size(0), x.size(1) / perOutput);
   }
 }

@@ -6,102 +6,121 @@ import panamoe.backend.ExpertKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** Rows grouped by expert, each multiplied by its expert's weights. Rows past the last group are left as they are. */
+/**
+ * Rows grouped by expert, each multiplied by its expert's weights. Rows past the last group are
+ * left as they are.
+ */
 interface ReferenceExpert extends ExpertKernels, Launching {
 
   @Override
   default void expertForward(
-      Activation activation, Tensor x, Tensor offsets, Tensor weights, Tensor bias, Tensor y, Tensor preactivation) {
-    launch(() -> {
-      Check.require(activation != null, "activation is null");
-      Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY);
-      Check.weights("weights", weights, Check.ANY, Check.ANY, x.size(1));
-      long width = weights.size(1);
-      checkOffsets(offsets, weights.size(0), x.size(0));
-      Check.optional("bias", bias, Kind.FLOAT32, weights.size(0), width);
-      ReferenceGemm.checkOutput("y", activation, x.size(0), width, y);
-      Check.optional("preactivation", preactivation, Kind.FLOATING, x.size(0), width);
-      Check.disjoint("x", x, "y", y);
-      Check.disjoint("y", y, "preactivation", preactivation);
+      Activation activation,
+      Tensor x,
+      Tensor offsets,
+      Tensor weights,
+      Tensor bias,
+      Tensor y,
+      Tensor preactivation) {
+    launch(
+        () -> {
+          Check.require(activation != null, "activation is null");
+          Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY);
+          Check.weights("weights", weights, Check.ANY, Check.ANY, x.size(1));
+          long width = weights.size(1);
+          checkOffsets(offsets, weights.size(0), x.size(0));
+          Check.optional("bias", bias, Kind.FLOAT32, weights.size(0), width);
+          ReferenceGemm.checkOutput("y", activation, x.size(0), width, y);
+          Check.optional("preactivation", preactivation, Kind.FLOATING, x.size(0), width);
+          Check.disjoint("x", x, "y", y);
+          Check.disjoint("y", y, "preactivation", preactivation);
 
-      double[][] in = Values.readRows(x);
-      double[][] w = Values.readRows(weights);
-      double[] shift = bias == null ? new double[w.length] : Values.read(bias);
-      double[][] out = Values.readRows(y);
-      double[][] sums = preactivation == null ? new double[in.length][] : Values.readRows(preactivation);
-      forEachRow(offsets, (e, row) -> {
-        double[] sum = new double[(int) width];
-        for (int n = 0; n < width; n++) {
-          int weight = (int) (e * width + n);
-          sum[n] = Vectors.dot(in[row], w[weight]) + shift[weight];
-        }
-        sums[row] = sum;
-        out[row] = Activations.forward(activation, sum);
-      });
-      Values.write(out, y);
-      if (preactivation != null) {
-        Values.write(sums, preactivation);
-      }
-    });
+          double[][] in = Values.readRows(x);
+          double[][] w = Values.readRows(weights);
+          double[] shift = bias == null ? new double[w.length] : Values.read(bias);
+          double[][] out = Values.readRows(y);
+          double[][] sums =
+              preactivation == null ? new double[in.length][] : Values.readRows(preactivation);
+          forEachRow(
+              offsets,
+              (e, row) -> {
+                double[] sum = new double[(int) width];
+                for (int n = 0; n < width; n++) {
+                  int weight = (int) (e * width + n);
+                  sum[n] = Vectors.dot(in[row], w[weight]) + shift[weight];
+                }
+                sums[row] = sum;
+                out[row] = Activations.forward(activation, sum);
+              });
+          Values.write(out, y);
+          if (preactivation != null) {
+            Values.write(sums, preactivation);
+          }
+        });
   }
 
   @Override
   default void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-    launch(() -> {
-      Check.tensor("dy", dy, Kind.FLOATING, Check.ANY, Check.ANY);
-      Check.tensor("weights", weights, Kind.FLOATING, Check.ANY, dy.size(1), Check.ANY);
-      checkOffsets(offsets, weights.size(0), dy.size(0));
-      Check.tensor("dx", dx, Kind.FLOATING, dy.size(0), weights.size(2));
-      Check.disjoint("dy", dy, "dx", dx);
+    launch(
+        () -> {
+          Check.tensor("dy", dy, Kind.FLOATING, Check.ANY, Check.ANY);
+          Check.tensor("weights", weights, Kind.FLOATING, Check.ANY, dy.size(1), Check.ANY);
+          checkOffsets(offsets, weights.size(0), dy.size(0));
+          Check.tensor("dx", dx, Kind.FLOATING, dy.size(0), weights.size(2));
+          Check.disjoint("dy", dy, "dx", dx);
 
-      double[][] upstream = Values.readRows(dy);
-      double[][] w = Values.readRows(weights);
-      double[][] gradient = Values.readRows(dx);
-      int width = (int) dy.size(1);
-      forEachRow(offsets, (e, row) -> {
-        gradient[row] = new double[(int) weights.size(2)];
-        for (int n = 0; n < width; n++) {
-          Vectors.addScaled(gradient[row], upstream[row][n], w[e * width + n]);
-        }
-      });
-      Values.write(gradient, dx);
-    });
+          double[][] upstream = Values.readRows(dy);
+          double[][] w = Values.readRows(weights);
+          double[][] gradient = Values.readRows(dx);
+          int width = (int) dy.size(1);
+          forEachRow(
+              offsets,
+              (e, row) -> {
+                gradient[row] = new double[(int) weights.size(2)];
+                for (int n = 0; n < width; n++) {
+                  Vectors.addScaled(gradient[row], upstream[row][n], w[e * width + n]);
+                }
+              });
+          Values.write(gradient, dx);
+        });
   }
 
   @Override
   default void expertBackwardWeights(
       boolean accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights, Tensor dbias) {
-    launch(() -> {
-      Check.tensor("dy", dy, Kind.FLOATING, Check.ANY, Check.ANY);
-      Check.tensor("x", x, Kind.FLOATING, dy.size(0), Check.ANY);
-      Check.tensor("dweights", dweights, Kind.FLOATING, Check.ANY, dy.size(1), x.size(1));
-      checkOffsets(offsets, dweights.size(0), dy.size(0));
-      Check.optional("dbias", dbias, Kind.FLOAT32, dweights.size(0), dy.size(1));
-      Check.disjoint("dy", dy, "dweights", dweights);
-      Check.disjoint("x", x, "dweights", dweights);
-      Check.disjoint("dweights", dweights, "dbias", dbias);
+    launch(
+        () -> {
+          Check.tensor("dy", dy, Kind.FLOATING, Check.ANY, Check.ANY);
+          Check.tensor("x", x, Kind.FLOATING, dy.size(0), Check.ANY);
+          Check.tensor("dweights", dweights, Kind.FLOATING, Check.ANY, dy.size(1), x.size(1));
+          checkOffsets(offsets, dweights.size(0), dy.size(0));
+          Check.optional("dbias", dbias, Kind.FLOAT32, dweights.size(0), dy.size(1));
+          Check.disjoint("dy", dy, "dweights", dweights);
+          Check.disjoint("x", x, "dweights", dweights);
+          Check.disjoint("dweights", dweights, "dbias", dbias);
 
-      double[][] upstream = Values.readRows(dy);
-      double[][] in = Values.readRows(x);
-      double[][] gradient = Values.readRows(dweights);
-      if (!accumulate) {
-        for (double[] row : gradient) {
-          Arrays.fill(row, 0);
-        }
-      }
-      double[] shift = dbias == null ? new double[gradient.length] : Values.read(dbias);
-      int width = (int) dy.size(1);
-      forEachRow(offsets, (e, row) -> {
-        for (int n = 0; n < width; n++) {
-          Vectors.addScaled(gradient[e * width + n], upstream[row][n], in[row]);
-          shift[e * width + n] += upstream[row][n];
-        }
-      });
-      Values.write(gradient, dweights);
-      if (dbias != null) {
-        Values.write(shift, dbias);
-      }
-    });
+          double[][] upstream = Values.readRows(dy);
+          double[][] in = Values.readRows(x);
+          double[][] gradient = Values.readRows(dweights);
+          if (!accumulate) {
+            for (double[] row : gradient) {
+              Arrays.fill(row, 0);
+            }
+          }
+          double[] shift = dbias == null ? new double[gradient.length] : Values.read(dbias);
+          int width = (int) dy.size(1);
+          forEachRow(
+              offsets,
+              (e, row) -> {
+                for (int n = 0; n < width; n++) {
+                  Vectors.addScaled(gradient[e * width + n], upstream[row][n], in[row]);
+                  shift[e * width + n] += upstream[row][n];
+                }
+              });
+          Values.write(gradient, dweights);
+          if (dbias != null) {
+            Values.write(shift, dbias);
+          }
+        });
   }
 
   /** What to do with a row of an expert. */

@@ -6,54 +6,69 @@ import panamoe.backend.Routes;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** The gate's forward, in four steps: scores, choices, queues, weights; and the losses beside them. */
+/**
+ * The gate's forward, in four steps: scores, choices, queues, weights; and the losses beside them.
+ */
 interface ReferenceGate extends GateKernels, Launching {
 
   @Override
   default void gateForward(
-      GateSettings settings, Tensor logits, Tensor used, Tensor bias, Tensor noise, Tensor priority, Routes routes) {
-    launch(() -> {
-      check(settings, logits, used, bias, noise, priority, routes);
-      GateInput input = GateInput.read(logits, used, bias, noise, priority);
-      float[][] scores = GateChoice.scores(settings.score(), input);
-      int[][] choice = GateChoice.choose(settings, input, scores);
-      GateQueues queues = GateQueues.fill(settings, choice, scores, input);
-      int[][] expert = queues.expert();
+      GateSettings settings,
+      Tensor logits,
+      Tensor used,
+      Tensor bias,
+      Tensor noise,
+      Tensor priority,
+      Routes routes) {
+    launch(
+        () -> {
+          check(settings, logits, used, bias, noise, priority, routes);
+          GateInput input = GateInput.read(logits, used, bias, noise, priority);
+          float[][] scores = GateChoice.scores(settings.score(), input);
+          int[][] choice = GateChoice.choose(settings, input, scores);
+          GateQueues queues = GateQueues.fill(settings, choice, scores, input);
+          int[][] expert = queues.expert();
 
-      int experts = input.experts();
-      int topK = settings.topK();
-      int row = 0;
-      for (int e = 0; e < experts; e++) {
-        routes.counts().setInt(e, queues.asked(e));
-        routes.offsets().setInt(e, row);
-        row += queues.kept(e);
-      }
-      routes.offsets().setInt(experts, row);
-      for (int s = 0; s < input.tokens(); s++) {
-        double denominator = GateWeights.denominator(settings, scores[s], choice[s], expert[s]);
-        for (int e = 0; e < experts; e++) {
-          routes.scores().setFloat((long) s * experts + e, scores[s][e]);
-        }
-        for (int k = 0; k < topK; k++) {
-          long route = (long) s * topK + k;
-          int e = expert[s][k];
-          boolean weighs = e >= 0 && denominator > 0;
-          routes.expert().setInt(route, e);
-          routes.position().setInt(route, queues.position()[s][k]);
-          routes.choice().setInt(route, choice[s][k]);
-          routes.weight().setFloat(route, weighs ? (float) (settings.weightScale() * scores[s][e] / denominator) : 0);
-        }
-      }
-      routes.losses().setFloat(0, (float) auxiliaryLoss(settings, input, scores, choice));
-      routes.losses().setFloat(1, (float) zLoss(input));
-    });
+          int experts = input.experts();
+          int topK = settings.topK();
+          int row = 0;
+          for (int e = 0; e < experts; e++) {
+            routes.counts().setInt(e, queues.asked(e));
+            routes.offsets().setInt(e, row);
+            row += queues.kept(e);
+          }
+          routes.offsets().setInt(experts, row);
+          for (int s = 0; s < input.tokens(); s++) {
+            double denominator = GateWeights.denominator(settings, scores[s], choice[s], expert[s]);
+            for (int e = 0; e < experts; e++) {
+              routes.scores().setFloat((long) s * experts + e, scores[s][e]);
+            }
+            for (int k = 0; k < topK; k++) {
+              long route = (long) s * topK + k;
+              int e = expert[s][k];
+              boolean weighs = e >= 0 && denominator > 0;
+              routes.expert().setInt(route, e);
+              routes.position().setInt(route, queues.position()[s][k]);
+              routes.choice().setInt(route, choice[s][k]);
+              routes
+                  .weight()
+                  .setFloat(
+                      route,
+                      weighs ? (float) (settings.weightScale() * scores[s][e] / denominator) : 0);
+            }
+          }
+          routes.losses().setFloat(0, (float) auxiliaryLoss(settings, input, scores, choice));
+          routes.losses().setFloat(1, (float) zLoss(input));
+        });
   }
 
   /**
-   * {@code E * sum_e mean_s(score) * mean_s(chosen) / auxiliaryChoices} over the used tokens (GShard, Lepikhin et al.,
-   * 2021): 1 when balanced, up to E when all tokens go to one expert. 0 without tokens.
+   * {@code E * sum_e mean_s(score) * mean_s(chosen) / auxiliaryChoices} over the used tokens
+   * (GShard, Lepikhin et al., 2021): 1 when balanced, up to E when all tokens go to one expert. 0
+   * without tokens.
    */
-  private static double auxiliaryLoss(GateSettings settings, GateInput input, float[][] scores, int[][] choice) {
+  private static double auxiliaryLoss(
+      GateSettings settings, GateInput input, float[][] scores, int[][] choice) {
     double[] meanChosen = GateWeights.meanChosen(settings, input, choice);
     double sum = 0;
     for (int s = 0; s < input.tokens(); s++) {
@@ -66,7 +81,10 @@ interface ReferenceGate extends GateKernels, Launching {
         : input.experts() * sum / (input.usedTokens() * (double) settings.auxiliaryChoices());
   }
 
-  /** {@code mean_s(logsumexp(logits)^2)} over the used tokens (ST-MoE, Zoph et al., 2022). 0 without tokens. */
+  /**
+   * {@code mean_s(logsumexp(logits)^2)} over the used tokens (ST-MoE, Zoph et al., 2022). 0 without
+   * tokens.
+   */
   private static double zLoss(GateInput input) {
     double sum = 0;
     for (int s = 0; s < input.tokens(); s++) {
@@ -94,7 +112,8 @@ interface ReferenceGate extends GateKernels, Launching {
     Check.optional("bias", bias, Kind.FLOAT32, experts);
     Check.optional("noise", noise, Kind.FLOAT32, tokens, experts);
     Check.optional("priority", priority, Kind.FLOAT32, tokens, experts);
-    Check.require(bias == null || noise == null, "bias and noise are given together, expected one of them");
+    Check.require(
+        bias == null || noise == null, "bias and noise are given together, expected one of them");
     Check.require(
         settings.dropPolicy() != GateSettings.DropPolicy.PRIORITY || priority != null,
         "priority is null, the drop policy PRIORITY needs it");
@@ -114,7 +133,8 @@ interface ReferenceGate extends GateKernels, Launching {
     Check.require(settings != null, "settings is null");
     Check.tensor("logits", logits, Kind.FLOAT32, Check.ANY, Check.ANY);
     long experts = logits.size(1);
-    Check.require(experts >= 1 && experts <= 1024, "logits has " + experts + " experts, expected 1 to 1024");
+    Check.require(
+        experts >= 1 && experts <= 1024, "logits has " + experts + " experts, expected 1 to 1024");
     Check.between("topK", settings.topK(), 1, Math.min(experts, 16));
     Check.require(
         settings.dropPolicy() == GateSettings.DropPolicy.DROPLESS || settings.capacity() >= 0,
@@ -127,7 +147,13 @@ interface ReferenceGate extends GateKernels, Launching {
     long open = experts / groups * settings.chosenGroups();
     Check.require(
         settings.topK() <= open,
-        "topK is " + settings.topK() + ", but " + settings.chosenGroups() + " groups hold " + open + " experts");
+        "topK is "
+            + settings.topK()
+            + ", but "
+            + settings.chosenGroups()
+            + " groups hold "
+            + open
+            + " experts");
     Check.between("auxiliaryChoices", settings.auxiliaryChoices(), 1, settings.topK());
     Check.between("noiseFirstChoice", settings.noiseFirstChoice(), 0, settings.topK());
     Check.between("normalizationEpsilon", settings.normalizationEpsilon(), 0, Float.MAX_VALUE);

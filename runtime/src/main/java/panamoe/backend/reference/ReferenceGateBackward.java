@@ -21,46 +21,50 @@ interface ReferenceGateBackward extends GateKernels, Launching {
       float dauxiliary,
       float dz,
       Tensor dlogits) {
-    launch(() -> {
-      ReferenceGate.checkSettings(settings, logits);
-      long tokens = logits.size(0);
-      long experts = logits.size(1);
-      Check.optional("used", used, Kind.UINT8, tokens);
-      Check.tensor("scores", routes.scores(), Kind.FLOAT32, tokens, experts);
-      Check.tensor("expert", routes.expert(), Kind.INT32, tokens, settings.topK());
-      Check.tensor("choice", routes.choice(), Kind.INT32, tokens, settings.topK());
-      Check.tensor("dweight", dweight, Kind.FLOAT32, tokens, settings.topK());
-      Check.tensor("dlogits", dlogits, Kind.FLOAT32, tokens, experts);
-      Check.disjoint("logits", logits, "dlogits", dlogits);
-      Check.disjoint("scores", routes.scores(), "dlogits", dlogits);
-      Check.range("choice", routes.choice(), -1, experts);
-      checkKept(routes);
+    launch(
+        () -> {
+          ReferenceGate.checkSettings(settings, logits);
+          long tokens = logits.size(0);
+          long experts = logits.size(1);
+          Check.optional("used", used, Kind.UINT8, tokens);
+          Check.tensor("scores", routes.scores(), Kind.FLOAT32, tokens, experts);
+          Check.tensor("expert", routes.expert(), Kind.INT32, tokens, settings.topK());
+          Check.tensor("choice", routes.choice(), Kind.INT32, tokens, settings.topK());
+          Check.tensor("dweight", dweight, Kind.FLOAT32, tokens, settings.topK());
+          Check.tensor("dlogits", dlogits, Kind.FLOAT32, tokens, experts);
+          Check.disjoint("logits", logits, "dlogits", dlogits);
+          Check.disjoint("scores", routes.scores(), "dlogits", dlogits);
+          Check.range("choice", routes.choice(), -1, experts);
+          checkKept(routes);
 
-      GateInput input = GateInput.read(logits, used, null, null, null);
-      int[][] choice = readTable(routes.choice());
-      int[][] expert = readTable(routes.expert());
-      double[][] dweights = Values.readRows(dweight);
-      double[] meanChosen = GateWeights.meanChosen(settings, input, choice);
-      double[][] gradient = Values.zeroRows(dlogits);
-      double tokenCount = input.usedTokens();
-      for (int s = 0; s < gradient.length; s++) {
-        if (input.isUsed(s)) {
-          float[] scores = routes.scores().rows(s, s + 1).toFloats();
-          double[] dscores = weightsBackward(settings, scores, choice[s], expert[s], dweights[s]);
-          double auxiliary = dauxiliary * experts / (tokenCount * settings.auxiliaryChoices());
-          Vectors.addScaled(dscores, auxiliary, meanChosen);
-          gradient[s] = scoresBackward(settings.score(), scores, dscores);
-          double[] row = input.logits()[s];
-          Vectors.addScaled(gradient[s], dz * 2 * Vectors.logSumExp(row) / tokenCount, Vectors.softmax(row));
-        }
-      }
-      Values.write(gradient, dlogits);
-    });
+          GateInput input = GateInput.read(logits, used, null, null, null);
+          int[][] choice = readTable(routes.choice());
+          int[][] expert = readTable(routes.expert());
+          double[][] dweights = Values.readRows(dweight);
+          double[] meanChosen = GateWeights.meanChosen(settings, input, choice);
+          double[][] gradient = Values.zeroRows(dlogits);
+          double tokenCount = input.usedTokens();
+          for (int s = 0; s < gradient.length; s++) {
+            if (input.isUsed(s)) {
+              float[] scores = routes.scores().rows(s, s + 1).toFloats();
+              double[] dscores =
+                  weightsBackward(settings, scores, choice[s], expert[s], dweights[s]);
+              double auxiliary = dauxiliary * experts / (tokenCount * settings.auxiliaryChoices());
+              Vectors.addScaled(dscores, auxiliary, meanChosen);
+              gradient[s] = scoresBackward(settings.score(), scores, dscores);
+              double[] row = input.logits()[s];
+              Vectors.addScaled(
+                  gradient[s], dz * 2 * Vectors.logSumExp(row) / tokenCount, Vectors.softmax(row));
+            }
+          }
+          Values.write(gradient, dlogits);
+        });
   }
 
   /**
-   * With {@code weight = scale * score / D}, D the bounded sum: a kept route's score gets {@code scale * dweight / D},
-   * and every counted score {@code -scale * sum(dweight * score) / D^2} unless D stands at its bound.
+   * With {@code weight = scale * score / D}, D the bounded sum: a kept route's score gets {@code
+   * scale * dweight / D}, and every counted score {@code -scale * sum(dweight * score) / D^2}
+   * unless D stands at its bound.
    */
   private static double[] weightsBackward(
       GateSettings settings, float[] scores, int[] choice, int[] expert, double[] dweight) {

@@ -20,89 +20,98 @@ interface ReferenceGemm extends GemmKernels, Launching {
       Tensor bias,
       Tensor c,
       Tensor preactivation) {
-    launch(() -> {
-      Check.require(activation != null, "activation is null");
-      Check.tensor("a", a, Kind.FLOATING, Check.ANY, Check.ANY);
-      Check.weights("b", b, Check.ANY, Check.ANY);
-      long rows = a.size(transposeA ? 1 : 0);
-      long inner = a.size(transposeA ? 0 : 1);
-      boolean lines = transposeB || b.packed();
-      long columns = b.size(lines ? 0 : 1);
-      Check.weights("b", b, lines ? columns : inner, lines ? inner : columns);
-      Check.optional("bias", bias, Kind.FLOAT32, columns);
-      checkOutput("c", activation, rows, columns, c);
-      Check.optional("preactivation", preactivation, Kind.FLOATING, rows, columns);
-      Check.require(
-          !accumulate || activation == Activation.IDENTITY && bias == null && preactivation == null,
-          "accumulating takes no bias, no activation and no preactivation");
-      Check.disjoint("a", a, "c", c);
-      Check.disjoint("b", b, "c", c);
-      Check.disjoint("c", c, "preactivation", preactivation);
+    launch(
+        () -> {
+          Check.require(activation != null, "activation is null");
+          Check.tensor("a", a, Kind.FLOATING, Check.ANY, Check.ANY);
+          Check.weights("b", b, Check.ANY, Check.ANY);
+          long rows = a.size(transposeA ? 1 : 0);
+          long inner = a.size(transposeA ? 0 : 1);
+          boolean lines = transposeB || b.packed();
+          long columns = b.size(lines ? 0 : 1);
+          Check.weights("b", b, lines ? columns : inner, lines ? inner : columns);
+          Check.optional("bias", bias, Kind.FLOAT32, columns);
+          checkOutput("c", activation, rows, columns, c);
+          Check.optional("preactivation", preactivation, Kind.FLOATING, rows, columns);
+          Check.require(
+              !accumulate
+                  || activation == Activation.IDENTITY && bias == null && preactivation == null,
+              "accumulating takes no bias, no activation and no preactivation");
+          Check.disjoint("a", a, "c", c);
+          Check.disjoint("b", b, "c", c);
+          Check.disjoint("c", c, "preactivation", preactivation);
 
-      double[][] left = transposeA ? Values.readColumns(a) : Values.readRows(a);
-      double[][] right = lines ? Values.readRows(b) : Values.readColumns(b);
-      double[] shift = bias == null ? new double[right.length] : Values.read(bias);
-      double[][] sums = new double[(int) rows][(int) columns];
-      for (int m = 0; m < rows; m++) {
-        for (int n = 0; n < columns; n++) {
-          sums[m][n] = Vectors.dot(left[m], right[n]) + shift[n];
-        }
-      }
-      if (preactivation != null) {
-        Values.write(sums, preactivation);
-      }
-      double[][] previous = Values.readRows(c);
-      for (int m = 0; m < rows; m++) {
-        if (accumulate) {
-          Vectors.addScaled(sums[m], 1, previous[m]);
-        } else {
-          sums[m] = Activations.forward(activation, sums[m]);
-        }
-      }
-      Values.write(sums, c);
-    });
+          double[][] left = transposeA ? Values.readColumns(a) : Values.readRows(a);
+          double[][] right = lines ? Values.readRows(b) : Values.readColumns(b);
+          double[] shift = bias == null ? new double[right.length] : Values.read(bias);
+          double[][] sums = new double[(int) rows][(int) columns];
+          for (int m = 0; m < rows; m++) {
+            for (int n = 0; n < columns; n++) {
+              sums[m][n] = Vectors.dot(left[m], right[n]) + shift[n];
+            }
+          }
+          if (preactivation != null) {
+            Values.write(sums, preactivation);
+          }
+          double[][] previous = Values.readRows(c);
+          for (int m = 0; m < rows; m++) {
+            if (accumulate) {
+              Vectors.addScaled(sums[m], 1, previous[m]);
+            } else {
+              sums[m] = Activations.forward(activation, sums[m]);
+            }
+          }
+          Values.write(sums, c);
+        });
   }
 
   @Override
   default void columnSum(Tensor x, Tensor y) {
-    launch(() -> {
-      Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY);
-      Check.tensor("y", y, Kind.FLOAT32, x.size(1));
-      Check.disjoint("x", x, "y", y);
-      double[] sum = Values.read(y);
-      for (double[] row : Values.readRows(x)) {
-        Vectors.addScaled(sum, 1, row);
-      }
-      Values.write(sum, y);
-    });
+    launch(
+        () -> {
+          Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY);
+          Check.tensor("y", y, Kind.FLOAT32, x.size(1));
+          Check.disjoint("x", x, "y", y);
+          double[] sum = Values.read(y);
+          for (double[] row : Values.readRows(x)) {
+            Vectors.addScaled(sum, 1, row);
+          }
+          Values.write(sum, y);
+        });
   }
 
   @Override
   default long packedBytes(DType dtype, long... shape) {
-    Check.require(dtype != null && dtype.isFloating(), "dtype is " + dtype + ", expected float32 or bfloat16");
-    Check.require(shape.length == 2 || shape.length == 3, "rank is " + shape.length + ", expected 2 or 3");
+    Check.require(
+        dtype != null && dtype.isFloating(),
+        "dtype is " + dtype + ", expected float32 or bfloat16");
+    Check.require(
+        shape.length == 2 || shape.length == 3, "rank is " + shape.length + ", expected 2 or 3");
     return Math.multiplyExact(Tensor.count(shape), dtype.bytes());
   }
 
   @Override
   default void pack(Tensor weights, Tensor packed) {
-    launch(() -> {
-      Check.elements("weights", weights, Kind.FLOATING, Check.ANY);
-      Check.weights("packed", packed, weights.shape());
-      Check.require(packed.packed(), "packed is row-major, expected a packed tensor");
-      Check.require(
-          packed.bytes() >= packedBytes(packed.dtype(), packed.shape()),
-          "packed has " + packed.bytes() + " bytes, too few for " + weights);
-      Check.disjoint("weights", weights, "packed", packed);
-      Values.write(Values.read(weights), packed);
-    });
+    launch(
+        () -> {
+          Check.elements("weights", weights, Kind.FLOATING, Check.ANY);
+          Check.weights("packed", packed, weights.shape());
+          Check.require(packed.packed(), "packed is row-major, expected a packed tensor");
+          Check.require(
+              packed.bytes() >= packedBytes(packed.dtype(), packed.shape()),
+              "packed has " + packed.bytes() + " bytes, too few for " + weights);
+          Check.disjoint("weights", weights, "packed", packed);
+          Values.write(Values.read(weights), packed);
+        });
   }
 
   /** The output [R, N] of a product with N columns before the activation. */
-  static void checkOutput(String name, Activation activation, long rows, long columns, Tensor output) {
+  static void checkOutput(
+      String name, Activation activation, long rows, long columns, Tensor output) {
     long perOutput = activation.inputsPerOutput();
     Check.require(
-        columns % perOutput == 0, activation + " needs an even number of columns, the product has " + columns);
+        columns % perOutput == 0,
+        activation + " needs an even number of columns, the product has " + columns);
     Check.tensor(name, output, Kind.FLOATING, rows, columns / perOutput);
   }
 }

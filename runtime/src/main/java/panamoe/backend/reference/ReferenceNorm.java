@@ -10,46 +10,68 @@ interface ReferenceNorm extends NormKernels, Launching {
   @Override
   default void layerNormForward(
       Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
-    launch(() -> {
-      checkForward(x, gamma, epsilon, y, rstd);
-      Check.tensor("beta", beta, Kind.FLOAT32, x.size(1));
-      Check.optional("mean", mean, Kind.FLOAT32, x.size(0));
-      double[] shift = Values.read(beta);
-      forward(true, x, gamma, shift, epsilon, y, mean, rstd);
-    });
+    launch(
+        () -> {
+          checkForward(x, gamma, epsilon, y, rstd);
+          Check.tensor("beta", beta, Kind.FLOAT32, x.size(1));
+          Check.optional("mean", mean, Kind.FLOAT32, x.size(0));
+          double[] shift = Values.read(beta);
+          forward(true, x, gamma, shift, epsilon, y, mean, rstd);
+        });
   }
 
   @Override
   default void layerNormBackward(
-      Tensor dy, Tensor x, Tensor gamma, Tensor mean, Tensor rstd, Tensor dx, Tensor dgamma, Tensor dbeta) {
-    launch(() -> {
-      checkBackward(dy, x, gamma, rstd, dx, dgamma);
-      Check.tensor("mean", mean, Kind.FLOAT32, x.size(0));
-      Check.tensor("dbeta", dbeta, Kind.FLOAT32, x.size(1));
-      Check.disjoint("dgamma", dgamma, "dbeta", dbeta);
-      backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
-    });
+      Tensor dy,
+      Tensor x,
+      Tensor gamma,
+      Tensor mean,
+      Tensor rstd,
+      Tensor dx,
+      Tensor dgamma,
+      Tensor dbeta) {
+    launch(
+        () -> {
+          checkBackward(dy, x, gamma, rstd, dx, dgamma);
+          Check.tensor("mean", mean, Kind.FLOAT32, x.size(0));
+          Check.tensor("dbeta", dbeta, Kind.FLOAT32, x.size(1));
+          Check.disjoint("dgamma", dgamma, "dbeta", dbeta);
+          backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
+        });
   }
 
   @Override
   default void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
-    launch(() -> {
-      checkForward(x, gamma, epsilon, y, rstd);
-      forward(false, x, gamma, new double[(int) x.size(1)], epsilon, y, null, rstd);
-    });
+    launch(
+        () -> {
+          checkForward(x, gamma, epsilon, y, rstd);
+          forward(false, x, gamma, new double[(int) x.size(1)], epsilon, y, null, rstd);
+        });
   }
 
   @Override
-  default void rmsNormBackward(Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
-    launch(() -> {
-      checkBackward(dy, x, gamma, rstd, dx, dgamma);
-      backward(dy, x, gamma, null, rstd, dx, dgamma, null);
-    });
+  default void rmsNormBackward(
+      Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
+    launch(
+        () -> {
+          checkBackward(dy, x, gamma, rstd, dx, dgamma);
+          backward(dy, x, gamma, null, rstd, dx, dgamma, null);
+        });
   }
 
-  /** {@code y = (x - mean) * rstd * gamma + shift} with {@code rstd = 1 / sqrt(mean((x - mean)^2) + epsilon)}. */
+  /**
+   * {@code y = (x - mean) * rstd * gamma + shift} with {@code rstd = 1 / sqrt(mean((x - mean)^2) +
+   * epsilon)}.
+   */
   private static void forward(
-      boolean centered, Tensor x, Tensor gamma, double[] shift, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
+      boolean centered,
+      Tensor x,
+      Tensor gamma,
+      double[] shift,
+      float epsilon,
+      Tensor y,
+      Tensor mean,
+      Tensor rstd) {
     double[][] rows = Values.readRows(x);
     double[] scale = Values.read(gamma);
     int width = scale.length;
@@ -77,11 +99,19 @@ interface ReferenceNorm extends NormKernels, Launching {
   }
 
   /**
-   * With {@code n = (x - mean) * rstd} and {@code g = dy * gamma}: {@code dx = rstd * (g - mean(g) - n * mean(g * n))},
-   * without mean(g) for RMSNorm; {@code dgamma += sum_s dy * n}; {@code dbeta += sum_s dy}.
+   * With {@code n = (x - mean) * rstd} and {@code g = dy * gamma}: {@code dx = rstd * (g - mean(g)
+   * - n * mean(g * n))}, without mean(g) for RMSNorm; {@code dgamma += sum_s dy * n}; {@code dbeta
+   * += sum_s dy}.
    */
   private static void backward(
-      Tensor dy, Tensor x, Tensor gamma, Tensor mean, Tensor rstd, Tensor dx, Tensor dgamma, Tensor dbeta) {
+      Tensor dy,
+      Tensor x,
+      Tensor gamma,
+      Tensor mean,
+      Tensor rstd,
+      Tensor dx,
+      Tensor dgamma,
+      Tensor dbeta) {
     double[][] rows = Values.readRows(x);
     double[][] upstream = Values.readRows(dy);
     double[] scale = Values.read(gamma);
@@ -123,7 +153,8 @@ interface ReferenceNorm extends NormKernels, Launching {
     Check.disjoint("x", x, "y", y);
   }
 
-  private static void checkBackward(Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
+  private static void checkBackward(
+      Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
     checkRows(x);
     Check.tensor("dy", dy, Kind.FLOATING, x.size(0), x.size(1));
     Check.tensor("gamma", gamma, Kind.FLOAT32, x.size(1));

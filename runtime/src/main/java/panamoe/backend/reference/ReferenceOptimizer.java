@@ -22,47 +22,54 @@ interface ReferenceOptimizer extends OptimizerKernels, Launching {
       Tensor firstMoment,
       Tensor secondMoment,
       Tensor copy) {
-    launch(() -> {
-      Check.finite("learningRate", learningRate);
-      Check.require(beta1 >= 0 && beta1 < 1, "beta1 is " + beta1 + ", expected at least 0 and less than 1");
-      Check.require(beta2 >= 0 && beta2 < 1, "beta2 is " + beta2 + ", expected at least 0 and less than 1");
-      Check.require(epsilon >= 0, "epsilon is " + epsilon + ", expected 0 or more");
-      Check.finite("weightDecay", weightDecay);
-      Check.require(step >= 1, "step is " + step + ", expected 1 or more");
-      Check.finite("gradientScale", gradientScale);
-      Check.elements("parameter", parameter, Kind.FLOAT32, Check.ANY);
-      Check.elements("gradient", gradient, Kind.FLOAT32, parameter.count());
-      Check.elements("firstMoment", firstMoment, Kind.FLOAT32, parameter.count());
-      Check.elements("secondMoment", secondMoment, Kind.FLOAT32, parameter.count());
-      if (copy != null) {
-        Check.elements("copy", copy, Kind.FLOATING, parameter.count());
-        Check.require(copy.dtype() == DType.BFLOAT16, "copy is float32, expected bfloat16");
-      }
-      double correction1 = 1 - Math.pow(beta1, step);
-      double correction2 = 1 - Math.pow(beta2, step);
-      for (long i = 0; i < parameter.count(); i++) {
-        double g = (double) gradient.getFloat(i) * gradientScale;
-        double m = beta1 * (double) firstMoment.getFloat(i) + (1.0 - beta1) * g;
-        double v = beta2 * (double) secondMoment.getFloat(i) + (1.0 - beta2) * g * g;
-        double decayed = parameter.getFloat(i) * (1.0 - (double) learningRate * weightDecay);
-        double p = decayed - learningRate * (m / correction1) / (Math.sqrt(v / correction2) + epsilon);
-        firstMoment.setFloat(i, (float) m);
-        secondMoment.setFloat(i, (float) v);
-        parameter.setFloat(i, (float) p);
-        if (copy != null) {
-          copy.setFloat(i, (float) p);
-        }
-      }
-    });
+    launch(
+        () -> {
+          Check.finite("learningRate", learningRate);
+          Check.require(
+              beta1 >= 0 && beta1 < 1,
+              "beta1 is " + beta1 + ", expected at least 0 and less than 1");
+          Check.require(
+              beta2 >= 0 && beta2 < 1,
+              "beta2 is " + beta2 + ", expected at least 0 and less than 1");
+          Check.require(epsilon >= 0, "epsilon is " + epsilon + ", expected 0 or more");
+          Check.finite("weightDecay", weightDecay);
+          Check.require(step >= 1, "step is " + step + ", expected 1 or more");
+          Check.finite("gradientScale", gradientScale);
+          Check.elements("parameter", parameter, Kind.FLOAT32, Check.ANY);
+          Check.elements("gradient", gradient, Kind.FLOAT32, parameter.count());
+          Check.elements("firstMoment", firstMoment, Kind.FLOAT32, parameter.count());
+          Check.elements("secondMoment", secondMoment, Kind.FLOAT32, parameter.count());
+          if (copy != null) {
+            Check.elements("copy", copy, Kind.FLOATING, parameter.count());
+            Check.require(copy.dtype() == DType.BFLOAT16, "copy is float32, expected bfloat16");
+          }
+          double correction1 = 1 - Math.pow(beta1, step);
+          double correction2 = 1 - Math.pow(beta2, step);
+          for (long i = 0; i < parameter.count(); i++) {
+            double g = (double) gradient.getFloat(i) * gradientScale;
+            double m = beta1 * (double) firstMoment.getFloat(i) + (1.0 - beta1) * g;
+            double v = beta2 * (double) secondMoment.getFloat(i) + (1.0 - beta2) * g * g;
+            double decayed = parameter.getFloat(i) * (1.0 - (double) learningRate * weightDecay);
+            double p =
+                decayed - learningRate * (m / correction1) / (Math.sqrt(v / correction2) + epsilon);
+            firstMoment.setFloat(i, (float) m);
+            secondMoment.setFloat(i, (float) v);
+            parameter.setFloat(i, (float) p);
+            if (copy != null) {
+              copy.setFloat(i, (float) p);
+            }
+          }
+        });
   }
 
   @Override
   default void squareSum(Tensor x, Tensor sum) {
-    launch(() -> {
-      Check.elements("x", x, Kind.FLOATING, Check.ANY);
-      Check.tensor("sum", sum, Kind.FLOAT32, 1);
-      double[] values = Values.read(x);
-      sum.setFloat(0, (float) Vectors.dot(values, values));
-    });
+    launch(
+        () -> {
+          Check.elements("x", x, Kind.FLOATING, Check.ANY);
+          Check.tensor("sum", sum, Kind.FLOAT32, 1);
+          double[] values = Values.read(x);
+          sum.setFloat(0, (float) Vectors.dot(values, values));
+        });
   }
 }

@@ -6,42 +6,50 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Random numbers that depend on the seed and the place n = offset + i alone: element n is word {@code n % 4} of the
- * Philox block with key (low, high word of seed) and counter (low, high word of {@code n / 4}, 0, 0).
+ * Random numbers that depend on the seed and the place n = offset + i alone: element n is word
+ * {@code n % 4} of the Philox block with key (low, high word of seed) and counter (low, high word
+ * of {@code n / 4}, 0, 0).
  */
 interface ReferenceRandom extends ElementwiseKernels, Launching {
 
   /** {@code (word >> 8) / 2^24}; cut, not rounded, to bfloat16, so that it stays below 1. */
   @Override
   default void randomUniform(long seed, long offset, Tensor y) {
-    launch(() -> {
-      Check.elements("y", y, Kind.FLOATING, Check.ANY);
-      for (long i = 0; i < y.count(); i++) {
-        float uniform = (float) ((word(seed, offset + i) >>> 8) * 0x1p-24);
-        boolean cut = y.dtype() == DType.BFLOAT16;
-        y.setFloat(i, cut ? Float.intBitsToFloat(Float.floatToRawIntBits(uniform) & 0xffff0000) : uniform);
-      }
-    });
+    launch(
+        () -> {
+          Check.elements("y", y, Kind.FLOATING, Check.ANY);
+          for (long i = 0; i < y.count(); i++) {
+            float uniform = (float) ((word(seed, offset + i) >>> 8) * 0x1p-24);
+            boolean cut = y.dtype() == DType.BFLOAT16;
+            y.setFloat(
+                i,
+                cut
+                    ? Float.intBitsToFloat(Float.floatToRawIntBits(uniform) & 0xffff0000)
+                    : uniform);
+          }
+        });
   }
 
   /**
-   * Box and Muller: lanes (0, 1) and (2, 3) of a block pair up as (a, b); {@code r = sqrt(-2 ln((a + 1) / 2^32))}, the
-   * even lane is {@code r cos(2 pi b / 2^32)}, the odd one {@code r sin(2 pi b / 2^32)}.
+   * Box and Muller: lanes (0, 1) and (2, 3) of a block pair up as (a, b); {@code r = sqrt(-2 ln((a
+   * + 1) / 2^32))}, the even lane is {@code r cos(2 pi b / 2^32)}, the odd one {@code r sin(2 pi b
+   * / 2^32)}.
    */
   @Override
   default void randomNormal(long seed, long offset, float mean, float deviation, Tensor y) {
-    launch(() -> {
-      Check.finite("mean", mean);
-      Check.finite("deviation", deviation);
-      Check.elements("y", y, Kind.FLOATING, Check.ANY);
-      for (long i = 0; i < y.count(); i++) {
-        long n = offset + i;
-        double radius = Math.sqrt(-2 * Math.log((word(seed, n & ~1L) + 1) * 0x1p-32));
-        double angle = 2 * Math.PI * (word(seed, n | 1L) * 0x1p-32);
-        double z = radius * ((n & 1) == 0 ? Math.cos(angle) : Math.sin(angle));
-        y.setFloat(i, (float) (mean + deviation * z));
-      }
-    });
+    launch(
+        () -> {
+          Check.finite("mean", mean);
+          Check.finite("deviation", deviation);
+          Check.elements("y", y, Kind.FLOATING, Check.ANY);
+          for (long i = 0; i < y.count(); i++) {
+            long n = offset + i;
+            double radius = Math.sqrt(-2 * Math.log((word(seed, n & ~1L) + 1) * 0x1p-32));
+            double angle = 2 * Math.PI * (word(seed, n | 1L) * 0x1p-32);
+            double z = radius * ((n & 1) == 0 ? Math.cos(angle) : Math.sin(angle));
+            y.setFloat(i, (float) (mean + deviation * z));
+          }
+        });
   }
 
   /** The unsigned 32-bit word of place n. */

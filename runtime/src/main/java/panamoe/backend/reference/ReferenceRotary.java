@@ -4,46 +4,62 @@ import panamoe.backend.AttentionKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** Rotary position embedding (Su et al., RoFormer, 2021): pairs of a head turn by the angle of the token's position. */
+/**
+ * Rotary position embedding (Su et al., RoFormer, 2021): pairs of a head turn by the angle of the
+ * token's position.
+ */
 interface ReferenceRotary extends AttentionKernels, Launching {
 
   @Override
   default void rotary(
-      Tensor x, Tensor positions, Tensor cosine, Tensor sine, boolean interleaved, int direction, Tensor y) {
-    launch(() -> {
-      Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
-      Check.tensor("positions", positions, Kind.INT32, x.size(0));
-      Check.tensor("cosine", cosine, Kind.FLOAT32, Check.ANY, Check.ANY);
-      Check.tensor("sine", sine, Kind.FLOAT32, cosine.size(0), cosine.size(1));
-      Check.require(
-          2 * cosine.size(1) <= x.size(2),
-          "cosine rotates " + 2 * cosine.size(1) + " dimensions, x has " + x.size(2) + " in a head");
-      Check.require(direction == 1 || direction == -1, "direction is " + direction + ", expected 1 or -1");
-      Check.tensor("y", y, Kind.FLOATING, x.size(0), x.size(1), x.size(2));
-      Check.sameDtype("x", x, "y", y);
-      Check.disjointOrSame("x", x, "y", y);
-      Check.range("positions", positions, 0, cosine.size(0));
+      Tensor x,
+      Tensor positions,
+      Tensor cosine,
+      Tensor sine,
+      boolean interleaved,
+      int direction,
+      Tensor y) {
+    launch(
+        () -> {
+          Check.tensor("x", x, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY);
+          Check.tensor("positions", positions, Kind.INT32, x.size(0));
+          Check.tensor("cosine", cosine, Kind.FLOAT32, Check.ANY, Check.ANY);
+          Check.tensor("sine", sine, Kind.FLOAT32, cosine.size(0), cosine.size(1));
+          Check.require(
+              2 * cosine.size(1) <= x.size(2),
+              "cosine rotates "
+                  + 2 * cosine.size(1)
+                  + " dimensions, x has "
+                  + x.size(2)
+                  + " in a head");
+          Check.require(
+              direction == 1 || direction == -1,
+              "direction is " + direction + ", expected 1 or -1");
+          Check.tensor("y", y, Kind.FLOATING, x.size(0), x.size(1), x.size(2));
+          Check.sameDtype("x", x, "y", y);
+          Check.disjointOrSame("x", x, "y", y);
+          Check.range("positions", positions, 0, cosine.size(0));
 
-      double[][] heads = Values.readRows(x);
-      double[][] cosines = Values.readRows(cosine);
-      double[][] sines = Values.readRows(sine);
-      int headsPerToken = (int) x.size(1);
-      int pairs = (int) cosine.size(1);
-      for (int row = 0; row < heads.length; row++) {
-        int position = positions.getInt(row / headsPerToken);
-        double[] head = heads[row];
-        for (int i = 0; i < pairs; i++) {
-          int first = interleaved ? 2 * i : i;
-          int second = interleaved ? 2 * i + 1 : i + pairs;
-          double a = head[first];
-          double b = head[second];
-          double c = cosines[position][i];
-          double s = direction * sines[position][i];
-          head[first] = a * c - b * s;
-          head[second] = b * c + a * s;
-        }
-      }
-      Values.write(heads, y);
-    });
+          double[][] heads = Values.readRows(x);
+          double[][] cosines = Values.readRows(cosine);
+          double[][] sines = Values.readRows(sine);
+          int headsPerToken = (int) x.size(1);
+          int pairs = (int) cosine.size(1);
+          for (int row = 0; row < heads.length; row++) {
+            int position = positions.getInt(row / headsPerToken);
+            double[] head = heads[row];
+            for (int i = 0; i < pairs; i++) {
+              int first = interleaved ? 2 * i : i;
+              int second = interleaved ? 2 * i + 1 : i + pairs;
+              double a = head[first];
+              double b = head[second];
+              double c = cosines[position][i];
+              double s = direction * sines[position][i];
+              head[first] = a * c - b * s;
+              head[second] = b * c + a * s;
+            }
+          }
+          Values.write(heads, y);
+        });
   }
 }

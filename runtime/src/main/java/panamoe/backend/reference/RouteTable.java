@@ -16,13 +16,16 @@ final class RouteTable {
     Check.tensor("expert", routes.expert(), Kind.INT32, tokens, Check.ANY);
     Check.tensor("position", routes.position(), Kind.INT32, tokens, routes.expert().size(1));
     Check.tensor("offsets", routes.offsets(), Kind.INT32, Check.ANY);
-    Check.require(routes.offsets().size(0) >= 2, "offsets is " + routes.offsets() + ", expected at least 2 elements");
+    Check.require(
+        routes.offsets().size(0) >= 2,
+        "offsets is " + routes.offsets() + ", expected at least 2 elements");
   }
 
   /**
    * Reads the tables, whose shapes were checked.
    *
-   * @throws IllegalArgumentException if a value leads outside its expert's rows, or past {@code rowCount} rows
+   * @throws IllegalArgumentException if a value leads outside its expert's rows, or past {@code
+   *     rowCount} rows
    */
   static RouteTable read(Routes routes, long rowCount) {
     Check.offsets(routes.offsets(), rowCount);

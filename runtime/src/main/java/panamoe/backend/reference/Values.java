@@ -3,8 +3,9 @@ package panamoe.backend.reference;
 import panamoe.tensor.Tensor;
 
 /**
- * Tensors as arrays of doubles. A kernel reads its inputs whole, computes, and writes at the end, so an output may be
- * one of the inputs. Writing rounds to float32, and from there to bfloat16 where the tensor is that.
+ * Tensors as arrays of doubles. A kernel reads its inputs whole, computes, and writes at the end,
+ * so an output may be one of the inputs. Writing rounds to float32, and from there to bfloat16
+ * where the tensor is that.
  */
 final class Values {
   private Values() {}

@@ -40,7 +40,10 @@ final class Vectors {
     return p;
   }
 
-  /** The gradient of the softmax's input, {@code p * (dp - p . dp)}, from its output p and that output's gradient. */
+  /**
+   * The gradient of the softmax's input, {@code p * (dp - p . dp)}, from its output p and that
+   * output's gradient.
+   */
   static double[] softmaxBackward(double[] p, double[] dp) {
     double mean = dot(p, dp);
     double[] dx = new double[p.length];

@@ -7,13 +7,17 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * A thread beside a rank's own that talks to the other ranks while the rank computes, such as the residual branch of
- * its layer. What it is given it does in that order, so the order is the same on all ranks if they start alike.
+ * A thread beside a rank's own that talks to the other ranks while the rank computes, such as the
+ * residual branch of its layer. What it is given it does in that order, so the order is the same on
+ * all ranks if they start alike.
  *
- * <p>Until a communication is awaited, the rank's own thread keeps off the communicators and the tensors in it.
+ * <p>Until a communication is awaited, the rank's own thread keeps off the communicators and the
+ * tensors in it.
  */
 public final class Background implements AutoCloseable {
-  /** A communication that was started. Closing it awaits it, so that no tensor is freed under it. */
+  /**
+   * A communication that was started. Closing it awaits it, so that no tensor is freed under it.
+   */
   public static final class Pending implements AutoCloseable {
     private final Future<?> future;
 
@@ -46,7 +50,9 @@ public final class Background implements AutoCloseable {
   // Null: what is started is done at once, by the thread that starts it.
   private final ExecutorService thread;
 
-  /** @param name of the thread, such as {@code rank 3 communication} */
+  /**
+   * @param name of the thread, such as {@code rank 3 communication}
+   */
   public Background(String name) {
     this(Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name(name).factory()));
   }
@@ -84,7 +90,8 @@ public final class Background implements AutoCloseable {
           future.get();
           return;
         } catch (InterruptedException e) {
-          // The tensors are in use until it is done, and that takes no longer than the communicator's timeout.
+          // The tensors are in use until it is done, and that takes no longer than the
+          // communicator's timeout.
           interrupted = true;
         } catch (ExecutionException _) {
           return;

@@ -39,7 +39,8 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
   }
 
   /**
-   * Every block cut evenly into parts; before, the parts of one member lie together, after, those of one block.
+   * Every block cut evenly into parts; before, the parts of one member lie together, after, those
+   * of one block.
    *
    * @param counts rows of each block
    */
@@ -51,7 +52,10 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
     return of(rows, i -> i % members * counts.length + i / members);
   }
 
-  /** Only the parts of one member of {@link #gather}, taken out: whole blocks before, its parts after. */
+  /**
+   * Only the parts of one member of {@link #gather}, taken out: whole blocks before, its parts
+   * after.
+   */
   static BlockLayout drop(long[] counts, int members, int member) {
     BlockLayout all = gather(counts, members);
     int first = member * counts.length;
@@ -72,7 +76,11 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
     for (int block = 0; block < rows.length; block++) {
       if (rows[block] > 0) {
         MemorySegment.copy(
-            source, before[block] * rowBytes, target, after[block] * rowBytes, rows[block] * rowBytes);
+            source,
+            before[block] * rowBytes,
+            target,
+            after[block] * rowBytes,
+            rows[block] * rowBytes);
       }
     }
   }

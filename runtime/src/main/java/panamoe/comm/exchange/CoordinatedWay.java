@@ -9,9 +9,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Rows that all ranks of a tensor group have alike (DeepSpeed-MoE §5.3, parallelism-coordinated): each drops all but
- * its part of every block, sends that among the ranks of its own place in their tensor groups, and what comes back is
- * gathered over the tensor group. A part may be a row larger than another: nothing must divide.
+ * Rows that all ranks of a tensor group have alike (DeepSpeed-MoE §5.3, parallelism-coordinated):
+ * each drops all but its part of every block, sends that among the ranks of its own place in their
+ * tensor groups, and what comes back is gathered over the tensor group. A part may be a row larger
+ * than another: nothing must divide.
  */
 final class CoordinatedWay implements Way {
   private final Communicator tensor;
@@ -24,12 +25,18 @@ final class CoordinatedWay implements Way {
   /**
    * @param tensor the ranks that have the same rows
    * @param parts the way of this rank's part
-   * @param gathersArrivals whether every rank of the tensor group is to get all rows that arrive, not its part
+   * @param gathersArrivals whether every rank of the tensor group is to get all rows that arrive,
+   *     not its part
    * @param sent rows of each block that is sent, by destination
    * @param received rows of each block that comes, by source
    */
   CoordinatedWay(
-      Communicator tensor, Way parts, Workspace workspace, boolean gathersArrivals, long[] sent, long[] received) {
+      Communicator tensor,
+      Way parts,
+      Workspace workspace,
+      boolean gathersArrivals,
+      long[] sent,
+      long[] received) {
     this.tensor = tensor;
     this.parts = parts;
     this.workspace = workspace;
@@ -57,7 +64,8 @@ final class CoordinatedWay implements Way {
   public void reverse(Tensor arrived, Tensor rows) {
     try (TensorScope scope = workspace.scope()) {
       Tensor part = gathersArrivals ? drop(scope, received, arrived) : arrived;
-      Tensor partReturned = workspace.take(scope, Slot.SHARE_ARRIVED, rows, partRows(sent, tensor.rank()));
+      Tensor partReturned =
+          workspace.take(scope, Slot.SHARE_ARRIVED, rows, partRows(sent, tensor.rank()));
       parts.reverse(part, partReturned);
       gather(scope, sent, partReturned, rows);
     }
@@ -70,7 +78,8 @@ final class CoordinatedWay implements Way {
   }
 
   private void gather(TensorScope scope, long[] counts, Tensor part, Tensor whole) {
-    long[] rows = IntStream.range(0, tensor.size()).mapToLong(member -> partRows(counts, member)).toArray();
+    long[] rows =
+        IntStream.range(0, tensor.size()).mapToLong(member -> partRows(counts, member)).toArray();
     Tensor gathered = workspace.take(scope, Slot.GATHERED, whole, LongStream.of(rows).sum());
     tensor.allGather(part, gathered, rows);
     BlockLayout.gather(counts, tensor.size()).transform(gathered, whole);

@@ -10,11 +10,13 @@ import panamoe.comm.Communicator;
 import panamoe.tensor.TensorMemory;
 
 /**
- * Takes rows to the ranks they are for, and back: the uneven all-to-all of a dropless MoE layer. Counts go first, then
- * exactly the rows there are, nothing padded to a capacity. The strategies differ in time, not in a bit of the outcome.
+ * Takes rows to the ranks they are for, and back: the uneven all-to-all of a dropless MoE layer.
+ * Counts go first, then exactly the rows there are, nothing padded to a capacity. The strategies
+ * differ in time, not in a bit of the outcome.
  *
- * <p>All members make, use and close it in the same order. Used by one thread of each rank at a time. Layout transforms
- * run on the host: strategies other than {@link Strategy#FLAT}, and coordinated exchanges, want tensors in host memory.
+ * <p>All members make, use and close it in the same order. Used by one thread of each rank at a
+ * time. Layout transforms run on the host: strategies other than {@link Strategy#FLAT}, and
+ * coordinated exchanges, want tensors in host memory.
  */
 public final class Exchange implements AutoCloseable {
   private final Communicator group;
@@ -26,7 +28,11 @@ public final class Exchange implements AutoCloseable {
   private String place = "";
 
   private Exchange(
-      Communicator group, Communicator tensor, boolean gathersArrivals, Strategy strategy, TensorMemory memory) {
+      Communicator group,
+      Communicator tensor,
+      boolean gathersArrivals,
+      Strategy strategy,
+      TensorMemory memory) {
     this.group = group;
     this.tensor = tensor;
     this.gathersArrivals = gathersArrivals;
@@ -39,8 +45,8 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * Where two levels are no better than one (one node, or one rank a node), and with a logged line where nodes have
-   * different numbers of ranks, every strategy is flat.
+   * Where two levels are no better than one (one node, or one rank a node), and with a logged line
+   * where nodes have different numbers of ranks, every strategy is flat.
    *
    * @param group the ranks that hold the experts together
    * @param memory for rows on their way
@@ -50,22 +56,28 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * For rows that all ranks of a tensor group have alike: each sends only its part (DeepSpeed-MoE §5.3,
-   * parallelism-coordinated communication), and rows that come back are gathered.
+   * For rows that all ranks of a tensor group have alike: each sends only its part (DeepSpeed-MoE
+   * §5.3, parallelism-coordinated communication), and rows that come back are gathered.
    *
-   * @param group the ranks that hold the experts together and have this rank's place in their tensor groups
-   * @param gathersArrivals whether a rank gets all rows for its experts, as experts sliced over the tensor group need,
-   *     or its part of them, which together with the other ranks' parts is all
+   * @param group the ranks that hold the experts together and have this rank's place in their
+   *     tensor groups
+   * @param gathersArrivals whether a rank gets all rows for its experts, as experts sliced over the
+   *     tensor group need, or its part of them, which together with the other ranks' parts is all
    */
   public static Exchange coordinated(
-      Communicator group, Communicator tensor, boolean gathersArrivals, Strategy strategy, TensorMemory memory) {
+      Communicator group,
+      Communicator tensor,
+      boolean gathersArrivals,
+      Strategy strategy,
+      TensorMemory memory) {
     return new Exchange(group, tensor, gathersArrivals, strategy, memory);
   }
 
   /**
    * Tells every rank how many rows come. The ranks' numbers of blocks must agree.
    *
-   * @param counts rows of each block, by destination: as many blocks for each rank, such as one for each of its experts
+   * @param counts rows of each block, by destination: as many blocks for each rank, such as one for
+   *     each of its experts
    * @param rowBytes bytes of a row, by which the strategy is chosen
    */
   public Plan plan(long[] counts, long rowBytes) {
@@ -73,7 +85,8 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * As {@link #plan(long[], long)}, for rows that travel in parts, one after the other: every block is cut evenly.
+   * As {@link #plan(long[], long)}, for rows that travel in parts, one after the other: every block
+   * is cut evenly.
    *
    * @param parts how many; the same on all ranks
    * @return a plan for each part, see {@link Parts}
@@ -82,7 +95,10 @@ public final class Exchange implements AutoCloseable {
     int size = group.size();
     if (counts.length % size != 0 || Arrays.stream(counts).anyMatch(count -> count < 0)) {
       throw new IllegalArgumentException(
-          "expected as many counts for each of " + size + " ranks, none negative, not " + Arrays.toString(counts));
+          "expected as many counts for each of "
+              + size
+              + " ranks, none negative, not "
+              + Arrays.toString(counts));
     }
     int blocks = counts.length / size;
     // With its counts each rank tells how much it sends in all, so that all choose alike.
@@ -93,7 +109,8 @@ public final class Exchange implements AutoCloseable {
       numbers[rank * (blocks + 1) + blocks] = total;
     }
     long[] between = levels.map(found -> found.toNode(numbers)).orElse(null);
-    long[] coming = levels.map(found -> found.acrossNodes(between)).orElseGet(() -> group.allToAll(numbers));
+    long[] coming =
+        levels.map(found -> found.acrossNodes(between)).orElseGet(() -> group.allToAll(numbers));
     long[] received = new long[counts.length];
     long most = 0;
     for (int rank = 0; rank < size; rank++) {
@@ -104,11 +121,17 @@ public final class Exchange implements AutoCloseable {
     return IntStream.range(0, parts)
         .mapToObj(
             part ->
-                plan(shares(counts, part, parts), shares(between, part, parts), shares(received, part, parts), chosen))
+                plan(
+                    shares(counts, part, parts),
+                    shares(between, part, parts),
+                    shares(received, part, parts),
+                    chosen))
         .toList();
   }
 
-  /** Says where in the model the next plans and their rows belong, such as {@code layer 3 dispatch}. */
+  /**
+   * Says where in the model the next plans and their rows belong, such as {@code layer 3 dispatch}.
+   */
   public void at(String place) {
     this.place = place;
     group.at(place);
@@ -138,7 +161,11 @@ public final class Exchange implements AutoCloseable {
         strategy == Strategy.FLAT
             ? new FlatWay(group, sends, receives)
             : new HierarchicalWay(
-                levels.orElseThrow(), workspace, sends, partSums(between, blocks + 1, blocks), receives);
+                levels.orElseThrow(),
+                workspace,
+                sends,
+                partSums(between, blocks + 1, blocks),
+                receives);
     long[] arriving = received;
     if (tensor != null) {
       way = new CoordinatedWay(tensor, way, workspace, gathersArrivals, counts, received);
@@ -147,7 +174,12 @@ public final class Exchange implements AutoCloseable {
       }
     }
     return new Plan(
-        () -> place, strategy, way, LongStream.of(counts).sum(), arriving, LongStream.of(arriving).sum());
+        () -> place,
+        strategy,
+        way,
+        LongStream.of(counts).sum(),
+        arriving,
+        LongStream.of(arriving).sum());
   }
 
   private Strategy choose(long bytes) {
@@ -163,7 +195,9 @@ public final class Exchange implements AutoCloseable {
 
   /** What each of several parts has of each block. */
   private static long[] shares(long[] counts, int part, int parts) {
-    return counts == null ? null : LongStream.of(counts).map(count -> Call.share(count, part, parts)).toArray();
+    return counts == null
+        ? null
+        : LongStream.of(counts).map(count -> Call.share(count, part, parts)).toArray();
   }
 
   /** This rank's part of a block. */
@@ -171,7 +205,10 @@ public final class Exchange implements AutoCloseable {
     return tensor == null ? count : Call.share(count, tensor.rank(), tensor.size());
   }
 
-  /** For every {@code stride} numbers the sum of this rank's parts of the first {@code blocks} of them. */
+  /**
+   * For every {@code stride} numbers the sum of this rank's parts of the first {@code blocks} of
+   * them.
+   */
   private long[] partSums(long[] numbers, int stride, int blocks) {
     long[] sums = new long[blocks == 0 ? group.size() : numbers.length / stride];
     for (int i = 0; i < sums.length; i++) {

@@ -7,14 +7,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The two-level all-to-all of DeepSpeed-MoE §5.3, for uneven counts. A row for rank (m, k), node m and place k in it,
- * goes first to this node's rank k, then from there to node m.
+ * The two-level all-to-all of DeepSpeed-MoE §5.3, for uneven counts. A row for rank (m, k), node m
+ * and place k in it, goes first to this node's rank k, then from there to node m.
  *
  * <ol>
  *   <li>pack: [destination] to [k][m]
  *   <li>within the node: a message to each rank k; what comes is [source's place][m]
  *   <li>regroup: to [m][source's place]
- *   <li>between the nodes, among ranks of equal place: a message to each node m; what comes is [source's node][place]
+ *   <li>between the nodes, among ranks of equal place: a message to each node m; what comes is
+ *       [source's node][place]
  *   <li>sort: to [source]; nothing to do where ranks are numbered node by node
  * </ol>
  */
@@ -32,10 +33,12 @@ final class HierarchicalWay implements Way {
 
   /**
    * @param sends rows for each rank
-   * @param between rows that each rank of this node has for each rank of this one's place: [local][node]
+   * @param between rows that each rank of this node has for each rank of this one's place:
+   *     [local][node]
    * @param receives rows from each rank
    */
-  HierarchicalWay(Levels levels, Workspace workspace, long[] sends, long[] between, long[] receives) {
+  HierarchicalWay(
+      Levels levels, Workspace workspace, long[] sends, long[] between, long[] receives) {
     int nodes = levels.nodes();
     int local = levels.local();
     this.levels = levels;
@@ -70,7 +73,8 @@ final class HierarchicalWay implements Way {
       Tensor packed = workspace.take(scope, Slot.PACKED, rows, sum(intraSends));
       Tensor between = workspace.take(scope, Slot.BETWEEN, rows, sum(intraReceives));
       Tensor regrouped = workspace.take(scope, Slot.REGROUPED, rows, sum(interSends));
-      Tensor unsorted = sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
+      Tensor unsorted =
+          sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
       pack.transform(rows, packed);
       levels.intra().allToAll(packed, intraSends, between, intraReceives);
       regroup.transform(between, regrouped);
@@ -87,7 +91,8 @@ final class HierarchicalWay implements Way {
       Tensor packed = workspace.take(scope, Slot.PACKED, rows, sum(intraSends));
       Tensor between = workspace.take(scope, Slot.BETWEEN, rows, sum(intraReceives));
       Tensor regrouped = workspace.take(scope, Slot.REGROUPED, rows, sum(interSends));
-      Tensor unsorted = sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
+      Tensor unsorted =
+          sorted ? arrived : workspace.take(scope, Slot.UNSORTED, rows, sum(interReceives));
       if (!sorted) {
         sort.inverse().transform(arrived, unsorted);
       }

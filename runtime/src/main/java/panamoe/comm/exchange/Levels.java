@@ -17,15 +17,17 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
   /**
    * Splits the group by its nodes; all members call it.
    *
-   * @return nothing where two levels are no better than one: all ranks on one node, each on its own, or nodes with
-   *     different numbers of ranks
+   * @return nothing where two levels are no better than one: all ranks on one node, each on its
+   *     own, or nodes with different numbers of ranks
    */
   static Optional<Levels> of(Communicator group) {
     long[] nodes = group.allGather(group.node());
     long[] names = Arrays.stream(nodes).distinct().sorted().toArray();
     int[][] ranks =
         Arrays.stream(names)
-            .mapToObj(name -> IntStream.range(0, nodes.length).filter(rank -> nodes[rank] == name).toArray())
+            .mapToObj(
+                name ->
+                    IntStream.range(0, nodes.length).filter(rank -> nodes[rank] == name).toArray())
             .toArray(int[][]::new);
     int local = ranks[0].length;
     if (ranks.length == 1 || local == 1 && nodes.length == ranks.length) {
@@ -36,14 +38,20 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
         System.getLogger(Levels.class.getName())
             .log(
                 System.Logger.Level.WARNING,
-                group.name() + ": nodes with different numbers of ranks "
-                    + Arrays.toString(Arrays.stream(ranks).mapToInt(onNode -> onNode.length).toArray())
+                group.name()
+                    + ": nodes with different numbers of ranks "
+                    + Arrays.toString(
+                        Arrays.stream(ranks).mapToInt(onNode -> onNode.length).toArray())
                     + ": rows are exchanged flat, not hierarchically");
       }
       return Optional.empty();
     }
     int[] rank = Arrays.stream(ranks).flatMapToInt(Arrays::stream).toArray();
-    int place = IntStream.range(0, rank.length).filter(i -> rank[i] == group.rank()).findFirst().orElseThrow();
+    int place =
+        IntStream.range(0, rank.length)
+            .filter(i -> rank[i] == group.rank())
+            .findFirst()
+            .orElseThrow();
     int node = place / local;
     int index = place % local;
     return Optional.of(
@@ -61,7 +69,10 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
     return intra.size();
   }
 
-  /** The i-th block of those ordered by a rank's number in its node, then by node: the block of that rank. */
+  /**
+   * The i-th block of those ordered by a rank's number in its node, then by node: the block of that
+   * rank.
+   */
   int byLocal(int i) {
     return rank[i % nodes() * local() + i / nodes()];
   }

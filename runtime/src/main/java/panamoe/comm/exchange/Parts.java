@@ -8,8 +8,9 @@ import panamoe.comm.Call;
 import panamoe.tensor.Tensor;
 
 /**
- * Rows that travel in parts, so that what has come is worked on while the next is under way. Every block is cut evenly;
- * a part has its share of each block, in their order. The memory is the host's.
+ * Rows that travel in parts, so that what has come is worked on while the next is under way. Every
+ * block is cut evenly; a part has its share of each block, in their order. The memory is the
+ * host's.
  */
 public final class Parts {
   private final BlockLayout layout;
@@ -24,7 +25,8 @@ public final class Parts {
     this.starts = new long[parts + 1];
     for (int part = 0; part < parts; part++) {
       int number = part;
-      starts[part + 1] = starts[part] + LongStream.of(counts).map(rows -> Call.share(rows, number, parts)).sum();
+      starts[part + 1] =
+          starts[part] + LongStream.of(counts).map(rows -> Call.share(rows, number, parts)).sum();
     }
   }
 
@@ -36,7 +38,8 @@ public final class Parts {
   /** Views of the parts of a tensor [R or more, ...] in which they lie behind each other. */
   public List<Tensor> of(Tensor parts) {
     List<Tensor> views = new ArrayList<>();
-    IntStream.range(1, starts.length).forEach(end -> views.add(parts.rows(starts[end - 1], starts[end])));
+    IntStream.range(1, starts.length)
+        .forEach(end -> views.add(parts.rows(starts[end - 1], starts[end])));
     return views;
   }
 

@@ -5,8 +5,9 @@ import panamoe.comm.Call;
 import panamoe.tensor.Tensor;
 
 /**
- * What one {@link Exchange#plan} agreed on: how many rows go where. It may be used any number of times, in both
- * directions; every rank of the exchange does the same. The backward of either direction is the other.
+ * What one {@link Exchange#plan} agreed on: how many rows go where. It may be used any number of
+ * times, in both directions; every rank of the exchange does the same. The backward of either
+ * direction is the other.
  *
  * <p>Used by one thread at a time, and not after the exchange is closed.
  */
@@ -18,8 +19,16 @@ public final class Plan {
   private final long[] received;
   private final long arrived;
 
-  /** @param place where in the model it is used, asked at each use */
-  Plan(Supplier<String> place, Strategy strategy, Way way, long sent, long[] received, long arrived) {
+  /**
+   * @param place where in the model it is used, asked at each use
+   */
+  Plan(
+      Supplier<String> place,
+      Strategy strategy,
+      Way way,
+      long sent,
+      long[] received,
+      long arrived) {
     this.place = place;
     this.strategy = strategy;
     this.way = way;
@@ -33,7 +42,10 @@ public final class Plan {
     return strategy;
   }
 
-  /** Rows of each block that comes to this rank, by source: as many blocks from each rank as it sends to each. */
+  /**
+   * Rows of each block that comes to this rank, by source: as many blocks from each rank as it
+   * sends to each.
+   */
   public long[] received() {
     return received.clone();
   }
@@ -52,7 +64,8 @@ public final class Plan {
    * Sends rows to where the plan says: the dispatch.
    *
    * @param rows [R or more, ...] by destination, and for one destination by block
-   * @param arrived [R' or more, ...] by source, and of one source by block; rows past R' are left as they are
+   * @param arrived [R' or more, ...] by source, and of one source by block; rows past R' are left
+   *     as they are
    */
   public void forward(Tensor rows, Tensor arrived) {
     requireRows(rows, arrived);
@@ -83,9 +96,18 @@ public final class Plan {
   }
 
   private void requireRows(Tensor rows, Tensor arrived) {
-    if (rows.rank() == 0 || rows.size(0) < sent || arrived.rank() == 0 || arrived.size(0) < this.arrived) {
+    if (rows.rank() == 0
+        || rows.size(0) < sent
+        || arrived.rank() == 0
+        || arrived.size(0) < this.arrived) {
       throw new IllegalArgumentException(
-          "the plan sends " + sent + " rows and gets " + this.arrived + ", but the tensors are " + rows + " and "
+          "the plan sends "
+              + sent
+              + " rows and gets "
+              + this.arrived
+              + ", but the tensors are "
+              + rows
+              + " and "
               + arrived);
     }
   }

@@ -5,8 +5,8 @@ public enum Strategy {
   /** Every rank to every other: p - 1 messages. */
   FLAT,
   /**
-   * Within the nodes, then between them: (G - 1) + (N - 1) messages for N nodes of G ranks, each row sent twice
-   * (DeepSpeed-MoE §5.3). Wins where messages are small or ranks many.
+   * Within the nodes, then between them: (G - 1) + (N - 1) messages for N nodes of G ranks, each
+   * row sent twice (DeepSpeed-MoE §5.3). Wins where messages are small or ranks many.
    */
   HIERARCHICAL,
   /** One of the two, by the size of what is sent, from a table measured at the start. */

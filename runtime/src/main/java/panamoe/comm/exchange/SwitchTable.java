@@ -12,7 +12,8 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * What both strategies took for a few sizes between the ranks at hand, the same numbers on all of them.
+ * What both strategies took for a few sizes between the ranks at hand, the same numbers on all of
+ * them.
  *
  * @param rows by growing size, at least one
  */
@@ -29,7 +30,8 @@ public record SwitchTable(List<Row> rows) {
   public record Row(long bytes, double flatSeconds, double hierarchicalSeconds) {}
 
   /** Measures; all members of the group call it. */
-  static SwitchTable measure(Communicator group, Levels levels, Workspace workspace, TensorMemory memory) {
+  static SwitchTable measure(
+      Communicator group, Levels levels, Workspace workspace, TensorMemory memory) {
     List<Row> table = new ArrayList<>();
     int size = group.size();
     for (long bytes : SIZES) {
@@ -71,7 +73,9 @@ public record SwitchTable(List<Row> rows) {
         nearest = row;
       }
     }
-    return nearest.hierarchicalSeconds < nearest.flatSeconds ? Strategy.HIERARCHICAL : Strategy.FLAT;
+    return nearest.hierarchicalSeconds < nearest.flatSeconds
+        ? Strategy.HIERARCHICAL
+        : Strategy.FLAT;
   }
 
   private static double distance(long measured, long bytes) {
@@ -84,8 +88,12 @@ public record SwitchTable(List<Row> rows) {
     return rows.stream()
         .map(
             row ->
-                String.format(Locale.ROOT, "%9d bytes: flat %9.1f us, hierarchical %9.1f us",
-                    row.bytes, row.flatSeconds * 1e6, row.hierarchicalSeconds * 1e6))
+                String.format(
+                    Locale.ROOT,
+                    "%9d bytes: flat %9.1f us, hierarchical %9.1f us",
+                    row.bytes,
+                    row.flatSeconds * 1e6,
+                    row.hierarchicalSeconds * 1e6))
         .collect(Collectors.joining("\n"));
   }
 }

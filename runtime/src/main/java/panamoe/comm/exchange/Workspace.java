@@ -6,7 +6,10 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
-/** Rows on their way: memory that grows to what is needed and stays from call to call. Used by one thread at a time. */
+/**
+ * Rows on their way: memory that grows to what is needed and stays from call to call. Used by one
+ * thread at a time.
+ */
 final class Workspace implements AutoCloseable {
   /** Who needs room at the same time. */
   enum Slot {

@@ -7,8 +7,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * The first message that every two members of a group exchange in a collective: what the sender is about to do and how
- * much it sends, followed by the data itself if it is small. Small enough that MPI sends it without asking.
+ * The first message that every two members of a group exchange in a collective: what the sender is
+ * about to do and how much it sends, followed by the data itself if it is small. Small enough that
+ * MPI sends it without asking.
  */
 final class Frames {
   /** Bytes of data that fit into a frame; more follow in a message of their own. */
@@ -70,7 +71,8 @@ final class Frames {
 
   String words(int member) {
     return new String(
-        frame(member).asSlice(HEADER, bytes(member)).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
+        frame(member).asSlice(HEADER, bytes(member)).toArray(ValueLayout.JAVA_BYTE),
+        StandardCharsets.UTF_8);
   }
 
   private MemorySegment frame(int member) {

@@ -15,16 +15,16 @@ import panamoe.comm.Collective;
 import panamoe.comm.CommunicationException;
 
 /**
- * How the members of one group carry out a collective: every two of them exchange a frame, then the data that did not
- * fit into it. All sends and receives are under way at once; the wait for them is bounded and hears of the world's
- * failures.
- * Used by one thread at a time.
+ * How the members of one group carry out a collective: every two of them exchange a frame, then the
+ * data that did not fit into it. All sends and receives are under way at once; the wait for them is
+ * bounded and hears of the world's failures. Used by one thread at a time.
  */
 final class Meeting {
   private static final int FRAME_TAG = 1;
   private static final int DATA_TAG = 2;
   private static final Duration MOMENT = Duration.ofMillis(500);
-  // Waiting: at first by asking again and again, then yielding the core to whoever wants it, then sleeping between.
+  // Waiting: at first by asking again and again, then yielding the core to whoever wants it, then
+  // sleeping between.
   private static final int EAGER_TESTS = 200;
   private static final long YIELDING_NANOS = 2_000_000;
   private static final long SLEEP_NANOS = 50_000;
@@ -51,7 +51,9 @@ final class Meeting {
     /** The same block for every member. */
     static Blocks same(MemorySegment memory, int members) {
       return new Blocks(
-          memory, new long[members], IntStream.range(0, members).mapToLong(i -> memory.byteSize()).toArray());
+          memory,
+          new long[members],
+          IntStream.range(0, members).mapToLong(i -> memory.byteSize()).toArray());
     }
 
     MemorySegment of(int member) {
@@ -107,12 +109,14 @@ final class Meeting {
     long digest = call.digest();
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
       MemorySegment block = send.of(peer);
-      checked(requests.send(outgoing.fill(peer, digest, block), peer, FRAME_TAG), "MPI_Isend", call);
+      checked(
+          requests.send(outgoing.fill(peer, digest, block), peer, FRAME_TAG), "MPI_Isend", call);
       if (block.byteSize() > Frames.ROOM) {
         checked(requests.send(block, peer, DATA_TAG), "MPI_Isend", call);
       }
     }
-    MemorySegment.copy(send.memory, send.starts[rank], receive.memory, receive.starts[rank], send.bytes[rank]);
+    MemorySegment.copy(
+        send.memory, send.starts[rank], receive.memory, receive.starts[rank], send.bytes[rank]);
     await(0, frames, world.timeout().toNanos(), call);
     compare(call, digest, receive);
     for (int peer = 0; peer < members; peer++) {
@@ -147,7 +151,9 @@ final class Meeting {
     }
   }
 
-  /** Whether all frames fit to this member's call. Where two differ, both see it; then all say more. */
+  /**
+   * Whether all frames fit to this member's call. Where two differ, both see it; then all say more.
+   */
   private void compare(Call call, long digest, Blocks receive) {
     for (int peer = 0; peer < ranks.length; peer++) {
       if (peer != rank && incoming.digest(peer) != digest) {
@@ -221,17 +227,26 @@ final class Meeting {
       // What a rank sent before it left has had its moment to arrive.
       List<Integer> gone = missing().stream().filter(world.lifeline()::hasLeft).toList();
       if (!gone.isEmpty()) {
-        throw failure(Call.words(gone) + " closed the world, but rank " + ranks[rank] + " waits in " + where(call));
+        throw failure(
+            Call.words(gone)
+                + " closed the world, but rank "
+                + ranks[rank]
+                + " waits in "
+                + where(call));
       }
     }
     if (waited > limit) {
       List<Integer> missing = missing();
       String sentence =
-          missing.isEmpty()
-              ? "the data did not come" : Call.words(missing) + " did not come";
+          missing.isEmpty() ? "the data did not come" : Call.words(missing) + " did not come";
       throw failure(
           String.format(
-              Locale.ROOT, "%s within %.1f s; rank %d waits in %s", sentence, waited / 1e9, ranks[rank], where(call)));
+              Locale.ROOT,
+              "%s within %.1f s; rank %d waits in %s",
+              sentence,
+              waited / 1e9,
+              ranks[rank],
+              where(call)));
     }
     if (waited < YIELDING_NANOS) {
       Thread.yield();
@@ -258,7 +273,11 @@ final class Meeting {
       throw failure(
           String.format(
               Locale.ROOT,
-              "rank %d: %s failed in %s: %s", ranks[rank], function, where(call), OpenMpi.errorString(status)));
+              "rank %d: %s failed in %s: %s",
+              ranks[rank],
+              function,
+              where(call),
+              OpenMpi.errorString(status)));
     }
   }
 

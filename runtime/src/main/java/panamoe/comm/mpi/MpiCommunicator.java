@@ -16,8 +16,9 @@ import panamoe.comm.mpi.Meeting.Blocks;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks as processes, joined by Open MPI. Collectives are made of its non-blocking sends and receives, not of its own
- * collectives: those neither say who is missing, nor can their wait be ended, nor do they add in rank order.
+ * Ranks as processes, joined by Open MPI. Collectives are made of its non-blocking sends and
+ * receives, not of its own collectives: those neither say who is missing, nor can their wait be
+ * ended, nor do they add in rank order.
  */
 public final class MpiCommunicator extends GroupMember {
   // A sum of more is done part by part, so that its memory for the others' terms stays small.
@@ -29,7 +30,9 @@ public final class MpiCommunicator extends GroupMember {
   private final Meeting meeting;
   private boolean closed;
 
-  /** @param group an MPI_Comm; the world's is MPI's own */
+  /**
+   * @param group an MPI_Comm; the world's is MPI's own
+   */
   private MpiCommunicator(
       MpiWorld world,
       MemorySegment group,
@@ -45,11 +48,15 @@ public final class MpiCommunicator extends GroupMember {
     this.meeting = meeting;
   }
 
-  /** @param nodeName a number that members on the same machine have in common; the others get to know it */
+  /**
+   * @param nodeName a number that members on the same machine have in common; the others get to
+   *     know it
+   */
   static MpiCommunicator world(MpiWorld world, int rank, int size, int nodeName) {
     Arena arena = Arena.ofShared();
     Meeting meeting =
-        new Meeting(world, OpenMpi.world(), "world", rank, IntStream.range(0, size).toArray(), arena);
+        new Meeting(
+            world, OpenMpi.world(), "world", rank, IntStream.range(0, size).toArray(), arena);
     long[] names = gather(meeting, Call.allGatherNumbers("", new long[1]), rank, nodeName);
     int[] nodes = Arrays.stream(names).mapToInt(name -> number(name, names)).toArray();
     return new MpiCommunicator(world, OpenMpi.world(), arena, meeting, rank, nodes, null);
@@ -106,10 +113,14 @@ public final class MpiCommunicator extends GroupMember {
     count(call);
   }
 
-  /** Sums a part: every member adds its share and gives it to the others; of what fits into frames, everything. */
+  /**
+   * Sums a part: every member adds its share and gives it to the others; of what fits into frames,
+   * everything.
+   */
   private MemorySegment sum(Call call, Tensor tensor, MemorySegment part, Arena memory) {
     long count = part.byteSize() / call.rowBytes();
-    MemorySegment terms = memory.allocate(part.byteSize() * (small(part) ? size() : 1) + size() * 64L, 64);
+    MemorySegment terms =
+        memory.allocate(part.byteSize() * (small(part) ? size() : 1) + size() * 64L, 64);
     if (small(part)) {
       Blocks all = Blocks.same(part, size());
       Blocks received = Blocks.adjoining(terms, all.bytes());
@@ -172,8 +183,10 @@ public final class MpiCommunicator extends GroupMember {
     CallMemory.lend(
         memory -> {
           Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
-          meeting.exchange(call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
-          Reduction.sum(send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
+          meeting.exchange(
+              call, Blocks.adjoining(send.data(), times(rows, call.rowBytes())), received);
+          Reduction.sum(
+              send.dtype(), bytes / send.dtype().bytes(), segments(received), receive.data());
           return receive;
         });
     count(call);
@@ -233,11 +246,14 @@ public final class MpiCommunicator extends GroupMember {
     Part part = part(wishes);
     Arena childArena = Arena.ofShared();
     MemorySegment handle = childArena.allocate(ValueLayout.ADDRESS);
-    // Members are given by their place, and colors by their first member: MPI takes no negative color.
-    MpiWorld.check(Mpi.MPI_Comm_split(group, part.members()[0], part.rank(), handle), "MPI_Comm_split");
+    // Members are given by their place, and colors by their first member: MPI takes no negative
+    // color.
+    MpiWorld.check(
+        Mpi.MPI_Comm_split(group, part.members()[0], part.rank(), handle), "MPI_Comm_split");
     MemorySegment child = handle.get(ValueLayout.ADDRESS, 0);
     Meeting childMeeting = new Meeting(world, child, name, part.rank(), part.ranks(), childArena);
-    return new MpiCommunicator(world, child, childArena, childMeeting, part.rank(), part.nodes(), this);
+    return new MpiCommunicator(
+        world, child, childArena, childMeeting, part.rank(), part.nodes(), this);
   }
 
   @Override
@@ -255,7 +271,8 @@ public final class MpiCommunicator extends GroupMember {
       world.close();
     } else if (world.lifeline().failure() == null && !world.isClosed()) {
       try (Arena call = Arena.ofConfined()) {
-        MpiWorld.check(Mpi.MPI_Comm_free(call.allocateFrom(ValueLayout.ADDRESS, group)), "MPI_Comm_free");
+        MpiWorld.check(
+            Mpi.MPI_Comm_free(call.allocateFrom(ValueLayout.ADDRESS, group)), "MPI_Comm_free");
       }
       arena.close();
     }
@@ -267,7 +284,8 @@ public final class MpiCommunicator extends GroupMember {
     return CallMemory.lend(
         memory -> {
           Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
-          MemorySegment all = memory.allocate(ValueLayout.JAVA_LONG, (long) members * values.length);
+          MemorySegment all =
+              memory.allocate(ValueLayout.JAVA_LONG, (long) members * values.length);
           meeting.exchange(call, mine, Blocks.adjoining(all, mine.bytes()));
           return all.toArray(ValueLayout.JAVA_LONG);
         });

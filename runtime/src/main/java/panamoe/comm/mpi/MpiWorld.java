@@ -34,28 +34,36 @@ public final class MpiWorld {
   }
 
   /**
-   * Meets all other processes that mpirun or srun started; without them, a world of one rank. Called once by each,
-   * early. Which rank this is, {@link Launch#rank} tells even before. Close the world at the end, when all went well:
-   * that waits for the others. After a failure just exit with another status than 0.
+   * Meets all other processes that mpirun or srun started; without them, a world of one rank.
+   * Called once by each, early. Which rank this is, {@link Launch#rank} tells even before. Close
+   * the world at the end, when all went well: that waits for the others. After a failure just exit
+   * with another status than 0.
    *
-   * <p>Success of a run is what rank 0 says at its end, not the launcher's exit status alone: mpirun may end with 0
-   * when a whole node is lost.
+   * <p>Success of a run is what rank 0 says at its end, not the launcher's exit status alone:
+   * mpirun may end with 0 when a whole node is lost.
    *
-   * @param timeout how long a rank waits for another that is late before it gives the world up; a rank whose process
-   *     ends is noticed at once, one that is frozen or cut off within 10 s. Starting may take six times as long
-   * @throws CommunicationException in one sentence: Open MPI 5 is not there, or the others did not come
+   * @param timeout how long a rank waits for another that is late before it gives the world up; a
+   *     rank whose process ends is noticed at once, one that is frozen or cut off within 10 s.
+   *     Starting may take six times as long
+   * @throws CommunicationException in one sentence: Open MPI 5 is not there, or the others did not
+   *     come
    */
   public static Communicator open(Duration timeout) {
     return open(timeout, CHUNK);
   }
 
-  /** @param chunk bytes of the longest message; longer blocks go as several */
+  /**
+   * @param chunk bytes of the longest message; longer blocks go as several
+   */
   static Communicator open(Duration timeout, long chunk) {
     requireLibrary();
     return new MpiWorld(timeout, chunk).start();
   }
 
-  /** @throws CommunicationException in one sentence that says where Open MPI was looked for, if it is not there */
+  /**
+   * @throws CommunicationException in one sentence that says where Open MPI was looked for, if it
+   *     is not there
+   */
   public static void requireLibrary() {
     try {
       OpenMpi.ensureAvailable();
@@ -66,8 +74,10 @@ public final class MpiWorld {
 
   private Communicator start() {
     if (!Launch.onOneMachine()) {
-      // A connection between machines that ends with its rank would end this process too, without a word on which rank
-      // it was and whatever the communicators' error handlers. Memory that ranks share does not end.
+      // A connection between machines that ends with its rank would end this process too, without a
+      // word on which rank
+      // it was and whatever the communicators' error handlers. Memory that ranks share does not
+      // end.
       OpenMpi.tolerateLostConnections();
     }
     Duration patience = timeout.multipliedBy(START_FACTOR);
@@ -75,10 +85,12 @@ public final class MpiWorld {
         StartLimit _ = new StartLimit(patience)) {
       MemorySegment number = arena.allocate(ValueLayout.JAVA_INT);
       check(
-          Mpi.MPI_Init_thread(MemorySegment.NULL, MemorySegment.NULL, Mpi.MPI_THREAD_MULTIPLE(), number),
+          Mpi.MPI_Init_thread(
+              MemorySegment.NULL, MemorySegment.NULL, Mpi.MPI_THREAD_MULTIPLE(), number),
           "MPI_Init_thread");
       if (number.get(ValueLayout.JAVA_INT, 0) != Mpi.MPI_THREAD_MULTIPLE()) {
-        throw new CommunicationException(OpenMpi.version() + " does not let several threads communicate");
+        throw new CommunicationException(
+            OpenMpi.version() + " does not let several threads communicate");
       }
       MemorySegment world = OpenMpi.world();
       check(Mpi.MPI_Comm_set_errhandler(world, OpenMpi.errorsReturn()), "MPI_Comm_set_errhandler");
@@ -87,7 +99,8 @@ public final class MpiWorld {
       check(Mpi.MPI_Comm_size(world, number), "MPI_Comm_size");
       int size = number.get(ValueLayout.JAVA_INT, 0);
       Duration silence = timeout.compareTo(SILENCE) < 0 ? timeout : SILENCE;
-      lifeline = Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, new Speaker(rank));
+      lifeline =
+          Lifeline.open(rank, size, patience, silence, this::broadcastFromRank0, new Speaker(rank));
       return MpiCommunicator.world(this, rank, size, firstRankOfNode(rank));
     }
   }
@@ -109,8 +122,8 @@ public final class MpiWorld {
   }
 
   /**
-   * Ends MPI together with the others, but waits only for ranks that live and are not done; after a failure waits for
-   * nobody.
+   * Ends MPI together with the others, but waits only for ranks that live and are not done; after a
+   * failure waits for nobody.
    *
    * @throws CommunicationException if the world fails while this rank waits for the others' end
    */
@@ -126,14 +139,18 @@ public final class MpiWorld {
     sayDone();
   }
 
-  /** Leaves the mark that {@code ci/ranks} looks for: mpirun's exit status alone is no proof of success. */
+  /**
+   * Leaves the mark that {@code ci/ranks} looks for: mpirun's exit status alone is no proof of
+   * success.
+   */
   private void sayDone() {
     String mark = System.getenv("PANAMOE_DONE");
     if (mark != null && Launch.rank().orElse(0) == 0) {
       try {
         Files.createFile(Path.of(mark));
       } catch (IOException e) {
-        throw new CommunicationException("cannot write the mark of success " + mark + ": " + e.getMessage(), e);
+        throw new CommunicationException(
+            "cannot write the mark of success " + mark + ": " + e.getMessage(), e);
       }
     }
   }
@@ -154,7 +171,9 @@ public final class MpiWorld {
     }
   }
 
-  /** @throws CommunicationException in one sentence if {@code status} is an error */
+  /**
+   * @throws CommunicationException in one sentence if {@code status} is an error
+   */
   static void check(int status, String function) {
     if (status != Mpi.MPI_SUCCESS()) {
       throw new CommunicationException(function + " failed: " + OpenMpi.errorString(status));
@@ -165,13 +184,18 @@ public final class MpiWorld {
   private byte[] broadcastFromRank0(byte[] bytes) {
     return CallMemory.lend(
         memory -> {
-          MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
-          check(Mpi.MPI_Bcast(length, Integer.BYTES, OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
+          MemorySegment length =
+              memory.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
+          check(
+              Mpi.MPI_Bcast(length, Integer.BYTES, OpenMpi.byteType(), 0, OpenMpi.world()),
+              "MPI_Bcast");
           MemorySegment data = memory.allocate(length.get(ValueLayout.JAVA_INT, 0));
           if (bytes != null) {
             data.copyFrom(MemorySegment.ofArray(bytes));
           }
-          check(Mpi.MPI_Bcast(data, (int) data.byteSize(), OpenMpi.byteType(), 0, OpenMpi.world()), "MPI_Bcast");
+          check(
+              Mpi.MPI_Bcast(data, (int) data.byteSize(), OpenMpi.byteType(), 0, OpenMpi.world()),
+              "MPI_Bcast");
           return data.toArray(ValueLayout.JAVA_BYTE);
         });
   }
@@ -182,7 +206,8 @@ public final class MpiWorld {
         memory -> {
           MemorySegment handle = memory.allocate(ValueLayout.ADDRESS);
           check(
-              Mpi.MPI_Comm_split_type(OpenMpi.world(), Mpi.MPI_COMM_TYPE_SHARED(), rank, OpenMpi.infoNull(), handle),
+              Mpi.MPI_Comm_split_type(
+                  OpenMpi.world(), Mpi.MPI_COMM_TYPE_SHARED(), rank, OpenMpi.infoNull(), handle),
               "MPI_Comm_split_type");
           MemorySegment first = memory.allocateFrom(ValueLayout.JAVA_INT, rank);
           MemorySegment node = handle.get(ValueLayout.ADDRESS, 0);

@@ -6,7 +6,10 @@ import java.lang.foreign.ValueLayout;
 import panamoe.bindings.mpi.Mpi;
 import panamoe.bindings.mpi.OpenMpi;
 
-/** Sends and receives of one group that are under way together, in the order they were started. Used by one thread. */
+/**
+ * Sends and receives of one group that are under way together, in the order they were started. Used
+ * by one thread.
+ */
 final class Requests {
   private final MemorySegment group;
   private final long chunk;
@@ -36,30 +39,45 @@ final class Requests {
     count = 0;
   }
 
-  /** @return what MPI said; {@code MPI_SUCCESS} unless something is wrong */
+  /**
+   * @return what MPI said; {@code MPI_SUCCESS} unless something is wrong
+   */
   int send(MemorySegment data, int peer, int tag) {
     int status = Mpi.MPI_SUCCESS();
     for (long from = 0; from < data.byteSize() && status == Mpi.MPI_SUCCESS(); from += chunk) {
       int bytes = (int) Math.min(chunk, data.byteSize() - from);
-      status = Mpi.MPI_Isend(data.asSlice(from, bytes), bytes, OpenMpi.byteType(), peer, tag, group, next());
+      status =
+          Mpi.MPI_Isend(
+              data.asSlice(from, bytes), bytes, OpenMpi.byteType(), peer, tag, group, next());
     }
     return status;
   }
 
-  /** The same for receiving exactly as many bytes as the segment has, or fewer if it is no more than one chunk. */
+  /**
+   * The same for receiving exactly as many bytes as the segment has, or fewer if it is no more than
+   * one chunk.
+   */
   int receive(MemorySegment data, int peer, int tag) {
     int status = Mpi.MPI_SUCCESS();
     for (long from = 0; from < data.byteSize() && status == Mpi.MPI_SUCCESS(); from += chunk) {
       int bytes = (int) Math.min(chunk, data.byteSize() - from);
-      status = Mpi.MPI_Irecv(data.asSlice(from, bytes), bytes, OpenMpi.byteType(), peer, tag, group, next());
+      status =
+          Mpi.MPI_Irecv(
+              data.asSlice(from, bytes), bytes, OpenMpi.byteType(), peer, tag, group, next());
     }
     return status;
   }
 
-  /** Lets MPI work; then {@link #allFinished} tells whether requests {@code from} to {@code to} are through. */
+  /**
+   * Lets MPI work; then {@link #allFinished} tells whether requests {@code from} to {@code to} are
+   * through.
+   */
   int test(int from, int to) {
     return Mpi.MPI_Testall(
-        to - from, handles.asSlice(from * ValueLayout.ADDRESS.byteSize()), finished, MemorySegment.NULL);
+        to - from,
+        handles.asSlice(from * ValueLayout.ADDRESS.byteSize()),
+        finished,
+        MemorySegment.NULL);
   }
 
   boolean allFinished() {

@@ -7,9 +7,9 @@ import java.util.concurrent.TimeUnit;
 import panamoe.comm.Launch;
 
 /**
- * Ends the process when starting takes too long: MPI waits for all ranks inside MPI_Init, and nothing else wakes it
- * when one never comes. Rank 0 speaks; the others keep still for as long as it may take mpirun to end them because of
- * it.
+ * Ends the process when starting takes too long: MPI waits for all ranks inside MPI_Init, and
+ * nothing else wakes it when one never comes. Rank 0 speaks; the others keep still for as long as
+ * it may take mpirun to end them because of it.
  */
 final class StartLimit implements AutoCloseable {
   private static final Duration AFTER_RANK_0 = Duration.ofSeconds(3);
@@ -18,11 +18,16 @@ final class StartLimit implements AutoCloseable {
 
   StartLimit(Duration limit) {
     int rank = Launch.rank().orElse(0);
-    String who = "rank " + rank + Launch.size().stream().mapToObj(size -> " of " + size).findFirst().orElse("");
+    String who =
+        "rank "
+            + rank
+            + Launch.size().stream().mapToObj(size -> " of " + size).findFirst().orElse("");
     String sentence =
         String.format(
             Locale.ROOT,
-            "%s waited %d s for the others to start: a rank never came to MPI_Init", who, limit.toSeconds());
+            "%s waited %d s for the others to start: a rank never came to MPI_Init",
+            who,
+            limit.toSeconds());
     Duration mine = rank == 0 ? limit : limit.plus(AFTER_RANK_0);
     Thread.ofPlatform().daemon().name("start limit").start(() -> watch(mine, sentence));
   }

@@ -18,12 +18,13 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks with a GPU each: NCCL moves their tensors, another communicator everything else. That one, the control, carries
- * NCCL's unique id, the numbers and bytes, and the agreement before each collective; it is what notices a death.
+ * Ranks with a GPU each: NCCL moves their tensors, another communicator everything else. That one,
+ * the control, carries NCCL's unique id, the numbers and bytes, and the agreement before each
+ * collective; it is what notices a death.
  *
- * <p>Sums of FLOAT32 are NCCL's own where the ranks' parts are equal: the same bits on every rank, but in NCCL's order
- * and not in that of the ranks. Sums of BFLOAT16, which NCCL would round at every hop, are added by the device in
- * float32.
+ * <p>Sums of FLOAT32 are NCCL's own where the ranks' parts are equal: the same bits on every rank,
+ * but in NCCL's order and not in that of the ranks. Sums of BFLOAT16, which NCCL would round at
+ * every hop, are added by the device in float32.
  *
  * <p>Tested without GPUs against a library of ours that has the same functions between threads
  * ({@code native/test/nccl_threads}).
@@ -35,7 +36,12 @@ public final class NcclCommunicator extends GroupMember {
   private boolean closed;
 
   private NcclCommunicator(
-      Communicator control, NcclDevice device, NcclGroup group, int[] ranks, int[] nodes, NcclCommunicator parent) {
+      Communicator control,
+      NcclDevice device,
+      NcclGroup group,
+      int[] ranks,
+      int[] nodes,
+      NcclCommunicator parent) {
     super(control.rank(), ranks, nodes, parent);
     this.control = control;
     this.device = device;
@@ -43,7 +49,8 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   /**
-   * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code control} too.
+   * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code
+   * control} too.
    *
    * @param device the calling thread's card, and of no other rank
    * @param timeout of a collective once all ranks have agreed on it
@@ -53,10 +60,18 @@ public final class NcclCommunicator extends GroupMember {
     requireLibrary();
     int[] ranks = IntStream.range(0, control.size()).toArray();
     return new NcclCommunicator(
-        control, device, NcclGroup.open(control, timeout), ranks, gather(control, control.node()), null);
+        control,
+        device,
+        NcclGroup.open(control, timeout),
+        ranks,
+        gather(control, control.node()),
+        null);
   }
 
-  /** @throws CommunicationException in one sentence that says where NCCL was looked for, if it is not there */
+  /**
+   * @throws CommunicationException in one sentence that says where NCCL was looked for, if it is
+   *     not there
+   */
   public static void requireLibrary() {
     try {
       NcclLibrary.ensureAvailable();
@@ -77,7 +92,8 @@ public final class NcclCommunicator extends GroupMember {
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
         throw disagreed(
-            Call.disagreement(name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
+            Call.disagreement(
+                name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
     exchange(
@@ -100,8 +116,17 @@ public final class NcclCommunicator extends GroupMember {
     MemorySegment data = tensor.data();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
-      run("ncclAllReduce", () -> Nccl.ncclAllReduce(
-          data, data, count, Nccl.ncclFloat32(), Nccl.ncclSum(), group.handle(), device.stream()));
+      run(
+          "ncclAllReduce",
+          () ->
+              Nccl.ncclAllReduce(
+                  data,
+                  data,
+                  count,
+                  Nccl.ncclFloat32(),
+                  Nccl.ncclSum(),
+                  group.handle(),
+                  device.stream()));
     } else {
       long[] shares = new long[size()];
       Arrays.setAll(shares, i -> (count / size() + (i < count % size() ? 1 : 0)) * call.rowBytes());
@@ -127,8 +152,11 @@ public final class NcclCommunicator extends GroupMember {
     MemorySegment own = send.data().asSlice(0, rows[rank()] * call.rowBytes());
     MemorySegment all = receive.data();
     if (equal(rows)) {
-      run("ncclAllGather", () -> Nccl.ncclAllGather(
-          own, all, own.byteSize(), Nccl.ncclUint8(), group.handle(), device.stream()));
+      run(
+          "ncclAllGather",
+          () ->
+              Nccl.ncclAllGather(
+                  own, all, own.byteSize(), Nccl.ncclUint8(), group.handle(), device.stream()));
     } else {
       MemorySegment[] toEach = new MemorySegment[size()];
       Arrays.fill(toEach, own);
@@ -150,11 +178,22 @@ public final class NcclCommunicator extends GroupMember {
     Call call = agreed(Call.reduceScatter(this, place(), send, receive, rows));
     long bytes = rows[rank()] * call.rowBytes();
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
-      run("ncclReduceScatter", () -> Nccl.ncclReduceScatter(
-          send.data(), receive.data(), bytes / Float.BYTES, Nccl.ncclFloat32(), Nccl.ncclSum(), group.handle(),
-          device.stream()));
+      run(
+          "ncclReduceScatter",
+          () ->
+              Nccl.ncclReduceScatter(
+                  send.data(),
+                  receive.data(),
+                  bytes / Float.BYTES,
+                  Nccl.ncclFloat32(),
+                  Nccl.ncclSum(),
+                  group.handle(),
+                  device.stream()));
     } else {
-      addTerms(send.dtype(), blocks(send.data(), times(rows, call.rowBytes())), receive.data().asSlice(0, bytes));
+      addTerms(
+          send.dtype(),
+          blocks(send.data(), times(rows, call.rowBytes())),
+          receive.data().asSlice(0, bytes));
     }
     count(call);
   }
@@ -163,8 +202,17 @@ public final class NcclCommunicator extends GroupMember {
   public void broadcast(Tensor tensor, int root) {
     Call call = agreed(Call.broadcast(this, place(), tensor, root));
     MemorySegment data = tensor.data();
-    run("ncclBroadcast", () -> Nccl.ncclBroadcast(
-        data, data, data.byteSize(), Nccl.ncclUint8(), root, group.handle(), device.stream()));
+    run(
+        "ncclBroadcast",
+        () ->
+            Nccl.ncclBroadcast(
+                data,
+                data,
+                data.byteSize(),
+                Nccl.ncclUint8(),
+                root,
+                group.handle(),
+                device.stream()));
     count(call);
   }
 
@@ -211,13 +259,17 @@ public final class NcclCommunicator extends GroupMember {
     }
   }
 
-  /** Before NCCL gets the call: it would hang, or mix up memory, where the members want different things. */
+  /**
+   * Before NCCL gets the call: it would hang, or mix up memory, where the members want different
+   * things.
+   */
   private Call agreed(Call call) {
     long[] digests = control.allGather(call.digest());
     if (Arrays.stream(digests).distinct().count() > 1) {
       String[] descriptions = new String[size()];
       for (int member = 0; member < size(); member++) {
-        descriptions[member] = new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
+        descriptions[member] =
+            new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
       throw disagreed(Call.disagreement(name(), ranks(), descriptions));
     }
@@ -231,21 +283,35 @@ public final class NcclCommunicator extends GroupMember {
 
   /** Sends a block to each member and receives one from each. */
   private void exchange(MemorySegment[] send, MemorySegment[] receive) {
-    run("ncclSend and ncclRecv", () -> {
-      int result = Nccl.ncclGroupStart();
-      for (int i = 0; i < size() && result == Nccl.ncclSuccess(); i++) {
-        int peer = (rank() + i) % size();
-        if (send[peer].byteSize() > 0) {
-          result = Nccl.ncclSend(
-              send[peer], send[peer].byteSize(), Nccl.ncclUint8(), peer, group.handle(), device.stream());
-        }
-        if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
-          result = Nccl.ncclRecv(
-              receive[peer], receive[peer].byteSize(), Nccl.ncclUint8(), peer, group.handle(), device.stream());
-        }
-      }
-      return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
-    });
+    run(
+        "ncclSend and ncclRecv",
+        () -> {
+          int result = Nccl.ncclGroupStart();
+          for (int i = 0; i < size() && result == Nccl.ncclSuccess(); i++) {
+            int peer = (rank() + i) % size();
+            if (send[peer].byteSize() > 0) {
+              result =
+                  Nccl.ncclSend(
+                      send[peer],
+                      send[peer].byteSize(),
+                      Nccl.ncclUint8(),
+                      peer,
+                      group.handle(),
+                      device.stream());
+            }
+            if (receive[peer].byteSize() > 0 && result == Nccl.ncclSuccess()) {
+              result =
+                  Nccl.ncclRecv(
+                      receive[peer],
+                      receive[peer].byteSize(),
+                      Nccl.ncclUint8(),
+                      peer,
+                      group.handle(),
+                      device.stream());
+            }
+          }
+          return result == Nccl.ncclSuccess() ? Nccl.ncclGroupEnd() : result;
+        });
   }
 
   /** Sends every member its part, and adds what the members send of this one's. */
@@ -257,10 +323,12 @@ public final class NcclCommunicator extends GroupMember {
       Arrays.fill(sizes, bytes);
       MemorySegment[] terms = blocks(memory, sizes);
       exchange(parts, terms);
-      run("the device's sum", () -> {
-        device.sum(dtype, bytes / dtype.bytes(), terms, target);
-        return Nccl.ncclSuccess();
-      });
+      run(
+          "the device's sum",
+          () -> {
+            device.sum(dtype, bytes / dtype.bytes(), terms, target);
+            return Nccl.ncclSuccess();
+          });
     } finally {
       device.memory().free(memory);
     }

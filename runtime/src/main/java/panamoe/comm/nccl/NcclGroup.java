@@ -16,11 +16,13 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 
 /**
- * One ncclComm_t, never blocking: every wait looks at the communicator's asynchronous error and at the clock. After a
- * failure the ncclComm_t is aborted and must not be used any more. Used by one thread, but for {@link #stop}.
+ * One ncclComm_t, never blocking: every wait looks at the communicator's asynchronous error and at
+ * the clock. After a failure the ncclComm_t is aborted and must not be used any more. Used by one
+ * thread, but for {@link #stop}.
  */
 final class NcclGroup {
-  // The oldest form of the config that knows `blocking`; every NCCL since 2.14 takes it, whatever else it can set.
+  // The oldest form of the config that knows `blocking`; every NCCL since 2.14 takes it, whatever
+  // else it can set.
   private static final int CONFIG_BYTES = 24;
   private static final int CONFIG_VERSION = 21400;
   private static final int MAGIC = 0xcafebeef;
@@ -40,7 +42,9 @@ final class NcclGroup {
     this.timeout = timeout;
   }
 
-  /** Collective over the members of {@code control}, which carries the unique id from its rank 0. */
+  /**
+   * Collective over the members of {@code control}, which carries the unique id from its rank 0.
+   */
   static NcclGroup open(Communicator control, Duration timeout) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment id = ncclUniqueId.allocate(arena);
@@ -101,7 +105,8 @@ final class NcclGroup {
     }
   }
 
-  private static NcclGroup made(MemorySegment result, Communicator control, Duration timeout, String function) {
+  private static NcclGroup made(
+      MemorySegment result, Communicator control, Duration timeout, String function) {
     NcclGroup group = new NcclGroup(result.get(ValueLayout.ADDRESS, 0), control, timeout);
     group.await(function, () -> true);
     return group;
@@ -143,7 +148,8 @@ final class NcclGroup {
 
   /** The members all abort: NCCL's part of a failed group is of no use to anyone. */
   private CommunicationException fail(String what) {
-    String sentence = String.format(Locale.ROOT, "rank %d of %s: %s", control.rank(), control.name(), what);
+    String sentence =
+        String.format(Locale.ROOT, "rank %d of %s: %s", control.rank(), control.name(), what);
     if (!over) {
       over = true;
       stopped = stopped == null ? sentence : stopped;
@@ -164,7 +170,8 @@ final class NcclGroup {
 
   private static void check(int result, String function, MemorySegment handle) {
     if (result != Nccl.ncclSuccess() && result != Nccl.ncclInProgress()) {
-      throw new CommunicationException(function + " failed: " + NcclLibrary.errorString(result, handle));
+      throw new CommunicationException(
+          function + " failed: " + NcclLibrary.errorString(result, handle));
     }
   }
 }

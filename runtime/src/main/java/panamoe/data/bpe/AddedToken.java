@@ -31,15 +31,21 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
     if (json.part("added_tokens").isMissingNode() || json.part("added_tokens").isNull()) {
       return tokens;
     }
-    for (JsonNode token : source.list(json.part("added_tokens"), "added_tokens", TokenizerJson.MAX_TOKENS)) {
+    for (JsonNode token :
+        source.list(json.part("added_tokens"), "added_tokens", TokenizerJson.MAX_TOKENS)) {
       AddedToken added = of(token, source);
       if (!contents.add(added.content)) {
         throw source.trouble("has the added token " + Source.shown(added.content) + " twice");
       }
       Integer known = json.vocabulary.get(added.content);
       if (known != null && known != added.id) {
-        throw source.trouble("gives the added token " + Source.shown(added.content) + " the number " + added.id
-            + ", and in its vocabulary " + known);
+        throw source.trouble(
+            "gives the added token "
+                + Source.shown(added.content)
+                + " the number "
+                + added.id
+                + ", and in its vocabulary "
+                + known);
       }
       tokens.add(added);
     }
@@ -52,21 +58,39 @@ record AddedToken(int id, String content, boolean special, boolean normalized, B
       throw source.trouble("has an added token without content");
     }
     if (content.length() > MAX_LENGTH) {
-      throw source.trouble("has the added token " + Source.shown(content) + " of " + content.length()
-          + " characters, expected at most " + MAX_LENGTH);
+      throw source.trouble(
+          "has the added token "
+              + Source.shown(content)
+              + " of "
+              + content.length()
+              + " characters, expected at most "
+              + MAX_LENGTH);
     }
     if (content.codePoints().anyMatch(point -> Character.getType(point) == Character.SURROGATE)) {
-      throw source.trouble("has the added token " + Source.shown(content) + ", which holds half a character");
+      throw source.trouble(
+          "has the added token " + Source.shown(content) + ", which holds half a character");
     }
     JsonNode id = token.path("id");
     if (!id.isInt() || id.intValue() < 0 || id.intValue() >= TokenizerJson.MAX_TOKENS) {
-      throw source.trouble("gives the added token " + Source.shown(content) + " the number "
-          + Source.shown(id) + ", expected 0 to " + (TokenizerJson.MAX_TOKENS - 1));
+      throw source.trouble(
+          "gives the added token "
+              + Source.shown(content)
+              + " the number "
+              + Source.shown(id)
+              + ", expected 0 to "
+              + (TokenizerJson.MAX_TOKENS - 1));
     }
     boolean special = source.flag(token.path("special"), "special", false);
-    Borders borders = new Borders(source.flag(token.path("single_word"), "single_word", false),
-        source.flag(token.path("lstrip"), "lstrip", false), source.flag(token.path("rstrip"), "rstrip", false));
+    Borders borders =
+        new Borders(
+            source.flag(token.path("single_word"), "single_word", false),
+            source.flag(token.path("lstrip"), "lstrip", false),
+            source.flag(token.path("rstrip"), "rstrip", false));
     return new AddedToken(
-        id.intValue(), content, special, source.flag(token.path("normalized"), "normalized", !special), borders);
+        id.intValue(),
+        content,
+        special,
+        source.flag(token.path("normalized"), "normalized", !special),
+        borders);
   }
 }

@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Map;
 import panamoe.data.regex.CodePoints;
 
-/** Finds added tokens in a text: of those that begin at the first place the longest, then on behind it. Immutable. */
+/**
+ * Finds added tokens in a text: of those that begin at the first place the longest, then on behind
+ * it. Immutable.
+ */
 final class AddedTokens {
 
   /** Takes what a text is made of, in its order. */
@@ -27,7 +30,9 @@ final class AddedTokens {
   private final Node root = new Node();
   private final BitSet beginnings = new BitSet();
 
-  /** @param normalizer by which the tokens' contents are normalised as well */
+  /**
+   * @param normalizer by which the tokens' contents are normalised as well
+   */
   AddedTokens(List<AddedToken> tokens, TextNormalizer normalizer) {
     for (AddedToken token : tokens) {
       String content = normalizer.apply(token.content());
@@ -52,7 +57,8 @@ final class AddedTokens {
       int end = at + found.length;
       at = end - 1;
       AddedToken.Borders borders = found.token.borders();
-      if (borders.singleWord() && (touchesWord(text, from, begin, -1) || touchesWord(text, end, to, 1))) {
+      if (borders.singleWord()
+          && (touchesWord(text, from, begin, -1) || touchesWord(text, end, to, 1))) {
         continue;
       }
       while (borders.takesLeft() && begin > done && CodePoints.isSpace(text[begin - 1])) {
@@ -88,9 +94,15 @@ final class AddedTokens {
     return longest;
   }
 
-  /** Whether the character before the end, or the one at the beginning, of a stretch belongs to a word. */
+  /**
+   * Whether the character before the end, or the one at the beginning, of a stretch belongs to a
+   * word.
+   */
   private static boolean touchesWord(char[] text, int from, int to, int side) {
-    return from < to && CodePoints.isWord(
-        side > 0 ? Character.codePointAt(text, from, to) : Character.codePointBefore(text, to, from));
+    return from < to
+        && CodePoints.isWord(
+            side > 0
+                ? Character.codePointAt(text, from, to)
+                : Character.codePointBefore(text, to, from));
   }
 }

@@ -1,6 +1,9 @@
 package panamoe.data.bpe;
 
-/** How GPT-2 writes bytes: each is one printable character, itself or the next free one from U+0100 on. */
+/**
+ * How GPT-2 writes bytes: each is one printable character, itself or the next free one from U+0100
+ * on.
+ */
 final class ByteAlphabet {
   private static final char[] CHARACTERS = new char[256];
   private static final byte[] BYTES = new byte[0x180];
@@ -9,7 +12,8 @@ final class ByteAlphabet {
   static {
     char free = 0x100;
     for (char value = 0; value < 256; value++) {
-      boolean printable = value >= '!' && value <= '~' || value >= 0xa1 && value <= 0xac || value >= 0xae;
+      boolean printable =
+          value >= '!' && value <= '~' || value >= 0xa1 && value <= 0xac || value >= 0xae;
       CHARACTERS[value] = printable ? value : free++;
       BYTES[CHARACTERS[value]] = (byte) value;
       USED[CHARACTERS[value]] = true;

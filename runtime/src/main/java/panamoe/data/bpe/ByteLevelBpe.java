@@ -6,19 +6,26 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Byte-pair encoding over bytes, as a {@code tokenizer.json} describes it: added tokens are found, the text between
- * them is normalised and split into pieces, and the bytes of each piece are merged to tokens.
+ * Byte-pair encoding over bytes, as a {@code tokenizer.json} describes it: added tokens are found,
+ * the text between them is normalised and split into pieces, and the bytes of each piece are merged
+ * to tokens.
  *
- * <p>What a file may hold is what released tokenizers of this kind use; the rest is refused by name when it is read.
- * Encoding never fails, and takes at most n log n for a text of n characters. Thread-safe.
+ * <p>What a file may hold is what released tokenizers of this kind use; the rest is refused by name
+ * when it is read. Encoding never fails, and takes at most n log n for a text of n characters.
+ * Thread-safe.
  */
 public final class ByteLevelBpe {
   private final Model model;
   private final TextNormalizer normalizer;
   private final PreTokenizer preTokenizer;
-  /** The added tokens that are looked for before the text is normalised, and those that are after. */
+
+  /**
+   * The added tokens that are looked for before the text is normalised, and those that are after.
+   */
   private final AddedTokens raw;
+
   private final AddedTokens normalized;
+
   /** What threads that are done encoding leave to those that come. */
   private final Queue<Encoder> idle = new ConcurrentLinkedQueue<>();
 
@@ -28,21 +35,29 @@ public final class ByteLevelBpe {
     preTokenizer = PreTokenizer.of(json.part("pre_tokenizer"), json.source);
     List<AddedToken> added = AddedToken.list(json);
     model = Model.of(json, added);
-    raw = new AddedTokens(added.stream().filter(token -> !token.normalized()).toList(), new TextNormalizer(List.of()));
-    normalized = new AddedTokens(added.stream().filter(AddedToken::normalized).toList(), normalizer);
+    raw =
+        new AddedTokens(
+            added.stream().filter(token -> !token.normalized()).toList(),
+            new TextNormalizer(List.of()));
+    normalized =
+        new AddedTokens(added.stream().filter(AddedToken::normalized).toList(), normalizer);
   }
 
   /**
    * Reads a tokenizer.
    *
    * @param file how messages name it
-   * @throws panamoe.data.DataException if it is no JSON, no whole tokenizer, or has parts that are not supported
+   * @throws panamoe.data.DataException if it is no JSON, no whole tokenizer, or has parts that are
+   *     not supported
    */
   public static ByteLevelBpe read(byte[] json, String file) {
     return new ByteLevelBpe(TokenizerJson.read(json, file));
   }
 
-  /** The tokens of a text, a lone surrogate being U+FFFD, where the added tokens that are sought are found as such. */
+  /**
+   * The tokens of a text, a lone surrogate being U+FFFD, where the added tokens that are sought are
+   * found as such.
+   */
   public int[] encode(String text, Sought sought) {
     Encoder encoder = idle.poll();
     if (encoder == null) {
@@ -70,17 +85,22 @@ public final class ByteLevelBpe {
 
     int[] encode(String text, Sought sought) {
       char[] chars = wellFormed(text);
-      raw.split(chars, 0, chars.length, sought, new AddedTokens.Sink() {
-        @Override
-        public void token(int id) {
-          words.token(id);
-        }
+      raw.split(
+          chars,
+          0,
+          chars.length,
+          sought,
+          new AddedTokens.Sink() {
+            @Override
+            public void token(int id) {
+              words.token(id);
+            }
 
-        @Override
-        public void text(char[] part, int from, int to) {
-          encodeRest(part, from, to, sought);
-        }
-      });
+            @Override
+            public void text(char[] part, int from, int to) {
+              encodeRest(part, from, to, sought);
+            }
+          });
       return words.take();
     }
 
@@ -93,17 +113,22 @@ public final class ByteLevelBpe {
         begin = 0;
         end = normal.length;
       }
-      normalized.split(normal, begin, end, sought, new AddedTokens.Sink() {
-        @Override
-        public void token(int id) {
-          words.token(id);
-        }
+      normalized.split(
+          normal,
+          begin,
+          end,
+          sought,
+          new AddedTokens.Sink() {
+            @Override
+            public void token(int id) {
+              words.token(id);
+            }
 
-        @Override
-        public void text(char[] part, int partFrom, int partTo) {
-          pieces.piece(part, partFrom, partTo);
-        }
-      });
+            @Override
+            public void text(char[] part, int partFrom, int partTo) {
+              pieces.piece(part, partFrom, partTo);
+            }
+          });
     }
 
     private static char[] wellFormed(String text) {

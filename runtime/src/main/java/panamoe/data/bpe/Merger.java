@@ -3,24 +3,33 @@ package panamoe.data.bpe;
 import java.util.Arrays;
 
 /**
- * Byte-pair encoding of one word: of all pairs of neighbours the one of the lowest rank is merged first, the leftmost
- * of equals, until none is left. A heap of pairs over a chain of tokens: n log n for a word of n bytes. Not
- * thread-safe.
+ * Byte-pair encoding of one word: of all pairs of neighbours the one of the lowest rank is merged
+ * first, the leftmost of equals, until none is left. A heap of pairs over a chain of tokens: n log
+ * n for a word of n bytes. Not thread-safe.
  */
 final class Merger {
   private static final int NONE = -1;
+
   /** Room for longer words is given back. */
   private static final int KEPT = 1 << 16;
 
   private final Merges merges;
+
   /** The chain: each place holds a token, or lost it to an earlier one. */
   private int[] tokens = new int[0];
+
   private int[] previous;
   private int[] next;
-  /** The place of the pair that begins here among the merges; it changes when one of its tokens does. */
+
+  /**
+   * The place of the pair that begins here among the merges; it changes when one of its tokens
+   * does.
+   */
   private int[] pairs;
+
   /** Rank and place of a pair, smallest first; some may have changed since. */
   private long[] heap;
+
   private int heapSize;
 
   Merger(Merges merges) {

@@ -4,8 +4,9 @@ import java.util.Arrays;
 import java.util.Random;
 
 /**
- * The pairs of tokens that are merged: which goes first, and what it becomes. A hash table, for merging asks it for
- * every pair of neighbours; its hash is another in each process, so that no file can be made for it to be slow on.
+ * The pairs of tokens that are merged: which goes first, and what it becomes. A hash table, for
+ * merging asks it for every pair of neighbours; its hash is another in each process, so that no
+ * file can be made for it to be slow on.
  */
 final class Merges {
   private static final long ODD = new Random().nextLong() | 1;
@@ -33,12 +34,20 @@ final class Merges {
       String right = json.merges.get(2 * rank + 1);
       for (String name : new String[] {left, right, left + right}) {
         if (!json.vocabulary.containsKey(name)) {
-          throw json.source.trouble("merges " + Source.shown(left) + " and " + Source.shown(right) + ", but "
-              + Source.shown(name) + " is not in its vocabulary");
+          throw json.source.trouble(
+              "merges "
+                  + Source.shown(left)
+                  + " and "
+                  + Source.shown(right)
+                  + ", but "
+                  + Source.shown(name)
+                  + " is not in its vocabulary");
         }
       }
       Integer result = vocabulary.ofModel().get(left + right);
-      if (result != null && vocabulary.ofModel().containsKey(left) && vocabulary.ofModel().containsKey(right)) {
+      if (result != null
+          && vocabulary.ofModel().containsKey(left)
+          && vocabulary.ofModel().containsKey(right)) {
         merges.put(vocabulary.ofModel().get(left), vocabulary.ofModel().get(right), rank, result);
       }
     }

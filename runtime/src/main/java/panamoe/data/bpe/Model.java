@@ -11,10 +11,14 @@ import java.util.Map;
  * @param bytes that each token stands for
  * @param special the tokens that stand for no text, by name
  * @param byteTokens the token of each byte
- * @param wholeWords the pieces that are a token as a whole, whatever the merges say, by name in the alphabet of bytes;
- *     empty unless the file asks for it
+ * @param wholeWords the pieces that are a token as a whole, whatever the merges say, by name in the
+ *     alphabet of bytes; empty unless the file asks for it
  */
-record Model(byte[][] bytes, Map<String, Integer> special, Merges merges, int[] byteTokens,
+record Model(
+    byte[][] bytes,
+    Map<String, Integer> special,
+    Merges merges,
+    int[] byteTokens,
     Map<String, Integer> wholeWords) {
 
   /** Refuses other models than byte-pair encoding over bytes. */
@@ -25,8 +29,12 @@ record Model(byte[][] bytes, Map<String, Integer> special, Merges merges, int[] 
 
   static Model of(TokenizerJson json, List<AddedToken> added) {
     Vocabulary vocabulary = Vocabulary.of(json, added);
-    return new Model(vocabulary.bytes(), vocabulary.special(), Merges.of(json, vocabulary),
-        vocabulary.ofBytes(json.source), flag(json, "ignore_merges") ? vocabulary.ofModel() : Map.of());
+    return new Model(
+        vocabulary.bytes(),
+        vocabulary.special(),
+        Merges.of(json, vocabulary),
+        vocabulary.ofBytes(json.source),
+        flag(json, "ignore_merges") ? vocabulary.ofModel() : Map.of());
   }
 
   /** Not read is what says what to do with an unknown character: over bytes there is none. */
@@ -39,16 +47,21 @@ record Model(byte[][] bytes, Map<String, Integer> special, Merges merges, int[] 
     }
     for (String affix : List.of("continuing_subword_prefix", "end_of_word_suffix")) {
       JsonNode value = json.model(affix);
-      if (!value.isMissingNode() && !value.isNull() && !(value.isTextual() && value.textValue().isEmpty())) {
+      if (!value.isMissingNode()
+          && !value.isNull()
+          && !(value.isTextual() && value.textValue().isEmpty())) {
         throw source.unsupported(affix, value, "none");
       }
     }
     JsonNode dropout = json.model("dropout");
-    if (!dropout.isMissingNode() && !dropout.isNull() && !(dropout.isNumber() && dropout.doubleValue() == 0)) {
+    if (!dropout.isMissingNode()
+        && !dropout.isNull()
+        && !(dropout.isNumber() && dropout.doubleValue() == 0)) {
       throw source.unsupported("dropout", dropout, "none");
     }
     if (flag(json, "byte_fallback")) {
-      throw source.unsupported("byte_fallback", json.model("byte_fallback"), "a vocabulary over bytes");
+      throw source.unsupported(
+          "byte_fallback", json.model("byte_fallback"), "a vocabulary over bytes");
     }
   }
 
@@ -56,7 +69,9 @@ record Model(byte[][] bytes, Map<String, Integer> special, Merges merges, int[] 
     return json.source.flag(json.model(field), field, false);
   }
 
-  /** A decoder says how to put tokens together; here it has to be what undoes the alphabet of bytes. */
+  /**
+   * A decoder says how to put tokens together; here it has to be what undoes the alphabet of bytes.
+   */
   private static void requireByteLevel(JsonNode decoder, Source source) {
     if (decoder.isMissingNode() || decoder.isNull()) {
       throw source.trouble("is no byte-level tokenizer: it has no decoder");

@@ -4,11 +4,16 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import panamoe.data.DataException;
 
-/** The file that a tokenizer comes from, for sentences that name it, and typed access to what it holds. */
+/**
+ * The file that a tokenizer comes from, for sentences that name it, and typed access to what it
+ * holds.
+ */
 record Source(String file) {
   private static final int SHOWN = 60;
 
-  /** @param sentence goes on behind the file's name */
+  /**
+   * @param sentence goes on behind the file's name
+   */
   DataException trouble(String sentence) {
     return new DataException(file + " " + sentence);
   }
@@ -25,7 +30,9 @@ record Source(String file) {
     return part.path("type").textValue();
   }
 
-  /** @param fallback where the value is absent or null */
+  /**
+   * @param fallback where the value is absent or null
+   */
   boolean flag(JsonNode value, String name, boolean fallback) {
     if (value.isMissingNode() || value.isNull()) {
       return fallback;
@@ -39,8 +46,7 @@ record Source(String file) {
   /** The elements of a list, of which there may be so many. */
   Iterable<JsonNode> list(JsonNode list, String name, int max) {
     if (!list.isArray() || list.size() > max) {
-      throw trouble("has " + shown(list) + " for " + name
-          + ", expected a list of at most " + max);
+      throw trouble("has " + shown(list) + " for " + name + ", expected a list of at most " + max);
     }
     return list;
   }
@@ -54,11 +60,18 @@ record Source(String file) {
   }
 
   private static String shortened(String json) {
-    String line = json.codePoints()
-        .map(point -> Character.isISOControl(point) || Character.getType(point) == Character.SURROGATE ? '?' : point)
-        .limit(SHOWN + 1)
-        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append).toString();
+    String line =
+        json.codePoints()
+            .map(
+                point ->
+                    Character.isISOControl(point) || Character.getType(point) == Character.SURROGATE
+                        ? '?'
+                        : point)
+            .limit(SHOWN + 1)
+            .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+            .toString();
     return line.codePointCount(0, line.length()) <= SHOWN
-        ? line : line.substring(0, line.offsetByCodePoints(0, SHOWN)) + "...";
+        ? line
+        : line.substring(0, line.offsetByCodePoints(0, SHOWN)) + "...";
   }
 }

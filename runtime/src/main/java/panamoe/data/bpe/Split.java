@@ -8,7 +8,8 @@ import panamoe.data.regex.UnsupportedPatternException;
 /**
  * Splits a text into pieces by a pattern.
  *
- * @param inverted whether what lies between the pattern's matches is taken for matches, and the other way round
+ * @param inverted whether what lies between the pattern's matches is taken for matches, and the
+ *     other way round
  */
 record Split(Regex pattern, Behavior behavior, boolean inverted) {
 
@@ -35,19 +36,25 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) {
     JsonNode given = part.path("pattern");
     JsonNode text = given.has("Regex") ? given.path("Regex") : given.path("String");
     if (!text.isTextual() || text.textValue().isEmpty()) {
-      throw source.trouble("splits by the pattern " + Source.shown(given)
-          + ", expected a Regex or String of one character or more");
+      throw source.trouble(
+          "splits by the pattern "
+              + Source.shown(given)
+              + ", expected a Regex or String of one character or more");
     }
     Regex pattern = pattern(text.textValue(), given.has("Regex"), source);
-    Behavior behavior = switch (part.path("behavior").asText()) {
-      case "Removed", "removed" -> Behavior.REMOVED;
-      case "Isolated", "isolated" -> Behavior.ISOLATED;
-      case "MergedWithPrevious", "merged_with_previous" -> Behavior.MERGED_WITH_PREVIOUS;
-      case "MergedWithNext", "merged_with_next" -> Behavior.MERGED_WITH_NEXT;
-      case "Contiguous", "contiguous" -> Behavior.CONTIGUOUS;
-      default -> throw source.unsupported("behavior", part.path("behavior"),
-          "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
-    };
+    Behavior behavior =
+        switch (part.path("behavior").asText()) {
+          case "Removed", "removed" -> Behavior.REMOVED;
+          case "Isolated", "isolated" -> Behavior.ISOLATED;
+          case "MergedWithPrevious", "merged_with_previous" -> Behavior.MERGED_WITH_PREVIOUS;
+          case "MergedWithNext", "merged_with_next" -> Behavior.MERGED_WITH_NEXT;
+          case "Contiguous", "contiguous" -> Behavior.CONTIGUOUS;
+          default ->
+              throw source.unsupported(
+                  "behavior",
+                  part.path("behavior"),
+                  "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
+        };
     return new Split(pattern, behavior, source.flag(part.path("invert"), "invert", false));
   }
 
@@ -76,8 +83,10 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) {
   private final class Splitting implements Sink {
     private final Matcher matcher;
     private final Sink sink;
+
     /** The piece that is not finished, and whether its last part is a match. */
     private char[] text;
+
     private int begin;
     private int end;
     private boolean match;

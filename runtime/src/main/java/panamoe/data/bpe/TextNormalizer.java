@@ -6,8 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The forms of Unicode that a text is brought into, one after the other, by this JDK's tables. A run of more than
- * {@value #MAX_MARKS} combining marks is taken for several, since sorting a run takes the square of its length.
+ * The forms of Unicode that a text is brought into, one after the other, by this JDK's tables. A
+ * run of more than {@value #MAX_MARKS} combining marks is taken for several, since sorting a run
+ * takes the square of its length.
  */
 record TextNormalizer(List<Normalizer.Form> forms) {
   private static final int MAX_MARKS = 256;
@@ -31,10 +32,13 @@ record TextNormalizer(List<Normalizer.Form> forms) {
       case "NFD" -> forms.add(Normalizer.Form.NFD);
       case "NFKC" -> forms.add(Normalizer.Form.NFKC);
       case "NFKD" -> forms.add(Normalizer.Form.NFKD);
-      case "Sequence" -> source.list(part.path("normalizers"), "normalizers", MAX_PARTS)
-          .forEach(each -> collect(each, source, forms));
+      case "Sequence" ->
+          source
+              .list(part.path("normalizers"), "normalizers", MAX_PARTS)
+              .forEach(each -> collect(each, source, forms));
       default ->
-        throw source.unsupported("normalizer", part.path("type"), "NFC, NFD, NFKC, NFKD or a Sequence of them");
+          throw source.unsupported(
+              "normalizer", part.path("type"), "NFC, NFD, NFKC, NFKD or a Sequence of them");
     }
   }
 
@@ -48,7 +52,9 @@ record TextNormalizer(List<Normalizer.Form> forms) {
     return false;
   }
 
-  /** @param text without lone surrogates */
+  /**
+   * @param text without lone surrogates
+   */
   String apply(String text) {
     String result = text;
     for (Normalizer.Form form : forms) {
@@ -78,7 +84,8 @@ record TextNormalizer(List<Normalizer.Form> forms) {
 
   private static boolean isMark(int point) {
     int type = Character.getType(point);
-    return type == Character.NON_SPACING_MARK || type == Character.COMBINING_SPACING_MARK
+    return type == Character.NON_SPACING_MARK
+        || type == Character.COMBINING_SPACING_MARK
         || type == Character.ENCLOSING_MARK;
   }
 }

@@ -17,8 +17,8 @@ import panamoe.data.DataException;
 import panamoe.io.StrictJson;
 
 /**
- * A {@code tokenizer.json} as it is written. Vocabulary and merges, which are nearly all of it, are read as they stream
- * by; the rest is small and stays JSON.
+ * A {@code tokenizer.json} as it is written. Vocabulary and merges, which are nearly all of it, are
+ * read as they stream by; the rest is small and stays JSON.
  */
 final class TokenizerJson {
   static final int MAX_TOKENS = 4_000_000;
@@ -26,8 +26,10 @@ final class TokenizerJson {
 
   final Source source;
   final Map<String, Integer> vocabulary = new HashMap<>();
+
   /** The two halves of each merge, one after the other. */
   final List<String> merges = new ArrayList<>();
+
   private final Map<String, JsonNode> model = new LinkedHashMap<>();
   private final Map<String, JsonNode> parts = new LinkedHashMap<>();
 
@@ -35,7 +37,10 @@ final class TokenizerJson {
     this.source = source;
   }
 
-  /** @throws DataException if the file is no JSON, or its vocabulary or merges are not what they should be */
+  /**
+   * @throws DataException if the file is no JSON, or its vocabulary or merges are not what they
+   *     should be
+   */
   static TokenizerJson read(byte[] json, String file) {
     TokenizerJson result = new TokenizerJson(new Source(file));
     try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(json))) {
@@ -100,19 +105,27 @@ final class TokenizerJson {
   private void readVocabulary(JsonParser parser) throws IOException {
     while (parser.nextToken() != JsonToken.END_OBJECT) {
       String name = parser.currentName();
-      boolean whole = parser.nextToken() == JsonToken.VALUE_NUMBER_INT
-          && parser.getNumberType() == JsonParser.NumberType.INT;
+      boolean whole =
+          parser.nextToken() == JsonToken.VALUE_NUMBER_INT
+              && parser.getNumberType() == JsonParser.NumberType.INT;
       int id = whole ? parser.getIntValue() : -1;
       if (id < 0 || id >= MAX_TOKENS) {
-        throw source.trouble("gives the token " + Source.shown(name) + " the number "
-            + Source.shown(StrictJson.value(parser)) + ", expected 0 to " + (MAX_TOKENS - 1));
+        throw source.trouble(
+            "gives the token "
+                + Source.shown(name)
+                + " the number "
+                + Source.shown(StrictJson.value(parser))
+                + ", expected 0 to "
+                + (MAX_TOKENS - 1));
       }
       vocabulary.put(name, id);
     }
   }
 
   private void readMerges(JsonParser parser) throws IOException {
-    for (JsonToken value = parser.nextToken(); value != JsonToken.END_ARRAY; value = parser.nextToken()) {
+    for (JsonToken value = parser.nextToken();
+        value != JsonToken.END_ARRAY;
+        value = parser.nextToken()) {
       String left = null;
       String right = null;
       if (value == JsonToken.VALUE_STRING) {
@@ -125,7 +138,8 @@ final class TokenizerJson {
         left = right != null && parser.nextToken() == JsonToken.END_ARRAY ? left : null;
       }
       if (left == null) {
-        throw source.trouble("has the merge number " + merges.size() / 2 + ", which is not two tokens");
+        throw source.trouble(
+            "has the merge number " + merges.size() / 2 + ", which is not two tokens");
       }
       addMerge(left, right);
     }

@@ -24,28 +24,38 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
     Map<String, Integer> special = new HashMap<>();
     Set<String> addedNames = new HashSet<>();
     for (AddedToken token : added) {
-      put(bytes, token.id(), token.special() ? new byte[0] : token.content().getBytes(StandardCharsets.UTF_8),
-          token.content(), source);
+      put(
+          bytes,
+          token.id(),
+          token.special() ? new byte[0] : token.content().getBytes(StandardCharsets.UTF_8),
+          token.content(),
+          source);
       addedNames.add(token.content());
       if (token.special()) {
         special.put(token.content(), token.id());
       }
     }
     Map<String, Integer> ofModel = new HashMap<>(2 * json.vocabulary.size());
-    json.vocabulary.forEach((name, id) -> {
-      byte[] spelled = ByteAlphabet.bytes(name);
-      // A model's vocabulary often lists its added tokens once more.
-      if (!addedNames.contains(name)) {
-        put(bytes, id, spelled != null ? spelled : name.getBytes(StandardCharsets.UTF_8), name, source);
-      }
-      if (name.isEmpty()) {
-        throw source.trouble("has a token without a name in its vocabulary");
-      }
-      // What text becomes must stand for this text, so a special token it never becomes.
-      if (Arrays.equals(bytes.get(id), spelled)) {
-        ofModel.put(name, id);
-      }
-    });
+    json.vocabulary.forEach(
+        (name, id) -> {
+          byte[] spelled = ByteAlphabet.bytes(name);
+          // A model's vocabulary often lists its added tokens once more.
+          if (!addedNames.contains(name)) {
+            put(
+                bytes,
+                id,
+                spelled != null ? spelled : name.getBytes(StandardCharsets.UTF_8),
+                name,
+                source);
+          }
+          if (name.isEmpty()) {
+            throw source.trouble("has a token without a name in its vocabulary");
+          }
+          // What text becomes must stand for this text, so a special token it never becomes.
+          if (Arrays.equals(bytes.get(id), spelled)) {
+            ofModel.put(name, id);
+          }
+        });
     int gap = bytes.indexOf(null);
     if (gap >= 0 || bytes.isEmpty()) {
       throw source.trouble(gap >= 0 ? "has no token with the number " + gap : "has no vocabulary");
@@ -60,7 +70,8 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
       tokens[value] = ofModel.getOrDefault(ByteAlphabet.name(new byte[] {(byte) value}, 1), -1);
       boolean inUtf8 = value < 0xc0 || value >= 0xc2 && value < 0xf5;
       if (tokens[value] < 0 && inUtf8) {
-        throw source.trouble("has no token for the byte " + value + ", so not every text can be encoded");
+        throw source.trouble(
+            "has no token for the byte " + value + ", so not every text can be encoded");
       }
     }
     return tokens;
@@ -71,7 +82,8 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
       all.add(null);
     }
     if (all.set(id, bytes) != null) {
-      throw source.trouble("gives the number " + id + " to two tokens, one of them " + Source.shown(name));
+      throw source.trouble(
+          "gives the number " + id + " to two tokens, one of them " + Source.shown(name));
     }
   }
 }

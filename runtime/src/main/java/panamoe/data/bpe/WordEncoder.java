@@ -3,8 +3,9 @@ package panamoe.data.bpe;
 import java.util.Arrays;
 
 /**
- * Encodes pieces of text one by one and gathers their tokens. Words come again and again, so the tokens of short ones
- * are remembered, for each place of a table those of the last word that fell there. Not thread-safe.
+ * Encodes pieces of text one by one and gathers their tokens. Words come again and again, so the
+ * tokens of short ones are remembered, for each place of a table those of the last word that fell
+ * there. Not thread-safe.
  */
 final class WordEncoder implements Split.Sink {
   private static final int REMEMBERED_BITS = 15;
@@ -62,7 +63,9 @@ final class WordEncoder implements Split.Sink {
   private void encode(char[] text, int from, int to) {
     int length = toUtf8(text, from, to);
     Integer whole =
-        model.wholeWords().isEmpty() ? null : model.wholeWords().get(ByteAlphabet.name(utf8, length));
+        model.wholeWords().isEmpty()
+            ? null
+            : model.wholeWords().get(ByteAlphabet.name(utf8, length));
     if (whole != null) {
       result.add(whole);
       return;

@@ -1,6 +1,9 @@
 package panamoe.data.regex;
 
-/** Reads a character class after its opening bracket: ranges, properties, classes within it, and intersections. */
+/**
+ * Reads a character class after its opening bracket: ranges, properties, classes within it, and
+ * intersections.
+ */
 final class ClassParser {
   private static final int MAX_DEPTH = 50;
 

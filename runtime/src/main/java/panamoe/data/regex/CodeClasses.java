@@ -7,19 +7,27 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 
-/** Code points that no set of a pattern tells apart are one class: an automaton needs a way for each class alone. */
+/**
+ * Code points that no set of a pattern tells apart are one class: an automaton needs a way for each
+ * class alone.
+ */
 final class CodeClasses {
   private static final int PAGE = 256;
 
   /** The class of each code point; pages that hold one class alone are shared. */
   private final char[][] pages = new char[CodeSet.LIMIT / PAGE][];
+
   /** For each class the sets that hold it. */
   private final BitSet[] members;
 
   CodeClasses(List<CodeSet> sets) {
-    int[] cuts = IntStream.concat(
-            IntStream.of(0), sets.stream().flatMapToInt(set -> Arrays.stream(set.changes())))
-        .filter(point -> point < CodeSet.LIMIT).sorted().distinct().toArray();
+    int[] cuts =
+        IntStream.concat(
+                IntStream.of(0), sets.stream().flatMapToInt(set -> Arrays.stream(set.changes())))
+            .filter(point -> point < CodeSet.LIMIT)
+            .sorted()
+            .distinct()
+            .toArray();
     char[] classes = new char[cuts.length];
     Map<BitSet, Integer> numbers = new HashMap<>();
     for (int i = 0; i < cuts.length; i++) {

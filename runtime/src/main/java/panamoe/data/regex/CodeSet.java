@@ -7,8 +7,8 @@ import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /**
- * A set of code points, as an inversion list: the points at which membership changes, ascending, the first one into the
- * set. Immutable.
+ * A set of code points, as an inversion list: the points at which membership changes, ascending,
+ * the first one into the set. Immutable.
  */
 final class CodeSet {
   /** One more than the last code point. */

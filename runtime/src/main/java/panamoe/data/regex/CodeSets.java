@@ -10,16 +10,25 @@ import java.util.stream.IntStream;
 final class CodeSets {
   /** What each value of {@link Character#getType} is called. */
   private static final String[] NAMES = {
-    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc", "Cf", null,
-    "Co", "Cs", "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf"
+    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc",
+    "Cf", null, "Co", "Cs", "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf"
   };
 
   /** Unicode's White_Space. */
-  static final CodeSet SPACE = List.of(
-          CodeSet.range('\t', '\r'), CodeSet.of(' '), CodeSet.of(0x85), CodeSet.of(0xa0), CodeSet.of(0x1680),
-          CodeSet.range(0x2000, 0x200a), CodeSet.range(0x2028, 0x2029), CodeSet.of(0x202f), CodeSet.of(0x205f),
-          CodeSet.of(0x3000))
-      .stream().reduce(CodeSet.EMPTY, CodeSet::union);
+  static final CodeSet SPACE =
+      List.of(
+              CodeSet.range('\t', '\r'),
+              CodeSet.of(' '),
+              CodeSet.of(0x85),
+              CodeSet.of(0xa0),
+              CodeSet.of(0x1680),
+              CodeSet.range(0x2000, 0x200a),
+              CodeSet.range(0x2028, 0x2029),
+              CodeSet.of(0x202f),
+              CodeSet.of(0x205f),
+              CodeSet.of(0x3000))
+          .stream()
+          .reduce(CodeSet.EMPTY, CodeSet::union);
 
   static final CodeSet DIGIT = category("Nd");
   static final CodeSet WORD = category("L").union(category("M")).union(DIGIT).union(category("Pc"));
@@ -63,17 +72,21 @@ final class CodeSets {
 
   /** Made when a pattern first asks for a category. */
   private static final class Categories {
-    static final Map<String, CodeSet> SETS = new HashMap<>(CodeSet.partition(point -> NAMES[Character.getType(point)]));
+    static final Map<String, CodeSet> SETS =
+        new HashMap<>(CodeSet.partition(point -> NAMES[Character.getType(point)]));
 
     static {
       List.copyOf(SETS.entrySet())
-          .forEach(entry -> SETS.merge(entry.getKey().substring(0, 1), entry.getValue(), CodeSet::union));
+          .forEach(
+              entry ->
+                  SETS.merge(entry.getKey().substring(0, 1), entry.getValue(), CodeSet::union));
     }
   }
 
   /** Made when a pattern first asks for a script. */
   private static final class Scripts {
-    static final Map<Character.UnicodeScript, CodeSet> SETS = CodeSet.partition(Character.UnicodeScript::of);
+    static final Map<Character.UnicodeScript, CodeSet> SETS =
+        CodeSet.partition(Character.UnicodeScript::of);
   }
 
   /** Made when a pattern first asks for either case. */
@@ -88,12 +101,19 @@ final class CodeSets {
           byFolded.computeIfAbsent(folded, first -> new ArrayList<>(List.of(first))).add(point);
         }
       }
-      byFolded.values().forEach(points -> VARIANTS.add(points.stream().mapToInt(Integer::intValue).toArray()));
+      byFolded
+          .values()
+          .forEach(points -> VARIANTS.add(points.stream().mapToInt(Integer::intValue).toArray()));
     }
 
-    /** Unicode's simple case folding, by which the Turkish I with and without its dot are letters of their own. */
+    /**
+     * Unicode's simple case folding, by which the Turkish I with and without its dot are letters of
+     * their own.
+     */
     private static int fold(int point) {
-      return point == 0x130 || point == 0x131 ? point : Character.toLowerCase(Character.toUpperCase(point));
+      return point == 0x130 || point == 0x131
+          ? point
+          : Character.toLowerCase(Character.toUpperCase(point));
     }
   }
 }

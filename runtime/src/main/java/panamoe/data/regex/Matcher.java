@@ -5,11 +5,13 @@ import java.util.BitSet;
 import java.util.Deque;
 
 /**
- * Finds the matches in a text one after the other, in time proportional to its length whatever pattern and text are.
- * Not thread-safe; one matcher serves many texts, since it remembers what it learnt.
+ * Finds the matches in a text one after the other, in time proportional to its length whatever
+ * pattern and text are. Not thread-safe; one matcher serves many texts, since it remembers what it
+ * learnt.
  *
- * <p>A text is read backwards first, all of it, and then once more block by block as the matches come to it: only the
- * state at each block's end is kept. Most texts are one block, which is read once.
+ * <p>A text is read backwards first, all of it, and then once more block by block as the matches
+ * come to it: only the state at each block's end is kept. Most texts are one block, which is read
+ * once.
  */
 public final class Matcher {
   private static final int BLOCK = 1 << 15;
@@ -19,8 +21,10 @@ public final class Matcher {
   private record Mark(int at, BitSet state) {}
 
   private final Viability viability;
+
   /** The state at each place of the block, from its end backwards. */
   private final char[] states = new char[BLOCK + 2];
+
   /** Of the blocks to come, the next one on top. */
   private final Deque<Mark> marks = new ArrayDeque<>();
 
@@ -37,7 +41,8 @@ public final class Matcher {
   }
 
   /**
-   * Begins with the part of a text from {@code from} to {@code to}, exclusive, as if there were nothing around it.
+   * Begins with the part of a text from {@code from} to {@code to}, exclusive, as if there were
+   * nothing around it.
    *
    * @param text without lone surrogates, not to be changed while it is searched
    */
@@ -57,7 +62,10 @@ public final class Matcher {
     }
   }
 
-  /** Goes on to the next match, which is not an empty one where the last match ended; false if there is none. */
+  /**
+   * Goes on to the next match, which is not an empty one where the last match ended; false if there
+   * is none.
+   */
   public boolean find() {
     for (int at = search; at <= to; at = after(at)) {
       if (viability.matches(stateAt(at))) {
@@ -109,8 +117,9 @@ public final class Matcher {
   }
 
   /**
-   * Reads a block backwards, from a place and its state down to another place, or less far if the block is full or its
-   * states are too many; returns where it begins. What was read once can be read again.
+   * Reads a block backwards, from a place and its state down to another place, or less far if the
+   * block is full or its states are too many; returns where it begins. What was read once can be
+   * read again.
    */
   private int read(int end, int endState, int begin) {
     blockEnd = end;
@@ -120,7 +129,9 @@ public final class Matcher {
     while (at > begin && end - at < BLOCK) {
       char last = text[at - 1];
       int length = Character.isLowSurrogate(last) && at - 1 > from ? 2 : 1;
-      int state = viability.before(length == 1 ? last : Character.toCodePoint(text[at - 2], last), states[end - at]);
+      int state =
+          viability.before(
+              length == 1 ? last : Character.toCodePoint(text[at - 2], last), states[end - at]);
       if (state == Viability.NONE) {
         if (restarted) {
           break;

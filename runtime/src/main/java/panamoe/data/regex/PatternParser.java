@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Reads a pattern as Oniguruma writes them, whose syntax {@code tokenizer.json} uses. Depth is bounded, since parser
- * and compiler recurse.
+ * Reads a pattern as Oniguruma writes them, whose syntax {@code tokenizer.json} uses. Depth is
+ * bounded, since parser and compiler recurse.
  */
 final class PatternParser {
   private static final int MAX_LENGTH = 10_000;
@@ -19,10 +19,13 @@ final class PatternParser {
     text = new PatternText(pattern);
   }
 
-  /** @throws UnsupportedPatternException if the pattern is malformed or not supported */
+  /**
+   * @throws UnsupportedPatternException if the pattern is malformed or not supported
+   */
   static Node parse(String pattern) {
     if (pattern.length() > MAX_LENGTH) {
-      throw new UnsupportedPatternException("it has " + pattern.length() + " characters, at most " + MAX_LENGTH);
+      throw new UnsupportedPatternException(
+          "it has " + pattern.length() + " characters, at most " + MAX_LENGTH);
     }
     PatternParser parser = new PatternParser(pattern);
     Node node = parser.alternatives(false);
@@ -75,8 +78,9 @@ final class PatternParser {
       case '(' -> group(anyCase);
       case '[' -> new Node.One(new ClassParser(text, anyCase).parse());
       case '.' -> new Node.One(CodeSet.of('\n').complement());
-      case '$' -> new Node.LookAhead(
-          new Node.Choice(List.of(new Node.One(CodeSet.of('\n')), new Node.End())), false);
+      case '$' ->
+          new Node.LookAhead(
+              new Node.Choice(List.of(new Node.One(CodeSet.of('\n')), new Node.End())), false);
       case '\\' -> text.take('z') ? new Node.End() : escaped(anyCase);
       case '^' -> throw text.trouble("the anchor ^");
       case '*', '+', '?' -> throw text.trouble("a quantifier of nothing");
@@ -149,7 +153,10 @@ final class PatternParser {
     return part == Node.EMPTY || max == 0 ? Node.EMPTY : new Node.Repeat(part, min, max, greedy);
   }
 
-  /** Of a single code point, as many as there are means that no other follows, or that there was room for one alone. */
+  /**
+   * Of a single code point, as many as there are means that no other follows, or that there was
+   * room for one alone.
+   */
   private Node possessive(Node atom, Node repeat, int stacked) {
     if (stacked > 0 || !(atom instanceof Node.One one)) {
       throw text.trouble("a possessive quantifier of more than one character");
@@ -160,7 +167,10 @@ final class PatternParser {
         : new Node.Sequence(List.of(repeat, noMore));
   }
 
-  /** The least and greatest count of a quantifier that stands here, with a third element if in braces; null if none. */
+  /**
+   * The least and greatest count of a quantifier that stands here, with a third element if in
+   * braces; null if none.
+   */
   private int[] counts() {
     if (text.take('*')) {
       return new int[] {0, Node.Repeat.ENDLESS};

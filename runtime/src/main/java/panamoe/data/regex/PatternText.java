@@ -1,6 +1,9 @@
 package panamoe.data.regex;
 
-/** The characters of a pattern and a place among them; reads the escapes that classes and patterns share. */
+/**
+ * The characters of a pattern and a place among them; reads the escapes that classes and patterns
+ * share.
+ */
 final class PatternText {
   private final String pattern;
   private int at;

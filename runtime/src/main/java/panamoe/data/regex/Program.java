@@ -4,15 +4,24 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A pattern as a nondeterministic automaton. Each step is one code point ({@link Kind#ONE}), a fork whose first way is
- * preferred, a fork that begins another round of a greedy loop or else leaves it, a condition, or the end of a match. A look-ahead is an automaton of its own among the steps, a layer above
- * that of the pattern around it; the pattern itself is layer 0.
+ * A pattern as a nondeterministic automaton. Each step is one code point ({@link Kind#ONE}), a fork
+ * whose first way is preferred, a fork that begins another round of a greedy loop or else leaves
+ * it, a condition, or the end of a match. A look-ahead is an automaton of its own among the steps,
+ * a layer above that of the pattern around it; the pattern itself is layer 0.
  */
 final class Program {
   /** Several times what released tokenizers have; what a text may cost is in proportion to it. */
   private static final int MAX_STEPS = 500;
 
-  enum Kind { ONE, FORK, LOOP, LOOK_AHEAD, NOT_LOOK_AHEAD, END, MATCH }
+  enum Kind {
+    ONE,
+    FORK,
+    LOOP,
+    LOOK_AHEAD,
+    NOT_LOOK_AHEAD,
+    END,
+    MATCH
+  }
 
   private final Kind[] kinds = new Kind[MAX_STEPS];
   private final int[] layers = new int[MAX_STEPS];
@@ -51,7 +60,10 @@ final class Program {
     return next[step];
   }
 
-  /** A fork's second way, which leaves a loop; a look-ahead's first step, or the index of the set of {@link Kind#ONE}. */
+  /**
+   * A fork's second way, which leaves a loop; a look-ahead's first step, or the index of the set of
+   * {@link Kind#ONE}.
+   */
   int other(int step) {
     return other[step];
   }
@@ -67,7 +79,10 @@ final class Program {
     return size++;
   }
 
-  /** Adds the steps of a node, from the last to the first, and returns the first; after the last comes {@code then}. */
+  /**
+   * Adds the steps of a node, from the last to the first, and returns the first; after the last
+   * comes {@code then}.
+   */
   private int compile(Node node, int then, int layer) {
     return switch (node) {
       case Node.One(CodeSet set) -> step(Kind.ONE, layer, then, indexOf(set));
@@ -98,7 +113,8 @@ final class Program {
   private int compile(Node.Repeat repeat, int then, int layer) {
     int first = then;
     if (repeat.max() == Node.Repeat.ENDLESS) {
-      // Any number of times is once or more, or not at all, so that also a first round that takes nothing is the last.
+      // Any number of times is once or more, or not at all, so that also a first round that takes
+      // nothing is the last.
       int loop = step(repeat.greedy() ? Kind.LOOP : Kind.FORK, layer, -1, -1);
       int body = compile(repeat.part(), loop, layer);
       prefer(repeat.greedy(), loop, body, then);

@@ -10,34 +10,41 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * From which steps of a program a match can still be reached, at each place of a text: the places are visited from the
- * text's end backwards, and the steps that are viable at one follow from its code point and those viable at the next.
- * So this is a deterministic automaton that reads backwards; its states are sets of steps and are made when first met.
- * With them the way of a match is found forwards without ever turning back, and whether a look-ahead holds is seen at
- * once. Not thread-safe.
+ * From which steps of a program a match can still be reached, at each place of a text: the places
+ * are visited from the text's end backwards, and the steps that are viable at one follow from its
+ * code point and those viable at the next. So this is a deterministic automaton that reads
+ * backwards; its states are sets of steps and are made when first met. With them the way of a match
+ * is found forwards without ever turning back, and whether a look-ahead holds is seen at once. Not
+ * thread-safe.
  *
- * <p>A step forwards is remembered as well: from a step and a state to the next step that takes a code point.
+ * <p>A step forwards is remembered as well: from a step and a state to the next step that takes a
+ * code point.
  */
 final class Viability {
   /** The state at the end of a text. */
   static final int AT_END = 0;
 
   static final int NONE = -1;
+
   /** In place of a step: the match ends here. */
   static final int MATCHED = -2;
 
   private static final int[] NO_STEPS = {};
   private static final int UNKNOWN = -3;
   private static final int MAX_STATES = 4096;
+
   /** Of remembered ways, backwards and forwards together, each an int. */
   private static final int MAX_WAYS = 1 << 20;
 
   private final Program program;
   private final CodeClasses classes;
   private final int maxStates;
+
   /** For each layer, the steps that take a code point, and the one that ends it. */
   private final int[][] takers;
+
   private final int[] ends;
+
   /** For each step, those of its layer that lead to it without taking a code point. */
   private final int[][] sources;
 
@@ -72,7 +79,7 @@ final class Viability {
           lists.get(program.other(step)).add(step);
         }
         case LOOK_AHEAD, NOT_LOOK_AHEAD, END -> lists.get(program.next(step)).add(step);
-        case ONE, MATCH -> { }
+        case ONE, MATCH -> {}
       }
     }
     Arrays.setAll(sources, step -> lists.get(step).stream().mapToInt(Integer::intValue).toArray());
@@ -81,10 +88,14 @@ final class Viability {
 
   private int[] steps(Program.Kind kind, int layer) {
     return IntStream.range(0, program.size())
-        .filter(step -> program.kind(step) == kind && program.layer(step) == layer).toArray();
+        .filter(step -> program.kind(step) == kind && program.layer(step) == layer)
+        .toArray();
   }
 
-  /** The state before a code point, by the state after it; {@link #NONE} if there is no room for one more state. */
+  /**
+   * The state before a code point, by the state after it; {@link #NONE} if there is no room for one
+   * more state.
+   */
   int before(int codePoint, int after) {
     int codeClass = classes.of(codePoint);
     int known = backwards.get(after)[codeClass];
@@ -103,7 +114,10 @@ final class Viability {
     return states.get(state).get(program.start);
   }
 
-  /** The first step that takes a code point, of a match that begins where this is the state; or {@link #MATCHED}. */
+  /**
+   * The first step that takes a code point, of a match that begins where this is the state; or
+   * {@link #MATCHED}.
+   */
   int first(int state) {
     return taker(program.start, state);
   }
@@ -152,7 +166,10 @@ final class Viability {
     return ways;
   }
 
-  /** The viable steps before a code point of the class, or with {@link #NONE} at the end of the text. */
+  /**
+   * The viable steps before a code point of the class, or with {@link #NONE} at the end of the
+   * text.
+   */
   private BitSet viable(BitSet after, int codeClass) {
     BitSet result = new BitSet(program.size());
     // A look-ahead's layer is above that of the pattern around it, which asks for its result.

@@ -35,9 +35,16 @@ final class AbiArguments {
     floating = anyFloating();
   }
 
-  static Object[] draw(AbiSignature signature, RandomGenerator random, GuardedMemory memory, long device, long stream) {
+  static Object[] draw(
+      AbiSignature signature,
+      RandomGenerator random,
+      GuardedMemory memory,
+      long device,
+      long stream) {
     AbiArguments drawn = new AbiArguments(random, memory, device);
-    return signature.parameters().stream().map(parameter -> drawn.argument(parameter, stream)).toArray();
+    return signature.parameters().stream()
+        .map(parameter -> drawn.argument(parameter, stream))
+        .toArray();
   }
 
   private Object argument(Parameter parameter, long stream) {
@@ -51,7 +58,8 @@ final class AbiArguments {
       }
       case Parameter.Long(long low, long high) -> random.nextLong(low, high + 1);
       case Parameter.Float(float low, float high) -> random.nextFloat(low, high);
-      case Parameter.Tensor tensor -> isAbsent(tensor.optional()) ? MemorySegment.NULL : tensor(tensor);
+      case Parameter.Tensor tensor ->
+          isAbsent(tensor.optional()) ? MemorySegment.NULL : tensor(tensor);
     };
   }
 
@@ -86,7 +94,8 @@ final class AbiArguments {
   private MemorySegment tensor(Parameter.Tensor parameter) {
     long[] shape = sizes.shape(parameter.sizes());
     DType dtype = dtype(parameter.type());
-    boolean packed = parameter.type() == 'w' && (parameter.name().equals("packed") || random.nextBoolean());
+    boolean packed =
+        parameter.type() == 'w' && (parameter.name().equals("packed") || random.nextBoolean());
     if (packed && parameter.sizes().equals("c,d")) {
       shape = sizes.shape("N,K");
     }
@@ -112,8 +121,10 @@ final class AbiArguments {
   }
 
   private static long bytes(DType dtype, long[] shape) {
-    return Arrays.stream(shape).anyMatch(size -> size == 0) ? 0
-        : Arrays.stream(shape).reduce(dtype.bytes(), (a, b) -> a > MOST_BYTES / b ? MOST_BYTES : a * b);
+    return Arrays.stream(shape).anyMatch(size -> size == 0)
+        ? 0
+        : Arrays.stream(shape)
+            .reduce(dtype.bytes(), (a, b) -> a > MOST_BYTES / b ? MOST_BYTES : a * b);
   }
 
   private long packedBytes(DType dtype, long[] shape) {
@@ -128,7 +139,8 @@ final class AbiArguments {
       switch (dtype) {
         case FLOAT32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
         case BFLOAT16 ->
-            data.setAtIndex(ValueLayout.JAVA_SHORT, i, BFloat16.fromFloat((float) random.nextGaussian()));
+            data.setAtIndex(
+                ValueLayout.JAVA_SHORT, i, BFloat16.fromFloat((float) random.nextGaussian()));
         case INT32 -> data.setAtIndex(ValueLayout.JAVA_INT, i, index(content, i));
         case UINT8 -> data.set(ValueLayout.JAVA_BYTE, i, (byte) index(content, i));
       }

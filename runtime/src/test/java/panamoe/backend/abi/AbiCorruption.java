@@ -9,14 +9,24 @@ import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.moe_tensor;
 
 /**
- * Spoils one argument of a call. The only promise kept is the caller's own: a pointer that is not null points to at
- * least as many bytes as its descriptor says.
+ * Spoils one argument of a call. The only promise kept is the caller's own: a pointer that is not
+ * null points to at least as many bytes as its descriptor says.
  */
 final class AbiCorruption {
-  private static final long[] SIZES = {-1, 0, 1, 2, 3, 7, 16, 1 << 20, 1L << 31, 1L << 40, 1L << 62, Long.MIN_VALUE};
-  private static final int[] NUMBERS = {-1, 0, 1, 2, 3, 5, 64, 1000, Integer.MAX_VALUE, Integer.MIN_VALUE};
+  private static final long[] SIZES = {
+    -1, 0, 1, 2, 3, 7, 16, 1 << 20, 1L << 31, 1L << 40, 1L << 62, Long.MIN_VALUE
+  };
+  private static final int[] NUMBERS = {
+    -1, 0, 1, 2, 3, 5, 64, 1000, Integer.MAX_VALUE, Integer.MIN_VALUE
+  };
   private static final float[] FLOATS = {
-    Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.MAX_VALUE, Float.MIN_VALUE, -0.0f, -1
+    Float.NaN,
+    Float.POSITIVE_INFINITY,
+    Float.NEGATIVE_INFINITY,
+    Float.MAX_VALUE,
+    Float.MIN_VALUE,
+    -0.0f,
+    -1
   };
 
   private final RandomGenerator random;
@@ -30,14 +40,17 @@ final class AbiCorruption {
 
   void spoil(List<Parameter> parameters, Object[] arguments) {
     int i = random.nextInt(arguments.length);
-    arguments[i] = switch (parameters.get(i)) {
-      case Parameter.Stream _ -> handle();
-      case Parameter.Int _ -> number();
-      case Parameter.Long _ -> size();
-      case Parameter.Float _ -> FLOATS[random.nextInt(FLOATS.length)];
-      case Parameter.Config _ -> isNull(arguments[i]) ? arguments[i] : spoilConfig((MemorySegment) arguments[i]);
-      case Parameter.Tensor _ -> isNull(arguments[i]) ? arguments[i] : spoilTensor(i, parameters, arguments);
-    };
+    arguments[i] =
+        switch (parameters.get(i)) {
+          case Parameter.Stream _ -> handle();
+          case Parameter.Int _ -> number();
+          case Parameter.Long _ -> size();
+          case Parameter.Float _ -> FLOATS[random.nextInt(FLOATS.length)];
+          case Parameter.Config _ ->
+              isNull(arguments[i]) ? arguments[i] : spoilConfig((MemorySegment) arguments[i]);
+          case Parameter.Tensor _ ->
+              isNull(arguments[i]) ? arguments[i] : spoilTensor(i, parameters, arguments);
+        };
   }
 
   private static boolean isNull(Object argument) {
@@ -53,7 +66,9 @@ final class AbiCorruption {
   }
 
   private long handle() {
-    return random.nextBoolean() ? random.nextLong() : foreignHandles[random.nextInt(foreignHandles.length)];
+    return random.nextBoolean()
+        ? random.nextLong()
+        : foreignHandles[random.nextInt(foreignHandles.length)];
   }
 
   private MemorySegment spoilConfig(MemorySegment config) {
@@ -74,7 +89,8 @@ final class AbiCorruption {
       case 4, 5 -> {
         int axis = random.nextInt(4);
         long size = moe_tensor.shape(tensor, axis);
-        moe_tensor.shape(tensor, axis, random.nextBoolean() ? size + random.nextInt(-2, 3) : size());
+        moe_tensor.shape(
+            tensor, axis, random.nextBoolean() ? size + random.nextInt(-2, 3) : size());
       }
       case 6 -> moe_tensor.bytes(tensor, Math.min(moe_tensor.bytes(tensor), size()));
       case 7 -> moe_tensor.data(tensor, MemorySegment.NULL);
@@ -120,7 +136,10 @@ final class AbiCorruption {
       return;
     }
     for (int i = random.nextInt(1, 4); i > 0; i--) {
-      int value = random.nextBoolean() ? number() : Float.floatToRawIntBits(FLOATS[random.nextInt(FLOATS.length)]);
+      int value =
+          random.nextBoolean()
+              ? number()
+              : Float.floatToRawIntBits(FLOATS[random.nextInt(FLOATS.length)]);
       data.setAtIndex(ValueLayout.JAVA_INT, random.nextLong(words), value);
     }
   }

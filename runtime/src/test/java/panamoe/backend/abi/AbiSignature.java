@@ -6,8 +6,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A function of the C ABI and what a valid call of it looks like, read from one line of {@link #ALL}: the function,
- * then its parameters in order.
+ * A function of the C ABI and what a valid call of it looks like, read from one line of {@link
+ * #ALL}: the function, then its parameters in order.
  *
  * <pre>
  *   stream                    a handle
@@ -37,10 +37,12 @@ record AbiSignature(String function, List<Parameter> parameters) {
     record Float(float low, float high) implements Parameter {}
 
     /** {@code optional}: "" never null, "?" alone, "?1" with the others of that number. */
-    record Tensor(String name, char type, String sizes, String content, String optional) implements Parameter {}
+    record Tensor(String name, char type, String sizes, String content, String optional)
+        implements Parameter {}
   }
 
-  private static final Pattern TENSOR = Pattern.compile("(\\w+):(\\w)\\[([\\w,]+)](-?<\\w|@\\w+)?(\\?\\d?)?");
+  private static final Pattern TENSOR =
+      Pattern.compile("(\\w+):(\\w)\\[([\\w,]+)](-?<\\w|@\\w+)?(\\?\\d?)?");
   private static final Pattern INTEGER = Pattern.compile("(\\w+)=(-?\\d+)\\.\\.(\\d+)(L?)");
   private static final Pattern FLOAT = Pattern.compile("\\w+~(-?[\\d.]+)\\.\\.([\\d.]+)");
 
@@ -98,7 +100,10 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_adamw_step stream learning_rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 step=1..9L scale~0..1 \
           parameter:F[S,M] gradient:F[S,M] first_moment:F[S,M] second_moment:F[S,M] copy:B[S,M]?
       moe_square_sum stream x:f[S,M] sum:F[1]
-      """.lines().map(AbiSignature::parse).toList();
+      """
+          .lines()
+          .map(AbiSignature::parse)
+          .toList();
 
   private static AbiSignature parse(String line) {
     String[] words = line.split("\\s+");
@@ -113,7 +118,10 @@ record AbiSignature(String function, List<Parameter> parameters) {
     Matcher tensor = TENSOR.matcher(word);
     if (tensor.matches()) {
       return new Parameter.Tensor(
-          tensor.group(1), tensor.group(2).charAt(0), tensor.group(3), orEmpty(tensor.group(4)),
+          tensor.group(1),
+          tensor.group(2).charAt(0),
+          tensor.group(3),
+          orEmpty(tensor.group(4)),
           orEmpty(tensor.group(5)));
     }
     Matcher integer = INTEGER.matcher(word);
@@ -121,11 +129,13 @@ record AbiSignature(String function, List<Parameter> parameters) {
       int low = Integer.parseInt(integer.group(2));
       int high = Integer.parseInt(integer.group(3));
       return integer.group(4).isEmpty()
-          ? new Parameter.Int(integer.group(1), low, high) : new Parameter.Long(low, high);
+          ? new Parameter.Int(integer.group(1), low, high)
+          : new Parameter.Long(low, high);
     }
     Matcher number = FLOAT.matcher(word);
     if (number.matches()) {
-      return new Parameter.Float(Float.parseFloat(number.group(1)), Float.parseFloat(number.group(2)));
+      return new Parameter.Float(
+          Float.parseFloat(number.group(1)), Float.parseFloat(number.group(2)));
     }
     return switch (word) {
       case "stream" -> new Parameter.Stream();

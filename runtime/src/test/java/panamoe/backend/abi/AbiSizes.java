@@ -3,7 +3,10 @@ package panamoe.backend.abi;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
-/** What the letters of an {@link AbiSignature} stand for in one call, and a table of routes that fits them. */
+/**
+ * What the letters of an {@link AbiSignature} stand for in one call, and a table of routes that
+ * fits them.
+ */
 final class AbiSizes {
   private static final int SWIGLU = 5;
 
@@ -17,7 +20,11 @@ final class AbiSizes {
     set('E', 1, 9).set('R', 0, 17).set('S', 0, 9).set('M', 0, 40).set('V', 1, 9).set('P', 1, 9);
     set('T', 1, Math.min(get('E'), 3)).set('A', get('E') + 1);
     // Sequences, their length, heads, head size, rotated pairs, slots and capacity of the cache.
-    set('B', 0, 3).set('L', 0, 9).set('G', 1, 3).set('H', get('G') * random.nextInt(1, 4)).set('D', 1, 20);
+    set('B', 0, 3)
+        .set('L', 0, 9)
+        .set('G', 1, 3)
+        .set('H', get('G') * random.nextInt(1, 4))
+        .set('D', 1, 20);
     set('J', 0, get('D') / 2).set('X', 1, 3).set('Y', 1, 9);
     // Inner size, outputs, columns before the activation.
     set('K', 0, 40).set('O', 0, 40).set('N', get('O'));
@@ -31,7 +38,8 @@ final class AbiSizes {
 
   long[] shape(String letters) {
     return Arrays.stream(letters.split(","))
-        .mapToLong(size -> Character.isDigit(size.charAt(0)) ? Long.parseLong(size) : get(size.charAt(0)))
+        .mapToLong(
+            size -> Character.isDigit(size.charAt(0)) ? Long.parseLong(size) : get(size.charAt(0)))
         .toArray();
   }
 
@@ -65,8 +73,10 @@ final class AbiSizes {
 
   private AbiSizes transposed(String parameter, int value) {
     return switch (parameter) {
-      case "transpose_a" -> set('a', value == 0 ? get('S') : get('K')).set('b', value == 0 ? get('K') : get('S'));
-      case "transpose_b" -> set('c', value == 0 ? get('K') : get('N')).set('d', value == 0 ? get('N') : get('K'));
+      case "transpose_a" ->
+          set('a', value == 0 ? get('S') : get('K')).set('b', value == 0 ? get('K') : get('S'));
+      case "transpose_b" ->
+          set('c', value == 0 ? get('K') : get('N')).set('d', value == 0 ? get('N') : get('K'));
       default -> this;
     };
   }

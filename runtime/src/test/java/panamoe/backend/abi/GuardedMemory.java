@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The memory of one call: blocks between guards of known bytes. {@code -Dpanamoe.fuzz.guard=0} leaves the guards out,
- * so that AddressSanitizer sees where each block ends.
+ * The memory of one call: blocks between guards of known bytes. {@code -Dpanamoe.fuzz.guard=0}
+ * leaves the guards out, so that AddressSanitizer sees where each block ends.
  */
 final class GuardedMemory implements AutoCloseable {
   private static final long GUARD = Long.getLong("panamoe.fuzz.guard", 64);
@@ -31,16 +31,20 @@ final class GuardedMemory implements AutoCloseable {
 
   /** Remembers what stands in memory now. */
   void snapshot() {
-    blocks = wholes.stream().map(whole -> new Block(whole, whole.toArray(ValueLayout.JAVA_BYTE))).toList();
+    blocks =
+        wholes.stream()
+            .map(whole -> new Block(whole, whole.toArray(ValueLayout.JAVA_BYTE)))
+            .toList();
   }
 
   /** Whether no guard was written since the snapshot. */
   boolean guardsIntact() {
-    return blocks.stream().allMatch(
-        block -> {
-          long end = block.before.length;
-          return same(block, 0, GUARD) && same(block, end - GUARD, end);
-        });
+    return blocks.stream()
+        .allMatch(
+            block -> {
+              long end = block.before.length;
+              return same(block, 0, GUARD) && same(block, end - GUARD, end);
+            });
   }
 
   /** Whether nothing at all was written since the snapshot. */
@@ -49,7 +53,9 @@ final class GuardedMemory implements AutoCloseable {
   }
 
   private static boolean same(Block block, long from, long to) {
-    return MemorySegment.mismatch(block.whole, from, to, MemorySegment.ofArray(block.before), from, to) < 0;
+    return MemorySegment.mismatch(
+            block.whole, from, to, MemorySegment.ofArray(block.before), from, to)
+        < 0;
   }
 
   @Override

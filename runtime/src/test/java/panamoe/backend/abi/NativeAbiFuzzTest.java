@@ -24,10 +24,10 @@ import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
 
 /**
- * Random calls of the C ABI on the CPU, two in three of them spoilt: whatever comes, the library answers, with MOE_OK
- * or with a sentence; it never writes outside the memory it was given, and writes nothing at all when it refuses (CUDA,
- * which reports a bad value late, promises that of shapes and settings alone). A crash of the library is a crash of
- * this JVM, and so of the build.
+ * Random calls of the C ABI on the CPU, two in three of them spoilt: whatever comes, the library
+ * answers, with MOE_OK or with a sentence; it never writes outside the memory it was given, and
+ * writes nothing at all when it refuses (CUDA, which reports a bad value late, promises that of
+ * shapes and settings alone). A crash of the library is a crash of this JVM, and so of the build.
  *
  * <p>{@code -Dpanamoe.fuzz.calls} and {@code -Dpanamoe.fuzz.seed} run more, or others.
  */
@@ -78,14 +78,16 @@ class NativeAbiFuzzTest {
     }
     int leastOfEach = CALLS / AbiSignature.ALL.size() / 10;
     assertAll(
-        tallies.entrySet().stream().map(
-            entry -> () -> {
-              Tally tally = entry.getValue();
-              assertTrue(
-                  tally.served > leastOfEach && tally.refused > leastOfEach,
-                  "%s served %d calls and refused %d, expected more than %d each"
-                      .formatted(entry.getKey(), tally.served, tally.refused, leastOfEach));
-            }));
+        tallies.entrySet().stream()
+            .map(
+                entry ->
+                    () -> {
+                      Tally tally = entry.getValue();
+                      assertTrue(
+                          tally.served > leastOfEach && tally.refused > leastOfEach,
+                          "%s served %d calls and refused %d, expected more than %d each"
+                              .formatted(entry.getKey(), tally.served, tally.refused, leastOfEach));
+                    }));
   }
 
   /** A function that is added to the ABI must be added here. */
@@ -98,7 +100,9 @@ class NativeAbiFuzzTest {
             .map(name -> name.substring(0, name.length() - "$handle".length()))
             .collect(Collectors.toCollection(TreeSet::new));
     Set<String> called =
-        AbiSignature.ALL.stream().map(AbiSignature::function).collect(Collectors.toCollection(TreeSet::new));
+        AbiSignature.ALL.stream()
+            .map(AbiSignature::function)
+            .collect(Collectors.toCollection(TreeSet::new));
     called.addAll(NativeHandleFuzzTest.FUNCTIONS);
     called.addAll(NativeGraphFuzzTest.FUNCTIONS);
     assertEquals(functions, called);
@@ -114,7 +118,10 @@ class NativeAbiFuzzTest {
         corruption.spoil(signature.parameters(), arguments);
       }
       memory.snapshot();
-      int status = (int) handle(signature.function()).invokeWithArguments(withHeld(arguments, signature, random));
+      int status =
+          (int)
+              handle(signature.function())
+                  .invokeWithArguments(withHeld(arguments, signature, random));
       String where = signature.function() + " of seed " + seed;
       assertTrue(memory.guardsIntact(), () -> where + " wrote outside its memory");
       if (status == Moe.MOE_OK()) {
@@ -128,12 +135,15 @@ class NativeAbiFuzzTest {
   }
 
   /** Any address may be held: C ignores it. */
-  private static Object[] withHeld(Object[] arguments, AbiSignature signature, RandomGenerator random) {
-    if (signature.parameters().stream().noneMatch(AbiSignature.Parameter.Tensor.class::isInstance)) {
+  private static Object[] withHeld(
+      Object[] arguments, AbiSignature signature, RandomGenerator random) {
+    if (signature.parameters().stream()
+        .noneMatch(AbiSignature.Parameter.Tensor.class::isInstance)) {
       return arguments;
     }
     Object[] all = Arrays.copyOf(arguments, arguments.length + 4);
-    Arrays.setAll(all, i -> i < arguments.length ? arguments[i] : MemorySegment.ofAddress(random.nextLong()));
+    Arrays.setAll(
+        all, i -> i < arguments.length ? arguments[i] : MemorySegment.ofAddress(random.nextLong()));
     return all;
   }
 
@@ -144,7 +154,8 @@ class NativeAbiFuzzTest {
             || status == Moe.MOE_OUT_OF_MEMORY(),
         () -> where + " gave status " + status + ": " + lastError());
     assertTrue(
-        lastError().matches("(?s)" + function + ": .+"), () -> where + " refused with '" + lastError() + "'");
+        lastError().matches("(?s)" + function + ": .+"),
+        () -> where + " refused with '" + lastError() + "'");
   }
 
   private static final Map<String, MethodHandle> HANDLES = new HashMap<>();

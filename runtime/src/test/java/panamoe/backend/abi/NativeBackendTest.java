@@ -31,8 +31,11 @@ class NativeBackendTest {
 
   @Test
   void anUnknownBackendAndABadThreadCountAreRefused() {
-    NativeException unknown = assertThrows(NativeException.class, () -> NativeBackend.open("abacus", 1));
-    assertTrue(unknown.getMessage().startsWith("moe_device_open: no backend is called 'abacus'"), unknown.getMessage());
+    NativeException unknown =
+        assertThrows(NativeException.class, () -> NativeBackend.open("abacus", 1));
+    assertTrue(
+        unknown.getMessage().startsWith("moe_device_open: no backend is called 'abacus'"),
+        unknown.getMessage());
     String threads = refusal(() -> NativeBackend.open("cpu", -1));
     assertEquals("moe_stream_create: threads is -1, expected 0 to 1024", threads);
   }
@@ -69,7 +72,8 @@ class NativeBackendTest {
   void theDeviceIsDescribed() {
     DeviceInfo info = backend.deviceInfo();
     assertTrue(info.processors() >= 1, info.toString());
-    assertTrue(info.vectorBytes() >= 16 && info.memoryTotal() >= info.memoryAvailable(), info.toString());
+    assertTrue(
+        info.vectorBytes() >= 16 && info.memoryTotal() >= info.memoryAvailable(), info.toString());
     assertTrue(!info.name().isBlank() && !info.target().isBlank(), info.toString());
   }
 
@@ -153,7 +157,8 @@ class NativeBackendTest {
   void equalGateSettingsShareOneConfig() {
     GateSettings one = GateSettings.dropless(1);
     assertEquals(backend.config(one).address(), backend.config(GateSettings.dropless(1)).address());
-    assertNotEquals(backend.config(one).address(), backend.config(GateSettings.dropless(2)).address());
+    assertNotEquals(
+        backend.config(one).address(), backend.config(GateSettings.dropless(2)).address());
   }
 
   @Test
@@ -164,7 +169,10 @@ class NativeBackendTest {
       backend.gateForward(GateSettings.dropless(2), logits, null, null, null, null, routes);
       assertArrayEquals(new int[] {0, 1, 0, 1, 0, 1}, routes.expert().toInts());
       String tooMany =
-          refusal(() -> backend.gateForward(GateSettings.dropless(5), logits, null, null, null, null, routes));
+          refusal(
+              () ->
+                  backend.gateForward(
+                      GateSettings.dropless(5), logits, null, null, null, null, routes));
       assertEquals("moe_gate_forward: config.top_k is 5, expected 1 to 4", tooMany);
     }
   }

@@ -21,13 +21,17 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** The functions on graphs, in random order on streams and graphs that are open, closed, foreign or made up. */
+/**
+ * The functions on graphs, in random order on streams and graphs that are open, closed, foreign or
+ * made up.
+ */
 class NativeGraphFuzzTest {
   static final Set<String> FUNCTIONS =
       Set.of("moe_graph_begin", "moe_graph_end", "moe_graph_launch", "moe_graph_destroy");
   private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000) / 5;
 
-  private final RandomGenerator random = new SplittableRandom(Long.getLong("panamoe.fuzz.seed", 20220114));
+  private final RandomGenerator random =
+      new SplittableRandom(Long.getLong("panamoe.fuzz.seed", 20220114));
   private final Arena arena = Arena.ofAuto();
   private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
   private final List<Long> streams = new ArrayList<>();
@@ -52,7 +56,9 @@ class NativeGraphFuzzTest {
       }
     }
     for (int function = 0; function < served.length; function++) {
-      assertTrue(served[function] > CALLS / 200, "function " + function + " served " + served[function] + " calls");
+      assertTrue(
+          served[function] > CALLS / 200,
+          "function " + function + " served " + served[function] + " calls");
     }
     assertEquals(Moe.MOE_UNSUPPORTED(), Moe.moe_graph_begin(onCpu));
     for (long each : List.of(device, other, cpu)) {
@@ -87,14 +93,17 @@ class NativeGraphFuzzTest {
       case 4 -> {
         MemorySegment none = MemorySegment.NULL;
         long stream = handle(streams);
-        result(function, "moe_fill", Moe.moe_fill(stream, 1, y.descriptor(), none, none, none, none));
+        result(
+            function, "moe_fill", Moe.moe_fill(stream, 1, y.descriptor(), none, none, none, none));
       }
       default -> {
         if (streams.size() < 6) {
           addStream(device);
           served[function]++;
-        } else if (result(function, "moe_stream_destroy", Moe.moe_stream_destroy(handle(streams)))) {
-          streams.removeIf(closed -> Moe.moe_stream_synchronize(closed) == Moe.MOE_INVALID_HANDLE());
+        } else if (result(
+            function, "moe_stream_destroy", Moe.moe_stream_destroy(handle(streams)))) {
+          streams.removeIf(
+              closed -> Moe.moe_stream_synchronize(closed) == Moe.MOE_INVALID_HANDLE());
         }
       }
     }

@@ -24,21 +24,45 @@ import panamoe.bindings.moe_runtime_kernel;
 import panamoe.tensor.DType;
 
 /**
- * The functions that run on no stream, called in random order with handles, pointers and memory that are open, closed,
- * foreign or made up. What is open at the end can be closed, once.
+ * The functions that run on no stream, called in random order with handles, pointers and memory
+ * that are open, closed, foreign or made up. What is open at the end can be closed, once.
  */
 class NativeHandleFuzzTest {
   static final Set<String> FUNCTIONS =
       Set.of(
-          "moe_abi_version", "moe_last_error", "moe_device_open", "moe_device_close", "moe_device_describe",
-          "moe_stream_create", "moe_stream_destroy", "moe_stream_query", "moe_stream_native", "moe_memory_allocate",
-          "moe_memory_free", "moe_memory_trim",
-          "moe_memory_usage_get", "moe_gemm_packed_bytes", "moe_gate_config_default",
+          "moe_abi_version",
+          "moe_last_error",
+          "moe_device_open",
+          "moe_device_close",
+          "moe_device_describe",
+          "moe_stream_create",
+          "moe_stream_destroy",
+          "moe_stream_query",
+          "moe_stream_native",
+          "moe_memory_allocate",
+          "moe_memory_free",
+          "moe_memory_trim",
+          "moe_memory_usage_get",
+          "moe_gemm_packed_bytes",
+          "moe_gate_config_default",
           "moe_runtime_kernel_install");
   private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000) / 2;
   private static final long SEED = Long.getLong("panamoe.fuzz.seed", 20220114);
   private static final long[] NUMBERS = {
-    -1, 0, 1, 2, 3, 63, 64, 4096, 1 << 20, 1L << 31, 1L << 45, 1L << 62, Long.MAX_VALUE, Long.MIN_VALUE
+    -1,
+    0,
+    1,
+    2,
+    3,
+    63,
+    64,
+    4096,
+    1 << 20,
+    1L << 31,
+    1L << 45,
+    1L << 62,
+    Long.MAX_VALUE,
+    Long.MIN_VALUE
   };
 
   private final RandomGenerator random = new SplittableRandom(SEED);
@@ -63,11 +87,15 @@ class NativeHandleFuzzTest {
       call(random.nextInt(served.length));
     }
     for (int function = 0; function < served.length; function++) {
-      assertTrue(served[function] > CALLS / 1000, "function " + function + " served " + served[function] + " calls");
+      assertTrue(
+          served[function] > CALLS / 1000,
+          "function " + function + " served " + served[function] + " calls");
     }
     for (long device : new ArrayList<>(Set.copyOf(devices))) {
       int first = Moe.moe_device_close(device);
-      assertTrue(first == Moe.MOE_OK() || first == Moe.MOE_INVALID_HANDLE(), "closing gave status " + first);
+      assertTrue(
+          first == Moe.MOE_OK() || first == Moe.MOE_INVALID_HANDLE(),
+          "closing gave status " + first);
       assertEquals(Moe.MOE_INVALID_HANDLE(), Moe.moe_device_close(device));
     }
   }
@@ -84,8 +112,13 @@ class NativeHandleFuzzTest {
       seen[Moe.moe_stream_native(random.nextInt(4) == 0 ? number() : stream, pointer(out))]++;
     }
     assertEquals(
-        1000, seen[Moe.MOE_INVALID_ARGUMENT()] + seen[Moe.MOE_INVALID_HANDLE()] + seen[Moe.MOE_UNSUPPORTED()]);
-    assertTrue(seen[Moe.MOE_UNSUPPORTED()] > 100, () -> "only " + seen[Moe.MOE_UNSUPPORTED()] + " were whole");
+        1000,
+        seen[Moe.MOE_INVALID_ARGUMENT()]
+            + seen[Moe.MOE_INVALID_HANDLE()]
+            + seen[Moe.MOE_UNSUPPORTED()]);
+    assertTrue(
+        seen[Moe.MOE_UNSUPPORTED()] > 100,
+        () -> "only " + seen[Moe.MOE_UNSUPPORTED()] + " were whole");
     assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
   }
 
@@ -96,9 +129,12 @@ class NativeHandleFuzzTest {
     long device = out.get(ValueLayout.JAVA_LONG, 0);
     List<MemorySegment> whole =
         List.of(
-            KernelDescription.gate(8, 2, GateSettings.Score.SIGMOID, GateSettings.QueueOrder.CHOICE_MAJOR, true)
+            KernelDescription.gate(
+                    8, 2, GateSettings.Score.SIGMOID, GateSettings.QueueOrder.CHOICE_MAJOR, true)
                 .write(arena),
-            KernelDescription.expert(64, Activation.SILU, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT32).write(arena),
+            KernelDescription.expert(
+                    64, Activation.SILU, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT32)
+                .write(arena),
             KernelDescription.customActivation().write(arena));
     MemorySegment kernel = moe_runtime_kernel.allocate(arena);
     int[] seen = new int[Moe.MOE_INTERNAL() + 1];
@@ -106,10 +142,14 @@ class NativeHandleFuzzTest {
       kernel.copyFrom(whole.get(random.nextInt(whole.size())));
       for (long at = 4; at < kernel.byteSize(); at += 4) {
         if (random.nextInt(16) == 0) {
-          kernel.set(ValueLayout.JAVA_INT_UNALIGNED, at, random.nextBoolean() ? random.nextInt() : random.nextInt(9));
+          kernel.set(
+              ValueLayout.JAVA_INT_UNALIGNED,
+              at,
+              random.nextBoolean() ? random.nextInt() : random.nextInt(9));
         }
       }
-      moe_runtime_kernel.struct_size(kernel, random.nextInt(8) == 0 ? random.nextInt() : (int) kernel.byteSize());
+      moe_runtime_kernel.struct_size(
+          kernel, random.nextInt(8) == 0 ? random.nextInt() : (int) kernel.byteSize());
       seen[
           Moe.moe_runtime_kernel_install(
               random.nextInt(8) == 0 ? random.nextLong() : device,
@@ -117,16 +157,24 @@ class NativeHandleFuzzTest {
               random.nextInt(8) == 0 ? MemorySegment.NULL : struct,
               random.nextInt(-1, 9))]++;
     }
-    int refused = seen[Moe.MOE_INVALID_ARGUMENT()] + seen[Moe.MOE_INVALID_HANDLE()] + seen[Moe.MOE_UNSUPPORTED()];
+    int refused =
+        seen[Moe.MOE_INVALID_ARGUMENT()]
+            + seen[Moe.MOE_INVALID_HANDLE()]
+            + seen[Moe.MOE_UNSUPPORTED()];
     assertEquals(10_000, refused);
-    assertTrue(seen[Moe.MOE_UNSUPPORTED()] > 100, () -> "only " + seen[Moe.MOE_UNSUPPORTED()] + " were whole");
+    assertTrue(
+        seen[Moe.MOE_UNSUPPORTED()] > 100,
+        () -> "only " + seen[Moe.MOE_UNSUPPORTED()] + " were whole");
     assertEquals(Moe.MOE_OK(), Moe.moe_device_close(device));
   }
 
   private void call(int function) {
     switch (function) {
       case 0 -> {
-        if (result(function, "moe_device_open", Moe.moe_device_open(name(), random.nextInt(-1, 2), pointer(out)))) {
+        if (result(
+            function,
+            "moe_device_open",
+            Moe.moe_device_open(name(), random.nextInt(-1, 2), pointer(out)))) {
           remember(devices, Moe::moe_device_close);
         }
       }
@@ -151,7 +199,9 @@ class NativeHandleFuzzTest {
       case 5 -> {
         long bytes = random.nextBoolean() ? random.nextInt(5000) : number();
         if (result(
-            function, "moe_memory_allocate", Moe.moe_memory_allocate(handle(devices), bytes, pointer(out)))) {
+            function,
+            "moe_memory_allocate",
+            Moe.moe_memory_allocate(handle(devices), bytes, pointer(out)))) {
           memories.addFirst(out.get(Moe.C_POINTER, 0));
         }
       }
@@ -163,18 +213,27 @@ class NativeHandleFuzzTest {
         result(function, "moe_memory_free", Moe.moe_memory_free(handle(devices), memory));
       }
       case 7 -> result(function, "moe_memory_trim", Moe.moe_memory_trim(handle(devices)));
-      case 8 -> result(function, "moe_memory_usage_get", Moe.moe_memory_usage_get(handle(devices), struct(32)));
+      case 8 ->
+          result(
+              function,
+              "moe_memory_usage_get",
+              Moe.moe_memory_usage_get(handle(devices), struct(32)));
       case 9 -> {
         for (int i = 0; i < 3; i++) {
-          shape.setAtIndex(ValueLayout.JAVA_LONG, i, random.nextBoolean() ? random.nextInt(100) : number());
+          shape.setAtIndex(
+              ValueLayout.JAVA_LONG, i, random.nextBoolean() ? random.nextInt(100) : number());
         }
         int rank = random.nextInt(2, 4) + (random.nextInt(4) == 0 ? (int) number() : 0);
         result(
-            function, "moe_gemm_packed_bytes",
-            Moe.moe_gemm_packed_bytes(handle(devices), random.nextInt(3), rank, pointer(shape), pointer(out)));
+            function,
+            "moe_gemm_packed_bytes",
+            Moe.moe_gemm_packed_bytes(
+                handle(devices), random.nextInt(3), rank, pointer(shape), pointer(out)));
       }
-      case 10 -> result(function, "moe_stream_query", Moe.moe_stream_query(handle(streams), pointer(out)));
-      default -> result(function, "moe_gate_config_default", Moe.moe_gate_config_default(struct(64)));
+      case 10 ->
+          result(function, "moe_stream_query", Moe.moe_stream_query(handle(streams), pointer(out)));
+      default ->
+          result(function, "moe_gate_config_default", Moe.moe_gate_config_default(struct(64)));
     }
   }
 
@@ -191,7 +250,10 @@ class NativeHandleFuzzTest {
     return false;
   }
 
-  /** Keeps the handle in {@link #out} among the newest; closed ones stay to be tried, until the oldest must go. */
+  /**
+   * Keeps the handle in {@link #out} among the newest; closed ones stay to be tried, until the
+   * oldest must go.
+   */
   private void remember(List<Long> handles, LongUnaryOperator close) {
     handles.addFirst(out.get(ValueLayout.JAVA_LONG, 0));
     if (handles.size() > 16) {
@@ -201,7 +263,9 @@ class NativeHandleFuzzTest {
 
   private long handle(List<Long> handles) {
     List<Long> others = random.nextInt(8) == 0 ? (handles == devices ? streams : devices) : handles;
-    return others.isEmpty() || random.nextInt(8) == 0 ? number() : others.get(random.nextInt(others.size()));
+    return others.isEmpty() || random.nextInt(8) == 0
+        ? number()
+        : others.get(random.nextInt(others.size()));
   }
 
   private long number() {

@@ -24,7 +24,9 @@ class ScarceThreadsTest {
       Path.of(
           System.getProperty(
               "panamoe.scarce.threads",
-              Path.of("..", "native", "build", "release", "libscarce_threads.so").toAbsolutePath().toString()));
+              Path.of("..", "native", "build", "release", "libscarce_threads.so")
+                  .toAbsolutePath()
+                  .toString()));
 
   @Test
   void aProductHasTheSameBitsWithFewerThreads() throws Exception {
@@ -33,7 +35,8 @@ class ScarceThreadsTest {
       expected = product(backend);
     }
     for (int granted = 0; granted < THREADS; granted++) {
-      assertEquals("product %d, %d helpers".formatted(expected, granted), inAnotherProcess(granted));
+      assertEquals(
+          "product %d, %d helpers".formatted(expected, granted), inAnotherProcess(granted));
     }
   }
 
@@ -41,7 +44,8 @@ class ScarceThreadsTest {
   private static int product(NativeBackend backend) {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor c = scope.zeros(DType.FLOAT32, SIZE, SIZE);
-      backend.gemm(false, true, Activation.GELU, false, random(scope, 1), random(scope, 2), null, c, null);
+      backend.gemm(
+          false, true, Activation.GELU, false, random(scope, 1), random(scope, 2), null, c, null);
       return Arrays.hashCode(c.toFloats());
     }
   }
@@ -59,12 +63,17 @@ class ScarceThreadsTest {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
     ProcessBuilder builder =
         new ProcessBuilder(
-            java, "--enable-native-access=ALL-UNNAMED", "-Dpanamoe.native.path=" + NativeLibrary.file().orElseThrow(),
-            "-cp", System.getProperty("java.class.path"), Probe.class.getName());
+            java,
+            "--enable-native-access=ALL-UNNAMED",
+            "-Dpanamoe.native.path=" + NativeLibrary.file().orElseThrow(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            Probe.class.getName());
     builder.environment().put("LD_PRELOAD", LIBRARY.toString());
     builder.environment().put("PANAMOE_TEST_THREADS", Integer.toString(granted));
     Process process = builder.redirectErrorStream(true).start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    String output =
+        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     assertEquals(0, process.waitFor(), output);
     return output;
   }

@@ -36,7 +36,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Every strategy brings every row where the counts say, in the order of the flat all-to-all, and back. */
+/**
+ * Every strategy brings every row where the counts say, in the order of the flat all-to-all, and
+ * back.
+ */
 class ExchangeTest {
   private static final ArenaMemory MEMORY = new ArenaMemory();
 
@@ -56,7 +59,8 @@ class ExchangeTest {
     maps.add(nodeByNode(2, 8));
     for (int[] shape : new int[][] {{2, 3}, {3, 2}, {4, 4}, {8, 2}, {2, 8}, {5, 3}}) {
       maps.add(IntStream.range(0, shape[0] * shape[1]).map(rank -> rank % shape[0]).toArray());
-      List<Integer> shuffled = new ArrayList<>(IntStream.of(nodeByNode(shape[0], shape[1])).boxed().toList());
+      List<Integer> shuffled =
+          new ArrayList<>(IntStream.of(nodeByNode(shape[0], shape[1])).boxed().toList());
       Collections.shuffle(shuffled, new Random(1));
       maps.add(shuffled.stream().mapToInt(Integer::intValue).toArray());
     }
@@ -93,7 +97,13 @@ class ExchangeTest {
                   for (Counts counts : all) {
                     long[] shape = {0, 1 + sameEverywhere.nextInt(3)};
                     DType dtype = DType.values()[sameEverywhere.nextInt(4)];
-                    check(world, flat.plan(sends(world, counts, blocks), 4), counts, blocks, dtype, shape);
+                    check(
+                        world,
+                        flat.plan(sends(world, counts, blocks), 4),
+                        counts,
+                        blocks,
+                        dtype,
+                        shape);
                     Plan plan = hierarchical.plan(sends(world, counts, blocks), 4);
                     check(world, plan, counts, blocks, dtype, shape);
                     check(world, plan, counts, blocks, DType.INT32, new long[] {0, 2, 3});
@@ -117,7 +127,8 @@ class ExchangeTest {
                 assertEquals(parts, plans.size());
                 for (int i = 0; i < parts; i++) {
                   int part = i;
-                  Counts shares = (from, to, block) -> Call.share(counts.at(from, to, block), part, parts);
+                  Counts shares =
+                      (from, to, block) -> Call.share(counts.at(from, to, block), part, parts);
                   check(world, plans.get(part), shares, 2, DType.INT32, new long[] {0, 3});
                 }
               }
@@ -147,16 +158,19 @@ class ExchangeTest {
   void tensorRanksSendTheirPartAndGatherTheWhole(int tensorDegree) {
     int degree = 4;
     // Two tensor groups a node.
-    int[] nodes = IntStream.range(0, degree * tensorDegree).map(rank -> rank / (2 * tensorDegree)).toArray();
+    int[] nodes =
+        IntStream.range(0, degree * tensorDegree).map(rank -> rank / (2 * tensorDegree)).toArray();
     ThreadWorld.of(nodes.length)
         .on(nodes)
         .run(
             world -> {
-              Communicator tensor = world.split(world.rank() / tensorDegree, world.rank(), "tensor");
+              Communicator tensor =
+                  world.split(world.rank() / tensorDegree, world.rank(), "tensor");
               Communicator group = world.split(world.rank() % tensorDegree, world.rank(), "expert");
               for (Strategy strategy : Strategy.values()) {
                 for (boolean gathers : new boolean[] {false, true}) {
-                  try (Exchange exchange = Exchange.coordinated(group, tensor, gathers, strategy, MEMORY)) {
+                  try (Exchange exchange =
+                      Exchange.coordinated(group, tensor, gathers, strategy, MEMORY)) {
                     for (int seed = 0; seed < 5; seed++) {
                       int drawn = seed;
                       Counts counts = (from, to, b) -> drawn == 0 ? 0 : random(drawn, from, to, b);
@@ -174,7 +188,10 @@ class ExchangeTest {
             });
   }
 
-  /** (G - 1) + (N - 1) messages a rank instead of p - 1, both ways; the same bytes between the nodes. */
+  /**
+   * (G - 1) + (N - 1) messages a rank instead of p - 1, both ways; the same bytes between the
+   * nodes.
+   */
   @ParameterizedTest
   @ValueSource(ints = {2, 4, 8})
   void twoLevelsSendFewerMessages(int nodes) {
@@ -191,10 +208,14 @@ class ExchangeTest {
                 long pair = 3 * 5 * 4;
                 Plan one = flat.plan(even, 20);
                 Plan two = hierarchical.plan(even, 20);
-                Traffic flatRows = new Traffic(local - 1, (local - 1) * pair, 16 - local, (16 - local) * pair);
+                Traffic flatRows =
+                    new Traffic(local - 1, (local - 1) * pair, 16 - local, (16 - local) * pair);
                 Traffic twoRows =
                     new Traffic(
-                        local - 1, (local - 1) * nodes * pair, nodes - 1, (nodes - 1) * local * pair);
+                        local - 1,
+                        (local - 1) * nodes * pair,
+                        nodes - 1,
+                        (nodes - 1) * local * pair);
                 assertEquals(flatRows, sent(world, () -> one.forward(rows, arrived)));
                 assertEquals(flatRows, sent(world, () -> one.reverse(arrived, rows)));
                 assertEquals(twoRows, sent(world, () -> two.forward(rows, arrived)));
@@ -203,14 +224,19 @@ class ExchangeTest {
                 // The counts go the same way: one, and the total, for each rank.
                 Traffic counts = sent(world, () -> hierarchical.plan(even, 20));
                 assertEquals(local - 1 + nodes - 1, counts.nearMessages() + counts.farMessages());
-                assertEquals(15, sent(world, () -> flat.plan(even, 20)).farMessages()
-                    + sent(world, () -> flat.plan(even, 20)).nearMessages());
+                assertEquals(
+                    15,
+                    sent(world, () -> flat.plan(even, 20)).farMessages()
+                        + sent(world, () -> flat.plan(even, 20)).nearMessages());
               }
               return null;
             });
   }
 
-  /** The formulae of the alpha-beta model, two levels against one: p - 1 messages, or (G - 1) near and (N - 1) far. */
+  /**
+   * The formulae of the alpha-beta model, two levels against one: p - 1 messages, or (G - 1) near
+   * and (N - 1) far.
+   */
   @ParameterizedTest
   @ValueSource(ints = {64, 1024, 65536})
   void virtualTimeFollowsTheModel(int pairBytes) {
@@ -271,9 +297,13 @@ class ExchangeTest {
                   try (Exchange exchange = Exchange.of(world, Strategy.AUTO, MEMORY)) {
                     // One rank alone has much to send: all must hear of it.
                     long[] few = LongStream.generate(() -> 1).limit(16).toArray();
-                    long[] many = LongStream.generate(() -> world.rank() == 5 ? 10000 : 1).limit(16).toArray();
+                    long[] many =
+                        LongStream.generate(() -> world.rank() == 5 ? 10000 : 1)
+                            .limit(16)
+                            .toArray();
                     assertEquals(4, exchange.table().orElseThrow().rows().size());
-                    return List.of(exchange.plan(few, 256).strategy(), exchange.plan(many, 256).strategy());
+                    return List.of(
+                        exchange.plan(few, 256).strategy(), exchange.plan(many, 256).strategy());
                   }
                 });
     assertEquals(1, new HashSet<>(choices).size(), choices.toString());
@@ -320,12 +350,14 @@ class ExchangeTest {
               try (Exchange exchange = Exchange.of(world, Strategy.FLAT, MEMORY);
                   TensorScope scope = TensorScope.confined(MEMORY)) {
                 assertThrows(IllegalArgumentException.class, () -> exchange.plan(new long[3], 4));
-                assertThrows(IllegalArgumentException.class, () -> exchange.plan(new long[] {1, -1}, 4));
+                assertThrows(
+                    IllegalArgumentException.class, () -> exchange.plan(new long[] {1, -1}, 4));
                 Plan plan = exchange.plan(new long[] {2, 3}, 4);
                 Tensor rows = scope.zeros(DType.FLOAT32, 5, 1);
                 Tensor few = scope.zeros(DType.FLOAT32, 1, 1);
                 String message =
-                    assertThrows(IllegalArgumentException.class, () -> plan.forward(few, rows)).getMessage();
+                    assertThrows(IllegalArgumentException.class, () -> plan.forward(few, rows))
+                        .getMessage();
                 assertTrue(message.contains("sends 5 rows"), message);
                 assertThrows(IllegalArgumentException.class, () -> plan.reverse(few, rows));
               }
@@ -342,13 +374,15 @@ class ExchangeTest {
                 ThreadWorld.of(2, 2)
                     .run(
                         world -> {
-                          try (Exchange exchange = Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
+                          try (Exchange exchange =
+                                  Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
                               TensorScope scope = TensorScope.confined(MEMORY)) {
                             exchange.at("layer 7 dispatch");
                             Plan plan = exchange.plan(new long[] {1, 1, 1, 1}, 4);
                             int width = world.rank() == 3 ? 2 : 1;
                             plan.forward(
-                                scope.zeros(DType.FLOAT32, 4, width), scope.zeros(DType.FLOAT32, 4, width));
+                                scope.zeros(DType.FLOAT32, 4, width),
+                                scope.zeros(DType.FLOAT32, 4, width));
                           }
                           return null;
                         }));
@@ -376,7 +410,8 @@ class ExchangeTest {
                   there.await();
                 }
                 assertArrayEquals(rows.toInts(), back.toInts());
-                var failing = background.start(() -> plan.forward(back, scope.zeros(DType.INT32, 1)));
+                var failing =
+                    background.start(() -> plan.forward(back, scope.zeros(DType.INT32, 1)));
                 assertThrows(RuntimeException.class, failing::await);
               }
               return null;
@@ -410,8 +445,15 @@ class ExchangeTest {
         RecordingFile.readAllEvents(file).stream()
             .map(
                 event ->
-                    event.getThread().getJavaName() + " " + event.getString("place") + " "
-                        + event.getString("direction") + " " + event.getLong("rows") + " " + event.getLong("bytes"))
+                    event.getThread().getJavaName()
+                        + " "
+                        + event.getString("place")
+                        + " "
+                        + event.getString("direction")
+                        + " "
+                        + event.getLong("rows")
+                        + " "
+                        + event.getLong("bytes"))
             .sorted()
             .toList();
     assertEquals(
@@ -423,7 +465,8 @@ class ExchangeTest {
         events);
   }
 
-  private static double seconds(Communicator world, Strategy strategy, long[] counts, int rowBytes) {
+  private static double seconds(
+      Communicator world, Strategy strategy, long[] counts, int rowBytes) {
     try (Exchange exchange = Exchange.of(world, strategy, MEMORY);
         TensorScope scope = TensorScope.confined(MEMORY)) {
       Plan plan = exchange.plan(counts, rowBytes);
@@ -471,7 +514,8 @@ class ExchangeTest {
   }
 
   /** As {@link #check}, where a tensor rank gets the part of each block that is its own. */
-  private static void checkPart(Communicator group, Communicator tensor, Plan plan, Counts counts, int blocks) {
+  private static void checkPart(
+      Communicator group, Communicator tensor, Plan plan, Counts counts, int blocks) {
     long[] received = receives(group, counts, blocks);
     long[] part = new long[received.length];
     long[] first = new long[received.length];
@@ -487,7 +531,13 @@ class ExchangeTest {
   }
 
   private static void checkTravel(
-      Communicator group, Plan plan, long[] sends, long[] part, long[] first, DType dtype, long[] rowShape) {
+      Communicator group,
+      Plan plan,
+      long[] sends,
+      long[] part,
+      long[] first,
+      DType dtype,
+      long[] rowShape) {
     assertEquals(LongStream.of(sends).sum(), plan.rows());
     assertEquals(LongStream.of(part).sum(), plan.arrived());
     int blocks = part.length / group.size();
@@ -497,7 +547,11 @@ class ExchangeTest {
       Tensor arrived = scope.zeros(dtype, shape(rowShape, plan.arrived() + 1));
       Tensor back = scope.zeros(dtype, rows.shape());
       Tensor expected = scope.zeros(dtype, arrived.shape());
-      fill(rows, sends, new long[sends.length], i -> blockName(group.rank(), i / blocks, i % blocks));
+      fill(
+          rows,
+          sends,
+          new long[sends.length],
+          i -> blockName(group.rank(), i / blocks, i % blocks));
       fill(expected, part, first, i -> blockName(i / blocks, group.rank(), i % blocks));
       plan.forward(rows, arrived);
       assertEquals(-1, expected.data().mismatch(arrived.data()));
@@ -510,7 +564,10 @@ class ExchangeTest {
     return from * 61 + to * 17 + block * 5;
   }
 
-  /** Writes into each row which block it is of and its number there, {@code first} being that of the first row. */
+  /**
+   * Writes into each row which block it is of and its number there, {@code first} being that of the
+   * first row.
+   */
   private static void fill(Tensor tensor, long[] counts, long[] first, IntUnaryOperator name) {
     long width = tensor.count() / tensor.size(0);
     long element = 0;

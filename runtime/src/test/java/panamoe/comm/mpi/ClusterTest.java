@@ -13,11 +13,13 @@ import org.junit.jupiter.api.Test;
 
 /** Ranks on several "nodes", which are network namespaces of this machine: {@code ci/cluster}. */
 class ClusterTest {
-  private static final Path RUN = Path.of("..", "ci", "cluster", "run").toAbsolutePath().normalize();
+  private static final Path RUN =
+      Path.of("..", "ci", "cluster", "run").toAbsolutePath().normalize();
 
   @Test
   void keepsTheContractOnTwoNodes() {
-    Mpirun run = cluster(List.of("--nodes", "2", "--ranks", "2"), ContractOnRanks.class, "1073741824");
+    Mpirun run =
+        cluster(List.of("--nodes", "2", "--ranks", "2"), ContractOnRanks.class, "1073741824");
     assertEquals(0, run.status(), run::text);
     for (int rank = 0; rank < 4; rank++) {
       String passed = "rank " + rank + " of 4 passed ";
@@ -30,7 +32,8 @@ class ClusterTest {
 
   @Test
   void delaysWhatGoesBetweenNodes() {
-    Mpirun run = cluster(List.of("--nodes", "2", "--ranks", "1", "--delay", "3000"), BarrierTime.class);
+    Mpirun run =
+        cluster(List.of("--nodes", "2", "--ranks", "1", "--delay", "3000"), BarrierTime.class);
     assertEquals(0, run.status(), run::text);
     for (int rank = 0; rank < 2; rank++) {
       String[] words = run.linesFrom("rank " + rank + " barrier ").getFirst().split(" ");
@@ -43,7 +46,9 @@ class ClusterTest {
     Mpirun run = cluster(List.of("--nodes", "3", "--ranks", "1"), TroubledRank.class, "killed");
     for (int rank : new int[] {0, 2}) {
       assertTrue(
-          run.lines().contains("rank " + rank + ": rank 1 is gone: its process ended or was killed"), run::text);
+          run.lines()
+              .contains("rank " + rank + ": rank 1 is gone: its process ended or was killed"),
+          run::text);
     }
     assertTrue(run.status() != 0 && run.took().toSeconds() < 10, run::text);
   }
@@ -80,13 +85,17 @@ class ClusterTest {
       assertEquals(alike.bits, coordinated.bits, run::text);
       // What both tensor ranks of a node would send, they share.
       assertEquals(
-          alike.farBytes, coordinated.farBytes + exchanged(run, rank ^ 1, "COORDINATED").farBytes, run::text);
+          alike.farBytes,
+          coordinated.farBytes + exchanged(run, rank ^ 1, "COORDINATED").farBytes,
+          run::text);
     }
     // Between the nodes go the same bytes, if not from the same ranks.
     for (int node = 0; node < 2; node++) {
-      long flat = exchanged(run, 2 * node, "FLAT").farBytes + exchanged(run, 2 * node + 1, "FLAT").farBytes;
+      long flat =
+          exchanged(run, 2 * node, "FLAT").farBytes + exchanged(run, 2 * node + 1, "FLAT").farBytes;
       long two =
-          exchanged(run, 2 * node, "HIERARCHICAL").farBytes + exchanged(run, 2 * node + 1, "HIERARCHICAL").farBytes;
+          exchanged(run, 2 * node, "HIERARCHICAL").farBytes
+              + exchanged(run, 2 * node + 1, "HIERARCHICAL").farBytes;
       assertEquals(flat, two, run::text);
     }
   }

@@ -11,8 +11,9 @@ import panamoe.comm.Communicator;
 import panamoe.comm.CommunicatorContract;
 
 /**
- * One process of {@link MpiCommunicatorTest}: plays its part in every case of the contract, in the order that JUnit
- * gives everywhere alike, and says how many it passed. A case for more ranks than there are is not for this world.
+ * One process of {@link MpiCommunicatorTest}: plays its part in every case of the contract, in the
+ * order that JUnit gives everywhere alike, and says how many it passed. A case for more ranks than
+ * there are is not for this world.
  */
 public final class ContractOnRanks {
   private static Communicator world;
@@ -41,7 +42,9 @@ public final class ContractOnRanks {
     }
   }
 
-  /** @param args bytes of the longest message */
+  /**
+   * @param args bytes of the longest message
+   */
   public static void main(String[] args) {
     world = MpiWorld.open(Duration.ofSeconds(10), Long.parseLong(args[0]));
     SummaryGeneratingListener listener = new SummaryGeneratingListener();
@@ -57,7 +60,8 @@ public final class ContractOnRanks {
     if (passed) {
       System.out.println(
           "rank %d of %d passed %d cases on node %d"
-              .formatted(world.rank(), world.size(), summary.getTestsSucceededCount(), world.node()));
+              .formatted(
+                  world.rank(), world.size(), summary.getTestsSucceededCount(), world.node()));
       world.close();
     }
     System.exit(passed ? 0 : 1);

@@ -16,8 +16,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link ClusterTest}: exchanges the same rows in every way, there and back, and says in how many
- * messages, with how many bytes to other nodes, and which bits came.
+ * One process of {@link ClusterTest}: exchanges the same rows in every way, there and back, and
+ * says in how many messages, with how many bytes to other nodes, and which bits came.
  */
 public final class ExchangeOnRanks {
   private static final int WIDTH = 33;
@@ -45,10 +45,14 @@ public final class ExchangeOnRanks {
     }
   }
 
-  /** @param source whose rows these are: ranks with the same source have the same */
-  private static void play(String name, Communicator world, Communicator group, int source, Exchange exchange) {
+  /**
+   * @param source whose rows these are: ranks with the same source have the same
+   */
+  private static void play(
+      String name, Communicator world, Communicator group, int source, Exchange exchange) {
     Random random = new Random(source);
-    long[] counts = IntStream.range(0, 2 * group.size()).mapToLong(_ -> 1 + random.nextInt(40)).toArray();
+    long[] counts =
+        IntStream.range(0, 2 * group.size()).mapToLong(_ -> 1 + random.nextInt(40)).toArray();
     Plan plan = exchange.plan(counts, 4 * WIDTH);
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
       Tensor rows = scope.allocate(DType.FLOAT32, plan.rows(), WIDTH);

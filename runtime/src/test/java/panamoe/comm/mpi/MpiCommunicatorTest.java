@@ -14,7 +14,8 @@ class MpiCommunicatorTest {
     Mpirun run = Mpirun.run(ranks, ContractOnRanks.class, String.valueOf(longestMessage));
     assertEquals(0, run.status(), run::text);
     for (int rank = 0; rank < ranks; rank++) {
-      assertEquals(1, run.linesFrom("rank " + rank + " of " + ranks + " passed ").size(), run::text);
+      assertEquals(
+          1, run.linesFrom("rank " + rank + " of " + ranks + " passed ").size(), run::text);
     }
   }
 }

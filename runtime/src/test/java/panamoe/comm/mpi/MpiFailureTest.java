@@ -26,12 +26,16 @@ class MpiFailureTest {
             "sizes",
             "world: rank 1 called allReduce FLOAT32 of 5 at layer 3,"
                 + " but ranks 0, 2 called allReduce FLOAT32 of 4 at layer 3"),
-        Arguments.of("rows", "world at layer 3: rank 1 sends 1999 rows to rank 0, which expects 2000"),
+        Arguments.of(
+            "rows", "world at layer 3: rank 1 sends 1999 rows to rank 0, which expects 2000"),
         Arguments.of(
             "order",
             "world: rank 1 called allGather of 2 numbers at layer 3, but ranks 0, 2 called barrier at layer 3"),
-        Arguments.of("leaves", "rank 1 closed the world, but rank . waits in barrier at layer 3 of world"),
-        Arguments.of("late", "rank 1 did not come within 2.0 s; rank . waits in barrier at layer 3 of world"),
+        Arguments.of(
+            "leaves", "rank 1 closed the world, but rank . waits in barrier at layer 3 of world"),
+        Arguments.of(
+            "late",
+            "rank 1 did not come within 2.0 s; rank . waits in barrier at layer 3 of world"),
         Arguments.of("aborts", "rank 1 aborted: no more tokens"));
   }
 
@@ -59,7 +63,9 @@ class MpiFailureTest {
     Mpirun run = Mpirun.run(RANKS, TroubledRank.class, trouble);
     for (int rank : new int[] {0, 2}) {
       assertTrue(
-          run.lines().contains("rank " + rank + ": rank 1 is gone: its process ended or was killed"), run::text);
+          run.lines()
+              .contains("rank " + rank + ": rank 1 is gone: its process ended or was killed"),
+          run::text);
     }
     assertOver(run);
   }
@@ -69,7 +75,10 @@ class MpiFailureTest {
     Mpirun run = Mpirun.run(RANKS, TroubledRank.class, "frozen");
     assertTrue(
         run.lines().stream()
-            .anyMatch(line -> line.matches("rank 0: rank 1 (did not come within|has been silent for) 2\\.\\d s.*")),
+            .anyMatch(
+                line ->
+                    line.matches(
+                        "rank 0: rank 1 (did not come within|has been silent for) 2\\.\\d s.*")),
         run::text);
     assertOver(run);
   }
@@ -78,19 +87,26 @@ class MpiFailureTest {
   void aRankThatNeverStartsKeepsNobodyWaitingForever() {
     Mpirun run = Mpirun.run(RANKS, TroubledRank.class, "never starts");
     assertEquals(
-        List.of("panamoe: rank 0 of 3 waited 12 s for the others to start: a rank never came to MPI_Init"),
+        List.of(
+            "panamoe: rank 0 of 3 waited 12 s for the others to start: a rank never came to MPI_Init"),
         run.linesFrom("panamoe: "),
         run::text);
     assertOver(run);
   }
 
-  /** Without the care that OpenMpi takes, UCX's handler of SIGSEGV ends the JVM at the first of these. */
+  /**
+   * Without the care that OpenMpi takes, UCX's handler of SIGSEGV ends the JVM at the first of
+   * these.
+   */
   @Test
   void nullPointersAreStillExceptionsAfterMpiHasStarted() {
     Mpirun run = Mpirun.run(RANKS, TroubledRank.class, "nulls");
     assertEquals(0, run.status(), run::text);
     assertEquals(RANKS, run.linesFrom("caught 500").size(), run::text);
-    assertEquals(RANKS, run.lines().stream().filter(line -> line.matches("rank \\d done")).count(), run::text);
+    assertEquals(
+        RANKS,
+        run.lines().stream().filter(line -> line.matches("rank \\d done")).count(),
+        run::text);
   }
 
   @Test
@@ -99,8 +115,9 @@ class MpiFailureTest {
     command.add(1, "-Dpanamoe.mpi.path=/nowhere/libmpi.so.40");
     Mpirun run = Mpirun.run(command, Map.of());
     assertEquals(
-        List.of("rank 0: Open MPI 5 is not there: no file /nowhere/libmpi.so.40, which -Dpanamoe.mpi.path or"
-            + " PANAMOE_MPI_PATH names"),
+        List.of(
+            "rank 0: Open MPI 5 is not there: no file /nowhere/libmpi.so.40, which -Dpanamoe.mpi.path or"
+                + " PANAMOE_MPI_PATH names"),
         run.linesFrom("rank 0: "),
         run::text);
     assertEquals(1, run.status());
@@ -118,7 +135,9 @@ class MpiFailureTest {
     assertEquals(RANKS, pids.size(), run::text);
     for (String pid : pids) {
       assertDoesNotThrow(
-          () -> ProcessHandle.of(Long.parseLong(pid.substring(4))).ifPresent(MpiFailureTest::awaitEnd),
+          () ->
+              ProcessHandle.of(Long.parseLong(pid.substring(4)))
+                  .ifPresent(MpiFailureTest::awaitEnd),
           () -> pid + " is still there after\n" + run.text());
     }
   }

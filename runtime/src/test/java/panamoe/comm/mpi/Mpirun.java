@@ -20,25 +20,44 @@ import java.util.concurrent.TimeUnit;
 record Mpirun(int status, List<String> lines, Duration took) {
   private static final Duration LIMIT = Duration.ofSeconds(120);
 
-  /** @throws AssertionError if it does not end in time */
+  /**
+   * @throws AssertionError if it does not end in time
+   */
   static Mpirun run(int ranks, Class<?> main, String... arguments) {
     List<String> options =
-        List.of("--allow-run-as-root", "--oversubscribe", "--mca", "pml", "ob1", "--mca", "btl", "self,sm",
-            "--mca", "mpi_yield_when_idle", "1");
+        List.of(
+            "--allow-run-as-root",
+            "--oversubscribe",
+            "--mca",
+            "pml",
+            "ob1",
+            "--mca",
+            "btl",
+            "self,sm",
+            "--mca",
+            "mpi_yield_when_idle",
+            "1");
     List<String> command = new ArrayList<>(List.of("mpirun", "-n", String.valueOf(ranks)));
     command.addAll(options);
     command.addAll(java(main, arguments));
     return run(command, Map.of());
   }
 
-  /** The command that runs the class in a small JVM, which lives too short for a second compiler. */
+  /**
+   * The command that runs the class in a small JVM, which lives too short for a second compiler.
+   */
   static List<String> java(Class<?> main, String... arguments) {
     List<String> command =
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                "-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                "--enable-native-access=ALL-UNNAMED",
+                "-Xmx128m",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty(
+                    "surefire.test.class.path", System.getProperty("java.class.path")),
                 main.getName()));
     command.addAll(List.of(arguments));
     return command;
@@ -60,7 +79,8 @@ record Mpirun(int status, List<String> lines, Duration took) {
       List<String> lines = Files.readString(output, StandardCharsets.UTF_8).lines().toList();
       Files.delete(output);
       if (!ended) {
-        throw new AssertionError(command + " did not end within " + LIMIT + ": " + String.join("\n", lines));
+        throw new AssertionError(
+            command + " did not end within " + LIMIT + ": " + String.join("\n", lines));
       }
       return new Mpirun(process.exitValue(), lines, Duration.ofNanos(System.nanoTime() - start));
     } catch (IOException e) {

@@ -44,7 +44,8 @@ class RanksScriptTest {
     assertNotEquals(0, run.status());
     String reason = "panamoe: the ranks did not finish: prterun noticed that process rank 1";
     assertEquals(1, run.linesFrom(reason).size(), run::text);
-    assertTrue(run.lines().contains("rank 0: rank 1 is gone: its process ended or was killed"), run::text);
+    assertTrue(
+        run.lines().contains("rank 0: rank 1 is gone: its process ended or was killed"), run::text);
   }
 
   /** Also where the ranks themselves do not listen. */
@@ -56,7 +57,9 @@ class RanksScriptTest {
     Path said = folder.resolve("said");
     Process running =
         new ProcessBuilder(RANKS.toString(), "-n", "2", "--oversubscribe", "sh", "-c", script)
-            .redirectErrorStream(true).redirectOutput(said.toFile()).start();
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile())
+            .start();
     try {
       List<Long> pids = new ArrayList<>();
       for (int i = 0; i < 2; i++) {
@@ -71,7 +74,8 @@ class RanksScriptTest {
       assertEquals(128 + 15, running.waitFor(), Files.readString(said));
       assertEquals("panamoe: the ranks did not finish: ended by SIGTERM\n", Files.readString(said));
       for (long pid : pids) {
-        assertFalse(ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isPresent(), "an orphan is left");
+        assertFalse(
+            ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isPresent(), "an orphan is left");
       }
     } finally {
       running.destroyForcibly();
@@ -80,12 +84,16 @@ class RanksScriptTest {
 
   @Test
   void aHostThatCannotBeReachedIsNamedBeforeAnythingStarts() throws IOException {
-    Path hosts = Files.writeString(folder.resolve("hosts"), "# two\nlocalhost slots=1\nno-such-host.invalid slots=1\n");
+    Path hosts =
+        Files.writeString(
+            folder.resolve("hosts"), "# two\nlocalhost slots=1\nno-such-host.invalid slots=1\n");
     List<String> options = List.of("--hostfile", hosts.toString(), "-n", "2");
     Mpirun run = ranks(options, Mpirun.java(TroubledRank.class, "nulls"));
     assertEquals(1, run.status());
     assertEquals(1, run.lines().size(), run::text);
-    assertTrue(run.lines().getFirst().startsWith("panamoe: host no-such-host.invalid cannot be reached: "), run::text);
+    assertTrue(
+        run.lines().getFirst().startsWith("panamoe: host no-such-host.invalid cannot be reached: "),
+        run::text);
   }
 
   @Test

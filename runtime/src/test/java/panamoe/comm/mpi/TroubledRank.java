@@ -10,7 +10,10 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** One process of {@link MpiFailureTest}: rank 1 goes wrong in the way named; all say what they hear of it. */
+/**
+ * One process of {@link MpiFailureTest}: rank 1 goes wrong in the way named; all say what they hear
+ * of it.
+ */
 public final class TroubledRank {
   private static final Duration TIMEOUT = Duration.ofSeconds(2);
 
@@ -85,12 +88,17 @@ public final class TroubledRank {
 
   private static void signal(boolean mine, String signal) throws Exception {
     if (mine) {
-      new ProcessBuilder("kill", "-" + signal, String.valueOf(ProcessHandle.current().pid())).start().waitFor();
+      new ProcessBuilder("kill", "-" + signal, String.valueOf(ProcessHandle.current().pid()))
+          .start()
+          .waitFor();
       Thread.sleep(Duration.ofDays(1));
     }
   }
 
-  /** Dereferences null so often that compiled code does it, by a memory fault that the JVM's handler must get. */
+  /**
+   * Dereferences null so often that compiled code does it, by a memory fault that the JVM's handler
+   * must get.
+   */
   private static void nulls() {
     int caught = 0;
     for (int i = 0; i < 500_000; i++) {

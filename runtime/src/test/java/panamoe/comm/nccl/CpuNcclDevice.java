@@ -5,7 +5,6 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import panamoe.checkpoint.ArenaMemory;
@@ -13,15 +12,20 @@ import panamoe.comm.Reduction;
 import panamoe.tensor.DType;
 import panamoe.tensor.TensorMemory;
 
-/** The CPU as the device of the test library that stands for NCCL: {@code native/test/nccl_threads}. */
+/**
+ * The CPU as the device of the test library that stands for NCCL: {@code native/test/nccl_threads}.
+ */
 final class CpuNcclDevice implements NcclDevice {
   static final Path LIBRARY =
       Path.of(
           System.getProperty(
               "panamoe.nccl.threads",
-              Path.of("..", "native", "build", "release", "libnccl_threads.so").toAbsolutePath().toString()));
+              Path.of("..", "native", "build", "release", "libnccl_threads.so")
+                  .toAbsolutePath()
+                  .toString()));
 
-  private static final MethodHandle FAIL_NEXT = function("nccl_threads_fail_next", FunctionDescriptor.ofVoid());
+  private static final MethodHandle FAIL_NEXT =
+      function("nccl_threads_fail_next", FunctionDescriptor.ofVoid());
 
   /** The next operation that any rank launches ends in an error of its communicator. */
   static void failNext() {
@@ -37,7 +41,10 @@ final class CpuNcclDevice implements NcclDevice {
     return MemorySegment.NULL;
   }
 
-  /** The library's communicators are in progress until their work is done: there is nothing more to wait for. */
+  /**
+   * The library's communicators are in progress until their work is done: there is nothing more to
+   * wait for.
+   */
   @Override
   public boolean finished() {
     return true;

@@ -22,8 +22,9 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * The contract and the failures of NCCL's communicator, without a GPU: NCCL's part is played by a test library of ours
- * between threads, so this shows that NCCL is called rightly, not that NCCL works.
+ * The contract and the failures of NCCL's communicator, without a GPU: NCCL's part is played by a
+ * test library of ours between threads, so this shows that NCCL is called rightly, not that NCCL
+ * works.
  */
 @Timeout(60)
 class NcclCommunicatorTest extends CommunicatorContract {
@@ -75,7 +76,10 @@ class NcclCommunicatorTest extends CommunicatorContract {
   void workThatDoesNotEndIsGivenUp() {
     NcclDevice stuck = new StuckDevice();
     String message =
-        failure(new NcclDevice[] {stuck, stuck}, Duration.ofMillis(300), (nccl, tensor) -> nccl.allReduce(tensor));
+        failure(
+            new NcclDevice[] {stuck, stuck},
+            Duration.ofMillis(300),
+            (nccl, tensor) -> nccl.allReduce(tensor));
     assertTrue(message.contains("ncclAllReduce did not end within 0.3 s"), message);
   }
 

@@ -49,14 +49,34 @@ class RegexTest {
   @Test
   void knowsOnigurumasWays() {
     String[][] cases = {
-      {"a++", "xaaab", "aaa"}, {"a?+b", "aab", "ab"}, {"a*+a", "aaa", ""}, {"[abc]++c", "abc", ""},
-      {"\\p{Han}+", "ab中文c", "中文"}, {"[\\p{L}&&[^\\p{Han}]]+", "中ab文", "ab"},
-      {"\\x41\\x{1F999}\\u0042", "xA🦙B", "A🦙B"}, {"(?i:k)", "\u212a", "\u212a"}, {"(?i:s)", "ſ", "ſ"},
-      {"(?i:i)", "İ", ""}, {"\\P{L}\\p{^L}", "1!", "1!"}, {"a{,2}b", "aaab", "aab"}, {"a{2}{2}", "aaaaaa", "aaaa"},
-      {"a{1,2}+", "aaaaa", "aaaaa"}, {"a{x}", "a{x}", "a{x}"}, {"[]a]+", "]a", "]a"}, {"[a-c-]+", "-b-", "-b-"},
-      {"[^a[bc]]+", "abcd", "d"}, {"a(?i)b|c", "aB", "aB"}, {"a(?i)b|c", "aC", "aC"}, {"x$", "xx\nx", "x"},
-      {"a\\z", "aa", "a"}, {"(?=a(?!b))a", "abaa", "a"}, {"[\\d-]+", "1-2", "1-2"}, {".+", "a\nb", "a"},
-      {"[\\r\\n/]+", "\r/\n", "\r/\n"}, {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+", "a]b", "]b"}};
+      {"a++", "xaaab", "aaa"},
+      {"a?+b", "aab", "ab"},
+      {"a*+a", "aaa", ""},
+      {"[abc]++c", "abc", ""},
+      {"\\p{Han}+", "ab中文c", "中文"},
+      {"[\\p{L}&&[^\\p{Han}]]+", "中ab文", "ab"},
+      {"\\x41\\x{1F999}\\u0042", "xA🦙B", "A🦙B"},
+      {"(?i:k)", "\u212a", "\u212a"},
+      {"(?i:s)", "ſ", "ſ"},
+      {"(?i:i)", "İ", ""},
+      {"\\P{L}\\p{^L}", "1!", "1!"},
+      {"a{,2}b", "aaab", "aab"},
+      {"a{2}{2}", "aaaaaa", "aaaa"},
+      {"a{1,2}+", "aaaaa", "aaaaa"},
+      {"a{x}", "a{x}", "a{x}"},
+      {"[]a]+", "]a", "]a"},
+      {"[a-c-]+", "-b-", "-b-"},
+      {"[^a[bc]]+", "abcd", "d"},
+      {"a(?i)b|c", "aB", "aB"},
+      {"a(?i)b|c", "aC", "aC"},
+      {"x$", "xx\nx", "x"},
+      {"a\\z", "aa", "a"},
+      {"(?=a(?!b))a", "abaa", "a"},
+      {"[\\d-]+", "1-2", "1-2"},
+      {".+", "a\nb", "a"},
+      {"[\\r\\n/]+", "\r/\n", "\r/\n"},
+      {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+", "a]b", "]b"}
+    };
     for (String[] one : cases) {
       Matcher matcher = Regex.compile(one[0]).matcher();
       matcher.reset(one[1].toCharArray(), 0, one[1].length());
@@ -66,16 +86,56 @@ class RegexTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {
-    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Me", "Mc", "N", "Nd", "Nl", "No", "Z", "Zs", "Zl", "Zp", "C", "Cc",
-    "Cf", "Co", "Cn", "P", "Pd", "Ps", "Pe", "Pc", "Po", "Pi", "Pf", "S", "Sm", "Sc", "Sk", "So", "Han", "Hiragana",
-    "Latin"})
+  @ValueSource(
+      strings = {
+        "L",
+        "Lu",
+        "Ll",
+        "Lt",
+        "Lm",
+        "Lo",
+        "M",
+        "Mn",
+        "Me",
+        "Mc",
+        "N",
+        "Nd",
+        "Nl",
+        "No",
+        "Z",
+        "Zs",
+        "Zl",
+        "Zp",
+        "C",
+        "Cc",
+        "Cf",
+        "Co",
+        "Cn",
+        "P",
+        "Pd",
+        "Ps",
+        "Pe",
+        "Pc",
+        "Po",
+        "Pi",
+        "Pf",
+        "S",
+        "Sm",
+        "Sc",
+        "Sk",
+        "So",
+        "Han",
+        "Hiragana",
+        "Latin"
+      })
   void propertiesAreJavas(String name) {
-    Pattern expected = Pattern.compile(name.length() < 3 ? "\\p{" + name + "}" : "\\p{Is" + name + "}");
+    Pattern expected =
+        Pattern.compile(name.length() < 3 ? "\\p{" + name + "}" : "\\p{Is" + name + "}");
     CodeSet set = CodeSets.property(name);
     for (int point = 0; point < CodeSet.LIMIT; point++) {
       boolean surrogate = point < 0x10000 && Character.isSurrogate((char) point);
-      if (!surrogate && expected.matcher(Character.toString(point)).matches() != set.contains(point)) {
+      if (!surrogate
+          && expected.matcher(Character.toString(point)).matches() != set.contains(point)) {
         throw new AssertionError("U+%04X".formatted(point));
       }
     }
@@ -99,7 +159,10 @@ class RegexTest {
     assertEquals(javas(QWEN, spaces), ours(QWEN, spaces));
   }
 
-  /** The states of the backwards automaton of the first pattern are as many as there are texts of 16 letters. */
+  /**
+   * The states of the backwards automaton of the first pattern are as many as there are texts of 16
+   * letters.
+   */
   @Test
   void manyStatesDoNotChangeTheResult() {
     Random random = new Random(3);
@@ -109,8 +172,17 @@ class RegexTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {
-    "(a+)+$", "(a|aa)+$", "(a*)*b", "a+b|a", "(.*)*x|a", "((a?){20}){10}a", "(?:a|b|ab)*c|a", "(?!a*b)a"})
+  @ValueSource(
+      strings = {
+        "(a+)+$",
+        "(a|aa)+$",
+        "(a*)*b",
+        "a+b|a",
+        "(.*)*x|a",
+        "((a?){20}){10}a",
+        "(?:a|b|ab)*c|a",
+        "(?!a*b)a"
+      })
   void hostilePatternsTakeTimeInProportion(String pattern) {
     String text = "a".repeat(200_000);
     Matcher matcher = Regex.compile(pattern).matcher();
@@ -125,13 +197,33 @@ class RegexTest {
   @Test
   void refusesByName() {
     String[][] cases = {
-      {"(", "( without its )"}, {")", "closes nothing"}, {"[a", "an end"}, {"a{3,2}", "{3,2}"},
-      {"*", "quantifier of nothing"}, {"(?<=a)b", "look-behind"}, {"(?<!a)b", "look-behind"}, {"^a", "anchor ^"},
-      {"a\\b", "escape \\b"}, {"(a)\\1", "escape \\1"}, {"\\h", "escape \\h"}, {"(?>a)", "atomic"},
-      {"(ab)++", "possessive"}, {"\\p{Nonsense}", "property Nonsense"}, {"\\p{L", "without its }"},
-      {"\\pL", "without braces"}, {"[[:alpha:]]", "POSIX"}, {"[z-a]", "range"}, {"a{1001}", "above 1000"},
-      {"(a{1000}){1000}", "too large"}, {"a*****", "in a row"}, {"\\", "an end"}, {"\\x{110000}", "U+10FFFF"},
-      {"(?x)a", "(?x"}, {"(?<n>a)", "(?<"}, {"a{2}?", "{n}?"}};
+      {"(", "( without its )"},
+      {")", "closes nothing"},
+      {"[a", "an end"},
+      {"a{3,2}", "{3,2}"},
+      {"*", "quantifier of nothing"},
+      {"(?<=a)b", "look-behind"},
+      {"(?<!a)b", "look-behind"},
+      {"^a", "anchor ^"},
+      {"a\\b", "escape \\b"},
+      {"(a)\\1", "escape \\1"},
+      {"\\h", "escape \\h"},
+      {"(?>a)", "atomic"},
+      {"(ab)++", "possessive"},
+      {"\\p{Nonsense}", "property Nonsense"},
+      {"\\p{L", "without its }"},
+      {"\\pL", "without braces"},
+      {"[[:alpha:]]", "POSIX"},
+      {"[z-a]", "range"},
+      {"a{1001}", "above 1000"},
+      {"(a{1000}){1000}", "too large"},
+      {"a*****", "in a row"},
+      {"\\", "an end"},
+      {"\\x{110000}", "U+10FFFF"},
+      {"(?x)a", "(?x"},
+      {"(?<n>a)", "(?<"},
+      {"a{2}?", "{n}?"}
+    };
     for (String[] one : cases) {
       UnsupportedPatternException e =
           assertThrows(UnsupportedPatternException.class, () -> Regex.compile(one[0]), one[0]);
@@ -141,8 +233,14 @@ class RegexTest {
 
   @Test
   void refusesWhatIsTooDeepOrTooLong() {
-    for (String pattern : List.of("(".repeat(5000), "[".repeat(5000), "(?:".repeat(60) + ")".repeat(60),
-        "(".repeat(100_000) + ")".repeat(100_000), "((){1000}){1000}".repeat(10) + "\\q", "a?".repeat(300))) {
+    for (String pattern :
+        List.of(
+            "(".repeat(5000),
+            "[".repeat(5000),
+            "(?:".repeat(60) + ")".repeat(60),
+            "(".repeat(100_000) + ")".repeat(100_000),
+            "((){1000}){1000}".repeat(10) + "\\q",
+            "a?".repeat(300))) {
       assertThrows(UnsupportedPatternException.class, () -> Regex.compile(pattern));
     }
     Regex.compile("(((((){1000}){1000}){1000}){1000}){1000}");
@@ -159,10 +257,16 @@ class RegexTest {
       case 10 -> "(?" + "=!".charAt(random.nextInt(2)) + pattern(random, depth - 1) + ")";
       case 11 -> "(?i:" + pattern(random, depth - 1) + ")";
       // Java ends a counted loop at a round that takes nothing, be the rounds enough or not.
-      case 12 -> "(?:" + pattern(random, depth - 1) + "[abA])"
-          + List.of("{2}", "{1,3}", "{2,}", "{1,2}?").get(random.nextInt(4));
-      default -> "(?:" + pattern(random, depth - 1) + ")"
-          + List.of("?", "*", "+", "??", "*?", "+?").get(random.nextInt(6));
+      case 12 ->
+          "(?:"
+              + pattern(random, depth - 1)
+              + "[abA])"
+              + List.of("{2}", "{1,3}", "{2,}", "{1,2}?").get(random.nextInt(4));
+      default ->
+          "(?:"
+              + pattern(random, depth - 1)
+              + ")"
+              + List.of("?", "*", "+", "??", "*?", "+?").get(random.nextInt(6));
     };
   }
 
@@ -192,8 +296,11 @@ class RegexTest {
   /** Java's matches, without the empty ones behind a match. */
   private static List<String> javas(String pattern, String text) {
     // Java's . stops at more line ends, its \s knows ASCII alone, as does (?i).
-    String translated = pattern.replace(".", "[^\\n]").replace("\\s", "\\p{IsWhite_Space}")
-        .replace("\\S", "\\P{IsWhite_Space}");
+    String translated =
+        pattern
+            .replace(".", "[^\\n]")
+            .replace("\\s", "\\p{IsWhite_Space}")
+            .replace("\\S", "\\P{IsWhite_Space}");
     java.util.regex.Matcher matcher =
         Pattern.compile(translated, Pattern.UNICODE_CASE).matcher(text);
     List<String> found = new ArrayList<>();
