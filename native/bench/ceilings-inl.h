@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "cpu/gemm/tile_registers.h"
 #include "cpu/processor.h"
-#include "cpu/tile_registers.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();

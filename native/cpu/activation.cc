@@ -1,14 +1,14 @@
+#include "core/activation_extent.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/activation_extent.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/activation.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-#include "cpu/activation-inl.h"
-#include "cpu/floating-inl.h"
+#include "cpu/simd/activation-inl.h"
+#include "cpu/simd/floating-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {

@@ -11,11 +11,11 @@
 #include <string>
 #include <thread>
 
+#include "core/error.h"
+#include "core/memory_blocks.h"
 #include "cpu/cpu_stream.h"
 #include "cpu/kernels.h"
-#include "cpu/simd_target.h"
-#include "src/error.h"
-#include "src/memory_blocks.h"
+#include "cpu/simd/target.h"
 
 namespace moe::cpu {
 namespace {

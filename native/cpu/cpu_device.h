@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "src/device.h"
+#include "core/device.h"
 
 namespace moe::cpu {
 

@@ -3,8 +3,8 @@
 
 #include <utility>
 
+#include "core/stream.h"
 #include "cpu/team.h"
-#include "src/stream.h"
 
 namespace moe::cpu {
 

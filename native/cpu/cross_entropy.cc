@@ -7,11 +7,11 @@
 #include <limits>
 #include <optional>
 
-#include "cpu/exp-inl.h"
+#include "core/check.h"
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
+#include "cpu/simd/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {

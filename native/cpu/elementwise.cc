@@ -1,15 +1,15 @@
 #include <cstring>
 
+#include "core/check.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/elementwise.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-#include "cpu/floating-inl.h"
+#include "cpu/simd/floating-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {

@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "cpu/column_sum.h"
-#include "cpu/gemm_product.h"
+#include "cpu/gemm/product.h"
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"

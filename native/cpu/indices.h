@@ -1,8 +1,8 @@
 // Values of int32 tensors that kernels use as indices.
 #pragma once
 
-#include "src/check.h"
-#include "src/stream.h"
+#include "core/check.h"
+#include "core/stream.h"
 
 namespace moe::cpu {
 

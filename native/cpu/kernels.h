@@ -1,7 +1,7 @@
 // The CPU backend's kernels: those of a header in the file of its name; gemm_pack and column_sum in their own.
 #pragma once
 
-#include "src/kernels.h"
+#include "core/kernels.h"
 
 namespace moe::cpu {
 

@@ -1,16 +1,16 @@
 // LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019). RMSNorm is the same kernel without mean and beta.
 #include <cmath>
 
+#include "core/check.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/norm.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 
-#include "cpu/floating-inl.h"
+#include "cpu/simd/floating-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {

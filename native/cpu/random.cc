@@ -12,9 +12,9 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/check.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "src/check.h"
 
 namespace moe::cpu {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
+#include "core/kernels.h"
+#include "core/routes.h"
 #include "cpu/indices.h"
-#include "src/kernels.h"
-#include "src/routes.h"
 
 namespace moe::cpu {
 

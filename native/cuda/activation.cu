@@ -1,9 +1,9 @@
 #include "cuda/activation.h"
 
+#include "core/activation_extent.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
-#include "src/activation_extent.h"
 
 namespace moe::cuda {
 namespace {

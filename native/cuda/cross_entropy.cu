@@ -1,9 +1,9 @@
 #include "cuda/cross_entropy.h"
 
+#include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/packed.h"
 #include "cuda/reduce.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <utility>
 
+#include "core/error.h"
 #include "cuda/kernels.h"
 #include "cuda/stream.h"
-#include "src/error.h"
 
 namespace moe::cuda {
 namespace {

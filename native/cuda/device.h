@@ -6,9 +6,9 @@
 #include <atomic>
 #include <mutex>
 
+#include "core/device.h"
+#include "core/memory_blocks.h"
 #include "cuda/runtime_kernels.h"
-#include "src/device.h"
-#include "src/memory_blocks.h"
 
 namespace moe::cuda {
 

@@ -1,7 +1,7 @@
+#include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

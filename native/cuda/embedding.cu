@@ -1,8 +1,8 @@
+#include "core/check.h"
 #include "cuda/embedding_order.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <limits>
 
+#include "core/check.h"
 #include "cuda/reduce.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

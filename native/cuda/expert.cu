@@ -1,8 +1,8 @@
 // The experts' grouped GEMM: products whose groups' sizes only the kernels read.
+#include "core/check.h"
 #include "cuda/column_sum.h"
-#include "cuda/gemm_product.h"
+#include "cuda/gemm/product.h"
 #include "cuda/kernels.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "src/kernels.h"
+#include "core/kernels.h"
 
 namespace moe::cuda {
 

@@ -1,7 +1,7 @@
 // The CUDA backend's kernels; each is defined in the file of its header's name.
 #pragma once
 
-#include "src/kernels.h"
+#include "core/kernels.h"
 
 namespace moe::cuda {
 

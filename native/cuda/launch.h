@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/error.h"
+#include "core/kernels.h"
 #include "cuda/stream.h"
-#include "src/error.h"
-#include "src/kernels.h"
 
 // extern __shared__ of a kernel, aligned to 128 bytes.
 #if defined(MOE_SIMT)

@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "core/check.h"
 #include "cuda/cross_entropy.h"
 #include "cuda/kernels.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

@@ -1,11 +1,11 @@
 // LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019). RMSNorm is the same kernel without mean and beta.
 // A row is a warp's, or where it is long a block's, and is read once: it stays in registers but for what lies behind
 // the first 64 KB or so, which is read again. Its sums depend on its width alone.
+#include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
 #include "cuda/reduce.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

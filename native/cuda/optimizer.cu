@@ -1,11 +1,11 @@
 // AdamW (Loshchilov and Hutter 2019), in PyTorch's order.
 #include <cmath>
 
+#include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
 #include "cuda/reduce.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

@@ -1,10 +1,10 @@
 // Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the numbers of cpu/random.cc,
 // where the mapping from (seed, offset + i) to a number is written down. Uniform numbers agree bit by bit; normal ones
 // are computed in float64 and rounded once, so that they agree but where two float64 libraries round apart.
+#include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
-#include "src/check.h"
 
 namespace moe::cuda {
 namespace {

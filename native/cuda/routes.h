@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/routes.h"
 #include "cuda/floats.h"
 #include "cuda/launch.h"
-#include "src/routes.h"
 
 namespace moe::cuda {
 

@@ -1,7 +1,7 @@
 #include "cuda/runtime_kernels.h"
 
+#include "core/error.h"
 #include "cuda/device.h"
-#include "src/error.h"
 
 namespace moe::cuda {
 

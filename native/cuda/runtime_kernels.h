@@ -8,7 +8,7 @@
 #include <map>
 #include <vector>
 
-#include "src/kernels.h"
+#include "core/kernels.h"
 
 namespace moe::cuda {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <utility>
 
-#include "src/error.h"
+#include "core/error.h"
 
 namespace moe::cuda {
 namespace {

@@ -6,8 +6,8 @@
 #include <functional>
 #include <vector>
 
+#include "core/stream.h"
 #include "cuda/device.h"
-#include "src/stream.h"
 
 namespace moe::cuda {
 

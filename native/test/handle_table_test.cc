@@ -1,5 +1,5 @@
 // What the table of handles must be while the objects behind them come and go.
-#include "src/handle_table.h"
+#include "core/handle_table.h"
 
 #include <gtest/gtest.h>
 

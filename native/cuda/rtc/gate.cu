@@ -7,7 +7,7 @@
 //   RTC_CHOSEN       1: weights are divided by the sum over the chosen; 0: raw scores
 // What it computes is docs/gating.md's, token by token with the functions of the ahead-of-time kernels, which serve
 // everything else: many tokens, drops, noise, groups.
-#include "cuda/gate_choice.h"
+#include "cuda/gate/choice.h"
 #include "cuda/rtc/gate.h"
 
 namespace {

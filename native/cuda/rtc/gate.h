@@ -1,7 +1,7 @@
 // The run-time gate's launch, as the kernel and the host see it.
 #pragma once
 
-#include "cuda/gate_choice.h"
+#include "cuda/gate/choice.h"
 #include "cuda/rtc/kernel.h"
 
 namespace moe::cuda::rtc {

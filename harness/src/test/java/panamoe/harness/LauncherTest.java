@@ -95,7 +95,7 @@ class LauncherTest {
   @Test
   void aBuildThatCannotBeConfiguredHasFailed() throws IOException, InterruptedException {
     buildAnHourAgo();
-    setTime(folder.resolve("native/src/gate.cc"), Duration.ofMinutes(30));
+    setTime(folder.resolve("native/abi/gate.cc"), Duration.ofMinutes(30));
     String said = ended(1, startWithCmake("[ \"$1\" != --preset ]"));
     assertTrue(said.contains("building the native library failed"), said);
   }
@@ -373,11 +373,12 @@ class LauncherTest {
             "java-api/src/main/Some.java",
             "harness/pom.xml",
             "harness/src/main/Some.java",
+            "cmake/Tests.cmake",
             "native/CMakeLists.txt",
             "native/CMakePresets.json",
             "native/include/moe/gate.h",
-            "native/src/gate.cc",
-            "native/cpu/gate.cc",
+            "native/abi/gate.cc",
+            "native/cpu/gate/gate.cc",
             "native/bench/gate.cc",
             "native/cuda/reduce.h",
             "native/cuda/rtc/gate.cu",

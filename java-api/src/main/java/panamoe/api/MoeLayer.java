@@ -2,9 +2,9 @@ package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import panamoe.nn.ParameterStore;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;

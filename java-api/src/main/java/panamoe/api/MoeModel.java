@@ -5,10 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import panamoe.data.Tokenizer;
-import panamoe.generate.Decoder;
-import panamoe.generate.ModelFolder;
-import panamoe.generate.SamplingConfig;
-import panamoe.generate.TextGenerator;
+import panamoe.engine.Decoder;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.TextGenerator;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 

@@ -5,8 +5,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 
 /** The parameters of a layer or a model as callers see them: memory and its gradient, by name. */
 final class NamedParameters {

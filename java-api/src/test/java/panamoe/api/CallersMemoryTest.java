@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import panamoe.nn.ParameterStore;
+import panamoe.param.ParameterStore;
 
 /** What other threads, other processes and callers themselves may do to the memory of a call. */
 class CallersMemoryTest {

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
-import panamoe.model.ConfigJson;
+import panamoe.io.ConfigJson;
 import panamoe.model.ModelConfig;
 import panamoe.model.ModelPresets;
 

@@ -3,13 +3,13 @@ package panamoe.model;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Norm;
-import panamoe.nn.ParameterStore;
 import panamoe.nn.RotaryTable;
 import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
 import panamoe.op.AddOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /** One transformer layer: {@code x + attention(norm(x))}, then {@code + MLP or MoE(norm(.))}. */

@@ -3,14 +3,14 @@ package panamoe.moe;
 import panamoe.backend.Activation;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
-import panamoe.nn.Initialization;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
-import panamoe.nn.Slice;
 import panamoe.op.ExpertOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.param.Initialization;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
+import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
 /**

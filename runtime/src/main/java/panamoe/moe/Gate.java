@@ -4,14 +4,14 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
-import panamoe.nn.Initialization;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
 import panamoe.op.BatchLossOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
+import panamoe.param.Initialization;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

@@ -4,8 +4,6 @@ import panamoe.backend.Activation;
 import panamoe.backend.Routes;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Linear;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
 import panamoe.op.CombineOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.DispatchOp;
@@ -14,6 +12,8 @@ import panamoe.op.GateOp;
 import panamoe.op.Pass;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /**

@@ -4,6 +4,8 @@ import panamoe.backend.Activation;
 import panamoe.comm.Communicator;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /** The dense MLP of a transformer block: M to F, activation, F to M. Tensor ranks share F. */

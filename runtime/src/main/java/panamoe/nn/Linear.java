@@ -6,6 +6,10 @@ import panamoe.comm.Communicator;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
+import panamoe.param.Initialization;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
+import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

@@ -2,6 +2,9 @@ package panamoe.nn;
 
 import panamoe.op.NormOp;
 import panamoe.op.Pass;
+import panamoe.param.Initialization;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /** LayerNorm or RMSNorm. */

@@ -6,6 +6,8 @@ import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
 import panamoe.op.SliceOp;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /**

@@ -22,8 +22,8 @@ record KernelSource(
   private static final List<String> SHARED =
       List.of(
           "cuda/activation.h",
-          "cuda/gate_choice.h",
-          "cuda/gate_lanes.h",
+          "cuda/gate/choice.h",
+          "cuda/gate/lanes.h",
           "cuda/reduce.h",
           "cuda/rtc/activation.h",
           "cuda/rtc/element.h",

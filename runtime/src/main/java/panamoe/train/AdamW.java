@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

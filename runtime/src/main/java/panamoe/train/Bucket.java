@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Map;
 import panamoe.backend.Backend;
 import panamoe.comm.Communicator;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 import panamoe.train.AdamW.Moments;
 

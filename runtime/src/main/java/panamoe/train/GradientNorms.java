@@ -7,9 +7,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
 import panamoe.parallel.Ranks;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

@@ -8,8 +8,8 @@ import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.moe.GateConfig;
 import panamoe.nn.Norm;
-import panamoe.nn.Parameter;
 import panamoe.parallel.Topology;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /**

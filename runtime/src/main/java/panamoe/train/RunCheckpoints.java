@@ -17,10 +17,10 @@ import panamoe.checkpoint.CheckpointStore;
 import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
 import panamoe.comm.Communicator;
-import panamoe.model.ConfigJson;
+import panamoe.io.ConfigJson;
 import panamoe.model.ModelTensors;
-import panamoe.nn.Parameter;
 import panamoe.parallel.Ranks;
+import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 

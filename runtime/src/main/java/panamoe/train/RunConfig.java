@@ -1,7 +1,7 @@
 package panamoe.train;
 
 import java.nio.file.Path;
-import panamoe.model.ConfigJson;
+import panamoe.io.ConfigJson;
 import panamoe.model.ModelConfig;
 import panamoe.parallel.Topology;
 

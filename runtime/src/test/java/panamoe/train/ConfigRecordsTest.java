@@ -16,7 +16,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
-import panamoe.model.ConfigJson;
+import panamoe.io.ConfigJson;
 import panamoe.model.ModelPresets;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.moe.GateConfig;
-import panamoe.nn.Parameter;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /** What a trainer's step does to the weights, computed by hand from its gradients. */

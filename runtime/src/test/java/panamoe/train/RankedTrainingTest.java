@@ -31,10 +31,10 @@ import panamoe.model.ModelPresets;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelPresets.Size;
 import panamoe.model.ModelTensors;
-import panamoe.nn.Parameter;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /**

@@ -24,12 +24,12 @@ import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.TokenSequences;
-import panamoe.model.ConfigJson;
+import panamoe.io.ConfigJson;
 import panamoe.model.ModelPresets.Architecture;
 import panamoe.model.ModelTensors;
 import panamoe.moe.GateConfig;
-import panamoe.nn.Parameter;
 import panamoe.parallel.Ranks;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

@@ -3,7 +3,7 @@ package panamoe.harness.bench;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.generate.Decoder;
+import panamoe.engine.Decoder;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
 import panamoe.nn.Norm;

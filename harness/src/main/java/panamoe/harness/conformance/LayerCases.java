@@ -15,14 +15,14 @@ import panamoe.moe.GateConfig;
 import panamoe.moe.GateConfig.Noise;
 import panamoe.moe.MoeConfig;
 import panamoe.moe.MoeLayer;
-import panamoe.nn.Parameter;
-import panamoe.nn.ParameterStore;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.parallel.Ranks;
+import panamoe.param.Parameter;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 

@@ -2,8 +2,8 @@ package panamoe.harness.conformance;
 
 import java.util.Arrays;
 import java.util.List;
-import panamoe.generate.Sampler;
-import panamoe.generate.SamplingConfig;
+import panamoe.engine.Sampler;
+import panamoe.engine.SamplingConfig;
 
 /**
  * The logits processors of transformers beside our sampler, which draws and gives out no filtered

@@ -7,12 +7,12 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.checkpoint.Checkpoint;
-import panamoe.generate.ModelFolder;
+import panamoe.engine.ModelFolder;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
-import panamoe.nn.Parameter;
 import panamoe.parallel.Topology;
+import panamoe.param.Parameter;
 import panamoe.train.MemoryForecast;
 import panamoe.train.TrainConfig;
 

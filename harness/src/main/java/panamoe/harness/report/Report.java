@@ -18,7 +18,7 @@ import panamoe.io.Count;
 import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelConfig;
-import panamoe.nn.Parameter;
+import panamoe.param.Parameter;
 
 /** Makes {@code report.html} and the plots of a training run. */
 public final class Report {

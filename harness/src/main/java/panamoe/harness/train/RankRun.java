@@ -12,9 +12,9 @@ import panamoe.comm.ThreadWorld;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
 import panamoe.harness.SharedOptions;
+import panamoe.parallel.BackendNcclDevice;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
-import panamoe.train.BackendNcclDevice;
 
 /**
  * Plays the ranks of this process, as the options say: all of them as threads, or the one that this

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import panamoe.generate.ModelFolder;
+import panamoe.engine.ModelFolder;
 import panamoe.io.PlainFolder;
 
 /** Where a new run may begin. */

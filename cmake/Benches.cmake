@@ -1,0 +1,15 @@
+# The native benchmarks: one program a file of bench/.
+file(GLOB PANAMOE_BENCHES CONFIGURE_DEPENDS bench/*_bench.cc)
+foreach(bench_source ${PANAMOE_BENCHES})
+  get_filename_component(bench_name ${bench_source} NAME_WE)
+  add_executable(${bench_name} ${bench_source} cpu/processor.cc cpu/team.cc)
+  target_include_directories(${bench_name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${bench_name} PRIVATE panamoe hwy::hwy)
+endforeach()
+
+# The GEMM benchmark compares itself with oneDNN where that is installed; the library never needs it.
+find_package(dnnl QUIET)
+if(dnnl_FOUND)
+  target_compile_definitions(gemm_bench PRIVATE MOE_BENCH_ONEDNN)
+  target_link_libraries(gemm_bench PRIVATE DNNL::dnnl)
+endif()

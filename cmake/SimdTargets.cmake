@@ -1,0 +1,13 @@
+# The instruction sets that the CPU's kernels are compiled for. Highway picks one at run time.
+# SSSE3, SSE4 and AVX3_DL bring nothing here that SSE2, AVX2 and AVX3 do not.
+set(PANAMOE_SIMD_TARGETS SSE2 AVX2 AVX3 AVX3_ZEN4)
+set(PANAMOE_DISABLED_TARGETS HWY_SSSE3 HWY_SSE4 HWY_AVX3_DL HWY_AVX3_SPR)
+if(PANAMOE_SANITIZE)
+  # The targets are one source compiled again: under a sanitizer, where that takes minutes, two stand for all.
+  list(APPEND PANAMOE_DISABLED_TARGETS HWY_AVX3 HWY_AVX3_ZEN4)
+endif()
+
+function(panamoe_simd_targets target)
+  list(JOIN PANAMOE_DISABLED_TARGETS "|" disabled)
+  target_compile_definitions(${target} PRIVATE HWY_DISABLED_TARGETS=\(${disabled}\))
+endfunction()

@@ -1,0 +1,60 @@
+# The native tests: each on the CPU's kernels, again on the CUDA backend's under its emulation (prefix simt.), and again
+# as a whole on lesser instruction sets than this machine's best. Building panamoe_test builds all that they need.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+enable_testing()
+
+file(GLOB PANAMOE_TESTS CONFIGURE_DEPENDS test/*_test.cc)
+add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/stream.cc
+  ${PANAMOE_TESTS})
+target_include_directories(panamoe_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_precompile_headers(panamoe_test PRIVATE test/testing.h)  # GoogleTest is most of what a test compiles
+target_compile_options(panamoe_test PRIVATE ${PANAMOE_WARNINGS})
+if(PANAMOE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(panamoe_test PRIVATE -Wno-maybe-uninitialized)  # at -O1, of empty optionals that move
+endif()
+target_link_libraries(panamoe_test PRIVATE panamoe GTest::gtest)
+gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER -Emulated*)
+
+# ThreadSanitizer knows nothing of fibers: it sees no emulation.
+if(NOT PANAMOE_SANITIZE MATCHES "thread")
+  add_dependencies(panamoe_test panamoe_simt)
+  set(PANAMOE_SIMT_FILTER *)
+  if(PANAMOE_SANITIZE)
+    # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
+    # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
+    string(CONCAT PANAMOE_SIMT_FILTER "-GemmTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
+      ":GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
+      ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
+  endif()
+  gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_TESTS_ON_SIMT
+    TEST_FILTER ${PANAMOE_SIMT_FILTER} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt)
+  file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
+  add_executable(simt_test ${PANAMOE_SIMT_TESTS}
+    simt/block.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc)
+  target_compile_definitions(simt_test PRIVATE MOE_SIMT)
+  target_include_directories(simt_test PRIVATE simt/include ${CMAKE_CURRENT_SOURCE_DIR} include)
+  target_compile_options(simt_test PRIVATE ${PANAMOE_KERNEL_OPTIONS})
+  target_link_libraries(simt_test PRIVATE GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(simt_test DISCOVERY_MODE PRE_TEST)
+  add_dependencies(panamoe_test simt_test)
+endif()
+
+# Skipped where this machine, or the library, lacks the instruction set. Once is enough: sanitizers see the same source.
+if(NOT PANAMOE_SANITIZE)
+  foreach(target ${PANAMOE_SIMD_TARGETS})
+    add_test(NAME on_${target} COMMAND panamoe_test --gtest_brief=1)
+    set_tests_properties(on_${target} PROPERTIES ENVIRONMENT PANAMOE_SIMD=${target}
+      SKIP_REGULAR_EXPRESSION "PANAMOE_SIMD is '${target}', which is not one of")
+  endforeach()
+  add_test(NAME refuses_unknown_target COMMAND panamoe_test --gtest_filter=DeviceTest.*)
+  set_tests_properties(refuses_unknown_target PROPERTIES ENVIRONMENT PANAMOE_SIMD=MMX
+    PASS_REGULAR_EXPRESSION "PANAMOE_SIMD is 'MMX', which is not one of:.* SSE2")
+endif()
+
+# Stand for NCCL on machines without a GPU, and for a system that is short of threads, in the Java tests; never shipped.
+foreach(stand_in nccl_threads scarce_threads)
+  add_library(${stand_in} SHARED test/${stand_in}/${stand_in}.cc)
+  target_compile_options(${stand_in} PRIVATE ${PANAMOE_WARNINGS})
+endforeach()
+target_link_libraries(scarce_threads PRIVATE ${CMAKE_DL_LIBS})

@@ -1,0 +1,87 @@
+#include "moe/elementwise.h"
+
+#include "core/check.h"
+
+namespace moe {
+namespace {
+
+struct ActivationShapes {
+  moe_activation activation;
+  const moe_tensor& x;
+  const moe_tensor& y;  // y, or its gradient
+};
+
+// x [S, N] and y [S, N], or x [S, 2N] for SwiGLU.
+ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, const moe_tensor* x, const char* y_name,
+                                         const moe_tensor* y) {
+  const moe_activation known = check_activation(activation, find_stream(stream)->device());
+  check_tensor("x", x, kFloating, {kAny, kAny});
+  const int64_t width = x->shape[1];
+  if (known == MOE_SWIGLU && width % 2 != 0) invalid("x has ", width, " columns, SwiGLU needs an even number");
+  check_tensor(y_name, y, kFloating, {x->shape[0], known == MOE_SWIGLU ? width / 2 : width});
+  return {known, *x, *y};
+}
+
+}  // namespace
+}  // namespace moe
+
+moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] { MOE_LAUNCH(stream, fill, value, moe::check_elements("y", y, moe::kFloating)); });
+}
+
+moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
+    const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
+    moe::check_written_or_same({"y", y}, {"x", x});
+    MOE_LAUNCH(stream, cast, from, to);
+  });
+}
+
+moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,
+                   const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_tensor& first = moe::check_elements("a", a, moe::kFloating);
+    const int64_t count = moe::element_count(first);
+    const moe_tensor& second = moe::check_elements("b", b, moe::kFloating, count);
+    const moe_tensor& sum = moe::check_elements("y", y, moe::kFloating, count);
+    moe::check_written_or_same({"y", y}, {"a", a});
+    moe::check_written_or_same({"y", y}, {"b", b});
+    MOE_LAUNCH(stream, add, alpha, first, beta, second, sum);
+  });
+}
+
+moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* y,
+                                  MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const auto checked = moe::check_activation_shapes(stream, activation, x, "y", y);
+    moe::check_written({{"y", y}}, {{"x", x}});
+    MOE_LAUNCH(stream, activation_forward, checked.activation, checked.x, checked.y);
+  });
+}
+
+moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* dy,
+                                   const moe_tensor* dx, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const auto checked = moe::check_activation_shapes(stream, activation, x, "dy", dy);
+    const moe_tensor& gradient = moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});
+    moe::check_written_or_same({"dx", dx}, {"x", x});
+    moe::check_written({{"dx", dx}}, {{"dy", dy}});
+    MOE_LAUNCH(stream, activation_backward, checked.activation, checked.x, checked.y, gradient);
+  });
+}
+
+moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y,
+                              MOE_HELD_IGNORED) {
+  return moe::guard(
+      __func__, [&] { MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating)); });
+}
+
+moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,
+                             const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_finite("mean", mean);
+    moe::check_finite("deviation", deviation);
+    MOE_LAUNCH(stream, random_normal, seed, offset, mean, deviation, moe::check_elements("y", y, moe::kFloating));
+  });
+}

@@ -1,0 +1,64 @@
+#include "moe/expert.h"
+
+#include "core/weights.h"
+
+namespace moe {
+namespace {
+
+const moe_tensor& check_offsets(const moe_tensor* offsets, int64_t experts) {
+  return check_tensor("offsets", offsets, kInt32Only, {experts + 1});
+}
+
+}  // namespace
+}  // namespace moe
+
+moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* offsets,
+                              const moe_tensor* weights, const moe_tensor* bias, const moe_tensor* y,
+                              const moe_tensor* preactivation, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const auto device = moe::find_stream(stream)->shared_device();
+    const moe_activation function = moe::check_activation(activation, *device);
+    const moe_tensor& matrices = moe::check_weights("weights", weights, 3, *device);
+    const int64_t experts = matrices.shape[0], columns = matrices.shape[1];
+    const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, matrices.shape[2]});
+    const int64_t rows = input.shape[0];
+    const moe_tensor& groups = moe::check_offsets(offsets, experts);
+    moe::check_optional("bias", bias, moe::kFloat32Only, {experts, columns});
+    const moe_tensor& output =
+        moe::check_tensor("y", y, moe::kFloating, {rows, moe::activated_columns(function, columns)});
+    moe::check_optional("preactivation", preactivation, moe::kFloating, {rows, columns});
+    moe::check_written({{"y", y}, {"preactivation", preactivation}},
+                       {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", bias}});
+    MOE_LAUNCH(stream, expert_forward, function, input, groups, matrices, bias, output, preactivation);
+  });
+}
+
+moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
+                                     const moe_tensor* weights, const moe_tensor* dx, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const moe_tensor& matrices =
+        moe::check_tensor("weights", weights, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    const moe_tensor& gradient = moe::check_tensor("dy", dy, moe::kFloating, {moe::kAny, matrices.shape[1]});
+    const moe_tensor& groups = moe::check_offsets(offsets, matrices.shape[0]);
+    const moe_tensor& output = moe::check_tensor("dx", dx, moe::kFloating, {gradient.shape[0], matrices.shape[2]});
+    moe::check_written({{"dx", dx}}, {{"dy", dy}, {"offsets", offsets}, {"weights", weights}});
+    MOE_LAUNCH(stream, expert_backward_input, gradient, groups, matrices, output);
+  });
+}
+
+moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy, const moe_tensor* x,
+                                       const moe_tensor* offsets, const moe_tensor* dweights, const moe_tensor* dbias,
+                                       MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_flag("accumulate", accumulate);
+    const moe_tensor& output =
+        moe::check_tensor("dweights", dweights, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    const int64_t experts = output.shape[0], columns = output.shape[1];
+    const moe_tensor& gradient = moe::check_tensor("dy", dy, moe::kFloating, {moe::kAny, columns});
+    const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {gradient.shape[0], output.shape[2]});
+    const moe_tensor& groups = moe::check_offsets(offsets, experts);
+    moe::check_optional("dbias", dbias, moe::kFloat32Only, {experts, columns});
+    moe::check_written({{"dweights", dweights}, {"dbias", dbias}}, {{"dy", dy}, {"x", x}, {"offsets", offsets}});
+    MOE_LAUNCH(stream, expert_backward_weights, accumulate == 1, gradient, input, groups, output, dbias);
+  });
+}

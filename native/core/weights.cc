@@ -1,0 +1,48 @@
+#include "core/weights.h"
+
+#include "core/device.h"
+
+namespace moe {
+namespace {
+
+moe_dtype check_floating_dtype(int32_t dtype) {
+  if (dtype != MOE_FLOAT32 && dtype != MOE_BFLOAT16) {
+    invalid("dtype is ", dtype_name(dtype), " (", dtype, "), expected float32 or bfloat16");
+  }
+  return static_cast<moe_dtype>(dtype);
+}
+
+}  // namespace
+
+const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device) {
+  check_tensor(name, weights);
+  check_floating_dtype(weights->dtype);
+  if (weights->rank != rank) invalid(name, " has shape ", shape_text(*weights), ", expected rank ", rank);
+  if (weights->layout == MOE_ROW_MAJOR) return *weights;
+  const int64_t needed = packed_bytes(device, weights->dtype, rank, weights->shape);
+  if (weights->bytes < needed) {
+    invalid(name, " of shape ", shape_text(*weights), " needs ", needed, " bytes packed, its memory has ",
+            weights->bytes);
+  }
+  if (needed > 0 && weights->data == nullptr) invalid(name, " has null data");
+  if (reinterpret_cast<uintptr_t>(weights->data) % 4 != 0) invalid(name, "'s data is not aligned to 4 bytes");
+  return *weights;
+}
+
+int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape) {
+  check_floating_dtype(dtype);
+  if (rank != 2 && rank != 3) invalid("packed weights have rank ", rank, ", expected 2 or 3");
+  check_pointer("shape", shape);
+  int64_t elements = 4;  // room for the padding of columns, with which the size must not overflow either
+  for (int32_t i = 0; i < rank; ++i) {
+    if (shape[i] < 0) invalid("shape[", i, "] is ", shape[i], ", expected 0 or more");
+    const int64_t padded = i == rank - 2 ? shape[i] / 64 + 1 : i == rank - 1 ? shape[i] / 2 + 1 : shape[i];
+    if (shape[i] > (int64_t{1} << 60) || __builtin_mul_overflow(elements, padded, &elements) ||
+        elements > (int64_t{1} << 54)) {
+      invalid("packed weights of size ", shape[i], " in dimension ", i, " overflow the address space");
+    }
+  }
+  return device.kernels().gemm_packed_bytes(static_cast<moe_dtype>(dtype), rank, shape);
+}
+
+}  // namespace moe

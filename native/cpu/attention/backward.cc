@@ -1,0 +1,148 @@
+// The backward of flash attention: weights are recomputed from logsumexp, tile by tile. With P the weights and
+// dP = dout v^T, the gradient of the scores is dS = P * (dP - delta), delta = rowsum(dout * out); then
+// dv = P^T dout, dk = scale dS^T q, dq = scale dS k.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/attention/backward.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/attention/tile-inl.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+// scores become the weights P, dweights (dP) become dS; columns [first, last).
+inline void score_gradient(float* scores, float* dweights, int64_t keys, int64_t first, int64_t last,
+                           const float* logsumexp, const float* delta) {
+  const FloatTag d;
+  for (int64_t r = 0; r < keys; ++r, scores += kQueries, dweights += kQueries) {
+    for (int64_t c = first; c < last; c += lanes()) {
+      const FloatVector weight = softmax_exp(hn::Sub(hn::LoadU(d, scores + c), hn::LoadU(d, logsumexp + c)));
+      hn::StoreU(weight, d, scores + c);
+      hn::StoreU(hn::Mul(weight, hn::Sub(hn::LoadU(d, dweights + c), hn::LoadU(d, delta + c))), d, dweights + c);
+    }
+  }
+}
+
+// The product of the first rows of a and b.
+inline float dot(HeadRows a, HeadRows b, int64_t head_size) {
+  const FloatTag d;
+  FloatVector sum = hn::Zero(d);
+  for_each_vector(d, 0, head_size, [&](int64_t c, size_t n) {
+    sum = hn::MulAdd(a.tensor.load(d, a.start + c, n), b.tensor.load(d, b.start + c, n), sum);
+  });
+  return hn::ReduceSum(d, sum);
+}
+
+// One sequence's key/value head with the query heads that read it.
+struct Group {
+  int64_t length, heads, head_size, window;
+  float scale;
+  HeadRows q, out, dout, dq;  // of the first query head; the next begins head_size elements on
+  HeadRows k, v, dk, dv;
+  const float* logsumexp;  // [heads, length]
+};
+
+inline int64_t group_scratch(int64_t length, int64_t head_size) {
+  const int64_t width = whole_vectors(head_size);
+  return 2 * length * width + 5 * kQueries * width + 2 * kKeys * width + 2 * kKeys * kQueries + 2 * kQueries;
+}
+
+// dk and dv are summed over query heads, then over query tiles, in one order, by one thread.
+void backward_group(const Group& group, float* scratch) {
+  const int64_t length = group.length, head_size = group.head_size, width = whole_vectors(head_size);
+  Tiles tiles(scratch);
+  float* dk = tiles.take(length * width);
+  float* dv = tiles.take(length * width);
+  float* q_rows = tiles.take(kQueries * width);
+  float* q_columns = tiles.take(width * kQueries);  // scaled
+  float* dout_rows = tiles.take(kQueries * width);
+  float* dout_columns = tiles.take(width * kQueries);
+  float* dq_columns = tiles.take(width * kQueries);
+  float* k_rows = tiles.take(kKeys * width);
+  float* v_rows = tiles.take(kKeys * width);
+  float* scores = tiles.take(kKeys * kQueries);
+  float* dweights = tiles.take(kKeys * kQueries);
+  float* logsumexp = tiles.take(kQueries);
+  float* delta = tiles.take(kQueries);
+  std::fill_n(dk, length * width, 0.0f);
+  std::fill_n(dv, length * width, 0.0f);
+
+  for (int64_t head = 0; head < group.heads; ++head) {
+    const auto of_head = [&](const HeadRows& rows) {
+      return HeadRows{rows.tensor, rows.start + head * head_size, rows.stride};
+    };
+    for (int64_t first_query = 0; first_query < length; first_query += kQueries) {
+      const KeyRange range{first_query, std::min(kQueries, length - first_query), group.window};
+      const int64_t queries = range.queries, columns = whole_vectors(queries);
+      const HeadRows out = of_head(group.out).from(first_query), dout = of_head(group.dout).from(first_query);
+      load_rows(of_head(group.q).from(first_query), queries, head_size, columns, q_rows);
+      load_rows(dout, queries, head_size, columns, dout_rows);
+      transpose(q_rows, width, columns, width, group.scale, q_columns, kQueries);
+      transpose(dout_rows, width, columns, width, 1.0f, dout_columns, kQueries);
+      std::fill_n(dq_columns, width * kQueries, 0.0f);
+      std::fill_n(logsumexp, kQueries, 0.0f);
+      std::fill_n(delta, kQueries, 0.0f);
+      std::copy_n(group.logsumexp + head * length + first_query, queries, logsumexp);
+      for (int64_t i = 0; i < queries; ++i) delta[i] = dot(dout.from(i), out.from(i), head_size);
+
+      for (int64_t block = range.begin(); block < range.end(); block += kKeys) {
+        const int64_t keys = range.keys(block), first = range.first_column(block);
+        load_rows(group.k.from(block), keys, head_size, keys, k_rows);
+        load_rows(group.v.from(block), keys, head_size, keys, v_rows);
+        product<Start::kZero>(keys, columns - first, width, {k_rows, width, 1}, q_columns + first, kQueries,
+                              scores + first, kQueries);
+        product<Start::kZero>(keys, columns - first, width, {v_rows, width, 1}, dout_columns + first, kQueries,
+                              dweights + first, kQueries);
+        if (range.masked(block)) mask_scores(scores, keys, first, columns, block - first_query, range.window);
+        score_gradient(scores, dweights, keys, first, columns, logsumexp, delta);
+        product<Start::kSum>(keys, width, queries - first, {scores + first, kQueries, 1}, dout_rows + first * width,
+                             width, dv + block * width, width);
+        product<Start::kSum>(keys, width, queries - first, {dweights + first, kQueries, 1}, q_rows + first * width,
+                             width, dk + block * width, width);
+        product<Start::kSum>(width, columns - first, keys, {k_rows, 1, width}, dweights + first, kQueries,
+                             dq_columns + first, kQueries);
+      }
+      transpose(dq_columns, kQueries, width, columns, 1.0f, q_rows, width);
+      store_rows(q_rows, group.scale, queries, head_size, of_head(group.dq).from(first_query));
+    }
+  }
+  store_rows(dk, group.scale, length, head_size, group.dk);
+  store_rows(dv, 1.0f, length, head_size, group.dv);
+}
+
+void backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq, T dk,
+              T dv) {
+  const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], head_size = q.shape[3];
+  const int64_t groups = k.shape[2], shared = heads / groups;
+  reserve_local(stream, group_scratch(length, head_size));
+  const int64_t nanoseconds = sequences * heads * length * length * head_size / 8;
+  parallel_tasks(stream, sequences * groups, nanoseconds, [&](int64_t task, int member) {
+    const int64_t sequence = task / groups, index = task % groups;
+    const auto query_rows = [&](T tensor) {
+      return HeadRows{Floats(tensor), (sequence * length * heads + index * shared) * head_size, heads * head_size};
+    };
+    const auto key_rows = [&](T tensor) {
+      return HeadRows{Floats(tensor), (sequence * length * groups + index) * head_size, groups * head_size};
+    };
+    const float* sums = static_cast<const float*>(logsumexp.data) + (sequence * heads + index * shared) * length;
+    backward_group({length, shared, head_size, window, scale, query_rows(q), query_rows(out), query_rows(dout),
+                    query_rows(dq), key_rows(k), key_rows(v), key_rows(dk), key_rows(dv), sums},
+                   stream.local<float>(member, group_scratch(length, head_size)));
+  });
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+HWY_EXPORT(backward);
+void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq,
+                        T dk, T dv) {
+  HWY_DYNAMIC_DISPATCH(backward)(stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv);
+}
+}  // namespace moe::cpu
+#endif

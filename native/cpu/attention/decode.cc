@@ -1,0 +1,215 @@
+// Attention over the key/value cache. A run of consecutive rows of one sequence (prefill) goes through the tiles of
+// attention_forward; a lone row (decode) reads its keys once for all the query heads that share them. Both do the same
+// arithmetic in the same order for every element, so a row's bits are those of attention_forward whichever way it goes.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/attention/decode.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include <cstring>
+#include <numeric>
+
+#include "core/check.h"
+#include "cpu/attention/queries-inl.h"
+#include "cpu/indices.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+inline constexpr int kRunSlot = 4;          // of Stream::shared
+inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
+
+// Float32 rows, whole vectors wide: where they lie, or copied into a tile.
+struct FloatRows {
+  const float* data;
+  int64_t stride;
+};
+
+inline FloatRows float_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
+  const float* in_place = x.tensor.as_float32();
+  if (in_place != nullptr && rows == padded_rows && columns % lanes() == 0) return {in_place + x.start, x.stride};
+  load_rows(x, rows, columns, padded_rows, tile);
+  return {tile, whole_vectors(columns)};
+}
+
+// Some of one row's query heads: `groups` key/value heads, each shared by `shared` query heads.
+struct RowHeads {
+  int64_t groups, shared, head_size;
+  int64_t count() const { return groups * shared; }
+};
+
+inline int64_t row_scratch(RowHeads heads) {
+  const int64_t width = whole_vectors(heads.head_size);
+  return 2 * heads.count() * width + 3 * kKeys * width + heads.shared * kKeys + 2 * heads.count();
+}
+
+// As softmax_step in attention_queries-inl.h, for the scores [count] of one head. The weights
+// are summed one by one, as a query's lane sums them there.
+inline void softmax_row(float* scores, int64_t count, float& maximum, float& total, float* sums, int64_t width) {
+  const FloatTag d;
+  const FloatVector before = hn::Set(d, maximum);
+  FloatVector peaks = before;
+  for_each_vector(d, 0, count, [&](int64_t i, size_t n) {
+    peaks = hn::Max(peaks, hn::IfThenElse(hn::FirstN(d, n), hn::LoadU(d, scores + i), before));
+  });
+  const FloatVector peak = hn::MaxOfLanes(d, peaks), decay = softmax_exp(hn::Sub(before, peak));
+  for (int64_t i = 0; i < count; i += lanes()) {
+    hn::StoreU(softmax_exp(hn::Sub(hn::LoadU(d, scores + i), peak)), d, scores + i);
+  }
+  for (int64_t c = 0; c < width; c += lanes()) hn::StoreU(hn::Mul(hn::LoadU(d, sums + c), decay), d, sums + c);
+  total *= hn::GetLane(decay);
+  for (int64_t i = 0; i < count; ++i) total += scores[i];
+  maximum = hn::GetLane(peak);
+}
+
+// A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
+inline void attend_row(int64_t position, int64_t window, RowHeads heads, float scale, HeadRows q, HeadRows keys,
+                       HeadRows values, HeadRows out, float* scratch) {
+  const FloatTag d;
+  const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
+  Tiles tiles(scratch);
+  float* queries = tiles.take(heads.count() * width);  // scaled
+  float* sums = tiles.take(heads.count() * width);     // weighted sums of values
+  float* key_tile = tiles.take(kKeys * width);
+  float* key_columns = tiles.take(width * kKeys);
+  float* value_tile = tiles.take(kKeys * width);
+  float* scores = tiles.take(shared * kKeys);
+  float* maximum = tiles.take(heads.count());
+  float* total = tiles.take(heads.count());
+
+  load_rows(q, heads.count(), head_size, heads.count(), queries);
+  for (int64_t i = 0; i < heads.count() * width; i += lanes()) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, queries + i), hn::Set(d, scale)), d, queries + i);
+  }
+  std::fill_n(sums, heads.count() * width, 0.0f);
+  std::fill_n(maximum, heads.count(), std::numeric_limits<float>::lowest());
+  std::fill_n(total, heads.count(), 0.0f);
+
+  const int64_t begin = window == 0 ? 0 : std::max<int64_t>(0, position - window + 1), end = position + 1;
+  for (int64_t key = begin, next; key < end; key = next) {
+    next = std::min((key / kKeys + 1) * kKeys, end);
+    const int64_t count = next - key, columns = whole_vectors(count);
+    for (int64_t group = 0; group < heads.groups; ++group) {
+      const auto of_group = [&](HeadRows x) { return HeadRows{x.tensor, x.start + group * head_size, x.stride}; };
+      const FloatRows key_rows = float_rows(of_group(keys).from(key), count, head_size, columns, key_tile);
+      const FloatRows value_rows = float_rows(of_group(values).from(key), count, head_size, count, value_tile);
+      const int64_t first = group * shared;  // query head
+      transpose(key_rows.data, key_rows.stride, columns, width, 1.0f, key_columns, kKeys);
+      product<Start::kZero>(shared, columns, width, {queries + first * width, width, 1}, key_columns, kKeys, scores,
+                            kKeys);
+      for (int64_t h = 0; h < shared; ++h) {
+        softmax_row(scores + h * kKeys, count, maximum[first + h], total[first + h], sums + (first + h) * width, width);
+      }
+      product<Start::kSum>(shared, width, count, {scores, kKeys, 1}, value_rows.data, value_rows.stride,
+                           sums + first * width, width);
+    }
+  }
+
+  for (int64_t h = 0; h < heads.count(); ++h) {
+    const FloatVector divisor = hn::Set(d, total[h]);
+    for (float* sum = sums + h * width; sum < sums + (h + 1) * width; sum += lanes()) {
+      hn::StoreU(hn::Div(hn::LoadU(d, sum), divisor), d, sum);
+    }
+  }
+  store_rows(sums, 1.0f, heads.count(), head_size, out);
+}
+
+// Cuts the rows into runs: consecutive positions of one slot, kShortestRun to kQueries rows, else single rows.
+// starts receives where each begins, and the number of rows after them; the result is how many there are.
+inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t rows, int64_t* starts) {
+  int64_t runs = 0;
+  for (int64_t row = 0; row < rows;) {
+    const auto continues = [&](int64_t next) {
+      return slot[next] == slot[row] && int64_t{position[next]} - position[row] == next - row;
+    };
+    int64_t next = row + 1;
+    while (next < rows && next - row < kQueries && continues(next)) ++next;
+    if (next - row >= kShortestRun) {
+      starts[runs++] = row;
+    } else {
+      for (int64_t single = row; single < next; ++single) starts[runs++] = single;
+    }
+    row = next;
+  }
+  starts[runs] = rows;
+  return runs;
+}
+
+void decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+  const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
+  const int64_t capacity = keys.shape[1], groups = keys.shape[2], shared = heads / groups;
+  const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
+  const auto* slots = static_cast<const int32_t*>(slot.data);
+  const auto* positions = static_cast<const int32_t*>(position.data);
+  const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({groups, shared, head_size}));
+  reserve_local(stream, scratch_size);
+  int64_t* starts = stream.shared<int64_t>(kRunSlot, rows + 1);
+  const int64_t runs = find_runs(slots, positions, rows, starts);
+  // Few runs are split by key/value heads until each thread has two tasks.
+  const int64_t parts = runs == 0 ? 1 : std::clamp<int64_t>((2 * stream.threads() + runs - 1) / runs, 1, groups);
+  const int64_t seen = std::accumulate(positions, positions + rows, rows);  // keys, by all rows
+  parallel_tasks(stream, runs * parts, seen * heads * head_size / 4, [&](int64_t task, int member) {
+    const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
+    const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
+    const int64_t cached = slots[row] * capacity * key_stride;
+    float* scratch = stream.local<float>(member, scratch_size);
+    if (count == 1) {
+      const int64_t key_start = cached + first_group * head_size;
+      const int64_t q_start = row * q_stride + first_group * shared * head_size;
+      attend_row(positions[row], window, {last_group - first_group, shared, head_size}, scale,
+                 {Floats(q), q_start, head_size}, {Floats(keys), key_start, key_stride},
+                 {Floats(values), key_start, key_stride}, {Floats(out), q_start, head_size}, scratch);
+      return;
+    }
+    for (int64_t head = first_group * shared; head < last_group * shared; ++head) {
+      const int64_t key_start = cached + head / shared * head_size, q_start = row * q_stride + head * head_size;
+      attend_queries({positions[row], count, window}, head_size, scale, {Floats(q), q_start, q_stride},
+                     {Floats(keys), key_start, key_stride}, {Floats(values), key_start, key_stride},
+                     {Floats(out), q_start, q_stride}, nullptr, scratch);
+    }
+  });
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+namespace {
+
+// Places in the cache [slots, capacity, ..].
+struct Places {
+  Places(Stream& stream, T slot, T position, T keys)
+      : slot(checked_indices(stream, 0, "slot", slot, 0, keys.shape[0])),
+        position(checked_indices(stream, 1, "position", position, 0, keys.shape[1])) {}
+
+  const moe_tensor slot, position;
+};
+
+}  // namespace
+
+// Row after row on one thread: should a place be named twice, its last row stays.
+void cache_append(Stream& stream, T k, T v, T slot, T position, T keys, T values) {
+  const Places places(stream, slot, position, keys);
+  const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
+  const auto* slots = static_cast<const int32_t*>(places.slot.data);
+  const auto* positions = static_cast<const int32_t*>(places.position.data);
+  if (bytes == 0) return;  // the pointers may be null then
+  for (int64_t t = 0; t < k.shape[0]; ++t) {
+    const size_t place = static_cast<size_t>(slots[t] * keys.shape[1] + positions[t]) * bytes;
+    const size_t row = static_cast<size_t>(t) * bytes;
+    std::memcpy(static_cast<char*>(keys.data) + place, static_cast<const char*>(k.data) + row, bytes);
+    std::memcpy(static_cast<char*>(values.data) + place, static_cast<const char*>(v.data) + row, bytes);
+  }
+}
+
+HWY_EXPORT(decode);
+void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+  const Places places(stream, slot, position, keys);
+  HWY_DYNAMIC_DISPATCH(decode)(stream, q, keys, values, places.slot, places.position, scale, window, out);
+}
+
+}  // namespace moe::cpu
+#endif

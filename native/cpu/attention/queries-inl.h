@@ -1,0 +1,95 @@
+// Flash attention (Dao, arXiv 2307.08691) of a tile of consecutive queries of one head: one pass over the keys with a
+// running maximum and sum. Lanes are queries, so nothing is ever summed across lanes. Part of each Highway target.
+#if defined(MOE_CPU_ATTENTION_QUERIES_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_ATTENTION_QUERIES_INL_H
+#undef MOE_CPU_ATTENTION_QUERIES_INL_H
+#else
+#define MOE_CPU_ATTENTION_QUERIES_INL_H
+#endif
+
+#include <cmath>
+
+#include "cpu/attention/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+
+inline int64_t query_scratch(int64_t head_size) {
+  const int64_t width = whole_vectors(head_size);
+  return 3 * kQueries * width + 2 * kKeys * width + kKeys * kQueries + 3 * kQueries;
+}
+
+// Turns a block of scores [keys, kQueries] into weights relative to the maximum so far, and updates maximum, sum and
+// `decay`, the factor by which what was summed before shrinks.
+inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t last, float* maximum, float* sum,
+                         float* decay) {
+  const FloatTag d;
+  for (int64_t c = first; c < last; c += lanes()) {
+    const FloatVector before = hn::LoadU(d, maximum + c);
+    FloatVector peak = before;
+    for (int64_t r = 0; r < keys; ++r) peak = hn::Max(peak, hn::LoadU(d, scores + r * kQueries + c));
+    const FloatVector shrink = softmax_exp(hn::Sub(before, peak));
+    FloatVector total = hn::Mul(hn::LoadU(d, sum + c), shrink);
+    for (int64_t r = 0; r < keys; ++r) {
+      const FloatVector weight = softmax_exp(hn::Sub(hn::LoadU(d, scores + r * kQueries + c), peak));
+      total = hn::Add(total, weight);
+      hn::StoreU(weight, d, scores + r * kQueries + c);
+    }
+    hn::StoreU(peak, d, maximum + c);
+    hn::StoreU(total, d, sum + c);
+    hn::StoreU(shrink, d, decay + c);
+  }
+}
+
+// out = attention of the queries q at positions range.position, ... over keys and values 0, 1, ...
+// logsumexp, if any, receives one float a query.
+inline void attend_queries(KeyRange range, int64_t head_size, float scale, HeadRows q, HeadRows keys, HeadRows values,
+                           HeadRows out, float* logsumexp, float* scratch) {
+  const FloatTag d;
+  const int64_t width = whole_vectors(head_size), columns = whole_vectors(range.queries);
+  Tiles tiles(scratch);
+  float* rows = tiles.take(kQueries * width);     // queries, at the end outputs
+  float* queries = tiles.take(width * kQueries);  // [width, kQueries], scaled
+  float* sums = tiles.take(width * kQueries);     // [width, kQueries], weighted sums of values
+  float* key_rows = tiles.take(kKeys * width);
+  float* value_rows = tiles.take(kKeys * width);
+  float* scores = tiles.take(kKeys * kQueries);
+  float* maximum = tiles.take(kQueries);
+  float* total = tiles.take(kQueries);
+  float* decay = tiles.take(kQueries);
+
+  load_rows(q, range.queries, head_size, columns, rows);
+  transpose(rows, width, columns, width, scale, queries, kQueries);
+  std::fill_n(sums, width * kQueries, 0.0f);
+  std::fill_n(maximum, kQueries, std::numeric_limits<float>::lowest());
+  std::fill_n(total, kQueries, 0.0f);
+
+  for (int64_t block = range.begin(); block < range.end(); block += kKeys) {
+    const int64_t count = range.keys(block), first = range.first_column(block);
+    load_rows(keys.from(block), count, head_size, count, key_rows);
+    load_rows(values.from(block), count, head_size, count, value_rows);
+    product<Start::kZero>(count, columns - first, width, {key_rows, width, 1}, queries + first, kQueries,
+                          scores + first, kQueries);
+    if (range.masked(block)) mask_scores(scores, count, first, columns, block - range.position, range.window);
+    softmax_step(scores, count, first, columns, maximum, total, decay);
+    product<Start::kScaledSum>(width, columns - first, count, {value_rows, 1, width}, scores + first, kQueries,
+                               sums + first, kQueries, decay + first);
+  }
+
+  for (int64_t c = 0; c < columns; c += lanes()) {
+    const FloatVector divisor = hn::LoadU(d, total + c);
+    for (int64_t r = 0; r < width; ++r) {
+      hn::StoreU(hn::Div(hn::LoadU(d, sums + r * kQueries + c), divisor), d, sums + r * kQueries + c);
+    }
+  }
+  transpose(sums, kQueries, width, columns, 1.0f, rows, width);
+  store_rows(rows, 1.0f, range.queries, head_size, out);
+  if (logsumexp != nullptr) {
+    for (int64_t i = 0; i < range.queries; ++i) logsumexp[i] = maximum[i] + std::log(total[i]);
+  }
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,143 @@
+// The gate's backward: through the weights' normalisation, the auxiliary loss and the z loss into the logits.
+#include <algorithm>
+#include <cmath>
+
+#include "core/gate_values.h"
+#include "core/routes.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/gate/backward.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/simd/floating-inl.h"
+#include "cpu/simd/softmax-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+constexpr int64_t kGrain = 8192;  // logits that are worth waking a thread for
+
+// dL/dscore of the chosen experts of one token, from dL/dweight. weight_c = scale * score_c / D for kept routes, with
+// D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant.
+void weigh_backward(const moe_gate_config& config, const float* scores, const int32_t* expert, const int32_t* choice,
+                    const float* dweight, float* dscore) {
+  const int32_t choices = config.top_k;
+  float denominator = 1, through_sum = 0;
+  const int32_t* counted = config.normalization == MOE_CHOSEN ? choice : expert;
+  if (config.normalization != MOE_RAW) {
+    float sum = config.denominator_offset, product = 0;
+    for (int32_t c = 0; c < choices; ++c) {
+      if (counted[c] >= 0) sum += scores[counted[c]];
+      if (expert[c] >= 0) product += dweight[c] * scores[expert[c]];
+    }
+    denominator = std::max(sum, config.normalization_epsilon);
+    if (sum >= config.normalization_epsilon && sum > 0) through_sum = -product / (denominator * denominator);
+  }
+  for (int32_t c = 0; c < choices; ++c) {
+    const float direct = expert[c] >= 0 && denominator > 0 ? dweight[c] / denominator : 0;
+    dscore[c] = config.weight_scale * (direct + (counted[c] >= 0 ? through_sum : 0));
+  }
+}
+
+// `auxiliary` [E] is dL/dscore by way of the auxiliary loss, the same for every token; dz is dL/d(logsumexp^2).
+void token_backward(const moe_gate_config& config, const float* logits, const float* scores, const int32_t* choice,
+                    const float* dscore, const float* auxiliary, float dz, int64_t experts, float* dlogits) {
+  const FloatTag d;
+  FloatVector products = hn::Zero(d);
+  for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
+    products = hn::MulAdd(load(d, auxiliary + e, n), load(d, scores + e, n), products);
+  });
+  float dot = hn::ReduceSum(d, products);  // softmax: dlogit = score * (dscore - dot)
+  for (int32_t c = 0; c < config.top_k; ++c) {
+    if (choice[c] >= 0) dot += dscore[c] * scores[choice[c]];
+  }
+  const bool softmax = config.score == MOE_SOFTMAX;
+  const FloatVector mean = hn::Set(d, softmax ? dot : 0.0f), one = hn::Set(d, 1.0f);
+  // The derivative of a score by its own logit, the part that only it has.
+  const auto slope = [&](FloatVector score) { return softmax ? score : hn::Mul(score, hn::Sub(one, score)); };
+  if (dz != 0) {
+    const float largest = row_max(logits, experts);
+    const float sum = exp_row(logits, largest, experts, dlogits);
+    const FloatVector z = hn::Set(d, 2 * dz * (largest + std::log(sum)) / sum);
+    for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
+      const FloatVector by_score = hn::Sub(load(d, auxiliary + e, n), mean);
+      const FloatVector by_z = hn::Mul(z, load(d, dlogits + e, n));
+      store(d, hn::MulAdd(slope(load(d, scores + e, n)), by_score, by_z), dlogits + e, n);
+    });
+  } else {
+    for_each_vector(d, 0, experts, [&](int64_t e, size_t n) {
+      const FloatVector by_score = hn::Sub(load(d, auxiliary + e, n), mean);
+      store(d, hn::Mul(slope(load(d, scores + e, n)), by_score), dlogits + e, n);
+    });
+  }
+  for (int32_t c = 0; c < config.top_k; ++c) {
+    if (choice[c] < 0) continue;
+    const float score = scores[choice[c]];
+    dlogits[choice[c]] += dscore[c] * (softmax ? score : score * (1 - score));
+  }
+}
+
+void gate_backward_tokens(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
+                          T dweight, const float* auxiliary, float dz, T dlogits) {
+  const int64_t experts = logits.shape[1], choices = config.top_k;
+  parallel_blocks(stream, logits.shape[0], kGrain / experts + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
+      auto* gradient = static_cast<float*>(dlogits.data) + s * experts;
+      if (used != nullptr && static_cast<const uint8_t*>(used->data)[s] == 0) {
+        std::fill(gradient, gradient + experts, 0.0f);
+        continue;
+      }
+      const auto* score = static_cast<const float*>(scores.data) + s * experts;
+      const auto* chosen = static_cast<const int32_t*>(choice.data) + s * choices;
+      float dscore[kMostChoices];
+      weigh_backward(config, score, static_cast<const int32_t*>(expert.data) + s * choices, chosen,
+                     static_cast<const float*>(dweight.data) + s * choices, dscore);
+      token_backward(config, static_cast<const float*>(logits.data) + s * experts, score, chosen, dscore, auxiliary, dz,
+                     experts, gradient);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+HWY_EXPORT(gate_backward_tokens);
+
+void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
+                   T dweight, float dauxiliary, float dz, T dlogits) {
+  const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
+  moe_tensor kept = expert, selected = choice;  // as they are now: others may change them
+  kept.data = stream.shared<int32_t>(2, count * choices);
+  selected.data = stream.shared<int32_t>(3, count * choices);
+  check_choice_values(expert, choice, experts, static_cast<int32_t*>(kept.data), static_cast<int32_t*>(selected.data));
+  const auto* marks = used == nullptr ? nullptr : static_cast<const uint8_t*>(used->data);
+  const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
+
+  // d/dscore_e of E / choices * sum_e mean(score_e) * mean(chosen_e): the counts are constants.
+  auto* auxiliary = stream.shared<float>(0, experts);
+  auto* chosen = stream.shared<int64_t>(1, experts);
+  std::fill(chosen, chosen + experts, 0);
+  for (int64_t s = 0; s < count; ++s) {
+    for (int64_t c = 0; c < config.auxiliary_choices; ++c) {
+      const int32_t e = static_cast<const int32_t*>(selected.data)[s * choices + c];
+      if (e >= 0) ++chosen[e];
+    }
+  }
+  const double total = static_cast<double>(std::max<int64_t>(tokens, 1));
+  const double scale = dauxiliary * static_cast<double>(experts);
+  for (int64_t e = 0; e < experts; ++e) {
+    auxiliary[e] = static_cast<float>(scale * chosen[e] / (config.auxiliary_choices * total * total));
+  }
+  HWY_DYNAMIC_DISPATCH(gate_backward_tokens)
+  (stream, config, logits, used, scores, kept, selected, dweight, auxiliary, static_cast<float>(dz / total), dlogits);
+}
+
+}  // namespace moe::cpu
+#endif

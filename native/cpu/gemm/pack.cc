@@ -1,0 +1,60 @@
+// Packs weights once, for all calls that multiply by them.
+#include <algorithm>
+
+#include "core/check.h"
+#include "cpu/gemm/product.h"
+#include "cpu/kernels.h"
+#include "cpu/parallel.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/gemm/pack.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/gemm/pack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace {
+
+int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
+  const int64_t matrices = rank == 3 ? shape[0] : 1, panels = ceil_div(shape[rank - 2], kPanelColumns);
+  return matrices * panels * panel_size(dtype, shape[rank - 1]) * dtype_bytes(dtype);
+}
+
+void pack_kernel(Stream& stream, T weights, T packed) {
+  const int32_t rank = weights.rank;
+  const int64_t columns = weights.shape[rank - 2], inner = weights.shape[rank - 1];
+  const int64_t panels = ceil_div(columns, kPanelColumns), matrices = rank == 3 ? weights.shape[0] : 1;
+  const int64_t size = panel_size(packed.dtype, inner);
+  const Operand rows{weights.data, weights.dtype, false, inner, 1};
+  parallel_tasks(stream, matrices * panels, matrices * panels * size / kPackedPerNanosecond, [&](int64_t task, int) {
+    const int64_t column = task % panels * kPanelColumns;
+    const Operand from = rows.at(task / panels * columns + column, 0);
+    const int64_t width = std::min(kPanelColumns, columns - column);
+    if (packed.dtype == MOE_BFLOAT16) {
+      pack_columns(from, width, inner, static_cast<hwy::bfloat16_t*>(packed.data) + task * size);
+    } else {
+      pack_columns(from, width, inner, static_cast<float*>(packed.data) + task * size);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+
+HWY_EXPORT(packed_bytes_kernel);
+HWY_EXPORT(pack_kernel);
+
+int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
+  return HWY_DYNAMIC_DISPATCH(packed_bytes_kernel)(dtype, rank, shape);
+}
+
+void gemm_pack(Stream& stream, T weights, T packed) { HWY_DYNAMIC_DISPATCH(pack_kernel)(stream, weights, packed); }
+
+}  // namespace moe::cpu
+#endif

@@ -1,0 +1,59 @@
+#include "cpu/simd/target.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "cpu/processor.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/simd/target.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+
+#include "cpu/simd/floating-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+SimdTarget this_target() {
+  const bool tiles = MOE_TILES && multiplies_in_tiles();
+  return {tiles ? kTileTarget : hwy::TargetName(HWY_TARGET), static_cast<int>(hn::Lanes(hn::ScalableTag<uint8_t>())),
+          tiles || MOE_NATIVE_DOT};
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace moe::cpu {
+namespace {
+bool g_tiles = true;  // as far as PANAMOE_SIMD allows them
+}
+
+HWY_EXPORT(this_target);
+SimdTarget simd_target() { return HWY_DYNAMIC_DISPATCH(this_target)(); }
+
+bool multiplies_in_tiles() { return g_tiles && has_tile_unit(); }
+
+void limit_simd_target(const char* name) {
+  if (name == nullptr || *name == '\0') return;
+  std::string here;
+  if (HWY_DYNAMIC_DISPATCH(this_target)().name == std::string_view(kTileTarget)) {
+    if (std::string_view(name) == kTileTarget) return;
+    here.append(" ").append(kTileTarget);
+  }
+  for (int64_t targets = hwy::SupportedTargets() & HWY_TARGETS; targets != 0; targets &= targets - 1) {
+    const int64_t target = targets & -targets;  // Highway gives better targets lower bits
+    if (std::string_view(name) == hwy::TargetName(target)) {
+      g_tiles = false;
+      return hwy::DisableTargets(target - 1);
+    }
+    here.append(" ").append(hwy::TargetName(target));
+  }
+  fail(MOE_UNSUPPORTED, "PANAMOE_SIMD is '", name, "', which is not one of:", here);
+}
+}  // namespace moe::cpu
+#endif

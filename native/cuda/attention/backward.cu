@@ -1,0 +1,303 @@
+// Attention backward in the manner of FlashAttention: weights are computed anew from logsumexp. With
+// delta = dout . out, dscore = scale weight (dout . v - delta); dq sums dscore k over keys, a block for a tile of
+// queries; dk and dv sum dscore q and weight dout over queries, a block for a tile of keys, which takes the query heads
+// of its key head one after the other. So every sum has one order, and nothing is added by two blocks.
+#include "cuda/attention/tile.h"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kDeltaThreads = 256;
+
+template <typename Element, int kHead>
+struct BackwardShape : HeadShape<Element, kHead> {
+  using Base = HeadShape<Element, kHead>;
+  // Float32 tiles of the widest heads are halved to fit into shared memory.
+  static constexpr bool kNarrow = std::is_same_v<Element, float> && kHead > 128;
+  static constexpr int kRowWarps = kNarrow ? 2 : 4;
+  static constexpr int kRows = kRowWarps * kWarpRows;  // that a block keeps
+  static constexpr int kStep = kNarrow ? 16 : 32;      // rows of the other side at a time
+  static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
+  static constexpr int kThreads = kWarps * kWarpLanes;
+  static constexpr size_t kTileBytes = sizeof(Element) * 2 * (kRows + 2 * kStep) * Base::kStride;
+  static constexpr size_t kTableFloats = kWarps * kWeightFloats<Element, kStep / 8>;
+  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kTableFloats;
+  static constexpr int kStatistics = 2 * kStep;  // logsumexp and delta of a step's queries
+  static_assert(kStatistics <= kThreads);
+};
+
+template <typename Element>
+struct Backward {
+  const Element* q;
+  const Element* k;
+  const Element* v;
+  const Element* dout;
+  const float* logsumexp;
+  const float* delta;  // [B, H, L]
+  Element* dq;
+  Element* dk;
+  Element* dv;
+  int sequences, length, heads, groups, head_size;
+  float scale;
+  int window;
+  bool packs;
+};
+
+// delta[b,h,i] = dout[b,i,h] . out[b,i,h], a warp each. Bound by bytes.
+template <typename Element>
+__global__ void __launch_bounds__(kDeltaThreads)
+    delta_kernel(const Element* out, const Element* dout, int64_t count, int64_t length, int64_t heads, int head_size,
+                 float* delta) {
+  const int64_t row = (int64_t{blockIdx.x} * kDeltaThreads + threadIdx.x) / kWarpLanes;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  if (row >= count) return;
+  float sum = 0;
+  for (int c = lane; c < head_size; c += kWarpLanes) {
+    sum = fmaf(to_float(out[row * head_size + c]), to_float(dout[row * head_size + c]), sum);
+  }
+  sum = warp_sum(sum);
+  const int64_t head = row % heads, token = row / heads;
+  if (lane == 0) delta[(token / length * heads + head) * length + token % length] = sum;
+}
+
+// Two tiles of rows in two stages: the next two arrive while these are used.
+template <typename Element, int kHead>
+struct Steps {
+  using Shape = BackwardShape<Element, kHead>;
+  Element* memory;
+  __device__ __forceinline__ Element* tile(int stage, int which) const {
+    return memory + (stage * 2 + which) * Shape::kStep * Shape::kStride;
+  }
+};
+
+// Row `from + r` of a head's rows, `stride` apart, null from `end` on.
+template <typename Element>
+struct HeadRows {
+  const Element* head;
+  int64_t stride;
+  int from, end;
+  __device__ __forceinline__ const Element* operator()(int r) const {
+    return from + r < end ? head + (from + r) * stride : nullptr;
+  }
+};
+
+// One block: kRows queries of one head. Bound by FLOPs, 6 D for each pair of query and key.
+template <typename Element, int kHead>
+__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
+    query_gradient_kernel(Backward<Element> a) {
+  using Shape = BackwardShape<Element, kHead>;
+  constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
+  unsigned index = blockIdx.x;
+  const int head = static_cast<int>(index % a.heads);
+  index /= a.heads;
+  const int sequence = static_cast<int>(index % a.sequences);
+  const int tile = (a.length - 1) / Shape::kRows - static_cast<int>(index / a.sequences);  // the longest come first
+  const int first = tile * Shape::kRows, end = min(a.length, first + Shape::kRows);
+  const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
+  const int64_t q_head = sequence * (a.length * q_stride) + head * int64_t{a.head_size};
+  const int64_t k_head = sequence * (a.length * k_stride) + head / (a.heads / a.groups) * int64_t{a.head_size};
+
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
+  const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
+  const int width = padded_width(a.head_size);
+  MOE_DYNAMIC_SHARED(Element, queries);
+  Element* upstream = queries + Shape::kRows * kStride;
+  const Steps<Element, kHead> steps{upstream + Shape::kRows * kStride};
+  float* table = reinterpret_cast<float*>(steps.tile(2, 0)) + warp * kWeightFloats<Element, kStep / 8>;
+  const auto load_step = [&](int stage, int key) {
+    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.packs,
+                     HeadRows<Element>{a.k + k_head, k_stride, key, end});
+    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.packs,
+                     HeadRows<Element>{a.v + k_head, k_stride, key, end});
+    commit_copies();
+  };
+  load_tile<kHead>(queries, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.q + q_head, q_stride, first, end});
+  load_tile<kHead>(upstream, Shape::kRows, a.head_size, a.packs,
+                   HeadRows<Element>{a.dout + q_head, q_stride, first, end});
+  const int begin = max(0, first - a.window + 1) / kStep * kStep;
+  load_step(0, begin);
+
+  int query[2];
+  float logsumexp[2], delta[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    query[i] = first + warp_row + lane / 4 + 8 * i;
+    const int64_t place = (int64_t{sequence} * a.heads + head) * a.length + query[i];
+    logsumexp[i] = query[i] < end ? a.logsumexp[place] : 0;
+    delta[i] = query[i] < end ? a.delta[place] : 0;
+  }
+  float dq[Shape::kColumnTiles][4];
+  clear(dq);
+  for (int key = begin, stage = 0; key < end; key += kStep, stage ^= 1) {
+    wait_copies<0>();
+    __syncthreads();
+    if (key + kStep < end) load_step(stage ^ 1, key + kStep);
+    const Element* keys = steps.tile(stage, 0);
+    const int warp_first = first + warp_row;
+    if (key >= warp_first + kWarpRows || key + kStep <= warp_first - a.window + 1) continue;
+    float scores[kStep / 8][4], dweights[kStep / 8][4];
+    multiply_rows<kStride>(scores, queries + warp_row * kStride, keys, width);
+    multiply_rows<kStride>(dweights, upstream + warp_row * kStride, steps.tile(stage, 1), width);
+#pragma unroll
+    for (int j = 0; j < kStep / 8; ++j) {
+#pragma unroll
+      for (int n = 0; n < 4; ++n) {
+        const int at = key + j * 8 + lane % 4 * 2 + n % 2, row = query[n / 2];
+        const bool seen = at <= row && at > row - a.window && row < end;
+        const float weight = seen ? expf(scores[j][n] * a.scale - logsumexp[n / 2]) : 0.0f;
+        scores[j][n] = weight * (dweights[j][n] - delta[n / 2]);
+      }
+    }
+    add_product<kStride>(dq, scores, keys + warp_column, width - warp_column, table);
+  }
+
+  const float factor[2] = {a.scale, a.scale};
+  __syncthreads();
+  store_product<kStride>(dq, factor, queries + warp_row * kStride + warp_column);
+  __syncthreads();
+  store_tile<kHead>(queries, end - first, a.head_size, a.packs,
+                    [&](int r) { return a.dq + q_head + (first + r) * q_stride; });
+}
+
+// One block: kRows keys of one head. Bound by FLOPs, 8 D for each pair of query and key.
+template <typename Element, int kHead>
+__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key_gradient_kernel(Backward<Element> a) {
+  using Shape = BackwardShape<Element, kHead>;
+  constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
+  unsigned index = blockIdx.x;
+  const int group = static_cast<int>(index % a.groups);
+  index /= a.groups;
+  const int sequence = static_cast<int>(index % a.sequences);
+  const int first = static_cast<int>(index / a.sequences) * Shape::kRows;  // those that most queries see come first
+  const int end = min(a.length, first + Shape::kRows);
+  const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
+  const int64_t k_head = sequence * (a.length * k_stride) + group * int64_t{a.head_size};
+  const int shared_heads = a.heads / a.groups;
+
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
+  const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
+  const int width = padded_width(a.head_size);
+  MOE_DYNAMIC_SHARED(Element, keys);
+  Element* values = keys + Shape::kRows * kStride;
+  const Steps<Element, kHead> steps{values + Shape::kRows * kStride};
+  float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
+  float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
+  // Queries from the first key's own on, those of one head after those of another.
+  const int last = a.window < a.length - end + 1 ? end - 1 + a.window : a.length;  // one after the last that sees a key
+  const int steps_of_head = (last - first + kStep - 1) / kStep, count = steps_of_head * shared_heads;
+  const auto head_of = [&](int step) { return group * shared_heads + step / steps_of_head; };
+  const auto query_of = [&](int step) { return first + step % steps_of_head * kStep; };
+  const auto load_step = [&](int stage, int step) {
+    const int64_t q_head = sequence * (a.length * q_stride) + head_of(step) * int64_t{a.head_size};
+    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.packs,
+                     HeadRows<Element>{a.q + q_head, q_stride, query_of(step), last});
+    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.packs,
+                     HeadRows<Element>{a.dout + q_head, q_stride, query_of(step), last});
+    commit_copies();
+  };
+  const int thread = static_cast<int>(threadIdx.x);
+  // The thread's own of kStatistics.
+  const auto statistic = [&](int step) {
+    const int row = query_of(step) + thread % kStep;
+    if (thread >= Shape::kStatistics || row >= last) return 0.0f;
+    const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
+    return thread < kStep ? a.logsumexp[place] : a.delta[place];
+  };
+  load_tile<kHead>(keys, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.k + k_head, k_stride, first, end});
+  load_tile<kHead>(values, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.v + k_head, k_stride, first, end});
+  load_step(0, 0);
+  if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
+
+  float dk[Shape::kColumnTiles][4], dv[Shape::kColumnTiles][4];
+  clear(dk);
+  clear(dv);
+  for (int step = 0; step < count; ++step) {
+    wait_copies<0>();
+    __syncthreads();
+    const bool more = step + 1 < count;
+    if (more) load_step((step + 1) % 2, step + 1);
+    const float coming = more ? statistic(step + 1) : 0.0f;
+    const Element* queries = steps.tile(step % 2, 0);
+    const Element* upstream = steps.tile(step % 2, 1);
+    const int query = query_of(step), warp_first = first + warp_row;
+    if (query + kStep > warp_first && query - a.window < warp_first + kWarpRows - 1) {
+      const float* logsumexp = statistics + step % 2 * Shape::kStatistics;
+      float weights[kStep / 8][4], dweights[kStep / 8][4];
+      multiply_rows<kStride>(weights, keys + warp_row * kStride, queries, width);
+      multiply_rows<kStride>(dweights, values + warp_row * kStride, upstream, width);
+#pragma unroll
+      for (int j = 0; j < kStep / 8; ++j) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
+          const int at = warp_first + lane / 4 + i / 2 * 8;
+          const bool seen = at <= row && at > row - a.window && row < last && at < end;
+          const float weight = seen ? expf(weights[j][i] * a.scale - logsumexp[column]) : 0.0f;
+          weights[j][i] = weight;
+          dweights[j][i] = weight * (dweights[j][i] - logsumexp[kStep + column]);
+        }
+      }
+      add_product<kStride>(dv, weights, upstream + warp_column, width - warp_column, table);
+      add_product<kStride>(dk, dweights, queries + warp_column, width - warp_column, table);
+    }
+    if (more && thread < Shape::kStatistics) statistics[(step + 1) % 2 * Shape::kStatistics + thread] = coming;
+  }
+
+  const float scale[2] = {a.scale, a.scale}, one[2] = {1, 1};
+  __syncthreads();
+  store_product<kStride>(dk, scale, keys + warp_row * kStride + warp_column);
+  store_product<kStride>(dv, one, values + warp_row * kStride + warp_column);
+  __syncthreads();
+  store_tile<kHead>(keys, end - first, a.head_size, a.packs,
+                    [&](int r) { return a.dk + k_head + (first + r) * k_stride; });
+  store_tile<kHead>(values, end - first, a.head_size, a.packs,
+                    [&](int r) { return a.dv + k_head + (first + r) * k_stride; });
+}
+
+}  // namespace
+
+void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq,
+                        T dk, T dv) {
+  Launch launch(stream);
+  const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
+  const int64_t head_size = q.shape[3], rows = sequences * length * heads;
+  bool packs = true;
+  for (const moe_tensor* tensor : {&q, &k, &v, &dout, &dq, &dk, &dv}) packs = packs && in_packs(*tensor, head_size);
+  float* delta = launch.scratch<float>(0, rows);
+  visit_floating(q, [&](auto element) {
+    using Element = decltype(element);
+    launch(delta_kernel<Element>, static_cast<unsigned>(ceil_div(rows, kDeltaThreads / kWarpLanes)), kDeltaThreads, 0,
+           data<Element>(out), data<Element>(dout), rows, length, heads, static_cast<int>(head_size), delta);
+    const Backward<Element> backward{.q = data<Element>(q),
+                                     .k = data<Element>(k),
+                                     .v = data<Element>(v),
+                                     .dout = data<Element>(dout),
+                                     .logsumexp = data<float>(logsumexp),
+                                     .delta = delta,
+                                     .dq = data<Element>(dq),
+                                     .dk = data<Element>(dk),
+                                     .dv = data<Element>(dv),
+                                     .sequences = static_cast<int>(sequences),
+                                     .length = static_cast<int>(length),
+                                     .heads = static_cast<int>(heads),
+                                     .groups = static_cast<int>(groups),
+                                     .head_size = static_cast<int>(head_size),
+                                     .scale = scale,
+                                     .window = window_or_most(window),
+                                     .packs = packs};
+    visit_head_size(head_size, [&](auto head) {
+      using Shape = BackwardShape<Element, head()>;
+      const auto tiles = static_cast<unsigned>(ceil_div(length, Shape::kRows) * sequences);
+      launch(query_gradient_kernel<Element, head()>, tiles * static_cast<unsigned>(heads), Shape::kThreads,
+             Shape::kSharedBytes, backward);
+      launch(key_gradient_kernel<Element, head()>, tiles * static_cast<unsigned>(groups), Shape::kThreads,
+             Shape::kSharedBytes + sizeof(float) * 2 * Shape::kStatistics, backward);
+    });
+  });
+}
+
+}  // namespace moe::cuda

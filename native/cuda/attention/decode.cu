@@ -1,0 +1,146 @@
+// Attention over the key/value cache, and the cache's own writing.
+#include "cuda/attention/forward.h"
+#include "cuda/kernels.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kMergeThreads = 128;
+constexpr int kAppendThreads = 256;
+constexpr int64_t kMostScratchBytes = 32 << 20;  // unless one row needs more
+// From this many rows a slot on they come in runs that share their keys, and are enough to fill the card unsplit.
+constexpr int64_t kLongRun = 4;
+constexpr int64_t kMostChunks = 65535;  // blocks along y
+
+// out = what the chunks of a row sum up to, merged in their order as RowSums::merge does. A block for each row and
+// head; bound by the bytes of the sums.
+template <typename Element>
+__global__ void __launch_bounds__(kMergeThreads)
+    merge_chunks_kernel(AttendingRows a, int chunks, const float* chunk_sums, const float* chunk_statistics) {
+  const int64_t place = blockIdx.x, row = place / a.heads;
+  const int slot = a.slot[row], position = a.position[row];
+  if (slot < 0 || slot >= a.slots || position < 0 || position >= a.capacity) return;  // refused when it attended
+  const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
+  for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
+    float maximum = kUnseen, total = 0, value = 0;
+#pragma unroll 4
+    for (int chunk = first; chunk <= last; ++chunk) {
+      const int64_t at = place * chunks + chunk;
+      const float highest = fmaxf(maximum, chunk_statistics[2 * at]), base = softmax_base(highest);
+      const float before = expf(maximum - base), now = expf(chunk_statistics[2 * at] - base);
+      maximum = highest;
+      total = fmaf(total, before, chunk_statistics[2 * at + 1] * now);
+      value = fmaf(value, before, chunk_sums[at * a.head_size + column] * now);
+    }
+    static_cast<Element*>(a.out)[place * a.head_size + column] = from_float<Element>(value * (1 / total));
+  }
+}
+
+// Row t of k and v goes to its place in the cache, `width` units of 16 bytes or of an element; a block for each row.
+// Should a place be named twice, its last row stays. Bound by bytes.
+template <typename Unit>
+__global__ void __launch_bounds__(kAppendThreads)
+    cache_append_kernel(const Unit* k, const Unit* v, const int32_t* slot, const int32_t* position, int64_t width,
+                        int rows, int64_t slots, int64_t capacity, Unit* keys, Unit* values, Refusal refusal) {
+  const int t = static_cast<int>(blockIdx.x), s = slot[t], p = position[t];
+  if (s < 0 || s >= slots || p < 0 || p >= capacity) {
+    refusal.raise();
+    return;
+  }
+  int again = 0;
+  for (int later = t + 1 + static_cast<int>(threadIdx.x); later < rows; later += kAppendThreads) {
+    again |= slot[later] == s && position[later] == p;
+  }
+  if (__syncthreads_or(again)) return;
+  const int64_t from = t * width, to = (s * capacity + p) * width;
+#pragma unroll 1  // a row is a few packs a thread
+  for (int64_t i = threadIdx.x; i < width; i += kAppendThreads) {
+    keys[to + i] = k[from + i];
+    values[to + i] = v[from + i];
+  }
+}
+
+// `count` rows from `first` on.
+AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int64_t row_bytes) {
+  AttendingRows part = a;
+  part.q = static_cast<const char*>(a.q) + first * row_bytes;
+  part.out = static_cast<char*>(a.out) + first * row_bytes;
+  part.slot += first;
+  part.position += first;
+  part.rows = static_cast<int>(count);
+  return part;
+}
+
+void keep_cache_checks(Launch& launch, T slot, T position, T keys) {
+  launch.stream().keep_checks([slot, position, slots = keys.shape[0], capacity = keys.shape[1]] {
+    check_range_values("slot", slot, 0, slots);
+    check_range_values("position", position, 0, capacity);
+  });
+}
+
+}  // namespace
+
+void cache_append(Stream& stream, T k, T v, T slot, T position, T keys, T values) {
+  Launch launch(stream);
+  const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
+  keep_cache_checks(launch, slot, position, keys);
+  const auto append = [&](auto unit, int64_t units) {
+    using Unit = decltype(unit);
+    launch(cache_append_kernel<Unit>, static_cast<unsigned>(rows), kAppendThreads, 0, data<Unit>(k), data<Unit>(v),
+           data<int32_t>(slot), data<int32_t>(position), units, static_cast<int>(rows), keys.shape[0], keys.shape[1],
+           data<Unit>(keys), data<Unit>(values), launch.refusal());
+  };
+  if (in_packs(k, width) && in_packs(v, width) && in_packs(keys, width) && in_packs(values, width)) {
+    append(Pack<uint32_t, 4>{}, width * dtype_bytes(k.dtype) / 16);
+  } else if (k.dtype == MOE_BFLOAT16) {
+    append(uint16_t{}, width);
+  } else {
+    append(uint32_t{}, width);
+  }
+}
+
+void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+  Launch launch(stream);
+  const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
+  const auto dtype = static_cast<moe_dtype>(q.dtype);
+  keep_cache_checks(launch, slot, position, keys);
+  const AttendingRows all{.q = q.data,
+                          .keys = keys.data,
+                          .values = values.data,
+                          .out = out.data,
+                          .logsumexp = nullptr,
+                          .slot = data<int32_t>(slot),
+                          .position = data<int32_t>(position),
+                          .refusal = launch.refusal(),
+                          .rows = static_cast<int>(rows),
+                          .slots = static_cast<int>(keys.shape[0]),
+                          .capacity = static_cast<int>(keys.shape[1]),
+                          .heads = static_cast<int>(heads),
+                          .groups = static_cast<int>(keys.shape[2]),
+                          .head_size = static_cast<int>(head_size),
+                          .scale = scale,
+                          .window = window_or_most(window),
+                          .packs = in_packs(q, head_size) && in_packs(keys, head_size) && in_packs(values, head_size) &&
+                                   in_packs(out, head_size)};
+  // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
+  const int64_t chunks = std::max<int64_t>(1, ceil_div(keys.shape[1], kChunk));
+  if (rows >= kLongRun * keys.shape[0] || chunks > kMostChunks) {
+    attend_rows(launch, dtype, all);
+    return;
+  }
+  const int64_t floats = heads * chunks * (head_size + 2);  // of a row
+  const int64_t at_once = std::clamp<int64_t>(kMostScratchBytes / (4 * floats), 1, std::max<int64_t>(1, rows));
+  float* sums = launch.scratch<float>(0, at_once * heads * chunks * head_size);
+  float* statistics = launch.scratch<float>(1, at_once * heads * chunks * 2);
+  for (int64_t first = 0; first < rows; first += at_once) {
+    const int64_t count = std::min(at_once, rows - first);
+    const AttendingRows part = part_of(all, first, count, heads * head_size * dtype_bytes(q.dtype));
+    attend_chunks(launch, dtype, part, chunks, sums, statistics);
+    visit_floating(q, [&](auto element) {
+      launch(merge_chunks_kernel<decltype(element)>, static_cast<unsigned>(count * heads), kMergeThreads, 0, part,
+             static_cast<int>(chunks), sums, statistics);
+    });
+  }
+}
+
+}  // namespace moe::cuda

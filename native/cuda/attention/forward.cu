@@ -1,0 +1,308 @@
+// Attention forward in the manner of FlashAttention: a block keeps a tile of query rows and walks tiles of keys with a
+// running maximum and sum. The query heads that share a key head are rows of one tile, so they read it once.
+#include "cuda/attention/forward.h"
+
+#include "cuda/kernels.h"
+
+namespace moe::cuda {
+namespace {
+
+template <typename Element, int kHead, int kRowWarps>
+struct ForwardShape : HeadShape<Element, kHead> {
+  using Base = HeadShape<Element, kHead>;
+  static constexpr int kRows = kRowWarps * kWarpRows;
+  static constexpr int kKeys = std::is_same_v<Element, float> ? 32 : 64;
+  static constexpr int kWarps = kRowWarps * Base::kColumnWarps;
+  static constexpr int kThreads = kWarps * kWarpLanes;
+  static constexpr size_t kTileBytes = sizeof(Element) * (kRows + 2 * kKeys) * Base::kStride;
+  static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kWarps * kWeightFloats<Element, kKeys / 8>;
+  static_assert(kChunk % kKeys == 0);
+};
+
+// Consecutive positions of one sequence, rows from `first` on.
+struct Run {
+  int64_t first;
+  int count, slot, position;
+};
+
+// The run that starts at row t and stays in t's tile of `most` rows. Empty where t continues the run of the row before,
+// and where its place is refused.
+__device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most) {
+  Run run{t, 0, a.slot[t], a.position[t]};
+  if (run.slot < 0 || run.slot >= a.slots || run.position < 0 || run.position >= a.capacity) {
+    a.refusal.raise();
+    return run;
+  }
+  if (t % most != 0 && run.position > 0 && a.slot[t - 1] == run.slot && a.position[t - 1] == run.position - 1) {
+    return run;
+  }
+  const int end = min(a.rows, t / most * most + most);
+  do {
+    ++run.count;
+  } while (t + run.count < end && run.position + run.count < a.capacity && a.slot[t + run.count] == run.slot &&
+           a.position[t + run.count] == run.position + run.count);
+  return run;
+}
+
+// Of the two rows of a product that a lane has elements of. Products and sums that a compiler might fuse in one kernel
+// and not in another are spelled out.
+template <int kTiles>
+struct RowSums {
+  float maximum[2], total[2], values[kTiles][4];
+
+  __device__ __forceinline__ void reset() {
+    for (int i = 0; i < 2; ++i) {
+      maximum[i] = kUnseen;
+      total[i] = 0;
+    }
+    clear(values);
+  }
+
+  // Turns scores into weights exp(score - maximum) under the new maximum.
+  template <int kScores>
+  __device__ __forceinline__ void weigh(float (&scores)[kScores][4]) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      float highest = maximum[i];
+#pragma unroll
+      for (int j = 0; j < kScores; ++j) highest = fmaxf(highest, fmaxf(scores[j][2 * i], scores[j][2 * i + 1]));
+      highest = row_max(highest);
+      const float base = softmax_base(highest), decay = expf(maximum[i] - base);
+      maximum[i] = highest;
+      float sum = 0;
+#pragma unroll
+      for (int j = 0; j < kScores; ++j) {
+#pragma unroll
+        for (int n = 2 * i; n < 2 * i + 2; ++n) {
+          scores[j][n] = expf(scores[j][n] - base);
+          sum = __fadd_rn(sum, scores[j][n]);
+        }
+      }
+      total[i] = fmaf(total[i], decay, sum);
+#pragma unroll
+      for (int j = 0; j < kTiles; ++j) {
+#pragma unroll
+        for (int n = 2 * i; n < 2 * i + 2; ++n) values[j][n] *= decay;
+      }
+    }
+  }
+
+  // Takes in the sums over the keys of the next chunk. merge_chunks_kernel does the same arithmetic.
+  __device__ __forceinline__ void merge(const RowSums& chunk) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float highest = fmaxf(maximum[i], chunk.maximum[i]), base = softmax_base(highest);
+      const float before = expf(maximum[i] - base), now = expf(chunk.maximum[i] - base);
+      maximum[i] = highest;
+      total[i] = fmaf(total[i], before, row_sum(chunk.total[i]) * now);
+#pragma unroll
+      for (int j = 0; j < kTiles; ++j) {
+#pragma unroll
+        for (int n = 2 * i; n < 2 * i + 2; ++n) values[j][n] = fmaf(values[j][n], before, chunk.values[j][n] * now);
+      }
+    }
+  }
+};
+
+// Hides the keys from `key` on that a row at `position` must not see: those after it, those before its window.
+template <int kScores>
+__device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, int key,
+                                               const int (&position)[2], int window) {
+  const int column = key + static_cast<int>(threadIdx.x) % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const bool all = key + kScores * 8 - 1 <= position[i] && key > position[i] - window;
+#pragma unroll
+    for (int j = 0; j < kScores; ++j) {
+#pragma unroll
+      for (int n = 0; n < 2; ++n) {
+        const int at = column + j * 8 + n;
+        const bool seen = all || (at <= position[i] && at > position[i] - window);
+        float& score = scores[j][2 * i + n];
+        score = seen ? __fmul_rn(score, scale) : kUnseen;
+      }
+    }
+  }
+}
+
+// One block: a run of rows (or a tile of a whole sequence), one key head, up to kRows of (row, query head).
+// Long runs are bound by FLOPs, 4 D for each pair of row and key; lone rows by the bytes of the keys and values.
+template <typename Element, int kHead, int kRowWarps, bool kOneChunk>
+__global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThreads))
+    attend_kernel(AttendingRows a, int chunks, float* chunk_sums, float* chunk_statistics) {
+  using Shape = ForwardShape<Element, kHead, kRowWarps>;
+  constexpr int kRows = Shape::kRows, kKeys = Shape::kKeys, kStride = Shape::kStride;
+  const int shared_heads = a.heads / a.groups, head_tiles = (shared_heads + kRows - 1) / kRows;
+  const int most_rows = shared_heads < kRows ? kRows / shared_heads : 1;
+  unsigned index = blockIdx.x;
+  const int head_tile = static_cast<int>(index % head_tiles);
+  index /= head_tiles;
+  const int group = static_cast<int>(index % a.groups);
+  index /= a.groups;
+  Run run;
+  if (a.slot != nullptr) {
+    run = find_run(a, static_cast<int>(index), most_rows);
+  } else {  // the tiles that see most keys come first
+    const int tile = (a.capacity - 1) / most_rows - static_cast<int>(index / a.slots);
+    const int slot = static_cast<int>(index % a.slots), position = tile * most_rows;
+    run = {int64_t{slot} * a.capacity + position, min(most_rows, a.capacity - position), slot, position};
+  }
+  if (run.count == 0) return;
+  int begin = max(0, run.position - a.window + 1) / kKeys * kKeys, end = run.position + run.count;
+  if constexpr (kOneChunk) {
+    begin = max(begin, static_cast<int>(blockIdx.y) * kChunk);
+    end = min(end, static_cast<int>(blockIdx.y) * kChunk + kChunk);
+    if (begin >= end) return;
+  }
+
+  // Row r of the tile is head first_head + r % heads of row run.first + r / heads.
+  const int heads = min(kRows, shared_heads - head_tile * kRows), rows = run.count * heads;
+  const int first_head = group * shared_heads + head_tile * kRows;
+  const auto element = [&](int r) {
+    return ((run.first + r / heads) * a.heads + first_head + r % heads) * int64_t{a.head_size};
+  };
+  const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
+  const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
+  const int width = padded_width(a.head_size);
+  int row[2], position[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    row[i] = warp_row + lane / 4 + 8 * i;
+    position[i] = row[i] < rows ? run.position + row[i] / heads : -1;
+  }
+  const int warp_first = run.position + warp_row / heads;
+  const int warp_last = run.position + (min(warp_row + kWarpRows, rows) - 1) / heads;
+
+  MOE_DYNAMIC_SHARED(Element, queries);
+  Element* keys = queries + kRows * kStride;
+  Element* values = keys + kKeys * kStride;
+  float* table = reinterpret_cast<float*>(values + kKeys * kStride) + warp * kWeightFloats<Element, kKeys / 8>;
+  const int64_t key_stride = int64_t{a.groups} * a.head_size;
+  const int64_t first_key = run.slot * (a.capacity * key_stride) + group * int64_t{a.head_size};
+  const auto load_keys = [&](Element* tile, const void* from, int key) {
+    const Element* at = static_cast<const Element*>(from) + first_key + key * key_stride;
+    load_tile<kHead>(tile, kKeys, a.head_size, a.packs,
+                     [&](int r) { return key + r < end ? at + r * key_stride : nullptr; });
+    commit_copies();
+  };
+  load_tile<kHead>(queries, kRows, a.head_size, a.packs,
+                   [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
+  load_keys(keys, a.keys, begin);
+
+  RowSums<Shape::kColumnTiles> sums, chunk;
+  sums.reset();
+  chunk.reset();
+  for (int key = begin, next; key < end; key = next) {
+    next = key + kKeys;
+    wait_copies<0>();
+    __syncthreads();
+    load_keys(values, a.values, key);
+    const bool seen = warp_row < rows && key <= warp_last && next > warp_first - a.window + 1;
+    float weights[kKeys / 8][4];
+    if (seen) {
+      multiply_rows<kStride>(weights, queries + warp_row * kStride, keys, width);
+      scale_and_mask(weights, a.scale, key, position, a.window);
+      chunk.weigh(weights);
+    }
+    wait_copies<0>();
+    __syncthreads();
+    if (next < end) load_keys(keys, a.keys, next);
+    if (seen) add_product<kStride>(chunk.values, weights, values + warp_column, width - warp_column, table);
+    if (next % kChunk == 0 || next >= end) {
+      sums.merge(chunk);
+      chunk.reset();
+    }
+  }
+
+  if constexpr (kOneChunk) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (row[i] >= rows) continue;
+      const int64_t line = (run.first + row[i] / heads) * a.heads + first_head + row[i] % heads;
+      const int64_t place = line * chunks + blockIdx.y;
+      if (warp_column == 0 && lane % 4 == 0) {
+        chunk_statistics[2 * place] = sums.maximum[i];
+        chunk_statistics[2 * place + 1] = sums.total[i];
+      }
+#pragma unroll
+      for (int j = 0; j < Shape::kColumnTiles; ++j) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+          const int column = warp_column + j * 8 + lane % 4 * 2 + n;
+          if (column < a.head_size) chunk_sums[place * a.head_size + column] = sums.values[j][2 * i + n];
+        }
+      }
+    }
+  } else {
+    const float factor[2] = {1 / sums.total[0], 1 / sums.total[1]};
+    store_product<kStride>(sums.values, factor, queries + warp_row * kStride + warp_column);
+    __syncthreads();
+    store_tile<kHead>(queries, rows, a.head_size, a.packs,
+                      [&](int r) { return static_cast<Element*>(a.out) + element(r); });
+    if (a.logsumexp == nullptr || warp_column != 0 || lane % 4 != 0) return;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (row[i] >= rows) continue;
+      const int64_t line = int64_t{run.slot} * a.heads + first_head + row[i] % heads;
+      a.logsumexp[line * a.capacity + position[i]] = sums.maximum[i] + logf(sums.total[i]);
+    }
+  }
+}
+
+template <int kRowWarps, bool kOneChunk>
+void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chunks, float* sums, float* statistics) {
+  visit_head_size(a.head_size, [&](auto head) {
+    const auto launch_as = [&](auto element) {
+      using Shape = ForwardShape<decltype(element), head(), kRowWarps>;
+      const int64_t shared = a.heads / a.groups, most_rows = std::max<int64_t>(1, Shape::kRows / shared);
+      const int64_t runs = a.slot != nullptr ? a.rows : a.slots * ceil_div(a.capacity, most_rows);
+      const int64_t blocks = runs * a.groups * ceil_div(shared, Shape::kRows);
+      launch(attend_kernel<decltype(element), head(), kRowWarps, kOneChunk>,
+             dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(chunks)), Shape::kThreads, Shape::kSharedBytes,
+             a, static_cast<int>(chunks), sums, statistics);
+    };
+    if (dtype == MOE_BFLOAT16) {
+      launch_as(Bfloat16{});
+    } else {
+      launch_as(float{});
+    }
+  });
+}
+
+}  // namespace
+
+void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows) {
+  attend<4, false>(launch, dtype, rows, 1, nullptr, nullptr);
+}
+
+void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
+                   float* statistics) {
+  attend<1, true>(launch, dtype, rows, chunks, sums, statistics);
+}
+
+void attention_forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, N logsumexp) {
+  Launch launch(stream);
+  const int64_t head_size = q.shape[3];
+  attend_rows(launch, static_cast<moe_dtype>(q.dtype),
+              {.q = q.data,
+               .keys = k.data,
+               .values = v.data,
+               .out = out.data,
+               .logsumexp = data<float>(logsumexp),
+               .slot = nullptr,
+               .position = nullptr,
+               .refusal = launch.refusal(),
+               .rows = static_cast<int>(q.shape[0] * q.shape[1]),
+               .slots = static_cast<int>(q.shape[0]),
+               .capacity = static_cast<int>(q.shape[1]),
+               .heads = static_cast<int>(q.shape[2]),
+               .groups = static_cast<int>(k.shape[2]),
+               .head_size = static_cast<int>(head_size),
+               .scale = scale,
+               .window = window_or_most(window),
+               .packs = in_packs(q, head_size) && in_packs(k, head_size) && in_packs(v, head_size) &&
+                        in_packs(out, head_size)});
+}
+
+}  // namespace moe::cuda

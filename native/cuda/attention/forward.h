@@ -1,0 +1,42 @@
+// Rows of queries that attend to the keys of their sequences: what attention_forward and attention_decode share, so
+// that a row has the same bits whichever way it goes.
+#pragma once
+
+#include "cuda/attention/tile.h"
+#include "cuda/launch.h"
+
+namespace moe::cuda {
+
+// Sums over keys begin anew every kChunk positions, from position 0 on, and those of the chunks are merged in their
+// order: the one grouping of keys that a result depends on besides the tiles inside a chunk.
+constexpr int kChunk = 256;
+
+// Rows [T, H, D] and the keys and values [slots, capacity, G, D] of their sequences.
+struct AttendingRows {
+  const void* q;
+  const void* keys;
+  const void* values;
+  void* out;
+  float* logsumexp;         // [slots, H, capacity], or null
+  const int32_t* slot;      // of each row; null where row t is at position t % capacity of slot t / capacity
+  const int32_t* position;  // of each row
+  Refusal refusal;          // raised for a place outside the slots and their capacity
+  int rows, slots, capacity, heads, groups, head_size;
+  float scale;
+  int window;  // from window_or_most
+  bool packs;
+};
+
+// What is subtracted from scores whose maximum this is.
+__device__ __forceinline__ float softmax_base(float maximum) {
+  return maximum == kUnseen ? 0.0f : maximum;  // no key yet: every weight is 0
+}
+
+// Attends and writes `out`, walking all the chunks of a row: for rows that come in long runs.
+void attend_rows(Launch& launch, moe_dtype dtype, const AttendingRows& rows);
+// Attends to one chunk a block, chunks of them, and leaves sums [T, H, chunks, D] and (maximum, total)
+// [T, H, chunks, 2] of those chunks that a row sees.
+void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, int64_t chunks, float* sums,
+                   float* statistics);
+
+}  // namespace moe::cuda

@@ -1,0 +1,86 @@
+// The queues of the gate's experts: who stands in them, and who is kept.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/gate/choice.h"
+#include "cuda/scan.h"
+
+namespace moe::cuda {
+
+constexpr int kTokenBlock = 32;     // tokens of a block: a bit each of a word
+constexpr int kQueueThreads = 256;  // a thread for each value of a digit of a rank
+
+// The words of expert e's queue, in queue order: a bit for each token of a block that chose it. A queue is filled lane
+// by lane: one lane with all choices (token-major), or a lane for each choice (choice-major).
+struct GateQueues {
+  int64_t blocks;  // of tokens
+  int lanes;
+  unsigned* words;  // [E, lanes, blocks]
+  int* places;      // [E, lanes, blocks]: of the first token of a word
+
+  __device__ __host__ int64_t count() const { return lanes * blocks; }
+  __device__ int64_t at(int e, int lane, int64_t block) const { return (int64_t{e} * lanes + lane) * blocks + block; }
+};
+
+// Makes the words of a queue those of its `capacity` routes with the highest rank[s, e], the earlier of equals, and
+// places them anew. A radix select by digits of 8 bits, then one running sum: the length of the queue six times.
+__device__ inline void keep_best(const GateQueues& queues, int e, int capacity, const float* rank, int experts) {
+  __shared__ uint64_t sums[kMostWarps];
+  __shared__ int routes_of[kQueueThreads];
+  __shared__ unsigned next_digit;
+  __shared__ int next_above;
+  unsigned* words = queues.words + queues.at(e, 0, 0);
+  int* places = queues.places + queues.at(e, 0, 0);
+  const auto key_of = [&](int64_t word, int bit) {
+    return ordered(rank[(word % queues.blocks * kTokenBlock + bit) * experts + e]);
+  };
+
+  // The rank that divides them, and how many routes of that very rank are kept.
+  unsigned threshold = capacity == 0 ? ~0u : 0;
+  int equals = capacity;
+  for (int shift = 24; shift >= 0 && capacity > 0; shift -= 8) {
+    const unsigned known = shift == 24 ? 0 : ~0u << (shift + 8);
+    routes_of[threadIdx.x] = 0;
+    __syncthreads();
+    for (int64_t word = threadIdx.x; word < queues.count(); word += kQueueThreads) {
+      for (unsigned left = words[word]; left != 0; left &= left - 1) {
+        const unsigned key = key_of(word, __ffs(static_cast<int>(left)) - 1);
+        if ((key & known) == threshold) atomicAdd(&routes_of[key >> shift & 255], 1);
+      }
+    }
+    __syncthreads();
+    const unsigned digit = 255 - threadIdx.x;
+    const int routes = routes_of[digit];
+    uint64_t all;
+    const auto above = static_cast<int>(block_scan(static_cast<uint64_t>(routes), sums, all));
+    if (above < equals && equals <= above + routes) next_digit = digit, next_above = above;
+    __syncthreads();
+    threshold |= next_digit << shift;
+    equals -= next_above;
+  }
+
+  uint64_t before = 0;  // routes above the threshold, times 2^32, and on it
+  for (int64_t first = 0; first < queues.count(); first += kQueueThreads) {
+    const int64_t word = first + threadIdx.x;
+    unsigned above = 0, on = 0;
+    for (unsigned left = word < queues.count() ? words[word] : 0; left != 0; left &= left - 1) {
+      const unsigned key = key_of(word, __ffs(static_cast<int>(left)) - 1), bit = left & -left;
+      above |= key > threshold ? bit : 0;
+      on |= key == threshold ? bit : 0;
+    }
+    const uint64_t routes = static_cast<uint64_t>(__popc(above)) << 32 | static_cast<unsigned>(__popc(on));
+    uint64_t all;
+    const uint64_t here = before + block_scan(routes, sums, all);
+    before += all;
+    const int on_before = min(static_cast<int>(here & 0xffffffffu), equals);
+    while (__popc(on) > equals - on_before) on &= ~(0x80000000u >> __clz(static_cast<int>(on)));
+    if (word < queues.count()) {
+      words[word] = above | on;
+      places[word] = static_cast<int>(here >> 32) + on_before;
+    }
+    __syncthreads();
+  }
+}
+
+}  // namespace moe::cuda

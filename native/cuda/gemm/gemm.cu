@@ -1,0 +1,74 @@
+// Dense GEMM, a product of one group; and packed weights, which are row-major ones of the packed dtype: the kernels
+// read both alike.
+#include "core/check.h"
+#include "cuda/gemm/product.h"
+#include "cuda/kernels.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int64_t kMostSize = INT32_MAX - 1024;  // so that a tile past the end can still be counted
+
+}  // namespace
+
+int32_t size_of(const char* what, int64_t size) {
+  if (size > kMostSize) invalid(what, " is ", size, ", the kernels take up to ", kMostSize);
+  return static_cast<int32_t>(size);
+}
+
+Matrix matrix_of(T matrix, bool turned) {
+  const int64_t width = matrix.shape[matrix.rank - 1];
+  return {matrix.data, matrix.dtype, width, turned, in_packs(matrix, width)};
+}
+
+Output output_of(N output) {
+  if (output == nullptr) return {};
+  const int64_t stride = output->shape[output->rank - 1];
+  const auto four = static_cast<uintptr_t>(4 * dtype_bytes(output->dtype));
+  const bool aligned = reinterpret_cast<uintptr_t>(output->data) % four == 0;
+  return {output->data, output->dtype, stride, aligned && stride % 4 == 0};
+}
+
+void run_product(Launch& launch, const Product& product) {
+  Product checked = product;
+  if (product.activation == MOE_SWIGLU) {  // the up half must begin as well aligned as the gate
+    const int64_t half = product.columns / 2;
+    checked.preactivation.quads &= half % 4 == 0;
+    if (product.b.turned) checked.b.packs &= half * dtype_bytes(product.b.dtype) % 16 == 0;
+  }
+  if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
+    run_tensor_product(launch, checked);
+  } else {
+    run_float_product(launch, checked);
+  }
+}
+
+void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation activation, bool accumulate, T a, T b,
+          N bias, T c, N preactivation) {
+  Launch launch(stream);
+  const bool lines_first = transpose_b || b.layout == MOE_PACKED;
+  run_product(launch, {.groups = Groups::kOne,
+                       .count = 1,
+                       .offsets = nullptr,
+                       .rows = size_of("rows", a.shape[transpose_a ? 1 : 0]),
+                       .columns = size_of("columns", b.shape[lines_first ? 0 : 1]),
+                       .inner = size_of("the inner dimension", a.shape[transpose_a ? 0 : 1]),
+                       .a = matrix_of(a, transpose_a),
+                       .b = matrix_of(b, !lines_first),
+                       .b_elements = 0,
+                       .bias = data<float>(bias),
+                       .activation = activation,
+                       .accumulate = accumulate,
+                       .c = output_of(&c),
+                       .preactivation = output_of(preactivation)});
+}
+
+int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
+  int64_t bytes = dtype_bytes(dtype);
+  for (int i = 0; i < rank; ++i) bytes *= shape[i];
+  return bytes;
+}
+
+void gemm_pack(Stream& stream, T weights, T packed) { cast(stream, weights, packed); }
+
+}  // namespace moe::cuda

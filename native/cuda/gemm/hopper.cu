@@ -1,0 +1,274 @@
+// bfloat16 products on Hopper's tensor cores: one warp fetches panels by the tensor memory accelerator (TMA), two
+// warpgroups multiply them from shared memory (wgmma), and the next tile's panels come in during a tile's epilogue.
+//
+// This kernel was compiled but never run: it is off unless PANAMOE_CUDA_WGMMA=1 is set. Its sums may differ from
+// gemm_tensor.cu's in their last bits, so that with it a row's bits depend on the number of rows beside it.
+#include "cuda/gemm/product.h"
+
+#if defined(MOE_SIMT)
+
+namespace moe::cuda {
+
+bool launch_hopper_tiles(Launch&, const Product&, RowRange) { return false; }  // neither TMA nor wgmma is emulated
+
+}  // namespace moe::cuda
+
+#else
+
+#include <cuda.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "core/error.h"
+#include "cuda/gemm/epilogue.h"
+#include "cuda/ptx.h"
+
+namespace moe::cuda {
+namespace {
+
+struct HopperTile {
+  static constexpr int kRows = 128, kColumns = 128, kDepth = 64, kStages = 4;
+  static constexpr int kThreads = 256;  // that multiply and write: two warpgroups of 64 rows each
+  static constexpr int kBlocks = 1;
+  static constexpr int kLines = 64;  // of b in one copy, for SwiGLU of the gate or of the up half
+  static constexpr int kPanelA = kRows * kDepth, kPanelB = kColumns * kDepth;  // elements
+  static constexpr int kStageBytes = (kPanelA + kPanelB) * 2;
+};
+// Panels begin at multiples of 1024 bytes, after which their exchange of 16-byte chunks repeats.
+constexpr int kPanelAlignment = 1024;
+constexpr size_t kSharedBytes =
+    kPanelAlignment + size_t{HopperTile::kStages} * HopperTile::kStageBytes + kSumsBytes<HopperTile>;
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+__device__ __forceinline__ void start_barrier(uint64_t* barrier, int arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
+}
+
+__device__ __forceinline__ void arrive(uint64_t* barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+}
+
+// Arrives, and makes the barrier wait for `bytes` of copies too.
+__device__ __forceinline__ void arrive_with_copies(uint64_t* barrier, int bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
+               : "memory");
+}
+
+// Waits for the end of the barrier's phase of this parity.
+__device__ __forceinline__ void wait(uint64_t* barrier, int parity) {
+  asm volatile(
+      "{\n"
+      ".reg .pred done;\n"
+      "again:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n"
+      "}" ::"r"(shared_address(barrier)),
+      "r"(parity)
+      : "memory");
+}
+
+__device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x, int y, int z, uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3, %4}], [%5];" ::"r"(shared_address(to)),
+      "l"(&map), "r"(x), "r"(y), "r"(z), "r"(shared_address(barrier))
+      : "memory");
+}
+
+// A panel of rows of 128 bytes, chunks exchanged over eight rows; `block` bytes lie between 64 columns of a turned one.
+__device__ __forceinline__ uint64_t describe_panel(const void* panel, int block) {
+  constexpr uint64_t kExchangedBy128Bytes = 1;
+  constexpr int kEightRows = 1024;
+  return uint64_t{(shared_address(panel) & 0x3ffff) >> 4} | uint64_t(block >> 4) << 16 |
+         uint64_t{kEightRows >> 4} << 32 | kExchangedBy128Bytes << 62;
+}
+
+// d += a b for 64 x 16 a and 16 x 128 b; d lies over a warp's 16 rows as mma.m16n8k16 has it, eight columns d[i].
+template <int turned_b>
+__device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t a, uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "
+      "%64, %65, 1, 1, 1, 0, %66;"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]),
+        "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]),
+        "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]),
+        "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]),
+        "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3]), "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]),
+        "+f"(d[8][3]), "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]),
+        "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]), "+f"(d[11][3]), "+f"(d[12][0]),
+        "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]),
+        "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]),
+        "+f"(d[15][3])
+      : "l"(a), "l"(b), "n"(turned_b));
+}
+
+__device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ __forceinline__ void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int pending>
+__device__ __forceinline__ void wait_products(float (&d)[16][4]) {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j) asm volatile("" : "+f"(d[i][j])::"memory");
+  }
+}
+
+// A barrier of the threads that multiply.
+__device__ __forceinline__ void meet_multipliers() {
+  asm volatile("bar.sync 1, %0;" ::"n"(HopperTile::kThreads) : "memory");
+}
+
+#endif
+
+// Bound by the tensor cores' 2 rows columns inner operations.
+template <bool kTurnedB>
+__global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile::kBlocks)
+    hopper_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
+                  const Product product, RowRange rows, Refusal refusal) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  using Tile = HopperTile;
+  __shared__ TileWalk<Tile> fetched, multiplied;  // the two roles walk alike, the first one ahead
+  __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
+  MOE_DYNAMIC_SHARED(char, shared);
+  char* stages = shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  if (threadIdx.x == 0) {
+    fetched.start();
+    multiplied.start();
+    for (int i = 0; i < Tile::kStages; ++i) {
+      start_barrier(full + i, 1);
+      start_barrier(empty + i, Tile::kThreads / kWarpLanes);
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+  int turn = 0;  // panels so far; every kStages of them the barriers' parity changes
+  if (warp == Tile::kThreads / kWarpLanes) {
+    const int up = product.activation == MOE_SWIGLU ? product.width() : Tile::kLines;
+    while (true) {
+      fetched.find(product, rows, refusal);
+      __syncwarp();
+      if (!fetched.found) return;
+      const TileIndex tile = fetched.tile;
+      __syncwarp();
+      if (lane != 0) continue;
+      for (int k = 0; k < tile.inner; k += Tile::kDepth, ++turn) {
+        const int stage = turn % Tile::kStages;
+        char* panel_a = stages + stage * Tile::kStageBytes;
+        char* panel_b = panel_a + Tile::kPanelA * 2;
+        wait(empty + stage, turn / Tile::kStages % 2 ^ 1);
+        arrive_with_copies(full + stage, Tile::kStageBytes);
+        copy_box(panel_a, map_a, k, tile.begin + tile.row, 0, full + stage);
+        for (int half = 0; half < 2; ++half) {
+          const int line = tile.column + half * up;
+          copy_box(panel_b + half * Tile::kPanelB, map_b, kTurnedB ? line : k, kTurnedB ? k : line, tile.group,
+                   full + stage);
+        }
+      }
+    }
+  }
+  auto* table = reinterpret_cast<float*>(stages + Tile::kStages * Tile::kStageBytes);
+  const bool gated = product.activation == MOE_SWIGLU;
+  while (true) {
+    meet_multipliers();  // the last tile's sums were read
+    if (warp == 0) multiplied.find(product, rows, refusal);
+    meet_multipliers();
+    if (!multiplied.found) return;
+    const TileIndex& tile = multiplied.tile;
+    float sums[16][4] = {};
+    const int inner = tile.inner;
+    for (int k = 0; k < inner; k += Tile::kDepth, ++turn) {
+      const int stage = turn % Tile::kStages;
+      const char* panel_a = stages + stage * Tile::kStageBytes;
+      const char* panel_b = panel_a + Tile::kPanelA * 2;
+      wait(full + stage, turn / Tile::kStages % 2);
+      const uint64_t a = describe_panel(panel_a + warp / 4 * 64 * Tile::kDepth * 2, 0);
+      const uint64_t b = describe_panel(panel_b, kTurnedB ? Tile::kPanelB : 0);
+      begin_products();
+#pragma unroll
+      for (int i = 0; i < Tile::kDepth / 16; ++i) {
+        // 16 of k on: 32 bytes of a row, or 16 rows of a turned panel.
+        multiply_m64n128k16<kTurnedB>(sums, a + (i * 32 >> 4), b + (i * (kTurnedB ? 2048 : 32) >> 4));
+      }
+      commit_products();
+      wait_products<1>(sums);
+      if (k > 0 && lane == 0) arrive(empty + (turn - 1) % Tile::kStages);
+    }
+    wait_products<0>(sums);
+    if (inner > 0 && lane == 0) arrive(empty + (turn - 1) % Tile::kStages);
+#pragma unroll
+    for (int i = 0; i < 16; ++i) {
+      const int column = (gated ? i % 8 * 2 + i / 8 : i) * kRun;
+      float* to = table + (warp * 16 + lane / 4) * kSumsStride<Tile> + column + lane % 4 * 2;
+      *reinterpret_cast<float2*>(to) = make_float2(sums[i][0], sums[i][1]);
+      *reinterpret_cast<float2*>(to + 8 * kSumsStride<Tile>) = make_float2(sums[i][2], sums[i][3]);
+    }
+    meet_multipliers();
+    finish_tile<Tile>(product, tile, table);
+  }
+#endif
+}
+
+// matrix [groups, lines, width] of bfloat16, copied in boxes of 64 columns by `box` lines; zeros beyond its edges.
+CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int64_t groups, uint32_t box) {
+  static const auto encode = [] {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult result{};
+    require(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result),
+            "looking up cuTensorMapEncodeTiled");
+    if (found == nullptr) fail(MOE_UNSUPPORTED, "the driver has no cuTensorMapEncodeTiled, unset PANAMOE_CUDA_WGMMA");
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
+  }();
+  const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(width), static_cast<cuuint64_t>(lines),
+                               static_cast<cuuint64_t>(groups)};
+  const cuuint64_t strides[2] = {sizes[0] * 2, sizes[0] * sizes[1] * 2};
+  const cuuint32_t boxes[3] = {64, box, 1}, steps[3] = {1, 1, 1};
+  CUtensorMap map{};
+  const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(data), sizes, strides,
+                                 boxes, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (result != CUDA_SUCCESS) fail(MOE_DEVICE_FAILED, "describing a matrix to the card failed with ", int{result});
+  return map;
+}
+
+bool asked_for_wgmma() {
+  static const bool asked = [] {
+    const char* text = std::getenv("PANAMOE_CUDA_WGMMA");
+    return text != nullptr && std::strcmp(text, "1") == 0;
+  }();
+  return asked;
+}
+
+template <bool kTurnedB>
+bool launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+  // The driver may have chosen an image for the whole sm_90 family, in which the kernel is empty and shares nothing.
+  cudaFuncAttributes attributes{};
+  require(cudaFuncGetAttributes(&attributes, hopper_kernel<kTurnedB>), "looking at a kernel");
+  if (attributes.sharedSizeBytes == 0) return false;
+  const int64_t lines = kTurnedB ? product.inner : product.columns, width = kTurnedB ? product.columns : product.inner;
+  launch(hopper_kernel<kTurnedB>, walking_blocks<HopperTile>(launch, product, rows), HopperTile::kThreads + kWarpLanes,
+         kSharedBytes, describe_matrix(product.a.data, product.inner, product.rows, 1, HopperTile::kRows),
+         describe_matrix(product.b.data, width, lines, product.count, HopperTile::kLines), product, rows,
+         launch.refusal());
+  return true;
+}
+
+}  // namespace
+
+bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows) {
+  if (!asked_for_wgmma() || launch.architecture() != 90) return false;
+  if (product.groups == Groups::kOfInner || product.a.turned || !product.a.packs || !product.b.packs) return false;
+  if (product.rows == 0 || product.width() == 0 || product.inner == 0) return false;
+  return product.b.turned ? launch_tiles<true>(launch, product, rows) : launch_tiles<false>(launch, product, rows);
+}
+
+}  // namespace moe::cuda
+
+#endif

@@ -1,0 +1,167 @@
+// bfloat16 times bfloat16 on tensor cores: mma.m16n8k16 over k in ascending order, whatever the tile, so that a row has
+// the same bits in a narrow and in a wide one.
+#include "cuda/gemm/epilogue.h"
+#include "cuda/ptx.h"
+
+namespace moe::cuda {
+namespace {
+
+// A block's tile, the depth of one stage of its pipeline, and the grid of its warps.
+template <int rows, int columns, int depth, int stages, int warp_rows, int warp_columns, int blocks>
+struct TensorTile {
+  static constexpr int kRows = rows, kColumns = columns, kDepth = depth, kStages = stages;
+  static constexpr int kWarpColumns = warp_columns;
+  static constexpr int kThreads = warp_rows * warp_columns * kWarpLanes;
+  static constexpr int kBlocks = blocks;                               // that run on a multiprocessor at once
+  static constexpr int kRowSteps = rows / warp_rows / 16;              // fragments of a and c down a warp's part
+  static constexpr int kColumnSteps = columns / warp_columns / 16;     // pairs of fragments of b and c across it
+  static constexpr int kStage = (rows + columns) * depth;              // elements
+  static constexpr size_t kStagesBytes = size_t{2} * kStage * stages;  // of bfloat16
+};
+
+// 64 KiB of stages, of which 48 are under way while one is multiplied; 64 sums a thread.
+using WideTile = TensorTile<128, 128, 32, 4, 2, 4, 2>;
+// 40 KiB of weights under way in a block, in runs of 256 bytes; as many columns as keep all multiprocessors reading.
+using NarrowTile = TensorTile<kNarrowRows, 32, 128, 6, 1, 2, 3>;
+// 20 KiB of weights under way.
+using MiddleTile = TensorTile<kMiddleRows, 32, 64, 6, 2, 2, 2>;
+
+template <class Tile>
+constexpr size_t kSharedBytes = std::max(Tile::kStagesBytes, kSumsBytes<Tile>);
+
+// The element at which 16-byte chunk `chunk` of row `row` lies in a panel of rows of `kChunks` chunks: exchanged so
+// that eight rows of one chunk, which a load of fragments reads at once, lie in all 32 banks.
+template <int kChunks>
+__device__ __forceinline__ int chunk_place(int row, int chunk) {
+  const int turn = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
+  return (row * kChunks + (chunk ^ turn)) * 8;
+}
+
+template <class Tile, int lines, bool turned>
+using Reader = PanelReader<Bfloat16, turned, lines, Tile::kDepth, Tile::kThreads>;
+
+// Begins to copy the reader's panel, of which `inner` is left; on to the next one.
+template <class Tile, int kLines, bool kTurned>
+__device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTurned>& reader, Bfloat16* to, int inner) {
+  constexpr int kRowChunks = (kTurned ? kLines : Tile::kDepth) / 8;
+#pragma unroll
+  for (int i = 0; i < reader.kCount; ++i) {
+    const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
+    const int line = reader.line(i), k = reader.k(i);
+    Bfloat16* place = to + (kTurned ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
+    if (reader.packs()) {
+      copy_async_16(place, chunk.from, chunk.count * 2);
+    } else {
+      *reinterpret_cast<Pack<Bfloat16, 8>*>(place) = chunk.load(false);
+    }
+  }
+  reader.advance();
+}
+
+// Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then
+// along k (a's fragment), or the other way round (two fragments of b).
+template <class Tile, int kLines, bool kTurned, bool kLinesFirst>
+__device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16* panel, int line, int k) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
+  const int inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
+  const int line_part = kLinesFirst ? first : then, k_part = kLinesFirst ? then : first;
+  if constexpr (kTurned) {
+    load_matrices_transposed(r, panel + chunk_place<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
+  } else {
+    load_matrices(r, panel + chunk_place<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
+  }
+}
+
+// Wide tiles: bound by the tensor cores' 2 rows columns inner operations. The others: by reading b's 2 columns inner
+// bytes, once.
+template <class Tile, bool kTurnedA, bool kTurnedB>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
+    tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
+  MOE_DYNAMIC_SHARED(Bfloat16, stages);
+  const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, warp = static_cast<int>(threadIdx.x) / kWarpLanes;
+  const int warp_row = warp / Tile::kWarpColumns * Tile::kRowSteps * 16;
+  const int warp_column = warp % Tile::kWarpColumns * Tile::kColumnSteps * 16;
+  __shared__ TileWalk<Tile> walk;
+  if (threadIdx.x == 0) walk.start();
+  while (walk.next(product, rows, refusal)) {
+    const TileIndex& tile = walk.tile;
+    Reader<Tile, Tile::kRows, kTurnedA> a(side_a<Bfloat16, kTurnedA>(product, tile));
+    Reader<Tile, Tile::kColumns, kTurnedB> b(side_b<Bfloat16, kTurnedB>(product, tile));
+    const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
+    const auto copy_stage = [&](int step) {
+      Bfloat16* stage = stages + step % Tile::kStages * Tile::kStage;
+      if (step < steps) {
+        const int left = inner - step * Tile::kDepth;
+        copy_panel<Tile, Tile::kRows, kTurnedA>(a, stage, left);
+        copy_panel<Tile, Tile::kColumns, kTurnedB>(b, stage + Tile::kRows * Tile::kDepth, left);
+      }
+      commit_copies();
+    };
+    float sums[Tile::kRowSteps][2 * Tile::kColumnSteps][4] = {};
+#pragma unroll 1
+    for (int step = 0; step < Tile::kStages - 1; ++step) copy_stage(step);
+#pragma unroll 1
+    for (int step = 0; step < steps; ++step) {
+      wait_copies<Tile::kStages - 2>();
+      __syncthreads();  // the stage is there, and the one before it is free
+      copy_stage(step + Tile::kStages - 1);
+      const Bfloat16* panel_a = stages + step % Tile::kStages * Tile::kStage;
+      const Bfloat16* panel_b = panel_a + Tile::kRows * Tile::kDepth;
+#pragma unroll
+      for (int k = 0; k < Tile::kDepth; k += 16) {
+        uint32_t part_a[Tile::kRowSteps][4];
+#pragma unroll
+        for (int i = 0; i < Tile::kRowSteps; ++i) {
+          load_fragments<Tile, Tile::kRows, kTurnedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
+        }
+#pragma unroll
+        for (int j = 0; j < Tile::kColumnSteps; ++j) {
+          uint32_t pair[4];
+          load_fragments<Tile, Tile::kColumns, kTurnedB, false>(pair, panel_b, warp_column + j * 16, k);
+          const uint32_t left[2] = {pair[0], pair[1]}, right[2] = {pair[2], pair[3]};
+#pragma unroll
+          for (int i = 0; i < Tile::kRowSteps; ++i) {
+            multiply_m16n8k16(sums[i][2 * j], part_a[i], left);
+            multiply_m16n8k16(sums[i][2 * j + 1], part_a[i], right);
+          }
+        }
+      }
+    }
+    wait_copies<0>();
+    __syncthreads();  // the stages are free: the sums go there
+    auto* table = reinterpret_cast<float*>(stages);
+#pragma unroll
+    for (int i = 0; i < Tile::kRowSteps; ++i) {
+#pragma unroll
+      for (int j = 0; j < 2 * Tile::kColumnSteps; ++j) {
+        float* to = table + (warp_row + i * 16 + lane / 4) * kSumsStride<Tile> + warp_column + j * 8 + lane % 4 * 2;
+        *reinterpret_cast<float2*>(to) = make_float2(sums[i][j][0], sums[i][j][1]);
+        *reinterpret_cast<float2*>(to + 8 * kSumsStride<Tile>) = make_float2(sums[i][j][2], sums[i][j][3]);
+      }
+    }
+    __syncthreads();
+    finish_tile<Tile>(product, tile, table);
+  }
+}
+
+template <bool kTurnedA, class Tile>
+void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
+  launch(product.b.turned ? tensor_kernel<Tile, kTurnedA, true> : tensor_kernel<Tile, kTurnedA, false>,
+         walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
+         launch.refusal());
+}
+
+}  // namespace
+
+void run_tensor_product(Launch& launch, const Product& product) {
+  launch_by_rows(
+      product, [&](RowRange rows) { launch_tiles<false, NarrowTile>(launch, product, rows); },
+      [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
+      [&](RowRange rows) {
+        if (launch_hopper_tiles(launch, product, rows)) return;
+        product.a.turned ? launch_tiles<true, WideTile>(launch, product, rows)
+                         : launch_tiles<false, WideTile>(launch, product, rows);
+      });
+}
+
+}  // namespace moe::cuda

@@ -1,0 +1,193 @@
+// Which calls run a kernel compiled at run time, and how it is launched. All else is the card's own kernels'.
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+#include "core/check.h"
+#include "core/gate_values.h"
+#include "cuda/launch.h"
+#include "cuda/rtc/activation.h"
+#include "cuda/rtc/expert.h"
+#include "cuda/rtc/gate.h"
+#include "cuda/runtime_kernels.h"
+
+namespace moe::cuda {
+namespace {
+
+constexpr int kCustomSlot = CudaStream::kScratchSlots - 1;
+constexpr auto kCustom = static_cast<moe_activation>(MOE_CUSTOM_ACTIVATION);
+
+Kernels own;  // written once, before the first call
+
+const RuntimeFunctions* find(Stream& stream, const moe_runtime_kernel& kernel) {
+  return static_cast<CudaStream&>(stream).card().runtime_kernels().find(kernel);
+}
+
+// Launches a kernel of this signature.
+template <typename... Parameters>
+struct Run;
+template <typename... Parameters>
+struct Run<void(Parameters...)> {
+  static void kernel(const Launch& launch, cudaKernel_t kernel, const char* name, dim3 grid, dim3 block,
+                     Parameters... parameters) {
+    if (grid.x == 0 || grid.y == 0) return;
+    void* pointers[] = {&parameters...};
+    cudaLaunchConfig_t config{};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.stream = launch.handle();
+    launch.stream().launched(cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), pointers), name);
+  }
+};
+
+template <typename Value>
+Value* pointer(N tensor) {
+  return tensor == nullptr ? nullptr : static_cast<Value*>(tensor->data);
+}
+
+std::optional<moe_tensor> copied(N tensor) {
+  return tensor == nullptr ? std::nullopt : std::optional<moe_tensor>(*tensor);
+}
+N view(const std::optional<moe_tensor>& tensor) { return tensor ? &*tensor : nullptr; }
+
+void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
+                  T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
+  const int64_t tokens = logits.shape[0], experts = logits.shape[1];
+  const bool fits = tokens <= rtc::kGateTokens && config.drop_policy == MOE_DROPLESS && noise == nullptr &&
+                    priority == nullptr && config.chosen_groups == config.groups;
+  moe_runtime_kernel wanted{};
+  wanted.kind = MOE_RUNTIME_GATE;
+  wanted.experts = static_cast<int32_t>(experts);
+  wanted.top_k = config.top_k;
+  wanted.score = config.score;
+  wanted.queue_order = config.queue_order;
+  wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // with nothing dropped the survivors are the chosen
+  const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
+  if (functions == nullptr) {
+    return own.gate_forward(stream, config, logits, used, bias, noise, priority, scores, expert, position, weight,
+                            choice, counts, offsets, losses);
+  }
+  const Launch launch(stream, "run-time gate");
+  launch.stream().keep_checks([logits = logits, used = copied(used), bias = copied(bias)] {
+    check_gate_values(logits, view(used), view(bias), nullptr, nullptr);
+  });
+  const GateTokens in{
+      config,  tokens, static_cast<int>(experts), pointer<float>(&logits), pointer<uint8_t>(used), pointer<float>(bias),
+      nullptr, nullptr};
+  const rtc::GateOutputs out{pointer<float>(&scores), pointer<int>(&expert),   pointer<int>(&position),
+                             pointer<float>(&weight), pointer<int>(&choice),   pointer<int>(&counts),
+                             pointer<int>(&offsets),  pointer<float>(&losses), launch.refusal().flag()};
+  Run<rtc::Gate>::kernel(launch, (*functions)[0], "run-time gate", 1, rtc::kGateThreads, in, out);
+}
+
+rtc::Elements elements(T tensor) { return {tensor.data, tensor.dtype == MOE_BFLOAT16 ? 1 : 0}; }
+
+dim3 activation_blocks(const Launch& launch, int64_t count) { return launch.blocks(count, rtc::kActivationThreads); }
+
+const RuntimeFunctions& custom_functions(Stream& stream) {
+  const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).card().runtime_kernels().custom_activation();
+  if (functions == nullptr) fail(MOE_INTERNAL, "a custom activation was let through that is not there");
+  return *functions;
+}
+
+void custom_forward(Stream& stream, T x, N saved, T y, rtc::Extent extent) {
+  const Launch launch(stream, "custom activation");
+  Run<rtc::CustomForward>::kernel(launch, custom_functions(stream)[0], "custom activation",
+                                  activation_blocks(launch, extent.count), rtc::kActivationThreads, elements(x),
+                                  saved == nullptr ? rtc::Elements{} : elements(*saved), elements(y), extent);
+}
+
+// Room for the preactivation of y in float32, so that it is rounded as little as inside a kernel.
+moe_tensor preactivation_of(Stream& stream, T y) {
+  const int64_t count = element_count(y);
+  moe_tensor scratch = y;
+  scratch.dtype = MOE_FLOAT32;
+  scratch.bytes = count * static_cast<int64_t>(sizeof(float));
+  scratch.data = Launch(stream).scratch<float>(kCustomSlot, std::max<int64_t>(count, 1));
+  return scratch;
+}
+
+void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
+  if (activation != kCustom) return own.activation_forward(stream, activation, x, y);
+  custom_forward(stream, x, nullptr, y, {element_count(y), nullptr, 0});
+}
+
+void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
+  if (activation != kCustom) return own.activation_backward(stream, activation, x, dy, dx);
+  const Launch launch(stream, "custom activation's derivative");
+  const int64_t count = element_count(dx);
+  Run<rtc::CustomBackward>::kernel(launch, custom_functions(stream)[1], "custom activation's derivative",
+                                   activation_blocks(launch, count), rtc::kActivationThreads, elements(x), elements(dy),
+                                   elements(dx), {count, nullptr, 0});
+}
+
+void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation activation, bool accumulate, T a, T b,
+          N bias, T c, N preactivation) {
+  if (activation != kCustom) {
+    return own.gemm(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
+  }
+  const moe_tensor before = preactivation_of(stream, c);
+  own.gemm(stream, transpose_a, transpose_b, MOE_IDENTITY, false, a, b, bias, before, nullptr);
+  custom_forward(stream, before, preactivation, c, {element_count(c), nullptr, 0});
+}
+
+// Whether the few rows of this call can be read by the packs that the run-time kernel takes, and counted by its
+// integers. Packed weights are row-major ones here (cuda/gemm/gemm.cu).
+bool fits_expert_kernel(T x, T weights, T y, N preactivation) {
+  return x.shape[0] <= rtc::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
+         reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
+         (preactivation == nullptr || preactivation->dtype == y.dtype);
+}
+
+void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
+                    N preactivation) {
+  moe_runtime_kernel wanted{};
+  wanted.kind = MOE_RUNTIME_EXPERT;
+  wanted.activation = activation;
+  wanted.x_dtype = x.dtype;
+  wanted.weights_dtype = weights.dtype;
+  wanted.y_dtype = y.dtype;
+  wanted.inner = weights.shape[2];
+  if (fits_expert_kernel(x, weights, y, preactivation)) {
+    if (const RuntimeFunctions* functions = find(stream, wanted)) {
+      const Launch launch(stream, "run-time expert kernel");
+      launch.stream().keep_checks([offsets = offsets, rows = x.shape[0]] { check_offset_values(offsets, rows); });
+      const auto columns = static_cast<int>(weights.shape[1]);
+      const rtc::ExpertArguments arguments{x.data,
+                                           pointer<int>(&offsets),
+                                           weights.data,
+                                           pointer<float>(bias),
+                                           y.data,
+                                           pointer<void>(preactivation),
+                                           static_cast<int>(x.shape[0]),
+                                           columns,
+                                           launch.refusal().flag()};
+      constexpr int kBlockColumns = rtc::kExpertThreads / 32 * rtc::kWarpColumns;
+      const dim3 grid(static_cast<unsigned>(ceil_div(columns, kBlockColumns)), static_cast<unsigned>(weights.shape[0]));
+      return Run<rtc::Expert>::kernel(launch, (*functions)[0], "run-time expert kernel", grid, rtc::kExpertThreads,
+                                      arguments);
+    }
+  }
+  if (activation != kCustom) {
+    return own.expert_forward(stream, activation, x, offsets, weights, bias, y, preactivation);
+  }
+  const moe_tensor before = preactivation_of(stream, y);
+  own.expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, before, nullptr);
+  custom_forward(stream, before, preactivation, y,
+                 {element_count(y), pointer<int>(&offsets) + weights.shape[0], weights.shape[1]});
+}
+
+}  // namespace
+
+Kernels with_runtime_kernels(const Kernels& kernels) {
+  own = kernels;
+  Kernels all = kernels;
+  all.gate_forward = gate_forward;
+  all.activation_forward = activation_forward;
+  all.activation_backward = activation_backward;
+  all.gemm = gemm;
+  all.expert_forward = expert_forward;
+  return all;
+}
+
+}  // namespace moe::cuda

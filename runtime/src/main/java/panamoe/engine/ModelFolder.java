@@ -1,0 +1,160 @@
+package panamoe.engine;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.JsonTokenizer;
+import panamoe.data.Tokenizer;
+import panamoe.io.ConfigJson;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelConfig;
+import panamoe.model.ModelTensors;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one
+ * checkpoint.
+ *
+ * @param path that was opened
+ * @param checkpoint where the weights are
+ * @param config of the model, as it was trained
+ * @param tokenizer the run's {@code tokenizer.json}, or bytes
+ */
+public record ModelFolder(
+    Path path, Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
+  /** The folder of checkpoints in a run's folder. */
+  public static final String CHECKPOINTS = "checkpoints";
+
+  /** The tokenizer's file in a run's folder, where the run does not work on bytes. */
+  public static final String TOKENIZER = "tokenizer.json";
+
+  /**
+   * Opens a folder; reads the configuration, no weights.
+   *
+   * @throws CheckpointException if there is no whole checkpoint, or it does not belong to its
+   *     configuration
+   * @throws panamoe.data.DataException if the run's tokenizer cannot be used
+   */
+  public static ModelFolder open(Path path) {
+    return read(path, folder -> folder);
+  }
+
+  /**
+   * Opens a folder and reads of it. Where a training run deletes the checkpoint meanwhile, because
+   * it has saved later ones, {@code reader} is called again with the latest.
+   *
+   * @throws CheckpointException as {@link #open}, and what {@code reader} throws
+   */
+  public static <T> T read(Path path, Function<ModelFolder, T> reader) {
+    Path checkpoints = path.resolve(CHECKPOINTS);
+    // If neither "exists" nor "does not" is certain, take the folder: the attempt to read it says
+    // why.
+    Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
+    return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
+  }
+
+  private static ModelFolder of(Path path, Checkpoint checkpoint) {
+    ModelConfig config = part(checkpoint, "model", ModelConfig.class);
+    if (!checkpoint.experts().equals(config.experts())) {
+      throw new CheckpointException(
+          checkpoint.directory()
+              + " holds experts "
+              + checkpoint.experts()
+              + " by its manifest, but its config asks for "
+              + config.experts());
+    }
+    Tokenizer tokenizer = tokenizer(path, checkpoint.directory());
+    if (tokenizer.vocabularySize() != config.vocabulary()) {
+      throw new CheckpointException(
+          "the tokenizer has "
+              + tokenizer.vocabularySize()
+              + " tokens but the model of "
+              + path
+              + " has a vocabulary of "
+              + config.vocabulary());
+    }
+    return new ModelFolder(path, checkpoint, config, tokenizer);
+  }
+
+  /**
+   * A part of the configuration in a checkpoint.
+   *
+   * @throws CheckpointException with the file, the JSON path and what is wrong
+   */
+  public static <T> T part(Checkpoint checkpoint, String name, Class<T> type) {
+    String source = checkpoint.directory() + "/config.json, " + name;
+    try {
+      return ConfigJson.read(checkpoint.config().path(name), type, source);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Loads the weights for inference, packed in {@code dtype}, without token dropping: what a token
+   * sees must not depend on its neighbours. Where a training run has deleted the checkpoint since
+   * it was opened, those of the latest.
+   *
+   * @param warnings receives what the loader tolerated
+   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or
+   *     do not fit into memory
+   */
+  public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
+    try {
+      return loadThis(backend, dtype, warnings);
+    } catch (CheckpointException e) {
+      if (!checkpoint.isGone()) {
+        throw e;
+      }
+      return read(
+          path,
+          latest -> {
+            if (!latest.config.equals(config)) {
+              throw new CheckpointException(
+                  path + " has become another model since it was opened", e);
+            }
+            return latest.loadThis(backend, dtype, warnings);
+          });
+    }
+  }
+
+  private LanguageModel loadThis(Backend backend, DType dtype, List<String> warnings) {
+    checkpoint.requireFits(backend.memoryAvailable());
+    ModelConfig serving =
+        config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
+    checkpoint.requireHolds(ModelTensors.shapes(serving));
+    LanguageModel model = new LanguageModel(serving);
+    try {
+      model.materialize(backend, dtype, false, 0);
+      Map<String, Tensor> weights = ModelTensors.masters(model);
+      warnings.addAll(checkpoint.loadModel(weights, false, false).warnings());
+      model.parameters().refresh(backend);
+      model.pack(backend, dtype);
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static Tokenizer tokenizer(Path path, Path checkpoint) {
+    // A checkpoint lies in <run>/checkpoints/<step>.
+    for (Path folder : new Path[] {path, checkpoint.toAbsolutePath().getParent().getParent()}) {
+      if (folder != null && Files.exists(folder.resolve(TOKENIZER))) {
+        Path file = folder.resolve(TOKENIZER);
+        if (!Files.isRegularFile(file)) { // to read a pipe would be to wait for who writes into it
+          throw new CheckpointException(file + " is not a regular file");
+        }
+        return JsonTokenizer.load(file);
+      }
+    }
+    return new ByteTokenizer();
+  }
+}

@@ -1,0 +1,59 @@
+package panamoe.parallel;
+
+import java.lang.foreign.MemorySegment;
+import panamoe.backend.Backend;
+import panamoe.comm.nccl.NcclDevice;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorMemory;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The card that a backend computes on: NCCL's work goes into the backend's own stream, between its
+ * kernels.
+ */
+public final class BackendNcclDevice implements NcclDevice {
+  private final Backend backend;
+  private final MemorySegment stream;
+
+  /**
+   * Made by the thread that then opens the communicator: the backend's card becomes that thread's,
+   * which is what NCCL looks at.
+   *
+   * @throws UnsupportedOperationException if the backend computes on no card
+   */
+  public BackendNcclDevice(Backend backend) {
+    this.backend = backend;
+    this.stream = backend.nativeStream();
+  }
+
+  @Override
+  public MemorySegment stream() {
+    return stream;
+  }
+
+  @Override
+  public boolean finished() {
+    return backend.finished();
+  }
+
+  @Override
+  public TensorMemory memory() {
+    return backend;
+  }
+
+  @Override
+  public void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target) {
+    if (count == 0) {
+      return;
+    }
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor sum = scope.allocate(DType.FLOAT32, count);
+      backend.cast(scope.wrap(terms[0], dtype, count), sum);
+      for (int i = 1; i < terms.length; i++) {
+        backend.add(1, sum, 1, scope.wrap(terms[i], dtype, count), sum);
+      }
+      backend.cast(sum, scope.wrap(target, dtype, count));
+    }
+  }
+}

@@ -1,0 +1,174 @@
+package panamoe.param;
+
+import java.util.Arrays;
+import panamoe.comm.Communicator;
+import panamoe.op.Gradient;
+import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.tensor.Tensor;
+
+/**
+ * One weight of a model, or the part of it that this rank holds. {@link #value} is what kernels
+ * read, in the compute dtype; {@link #master} is what the optimizer updates, always FLOAT32, and
+ * the same tensor as the value when computing in float32.
+ */
+public final class Parameter {
+  /** What a parameter is part of: tables of sizes are made by it. */
+  public enum Part {
+    EMBEDDING,
+    ATTENTION,
+    NORM,
+    MLP,
+    ROUTER,
+    EXPERT,
+    COEFFICIENT
+  }
+
+  /**
+   * What this rank holds of a parameter.
+   *
+   * @param replicas the ranks that hold the same; each has a gradient over its own tokens
+   * @param experts whose matrices are stacked in it, or null; the rank holds some of them
+   * @param slice the part of a matrix, or of each expert's, that it holds
+   * @param counted false on ranks that hold, and compute, what one of their tensor ranks does
+   */
+  record Share(Communicator replicas, ExpertGroups experts, Slice slice, boolean counted) {}
+
+  private final String name;
+  private final Part part;
+  private final boolean decayed;
+  private final long[] matrix;
+  private final long[] shape;
+  private final Share share;
+  private final Initialization initialization;
+  private Tensor value;
+  private Tensor master;
+  private Gradient gradient;
+
+  /**
+   * @param matrix shape of the whole parameter, without a dimension of experts
+   */
+  Parameter(
+      String name,
+      Part part,
+      boolean decayed,
+      Initialization initialization,
+      Share share,
+      long... matrix) {
+    this.name = name;
+    this.part = part;
+    this.decayed = decayed;
+    this.initialization = initialization;
+    this.share = share;
+    this.matrix = matrix.clone();
+    long[] held = share.slice.shape(matrix);
+    if (share.experts == null) {
+      this.shape = held;
+    } else {
+      this.shape = new long[held.length + 1];
+      shape[0] = share.experts.count();
+      System.arraycopy(held, 0, shape, 1, held.length);
+    }
+  }
+
+  /** Unique in its model, e.g. {@code layers.1.moe.experts.up.weight}. */
+  public String name() {
+    return name;
+  }
+
+  public Part part() {
+    return part;
+  }
+
+  /** Whether weight decay applies: to matrices, not to biases and norms. */
+  public boolean decayed() {
+    return decayed;
+  }
+
+  /** Of what this rank holds. */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  /** Elements that this rank holds. */
+  public long count() {
+    return Tensor.count(shape);
+  }
+
+  /** The shape of the whole matrix or vector: of one expert's, where they are stacked. */
+  public long[] matrixShape() {
+    return matrix.clone();
+  }
+
+  /** Matrices that this rank holds: its experts, or one. */
+  public int matrices() {
+    return share.experts == null ? 1 : share.experts.count();
+  }
+
+  /** The number of the first of them among all the layer's experts. */
+  public int firstMatrix() {
+    return share.experts == null ? 0 : share.experts.first();
+  }
+
+  /** The part that this rank holds of each of its matrices. */
+  public Slice slice() {
+    return share.slice;
+  }
+
+  /** The ranks that hold the same elements; the gradient of the batch is the sum of theirs. */
+  public Communicator replicas() {
+    return share.replicas;
+  }
+
+  /**
+   * Whether this rank's elements, and their gradient, are no mere repetition of what another tensor
+   * rank has.
+   */
+  public boolean counted() {
+    return share.counted;
+  }
+
+  /**
+   * Elements {@code index} of this rank's matrices, in the matrix's (or its slice's) shape; a view
+   * of {@code tensor}.
+   */
+  public Tensor matrix(Tensor tensor, int index) {
+    return share.experts == null
+        ? tensor
+        : tensor.rows(index, index + 1).reshape(Arrays.copyOfRange(shape, 1, shape.length));
+  }
+
+  /** In the compute dtype; packed in a model that was prepared for inference. */
+  public Tensor value() {
+    return value;
+  }
+
+  /** FLOAT32; null in a model that was prepared for inference. */
+  public Tensor master() {
+    return master;
+  }
+
+  /** FLOAT32; null unless the model trains. */
+  public Tensor gradient() {
+    return gradient == null ? null : gradient.sums();
+  }
+
+  @Override
+  public String toString() {
+    return name + Arrays.toString(shape);
+  }
+
+  /** What a tape adds to; null unless the model trains. */
+  Gradient gradientSums() {
+    return gradient;
+  }
+
+  Initialization initialization() {
+    return initialization;
+  }
+
+  void bind(Tensor newValue, Tensor newMaster, Gradient newGradient) {
+    value = newValue;
+    master = newMaster;
+    gradient = newGradient;
+  }
+}

@@ -1,0 +1,284 @@
+package panamoe.param;
+
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.CRC32C;
+import panamoe.backend.Backend;
+import panamoe.op.Gradient;
+import panamoe.op.Tape;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * The parameters of one model, or what one of several ranks holds of them. Layers declare them
+ * while they are built; {@link #materialize} then gives them memory. A store that is never
+ * materialized costs nothing: that is how a 2-trillion-parameter model is counted.
+ */
+public final class ParameterStore implements AutoCloseable {
+  private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private final Ranks ranks;
+  private TensorScope scope;
+
+  /** The parameters of a model that one rank holds whole. */
+  public ParameterStore() {
+    this(Ranks.alone());
+  }
+
+  /** What this rank holds of a model that {@code ranks} hold together. */
+  public ParameterStore(Ranks ranks) {
+    this.ranks = ranks;
+  }
+
+  public Ranks ranks() {
+    return ranks;
+  }
+
+  /**
+   * Declares a parameter that every rank holds whole.
+   *
+   * @throws IllegalArgumentException if the name is taken
+   */
+  public Parameter declare(
+      String name,
+      Parameter.Part part,
+      boolean decayed,
+      Initialization initialization,
+      long... shape) {
+    return declare(name, part, decayed, initialization, Slice.WHOLE, shape);
+  }
+
+  /**
+   * Declares a parameter that tensor ranks share.
+   *
+   * @param shape of the whole
+   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
+   */
+  public Parameter declare(
+      String name,
+      Parameter.Part part,
+      boolean decayed,
+      Initialization initialization,
+      Slice slice,
+      long... shape) {
+    boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
+    Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, counted);
+    return declare(name, part, decayed, initialization, share, shape);
+  }
+
+  /**
+   * Declares a parameter of each of a layer's experts, of which this rank holds its own, stacked.
+   *
+   * @param shape of one expert's whole
+   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
+   */
+  public Parameter declare(
+      String name,
+      boolean decayed,
+      Initialization initialization,
+      ExpertGroups experts,
+      Slice slice,
+      long... shape) {
+    boolean counted = !slice.whole() || ranks.tensor().rank() == 0 || ranks.topology().sharesRows();
+    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, counted);
+    return declare(name, Parameter.Part.EXPERT, decayed, initialization, share, shape);
+  }
+
+  private Parameter declare(
+      String name,
+      Parameter.Part part,
+      boolean decayed,
+      Initialization initialization,
+      Parameter.Share share,
+      long... shape) {
+    Parameter parameter = new Parameter(name, part, decayed, initialization, share, shape);
+    if (parameters.putIfAbsent(name, parameter) != null) {
+      throw new IllegalArgumentException("two parameters are called " + name);
+    }
+    return parameter;
+  }
+
+  /** All parameters in the order of their declaration, which is the order of a token's way. */
+  public List<Parameter> parameters() {
+    return List.copyOf(parameters.values());
+  }
+
+  /** Number of elements that this rank holds. */
+  public long count() {
+    return parameters.values().stream().mapToLong(Parameter::count).sum();
+  }
+
+  /**
+   * Gives every parameter memory and its first values, drawn from {@code seed}, the parameter's
+   * name and the place in the whole alone: every rank gets its part of what one rank would get.
+   *
+   * @param dtype of the values that kernels read; vectors (biases, norms) and router weights stay
+   *     FLOAT32
+   * @param training whether to hold gradients, and FLOAT32 masters beside BFLOAT16 values
+   * @throws OutOfMemoryError if they take more than the backend has: a system that promises more
+   *     memory than there is would end the process when it is used
+   */
+  public void materialize(Backend backend, DType dtype, boolean training, long seed) {
+    if (scope != null) {
+      throw new IllegalStateException("the parameters already have memory");
+    }
+    requireRoom(backend, dtype, training);
+    scope = TensorScope.shared(backend);
+    for (Parameter parameter : parameters.values()) {
+      Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
+      initialize(backend, parameter, master, seed);
+      Tensor value = master;
+      if (valueDType(parameter, dtype) != DType.FLOAT32) {
+        value = scope.allocate(dtype, parameter.shape());
+        backend.cast(master, value);
+      }
+      Gradient gradient =
+          training ? new Gradient(backend, scope.zeros(DType.FLOAT32, parameter.shape())) : null;
+      parameter.bind(value, master, gradient);
+    }
+  }
+
+  private void requireRoom(Backend backend, DType dtype, boolean training) {
+    long needed = 0;
+    for (Parameter parameter : parameters.values()) {
+      boolean rounded = valueDType(parameter, dtype) != DType.FLOAT32;
+      int bytesEach = DType.FLOAT32.bytes() * (training ? 2 : 1) + (rounded ? dtype.bytes() : 0);
+      needed += parameter.count() * bytesEach;
+    }
+    long available = backend.memoryAvailable();
+    if (needed > available) {
+      throw new OutOfMemoryError(
+          "the parameters take " + needed + " bytes, and " + available + " are available");
+    }
+  }
+
+  /**
+   * Rounds the masters into the values again, after the masters were changed from outside (a loaded
+   * checkpoint).
+   */
+  public void refresh(Backend backend) {
+    for (Parameter parameter : parameters.values()) {
+      if (parameter.value() != parameter.master()) {
+        backend.cast(parameter.master(), parameter.value());
+      }
+    }
+  }
+
+  /**
+   * Prepares for inference: weights that kernels multiply by are packed in {@code dtype}, masters
+   * and gradients are let go. Embeddings and vectors stay as they are.
+   */
+  public void pack(Backend backend, DType dtype) {
+    for (Parameter parameter : parameters.values()) {
+      Tensor master = parameter.master();
+      Tensor value = parameter.value();
+      // Decay applies to matrices, and every matrix but an embedding is an operand of a GEMM.
+      if (parameter.decayed() && parameter.part() != Parameter.Part.EMBEDDING) {
+        DType packedDType = valueDType(parameter, dtype);
+        long bytes = backend.packedBytes(packedDType, parameter.shape());
+        Tensor packed = scope.allocatePacked(packedDType, bytes, parameter.shape());
+        backend.pack(master, packed);
+        master.release();
+        if (value != master) {
+          value.release();
+        }
+        value = packed;
+      } else if (value != master) {
+        master.release();
+      }
+      if (parameter.gradient() != null) {
+        parameter.gradient().release();
+      }
+      parameter.bind(value, null, null);
+    }
+  }
+
+  /** Registers every gradient with the tape. */
+  public void watch(Tape tape) {
+    for (Parameter parameter : parameters.values()) {
+      tape.watch(parameter.value(), parameter.gradientSums());
+    }
+  }
+
+  /** All gradients to zero. */
+  public void zeroGradients() {
+    forgetGradients();
+    completeGradients();
+  }
+
+  /**
+   * All gradients to zero, but for their memory: backwards then write to it what they would have
+   * added. After them, {@link #completeGradients} clears what none of them wrote to; until then
+   * only tapes may use the gradients.
+   */
+  public void forgetGradients() {
+    parameters.values().forEach(parameter -> parameter.gradientSums().forget());
+  }
+
+  /** Gives the memory of every gradient its value. */
+  public void completeGradients() {
+    parameters.values().forEach(Parameter::gradient);
+  }
+
+  /** Memory that lives as long as the parameters: tables of angles, optimizer moments. */
+  public TensorScope scope() {
+    return scope;
+  }
+
+  @Override
+  public void close() {
+    if (scope != null) {
+      scope.close();
+    }
+  }
+
+  /** Parameters grouped by what they are part of, with their element counts. */
+  public Map<Parameter.Part, Long> countByPart() {
+    Map<Parameter.Part, Long> counts = new LinkedHashMap<>();
+    parameters.values().forEach(p -> counts.merge(p.part(), p.count(), Long::sum));
+    return counts;
+  }
+
+  private static DType valueDType(Parameter parameter, DType dtype) {
+    boolean vector = parameter.shape().length < 2;
+    boolean routing =
+        parameter.part() == Parameter.Part.ROUTER || parameter.part() == Parameter.Part.COEFFICIENT;
+    boolean expertBias = parameter.part() == Parameter.Part.EXPERT && parameter.shape().length == 2;
+    return vector || routing || expertBias ? DType.FLOAT32 : dtype;
+  }
+
+  private static void initialize(Backend backend, Parameter parameter, Tensor master, long seed) {
+    switch (parameter.initialization()) {
+      case Initialization.Constant(float value) -> backend.fill(value, master);
+      case Initialization.Normal(float deviation) -> {
+        CRC32C checksum = new CRC32C();
+        checksum.update(parameter.name().getBytes(StandardCharsets.UTF_8));
+        long stream = seed ^ checksum.getValue() << 32;
+        long matrix = Tensor.count(parameter.matrixShape());
+        if (parameter.slice().whole()) {
+          backend.randomNormal(stream, parameter.firstMatrix() * matrix, 0, deviation, master);
+        } else {
+          drawSlices(backend, parameter, master, stream, deviation);
+        }
+      }
+    }
+  }
+
+  /** Draws every matrix whole and keeps this rank's slice. */
+  private static void drawSlices(
+      Backend backend, Parameter parameter, Tensor master, long stream, float deviation) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor whole = scope.allocate(DType.FLOAT32, parameter.matrixShape());
+      for (int i = 0; i < parameter.matrices(); i++) {
+        backend.randomNormal(
+            stream, (parameter.firstMatrix() + i) * whole.count(), 0, deviation, whole);
+        backend.synchronize();
+        parameter.slice().cut(whole, parameter.slice().ranks().rank(), parameter.matrix(master, i));
+      }
+    }
+  }
+}

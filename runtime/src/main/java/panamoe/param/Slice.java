@@ -1,0 +1,78 @@
+package panamoe.param;
+
+import java.lang.foreign.MemorySegment;
+import panamoe.comm.Alone;
+import panamoe.comm.Communicator;
+import panamoe.tensor.Tensor;
+
+/**
+ * The part of a matrix (or vector) that one of several tensor ranks holds: an equal share of one
+ * dimension.
+ *
+ * @param ranks among whom it is shared, in the order of the shares; one rank holds the whole
+ * @param axis the dimension that is shared
+ * @param blocks parts of that dimension that are shared one by one: 2 for the halves of a SwiGLU
+ *     matrix, otherwise 1
+ */
+public record Slice(Communicator ranks, int axis, int blocks) {
+  /** Everything. */
+  public static final Slice WHOLE = new Slice(Alone.WORLD, 0, 1);
+
+  public boolean whole() {
+    return ranks.size() == 1;
+  }
+
+  /** The shape of a share of {@code shape}. */
+  long[] shape(long... shape) {
+    long[] share = shape.clone();
+    if (!whole()) {
+      if (shape[axis] % ((long) blocks * ranks.size()) != 0) {
+        throw new IllegalArgumentException(
+            "a dimension of "
+                + shape[axis] / blocks
+                + " does not divide among "
+                + ranks.size()
+                + " tensor ranks");
+      }
+      share[axis] /= ranks.size();
+    }
+    return share;
+  }
+
+  /** Copies member {@code rank}'s share out of the whole. */
+  public void cut(Tensor whole, int rank, Tensor share) {
+    MemorySegment from = whole.data();
+    MemorySegment to = share.data();
+    eachRun(
+        whole,
+        rank,
+        (inWhole, inShare, bytes) -> MemorySegment.copy(from, inWhole, to, inShare, bytes));
+  }
+
+  /** Copies member {@code rank}'s share into the whole. */
+  public void paste(Tensor share, int rank, Tensor whole) {
+    MemorySegment from = share.data();
+    MemorySegment to = whole.data();
+    eachRun(
+        whole,
+        rank,
+        (inWhole, inShare, bytes) -> MemorySegment.copy(from, inShare, to, inWhole, bytes));
+  }
+
+  /** Bytes that lie together both in the whole and in the share. */
+  private interface Run {
+    void at(long inWhole, long inShare, long bytes);
+  }
+
+  private void eachRun(Tensor whole, int rank, Run run) {
+    long outer = 1;
+    for (int i = 0; i < axis; i++) {
+      outer *= whole.size(i);
+    }
+    long block = whole.bytes() / (outer * blocks);
+    long bytes = block / ranks.size();
+    for (long i = 0; i < outer * blocks; i++) {
+      run.at(i * block + rank * bytes, i * bytes, bytes);
+    }
+  }
+}
