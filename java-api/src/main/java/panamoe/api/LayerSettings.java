@@ -1,8 +1,8 @@
 package panamoe.api;
 
 import panamoe.backend.Activation;
-import panamoe.moe.GateConfig;
-import panamoe.moe.MoeConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
 
 /**
  * One MoE layer.
@@ -56,13 +56,13 @@ public record LayerSettings(
 
   MoeConfig toConfig() {
     return new MoeConfig(
-        hidden,
-        expertHidden,
         experts,
-        residual,
+        expertHidden,
         activation(activation),
         true,
-        gate(topK, capacityFactor, auxiliaryCoefficient));
+        gate(topK, capacityFactor, auxiliaryCoefficient),
+        null,
+        residual ? new MoeConfig.Residual(expertHidden) : null);
   }
 
   /** The gate of a layer, and of every layer of a model. */

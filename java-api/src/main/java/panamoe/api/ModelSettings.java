@@ -2,9 +2,10 @@ package panamoe.api;
 
 import java.util.ArrayList;
 import java.util.List;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets;
-import panamoe.nn.Norm;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 
 /**
  * A decoder-only language model of L layers, with rotary positions, layer norms and tied
@@ -120,20 +121,21 @@ public record ModelSettings(
   }
 
   ModelConfig toConfig() {
-    return new ModelConfig(
-        vocabulary,
-        context,
-        hidden,
-        heads,
-        heads,
-        feedForward,
-        experts,
-        residual,
-        LayerSettings.gate(topK, capacityFactor, auxiliaryCoefficient),
-        LayerSettings.activation(activation),
-        Norm.Kind.LAYER,
-        ModelConfig.Positions.ROTARY,
-        true,
-        ModelPresets.initialDeviation(hidden));
+    return new UniformModel(
+            vocabulary,
+            context,
+            hidden,
+            heads,
+            heads,
+            feedForward,
+            experts,
+            residual,
+            LayerSettings.gate(topK, capacityFactor, auxiliaryCoefficient),
+            LayerSettings.activation(activation),
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.ROTARY,
+            true,
+            ModelPresets.initialDeviation(hidden))
+        .toConfig();
   }
 }

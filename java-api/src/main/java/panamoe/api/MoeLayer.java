@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -36,7 +37,10 @@ public final class MoeLayer implements AutoCloseable {
     this.settings = settings;
     this.layer =
         new panamoe.moe.MoeLayer(
-            store, "moe", 0, settings.toConfig(), INITIAL_DEVIATION, INITIAL_DEVIATION);
+            Declarations.of(store, INITIAL_DEVIATION, "moe"),
+            0,
+            settings.hidden(),
+            settings.toConfig());
     try {
       store.materialize(device.backend(), DType.FLOAT32, true, seed);
     } catch (RuntimeException | Error e) {

@@ -18,10 +18,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
 import panamoe.data.ByteTokenizer;
 import panamoe.io.ConfigJson;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets;
 
 /** A model trained for a moment on one sentence, then opened and used as a framework would. */
 class MoeModelTest {

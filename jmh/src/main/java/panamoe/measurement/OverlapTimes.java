@@ -15,14 +15,15 @@ import panamoe.comm.Call;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
-import panamoe.moe.GateConfig;
-import panamoe.moe.MoeConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -42,10 +43,11 @@ public final class OverlapTimes {
 
   /** One layer of the same weights, and how its rows travel. */
   private record Subject(Ranks ranks, ParameterStore store, MoeLayer layer) {
-    static Subject of(Communicator world, Backend backend, MoeConfig config, Overlap overlap) {
+    static Subject of(
+        Communicator world, Backend backend, int hidden, MoeConfig config, Overlap overlap) {
       Ranks ranks = new Ranks(Topology.of(world.size()), world, Strategy.FLAT, overlap);
       ParameterStore store = new ParameterStore(ranks);
-      MoeLayer layer = new MoeLayer(store, "moe", 0, config, 0.1f, 0.1f);
+      MoeLayer layer = new MoeLayer(Declarations.of(store, 0.1, "moe"), 0, hidden, config);
       store.materialize(backend, DType.FLOAT32, true, 1);
       return new Subject(ranks, store, layer);
     }
@@ -78,13 +80,13 @@ public final class OverlapTimes {
     int hidden = Integer.parseInt(args[3]);
     MoeConfig config =
         new MoeConfig(
-            hidden,
-            Integer.parseInt(args[4]),
             Integer.parseInt(args[5]),
-            true,
+            Integer.parseInt(args[4]),
             Activation.GELU_TANH,
             true,
-            GateConfig.dropless(1));
+            GateConfig.dropless(1),
+            null,
+            new MoeConfig.Residual(Integer.parseInt(args[4])));
     ThreadWorld.of(2)
         .run(
             world -> {
@@ -125,7 +127,8 @@ public final class OverlapTimes {
   private static void time(Communicator world, MoeConfig config, int tokens, int hidden) {
     try (Backend backend = Backends.open("cpu", 1)) {
       List<Subject> subjects = new ArrayList<>();
-      OVERLAPS.forEach(overlap -> subjects.add(Subject.of(world, backend, config, overlap)));
+      OVERLAPS.forEach(
+          overlap -> subjects.add(Subject.of(world, backend, hidden, config, overlap)));
       float[] input = new float[tokens * hidden];
       Random random = new Random(world.rank());
       for (int i = 0; i < input.length; i++) {

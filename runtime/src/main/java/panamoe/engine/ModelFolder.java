@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -8,12 +9,14 @@ import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.config.EarlierForms;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -61,7 +64,7 @@ public record ModelFolder(
   }
 
   private static ModelFolder of(Path path, Checkpoint checkpoint) {
-    ModelConfig config = part(checkpoint, "model", ModelConfig.class);
+    ModelConfig config = model(checkpoint);
     if (!checkpoint.experts().equals(config.experts())) {
       throw new CheckpointException(
           checkpoint.directory()
@@ -83,15 +86,28 @@ public record ModelFolder(
     return new ModelFolder(path, checkpoint, config, tokenizer);
   }
 
+  private static ModelConfig model(Checkpoint checkpoint) {
+    String source = source(checkpoint, "model");
+    try {
+      JsonNode tree = EarlierForms.model(checkpoint.config().path("model"), source);
+      return ConfigJson.read(tree, ModelConfig.class, source);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(e.getMessage(), e);
+    }
+  }
+
+  private static String source(Checkpoint checkpoint, String part) {
+    return checkpoint.directory() + "/config.json, " + part;
+  }
+
   /**
-   * A part of the configuration in a checkpoint.
+   * A part of the configuration in a checkpoint, its model aside.
    *
    * @throws CheckpointException with the file, the JSON path and what is wrong
    */
   public static <T> T part(Checkpoint checkpoint, String name, Class<T> type) {
-    String source = checkpoint.directory() + "/config.json, " + name;
     try {
-      return ConfigJson.read(checkpoint.config().path(name), type, source);
+      return ConfigJson.read(checkpoint.config().path(name), type, source(checkpoint, name));
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(e.getMessage(), e);
     }
@@ -127,8 +143,7 @@ public record ModelFolder(
 
   private LanguageModel loadThis(Backend backend, DType dtype, List<String> warnings) {
     checkpoint.requireFits(backend.memoryAvailable());
-    ModelConfig serving =
-        config.gate() == null ? config : config.withGate(config.gate().withoutDropping());
+    ModelConfig serving = config.withGates(GateConfig::withoutDropping);
     checkpoint.requireHolds(ModelTensors.shapes(serving));
     LanguageModel model = new LanguageModel(serving);
     try {

@@ -1,5 +1,7 @@
 package panamoe.io;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonSubTypes;
 import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -12,8 +14,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.cfg.CoercionAction;
 import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
+import com.fasterxml.jackson.databind.exc.InvalidTypeIdException;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
+import com.fasterxml.jackson.databind.introspect.AnnotatedMember;
+import com.fasterxml.jackson.databind.introspect.JacksonAnnotationIntrospector;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.type.LogicalType;
 import java.io.IOException;
@@ -35,7 +40,10 @@ public final class ConfigJson {
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+          .defaultPropertyInclusion(
+              JsonInclude.Value.construct(
+                  JsonInclude.Include.NON_NULL, JsonInclude.Include.NON_NULL))
+          .annotationIntrospector(new RequiredUnlessOmittable())
           .enable(DeserializationFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
           .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
           .withCoercionConfig(
@@ -46,6 +54,14 @@ public final class ConfigJson {
   private static final int MAX_BYTES = 1 << 24;
 
   private ConfigJson() {}
+
+  /** A component that is not {@link Omittable} must be there. */
+  private static final class RequiredUnlessOmittable extends JacksonAnnotationIntrospector {
+    @Override
+    public Boolean hasRequiredMarker(AnnotatedMember member) {
+      return !member.hasAnnotation(Omittable.class);
+    }
+  }
 
   /**
    * Reads a record from a file.
@@ -62,6 +78,15 @@ public final class ConfigJson {
     } catch (IOException e) {
       throw new IllegalArgumentException("cannot read " + file + ": " + FileTrouble.reason(e), e);
     }
+  }
+
+  /**
+   * The JSON tree of a file.
+   *
+   * @throws IllegalArgumentException with the file and what is wrong
+   */
+  public static JsonNode tree(Path file) {
+    return read(file, JsonNode.class);
   }
 
   /** Of a file or a pipe, which need not end. */
@@ -122,8 +147,20 @@ public final class ConfigJson {
           : refused.getMessage();
     }
     if (e instanceof MismatchedInputException mapping
-        && e.getOriginalMessage().startsWith("Missing creator property")) {
+        && e.getOriginalMessage().startsWith("Missing required creator property")) {
       return at(mapping) + "this key is missing";
+    }
+    if (e instanceof InvalidTypeIdException unknown) {
+      String kinds =
+          Arrays.stream(
+                  unknown.getBaseType().getRawClass().getAnnotation(JsonSubTypes.class).value())
+              .map(each -> "\"" + each.name() + "\"")
+              .collect(Collectors.joining(", "));
+      String given = unknown.getTypeId();
+      return at(unknown)
+          + (given == null ? "\"kind\" is missing" : "kind is \"" + given + "\"")
+          + ", expected one of "
+          + kinds;
     }
     if (e instanceof MismatchedInputException mapping && mapping.getTargetType() != null) {
       return at(mapping) + "expected " + kind(mapping.getTargetType());
@@ -155,13 +192,13 @@ public final class ConfigJson {
     if (type == boolean.class) {
       return "true or false";
     }
-    if (type == double.class || type == float.class) {
+    if (type == double.class || type == float.class || type == Double.class) {
       return "a number";
     }
     if (type == int.class || type == long.class || type == Integer.class) {
       return "a whole number";
     }
-    return List.class.isAssignableFrom(type) ? "an array of whole numbers" : "an object";
+    return List.class.isAssignableFrom(type) ? "an array" : "an object";
   }
 
   private static <T> T required(T read, String source) {

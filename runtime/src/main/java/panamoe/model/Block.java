@@ -1,15 +1,18 @@
 package panamoe.model;
 
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Norm;
-import panamoe.nn.RotaryTable;
+import panamoe.nn.RotaryTables;
 import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
 import panamoe.op.AddOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
-import panamoe.param.ParameterStore;
+import panamoe.param.Declarations;
 import panamoe.tensor.Tensor;
 
 /** One transformer layer: {@code x + attention(norm(x))}, then {@code + MLP or MoE(norm(.))}. */
@@ -21,51 +24,29 @@ final class Block {
   private final FeedForward mlp;
   private final MoeLayer moe;
 
-  Block(ParameterStore store, ModelConfig config, int layer) {
-    String name = "layers." + layer;
+  Block(Declarations at, int layer, int hidden, BlockConfig config) {
     this.place = "layer " + layer;
-    float deviation = (float) config.initialDeviation();
-    // The sum of 2 * layers branches keeps the residual stream's variance if each writes with 1 /
-    // sqrt of it (GPT-2).
-    float outputDeviation = (float) (deviation / Math.sqrt(2.0 * config.layers()));
-    this.attentionNorm = new Norm(store, name + ".attention_norm", config.norm(), config.hidden());
-    this.attention =
-        new SelfAttention(
-            store,
-            name + ".attention",
-            layer,
-            config.hidden(),
-            config.heads(),
-            config.keyValueHeads(),
-            config.bias(),
-            deviation,
-            outputDeviation);
-    this.mlpNorm = new Norm(store, name + ".mlp_norm", config.norm(), config.hidden());
-    if (config.experts().get(layer) == 0) {
-      this.mlp =
-          new FeedForward(
-              store,
-              name + ".mlp",
-              config.hidden(),
-              config.feedForward(),
-              config.activation(),
-              config.bias(),
-              deviation,
-              outputDeviation);
-      this.moe = null;
-    } else {
-      this.mlp = null;
-      this.moe =
-          new MoeLayer(store, name + ".moe", layer, config.moe(layer), deviation, outputDeviation);
+    this.attentionNorm = new Norm(at.in("attention_norm"), config.attentionNorm(), hidden);
+    this.attention = new SelfAttention(at.in("attention"), layer, hidden, config.attention());
+    this.mlpNorm = new Norm(at.in("mlp_norm"), config.feedForwardNorm(), hidden);
+    switch (config.feedForward()) {
+      case DenseConfig dense -> {
+        this.mlp = new FeedForward(at.in("mlp"), hidden, dense);
+        this.moe = null;
+      }
+      case MoeConfig experts -> {
+        this.mlp = null;
+        this.moe = new MoeLayer(at.in("moe"), layer, hidden, experts);
+      }
     }
   }
 
-  Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTable rotary, Tensor used) {
+  Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTables tables, Tensor used) {
     Tensor attended =
         ComputeEvent.around(
             pass,
             place + " attention",
-            () -> attention.forward(pass, attentionNorm.forward(pass, x), sequences, rotary));
+            () -> attention.forward(pass, attentionNorm.forward(pass, x), sequences, tables));
     Tensor middle = AddOp.forward(pass, x, attended);
     Tensor normed = mlpNorm.forward(pass, middle);
     return moe == null

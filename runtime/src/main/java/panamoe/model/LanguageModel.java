@@ -2,11 +2,14 @@ package panamoe.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
+import panamoe.config.EmbeddingConfig;
+import panamoe.config.ModelConfig;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
-import panamoe.nn.RotaryTable;
+import panamoe.nn.RotaryTables;
 import panamoe.nn.Sequences;
 import panamoe.op.CheckpointOp;
 import panamoe.op.CrossEntropyOp;
@@ -14,23 +17,22 @@ import panamoe.op.EmbeddingOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.parallel.Ranks;
+import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
+import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A decoder-only transformer whose layers are dense or MoE. The output matrix is the token
- * embedding (tied).
+ * A decoder-only transformer, composed as its {@link ModelConfig} says.
  *
  * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough
  * to count them; {@link #materialize} gives them memory. Used by one thread at a time.
  */
 public final class LanguageModel implements AutoCloseable {
-  private static final double ROTARY_BASE = 10_000;
-
   private final ModelConfig config;
   private final ParameterStore store;
   private final Parameter embedding;
@@ -39,8 +41,10 @@ public final class LanguageModel implements AutoCloseable {
   // Of the latest forward, by layer, for who wants to know where it went wrong.
   private final List<Tensor> outputs = new ArrayList<>();
   private final Norm finalNorm;
-  private RotaryTable rotary;
-  private Tensor outputWeight;
+  private final Parameter head; // null where the embedding is the head
+  private final Parameter headBias;
+  private RotaryTables rotaries;
+  private Tensor headWeight;
 
   /** A model that one rank holds whole. */
   public LanguageModel(ModelConfig config) {
@@ -56,19 +60,29 @@ public final class LanguageModel implements AutoCloseable {
   public LanguageModel(ModelConfig config, Ranks ranks) {
     this.config = config;
     this.store = new ParameterStore(ranks);
-    Initialization normal = new Initialization.Normal((float) config.initialDeviation());
+    int hidden = config.hidden();
     Parameter.Part part = Parameter.Part.EMBEDDING;
-    this.embedding =
-        store.declare("embedding.weight", part, true, normal, config.vocabulary(), config.hidden());
+    this.embedding = at("embedding").table(part, config.vocabulary(), hidden);
     this.positionEmbedding =
-        config.positions() == ModelConfig.Positions.LEARNED
-            ? store.declare(
-                "positions.weight", part, true, normal, config.context(), config.hidden())
+        config.embedding().positions() == EmbeddingConfig.Positions.LEARNED
+            ? at("positions").table(part, config.context(), hidden)
             : null;
     for (int layer = 0; layer < config.layers(); layer++) {
-      blocks.add(new Block(store, config, layer));
+      blocks.add(new Block(at("layers." + layer), layer, hidden, config.blocks().get(layer)));
     }
-    this.finalNorm = new Norm(store, "final_norm", config.norm(), config.hidden());
+    this.finalNorm = new Norm(at("final_norm"), config.finalNorm(), hidden);
+    this.head =
+        config.head().tied()
+            ? null
+            : at("head").matrix(part, Slice.WHOLE, config.vocabulary(), hidden);
+    this.headBias =
+        config.head().bias()
+            ? at("head").vector("bias", part, Initialization.ZERO, Slice.WHOLE, config.vocabulary())
+            : null;
+  }
+
+  private Declarations at(String name) {
+    return Declarations.of(store, config.initialWeights(), name);
   }
 
   public ModelConfig config() {
@@ -80,18 +94,31 @@ public final class LanguageModel implements AutoCloseable {
     return store;
   }
 
-  /** The token embedding, which is the output matrix as well. */
+  /** The token embedding; where the head is tied, its matrix as well. */
   public Parameter embedding() {
     return embedding;
   }
 
-  /** Gives the parameters memory and first values; see {@link ParameterStore#materialize}. */
+  /**
+   * Gives the parameters memory and first values; see {@link ParameterStore#materialize}.
+   *
+   * @throws UnsupportedOperationException if it is to train and has a part without a backward
+   */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
-    store.materialize(backend, dtype, training, seed);
-    if (config.positions() == ModelConfig.Positions.ROTARY) {
-      rotary = RotaryTable.of(store.scope(), config.context(), config.headSize(), ROTARY_BASE);
+    if (training && headBias != null) {
+      throw new UnsupportedOperationException(
+          "a head with a bias cannot be trained: its loss has no gradient for it");
     }
-    outputWeight = embedding.value();
+    store.materialize(backend, dtype, training, seed);
+    rotaries =
+        new RotaryTables(
+            store.scope(),
+            config.context(),
+            config.blocks().stream()
+                .map(block -> block.attention().rotary())
+                .filter(Objects::nonNull)
+                .toList());
+    headWeight = head == null ? embedding.value() : head.value();
   }
 
   /**
@@ -99,11 +126,15 @@ public final class LanguageModel implements AutoCloseable {
    * saved.
    */
   public void pack(Backend backend, DType dtype) {
-    long[] shape = embedding.shape();
-    Tensor table = embedding.master();
-    outputWeight = store.scope().allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
-    backend.pack(table, outputWeight);
+    if (head == null) {
+      long[] shape = embedding.shape();
+      headWeight = store.scope().allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
+      backend.pack(embedding.master(), headWeight);
+    }
     store.pack(backend, dtype);
+    if (head != null) {
+      headWeight = head.value();
+    }
   }
 
   /** A cache with room for {@code slots} sequences of {@code capacity} tokens. */
@@ -111,11 +142,10 @@ public final class LanguageModel implements AutoCloseable {
     return new KeyValueCache(
         scope,
         activationDType(),
-        config.layers(),
+        config.blocks().stream().map(block -> block.attention().heads()).toList(),
+        store.ranks().tensor().size(),
         slots,
-        capacity,
-        config.keyValueHeads() / store.ranks().tensor().size(),
-        config.headSize());
+        capacity);
   }
 
   /** The dtype of activations: that of the embedding's values. */
@@ -141,8 +171,8 @@ public final class LanguageModel implements AutoCloseable {
       x =
           recompute
               ? CheckpointOp.forward(
-                  pass, x, (inner, input) -> block.forward(inner, input, sequences, rotary, used))
-              : block.forward(pass, x, sequences, rotary, used);
+                  pass, x, (inner, input) -> block.forward(inner, input, sequences, rotaries, used))
+              : block.forward(pass, x, sequences, rotaries, used);
       outputs.add(x);
     }
     return finalNorm.forward(pass, x);
@@ -173,13 +203,19 @@ public final class LanguageModel implements AutoCloseable {
 
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
   public Tensor logits(Pass pass, Tensor hidden) {
-    return LinearOp.forward(pass, hidden, outputWeight, null, Activation.IDENTITY, DType.FLOAT32);
+    return LinearOp.forward(
+        pass, hidden, headWeight, headBiasValue(), Activation.IDENTITY, DType.FLOAT32);
   }
 
   /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
   public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
     pass.backend()
-        .gemm(false, true, Activation.IDENTITY, false, hidden, outputWeight, null, y, null);
+        .gemm(
+            false, true, Activation.IDENTITY, false, hidden, headWeight, headBiasValue(), y, null);
+  }
+
+  private Tensor headBiasValue() {
+    return headBias == null ? null : headBias.value();
   }
 
   /**
@@ -189,7 +225,7 @@ public final class LanguageModel implements AutoCloseable {
    * @param dloss derivative of the objective by each token's loss
    */
   public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
-    return CrossEntropyOp.forward(pass, hidden, embedding.value(), targets, 0, dloss);
+    return CrossEntropyOp.forward(pass, hidden, headWeight, targets, 0, dloss);
   }
 
   @Override

@@ -3,6 +3,7 @@ package panamoe.model;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.checkpoint.ExpertTensors;
+import panamoe.config.ModelConfig;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 

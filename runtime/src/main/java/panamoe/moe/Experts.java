@@ -3,13 +3,13 @@ package panamoe.moe;
 import panamoe.backend.Activation;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
+import panamoe.config.MoeConfig;
 import panamoe.op.ExpertOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
 import panamoe.parallel.Ranks.ExpertGroups;
-import panamoe.param.Initialization;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
@@ -27,48 +27,22 @@ public final class Experts {
   private final Parameter downWeight;
   private final Parameter downBias;
 
-  public Experts(
-      ParameterStore store,
-      String name,
-      MoeConfig config,
-      ExpertGroups experts,
-      float deviation,
-      float downDeviation) {
-    this.slices = store.ranks().topology().sliceExperts() ? store.ranks().tensor() : Alone.WORLD;
+  /** Declares {@code up} and {@code down} of the experts that this rank holds. */
+  public Experts(Declarations at, int hidden, MoeConfig config, ExpertGroups experts) {
+    this.slices = at.ranks().topology().sliceExperts() ? at.ranks().tensor() : Alone.WORLD;
     this.activation = config.activation();
-    long hidden = config.hidden();
-    long inner = config.expertHidden();
+    long inner = config.inner();
     long upOutputs = inner * activation.inputsPerOutput();
     Slice outputs = new Slice(slices, 0, activation.inputsPerOutput());
     Slice inputs = new Slice(slices, 1, 1);
-    Initialization zero = Initialization.ZERO;
-    this.upWeight =
-        store.declare(
-            name + ".up.weight",
-            true,
-            new Initialization.Normal(deviation),
-            experts,
-            outputs,
-            upOutputs,
-            hidden);
-    this.upBias =
-        config.bias()
-            ? store.declare(name + ".up.bias", false, zero, experts, outputs, upOutputs)
-            : null;
-    this.downWeight =
-        store.declare(
-            name + ".down.weight",
-            true,
-            new Initialization.Normal(downDeviation),
-            experts,
-            inputs,
-            hidden,
-            inner);
+    Declarations up = at.in("up");
+    Declarations down = at.writing("down");
+    this.upWeight = up.expertMatrix(experts, outputs, upOutputs, hidden);
+    this.upBias = config.bias() ? up.expertBias(experts, outputs, upOutputs) : null;
+    this.downWeight = down.expertMatrix(experts, inputs, hidden, inner);
     // Each slice adds a term to the outputs, the first one the bias.
     this.downBias =
-        config.bias() && slices.rank() == 0
-            ? store.declare(name + ".down.bias", false, zero, experts, Slice.WHOLE, hidden)
-            : null;
+        config.bias() && slices.rank() == 0 ? down.expertBias(experts, Slice.WHOLE, hidden) : null;
   }
 
   /**

@@ -4,20 +4,21 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
 import panamoe.op.BatchLossOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
+import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
+import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The router: a linear map without bias, in FLOAT32 whatever the model computes in, and the choice
- * of experts.
+ * The router, a linear map in FLOAT32 whatever the model computes in, and the choice of experts.
  */
 public final class Gate {
   private static final float JITTER = 0.01f;
@@ -25,24 +26,23 @@ public final class Gate {
   private final GateConfig config;
   private final int experts;
   private final Parameter weight;
+  private final Parameter bias;
+  private final Parameter correction;
 
-  public Gate(
-      ParameterStore store,
-      String name,
-      int hidden,
-      int experts,
-      GateConfig config,
-      float deviation) {
+  /**
+   * Declares {@code weight} [E, M] and, where the config has them, {@code bias} [E] of the logits
+   * and {@code correction} [E], which is added to scores for the choice alone and gets no gradient.
+   */
+  public Gate(Declarations at, int hidden, int experts, GateConfig config) {
     this.config = config;
     this.experts = experts;
-    this.weight =
-        store.declare(
-            name + ".weight",
-            Parameter.Part.ROUTER,
-            true,
-            new Initialization.Normal(deviation),
-            experts,
-            hidden);
+    this.weight = at.matrix(Parameter.Part.ROUTER, Slice.WHOLE, experts, hidden);
+    this.bias = config.routerBias() ? vector(at, "bias") : null;
+    this.correction = config.choice().correctionBias() ? vector(at, "correction") : null;
+  }
+
+  private Parameter vector(Declarations at, String suffix) {
+    return at.vector(suffix, Parameter.Part.ROUTER, Initialization.ZERO, Slice.WHOLE, experts);
   }
 
   /**
@@ -57,31 +57,42 @@ public final class Gate {
     Tensor noise = null;
     Tensor priority = null;
     if (pass.training()) {
-      switch (config.noise()) {
+      switch (config.choice().noise()) {
         case NONE -> {}
         case JITTER -> input = JitterOp.forward(pass, x, jitterFactors(pass, x));
         case GUMBEL, GUMBEL_FROM_SECOND -> noise = gumbel(pass, x.size(0));
       }
-      if (config.dropPolicy() == DropPolicy.PRIORITY) {
+      if (config.capacity().policy() == DropPolicy.PRIORITY) {
         priority = pass.uniform(x.size(0), experts);
       }
     }
-    return route(pass, input, new GateOp.Inputs(used, null, noise, priority));
+    return route(pass, input, used, noise, priority);
   }
 
-  /** Routes x [S, M] with random numbers that the caller drew. */
-  public Routes route(Pass pass, Tensor x, GateOp.Inputs inputs) {
+  /**
+   * Routes x [S, M] with random numbers that the caller drew.
+   *
+   * @param noise FLOAT32 [S, E] or null
+   * @param priority FLOAT32 [S, E] or null
+   */
+  public Routes route(Pass pass, Tensor x, Tensor used, Tensor noise, Tensor priority) {
     Tensor logits =
-        LinearOp.forward(pass, x, weight.value(), null, Activation.IDENTITY, DType.FLOAT32);
+        LinearOp.forward(
+            pass, x, weight.value(), valueOf(bias), Activation.IDENTITY, DType.FLOAT32);
+    GateOp.Inputs inputs = new GateOp.Inputs(used, valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
     int parts = pass.batch().size();
-    float auxiliary = (float) config.auxiliaryCoefficient() * pass.share();
-    float z = (float) config.zCoefficient() * pass.share() / parts;
+    float auxiliary = (float) config.loss().auxiliary() * pass.share();
+    float z = (float) config.loss().z() * pass.share() / parts;
     Routes routes = GateOp.forward(pass, settings, logits, inputs, parts == 1 ? auxiliary : 0, z);
     if (parts > 1) {
       BatchLossOp.forward(pass, settings, logits, routes, auxiliary);
     }
     return routes;
+  }
+
+  private static Tensor valueOf(Parameter parameter) {
+    return parameter == null ? null : parameter.value();
   }
 
   private static Tensor jitterFactors(Pass pass, Tensor x) {

@@ -1,25 +1,26 @@
 package panamoe.moe;
 
-import panamoe.backend.Activation;
 import panamoe.backend.Routes;
+import panamoe.config.DenseConfig;
+import panamoe.config.MoeConfig;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Linear;
 import panamoe.op.CombineOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.DispatchOp;
 import panamoe.op.ExchangeOp;
-import panamoe.op.GateOp;
 import panamoe.op.Pass;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /**
  * A Mixture-of-Experts layer: gate, dispatch, exchange where several ranks hold the experts,
  * experts, exchange, combine. As a Residual MoE (DeepSpeed-MoE §4.1.2) every token also goes
- * through a fixed MLP, and a learned softmax of two coefficients mixes the two branches.
+ * through a fixed MLP, and a learned softmax of two coefficients mixes the two branches; or it also
+ * visits a shared expert, whose output is added.
  */
 public final class MoeLayer {
   /**
@@ -37,54 +38,35 @@ public final class MoeLayer {
   private final ExpertGroups groups;
   private final Gate gate;
   private final Experts experts;
+  private final SharedExpert shared;
   private final FeedForward mlp;
   private final Linear coefficient;
 
   /**
+   * Declares {@code gate}, {@code experts} and, where the config has them, {@code shared}, or
+   * {@code mlp} and {@code coefficient} [2, M] of a residual.
+   *
    * @param layer index of this layer in its model, for observers
-   * @param deviation initial deviation of weights
-   * @param outputDeviation initial deviation of the matrices that write into the residual stream
+   * @param hidden M
    */
-  public MoeLayer(
-      ParameterStore store,
-      String name,
-      int layer,
-      MoeConfig config,
-      float deviation,
-      float outputDeviation) {
+  public MoeLayer(Declarations at, int layer, int hidden, MoeConfig config) {
     this.layer = layer;
     this.place = "layer " + layer;
-    this.ranks = store.ranks();
+    this.ranks = at.ranks();
     this.groups = ranks.experts(config.experts());
-    this.gate =
-        new Gate(
-            store, name + ".gate", config.hidden(), config.experts(), config.gate(), deviation);
-    this.experts =
-        new Experts(store, name + ".experts", config, groups, deviation, outputDeviation);
-    if (config.residual()) {
-      this.mlp =
-          new FeedForward(
-              store,
-              name + ".mlp",
-              config.hidden(),
-              config.expertHidden(),
-              config.activation(),
-              config.bias(),
-              deviation,
-              outputDeviation);
-      this.coefficient =
-          new Linear(
-              store,
-              name + ".coefficient",
-              Parameter.Part.COEFFICIENT,
-              config.hidden(),
-              2,
-              true,
-              Activation.IDENTITY,
-              deviation);
-    } else {
+    this.gate = new Gate(at.in("gate"), hidden, config.experts(), config.gate());
+    this.experts = new Experts(at.in("experts"), hidden, config, groups);
+    this.shared =
+        config.shared() == null ? null : new SharedExpert(at.in("shared"), hidden, config);
+    if (config.residual() == null) {
       this.mlp = null;
       this.coefficient = null;
+    } else {
+      DenseConfig fixed =
+          new DenseConfig(config.residual().inner(), config.activation(), config.bias());
+      this.mlp = new FeedForward(at.in("mlp"), hidden, fixed);
+      this.coefficient =
+          Linear.whole(at.in("coefficient"), Parameter.Part.COEFFICIENT, hidden, 2, true);
     }
   }
 
@@ -109,10 +91,14 @@ public final class MoeLayer {
   /**
    * As {@link #forward}, with the gate's input and random numbers given: for replaying another
    * implementation's results.
+   *
+   * @param noise FLOAT32 [S, E] or null
+   * @param priority FLOAT32 [S, E] or null
    */
-  public Tensor forward(Pass pass, Tensor x, Tensor gateInput, GateOp.Inputs inputs) {
+  public Tensor forward(
+      Pass pass, Tensor x, Tensor gateInput, Tensor used, Tensor noise, Tensor priority) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
-    forwardInto(pass, x, gate.route(pass, gateInput, inputs), null, y);
+    forwardInto(pass, x, gate.route(pass, gateInput, used, noise, priority), null, y);
     return y;
   }
 
@@ -121,7 +107,12 @@ public final class MoeLayer {
     Tensor rows = DispatchOp.forward(pass, x, routes);
     boolean here = groups.group().size() == 1 && !ranks.topology().sharesRows();
     ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
-    // The residual branch needs no other rank: it is computed while the rows are under way.
+    // What needs no other rank is computed while the rows are under way.
+    Tensor base =
+        shared == null
+            ? skip
+            : ComputeEvent.around(
+                pass, place + " shared expert", () -> shared.forward(pass, x, skip));
     Residual residual =
         mlp == null
             ? Residual.NONE
@@ -131,6 +122,6 @@ public final class MoeLayer {
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
     Tensor outputs =
         here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
-    CombineOp.forwardInto(pass, outputs, routes, residual.output, residual.mix, skip, y);
+    CombineOp.forwardInto(pass, outputs, routes, residual.output, residual.mix, base, y);
   }
 }

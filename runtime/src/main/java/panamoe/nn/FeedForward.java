@@ -2,10 +2,11 @@ package panamoe.nn;
 
 import panamoe.backend.Activation;
 import panamoe.comm.Communicator;
+import panamoe.config.DenseConfig;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /** The dense MLP of a transformer block: M to F, activation, F to M. Tensor ranks share F. */
@@ -14,32 +15,15 @@ public final class FeedForward {
   private final Linear up;
   private final Linear down;
 
-  /**
-   * @param downDeviation initial deviation of the second matrix, smaller in deep models
-   */
-  public FeedForward(
-      ParameterStore store,
-      String name,
-      long hidden,
-      long inner,
-      Activation activation,
-      boolean withBias,
-      float deviation,
-      float downDeviation) {
+  /** Declares {@code up} [F, M] (SwiGLU: [2F, M]) and {@code down} [M, F]. */
+  public FeedForward(Declarations at, long hidden, DenseConfig config) {
     Parameter.Part part = Parameter.Part.MLP;
-    this.tensor = store.ranks().tensor();
-    this.up =
-        Linear.slicedByOutputs(
-            store,
-            name + ".up",
-            part,
-            hidden,
-            inner * activation.inputsPerOutput(),
-            withBias,
-            activation,
-            deviation);
+    Activation activation = config.activation();
+    long outputs = (long) config.inner() * activation.inputsPerOutput();
+    this.tensor = at.ranks().tensor();
+    this.up = Linear.slicedByOutputs(at.in("up"), part, hidden, outputs, config.bias(), activation);
     this.down =
-        Linear.slicedByInputs(store, name + ".down", part, inner, hidden, withBias, downDeviation);
+        Linear.slicedByInputs(at.writing("down"), part, config.inner(), hidden, config.bias());
   }
 
   /** x [S, M] to [S, M]. */

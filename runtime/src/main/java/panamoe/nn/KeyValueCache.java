@@ -2,6 +2,7 @@ package panamoe.nn;
 
 import java.util.ArrayList;
 import java.util.List;
+import panamoe.config.AttentionConfig.Heads;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -12,18 +13,16 @@ public final class KeyValueCache {
   private final List<Tensor> values = new ArrayList<>();
   private final long capacity;
 
+  /**
+   * @param layers the heads of each layer, of which this rank holds 1 / {@code ranks}
+   */
   public KeyValueCache(
-      TensorScope scope,
-      DType dtype,
-      int layers,
-      long slots,
-      long capacity,
-      long heads,
-      long headSize) {
+      TensorScope scope, DType dtype, List<Heads> layers, int ranks, long slots, long capacity) {
     this.capacity = capacity;
-    for (int layer = 0; layer < layers; layer++) {
-      keys.add(scope.zeros(dtype, slots, capacity, heads, headSize));
-      values.add(scope.zeros(dtype, slots, capacity, heads, headSize));
+    for (Heads heads : layers) {
+      long held = heads.keyValue() / ranks;
+      keys.add(scope.zeros(dtype, slots, capacity, held, heads.size()));
+      values.add(scope.zeros(dtype, slots, capacity, held, heads.size()));
     }
   }
 

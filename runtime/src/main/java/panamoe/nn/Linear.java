@@ -6,9 +6,9 @@ import panamoe.comm.Communicator;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
+import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -31,80 +31,47 @@ public final class Linear {
     this.terms = terms;
   }
 
+  /** Declares {@code weight} [N, K] and, if wanted, {@code bias} [N], replicated on every rank. */
+  public static Linear whole(
+      Declarations at, Parameter.Part part, long inputs, long outputs, boolean withBias) {
+    return new Linear(
+        at.matrix(part, Slice.WHOLE, outputs, inputs),
+        withBias ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs) : null,
+        Activation.IDENTITY,
+        Alone.WORLD);
+  }
+
   /**
-   * Declares {@code name.weight} and, if wanted, {@code name.bias}; every rank holds them whole.
+   * As {@link #whole}, with each tensor rank holding, and computing, a part of the outputs.
    *
    * @param outputs N; for SwiGLU the two halves together
    */
-  public Linear(
-      ParameterStore store,
-      String name,
-      Parameter.Part part,
-      long inputs,
-      long outputs,
-      boolean withBias,
-      Activation activation,
-      float deviation) {
-    this(
-        store.declare(
-            name + ".weight", part, true, new Initialization.Normal(deviation), outputs, inputs),
-        withBias ? store.declare(name + ".bias", part, false, Initialization.ZERO, outputs) : null,
-        activation,
-        Alone.WORLD);
-  }
-
-  /** As the constructor, with each tensor rank holding, and computing, a part of the outputs. */
   public static Linear slicedByOutputs(
-      ParameterStore store,
-      String name,
+      Declarations at,
       Parameter.Part part,
       long inputs,
       long outputs,
       boolean withBias,
-      Activation activation,
-      float deviation) {
-    Slice slice = new Slice(store.ranks().tensor(), 0, activation.inputsPerOutput());
+      Activation activation) {
+    Slice slice = new Slice(at.ranks().tensor(), 0, activation.inputsPerOutput());
     return new Linear(
-        store.declare(
-            name + ".weight",
-            part,
-            true,
-            new Initialization.Normal(deviation),
-            slice,
-            outputs,
-            inputs),
-        withBias
-            ? store.declare(name + ".bias", part, false, Initialization.ZERO, slice, outputs)
-            : null,
+        at.matrix(part, slice, outputs, inputs),
+        withBias ? at.vector("bias", part, Initialization.ZERO, slice, outputs) : null,
         activation,
         Alone.WORLD);
   }
 
   /**
-   * As the constructor, with each tensor rank holding a part of the inputs, of which it gets that
+   * As {@link #whole}, with each tensor rank holding a part of the inputs, of which it gets that
    * part alone; the output is the sum over the ranks. The first of them holds the bias.
    */
   public static Linear slicedByInputs(
-      ParameterStore store,
-      String name,
-      Parameter.Part part,
-      long inputs,
-      long outputs,
-      boolean withBias,
-      float deviation) {
-    Communicator tensor = store.ranks().tensor();
-    Slice slice = new Slice(tensor, 1, 1);
+      Declarations at, Parameter.Part part, long inputs, long outputs, boolean withBias) {
+    Communicator tensor = at.ranks().tensor();
     return new Linear(
-        store.declare(
-            name + ".weight",
-            part,
-            true,
-            new Initialization.Normal(deviation),
-            slice,
-            outputs,
-            inputs),
+        at.matrix(part, new Slice(tensor, 1, 1), outputs, inputs),
         withBias && tensor.rank() == 0
-            ? store.declare(name + ".bias", part, false, Initialization.ZERO, outputs)
+            ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs)
             : null,
         Activation.IDENTITY,
         tensor);
@@ -112,8 +79,7 @@ public final class Linear {
 
   /** x [..., K] to [S, N]; K and N are this rank's. */
   public Tensor forward(Pass pass, Tensor x) {
-    Tensor y =
-        LinearOp.forward(pass, x, weight.value(), bias == null ? null : bias.value(), activation);
+    Tensor y = LinearOp.forward(pass, x, weight.value(), biasValue(), activation);
     return SliceOp.leave(pass, y, terms);
   }
 
@@ -122,7 +88,10 @@ public final class Linear {
    * something.
    */
   public Tensor forwardFloat32(Pass pass, Tensor x) {
-    return LinearOp.forward(
-        pass, x, weight.value(), bias == null ? null : bias.value(), activation, DType.FLOAT32);
+    return LinearOp.forward(pass, x, weight.value(), biasValue(), activation, DType.FLOAT32);
+  }
+
+  private Tensor biasValue() {
+    return bias == null ? null : bias.value();
   }
 }

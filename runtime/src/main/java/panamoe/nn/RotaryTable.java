@@ -1,5 +1,7 @@
 package panamoe.nn;
 
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -8,20 +10,17 @@ import panamoe.tensor.TensorScope;
  * Angles of rotary positions (RoFormer, arXiv 2104.09864): {@code position * frequency(i)} for the
  * i-th pair.
  *
- * @param cosine FLOAT32 [P, D/2]
- * @param sine FLOAT32 [P, D/2]
+ * @param cosine FLOAT32 [P, R/2]
+ * @param sine FLOAT32 [P, R/2]
  */
 public record RotaryTable(Tensor cosine, Tensor sine) {
 
-  /** Frequencies {@code base^(-2i/D)}. */
-  public static RotaryTable of(TensorScope scope, int positions, int headSize, double base) {
-    return of(scope, positions, headSize, base, RotaryScaling.NONE);
-  }
-
-  /** Frequencies stretched by {@code scaling}, as for a text of {@code positions} tokens. */
-  public static RotaryTable of(
-      TensorScope scope, int positions, int headSize, double base, RotaryScaling scaling) {
-    double[] frequencies = scaling.frequencies(headSize, base, positions);
+  /**
+   * The angles of {@code positions} tokens; some scalings stretch them for a text of that length.
+   */
+  public static RotaryTable of(TensorScope scope, int positions, Rotary rotary) {
+    RotaryScaling scaling = rotary.scalingOrNone();
+    double[] frequencies = scaling.frequencies(rotary.size(), rotary.base(), positions);
     int pairs = frequencies.length;
     Tensor cosine = scope.allocate(DType.FLOAT32, positions, pairs);
     Tensor sine = scope.allocate(DType.FLOAT32, positions, pairs);

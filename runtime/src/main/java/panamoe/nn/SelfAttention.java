@@ -2,19 +2,24 @@ package panamoe.nn;
 
 import panamoe.backend.Activation;
 import panamoe.comm.Communicator;
+import panamoe.config.AttentionConfig;
+import panamoe.config.AttentionConfig.Heads;
+import panamoe.config.AttentionConfig.QueryKeyNorm.Over;
+import panamoe.config.Rotary;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
 import panamoe.op.SliceOp;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
-import panamoe.param.ParameterStore;
 import panamoe.tensor.Tensor;
 
 /**
- * Causal self-attention, multi-head or grouped-query, with or without rotary positions. Tensor
- * ranks share the heads.
+ * Grouped-query self-attention as {@link AttentionConfig} describes it: projections, clipping,
+ * norms of queries and keys, rotation, attention, output. Tensor ranks share the heads.
  */
 public final class SelfAttention {
+  private final AttentionConfig config;
   private final Communicator tensor;
   private final int layer;
   private final int heads;
@@ -24,84 +29,81 @@ public final class SelfAttention {
   private final Linear key;
   private final Linear value;
   private final Linear output;
+  private final Norm queryNorm;
+  private final Norm keyNorm;
 
   /**
+   * Declares {@code query} [H * D, M], {@code key} and {@code value} [G * D, M], {@code output} [M,
+   * H * D], and {@code query_norm}, {@code key_norm} where the config has them.
+   *
    * @param layer index of this layer in the key/value cache
-   * @param outputDeviation initial deviation of the output matrix, smaller in deep models
+   * @param hidden M
+   * @throws IllegalArgumentException if the heads do not divide among the tensor ranks
    */
-  public SelfAttention(
-      ParameterStore store,
-      String name,
-      int layer,
-      int hidden,
-      int heads,
-      int keyValueHeads,
-      boolean withBias,
-      float deviation,
-      float outputDeviation) {
-    this.tensor = store.ranks().tensor();
-    if (keyValueHeads % tensor.size() != 0) {
-      throw new IllegalArgumentException(
-          keyValueHeads
-              + " key/value heads do not divide among "
-              + tensor.size()
-              + " tensor ranks");
-    }
+  public SelfAttention(Declarations at, int layer, int hidden, AttentionConfig config) {
+    Heads whole = config.heads();
+    AttentionConfig.Biases biases = config.biases();
+    this.config = config;
+    this.tensor = at.ranks().tensor();
+    requireDivides(tensor);
     this.layer = layer;
-    this.heads = heads / tensor.size();
-    this.keyValueHeads = keyValueHeads / tensor.size();
-    this.headSize = hidden / heads;
-    long inner = (long) keyValueHeads * headSize;
-    this.query = input(store, name + ".query", hidden, hidden, withBias, deviation);
-    this.key = input(store, name + ".key", hidden, inner, withBias, deviation);
-    this.value = input(store, name + ".value", hidden, inner, withBias, deviation);
+    this.heads = whole.query() / tensor.size();
+    this.keyValueHeads = whole.keyValue() / tensor.size();
+    this.headSize = whole.size();
+    long queries = (long) whole.query() * headSize;
+    long keys = (long) whole.keyValue() * headSize;
+    this.query = projection(at.in("query"), hidden, queries, biases.query());
+    this.key = projection(at.in("key"), hidden, keys, biases.key());
+    this.value = projection(at.in("value"), hidden, keys, biases.value());
     this.output =
         Linear.slicedByInputs(
-            store,
-            name + ".output",
-            Parameter.Part.ATTENTION,
-            hidden,
-            hidden,
-            withBias,
-            outputDeviation);
+            at.writing("output"), Parameter.Part.ATTENTION, queries, hidden, biases.output());
+    this.queryNorm = norm(at.in("query_norm"), queries);
+    this.keyNorm = norm(at.in("key_norm"), keys);
   }
 
-  private static Linear input(
-      ParameterStore store,
-      String name,
-      long hidden,
-      long outputs,
-      boolean withBias,
-      float deviation) {
+  private void requireDivides(Communicator ranks) {
+    int shared = config.heads().keyValue();
+    if (shared % ranks.size() != 0) {
+      throw new IllegalArgumentException(
+          shared + " key/value heads do not divide among " + ranks.size() + " tensor ranks");
+    }
+    AttentionConfig.QueryKeyNorm norm = config.queryKeyNorm();
+    if (ranks.size() > 1 && norm != null && norm.over() == Over.PROJECTION) {
+      throw new IllegalArgumentException(
+          "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on "
+              + ranks.size()
+              + " tensor ranks");
+    }
+  }
+
+  private static Linear projection(Declarations at, long hidden, long outputs, boolean withBias) {
     return Linear.slicedByOutputs(
-        store,
-        name,
-        Parameter.Part.ATTENTION,
-        hidden,
-        outputs,
-        withBias,
-        Activation.IDENTITY,
-        deviation);
+        at, Parameter.Part.ATTENTION, hidden, outputs, withBias, Activation.IDENTITY);
+  }
+
+  private Norm norm(Declarations at, long projection) {
+    AttentionConfig.QueryKeyNorm norm = config.queryKeyNorm();
+    return norm == null
+        ? null
+        : new Norm(at, norm.norm(), norm.over() == Over.HEAD ? headSize : projection);
   }
 
   /**
    * @param x [S, M]
-   * @param rotary null when positions are learned
+   * @param tables the angles of every {@link Rotary} of the model
    * @return [S, M]
+   * @throws UnsupportedOperationException if running sequences meet a full mask: a later token
+   *     would change what an earlier one saw
    */
-  public Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTable rotary) {
+  public Tensor forward(Pass pass, Tensor x, Sequences sequences, RotaryTables tables) {
     long rows = x.size(0);
     Tensor input = SliceOp.enter(pass, x, tensor);
-    Tensor q =
-        rotated(pass, query.forward(pass, input).reshape(rows, heads, headSize), sequences, rotary);
-    Tensor k =
-        rotated(
-            pass,
-            key.forward(pass, input).reshape(rows, keyValueHeads, headSize),
-            sequences,
-            rotary);
-    Tensor v = value.forward(pass, input).reshape(rows, keyValueHeads, headSize);
-    float scale = (float) (1 / Math.sqrt(headSize));
+    Tensor q = prepared(pass, query, queryNorm, heads, input, sequences, tables);
+    Tensor k = prepared(pass, key, keyNorm, keyValueHeads, input, sequences, tables);
+    Tensor v = clipped(pass, value.forward(pass, input)).reshape(rows, keyValueHeads, headSize);
+    float scale = config.scale();
+    int window = config.scores().window();
     Tensor attended =
         switch (sequences) {
           case Sequences.Whole(long batch, long length, _) ->
@@ -111,7 +113,7 @@ public final class SelfAttention {
                   k.reshape(batch, length, keyValueHeads, headSize),
                   v.reshape(batch, length, keyValueHeads, headSize),
                   scale,
-                  0);
+                  window);
           case Sequences.Running(KeyValueCache cache, Tensor slots, Tensor positions) ->
               AttentionOp.decode(
                   pass,
@@ -123,14 +125,39 @@ public final class SelfAttention {
                   slots,
                   positions,
                   scale,
-                  0);
+                  window);
         };
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
 
-  private static Tensor rotated(Pass pass, Tensor x, Sequences sequences, RotaryTable rotary) {
-    return rotary == null
-        ? x
-        : RotaryOp.forward(pass, x, sequences.positions(), rotary.cosine(), rotary.sine(), false);
+  /** Queries or keys [S, N, D]: projected, clipped, normalised, rotated. */
+  private Tensor prepared(
+      Pass pass,
+      Linear projection,
+      Norm norm,
+      int count,
+      Tensor input,
+      Sequences sequences,
+      RotaryTables tables) {
+    Tensor x = clipped(pass, projection.forward(pass, input));
+    boolean perHead = norm != null && config.queryKeyNorm().over() == Over.HEAD;
+    if (norm != null) {
+      x = norm.forward(pass, perHead ? x.reshape(x.size(0) * count, headSize) : x);
+    }
+    x = x.reshape(input.size(0), count, headSize);
+    Rotary rotary = config.rotary();
+    if (rotary == null) {
+      return x;
+    }
+    RotaryTable table = tables.of(rotary);
+    boolean adjacent = rotary.pairs() == Rotary.Pairs.ADJACENT;
+    return RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
+  }
+
+  private Tensor clipped(Pass pass, Tensor x) {
+    if (config.clip() != null) {
+      throw new UnsupportedOperationException("clip is not there yet");
+    }
+    return x;
   }
 }

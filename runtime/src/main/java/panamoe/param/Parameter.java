@@ -4,6 +4,7 @@ import java.util.Arrays;
 import panamoe.comm.Communicator;
 import panamoe.op.Gradient;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -23,6 +24,16 @@ public final class Parameter {
     COEFFICIENT
   }
 
+  /** What kernels do with a parameter: how it is stored for inference follows from it. */
+  public enum Role {
+    /** They multiply by it: an operand of a GEMM, packed for inference. */
+    OPERAND,
+    /** They look up its rows. */
+    TABLE,
+    /** They add it or scale by it: a bias, the weights of a norm. Always FLOAT32, never decayed. */
+    VECTOR
+  }
+
   /**
    * What this rank holds of a parameter.
    *
@@ -35,7 +46,7 @@ public final class Parameter {
 
   private final String name;
   private final Part part;
-  private final boolean decayed;
+  private final Role role;
   private final long[] matrix;
   private final long[] shape;
   private final Share share;
@@ -50,13 +61,13 @@ public final class Parameter {
   Parameter(
       String name,
       Part part,
-      boolean decayed,
+      Role role,
       Initialization initialization,
       Share share,
       long... matrix) {
     this.name = name;
     this.part = part;
-    this.decayed = decayed;
+    this.role = role;
     this.initialization = initialization;
     this.share = share;
     this.matrix = matrix.clone();
@@ -79,9 +90,22 @@ public final class Parameter {
     return part;
   }
 
+  public Role role() {
+    return role;
+  }
+
   /** Whether weight decay applies: to matrices, not to biases and norms. */
   public boolean decayed() {
-    return decayed;
+    return role != Role.VECTOR;
+  }
+
+  /**
+   * The dtype of what kernels read where the model computes in {@code compute}: vectors and the
+   * router's matrices stay FLOAT32.
+   */
+  public DType valueDType(DType compute) {
+    boolean routing = part == Part.ROUTER || part == Part.COEFFICIENT;
+    return role == Role.VECTOR || routing ? DType.FLOAT32 : compute;
   }
 
   /** Of what this rank holds. */
@@ -120,8 +144,8 @@ public final class Parameter {
   }
 
   /**
-   * Whether this rank's elements, and their gradient, are no mere repetition of what another tensor
-   * rank has.
+   * False on ranks that hold a replica: norms and counts skip them, so that each element counts
+   * once.
    */
   public boolean counted() {
     return share.counted;

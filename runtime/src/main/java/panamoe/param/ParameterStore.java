@@ -10,6 +10,7 @@ import panamoe.op.Gradient;
 import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.param.Parameter.Role;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -39,21 +40,7 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Declares a parameter that every rank holds whole.
-   *
-   * @throws IllegalArgumentException if the name is taken
-   */
-  public Parameter declare(
-      String name,
-      Parameter.Part part,
-      boolean decayed,
-      Initialization initialization,
-      long... shape) {
-    return declare(name, part, decayed, initialization, Slice.WHOLE, shape);
-  }
-
-  /**
-   * Declares a parameter that tensor ranks share.
+   * Declares a parameter that tensor ranks share, or that each holds whole.
    *
    * @param shape of the whole
    * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
@@ -61,13 +48,13 @@ public final class ParameterStore implements AutoCloseable {
   public Parameter declare(
       String name,
       Parameter.Part part,
-      boolean decayed,
+      Role role,
       Initialization initialization,
       Slice slice,
       long... shape) {
     boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
     Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, counted);
-    return declare(name, part, decayed, initialization, share, shape);
+    return declare(name, part, role, initialization, share, shape);
   }
 
   /**
@@ -78,24 +65,24 @@ public final class ParameterStore implements AutoCloseable {
    */
   public Parameter declare(
       String name,
-      boolean decayed,
+      Role role,
       Initialization initialization,
       ExpertGroups experts,
       Slice slice,
       long... shape) {
     boolean counted = !slice.whole() || ranks.tensor().rank() == 0 || ranks.topology().sharesRows();
     Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, counted);
-    return declare(name, Parameter.Part.EXPERT, decayed, initialization, share, shape);
+    return declare(name, Parameter.Part.EXPERT, role, initialization, share, shape);
   }
 
   private Parameter declare(
       String name,
       Parameter.Part part,
-      boolean decayed,
+      Role role,
       Initialization initialization,
       Parameter.Share share,
       long... shape) {
-    Parameter parameter = new Parameter(name, part, decayed, initialization, share, shape);
+    Parameter parameter = new Parameter(name, part, role, initialization, share, shape);
     if (parameters.putIfAbsent(name, parameter) != null) {
       throw new IllegalArgumentException("two parameters are called " + name);
     }
@@ -132,7 +119,7 @@ public final class ParameterStore implements AutoCloseable {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
       initialize(backend, parameter, master, seed);
       Tensor value = master;
-      if (valueDType(parameter, dtype) != DType.FLOAT32) {
+      if (parameter.valueDType(dtype) != DType.FLOAT32) {
         value = scope.allocate(dtype, parameter.shape());
         backend.cast(master, value);
       }
@@ -145,7 +132,7 @@ public final class ParameterStore implements AutoCloseable {
   private void requireRoom(Backend backend, DType dtype, boolean training) {
     long needed = 0;
     for (Parameter parameter : parameters.values()) {
-      boolean rounded = valueDType(parameter, dtype) != DType.FLOAT32;
+      boolean rounded = parameter.valueDType(dtype) != DType.FLOAT32;
       int bytesEach = DType.FLOAT32.bytes() * (training ? 2 : 1) + (rounded ? dtype.bytes() : 0);
       needed += parameter.count() * bytesEach;
     }
@@ -176,9 +163,8 @@ public final class ParameterStore implements AutoCloseable {
     for (Parameter parameter : parameters.values()) {
       Tensor master = parameter.master();
       Tensor value = parameter.value();
-      // Decay applies to matrices, and every matrix but an embedding is an operand of a GEMM.
-      if (parameter.decayed() && parameter.part() != Parameter.Part.EMBEDDING) {
-        DType packedDType = valueDType(parameter, dtype);
+      if (parameter.role() == Role.OPERAND) {
+        DType packedDType = parameter.valueDType(dtype);
         long bytes = backend.packedBytes(packedDType, parameter.shape());
         Tensor packed = scope.allocatePacked(packedDType, bytes, parameter.shape());
         backend.pack(master, packed);
@@ -241,14 +227,6 @@ public final class ParameterStore implements AutoCloseable {
     Map<Parameter.Part, Long> counts = new LinkedHashMap<>();
     parameters.values().forEach(p -> counts.merge(p.part(), p.count(), Long::sum));
     return counts;
-  }
-
-  private static DType valueDType(Parameter parameter, DType dtype) {
-    boolean vector = parameter.shape().length < 2;
-    boolean routing =
-        parameter.part() == Parameter.Part.ROUTER || parameter.part() == Parameter.Part.COEFFICIENT;
-    boolean expertBias = parameter.part() == Parameter.Part.EXPERT && parameter.shape().length == 2;
-    return vector || routing || expertBias ? DType.FLOAT32 : dtype;
   }
 
   private static void initialize(Backend backend, Parameter parameter, Tensor master, long seed) {

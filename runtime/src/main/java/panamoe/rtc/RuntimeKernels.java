@@ -8,7 +8,9 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.abi.NativeBackend;
-import panamoe.model.ModelConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 
 /**
@@ -72,16 +74,17 @@ public final class RuntimeKernels {
     if (custom != null) {
       kernels.add(new RuntimeKernel.CustomActivation(custom));
     }
-    for (int experts : config.experts()) {
-      if (experts == 0) {
+    for (BlockConfig block : config.blocks()) {
+      if (!(block.feedForward() instanceof MoeConfig moe)) {
         continue;
       }
-      GateSettings gate = config.gate().withoutDropping().settings(1, experts, false);
+      GateSettings gate = moe.gate().withoutDropping().settings(1, moe.experts(), false);
       boolean chosen = gate.normalization() != Normalization.RAW;
       kernels.add(
-          new RuntimeKernel.Gate(experts, gate.topK(), gate.score(), gate.queueOrder(), chosen));
-      addExpert(kernels, config.hidden(), config.activation(), custom, dtype);
-      addExpert(kernels, config.feedForward(), Activation.IDENTITY, null, dtype);
+          new RuntimeKernel.Gate(
+              moe.experts(), gate.topK(), gate.score(), gate.queueOrder(), chosen));
+      addExpert(kernels, config.hidden(), moe.activation(), custom, dtype);
+      addExpert(kernels, moe.inner(), Activation.IDENTITY, null, dtype);
     }
     return new ArrayList<>(kernels);
   }

@@ -26,6 +26,10 @@ final class ConfigDifference {
         collect(
             path.isEmpty() ? name : path + "." + name, before.path(name), now.path(name), found);
       }
+    } else if (before.isArray() && now.isArray() && before.size() == now.size()) {
+      for (int i = 0; i < now.size(); i++) {
+        collect(path + "[" + i + "]", before.get(i), now.get(i), found);
+      }
     } else if (!before.equals(now)) {
       found.add(path + " was " + said(before) + ", is " + said(now));
     }

@@ -3,11 +3,17 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
+import java.util.function.ToDoubleFunction;
+import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
@@ -37,13 +43,10 @@ public record MemoryForecast(
     long largestShare = 0;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
-        boolean float32 =
-            parameter.part() == Parameter.Part.ROUTER
-                || parameter.part() == Parameter.Part.COEFFICIENT;
         long count = held(parameter, topology);
         int replicas = replicas(parameter, topology);
         held += count;
-        copied += parameter.decayed() && !float32 ? count : 0;
+        copied += parameter.valueDType(DType.BFLOAT16) == DType.BFLOAT16 ? count : 0;
         moments += Math.ceilDiv(count, replicas);
         if (replicas > 1) {
           gathered = Math.min(Bucket.MOST, gathered + (count <= Bucket.SMALL ? count : 0));
@@ -167,82 +170,115 @@ public record MemoryForecast(
       return (double) tokens() * width * 4;
     }
 
-    private double norm() {
-      return wide(config.hidden()) + wide32(config.norm() == Norm.Kind.LAYER ? 2 : 1);
+    private double norm(NormConfig norm, double width) {
+      return wide(1) * width + wide32(norm.kind() == NormConfig.Kind.LAYER ? 2 : 1);
     }
 
     /**
      * @param slices that the inner columns are divided into
      */
-    private double mlp(int slices) {
-      long inner = (long) config.feedForward() * (1 + config.activation().inputsPerOutput());
-      return wide(inner) / slices + wide(config.hidden());
-    }
-
-    private double attention() {
-      long keyValue = (long) config.keyValueHeads() * config.headSize();
-      long rotated =
-          config.positions() == ModelConfig.Positions.ROTARY ? config.hidden() + keyValue : 0;
-      double heads =
-          wide(config.hidden() + 2 * keyValue + rotated)
-              + wide(config.hidden())
-              + wide32(config.heads());
-      return heads / topology.tensorDegree() + wide(config.hidden());
-    }
-
-    private double experts(int count) {
-      GateConfig gate = config.gate();
-      int topK = gate.topK();
-      long draws =
-          (gate.dropPolicy() == DropPolicy.PRIORITY ? count : 0)
-              + switch (gate.noise()) {
-                case NONE -> 0;
-                case JITTER -> 2L * config.hidden();
-                case GUMBEL, GUMBEL_FROM_SECOND -> count;
-              };
-      double routes = wide32(2L * count + 4L * topK + draws);
-      double fixed = config.residual() ? mlp(topology.tensorDegree()) + wide32(2) : 0;
-      // Tensor ranks that share rows compute a part of them each.
-      double computed = topK * mlp(topology.sliceExperts() ? topology.tensorDegree() : 1);
-      double shared = topology.sharesRows() ? computed / topology.tensorDegree() : computed;
-      boolean travels = topology.expertDegree(count) > 1 || topology.sharesRows();
-      double travelling = travels ? TRAVELLING * topK * wide(config.hidden()) : 0;
-      return routes
-          + topK * wide(config.hidden())
-          + shared
-          + travelling
-          + fixed
+    private double mlp(int inner, Activation activation, int slices) {
+      return wide((long) inner * (1 + activation.inputsPerOutput())) / slices
           + wide(config.hidden());
     }
 
-    private double block(int layer) {
-      int count = config.experts().get(layer);
-      double second =
-          count == 0 ? mlp(topology.tensorDegree()) + wide(config.hidden()) : experts(count);
-      return norm() + attention() + wide(config.hidden()) + norm() + second;
+    private double attention(AttentionConfig attention) {
+      AttentionConfig.Heads heads = attention.heads();
+      long query = (long) heads.query() * heads.size();
+      long keyValue = (long) heads.keyValue() * heads.size();
+      int copies = (attention.rotary() == null ? 0 : 1) + (attention.clip() == null ? 0 : 1);
+      double each = wide((query + keyValue) * copies) + wide(query + 2 * keyValue);
+      AttentionConfig.QueryKeyNorm norm = attention.queryKeyNorm();
+      if (norm != null) {
+        boolean head = norm.over() == AttentionConfig.QueryKeyNorm.Over.HEAD;
+        each += wide(query + keyValue) + wide32(head ? heads.query() + heads.keyValue() : 2);
+      }
+      each += wide(query) + wide32(heads.query());
+      return each / topology.tensorDegree() + wide(config.hidden());
     }
 
-    private double largestBlock() {
-      double largest = 0;
-      for (int layer = 0; layer < config.layers(); layer++) {
-        largest = Math.max(largest, block(layer));
-      }
-      return largest;
+    private double experts(MoeConfig moe) {
+      GateConfig gate = moe.gate();
+      int topK = gate.topK();
+      long draws =
+          (gate.capacity().policy() == DropPolicy.PRIORITY ? moe.experts() : 0)
+              + switch (gate.choice().noise()) {
+                case NONE -> 0;
+                case JITTER -> 2L * config.hidden();
+                case GUMBEL, GUMBEL_FROM_SECOND -> moe.experts();
+              };
+      double routes = wide32(2L * moe.experts() + 4L * topK + draws);
+      int tensor = topology.tensorDegree();
+      double fixed =
+          moe.residual() == null
+              ? 0
+              : mlp(moe.residual().inner(), moe.activation(), tensor) + wide32(2);
+      double shared =
+          moe.shared() == null
+              ? 0
+              : mlp(moe.shared().inner(), moe.activation(), tensor)
+                  + wide(config.hidden())
+                  + (moe.shared().gated() ? wide32(6) : 0);
+      // Tensor ranks that share rows compute a part of them each.
+      double computed =
+          topK * mlp(moe.inner(), moe.activation(), topology.sliceExperts() ? tensor : 1);
+      double ofShare = topology.sharesRows() ? computed / tensor : computed;
+      boolean travels = topology.expertDegree(moe.experts()) > 1 || topology.sharesRows();
+      double travelling = travels ? TRAVELLING * topK * wide(config.hidden()) : 0;
+      return routes
+          + topK * wide(config.hidden())
+          + ofShare
+          + travelling
+          + fixed
+          + shared
+          + wide(config.hidden());
+    }
+
+    private double block(BlockConfig block) {
+      double second =
+          switch (block.feedForward()) {
+            case DenseConfig dense ->
+                mlp(dense.inner(), dense.activation(), topology.tensorDegree())
+                    + wide(config.hidden());
+            case MoeConfig moe -> experts(moe);
+          };
+      return norm(block.attentionNorm(), config.hidden())
+          + attention(block.attention())
+          + wide(config.hidden())
+          + norm(block.feedForwardNorm(), config.hidden())
+          + second;
+    }
+
+    private double largest(ToDoubleFunction<BlockConfig> bytes) {
+      return config.blocks().stream().mapToDouble(bytes).max().orElseThrow();
     }
 
     double activations() {
-      double sum = wide32(3) + wide(config.hidden()) + norm() + wide32(1);
-      for (int layer = 0; layer < config.layers(); layer++) {
-        sum += training.recompute() ? wide(config.hidden()) : block(layer);
+      double sum =
+          wide32(3) + wide(config.hidden()) + norm(config.finalNorm(), config.hidden()) + wide32(1);
+      for (BlockConfig block : config.blocks()) {
+        sum += training.recompute() ? wide(config.hidden()) : block(block);
       }
-      return training.recompute() ? sum + largestBlock() : sum;
+      return training.recompute() ? sum + largest(this::block) : sum;
     }
 
     /** The stream's gradient, and an MLP's: input and inner rows of every branch. */
     double inFlight() {
-      long branches = config.hasExperts() ? config.gate().topK() + (config.residual() ? 1 : 0) : 1;
-      double inner = wide(config.feedForward()) / topology.tensorDegree();
-      return wide(2L * config.hidden()) + branches * (inner + wide(config.hidden()));
+      return wide(2L * config.hidden()) + largest(this::branches);
+    }
+
+    private double branches(BlockConfig block) {
+      return switch (block.feedForward()) {
+        case DenseConfig dense -> branch(dense.inner());
+        case MoeConfig moe ->
+            moe.gate().topK() * branch(moe.inner())
+                + (moe.residual() == null ? 0 : branch(moe.residual().inner()))
+                + (moe.shared() == null ? 0 : branch(moe.shared().inner()));
+      };
+    }
+
+    private double branch(int inner) {
+      return wide(inner) / topology.tensorDegree() + wide(config.hidden());
     }
   }
 }

@@ -172,8 +172,8 @@ public final class RunCheckpoints {
    * @throws CheckpointException with every value that differs
    */
   public static void requireTrainedBy(RunConfig config, Checkpoint checkpoint) {
-    String differs =
-        ConfigDifference.between(withoutSteps(checkpoint.config()), withoutSteps(node(config)));
+    JsonNode before = RunConfig.today(checkpoint.config(), checkpoint.directory() + "/config.json");
+    String differs = ConfigDifference.between(withoutSteps(before), withoutSteps(node(config)));
     if (!differs.isEmpty()) {
       throw new CheckpointException(
           checkpoint.directory()
@@ -263,7 +263,7 @@ public final class RunCheckpoints {
     tensors.cut(parameter, whole, held);
   }
 
-  private static ObjectNode withoutSteps(ObjectNode config) {
+  private static ObjectNode withoutSteps(JsonNode config) {
     ObjectNode copy = config.deepCopy();
     if (copy.get("training") instanceof ObjectNode training) {
       training.remove("steps");

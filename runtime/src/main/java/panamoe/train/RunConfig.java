@@ -1,8 +1,15 @@
 package panamoe.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.EarlierForms;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
-import panamoe.model.ModelConfig;
 import panamoe.parallel.Topology;
 
 /**
@@ -38,10 +45,28 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
   public void requireFits(Topology topology) {
     int sequences = training.batch() / training.microBatches();
     requireDivides(sequences, "sequences of a micro-batch", topology.dataDegree(), "data ranks");
-    requireDivides(
-        model.keyValueHeads(), "key/value heads", topology.tensorDegree(), "tensor ranks");
-    requireDivides(
-        model.feedForward(), "columns of an MLP", topology.tensorDegree(), "tensor ranks");
+    for (BlockConfig block : model.blocks()) {
+      AttentionConfig.Heads heads = block.attention().heads();
+      requireSlices(topology, heads.keyValue(), "key/value heads");
+      switch (block.feedForward()) {
+        case DenseConfig dense -> requireSlices(topology, dense.inner(), "columns of an MLP");
+        case MoeConfig moe -> {
+          if (topology.sliceExperts()) {
+            requireSlices(topology, moe.inner(), "columns of an expert");
+          }
+          if (moe.residual() != null) {
+            requireSlices(topology, moe.residual().inner(), "columns of an MLP");
+          }
+          if (moe.shared() != null) {
+            requireSlices(topology, moe.shared().inner(), "columns of an MLP");
+          }
+        }
+      }
+    }
+  }
+
+  private static void requireSlices(Topology topology, int count, String things) {
+    requireDivides(count, things, topology.tensorDegree(), "tensor ranks");
   }
 
   private static void requireDivides(int count, String things, int ranks, String among) {
@@ -52,12 +77,28 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
   }
 
   /**
-   * Reads {@code file}; strict, see {@link ConfigJson}.
+   * Reads {@code file}; strict, see {@link ConfigJson}. The model may be in a form of earlier
+   * versions, see {@link EarlierForms}.
    *
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   public static RunConfig read(Path file) {
-    return ConfigJson.read(file, RunConfig.class);
+    JsonNode tree = today(ConfigJson.tree(file), file.toString());
+    return ConfigJson.read(tree, RunConfig.class, file.toString());
+  }
+
+  /**
+   * A run's JSON in today's form.
+   *
+   * @param source what it was read from, for messages
+   */
+  static JsonNode today(JsonNode run, String source) {
+    if (!(run instanceof ObjectNode object) || !object.has("model")) {
+      return run;
+    }
+    ObjectNode copy = object.deepCopy();
+    copy.set("model", EarlierForms.model(object.get("model"), source + ", model"));
+    return copy;
   }
 
   /** The JSON text that {@link #read} reads. */

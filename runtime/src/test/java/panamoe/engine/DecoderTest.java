@@ -18,11 +18,12 @@ import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.moe.GateConfig;
 import panamoe.nn.KeyValueCache;
-import panamoe.nn.Norm;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.tensor.DType;
@@ -45,15 +46,15 @@ class DecoderTest {
             2,
             GateConfig.dropless(1),
             Activation.GELU_TANH,
-            Norm.Kind.LAYER,
-            ModelConfig.Positions.LEARNED,
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.LEARNED,
             true),
         config(
             1,
             GateConfig.dropless(2),
             Activation.SWIGLU,
-            Norm.Kind.RMS,
-            ModelConfig.Positions.ROTARY,
+            NormConfig.Kind.RMS,
+            UniformModel.Positions.ROTARY,
             false));
   }
 
@@ -61,24 +62,25 @@ class DecoderTest {
       int keyValueHeads,
       GateConfig gate,
       Activation activation,
-      Norm.Kind norm,
-      ModelConfig.Positions positions,
+      NormConfig.Kind norm,
+      UniformModel.Positions positions,
       boolean residual) {
-    return new ModelConfig(
-        VOCABULARY,
-        CONTEXT,
-        32,
-        2,
-        keyValueHeads,
-        48,
-        List.of(0, 5),
-        residual,
-        gate,
-        activation,
-        norm,
-        positions,
-        residual,
-        0.2);
+    return new UniformModel(
+            VOCABULARY,
+            CONTEXT,
+            32,
+            2,
+            keyValueHeads,
+            48,
+            List.of(0, 5),
+            residual,
+            gate,
+            activation,
+            norm,
+            positions,
+            residual,
+            0.2)
+        .toConfig();
   }
 
   private static int[] tokens(long seed, int count) {

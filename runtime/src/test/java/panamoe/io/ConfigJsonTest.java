@@ -11,10 +11,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.model.ModelPresets.Size;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
+import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.ModelPresets.Size;
 
 class ConfigJsonTest {
   @TempDir private Path folder;
@@ -36,9 +36,11 @@ class ConfigJsonTest {
         "\"hidden\" : 64, | | at $.hidden: this key is missing",
         "\"hidden\" : 64 | \"hidden\" : 0 | at $: hidden is 0, expected 1 to 131072",
         "\"hidden\" : 64 | \"hidden\" : 64, \"hiden\" : 64 | unknown key \"hiden\" at $.hiden; known here: [",
-        "\"residual\" : true | \"residual\" : 1 | at $.residual: expected true or false",
-        "\"norm\" : \"LAYER\" | \"norm\" : \"BATCH\" | at $.norm: expected one of [\"LAYER\", \"RMS\"]",
-        "\"bias\" : true, | \"bias\" : true,, | this is not JSON (line 27, column 17)",
+        "\"tied\" : true | \"tied\" : 1 | at $.head.tied: expected true or false",
+        "\"kind\" : \"LAYER\" | \"kind\" : \"BATCH\" | at $.blocks[0].attentionNorm.kind: expected one of [\"LAYER\",",
+        "\"kind\" : \"MOE\" | \"kind\" : \"MOA\" | at $.blocks[1].feedForward: kind is \"MOA\", expected one of \"DENSE\",",
+        "\"kind\" : \"DENSE\", | | at $.blocks[0].feedForward: \"kind\" is missing, expected one of \"DENSE\",",
+        "\"tied\" : true, | \"tied\" : true,, | this is not JSON (line",
         "\"hidden\" : 64 | \"hidden\" : 64, \"hidden\" : 64 | a key is there twice: 'hidden' (line 4, column",
         "\"hidden\" : 64 | \"hidden\" : 99999999999 | a number is out of range (line 4, column",
         "\"hidden\" : 64 | \"hidden\" : NaN | this is not JSON (line 4, column 17)",

@@ -22,9 +22,13 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.reference.ReferenceBackend;
-import panamoe.moe.GateConfig;
-import panamoe.moe.GateConfig.Noise;
-import panamoe.nn.Norm;
+import panamoe.config.BlockConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.GateConfig.Noise;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -45,7 +49,7 @@ class LanguageModelTest {
     return Stream.of(
         Arguments.of(
             "dense",
-            config(List.of(0, 0), false, null, Activation.GELU_TANH, Norm.Kind.LAYER, true)),
+            config(List.of(0, 0), false, null, Activation.GELU_TANH, NormConfig.Kind.LAYER, true)),
         Arguments.of(
             "top-1",
             config(
@@ -53,7 +57,7 @@ class LanguageModelTest {
                 false,
                 GateConfig.dropless(1),
                 Activation.GELU,
-                Norm.Kind.LAYER,
+                NormConfig.Kind.LAYER,
                 true)),
         Arguments.of(
             "top-2 SwiGLU",
@@ -62,7 +66,7 @@ class LanguageModelTest {
                 false,
                 GateConfig.dropless(2),
                 Activation.SWIGLU,
-                Norm.Kind.RMS,
+                NormConfig.Kind.RMS,
                 false)),
         Arguments.of(
             "PR-MoE",
@@ -71,7 +75,7 @@ class LanguageModelTest {
                 true,
                 GateConfig.dropless(1),
                 Activation.GELU_TANH,
-                Norm.Kind.LAYER,
+                NormConfig.Kind.LAYER,
                 true)),
         Arguments.of(
             "dropping",
@@ -80,7 +84,7 @@ class LanguageModelTest {
                 true,
                 GateConfig.deepSpeed(3, 0.7, 1),
                 Activation.SILU,
-                Norm.Kind.RMS,
+                NormConfig.Kind.RMS,
                 false)));
   }
 
@@ -89,23 +93,24 @@ class LanguageModelTest {
       boolean residual,
       GateConfig gate,
       Activation activation,
-      Norm.Kind norm,
+      NormConfig.Kind norm,
       boolean learned) {
-    return new ModelConfig(
-        11,
-        8,
-        8,
-        2,
-        learned ? 2 : 1,
-        12,
-        experts,
-        residual,
-        gate,
-        activation,
-        norm,
-        learned ? ModelConfig.Positions.LEARNED : ModelConfig.Positions.ROTARY,
-        learned,
-        0.3);
+    return new UniformModel(
+            11,
+            8,
+            8,
+            2,
+            learned ? 2 : 1,
+            12,
+            experts,
+            residual,
+            gate,
+            activation,
+            norm,
+            learned ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY,
+            learned,
+            0.3)
+        .toConfig();
   }
 
   /**
@@ -123,8 +128,13 @@ class LanguageModelTest {
       for (float loss : losses.toFloats()) {
         sum += loss;
       }
-      GateConfig gate = model.config().gate();
-      double coefficient = gate == null ? 0 : gate.auxiliaryCoefficient();
+      double coefficient =
+          model.config().blocks().stream()
+              .map(BlockConfig::feedForward)
+              .filter(MoeConfig.class::isInstance)
+              .mapToDouble(moe -> ((MoeConfig) moe).gate().loss().auxiliary())
+              .findFirst()
+              .orElse(0);
       return sum / ids.length + coefficient * auxiliary.stream().mapToDouble(d -> d).sum();
     }
   }
@@ -253,7 +263,13 @@ class LanguageModelTest {
   @Test
   void expertsStartDifferent() {
     ModelConfig config =
-        config(List.of(4), false, GateConfig.dropless(1), Activation.GELU, Norm.Kind.LAYER, true);
+        config(
+            List.of(4),
+            false,
+            GateConfig.dropless(1),
+            Activation.GELU,
+            NormConfig.Kind.LAYER,
+            true);
     try (Backend backend = new ReferenceBackend();
         LanguageModel model = new LanguageModel(config)) {
       model.materialize(backend, DType.FLOAT32, false, 7);
@@ -282,21 +298,16 @@ class LanguageModelTest {
       GateConfig gate =
           new GateConfig(
               2,
+              false,
               Score.SOFTMAX,
-              policy,
-              1,
-              1,
-              1,
-              QueueOrder.TOKEN_MAJOR,
-              Normalization.CHOSEN,
-              noise,
-              true,
-              0.01,
-              0);
+              GateConfig.Choice.with(noise),
+              GateConfig.Weight.of(Normalization.CHOSEN),
+              new GateConfig.Capacity(policy, 1, 1, 1, QueueOrder.TOKEN_MAJOR),
+              new GateConfig.Loss(true, 0.01, 0));
       try (Backend backend = new ReferenceBackend();
           LanguageModel model =
               new LanguageModel(
-                  config(List.of(3), false, gate, Activation.GELU, Norm.Kind.LAYER, true));
+                  config(List.of(3), false, gate, Activation.GELU, NormConfig.Kind.LAYER, true));
           TensorScope scope = TensorScope.confined(backend)) {
         model.materialize(backend, DType.FLOAT32, true, 7);
         float[] first = Pass.inference(backend, scope).uniform(8).toFloats();

@@ -4,6 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
+import panamoe.config.MoeConfig;
 
 /**
  * Every size of the paper, counted over the very layers that would be built; nothing is allocated.
@@ -54,10 +58,11 @@ class ParameterCountTest {
     long h = config.hidden();
     long expert = 8 * h * h + 5 * h;
     long total = config.layers() * (12 * h * h + 13 * h) + VOCABULARY * h + CONTEXT * h + 2 * h;
-    for (int experts : config.experts()) {
-      if (experts > 0) {
+    for (BlockConfig block : config.blocks()) {
+      if (block.feedForward() instanceof MoeConfig moe) {
+        int experts = moe.experts();
         total +=
-            config.residual()
+            moe.residual() != null
                 ? experts * (expert + h) + 2 * h + 2
                 : (experts - 1) * expert + experts * h;
       }

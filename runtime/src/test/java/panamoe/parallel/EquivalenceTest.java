@@ -18,10 +18,11 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -49,27 +50,16 @@ class EquivalenceTest {
           GateConfig.dropless(1),
           Activation.GELU_TANH,
           4,
-          Norm.Kind.LAYER,
+          NormConfig.Kind.LAYER,
           true);
   private static final ModelConfig PYRAMID_RESIDUAL =
-      config(List.of(4, 8), true, WITH_Z, Activation.GELU_TANH, 4, Norm.Kind.LAYER, true);
+      config(List.of(4, 8), true, WITH_Z, Activation.GELU_TANH, 4, NormConfig.Kind.LAYER, true);
   private static final ModelConfig UNEVEN =
-      config(List.of(3, 6), false, NOISY, Activation.SWIGLU, 2, Norm.Kind.RMS, false);
+      config(List.of(3, 6), false, NOISY, Activation.SWIGLU, 2, NormConfig.Kind.RMS, false);
 
   private static GateConfig withZ(GateConfig gate, GateConfig.Noise noise) {
-    return new GateConfig(
-        gate.topK(),
-        gate.score(),
-        gate.dropPolicy(),
-        gate.capacityFactor(),
-        gate.evaluationCapacityFactor(),
-        gate.minimumCapacity(),
-        gate.queueOrder(),
-        gate.normalization(),
-        noise,
-        gate.auxiliaryOverAllChoices(),
-        0.5,
-        0.1);
+    return gate.withChoice(GateConfig.Choice.with(noise))
+        .withLoss(new GateConfig.Loss(gate.loss().overAllChoices(), 0.5, 0.1));
   }
 
   private static ModelConfig config(
@@ -78,23 +68,24 @@ class EquivalenceTest {
       GateConfig gate,
       Activation activation,
       int keyValueHeads,
-      Norm.Kind norm,
+      NormConfig.Kind norm,
       boolean bias) {
-    return new ModelConfig(
-        VOCABULARY,
-        LENGTH,
-        16,
-        4,
-        keyValueHeads,
-        20,
-        experts,
-        residual,
-        gate,
-        activation,
-        norm,
-        bias ? ModelConfig.Positions.LEARNED : ModelConfig.Positions.ROTARY,
-        bias,
-        0.3);
+    return new UniformModel(
+            VOCABULARY,
+            LENGTH,
+            16,
+            4,
+            keyValueHeads,
+            20,
+            experts,
+            residual,
+            gate,
+            activation,
+            norm,
+            bias ? UniformModel.Positions.LEARNED : UniformModel.Positions.ROTARY,
+            bias,
+            0.3)
+        .toConfig();
   }
 
   /** What one rank, or all together, found out. */

@@ -20,10 +20,11 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 import panamoe.nn.Sequences;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -39,21 +40,22 @@ import panamoe.tensor.TensorScope;
 class OverlapTest {
   private static final int TOKENS = 32;
   private static final ModelConfig RESIDUAL =
-      new ModelConfig(
-          16,
-          TOKENS,
-          16,
-          4,
-          4,
-          20,
-          List.of(4),
-          true,
-          GateConfig.dropless(1),
-          Activation.GELU_TANH,
-          Norm.Kind.LAYER,
-          ModelConfig.Positions.LEARNED,
-          true,
-          0.3);
+      new UniformModel(
+              16,
+              TOKENS,
+              16,
+              4,
+              4,
+              20,
+              List.of(4),
+              true,
+              GateConfig.dropless(1),
+              Activation.GELU_TANH,
+              NormConfig.Kind.LAYER,
+              UniformModel.Positions.LEARNED,
+              true,
+              0.3)
+          .toConfig();
 
   /**
    * For each exchange of two parts, forward and backward, what the rank must have begun to compute

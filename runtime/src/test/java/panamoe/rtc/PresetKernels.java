@@ -6,11 +6,13 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import panamoe.backend.Activation;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.model.ModelPresets.Size;
-import panamoe.moe.GateConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
+import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.ModelPresets.Size;
+import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 
 /**
@@ -61,20 +63,19 @@ final class PresetKernels {
   }
 
   private static ModelConfig withExperts(ModelConfig like, int experts, GateConfig gate) {
+    BlockConfig block = like.blocks().getLast();
+    MoeConfig moe = (MoeConfig) block.feedForward();
+    MoeConfig other = MoeConfig.of(experts, moe.inner(), moe.activation(), moe.bias(), gate);
     return new ModelConfig(
         like.vocabulary(),
         like.context(),
         like.hidden(),
-        like.heads(),
-        like.keyValueHeads(),
-        like.feedForward(),
-        List.of(0, experts),
-        like.residual(),
-        gate,
-        like.activation(),
-        like.norm(),
-        like.positions(),
-        like.bias(),
-        like.initialDeviation());
+        like.embedding(),
+        List.of(
+            new BlockConfig(
+                block.attentionNorm(), block.attention(), block.feedForwardNorm(), other)),
+        like.finalNorm(),
+        like.head(),
+        like.initialWeights());
   }
 }

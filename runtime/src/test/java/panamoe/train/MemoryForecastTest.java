@@ -14,10 +14,11 @@ import panamoe.backend.Activation;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
@@ -100,21 +101,22 @@ class MemoryForecastTest {
   }
 
   private static ModelConfig config(List<Integer> experts, GateConfig gate) {
-    return new ModelConfig(
-        SyntheticSequences.VOCABULARY,
-        SEQUENCE,
-        128,
-        4,
-        4,
-        512,
-        experts,
-        gate != null,
-        gate,
-        Activation.GELU_TANH,
-        Norm.Kind.LAYER,
-        ModelConfig.Positions.LEARNED,
-        true,
-        0.02);
+    return new UniformModel(
+            SyntheticSequences.VOCABULARY,
+            SEQUENCE,
+            128,
+            4,
+            4,
+            512,
+            experts,
+            gate != null,
+            gate,
+            Activation.GELU_TANH,
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.LEARNED,
+            true,
+            0.02)
+        .toConfig();
   }
 
   /** Most bytes that a rank had in use in two steps. */

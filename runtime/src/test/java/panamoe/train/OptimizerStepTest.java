@@ -8,8 +8,8 @@ import static panamoe.train.TrainerBench.SEQUENCE;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.moe.GateConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelPresets.Architecture;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 

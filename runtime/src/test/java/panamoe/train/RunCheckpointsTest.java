@@ -15,10 +15,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.checkpoint.CheckpointContents;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.CheckpointStore;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelPresets.Architecture;
 import panamoe.io.ConfigJson;
 import panamoe.io.StrictJson;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.moe.GateConfig;
 import panamoe.parallel.Ranks;
 
 /**

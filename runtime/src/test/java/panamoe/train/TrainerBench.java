@@ -4,12 +4,13 @@ import java.util.List;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
+import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.data.TokenSequences;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 
 /** A trainer of two small layers with everything under it. */
 record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
@@ -25,21 +26,22 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
           case PR_MOE -> List.of(2, 4);
         };
     ModelConfig model =
-        new ModelConfig(
-            SyntheticSequences.VOCABULARY,
-            SEQUENCE,
-            32,
-            4,
-            4,
-            64,
-            experts,
-            architecture == Architecture.PR_MOE,
-            architecture == Architecture.DENSE ? null : gate,
-            Activation.GELU_TANH,
-            Norm.Kind.LAYER,
-            ModelConfig.Positions.LEARNED,
-            true,
-            0.05);
+        new UniformModel(
+                SyntheticSequences.VOCABULARY,
+                SEQUENCE,
+                32,
+                4,
+                4,
+                64,
+                experts,
+                architecture == Architecture.PR_MOE,
+                architecture == Architecture.DENSE ? null : gate,
+                Activation.GELU_TANH,
+                NormConfig.Kind.LAYER,
+                UniformModel.Positions.LEARNED,
+                true,
+                0.05)
+            .toConfig();
     return new RunConfig(model, training, 5);
   }
 

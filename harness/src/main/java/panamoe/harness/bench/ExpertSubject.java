@@ -6,7 +6,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
 import panamoe.op.Pass;
-import panamoe.param.Initialization;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.param.Slice;
@@ -39,25 +39,18 @@ final class ExpertSubject implements Subject {
     this.outputs = (long) shape.expertHidden() * shape.activation().inputsPerOutput();
     this.gate =
         new Gate(
-            gateStore,
-            "gate",
+            Declarations.of(gateStore, LayerSubject.DEVIATION, "gate"),
             shape.hidden(),
             shape.experts(),
-            shape.config().gate(),
-            LayerSubject.DEVIATION);
+            shape.config().gate());
     gateStore.materialize(backend, dtype, false, seed);
     boolean forward = kind == Kind.GROUPED_GEMM;
     for (int copy = 0; copy < (forward ? shape.copies() : 1); copy++) {
       ParameterStore store = new ParameterStore();
       weights.add(
-          store.declare(
-              "up.weight",
-              true,
-              new Initialization.Normal(LayerSubject.DEVIATION),
-              store.ranks().experts(shape.experts()),
-              Slice.WHOLE,
-              outputs,
-              shape.hidden()));
+          Declarations.of(store, LayerSubject.DEVIATION, "up")
+              .expertMatrix(
+                  store.ranks().experts(shape.experts()), Slice.WHOLE, outputs, shape.hidden()));
       store.materialize(backend, dtype, !forward, seed + copy);
       if (forward) {
         store.pack(backend, dtype);

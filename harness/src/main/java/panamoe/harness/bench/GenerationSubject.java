@@ -3,10 +3,13 @@ package panamoe.harness.bench;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
+import panamoe.config.BlockConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.engine.Decoder;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.nn.Norm;
 import panamoe.tensor.DType;
 
 /**
@@ -39,21 +42,24 @@ final class GenerationSubject implements Subject {
 
   private static ModelConfig config(LayerShape shape) {
     int heads = Math.max(1, shape.hidden() / HEAD_SIZE);
-    return new ModelConfig(
-        VOCABULARY,
-        CONTEXT,
-        shape.hidden(),
-        heads,
-        heads,
-        shape.expertHidden(),
-        IntStream.range(0, LAYERS).mapToObj(layer -> layer % 2 == 1 ? shape.experts() : 0).toList(),
-        false,
-        shape.config().gate(),
-        shape.activation(),
-        Norm.Kind.LAYER,
-        ModelConfig.Positions.LEARNED,
-        false,
-        LayerSubject.DEVIATION);
+    return new UniformModel(
+            VOCABULARY,
+            CONTEXT,
+            shape.hidden(),
+            heads,
+            heads,
+            shape.expertHidden(),
+            IntStream.range(0, LAYERS)
+                .mapToObj(layer -> layer % 2 == 1 ? shape.experts() : 0)
+                .toList(),
+            false,
+            shape.config().gate(),
+            shape.activation(),
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.LEARNED,
+            false,
+            LayerSubject.DEVIATION)
+        .toConfig();
   }
 
   static void requireTokens(Kind kind, int tokens) {
@@ -109,10 +115,12 @@ final class GenerationSubject implements Subject {
     @Override
     public double bytes() {
       double elements = ModelWork.activeElements(config);
-      for (int experts : config.experts()) {
-        int hit = Math.min(experts, prompt.length * config.gate().topK());
-        elements +=
-            experts == 0 ? 0 : (hit - config.gate().topK()) * ModelWork.expertElements(config);
+      for (BlockConfig block : config.blocks()) {
+        if (block.feedForward() instanceof MoeConfig moe) {
+          int topK = moe.gate().topK();
+          int hit = Math.min(moe.experts(), prompt.length * topK);
+          elements += (hit - topK) * ModelWork.expertElements(config.hidden(), moe);
+        }
       }
       return (elements + (double) VOCABULARY * config.hidden()) * dtype.bytes();
     }

@@ -3,8 +3,8 @@ package panamoe.harness.bench;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.backend.Activation;
-import panamoe.moe.GateConfig;
-import panamoe.moe.MoeConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 
 /**
@@ -85,8 +85,7 @@ public record LayerShape(
 
   /** The layer: dropless, without biases. */
   public MoeConfig config() {
-    return new MoeConfig(
-        hidden, expertHidden, experts, false, activation, false, GateConfig.dropless(topK));
+    return MoeConfig.of(experts, expertHidden, activation, false, GateConfig.dropless(topK));
   }
 
   /** Elements of one expert's matrices. */

@@ -6,6 +6,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Recording;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
+import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -32,7 +33,9 @@ final class LayerSubject implements Subject {
     this.seed = seed;
     for (int copy = 0; copy < shape.copies(); copy++) {
       ParameterStore store = new ParameterStore();
-      layers.add(new MoeLayer(store, "layer", copy, shape.config(), DEVIATION, DEVIATION));
+      layers.add(
+          new MoeLayer(
+              Declarations.of(store, DEVIATION, "layer"), copy, shape.hidden(), shape.config()));
       store.materialize(backend, dtype, false, seed + copy);
       store.pack(backend, dtype);
       stores.add(store);

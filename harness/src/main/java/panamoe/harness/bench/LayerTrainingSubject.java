@@ -5,6 +5,7 @@ import panamoe.backend.Backend;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
+import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -26,7 +27,10 @@ final class LayerTrainingSubject implements Subject {
     this.seed = seed;
     this.layer =
         new MoeLayer(
-            store, "layer", 0, shape.config(), LayerSubject.DEVIATION, LayerSubject.DEVIATION);
+            Declarations.of(store, LayerSubject.DEVIATION, "layer"),
+            0,
+            shape.hidden(),
+            shape.config());
     store.materialize(backend, dtype, true, seed);
   }
 

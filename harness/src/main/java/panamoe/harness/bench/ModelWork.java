@@ -1,24 +1,38 @@
 package panamoe.harness.bench;
 
-import panamoe.model.ModelConfig;
+import panamoe.backend.Activation;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 
 /** How much of a model a token activates. */
 final class ModelWork {
   private ModelWork() {}
 
-  /** Elements of one expert's, or one dense MLP's, matrices. */
-  static double expertElements(ModelConfig config) {
-    return (1.0 + config.activation().inputsPerOutput()) * config.hidden() * config.feedForward();
+  /** Elements of one expert's matrices. */
+  static double expertElements(int hidden, MoeConfig moe) {
+    return mlp(hidden, moe.inner(), moe.activation());
+  }
+
+  private static double mlp(double hidden, int inner, Activation activation) {
+    return (1.0 + activation.inputsPerOutput()) * hidden * inner;
   }
 
   /** Elements of all matrices that one token meets, router included, embedding and output apart. */
   static double activeElements(ModelConfig config) {
     double hidden = config.hidden();
-    double attention = 2 * hidden * hidden * (1 + (double) config.keyValueHeads() / config.heads());
-    double mlp = expertElements(config);
     double elements = 0;
-    for (int experts : config.experts()) {
-      elements += attention + (experts == 0 ? mlp : config.gate().topK() * mlp + hidden * experts);
+    for (BlockConfig block : config.blocks()) {
+      AttentionConfig.Heads heads = block.attention().heads();
+      elements += 2 * hidden * heads.size() * (heads.query() + heads.keyValue());
+      elements +=
+          switch (block.feedForward()) {
+            case DenseConfig dense -> mlp(hidden, dense.inner(), dense.activation());
+            case MoeConfig moe ->
+                moe.gate().topK() * expertElements(config.hidden(), moe) + hidden * moe.experts();
+          };
     }
     return elements;
   }

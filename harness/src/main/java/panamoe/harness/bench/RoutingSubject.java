@@ -9,6 +9,7 @@ import panamoe.moe.Gate;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
 import panamoe.op.Pass;
+import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -32,12 +33,10 @@ final class RoutingSubject implements Subject {
     this.seed = seed;
     this.gate =
         new Gate(
-            store,
-            "gate",
+            Declarations.of(store, LayerSubject.DEVIATION, "gate"),
             shape.hidden(),
             shape.experts(),
-            shape.config().gate(),
-            LayerSubject.DEVIATION);
+            shape.config().gate());
     store.materialize(backend, dtype, false, seed);
     store.pack(backend, dtype);
   }

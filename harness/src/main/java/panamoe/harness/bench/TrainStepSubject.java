@@ -2,11 +2,11 @@ package panamoe.harness.bench;
 
 import java.util.Random;
 import panamoe.backend.Backend;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
 import panamoe.data.TokenSequences;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.train.RunConfig;

@@ -1,6 +1,7 @@
 package panamoe.harness.conformance;
 
 import java.util.Arrays;
+import panamoe.config.Rotary;
 import panamoe.nn.RotaryTable;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
@@ -39,7 +40,8 @@ final class AttentionCases {
     long[] positionIds = golden.longs("position_ids");
     int table = (int) Arrays.stream(positionIds).max().orElseThrow() + 1;
     RotaryTable rotary =
-        RotaryTable.of(replay.scope(), table, headSize, golden.setting("rope_theta").asDouble());
+        RotaryTable.of(
+            replay.scope(), table, Rotary.whole(golden.setting("rope_theta").asDouble(), headSize));
     replay.close("cos", RotaryCases.repeated(rotary.cosine(), positionIds));
     replay.close("sin", RotaryCases.repeated(rotary.sine(), positionIds));
     Tensor positions = replay.integers(positionIds, positionIds.length);

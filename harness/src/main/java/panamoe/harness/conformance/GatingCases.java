@@ -6,8 +6,8 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
-import panamoe.moe.GateConfig;
-import panamoe.moe.GateConfig.Noise;
+import panamoe.config.GateConfig;
+import panamoe.config.GateConfig.Noise;
 import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
@@ -97,17 +97,12 @@ final class GatingCases {
     int minimum = golden.setting("min_capacity").asInt();
     return new GateConfig(
         topK,
+        false,
         Score.SOFTMAX,
-        policy,
-        factor,
-        factor,
-        minimum,
-        order,
-        normalization,
-        noise,
-        auxiliaryOverAllChoices,
-        0,
-        0);
+        GateConfig.Choice.with(noise),
+        GateConfig.Weight.of(normalization),
+        new GateConfig.Capacity(policy, factor, factor, minimum, order),
+        new GateConfig.Loss(auxiliaryOverAllChoices, 0, 0));
   }
 
   /**
@@ -155,7 +150,7 @@ final class GatingCases {
       this.settings = config.settings(tokens, experts, true);
       if (golden.has("gumbel")) {
         this.noise = golden.floats("gumbel");
-      } else if (config.noise() == Noise.GUMBEL_FROM_SECOND) {
+      } else if (config.choice().noise() == Noise.GUMBEL_FROM_SECOND) {
         // The peer picks second choices by logits, ours by scores unless there is noise; zeros make
         // it logits.
         this.noise = new float[tokens * experts];

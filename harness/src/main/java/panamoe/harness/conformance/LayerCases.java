@@ -11,9 +11,9 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
-import panamoe.moe.GateConfig;
-import panamoe.moe.GateConfig.Noise;
-import panamoe.moe.MoeConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.GateConfig.Noise;
+import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
@@ -21,6 +21,7 @@ import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.parallel.Ranks;
+import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
@@ -51,13 +52,13 @@ final class LayerCases {
     boolean residual = golden.hyper("residual").asBoolean();
     this.config =
         new MoeConfig(
-            golden.hyper("H").asInt(),
-            golden.hyper("F").asInt(),
             golden.hyper("E").asInt(),
-            residual,
+            golden.hyper("F").asInt(),
             Peers.activation(golden.hyper("act").asText()),
             golden.hyper("bias").asBoolean(),
-            gate(topK));
+            gate(topK),
+            null,
+            residual ? new MoeConfig.Residual(golden.hyper("F").asInt()) : null);
   }
 
   static void layer(Replay replay) {
@@ -71,7 +72,8 @@ final class LayerCases {
 
   private void compare() {
     try (ParameterStore store = new ParameterStore(ranks)) {
-      MoeLayer layer = new MoeLayer(store, "moe", 0, config, 1, 1);
+      MoeLayer layer =
+          new MoeLayer(Declarations.of(store, 1, "moe"), 0, golden.hyper("H").asInt(), config);
       store.materialize(replay.backend(), DType.FLOAT32, true, 0);
       List<Weight> weights = weights(store);
       weights.forEach(weight -> weight.load(golden));
@@ -80,7 +82,7 @@ final class LayerCases {
       store.watch(replay.pass().tape());
       Pass pass = replay.pass().observedBy(decision);
       Tensor gateInput = jittered(pass, x);
-      Tensor out = layer.forward(pass, x, gateInput, inputs());
+      Tensor out = layer.forward(pass, x, gateInput, mask(), noise(), priority());
       replay.close("out", out.toFloats());
       compareDecision(decision.routes);
       replay.backward(out, golden.floats("upstream"));
@@ -90,7 +92,7 @@ final class LayerCases {
   }
 
   private void compareDecision(RouteTable routes) {
-    boolean drops = config.gate().dropPolicy() != DropPolicy.DROPLESS;
+    boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;
     replay.exact(
         "capacity",
         new long[] {
@@ -137,7 +139,7 @@ final class LayerCases {
   }
 
   private void takeOffUnused(float[] gateGradient, float[] inputGradient) {
-    int hidden = config.hidden();
+    int hidden = golden.hyper("H").asInt();
     float[] dlogits = golden.floats("grad_logits");
     float[] gateInput = gateInput();
     float[] jitter = jitter();
@@ -185,15 +187,22 @@ final class LayerCases {
    */
   private void compareGate(Tensor gateWeight, Decision decision) {
     Pass pass = replay.freshPass();
-    Tensor x = replay.tensor(gateInput(), tokens, config.hidden());
+    Tensor x = replay.tensor(gateInput(), tokens, golden.hyper("H").asInt());
     Tensor linear = LinearOp.forward(pass, x, gateWeight, null, Activation.IDENTITY);
     replay.close("logits", linear.toFloats());
 
     pass = replay.freshPass();
     Tensor logits = replay.input("logits");
     GateSettings settings = config.gate().settings(tokens, config.experts(), true);
-    float coefficient = (float) config.gate().auxiliaryCoefficient();
-    Routes routes = GateOp.forward(pass, settings, logits, inputs(), coefficient, 0);
+    float coefficient = (float) config.gate().loss().auxiliary();
+    Routes routes =
+        GateOp.forward(
+            pass,
+            settings,
+            logits,
+            new GateOp.Inputs(mask(), null, noise(), priority()),
+            coefficient,
+            0);
     float auxiliary = routes.losses().getFloat(0);
     replay.backward(routes.weight(), decision.weightGradient);
     float[] recorded = golden.floats("grad_logits");
@@ -235,8 +244,8 @@ final class LayerCases {
     return factors == null ? x : JitterOp.forward(pass, x, replay.tensor(factors, x.shape()));
   }
 
-  private GateOp.Inputs inputs() {
-    return new GateOp.Inputs(used == null ? null : replay.mask(used), null, noise(), priority());
+  private Tensor mask() {
+    return used == null ? null : replay.mask(used);
   }
 
   private Tensor noise() {
@@ -269,18 +278,18 @@ final class LayerCases {
     double part = used == null ? 1 : UnusedTokens.usedPart(used);
     return new GateConfig(
         topK,
+        false,
         Score.SOFTMAX,
-        policy,
-        factor,
-        factor,
-        golden.hyper("min_capacity").asInt(),
-        topK == 2 ? QueueOrder.CHOICE_MAJOR : QueueOrder.TOKEN_MAJOR,
-        topK == 1 ? Normalization.RAW : Normalization.SURVIVORS,
-        topK == 2 ? Noise.GUMBEL_FROM_SECOND : Noise.NONE,
-        topK > 2,
+        GateConfig.Choice.with(topK == 2 ? Noise.GUMBEL_FROM_SECOND : Noise.NONE),
+        GateConfig.Weight.of(topK == 1 ? Normalization.RAW : Normalization.SURVIVORS),
+        new GateConfig.Capacity(
+            policy,
+            factor,
+            factor,
+            golden.hyper("min_capacity").asInt(),
+            topK == 2 ? QueueOrder.CHOICE_MAJOR : QueueOrder.TOKEN_MAJOR),
         // The peer's means are over all tokens, ours over the used: see UnusedTokens.
-        golden.hyper("aux_coef").asDouble() * part * part,
-        0);
+        new GateConfig.Loss(topK > 2, golden.hyper("aux_coef").asDouble() * part * part, 0));
   }
 
   /** Our parameters beside the peer's names for them; the gate's weight is the first. */

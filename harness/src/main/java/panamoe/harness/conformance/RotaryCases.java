@@ -3,7 +3,8 @@ package panamoe.harness.conformance;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Arrays;
 import java.util.stream.LongStream;
-import panamoe.nn.RotaryScaling;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
 import panamoe.nn.RotaryTable;
 import panamoe.op.RotaryOp;
 import panamoe.tensor.Tensor;
@@ -29,7 +30,9 @@ final class RotaryCases {
     }
     replay.close("inv_freq", rounded);
     replay.close("attention_scaling", scaling.amplitude());
-    RotaryTable table = RotaryTable.of(replay.scope(), length, headSize, base, scaling);
+    RotaryTable table =
+        RotaryTable.of(
+            replay.scope(), length, new Rotary(base, headSize, Rotary.Pairs.HALVES, scaling));
     replay.close("cos", repeated(table.cosine(), positions));
     replay.close("sin", repeated(table.sine(), positions));
   }

@@ -8,7 +8,8 @@ import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 
 /**
- * Gate settings in the words of the peers that have no {@link panamoe.moe.GateConfig} of their own.
+ * Gate settings in the words of the peers that have no {@link panamoe.config.GateConfig} of their
+ * own.
  */
 final class Rules {
   private Rules() {}

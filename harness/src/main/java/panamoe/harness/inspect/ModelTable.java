@@ -7,10 +7,14 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import panamoe.checkpoint.Checkpoint;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.train.MemoryForecast;
@@ -62,13 +66,17 @@ record ModelTable(
 
   /** All parameters, less the experts that a token does not visit. */
   private static long activated(LanguageModel model, ModelConfig config) {
-    long activated = 0;
-    for (Parameter parameter : model.parameters().parameters()) {
-      long count = parameter.count();
-      if (parameter.part() == Parameter.Part.EXPERT) {
-        count = count / parameter.shape()[0] * config.gate().topK();
+    long activated = model.parameters().count();
+    for (int layer = 0; layer < config.layers(); layer++) {
+      if (config.blocks().get(layer).feedForward() instanceof MoeConfig moe) {
+        String prefix = "layers." + layer + ".";
+        for (Parameter parameter : model.parameters().parameters()) {
+          if (parameter.part() == Parameter.Part.EXPERT && parameter.name().startsWith(prefix)) {
+            long expert = parameter.count() / moe.experts();
+            activated -= expert * (moe.experts() - moe.gate().topK());
+          }
+        }
       }
-      activated += count;
     }
     return activated;
   }
@@ -78,22 +86,20 @@ record ModelTable(
     line(text, "checkpoint  %s (step %,d)", checkpoint.directory(), checkpoint.step());
     line(
         text,
-        "model       %s of width %d, %s (%d key/value), MLP %d, context %d, vocabulary %d",
+        "model       %s of width %d, context %d, vocabulary %d",
         Count.of(config.layers(), "layer"),
         config.hidden(),
-        Count.of(config.heads(), "head"),
-        config.keyValueHeads(),
-        config.feedForward(),
         config.context(),
         config.vocabulary());
-    line(
-        text,
-        "experts     %s%s",
-        config.experts(),
-        config.residual() ? ", each beside a fixed MLP" : "");
-    if (config.gate() != null) {
-      String policy = config.gate().dropPolicy().name().toLowerCase(Locale.ROOT);
-      line(text, "gate        top-%d, %s", config.gate().topK(), policy);
+    // Layers that are alike share a line.
+    int from = 0;
+    for (int layer = 1; layer <= config.layers(); layer++) {
+      String block = describe(config.blocks().get(from));
+      if (layer == config.layers() || !block.equals(describe(config.blocks().get(layer)))) {
+        String layers = from == layer - 1 ? "" + from : from + " to " + (layer - 1);
+        line(text, "layer%-7s %s", from == layer - 1 ? " " + layers : "s " + layers, block);
+        from = layer;
+      }
     }
     line(text, "");
     line(text, "%-12s %16s %8s", "part", "parameters", "share");
@@ -101,6 +107,37 @@ record ModelTable(
     line(text, "%-12s %,16d", "total", total());
     row(text, "per token", activated);
     return text.toString();
+  }
+
+  private static String describe(BlockConfig block) {
+    AttentionConfig.Heads heads = block.attention().heads();
+    String attention =
+        String.format(
+            Locale.ROOT,
+            "%s of %d (%d key/value)",
+            Count.of(heads.query(), "head"),
+            heads.size(),
+            heads.keyValue());
+    return switch (block.feedForward()) {
+      case DenseConfig dense -> String.format(Locale.ROOT, "%s, MLP %d", attention, dense.inner());
+      case MoeConfig moe ->
+          String.format(
+              Locale.ROOT,
+              "%s, %s of %d, top-%d, %s%s",
+              attention,
+              Count.of(moe.experts(), "expert"),
+              moe.inner(),
+              moe.gate().topK(),
+              moe.gate().capacity().policy().name().toLowerCase(Locale.ROOT),
+              beside(moe));
+    };
+  }
+
+  private static String beside(MoeConfig moe) {
+    if (moe.residual() != null) {
+      return ", beside a fixed MLP " + moe.residual().inner();
+    }
+    return moe.shared() == null ? "" : ", beside a shared expert of " + moe.shared().inner();
   }
 
   private void row(StringBuilder text, String part, long count) {

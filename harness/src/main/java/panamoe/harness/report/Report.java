@@ -11,13 +11,14 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 import panamoe.harness.report.Routing.Preference;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
 import panamoe.io.Count;
 import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
-import panamoe.model.ModelConfig;
 import panamoe.param.Parameter;
 
 /** Makes {@code report.html} and the plots of a training run. */
@@ -92,10 +93,11 @@ public final class Report {
     }
     boolean pyramid =
         model.experts().stream().filter(experts -> experts > 0).distinct().count() > 1;
-    String kind =
-        pyramid
-            ? model.residual() ? "PR-MoE" : "Pyramid-MoE"
-            : model.residual() ? "Residual-MoE" : "MoE";
+    boolean residual =
+        model.blocks().stream()
+            .anyMatch(
+                block -> block.feedForward() instanceof MoeConfig moe && moe.residual() != null);
+    String kind = pyramid ? residual ? "PR-MoE" : "Pyramid-MoE" : residual ? "Residual-MoE" : "MoE";
     return kind + " model";
   }
 

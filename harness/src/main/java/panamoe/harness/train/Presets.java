@@ -1,8 +1,8 @@
 package panamoe.harness.train;
 
-import panamoe.model.ModelPresets;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.model.ModelPresets.Size;
+import panamoe.config.ModelPresets;
+import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.ModelPresets.Size;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;

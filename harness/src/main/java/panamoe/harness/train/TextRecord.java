@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import panamoe.io.Omittable;
 
 /**
  * What a run remembers of its text, as {@code text.json} in its folder holds it.
@@ -13,7 +14,7 @@ import java.util.Set;
  * @param languages of the default corpus that were kept; empty for all
  * @param sha256 of the text, so that a run is not resumed on another
  */
-record TextRecord(String path, List<String> languages, String sha256) {
+record TextRecord(@Omittable String path, List<String> languages, String sha256) {
   TextRecord {
     if (languages == null || languages.stream().anyMatch(Objects::isNull)) {
       throw new IllegalArgumentException(

@@ -8,13 +8,13 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Activation;
+import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.ModelPresets.Size;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.model.ModelPresets.Size;
 import panamoe.parallel.Topology;
 import panamoe.parallel.TopologyDrawing;
 import panamoe.tensor.DType;
@@ -282,10 +282,10 @@ public final class TrainCommand implements Callable<Integer> {
             "--config holds every setting; --preset, --arch, --steps, --dtype and --recompute do not go with it");
       }
       RunConfig read = RunConfig.read(configFile);
-      if (read.model().activation() == Activation.CUSTOM) {
+      if (read.model().activations().contains(Activation.CUSTOM)) {
         throw new IllegalArgumentException(
             configFile
-                + ": model.activation is CUSTOM, with which only a program that brings one can train, see "
+                + ": an activation is CUSTOM, with which only a program that brings one can train, see "
                 + "docs/runtime-kernels.md");
       }
       return read;

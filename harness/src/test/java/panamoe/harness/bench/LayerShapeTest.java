@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
-import panamoe.model.ModelPresets;
+import panamoe.config.ModelPresets;
 import panamoe.tensor.DType;
 
 /** How much work a shape is, against numbers worked out by hand. */

@@ -11,8 +11,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import panamoe.model.ModelConfig;
-import panamoe.model.ModelPresets;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 

@@ -3,9 +3,9 @@ package panamoe.harness.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.ModelPresets.Size;
 import panamoe.data.ByteTokenizer;
-import panamoe.model.ModelPresets.Architecture;
-import panamoe.model.ModelPresets.Size;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 

@@ -341,12 +341,12 @@ class TrainCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "\"experts\" : \\[[^]]*\\] | \"experts\" : [LAYERS] | experts has 100000 numbers, one for each layer",
+        "\"blocks\" : \\[[\\s\\S]*\\] | \"blocks\" : [LAYERS] | at $.model.blocks[0]: expected an object",
         "\"hidden\" : \\d+ | \"hidden\" : 2147483647 | hidden is 2147483647, expected 1 to 131072",
-        "\"hidden\" : \\d+ | \"hidden\" : 131072 | choose a smaller model",
+        "\"hidden\" : \\d+([\\s\\S]*?)\"inner\" : \\d+ | \"hidden\" : 131072$1\"inner\" : 131072 | choose a smaller model",
         "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
-        "\"experts\" : \\[[^]]*\\] | \"experts\" : 8 | expected an array of whole numbers",
-        "\"initialDeviation\" : [0-9.E-]+ | \"initialDeviation\" : 1e300 | is 1.0E300, expected a positive float32",
+        "\"blocks\" : \\[[\\s\\S]*\\] | \"blocks\" : 8 | at $.model.blocks: expected an array",
+        "\"deviation\" : [0-9.E-]+ | \"deviation\" : 1e300 | is 1.0E300, expected a positive float32",
         "\"activation\" : \"[A-Z_]+\" | \"activation\" : \"CUSTOM\" | only a program that brings one can train",
       })
   void aModelThatCannotBeTrainedHereIsRefusedBeforeItsFolderIsMade(

@@ -13,6 +13,7 @@ import panamoe.harness.bench.LayerShape;
 import panamoe.harness.bench.PeerQuestion;
 import panamoe.moe.MoeLayer;
 import panamoe.op.Pass;
+import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -68,7 +69,8 @@ final class OurLayer {
     try (Backend backend = Backends.open("reference", 1);
         ParameterStore store = new ParameterStore();
         TensorScope scope = TensorScope.confined(backend)) {
-      MoeLayer layer = new MoeLayer(store, "layer", 0, shape.config(), 1, 1);
+      MoeLayer layer =
+          new MoeLayer(Declarations.of(store, 1, "layer"), 0, shape.hidden(), shape.config());
       store.materialize(backend, DType.FLOAT32, false, SEED);
       set(store, "layer.gate.weight", weights.router());
       float[][] up = new float[shape.experts()][];

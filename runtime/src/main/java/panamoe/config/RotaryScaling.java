@@ -1,5 +1,7 @@
-package panamoe.nn;
+package panamoe.config;
 
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 
@@ -8,6 +10,13 @@ import java.util.stream.IntStream;
  * on. Formulas as in transformers' {@code modeling_rope_utils}, whose {@code rope_type} names the
  * cases here bear.
  */
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
+@JsonSubTypes({
+  @JsonSubTypes.Type(value = RotaryScaling.Linear.class, name = "LINEAR"),
+  @JsonSubTypes.Type(value = RotaryScaling.Dynamic.class, name = "DYNAMIC"),
+  @JsonSubTypes.Type(value = RotaryScaling.Yarn.class, name = "YARN"),
+  @JsonSubTypes.Type(value = RotaryScaling.Llama3.class, name = "LLAMA3")
+})
 public sealed interface RotaryScaling {
   /** Frequencies as trained: {@code base^(-2i/D)}. */
   RotaryScaling NONE = new Linear(1);

@@ -1,11 +1,9 @@
-package panamoe.model;
+package panamoe.config;
 
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import panamoe.backend.Activation;
-import panamoe.moe.GateConfig;
-import panamoe.nn.Norm;
 
 /** Named sizes and architectures. */
 public final class ModelPresets {
@@ -53,23 +51,25 @@ public final class ModelPresets {
    * top-1 gate.
    */
   public static ModelConfig of(Size size, Architecture architecture, int vocabulary) {
-    return new ModelConfig(
-        vocabulary,
-        size.context,
-        size.hidden,
-        size.heads,
-        size.heads,
-        4 * size.hidden,
-        experts(size, architecture),
-        architecture == Architecture.PR_MOE,
-        architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
-        Activation.GELU_TANH,
-        Norm.Kind.LAYER,
-        // With learned positions a model this small needs thousands of steps to look further back
-        // than one letter.
-        ModelConfig.Positions.ROTARY,
-        true,
-        initialDeviation(size.hidden));
+    return new UniformModel(
+            vocabulary,
+            size.context,
+            size.hidden,
+            size.heads,
+            size.heads,
+            4 * size.hidden,
+            experts(size, architecture),
+            architecture == Architecture.PR_MOE,
+            architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
+            Activation.GELU_TANH,
+            NormConfig.Kind.LAYER,
+            // With learned positions a model this small needs thousands of steps to look further
+            // back
+            // than one letter.
+            UniformModel.Positions.ROTARY,
+            true,
+            initialDeviation(size.hidden))
+        .toConfig();
   }
 
   /**
@@ -94,21 +94,22 @@ public final class ModelPresets {
     for (int i = 0; i < moeLayers; i++) {
       counts.set(2 * i + 1, i < moeLayers - pyramid ? experts : 2 * experts);
     }
-    return new ModelConfig(
-        50257,
-        2048,
-        hidden,
-        heads,
-        heads,
-        4 * hidden,
-        counts,
-        residual,
-        experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4),
-        Activation.GELU_TANH,
-        Norm.Kind.LAYER,
-        ModelConfig.Positions.LEARNED,
-        true,
-        0.014);
+    return new UniformModel(
+            50257,
+            2048,
+            hidden,
+            heads,
+            heads,
+            4 * hidden,
+            counts,
+            residual,
+            experts == 0 ? null : GateConfig.deepSpeed(1, 1.0, 4),
+            Activation.GELU_TANH,
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.LEARNED,
+            true,
+            0.014)
+        .toConfig();
   }
 
   private static List<Integer> experts(Size size, Architecture architecture) {

@@ -1,0 +1,35 @@
+package panamoe.config;
+
+import java.util.function.UnaryOperator;
+
+/**
+ * One transformer block: {@code x + attention(norm(x))}, then {@code + feedForward(norm(.))}.
+ *
+ * @param attentionNorm before attention
+ * @param feedForwardNorm before the MLP or the experts
+ */
+public record BlockConfig(
+    NormConfig attentionNorm,
+    AttentionConfig attention,
+    NormConfig feedForwardNorm,
+    FeedForwardConfig feedForward) {
+  public BlockConfig {
+    Require.present("attentionNorm", attentionNorm);
+    Require.present("attention", attention);
+    Require.present("feedForwardNorm", feedForwardNorm);
+    Require.present("feedForward", feedForward);
+  }
+
+  /** The number of its experts; 0 for a dense block. */
+  public int experts() {
+    return feedForward instanceof MoeConfig moe ? moe.experts() : 0;
+  }
+
+  /** The same block with another gate, where it has experts. */
+  BlockConfig withGate(UnaryOperator<GateConfig> change) {
+    return feedForward instanceof MoeConfig moe
+        ? new BlockConfig(
+            attentionNorm, attention, feedForwardNorm, moe.withGate(change.apply(moe.gate())))
+        : this;
+  }
+}

@@ -1,0 +1,12 @@
+package panamoe.config;
+
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+
+/** What follows attention in a block: a dense MLP, or a Mixture-of-Experts layer. */
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "kind")
+@JsonSubTypes({
+  @JsonSubTypes.Type(value = DenseConfig.class, name = "DENSE"),
+  @JsonSubTypes.Type(value = MoeConfig.class, name = "MOE")
+})
+public sealed interface FeedForwardConfig permits DenseConfig, MoeConfig {}

@@ -1,0 +1,288 @@
+package panamoe.config;
+
+import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Score;
+
+/**
+ * How a layer's gate chooses experts. Exact rules: docs/gating.md.
+ *
+ * @param topK K, experts a token is sent to
+ * @param routerBias whether the router's logits have a bias
+ * @param score how logits become scores
+ * @param choice which experts a token chooses
+ * @param weight what an expert's output is multiplied by
+ * @param capacity who leaves when an expert is asked for too much
+ * @param loss losses that balance the experts
+ */
+public record GateConfig(
+    int topK,
+    boolean routerBias,
+    Score score,
+    Choice choice,
+    Weight weight,
+    Capacity capacity,
+    Loss loss) {
+
+  /** Largest k the kernels serve. */
+  public static final int MAX_TOP_K = 16;
+
+  /** Random exploration during training; evaluation is always deterministic. */
+  public enum Noise {
+    NONE,
+    /**
+     * The gate's input is multiplied by a uniform number in 0.99 to 1.01 (Switch, DeepSpeed
+     * "Jitter").
+     */
+    JITTER,
+    /** Gumbel noise on the logits of every choice (DeepSpeed "RSample"). */
+    GUMBEL,
+    /** Gumbel noise from the second choice on (DeepSpeed top-2 second-expert sampling). */
+    GUMBEL_FROM_SECOND
+  }
+
+  /**
+   * Which experts a token chooses: those of the highest scores.
+   *
+   * @param groups experts are chosen within the best {@code chosenGroups} of so many equal groups
+   *     (DeepSeek-V2, V3); 1: no groups
+   * @param groupScore what ranks the groups
+   * @param correctionBias whether a bias for each expert is added to the scores for the choice
+   *     alone (DeepSeek-V3)
+   * @param noise randomness of the choice, in training only
+   */
+  public record Choice(
+      int groups, int chosenGroups, GroupScore groupScore, boolean correctionBias, Noise noise) {
+    /** The best of all experts. */
+    public static final Choice BEST = new Choice(1, 1, GroupScore.MAXIMUM, false, Noise.NONE);
+
+    public Choice {
+      Require.size("groups", groups, MoeConfig.MAX_EXPERTS);
+      Require.size("chosenGroups", chosenGroups, groups);
+      Require.present("groupScore", groupScore);
+      Require.present("noise", noise);
+      if (correctionBias && (noise == Noise.GUMBEL || noise == Noise.GUMBEL_FROM_SECOND)) {
+        throw new IllegalArgumentException(
+            "a choice has a correctionBias or Gumbel noise, not both");
+      }
+    }
+
+    /** The best of all experts, with noise. */
+    public static Choice with(Noise noise) {
+      return new Choice(1, 1, GroupScore.MAXIMUM, false, noise);
+    }
+  }
+
+  /**
+   * What an expert's output is multiplied by: {@code scale * score / max(sum + offset, epsilon)}.
+   *
+   * @param normalization the sum's terms; {@link Normalization#RAW} has no denominator
+   * @param epsilon lower bound of the denominator
+   * @param offset added to the sum (1e-20 in DeepSeek-V3)
+   * @param scale routed_scaling_factor
+   */
+  public record Weight(Normalization normalization, double epsilon, double offset, double scale) {
+    public Weight {
+      Require.present("normalization", normalization);
+      Require.notNegative("epsilon", epsilon);
+      Require.notNegative("offset", offset);
+      Require.positiveFloat("scale", scale);
+    }
+
+    /** Without offset and scale, over a denominator of at least float32's epsilon. */
+    public static Weight of(Normalization normalization) {
+      return new Weight(normalization, Math.ulp(1f), 0, 1);
+    }
+  }
+
+  /**
+   * How many routes an expert keeps: {@code max(ceil(S/E * k * factor), minimum)}.
+   *
+   * @param policy who leaves; {@link DropPolicy#DROPLESS} keeps every route, and has no use for the
+   *     factors and the minimum
+   * @param factor in training, relative to an even split of all routes
+   * @param evaluationFactor the same in evaluation
+   * @param minimum lower bound
+   * @param queueOrder order of an expert's queue
+   */
+  public record Capacity(
+      DropPolicy policy,
+      double factor,
+      double evaluationFactor,
+      int minimum,
+      QueueOrder queueOrder) {
+    /** Every route is kept. */
+    public static final Capacity DROPLESS =
+        new Capacity(DropPolicy.DROPLESS, 1, 1, 0, QueueOrder.TOKEN_MAJOR);
+
+    public Capacity {
+      Require.present("policy", policy);
+      Require.positive("factor", factor);
+      Require.positive("evaluationFactor", evaluationFactor);
+      Require.notNegative("minimum", minimum);
+      Require.present("queueOrder", queueOrder);
+    }
+  }
+
+  /**
+   * Factors of the gate's losses in the objective.
+   *
+   * @param overAllChoices whether the auxiliary loss counts all k choices, or the first only
+   * @param auxiliary of the load balancing loss
+   * @param z of the z loss (ST-MoE)
+   */
+  public record Loss(boolean overAllChoices, double auxiliary, double z) {
+    public Loss {
+      Require.notNegative("auxiliary", auxiliary);
+      Require.notNegative("z", z);
+    }
+  }
+
+  public GateConfig {
+    Require.size("topK", topK, MAX_TOP_K);
+    Require.present("score", score);
+    Require.present("choice", choice);
+    Require.present("weight", weight);
+    Require.present("capacity", capacity);
+    Require.present("loss", loss);
+  }
+
+  /**
+   * Every token to its k best experts, nothing dropped; raw weight for top-1, normalised over the k
+   * for more.
+   */
+  public static GateConfig dropless(int topK) {
+    return new GateConfig(
+        topK,
+        false,
+        Score.SOFTMAX,
+        Choice.BEST,
+        Weight.of(topK == 1 ? Normalization.RAW : Normalization.CHOSEN),
+        Capacity.DROPLESS,
+        new Loss(true, 0.01, 0));
+  }
+
+  /**
+   * DeepSpeed-MoE's gate with token dropping: top-1 with random token selection and raw weights,
+   * top-2 with second choices queued behind all first ones, top-k dropping the least probable
+   * routes; from k = 2 on normalised over the survivors.
+   */
+  public static GateConfig deepSpeed(int topK, double capacityFactor, int minimumCapacity) {
+    DropPolicy policy =
+        switch (topK) {
+          case 1 -> DropPolicy.PRIORITY;
+          case 2 -> DropPolicy.POSITION;
+          default -> DropPolicy.PROBABILITY;
+        };
+    return new GateConfig(
+        topK,
+        false,
+        Score.SOFTMAX,
+        Choice.with(topK == 2 ? Noise.GUMBEL_FROM_SECOND : Noise.NONE),
+        Weight.of(topK == 1 ? Normalization.RAW : Normalization.SURVIVORS),
+        new Capacity(
+            policy,
+            capacityFactor,
+            capacityFactor,
+            minimumCapacity,
+            topK == 2 ? QueueOrder.CHOICE_MAJOR : QueueOrder.TOKEN_MAJOR),
+        new Loss(topK > 2, 0.01, 0));
+  }
+
+  /**
+   * The same gate without dropping, as it is used to generate text: no token's route depends on its
+   * neighbours.
+   */
+  public GateConfig withoutDropping() {
+    return withCapacity(
+        new Capacity(
+            DropPolicy.DROPLESS,
+            capacity.factor,
+            capacity.evaluationFactor,
+            capacity.minimum,
+            capacity.queueOrder));
+  }
+
+  /** The same gate with another capacity. */
+  public GateConfig withCapacity(Capacity other) {
+    return new GateConfig(topK, routerBias, score, choice, weight, other, loss);
+  }
+
+  /** The same gate with another choice. */
+  public GateConfig withChoice(Choice other) {
+    return new GateConfig(topK, routerBias, score, other, weight, capacity, loss);
+  }
+
+  /** The same gate with other losses. */
+  public GateConfig withLoss(Loss other) {
+    return new GateConfig(topK, routerBias, score, choice, weight, capacity, other);
+  }
+
+  /** The same gate with another weight of the load balancing loss. */
+  public GateConfig withAuxiliaryCoefficient(double coefficient) {
+    return withLoss(new Loss(loss.overAllChoices, coefficient, loss.z));
+  }
+
+  /**
+   * Refuses a number of experts that this gate cannot choose from.
+   *
+   * @throws IllegalArgumentException if they are fewer than k, or groups do not fit
+   */
+  void requireFits(int experts) {
+    if (topK > experts) {
+      throw new IllegalArgumentException(
+          "topK is " + topK + " but there are only " + experts + " experts");
+    }
+    if (experts % choice.groups != 0) {
+      throw new IllegalArgumentException(
+          "choice.groups is " + choice.groups + ", which does not divide " + experts + " experts");
+    }
+    int reachable = experts / choice.groups * choice.chosenGroups;
+    if (topK > reachable) {
+      throw new IllegalArgumentException(
+          "topK is " + topK + " but the chosen groups have only " + reachable + " experts");
+    }
+  }
+
+  /**
+   * Routes an expert keeps, in float32 as DeepSpeed computes it; 0, which kernels ignore, where
+   * nothing is dropped.
+   */
+  public long capacity(long tokens, int experts, boolean training) {
+    if (capacity.policy == DropPolicy.DROPLESS) {
+      return 0;
+    }
+    double factor = training ? capacity.factor : capacity.evaluationFactor;
+    float even = (float) tokens / experts;
+    return Math.max((long) Math.ceil(even * (float) (factor * topK)), capacity.minimum);
+  }
+
+  /**
+   * The settings of one call. Evaluation never draws random numbers: where training drops by random
+   * priority, evaluation keeps the most probable routes.
+   */
+  public GateSettings settings(long tokens, int experts, boolean training) {
+    DropPolicy policy =
+        !training && capacity.policy == DropPolicy.PRIORITY
+            ? DropPolicy.PROBABILITY
+            : capacity.policy;
+    return new GateSettings(
+        topK,
+        score,
+        policy,
+        capacity.queueOrder,
+        weight.normalization,
+        capacity(tokens, experts, training),
+        choice.groups,
+        choice.chosenGroups,
+        choice.groupScore,
+        loss.overAllChoices ? topK : 1,
+        choice.noise == Noise.GUMBEL_FROM_SECOND ? 1 : 0,
+        (float) weight.epsilon,
+        (float) weight.offset,
+        (float) weight.scale);
+  }
+}

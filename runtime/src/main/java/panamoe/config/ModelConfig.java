@@ -1,0 +1,88 @@
+package panamoe.config;
+
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+import panamoe.backend.Activation;
+
+/**
+ * A decoder-only language model, block by block. A model family is a function that returns such a
+ * tree; {@link UniformModel} is the paper's.
+ *
+ * @param vocabulary V, token ids
+ * @param context longest sequence
+ * @param hidden M
+ * @param blocks one for each layer, 1 to {@link #MAX_LAYERS}
+ */
+public record ModelConfig(
+    int vocabulary,
+    int context,
+    int hidden,
+    EmbeddingConfig embedding,
+    List<BlockConfig> blocks,
+    NormConfig finalNorm,
+    HeadConfig head,
+    InitialWeights initialWeights) {
+
+  /** Most layers; far beyond any that was ever trained, and few enough to be built in no time. */
+  public static final int MAX_LAYERS = 1024;
+
+  public ModelConfig {
+    Require.size("vocabulary", vocabulary, Require.MAX_SIZE);
+    Require.size("context", context, Require.MAX_SIZE);
+    Require.size("hidden", hidden, Require.MAX_WIDTH);
+    Require.present("embedding", embedding);
+    Require.present("blocks", blocks);
+    if (blocks.stream().anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException("blocks has a null, expected an object for each layer");
+    }
+    blocks = List.copyOf(blocks);
+    if (blocks.isEmpty() || blocks.size() > MAX_LAYERS) {
+      throw new IllegalArgumentException(
+          "blocks has " + blocks.size() + " layers, expected 1 to " + MAX_LAYERS);
+    }
+    Require.present("finalNorm", finalNorm);
+    Require.present("head", head);
+    Require.present("initialWeights", initialWeights);
+  }
+
+  public int layers() {
+    return blocks.size();
+  }
+
+  /** For each layer its number of experts; 0 for a dense one. */
+  public List<Integer> experts() {
+    return blocks.stream().map(BlockConfig::experts).toList();
+  }
+
+  public boolean hasExperts() {
+    return blocks.stream().anyMatch(block -> block.experts() > 0);
+  }
+
+  /** The activations of its MLPs and experts. */
+  public Set<Activation> activations() {
+    return blocks.stream()
+        .map(
+            block ->
+                switch (block.feedForward()) {
+                  case DenseConfig dense -> dense.activation();
+                  case MoeConfig moe -> moe.activation();
+                })
+        .collect(Collectors.toSet());
+  }
+
+  /** The same model with every gate changed. */
+  public ModelConfig withGates(UnaryOperator<GateConfig> change) {
+    return new ModelConfig(
+        vocabulary,
+        context,
+        hidden,
+        embedding,
+        blocks.stream().map(block -> block.withGate(change)).toList(),
+        finalNorm,
+        head,
+        initialWeights);
+  }
+}

@@ -1,0 +1,20 @@
+package panamoe.config;
+
+/**
+ * A normalisation over the last dimension.
+ *
+ * @param kind LayerNorm, with a bias, or RMSNorm, without
+ * @param epsilon added to the variance (mean square)
+ */
+public record NormConfig(Kind kind, double epsilon) {
+  /** Which of the two. */
+  public enum Kind {
+    LAYER,
+    RMS
+  }
+
+  public NormConfig {
+    Require.present("kind", kind);
+    Require.positiveFloat("epsilon", epsilon);
+  }
+}

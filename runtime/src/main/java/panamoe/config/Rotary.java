@@ -1,0 +1,42 @@
+package panamoe.config;
+
+import panamoe.io.Omittable;
+
+/**
+ * Rotary positions (RoFormer, arXiv 2104.09864): the first {@code size} dimensions of a head turn
+ * by {@code position * base^(-2i/size)}, the others stay.
+ *
+ * @param base of the frequencies
+ * @param size R, rotated dimensions of a head, even
+ * @param pairs which dimensions turn together
+ * @param scaling stretches the frequencies for long texts; null: none
+ */
+public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScaling scaling) {
+  /** The two dimensions of the i-th pair. */
+  public enum Pairs {
+    /** i and i + R/2 (GPT-NeoX, Llama in Hugging Face's layout). */
+    HALVES,
+    /** 2i and 2i + 1 (GPT-J, DeepSeek). */
+    ADJACENT
+  }
+
+  public Rotary {
+    if (!(base > 1) || Double.isInfinite(base)) {
+      throw new IllegalArgumentException("base is " + base + ", expected a number above 1");
+    }
+    if (size < 2 || size % 2 != 0) {
+      throw new IllegalArgumentException("rotary positions need an even head size, not " + size);
+    }
+    Require.present("pairs", pairs);
+  }
+
+  /** Whole heads of {@code headSize}, in halves, as trained. */
+  public static Rotary whole(double base, int headSize) {
+    return new Rotary(base, headSize, Pairs.HALVES, null);
+  }
+
+  /** The scaling, {@link RotaryScaling#NONE} where there is none. */
+  public RotaryScaling scalingOrNone() {
+    return scaling == null ? RotaryScaling.NONE : scaling;
+  }
+}

@@ -1,0 +1,160 @@
+package panamoe.config;
+
+import java.util.List;
+import java.util.Objects;
+import panamoe.backend.Activation;
+import panamoe.io.Omittable;
+
+/**
+ * The paper's family: blocks that are alike except for their number of experts. It tells dense
+ * models, MoE on every n-th layer, Pyramid (experts differ by layer), Residual, and PR-MoE (both)
+ * apart. Also the short form of a model in {@code config.json}, and the form that versions before
+ * 0.2 wrote.
+ *
+ * @param vocabulary V, token ids
+ * @param context longest sequence
+ * @param hidden M
+ * @param heads query heads; divides hidden
+ * @param keyValueHeads divides heads; fewer than heads is grouped-query attention
+ * @param feedForward F, inner width of dense MLPs and of experts
+ * @param experts for each layer the number of experts; 0 is a dense layer. Its length is the number
+ *     of layers
+ * @param residual whether MoE layers keep a fixed MLP beside the routed expert
+ * @param gate how tokens choose; null only when every layer is dense
+ * @param activation of MLPs and experts
+ * @param norm LayerNorm or RMSNorm
+ * @param positions learned table or rotary
+ * @param bias whether linear layers have biases
+ * @param initialDeviation deviation of the initial weights
+ */
+public record UniformModel(
+    int vocabulary,
+    int context,
+    int hidden,
+    int heads,
+    int keyValueHeads,
+    int feedForward,
+    List<Integer> experts,
+    boolean residual,
+    @Omittable GateConfig gate,
+    Activation activation,
+    NormConfig.Kind norm,
+    Positions positions,
+    boolean bias,
+    double initialDeviation) {
+
+  private static final double EPSILON = 1e-5;
+  private static final double ROTARY_BASE = 10_000;
+
+  /** How a token's place enters. */
+  public enum Positions {
+    LEARNED,
+    ROTARY
+  }
+
+  public UniformModel {
+    Require.size("vocabulary", vocabulary, Require.MAX_SIZE);
+    Require.size("context", context, Require.MAX_SIZE);
+    Require.size("hidden", hidden, Require.MAX_WIDTH);
+    Require.size("heads", heads, Require.MAX_WIDTH);
+    Require.size("keyValueHeads", keyValueHeads, Require.MAX_WIDTH);
+    Require.size("feedForward", feedForward, Require.MAX_WIDTH);
+    Require.present("experts", experts);
+    if (experts.stream().anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException(
+          "experts is " + experts + ", expected one number for each layer");
+    }
+    experts = List.copyOf(experts);
+    if (experts.isEmpty()) {
+      throw new IllegalArgumentException("experts is empty: the model would have zero layers");
+    }
+    if (experts.size() > ModelConfig.MAX_LAYERS) {
+      throw new IllegalArgumentException(
+          "experts has "
+              + experts.size()
+              + " numbers, one for each layer, expected at most "
+              + ModelConfig.MAX_LAYERS);
+    }
+    if (hidden % heads != 0) {
+      throw new IllegalArgumentException(
+          "hidden is " + hidden + ", which " + heads + " heads do not divide");
+    }
+    if (heads % keyValueHeads != 0) {
+      throw new IllegalArgumentException(
+          "heads is " + heads + ", which " + keyValueHeads + " key/value heads do not divide");
+    }
+    Require.positiveFloat("initialDeviation", initialDeviation);
+    Require.present("activation", activation);
+    Require.present("norm", norm);
+    Require.present("positions", positions);
+    for (int layer = 0; layer < experts.size(); layer++) {
+      requireLayer(layer, experts.get(layer), gate);
+    }
+    if (positions == Positions.ROTARY) {
+      Rotary.whole(ROTARY_BASE, hidden / heads); // refuses an odd head size
+    }
+  }
+
+  private static void requireLayer(int layer, int experts, GateConfig gate) {
+    if (experts < 0 || experts > MoeConfig.MAX_EXPERTS) {
+      throw new IllegalArgumentException(
+          "layer "
+              + layer
+              + " has "
+              + experts
+              + " experts, expected 0 (dense) to "
+              + MoeConfig.MAX_EXPERTS);
+    }
+    if (experts > 0 && gate == null) {
+      throw new IllegalArgumentException(
+          "layer " + layer + " has experts but the config has no gate");
+    }
+    if (experts > 0 && gate.topK() > experts) {
+      throw new IllegalArgumentException(
+          "layer " + layer + " has " + experts + " experts, fewer than topK = " + gate.topK());
+    }
+  }
+
+  /** The model, block by block. */
+  public ModelConfig toConfig() {
+    boolean learned = positions == Positions.LEARNED;
+    return new ModelConfig(
+        vocabulary,
+        context,
+        hidden,
+        new EmbeddingConfig(
+            learned ? EmbeddingConfig.Positions.LEARNED : EmbeddingConfig.Positions.NONE),
+        experts.stream().map(this::block).toList(),
+        normConfig(),
+        HeadConfig.TIED,
+        InitialWeights.of(initialDeviation, experts.size()));
+  }
+
+  private NormConfig normConfig() {
+    return new NormConfig(norm, EPSILON);
+  }
+
+  private BlockConfig block(int count) {
+    int headSize = hidden / heads;
+    AttentionConfig attention =
+        new AttentionConfig(
+            new AttentionConfig.Heads(heads, keyValueHeads, headSize),
+            AttentionConfig.Biases.all(bias),
+            null,
+            null,
+            positions == Positions.ROTARY ? Rotary.whole(ROTARY_BASE, headSize) : null,
+            AttentionConfig.Scores.CAUSAL);
+    FeedForwardConfig second =
+        count == 0
+            ? new DenseConfig(feedForward, activation, bias)
+            : new MoeConfig(
+                count,
+                feedForward,
+                activation,
+                bias,
+                gate,
+                null,
+                residual ? new MoeConfig.Residual(feedForward) : null);
+    return new BlockConfig(normConfig(), attention, normConfig(), second);
+  }
+}

@@ -1,0 +1,66 @@
+package panamoe.moe;
+
+import panamoe.backend.GateSettings;
+import panamoe.backend.Routes;
+import panamoe.config.DenseConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
+import panamoe.nn.FeedForward;
+import panamoe.nn.Linear;
+import panamoe.op.AddOp;
+import panamoe.op.CombineOp;
+import panamoe.op.GateOp;
+import panamoe.op.Pass;
+import panamoe.param.Declarations;
+import panamoe.param.Parameter;
+import panamoe.tensor.Tensor;
+
+/**
+ * An MLP that every token visits beside its routed experts (DeepSeek-MoE, arXiv 2401.06066 §3.2);
+ * gated, the sigmoid of a learned logit scales its output (Qwen2-MoE).
+ */
+final class SharedExpert {
+  // A gate over one expert, whose weight is the sigmoid of the logit.
+  private static final GateSettings SIGMOID =
+      new GateConfig(
+              1,
+              false,
+              GateSettings.Score.SIGMOID,
+              GateConfig.Choice.BEST,
+              GateConfig.Weight.of(GateSettings.Normalization.RAW),
+              GateConfig.Capacity.DROPLESS,
+              new GateConfig.Loss(false, 0, 0))
+          .settings(0, 1, false);
+
+  private final FeedForward mlp;
+  private final Linear gate;
+
+  /** Declares the MLP and, where gated, {@code gate} [1, M]. */
+  SharedExpert(Declarations at, int hidden, MoeConfig config) {
+    MoeConfig.SharedExpert shared = config.shared();
+    this.mlp =
+        new FeedForward(
+            at, hidden, new DenseConfig(shared.inner(), config.activation(), config.bias()));
+    this.gate =
+        shared.gated()
+            ? Linear.whole(at.in("gate"), Parameter.Part.ROUTER, hidden, 1, false)
+            : null;
+  }
+
+  /**
+   * Its output, added to a skip connection.
+   *
+   * @param x [S, M]
+   * @param skip [S, M] or null
+   * @return [S, M]
+   */
+  Tensor forward(Pass pass, Tensor x, Tensor skip) {
+    Tensor output = mlp.forward(pass, x);
+    if (gate == null) {
+      return skip == null ? output : AddOp.forward(pass, skip, output);
+    }
+    Routes routes =
+        GateOp.forward(pass, SIGMOID, gate.forwardFloat32(pass, x), GateOp.Inputs.NONE, 0, 0);
+    return CombineOp.forward(pass, output, routes, null, null, skip);
+  }
+}

@@ -1,0 +1,91 @@
+package panamoe.param;
+
+import panamoe.config.InitialWeights;
+import panamoe.parallel.Ranks;
+import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.param.Parameter.Part;
+import panamoe.param.Parameter.Role;
+
+/**
+ * Where a layer declares its parameters: the store, the name that stands before theirs, and how
+ * matrices start.
+ */
+public final class Declarations {
+  private final ParameterStore store;
+  private final InitialWeights initial;
+  private final String name;
+  private final double deviation;
+
+  private Declarations(
+      ParameterStore store, InitialWeights initial, String name, double deviation) {
+    this.store = store;
+    this.initial = initial;
+    this.name = name;
+    this.deviation = deviation;
+  }
+
+  /** For a layer called {@code name}. */
+  public static Declarations of(ParameterStore store, InitialWeights initial, String name) {
+    return new Declarations(store, initial, name, initial.deviation());
+  }
+
+  /** For a layer called {@code name}, all of whose matrices start with one deviation. */
+  public static Declarations of(ParameterStore store, double deviation, String name) {
+    return of(store, new InitialWeights(deviation, deviation), name);
+  }
+
+  /** For a part of the layer. */
+  public Declarations in(String part) {
+    return new Declarations(store, initial, name + "." + part, deviation);
+  }
+
+  /** For a part whose matrix writes into the residual stream. */
+  public Declarations writing(String part) {
+    return new Declarations(store, initial, name + "." + part, initial.outputDeviation());
+  }
+
+  /** The ranks that hold the model together. */
+  public Ranks ranks() {
+    return store.ranks();
+  }
+
+  /**
+   * A matrix that kernels multiply by: {@code name.weight}, normal.
+   *
+   * @param slice what of it this rank holds
+   * @param shape of the whole
+   * @throws IllegalArgumentException if the name is taken, or the shape cannot be sliced so
+   */
+  public Parameter matrix(Part part, Slice slice, long... shape) {
+    return store.declare(name + ".weight", part, Role.OPERAND, normal(), slice, shape);
+  }
+
+  /** A table whose rows are looked up: {@code name.weight}, normal, replicated on every rank. */
+  public Parameter table(Part part, long... shape) {
+    return store.declare(name + ".weight", part, Role.TABLE, normal(), Slice.WHOLE, shape);
+  }
+
+  /**
+   * A vector: {@code name.suffix}.
+   *
+   * @throws IllegalArgumentException as {@link #matrix}
+   */
+  public Parameter vector(
+      String suffix, Part part, Initialization initialization, Slice slice, long size) {
+    return store.declare(name + "." + suffix, part, Role.VECTOR, initialization, slice, size);
+  }
+
+  /** A matrix of each of a layer's experts, stacked: {@code name.weight}, normal. */
+  public Parameter expertMatrix(ExpertGroups experts, Slice slice, long... shape) {
+    return store.declare(name + ".weight", Role.OPERAND, normal(), experts, slice, shape);
+  }
+
+  /** A vector of each of a layer's experts, stacked: {@code name.bias}, zero. */
+  public Parameter expertBias(ExpertGroups experts, Slice slice, long size) {
+    return store.declare(name + ".bias", Role.VECTOR, Initialization.ZERO, experts, slice, size);
+  }
+
+  private Initialization normal() {
+    return new Initialization.Normal((float) deviation);
+  }
+}

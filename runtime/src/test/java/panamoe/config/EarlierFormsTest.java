@@ -1,0 +1,87 @@
+package panamoe.config;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import panamoe.backend.Activation;
+import panamoe.io.ConfigJson;
+
+/** Files as versions before 0.2 wrote them. */
+class EarlierFormsTest {
+  private static final JsonMapper JSON = new JsonMapper();
+
+  @Test
+  void aResidualPyramidOfOneLevel() throws IOException {
+    UniformModel expected =
+        new UniformModel(
+            257,
+            128,
+            64,
+            4,
+            4,
+            256,
+            List.of(0, 8),
+            true,
+            GateConfig.dropless(1),
+            Activation.GELU_TANH,
+            NormConfig.Kind.LAYER,
+            UniformModel.Positions.ROTARY,
+            true,
+            0.0875);
+    assertEquals(expected.toConfig(), read(file("pr-moe.json")));
+  }
+
+  @Test
+  void aDroppingGateOfOneLevel() throws IOException {
+    ModelConfig model = read(file("deepspeed.json"));
+    MoeConfig moe = (MoeConfig) model.blocks().get(1).feedForward();
+    assertEquals(GateConfig.deepSpeed(2, 1.25, 4), moe.gate());
+    assertEquals(EmbeddingConfig.Positions.LEARNED, model.embedding().positions());
+  }
+
+  @Test
+  void aDenseModelWithoutAGate() throws IOException {
+    ModelConfig model = read(file("dense.json"));
+    assertEquals(List.of(0, 0), model.experts());
+    assertEquals(model, read(ConfigJson.tree(model)));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"experts\":[0,8] | \"experts\":[] | config.json: at $: experts is empty",
+        "\"heads\":4 | \"heads\":5 | config.json: at $: hidden is 64, which 5 heads do not divide",
+        "\"topK\":1 | \"topK\":17 | config.json, gate: at $: topK is 17, expected 1 to 16",
+        "\"noise\":\"NONE\", | | config.json, gate: at $.noise: this key is missing",
+        "\"residual\":true | \"residual\":1 | config.json: at $.residual: expected true or false",
+        "\"experts\":[0,8] | \"experts\":[0,8000] | config.json: at $: layer 1 has 8000 experts",
+      })
+  void saysWhatIsWrongInTheFilesOwnKeys(String before, String after, String expected)
+      throws IOException {
+    String text = file("pr-moe.json").toString().replace(before, after == null ? "" : after);
+    JsonNode changed = JSON.readTree(text);
+    String message = assertThrows(IllegalArgumentException.class, () -> read(changed)).getMessage();
+    assertEquals(expected, message.substring(0, Math.min(message.length(), expected.length())));
+  }
+
+  private static ModelConfig read(JsonNode model) {
+    JsonNode today = EarlierForms.model(model, "config.json");
+    return ConfigJson.read(today, ModelConfig.class, "config.json");
+  }
+
+  /** The model of a run's config.json. */
+  private static JsonNode file(String name) throws IOException {
+    try (InputStream in = EarlierFormsTest.class.getResourceAsStream("earlier/" + name)) {
+      return JSON.readTree(in).path("model");
+    }
+  }
+}

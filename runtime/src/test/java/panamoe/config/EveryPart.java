@@ -1,0 +1,111 @@
+package panamoe.config;
+
+import java.util.List;
+import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Score;
+import panamoe.config.AttentionConfig.Biases;
+import panamoe.config.AttentionConfig.Heads;
+import panamoe.config.AttentionConfig.Mask;
+import panamoe.config.AttentionConfig.QueryKeyNorm;
+import panamoe.config.AttentionConfig.Scores;
+
+/** A small model that has every part a configuration can have. */
+public final class EveryPart {
+  private EveryPart() {}
+
+  /** Four blocks of width 32: dense, shared gated expert, shared expert, residual. */
+  public static ModelConfig model() {
+    NormConfig layer = new NormConfig(NormConfig.Kind.LAYER, 1e-5);
+    NormConfig rms = new NormConfig(NormConfig.Kind.RMS, 1e-6);
+    MoeConfig gated =
+        new MoeConfig(
+            8, 24, Activation.SWIGLU, false, grouped(), new MoeConfig.SharedExpert(20, true), null);
+    MoeConfig shared =
+        new MoeConfig(
+            4, 16, Activation.SILU, true, noisy(), new MoeConfig.SharedExpert(12, false), null);
+    MoeConfig residual =
+        new MoeConfig(
+            4,
+            16,
+            Activation.GELU_TANH,
+            true,
+            GateConfig.deepSpeed(1, 1.5, 2),
+            null,
+            new MoeConfig.Residual(28));
+    return new ModelConfig(
+        61,
+        24,
+        32,
+        new EmbeddingConfig(EmbeddingConfig.Positions.LEARNED),
+        List.of(
+            new BlockConfig(layer, plain(), layer, new DenseConfig(40, Activation.RELU, true)),
+            new BlockConfig(rms, perHead(), rms, gated),
+            new BlockConfig(rms, overProjection(), rms, shared),
+            new BlockConfig(rms, stretched(), layer, residual)),
+        rms,
+        new HeadConfig(false, false),
+        new InitialWeights(0.1, 0.05));
+  }
+
+  private static AttentionConfig plain() {
+    return new AttentionConfig(
+        new Heads(4, 4, 8), Biases.all(true), null, null, null, Scores.CAUSAL);
+  }
+
+  private static AttentionConfig perHead() {
+    return new AttentionConfig(
+        new Heads(4, 2, 12),
+        new Biases(true, true, true, false),
+        new QueryKeyNorm(QueryKeyNorm.Over.HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
+        null,
+        new Rotary(1e6, 6, Rotary.Pairs.ADJACENT, new RotaryScaling.Linear(2)),
+        new Scores(Mask.CAUSAL, 7, false, 0.2));
+  }
+
+  private static AttentionConfig overProjection() {
+    return new AttentionConfig(
+        new Heads(4, 2, 8),
+        Biases.all(false),
+        new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, new NormConfig(NormConfig.Kind.RMS, 1e-5)),
+        null,
+        new Rotary(1e4, 8, Rotary.Pairs.HALVES, new RotaryScaling.Llama3(8, 1, 4, 16)),
+        new Scores(Mask.FULL, 0, false, null));
+  }
+
+  private static AttentionConfig stretched() {
+    return new AttentionConfig(
+        new Heads(2, 1, 8),
+        Biases.all(false),
+        null,
+        null,
+        new Rotary(1e4, 8, Rotary.Pairs.HALVES, new RotaryScaling.Yarn(4, 8, 32, 1, true, 1.1)),
+        Scores.CAUSAL);
+  }
+
+  /** DeepSeek-V3's gate, small. */
+  private static GateConfig grouped() {
+    return new GateConfig(
+        2,
+        true,
+        Score.SIGMOID,
+        new GateConfig.Choice(4, 2, GroupScore.TOP2_SUM, true, GateConfig.Noise.NONE),
+        new GateConfig.Weight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
+        GateConfig.Capacity.DROPLESS,
+        new GateConfig.Loss(true, 0.01, 0.001));
+  }
+
+  private static GateConfig noisy() {
+    return new GateConfig(
+        2,
+        false,
+        Score.SOFTMAX,
+        GateConfig.Choice.with(GateConfig.Noise.GUMBEL_FROM_SECOND),
+        GateConfig.Weight.of(Normalization.SURVIVORS),
+        new GateConfig.Capacity(DropPolicy.POSITION, 1.25, 2, 2, QueueOrder.CHOICE_MAJOR),
+        new GateConfig.Loss(false, 0.02, 0));
+  }
+}
