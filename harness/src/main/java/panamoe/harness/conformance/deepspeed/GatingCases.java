@@ -1,0 +1,266 @@
+package panamoe.harness.conformance.deepspeed;
+
+import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.DropPolicy;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Score;
+import panamoe.backend.Routes;
+import panamoe.harness.conformance.replay.GoldenFile;
+import panamoe.harness.conformance.replay.Layouts;
+import panamoe.harness.conformance.replay.Replay;
+import panamoe.harness.conformance.replay.RouteTable;
+import panamoe.moe.GateConfig;
+import panamoe.moe.GateConfig.Noise;
+import panamoe.op.GateOp;
+import panamoe.tensor.Tensor;
+
+/**
+ * DeepSpeed's {@code sharded_moe.py}: top-1, top-2 and top-k gating of given logits, and its table
+ * of capacities.
+ */
+public final class GatingCases {
+  private GatingCases() {}
+
+  /** One row of the table: S, E and the least capacity, with a capacity factor. */
+  public static void capacityTable(Replay replay) {
+    long[] rows = replay.golden().longs("T_E_mincap");
+    double[] factors = replay.golden().doubles("capacity_factor");
+    long[] capacities = new long[factors.length];
+    for (int i = 0; i < capacities.length; i++) {
+      GateConfig config = GateConfig.deepSpeed(1, factors[i], (int) rows[3 * i + 2]);
+      capacities[i] = config.capacity(rows[3 * i], (int) rows[3 * i + 1], true);
+    }
+    replay.exact("capacity", capacities);
+  }
+
+  public static void top1(Replay replay) {
+    GoldenFile golden = replay.golden();
+    boolean drops = golden.setting("drop_tokens").asBoolean();
+    boolean random = golden.setting("use_rts").asBoolean();
+    DropPolicy policy =
+        !drops ? DropPolicy.DROPLESS : random ? DropPolicy.PRIORITY : DropPolicy.POSITION;
+    GateConfig config =
+        config(golden, 1, policy, QueueOrder.TOKEN_MAJOR, Normalization.RAW, Noise.NONE, false);
+    if (golden.optionalSetting("expected_error").isTextual()) {
+      refusedByPeer(replay, config);
+    } else {
+      new Recorded(replay, config).compare();
+    }
+  }
+
+  public static void top2(Replay replay) {
+    DropPolicy policy =
+        replay.golden().setting("drop_tokens").asBoolean()
+            ? DropPolicy.POSITION
+            : DropPolicy.DROPLESS;
+    GateConfig config =
+        config(
+            replay.golden(),
+            2,
+            policy,
+            QueueOrder.CHOICE_MAJOR,
+            Normalization.SURVIVORS,
+            Noise.GUMBEL_FROM_SECOND,
+            false);
+    new Recorded(replay, config).compare();
+  }
+
+  public static void topK(Replay replay) {
+    GoldenFile golden = replay.golden();
+    DropPolicy policy =
+        switch (golden.setting("drop_policy").asText()) {
+          case String any when !golden.setting("drop_tokens").asBoolean() -> DropPolicy.DROPLESS;
+          case "probs" -> DropPolicy.PROBABILITY;
+          case "position" -> DropPolicy.POSITION;
+          case String other ->
+              throw new IllegalArgumentException("unknown drop_policy '" + other + "'");
+        };
+    int topK = golden.setting("k").asInt();
+    GateConfig config =
+        config(
+            golden,
+            topK,
+            policy,
+            QueueOrder.TOKEN_MAJOR,
+            Normalization.SURVIVORS,
+            Noise.NONE,
+            true);
+    new Recorded(replay, config).compare();
+  }
+
+  private static GateConfig config(
+      GoldenFile golden,
+      int topK,
+      DropPolicy policy,
+      QueueOrder order,
+      Normalization normalization,
+      Noise noise,
+      boolean auxiliaryOverAllChoices) {
+    double factor = golden.setting("capacity_factor").asDouble();
+    int minimum = golden.setting("min_capacity").asInt();
+    return new GateConfig(
+        topK,
+        Score.SOFTMAX,
+        policy,
+        factor,
+        factor,
+        minimum,
+        order,
+        normalization,
+        noise,
+        auxiliaryOverAllChoices,
+        0,
+        0);
+  }
+
+  /**
+   * The peer asserts at least min_capacity tokens; ours routes fewer: all fit then, so that none
+   * may be dropped.
+   */
+  private static void refusedByPeer(Replay replay, GateConfig config) {
+    Recorded recorded = new Recorded(replay, config);
+    RouteTable routes = recorded.forward(recorded.used());
+    replay
+        .comparison()
+        .require(
+            routes.tokens() < replay.golden().setting("min_capacity").asInt(),
+            "the peer refused the input for another reason than too few tokens");
+    for (int s = 0; s < routes.tokens(); s++) {
+      boolean used = recorded.used() == null || recorded.used()[s];
+      int best = used ? (int) routes.choice()[s] : -1;
+      replay.comparison().exact("expert of token " + s, best, routes.expert()[s]);
+      replay
+          .comparison()
+          .close(
+              "weight of token " + s,
+              used ? routes.scores()[s * routes.experts() + best] : 0,
+              routes.weight()[s]);
+    }
+    replay
+        .comparison()
+        .note("the peer refuses fewer tokens than min_capacity, we route them: nothing is dropped");
+  }
+
+  /** A recorded call of one of the three gates, and ours on the same numbers. */
+  private static final class Recorded {
+    private final Replay replay;
+    private final GoldenFile golden;
+    private final GateSettings settings;
+    private final int tokens;
+    private final int experts;
+    private float[] noise;
+
+    Recorded(Replay replay, GateConfig config) {
+      this.replay = replay;
+      this.golden = replay.golden();
+      this.tokens = golden.size("logits", 0);
+      this.experts = golden.size("logits", 1);
+      this.settings = config.settings(tokens, experts, true);
+      if (golden.has("gumbel")) {
+        this.noise = golden.floats("gumbel");
+      } else if (config.noise() == Noise.GUMBEL_FROM_SECOND) {
+        // The peer picks second choices by logits, ours by scores unless there is noise; zeros make
+        // it logits.
+        this.noise = new float[tokens * experts];
+      }
+    }
+
+    boolean[] used() {
+      return UnusedTokens.used(golden);
+    }
+
+    void compare() {
+      boolean arbitrary = golden.setting("survivors_undetermined").asBoolean();
+      boolean ties =
+          golden.setting("argmax_ties").asBoolean()
+              || golden.optionalSetting("order_ties").asBoolean();
+      boolean torchTies = ties && golden.kind().equals("deepspeed.topkgating");
+      if (torchTies) {
+        noise = TieBreak.noise(golden, golden.floats("logits"), forward(used()));
+        replay.comparison().note("equal scores: the peer's choice among them given as noise");
+      }
+      RouteTable ours = forward(used());
+      boolean drops = settings.dropPolicy() != DropPolicy.DROPLESS;
+      replay.exact("capacity", new long[] {drops ? settings.capacity() : ours.largestCount()});
+      replay.exact("exp_counts", ours.counts());
+      if (arbitrary) {
+        DeepSpeedRoutes.compareKept(replay, ours);
+        replay.comparison().note("the peer keeps some of equals: kept routes counted by expert");
+      } else {
+        DeepSpeedRoutes.compare(replay, ours, !torchTies);
+        DeepSpeedRoutes.compareDense(replay, ours);
+      }
+      compareAuxiliary(ours, arbitrary);
+      if (golden.has("grad_logits_combine") && !arbitrary) {
+        replay.close("grad_logits_combine", combineGradient(ours));
+      }
+    }
+
+    /**
+     * The peer's mean of the scores runs over all tokens, ours over the used ones. Its loss is
+     * therefore worked out from our counts of the used tokens and our scores of all, and its
+     * gradient at the used tokens is (U/S)^2 times ours.
+     */
+    private void compareAuxiliary(RouteTable ours, boolean arbitrary) {
+      boolean[] used = used();
+      float[] gradient = golden.has("grad_logits_l_aux") ? auxiliaryGradient() : null;
+      if (used == null) {
+        replay.close("l_aux", ours.auxiliaryLoss());
+        if (gradient != null) {
+          replay.close("grad_logits_l_aux", gradient);
+        }
+        return;
+      }
+      replay.close(
+          "l_aux", UnusedTokens.auxiliaryLoss(ours.counts(), forward(null).scores(), tokens));
+      if (gradient != null) {
+        double part = UnusedTokens.usedPart(used);
+        replay
+            .comparison()
+            .close(
+                "grad_logits_l_aux",
+                Layouts.cleared(golden.floats("grad_logits_l_aux"), used),
+                Layouts.scaled(gradient, part * part));
+      }
+      replay.comparison().note("l_aux: unused tokens enter the peer's mean of scores, not ours");
+    }
+
+    RouteTable forward(boolean[] used) {
+      replay.freshPass();
+      return RouteTable.of(routes(replay.input("logits"), used, 0));
+    }
+
+    private float[] combineGradient(RouteTable ours) {
+      replay.freshPass();
+      Tensor logits = replay.input("logits");
+      Routes routes = routes(logits, used(), 0);
+      replay.backward(routes.weight(), ours.atRoutes(golden.floats("upstream_combine")));
+      return replay.gradientOfInput(logits);
+    }
+
+    private float[] auxiliaryGradient() {
+      replay.freshPass();
+      Tensor logits = replay.input("logits");
+      routes(logits, used(), 1);
+      replay.backward();
+      return replay.gradientOfInput(logits);
+    }
+
+    private Routes routes(Tensor logits, boolean[] used, float auxiliaryCoefficient) {
+      Tensor priority =
+          settings.dropPolicy() == DropPolicy.PRIORITY
+              ? golden.has("rts_uniform")
+                  ? replay.input("rts_uniform")
+                  : replay.constant(0, tokens, experts)
+              : null;
+      GateOp.Inputs inputs =
+          new GateOp.Inputs(
+              used == null ? null : replay.mask(used),
+              null,
+              noise == null ? null : replay.tensor(noise, tokens, experts),
+              priority);
+      return GateOp.forward(replay.pass(), settings, logits, inputs, auxiliaryCoefficient, 0);
+    }
+  }
+}
