@@ -26,20 +26,6 @@ final class DeepSpeedRoutes {
   }
 
   /**
-   * Compares how many routes each expert kept: what is left to compare where the peer chose among
-   * equals.
-   */
-  static void compareKept(Replay replay, RouteTable ours) {
-    long[] kept = new long[ours.experts()];
-    for (long expert : replay.golden().longs("route_expert")) {
-      if (expert >= 0) {
-        kept[(int) expert]++;
-      }
-    }
-    replay.comparison().exact("routes kept by each expert", kept, ours.kept());
-  }
-
-  /**
    * Compares {@code combine_weights} and the dispatch mask [S, E, C], in the sparse and, where
    * given, the dense form.
    */
@@ -137,5 +123,19 @@ final class DeepSpeedRoutes {
         ours.offsets(),
         ours.auxiliaryLoss(),
         ours.zLoss());
+  }
+
+  /**
+   * The auxiliary loss {@code E * sum_e mean_s(score) * counts / S}, both means over all S tokens.
+   *
+   * @param counts routes that ask for each expert [E]
+   * @param scores [S, E]
+   */
+  static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
+    double sum = 0;
+    for (int i = 0; i < scores.length; i++) {
+      sum += (double) scores[i] * counts[i % counts.length];
+    }
+    return (float) (counts.length * sum / ((double) tokens * tokens));
   }
 }

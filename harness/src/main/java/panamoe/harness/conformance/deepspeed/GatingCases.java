@@ -171,29 +171,48 @@ public final class GatingCases {
     }
 
     void compare() {
-      boolean arbitrary = golden.setting("survivors_undetermined").asBoolean();
-      boolean ties =
-          golden.setting("argmax_ties").asBoolean()
-              || golden.optionalSetting("order_ties").asBoolean();
-      boolean torchTies = ties && golden.kind().equals("deepspeed.topkgating");
-      if (torchTies) {
-        noise = TieBreak.noise(golden, golden.floats("logits"), forward(used()));
-        replay.comparison().note("equal scores: the peer's choice among them given as noise");
-      }
+      // torch.argmax takes the lowest of equals as ours does, torch.topk any of them.
+      boolean topK = golden.kind().equals("deepspeed.topkgating");
+      boolean openChoice = topK && golden.setting("argmax_ties").asBoolean();
+      boolean openOrder = topK && golden.optionalSetting("order_ties").asBoolean();
+      boolean openSurvivors = golden.setting("survivors_undetermined").asBoolean();
       RouteTable ours = forward(used());
       boolean drops = settings.dropPolicy() != DropPolicy.DROPLESS;
-      replay.exact("capacity", new long[] {drops ? settings.capacity() : ours.largestCount()});
-      replay.exact("exp_counts", ours.counts());
-      if (arbitrary) {
-        DeepSpeedRoutes.compareKept(replay, ours);
-        replay.comparison().note("the peer keeps some of equals: kept routes counted by expert");
-      } else {
-        DeepSpeedRoutes.compare(replay, ours, !torchTies);
-        DeepSpeedRoutes.compareDense(replay, ours);
+      long capacity = drops ? settings.capacity() : ours.largestCount();
+      if (drops || !openChoice) {
+        replay.exact("capacity", new long[] {capacity});
       }
-      compareAuxiliary(ours, arbitrary);
-      if (golden.has("grad_logits_combine") && !arbitrary) {
-        replay.close("grad_logits_combine", combineGradient(ours));
+      float[] gradient = golden.has("grad_logits_combine") ? combineGradient(ours) : null;
+      if (openChoice || openSurvivors) {
+        OpenRoutes routes = new OpenRoutes(replay, ours, used(), openChoice);
+        routes.compare(capacity);
+        compareSettled(routes.settled(), gradient);
+        replay.comparison().note("the peer chose among equals: compared in what they share");
+      } else {
+        DeepSpeedRoutes.compare(replay, ours, !openOrder);
+        DeepSpeedRoutes.compareDense(replay, ours);
+        if (gradient != null) {
+          replay.close("grad_logits_combine", gradient);
+        }
+      }
+      if (openChoice) {
+        float loss =
+            DeepSpeedRoutes.auxiliaryLoss(golden.longs("exp_counts"), ours.scores(), tokens);
+        replay.close("l_aux", loss / settings.auxiliaryChoices());
+      } else {
+        replay.exact("exp_counts", ours.counts());
+        compareAuxiliary(ours);
+      }
+    }
+
+    private void compareSettled(boolean[] settled, float[] gradient) {
+      if (gradient != null) {
+        replay
+            .comparison()
+            .close(
+                "grad_logits_combine of tokens without ties",
+                Layouts.cleared(golden.floats("grad_logits_combine"), settled),
+                Layouts.cleared(gradient, settled));
       }
     }
 
@@ -202,7 +221,7 @@ public final class GatingCases {
      * therefore worked out from our counts of the used tokens and our scores of all, and its
      * gradient at the used tokens is (U/S)^2 times ours.
      */
-    private void compareAuxiliary(RouteTable ours, boolean arbitrary) {
+    private void compareAuxiliary(RouteTable ours) {
       boolean[] used = used();
       float[] gradient = golden.has("grad_logits_l_aux") ? auxiliaryGradient() : null;
       if (used == null) {
@@ -213,7 +232,7 @@ public final class GatingCases {
         return;
       }
       replay.close(
-          "l_aux", UnusedTokens.auxiliaryLoss(ours.counts(), forward(null).scores(), tokens));
+          "l_aux", DeepSpeedRoutes.auxiliaryLoss(ours.counts(), forward(null).scores(), tokens));
       if (gradient != null) {
         double part = UnusedTokens.usedPart(used);
         replay

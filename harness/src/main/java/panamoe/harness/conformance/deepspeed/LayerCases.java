@@ -214,7 +214,7 @@ public final class LayerCases {
                   new GateOp.Inputs(null, null, noise(), priority()),
                   0,
                   0));
-      auxiliary = UnusedTokens.auxiliaryLoss(decision.routes.counts(), all.scores(), tokens);
+      auxiliary = DeepSpeedRoutes.auxiliaryLoss(decision.routes.counts(), all.scores(), tokens);
     }
     replay.comparison().close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);

@@ -23,15 +23,6 @@ final class UnusedTokens {
     return used;
   }
 
-  /** DeepSpeed's loss from the counts of the used tokens [E] and the scores of all [S, E]. */
-  static float auxiliaryLoss(long[] counts, float[] scores, int tokens) {
-    double sum = 0;
-    for (int i = 0; i < scores.length; i++) {
-      sum += (double) scores[i] * counts[i % counts.length];
-    }
-    return (float) (counts.length * sum / ((double) tokens * tokens));
-  }
-
   /** U / S. */
   static double usedPart(boolean[] used) {
     int count = 0;

@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Collects the comparisons of one case. Integers must be equal, floats within {@link #TOLERANCE}.
+ * Collects the comparisons of one case. Integers must be equal. Floats x of a tensor may differ by
+ * {@code 1e-4 |x| + 1e-5 max(1, m)} from the expected x, m being the largest |x| of the tensor: a
+ * small element next to large ones carries the rounding of the large ones.
  */
 public final class Comparison {
   private static final double ABSOLUTE = 1e-5;
@@ -14,7 +16,7 @@ public final class Comparison {
    * The bound in words; it is ten times what the recorded peers differ by from their own float64
    * runs.
    */
-  public static final String TOLERANCE = "1e-05 + 1e-04 |x|";
+  public static final String TOLERANCE = "1e-04 |x| + 1e-05 max(1, max |x|)";
 
   private final List<String> failures = new ArrayList<>();
   private final List<String> notes = new ArrayList<>();
@@ -29,6 +31,7 @@ public final class Comparison {
       failures.add(name + " has " + actual.length + " elements, expected " + expected.length);
       return;
     }
+    double absolute = ABSOLUTE * Math.max(1, largest(expected));
     int worst = -1;
     double worstExcess = 1;
     for (int i = 0; i < expected.length; i++) {
@@ -36,7 +39,7 @@ public final class Comparison {
         continue;
       }
       double error = Math.abs((double) expected[i] - actual[i]);
-      double excess = error / (ABSOLUTE + RELATIVE * Math.abs(expected[i]));
+      double excess = error / (absolute + RELATIVE * Math.abs(expected[i]));
       if (!(excess <= worstExcess)) {
         worst = i;
         worstExcess = Double.isNaN(excess) ? Double.POSITIVE_INFINITY : excess;
@@ -49,6 +52,17 @@ public final class Comparison {
     if (worst >= 0) {
       failures.add(name + "[" + worst + "] is " + actual[worst] + ", expected " + expected[worst]);
     }
+  }
+
+  /** The largest magnitude of the finite values. */
+  private static double largest(float[] values) {
+    double largest = 0;
+    for (float value : values) {
+      if (Float.isFinite(value)) {
+        largest = Math.max(largest, Math.abs(value));
+      }
+    }
+    return largest;
   }
 
   public void close(String name, double expected, double actual) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ComparisonTest {
@@ -25,6 +26,20 @@ class ComparisonTest {
   @Test
   void errorBeyondTheBoundFails() {
     assertEquals("y[0] is 100.02, expected 100.0", compared(100, 100.02f).failures().getFirst());
+  }
+
+  @Test
+  void smallElementsCarryTheErrorOfTheLargest() {
+    comparison.close("y", new float[] {1000, 0}, new float[] {1000, 0.009f});
+    comparison.close("z", new float[] {1000, 0}, new float[] {1000, 0.011f});
+    assertEquals(List.of("z[1] is 0.011, expected 0.0"), comparison.result("case").failures());
+  }
+
+  @Test
+  void infinityDoesNotWidenTheBound() {
+    float infinity = Float.NEGATIVE_INFINITY;
+    comparison.close("y", new float[] {infinity, 0}, new float[] {infinity, 2e-5f});
+    assertFalse(comparison.result("case").passed());
   }
 
   @Test
