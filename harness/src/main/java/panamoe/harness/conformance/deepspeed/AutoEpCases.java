@@ -35,7 +35,8 @@ public final class AutoEpCases {
     replay.exact("selected_experts", sorted.expert());
     replay.close("top_scores", sorted.weight());
     replay.exact("tokens_per_expert", ours.counts());
-    replay.backward(routes.weight(), upstream(golden, ours));
+    float[] byExpert = ours.scattered(golden.longs("selected_experts"), golden.floats("upstream"));
+    replay.backward(routes.weight(), ours.atRoutes(byExpert));
     replay.close("grad_x", replay.gradientOfInput(x));
     replay.close("grad_gate_weight", replay.gradientOf(weight));
     if (bias != null) {
@@ -89,16 +90,6 @@ public final class AutoEpCases {
       }
     }
     return biased ? replay.tensor(sum, sum.length) : null;
-  }
-
-  private static float[] upstream(GoldenFile golden, RouteTable ours) {
-    float[] recorded = golden.floats("upstream");
-    long[] experts = golden.longs("selected_experts");
-    float[] byExpert = new float[ours.tokens() * ours.experts()];
-    for (int i = 0; i < recorded.length; i++) {
-      byExpert[i / ours.topK() * ours.experts() + (int) experts[i]] = recorded[i];
-    }
-    return ours.atRoutes(byExpert);
   }
 
   public static void groupedExperts(Replay replay) {

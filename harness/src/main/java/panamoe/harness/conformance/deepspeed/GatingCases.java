@@ -2,9 +2,6 @@ package panamoe.harness.conformance.deepspeed;
 
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
-import panamoe.backend.GateSettings.Normalization;
-import panamoe.backend.GateSettings.QueueOrder;
-import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
@@ -36,12 +33,9 @@ public final class GatingCases {
 
   public static void top1(Replay replay) {
     GoldenFile golden = replay.golden();
-    boolean drops = golden.setting("drop_tokens").asBoolean();
-    boolean random = golden.setting("use_rts").asBoolean();
     DropPolicy policy =
-        !drops ? DropPolicy.DROPLESS : random ? DropPolicy.PRIORITY : DropPolicy.POSITION;
-    GateConfig config =
-        config(golden, 1, policy, QueueOrder.TOKEN_MAJOR, Normalization.RAW, Noise.NONE, false);
+        golden.setting("use_rts").asBoolean() ? DropPolicy.PRIORITY : DropPolicy.POSITION;
+    GateConfig config = config(golden, DeepSpeedGate.TOP1, 1, policy);
     if (golden.optionalSetting("expected_error").isTextual()) {
       refusedByPeer(replay, config);
     } else {
@@ -50,19 +44,7 @@ public final class GatingCases {
   }
 
   public static void top2(Replay replay) {
-    DropPolicy policy =
-        replay.golden().setting("drop_tokens").asBoolean()
-            ? DropPolicy.POSITION
-            : DropPolicy.DROPLESS;
-    GateConfig config =
-        config(
-            replay.golden(),
-            2,
-            policy,
-            QueueOrder.CHOICE_MAJOR,
-            Normalization.SURVIVORS,
-            Noise.GUMBEL_FROM_SECOND,
-            false);
+    GateConfig config = config(replay.golden(), DeepSpeedGate.TOP2, 2, DropPolicy.POSITION);
     new Recorded(replay, config).compare();
   }
 
@@ -70,47 +52,25 @@ public final class GatingCases {
     GoldenFile golden = replay.golden();
     DropPolicy policy =
         switch (golden.setting("drop_policy").asText()) {
-          case String any when !golden.setting("drop_tokens").asBoolean() -> DropPolicy.DROPLESS;
           case "probs" -> DropPolicy.PROBABILITY;
           case "position" -> DropPolicy.POSITION;
           case String other ->
               throw new IllegalArgumentException("unknown drop_policy '" + other + "'");
         };
     int topK = golden.setting("k").asInt();
-    GateConfig config =
-        config(
-            golden,
-            topK,
-            policy,
-            QueueOrder.TOKEN_MAJOR,
-            Normalization.SURVIVORS,
-            Noise.NONE,
-            true);
-    new Recorded(replay, config).compare();
+    new Recorded(replay, config(golden, DeepSpeedGate.TOP_K, topK, policy)).compare();
   }
 
+  /**
+   * @param policy who leaves, where anyone does
+   */
   private static GateConfig config(
-      GoldenFile golden,
-      int topK,
-      DropPolicy policy,
-      QueueOrder order,
-      Normalization normalization,
-      Noise noise,
-      boolean auxiliaryOverAllChoices) {
-    double factor = golden.setting("capacity_factor").asDouble();
-    int minimum = golden.setting("min_capacity").asInt();
-    return new GateConfig(
+      GoldenFile golden, DeepSpeedGate gate, int topK, DropPolicy policy) {
+    return gate.config(
         topK,
-        Score.SOFTMAX,
-        policy,
-        factor,
-        factor,
-        minimum,
-        order,
-        normalization,
-        noise,
-        auxiliaryOverAllChoices,
-        0,
+        golden.setting("drop_tokens").asBoolean() ? policy : DropPolicy.DROPLESS,
+        golden.setting("capacity_factor").asDouble(),
+        golden.setting("min_capacity").asInt(),
         0);
   }
 

@@ -1,15 +1,10 @@
 package panamoe.harness.conformance.deepspeed;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
-import panamoe.backend.GateSettings.Normalization;
-import panamoe.backend.GateSettings.QueueOrder;
-import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
@@ -17,7 +12,6 @@ import panamoe.harness.conformance.replay.Peers;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
 import panamoe.moe.GateConfig;
-import panamoe.moe.GateConfig.Noise;
 import panamoe.moe.MoeConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.op.GateOp;
@@ -26,7 +20,6 @@ import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.RouteObserver;
 import panamoe.parallel.Ranks;
-import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -36,9 +29,6 @@ import panamoe.tensor.Tensor;
  * or on one of several.
  */
 public final class LayerCases {
-  private static final String GATE = "deepspeed_moe.gate.wg.weight";
-  private static final String EXPERT = "deepspeed_moe.experts.deepspeed_experts.%d.";
-
   private final Replay replay;
   private final Ranks ranks;
   private final GoldenFile golden;
@@ -78,7 +68,7 @@ public final class LayerCases {
     try (ParameterStore store = new ParameterStore(ranks)) {
       MoeLayer layer = new MoeLayer(store, "moe", 0, config, 1, 1);
       store.materialize(replay.backend(), DType.FLOAT32, true, 0);
-      List<Weight> weights = weights(store);
+      List<DeepSpeedWeights> weights = DeepSpeedWeights.of(store);
       weights.forEach(weight -> weight.load(golden));
       Tensor x = replay.rows("x");
       Decision decision = new Decision();
@@ -90,7 +80,7 @@ public final class LayerCases {
       compareDecision(decision.routes);
       replay.backward(out, golden.floats("upstream"));
       compareGradients(x, weights);
-      compareGate(weights.getFirst().parameter.value(), decision);
+      compareGate(weights.getFirst().parameter().value(), decision);
     }
   }
 
@@ -119,8 +109,8 @@ public final class LayerCases {
    * the gate and x; ours does not. Their part, a product of recorded tensors, is taken off the
    * recorded gradients.
    */
-  private void compareGradients(Tensor x, List<Weight> weights) {
-    float[] gateGradient = golden.floats("grad." + GATE);
+  private void compareGradients(Tensor x, List<DeepSpeedWeights> weights) {
+    float[] gateGradient = golden.floats("grad." + DeepSpeedWeights.GATE);
     float[] inputGradient = golden.floats("grad_x");
     if (used != null) {
       takeOffUnused(gateGradient, inputGradient);
@@ -130,13 +120,15 @@ public final class LayerCases {
               "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
     }
     replay.comparison().close("grad_x", inputGradient, replay.gradientOfInput(x));
-    for (Weight weight : weights) {
-      float[] actual = weight.parameter.gradient().toFloats();
+    for (DeepSpeedWeights weight : weights) {
+      float[] actual = weight.parameter().gradient().toFloats();
       replay
           .comparison()
           .close(
-              "grad." + weight.names.getFirst(),
-              weight.names.getFirst().equals(GATE) ? gateGradient : weight.read(golden, "grad."),
+              "grad." + weight.names().getFirst(),
+              weight.names().getFirst().equals(DeepSpeedWeights.GATE)
+                  ? gateGradient
+                  : weight.read(golden, "grad."),
               actual);
     }
   }
@@ -146,7 +138,7 @@ public final class LayerCases {
     float[] dlogits = golden.floats("grad_logits");
     float[] gateInput = gateInput();
     float[] jitter = jitter();
-    float[] weight = golden.floats("w." + GATE);
+    float[] weight = golden.floats("w." + DeepSpeedWeights.GATE);
     for (int s = 0; s < tokens; s++) {
       for (int e = 0; !used[s] && e < config.experts(); e++) {
         float dlogit = dlogits[s * config.experts() + e];
@@ -218,21 +210,10 @@ public final class LayerCases {
     }
     replay.comparison().close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);
-    replay.close("loss", loss(auxiliary));
-  }
-
-  /**
-   * The objective from our output would repeat {@code out}; from the recorded output it checks the
-   * auxiliary part.
-   */
-  private double loss(float auxiliary) {
-    float[] out = golden.floats("out");
-    float[] upstream = golden.floats("upstream");
-    double loss = golden.hyper("aux_coef").asDouble() * auxiliary;
-    for (int i = 0; i < out.length; i++) {
-      loss += (double) out[i] * upstream[i];
-    }
-    return loss;
+    // From our output the objective would repeat "out"; from the recorded one it checks the
+    // auxiliary part.
+    double coefficientOfPeer = golden.hyper("aux_coef").asDouble();
+    replay.close("loss", replay.objective(golden.floats("out")) + coefficientOfPeer * auxiliary);
   }
 
   private Tensor jittered(Pass pass, Tensor x) {
@@ -272,64 +253,14 @@ public final class LayerCases {
               default -> DropPolicy.PROBABILITY;
             };
     double part = used == null ? 1 : UnusedTokens.usedPart(used);
-    return new GateConfig(
-        topK,
-        Score.SOFTMAX,
-        policy,
-        factor,
-        factor,
-        golden.hyper("min_capacity").asInt(),
-        topK == 2 ? QueueOrder.CHOICE_MAJOR : QueueOrder.TOKEN_MAJOR,
-        topK == 1 ? Normalization.RAW : Normalization.SURVIVORS,
-        topK == 2 ? Noise.GUMBEL_FROM_SECOND : Noise.NONE,
-        topK > 2,
-        // The peer's means are over all tokens, ours over the used: see UnusedTokens.
-        golden.hyper("aux_coef").asDouble() * part * part,
-        0);
-  }
-
-  /** Our parameters beside the peer's names for them; the gate's weight is the first. */
-  private List<Weight> weights(ParameterStore store) {
-    List<Weight> weights = new ArrayList<>();
-    for (Parameter parameter : store.parameters()) {
-      String name = parameter.name();
-      String peer =
-          switch (name.substring("moe.".length())) {
-            case "gate.weight" -> GATE;
-            case "experts.up.weight" -> EXPERT + "fc1.weight";
-            case "experts.up.bias" -> EXPERT + "fc1.bias";
-            case "experts.down.weight" -> EXPERT + "fc2.weight";
-            case "experts.down.bias" -> EXPERT + "fc2.bias";
-            case "mlp.up.weight" -> "mlp.fc1.weight";
-            case "mlp.up.bias" -> "mlp.fc1.bias";
-            case "mlp.down.weight" -> "mlp.fc2.weight";
-            case "mlp.down.bias" -> "mlp.fc2.bias";
-            case "coefficient.weight" -> "coefficient.weight";
-            case "coefficient.bias" -> "coefficient.bias";
-            default ->
-                throw new IllegalStateException(
-                    "no recorded weight is known for parameter " + name);
-          };
-      List<String> names = new ArrayList<>();
-      for (int i = 0; i < parameter.matrices(); i++) {
-        names.add(String.format(Locale.ROOT, peer, parameter.firstMatrix() + i));
-      }
-      weights.add(new Weight(parameter, names));
-    }
-    return weights;
-  }
-
-  /** A parameter of ours and the recorded tensors that make it up. */
-  private record Weight(Parameter parameter, List<String> names) {
-
-    void load(GoldenFile golden) {
-      parameter.master().set(read(golden, "w."));
-    }
-
-    float[] read(GoldenFile golden, String prefix) {
-      return Layouts.concatenated(
-          names.stream().map(name -> golden.floats(prefix + name)).toArray(float[][]::new));
-    }
+    // The peer's means are over all tokens, ours over the used: see UnusedTokens.
+    return DeepSpeedGate.of(topK)
+        .config(
+            topK,
+            policy,
+            factor,
+            golden.hyper("min_capacity").asInt(),
+            golden.hyper("aux_coef").asDouble() * part * part);
   }
 
   /** What the layer's gate decided, and the gradient that reached its weights. */

@@ -6,7 +6,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.stream.IntStream;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SafetensorsReader;
 import panamoe.checkpoint.StoredTensor;
@@ -123,6 +125,21 @@ public final class GoldenFile implements AutoCloseable {
 
   public float[] floats(String tensor) {
     return reader.floats(remembered(tensor));
+  }
+
+  /** Several tensors one after the other. */
+  public float[] stacked(List<String> tensors) {
+    return Layouts.concatenated(tensors.stream().map(this::floats).toArray(float[][]::new));
+  }
+
+  /**
+   * The tensors of all experts; {@code pattern} holds a {@code %d} for the number of the expert.
+   */
+  public float[] stacked(String pattern, int experts) {
+    return stacked(
+        IntStream.range(0, experts)
+            .mapToObj(e -> pattern.replace("%d", Integer.toString(e)))
+            .toList());
   }
 
   public float scalar(String tensor) {

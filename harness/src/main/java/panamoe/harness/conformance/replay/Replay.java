@@ -130,6 +130,16 @@ public final class Replay implements AutoCloseable {
     return gradients.get(parameter).sums().toFloats();
   }
 
+  /** What the recorded gradients are of, auxiliary losses aside: {@code sum(out * upstream)}. */
+  public double objective(float[] out) {
+    float[] upstream = golden.floats("upstream");
+    double sum = 0;
+    for (int i = 0; i < out.length; i++) {
+      sum += (double) out[i] * upstream[i];
+    }
+    return sum;
+  }
+
   /** Runs the backward of {@code sum(output * upstream)} on top of what else is on the tape. */
   public void backward(Tensor output, float[] upstream) {
     tape.addGradient(output, tensor(upstream, output.shape()));

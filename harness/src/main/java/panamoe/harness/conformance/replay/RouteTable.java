@@ -53,13 +53,18 @@ public record RouteTable(
 
   /** Combine weights by expert [S, E], 0 where a token has no route. */
   public float[] weightByExpert() {
-    float[] dense = new float[tokens * experts];
-    for (int route = 0; route < expert.length; route++) {
-      if (expert[route] >= 0) {
-        dense[route / topK * experts + (int) expert[route]] = weight[route];
+    return scattered(expert, weight);
+  }
+
+  /** Values of routes [S, K] to the given experts [S, K], as a table [S, E]; 0 elsewhere. */
+  public float[] scattered(long[] chosen, float[] values) {
+    float[] table = new float[tokens * experts];
+    for (int route = 0; route < chosen.length; route++) {
+      if (chosen[route] >= 0) {
+        table[route / topK * experts + (int) chosen[route]] = values[route];
       }
     }
-    return dense;
+    return table;
   }
 
   /** A table by expert [S, E] at the routes [S, K]; 0 for dropped ones. */

@@ -1,6 +1,5 @@
 package panamoe.harness.conformance.transformers;
 
-import java.util.Locale;
 import panamoe.backend.Activation;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -29,16 +28,20 @@ final class SwigluExperts {
     this.gateName = gateName;
     this.upName = upName;
     this.downName = downName;
-    long[] shape = replay.golden().shape("w." + String.format(Locale.ROOT, gateName, 0));
+    long[] shape = replay.golden().shape("w." + gateName.replace("%d", "0"));
     this.inner = (int) shape[0];
     this.hidden = (int) shape[1];
     this.up =
         replay.parameter(
-            Layouts.inTurn(all("w.", gateName), all("w.", upName), inner * hidden),
+            Layouts.inTurn(
+                replay.golden().stacked("w." + gateName, experts),
+                replay.golden().stacked("w." + upName, experts),
+                inner * hidden),
             experts,
             2L * inner,
             hidden);
-    this.down = replay.parameter(all("w.", downName), experts, hidden, inner);
+    this.down =
+        replay.parameter(replay.golden().stacked("w." + downName, experts), experts, hidden, inner);
   }
 
   Tensor forward(Tensor rows, Tensor offsets) {
@@ -55,14 +58,11 @@ final class SwigluExperts {
   }
 
   private void compare(String name, float[] actual) {
-    replay.comparison().close("grad." + name.replace("%d", "*"), all("grad.", name), actual);
-  }
-
-  private float[] all(String prefix, String name) {
-    float[][] parts = new float[experts][];
-    for (int e = 0; e < experts; e++) {
-      parts[e] = replay.golden().floats(prefix + String.format(Locale.ROOT, name, e));
-    }
-    return Layouts.concatenated(parts);
+    replay
+        .comparison()
+        .close(
+            "grad." + name.replace("%d", "*"),
+            replay.golden().stacked("grad." + name, experts),
+            actual);
   }
 }

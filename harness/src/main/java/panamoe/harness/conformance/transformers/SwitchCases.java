@@ -23,6 +23,8 @@ import panamoe.tensor.Tensor;
 
 /** Switch Transformers' sparse MLP and its router losses. */
 public final class SwitchCases {
+  private static final String EXPERT = "experts.expert_%d.";
+
   private SwitchCases() {}
 
   /**
@@ -37,8 +39,12 @@ public final class SwitchCases {
     int hidden = golden.size("x", 2);
     int inner = golden.hyper("d_ff").asInt();
     Tensor router = replay.parameter("w.router.classifier.weight");
-    Tensor up = replay.parameter(all(golden, "w.", "wi", experts), experts, inner, hidden);
-    Tensor down = replay.parameter(all(golden, "w.", "wo", experts), experts, hidden, inner);
+    Tensor up =
+        replay.parameter(
+            golden.stacked("w." + EXPERT + "wi.weight", experts), experts, inner, hidden);
+    Tensor down =
+        replay.parameter(
+            golden.stacked("w." + EXPERT + "wo.weight", experts), experts, hidden, inner);
     GateSettings rules =
         Rules.withCapacity(
             Rules.dropless(1, Score.SOFTMAX, Normalization.RAW),
@@ -87,10 +93,16 @@ public final class SwitchCases {
     replay.close("grad.router.classifier.weight", replay.gradientOf(router));
     replay
         .comparison()
-        .close("grad.experts.*.wi", all(golden, "grad.", "wi", experts), replay.gradientOf(up));
+        .close(
+            "grad.experts.*.wi",
+            golden.stacked("grad." + EXPERT + "wi.weight", experts),
+            replay.gradientOf(up));
     replay
         .comparison()
-        .close("grad.experts.*.wo", all(golden, "grad.", "wo", experts), replay.gradientOf(down));
+        .close(
+            "grad.experts.*.wo",
+            golden.stacked("grad." + EXPERT + "wo.weight", experts),
+            replay.gradientOf(down));
   }
 
   /** Each token's best score, whether its route was kept or not. */
@@ -100,14 +112,6 @@ public final class SwitchCases {
       best[s] = table.scores()[s * table.experts() + (int) table.choice()[s]];
     }
     return best;
-  }
-
-  private static float[] all(GoldenFile golden, String prefix, String matrix, int experts) {
-    float[][] parts = new float[experts][];
-    for (int e = 0; e < experts; e++) {
-      parts[e] = golden.floats(prefix + "experts.expert_" + e + "." + matrix + ".weight");
-    }
-    return Layouts.concatenated(parts);
   }
 
   /** Both losses are means over the groups of the batch. */
