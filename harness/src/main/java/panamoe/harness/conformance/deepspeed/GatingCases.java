@@ -147,7 +147,7 @@ public final class GatingCases {
         OpenRoutes routes = new OpenRoutes(replay, ours, used(), openChoice);
         routes.compare(capacity);
         compareSettled(routes.settled(), gradient);
-        replay.comparison().note("the peer chose among equals: compared in what they share");
+        replay.comparison().note("the peer chose among equals: only what does not depend on it");
       } else {
         DeepSpeedRoutes.compare(replay, ours, !openOrder);
         DeepSpeedRoutes.compareDense(replay, ours);

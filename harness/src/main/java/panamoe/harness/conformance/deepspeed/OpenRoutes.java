@@ -7,13 +7,15 @@ import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
 
 /**
- * Routes of a case in which the peer chose among equals: experts of one score ({@code
- * argmax_ties}), or routes that an expert may keep ({@code survivors_undetermined}). Which it chose
- * says nothing about ours. What is left to compare: the scores and weights of a token's choice, the
- * range of each expert's count, and how many routes each expert keeps.
+ * Compares routes of a case in which the peer chose among equals: experts of one score ({@code
+ * argmax_ties}), or routes of which an expert may keep any ({@code survivors_undetermined}). What
+ * does not depend on its choice is compared: the scores and weights of a token's experts, the range
+ * of each expert's count, and how many routes each expert keeps.
  */
 final class OpenRoutes {
-  /** Scores that differ less count as equal: relative, and where float32 underflows. */
+  /**
+   * Scores closer than this, relative to each other, count as equal; so do those that underflow.
+   */
   private static final float RELATIVE = 1e-5f;
 
   private static final float UNDERFLOW = Float.MIN_NORMAL;

@@ -10,29 +10,13 @@ import panamoe.tensor.Tensor;
  * is one: with head size 1, query 1, the logits as keys and a table v as values, the last token's
  * output is the mean of v under p, its logsumexp that of the row, and its gradients are p itself
  * and {@code p (v - mean)}.
+ *
+ * @param mean of the values under p [N]
+ * @param logSumExp [N]
+ * @param probability p [N, C]
+ * @param gradient of the mean by the logits [N, C]
  */
-final class Softmax {
-  private final int rows;
-  private final int columns;
-  private final float[] mean;
-  private final float[] logSumExp;
-  private final float[] probability;
-  private final float[] gradient;
-
-  private Softmax(
-      int rows,
-      int columns,
-      float[] mean,
-      float[] logSumExp,
-      float[] probability,
-      float[] gradient) {
-    this.rows = rows;
-    this.columns = columns;
-    this.mean = mean;
-    this.logSumExp = logSumExp;
-    this.probability = probability;
-    this.gradient = gradient;
-  }
+record Softmax(float[] mean, float[] logSumExp, float[] probability, float[] gradient) {
 
   static Softmax of(Replay replay, float[] logits, float[] values, int columns) {
     Backend backend = replay.backend();
@@ -53,39 +37,14 @@ final class Softmax {
     Tensor dv = replay.scope().allocate(DType.FLOAT32, shape);
     backend.attentionBackward(q, k, v, out, logSumExp, dout, 1, 0, dq, dk, dv);
     return new Softmax(
-        rows,
-        columns,
-        last(out, rows, columns),
-        last(logSumExp, rows, columns),
-        dv.toFloats(),
-        dk.toFloats());
-  }
-
-  /** The mean of the values under p [N]. */
-  float[] mean() {
-    return mean;
-  }
-
-  /** [N]. */
-  float[] logSumExp() {
-    return logSumExp;
-  }
-
-  /** p [N, C]. */
-  float[] probability() {
-    return probability;
-  }
-
-  /** Derivative of the mean by the logits [N, C]. */
-  float[] gradient() {
-    return gradient;
+        last(out, rows, columns), last(logSumExp, rows, columns), dv.toFloats(), dk.toFloats());
   }
 
   /** {@code logits - logsumexp} [N, C]. */
   float[] logOf(float[] logits) {
-    float[] result = new float[rows * columns];
+    float[] result = new float[logits.length];
     for (int i = 0; i < result.length; i++) {
-      result[i] = logits[i] - logSumExp[i / columns];
+      result[i] = logits[i] - logSumExp[i / (logits.length / logSumExp.length)];
     }
     return result;
   }
