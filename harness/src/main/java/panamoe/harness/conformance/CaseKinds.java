@@ -1,12 +1,27 @@
 package panamoe.harness.conformance;
 
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
+import panamoe.harness.conformance.deepspeed.AutoEpCases;
+import panamoe.harness.conformance.deepspeed.ExpertParallelCases;
+import panamoe.harness.conformance.deepspeed.GatingCases;
+import panamoe.harness.conformance.deepspeed.LayerCases;
+import panamoe.harness.conformance.megablocks.MegaBlocksCases;
+import panamoe.harness.conformance.replay.CaseKind;
+import panamoe.harness.conformance.torch.ActivationCases;
+import panamoe.harness.conformance.torch.LossCases;
+import panamoe.harness.conformance.torch.OptimizerCases;
+import panamoe.harness.conformance.torch.TorchCases;
+import panamoe.harness.conformance.transformers.AttentionCases;
+import panamoe.harness.conformance.transformers.GptOssCases;
+import panamoe.harness.conformance.transformers.RotaryCases;
+import panamoe.harness.conformance.transformers.RouterCases;
+import panamoe.harness.conformance.transformers.SamplingCases;
+import panamoe.harness.conformance.transformers.SwigluMoeCases;
+import panamoe.harness.conformance.transformers.SwitchCases;
 
 /** The kinds of cases that can be replayed, by {@code op} in the metadata. */
 final class CaseKinds {
-  private static final Map<String, CaseKind> BY_OP =
+  static final Map<String, CaseKind> BY_OP =
       Map.ofEntries(
           Map.entry("deepspeed._capacity", GatingCases::capacityTable),
           Map.entry("deepspeed.top1gating", GatingCases::top1),
@@ -55,12 +70,4 @@ final class CaseKinds {
           Map.entry("adamw", OptimizerCases::adamW));
 
   private CaseKinds() {}
-
-  static Set<String> names() {
-    return BY_OP.keySet();
-  }
-
-  static Optional<CaseKind> of(String op) {
-    return Optional.ofNullable(BY_OP.get(op));
-  }
 }

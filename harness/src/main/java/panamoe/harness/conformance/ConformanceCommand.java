@@ -11,6 +11,9 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.conformance.replay.CaseResult;
+import panamoe.harness.conformance.replay.Comparison;
+import panamoe.harness.conformance.replay.Conformance;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
@@ -56,7 +59,7 @@ public final class ConformanceCommand implements Callable<Integer> {
     }
     int passed = 0;
     try (Backend backend = shared.open()) {
-      Conformance conformance = new Conformance(folder, backend);
+      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
       for (Path file : cases) {
         CaseResult result = conformance.replay(file);
         if (Thread.currentThread().isInterrupted()) {

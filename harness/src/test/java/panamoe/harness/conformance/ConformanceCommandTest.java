@@ -33,7 +33,7 @@ class ConformanceCommandTest {
     CommandRun run = run();
     List<String> lines = run.out().lines().toList();
     assertEquals(
-        "ok   good: max abs error 0.0e+00 (integers), tolerance 1e-05 + 1e-04 |x|",
+        "ok   good: max abs error 0.0e+00 (integers), tolerance 1e-04 |x| + 1e-05 max(1, max |x|)",
         lines.getFirst());
     assertEquals("1 passed, 0 failed", lines.getLast());
     assertEquals(0, run.exitCode());

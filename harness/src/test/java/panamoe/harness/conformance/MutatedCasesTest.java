@@ -22,6 +22,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.harness.conformance.replay.CaseResult;
+import panamoe.harness.conformance.replay.Conformance;
 
 /**
  * A recorded case whose shapes or settings were changed passes or fails in words, and never as a
@@ -43,7 +45,7 @@ class MutatedCasesTest {
     int failed = 0;
     int misfits = 0;
     try (Backend backend = new ReferenceBackend()) {
-      Conformance conformance = new Conformance(folder, backend);
+      Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
       for (Path recorded : Conformance.cases(golden)) {
         if (Files.size(recorded) > 1 << 18) {
           continue; // the small ones show as much

@@ -1,0 +1,46 @@
+package panamoe.harness.conformance.replay;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What became of one recorded case.
+ *
+ * @param name the file under the folder that was given, without its extension
+ * @param largestError largest absolute error over all numbers compared
+ * @param largestErrorIn the tensor it was found in, empty when only integers were compared
+ * @param failures one sentence for each tensor that does not agree; empty when the case passed
+ * @param notes what was compared in another form than it was recorded in
+ */
+public record CaseResult(
+    String name,
+    double largestError,
+    String largestErrorIn,
+    List<String> failures,
+    List<String> notes) {
+
+  public static CaseResult failed(String name, String reason) {
+    return new CaseResult(name, 0, "", List.of(reason), List.of());
+  }
+
+  public boolean passed() {
+    return failures.isEmpty();
+  }
+
+  /** The case in one line. */
+  public String line() {
+    if (!passed()) {
+      return "FAIL " + name + ": " + String.join("; ", failures);
+    }
+    String where = largestErrorIn.isEmpty() ? "integers" : largestErrorIn;
+    String note = notes.isEmpty() ? "" : "  [" + String.join("; ", notes) + "]";
+    return String.format(
+        Locale.ROOT,
+        "ok   %s: max abs error %.1e (%s), tolerance %s%s",
+        name,
+        largestError,
+        where,
+        Comparison.TOLERANCE,
+        note);
+  }
+}

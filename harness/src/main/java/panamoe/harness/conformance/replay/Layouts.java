@@ -1,0 +1,120 @@
+package panamoe.harness.conformance.replay;
+
+import java.util.function.IntPredicate;
+
+/** The same numbers in another order: peers store their weights in many layouts. */
+public final class Layouts {
+  private Layouts() {}
+
+  /** [N, R, C] to [N, C, R]. */
+  public static float[] transposed(float[] values, int batches, int rows, int columns) {
+    float[] result = new float[values.length];
+    for (int b = 0; b < batches; b++) {
+      int base = b * rows * columns;
+      for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < columns; c++) {
+          result[base + c * rows + r] = values[base + r * columns + c];
+        }
+      }
+    }
+    return result;
+  }
+
+  /** [A, B, C, D] to [A, C, B, D]. */
+  public static float[] swappedMiddle(float[] values, int a, int b, int c, int d) {
+    float[] result = new float[values.length];
+    for (int i = 0; i < a; i++) {
+      for (int j = 0; j < b; j++) {
+        for (int k = 0; k < c; k++) {
+          System.arraycopy(values, ((i * b + j) * c + k) * d, result, ((i * c + k) * b + j) * d, d);
+        }
+      }
+    }
+    return result;
+  }
+
+  /** [K, S] to [S, K]. */
+  public static long[] transposed(long[] values, int rows, int columns) {
+    long[] result = new long[values.length];
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < columns; c++) {
+        result[c * rows + r] = values[r * columns + c];
+      }
+    }
+    return result;
+  }
+
+  /** One after the other. */
+  public static float[] concatenated(float[]... parts) {
+    int count = 0;
+    for (float[] part : parts) {
+      count += part.length;
+    }
+    float[] result = new float[count];
+    int at = 0;
+    for (float[] part : parts) {
+      System.arraycopy(part, 0, result, at, part.length);
+      at += part.length;
+    }
+    return result;
+  }
+
+  /**
+   * Blocks of {@code length} of the two in turn: [E, F, M] and [E, F, M] to [E, 2F, M] with length
+   * F * M.
+   */
+  public static float[] inTurn(float[] first, float[] second, int length) {
+    float[] result = new float[first.length + second.length];
+    for (int from = 0; from < first.length; from += length) {
+      System.arraycopy(first, from, result, 2 * from, length);
+      System.arraycopy(second, from, result, 2 * from + length, length);
+    }
+    return result;
+  }
+
+  /** The blocks of {@code length} whose number passes, one after the other. */
+  public static float[] blocks(float[] values, int length, IntPredicate wanted) {
+    int blocks = values.length / length;
+    int count = 0;
+    for (int i = 0; i < blocks; i++) {
+      count += wanted.test(i) ? 1 : 0;
+    }
+    float[] result = new float[count * length];
+    int at = 0;
+    for (int i = 0; i < blocks; i++) {
+      if (wanted.test(i)) {
+        System.arraycopy(values, i * length, result, at, length);
+        at += length;
+      }
+    }
+    return result;
+  }
+
+  public static float[] scaled(float[] values, double factor) {
+    float[] result = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      result[i] = (float) (values[i] * factor);
+    }
+    return result;
+  }
+
+  public static float[] shifted(float[] values, float summand) {
+    float[] result = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      result[i] = values[i] + summand;
+    }
+    return result;
+  }
+
+  /** A table [S, N] with zeros in the rows that are not used. */
+  public static float[] cleared(float[] table, boolean[] used) {
+    float[] cleared = table.clone();
+    int width = table.length / used.length;
+    for (int i = 0; i < cleared.length; i++) {
+      if (!used[i / width]) {
+        cleared[i] = 0;
+      }
+    }
+    return cleared;
+  }
+}

@@ -1,0 +1,115 @@
+package panamoe.harness.conformance.transformers;
+
+import java.util.Arrays;
+import java.util.List;
+import panamoe.engine.Sampler;
+import panamoe.engine.SamplingConfig;
+import panamoe.harness.conformance.replay.GoldenFile;
+import panamoe.harness.conformance.replay.Layouts;
+import panamoe.harness.conformance.replay.Replay;
+
+/**
+ * The logits processors of transformers beside our sampler, which draws and gives out no filtered
+ * logits: penalised logits are compared as numbers, temperature, top-k and top-p by how often each
+ * token is drawn.
+ */
+public final class SamplingCases {
+  private static final int DRAWS = 50_000;
+
+  /**
+   * Standard deviations that a frequency may be off; the draws are seeded, so that a case always
+   * ends the same.
+   */
+  private static final double DEVIATIONS = 5;
+
+  private SamplingCases() {}
+
+  public static void processors(Replay replay) {
+    GoldenFile golden = replay.golden();
+    double temperature = golden.hyper("temperature").asDouble();
+    int topK = golden.hyper("top_k").asInt();
+    double topP = golden.hyper("top_p").asDouble();
+    comparePenalty(replay, golden.hyper("repetition_penalty").asDouble());
+    compareDraws(
+        replay, "out.temperature", new SamplingConfig(temperature, 0, 1, 1, 1, List.of(), 1));
+    compareDraws(replay, "out.top_k", new SamplingConfig(1, topK, 1, 1, 1, List.of(), 2));
+    compareDraws(replay, "out.top_p", new SamplingConfig(1, 0, topP, 1, 1, List.of(), 3));
+    replay
+        .comparison()
+        .note(
+            "temperature, top-k, top-p by the frequencies of "
+                + DRAWS
+                + " draws; min-p is not offered");
+  }
+
+  private static void comparePenalty(Replay replay, double penalty) {
+    float[] logits = replay.golden().floats("logits");
+    long[] ids = replay.golden().longs("input_ids");
+    int rows = replay.golden().size("logits", 0);
+    int vocabulary = logits.length / rows;
+    float[][] penalised = new float[rows][];
+    for (int row = 0; row < rows; row++) {
+      Sampler sampler =
+          new Sampler(new SamplingConfig(0, 0, 1, penalty, 1, List.of(), 0), vocabulary);
+      for (int i = 0; i < ids.length / rows; i++) {
+        sampler.saw((int) ids[row * (ids.length / rows) + i]);
+      }
+      penalised[row] = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
+      sampler.next(penalised[row]);
+    }
+    replay.close("out.repetition_penalty", Layouts.concatenated(penalised));
+  }
+
+  private static void compareDraws(Replay replay, String name, SamplingConfig config) {
+    float[] logits = replay.golden().floats("logits");
+    float[] filtered = replay.golden().floats(name);
+    int rows = replay.golden().size("logits", 0);
+    int vocabulary = logits.length / rows;
+    for (int row = 0; row < rows; row++) {
+      float[] rowLogits = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
+      Sampler sampler = new Sampler(config, vocabulary);
+      int[] drawn = new int[vocabulary];
+      for (int draw = 0; draw < DRAWS; draw++) {
+        drawn[sampler.next(rowLogits.clone())]++;
+      }
+      double[] expected = probabilities(filtered, row * vocabulary, vocabulary);
+      for (int token = 0; token < vocabulary; token++) {
+        double mean = DRAWS * expected[token];
+        double deviation = Math.sqrt(mean * (1 - expected[token]));
+        replay
+            .comparison()
+            .require(
+                expected[token] == 0
+                    ? drawn[token] == 0
+                    : Math.abs(drawn[token] - mean) <= DEVIATIONS * deviation + 1,
+                name
+                    + ": token "
+                    + token
+                    + " of row "
+                    + row
+                    + " was drawn "
+                    + drawn[token]
+                    + " times, expected "
+                    + mean);
+      }
+    }
+  }
+
+  /** What the recorded logits, -inf where filtered, mean for the draw. */
+  private static double[] probabilities(float[] logits, int from, int count) {
+    double maximum = Double.NEGATIVE_INFINITY;
+    for (int i = 0; i < count; i++) {
+      maximum = Math.max(maximum, logits[from + i]);
+    }
+    double[] probabilities = new double[count];
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      probabilities[i] = Math.exp(logits[from + i] - maximum);
+      sum += probabilities[i];
+    }
+    for (int i = 0; i < count; i++) {
+      probabilities[i] /= sum;
+    }
+    return probabilities;
+  }
+}
