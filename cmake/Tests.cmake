@@ -5,7 +5,7 @@ include(GoogleTest)
 enable_testing()
 
 file(GLOB PANAMOE_TESTS CONFIGURE_DEPENDS test/*_test.cc)
-add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/stream.cc
+add_executable(panamoe_test test/main.cc test/allocations.cc test/threads.cc cpu/team.cc core/arena.cc core/stream.cc
   ${PANAMOE_TESTS})
 target_include_directories(panamoe_test PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_precompile_headers(panamoe_test PRIVATE test/testing.h)  # GoogleTest is most of what a test compiles

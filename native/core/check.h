@@ -121,10 +121,11 @@ inline int32_t read_once(const int32_t* value) { return __atomic_load_n(value, _
 
 }  // namespace moe
 
-// Inside an ABI function: looks the stream up, waits for its turn there and calls its backend's kernel.
+// Inside an ABI function: looks the stream up, locks it and calls its backend's kernel in a frame of its arena.
 #define MOE_LAUNCH(stream_handle, kernel, ...)                                              \
   do {                                                                                      \
     const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle); \
-    const std::lock_guard launch_turn(launch_stream->mutex());                              \
+    const std::lock_guard launch_lock(launch_stream->mutex());                              \
+    const ::moe::Arena::Frame launch_frame(launch_stream->arena());                         \
     launch_stream->device().kernels().kernel(*launch_stream, __VA_ARGS__);                  \
   } while (false)

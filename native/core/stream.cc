@@ -5,28 +5,8 @@
 
 namespace moe {
 
-Stream::Stream(std::shared_ptr<Device> device, int threads)
-    : device_(std::move(device)),
-      threads_(threads),
-      local_(std::make_unique<Scratch[]>(static_cast<size_t>(threads))) {}
-
-Stream::~Stream() {
-  for (const Scratch& scratch : shared_) {
-    if (scratch.memory != nullptr) device_->free(scratch.memory);
-  }
-  for (int member = 0; member < threads_; ++member) {
-    if (local_[member].memory != nullptr) device_->free(local_[member].memory);
-  }
-}
-
-void* Stream::reserve(Scratch& scratch, size_t bytes) {
-  if (bytes > scratch.bytes) {
-    void* outgrown = std::exchange(scratch, {}).memory;
-    if (outgrown != nullptr) device_->free(outgrown);
-    scratch = {device_->allocate(static_cast<int64_t>(bytes)), bytes};
-  }
-  return scratch.memory;
-}
+Stream::Stream(std::shared_ptr<Device> device, size_t alignment, bool asynchronous)
+    : device_(std::move(device)), arena_(device_.get(), alignment, asynchronous) {}
 
 namespace {
 [[noreturn]] void refuse_graphs() { fail(MOE_UNSUPPORTED, "this backend makes no graphs"); }

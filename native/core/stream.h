@@ -1,12 +1,11 @@
-// What a kernel sees of the place it runs in: the stream, its device, and scratch memory that outlives the call.
+// What a kernel sees of the place it runs in: the stream, its device and its scratch memory.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
 
+#include "core/arena.h"
 #include "moe/device.h"
 
 namespace moe {
@@ -27,24 +26,14 @@ class Graph {
   std::shared_ptr<Stream> stream_;
 };
 
-// A slot of a stream's scratch memory, which is its device's: it grows to the largest request and stays, so that a
-// steady state allocates nothing.
-struct Scratch {
-  void* memory = nullptr;
-  size_t bytes = 0;
-};
-
 // One thread uses a stream at a time: all but native() and what is constant is called by a thread that holds mutex().
-// Scratch slots are a kernel's own for the length of one call: `shared` slots are taken by the calling thread, `local`
-// ones by a team member for itself.
 class Stream {
  public:
-  static constexpr int kSharedSlots = 12;
-
-  Stream(std::shared_ptr<Device> device, int threads);
+  // The arguments are the arena's.
+  Stream(std::shared_ptr<Device> device, size_t alignment, bool asynchronous);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  virtual ~Stream();
+  virtual ~Stream() = default;
 
   // The calls of several threads come one after the other.
   std::mutex& mutex() { return mutex_; }
@@ -64,26 +53,13 @@ class Stream {
 
   Device& device() const { return *device_; }
   const std::shared_ptr<Device>& shared_device() const { return device_; }
-  int threads() const { return threads_; }
-
-  template <typename T>
-  T* shared(int slot, int64_t count) {
-    return static_cast<T*>(reserve(shared_[slot], static_cast<size_t>(count) * sizeof(T)));
-  }
-  template <typename T>
-  T* local(int thread, int64_t count) {
-    return static_cast<T*>(reserve(local_[thread], static_cast<size_t>(count) * sizeof(T)));
-  }
+  // The scratch memory of a call, which MOE_LAUNCH frames.
+  Arena& arena() { return arena_; }
 
  private:
-  // At least `bytes`, aligned to 64; the contents of an earlier call are lost.
-  void* reserve(Scratch& scratch, size_t bytes);
-
   std::mutex mutex_;
   std::shared_ptr<Device> device_;
-  int threads_;
-  Scratch shared_[kSharedSlots];
-  std::unique_ptr<Scratch[]> local_;
+  Arena arena_;
 };
 
 }  // namespace moe

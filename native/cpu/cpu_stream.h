@@ -1,4 +1,4 @@
-// A stream of the CPU: what its kernels run on besides scratch memory.
+// A stream of the CPU: the threads that its kernels run on.
 #pragma once
 
 #include <utility>
@@ -10,12 +10,37 @@ namespace moe::cpu {
 
 class CpuStream final : public Stream {
  public:
-  CpuStream(std::shared_ptr<Device> device, int threads) : Stream(std::move(device), threads), team_(threads) {}
+  static constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
 
+  CpuStream(std::shared_ptr<Device> device, int threads)
+      : Stream(std::move(device), kAlignment, false), threads_(threads), team_(threads) {}
+
+  int threads() const { return threads_; }
   Team& team() { return team_; }
 
  private:
+  const int threads_;
   Team team_;
+};
+
+// The most threads that run a kernel on the stream.
+inline int threads_of(const Stream& stream) { return static_cast<const CpuStream&>(stream).threads(); }
+
+// `count` values for each member of the stream's team, from the call's arena.
+template <typename Value>
+class LocalScratch {
+ public:
+  LocalScratch(Stream& stream, int64_t count)
+      : stride_((count * int64_t{sizeof(Value)} + kGap - 1) / kGap * kGap),
+        memory_(stream.arena().take<char>(stride_ * threads_of(stream))) {}
+
+  Value* operator[](int member) const { return reinterpret_cast<Value*>(memory_ + member * stride_); }
+
+ private:
+  static constexpr int64_t kGap = 128;  // cache lines are prefetched in pairs: no pair is written by two members
+
+  const int64_t stride_;
+  char* const memory_;
 };
 
 }  // namespace moe::cpu

@@ -89,10 +89,6 @@ namespace {
 
 HWY_EXPORT(losses_of_rows);
 
-constexpr int kLogitsSlot = 5;  // of Stream::shared; the GEMM has its own
-constexpr int kGradientSlot = 6;
-constexpr int kTargetSlot = 7;
-
 // Rows a block: many, so that the three GEMMs run at their peak, while a block of logits stays within 32 MB. The number
 // of classes alone decides, for the order in which dweights is summed must depend on nothing else.
 int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }
@@ -100,19 +96,19 @@ int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 
 }  // namespace
 
 void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
-  const moe_tensor labels = checked_indices(stream, kTargetSlot, "targets", targets, -1, logits.shape[1]);
+  const moe_tensor labels = checked_indices(stream, "targets", targets, -1, logits.shape[1]);
   HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, labels, label_smoothing, dloss, losses, dlogits);
 }
 
 void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float label_smoothing, float dloss, T losses,
                           N dhidden, N dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
-  const moe_tensor labels = checked_indices(stream, kTargetSlot, "targets", targets, -1, classes);
+  const moe_tensor labels = checked_indices(stream, "targets", targets, -1, classes);
   // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of
   // its products are with bfloat16, as every other gradient is there.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
-  float* memory = stream.shared<float>(kLogitsSlot, block * classes);
-  auto* half_memory = half ? stream.shared<uint16_t>(kGradientSlot, block * classes) : nullptr;
+  float* memory = stream.arena().take<float>(block * classes);
+  auto* half_memory = half ? stream.arena().take<uint16_t>(block * classes) : nullptr;
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
     const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32,     memory, count * classes * int64_t{sizeof(float)}, 2,

@@ -60,16 +60,16 @@ HWY_EXPORT(look_up);
 HWY_EXPORT(scatter_add);
 
 void embedding_forward(Stream& stream, T ids, T table, N positions, N position_table, T y) {
-  const moe_tensor rows = checked_indices(stream, 0, "ids", ids, 0, table.shape[0]);
+  const moe_tensor rows = checked_indices(stream, "ids", ids, 0, table.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, nullptr, nullptr, y);
-  const moe_tensor places = checked_indices(stream, 1, "positions", *positions, 0, position_table->shape[0]);
+  const moe_tensor places = checked_indices(stream, "positions", *positions, 0, position_table->shape[0]);
   HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, &places, position_table, y);
 }
 
 void embedding_backward(Stream& stream, T ids, N positions, T dy, T dtable, N dposition_table) {
-  const moe_tensor rows = checked_indices(stream, 0, "ids", ids, 0, dtable.shape[0]);
+  const moe_tensor rows = checked_indices(stream, "ids", ids, 0, dtable.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
-  const moe_tensor places = checked_indices(stream, 1, "positions", *positions, 0, dposition_table->shape[0]);
+  const moe_tensor places = checked_indices(stream, "positions", *positions, 0, dposition_table->shape[0]);
   HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
   HWY_DYNAMIC_DISPATCH(scatter_add)(stream, places, dy, *dposition_table);
 }

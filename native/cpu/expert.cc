@@ -10,8 +10,6 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int kOffsetSlot = 4;  // of Stream::shared; the products have the first ones
-
 // The rows of x [R, K] that `from` begins, k along a row.
 Operand rows_of(T x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
 
@@ -34,9 +32,9 @@ Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
 
 void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
                     N preactivation) {
-  const int32_t* start = checked_offsets(stream, kOffsetSlot, offsets, x.shape[0]);
+  const int32_t* start = checked_offsets(stream, offsets, x.shape[0]);
   const int64_t experts = weights.shape[0];
-  auto* products = stream.shared<Product>(0, experts);
+  auto* products = stream.arena().take<Product>(experts);
   for (int64_t e = 0; e < experts; ++e) {
     products[e] = {.rows = start[e + 1] - start[e],
                    .columns = weights.shape[1],
@@ -51,9 +49,9 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
 }
 
 void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
-  const int32_t* start = checked_offsets(stream, kOffsetSlot, offsets, dy.shape[0]);
+  const int32_t* start = checked_offsets(stream, offsets, dy.shape[0]);
   const int64_t experts = weights.shape[0];
-  auto* products = stream.shared<Product>(0, experts);
+  auto* products = stream.arena().take<Product>(experts);
   for (int64_t e = 0; e < experts; ++e) {
     products[e] = {.rows = start[e + 1] - start[e],
                    .columns = weights.shape[2],
@@ -66,9 +64,9 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
 }
 
 void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
-  const int32_t* start = checked_offsets(stream, kOffsetSlot, offsets, dy.shape[0]);
+  const int32_t* start = checked_offsets(stream, offsets, dy.shape[0]);
   const int64_t experts = dweights.shape[0], rows = dweights.shape[1], columns = dweights.shape[2];
-  auto* products = stream.shared<Product>(0, experts);
+  auto* products = stream.arena().take<Product>(experts);
   int64_t count = 0;
   for (int64_t e = 0; e < experts; ++e) {
     if (accumulate && start[e + 1] == start[e]) continue;

@@ -75,7 +75,7 @@ void norm_forward(Stream& stream, bool centered, T x, T gamma, N beta, float eps
 void norm_backward(Stream& stream, T dy, T x, T gamma, N mean, T rstd, T dx, T dgamma, N dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
   const auto* scale = static_cast<const float*>(gamma.data);
-  float* partial = stream.shared<float>(0, blocks * 2 * width);  // of each block: dgamma, dbeta
+  float* partial = stream.arena().take<float>(blocks * 2 * width);  // of each block: dgamma, dbeta
   parallel_tasks(stream, blocks, rows * width, [&](int64_t block, int) {
     const FloatTag d;
     float* block_dgamma = partial + block * 2 * width;

@@ -64,7 +64,7 @@ double square_sum_of_block(const Floats& x, int64_t begin, int64_t end) {
 
 void square_sum_of(Stream& stream, T x, T sum) {
   const int64_t count = element_count(x), blocks = (count + kSumBlock - 1) / kSumBlock;
-  auto* sums = stream.shared<double>(0, blocks);
+  auto* sums = stream.arena().take<double>(blocks);
   const Floats values(x);
   parallel_blocks(stream, blocks, kGrain / kSumBlock, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {

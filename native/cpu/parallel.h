@@ -25,7 +25,7 @@ inline constexpr int64_t kWorthWaking = 5000;
 // task's own thread runs them all. Throws the first of what bodies threw; tasks may then be left out.
 template <typename Body>
 void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& body) {
-  if (tasks <= 1 || nanoseconds < kWorthWaking || stream.threads() == 1 || Team::at_work()) {
+  if (tasks <= 1 || nanoseconds < kWorthWaking || threads_of(stream) == 1 || Team::at_work()) {
     const int member = Team::member();
     for (int64_t task = 0; task < tasks; ++task) body(task, member);
     return;
@@ -35,7 +35,7 @@ void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& b
     int64_t end;
   };
   std::array<Share, 64> shares;  // more threads than that help from the start
-  const int wanted = static_cast<int>(std::min<int64_t>(tasks, stream.threads()));
+  const int wanted = static_cast<int>(std::min<int64_t>(tasks, threads_of(stream)));
   const int64_t count = std::min<int64_t>(wanted, std::ssize(shares));
   for (int64_t i = 0; i < count; ++i) {
     shares[i].next = tasks * i / count;
@@ -58,7 +58,7 @@ void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& b
 // body(begin, end) on each. For kernels in which an element's result does not depend on where blocks end.
 template <typename Body>
 void parallel_blocks(Stream& stream, int64_t count, int64_t grain, Body&& body) {
-  const int64_t blocks = std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, stream.threads());
+  const int64_t blocks = std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, threads_of(stream));
   if (count <= 0) return;
   parallel_tasks(stream, blocks, kWorthWaking,
                  [&](int64_t block, int) { body(count * block / blocks, count * (block + 1) / blocks); });

@@ -72,7 +72,7 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 HWY_EXPORT(rotate);
 void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y) {
-  const moe_tensor places = checked_indices(stream, 0, "positions", positions, 0, cosine.shape[0]);
+  const moe_tensor places = checked_indices(stream, "positions", positions, 0, cosine.shape[0]);
   HWY_DYNAMIC_DISPATCH(rotate)(stream, x, places, cosine, sine, interleaved, direction, y);
 }
 }  // namespace moe::cpu

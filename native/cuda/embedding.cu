@@ -129,10 +129,11 @@ __global__ void __launch_bounds__(kThreads)
 void scatter_add(Launch& launch, T ids, T dy, T dtable) {
   const int64_t tokens = ids.shape[0], rows = dtable.shape[0], width = dtable.shape[1];
   if (tokens == 0 || width == 0) return;
+  const Arena::Frame frame(launch.stream().arena());
   const auto* id = data<int32_t>(ids);
   const int32_t* order = order_by_id(launch, id, tokens, rows);
   const auto chunks = static_cast<unsigned>(ceil_div(tokens, kChunk));
-  auto* leading = launch.scratch<float>(kPartialsSlot, 2 * chunks * width);
+  auto* leading = launch.take<float>(2 * chunks * width);
   auto* trailing = leading + chunks * width;
   auto* table = data<float>(dtable);
   visit_floating(dy, [&](auto from) {

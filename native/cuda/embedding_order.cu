@@ -115,11 +115,11 @@ const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, i
     invalid("there are ", tokens, " ids, this backend adds the gradients of at most ", kMost);
   }
   const auto tiles = static_cast<unsigned>(ceil_div(tokens, kTile));
-  auto* counts = launch.scratch<int32_t>(kCountsSlot, int64_t{tiles} * kDigits);
+  auto* counts = launch.take<int32_t>(int64_t{tiles} * kDigits);
+  int32_t* const orders[] = {launch.take<int32_t>(tokens), launch.take<int32_t>(tokens)};  // of even and odd passes
   const int32_t* order = nullptr;
   for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // rows itself is an id: a refused one's
-    const bool even = shift / kDigitBits % 2 == 0;
-    auto* placed = launch.scratch<int32_t>(even ? kOrderSlot : kOtherOrderSlot, tokens);
+    int32_t* placed = orders[shift / kDigitBits % 2];
     const Pass pass{ids, order, tokens, rows, shift};
     launch(count_kernel, tiles, kThreads, 0, pass, counts, launch.refusal());
     launch(place_kernel, tiles, kThreads, 0, pass, static_cast<const int32_t*>(counts), placed, launch.refusal());

@@ -25,7 +25,7 @@ class Launch {
  public:
   // `name` is what messages call the kernels: the caller's own name.
   explicit Launch(Stream& stream, const char* name = __builtin_FUNCTION())
-      : stream_(static_cast<CudaStream&>(stream)), call_(stream_), name_(name) {}
+      : stream_(static_cast<CudaStream&>(stream)), call_(stream_), frame_(stream_.arena()), name_(name) {}
 
   // Launches kernel<<<grid, block, shared_bytes>>>(arguments...), of which none may be a reference. An empty grid does
   // nothing.
@@ -47,9 +47,10 @@ class Launch {
     stream_.launched(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name_);
   }
 
+  // Device memory for the kernels of this call.
   template <typename Value>
-  Value* scratch(int slot, int64_t count) const {
-    return static_cast<Value*>(stream_.scratch(slot, static_cast<size_t>(count) * sizeof(Value)));
+  Value* take(int64_t count) const {
+    return stream_.arena().take<Value>(count);
   }
 
   CudaStream& stream() const { return stream_; }
@@ -69,6 +70,7 @@ class Launch {
 
   CudaStream& stream_;
   const CudaStream::Call call_;
+  const Arena::Frame frame_;
   const char* name_;
 };
 

@@ -7,8 +7,6 @@
 namespace moe::cuda {
 namespace {
 
-enum Slot { kLogitsSlot, kGradientSlot, kHiddenSlot };  // of Launch::scratch
-
 // Rows a block: many, so that the three GEMMs fill the card, while a block of logits stays within 128 MB or 128 rows.
 // The number of classes alone decides, for the order in which dweights is summed must depend on nothing else.
 int64_t block_rows(int64_t classes) {
@@ -32,9 +30,9 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
   const bool halves = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   const bool rounded = halves && dhidden->dtype == MOE_BFLOAT16;  // only once both halves' products are summed
   launch.stream().keep_checks([targets, classes] { check_range_values("targets", targets, -1, classes); });
-  auto* logits_memory = launch.scratch<float>(kLogitsSlot, block * classes);
-  auto* gradient_memory = halves ? launch.scratch<uint16_t>(kGradientSlot, 2 * block * classes) : nullptr;
-  auto* sums = rounded ? launch.scratch<float>(kHiddenSlot, block * width) : nullptr;
+  auto* logits_memory = launch.take<float>(block * classes);
+  auto* gradient_memory = halves ? launch.take<uint16_t>(2 * block * classes) : nullptr;
+  auto* sums = rounded ? launch.take<float>(block * width) : nullptr;
   const auto multiply = [&](bool transpose, bool accumulate, T a, T b, T c) {
     gemm(stream, transpose, false, MOE_IDENTITY, accumulate, a, b, nullptr, c, nullptr);
   };

@@ -248,7 +248,7 @@ void norm_forward(Launch& launch, bool centered, T x, T gamma, N beta, float eps
 void norm_backward(Launch& launch, T dy, T x, T gamma, N mean, T rstd, T dx, T dgamma, N dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], row_blocks = ceil_div(rows, kRowBlock);
   if (rows == 0) return;
-  auto* partial = launch.scratch<float>(0, row_blocks * 2 * width);
+  auto* partial = launch.take<float>(row_blocks * 2 * width);
   visit_floating(dy, [&](auto upstream) {
     visit_floating(x, [&](auto from) {
       visit_floating(dx, [&](auto to) {

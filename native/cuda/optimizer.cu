@@ -105,7 +105,7 @@ void adamw_step(Stream& stream, float learning_rate, float beta1, float beta2, f
 void square_sum(Stream& stream, T x, T sum) {
   Launch launch(stream);
   const int64_t size = element_count(x), blocks = ceil_div(size, kSumBlock);
-  auto* sums = launch.scratch<double>(0, blocks);
+  auto* sums = launch.take<double>(blocks);
   visit_floating(x, [&](auto from) {
     using X = decltype(from);
     const auto run = [&](auto packed) {

@@ -14,7 +14,6 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int kCustomSlot = CudaStream::kScratchSlots - 1;
 constexpr auto kCustom = static_cast<moe_activation>(MOE_CUSTOM_ACTIVATION);
 
 Kernels own;  // written once, before the first call
@@ -98,12 +97,12 @@ void custom_forward(Stream& stream, T x, N saved, T y, rtc::Extent extent) {
 }
 
 // Room for the preactivation of y in float32, so that it is rounded as little as inside a kernel.
-moe_tensor preactivation_of(Stream& stream, T y) {
+moe_tensor preactivation_of(const Launch& launch, T y) {
   const int64_t count = element_count(y);
   moe_tensor scratch = y;
   scratch.dtype = MOE_FLOAT32;
   scratch.bytes = count * static_cast<int64_t>(sizeof(float));
-  scratch.data = Launch(stream).scratch<float>(kCustomSlot, std::max<int64_t>(count, 1));
+  scratch.data = launch.take<float>(count);
   return scratch;
 }
 
@@ -126,7 +125,8 @@ void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation act
   if (activation != kCustom) {
     return own.gemm(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
   }
-  const moe_tensor before = preactivation_of(stream, c);
+  const Launch launch(stream);
+  const moe_tensor before = preactivation_of(launch, c);
   own.gemm(stream, transpose_a, transpose_b, MOE_IDENTITY, false, a, b, bias, before, nullptr);
   custom_forward(stream, before, preactivation, c, {element_count(c), nullptr, 0});
 }
@@ -171,7 +171,8 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
   if (activation != kCustom) {
     return own.expert_forward(stream, activation, x, offsets, weights, bias, y, preactivation);
   }
-  const moe_tensor before = preactivation_of(stream, y);
+  const Launch launch(stream);
+  const moe_tensor before = preactivation_of(launch, y);
   own.expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, before, nullptr);
   custom_forward(stream, before, preactivation, y,
                  {element_count(y), pointer<int>(&offsets) + weights.shape[0], weights.shape[1]});

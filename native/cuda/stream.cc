@@ -1,6 +1,5 @@
 #include "cuda/stream.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -27,7 +26,7 @@ bool asked_for_synchronous() {
 }  // namespace
 
 CudaStream::CudaStream(std::shared_ptr<Device> device, CudaDevice& card)
-    : Stream(std::move(device), 1), card_(card), synchronous_(asked_for_synchronous()) {
+    : Stream(std::move(device), kAlignment, true), card_(card), synchronous_(asked_for_synchronous()) {
   require(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "creating a stream");
   void* memory = nullptr;
   const cudaError_t error = cudaHostAlloc(&memory, sizeof(int), cudaHostAllocMapped);
@@ -41,20 +40,6 @@ CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
   cudaStreamDestroy(handle_);
   cudaFreeHost(refused_);
-  for (const Scratch& slot : scratch_) {
-    if (slot.memory != nullptr) card_.free(slot.memory);
-  }
-  for (void* memory : outgrown_) card_.free(memory);
-}
-
-void* CudaStream::scratch(int slot, size_t bytes) {
-  Scratch& kept = scratch_[slot];
-  if (bytes > kept.bytes) {
-    const size_t grown = std::max(bytes, kept.bytes * 2);
-    const Scratch outgrown = std::exchange(kept, {card_.allocate(static_cast<int64_t>(grown)), grown});
-    if (outgrown.memory != nullptr) outgrown_.push_back(outgrown.memory);
-  }
-  return kept.memory;
 }
 
 CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
@@ -88,6 +73,7 @@ void CudaStream::synchronize() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   if (*refused_ != 0) report_refusal();
   pending_.clear();
+  arena().merge();
 }
 
 bool CudaStream::finished() {
@@ -129,6 +115,7 @@ std::shared_ptr<Graph> CudaStream::end_graph(std::shared_ptr<Stream> self) {
   card_.make_current();
   if (!capturing_) invalid("the stream has not begun a graph");
   capturing_ = false;
+  arena().pin();
   cudaGraph_t captured = nullptr;
   require(cudaStreamEndCapture(handle_, &captured), "ending a graph");
   return std::make_shared<CudaGraph>(std::move(self), captured, std::move(captured_checks_));

@@ -1,4 +1,4 @@
-// A CUDA stream, its scratch memory, and what its kernels refused.
+// A CUDA stream, and what its kernels refused.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -42,7 +42,7 @@ class CudaGraph final : public Graph {
 // the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for: the guilty call reports.
 class CudaStream final : public Stream {
  public:
-  static constexpr int kScratchSlots = 9;  // the last one is the custom activation's
+  static constexpr size_t kAlignment = 256;  // of what cudaMalloc returns
 
   CudaStream(std::shared_ptr<Device> device, CudaDevice& card);
   ~CudaStream() override;
@@ -65,9 +65,6 @@ class CudaStream final : public Stream {
   };
 
   // What follows is for the time of a call.
-  // Device memory of a kernel's own, contents undefined, aligned to 256; a slot is taken once a call. It grows to the
-  // largest request and stays where it is, so that captured launches keep theirs.
-  void* scratch(int slot, size_t bytes);
   // Keeps the host's checks of the values that coming kernels read. Where a kernel refuses one, they find the words.
   void keep_checks(std::function<void()> checks);
   // After a launch: throws if it failed, or if anything was refused by now.
@@ -94,8 +91,6 @@ class CudaStream final : public Stream {
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
   const bool synchronous_;
-  Scratch scratch_[kScratchSlots];
-  std::vector<void*> outgrown_;
   int depth_ = 0;  // of calls
   bool capturing_ = false;
   std::vector<Pending> pending_;  // since the last synchronize, oldest first

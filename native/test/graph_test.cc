@@ -42,6 +42,31 @@ TEST_F(EmulatedGraphTest, RunsOnItsOwnStreamAlone) {
   EXPECT_MOE_OK(moe_graph_destroy(graph));
 }
 
+// What its calls took is no other's, however much later calls of the stream take.
+TEST_F(EmulatedGraphTest, KeepsTheScratchMemoryOfItsCalls) {
+  const Tensor x = Tensor::of(MOE_FLOAT32, {2}, {3, 4}), sum(MOE_FLOAT32, {1});
+  const Tensor ids(MOE_INT32, {8192}), dy(MOE_FLOAT32, {8192, 1}), dtable(MOE_FLOAT32, {1, 1});
+  moe_graph graph = 0;
+  ASSERT_MOE_OK(moe_graph_begin(stream));
+  ASSERT_MOE_OK(moe_square_sum(stream, x, sum));
+  ASSERT_MOE_OK(moe_graph_end(stream, &graph));
+  ASSERT_MOE_OK(moe_embedding_backward(stream, ids, nullptr, dy, dtable, nullptr));
+  ASSERT_MOE_OK(moe_stream_synchronize(stream));
+  std::vector<void*> blocks(32);  // of sizes that the stream's memory may have had
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    ASSERT_MOE_OK(moe_memory_allocate(device, 1024 << i / 4, &blocks[i]));
+    std::memset(blocks[i], 7, 1024);
+  }
+  EXPECT_MOE_OK(moe_graph_launch(stream, graph));
+  EXPECT_MOE_OK(moe_stream_synchronize(stream));
+  EXPECT_EQ(sum[0], 25);
+  for (void* block : blocks) {
+    EXPECT_EQ(std::count(static_cast<char*>(block), static_cast<char*>(block) + 1024, 7), 1024);
+    EXPECT_MOE_OK(moe_memory_free(device, block));
+  }
+  EXPECT_MOE_OK(moe_graph_destroy(graph));
+}
+
 TEST_F(EmulatedGraphTest, IsNotBrokenByAThreadThatAsksOrWaits) {
   const Tensor y(MOE_FLOAT32, {4});
   ASSERT_MOE_OK(moe_graph_begin(stream));

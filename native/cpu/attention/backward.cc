@@ -117,7 +117,7 @@ void backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float s
               T dv) {
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], head_size = q.shape[3];
   const int64_t groups = k.shape[2], shared = heads / groups;
-  reserve_local(stream, group_scratch(length, head_size));
+  const LocalScratch<float> scratch(stream, group_scratch(length, head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 8;
   parallel_tasks(stream, sequences * groups, nanoseconds, [&](int64_t task, int member) {
     const int64_t sequence = task / groups, index = task % groups;
@@ -130,7 +130,7 @@ void backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float s
     const float* sums = static_cast<const float*>(logsumexp.data) + (sequence * heads + index * shared) * length;
     backward_group({length, shared, head_size, window, scale, query_rows(q), query_rows(out), query_rows(dout),
                     query_rows(dq), key_rows(k), key_rows(v), key_rows(dk), key_rows(dv), sums},
-                   stream.local<float>(member, group_scratch(length, head_size)));
+                   scratch[member]);
   });
 }
 

@@ -18,7 +18,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-inline constexpr int kRunSlot = 4;          // of Stream::shared
 inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
 
 // Float32 rows, whole vectors wide: where they lie, or copied into a tile.
@@ -143,18 +142,17 @@ void decode(Stream& stream, T q, T keys, T values, T slot, T position, float sca
   const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
   const auto* slots = static_cast<const int32_t*>(slot.data);
   const auto* positions = static_cast<const int32_t*>(position.data);
-  const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({groups, shared, head_size}));
-  reserve_local(stream, scratch_size);
-  int64_t* starts = stream.shared<int64_t>(kRunSlot, rows + 1);
+  const LocalScratch<float> local(stream, std::max(query_scratch(head_size), row_scratch({groups, shared, head_size})));
+  auto* starts = stream.arena().take<int64_t>(rows + 1);
   const int64_t runs = find_runs(slots, positions, rows, starts);
   // Few runs are split by key/value heads until each thread has two tasks.
-  const int64_t parts = runs == 0 ? 1 : std::clamp<int64_t>((2 * stream.threads() + runs - 1) / runs, 1, groups);
+  const int64_t parts = runs == 0 ? 1 : std::clamp<int64_t>((2 * threads_of(stream) + runs - 1) / runs, 1, groups);
   const int64_t seen = std::accumulate(positions, positions + rows, rows);  // keys, by all rows
   parallel_tasks(stream, runs * parts, seen * heads * head_size / 4, [&](int64_t task, int member) {
     const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
     const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
     const int64_t cached = slots[row] * capacity * key_stride;
-    float* scratch = stream.local<float>(member, scratch_size);
+    float* scratch = local[member];
     if (count == 1) {
       const int64_t key_start = cached + first_group * head_size;
       const int64_t q_start = row * q_stride + first_group * shared * head_size;
@@ -182,8 +180,8 @@ namespace {
 // Places in the cache [slots, capacity, ..].
 struct Places {
   Places(Stream& stream, T slot, T position, T keys)
-      : slot(checked_indices(stream, 0, "slot", slot, 0, keys.shape[0])),
-        position(checked_indices(stream, 1, "position", position, 0, keys.shape[1])) {}
+      : slot(checked_indices(stream, "slot", slot, 0, keys.shape[0])),
+        position(checked_indices(stream, "position", position, 0, keys.shape[1])) {}
 
   const moe_tensor slot, position;
 };

@@ -14,7 +14,7 @@ void forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, 
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], head_size = q.shape[3];
   const int64_t groups = k.shape[2], tiles = (length + kQueries - 1) / kQueries;
   const int64_t q_stride = heads * head_size, k_stride = groups * head_size;
-  reserve_local(stream, query_scratch(head_size));
+  const LocalScratch<float> scratch(stream, query_scratch(head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 16;
   parallel_tasks(stream, sequences * heads * tiles, nanoseconds, [&](int64_t task, int member) {
     // The last tiles see the most keys, so they go first: the team ends together.
@@ -27,7 +27,7 @@ void forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, 
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
     attend_queries({first, std::min(kQueries, length - first), window}, head_size, scale,
                    {Floats(q), q_start, q_stride}, {Floats(k), k_start, k_stride}, {Floats(v), k_start, k_stride},
-                   {Floats(out), q_start, q_stride}, sums, stream.local<float>(member, query_scratch(head_size)));
+                   {Floats(out), q_start, q_stride}, sums, scratch[member]);
   });
 }
 

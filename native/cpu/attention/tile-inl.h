@@ -14,7 +14,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/stream.h"
 #include "cpu/simd/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,11 +26,6 @@ inline constexpr int64_t kQueries = 64;
 
 inline int64_t lanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
 inline int64_t whole_vectors(int64_t count) { return (count + lanes() - 1) / lanes() * lanes(); }
-
-// Every team member's scratch memory of this size, taken before the team starts: it could not report a failure.
-inline void reserve_local(Stream& stream, int64_t count) {
-  for (int member = 0; member < stream.threads(); ++member) stream.local<float>(member, count);
-}
 
 // Cuts a thread's scratch memory into tiles.
 class Tiles {

@@ -114,15 +114,15 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
                    T dweight, float dauxiliary, float dz, T dlogits) {
   const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
   moe_tensor kept = expert, selected = choice;  // as they are now: others may change them
-  kept.data = stream.shared<int32_t>(2, count * choices);
-  selected.data = stream.shared<int32_t>(3, count * choices);
+  kept.data = stream.arena().take<int32_t>(count * choices);
+  selected.data = stream.arena().take<int32_t>(count * choices);
   check_choice_values(expert, choice, experts, static_cast<int32_t*>(kept.data), static_cast<int32_t*>(selected.data));
   const auto* marks = used == nullptr ? nullptr : static_cast<const uint8_t*>(used->data);
   const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 
   // d/dscore_e of E / choices * sum_e mean(score_e) * mean(chosen_e): the counts are constants.
-  auto* auxiliary = stream.shared<float>(0, experts);
-  auto* chosen = stream.shared<int64_t>(1, experts);
+  auto* auxiliary = stream.arena().take<float>(experts);
+  auto* chosen = stream.arena().take<int64_t>(experts);
   std::fill(chosen, chosen + experts, 0);
   for (int64_t s = 0; s < count; ++s) {
     for (int64_t c = 0; c < config.auxiliary_choices; ++c) {

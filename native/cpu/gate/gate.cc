@@ -19,8 +19,6 @@ namespace {
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth waking a thread for
 
-enum SharedSlot { kChoices, kAsked, kHistogram, kSums, kScoreSums, kStarts, kRoutes, kRanks, kOrder };
-
 // Before anything is written: NaN is refused here, not carried into a comparison.
 void check_values(Stream& stream, const GateTokens& tokens) {
   check_bias_values(tokens.bias);
@@ -192,8 +190,9 @@ X* data(T tensor) {
 void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
                   T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
   const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
+  Arena& arena = stream.arena();
   moe_tensor chosen = choice;
-  chosen.data = stream.shared<int32_t>(kChoices, count * choices);
+  chosen.data = arena.take<int32_t>(count * choices);
   const GateTokens tokens{config, logits, used, bias, noise, priority, scores, chosen};
   check_values(stream, tokens);
 
@@ -206,11 +205,11 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
                       blocks,
                       lanes,
                       data<int32_t>(chosen),
-                      stream.shared<int32_t>(kHistogram, lanes * blocks * experts),
+                      arena.take<int32_t>(lanes * blocks * experts),
                       data<int32_t>(expert),
                       data<int32_t>(position)};
-  auto* sums = stream.shared<GateSums>(kSums, blocks);
-  auto* score_sums = stream.shared<double>(kScoreSums, blocks * experts);
+  auto* sums = arena.take<GateSums>(blocks);
+  auto* score_sums = arena.take<double>(blocks * experts);
   for_each_block(stream, blocks, experts, [&](int64_t block) {
     const int64_t begin = block * kTokenBlock, end = std::min(count, begin + kTokenBlock);
     sums[block].scores = score_sums + block * experts;
@@ -220,7 +219,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   });
   sum_losses(queues, sums, data<float>(losses));
 
-  auto* asked = stream.shared<int32_t>(kAsked, experts);
+  auto* asked = arena.take<int32_t>(experts);
   parallel_blocks(stream, experts, kGrain / (lanes * blocks + 1) + 1,
                   [&](int64_t begin, int64_t end) { queues.add_up(begin, end, asked); });
   std::copy_n(asked, experts, data<int32_t>(counts));
@@ -243,12 +242,12 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
     });
     return;
   }
-  auto* starts = stream.shared<int32_t>(kStarts, experts + 1);
+  auto* starts = arena.take<int32_t>(experts + 1);
   starts[0] = 0;
   std::partial_sum(asked, asked + experts, starts + 1);
-  auto* routes = stream.shared<int32_t>(kRoutes, count * choices);
-  auto* ranks = stream.shared<float>(kRanks, count * choices);
-  auto* order = stream.shared<int32_t>(kOrder, count * choices);
+  auto* routes = arena.take<int32_t>(count * choices);
+  auto* ranks = arena.take<float>(count * choices);
+  auto* order = arena.take<int32_t>(count * choices);
   const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *priority : scores);
   for_each_block(stream, blocks, choices, [&](int64_t block) { queues.list(block, starts, rank, routes, ranks); });
   parallel_blocks(stream, experts, experts * (kGrain / 4) / (count * choices + 1) + 1, [&](int64_t begin, int64_t end) {

@@ -20,10 +20,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// `holds_strip`: the member's scratch still holds the strip that its last task packed.
+// `scratch` is the member's; with `holds_strip` it still holds the strip that its last task packed.
 template <class Products, class Weight = typename Products::Weight>
-void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk,
-              int member, bool holds_strip) {
+void run_task(const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk, char* scratch,
+              bool holds_strip) {
   const Product& product = *plan.product;
   const bool gated = epilogue.activation == MOE_SWIGLU;
   const Strip strip = make_strip(plan, gated, strip_index);
@@ -31,7 +31,6 @@ void run_task(Stream& stream, const Plan& plan, const Epilogue& epilogue, int64_
   struct None {};
   [[maybe_unused]] const std::conditional_t<kInTiles<Products>, TileRegisters, None> registers{};
 #endif
-  char* scratch = stream.local<char>(member, plan.scratch_bytes());
   auto* packed = reinterpret_cast<Weight*>(scratch);
   auto* own_rows = reinterpret_cast<float*>(scratch + plan.packed_bytes());
   float* tile = own_rows + plan.own_row_words();
@@ -91,9 +90,11 @@ void with_products(const Plan& plan, Body&& body) {
 
 void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.activation == MOE_SWIGLU;
-  auto* plans = stream.shared<Plan>(1, count);
+  const Arena::Frame frame(stream.arena());
+  const int threads = threads_of(stream);
+  auto* plans = stream.arena().take<Plan>(count);
   int64_t strips = 0, packed = 0, scratch = 0;
-  const Call call(products, count, gated, stream.threads());
+  const Call call(products, count, gated, threads);
   for (int64_t i = 0; i < count; ++i) {
     const Product& product = products[i];
     const int64_t c_columns = gated ? product.columns / 2 : product.columns;
@@ -111,11 +112,10 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
     packed += plans[i].packed_words();
     scratch = std::max(scratch, plans[i].scratch_bytes());
   }
-  auto* packed_a = stream.shared<float>(2, packed);
-  // Here, where running out of memory is still an error and not the end of a team of threads.
-  for (int member = 0; member < stream.threads(); ++member) stream.local<char>(member, scratch);
+  auto* packed_a = stream.arena().take<float>(packed);
+  const LocalScratch<char> local(stream, scratch);
   // Rows are shared out only where strips are too few to keep every thread busy: each chunk reads the weights anew.
-  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(kTasksPerThread * stream.threads(), strips);
+  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(kTasksPerThread * threads, strips);
   int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
     plans[i].packed_a = packed_a;
@@ -136,14 +136,14 @@ void run_products_kernel(Stream& stream, const Product* products, int64_t count,
       to = pack_block(plan, block, k, std::min(block.inner, product.inner - k), to);
     }
   });
-  auto* held_strip = stream.shared<int64_t>(3, stream.threads());  // by its first task
-  std::fill_n(held_strip, stream.threads(), -1);
+  auto* held_strip = stream.arena().take<int64_t>(threads);  // by its first task
+  std::fill_n(held_strip, threads, -1);
   parallel_tasks(stream, tasks, multiply_adds / kMultiplyAddsPerNanosecond, [&](int64_t task, int member) {
     const Plan& plan = find_plan<&Plan::first_task>(plans, count, task);
     const int64_t index = task - plan.first_task, strip = index / plan.chunks, chunk = index % plan.chunks;
     const bool holds_strip = std::exchange(held_strip[member], task - chunk) == task - chunk;
     with_products(plan, [&](auto products) {
-      run_task<decltype(products)>(stream, plan, epilogue, strip, chunk, member, holds_strip);
+      run_task<decltype(products)>(plan, epilogue, strip, chunk, local[member], holds_strip);
     });
   });
 }

@@ -48,8 +48,7 @@ struct Epilogue {
   const moe_tensor* preactivation = nullptr;  // [.., columns], or none
 };
 
-// Computes the products of a call, in one pass over all threads. They, or whatever a kernel needs to ask for them, may
-// lie in the stream's shared scratch slot 0; slots 1 to 3 are taken here.
+// Computes the products of a call, in one pass over all threads.
 void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
 
 inline constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -267,7 +267,7 @@ void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dou
   const int64_t head_size = q.shape[3], rows = sequences * length * heads;
   bool packs = true;
   for (const moe_tensor* tensor : {&q, &k, &v, &dout, &dq, &dk, &dv}) packs = packs && in_packs(*tensor, head_size);
-  float* delta = launch.scratch<float>(0, rows);
+  float* delta = launch.take<float>(rows);
   visit_floating(q, [&](auto element) {
     using Element = decltype(element);
     launch(delta_kernel<Element>, static_cast<unsigned>(ceil_div(rows, kDeltaThreads / kWarpLanes)), kDeltaThreads, 0,

@@ -130,8 +130,8 @@ void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position,
   }
   const int64_t floats = heads * chunks * (head_size + 2);  // of a row
   const int64_t at_once = std::clamp<int64_t>(kMostScratchBytes / (4 * floats), 1, std::max<int64_t>(1, rows));
-  float* sums = launch.scratch<float>(0, at_once * heads * chunks * head_size);
-  float* statistics = launch.scratch<float>(1, at_once * heads * chunks * 2);
+  float* sums = launch.take<float>(at_once * heads * chunks * head_size);
+  float* statistics = launch.take<float>(at_once * heads * chunks * 2);
   for (int64_t first = 0; first < rows; first += at_once) {
     const int64_t count = std::min(at_once, rows - first);
     const AttendingRows part = part_of(all, first, count, heads * head_size * dtype_bytes(q.dtype));

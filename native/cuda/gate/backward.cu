@@ -192,7 +192,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
                         data<float>(dweight)};
   int* counts = nullptr;
   if ((dauxiliary != 0 || dz != 0) && count > 0) {
-    counts = launch.scratch<int>(0, experts + 1);
+    counts = launch.take<int>(experts + 1);
     const auto bytes = static_cast<size_t>(experts + 1) * sizeof(int);
     require(cudaMemsetAsync(counts, 0, bytes, launch.handle()), "clearing counts");
     launch(count_kernel, launch.blocks(count, 4 * kThreads), kThreads, bytes, table, counts);

@@ -20,8 +20,6 @@ template <typename Lanes>
 constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each > 8 ? 256 : 512);
 constexpr int kPlaceThreads = 256;
 
-enum ScratchSlot { kWords, kPlaces, kChosen, kScoreSums, kSquares, kUsed, kProducts };
-
 // What the losses are made of.
 struct GateSums {
   unsigned* chosen;  // [E, blocks]: a bit for each token that chose the expert, as the auxiliary loss counts
@@ -222,11 +220,10 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
                           data<float>(bias),
                           data<float>(noise),
                           data<float>(priority)};
-  const GateQueues queues{blocks, lanes, launch.scratch<unsigned>(kWords, experts * lanes * blocks),
-                          launch.scratch<int>(kPlaces, experts * lanes * blocks)};
-  const GateSums sums{launch.scratch<unsigned>(kChosen, experts * blocks),
-                      launch.scratch<double>(kScoreSums, experts * blocks), launch.scratch<double>(kSquares, blocks),
-                      launch.scratch<int>(kUsed, blocks), launch.scratch<double>(kProducts, experts)};
+  const GateQueues queues{blocks, lanes, launch.take<unsigned>(experts * lanes * blocks),
+                          launch.take<int>(experts * lanes * blocks)};
+  const GateSums sums{launch.take<unsigned>(experts * blocks), launch.take<double>(experts * blocks),
+                      launch.take<double>(blocks), launch.take<int>(blocks), launch.take<double>(experts)};
   visit_token_lanes(experts, [&](auto shape) {
     using Lanes = decltype(shape);
     launch(choose_kernel<Lanes>, static_cast<unsigned>(blocks), kChooseThreads<Lanes>,

@@ -1,0 +1,77 @@
+// Scratch memory of a stream's calls: a stack of chunks of the device's memory. A call takes memory in sequence, a call
+// that it makes continues behind it, and each gives back what it took when it ends.
+//   test: panamoe_test --gtest_filter='Arena*'
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace moe {
+
+class Device;
+
+// One thread uses an arena at a time. The calls of a steady state allocate nothing: chunks are kept between calls, and
+// merge() replaces them by one that holds the largest call so far.
+class Arena {
+  struct Top {
+    size_t chunk = 0, offset = 0;
+    size_t taken = 0;  // bytes, by all frames
+  };
+
+ public:
+  // What take() gives is aligned to `alignment`, to which the device's memory is aligned as well. `asynchronous`:
+  // kernels may run on after the call that took their memory (moe_device_info), so that merge() is left to the owner;
+  // else the end of the outermost frame merges.
+  Arena(Device* device, size_t alignment, bool asynchronous);
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena();
+
+  // Memory for `count` values, contents undefined, until the innermost frame ends. Throws Error where the device has
+  // none.
+  template <typename Value>
+  Value* take(int64_t count) {
+    return static_cast<Value*>(take_bytes(static_cast<size_t>(count) * sizeof(Value)));
+  }
+
+  // A call: its end gives back what was taken since its beginning. Frames nest.
+  class Frame {
+   public:
+    explicit Frame(Arena& arena) : arena_(arena), start_(arena.top_) { ++arena.frames_; }
+    Frame(const Frame&) = delete;
+    Frame& operator=(const Frame&) = delete;
+    ~Frame() { arena_.end_frame(start_); }
+
+   private:
+    Arena& arena_;
+    const Top start_;
+  };
+
+  // Replaces the chunks that are not pinned by one. No kernel may use them any more; inside a frame it does nothing.
+  void merge();
+  // The memory of all chunks is in use until the arena's end: a captured graph has its address.
+  void pin();
+
+ private:
+  struct Chunk {
+    char* memory;
+    size_t bytes;
+  };
+
+  void* take_bytes(size_t bytes);
+  void add_chunk(size_t bytes);
+  void remove_last_chunk();
+  void end_frame(Top start);
+
+  Device* const device_;
+  const size_t alignment_;
+  const bool asynchronous_;
+  std::vector<Chunk> chunks_;
+  size_t pinned_ = 0, pinned_bytes_ = 0;  // of the first chunks
+  Top top_;
+  size_t most_taken_ = 0;
+  int frames_ = 0;
+};
+
+}  // namespace moe
