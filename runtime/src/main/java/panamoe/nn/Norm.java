@@ -11,19 +11,36 @@ import panamoe.tensor.Tensor;
 
 /** LayerNorm or RMSNorm over the last dimension. */
 public final class Norm {
+  private static final Parameter.Part PART = Parameter.Part.NORM;
+
   private final float epsilon;
   private final Parameter gamma;
   private final Parameter beta;
 
+  private Norm(double epsilon, Parameter gamma, Parameter beta) {
+    this.epsilon = (float) epsilon;
+    this.gamma = gamma;
+    this.beta = beta;
+  }
+
   /** Declares {@code weight} [width] and, for LayerNorm, {@code bias} [width]. */
   public Norm(Declarations at, NormConfig config, long width) {
-    Parameter.Part part = Parameter.Part.NORM;
-    this.epsilon = (float) config.epsilon();
-    this.gamma = at.vector("weight", part, Initialization.ONE, Slice.WHOLE, width);
-    this.beta =
+    this(
+        config.epsilon(),
+        at.vector("weight", PART, Initialization.ONE, Slice.WHOLE, width),
         config.kind() == NormConfig.Kind.LAYER
-            ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, width)
-            : null;
+            ? at.vector("bias", PART, Initialization.ZERO, Slice.WHOLE, width)
+            : null);
+  }
+
+  /** As the constructor, of activations of which each tensor rank has a slice. */
+  static Norm overSlices(Declarations at, NormConfig config, long width) {
+    return new Norm(
+        config.epsilon(),
+        at.vectorOverSlices("weight", PART, Initialization.ONE, width),
+        config.kind() == NormConfig.Kind.LAYER
+            ? at.vectorOverSlices("bias", PART, Initialization.ZERO, width)
+            : null);
   }
 
   /** x [..., width] to [S, width]. */

@@ -86,7 +86,7 @@ public final class SelfAttention {
     AttentionConfig.QueryKeyNorm norm = config.queryKeyNorm();
     return norm == null
         ? null
-        : new Norm(at, norm.norm(), norm.over() == Over.HEAD ? headSize : projection);
+        : Norm.overSlices(at, norm.norm(), norm.over() == Over.HEAD ? headSize : projection);
   }
 
   /**

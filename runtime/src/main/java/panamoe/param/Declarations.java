@@ -75,6 +75,15 @@ public final class Declarations {
     return store.declare(name + "." + suffix, part, Role.VECTOR, initialization, slice, size);
   }
 
+  /**
+   * A vector that each tensor rank applies to its own heads: {@code name.suffix}, replicated; its
+   * gradient is the sum over them.
+   */
+  public Parameter vectorOverSlices(
+      String suffix, Part part, Initialization initialization, long size) {
+    return store.declareOverSlices(name + "." + suffix, part, Role.VECTOR, initialization, size);
+  }
+
   /** A matrix of each of a layer's experts, stacked: {@code name.weight}, normal. */
   public Parameter expertMatrix(ExpertGroups experts, Slice slice, long... shape) {
     return store.declare(name + ".weight", Role.OPERAND, normal(), experts, slice, shape);

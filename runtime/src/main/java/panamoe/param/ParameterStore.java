@@ -58,6 +58,18 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
+   * Declares a parameter that every tensor rank holds whole and applies to its own slice of the
+   * activations: its gradient is the sum of theirs.
+   *
+   * @throws IllegalArgumentException if the name is taken
+   */
+  public Parameter declareOverSlices(
+      String name, Parameter.Part part, Role role, Initialization initialization, long... shape) {
+    Parameter.Share share = new Parameter.Share(ranks.world(), null, Slice.WHOLE, true);
+    return declare(name, part, role, initialization, share, shape);
+  }
+
+  /**
    * Declares a parameter of each of a layer's experts, of which this rank holds its own, stacked.
    *
    * @param shape of one expert's whole

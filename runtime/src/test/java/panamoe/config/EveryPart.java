@@ -15,6 +15,9 @@ import panamoe.config.AttentionConfig.Scores;
 
 /** A small model that has every part a configuration can have. */
 public final class EveryPart {
+  private static final QueryKeyNorm OVER_PROJECTION =
+      new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, new NormConfig(NormConfig.Kind.RMS, 1e-5));
+
   private EveryPart() {}
 
   /** Four blocks of width 32: dense, shared gated expert, shared expert, residual. */
@@ -51,6 +54,22 @@ public final class EveryPart {
         new InitialWeights(0.1, 0.05));
   }
 
+  /** The same without what tensor ranks cannot share: the norm over a whole projection. */
+  public static ModelConfig sliceable() {
+    ModelConfig whole = model();
+    return new ModelConfig(
+        whole.vocabulary(),
+        whole.context(),
+        whole.hidden(),
+        whole.embedding(),
+        whole.blocks().stream()
+            .filter(block -> !OVER_PROJECTION.equals(block.attention().queryKeyNorm()))
+            .toList(),
+        whole.finalNorm(),
+        whole.head(),
+        whole.initialWeights());
+  }
+
   private static AttentionConfig plain() {
     return new AttentionConfig(
         new Heads(4, 4, 8), Biases.all(true), null, null, null, Scores.CAUSAL);
@@ -70,7 +89,7 @@ public final class EveryPart {
     return new AttentionConfig(
         new Heads(4, 2, 8),
         Biases.all(false),
-        new QueryKeyNorm(QueryKeyNorm.Over.PROJECTION, new NormConfig(NormConfig.Kind.RMS, 1e-5)),
+        OVER_PROJECTION,
         null,
         new Rotary(1e4, 8, Rotary.Pairs.HALVES, new RotaryScaling.Llama3(8, 1, 4, 16)),
         new Scores(Mask.FULL, 0, false, null));
@@ -78,7 +97,7 @@ public final class EveryPart {
 
   private static AttentionConfig stretched() {
     return new AttentionConfig(
-        new Heads(2, 1, 8),
+        new Heads(4, 2, 8),
         Biases.all(false),
         null,
         null,

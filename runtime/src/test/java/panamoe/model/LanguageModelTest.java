@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -23,6 +22,7 @@ import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.config.BlockConfig;
+import panamoe.config.EveryPart;
 import panamoe.config.GateConfig;
 import panamoe.config.GateConfig.Noise;
 import panamoe.config.ModelConfig;
@@ -85,7 +85,8 @@ class LanguageModelTest {
                 GateConfig.deepSpeed(3, 0.7, 1),
                 Activation.SILU,
                 NormConfig.Kind.RMS,
-                false)));
+                false)),
+        Arguments.of("every part", EveryPart.model()));
   }
 
   private static ModelConfig config(
@@ -119,23 +120,23 @@ class LanguageModelTest {
    */
   private static double objective(Backend backend, LanguageModel model, int[] ids, int[] targets) {
     try (TensorScope scope = TensorScope.confined(backend)) {
-      List<Double> auxiliary = new ArrayList<>();
+      double[] balance = {0};
+      List<BlockConfig> blocks = model.config().blocks();
       Pass pass =
           Pass.inference(backend, scope)
-              .observedBy((_, routes) -> auxiliary.add((double) routes.losses().getFloat(0)));
+              .observedBy(
+                  (layer, routes) -> {
+                    MoeConfig moe = (MoeConfig) blocks.get(layer).feedForward();
+                    GateConfig.Loss loss = moe.gate().loss();
+                    balance[0] += loss.auxiliary() * routes.losses().getFloat(0);
+                    balance[0] += loss.z() * routes.losses().getFloat(1);
+                  });
       Tensor losses = losses(pass, model, ids, targets, 0, false);
       double sum = 0;
       for (float loss : losses.toFloats()) {
         sum += loss;
       }
-      double coefficient =
-          model.config().blocks().stream()
-              .map(BlockConfig::feedForward)
-              .filter(MoeConfig.class::isInstance)
-              .mapToDouble(moe -> ((MoeConfig) moe).gate().loss().auxiliary())
-              .findFirst()
-              .orElse(0);
-      return sum / ids.length + coefficient * auxiliary.stream().mapToDouble(d -> d).sum();
+      return sum / ids.length + balance[0];
     }
   }
 

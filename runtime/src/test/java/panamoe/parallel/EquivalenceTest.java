@@ -18,6 +18,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.EveryPart;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
@@ -56,6 +57,9 @@ class EquivalenceTest {
       config(List.of(4, 8), true, WITH_Z, Activation.GELU_TANH, 4, NormConfig.Kind.LAYER, true);
   private static final ModelConfig UNEVEN =
       config(List.of(3, 6), false, NOISY, Activation.SWIGLU, 2, NormConfig.Kind.RMS, false);
+
+  private static final ModelConfig COMPOSED =
+      EveryPart.sliceable().withGates(GateConfig::withoutDropping);
 
   private static GateConfig withZ(GateConfig gate, GateConfig.Noise noise) {
     return gate.withChoice(GateConfig.Choice.with(noise))
@@ -109,7 +113,7 @@ class EquivalenceTest {
   @ParameterizedTest
   @MethodSource("topologies")
   void forwardAndGradientsEqualThoseOfOneRank(Topology topology) {
-    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN)) {
+    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN, COMPOSED)) {
       Outcome one = train(config, Topology.ONE, false);
       for (boolean recompute : new boolean[] {false, true}) {
         Outcome all = train(config, topology, recompute);
@@ -125,7 +129,7 @@ class EquivalenceTest {
   @ParameterizedTest
   @MethodSource("topologies")
   void inferenceEqualsThatOfOneRankBitForBit(Topology topology) {
-    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN)) {
+    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN, COMPOSED)) {
       float[] one = infer(config, Topology.ONE);
       float[] all = infer(config, topology);
       // Tensor slices add parts of a sum, which rounds otherwise; experts on other ranks round
