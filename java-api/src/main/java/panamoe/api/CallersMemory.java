@@ -1,6 +1,7 @@
 package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.backend.Backend;
@@ -51,6 +52,22 @@ final class CallersMemory {
   /** A copy of INT32 memory; throws as {@link #input} does. */
   Tensor ids(String name, MemorySegment segment, long... shape) {
     return copied(name, wrap(name, segment, DType.INT32, shape));
+  }
+
+  /**
+   * A copy of UINT8 memory of 0 and 1; throws as {@link #input} does, and if another number is in
+   * it.
+   */
+  Tensor mask(String name, MemorySegment segment, long count) {
+    Tensor copy = copied(name, wrap(name, segment, DType.UINT8, count));
+    for (long i = 0; i < count; i++) {
+      byte value = copy.data().get(ValueLayout.JAVA_BYTE, i);
+      if (value != 0 && value != 1) {
+        throw new IllegalArgumentException(
+            name + "[" + i + "] is " + (value & 0xff) + ", expected 0 or 1");
+      }
+    }
+    return copy;
   }
 
   /** FLOAT32 memory to write; throws as {@link #input} does, and if the segment is read-only. */

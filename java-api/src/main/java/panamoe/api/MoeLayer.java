@@ -2,6 +2,9 @@ package panamoe.api;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import panamoe.config.FeedForwardConfig;
+import panamoe.config.MoeConfig;
+import panamoe.io.ConfigJson;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
 import panamoe.param.Declarations;
@@ -26,21 +29,20 @@ public final class MoeLayer implements AutoCloseable {
   private static final float INITIAL_DEVIATION = 0.02f;
 
   private final Device device;
-  private final LayerSettings settings;
+  private final LayerSettings settings; // null where a configuration said it all
+  private final int hidden;
   private final ParameterStore store = new ParameterStore();
   private final panamoe.moe.MoeLayer layer;
   private final Lifetime lifetime;
   private final NamedParameters parameters;
 
-  private MoeLayer(Device device, LayerSettings settings, long seed) {
+  private MoeLayer(Device device, LayerSettings settings, int hidden, MoeConfig config, long seed) {
     this.device = device;
     this.settings = settings;
+    this.hidden = hidden;
     this.layer =
         new panamoe.moe.MoeLayer(
-            Declarations.of(store, INITIAL_DEVIATION, "moe"),
-            0,
-            settings.hidden(),
-            settings.toConfig());
+            Declarations.of(store, INITIAL_DEVIATION, "moe"), 0, hidden, config);
     try {
       store.materialize(device.backend(), DType.FLOAT32, true, seed);
     } catch (RuntimeException | Error e) {
@@ -60,10 +62,49 @@ public final class MoeLayer implements AutoCloseable {
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
     return Argument.lifeOf(device)
-        .use(() -> new MoeLayer(device, Argument.notNull("settings", settings), seed));
+        .use(
+            () -> {
+              MoeConfig config = Argument.notNull("settings", settings).toConfig();
+              return new MoeLayer(device, settings, settings.hidden(), config, seed);
+            });
   }
 
+  /**
+   * A layer with fresh parameters that a configuration describes: everything that a layer of a
+   * model can be, and {@link LayerSettings} has no words for.
+   *
+   * @param hidden M, width of a token
+   * @param config JSON as {@code config.json} has it where a block's {@code feedForward} is of the
+   *     kind {@code MOE}; docs/models.md lists its keys
+   * @throws PanamoeException.BadArgument if it is no such configuration; the message names the key
+   * @throws IllegalStateException as {@link #create(Device, LayerSettings, long)}
+   */
+  public static MoeLayer create(Device device, int hidden, String config, long seed) {
+    return Argument.lifeOf(device)
+        .use(
+            () -> {
+              if (hidden < 1) {
+                throw new IllegalArgumentException("hidden is " + hidden + ", expected 1 or more");
+              }
+              FeedForwardConfig read =
+                  ConfigJson.parse(
+                      Argument.notNull("config", config), FeedForwardConfig.class, "config");
+              if (!(read instanceof MoeConfig)) {
+                throw new IllegalArgumentException("config: kind is \"DENSE\", expected \"MOE\"");
+              }
+              return new MoeLayer(device, null, hidden, (MoeConfig) read, seed);
+            });
+  }
+
+  /**
+   * What the layer was made of.
+   *
+   * @throws IllegalStateException if that was a configuration
+   */
   public LayerSettings settings() {
+    if (settings == null) {
+      throw new IllegalStateException("the layer was made of a configuration, not of settings");
+    }
     return settings;
   }
 
@@ -106,18 +147,28 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
+    forward(x, null, y, tokens);
+  }
+
+  /**
+   * As above, with padding among the tokens.
+   *
+   * @param used UINT8 [tokens], 0 marks padding, which no expert sees; null: none is
+   */
+  public void forward(MemorySegment x, MemorySegment used, MemorySegment y, long tokens) {
     lifetime.run(
         () -> {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
-            Tensor input = memory.input("x", x, tokens, settings.hidden());
-            Tensor output = memory.output("y", y, tokens, settings.hidden());
+            Tensor input = memory.input("x", x, tokens, hidden);
+            Tensor mask = mask(memory, used, tokens);
+            Tensor output = memory.output("y", y, tokens, hidden);
             CallersMemory.requireApart("y", y, "x", x);
             parameters.requireApart("y", y);
             memory.compute(
                 () ->
                     layer.forwardInto(
-                        Pass.inference(device.backend(), scope), input, null, output));
+                        Pass.inference(device.backend(), scope), input, mask, output));
             memory.giveBack("y", output, y);
           }
         });
@@ -133,7 +184,20 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException as {@link #forward} does
    */
   public Step train(MemorySegment x, MemorySegment y, long tokens, long seed) {
-    return lifetime.use(() -> new Step(x, y, tokens, seed));
+    return train(x, null, y, tokens, seed);
+  }
+
+  /**
+   * As above, with padding among the tokens.
+   *
+   * @param used UINT8 [tokens], 0 marks padding, which enters no count and no loss; null: none is
+   */
+  public Step train(MemorySegment x, MemorySegment used, MemorySegment y, long tokens, long seed) {
+    return lifetime.use(() -> new Step(x, used, y, tokens, seed));
+  }
+
+  private static Tensor mask(CallersMemory memory, MemorySegment used, long tokens) {
+    return used == null ? null : memory.mask("used", used, tokens);
   }
 
   /**
@@ -159,16 +223,17 @@ public final class MoeLayer implements AutoCloseable {
     private final Tensor output;
     private boolean done;
 
-    private Step(MemorySegment x, MemorySegment y, long tokens, long seed) {
+    private Step(MemorySegment x, MemorySegment used, MemorySegment y, long tokens, long seed) {
       this.x = x;
       try {
         store.watch(tape);
-        this.input = memory.input("x", x, tokens, settings.hidden());
-        this.output = memory.output("y", y, tokens, settings.hidden());
+        this.input = memory.input("x", x, tokens, hidden);
+        Tensor mask = mask(memory, used, tokens);
+        this.output = memory.output("y", y, tokens, hidden);
         CallersMemory.requireApart("y", y, "x", x);
         parameters.requireApart("y", y);
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
-        memory.compute(() -> layer.forwardInto(pass, input, null, output));
+        memory.compute(() -> layer.forwardInto(pass, input, mask, output));
         memory.giveBack("y", output, y);
       } catch (RuntimeException | Error e) {
         scope.close();

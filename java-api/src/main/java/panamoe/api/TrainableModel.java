@@ -3,6 +3,8 @@ package panamoe.api;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import panamoe.config.EarlierForms;
+import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
 import panamoe.op.Gradient;
@@ -29,15 +31,15 @@ public final class TrainableModel implements AutoCloseable {
   private static final int NO_TARGET = -1;
 
   private final Device device;
-  private final ModelSettings settings;
+  private final ModelSettings settings; // null where a configuration said it all
   private final LanguageModel model;
   private final Lifetime lifetime;
   private final NamedParameters parameters;
 
-  private TrainableModel(Device device, ModelSettings settings, long seed) {
+  private TrainableModel(Device device, ModelSettings settings, ModelConfig config, long seed) {
     this.device = device;
     this.settings = settings;
-    this.model = new LanguageModel(settings.toConfig());
+    this.model = new LanguageModel(config);
     try {
       model.materialize(device.backend(), DType.FLOAT32, true, seed);
     } catch (RuntimeException | Error e) {
@@ -57,11 +59,40 @@ public final class TrainableModel implements AutoCloseable {
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
     return Argument.lifeOf(device)
-        .use(() -> new TrainableModel(device, Argument.notNull("settings", settings), seed));
+        .use(
+            () -> {
+              ModelConfig config = Argument.notNull("settings", settings).toConfig();
+              return new TrainableModel(device, settings, config, seed);
+            });
   }
 
-  /** What the model was made of. */
+  /**
+   * A model with fresh parameters that a configuration describes, block by block.
+   *
+   * @param config JSON as {@code config.json} has it under {@code model}; docs/models.md lists its
+   *     keys
+   * @throws PanamoeException.BadArgument if it is no such configuration; the message names the key
+   * @throws IllegalStateException as {@link #create(Device, ModelSettings, long)}
+   */
+  public static TrainableModel create(Device device, String config, long seed) {
+    return Argument.lifeOf(device)
+        .use(
+            () -> {
+              ModelConfig read =
+                  EarlierForms.parseModel(Argument.notNull("config", config), "config");
+              return new TrainableModel(device, null, read, seed);
+            });
+  }
+
+  /**
+   * What the model was made of.
+   *
+   * @throws IllegalStateException if that was a configuration
+   */
   public ModelSettings settings() {
+    if (settings == null) {
+      throw new IllegalStateException("the model was made of a configuration, not of settings");
+    }
     return settings;
   }
 
@@ -122,7 +153,8 @@ public final class TrainableModel implements AutoCloseable {
           try (TensorScope scope = TensorScope.confined(device.backend())) {
             CallersMemory memory = new CallersMemory(device.backend(), scope);
             Tensor ids = ids(memory, "tokens", tokens, batch, length);
-            Tensor output = memory.output("logits", logits, ids.count(), settings.vocabulary());
+            Tensor output =
+                memory.output("logits", logits, ids.count(), model.config().vocabulary());
             Pass pass = Pass.inference(device.backend(), scope);
             memory.compute(() -> model.logitsInto(pass, hidden(pass, ids, length), output));
             memory.giveBack("logits", output, logits);
@@ -185,12 +217,12 @@ public final class TrainableModel implements AutoCloseable {
     if (batch < 1) {
       throw new IllegalArgumentException("batch is " + batch + ", expected 1 or more");
     }
-    if (length < 1 || length > settings.context()) {
+    if (length < 1 || length > model.config().context()) {
       throw new IllegalArgumentException(
           "length is "
               + length
               + ", expected 1 to "
-              + settings.context()
+              + model.config().context()
               + ", the model's context");
     }
     return memory.ids(name, segment, (long) batch * length);
@@ -245,9 +277,9 @@ public final class TrainableModel implements AutoCloseable {
         Pass pass = Pass.training(device.backend(), scope, tape, seed, 1).observedBy(loads);
         model.parameters().watch(tape);
         Tensor hidden = hidden(pass, ids, length);
-        this.outputGradient = scope.allocate(DType.FLOAT32, model.embedding().shape());
+        this.outputGradient = scope.allocate(DType.FLOAT32, model.head().shape());
         device.backend().fill(0, outputGradient);
-        tape.watch(model.embedding().value(), new Gradient(device.backend(), outputGradient));
+        tape.watch(model.head().value(), new Gradient(device.backend(), outputGradient));
         this.loss = mean(model.losses(pass, hidden, wanted, 1f / counted), counted);
         model.parameters().watch(tape);
       } catch (RuntimeException | Error e) {
@@ -296,7 +328,7 @@ public final class TrainableModel implements AutoCloseable {
             parameters.addGradients(
                 () -> {
                   done = true;
-                  Tensor sums = model.embedding().gradient();
+                  Tensor sums = model.head().gradient();
                   device.backend().add(1, sums, 1, outputGradient, sums);
                   tape.backward();
                   device.backend().synchronize();

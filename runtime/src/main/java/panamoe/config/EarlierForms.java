@@ -74,4 +74,10 @@ public final class EarlierForms {
     }
     return ConfigJson.tree(ConfigJson.read(uniform, UniformModel.class, source).toConfig());
   }
+
+  /** A model of JSON text in any form; throws as {@link #model} does. */
+  public static ModelConfig parseModel(String text, String source) {
+    JsonNode tree = model(ConfigJson.parse(text, JsonNode.class, source), source);
+    return ConfigJson.read(tree, ModelConfig.class, source);
+  }
 }

@@ -81,6 +81,20 @@ public final class ConfigJson {
   }
 
   /**
+   * Reads a record from JSON text.
+   *
+   * @param source what the text is, for messages
+   * @throws IllegalArgumentException with the source, the JSON path and what is wrong
+   */
+  public static <T> T parse(String text, Class<T> type, String source) {
+    try {
+      return required(JSON.readValue(text, type), source);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(source + ": " + sentence(e), e);
+    }
+  }
+
+  /**
    * The JSON tree of a file.
    *
    * @throws IllegalArgumentException with the file and what is wrong

@@ -94,19 +94,19 @@ public final class LanguageModel implements AutoCloseable {
     return store;
   }
 
-  /** The token embedding; where the head is tied, its matrix as well. */
-  public Parameter embedding() {
-    return embedding;
+  /** The matrix of the logits: the token embedding where it is tied. */
+  public Parameter head() {
+    return head == null ? embedding : head;
   }
 
   /**
    * Gives the parameters memory and first values; see {@link ParameterStore#materialize}.
    *
-   * @throws UnsupportedOperationException if it is to train and has a part without a backward
+   * @throws IllegalArgumentException if it is to train and has a part without a backward
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
     if (training && headBias != null) {
-      throw new UnsupportedOperationException(
+      throw new IllegalArgumentException(
           "a head with a bias cannot be trained: its loss has no gradient for it");
     }
     store.materialize(backend, dtype, training, seed);
@@ -118,7 +118,7 @@ public final class LanguageModel implements AutoCloseable {
                 .map(block -> block.attention().rotary())
                 .filter(Objects::nonNull)
                 .toList());
-    headWeight = head == null ? embedding.value() : head.value();
+    headWeight = head().value();
   }
 
   /**
