@@ -15,11 +15,11 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
 import panamoe.backend.GateSettings;
 import panamoe.backend.reference.ReferenceBackend;
+import panamoe.config.GateConfig;
 import panamoe.harness.conformance.replay.Comparison;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
-import panamoe.config.GateConfig;
 import panamoe.op.GateOp;
 
 /**
