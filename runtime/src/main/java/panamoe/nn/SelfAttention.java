@@ -1,6 +1,9 @@
 package panamoe.nn;
 
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.CachePlaces;
 import panamoe.comm.Communicator;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
@@ -101,29 +104,23 @@ public final class SelfAttention {
             sequences,
             rotary);
     Tensor v = value.forward(pass, input).reshape(rows, keyValueHeads, headSize);
-    float scale = (float) (1 / Math.sqrt(headSize));
+    AttentionSettings settings = AttentionSettings.causal((float) (1 / Math.sqrt(headSize)));
     Tensor attended =
         switch (sequences) {
           case Sequences.Whole(long batch, long length, _) ->
               AttentionOp.forward(
                   pass,
-                  q.reshape(batch, length, heads, headSize),
-                  k.reshape(batch, length, keyValueHeads, headSize),
-                  v.reshape(batch, length, keyValueHeads, headSize),
-                  scale,
-                  0);
+                  settings,
+                  new AttentionInputs(
+                      q.reshape(batch, length, heads, headSize),
+                      k.reshape(batch, length, keyValueHeads, headSize),
+                      v.reshape(batch, length, keyValueHeads, headSize)));
           case Sequences.Running(KeyValueCache cache, Tensor slots, Tensor positions) ->
               AttentionOp.decode(
                   pass,
-                  q,
-                  k,
-                  v,
-                  cache.keys(layer),
-                  cache.values(layer),
-                  slots,
-                  positions,
-                  scale,
-                  0);
+                  settings,
+                  new AttentionInputs(q, k, v),
+                  new CachePlaces(cache.keys(layer), cache.values(layer), slots, positions));
         };
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }

@@ -1,6 +1,8 @@
 package panamoe.harness.conformance;
 
 import java.util.Arrays;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
 import panamoe.nn.RotaryTable;
 import panamoe.op.AttentionOp;
 import panamoe.op.Pass;
@@ -18,8 +20,7 @@ final class AttentionCases {
   private final int batch;
   private final int length;
   private final int headSize;
-  private final float scale;
-  private final long window;
+  private final AttentionSettings settings;
 
   private AttentionCases(Replay replay) {
     this.replay = replay;
@@ -27,8 +28,9 @@ final class AttentionCases {
     this.batch = golden.size("q", 0);
     this.length = golden.size("q", 2);
     this.headSize = golden.size("q", 3);
-    this.scale = (float) golden.setting("scale").asDouble();
-    this.window = golden.setting("sliding_window").asLong(0);
+    this.settings =
+        AttentionSettings.causal(
+            golden.setting("sliding_window").asLong(0), (float) golden.setting("scale").asDouble());
   }
 
   static void causal(Replay replay) {
@@ -53,7 +55,8 @@ final class AttentionCases {
     replay.close("k_rope", peerLayout(rotatedK.toFloats(), heads(k)));
     compareProbabilities(rotatedQ, rotatedK);
 
-    Tensor out = AttentionOp.forward(replay.pass(), rotatedQ, rotatedK, v, scale, window);
+    Tensor out =
+        AttentionOp.forward(replay.pass(), settings, new AttentionInputs(rotatedQ, rotatedK, v));
     replay.close("out", out.toFloats());
     replay.backward(out, golden.floats("upstream"));
     replay.close("grad_q", peerLayout(replay.gradientOfInput(q), heads(q)));
@@ -80,7 +83,8 @@ final class AttentionCases {
           }
         }
       }
-      float[] out = AttentionOp.forward(inference, q, k, units, scale, window).toFloats();
+      float[] out =
+          AttentionOp.forward(inference, settings, new AttentionInputs(q, k, units)).toFloats();
       for (int b = 0; b < batch; b++) {
         for (int i = 0; i < length; i++) {
           for (int h = 0; h < heads; h++) {

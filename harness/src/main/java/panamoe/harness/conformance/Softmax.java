@@ -1,5 +1,8 @@
 package panamoe.harness.conformance;
 
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -42,7 +45,9 @@ final class Softmax {
     Tensor v = replay.tensor(values, shape);
     Tensor out = replay.scope().allocate(DType.FLOAT32, shape);
     Tensor logSumExp = replay.scope().allocate(DType.FLOAT32, rows, 1, columns);
-    backend.attentionForward(q, k, v, 1, 0, out, logSumExp);
+    AttentionSettings settings = AttentionSettings.causal(1);
+    AttentionInputs inputs = new AttentionInputs(q, k, v);
+    backend.attentionForward(settings, inputs, out, logSumExp);
     Tensor dout = replay.scope().zeros(DType.FLOAT32, shape);
     for (int row = 0; row < rows; row++) {
       dout.setFloat((long) (row + 1) * columns - 1, 1);
@@ -50,7 +55,8 @@ final class Softmax {
     Tensor dq = replay.scope().allocate(DType.FLOAT32, shape);
     Tensor dk = replay.scope().allocate(DType.FLOAT32, shape);
     Tensor dv = replay.scope().allocate(DType.FLOAT32, shape);
-    backend.attentionBackward(q, k, v, out, logSumExp, dout, 1, 0, dq, dk, dv);
+    backend.attentionBackward(
+        settings, inputs, out, logSumExp, dout, new AttentionGradients(dq, dk, dv));
     return new Softmax(
         rows,
         columns,
