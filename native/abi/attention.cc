@@ -13,26 +13,27 @@ void check_heads(int64_t heads, int64_t groups, int64_t head_size) {
   if (heads % groups != 0) invalid("the ", heads, " query heads are no multiple of the ", groups, " key heads");
 }
 
-void check_window(int64_t window) {
-  if (window < 0) invalid("window is ", window, ", expected 0 (no window) or more");
+// The config as it was checked: its memory is the caller's.
+moe_attention_config check_config(const moe_attention_config* config) {
+  const moe_attention_config c = check_struct("config", config);
+  if (c.mask != MOE_CAUSAL && c.mask != MOE_FULL) invalid("config.mask is ", c.mask, ", expected 0 or 1");
+  check_finite("config.scale", c.scale);
+  if (c.window < 0) invalid("config.window is ", c.window, ", expected 0 (no window) or more");
+  if (c.mask == MOE_FULL && c.window != 0) invalid("config.window is ", c.window, " with MOE_FULL, expected 0");
+  return c;
 }
 
-struct Inputs {
-  T q, k, v;
-};
-
-// q [B, L, H, D], k and v [B, L, G, D] of one dtype, and the numbers that go with them.
-Inputs check_inputs(const moe_tensor* q, const moe_tensor* k, const moe_tensor* v, float scale, int64_t window) {
-  T queries = check_tensor("q", q, kFloating, {kAny, kAny, kAny, kAny});
-  const int64_t* shape = queries.shape;
-  T keys = check_tensor("k", k, kFloating, {shape[0], shape[1], kAny, shape[3]});
-  T values = check_tensor("v", v, kFloating, {shape[0], shape[1], keys.shape[2], shape[3]});
-  check_heads(shape[2], keys.shape[2], shape[3]);
-  check_same_dtype("q", queries, "k", keys);
-  check_same_dtype("q", queries, "v", values);
-  check_finite("scale", scale);
-  check_window(window);
-  return {queries, keys, values};
+// q [B, L, H, D], k and v [B, L, G, D] of one dtype, sinks [H] or null.
+moe_attention_inputs check_inputs(const moe_attention_inputs* inputs) {
+  const moe_attention_inputs in = check_struct("inputs", inputs);
+  T q = check_tensor("q", in.q, kFloating, {kAny, kAny, kAny, kAny});
+  T k = check_tensor("k", in.k, kFloating, {q.shape[0], q.shape[1], kAny, q.shape[3]});
+  T v = check_tensor("v", in.v, kFloating, {q.shape[0], q.shape[1], k.shape[2], q.shape[3]});
+  check_heads(q.shape[2], k.shape[2], q.shape[3]);
+  check_same_dtype("q", q, "k", k);
+  check_same_dtype("q", q, "v", v);
+  check_optional("sinks", in.sinks, kFloat32Only, {q.shape[2]});
+  return in;
 }
 
 // A tensor of the shape and dtype of `like`.
@@ -42,107 +43,124 @@ T check_like(const char* name, const moe_tensor* tensor, const char* like_name, 
   return checked;
 }
 
-struct Cache {
-  T keys, values, slot, position;
-};
+moe_attention_gradients check_gradients(const moe_attention_gradients* gradients, const moe_attention_inputs& in) {
+  const moe_attention_gradients to = check_struct("gradients", gradients);
+  if ((to.dsinks == nullptr) != (in.sinks == nullptr)) {
+    invalid("sinks and dsinks are given together or both null, ", in.sinks == nullptr ? "sinks" : "dsinks", " is null");
+  }
+  check_like("dq", to.dq, "q", *in.q);
+  check_like("dk", to.dk, "k", *in.k);
+  check_like("dv", to.dv, "v", *in.v);
+  check_optional("dsinks", to.dsinks, kFloat32Only, {in.q->shape[2]});
+  return to;
+}
 
-// keys and values [slots, capacity, G, D]; slot and position [T].
-Cache check_cache(const moe_tensor* keys, const moe_tensor* values, int64_t groups, int64_t head_size,
-                  const moe_tensor* slot, const moe_tensor* position, int64_t rows) {
-  T cached = check_tensor("keys", keys, kFloating, {kAny, kAny, groups, head_size});
-  return {cached, check_like("values", values, "keys", cached), check_tensor("slot", slot, kInt32Only, {rows}),
-          check_tensor("position", position, kInt32Only, {rows})};
+// keys and values [slots, capacity, groups, head_size]; slot and position [rows].
+moe_cache_places check_places(const moe_cache_places* places, int64_t groups, int64_t head_size, int64_t rows) {
+  const moe_cache_places at = check_struct("places", places);
+  check_like("values", at.values, "keys", check_tensor("keys", at.keys, kFloating, {kAny, kAny, groups, head_size}));
+  check_tensor("slot", at.slot, kInt32Only, {rows});
+  check_tensor("position", at.position, kInt32Only, {rows});
+  return at;
 }
 
 }  // namespace
 }  // namespace moe
 
-moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_tensor* positions, const moe_tensor* cosine,
-                      const moe_tensor* sine, int32_t interleaved, int32_t direction, const moe_tensor* y,
-                      MOE_HELD_IGNORED) {
+moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_rotary_angles* angles, int32_t direction,
+                      const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = input.shape[0], head_size = input.shape[2];
-    moe::T places = moe::check_tensor("positions", positions, moe::kInt32Only, {rows});
-    moe::T cosines = moe::check_tensor("cosine", cosine, moe::kFloat32Only, {moe::kAny, moe::kAny});
-    moe::T sines = moe::check_tensor("sine", sine, moe::kFloat32Only, {cosines.shape[0], cosines.shape[1]});
-    if (cosines.shape[1] > head_size / 2) {
-      moe::invalid("cosine has ", cosines.shape[1], " columns, more than half the head size ", head_size);
+    const moe_rotary_angles of = moe::check_struct("angles", angles);
+    moe::check_tensor("positions", of.positions, moe::kInt32Only, {rows});
+    moe::T cosine = moe::check_tensor("cosine", of.cosine, moe::kFloat32Only, {moe::kAny, moe::kAny});
+    moe::check_tensor("sine", of.sine, moe::kFloat32Only, {cosine.shape[0], cosine.shape[1]});
+    if (cosine.shape[1] > head_size / 2) {
+      moe::invalid("cosine has ", cosine.shape[1], " columns, more than half the head size ", head_size);
     }
-    moe::check_flag("interleaved", interleaved);
+    moe::check_flag("interleaved", of.interleaved);
     if (direction != 1 && direction != -1) moe::invalid("direction is ", direction, ", expected 1 or -1");
     moe::T output = moe::check_tensor("y", y, moe::kFloating, {rows, input.shape[1], head_size});
     moe::check_same_dtype("x", input, "y", output);
     moe::check_written_or_same({"y", y}, {"x", x});
-    moe::check_written({{"y", y}}, {{"positions", positions}, {"cosine", cosine}, {"sine", sine}});
-    MOE_LAUNCH(stream, rotary, input, places, cosines, sines, interleaved == 1, direction, output);
+    moe::check_written({{"y", y}}, {{"positions", of.positions}, {"cosine", of.cosine}, {"sine", of.sine}});
+    MOE_LAUNCH(stream, rotary, input, of, direction, output);
   });
 }
 
-moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const moe_tensor* k, const moe_tensor* v,
-                                 float scale, int64_t window, const moe_tensor* out, const moe_tensor* logsumexp,
+moe_status moe_attention_forward(moe_stream stream, const moe_attention_config* config,
+                                 const moe_attention_inputs* inputs, const moe_tensor* out, const moe_tensor* logsumexp,
                                  MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const moe::Inputs in = moe::check_inputs(q, k, v, scale, window);
-    moe::T output = moe::check_like("out", out, "q", in.q);
-    const moe_tensor* sums =
-        moe::check_optional("logsumexp", logsumexp, moe::kFloat32Only, {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
-    moe::check_written({{"out", out}, {"logsumexp", logsumexp}}, {{"q", q}, {"k", k}, {"v", v}});
-    MOE_LAUNCH(stream, attention_forward, in.q, in.k, in.v, scale, window, output, sums);
+    const moe_attention_config checked = moe::check_config(config);
+    const moe_attention_inputs in = moe::check_inputs(inputs);
+    moe::check_like("out", out, "q", *in.q);
+    moe::check_optional("logsumexp", logsumexp, moe::kFloat32Only, {in.q->shape[0], in.q->shape[2], in.q->shape[1]});
+    moe::check_written({{"out", out}, {"logsumexp", logsumexp}},
+                       {{"q", in.q}, {"k", in.k}, {"v", in.v}, {"sinks", in.sinks}});
+    MOE_LAUNCH(stream, attention_forward, checked, in, *out, logsumexp);
   });
 }
 
-moe_status moe_attention_backward(moe_stream stream, const moe_tensor* q, const moe_tensor* k, const moe_tensor* v,
-                                  const moe_tensor* out, const moe_tensor* logsumexp, const moe_tensor* dout,
-                                  float scale, int64_t window, const moe_tensor* dq, const moe_tensor* dk,
-                                  const moe_tensor* dv, MOE_HELD_IGNORED) {
+moe_status moe_attention_backward(moe_stream stream, const moe_attention_config* config,
+                                  const moe_attention_inputs* inputs, const moe_tensor* out,
+                                  const moe_tensor* logsumexp, const moe_tensor* dout,
+                                  const moe_attention_gradients* gradients, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const moe::Inputs in = moe::check_inputs(q, k, v, scale, window);
-    moe::T output = moe::check_like("out", out, "q", in.q);
-    moe::T sums =
-        moe::check_tensor("logsumexp", logsumexp, moe::kFloat32Only, {in.q.shape[0], in.q.shape[2], in.q.shape[1]});
-    moe::T upstream = moe::check_like("dout", dout, "q", in.q);
-    moe::check_like("dq", dq, "q", in.q);
-    moe::check_like("dk", dk, "k", in.k);
-    moe::check_like("dv", dv, "v", in.v);
-    moe::check_written({{"dq", dq}, {"dk", dk}, {"dv", dv}},
-                       {{"q", q}, {"k", k}, {"v", v}, {"out", out}, {"logsumexp", logsumexp}, {"dout", dout}});
-    MOE_LAUNCH(stream, attention_backward, in.q, in.k, in.v, output, sums, upstream, scale, window, *dq, *dk, *dv);
+    const moe_attention_config checked = moe::check_config(config);
+    const moe_attention_inputs in = moe::check_inputs(inputs);
+    moe::check_like("out", out, "q", *in.q);
+    moe::check_tensor("logsumexp", logsumexp, moe::kFloat32Only, {in.q->shape[0], in.q->shape[2], in.q->shape[1]});
+    moe::check_like("dout", dout, "q", *in.q);
+    const moe_attention_gradients to = moe::check_gradients(gradients, in);
+    moe::check_written({{"dq", to.dq}, {"dk", to.dk}, {"dv", to.dv}, {"dsinks", to.dsinks}}, {{"q", in.q},
+                                                                                              {"k", in.k},
+                                                                                              {"v", in.v},
+                                                                                              {"sinks", in.sinks},
+                                                                                              {"out", out},
+                                                                                              {"logsumexp", logsumexp},
+                                                                                              {"dout", dout}});
+    MOE_LAUNCH(stream, attention_backward, checked, in, *out, *logsumexp, *dout, to);
   });
 }
 
-moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v, const moe_tensor* slot,
-                            const moe_tensor* position, const moe_tensor* keys, const moe_tensor* values,
+moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v, const moe_cache_places* places,
                             MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     moe::T new_keys = moe::check_tensor("k", k, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = new_keys.shape[0], groups = new_keys.shape[1], head_size = new_keys.shape[2];
     moe::T new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
-    const moe::Cache cache = moe::check_cache(keys, values, groups, head_size, slot, position, rows);
+    const moe_cache_places at = moe::check_places(places, groups, head_size, rows);
     moe::check_same_dtype("k", new_keys, "v", new_values);
-    moe::check_same_dtype("k", new_keys, "keys", cache.keys);
-    moe::check_written({{"keys", keys}, {"values", values}},
-                       {{"k", k}, {"v", v}, {"slot", slot}, {"position", position}});
-    MOE_LAUNCH(stream, cache_append, new_keys, new_values, cache.slot, cache.position, cache.keys, cache.values);
+    moe::check_same_dtype("k", new_keys, "keys", *at.keys);
+    moe::check_written({{"keys", at.keys}, {"values", at.values}},
+                       {{"k", k}, {"v", v}, {"slot", at.slot}, {"position", at.position}});
+    MOE_LAUNCH(stream, cache_append, new_keys, new_values, at);
   });
 }
 
-moe_status moe_attention_decode(moe_stream stream, const moe_tensor* q, const moe_tensor* keys,
-                                const moe_tensor* values, const moe_tensor* slot, const moe_tensor* position,
-                                float scale, int64_t window, const moe_tensor* out, MOE_HELD_IGNORED) {
+moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* config, const moe_tensor* q,
+                                const moe_tensor* sinks, const moe_cache_places* places, const moe_tensor* out,
+                                MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
+    const moe_attention_config checked = moe::check_config(config);
+    if (checked.mask != MOE_CAUSAL)
+      moe::invalid("config.mask is ", checked.mask, ", decode takes MOE_CAUSAL (0) alone");
     moe::T queries = moe::check_tensor("q", q, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];
-    const moe::Cache cache = moe::check_cache(keys, values, moe::kAny, head_size, slot, position, rows);
-    moe::check_heads(heads, cache.keys.shape[2], head_size);
-    moe::check_same_dtype("q", queries, "keys", cache.keys);
-    moe::check_finite("scale", scale);
-    moe::check_window(window);
+    const moe_cache_places at = moe::check_places(places, moe::kAny, head_size, rows);
+    moe::check_heads(heads, at.keys->shape[2], head_size);
+    moe::check_same_dtype("q", queries, "keys", *at.keys);
+    moe::check_optional("sinks", sinks, moe::kFloat32Only, {heads});
     moe::T output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
     moe::check_same_dtype("q", queries, "out", output);
-    moe::check_written({{"out", out}},
-                       {{"q", q}, {"keys", keys}, {"values", values}, {"slot", slot}, {"position", position}});
-    MOE_LAUNCH(stream, attention_decode, queries, cache.keys, cache.values, cache.slot, cache.position, scale, window,
-               output);
+    moe::check_written({{"out", out}}, {{"q", q},
+                                        {"sinks", sinks},
+                                        {"keys", at.keys},
+                                        {"values", at.values},
+                                        {"slot", at.slot},
+                                        {"position", at.position}});
+    MOE_LAUNCH(stream, attention_decode, checked, queries, sinks, at, output);
   });
 }

@@ -22,6 +22,11 @@ ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, 
   return {known, *x, *y};
 }
 
+void check_bound(float bound) {
+  check_finite("bound", bound);
+  if (bound < 0) invalid("bound is ", bound, ", expected 0 or more");
+}
+
 }  // namespace
 }  // namespace moe
 
@@ -48,6 +53,31 @@ moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float be
     moe::check_written_or_same({"y", y}, {"a", a});
     moe::check_written_or_same({"y", y}, {"b", b});
     MOE_LAUNCH(stream, add, alpha, first, beta, second, sum);
+  });
+}
+
+moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y,
+                             MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_bound(bound);
+    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
+    const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
+    moe::check_written_or_same({"y", y}, {"x", x});
+    MOE_LAUNCH(stream, clamp_forward, bound, from, to);
+  });
+}
+
+moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
+                              const moe_tensor* dx, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_bound(bound);
+    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
+    const int64_t count = moe::element_count(from);
+    const moe_tensor& upstream = moe::check_elements("dy", dy, moe::kFloating, count);
+    const moe_tensor& to = moe::check_elements("dx", dx, moe::kFloating, count);
+    moe::check_written_or_same({"dx", dx}, {"x", x});
+    moe::check_written_or_same({"dx", dx}, {"dy", dy});
+    MOE_LAUNCH(stream, clamp_backward, bound, from, upstream, to);
   });
 }
 

@@ -82,12 +82,14 @@ void training(moe_dtype dtype, int64_t B, int64_t L, int64_t H, int64_t G, int64
   std::snprintf(text, sizeof(text), "B%lld L%lld H%lld G%lld D%lld %s", static_cast<long long>(B),
                 static_cast<long long>(L), static_cast<long long>(H), static_cast<long long>(G),
                 static_cast<long long>(D), name_of(dtype));
-  const float scale = 0.1f;
+  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
+  const moe_attention_inputs inputs{sizeof(inputs), q, k, v, nullptr};
+  const moe_attention_gradients gradients{sizeof(gradients), dq, dk, dv, nullptr};
   line(std::string("forward  ") + text, pairs * 4 * static_cast<double>(D), "GFLOP/s",
-       [&] { require(moe_attention_forward(g_stream, q, k, v, scale, 0, out, sums)); });
-  require(moe_attention_forward(g_stream, q, k, v, scale, 0, out, sums));
+       [&] { require(moe_attention_forward(g_stream, &config, &inputs, out, sums)); });
+  require(moe_attention_forward(g_stream, &config, &inputs, out, sums));
   line(std::string("backward ") + text, pairs * 10 * static_cast<double>(D), "GFLOP/s",
-       [&] { require(moe_attention_backward(g_stream, q, k, v, out, sums, dout, scale, 0, dq, dk, dv)); });
+       [&] { require(moe_attention_backward(g_stream, &config, &inputs, out, sums, dout, &gradients)); });
 }
 
 // T sequences, each at `position`; or, as prefill, the rows 0 .. T - 1 of one.
@@ -107,8 +109,10 @@ void generation(moe_dtype dtype, int64_t T, int32_t position, bool prefill, int6
   std::snprintf(text, sizeof(text), "%s T%lld position %d H%lld G%lld D%lld %s", prefill ? "prefill " : "decode  ",
                 static_cast<long long>(T), prefill ? static_cast<int>(T) - 1 : position, static_cast<long long>(H),
                 static_cast<long long>(G), static_cast<long long>(D), name_of(dtype));
+  const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
+  const moe_cache_places places{sizeof(places), keys, values, slot, positions};
   line(text, amount, prefill ? "GFLOP/s" : "GB/s",
-       [&] { require(moe_attention_decode(g_stream, q, keys, values, slot, positions, 0.1f, 0, out)); });
+       [&] { require(moe_attention_decode(g_stream, &config, q, nullptr, &places, out)); });
 }
 
 void cross_entropy(moe_dtype dtype, int64_t S, int64_t M, int64_t V) {

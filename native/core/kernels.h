@@ -13,6 +13,8 @@ using Fill = void(Stream&, float value, T y);
 using Cast = void(Stream&, T x, T y);
 using Copy = void(Stream&, const void* x, int64_t bytes, void* y);
 using Add = void(Stream&, float alpha, T a, float beta, T b, T y);
+using ClampForward = void(Stream&, float bound, T x, T y);
+using ClampBackward = void(Stream&, float bound, T x, T dy, T dx);
 using ActivationForward = void(Stream&, moe_activation, T x, T y);
 using ActivationBackward = void(Stream&, moe_activation, T x, T dy, T dx);
 using RandomUniform = void(Stream&, uint64_t seed, uint64_t offset, T y);
@@ -26,12 +28,13 @@ using LayerNormBackward = void(Stream&, T dy, T x, T gamma, T mean, T rstd, T dx
 using RmsNormForward = void(Stream&, T x, T gamma, float epsilon, T y, N rstd);
 using RmsNormBackward = void(Stream&, T dy, T x, T gamma, T rstd, T dx, T dgamma);
 
-using Rotary = void(Stream&, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y);
-using AttentionForward = void(Stream&, T q, T k, T v, float scale, int64_t window, T out, N logsumexp);
-using AttentionBackward = void(Stream&, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq,
-                               T dk, T dv);
-using CacheAppend = void(Stream&, T k, T v, T slot, T position, T keys, T values);
-using AttentionDecode = void(Stream&, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out);
+// Structs of the ABI arrive as copies of the caller's, checked: the members that a kernel needs are not null.
+using Rotary = void(Stream&, T x, const moe_rotary_angles&, int direction, T y);
+using AttentionForward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, T out, N logsumexp);
+using AttentionBackward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, T out, T logsumexp,
+                               T dout, const moe_attention_gradients&);
+using CacheAppend = void(Stream&, T k, T v, const moe_cache_places&);
+using AttentionDecode = void(Stream&, const moe_attention_config&, T q, N sinks, const moe_cache_places&, T out);
 
 using Gemm = void(Stream&, bool transpose_a, bool transpose_b, moe_activation, bool accumulate, T a, T b, N bias, T c,
                   N preactivation);
@@ -71,6 +74,8 @@ using SquareSum = void(Stream&, T x, T sum);
   X(Cast, cast)                                     \
   X(Copy, copy)                                     \
   X(Add, add)                                       \
+  X(ClampForward, clamp_forward)                    \
+  X(ClampBackward, clamp_backward)                  \
   X(ActivationForward, activation_forward)          \
   X(ActivationBackward, activation_backward)        \
   X(RandomUniform, random_uniform)                  \

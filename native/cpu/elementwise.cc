@@ -46,6 +46,31 @@ void add_elements(Stream& stream, float alpha, T a, float beta, T b, T y) {
   });
 }
 
+// Where a comparison decides, NaN stays NaN.
+void clamp_elements(Stream& stream, float bound, T x, T y) {
+  const Floats in(x), out(y);
+  parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector most = hn::Set(d, bound);
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+      const FloatVector value = in.load(d, i, n);
+      out.store(d, hn::IfThenElse(hn::Gt(hn::Abs(value), most), hn::CopySign(most, value), value), i, n);
+    });
+  });
+}
+
+void clamp_gradients(Stream& stream, float bound, T x, T dy, T dx) {
+  const Floats in(x), upstream(dy), out(dx);
+  parallel_blocks(stream, element_count(dx), kGrain, [&](int64_t begin, int64_t end) {
+    const FloatTag d;
+    const FloatVector most = hn::Set(d, bound);
+    for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
+      const auto inside = hn::Le(hn::Abs(in.load(d, i, n)), most);
+      out.store(d, hn::IfThenElseZero(inside, upstream.load(d, i, n)), i, n);
+    });
+  });
+}
+
 }  // namespace
 }  // namespace moe::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -56,6 +81,8 @@ namespace moe::cpu {
 HWY_EXPORT(fill_elements);
 HWY_EXPORT(cast_elements);
 HWY_EXPORT(add_elements);
+HWY_EXPORT(clamp_elements);
+HWY_EXPORT(clamp_gradients);
 
 void fill(Stream& stream, float value, T y) { HWY_DYNAMIC_DISPATCH(fill_elements)(stream, value, y); }
 
@@ -69,6 +96,12 @@ void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
 
 void add(Stream& stream, float alpha, T a, float beta, T b, T y) {
   HWY_DYNAMIC_DISPATCH(add_elements)(stream, alpha, a, beta, b, y);
+}
+
+void clamp_forward(Stream& stream, float bound, T x, T y) { HWY_DYNAMIC_DISPATCH(clamp_elements)(stream, bound, x, y); }
+
+void clamp_backward(Stream& stream, float bound, T x, T dy, T dx) {
+  HWY_DYNAMIC_DISPATCH(clamp_gradients)(stream, bound, x, dy, dx);
 }
 
 }  // namespace moe::cpu

@@ -31,6 +31,25 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// NaN stays NaN.
+template <typename X, typename Y>
+__global__ void __launch_bounds__(kThreads) clamp_kernel(float bound, const X* x, int64_t count, Y* y) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
+    const float value = to_float(x[i]);
+    y[i] = from_float<Y>(fabsf(value) > bound ? copysignf(bound, value) : value);
+  }
+}
+
+template <typename X, typename Dy, typename Dx>
+__global__ void __launch_bounds__(kThreads)
+    clamp_gradient_kernel(float bound, const X* x, const Dy* dy, int64_t count, Dx* dx) {
+  const int64_t stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) {
+    dx[i] = from_float<Dx>(fabsf(to_float(x[i])) <= bound ? to_float(dy[i]) : 0.0f);
+  }
+}
+
 }  // namespace
 
 void fill(Stream& stream, float value, T y) {
@@ -48,6 +67,31 @@ void cast(Stream& stream, T x, T y) {
     visit_floating(y, [&](auto to) {
       launch(cast_kernel<decltype(from), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0,
              data<decltype(from)>(x), count, data<decltype(to)>(y));
+    });
+  });
+}
+
+void clamp_forward(Stream& stream, float bound, T x, T y) {
+  Launch launch(stream);
+  const int64_t count = element_count(y);
+  visit_floating(x, [&](auto from) {
+    visit_floating(y, [&](auto to) {
+      launch(clamp_kernel<decltype(from), decltype(to)>, launch.blocks(count, kThreads), kThreads, 0, bound,
+             data<decltype(from)>(x), count, data<decltype(to)>(y));
+    });
+  });
+}
+
+void clamp_backward(Stream& stream, float bound, T x, T dy, T dx) {
+  Launch launch(stream);
+  const int64_t count = element_count(dx);
+  visit_floating(x, [&](auto from) {
+    visit_floating(dy, [&](auto upstream) {
+      visit_floating(dx, [&](auto to) {
+        launch(clamp_gradient_kernel<decltype(from), decltype(upstream), decltype(to)>, launch.blocks(count, kThreads),
+               kThreads, 0, bound, data<decltype(from)>(x), data<decltype(upstream)>(dy), count,
+               data<decltype(to)>(dx));
+      });
     });
   });
 }

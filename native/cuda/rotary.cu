@@ -1,3 +1,5 @@
+// The rotary position embedding; formula and shapes as in cpu/rotary.cc.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"
@@ -60,8 +62,9 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved, int direction, T y) {
+void rotary(Stream& stream, T x, const moe_rotary_angles& angles, int direction, T y) {
   Launch launch(stream);
+  T positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
   const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
   launch.stream().keep_checks(
       [positions, places = cosine.shape[0]] { check_range_values("positions", positions, 0, places); });
@@ -73,8 +76,8 @@ void rotary(Stream& stream, T x, T positions, T cosine, T sine, bool interleaved
     const auto threads = static_cast<unsigned>(std::clamp<int64_t>(ceil_div(items, 32) * 32, 32, kMostThreads));
     launch(packs ? rotary_kernel<Element, kPack> : rotary_kernel<Element, 1>, static_cast<unsigned>(x.shape[0]),
            threads, 0, data<Element>(x), data<int32_t>(positions), data<float>(cosine), data<float>(sine),
-           static_cast<int>(heads), static_cast<int>(head_size), static_cast<int>(half), cosine.shape[0], interleaved,
-           static_cast<float>(direction), data<Element>(y), launch.refusal());
+           static_cast<int>(heads), static_cast<int>(head_size), static_cast<int>(half), cosine.shape[0],
+           angles.interleaved == 1, static_cast<float>(direction), data<Element>(y), launch.refusal());
   });
 }
 

@@ -5,27 +5,30 @@
 #include <limits>
 #include <vector>
 
+#include "test/attention_arguments.h"
 #include "test/testing.h"
 
 namespace moe::testing {
 
 struct AttentionShape {
   int64_t sequences, length, heads, groups, head_size, window;
+  moe_mask mask = MOE_CAUSAL;
 };
 
 inline std::string text(const AttentionShape& s) {
   return "B " + std::to_string(s.sequences) + ", L " + std::to_string(s.length) + ", H " + std::to_string(s.heads) +
          ", G " + std::to_string(s.groups) + ", D " + std::to_string(s.head_size) + ", window " +
-         std::to_string(s.window);
+         std::to_string(s.window) + (s.mask == MOE_FULL ? ", full" : "");
 }
 
 struct AttentionReference {
-  std::vector<double> out, logsumexp, dq, dk, dv;
+  std::vector<double> out, logsumexp, dq, dk, dv, dsinks;
 };
 
 // dout, if any, asks for the gradients of sum(dout * out).
 inline AttentionReference reference_attention(const AttentionShape& s, const Tensor& q, const Tensor& k,
-                                              const Tensor& v, double scale, const Tensor* dout = nullptr) {
+                                              const Tensor& v, const Tensor* sinks, double scale,
+                                              const Tensor* dout = nullptr) {
   const int64_t D = s.head_size;
   AttentionReference result;
   result.out.assign(static_cast<size_t>(q.count()), 0);
@@ -33,6 +36,7 @@ inline AttentionReference reference_attention(const AttentionShape& s, const Ten
   result.dq.assign(static_cast<size_t>(q.count()), 0);
   result.dk.assign(static_cast<size_t>(k.count()), 0);
   result.dv.assign(static_cast<size_t>(k.count()), 0);
+  result.dsinks.assign(static_cast<size_t>(s.heads), 0);
   for (int64_t b = 0; b < s.sequences; ++b) {
     for (int64_t h = 0; h < s.heads; ++h) {
       const int64_t g = h / (s.heads / s.groups);
@@ -40,22 +44,26 @@ inline AttentionReference reference_attention(const AttentionShape& s, const Ten
       const auto key = [&](int64_t j) { return ((b * s.length + j) * s.groups + g) * D; };
       for (int64_t i = 0; i < s.length; ++i) {
         const int64_t begin = s.window == 0 ? 0 : std::max<int64_t>(0, i - s.window + 1);
-        std::vector<double> weight(static_cast<size_t>(i + 1), 0);
-        double peak = -std::numeric_limits<double>::infinity(), sum = 0;
-        for (int64_t j = begin; j <= i; ++j) {
+        const int64_t end = s.mask == MOE_FULL ? s.length : i + 1;
+        std::vector<double> weight(static_cast<size_t>(end), 0);
+        const double sink = sinks == nullptr ? -std::numeric_limits<double>::infinity() : (*sinks)[h];
+        double peak = sink;
+        for (int64_t j = begin; j < end; ++j) {
           for (int64_t c = 0; c < D; ++c) weight[j] += scale * q[query(i) + c] * k[key(j) + c];
           peak = std::max(peak, weight[j]);
         }
-        for (int64_t j = begin; j <= i; ++j) sum += weight[j] = std::exp(weight[j] - peak);
+        double sum = std::exp(sink - peak);
+        for (int64_t j = begin; j < end; ++j) sum += weight[j] = std::exp(weight[j] - peak);
         result.logsumexp[(b * s.heads + h) * s.length + i] = peak + std::log(sum);
         double delta = 0;
-        for (int64_t j = begin; j <= i; ++j) {
+        for (int64_t j = begin; j < end; ++j) {
           weight[j] /= sum;
           for (int64_t c = 0; c < D; ++c) result.out[query(i) + c] += weight[j] * v[key(j) + c];
         }
         if (dout == nullptr) continue;
         for (int64_t c = 0; c < D; ++c) delta += (*dout)[query(i) + c] * result.out[query(i) + c];
-        for (int64_t j = begin; j <= i; ++j) {
+        result.dsinks[h] -= std::exp(sink - peak) / sum * delta;
+        for (int64_t j = begin; j < end; ++j) {
           double dweight = 0;
           for (int64_t c = 0; c < D; ++c) dweight += (*dout)[query(i) + c] * v[key(j) + c];
           const double dscore = scale * weight[j] * (dweight - delta);

@@ -10,35 +10,46 @@ class AttentionTest : public KernelTest {};
 struct Layer {
   AttentionShape shape;
   float scale;
-  Tensor q, k, v, dout, out, logsumexp, dq, dk, dv;
+  bool with_sinks;
+  Tensor q, k, v, sinks, dout, out, logsumexp, dq, dk, dv, dsinks;
 
-  Layer(moe_dtype dtype, const AttentionShape& s, uint64_t seed)
+  Layer(moe_dtype dtype, const AttentionShape& s, uint64_t seed, bool has_sinks = false)
       : shape(s),
         scale(1 / std::sqrt(static_cast<float>(s.head_size))),
+        with_sinks(has_sinks),
         q(Tensor::random(dtype, {s.sequences, s.length, s.heads, s.head_size}, seed, -2, 2)),
         k(Tensor::random(dtype, {s.sequences, s.length, s.groups, s.head_size}, seed + 1, -2, 2)),
         v(Tensor::random(dtype, {s.sequences, s.length, s.groups, s.head_size}, seed + 2)),
+        sinks(Tensor::random(MOE_FLOAT32, {s.heads}, seed + 4, -3, 3)),
         dout(Tensor::random(dtype, {s.sequences, s.length, s.heads, s.head_size}, seed + 3)),
         out(dtype, {s.sequences, s.length, s.heads, s.head_size}),
         logsumexp(MOE_FLOAT32, {s.sequences, s.heads, s.length}),
         dq(dtype, {s.sequences, s.length, s.heads, s.head_size}),
         dk(dtype, {s.sequences, s.length, s.groups, s.head_size}),
-        dv(dtype, {s.sequences, s.length, s.groups, s.head_size}) {}
+        dv(dtype, {s.sequences, s.length, s.groups, s.head_size}),
+        dsinks(MOE_FLOAT32, {s.heads}) {}
 
-  void forward(moe_stream stream) {
-    ASSERT_MOE_OK(moe_attention_forward(stream, q, k, v, scale, shape.window, out, logsumexp));
-  }
+  void forward(moe_stream stream) { ASSERT_MOE_OK(moe_attention_forward(stream, config(), inputs(), out, logsumexp)); }
   void backward(moe_stream stream) {
-    ASSERT_MOE_OK(moe_attention_backward(stream, q, k, v, out, logsumexp, dout, scale, shape.window, dq, dk, dv));
+    dsinks.fill(0);
+    ASSERT_MOE_OK(moe_attention_backward(stream, config(), inputs(), out, logsumexp, dout,
+                                         attention_gradients(dq, dk, dv, with_sinks ? &dsinks.view() : nullptr)));
+  }
+  Passed<moe_attention_config> config() const { return attention_config(scale, shape.window, shape.mask); }
+  Passed<moe_attention_inputs> inputs() const {
+    return attention_inputs(q, k, v, with_sinks ? &sinks.view() : nullptr);
+  }
+  AttentionReference reference(const Tensor* upstream = nullptr) const {
+    return reference_attention(shape, q, k, v, with_sinks ? &sinks : nullptr, scale, upstream);
   }
 };
 
-void expect_reference(moe_dtype dtype, const AttentionShape& shape, moe_stream stream) {
-  SCOPED_TRACE(text(shape));
-  Layer layer(dtype, shape, 17);
+void expect_reference(moe_dtype dtype, const AttentionShape& shape, moe_stream stream, bool with_sinks = false) {
+  SCOPED_TRACE(text(shape) + (with_sinks ? ", sinks" : ""));
+  Layer layer(dtype, shape, 17, with_sinks);
   layer.forward(stream);
   layer.backward(stream);
-  const AttentionReference expected = reference_attention(shape, layer.q, layer.k, layer.v, layer.scale, &layer.dout);
+  const AttentionReference expected = layer.reference(&layer.dout);
   const bool half = dtype == MOE_BFLOAT16;
   // Tensor cores take weights and their gradients rounded to bfloat16, by 2^-8: 2e-3 of values of 1/2 on average.
   const bool rounded = half && !on_cpu();
@@ -49,6 +60,7 @@ void expect_reference(moe_dtype dtype, const AttentionShape& shape, moe_stream s
   const double of_out = rounded ? 1e-2 : half ? 5e-3 : 5e-6;  // the backward reads `out`, which was rounded
   expect_near(layer.dq, expected.dq, of_out, relative, "dq");
   expect_near(layer.dk, expected.dk, of_out, relative, "dk");
+  if (with_sinks) expect_near(layer.dsinks, expected.dsinks, half ? 2e-2 : 1e-5, relative, "dsinks");
 }
 
 TEST_F(AttentionTest, AgreesWithFloat64AtEveryLengthAndHeadSize) {
@@ -90,17 +102,71 @@ TEST_F(AttentionTest, AgreesWithFloat64OverLongSequences) {
   expect_reference(MOE_BFLOAT16, {1, 600, 2, 1, 8, 0}, stream);
 }
 
+TEST_F(AttentionTest, AgreesWithFloat64WithSinks) {
+  for (int64_t length : {1, 3, 33, 65, 130}) {
+    for (int64_t head_size : {8, 13, 64}) {
+      expect_reference(MOE_FLOAT32, {2, length, 6, 2, head_size, 0}, stream, true);
+      expect_reference(MOE_FLOAT32, {2, length, 6, 2, head_size, 7}, stream, true);
+    }
+    expect_reference(MOE_BFLOAT16, {2, length, 4, 1, 80, 0}, stream, true);
+  }
+  expect_reference(MOE_FLOAT32, {1, 600, 2, 1, 8, 300}, stream, true);
+  expect_reference(MOE_BFLOAT16, {1, 5, 40, 2, 8, 0}, stream, true);
+}
+
+TEST_F(AttentionTest, AgreesWithFloat64WithoutAMask) {
+  for (bool with_sinks : {false, true}) {
+    for (int64_t length : {1, 3, 33, 65, 130}) {
+      for (int64_t head_size : {8, 13, 160}) {
+        expect_reference(MOE_FLOAT32, {2, length, 4, 2, head_size, 0, MOE_FULL}, stream, with_sinks);
+      }
+      expect_reference(MOE_BFLOAT16, {2, length, 4, 1, 80, 0, MOE_FULL}, stream, with_sinks);
+    }
+    expect_reference(MOE_FLOAT32, {1, 600, 2, 1, 8, 0, MOE_FULL}, stream, with_sinks);
+    expect_reference(MOE_BFLOAT16, {1, 5, 40, 2, 8, 0, MOE_FULL}, stream, with_sinks);
+  }
+}
+
+TEST_F(AttentionTest, ASinkAtAnEndOfItsRangeIsNoneOrAll) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    Layer none(dtype, {1, 70, 2, 1, 16, 20}, 3), layer(dtype, none.shape, 3, true);
+    layer.sinks.fill(-INFINITY);
+    for (Layer* each : {&none, &layer}) {
+      each->forward(stream);
+      each->backward(stream);
+    }
+    expect_same_bits(none.out, layer.out, "out");
+    expect_same_bits(none.logsumexp, layer.logsumexp, "logsumexp");
+    expect_same_bits(none.dq, layer.dq, "dq");
+    EXPECT_EQ(layer.dsinks[0], 0);
+    layer.sinks.fill(1e6);
+    layer.forward(stream);
+    EXPECT_EQ(values_of(layer.out), std::vector<double>(static_cast<size_t>(layer.out.count()), 0));
+  }
+}
+
+TEST_F(AttentionTest, DsinksAreAddedTo) {
+  Layer layer(MOE_FLOAT32, {2, 9, 4, 2, 8, 0}, 3, true);
+  layer.forward(stream);
+  layer.backward(stream);
+  const std::vector<double> once = values_of(layer.dsinks);
+  ASSERT_MOE_OK(moe_attention_backward(stream, layer.config(), layer.inputs(), layer.out, layer.logsumexp, layer.dout,
+                                       attention_gradients(layer.dq, layer.dk, layer.dv, layer.dsinks)));
+  for (int64_t h = 0; h < 4; ++h) EXPECT_EQ(layer.dsinks[h], 2 * once[h]);
+}
+
 TEST_F(AttentionTest, SurvivesLargeScores) {
   Layer layer(MOE_FLOAT32, {1, 70, 1, 1, 8, 0}, 3);
   layer.scale = 1000;
   layer.forward(stream);
-  const AttentionReference expected = reference_attention(layer.shape, layer.q, layer.k, layer.v, layer.scale);
+  const AttentionReference expected = layer.reference();
   expect_near(layer.out, expected.out, 2e-2, 2e-2, "out");  // scores near 1e4 carry an error of 1e-3 in float32
 }
 
 TEST_F(AttentionTest, BackwardIsTheDerivative) {
-  for (int64_t window : {0, 3}) {
-    Layer layer(MOE_FLOAT32, {1, 7, 4, 2, 4, window}, 5);
+  for (auto [window, mask, with_sinks] :
+       {std::tuple{0, MOE_CAUSAL, false}, {3, MOE_CAUSAL, false}, {3, MOE_CAUSAL, true}, {0, MOE_FULL, true}}) {
+    Layer layer(MOE_FLOAT32, {2, 7, 4, 2, 4, window, mask}, 5, with_sinks);
     layer.forward(single);
     layer.backward(single);
     const auto loss = [&] {
@@ -110,16 +176,20 @@ TEST_F(AttentionTest, BackwardIsTheDerivative) {
     expect_gradient(layer.q, values_of(layer.dq), loss, 1e-2, 2e-4, 1e-3, "q");
     expect_gradient(layer.k, values_of(layer.dk), loss, 1e-2, 2e-4, 1e-3, "k");
     expect_gradient(layer.v, values_of(layer.dv), loss, 1e-2, 2e-4, 1e-3, "v");
+    if (with_sinks) expect_gradient(layer.sinks, values_of(layer.dsinks), loss, 1e-2, 2e-4, 1e-3, "sinks");
   }
 }
 
 TEST_F(AttentionTest, BitsDependOnNeitherThreadsNorRuns) {
-  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
-    Layer first(dtype, {3, 130, 4, 2, 32, 0}, 7);
+  for (auto [dtype, mask, with_sinks] : {std::tuple{MOE_FLOAT32, MOE_CAUSAL, false},
+                                         {MOE_BFLOAT16, MOE_CAUSAL, false},
+                                         {MOE_FLOAT32, MOE_CAUSAL, true},
+                                         {MOE_BFLOAT16, MOE_FULL, true}}) {
+    Layer first(dtype, {3, 130, 4, 2, 32, 0, mask}, 7, with_sinks);
     first.forward(single);
     first.backward(single);
     for (moe_stream other : {single, stream, triple}) {
-      Layer again(dtype, first.shape, 7);
+      Layer again(dtype, first.shape, 7, with_sinks);
       again.forward(other);
       again.backward(other);
       expect_same_bits(first.out, again.out, "out");
@@ -127,6 +197,7 @@ TEST_F(AttentionTest, BitsDependOnNeitherThreadsNorRuns) {
       expect_same_bits(first.dq, again.dq, "dq");
       expect_same_bits(first.dk, again.dk, "dk");
       expect_same_bits(first.dv, again.dv, "dv");
+      expect_same_bits(first.dsinks, again.dsinks, "dsinks");
     }
   }
 }
@@ -139,8 +210,10 @@ std::vector<uint8_t> sequence_bits(const Tensor& x, int64_t sequences, int64_t i
 }
 
 TEST_F(AttentionTest, ASequencesBitsDoNotDependOnTheBatch) {
-  for (int64_t window : {0, 40}) {
-    Layer batch(MOE_FLOAT32, {5, 77, 4, 2, 16, window}, 11), alone(MOE_FLOAT32, {1, 77, 4, 2, 16, window}, 0);
+  for (auto [window, mask, with_sinks] :
+       {std::tuple{0, MOE_CAUSAL, false}, {40, MOE_CAUSAL, false}, {40, MOE_CAUSAL, true}, {0, MOE_FULL, true}}) {
+    Layer batch(MOE_FLOAT32, {5, 77, 4, 2, 16, window, mask}, 11, with_sinks);
+    Layer alone(MOE_FLOAT32, {1, 77, 4, 2, 16, window, mask}, 11, with_sinks);
     for (auto [from, to] :
          {std::pair{&batch.q, &alone.q}, {&batch.k, &alone.k}, {&batch.v, &alone.v}, {&batch.dout, &alone.dout}}) {
       for (int64_t i = 0; i < to->count(); ++i) to->set(i, (*from)[3 * to->count() + i]);
@@ -199,7 +272,10 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
   Layer good(MOE_FLOAT32, {2, 3, 4, 2, 8, 0}, 1);
   const auto forward = [&](const moe_tensor* q, const moe_tensor* k, const moe_tensor* v, float scale, int64_t window,
                            const moe_tensor* out) {
-    return moe_attention_forward(stream, q, k, v, scale, window, out, nullptr);
+    return moe_attention_forward(stream, attention_config(scale, window), attention_inputs(q, k, v), out, nullptr);
+  };
+  const auto backward = [&](const Layer& of, const moe_attention_gradients* gradients) {
+    return moe_attention_backward(stream, of.config(), of.inputs(), good.out, good.logsumexp, good.dout, gradients);
   };
   EXPECT_MOE_OK(forward(good.q, good.k, good.v, 1, 0, good.out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "window is -1", forward(good.q, good.k, good.v, 1, -1, good.out));
@@ -218,13 +294,35 @@ TEST_F(AttentionTest, RefusesWhatDoesNotFit) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "out has shape", forward(good.q, good.k, good.v, 1, 0, good.k));
   Tensor sums(MOE_FLOAT32, {2, 3, 4});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "logsumexp has shape [2, 3, 4], expected [2, 4, 3]",
-                     moe_attention_forward(stream, good.q, good.k, good.v, 1, 0, good.out, sums));
+                     moe_attention_forward(stream, good.config(), good.inputs(), good.out, sums));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dk and dv share memory",
-                     moe_attention_backward(stream, good.q, good.k, good.v, good.out, good.logsumexp, good.dout, 1, 0,
-                                            good.dq, good.dk, good.dk));
+                     backward(good, attention_gradients(good.dq, good.dk, good.dk)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dq and dout share memory",
-                     moe_attention_backward(stream, good.q, good.k, good.v, good.out, good.logsumexp, good.dout, 1, 0,
-                                            good.dout, good.dk, good.dv));
+                     backward(good, attention_gradients(good.dout, good.dk, good.dv)));
+  Layer sunk(MOE_FLOAT32, good.shape, 1, true);
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "sinks and dsinks are given together or both null, sinks is null",
+                     backward(good, attention_gradients(good.dq, good.dk, good.dv, good.dsinks)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dsinks is null",
+                     backward(sunk, attention_gradients(good.dq, good.dk, good.dv)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dsinks and sinks share memory",
+                     backward(sunk, attention_gradients(good.dq, good.dk, good.dv, sunk.sinks)));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "sinks has shape [2], expected [4]",
+      moe_attention_forward(stream, good.config(), attention_inputs(good.q, good.k, good.v, Tensor(MOE_FLOAT32, {2})),
+                            good.out, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 2, expected 0 or 1",
+                     moe_attention_forward(stream, attention_config(1, 0, 2), good.inputs(), good.out, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.window is 5 with MOE_FULL, expected 0",
+                     moe_attention_forward(stream, attention_config(1, 5, MOE_FULL), good.inputs(), good.out, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config is null",
+                     moe_attention_forward(stream, nullptr, good.inputs(), good.out, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "inputs is null",
+                     moe_attention_forward(stream, good.config(), nullptr, good.out, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "gradients is null", backward(good, nullptr));
+  auto inputs = good.inputs();
+  inputs.value.struct_size = 8;
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "inputs has struct_size 8, expected 40",
+                     moe_attention_forward(stream, good.config(), inputs, good.out, nullptr));
 }
 
 }  // namespace

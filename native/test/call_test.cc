@@ -4,6 +4,7 @@
 #include <set>
 
 #include "test/allocations.h"
+#include "test/attention_arguments.h"
 #include "test/gate_reference.h"
 
 namespace moe::testing {
@@ -76,6 +77,10 @@ TEST_F(CallTest, Elementwise) {
         [&](const moe_tensor* a) { return moe_cast(stream, &a[1], &a[0]); }, {"x"});
   check("add", all(floats("y", {4}), floats("a", {4}), floats("b", {4})), 1,
         [&](const moe_tensor* a) { return moe_add(stream, 1, &a[1], 1, &a[2], &a[0]); }, {"a", "b"});
+  check("clamp forward", all(floats("y", {4}), floats("x", {4})), 1,
+        [&](const moe_tensor* a) { return moe_clamp_forward(stream, 1, &a[1], &a[0]); }, {"x"});
+  check("clamp backward", all(floats("dx", {4}), floats("x", {4}), floats("dy", {4})), 1,
+        [&](const moe_tensor* a) { return moe_clamp_backward(stream, 1, &a[1], &a[2], &a[0]); }, {"x", "dy"});
   check("activation forward", all(floats("y", {2, 4}), floats("x", {2, 4})), 1,
         [&](const moe_tensor* a) { return moe_activation_forward(stream, MOE_SILU, &a[1], &a[0]); });
   check("activation backward", all(floats("dx", {2, 4}), floats("x", {2, 4}), floats("dy", {2, 4})), 1,
@@ -119,27 +124,35 @@ TEST_F(CallTest, Attention) {
   check("rotary",
         all(floats("y", {1, 1, 4}), floats("x", {1, 1, 4}), ints("positions", {1}), floats("cosine", {3, 2}),
             floats("sine", {3, 2})),
-        1, [&](const moe_tensor* a) { return moe_rotary(stream, &a[1], &a[2], &a[3], &a[4], 0, 1, &a[0]); }, {"x"});
+        1, [&](const moe_tensor* a) { return moe_rotary(stream, &a[1], rotary_angles(&a[2], &a[3], &a[4]), 1, &a[0]); },
+        {"x"});
   check("forward",
         all(floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("q", {1, 2, 1, 4}),
-            floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4})),
-        2, [&](const moe_tensor* a) { return moe_attention_forward(stream, &a[2], &a[3], &a[4], 1, 0, &a[0], &a[1]); });
+            floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}), floats("sinks", {1})),
+        2, [&](const moe_tensor* a) {
+          return moe_attention_forward(stream, attention_config(1), attention_inputs(&a[2], &a[3], &a[4], &a[5]), &a[0],
+                                       &a[1]);
+        });
   check("backward",
-        all(floats("dq", {1, 2, 1, 4}), floats("dk", {1, 2, 1, 4}), floats("dv", {1, 2, 1, 4}),
-            floats("q", {1, 2, 1, 4}), floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}),
+        all(floats("dq", {1, 2, 1, 4}), floats("dk", {1, 2, 1, 4}), floats("dv", {1, 2, 1, 4}), floats("dsinks", {1}),
+            floats("q", {1, 2, 1, 4}), floats("k", {1, 2, 1, 4}), floats("v", {1, 2, 1, 4}), floats("sinks", {1}),
             floats("out", {1, 2, 1, 4}), floats("logsumexp", {1, 1, 2}), floats("dout", {1, 2, 1, 4})),
-        3, [&](const moe_tensor* a) {
-          return moe_attention_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], 1, 0, &a[0], &a[1], &a[2]);
+        4, [&](const moe_tensor* a) {
+          return moe_attention_backward(stream, attention_config(1), attention_inputs(&a[4], &a[5], &a[6], &a[7]),
+                                        &a[8], &a[9], &a[10], attention_gradients(&a[0], &a[1], &a[2], &a[3]));
         });
   check("cache append",
         all(floats("keys", {2, 3, 1, 4}), floats("values", {2, 3, 1, 4}), floats("k", {1, 1, 4}),
             floats("v", {1, 1, 4}), ints("slot", {1}), ints("position", {1})),
-        2, [&](const moe_tensor* a) { return moe_cache_append(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]); });
+        2, [&](const moe_tensor* a) {
+          return moe_cache_append(stream, &a[2], &a[3], cache_places(&a[0], &a[1], &a[4], &a[5]));
+        });
   check("decode",
-        all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("keys", {2, 3, 1, 4}),
+        all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("sinks", {1}), floats("keys", {2, 3, 1, 4}),
             floats("values", {2, 3, 1, 4}), ints("slot", {1}), ints("position", {1})),
         1, [&](const moe_tensor* a) {
-          return moe_attention_decode(stream, &a[1], &a[2], &a[3], &a[4], &a[5], 1, 0, &a[0]);
+          return moe_attention_decode(stream, attention_config(1), &a[1], &a[2],
+                                      cache_places(&a[3], &a[4], &a[5], &a[6]), &a[0]);
         });
 }
 

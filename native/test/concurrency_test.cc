@@ -4,6 +4,7 @@
 #include <mutex>
 #include <thread>
 
+#include "test/attention_arguments.h"
 #include "test/routes.h"
 
 namespace moe::testing {
@@ -59,7 +60,8 @@ class ConcurrencyTest : public KernelTest {
         });
     add([] { return floats({{kTokens, 2, 8}}); },
         [this](moe_stream on, const auto& out) {
-          return moe_attention_decode(on, q, cache, cache, slots, positions, 0.3f, 0, out[0]);
+          return moe_attention_decode(on, attention_config(0.3f), q, sinks,
+                                      cache_places(cache, cache, slots, positions), out[0]);
         });
     add([] { return floats({{kTokens}, {kTokens, kWidth}}); },
         [this](moe_stream on, const auto& out) { return moe_cross_entropy(on, x, targets, 0.1f, 1, out[0], out[1]); });
@@ -132,6 +134,7 @@ class ConcurrencyTest : public KernelTest {
   const Tensor logits = Tensor::random(MOE_FLOAT32, {kTokens, kExperts}, 5);
   const Tensor priority = Tensor::random(MOE_FLOAT32, {kTokens, kExperts}, 6);
   const Tensor q = Tensor::random(MOE_FLOAT32, {kTokens, 2, 8}, 7);
+  const Tensor sinks = Tensor::random(MOE_FLOAT32, {2}, 8);
   const Tensor cache = Tensor::random(MOE_FLOAT32, {4, 16, 2, 8}, 8);
   const Tensor ids = integers({kTokens}, 16, 9), positions = integers({kTokens}, 16, 10);
   const Tensor slots = integers({kTokens}, 4, 11), targets = integers({kTokens}, kWidth, 12);
@@ -310,9 +313,11 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
       case 7: {
         const Tensor out(MOE_FLOAT32, {kTokens, 2, 8}), own_cache(MOE_FLOAT32, {4, 16, 2, 8});
         const Tensor angles(MOE_FLOAT32, {16, 4});
-        judge(moe_cache_append(on, q, q, wild_slots, wild, own_cache, Tensor(MOE_FLOAT32, {4, 16, 2, 8})));
-        judge(moe_attention_decode(on, q, cache, cache, wild_slots, wild, 0.3f, 0, out));
-        return judge(moe_rotary(on, q, wild, angles, angles, 0, 1, out));
+        const Tensor own_values(MOE_FLOAT32, {4, 16, 2, 8});
+        judge(moe_cache_append(on, q, q, cache_places(own_cache, own_values, wild_slots, wild)));
+        judge(moe_attention_decode(on, attention_config(0.3f), q, sinks, cache_places(cache, cache, wild_slots, wild),
+                                   out));
+        return judge(moe_rotary(on, q, rotary_angles(wild, angles, angles), 1, out));
       }
       case 8: {
         const Tensor losses(MOE_FLOAT32, {kTokens}), dhidden(MOE_FLOAT32, {kTokens, kWidth});

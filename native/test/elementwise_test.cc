@@ -1,4 +1,4 @@
-// Fill, cast, add, activations and random numbers.
+// Fill, cast, add, clamp, activations and random numbers.
 #include "test/testing.h"
 
 #include <numbers>
@@ -79,6 +79,55 @@ TEST_F(ElementwiseTest, AddsInEveryDtypeAndInPlace) {
         expect_near(a, want, 1e-6, tolerance(da), "a");
       }
     }
+  }
+}
+
+TEST_F(ElementwiseTest, ClampsInEveryDtypeAndInPlace) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype dx : kFloatings) {
+      for (moe_dtype dy : kFloatings) {
+        Tensor x = Tensor::random(dx, {size}, 1, -3, 3), y(dy, {size});
+        std::vector<double> want;
+        for (int64_t i = 0; i < size; ++i) want.push_back(std::clamp(x[i], -1.5, 1.5));
+        ASSERT_MOE_OK(moe_clamp_forward(stream, 1.5f, x, y));
+        expect_near(y, want, 0, dy == dx ? 0 : tolerance(dy), "y");
+        ASSERT_MOE_OK(moe_clamp_forward(stream, 1.5f, x, x));
+        expect_near(x, want, 0, 0, "x");
+      }
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, ClampPassesGradientsInside) {
+  for (int64_t size : kSizes) {
+    for (moe_dtype dtype : kFloatings) {
+      Tensor x = Tensor::random(MOE_FLOAT32, {size}, 1, -3, 3), dx(dtype, {size});
+      if (size > 0) x.set(0, -1.5);  // the bound itself is inside
+      const Tensor dy = Tensor::random(dtype, {size}, 2);
+      std::vector<double> want;
+      for (int64_t i = 0; i < size; ++i) want.push_back(std::abs(x[i]) <= 1.5 ? dy[i] : 0);
+      for (moe_stream on : {single, stream, triple}) {
+        ASSERT_MOE_OK(moe_clamp_backward(on, 1.5f, x, dy, dx));
+        expect_near(dx, want, 0, 0, "dx");
+      }
+      ASSERT_MOE_OK(moe_clamp_backward(stream, 1.5f, x, dy, dy));
+      expect_same_bits(dy, dx, "in place");
+    }
+  }
+}
+
+TEST_F(ElementwiseTest, ClampKeepsSpecialValuesAndRefusesBounds) {
+  const Tensor x = Tensor::of(MOE_FLOAT32, {5}, {NAN, INFINITY, -INFINITY, -0.0, 2});
+  Tensor y(MOE_FLOAT32, {5});
+  ASSERT_MOE_OK(moe_clamp_forward(stream, 2, x, y));
+  EXPECT_TRUE(std::isnan(y[0]));
+  EXPECT_EQ(y[1], 2);
+  EXPECT_EQ(y[2], -2);
+  EXPECT_TRUE(std::signbit(y[3]));
+  EXPECT_EQ(y[4], 2);
+  for (float bound : {-1.0f, INFINITY, NAN}) {
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bound is", moe_clamp_forward(stream, bound, x, y));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bound is", moe_clamp_backward(stream, bound, x, x, y));
   }
 }
 

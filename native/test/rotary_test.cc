@@ -2,6 +2,7 @@
 #include <map>
 #include <utility>
 
+#include "test/attention_arguments.h"
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -38,7 +39,7 @@ class RotaryTest : public KernelTest {
 
   moe_status rotate(moe_stream on, const Case& c, const Tensor& x, int32_t direction, const Tensor& y) {
     const auto& [cosine, sine] = tables.at(c.half);
-    return moe_rotary(on, x, positions(c.rows), cosine, sine, c.interleaved, direction, y);
+    return moe_rotary(on, x, rotary_angles(positions(c.rows), cosine, sine, c.interleaved), direction, y);
   }
 
   std::vector<double> expected(const Case& c, const Tensor& x, int32_t direction) {
@@ -109,7 +110,7 @@ TEST_F(RotaryTest, RefusesWhatDoesNotFit) {
   const Tensor half(MOE_BFLOAT16, {2, 3, 8}), places = Tensor::of(MOE_INT32, {2}, {0, 9});
   const auto rotary = [&](const moe_tensor* position, const moe_tensor* cos, const moe_tensor* sin, int32_t interleaved,
                           int32_t direction, const moe_tensor* y) {
-    return moe_rotary(stream, x, position, cos, sin, interleaved, direction, y);
+    return moe_rotary(stream, x, rotary_angles(position, cos, sin, interleaved), direction, y);
   };
   EXPECT_MOE_OK(rotary(places, cosine, cosine, 0, 1, x));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "positions[1] is 10, expected 0 to 9",

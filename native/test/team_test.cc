@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "cpu/parallel.h"
+#include "test/attention_arguments.h"
 #include "test/testing.h"
 #include "test/threads.h"
 
@@ -220,7 +221,7 @@ TEST_F(ScarceThreadsTest, TheSameBitsWithHoweverManyThreads) {
     const Tensor dgamma(MOE_FLOAT32, {80}), dweights(MOE_FLOAT32, {4, 200, 80});
     EXPECT_MOE_OK(moe_expert_forward(on, MOE_GELU, x, offsets, weights, nullptr, y, nullptr));
     EXPECT_MOE_OK(moe_expert_backward_weights(on, 0, y, x, offsets, dweights, nullptr));
-    EXPECT_MOE_OK(moe_attention_forward(on, q, q, q, 0.25f, 0, out, nullptr));
+    EXPECT_MOE_OK(moe_attention_forward(on, attention_config(0.25f), attention_inputs(q, q, q), out, nullptr));
     EXPECT_MOE_OK(moe_rms_norm_forward(on, x, gamma, 1e-5f, target, rstd));
     EXPECT_MOE_OK(moe_rms_norm_backward(on, target, x, gamma, rstd, dx, dgamma));
     std::vector<uint8_t> bits;

@@ -1,10 +1,14 @@
-// The backward of flash attention: weights are recomputed from logsumexp, tile by tile. With P the weights and
-// dP = dout v^T, the gradient of the scores is dS = P * (dP - delta), delta = rowsum(dout * out); then
-// dv = P^T dout, dk = scale dS^T q, dq = scale dS k.
+// The backward of flash attention (FlashAttention-2, arXiv 2307.08691): weights are recomputed from logsumexp, tile by
+// tile. With P the weights [L, L] of a head and dP = dout v^T, the gradient of the scores is dS = P * (dP - delta),
+// delta = rowsum(dout * out); then dv = P^T dout, dk = scale dS^T q, dq = scale dS k [L, D].
+// A sink's weight is exp(sink - logsumexp) and its dP is 0: dsinks[h] += -sum_{b,i} exp(sinks[h] - logsumexp) delta.
+// Tested and timed by: panamoe_test --gtest_filter='AttentionTest*'; attention_bench --only backward
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/backward.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+
+#include <cmath>
 
 #include "cpu/attention/tile-inl.h"
 #include "cpu/kernels.h"
@@ -36,10 +40,25 @@ inline float dot(HeadRows a, HeadRows b, int64_t head_size) {
   return hn::ReduceSum(d, sum);
 }
 
+// The gradient of a head's sink, summed over sequences and tokens in their order.
+void sink_gradient(T sinks, T out, T logsumexp, T dout, int64_t head, T dsinks) {
+  const int64_t sequences = out.shape[0], length = out.shape[1], heads = out.shape[2], head_size = out.shape[3];
+  const float sink = static_cast<const float*>(sinks.data)[head];
+  double sum = 0;
+  for (int64_t b = 0; b < sequences; ++b) {
+    const float* sums = static_cast<const float*>(logsumexp.data) + (b * heads + head) * length;
+    for (int64_t i = 0; i < length; ++i) {
+      const int64_t row = ((b * length + i) * heads + head) * head_size;
+      sum -= std::exp(sink - sums[i]) * dot({Floats(dout), row, 0}, {Floats(out), row, 0}, head_size);
+    }
+  }
+  static_cast<float*>(dsinks.data)[head] += static_cast<float>(sum);
+}
+
 // One sequence's key/value head with the query heads that read it.
 struct Group {
-  int64_t length, heads, head_size, window;
-  float scale;
+  int64_t length, heads, head_size;
+  const moe_attention_config& config;
   HeadRows q, out, dout, dq;  // of the first query head; the next begins head_size elements on
   HeadRows k, v, dk, dv;
   const float* logsumexp;  // [heads, length]
@@ -75,12 +94,12 @@ void backward_group(const Group& group, float* scratch) {
       return HeadRows{rows.tensor, rows.start + head * head_size, rows.stride};
     };
     for (int64_t first_query = 0; first_query < length; first_query += kQueries) {
-      const KeyRange range{first_query, std::min(kQueries, length - first_query), group.window};
+      const KeyRange range = KeyRange::of(group.config, first_query, std::min(kQueries, length - first_query), length);
       const int64_t queries = range.queries, columns = whole_vectors(queries);
       const HeadRows out = of_head(group.out).from(first_query), dout = of_head(group.dout).from(first_query);
       load_rows(of_head(group.q).from(first_query), queries, head_size, columns, q_rows);
       load_rows(dout, queries, head_size, columns, dout_rows);
-      transpose(q_rows, width, columns, width, group.scale, q_columns, kQueries);
+      transpose(q_rows, width, columns, width, group.config.scale, q_columns, kQueries);
       transpose(dout_rows, width, columns, width, 1.0f, dout_columns, kQueries);
       std::fill_n(dq_columns, width * kQueries, 0.0f);
       std::fill_n(logsumexp, kQueries, 0.0f);
@@ -88,7 +107,7 @@ void backward_group(const Group& group, float* scratch) {
       std::copy_n(group.logsumexp + head * length + first_query, queries, logsumexp);
       for (int64_t i = 0; i < queries; ++i) delta[i] = dot(dout.from(i), out.from(i), head_size);
 
-      for (int64_t block = range.begin(); block < range.end(); block += kKeys) {
+      for (int64_t block = range.begin(); block < range.end; block += kKeys) {
         const int64_t keys = range.keys(block), first = range.first_column(block);
         load_rows(group.k.from(block), keys, head_size, keys, k_rows);
         load_rows(group.v.from(block), keys, head_size, keys, v_rows);
@@ -106,17 +125,17 @@ void backward_group(const Group& group, float* scratch) {
                              dq_columns + first, kQueries);
       }
       transpose(dq_columns, kQueries, width, columns, 1.0f, q_rows, width);
-      store_rows(q_rows, group.scale, queries, head_size, of_head(group.dq).from(first_query));
+      store_rows(q_rows, group.config.scale, queries, head_size, of_head(group.dq).from(first_query));
     }
   }
-  store_rows(dk, group.scale, length, head_size, group.dk);
+  store_rows(dk, group.config.scale, length, head_size, group.dk);
   store_rows(dv, 1.0f, length, head_size, group.dv);
 }
 
-void backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq, T dk,
-              T dv) {
-  const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], head_size = q.shape[3];
-  const int64_t groups = k.shape[2], shared = heads / groups;
+void backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out, T logsumexp,
+              T dout, const moe_attention_gradients& to) {
+  const int64_t sequences = out.shape[0], length = out.shape[1], heads = out.shape[2], head_size = out.shape[3];
+  const int64_t groups = in.k->shape[2], shared = heads / groups;
   const LocalScratch<float> scratch(stream, group_scratch(length, head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 8;
   parallel_tasks(stream, sequences * groups, nanoseconds, [&](int64_t task, int member) {
@@ -128,10 +147,13 @@ void backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float s
       return HeadRows{Floats(tensor), (sequence * length * groups + index) * head_size, groups * head_size};
     };
     const float* sums = static_cast<const float*>(logsumexp.data) + (sequence * heads + index * shared) * length;
-    backward_group({length, shared, head_size, window, scale, query_rows(q), query_rows(out), query_rows(dout),
-                    query_rows(dq), key_rows(k), key_rows(v), key_rows(dk), key_rows(dv), sums},
+    backward_group({length, shared, head_size, config, query_rows(*in.q), query_rows(out), query_rows(dout),
+                    query_rows(*to.dq), key_rows(*in.k), key_rows(*in.v), key_rows(*to.dk), key_rows(*to.dv), sums},
                    scratch[member]);
   });
+  if (in.sinks == nullptr) return;
+  parallel_tasks(stream, heads, sequences * heads * length * (head_size / 8 + 10),
+                 [&](int64_t head, int) { sink_gradient(*in.sinks, out, logsumexp, dout, head, *to.dsinks); });
 }
 
 }  // namespace moe::cpu::HWY_NAMESPACE
@@ -140,9 +162,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 HWY_EXPORT(backward);
-void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq,
-                        T dk, T dv) {
-  HWY_DYNAMIC_DISPATCH(backward)(stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv);
+void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
+                        T logsumexp, T dout, const moe_attention_gradients& to) {
+  HWY_DYNAMIC_DISPATCH(backward)(stream, config, in, out, logsumexp, dout, to);
 }
 }  // namespace moe::cpu
 #endif

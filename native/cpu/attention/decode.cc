@@ -1,6 +1,9 @@
-// Attention over the key/value cache. A run of consecutive rows of one sequence (prefill) goes through the tiles of
-// attention_forward; a lone row (decode) reads its keys once for all the query heads that share them. Both do the same
-// arithmetic in the same order for every element, so a row's bits are those of attention_forward whichever way it goes.
+// Attention over the key/value cache: row t of q [T, H, D] attends to positions 0..position[t] of keys, values
+// [slots, capacity, G, D] at slot[t], as the causal attention_forward does (formula: forward.cc). A run of consecutive
+// rows of one sequence (prefill) goes through the tiles of attention_forward; a lone row (decode) reads its keys once
+// for all the query heads that share them. Both do the same arithmetic in the same order for every element, so a row's
+// bits are those of attention_forward whichever way it goes. Tested and timed by: panamoe_test
+// --gtest_filter='AttentionDecode*'; attention_bench --only decode
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/decode.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -33,9 +36,9 @@ inline FloatRows float_rows(HeadRows x, int64_t rows, int64_t columns, int64_t p
   return {tile, whole_vectors(columns)};
 }
 
-// Some of one row's query heads: `groups` key/value heads, each shared by `shared` query heads.
+// Some of one row's query heads, from `first` on: `groups` key/value heads, each shared by `shared` query heads.
 struct RowHeads {
-  int64_t groups, shared, head_size;
+  int64_t first, groups, shared, head_size;
   int64_t count() const { return groups * shared; }
 };
 
@@ -44,7 +47,7 @@ inline int64_t row_scratch(RowHeads heads) {
   return 2 * heads.count() * width + 3 * kKeys * width + heads.shared * kKeys + 2 * heads.count();
 }
 
-// As softmax_step in attention_queries-inl.h, for the scores [count] of one head. The weights
+// As softmax_step in queries-inl.h, for the scores [count] of one head. The weights
 // are summed one by one, as a query's lane sums them there.
 inline void softmax_row(float* scores, int64_t count, float& maximum, float& total, float* sums, int64_t width) {
   const FloatTag d;
@@ -64,8 +67,8 @@ inline void softmax_row(float* scores, int64_t count, float& maximum, float& tot
 }
 
 // A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
-inline void attend_row(int64_t position, int64_t window, RowHeads heads, float scale, HeadRows q, HeadRows keys,
-                       HeadRows values, HeadRows out, float* scratch) {
+inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, N sinks, HeadRows q,
+                       HeadRows keys, HeadRows values, HeadRows out, float* scratch) {
   const FloatTag d;
   const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
   Tiles tiles(scratch);
@@ -80,13 +83,17 @@ inline void attend_row(int64_t position, int64_t window, RowHeads heads, float s
 
   load_rows(q, heads.count(), head_size, heads.count(), queries);
   for (int64_t i = 0; i < heads.count() * width; i += lanes()) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, queries + i), hn::Set(d, scale)), d, queries + i);
+    hn::StoreU(hn::Mul(hn::LoadU(d, queries + i), hn::Set(d, config.scale)), d, queries + i);
   }
   std::fill_n(sums, heads.count() * width, 0.0f);
-  std::fill_n(maximum, heads.count(), std::numeric_limits<float>::lowest());
-  std::fill_n(total, heads.count(), 0.0f);
+  for (int64_t h = 0; h < heads.count(); ++h) {
+    const SoftmaxStart start = SoftmaxStart::of(sinks, heads.first + h);
+    maximum[h] = start.maximum;
+    total[h] = start.sum;
+  }
 
-  const int64_t begin = window == 0 ? 0 : std::max<int64_t>(0, position - window + 1), end = position + 1;
+  const int64_t begin = config.window == 0 ? 0 : std::max<int64_t>(0, position - config.window + 1);
+  const int64_t end = position + 1;
   for (int64_t key = begin, next; key < end; key = next) {
     next = std::min((key / kKeys + 1) * kKeys, end);
     const int64_t count = next - key, columns = whole_vectors(count);
@@ -136,13 +143,15 @@ inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t r
   return runs;
 }
 
-void decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+void decode(Stream& stream, const moe_attention_config& config, T q, N sinks, const moe_cache_places& places, T out) {
+  const Floats keys(*places.keys), values(*places.values);
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
-  const int64_t capacity = keys.shape[1], groups = keys.shape[2], shared = heads / groups;
+  const int64_t capacity = places.keys->shape[1], groups = places.keys->shape[2], shared = heads / groups;
   const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
-  const auto* slots = static_cast<const int32_t*>(slot.data);
-  const auto* positions = static_cast<const int32_t*>(position.data);
-  const LocalScratch<float> local(stream, std::max(query_scratch(head_size), row_scratch({groups, shared, head_size})));
+  const auto* slots = static_cast<const int32_t*>(places.slot->data);
+  const auto* positions = static_cast<const int32_t*>(places.position->data);
+  const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({0, groups, shared, head_size}));
+  const LocalScratch<float> local(stream, scratch_size);
   auto* starts = stream.arena().take<int64_t>(rows + 1);
   const int64_t runs = find_runs(slots, positions, rows, starts);
   // Few runs are split by key/value heads until each thread has two tasks.
@@ -156,16 +165,16 @@ void decode(Stream& stream, T q, T keys, T values, T slot, T position, float sca
     if (count == 1) {
       const int64_t key_start = cached + first_group * head_size;
       const int64_t q_start = row * q_stride + first_group * shared * head_size;
-      attend_row(positions[row], window, {last_group - first_group, shared, head_size}, scale,
-                 {Floats(q), q_start, head_size}, {Floats(keys), key_start, key_stride},
-                 {Floats(values), key_start, key_stride}, {Floats(out), q_start, head_size}, scratch);
+      attend_row(positions[row], config, {first_group * shared, last_group - first_group, shared, head_size}, sinks,
+                 {Floats(q), q_start, head_size}, {keys, key_start, key_stride}, {values, key_start, key_stride},
+                 {Floats(out), q_start, head_size}, scratch);
       return;
     }
     for (int64_t head = first_group * shared; head < last_group * shared; ++head) {
       const int64_t key_start = cached + head / shared * head_size, q_start = row * q_stride + head * head_size;
-      attend_queries({positions[row], count, window}, head_size, scale, {Floats(q), q_start, q_stride},
-                     {Floats(keys), key_start, key_stride}, {Floats(values), key_start, key_stride},
-                     {Floats(out), q_start, q_stride}, nullptr, scratch);
+      attend_queries(KeyRange::causal_of(positions[row], count, config.window), SoftmaxStart::of(sinks, head),
+                     head_size, config.scale, {Floats(q), q_start, q_stride}, {keys, key_start, key_stride},
+                     {values, key_start, key_stride}, {Floats(out), q_start, q_stride}, nullptr, scratch);
     }
   });
 }
@@ -177,11 +186,11 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 namespace {
 
-// Places in the cache [slots, capacity, ..].
-struct Places {
-  Places(Stream& stream, T slot, T position, T keys)
-      : slot(checked_indices(stream, "slot", slot, 0, keys.shape[0])),
-        position(checked_indices(stream, "position", position, 0, keys.shape[1])) {}
+// The checked slots and positions of rows in the cache.
+struct CheckedPlaces {
+  CheckedPlaces(Stream& stream, const moe_cache_places& places)
+      : slot(checked_indices(stream, "slot", *places.slot, 0, places.keys->shape[0])),
+        position(checked_indices(stream, "position", *places.position, 0, places.keys->shape[1])) {}
 
   const moe_tensor slot, position;
 };
@@ -189,24 +198,26 @@ struct Places {
 }  // namespace
 
 // Row after row on one thread: should a place be named twice, its last row stays.
-void cache_append(Stream& stream, T k, T v, T slot, T position, T keys, T values) {
-  const Places places(stream, slot, position, keys);
+void cache_append(Stream& stream, T k, T v, const moe_cache_places& places) {
+  const CheckedPlaces checked(stream, places);
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
-  const auto* slots = static_cast<const int32_t*>(places.slot.data);
-  const auto* positions = static_cast<const int32_t*>(places.position.data);
+  const auto* slots = static_cast<const int32_t*>(checked.slot.data);
+  const auto* positions = static_cast<const int32_t*>(checked.position.data);
   if (bytes == 0) return;  // the pointers may be null then
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const size_t place = static_cast<size_t>(slots[t] * keys.shape[1] + positions[t]) * bytes;
+    const size_t place = static_cast<size_t>(slots[t] * places.keys->shape[1] + positions[t]) * bytes;
     const size_t row = static_cast<size_t>(t) * bytes;
-    std::memcpy(static_cast<char*>(keys.data) + place, static_cast<const char*>(k.data) + row, bytes);
-    std::memcpy(static_cast<char*>(values.data) + place, static_cast<const char*>(v.data) + row, bytes);
+    std::memcpy(static_cast<char*>(places.keys->data) + place, static_cast<const char*>(k.data) + row, bytes);
+    std::memcpy(static_cast<char*>(places.values->data) + place, static_cast<const char*>(v.data) + row, bytes);
   }
 }
 
 HWY_EXPORT(decode);
-void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
-  const Places places(stream, slot, position, keys);
-  HWY_DYNAMIC_DISPATCH(decode)(stream, q, keys, values, places.slot, places.position, scale, window, out);
+void attention_decode(Stream& stream, const moe_attention_config& config, T q, N sinks, const moe_cache_places& places,
+                      T out) {
+  const CheckedPlaces checked(stream, places);
+  HWY_DYNAMIC_DISPATCH(decode)
+  (stream, config, q, sinks, {places.struct_size, places.keys, places.values, &checked.slot, &checked.position}, out);
 }
 
 }  // namespace moe::cpu

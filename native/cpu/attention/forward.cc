@@ -1,3 +1,7 @@
+// Attention of whole sequences: out[b,i,h] = sum_j p_j v[b,j,g], p_j = exp(s_j) / (sum_j exp(s_j) + exp(sinks[h])),
+// s_j = scale * q[b,i,h] . k[b,j,g]; q, out [B, L, H, D], k, v [B, L, G, D], sinks [H] or none, g = h / (H / G).
+// FlashAttention-2 (arXiv 2307.08691): a task is a tile of queries of one head, see queries-inl.h.
+// Tested and timed by: panamoe_test --gtest_filter='Attention*'; attention_bench --only forward
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/forward.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -10,14 +14,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-void forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, N logsumexp) {
-  const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], head_size = q.shape[3];
-  const int64_t groups = k.shape[2], tiles = (length + kQueries - 1) / kQueries;
+void forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out, N logsumexp) {
+  const int64_t *shape = in.q->shape, groups = in.k->shape[2];
+  const int64_t sequences = shape[0], length = shape[1], heads = shape[2], head_size = shape[3];
+  const int64_t tiles = (length + kQueries - 1) / kQueries;
   const int64_t q_stride = heads * head_size, k_stride = groups * head_size;
   const LocalScratch<float> scratch(stream, query_scratch(head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 16;
   parallel_tasks(stream, sequences * heads * tiles, nanoseconds, [&](int64_t task, int member) {
-    // The last tiles see the most keys, so they go first: the team ends together.
+    // A causal mask lets the last tiles see the most keys, so they go first: the team ends together.
     const int64_t tile = tiles - 1 - task / (sequences * heads), sequence = task / heads % sequences;
     const int64_t head = task % heads, group = head / (heads / groups), first = tile * kQueries;
     const int64_t q_start = (sequence * length + first) * q_stride + head * head_size;
@@ -25,8 +30,9 @@ void forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, 
     float* sums = logsumexp == nullptr
                       ? nullptr
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
-    attend_queries({first, std::min(kQueries, length - first), window}, head_size, scale,
-                   {Floats(q), q_start, q_stride}, {Floats(k), k_start, k_stride}, {Floats(v), k_start, k_stride},
+    attend_queries(KeyRange::of(config, first, std::min(kQueries, length - first), length),
+                   SoftmaxStart::of(in.sinks, head), head_size, config.scale, {Floats(*in.q), q_start, q_stride},
+                   {Floats(*in.k), k_start, k_stride}, {Floats(*in.v), k_start, k_stride},
                    {Floats(out), q_start, q_stride}, sums, scratch[member]);
   });
 }
@@ -37,8 +43,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 HWY_EXPORT(forward);
-void attention_forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, N logsumexp) {
-  HWY_DYNAMIC_DISPATCH(forward)(stream, q, k, v, scale, window, out, logsumexp);
+void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
+                       N logsumexp) {
+  HWY_DYNAMIC_DISPATCH(forward)(stream, config, in, out, logsumexp);
 }
 }  // namespace moe::cpu
 #endif

@@ -1,5 +1,7 @@
-// Flash attention (Dao, arXiv 2307.08691) of a tile of consecutive queries of one head: one pass over the keys with a
-// running maximum and sum. Lanes are queries, so nothing is ever summed across lanes. Part of each Highway target.
+// Flash attention (FlashAttention-2, Dao, arXiv 2307.08691) of a tile of consecutive queries of one head: one pass over
+// the keys with a running maximum m and sum l of weights exp(s - m). A sink (GPT-OSS, github.com/openai/gpt-oss) is a
+// key without a value that every query sees first: m and l start as its logit and 1.
+// Lanes are queries, so nothing is ever summed across lanes. Part of each Highway target.
 #if defined(MOE_CPU_ATTENTION_QUERIES_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_ATTENTION_QUERIES_INL_H
 #undef MOE_CPU_ATTENTION_QUERIES_INL_H
@@ -18,6 +20,19 @@ inline int64_t query_scratch(int64_t head_size) {
   const int64_t width = whole_vectors(head_size);
   return 3 * kQueries * width + 2 * kKeys * width + kKeys * kQueries + 3 * kQueries;
 }
+
+// The running maximum and sum before the first key.
+struct SoftmaxStart {
+  float maximum = std::numeric_limits<float>::lowest();
+  float sum = 0;
+
+  // Of query head `head`: its sink, if there are sinks [H].
+  static SoftmaxStart of(N sinks, int64_t head) {
+    if (sinks == nullptr) return {};
+    // At least the lowest float: the difference of two infinities is NaN.
+    return {std::max(static_cast<const float*>(sinks->data)[head], std::numeric_limits<float>::lowest()), 1};
+  }
+};
 
 // Turns a block of scores [keys, kQueries] into weights relative to the maximum so far, and updates maximum, sum and
 // `decay`, the factor by which what was summed before shrinks.
@@ -43,8 +58,8 @@ inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t las
 
 // out = attention of the queries q at positions range.position, ... over keys and values 0, 1, ...
 // logsumexp, if any, receives one float a query.
-inline void attend_queries(KeyRange range, int64_t head_size, float scale, HeadRows q, HeadRows keys, HeadRows values,
-                           HeadRows out, float* logsumexp, float* scratch) {
+inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size, float scale, HeadRows q,
+                           HeadRows keys, HeadRows values, HeadRows out, float* logsumexp, float* scratch) {
   const FloatTag d;
   const int64_t width = whole_vectors(head_size), columns = whole_vectors(range.queries);
   Tiles tiles(scratch);
@@ -61,10 +76,10 @@ inline void attend_queries(KeyRange range, int64_t head_size, float scale, HeadR
   load_rows(q, range.queries, head_size, columns, rows);
   transpose(rows, width, columns, width, scale, queries, kQueries);
   std::fill_n(sums, width * kQueries, 0.0f);
-  std::fill_n(maximum, kQueries, std::numeric_limits<float>::lowest());
-  std::fill_n(total, kQueries, 0.0f);
+  std::fill_n(maximum, kQueries, start.maximum);
+  std::fill_n(total, kQueries, start.sum);
 
-  for (int64_t block = range.begin(); block < range.end(); block += kKeys) {
+  for (int64_t block = range.begin(); block < range.end; block += kKeys) {
     const int64_t count = range.keys(block), first = range.first_column(block);
     load_rows(keys.from(block), count, head_size, count, key_rows);
     load_rows(values.from(block), count, head_size, count, value_rows);

@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/kernels.h"
 #include "cpu/simd/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -211,16 +212,28 @@ inline void mask_scores(float* scores, int64_t keys, int64_t first, int64_t last
   }
 }
 
-// The keys a tile of queries at positions [position, position + queries) may see, and which blocks need a mask.
+// The keys [begin(), end) that a tile of queries at positions [position, position + queries) may see, and which blocks
+// of them need a mask.
 struct KeyRange {
-  int64_t position, queries, window;
+  int64_t position, queries, end, window;
+  bool causal;
+
+  static KeyRange causal_of(int64_t position, int64_t queries, int64_t window) {
+    return {position, queries, position + queries, window, true};
+  }
+  // Of a whole sequence's `length` keys.
+  static KeyRange of(const moe_attention_config& config, int64_t position, int64_t queries, int64_t length) {
+    if (config.mask == MOE_FULL) return {position, queries, length, 0, false};
+    return causal_of(position, queries, config.window);
+  }
   int64_t begin() const { return window == 0 ? 0 : std::max<int64_t>(0, position - window + 1) / kKeys * kKeys; }
-  int64_t end() const { return position + queries; }
-  int64_t keys(int64_t block) const { return std::min(kKeys, end() - block); }
+  int64_t keys(int64_t block) const { return std::min(kKeys, end - block); }
   // The first column, at a vector's start, with a query that may see a key of the block.
-  int64_t first_column(int64_t block) const { return std::max<int64_t>(0, block - position) / lanes() * lanes(); }
+  int64_t first_column(int64_t block) const {
+    return causal ? std::max<int64_t>(0, block - position) / lanes() * lanes() : 0;
+  }
   bool masked(int64_t block) const {
-    return block + keys(block) - 1 > position || (window > 0 && block <= position + queries - 1 - window);
+    return causal && (block + keys(block) - 1 > position || (window > 0 && block <= position + queries - 1 - window));
   }
 };
 

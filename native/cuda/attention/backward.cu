@@ -1,7 +1,9 @@
-// Attention backward in the manner of FlashAttention: weights are computed anew from logsumexp. With
+// Attention backward in the manner of FlashAttention-2 (arXiv 2307.08691): weights are computed anew from logsumexp;
+// formula and shapes as in cpu/attention/backward.cc. With
 // delta = dout . out, dscore = scale weight (dout . v - delta); dq sums dscore k over keys, a block for a tile of
 // queries; dk and dv sum dscore q and weight dout over queries, a block for a tile of keys, which takes the query heads
 // of its key head one after the other. So every sum has one order, and nothing is added by two blocks.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a card by ci/gpu.
 #include "cuda/attention/tile.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -42,7 +44,7 @@ struct Backward {
   int sequences, length, heads, groups, head_size;
   float scale;
   int window;
-  bool packs;
+  bool full, packs;
 };
 
 // delta[b,h,i] = dout[b,i,h] . out[b,i,h], a warp each. Bound by bytes.
@@ -60,6 +62,24 @@ __global__ void __launch_bounds__(kDeltaThreads)
   sum = warp_sum(sum);
   const int64_t head = row % heads, token = row / heads;
   if (lane == 0) delta[(token / length * heads + head) * length + token % length] = sum;
+}
+
+// dsinks[h] -= sum_{b,i} exp(sinks[h] - logsumexp[b,h,i]) delta[b,h,i], a block for each head. Bound by bytes.
+__global__ void __launch_bounds__(kDeltaThreads)
+    sink_gradient_kernel(const float* sinks, const float* logsumexp, const float* delta, int sequences, int length,
+                         float* dsinks) {
+  __shared__ float table[kMostWarps];
+  const int head = static_cast<int>(blockIdx.x), heads = static_cast<int>(gridDim.x);
+  const float sink = sinks[head];
+  float sum = 0;
+  for (int sequence = 0; sequence < sequences; ++sequence) {
+    const int64_t first = (int64_t{sequence} * heads + head) * length;
+    for (int i = static_cast<int>(threadIdx.x); i < length; i += kDeltaThreads) {
+      sum = fmaf(expf(sink - logsumexp[first + i]), delta[first + i], sum);
+    }
+  }
+  sum = block_sum(sum, table);
+  if (threadIdx.x == 0) dsinks[head] -= sum;
 }
 
 // Two tiles of rows in two stages: the next two arrive while these are used.
@@ -95,6 +115,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   const int sequence = static_cast<int>(index % a.sequences);
   const int tile = (a.length - 1) / Shape::kRows - static_cast<int>(index / a.sequences);  // the longest come first
   const int first = tile * Shape::kRows, end = min(a.length, first + Shape::kRows);
+  const int key_end = last_key(a.full, end - 1, a.length) + 1;
   const int64_t q_stride = int64_t{a.heads} * a.head_size, k_stride = int64_t{a.groups} * a.head_size;
   const int64_t q_head = sequence * (a.length * q_stride) + head * int64_t{a.head_size};
   const int64_t k_head = sequence * (a.length * k_stride) + head / (a.heads / a.groups) * int64_t{a.head_size};
@@ -109,9 +130,9 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   float* table = reinterpret_cast<float*>(steps.tile(2, 0)) + warp * kWeightFloats<Element, kStep / 8>;
   const auto load_step = [&](int stage, int key) {
     load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.packs,
-                     HeadRows<Element>{a.k + k_head, k_stride, key, end});
+                     HeadRows<Element>{a.k + k_head, k_stride, key, key_end});
     load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.packs,
-                     HeadRows<Element>{a.v + k_head, k_stride, key, end});
+                     HeadRows<Element>{a.v + k_head, k_stride, key, key_end});
     commit_copies();
   };
   load_tile<kHead>(queries, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.q + q_head, q_stride, first, end});
@@ -120,24 +141,26 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   const int begin = max(0, first - a.window + 1) / kStep * kStep;
   load_step(0, begin);
 
-  int query[2];
+  int last[2];  // the last key that the lane's queries see; before all keys where there is no query
   float logsumexp[2], delta[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    query[i] = first + warp_row + lane / 4 + 8 * i;
-    const int64_t place = (int64_t{sequence} * a.heads + head) * a.length + query[i];
-    logsumexp[i] = query[i] < end ? a.logsumexp[place] : 0;
-    delta[i] = query[i] < end ? a.delta[place] : 0;
+    const int query = first + warp_row + lane / 4 + 8 * i;
+    const int64_t place = (int64_t{sequence} * a.heads + head) * a.length + query;
+    last[i] = query < end ? last_key(a.full, query, a.length) : -1;
+    logsumexp[i] = query < end ? a.logsumexp[place] : 0;
+    delta[i] = query < end ? a.delta[place] : 0;
   }
   float dq[Shape::kColumnTiles][4];
   clear(dq);
-  for (int key = begin, stage = 0; key < end; key += kStep, stage ^= 1) {
+  for (int key = begin, stage = 0; key < key_end; key += kStep, stage ^= 1) {
     wait_copies<0>();
     __syncthreads();
-    if (key + kStep < end) load_step(stage ^ 1, key + kStep);
+    if (key + kStep < key_end) load_step(stage ^ 1, key + kStep);
     const Element* keys = steps.tile(stage, 0);
     const int warp_first = first + warp_row;
-    if (key >= warp_first + kWarpRows || key + kStep <= warp_first - a.window + 1) continue;
+    if (key > last_key(a.full, warp_first + kWarpRows - 1, a.length) || key + kStep <= warp_first - a.window + 1)
+      continue;
     float scores[kStep / 8][4], dweights[kStep / 8][4];
     multiply_rows<kStride>(scores, queries + warp_row * kStride, keys, width);
     multiply_rows<kStride>(dweights, upstream + warp_row * kStride, steps.tile(stage, 1), width);
@@ -145,8 +168,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
     for (int j = 0; j < kStep / 8; ++j) {
 #pragma unroll
       for (int n = 0; n < 4; ++n) {
-        const int at = key + j * 8 + lane % 4 * 2 + n % 2, row = query[n / 2];
-        const bool seen = at <= row && at > row - a.window && row < end;
+        const int at = key + j * 8 + lane % 4 * 2 + n % 2;
+        const bool seen = at <= last[n / 2] && at > last[n / 2] - a.window;
         const float weight = seen ? expf(scores[j][n] * a.scale - logsumexp[n / 2]) : 0.0f;
         scores[j][n] = weight * (dweights[j][n] - delta[n / 2]);
       }
@@ -186,11 +209,13 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
   const Steps<Element, kHead> steps{values + Shape::kRows * kStride};
   float* statistics = reinterpret_cast<float*>(steps.tile(2, 0));  // of two stages
   float* table = statistics + 2 * Shape::kStatistics + warp * kWeightFloats<Element, kStep / 8>;
-  // Queries from the first key's own on, those of one head after those of another.
+  // Queries from the first that sees a key on, those of one head after those of another.
+  const int from = a.full ? 0 : first;
   const int last = a.window < a.length - end + 1 ? end - 1 + a.window : a.length;  // one after the last that sees a key
-  const int steps_of_head = (last - first + kStep - 1) / kStep, count = steps_of_head * shared_heads;
+  const int ahead = a.full ? a.length : 0;  // a query sees keys up to this many after its own
+  const int steps_of_head = (last - from + kStep - 1) / kStep, count = steps_of_head * shared_heads;
   const auto head_of = [&](int step) { return group * shared_heads + step / steps_of_head; };
-  const auto query_of = [&](int step) { return first + step % steps_of_head * kStep; };
+  const auto query_of = [&](int step) { return from + step % steps_of_head * kStep; };
   const auto load_step = [&](int stage, int step) {
     const int64_t q_head = sequence * (a.length * q_stride) + head_of(step) * int64_t{a.head_size};
     load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.packs,
@@ -224,7 +249,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
     const Element* queries = steps.tile(step % 2, 0);
     const Element* upstream = steps.tile(step % 2, 1);
     const int query = query_of(step), warp_first = first + warp_row;
-    if (query + kStep > warp_first && query - a.window < warp_first + kWarpRows - 1) {
+    if (query + ahead + kStep > warp_first && query - a.window < warp_first + kWarpRows - 1) {
       const float* logsumexp = statistics + step % 2 * Shape::kStatistics;
       float weights[kStep / 8][4], dweights[kStep / 8][4];
       multiply_rows<kStride>(weights, keys + warp_row * kStride, queries, width);
@@ -235,7 +260,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
         for (int i = 0; i < 4; ++i) {
           const int column = j * 8 + lane % 4 * 2 + i % 2, row = query + column;
           const int at = warp_first + lane / 4 + i / 2 * 8;
-          const bool seen = at <= row && at > row - a.window && row < last && at < end;
+          const bool seen = at <= row + ahead && at > row - a.window && row < last && at < end;
           const float weight = seen ? expf(weights[j][i] * a.scale - logsumexp[column]) : 0.0f;
           weights[j][i] = weight;
           dweights[j][i] = weight * (dweights[j][i] - logsumexp[kStep + column]);
@@ -260,9 +285,10 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
 
 }  // namespace
 
-void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dout, float scale, int64_t window, T dq,
-                        T dk, T dv) {
+void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
+                        T logsumexp, T dout, const moe_attention_gradients& to) {
   Launch launch(stream);
+  T q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
   const int64_t head_size = q.shape[3], rows = sequences * length * heads;
   bool packs = true;
@@ -286,8 +312,9 @@ void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dou
                                      .heads = static_cast<int>(heads),
                                      .groups = static_cast<int>(groups),
                                      .head_size = static_cast<int>(head_size),
-                                     .scale = scale,
-                                     .window = window_or_most(window),
+                                     .scale = config.scale,
+                                     .window = window_or_most(config.window),
+                                     .full = config.mask == MOE_FULL,
                                      .packs = packs};
     visit_head_size(head_size, [&](auto head) {
       using Shape = BackwardShape<Element, head()>;
@@ -298,6 +325,9 @@ void attention_backward(Stream& stream, T q, T k, T v, T out, T logsumexp, T dou
              Shape::kSharedBytes + sizeof(float) * 2 * Shape::kStatistics, backward);
     });
   });
+  if (in.sinks == nullptr) return;
+  launch(sink_gradient_kernel, static_cast<unsigned>(heads), kDeltaThreads, 0, data<float>(in.sinks),
+         data<float>(logsumexp), delta, static_cast<int>(sequences), static_cast<int>(length), data<float>(to.dsinks));
 }
 
 }  // namespace moe::cuda

@@ -1,4 +1,5 @@
-// Attention over the key/value cache, and the cache's own writing.
+// Attention over the key/value cache, and the cache's own writing; shapes as in cpu/attention/decode.cc.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionDecode*'. Timed on a card by ci/gpu.
 #include "cuda/attention/forward.h"
 #include "cuda/kernels.h"
 
@@ -23,6 +24,10 @@ __global__ void __launch_bounds__(kMergeThreads)
   const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
     float maximum = kUnseen, total = 0, value = 0;
+    if (a.sinks != nullptr) {
+      maximum = a.sinks[place % a.heads];
+      total = 1;
+    }
 #pragma unroll 4
     for (int chunk = first; chunk <= last; ++chunk) {
       const int64_t at = place * chunks + chunk;
@@ -71,8 +76,9 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
   return part;
 }
 
-void keep_cache_checks(Launch& launch, T slot, T position, T keys) {
-  launch.stream().keep_checks([slot, position, slots = keys.shape[0], capacity = keys.shape[1]] {
+void keep_cache_checks(Launch& launch, const moe_cache_places& places) {
+  launch.stream().keep_checks([slot = *places.slot, position = *places.position, slots = places.keys->shape[0],
+                               capacity = places.keys->shape[1]] {
     check_range_values("slot", slot, 0, slots);
     check_range_values("position", position, 0, capacity);
   });
@@ -80,10 +86,11 @@ void keep_cache_checks(Launch& launch, T slot, T position, T keys) {
 
 }  // namespace
 
-void cache_append(Stream& stream, T k, T v, T slot, T position, T keys, T values) {
+void cache_append(Stream& stream, T k, T v, const moe_cache_places& places) {
   Launch launch(stream);
+  T keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
-  keep_cache_checks(launch, slot, position, keys);
+  keep_cache_checks(launch, places);
   const auto append = [&](auto unit, int64_t units) {
     using Unit = decltype(unit);
     launch(cache_append_kernel<Unit>, static_cast<unsigned>(rows), kAppendThreads, 0, data<Unit>(k), data<Unit>(v),
@@ -99,11 +106,13 @@ void cache_append(Stream& stream, T k, T v, T slot, T position, T keys, T values
   }
 }
 
-void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position, float scale, int64_t window, T out) {
+void attention_decode(Stream& stream, const moe_attention_config& config, T q, N sinks, const moe_cache_places& places,
+                      T out) {
   Launch launch(stream);
+  T keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const auto dtype = static_cast<moe_dtype>(q.dtype);
-  keep_cache_checks(launch, slot, position, keys);
+  keep_cache_checks(launch, places);
   const AttendingRows all{.q = q.data,
                           .keys = keys.data,
                           .values = values.data,
@@ -118,8 +127,10 @@ void attention_decode(Stream& stream, T q, T keys, T values, T slot, T position,
                           .heads = static_cast<int>(heads),
                           .groups = static_cast<int>(keys.shape[2]),
                           .head_size = static_cast<int>(head_size),
-                          .scale = scale,
-                          .window = window_or_most(window),
+                          .sinks = data<float>(sinks),
+                          .scale = config.scale,
+                          .window = window_or_most(config.window),
+                          .full = false,
                           .packs = in_packs(q, head_size) && in_packs(keys, head_size) && in_packs(values, head_size) &&
                                    in_packs(out, head_size)};
   // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.

@@ -1,5 +1,8 @@
-// Attention forward in the manner of FlashAttention: a block keeps a tile of query rows and walks tiles of keys with a
-// running maximum and sum. The query heads that share a key head are rows of one tile, so they read it once.
+// Attention forward; formula and shapes as in cpu/attention/forward.cc. In the manner of FlashAttention-2 (arXiv
+// 2307.08691): a block keeps a tile of query rows and walks tiles of keys with a running maximum m and sum l of weights
+// exp(s - m). A sink is a key without a value that a row sees first: m and l start as its logit and 1. The query heads
+// that share a key head are rows of one tile, so they read it once.
+// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Attention*'. Timed on a card by ci/gpu.
 #include "cuda/attention/forward.h"
 
 #include "cuda/kernels.h"
@@ -58,6 +61,11 @@ struct RowSums {
     clear(values);
   }
 
+  __device__ __forceinline__ void begin_with(int i, float sink) {
+    maximum[i] = sink;
+    total[i] = 1;
+  }
+
   // Turns scores into weights exp(score - maximum) under the new maximum.
   template <int kScores>
   __device__ __forceinline__ void weigh(float (&scores)[kScores][4]) {
@@ -104,20 +112,20 @@ struct RowSums {
   }
 };
 
-// Hides the keys from `key` on that a row at `position` must not see: those after it, those before its window.
+// Scales scores, and hides the keys from `key` on that a row must not see: those after `last`, those before its window.
 template <int kScores>
-__device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, int key,
-                                               const int (&position)[2], int window) {
+__device__ __forceinline__ void scale_and_mask(float (&scores)[kScores][4], float scale, int key, const int (&last)[2],
+                                               int window) {
   const int column = key + static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    const bool all = key + kScores * 8 - 1 <= position[i] && key > position[i] - window;
+    const bool all = key + kScores * 8 - 1 <= last[i] && key > last[i] - window;
 #pragma unroll
     for (int j = 0; j < kScores; ++j) {
 #pragma unroll
       for (int n = 0; n < 2; ++n) {
         const int at = column + j * 8 + n;
-        const bool seen = all || (at <= position[i] && at > position[i] - window);
+        const bool seen = all || (at <= last[i] && at > last[i] - window);
         float& score = scores[j][2 * i + n];
         score = seen ? __fmul_rn(score, scale) : kUnseen;
       }
@@ -148,7 +156,8 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     run = {int64_t{slot} * a.capacity + position, min(most_rows, a.capacity - position), slot, position};
   }
   if (run.count == 0) return;
-  int begin = max(0, run.position - a.window + 1) / kKeys * kKeys, end = run.position + run.count;
+  int begin = max(0, run.position - a.window + 1) / kKeys * kKeys;
+  int end = last_key(a.full, run.position + run.count - 1, a.capacity) + 1;
   if constexpr (kOneChunk) {
     begin = max(begin, static_cast<int>(blockIdx.y) * kChunk);
     end = min(end, static_cast<int>(blockIdx.y) * kChunk + kChunk);
@@ -165,14 +174,14 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   const int warp_row = warp / Shape::kColumnWarps * kWarpRows;
   const int warp_column = warp % Shape::kColumnWarps * Shape::kColumns;
   const int width = padded_width(a.head_size);
-  int row[2], position[2];
+  int row[2], last[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     row[i] = warp_row + lane / 4 + 8 * i;
-    position[i] = row[i] < rows ? run.position + row[i] / heads : -1;
+    last[i] = row[i] < rows ? last_key(a.full, run.position + row[i] / heads, a.capacity) : -1;
   }
   const int warp_first = run.position + warp_row / heads;
-  const int warp_last = run.position + (min(warp_row + kWarpRows, rows) - 1) / heads;
+  const int warp_last = last_key(a.full, run.position + (min(warp_row + kWarpRows, rows) - 1) / heads, a.capacity);
 
   MOE_DYNAMIC_SHARED(Element, queries);
   Element* keys = queries + kRows * kStride;
@@ -193,6 +202,12 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   RowSums<Shape::kColumnTiles> sums, chunk;
   sums.reset();
   chunk.reset();
+  if (!kOneChunk && a.sinks != nullptr) {  // merge_chunks_kernel takes them in where chunks are apart
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (row[i] < rows) sums.begin_with(i, a.sinks[first_head + row[i] % heads]);
+    }
+  }
   for (int key = begin, next; key < end; key = next) {
     next = key + kKeys;
     wait_copies<0>();
@@ -202,7 +217,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     float weights[kKeys / 8][4];
     if (seen) {
       multiply_rows<kStride>(weights, queries + warp_row * kStride, keys, width);
-      scale_and_mask(weights, a.scale, key, position, a.window);
+      scale_and_mask(weights, a.scale, key, last, a.window);
       chunk.weigh(weights);
     }
     wait_copies<0>();
@@ -245,7 +260,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     for (int i = 0; i < 2; ++i) {
       if (row[i] >= rows) continue;
       const int64_t line = int64_t{run.slot} * a.heads + first_head + row[i] % heads;
-      a.logsumexp[line * a.capacity + position[i]] = sums.maximum[i] + logf(sums.total[i]);
+      a.logsumexp[line * a.capacity + run.position + row[i] / heads] = sums.maximum[i] + logf(sums.total[i]);
     }
   }
 }
@@ -281,8 +296,10 @@ void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, i
   attend<1, true>(launch, dtype, rows, chunks, sums, statistics);
 }
 
-void attention_forward(Stream& stream, T q, T k, T v, float scale, int64_t window, T out, N logsumexp) {
+void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
+                       N logsumexp) {
   Launch launch(stream);
+  T q = *in.q, k = *in.k, v = *in.v;
   const int64_t head_size = q.shape[3];
   attend_rows(launch, static_cast<moe_dtype>(q.dtype),
               {.q = q.data,
@@ -299,8 +316,10 @@ void attention_forward(Stream& stream, T q, T k, T v, float scale, int64_t windo
                .heads = static_cast<int>(q.shape[2]),
                .groups = static_cast<int>(k.shape[2]),
                .head_size = static_cast<int>(head_size),
-               .scale = scale,
-               .window = window_or_most(window),
+               .sinks = data<float>(in.sinks),
+               .scale = config.scale,
+               .window = window_or_most(config.window),
+               .full = config.mask == MOE_FULL,
                .packs = in_packs(q, head_size) && in_packs(k, head_size) && in_packs(v, head_size) &&
                         in_packs(out, head_size)});
 }

@@ -22,8 +22,10 @@ struct AttendingRows {
   const int32_t* position;  // of each row
   Refusal refusal;          // raised for a place outside the slots and their capacity
   int rows, slots, capacity, heads, groups, head_size;
+  const float* sinks;  // [H], or null
   float scale;
   int window;  // from window_or_most
+  bool full;   // every row sees the whole slot: MOE_FULL
   bool packs;
 };
 

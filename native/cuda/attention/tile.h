@@ -53,6 +53,9 @@ inline int window_or_most(int64_t window) {
   return window == 0 || window > kMost ? kMost : static_cast<int>(window);
 }
 
+// The last key that a query at `position` of a sequence sees, its own under a causal mask.
+__device__ __forceinline__ int last_key(bool full, int position, int length) { return full ? length - 1 : position; }
+
 __device__ __forceinline__ int padded_width(int head_size) { return (head_size + 15) / 16 * 16; }
 
 // Fills `count` rows of a tile; address(row) is where a row begins, null for a row of zeros. Columns from head_size to

@@ -1,8 +1,9 @@
-/* Causal attention, multi-head and grouped-query, and the rotary position embedding (RoPE).
- * Letters: B sequences, L tokens a sequence, H query heads, G key/value heads (G divides H), D head size.
+/* Attention, multi-head and grouped-query, with learned sinks, and the rotary position embedding (RoPE).
+ * Letters: B sequences, L tokens a sequence, T tokens of any sequences, H query heads, G key/value heads (G divides H),
+ * D head size.
  * q, out, dq, dout [B, L, H, D]; k, v, dk, dv [B, L, G, D]; float32 or bfloat16, one dtype a call.
- * Query head h reads key/value head h / (H / G). No heads, H that is no multiple of G, a scale that is not finite and a
- * window below 0 are refused. MOE_UNSUPPORTED on a CUDA device where D exceeds 256. */
+ * Query head h reads key/value head g = h / (H / G). No heads, H that is no multiple of G, and a config that its
+ * comment rules out are refused. MOE_UNSUPPORTED on a CUDA device where D exceeds 256. */
 #ifndef MOE_ATTENTION_H
 #define MOE_ATTENTION_H
 
@@ -12,36 +13,81 @@
 extern "C" {
 #endif
 
-/* Rotates pairs of x [S, N, D] by the angle of the row's position: cosine, sine float32 [P, R/2], R <= D rotated
- * dimensions, the rest copied. positions int32 [S] in [0, P). interleaved 0: pairs (i, i + R/2) as in GPT-NeoX and
- * Llama; 1: pairs (2i, 2i + 1) as in GPT-J. direction 1 forward, -1 backward (the inverse rotation). Other numbers, and
- * positions outside, are refused. y [S, N, D] has the dtype of x, and may be x. Any D. */
-MOE_API moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_tensor* positions,
-                              const moe_tensor* cosine, const moe_tensor* sine, int32_t interleaved, int32_t direction,
-                              const moe_tensor* y, MOE_HELD);
+/* The angles of each row of a moe_rotary. */
+typedef struct moe_rotary_angles {
+  uint32_t struct_size;
+  int32_t interleaved;         /* 0: pairs (i, i + R/2) as in GPT-NeoX and Llama; 1: (2i, 2i + 1) as in GPT-J */
+  const moe_tensor* positions; /* int32 [T], in [0, P) */
+  const moe_tensor* cosine;    /* float32 [P, R/2]; R <= D dimensions are rotated, the rest is copied */
+  const moe_tensor* sine;      /* float32 [P, R/2] */
+} moe_rotary_angles;
 
-/* out[b,i,h] = sum_{j<=i} softmax_j(scale * q[b,i,h] . k[b,j,g]) v[b,j,g]. window > 0 keeps j > i - window only; 0
- * keeps all. logsumexp float32 [B, H, L] is saved for the backward, or null. Flash style: no [L, L] tensor. */
-MOE_API moe_status moe_attention_forward(moe_stream stream, const moe_tensor* q, const moe_tensor* k,
-                                         const moe_tensor* v, float scale, int64_t window, const moe_tensor* out,
+/* Rotates pairs of x [T, H, D] by the angle of the row's position. direction 1 forward, -1 backward (the inverse
+ * rotation). Other numbers, and positions outside [0, P), are refused. y [T, H, D] has the dtype of x, and may be x.
+ * Any D. */
+MOE_API moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_rotary_angles* angles,
+                              int32_t direction, const moe_tensor* y, MOE_HELD);
+
+typedef enum moe_mask {
+  MOE_CAUSAL = 0, /* token i attends to tokens j <= i of its sequence */
+  MOE_FULL = 1    /* to all tokens of its sequence */
+} moe_mask;
+
+typedef struct moe_attention_config {
+  uint32_t struct_size;
+  int32_t mask;   /* moe_mask */
+  float scale;    /* of q . k; finite */
+  int64_t window; /* 0: none; n > 0: of the causal tokens only the last n, j > i - n. With MOE_FULL 0 alone */
+} moe_attention_config;
+
+typedef struct moe_attention_inputs {
+  uint32_t struct_size;
+  const moe_tensor* q;
+  const moe_tensor* k;
+  const moe_tensor* v;
+  const moe_tensor* sinks; /* float32 [H] or null: one logit a query head, beside the scaled scores of the keys. Takes
+                            * its share of the softmax and adds no value (GPT-OSS) */
+} moe_attention_inputs;
+
+typedef struct moe_attention_gradients {
+  uint32_t struct_size;
+  const moe_tensor* dq;
+  const moe_tensor* dk;
+  const moe_tensor* dv;
+  const moe_tensor* dsinks; /* float32 [H], null where sinks is */
+} moe_attention_gradients;
+
+/* out[b,i,h] = sum_j p_j v[b,j,g] over the j that the mask lets i see, with s_j = scale * q[b,i,h] . k[b,j,g] and
+ * p_j = exp(s_j) / (sum_j exp(s_j) + exp(sinks[h])). logsumexp float32 [B, H, L], the logarithm of that denominator, is
+ * saved for the backward, or null. Flash style: no [L, L] tensor. */
+MOE_API moe_status moe_attention_forward(moe_stream stream, const moe_attention_config* config,
+                                         const moe_attention_inputs* inputs, const moe_tensor* out,
                                          const moe_tensor* logsumexp, MOE_HELD);
-/* dq, dk, dv from dout, of the forward's q, k, v, out, logsumexp, scale and window. */
-MOE_API moe_status moe_attention_backward(moe_stream stream, const moe_tensor* q, const moe_tensor* k,
-                                          const moe_tensor* v, const moe_tensor* out, const moe_tensor* logsumexp,
-                                          const moe_tensor* dout, float scale, int64_t window, const moe_tensor* dq,
-                                          const moe_tensor* dk, const moe_tensor* dv, MOE_HELD);
+/* From dout and the forward's config, inputs, out and logsumexp: dq, dk, dv are written, dsinks is added to. */
+MOE_API moe_status moe_attention_backward(moe_stream stream, const moe_attention_config* config,
+                                          const moe_attention_inputs* inputs, const moe_tensor* out,
+                                          const moe_tensor* logsumexp, const moe_tensor* dout,
+                                          const moe_attention_gradients* gradients, MOE_HELD);
 
-/* The key/value cache: keys and values [slots, capacity, G, D], one slot a running sequence.
- * Row t of k, v [T, G, D] is stored at (slot[t], position[t]); slot, position int32 [T]. A place outside the cache is
- * refused, here and below; of rows for the same place the last one stays. Any D. */
-MOE_API moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v, const moe_tensor* slot,
-                                    const moe_tensor* position, const moe_tensor* keys, const moe_tensor* values,
-                                    MOE_HELD);
-/* Row t of q, out [T, H, D] attends to positions 0..position[t] of its slot (its own key included, appended before).
- * Serves prefill and decode of any mix of sequences; a row's bits depend on its own sequence only. */
-MOE_API moe_status moe_attention_decode(moe_stream stream, const moe_tensor* q, const moe_tensor* keys,
-                                        const moe_tensor* values, const moe_tensor* slot, const moe_tensor* position,
-                                        float scale, int64_t window, const moe_tensor* out, MOE_HELD);
+/* The key/value cache, one slot a running sequence, and the place in it of each of T rows. A place outside the cache is
+ * refused. */
+typedef struct moe_cache_places {
+  uint32_t struct_size;
+  const moe_tensor* keys;     /* [slots, capacity, G, D] */
+  const moe_tensor* values;   /* [slots, capacity, G, D] */
+  const moe_tensor* slot;     /* int32 [T] */
+  const moe_tensor* position; /* int32 [T] */
+} moe_cache_places;
+
+/* Row t of k, v [T, G, D] is stored at (slot[t], position[t]); of rows for the same place the last one stays. Any D. */
+MOE_API moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v,
+                                    const moe_cache_places* places, MOE_HELD);
+/* Row t of q, out [T, H, D] attends to positions 0..position[t] of its slot (its own key included, appended before),
+ * with sinks as above. The mask must be MOE_CAUSAL. Serves prefill and decode of any mix of sequences; a row's bits
+ * depend on its own sequence only, and are those of moe_attention_forward. */
+MOE_API moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* config, const moe_tensor* q,
+                                        const moe_tensor* sinks, const moe_cache_places* places, const moe_tensor* out,
+                                        MOE_HELD);
 
 #ifdef __cplusplus
 }

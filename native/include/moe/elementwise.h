@@ -1,4 +1,4 @@
-/* Element by element: fill, cast, sum, activations, and counter-based random numbers.
+/* Element by element: fill, cast, sum, clamp, activations, and counter-based random numbers.
  * Tensors of one call have the same number of elements, in any shape unless one is said; float32 or bfloat16 each. */
 #ifndef MOE_ELEMENTWISE_H
 #define MOE_ELEMENTWISE_H
@@ -30,6 +30,13 @@ MOE_API moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_te
 /* y[i] = alpha * a[i] + beta * b[i], computed in float32. y may be a or b of its dtype. */
 MOE_API moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,
                            const moe_tensor* y, MOE_HELD);
+/* y[i] = min(max(x[i], -bound), bound): the clip_qkv of OLMoE and DBRX. bound finite and 0 or more, or refused. NaN
+ * stays NaN. y may be x of its dtype. */
+MOE_API moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* y,
+                                     MOE_HELD);
+/* dx[i] = dy[i] where |x[i]| <= bound, else 0. dx may be x or dy of its dtype. */
+MOE_API moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
+                                      const moe_tensor* dx, MOE_HELD);
 
 /* y = activation(x). x [S, N]; y [S, N], for SwiGLU x [S, 2N]. An activation that is none, and MOE_CUSTOM_ACTIVATION on
  * a device without one, are refused here and wherever one is asked for. */

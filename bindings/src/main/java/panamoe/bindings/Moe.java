@@ -1581,6 +1581,141 @@ public class Moe extends Moe$shared {
         }
     }
 
+    private static class moe_clamp_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_clamp_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_clamp_forward$descriptor() {
+        return moe_clamp_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_clamp_forward$handle() {
+        return moe_clamp_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_clamp_forward$address() {
+        return moe_clamp_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_clamp_forward(long stream, float bound, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_clamp_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_clamp_forward", stream, bound, x, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, bound, x, y, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_clamp_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_clamp_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_clamp_backward$descriptor() {
+        return moe_clamp_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_clamp_backward$handle() {
+        return moe_clamp_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_clamp_backward$address() {
+        return moe_clamp_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_clamp_backward(long stream, float bound, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_clamp_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_clamp_backward", stream, bound, x, dy, dx, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, bound, x, dy, dx, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class moe_activation_forward {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
@@ -2278,9 +2413,6 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_INT,
             Moe.C_INT,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2297,7 +2429,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_rotary_angles *angles, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_rotary$descriptor() {
@@ -2307,7 +2439,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_rotary_angles *angles, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_rotary$handle() {
@@ -2317,7 +2449,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_rotary_angles *angles, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_rotary$address() {
@@ -2326,21 +2458,39 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_tensor *positions, const moe_tensor *cosine, const moe_tensor *sine, int32_t interleaved, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rotary(moe_stream stream, const moe_tensor *x, const moe_rotary_angles *angles, int32_t direction, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_rotary(long stream, MemorySegment x, MemorySegment positions, MemorySegment cosine, MemorySegment sine, int interleaved, int direction, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_rotary(long stream, MemorySegment x, MemorySegment angles, int direction, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_rotary.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_rotary", stream, x, positions, cosine, sine, interleaved, direction, y, held0, held1, held2, held3);
+                traceDowncall("moe_rotary", stream, x, angles, direction, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, positions, cosine, sine, interleaved, direction, y, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, x, angles, direction, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
+    }
+    private static final int MOE_CAUSAL = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_mask.MOE_CAUSAL = 0
+     * }
+     */
+    public static int MOE_CAUSAL() {
+        return MOE_CAUSAL;
+    }
+    private static final int MOE_FULL = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_mask.MOE_FULL = 1
+     * }
+     */
+    public static int MOE_FULL() {
+        return MOE_FULL;
     }
 
     private static class moe_attention_forward {
@@ -2349,9 +2499,6 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_LONG,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2368,7 +2515,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_attention_forward$descriptor() {
@@ -2378,7 +2525,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_attention_forward$handle() {
@@ -2388,7 +2535,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_attention_forward$address() {
@@ -2397,16 +2544,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_attention_forward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, float scale, int64_t window, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_forward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_attention_forward(long stream, MemorySegment q, MemorySegment k, MemorySegment v, float scale, long window, MemorySegment out, MemorySegment logsumexp, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_attention_forward(long stream, MemorySegment config, MemorySegment inputs, MemorySegment out, MemorySegment logsumexp, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_attention_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_attention_forward", stream, q, k, v, scale, window, out, logsumexp, held0, held1, held2, held3);
+                traceDowncall("moe_attention_forward", stream, config, inputs, out, logsumexp, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, q, k, v, scale, window, out, logsumexp, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, inputs, out, logsumexp, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2424,11 +2571,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_LONG,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2443,7 +2585,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, const moe_attention_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_attention_backward$descriptor() {
@@ -2453,7 +2595,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, const moe_attention_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_attention_backward$handle() {
@@ -2463,7 +2605,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, const moe_attention_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_attention_backward$address() {
@@ -2472,16 +2614,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_attention_backward(moe_stream stream, const moe_tensor *q, const moe_tensor *k, const moe_tensor *v, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, float scale, int64_t window, const moe_tensor *dq, const moe_tensor *dk, const moe_tensor *dv, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_backward(moe_stream stream, const moe_attention_config *config, const moe_attention_inputs *inputs, const moe_tensor *out, const moe_tensor *logsumexp, const moe_tensor *dout, const moe_attention_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_attention_backward(long stream, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out, MemorySegment logsumexp, MemorySegment dout, float scale, long window, MemorySegment dq, MemorySegment dk, MemorySegment dv, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_attention_backward(long stream, MemorySegment config, MemorySegment inputs, MemorySegment out, MemorySegment logsumexp, MemorySegment dout, MemorySegment gradients, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_attention_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_attention_backward", stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv, held0, held1, held2, held3);
+                traceDowncall("moe_attention_backward", stream, config, inputs, out, logsumexp, dout, gradients, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, inputs, out, logsumexp, dout, gradients, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2499,9 +2641,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2513,7 +2652,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_cache_places *places, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_cache_append$descriptor() {
@@ -2523,7 +2662,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_cache_places *places, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_cache_append$handle() {
@@ -2533,7 +2672,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_cache_places *places, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_cache_append$address() {
@@ -2542,16 +2681,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_tensor *slot, const moe_tensor *position, const moe_tensor *keys, const moe_tensor *values, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cache_append(moe_stream stream, const moe_tensor *k, const moe_tensor *v, const moe_cache_places *places, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_cache_append(long stream, MemorySegment k, MemorySegment v, MemorySegment slot, MemorySegment position, MemorySegment keys, MemorySegment values, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_cache_append(long stream, MemorySegment k, MemorySegment v, MemorySegment places, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_cache_append.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_cache_append", stream, k, v, slot, position, keys, values, held0, held1, held2, held3);
+                traceDowncall("moe_cache_append", stream, k, v, places, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, k, v, slot, position, keys, values, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, k, v, places, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2568,9 +2707,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_LONG,
-            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2585,7 +2721,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_attention_config *config, const moe_tensor *q, const moe_tensor *sinks, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_attention_decode$descriptor() {
@@ -2595,7 +2731,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_attention_config *config, const moe_tensor *q, const moe_tensor *sinks, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_attention_decode$handle() {
@@ -2605,7 +2741,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_attention_config *config, const moe_tensor *q, const moe_tensor *sinks, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_attention_decode$address() {
@@ -2614,16 +2750,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_attention_decode(moe_stream stream, const moe_tensor *q, const moe_tensor *keys, const moe_tensor *values, const moe_tensor *slot, const moe_tensor *position, float scale, int64_t window, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_attention_decode(moe_stream stream, const moe_attention_config *config, const moe_tensor *q, const moe_tensor *sinks, const moe_cache_places *places, const moe_tensor *out, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_attention_decode(long stream, MemorySegment q, MemorySegment keys, MemorySegment values, MemorySegment slot, MemorySegment position, float scale, long window, MemorySegment out, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_attention_decode(long stream, MemorySegment config, MemorySegment q, MemorySegment sinks, MemorySegment places, MemorySegment out, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_attention_decode.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_attention_decode", stream, q, keys, values, slot, position, scale, window, out, held0, held1, held2, held3);
+                traceDowncall("moe_attention_decode", stream, config, q, sinks, places, out, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, q, keys, values, slot, position, scale, window, out, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, q, sinks, places, out, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -3,9 +3,8 @@ package panamoe.backend;
 import panamoe.tensor.Tensor;
 
 /**
- * Causal attention and rotary positions. Letters: B sequences, L tokens each, H query heads, G
- * key/value heads, D head size. q, out and gradients [B, L, H, D]; k, v and gradients [B, L, G, D];
- * one floating dtype a call.
+ * Attention and rotary positions. Letters: B sequences, L tokens each, H query heads, G key/value
+ * heads, D head size; one floating dtype a call.
  */
 public interface AttentionKernels {
   /**
@@ -25,38 +24,33 @@ public interface AttentionKernels {
       Tensor y);
 
   /**
-   * window 0 attends to all earlier tokens, otherwise to the last {@code window}. logsumexp [B, H,
-   * L] or null.
+   * {@code out = sum_j p_j v_j} over the tokens j that the mask lets a query see, {@code p_j =
+   * exp(s_j) / (sum_j exp(s_j) + exp(sink))}, {@code s_j = scale q . k_j}.
+   *
+   * @param out [B, L, H, D]
+   * @param logsumexp FLOAT32 [B, H, L], the logarithm of that denominator, or null
    */
   void attentionForward(
-      Tensor q, Tensor k, Tensor v, float scale, long window, Tensor out, Tensor logsumexp);
+      AttentionSettings settings, AttentionInputs inputs, Tensor out, Tensor logsumexp);
 
+  /** From dout and the forward's settings, inputs, out and logsumexp. */
   void attentionBackward(
-      Tensor q,
-      Tensor k,
-      Tensor v,
+      AttentionSettings settings,
+      AttentionInputs inputs,
       Tensor out,
       Tensor logsumexp,
       Tensor dout,
-      float scale,
-      long window,
-      Tensor dq,
-      Tensor dk,
-      Tensor dv);
+      AttentionGradients gradients);
+
+  /** Row t of k, v [T, G, D] is stored at its place; of rows for one place the last stays. */
+  void cacheAppend(Tensor k, Tensor v, CachePlaces places);
 
   /**
-   * Row t of k, v [T, G, D] goes to (slot[t], position[t]) of keys, values [slots, capacity, G, D].
+   * Row t of q, out [T, H, D] attends to positions 0..position[t] of its slot.
+   *
+   * @param settings with a causal mask
+   * @param sinks as in {@link AttentionInputs}
    */
-  void cacheAppend(Tensor k, Tensor v, Tensor slot, Tensor position, Tensor keys, Tensor values);
-
-  /** Row t of q, out [T, H, D] attends to positions 0..position[t] of its slot. */
   void attentionDecode(
-      Tensor q,
-      Tensor keys,
-      Tensor values,
-      Tensor slot,
-      Tensor position,
-      float scale,
-      long window,
-      Tensor out);
+      AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out);
 }

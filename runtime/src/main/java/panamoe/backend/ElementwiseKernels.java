@@ -19,6 +19,12 @@ public interface ElementwiseKernels {
   /** {@code y = alpha a + beta b}; y may be a or b. */
   void add(float alpha, Tensor a, float beta, Tensor b, Tensor y);
 
+  /** {@code y = min(max(x, -bound), bound)}, bound finite and 0 or more; y may be x. */
+  void clampForward(float bound, Tensor x, Tensor y);
+
+  /** {@code dx = dy} where {@code |x| <= bound}, else 0; dx may be x or dy. */
+  void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx);
+
   /** {@code y = activation(x)}: x [S, N], y [S, N], for SwiGLU x [S, 2N]. */
   void activationForward(Activation activation, Tensor x, Tensor y);
 

@@ -1,5 +1,7 @@
 package panamoe.config;
 
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.AttentionSettings.Mask;
 import panamoe.io.Omittable;
 
 /**
@@ -91,14 +93,6 @@ public record AttentionConfig(
     }
   }
 
-  /** Which keys a query sees. */
-  public enum Mask {
-    /** Those of earlier tokens and its own. */
-    CAUSAL,
-    /** Those of all tokens of its sequence. */
-    FULL
-  }
-
   public AttentionConfig {
     Require.present("heads", heads);
     Require.present("biases", biases);
@@ -112,8 +106,10 @@ public record AttentionConfig(
     }
   }
 
-  /** The factor of the products of queries and keys. */
-  public float scale() {
-    return scores.scale == null ? (float) (1 / Math.sqrt(heads.size)) : scores.scale.floatValue();
+  /** The rules of one call. */
+  public AttentionSettings settings() {
+    float scale =
+        scores.scale == null ? (float) (1 / Math.sqrt(heads.size)) : scores.scale.floatValue();
+    return new AttentionSettings(scores.mask, scores.window, scale);
   }
 }

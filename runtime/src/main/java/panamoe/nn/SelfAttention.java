@@ -1,17 +1,23 @@
 package panamoe.nn;
 
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.CachePlaces;
 import panamoe.comm.Communicator;
 import panamoe.config.AttentionConfig;
 import panamoe.config.AttentionConfig.Heads;
 import panamoe.config.AttentionConfig.QueryKeyNorm.Over;
 import panamoe.config.Rotary;
 import panamoe.op.AttentionOp;
+import panamoe.op.ClampOp;
 import panamoe.op.Pass;
 import panamoe.op.RotaryOp;
 import panamoe.op.SliceOp;
 import panamoe.param.Declarations;
+import panamoe.param.Initialization;
 import panamoe.param.Parameter;
+import panamoe.param.Slice;
 import panamoe.tensor.Tensor;
 
 /**
@@ -31,10 +37,11 @@ public final class SelfAttention {
   private final Linear output;
   private final Norm queryNorm;
   private final Norm keyNorm;
+  private final Parameter sinks;
 
   /**
    * Declares {@code query} [H * D, M], {@code key} and {@code value} [G * D, M], {@code output} [M,
-   * H * D], and {@code query_norm}, {@code key_norm} where the config has them.
+   * H * D], and {@code query_norm}, {@code key_norm}, {@code sinks} [H] where the config has them.
    *
    * @param layer index of this layer in the key/value cache
    * @param hidden M
@@ -60,6 +67,15 @@ public final class SelfAttention {
             at.writing("output"), Parameter.Part.ATTENTION, queries, hidden, biases.output());
     this.queryNorm = norm(at.in("query_norm"), queries);
     this.keyNorm = norm(at.in("key_norm"), keys);
+    this.sinks =
+        config.scores().sinks()
+            ? at.vector(
+                "sinks",
+                Parameter.Part.ATTENTION,
+                Initialization.ZERO,
+                new Slice(tensor, 0, 1),
+                whole.query())
+            : null;
   }
 
   private void requireDivides(Communicator ranks) {
@@ -102,30 +118,30 @@ public final class SelfAttention {
     Tensor q = prepared(pass, query, queryNorm, heads, input, sequences, tables);
     Tensor k = prepared(pass, key, keyNorm, keyValueHeads, input, sequences, tables);
     Tensor v = clipped(pass, value.forward(pass, input)).reshape(rows, keyValueHeads, headSize);
-    float scale = config.scale();
-    int window = config.scores().window();
+    AttentionSettings settings = config.settings();
+    Tensor sinkLogits = sinks == null ? null : sinks.value();
     Tensor attended =
         switch (sequences) {
           case Sequences.Whole(long batch, long length, _) ->
               AttentionOp.forward(
                   pass,
-                  q.reshape(batch, length, heads, headSize),
-                  k.reshape(batch, length, keyValueHeads, headSize),
-                  v.reshape(batch, length, keyValueHeads, headSize),
-                  scale,
-                  window);
-          case Sequences.Running(KeyValueCache cache, Tensor slots, Tensor positions) ->
-              AttentionOp.decode(
-                  pass,
-                  q,
-                  k,
-                  v,
-                  cache.keys(layer),
-                  cache.values(layer),
-                  slots,
-                  positions,
-                  scale,
-                  window);
+                  settings,
+                  new AttentionInputs(
+                      q.reshape(batch, length, heads, headSize),
+                      k.reshape(batch, length, keyValueHeads, headSize),
+                      v.reshape(batch, length, keyValueHeads, headSize),
+                      sinkLogits));
+          case Sequences.Running(KeyValueCache cache, Tensor slots, Tensor positions) -> {
+            if (settings.mask() == AttentionSettings.Mask.FULL) {
+              throw new UnsupportedOperationException(
+                  "a model with a FULL mask cannot generate: a later token would change earlier ones");
+            }
+            yield AttentionOp.decode(
+                pass,
+                settings,
+                new AttentionInputs(q, k, v, sinkLogits),
+                new CachePlaces(cache.keys(layer), cache.values(layer), slots, positions));
+          }
         };
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));
   }
@@ -155,9 +171,6 @@ public final class SelfAttention {
   }
 
   private Tensor clipped(Pass pass, Tensor x) {
-    if (config.clip() != null) {
-      throw new UnsupportedOperationException("clip is not there yet");
-    }
-    return x;
+    return config.clip() == null ? x : ClampOp.forward(pass, x, config.clip().floatValue());
   }
 }

@@ -1,28 +1,29 @@
 package panamoe.op;
 
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.CachePlaces;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Causal attention over whole sequences, or over a key/value cache. */
+/** Attention over whole sequences, or over a key/value cache. */
 public final class AttentionOp {
   private AttentionOp() {}
 
   /**
-   * @param q [B, L, H, D]
-   * @param k [B, L, G, D]
-   * @param v [B, L, G, D]
-   * @param window 0 for all earlier tokens
+   * @param inputs whose sinks, if any, are a parameter
    * @return [B, L, H, D]
    */
-  public static Tensor forward(Pass pass, Tensor q, Tensor k, Tensor v, float scale, long window) {
+  public static Tensor forward(Pass pass, AttentionSettings settings, AttentionInputs inputs) {
+    Tensor q = inputs.q();
     Tensor out = pass.allocate(q.dtype(), q.shape());
     Tensor logsumexp =
         pass.recording() ? pass.allocate(DType.FLOAT32, q.size(0), q.size(2), q.size(1)) : null;
-    pass.backend().attentionForward(q, k, v, scale, window, out, logsumexp);
+    pass.backend().attentionForward(settings, inputs, out, logsumexp);
     if (pass.recording()) {
       pass.tape()
-          .record(
-              out, dout -> backward(pass, q, k, v, out, logsumexp, scale, window, dout), logsumexp);
+          .record(out, dout -> backward(pass, settings, inputs, out, logsumexp, dout), logsumexp);
     }
     return out;
   }
@@ -30,50 +31,37 @@ public final class AttentionOp {
   /**
    * Appends k, v to the cache, then lets each row of q attend to its slot. No gradients.
    *
-   * @param q [T, H, D]
-   * @param k [T, G, D]
-   * @param v [T, G, D]
-   * @param keys [slots, capacity, G, D]
-   * @param values [slots, capacity, G, D]
-   * @param slot INT32 [T]
-   * @param position INT32 [T]
+   * @param inputs q [T, H, D], k and v [T, G, D]; sinks FLOAT32 [H] or null
    * @return [T, H, D]
    */
   public static Tensor decode(
-      Pass pass,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Tensor keys,
-      Tensor values,
-      Tensor slot,
-      Tensor position,
-      float scale,
-      long window) {
+      Pass pass, AttentionSettings settings, AttentionInputs inputs, CachePlaces places) {
+    Tensor q = inputs.q();
     Tensor out = pass.allocate(q.dtype(), q.shape());
-    pass.backend().cacheAppend(k, v, slot, position, keys, values);
-    pass.backend().attentionDecode(q, keys, values, slot, position, scale, window, out);
+    pass.backend().cacheAppend(inputs.k(), inputs.v(), places);
+    pass.backend().attentionDecode(settings, q, inputs.sinks(), places, out);
     return out;
   }
 
   private static void backward(
       Pass pass,
-      Tensor q,
-      Tensor k,
-      Tensor v,
+      AttentionSettings settings,
+      AttentionInputs inputs,
       Tensor out,
       Tensor logsumexp,
-      float scale,
-      long window,
       Tensor dout) {
-    Tensor dq = pass.allocate(q.dtype(), q.shape());
-    Tensor dk = pass.allocate(k.dtype(), k.shape());
-    Tensor dv = pass.allocate(v.dtype(), v.shape());
-    pass.backend().attentionBackward(q, k, v, out, logsumexp, dout, scale, window, dq, dk, dv);
     Tape tape = pass.tape();
-    tape.addGradient(q, dq);
-    tape.addGradient(k, dk);
-    tape.addGradient(v, dv);
+    Tensor sinks = inputs.sinks();
+    AttentionGradients gradients =
+        new AttentionGradients(
+            pass.allocate(inputs.q().dtype(), inputs.q().shape()),
+            pass.allocate(inputs.k().dtype(), inputs.k().shape()),
+            pass.allocate(inputs.v().dtype(), inputs.v().shape()),
+            sinks == null ? null : tape.parameterGradientOrScratch(sinks, pass.scope()));
+    pass.backend().attentionBackward(settings, inputs, out, logsumexp, dout, gradients);
+    tape.addGradient(inputs.q(), gradients.dq());
+    tape.addGradient(inputs.k(), gradients.dk());
+    tape.addGradient(inputs.v(), gradients.dv());
     dout.owner().release();
   }
 }

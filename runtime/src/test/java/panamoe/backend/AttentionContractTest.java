@@ -8,6 +8,7 @@ import static panamoe.testkit.Compare.assertThreadInvariant;
 import static panamoe.testkit.FiniteDifference.assertGradient;
 import static panamoe.testkit.FiniteDifference.dot;
 
+import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
@@ -30,48 +31,54 @@ class AttentionContractTest {
     int heads = 4;
     int keyHeads = 2;
     int size = 3;
-    for (int window : new int[] {0, 1, 4}) {
-      try (Sample sample = new Sample(backend, 1)) {
-        Tensor q = sample.normal(2, length, heads, size);
-        Tensor k = sample.normal(2, length, keyHeads, size);
-        Tensor v = sample.normal(2, length, keyHeads, size);
-        Tensor out = sample.unset(2, length, heads, size);
-        Tensor logsumexp = sample.unset(2, heads, length);
-        backend.attentionForward(q, k, v, 0.7f, window, out, logsumexp);
-        double[] expected = new double[2 * length * heads * size];
-        double[] expectedSums = new double[2 * heads * length];
-        for (int b = 0; b < 2; b++) {
-          for (int i = 0; i < length; i++) {
-            for (int h = 0; h < heads; h++) {
-              int query = ((b * length + i) * heads + h) * size;
-              double total = 0;
-              for (int j = window == 0 ? 0 : Math.max(0, i - window + 1); j <= i; j++) {
-                int key = ((b * length + j) * keyHeads + h / 2) * size;
-                double score = 0;
-                for (int d = 0; d < size; d++) {
-                  score += 0.7 * q.getFloat(query + d) * k.getFloat(key + d);
+    for (AttentionSettings settings : settings(0.7f, 1, 4)) {
+      for (boolean withSinks : new boolean[] {false, true}) {
+        try (Sample sample = new Sample(backend, 1)) {
+          Tensor q = sample.normal(2, length, heads, size);
+          Tensor k = sample.normal(2, length, keyHeads, size);
+          Tensor v = sample.normal(2, length, keyHeads, size);
+          Tensor out = sample.unset(2, length, heads, size);
+          Tensor logsumexp = sample.unset(2, heads, length);
+          Tensor sinks = withSinks ? sample.normal(heads) : null;
+          backend.attentionForward(settings, new AttentionInputs(q, k, v, sinks), out, logsumexp);
+          double[] expected = new double[2 * length * heads * size];
+          double[] expectedSums = new double[2 * heads * length];
+          for (int b = 0; b < 2; b++) {
+            for (int i = 0; i < length; i++) {
+              for (int h = 0; h < heads; h++) {
+                int query = ((b * length + i) * heads + h) * size;
+                double total = withSinks ? Math.exp(sinks.getFloat(h)) : 0;
+                for (int j = 0; j < length; j++) {
+                  if (!seen(settings, i, j)) {
+                    continue;
+                  }
+                  int key = ((b * length + j) * keyHeads + h / 2) * size;
+                  double score = 0;
+                  for (int d = 0; d < size; d++) {
+                    score += 0.7 * q.getFloat(query + d) * k.getFloat(key + d);
+                  }
+                  total += Math.exp(score);
+                  for (int d = 0; d < size; d++) {
+                    expected[query + d] += Math.exp(score) * v.getFloat(key + d);
+                  }
                 }
-                total += Math.exp(score);
                 for (int d = 0; d < size; d++) {
-                  expected[query + d] += Math.exp(score) * v.getFloat(key + d);
+                  expected[query + d] /= total;
                 }
+                expectedSums[(b * heads + h) * length + i] = Math.log(total);
               }
-              for (int d = 0; d < size; d++) {
-                expected[query + d] /= total;
-              }
-              expectedSums[(b * heads + h) * length + i] = Math.log(total);
             }
           }
+          assertClose(expected, out, TOLERANCE);
+          assertClose(expectedSums, logsumexp, TOLERANCE);
         }
-        assertClose(expected, out, TOLERANCE);
-        assertClose(expectedSums, logsumexp, TOLERANCE);
       }
     }
   }
 
   @EveryBackend
   void gradientsMatchFiniteDifferences(Backend backend) {
-    for (int window : new int[] {0, 2}) {
+    for (AttentionSettings settings : settings(0.6f, 2)) {
       try (Sample sample = new Sample(backend, 2)) {
         Tensor q = sample.normal(1, 4, 2, 3);
         Tensor k = sample.normal(1, 4, 1, 3);
@@ -82,16 +89,21 @@ class AttentionContractTest {
         Tensor dq = sample.unset(1, 4, 2, 3);
         Tensor dk = sample.unset(1, 4, 1, 3);
         Tensor dv = sample.unset(1, 4, 1, 3);
-        backend.attentionForward(q, k, v, 0.6f, window, out, logsumexp);
-        backend.attentionBackward(q, k, v, out, logsumexp, dout, 0.6f, window, dq, dk, dv);
+        Tensor sinks = sample.normal(2);
+        Tensor dsinks = sample.floats(new float[] {1, -2}, 2); // added to
+        AttentionInputs inputs = new AttentionInputs(q, k, v, sinks);
+        backend.attentionForward(settings, inputs, out, logsumexp);
+        backend.attentionBackward(
+            settings, inputs, out, logsumexp, dout, new AttentionGradients(dq, dk, dv, dsinks));
+        dsinks.set(dsinks.getFloat(0) - 1, dsinks.getFloat(1) + 2);
         Tensor probe = sample.unset(1, 4, 2, 3);
-        for (Tensor[] pair : new Tensor[][] {{q, dq}, {k, dk}, {v, dv}}) {
+        for (Tensor[] pair : new Tensor[][] {{q, dq}, {k, dk}, {v, dv}, {sinks, dsinks}}) {
           assertGradient(
               pair[0],
               pair[1],
               5e-4,
               () -> {
-                backend.attentionForward(q, k, v, 0.6f, window, probe, null);
+                backend.attentionForward(settings, inputs, probe, null);
                 return dot(probe, dout);
               });
         }
@@ -143,12 +155,14 @@ class AttentionContractTest {
   @EveryBackend
   void decodingFromTheCacheEqualsTheWholeSequence(Backend backend) {
     for (int window : new int[] {0, 3}) {
+      AttentionSettings settings = AttentionSettings.causal(window, 0.4f);
       try (Sample sample = new Sample(backend, 5)) {
         Tensor q = sample.normal(2, 7, 4, 5);
         Tensor k = sample.normal(2, 7, 2, 5);
         Tensor v = sample.normal(2, 7, 2, 5);
         Tensor whole = sample.unset(2, 7, 4, 5);
-        backend.attentionForward(q, k, v, 0.4f, window, whole, null);
+        Tensor sinks = window == 0 ? null : sample.normal(4);
+        backend.attentionForward(settings, new AttentionInputs(q, k, v, sinks), whole, null);
         Tensor keys = sample.unset(3, 8, 2, 5);
         Tensor values = sample.unset(3, 8, 2, 5);
         Tensor slot = sample.unset(DType.INT32, 14);
@@ -157,21 +171,18 @@ class AttentionContractTest {
           slot.setInt(t, t < 7 ? 2 : 0);
           position.setInt(t, t % 7);
         }
-        backend.cacheAppend(k.reshape(14, 2, 5), v.reshape(14, 2, 5), slot, position, keys, values);
+        CachePlaces places = new CachePlaces(keys, values, slot, position);
+        backend.cacheAppend(k.reshape(14, 2, 5), v.reshape(14, 2, 5), places);
         Tensor out = sample.unset(14, 4, 5);
-        backend.attentionDecode(
-            q.reshape(14, 4, 5), keys, values, slot, position, 0.4f, window, out);
+        backend.attentionDecode(settings, q.reshape(14, 4, 5), sinks, places, out);
         assertClose(whole.reshape(14, 4, 5), out, TOLERANCE);
         Tensor alone = sample.unset(1, 4, 5);
         for (int t = 0; t < 14; t++) {
           backend.attentionDecode(
+              settings,
               q.reshape(14, 4, 5).rows(t, t + 1),
-              keys,
-              values,
-              slot.rows(t, t + 1),
-              position.rows(t, t + 1),
-              0.4f,
-              window,
+              sinks,
+              new CachePlaces(keys, values, slot.rows(t, t + 1), position.rows(t, t + 1)),
               alone);
           assertSameBits(out.rows(t, t + 1), alone);
         }
@@ -220,10 +231,14 @@ class AttentionContractTest {
       Tensor v = sample.normal(5, 37, 2, 16);
       Tensor all = sample.unset(5, 37, 4, 16);
       Tensor alone = sample.unset(1, 37, 4, 16);
-      backend.attentionForward(q, k, v, 0.25f, 0, all, null);
+      AttentionSettings settings = AttentionSettings.causal(0.25f);
+      backend.attentionForward(settings, new AttentionInputs(q, k, v), all, null);
       for (int b = 0; b < 5; b++) {
         backend.attentionForward(
-            q.rows(b, b + 1), k.rows(b, b + 1), v.rows(b, b + 1), 0.25f, 0, alone, null);
+            settings,
+            new AttentionInputs(q.rows(b, b + 1), k.rows(b, b + 1), v.rows(b, b + 1)),
+            alone,
+            null);
         assertSameBits(all.rows(b, b + 1), alone);
       }
     }
@@ -235,8 +250,37 @@ class AttentionContractTest {
       Tensor q = sample.normal(1, 3, 4, 2);
       Tensor k = sample.normal(1, 3, 3, 2);
       Tensor out = sample.unset(1, 3, 4, 2);
-      assertRefused("heads", () -> backend.attentionForward(q, k, k, 1, 0, out, null));
-      assertRefused("window is -1", () -> backend.attentionForward(q, q, q, 1, -1, out, null));
+      AttentionSettings causal = AttentionSettings.causal(1);
+      AttentionInputs good = new AttentionInputs(q, q, q);
+      assertRefused(
+          "heads", () -> backend.attentionForward(causal, new AttentionInputs(q, k, k), out, null));
+      assertRefused(
+          "window is -1",
+          () -> backend.attentionForward(AttentionSettings.causal(-1, 1), good, out, null));
+      assertRefused(
+          "window is 2 with",
+          () ->
+              backend.attentionForward(
+                  new AttentionSettings(AttentionSettings.Mask.FULL, 2, 1), good, out, null));
+      assertRefused(
+          "sinks has shape [3], expected [4]",
+          () ->
+              backend.attentionForward(
+                  causal, new AttentionInputs(q, q, q, sample.normal(3)), out, null));
+      assertRefused(
+          "sinks and dsinks are given together or both null, sinks is null",
+          () ->
+              backend.attentionBackward(
+                  causal,
+                  good,
+                  out,
+                  sample.unset(1, 4, 3),
+                  q,
+                  new AttentionGradients(
+                      sample.unset(1, 3, 4, 2),
+                      sample.unset(1, 3, 4, 2),
+                      sample.unset(1, 3, 4, 2),
+                      sample.unset(4))));
       Tensor keys = sample.normal(2, 5, 4, 2);
       Tensor token = sample.normal(1, 4, 2);
       Tensor zero = sample.integers(new int[] {0});
@@ -244,13 +288,19 @@ class AttentionContractTest {
           "position[0] is 5, expected 0 to 4",
           () ->
               backend.attentionDecode(
+                  causal,
                   token,
-                  keys,
-                  keys,
-                  zero,
-                  sample.integers(new int[] {5}),
-                  1,
-                  0,
+                  null,
+                  new CachePlaces(keys, keys, zero, sample.integers(new int[] {5})),
+                  sample.unset(1, 4, 2)));
+      assertRefused(
+          "mask is",
+          () ->
+              backend.attentionDecode(
+                  AttentionSettings.full(1),
+                  token,
+                  null,
+                  new CachePlaces(keys, keys, zero, zero),
                   sample.unset(1, 4, 2)));
       assertRefused(
           "slot[0] is 2, expected 0 to 1",
@@ -258,10 +308,8 @@ class AttentionContractTest {
               backend.cacheAppend(
                   token,
                   token,
-                  sample.integers(new int[] {2}),
-                  zero,
-                  keys,
-                  sample.normal(2, 5, 4, 2)));
+                  new CachePlaces(
+                      keys, sample.normal(2, 5, 4, 2), sample.integers(new int[] {2}), zero)));
       Tensor table = sample.normal(4, 1);
       assertRefused(
           "positions[0] is 4, expected 0 to 3",
@@ -279,39 +327,53 @@ class AttentionContractTest {
     }
   }
 
+  /** Without a window, with each of the windows, and without a mask. */
+  private static List<AttentionSettings> settings(float scale, long... windows) {
+    List<AttentionSettings> settings = new ArrayList<>();
+    settings.add(AttentionSettings.causal(scale));
+    for (long window : windows) {
+      settings.add(AttentionSettings.causal(window, scale));
+    }
+    settings.add(AttentionSettings.full(scale));
+    return settings;
+  }
+
+  private static boolean seen(AttentionSettings settings, int i, int j) {
+    return settings.mask() == AttentionSettings.Mask.FULL
+        || (j <= i && (settings.window() == 0 || j > i - settings.window()));
+  }
+
   private static List<Tensor> forward(Backend on, Sample sample, DType dtype, int longest) {
-    Inputs inputs = Inputs.draw(sample, dtype, longest);
-    Tensor out = sample.unset(dtype, inputs.q.shape());
-    Tensor logsumexp = sample.unset(inputs.q.size(0), inputs.q.size(2), inputs.q.size(1));
-    on.attentionForward(inputs.q, inputs.k, inputs.v, inputs.scale, inputs.window, out, logsumexp);
+    Case drawn = Case.draw(sample, dtype, longest);
+    Tensor q = drawn.inputs.q();
+    Tensor out = sample.unset(dtype, q.shape());
+    Tensor logsumexp = sample.unset(q.size(0), q.size(2), q.size(1));
+    on.attentionForward(drawn.settings, drawn.inputs, out, logsumexp);
     return List.of(out, logsumexp);
   }
 
   private static List<Tensor> backward(Backend on, Sample sample, DType dtype, int longest) {
-    Inputs inputs = Inputs.draw(sample, dtype, longest);
-    Tensor dout = sample.normal(dtype, inputs.q.shape());
-    Tensor out = sample.unset(dtype, inputs.q.shape());
-    Tensor logsumexp = sample.unset(inputs.q.size(0), inputs.q.size(2), inputs.q.size(1));
-    Tensor dq = sample.unset(dtype, inputs.q.shape());
-    Tensor dk = sample.unset(dtype, inputs.k.shape());
-    Tensor dv = sample.unset(dtype, inputs.k.shape());
+    Case drawn = Case.draw(sample, dtype, longest);
+    Tensor q = drawn.inputs.q();
+    Tensor sinks = drawn.inputs.sinks();
+    Tensor dout = sample.normal(dtype, q.shape());
+    Tensor out = sample.unset(dtype, q.shape());
+    Tensor logsumexp = sample.unset(q.size(0), q.size(2), q.size(1));
+    Tensor dq = sample.unset(dtype, q.shape());
+    Tensor dk = sample.unset(dtype, drawn.inputs.k().shape());
+    Tensor dv = sample.unset(dtype, drawn.inputs.k().shape());
+    Tensor dsinks = sample.floats(new float[Math.toIntExact(q.size(2))], q.size(2));
     try (Backend reference = new ReferenceBackend()) {
-      reference.attentionForward(
-          inputs.q, inputs.k, inputs.v, inputs.scale, inputs.window, out, logsumexp);
+      reference.attentionForward(drawn.settings, drawn.inputs, out, logsumexp);
     }
     on.attentionBackward(
-        inputs.q,
-        inputs.k,
-        inputs.v,
+        drawn.settings,
+        drawn.inputs,
         out,
         logsumexp,
         dout,
-        inputs.scale,
-        inputs.window,
-        dq,
-        dk,
-        dv);
-    return List.of(dq, dk, dv);
+        new AttentionGradients(dq, dk, dv, sinks == null ? null : dsinks));
+    return List.of(dq, dk, dv, dsinks);
   }
 
   private static List<Tensor> rotary(Backend on, Sample sample, DType dtype) {
@@ -331,20 +393,24 @@ class AttentionContractTest {
     return List.of(y);
   }
 
-  private record Inputs(Tensor q, Tensor k, Tensor v, float scale, long window) {
-    static Inputs draw(Sample sample, DType dtype, int longest) {
+  private record Case(AttentionSettings settings, AttentionInputs inputs) {
+    static Case draw(Sample sample, DType dtype, int longest) {
       int sequences = sample.between(1, 2);
       int length = sample.between(1, longest);
       int keyHeads = sample.between(1, 2);
       int heads = keyHeads * sample.between(1, 3);
       int size = sample.between(1, 40);
       long window = sample.between(0, 1) * sample.between(1, length);
-      return new Inputs(
-          sample.normal(dtype, sequences, length, heads, size),
-          sample.normal(dtype, sequences, length, keyHeads, size),
-          sample.normal(dtype, sequences, length, keyHeads, size),
-          (float) (1 / Math.sqrt(size)),
-          window);
+      float scale = (float) (1 / Math.sqrt(size));
+      return new Case(
+          sample.between(0, 2) == 0
+              ? AttentionSettings.full(scale)
+              : AttentionSettings.causal(window, scale),
+          new AttentionInputs(
+              sample.normal(dtype, sequences, length, heads, size),
+              sample.normal(dtype, sequences, length, keyHeads, size),
+              sample.normal(dtype, sequences, length, keyHeads, size),
+              sample.between(0, 1) == 0 ? null : sample.normal(heads)));
     }
   }
 }

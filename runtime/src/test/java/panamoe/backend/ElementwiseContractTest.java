@@ -132,7 +132,11 @@ class ElementwiseContractTest {
             on.add(0.3f, a, 1.7f, b, y);
             Tensor wide = sample.unset(1003);
             on.cast(a, wide);
-            return List.of(y, wide);
+            Tensor clamped = sample.unset(dtype, 1003);
+            on.clampForward(0.5f, b, clamped);
+            Tensor gradient = sample.unset(1003);
+            on.clampBackward(0.5f, a, b, gradient);
+            return List.of(y, wide, clamped, gradient);
           });
     }
   }
@@ -160,6 +164,8 @@ class ElementwiseContractTest {
           "y is int32, expected float32 or bfloat16",
           () -> backend.fill(1, sample.integers(0, 9, 4)));
       assertRefused("x is null", () -> backend.cast(null, x));
+      assertRefused("bound is -1", () -> backend.clampForward(-1, x, x));
+      assertRefused("dy of shape [3, 4]", () -> backend.clampBackward(1, x, wrong, x));
       assertRefused("share memory", () -> backend.cast(x.rows(0, 2), x.rows(1, 3)));
     }
   }

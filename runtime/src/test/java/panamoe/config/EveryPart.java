@@ -2,6 +2,7 @@ package panamoe.config;
 
 import java.util.List;
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
@@ -9,7 +10,6 @@ import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.config.AttentionConfig.Biases;
 import panamoe.config.AttentionConfig.Heads;
-import panamoe.config.AttentionConfig.Mask;
 import panamoe.config.AttentionConfig.QueryKeyNorm;
 import panamoe.config.AttentionConfig.Scores;
 
@@ -80,9 +80,9 @@ public final class EveryPart {
         new Heads(4, 2, 12),
         new Biases(true, true, true, false),
         new QueryKeyNorm(QueryKeyNorm.Over.HEAD, new NormConfig(NormConfig.Kind.RMS, 1e-6)),
-        null,
+        1.5,
         new Rotary(1e6, 6, Rotary.Pairs.ADJACENT, new RotaryScaling.Linear(2)),
-        new Scores(Mask.CAUSAL, 7, false, 0.2));
+        new Scores(Mask.CAUSAL, 3, true, 0.2));
   }
 
   private static AttentionConfig overProjection() {

@@ -5,9 +5,9 @@ import java.util.Arrays;
 import panamoe.tensor.Tensor;
 
 /**
- * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h):
- * the callers' memory that its tensors lie in, one segment for each arena. Java keeps the arena of
- * an argument open during the call.
+ * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h),
+ * one segment for each arena: the callers' memory that its tensors lie in, and the descriptors that
+ * it passes inside structs. Java keeps the arena of an argument open during the call.
  */
 final class Held {
   private static final int MOST = 4;
@@ -17,35 +17,52 @@ final class Held {
     Arrays.fill(NONE, MemorySegment.NULL);
   }
 
+  private MemorySegment[] segments = NONE;
+  private int count;
+
   private Held() {}
 
   /**
-   * @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas
+   * @param inStructs the first tensors, so many, are passed inside structs, the others as arguments
+   * @throws IllegalArgumentException if more than four arenas must be held
    */
-  static MemorySegment[] by(String function, Tensor[] tensors) {
-    MemorySegment[] held = NONE;
-    int count = 0;
-    for (Tensor tensor : tensors) {
-      MemorySegment memory = tensor == null ? null : tensor.borrowedMemory();
-      if (memory == null || contains(held, count, memory.scope())) {
+  static MemorySegment[] by(String function, int inStructs, Tensor[] tensors) {
+    Held held = new Held();
+    for (int i = 0; i < tensors.length; i++) {
+      if (tensors[i] == null) {
         continue;
       }
-      if (count == MOST) {
-        throw new IllegalArgumentException(
-            function + " was given memory of more than " + MOST + " arenas: copy some of it first");
+      if (i < inStructs && !isArgument(tensors[i].descriptor().scope(), inStructs, tensors)) {
+        held.add(function, tensors[i].descriptor());
       }
-      held = count == 0 ? NONE.clone() : held;
-      held[count++] = memory;
+      if (tensors[i].borrowedMemory() != null) {
+        held.add(function, tensors[i].borrowedMemory());
+      }
     }
-    return held;
+    return held.segments;
   }
 
-  private static boolean contains(MemorySegment[] held, int count, MemorySegment.Scope scope) {
-    for (int i = 0; i < count; i++) {
-      if (held[i].scope().equals(scope)) {
+  /** Whether a tensor that is passed as an argument has its descriptor in this arena. */
+  private static boolean isArgument(MemorySegment.Scope arena, int inStructs, Tensor[] tensors) {
+    for (int i = inStructs; i < tensors.length; i++) {
+      if (tensors[i] != null && tensors[i].descriptor().scope().equals(arena)) {
         return true;
       }
     }
     return false;
+  }
+
+  private void add(String function, MemorySegment segment) {
+    for (int i = 0; i < count; i++) {
+      if (segments[i].scope().equals(segment.scope())) {
+        return;
+      }
+    }
+    if (count == MOST) {
+      throw new IllegalArgumentException(
+          function + " was given memory of more than " + MOST + " arenas: copy some of it first");
+    }
+    segments = count == 0 ? NONE.clone() : segments;
+    segments[count++] = segment;
   }
 }

@@ -224,10 +224,10 @@ public final class NativeBackend implements Backend, NativeKernels {
   }
 
   @Override
-  public void launch(String function, Downcall call, Tensor... tensors) {
+  public void launch(String function, int inStructs, Downcall call, Tensor... tensors) {
     requireOpen();
     try {
-      launcher.launch(new NativeCall(function, call, stream, tensors));
+      launcher.launch(new NativeCall(function, inStructs, call, stream, tensors));
     } finally {
       countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not
       // there yet

@@ -17,15 +17,16 @@ final class NativeCall implements Runnable {
   private final MemorySegment[] held;
 
   /**
-   * @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas
+   * @param inStructs the first tensors, so many, are passed inside structs
+   * @throws IllegalArgumentException if the call must hold more than four arenas
    */
-  NativeCall(String function, Downcall call, long stream, Tensor[] tensors) {
+  NativeCall(String function, int inStructs, Downcall call, long stream, Tensor[] tensors) {
     this.function = function;
     this.call = call;
     this.stream = stream;
     this.tensors = tensors;
     this.descriptors = new MemorySegment[tensors.length];
-    this.held = Held.by(function, tensors);
+    this.held = Held.by(function, inStructs, tensors);
   }
 
   /**

@@ -2,7 +2,11 @@ package panamoe.backend.abi;
 
 import java.lang.foreign.MemorySegment;
 import panamoe.backend.Activation;
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionKernels;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.CachePlaces;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.DispatchKernels;
 import panamoe.backend.ElementwiseKernels;
@@ -38,7 +42,12 @@ interface NativeKernels
    * Makes the call of {@code function} with the descriptors of the tensors, a null pointer for a
    * null tensor.
    */
-  void launch(String function, Downcall call, Tensor... tensors);
+  default void launch(String function, Downcall call, Tensor... tensors) {
+    launch(function, 0, call, tensors);
+  }
+
+  /** As above, where the call passes the first {@code inStructs} tensors inside structs. */
+  void launch(String function, int inStructs, Downcall call, Tensor... tensors);
 
   /** The settings as a {@code moe_gate_config} that lives as long as this backend. */
   MemorySegment config(GateSettings settings);
@@ -78,6 +87,26 @@ interface NativeKernels
         a,
         b,
         y);
+  }
+
+  @Override
+  default void clampForward(float bound, Tensor x, Tensor y) {
+    launch(
+        "moe_clamp_forward",
+        (stream, t, h) -> Moe.moe_clamp_forward(stream, bound, t[0], t[1], h[0], h[1], h[2], h[3]),
+        x,
+        y);
+  }
+
+  @Override
+  default void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
+    launch(
+        "moe_clamp_backward",
+        (stream, t, h) ->
+            Moe.moe_clamp_backward(stream, bound, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        x,
+        dy,
+        dx);
   }
 
   @Override
@@ -239,97 +268,127 @@ interface NativeKernels
     int paired = flag(interleaved);
     launch(
         "moe_rotary",
+        3,
         (stream, t, h) ->
             Moe.moe_rotary(
-                stream, t[0], t[1], t[2], t[3], paired, direction, t[4], h[0], h[1], h[2], h[3]),
-        x,
+                stream,
+                t[3],
+                AttentionStructs.angles(paired, t, 0),
+                direction,
+                t[4],
+                h[0],
+                h[1],
+                h[2],
+                h[3]),
         positions,
         cosine,
         sine,
+        x,
         y);
   }
 
   @Override
   default void attentionForward(
-      Tensor q, Tensor k, Tensor v, float scale, long window, Tensor out, Tensor logsumexp) {
+      AttentionSettings settings, AttentionInputs inputs, Tensor out, Tensor logsumexp) {
     launch(
         "moe_attention_forward",
+        4,
         (stream, t, h) ->
             Moe.moe_attention_forward(
-                stream, t[0], t[1], t[2], scale, window, t[3], t[4], h[0], h[1], h[2], h[3]),
-        q,
-        k,
-        v,
+                stream,
+                AttentionStructs.config(settings),
+                AttentionStructs.inputs(t, 0),
+                t[4],
+                t[5],
+                h[0],
+                h[1],
+                h[2],
+                h[3]),
+        inputs.q(),
+        inputs.k(),
+        inputs.v(),
+        inputs.sinks(),
         out,
         logsumexp);
   }
 
   @Override
   default void attentionBackward(
-      Tensor q,
-      Tensor k,
-      Tensor v,
+      AttentionSettings settings,
+      AttentionInputs inputs,
       Tensor out,
       Tensor logsumexp,
       Tensor dout,
-      float scale,
-      long window,
-      Tensor dq,
-      Tensor dk,
-      Tensor dv) {
+      AttentionGradients gradients) {
     launch(
         "moe_attention_backward",
+        8,
         (stream, t, h) ->
             Moe.moe_attention_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], scale, window, t[6], t[7], t[8], h[0],
-                h[1], h[2], h[3]),
-        q,
-        k,
-        v,
+                stream,
+                AttentionStructs.config(settings),
+                AttentionStructs.inputs(t, 0),
+                t[8],
+                t[9],
+                t[10],
+                AttentionStructs.gradients(t, 4),
+                h[0],
+                h[1],
+                h[2],
+                h[3]),
+        inputs.q(),
+        inputs.k(),
+        inputs.v(),
+        inputs.sinks(),
+        gradients.dq(),
+        gradients.dk(),
+        gradients.dv(),
+        gradients.dsinks(),
         out,
         logsumexp,
-        dout,
-        dq,
-        dk,
-        dv);
+        dout);
   }
 
   @Override
-  default void cacheAppend(
-      Tensor k, Tensor v, Tensor slot, Tensor position, Tensor keys, Tensor values) {
+  default void cacheAppend(Tensor k, Tensor v, CachePlaces places) {
     launch(
         "moe_cache_append",
+        4,
         (stream, t, h) ->
             Moe.moe_cache_append(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
+                stream, t[4], t[5], AttentionStructs.places(t, 0), h[0], h[1], h[2], h[3]),
+        places.keys(),
+        places.values(),
+        places.slot(),
+        places.position(),
         k,
-        v,
-        slot,
-        position,
-        keys,
-        values);
+        v);
   }
 
   @Override
   default void attentionDecode(
-      Tensor q,
-      Tensor keys,
-      Tensor values,
-      Tensor slot,
-      Tensor position,
-      float scale,
-      long window,
-      Tensor out) {
+      AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out) {
     launch(
         "moe_attention_decode",
+        4,
         (stream, t, h) ->
             Moe.moe_attention_decode(
-                stream, t[0], t[1], t[2], t[3], t[4], scale, window, t[5], h[0], h[1], h[2], h[3]),
+                stream,
+                AttentionStructs.config(settings),
+                t[4],
+                t[5],
+                AttentionStructs.places(t, 0),
+                t[6],
+                h[0],
+                h[1],
+                h[2],
+                h[3]),
+        places.keys(),
+        places.values(),
+        places.slot(),
+        places.position(),
         q,
-        keys,
-        values,
-        slot,
-        position,
+        sinks,
         out);
   }
 

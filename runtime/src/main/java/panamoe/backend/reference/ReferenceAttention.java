@@ -1,42 +1,45 @@
 package panamoe.backend.reference;
 
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionKernels;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /**
- * Causal attention over whole sequences. Rows of q and out are numbered (b, i, h), rows of k and v
- * (b, j, g); query head h reads key head {@code h / (H / G)}.
+ * Attention over whole sequences. Rows of q and out are numbered (b, i, h), rows of k and v (b, j,
+ * g); query head h reads key head {@code h / (H / G)}.
  */
 interface ReferenceAttention extends AttentionKernels, Launching {
 
   @Override
   default void attentionForward(
-      Tensor q, Tensor k, Tensor v, float scale, long window, Tensor out, Tensor logsumexp) {
+      AttentionSettings settings, AttentionInputs inputs, Tensor out, Tensor logsumexp) {
     launch(
         () -> {
-          Shape shape = Shape.check(q, k, v, scale, window);
-          shape.checkLikeQuery("out", out, q);
+          Shape shape = Shape.check(settings, inputs);
+          shape.checkLikeQuery("out", out, inputs.q());
           Check.optional(
               "logsumexp", logsumexp, Kind.FLOAT32, shape.sequences, shape.heads, shape.length);
-          Check.disjoint("q", q, "out", out);
-          Check.disjoint("k", k, "out", out);
-          Check.disjoint("v", v, "out", out);
+          Check.disjoint("q", inputs.q(), "out", out);
+          Check.disjoint("k", inputs.k(), "out", out);
+          Check.disjoint("v", inputs.v(), "out", out);
 
-          double[][] queries = Values.readRows(q);
-          double[][] keys = Values.readRows(k);
-          double[][] values = Values.readRows(v);
+          Rows rows = Rows.read(inputs);
           double[][] result = Values.zeroRows(out);
           shape.forEachQuery(
               (b, i, h) -> {
                 int query = shape.query(b, i, h);
-                double[] scores = shape.scores(queries[query], keys, b, i, h, scale, window);
-                double[] p = Vectors.softmax(scores);
-                for (int j = 0; j <= i; j++) {
-                  Vectors.addScaled(result[query], p[j], values[shape.key(b, j, h)]);
+                double[] scores = shape.scores(settings, rows, b, i, h);
+                double total = Vectors.logSumExp(scores);
+                for (int j = 0; j < shape.length; j++) {
+                  double p = Math.exp(scores[j] - total);
+                  Vectors.addScaled(result[query], p, rows.v[shape.key(b, j, h)]);
                 }
                 if (logsumexp != null) {
-                  logsumexp.setFloat(shape.sum(b, i, h), (float) Vectors.logSumExp(scores));
+                  logsumexp.setFloat(shape.sum(b, i, h), (float) total);
                 }
               });
           Values.write(result, out);
@@ -46,58 +49,72 @@ interface ReferenceAttention extends AttentionKernels, Launching {
   /**
    * With {@code p_j = exp(score_j - logsumexp)}, {@code dp_j = dout . v_j}: {@code dscore_j = p_j
    * (dp_j - dout . out)}, for {@code dout . out} is the sum of {@code p_j dp_j} (Dao et al.,
-   * FlashAttention, 2022).
+   * FlashAttention, 2022). A sink is a score whose {@code dp} is 0.
    */
   @Override
   default void attentionBackward(
-      Tensor q,
-      Tensor k,
-      Tensor v,
+      AttentionSettings settings,
+      AttentionInputs inputs,
       Tensor out,
       Tensor logsumexp,
       Tensor dout,
-      float scale,
-      long window,
-      Tensor dq,
-      Tensor dk,
-      Tensor dv) {
+      AttentionGradients gradients) {
     launch(
         () -> {
-          Shape shape = Shape.check(q, k, v, scale, window);
+          Tensor q = inputs.q();
+          Shape shape = Shape.check(settings, inputs);
           shape.checkLikeQuery("out", out, q);
           Check.tensor(
               "logsumexp", logsumexp, Kind.FLOAT32, shape.sequences, shape.heads, shape.length);
           shape.checkLikeQuery("dout", dout, q);
-          shape.checkLikeQuery("dq", dq, q);
-          shape.checkLikeKey("dk", dk, q);
-          shape.checkLikeKey("dv", dv, q);
+          shape.checkLikeQuery("dq", gradients.dq(), q);
+          shape.checkLikeKey("dk", gradients.dk(), q);
+          shape.checkLikeKey("dv", gradients.dv(), q);
+          Check.together("sinks", inputs.sinks(), "dsinks", gradients.dsinks());
+          Check.optional("dsinks", gradients.dsinks(), Kind.FLOAT32, shape.heads);
 
-          double[][] queries = Values.readRows(q);
-          double[][] keys = Values.readRows(k);
-          double[][] values = Values.readRows(v);
+          Rows rows = Rows.read(inputs);
           double[][] outputs = Values.readRows(out);
           double[][] upstream = Values.readRows(dout);
-          double[][] dqueries = Values.zeroRows(dq);
-          double[][] dkeys = Values.zeroRows(dk);
-          double[][] dvalues = Values.zeroRows(dv);
+          double[][] dqueries = Values.zeroRows(gradients.dq());
+          double[][] dkeys = Values.zeroRows(gradients.dk());
+          double[][] dvalues = Values.zeroRows(gradients.dv());
+          double[] dsinks =
+              inputs.sinks() == null ? new double[shape.heads] : Values.read(gradients.dsinks());
           shape.forEachQuery(
               (b, i, h) -> {
                 int query = shape.query(b, i, h);
-                double[] scores = shape.scores(queries[query], keys, b, i, h, scale, window);
+                double total = logsumexp.getFloat(shape.sum(b, i, h));
+                double[] scores = shape.scores(settings, rows, b, i, h);
                 double mean = Vectors.dot(upstream[query], outputs[query]);
-                for (int j = 0; j <= i; j++) {
+                for (int j = 0; j < shape.length; j++) {
                   int key = shape.key(b, j, h);
-                  double p = Math.exp(scores[j] - logsumexp.getFloat(shape.sum(b, i, h)));
-                  double dscore = p * (Vectors.dot(upstream[query], values[key]) - mean);
+                  double p = Math.exp(scores[j] - total);
+                  double dscore = p * (Vectors.dot(upstream[query], rows.v[key]) - mean);
                   Vectors.addScaled(dvalues[key], p, upstream[query]);
-                  Vectors.addScaled(dqueries[query], scale * dscore, keys[key]);
-                  Vectors.addScaled(dkeys[key], scale * dscore, queries[query]);
+                  Vectors.addScaled(dqueries[query], settings.scale() * dscore, rows.k[key]);
+                  Vectors.addScaled(dkeys[key], settings.scale() * dscore, rows.q[query]);
                 }
+                dsinks[h] -= Math.exp(scores[shape.length] - total) * mean;
               });
-          Values.write(dqueries, dq);
-          Values.write(dkeys, dk);
-          Values.write(dvalues, dv);
+          Values.write(dqueries, gradients.dq());
+          Values.write(dkeys, gradients.dk());
+          Values.write(dvalues, gradients.dv());
+          if (inputs.sinks() != null) {
+            Values.write(dsinks, gradients.dsinks());
+          }
         });
+  }
+
+  /** The numbers of {@link AttentionInputs}; sinks null where there are none. */
+  record Rows(double[][] q, double[][] k, double[][] v, double[] sinks) {
+    static Rows read(AttentionInputs inputs) {
+      return new Rows(
+          Values.readRows(inputs.q()),
+          Values.readRows(inputs.k()),
+          Values.readRows(inputs.v()),
+          inputs.sinks() == null ? null : Values.read(inputs.sinks()));
+    }
   }
 
   /** B sequences of L tokens, H query heads, G key heads, D numbers a head. */
@@ -107,14 +124,18 @@ interface ReferenceAttention extends AttentionKernels, Launching {
       void accept(int sequence, int token, int head);
     }
 
-    static Shape check(Tensor q, Tensor k, Tensor v, float scale, long window) {
+    static Shape check(AttentionSettings settings, AttentionInputs inputs) {
+      Tensor q = inputs.q();
+      Tensor k = inputs.k();
+      Tensor v = inputs.v();
       Check.tensor("q", q, Kind.FLOATING, Check.ANY, Check.ANY, Check.ANY, Check.ANY);
       Check.tensor("k", k, Kind.FLOATING, q.size(0), q.size(1), Check.ANY, q.size(3));
       Check.tensor("v", v, Kind.FLOATING, q.size(0), q.size(1), k.size(2), q.size(3));
       Check.sameDtype("q", q, "k", k);
       Check.sameDtype("q", q, "v", v);
       checkHeads(q.size(2), k.size(2));
-      checkScaleAndWindow(scale, window);
+      Check.optional("sinks", inputs.sinks(), Kind.FLOAT32, q.size(2));
+      checkSettings(settings);
       return new Shape(
           (int) q.size(0), (int) q.size(1), (int) q.size(2), (int) k.size(2), (int) q.size(3));
     }
@@ -125,9 +146,13 @@ interface ReferenceAttention extends AttentionKernels, Launching {
           "k has " + keyHeads + " heads, expected a divisor of q's " + heads);
     }
 
-    static void checkScaleAndWindow(float scale, long window) {
-      Check.finite("scale", scale);
+    static void checkSettings(AttentionSettings settings) {
+      long window = settings.window();
+      Check.finite("scale", settings.scale());
       Check.require(window >= 0, "window is " + window + ", expected 0 or more");
+      Check.require(
+          settings.mask() == Mask.CAUSAL || window == 0,
+          "window is " + window + " with a full mask, expected 0");
     }
 
     void checkLikeQuery(String name, Tensor tensor, Tensor q) {
@@ -163,15 +188,18 @@ interface ReferenceAttention extends AttentionKernels, Launching {
       return (b * heads + h) * length + i;
     }
 
-    /** Scores of keys 0..i; minus infinity before the window. */
-    double[] scores(
-        double[] query, double[][] keys, int b, int i, int h, float scale, long window) {
-      double[] scores = new double[i + 1];
-      for (int j = 0; j <= i; j++) {
-        boolean seen = window == 0 || j > i - window;
+    /** Scores of all L keys, then of the sink; minus infinity where there is none to be seen. */
+    double[] scores(AttentionSettings settings, Rows rows, int b, int i, int h) {
+      double[] scores = new double[length + 1];
+      for (int j = 0; j < length; j++) {
+        boolean inWindow = settings.window() == 0 || j > i - settings.window();
+        boolean seen = settings.mask() == Mask.FULL || (j <= i && inWindow);
         scores[j] =
-            seen ? scale * Vectors.dot(query, keys[key(b, j, h)]) : Double.NEGATIVE_INFINITY;
+            seen
+                ? settings.scale() * Vectors.dot(rows.q[query(b, i, h)], rows.k[key(b, j, h)])
+                : Double.NEGATIVE_INFINITY;
       }
+      scores[length] = rows.sinks == null ? Double.NEGATIVE_INFINITY : rows.sinks[h];
       return scores;
     }
   }

@@ -6,7 +6,7 @@ import panamoe.backend.ElementwiseKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
-/** Fill, cast, copy, sum and activations. */
+/** Fill, cast, copy, sum, clamp and activations. */
 interface ReferenceElementwise extends ElementwiseKernels, Launching {
 
   @Override
@@ -59,6 +59,41 @@ interface ReferenceElementwise extends ElementwiseKernels, Launching {
             y.setFloat(i, (float) ((double) alpha * a.getFloat(i) + (double) beta * b.getFloat(i)));
           }
         });
+  }
+
+  @Override
+  default void clampForward(float bound, Tensor x, Tensor y) {
+    launch(
+        () -> {
+          checkBound(bound);
+          Check.elements("x", x, Kind.FLOATING, Check.ANY);
+          Check.elements("y", y, Kind.FLOATING, x.count());
+          Check.disjointOrSame("x", x, "y", y);
+          for (long i = 0; i < y.count(); i++) {
+            y.setFloat(i, Math.clamp(x.getFloat(i), -bound, bound));
+          }
+        });
+  }
+
+  @Override
+  default void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
+    launch(
+        () -> {
+          checkBound(bound);
+          Check.elements("x", x, Kind.FLOATING, Check.ANY);
+          Check.elements("dy", dy, Kind.FLOATING, x.count());
+          Check.elements("dx", dx, Kind.FLOATING, x.count());
+          Check.disjointOrSame("x", x, "dx", dx);
+          Check.disjointOrSame("dy", dy, "dx", dx);
+          for (long i = 0; i < dx.count(); i++) {
+            dx.setFloat(i, Math.abs(x.getFloat(i)) <= bound ? dy.getFloat(i) : 0);
+          }
+        });
+  }
+
+  private static void checkBound(float bound) {
+    Check.finite("bound", bound);
+    Check.require(bound >= 0, "bound is " + bound + ", expected 0 or more");
   }
 
   @Override

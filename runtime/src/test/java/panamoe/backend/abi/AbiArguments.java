@@ -15,7 +15,9 @@ import panamoe.bindings.moe_tensor;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
-/** Draws valid arguments of an {@link AbiSignature}. */
+/**
+ * Draws valid arguments of an {@link AbiSignature}; those of a struct as an array of its fields.
+ */
 final class AbiArguments {
   private static final long MOST_BYTES = 1 << 16;
 
@@ -50,6 +52,8 @@ final class AbiArguments {
   private Object argument(Parameter parameter, long stream) {
     return switch (parameter) {
       case Parameter.Stream _ -> stream;
+      case Parameter.Struct(List<Parameter> fields) ->
+          fields.stream().map(field -> argument(field, stream)).toArray();
       case Parameter.Config _ -> config();
       case Parameter.Int(String name, int low, int high) -> {
         int value = random.nextInt(low, high + 1);

@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.moe_tensor;
 
@@ -39,18 +40,50 @@ final class AbiCorruption {
   }
 
   void spoil(List<Parameter> parameters, Object[] arguments) {
+    spoil(parameters, arguments, tensors(parameters, arguments).toList());
+  }
+
+  /** {@code tensors} are all those of the call. */
+  private void spoil(List<Parameter> parameters, Object[] arguments, List<MemorySegment> tensors) {
     int i = random.nextInt(arguments.length);
     arguments[i] =
         switch (parameters.get(i)) {
           case Parameter.Stream _ -> handle();
+          case Parameter.Struct(List<Parameter> fields) ->
+              spoilStruct(fields, arguments[i], tensors);
           case Parameter.Int _ -> number();
           case Parameter.Long _ -> size();
           case Parameter.Float _ -> FLOATS[random.nextInt(FLOATS.length)];
           case Parameter.Config _ ->
               isNull(arguments[i]) ? arguments[i] : spoilConfig((MemorySegment) arguments[i]);
           case Parameter.Tensor _ ->
-              isNull(arguments[i]) ? arguments[i] : spoilTensor(i, parameters, arguments);
+              isNull(arguments[i])
+                  ? arguments[i]
+                  : spoilTensor((MemorySegment) arguments[i], tensors);
         };
+  }
+
+  private Object spoilStruct(List<Parameter> fields, Object struct, List<MemorySegment> tensors) {
+    if (isNull(struct) || random.nextInt(16) == 0) {
+      return MemorySegment.NULL;
+    }
+    spoil(fields, (Object[]) struct, tensors);
+    return struct;
+  }
+
+  /** The tensors of a call that are not null, those inside structs included. */
+  private static Stream<MemorySegment> tensors(List<Parameter> parameters, Object[] arguments) {
+    return IntStream.range(0, arguments.length)
+        .filter(i -> !isNull(arguments[i]))
+        .boxed()
+        .flatMap(
+            i ->
+                switch (parameters.get(i)) {
+                  case Parameter.Tensor _ -> Stream.of((MemorySegment) arguments[i]);
+                  case Parameter.Struct(List<Parameter> fields) ->
+                      tensors(fields, (Object[]) arguments[i]);
+                  default -> Stream.empty();
+                });
   }
 
   private static boolean isNull(Object argument) {
@@ -79,8 +112,7 @@ final class AbiCorruption {
     return config;
   }
 
-  private MemorySegment spoilTensor(int index, List<Parameter> parameters, Object[] arguments) {
-    MemorySegment tensor = (MemorySegment) arguments[index];
+  private MemorySegment spoilTensor(MemorySegment tensor, List<MemorySegment> tensors) {
     switch (random.nextInt(12)) {
       case 0 -> moe_tensor.struct_size(tensor, number());
       case 1 -> moe_tensor.dtype(tensor, random.nextBoolean() ? random.nextInt(5) : number());
@@ -100,7 +132,7 @@ final class AbiCorruption {
           moe_tensor.bytes(tensor, Math.max(0, moe_tensor.bytes(tensor)) - 1);
         }
       }
-      case 9 -> shareMemory(tensor, parameters, arguments);
+      case 9 -> shareMemory(tensor, tensors.get(random.nextInt(tensors.size())));
       case 10 -> spoilContents(tensor);
       default -> {
         return MemorySegment.NULL;
@@ -109,14 +141,8 @@ final class AbiCorruption {
     return tensor;
   }
 
-  /** Moves the tensor, with its contents, into the memory of another one, at a random place. */
-  private void shareMemory(MemorySegment tensor, List<Parameter> parameters, Object[] arguments) {
-    MemorySegment[] others =
-        IntStream.range(0, arguments.length)
-            .filter(i -> parameters.get(i) instanceof Parameter.Tensor && !isNull(arguments[i]))
-            .mapToObj(i -> (MemorySegment) arguments[i])
-            .toArray(MemorySegment[]::new);
-    MemorySegment other = others[random.nextInt(others.length)];
+  /** Moves the tensor, with its contents, into the memory of {@code other}, at a random place. */
+  private void shareMemory(MemorySegment tensor, MemorySegment other) {
     long bytes = Math.max(0, moe_tensor.bytes(other));
     if (moe_tensor.data(tensor).address() == 0 || moe_tensor.data(other).address() == 0) {
       return;

@@ -1,6 +1,7 @@
 package panamoe.backend.abi;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -20,6 +21,7 @@ import java.util.regex.Pattern;
  *     ...&lt;V, ...-&lt;V       indices from 0, from -1, below V
  *     ...@offsets             offsets of groups; @expert and @position: routes that fit them, the same at each mention
  *     ...?, ...?1             may be null; those with one number are null together
+ *   name{ ... }               a struct of such numbers and tensors behind its struct_size
  * </pre>
  */
 record AbiSignature(String function, List<Parameter> parameters) {
@@ -27,6 +29,9 @@ record AbiSignature(String function, List<Parameter> parameters) {
   /** What a valid argument looks like. */
   sealed interface Parameter {
     record Stream() implements Parameter {}
+
+    /** {@code fields} begin with the struct_size. */
+    record Struct(List<Parameter> fields) implements Parameter {}
 
     record Config() implements Parameter {}
 
@@ -54,6 +59,8 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_fill stream value~-2..2 y:f[S,M]
       moe_cast stream x:f[S,M] y:f[S,M]
       moe_add stream alpha~-2..2 a:f[S,M] beta~-2..2 b:f[S,M] y:f[S,M]
+      moe_clamp_forward stream bound~0..2 x:f[S,M] y:f[S,M]
+      moe_clamp_backward stream bound~0..2 x:f[S,M] dy:f[S,M] dx:f[S,M]
       moe_activation_forward stream activation=0..5 x:f[S,N] y:f[S,O]
       moe_activation_backward stream activation=0..5 x:f[S,N] dy:f[S,O] dx:f[S,N]
       moe_random_uniform stream seed=0..99L offset=0..99L y:f[S,M]
@@ -64,14 +71,17 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_layer_norm_backward stream dy:f[S,M] x:f[S,M] gamma:F[M] mean:F[S] rstd:F[S] dx:f[S,M] dgamma:F[M] dbeta:F[M]
       moe_rms_norm_forward stream x:f[S,M] gamma:F[M] epsilon~0..1 y:f[S,M] rstd:F[S]?
       moe_rms_norm_backward stream dy:f[S,M] x:f[S,M] gamma:F[M] rstd:F[S] dx:f[S,M] dgamma:F[M]
-      moe_rotary stream x:g[S,H,D] positions:i[S]<P cosine:F[P,J] sine:F[P,J] interleaved=0..1 direction=1..1 y:g[S,H,D]
-      moe_attention_forward stream q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] scale~0..1 window=0..5L out:g[B,L,H,D] \
-          logsumexp:F[B,H,L]?
-      moe_attention_backward stream q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] out:g[B,L,H,D] logsumexp:F[B,H,L] \
-          dout:g[B,L,H,D] scale~0..1 window=0..5L dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D]
-      moe_cache_append stream k:g[S,G,D] v:g[S,G,D] slot:i[S]<X position:i[S]<Y keys:g[X,Y,G,D] values:g[X,Y,G,D]
-      moe_attention_decode stream q:g[S,H,D] keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y \
-          scale~0..1 window=0..5L out:g[S,H,D]
+      moe_rotary stream x:g[S,H,D] angles{ interleaved=0..1 positions:i[S]<P cosine:F[P,J] sine:F[P,J] } \
+          direction=1..1 y:g[S,H,D]
+      moe_attention_forward stream config{ mask=0..1 scale~0..1 window=0..1L } \
+          inputs{ q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]? } out:g[B,L,H,D] logsumexp:F[B,H,L]?
+      moe_attention_backward stream config{ mask=0..1 scale~0..1 window=0..1L } \
+          inputs{ q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?1 } out:g[B,L,H,D] logsumexp:F[B,H,L] \
+          dout:g[B,L,H,D] gradients{ dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D] dsinks:F[H]?1 }
+      moe_cache_append stream k:g[S,G,D] v:g[S,G,D] \
+          places{ keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y }
+      moe_attention_decode stream config{ mask=0..0 scale~0..1 window=0..5L } q:g[S,H,D] sinks:F[H]? \
+          places{ keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y } out:g[S,H,D]
       moe_gemm stream transpose_a=0..1 transpose_b=0..1 activation=0..5 accumulate=0..1 a:f[a,b] b:w[c,d] bias:F[N]? \
           c:f[S,O] preactivation:f[S,N]?
       moe_column_sum stream x:f[S,M] y:F[M]
@@ -106,12 +116,27 @@ record AbiSignature(String function, List<Parameter> parameters) {
           .toList();
 
   private static AbiSignature parse(String line) {
-    String[] words = line.split("\\s+");
+    Iterator<String> words = List.of(line.split("\\s+")).iterator();
+    return new AbiSignature(words.next(), parameters(words));
+  }
+
+  /** Up to the end, or to that of a struct. */
+  private static List<Parameter> parameters(Iterator<String> words) {
     List<Parameter> parameters = new ArrayList<>();
-    for (int i = 1; i < words.length; i++) {
-      parameters.add(parameter(words[i]));
+    while (words.hasNext()) {
+      String word = words.next();
+      if (word.equals("}")) {
+        break;
+      }
+      parameters.add(word.endsWith("{") ? struct(parameters(words)) : parameter(word));
     }
-    return new AbiSignature(words[0], parameters);
+    return parameters;
+  }
+
+  private static Parameter struct(List<Parameter> fields) {
+    int size = Math.toIntExact(AbiStruct.size(fields));
+    fields.addFirst(new Parameter.Int("struct_size", size, size));
+    return new Parameter.Struct(fields);
   }
 
   private static Parameter parameter(String word) {

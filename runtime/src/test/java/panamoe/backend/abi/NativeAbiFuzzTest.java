@@ -117,6 +117,7 @@ class NativeAbiFuzzTest {
       for (int spoilt = random.nextInt(3); spoilt > 0; spoilt--) {
         corruption.spoil(signature.parameters(), arguments);
       }
+      Arrays.setAll(arguments, argument -> AbiStruct.passed(arguments[argument], memory));
       memory.snapshot();
       int status =
           (int)

@@ -1,5 +1,8 @@
 package panamoe.harness.conformance.torch;
 
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.tensor.DType;
@@ -27,7 +30,9 @@ record Softmax(float[] mean, float[] logSumExp, float[] probability, float[] gra
     Tensor v = replay.tensor(values, shape);
     Tensor out = replay.scope().allocate(DType.FLOAT32, shape);
     Tensor logSumExp = replay.scope().allocate(DType.FLOAT32, rows, 1, columns);
-    backend.attentionForward(q, k, v, 1, 0, out, logSumExp);
+    AttentionSettings settings = AttentionSettings.causal(1);
+    AttentionInputs inputs = new AttentionInputs(q, k, v);
+    backend.attentionForward(settings, inputs, out, logSumExp);
     Tensor dout = replay.scope().zeros(DType.FLOAT32, shape);
     for (int row = 0; row < rows; row++) {
       dout.setFloat((long) (row + 1) * columns - 1, 1);
@@ -35,7 +40,8 @@ record Softmax(float[] mean, float[] logSumExp, float[] probability, float[] gra
     Tensor dq = replay.scope().allocate(DType.FLOAT32, shape);
     Tensor dk = replay.scope().allocate(DType.FLOAT32, shape);
     Tensor dv = replay.scope().allocate(DType.FLOAT32, shape);
-    backend.attentionBackward(q, k, v, out, logSumExp, dout, 1, 0, dq, dk, dv);
+    backend.attentionBackward(
+        settings, inputs, out, logSumExp, dout, new AttentionGradients(dq, dk, dv));
     return new Softmax(
         last(out, rows, columns), last(logSumExp, rows, columns), dv.toFloats(), dk.toFloats());
   }

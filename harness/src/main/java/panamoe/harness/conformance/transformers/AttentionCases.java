@@ -1,6 +1,8 @@
 package panamoe.harness.conformance.transformers;
 
 import java.util.Arrays;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
 import panamoe.config.Rotary;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
@@ -22,8 +24,7 @@ public final class AttentionCases {
   private final int batch;
   private final int length;
   private final int headSize;
-  private final float scale;
-  private final long window;
+  private final AttentionSettings settings;
 
   private AttentionCases(Replay replay) {
     this.replay = replay;
@@ -31,8 +32,9 @@ public final class AttentionCases {
     this.batch = golden.size("q", 0);
     this.length = golden.size("q", 2);
     this.headSize = golden.size("q", 3);
-    this.scale = (float) golden.setting("scale").asDouble();
-    this.window = golden.setting("sliding_window").asLong(0);
+    this.settings =
+        AttentionSettings.causal(
+            golden.setting("sliding_window").asLong(0), (float) golden.setting("scale").asDouble());
   }
 
   public static void causal(Replay replay) {
@@ -58,7 +60,8 @@ public final class AttentionCases {
     replay.close("k_rope", peerLayout(rotatedK.toFloats(), heads(k)));
     compareProbabilities(rotatedQ, rotatedK);
 
-    Tensor out = AttentionOp.forward(replay.pass(), rotatedQ, rotatedK, v, scale, window);
+    Tensor out =
+        AttentionOp.forward(replay.pass(), settings, new AttentionInputs(rotatedQ, rotatedK, v));
     replay.close("out", out.toFloats());
     replay.backward(out, golden.floats("upstream"));
     replay.close("grad_q", peerLayout(replay.gradientOfInput(q), heads(q)));
@@ -85,7 +88,8 @@ public final class AttentionCases {
           }
         }
       }
-      float[] out = AttentionOp.forward(inference, q, k, units, scale, window).toFloats();
+      float[] out =
+          AttentionOp.forward(inference, settings, new AttentionInputs(q, k, units)).toFloats();
       for (int b = 0; b < batch; b++) {
         for (int i = 0; i < length; i++) {
           for (int h = 0; h < heads; h++) {

@@ -1,0 +1,33 @@
+package panamoe.backend;
+
+/**
+ * One call's rules of attention: the {@code moe_attention_config} of the C ABI.
+ *
+ * @param window 0 for none; n &gt; 0: of the causal tokens only the last n, the token itself
+ *     included; 0 with {@link Mask#FULL}
+ * @param scale factor of {@code q . k}, finite
+ */
+public record AttentionSettings(Mask mask, long window, float scale) {
+
+  /** Which tokens of its sequence a token attends to. */
+  public enum Mask {
+    /** Itself and those before it. */
+    CAUSAL,
+    /** All of them. */
+    FULL
+  }
+
+  /** A causal mask without a window. */
+  public static AttentionSettings causal(float scale) {
+    return causal(0, scale);
+  }
+
+  public static AttentionSettings causal(long window, float scale) {
+    return new AttentionSettings(Mask.CAUSAL, window, scale);
+  }
+
+  /** All tokens of a sequence attend to all of them. */
+  public static AttentionSettings full(float scale) {
+    return new AttentionSettings(Mask.FULL, 0, scale);
+  }
+}
