@@ -12,12 +12,12 @@ namespace moe::cpu {
 struct Routes {
   // Refuses a table that does not lead to `rows`, or leads to one of them twice: threads may write them. Takes the
   // stream's shared slots 0 to 2 for the rows that it leads to, which nobody changes any more.
-  Routes(Stream& stream, T expert, T position, T offsets, T rows) : choices(expert.shape[1]) {
-    const int64_t experts = offsets.shape[0] - 1;
-    const int32_t* starts = checked_offsets(stream, 0, offsets, rows.shape[0]);
+  Routes(Stream& stream, const moe_routes& routes, Tensor rows) : choices(routes.expert->shape[1]) {
+    const int64_t experts = routes.offsets->shape[0] - 1;
+    const int32_t* starts = checked_offsets(stream, 0, *routes.offsets, rows.shape[0]);
     auto* taken = stream.shared<uint64_t>(1, route_words(starts[experts]));
-    auto* table = stream.shared<int32_t>(2, element_count(expert));
-    check_route_values(expert, position, starts, experts, taken, table);
+    auto* table = stream.shared<int32_t>(2, element_count(*routes.expert));
+    check_route_values(*routes.expert, *routes.position, starts, experts, taken, table);
     rows_ = table;
   }
 

@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void fill(Stream& stream, float value, T y) {
+void fill(Stream& stream, float value, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(y, [&](auto to) {
@@ -41,7 +41,7 @@ void fill(Stream& stream, float value, T y) {
   });
 }
 
-void cast(Stream& stream, T x, T y) {
+void cast(Stream& stream, Tensor x, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(x, [&](auto from) {
@@ -58,7 +58,7 @@ void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   require(cudaMemcpyAsync(y, x, static_cast<size_t>(bytes), cudaMemcpyDefault, launch.handle()), "copy");
 }
 
-void add(Stream& stream, float alpha, T a, float beta, T b, T y) {
+void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(a, [&](auto left) {

@@ -22,7 +22,7 @@ public final class ExpertOp {
     long rows = x.size(0);
     long outputs = weights.size(1);
     Tensor y = pass.allocate(x.dtype(), rows, outputs / activation.inputsPerOutput());
-    boolean saves = pass.recording() && activation != Activation.IDENTITY;
+    boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
     Tensor preactivation = saves ? pass.allocate(x.dtype(), rows, outputs) : null;
     pass.backend().expertForward(activation, x, offsets, weights, bias, y, preactivation);
     if (pass.recording()) {
@@ -46,7 +46,7 @@ public final class ExpertOp {
       Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
-    if (activation != Activation.IDENTITY) {
+    if (!activation.equals(Activation.IDENTITY)) {
       pass.backend().activationBackward(activation, pre, dy, pre);
       dpre = pre;
     }

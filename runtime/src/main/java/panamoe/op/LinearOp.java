@@ -29,7 +29,7 @@ public final class LinearOp {
     long tokens = rows.size(0);
     long outputs = weight.size(0);
     Tensor y = pass.allocate(outputDtype, tokens, outputs / activation.inputsPerOutput());
-    boolean saves = pass.recording() && activation != Activation.IDENTITY;
+    boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
     Tensor preactivation = saves ? pass.allocate(outputDtype, tokens, outputs) : null;
     pass.backend().gemm(false, true, activation, false, rows, weight, bias, y, preactivation);
     if (pass.recording()) {
@@ -53,7 +53,7 @@ public final class LinearOp {
       Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
-    if (activation != Activation.IDENTITY) {
+    if (!activation.equals(Activation.IDENTITY)) {
       pass.backend().activationBackward(activation, pre, dy, pre);
       dpre = pre;
     }

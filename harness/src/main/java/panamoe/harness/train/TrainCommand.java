@@ -282,7 +282,7 @@ public final class TrainCommand implements Callable<Integer> {
             "--config holds every setting; --preset, --arch, --steps, --dtype and --recompute do not go with it");
       }
       RunConfig read = RunConfig.read(configFile);
-      if (read.model().activation() == Activation.CUSTOM) {
+      if (read.model().activation().equals(Activation.CUSTOM)) {
         throw new IllegalArgumentException(
             configFile
                 + ": model.activation is CUSTOM, with which only a program that brings one can train, see "

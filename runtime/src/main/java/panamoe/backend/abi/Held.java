@@ -5,9 +5,9 @@ import java.util.Arrays;
 import panamoe.tensor.Tensor;
 
 /**
- * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h):
- * the callers' memory that its tensors lie in, one segment for each arena. Java keeps the arena of
- * an argument open during the call.
+ * What a call names in its arguments {@code held0} to {@code held3} (native/include/moe/tensor.h),
+ * one segment for each arena: the callers' memory that its tensors lie in, and the descriptors that
+ * only a struct points to. Java keeps the arena of an argument open during the call.
  */
 final class Held {
   private static final int MOST = 4;
@@ -17,30 +17,57 @@ final class Held {
     Arrays.fill(NONE, MemorySegment.NULL);
   }
 
-  private Held() {}
+  private final String function;
+  private MemorySegment[] held = NONE;
+  private int count;
 
-  /**
-   * @throws IllegalArgumentException if the tensors borrow the memory of more than four arenas
-   */
-  static MemorySegment[] by(String function, Tensor[] tensors) {
-    MemorySegment[] held = NONE;
-    int count = 0;
-    for (Tensor tensor : tensors) {
-      MemorySegment memory = tensor == null ? null : tensor.borrowedMemory();
-      if (memory == null || contains(held, count, memory.scope())) {
-        continue;
-      }
-      if (count == MOST) {
-        throw new IllegalArgumentException(
-            function + " was given memory of more than " + MOST + " arenas: copy some of it first");
-      }
-      held = count == 0 ? NONE.clone() : held;
-      held[count++] = memory;
-    }
-    return held;
+  private Held(String function) {
+    this.function = function;
   }
 
-  private static boolean contains(MemorySegment[] held, int count, MemorySegment.Scope scope) {
+  /**
+   * @throws IllegalArgumentException if this is memory of more than four arenas
+   */
+  static MemorySegment[] by(String function, Object[] arguments) {
+    Held all = new Held(function);
+    for (Object argument : arguments) {
+      if (argument instanceof Tensor tensor) {
+        all.add(tensor.borrowedMemory());
+      } else if (argument instanceof Struct struct) {
+        for (Tensor tensor : struct.tensors()) {
+          if (tensor != null) {
+            all.addUnlessArgument(tensor.descriptor(), arguments);
+            all.add(tensor.borrowedMemory());
+          }
+        }
+      }
+    }
+    return all.held;
+  }
+
+  private void addUnlessArgument(MemorySegment descriptor, Object[] arguments) {
+    for (Object argument : arguments) {
+      if (argument instanceof Tensor tensor
+          && tensor.descriptor().scope().equals(descriptor.scope())) {
+        return;
+      }
+    }
+    add(descriptor);
+  }
+
+  private void add(MemorySegment memory) {
+    if (memory == null || contains(memory.scope())) {
+      return;
+    }
+    if (count == MOST) {
+      throw new IllegalArgumentException(
+          function + " was given memory of more than " + MOST + " arenas: copy some of it first");
+    }
+    held = count == 0 ? NONE.clone() : held;
+    held[count++] = memory;
+  }
+
+  private boolean contains(MemorySegment.Scope scope) {
     for (int i = 0; i < count; i++) {
       if (held[i].scope().equals(scope)) {
         return true;

@@ -22,7 +22,8 @@ import panamoe.tensor.Tensor;
  * Every kernel as a call of its C function. The arguments are checked there, null tensors included.
  */
 interface NativeKernels
-    extends ElementwiseKernels,
+    extends NativeLaunch,
+        ElementwiseKernels,
         EmbeddingKernels,
         NormKernels,
         AttentionKernels,
@@ -34,12 +35,6 @@ interface NativeKernels
         LossKernels,
         OptimizerKernels {
 
-  /**
-   * Makes the call of {@code function} with the descriptors of the tensors, a null pointer for a
-   * null tensor.
-   */
-  void launch(String function, Downcall call, Tensor... tensors);
-
   /** The settings as a {@code moe_gate_config} that lives as long as this backend. */
   MemorySegment config(GateSettings settings);
 
@@ -47,34 +42,25 @@ interface NativeKernels
 
   @Override
   default void fill(float value, Tensor y) {
-    launch(
-        "moe_fill", (stream, t, h) -> Moe.moe_fill(stream, value, t[0], h[0], h[1], h[2], h[3]), y);
+    launch("moe_fill", (s, to, h0, h1, h2, h3) -> Moe.moe_fill(s, value, to, h0, h1, h2, h3), y);
   }
 
   @Override
   default void cast(Tensor x, Tensor y) {
-    launch(
-        "moe_cast",
-        (stream, t, h) -> Moe.moe_cast(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_cast", Moe::moe_cast, x, y);
   }
 
   @Override
   default void copy(Tensor x, Tensor y) {
-    launch(
-        "moe_memory_copy",
-        (stream, t, h) -> Moe.moe_memory_copy(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_memory_copy", Moe::moe_memory_copy, x, y);
   }
 
   @Override
   default void add(float alpha, Tensor a, float beta, Tensor b, Tensor y) {
     launch(
         "moe_add",
-        (stream, t, h) ->
-            Moe.moe_add(stream, alpha, t[0], beta, t[1], t[2], h[0], h[1], h[2], h[3]),
+        (s, first, second, sum, h0, h1, h2, h3) ->
+            Moe.moe_add(s, alpha, first, beta, second, sum, h0, h1, h2, h3),
         a,
         b,
         y);
@@ -82,22 +68,20 @@ interface NativeKernels
 
   @Override
   default void activationForward(Activation activation, Tensor x, Tensor y) {
-    int code = activation.code();
     launch(
         "moe_activation_forward",
-        (stream, t, h) ->
-            Moe.moe_activation_forward(stream, code, t[0], t[1], h[0], h[1], h[2], h[3]),
+        Moe::moe_activation_forward,
+        ActivationConfigs.of(activation),
         x,
         y);
   }
 
   @Override
   default void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    int code = activation.code();
     launch(
         "moe_activation_backward",
-        (stream, t, h) ->
-            Moe.moe_activation_backward(stream, code, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        Moe::moe_activation_backward,
+        ActivationConfigs.of(activation),
         x,
         dy,
         dx);
@@ -107,8 +91,7 @@ interface NativeKernels
   default void randomUniform(long seed, long offset, Tensor y) {
     launch(
         "moe_random_uniform",
-        (stream, t, h) ->
-            Moe.moe_random_uniform(stream, seed, offset, t[0], h[0], h[1], h[2], h[3]),
+        (s, to, h0, h1, h2, h3) -> Moe.moe_random_uniform(s, seed, offset, to, h0, h1, h2, h3),
         y);
   }
 
@@ -116,9 +99,8 @@ interface NativeKernels
   default void randomNormal(long seed, long offset, float mean, float deviation, Tensor y) {
     launch(
         "moe_random_normal",
-        (stream, t, h) ->
-            Moe.moe_random_normal(
-                stream, seed, offset, mean, deviation, t[0], h[0], h[1], h[2], h[3]),
+        (s, to, h0, h1, h2, h3) ->
+            Moe.moe_random_normal(s, seed, offset, mean, deviation, to, h0, h1, h2, h3),
         y);
   }
 
@@ -129,8 +111,7 @@ interface NativeKernels
       Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor y) {
     launch(
         "moe_embedding_forward",
-        (stream, t, h) ->
-            Moe.moe_embedding_forward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+        Moe::moe_embedding_forward,
         ids,
         table,
         positions,
@@ -143,9 +124,7 @@ interface NativeKernels
       Tensor ids, Tensor positions, Tensor dy, Tensor dtable, Tensor dpositionTable) {
     launch(
         "moe_embedding_backward",
-        (stream, t, h) ->
-            Moe.moe_embedding_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+        Moe::moe_embedding_backward,
         ids,
         positions,
         dy,
@@ -160,15 +139,10 @@ interface NativeKernels
       Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
     launch(
         "moe_layer_norm_forward",
-        (stream, t, h) ->
-            Moe.moe_layer_norm_forward(
-                stream, t[0], t[1], t[2], epsilon, t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
+        Moe::moe_layer_norm_forward,
+        Structs.norm(epsilon, gamma, beta, mean, rstd),
         x,
-        gamma,
-        beta,
-        y,
-        mean,
-        rstd);
+        y);
   }
 
   @Override
@@ -183,14 +157,10 @@ interface NativeKernels
       Tensor dbeta) {
     launch(
         "moe_layer_norm_backward",
-        (stream, t, h) ->
-            Moe.moe_layer_norm_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], h[0], h[1], h[2], h[3]),
-        dy,
+        Moe::moe_layer_norm_backward,
+        Structs.norm(0, gamma, null, mean, rstd),
         x,
-        gamma,
-        mean,
-        rstd,
+        dy,
         dx,
         dgamma,
         dbeta);
@@ -200,13 +170,10 @@ interface NativeKernels
   default void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
     launch(
         "moe_rms_norm_forward",
-        (stream, t, h) ->
-            Moe.moe_rms_norm_forward(
-                stream, t[0], t[1], epsilon, t[2], t[3], h[0], h[1], h[2], h[3]),
+        Moe::moe_rms_norm_forward,
+        Structs.norm(epsilon, gamma, null, null, rstd),
         x,
-        gamma,
-        y,
-        rstd);
+        y);
   }
 
   @Override
@@ -214,13 +181,10 @@ interface NativeKernels
       Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
     launch(
         "moe_rms_norm_backward",
-        (stream, t, h) ->
-            Moe.moe_rms_norm_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
-        dy,
+        Moe::moe_rms_norm_backward,
+        Structs.norm(0, gamma, null, null, rstd),
         x,
-        gamma,
-        rstd,
+        dy,
         dx,
         dgamma);
   }
@@ -346,39 +310,24 @@ interface NativeKernels
       Tensor bias,
       Tensor c,
       Tensor preactivation) {
-    int flipA = flag(transposeA);
-    int flipB = flag(transposeB);
-    int code = activation.code();
-    int adding = flag(accumulate);
     launch(
         "moe_gemm",
-        (stream, t, h) ->
-            Moe.moe_gemm(
-                stream, flipA, flipB, code, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2],
-                h[3]),
+        Moe::moe_gemm,
+        Structs.gemm(transposeA, transposeB, accumulate),
         a,
         b,
-        bias,
         c,
-        preactivation);
+        Structs.epilogue(activation, bias, preactivation));
   }
 
   @Override
   default void columnSum(Tensor x, Tensor y) {
-    launch(
-        "moe_column_sum",
-        (stream, t, h) -> Moe.moe_column_sum(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_column_sum", Moe::moe_column_sum, x, y);
   }
 
   @Override
   default void pack(Tensor weights, Tensor packed) {
-    launch(
-        "moe_gemm_pack",
-        (stream, t, h) -> Moe.moe_gemm_pack(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        weights,
-        packed);
+    launch("moe_gemm_pack", Moe::moe_gemm_pack, weights, packed);
   }
 
   // Gate, dispatch, expert, combine
@@ -392,26 +341,12 @@ interface NativeKernels
       Tensor noise,
       Tensor priority,
       Routes routes) {
-    MemorySegment config = config(settings);
     launch(
         "moe_gate_forward",
-        (stream, t, h) ->
-            Moe.moe_gate_forward(
-                stream, config, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10],
-                t[11], t[12], h[0], h[1], h[2], h[3]),
-        logits,
-        used,
-        bias,
-        noise,
-        priority,
-        routes.scores(),
-        routes.expert(),
-        routes.position(),
-        routes.weight(),
-        routes.choice(),
-        routes.counts(),
-        routes.offsets(),
-        routes.losses());
+        Moe::moe_gate_forward,
+        config(settings),
+        Structs.gateInputs(logits, used, bias, noise, priority),
+        Structs.routes(routes));
   }
 
   @Override
@@ -424,59 +359,23 @@ interface NativeKernels
       float dauxiliary,
       float dz,
       Tensor dlogits) {
-    MemorySegment config = config(settings);
     launch(
         "moe_gate_backward",
-        (stream, t, h) ->
-            Moe.moe_gate_backward(
-                stream,
-                config,
-                t[0],
-                t[1],
-                t[2],
-                t[3],
-                t[4],
-                t[5],
-                dauxiliary,
-                dz,
-                t[6],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
-        logits,
-        used,
-        routes.scores(),
-        routes.expert(),
-        routes.choice(),
-        dweight,
-        dlogits);
+        Moe::moe_gate_backward,
+        config(settings),
+        Structs.gateInputs(logits, used, null, null, null),
+        Structs.routes(routes),
+        Structs.gateGradients(dauxiliary, dz, dweight, dlogits));
   }
 
   @Override
   default void dispatchForward(Tensor x, Routes routes, Tensor rows) {
-    launch(
-        "moe_dispatch_forward",
-        (stream, t, h) ->
-            Moe.moe_dispatch_forward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
-        x,
-        routes.expert(),
-        routes.position(),
-        routes.offsets(),
-        rows);
+    launch("moe_dispatch_forward", Moe::moe_dispatch_forward, x, Structs.routes(routes), rows);
   }
 
   @Override
   default void dispatchBackward(Tensor drows, Routes routes, Tensor dx) {
-    launch(
-        "moe_dispatch_backward",
-        (stream, t, h) ->
-            Moe.moe_dispatch_backward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
-        drows,
-        routes.expert(),
-        routes.position(),
-        routes.offsets(),
-        dx);
+    launch("moe_dispatch_backward", Moe::moe_dispatch_backward, drows, Structs.routes(routes), dx);
   }
 
   @Override
@@ -488,30 +387,19 @@ interface NativeKernels
       Tensor bias,
       Tensor y,
       Tensor preactivation) {
-    int code = activation.code();
     launch(
         "moe_expert_forward",
-        (stream, t, h) ->
-            Moe.moe_expert_forward(
-                stream, code, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
+        Moe::moe_expert_forward,
         x,
         offsets,
         weights,
-        bias,
         y,
-        preactivation);
+        Structs.epilogue(activation, bias, preactivation));
   }
 
   @Override
   default void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-    launch(
-        "moe_expert_backward_input",
-        (stream, t, h) ->
-            Moe.moe_expert_backward_input(stream, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
-        dy,
-        offsets,
-        weights,
-        dx);
+    launch("moe_expert_backward_input", Moe::moe_expert_backward_input, dy, offsets, weights, dx);
   }
 
   @Override
@@ -520,9 +408,9 @@ interface NativeKernels
     int adding = flag(accumulate);
     launch(
         "moe_expert_backward_weights",
-        (stream, t, h) ->
+        (s, upstream, in, groups, out, sums, h0, h1, h2, h3) ->
             Moe.moe_expert_backward_weights(
-                stream, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+                s, adding, upstream, in, groups, out, sums, h0, h1, h2, h3),
         dy,
         x,
         offsets,
@@ -535,18 +423,9 @@ interface NativeKernels
       Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
     launch(
         "moe_combine_forward",
-        (stream, t, h) ->
-            Moe.moe_combine_forward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], h[0], h[1], h[2],
-                h[3]),
-        rows,
-        routes.expert(),
-        routes.position(),
-        routes.weight(),
-        routes.offsets(),
-        mlp,
-        coefficient,
-        skip,
+        Moe::moe_combine_forward,
+        Structs.combineInputs(rows, mlp, coefficient, skip),
+        Structs.routes(routes),
         y);
   }
 
@@ -563,22 +442,11 @@ interface NativeKernels
       Tensor dcoefficient) {
     launch(
         "moe_combine_backward",
-        (stream, t, h) ->
-            Moe.moe_combine_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11],
-                h[0], h[1], h[2], h[3]),
+        Moe::moe_combine_backward,
         dy,
-        rows,
-        routes.expert(),
-        routes.position(),
-        routes.weight(),
-        routes.offsets(),
-        mlp,
-        coefficient,
-        drows,
-        dweight,
-        dmlp,
-        dcoefficient);
+        Structs.combineInputs(rows, mlp, coefficient, null),
+        Structs.routes(routes),
+        Structs.combineGradients(drows, dweight, dmlp, dcoefficient));
   }
 
   // Loss, optimizer
@@ -593,12 +461,9 @@ interface NativeKernels
       Tensor dlogits) {
     launch(
         "moe_cross_entropy",
-        (stream, t, h) ->
-            Moe.moe_cross_entropy(
-                stream, t[0], t[1], labelSmoothing, dloss, t[2], t[3], h[0], h[1], h[2], h[3]),
+        Moe::moe_cross_entropy,
+        Structs.tokenLosses(labelSmoothing, dloss, targets, losses),
         logits,
-        targets,
-        losses,
         dlogits);
   }
 
@@ -614,38 +479,17 @@ interface NativeKernels
       Tensor dweights) {
     launch(
         "moe_linear_cross_entropy",
-        (stream, t, h) ->
-            Moe.moe_linear_cross_entropy(
-                stream,
-                t[0],
-                t[1],
-                t[2],
-                labelSmoothing,
-                dloss,
-                t[3],
-                t[4],
-                t[5],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
+        Moe::moe_linear_cross_entropy,
+        Structs.tokenLosses(labelSmoothing, dloss, targets, losses),
         hidden,
         weights,
-        targets,
-        losses,
         dhidden,
         dweights);
   }
 
   @Override
   default void adamwStep(
-      float learningRate,
-      float beta1,
-      float beta2,
-      float epsilon,
-      float weightDecay,
-      long step,
-      float gradientScale,
+      AdamW config,
       Tensor parameter,
       Tensor gradient,
       Tensor firstMoment,
@@ -653,25 +497,8 @@ interface NativeKernels
       Tensor copy) {
     launch(
         "moe_adamw_step",
-        (stream, t, h) ->
-            Moe.moe_adamw_step(
-                stream,
-                learningRate,
-                beta1,
-                beta2,
-                epsilon,
-                weightDecay,
-                step,
-                gradientScale,
-                t[0],
-                t[1],
-                t[2],
-                t[3],
-                t[4],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
+        Moe::moe_adamw_step,
+        Structs.adamw(config),
         parameter,
         gradient,
         firstMoment,
@@ -681,11 +508,7 @@ interface NativeKernels
 
   @Override
   default void squareSum(Tensor x, Tensor sum) {
-    launch(
-        "moe_square_sum",
-        (stream, t, h) -> Moe.moe_square_sum(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        sum);
+    launch("moe_square_sum", Moe::moe_square_sum, x, sum);
   }
 
   private static int flag(boolean value) {

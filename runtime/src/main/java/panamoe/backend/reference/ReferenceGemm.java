@@ -35,7 +35,9 @@ interface ReferenceGemm extends GemmKernels, Launching {
           Check.optional("preactivation", preactivation, Kind.FLOATING, rows, columns);
           Check.require(
               !accumulate
-                  || activation == Activation.IDENTITY && bias == null && preactivation == null,
+                  || activation.equals(Activation.IDENTITY)
+                      && bias == null
+                      && preactivation == null,
               "accumulating takes no bias, no activation and no preactivation");
           Check.disjoint("a", a, "c", c);
           Check.disjoint("b", b, "c", c);

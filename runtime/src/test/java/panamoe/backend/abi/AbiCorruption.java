@@ -4,7 +4,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.random.RandomGenerator;
-import java.util.stream.IntStream;
 import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.moe_tensor;
 
@@ -38,23 +37,27 @@ final class AbiCorruption {
     this.foreignHandles = foreignHandles;
   }
 
-  void spoil(List<Parameter> parameters, Object[] arguments) {
-    int i = random.nextInt(arguments.length);
-    arguments[i] =
-        switch (parameters.get(i)) {
-          case Parameter.Stream _ -> handle();
-          case Parameter.Int _ -> number();
-          case Parameter.Long _ -> size();
-          case Parameter.Float _ -> FLOATS[random.nextInt(FLOATS.length)];
-          case Parameter.Config _ ->
-              isNull(arguments[i]) ? arguments[i] : spoilConfig((MemorySegment) arguments[i]);
-          case Parameter.Tensor _ ->
-              isNull(arguments[i]) ? arguments[i] : spoilTensor(i, parameters, arguments);
-        };
-  }
-
-  private static boolean isNull(Object argument) {
-    return argument.equals(MemorySegment.NULL);
+  void spoil(List<AbiArgument> arguments) {
+    List<AbiArgument> all = arguments.stream().flatMap(AbiArgument::all).toList();
+    AbiArgument one = all.get(random.nextInt(all.size()));
+    if (one.isNull()) {
+      return;
+    }
+    switch (one.parameter) {
+      case Parameter.Stream _ -> one.value = handle();
+      case Parameter.Int _ -> one.value = number();
+      case Parameter.Long _ -> one.value = size();
+      case Parameter.Float _ -> one.value = FLOATS[random.nextInt(FLOATS.length)];
+      case Parameter.Config _ -> one.value = spoilConfig((MemorySegment) one.value);
+      case Parameter.Struct _ -> {
+        if (random.nextBoolean()) {
+          one.structSize = number();
+        } else {
+          one.value = MemorySegment.NULL;
+        }
+      }
+      case Parameter.Tensor _ -> one.value = spoilTensor((MemorySegment) one.value, all);
+    }
   }
 
   private int number() {
@@ -79,8 +82,7 @@ final class AbiCorruption {
     return config;
   }
 
-  private MemorySegment spoilTensor(int index, List<Parameter> parameters, Object[] arguments) {
-    MemorySegment tensor = (MemorySegment) arguments[index];
+  private MemorySegment spoilTensor(MemorySegment tensor, List<AbiArgument> all) {
     switch (random.nextInt(12)) {
       case 0 -> moe_tensor.struct_size(tensor, number());
       case 1 -> moe_tensor.dtype(tensor, random.nextBoolean() ? random.nextInt(5) : number());
@@ -100,7 +102,7 @@ final class AbiCorruption {
           moe_tensor.bytes(tensor, Math.max(0, moe_tensor.bytes(tensor)) - 1);
         }
       }
-      case 9 -> shareMemory(tensor, parameters, arguments);
+      case 9 -> shareMemory(tensor, all);
       case 10 -> spoilContents(tensor);
       default -> {
         return MemorySegment.NULL;
@@ -110,11 +112,11 @@ final class AbiCorruption {
   }
 
   /** Moves the tensor, with its contents, into the memory of another one, at a random place. */
-  private void shareMemory(MemorySegment tensor, List<Parameter> parameters, Object[] arguments) {
+  private void shareMemory(MemorySegment tensor, List<AbiArgument> all) {
     MemorySegment[] others =
-        IntStream.range(0, arguments.length)
-            .filter(i -> parameters.get(i) instanceof Parameter.Tensor && !isNull(arguments[i]))
-            .mapToObj(i -> (MemorySegment) arguments[i])
+        all.stream()
+            .filter(each -> each.parameter instanceof Parameter.Tensor && !each.isNull())
+            .map(each -> (MemorySegment) each.value)
             .toArray(MemorySegment[]::new);
     MemorySegment other = others[random.nextInt(others.length)];
     long bytes = Math.max(0, moe_tensor.bytes(other));

@@ -1,0 +1,108 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.MemorySegment;
+import panamoe.backend.Activation;
+import panamoe.backend.OptimizerKernels.AdamW;
+import panamoe.backend.Routes;
+import panamoe.bindings.moe_adamw_config;
+import panamoe.bindings.moe_combine_gradients;
+import panamoe.bindings.moe_combine_inputs;
+import panamoe.bindings.moe_epilogue;
+import panamoe.bindings.moe_gate_gradients;
+import panamoe.bindings.moe_gate_inputs;
+import panamoe.bindings.moe_gemm_config;
+import panamoe.bindings.moe_norm;
+import panamoe.bindings.moe_routes;
+import panamoe.bindings.moe_token_losses;
+import panamoe.tensor.Tensor;
+
+/** The structs that kernel calls take, one method each; tensors in the order of the C struct. */
+final class Structs {
+  private Structs() {}
+
+  static Struct gemm(boolean transposeA, boolean transposeB, boolean accumulate) {
+    return new Struct(
+        moe_gemm_config.sizeof(),
+        to -> {
+          moe_gemm_config.transpose_a(to, transposeA ? 1 : 0);
+          moe_gemm_config.transpose_b(to, transposeB ? 1 : 0);
+          moe_gemm_config.accumulate(to, accumulate ? 1 : 0);
+        });
+  }
+
+  /** Null, which is the identity, if there is nothing to do. */
+  static Struct epilogue(Activation activation, Tensor bias, Tensor preactivation) {
+    if (activation.equals(Activation.IDENTITY) && bias == null && preactivation == null) {
+      return null;
+    }
+    MemorySegment config = ActivationConfigs.of(activation);
+    return new Struct(
+        moe_epilogue.sizeof(), to -> moe_epilogue.activation(to, config), bias, preactivation);
+  }
+
+  static Struct gateInputs(Tensor logits, Tensor used, Tensor bias, Tensor noise, Tensor priority) {
+    return Struct.of(moe_gate_inputs.sizeof(), logits, used, bias, noise, priority);
+  }
+
+  static Struct gateGradients(float dauxiliary, float dz, Tensor dweight, Tensor dlogits) {
+    return new Struct(
+        moe_gate_gradients.sizeof(),
+        to -> {
+          moe_gate_gradients.dauxiliary(to, dauxiliary);
+          moe_gate_gradients.dz(to, dz);
+        },
+        dweight,
+        dlogits);
+  }
+
+  static Struct routes(Routes routes) {
+    return Struct.of(
+        moe_routes.sizeof(),
+        routes.scores(),
+        routes.expert(),
+        routes.position(),
+        routes.weight(),
+        routes.choice(),
+        routes.counts(),
+        routes.offsets(),
+        routes.losses());
+  }
+
+  static Struct combineInputs(Tensor rows, Tensor mlp, Tensor coefficient, Tensor skip) {
+    return Struct.of(moe_combine_inputs.sizeof(), rows, mlp, coefficient, skip);
+  }
+
+  static Struct combineGradients(Tensor drows, Tensor dweight, Tensor dmlp, Tensor dcoefficient) {
+    return Struct.of(moe_combine_gradients.sizeof(), drows, dweight, dmlp, dcoefficient);
+  }
+
+  static Struct norm(float epsilon, Tensor gamma, Tensor beta, Tensor mean, Tensor rstd) {
+    return new Struct(
+        moe_norm.sizeof(), to -> moe_norm.epsilon(to, epsilon), gamma, beta, mean, rstd);
+  }
+
+  static Struct tokenLosses(float labelSmoothing, float dloss, Tensor targets, Tensor losses) {
+    return new Struct(
+        moe_token_losses.sizeof(),
+        to -> {
+          moe_token_losses.label_smoothing(to, labelSmoothing);
+          moe_token_losses.dloss(to, dloss);
+        },
+        targets,
+        losses);
+  }
+
+  static Struct adamw(AdamW config) {
+    return new Struct(
+        moe_adamw_config.sizeof(),
+        to -> {
+          moe_adamw_config.learning_rate(to, config.learningRate());
+          moe_adamw_config.beta1(to, config.beta1());
+          moe_adamw_config.beta2(to, config.beta2());
+          moe_adamw_config.epsilon(to, config.epsilon());
+          moe_adamw_config.weight_decay(to, config.weightDecay());
+          moe_adamw_config.gradient_scale(to, config.gradientScale());
+          moe_adamw_config.step(to, config.step());
+        });
+  }
+}
