@@ -192,11 +192,12 @@ TEST_F(CallTest, Dispatch) {
   check("forward",
         all(floats("rows", {1, 4}), floats("x", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
         1,
-        [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], routes(&a[2], &a[3], &a[4]), &a[0]); });
+        [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], table_of(&a[2], &a[3], &a[4]), &a[0]); });
   check("backward",
         all(floats("dx", {1, 4}), floats("drows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
-        1,
-        [&](const moe_tensor* a) { return moe_dispatch_backward(stream, &a[1], routes(&a[2], &a[3], &a[4]), &a[0]); });
+        1, [&](const moe_tensor* a) {
+          return moe_dispatch_backward(stream, &a[1], table_of(&a[2], &a[3], &a[4]), &a[0]);
+        });
 }
 
 TEST_F(CallTest, Expert) {
@@ -244,7 +245,7 @@ TEST_F(CallTest, Combine) {
         1,
         [&](const moe_tensor* a) {
           return moe_combine_forward(stream, combine_inputs(&a[1], &a[6], &a[7], &a[8]),
-                                     routes(&a[2], &a[3], &a[5], &a[4]), &a[0]);
+                                     table_of(&a[2], &a[3], &a[5], &a[4]), &a[0]);
         },
         {"mlp", "skip"});
   check("backward",
@@ -253,7 +254,7 @@ TEST_F(CallTest, Combine) {
             floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}), floats("coefficient", {1, 2})),
         4, [&](const moe_tensor* a) {
           return moe_combine_backward(stream, &a[4], combine_inputs(&a[5], &a[10], &a[11]),
-                                      routes(&a[6], &a[7], &a[9], &a[8]),
+                                      table_of(&a[6], &a[7], &a[9], &a[8]),
                                       combine_gradients(&a[0], &a[1], &a[2], &a[3]));
         });
 }

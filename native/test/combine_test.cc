@@ -32,7 +32,7 @@ struct CombineInput {
     return moe_combine_forward(
         stream,
         combine_inputs(rows, mlp_view(), coefficient_view(), skips ? static_cast<const moe_tensor*>(skip) : nullptr),
-        routes(routes.expert, routes.position, routes.offsets, routes.weight), y);
+        table_of(routes.expert, routes.position, routes.offsets, routes.weight), y);
   }
 
   std::vector<double> reference() const {
@@ -62,7 +62,7 @@ struct CombineGradients {
   moe_status run(moe_stream stream, const CombineInput& in, const Tensor& dy) {
     return moe_combine_backward(
         stream, dy, combine_inputs(in.rows, in.mlp_view(), in.coefficient_view()),
-        routes(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight),
+        table_of(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight),
         combine_gradients(drows, dweight, in.residual ? static_cast<const moe_tensor*>(dmlp) : nullptr,
                           in.residual ? static_cast<const moe_tensor*>(dcoefficient) : nullptr));
   }
@@ -207,12 +207,12 @@ TEST_F(CombineTest, Refuses) {
   EXPECT_MOE_REFUSED(
       MOE_INVALID_ARGUMENT, "coefficient is null",
       moe_combine_forward(stream, combine_inputs(in.rows, in.mlp, nullptr),
-                          routes(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight), y));
+                          table_of(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight), y));
   CombineGradients out(in);
   EXPECT_MOE_REFUSED(
       MOE_INVALID_ARGUMENT, "dmlp is given without mlp",
       moe_combine_backward(stream, y, combine_inputs(in.rows, nullptr, nullptr),
-                           routes(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight),
+                           table_of(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight),
                            combine_gradients(out.drows, out.dweight, out.dmlp, nullptr)));
   in.routes.position.set(2, 99);
   in.routes.expert.set(2, 1);

@@ -46,12 +46,12 @@ class ConcurrencyTest : public KernelTest {
         });
     add([this] { return floats({{routes.rows(), kWidth}}); },
         [this](moe_stream on, const auto& out) {
-          return moe_dispatch_forward(on, x, routes(routes.expert, routes.position, routes.offsets), out[0]);
+          return moe_dispatch_forward(on, x, table_of(routes.expert, routes.position, routes.offsets), out[0]);
         });
     add([] { return floats({{kTokens, kWidth}}); },
         [this](moe_stream on, const auto& out) {
           return moe_combine_forward(on, combine_inputs(rows, nullptr, nullptr),
-                                     routes(routes.expert, routes.position, routes.offsets, routes.weight), out[0]);
+                                     table_of(routes.expert, routes.position, routes.offsets, routes.weight), out[0]);
         });
     add([this] { return floats({{routes.rows(), 32}}); },
         [this](moe_stream on, const auto& out) {
@@ -292,15 +292,15 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
         const Tensor dtable(MOE_FLOAT32, {16, kWidth}), dplaces(MOE_FLOAT32, {16, kWidth});
         return judge(moe_embedding_backward(on, wild, wild, x, dtable, dplaces));
       }
-      case 2: return judge(moe_dispatch_forward(on, x, routes(r.expert, r.position, r.offsets), drows));
-      case 3: return judge(moe_dispatch_backward(on, rows, routes(r.expert, r.position, r.offsets), y));
+      case 2: return judge(moe_dispatch_forward(on, x, table_of(r.expert, r.position, r.offsets), drows));
+      case 3: return judge(moe_dispatch_backward(on, rows, table_of(r.expert, r.position, r.offsets), y));
       case 4:
         return judge(moe_combine_forward(on, combine_inputs(rows, nullptr, nullptr),
-                                         routes(r.expert, r.position, r.offsets, r.weight), y));
+                                         table_of(r.expert, r.position, r.offsets, r.weight), y));
       case 5: {
         const Tensor dweight(MOE_FLOAT32, {kTokens, 2});
         return judge(moe_combine_backward(on, x, combine_inputs(rows, nullptr, nullptr),
-                                          routes(r.expert, r.position, r.offsets, r.weight),
+                                          table_of(r.expert, r.position, r.offsets, r.weight),
                                           combine_gradients(drows, dweight, nullptr, nullptr)));
       }
       case 6: {

@@ -56,7 +56,7 @@ TEST_F(StructTest, Gate) {
 TEST_F(StructTest, DispatchAndCombine) {
   const Tensor x(MOE_FLOAT32, {1, 4}), rows(MOE_FLOAT32, {1, 4}), index(MOE_INT32, {1, 1}), weight(MOE_FLOAT32, {1, 1});
   const Tensor offsets = Tensor::of(MOE_INT32, {2}, {0, 1}), dweight(MOE_FLOAT32, {1, 1}), y(MOE_FLOAT32, {1, 4});
-  const auto table = routes(index, index, offsets, weight);
+  const auto table = table_of(index, index, offsets, weight);
   check<moe_routes>("routes", table, {&moe_routes::expert, &moe_routes::position, &moe_routes::offsets},
                     {"expert", "position", "offsets"},
                     [&](const moe_routes* s) { return moe_dispatch_forward(stream, x, s, rows); });

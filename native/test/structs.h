@@ -55,7 +55,7 @@ inline Passed<moe_routes> chosen_routes(View scores, View expert, View choice) {
   return {{sizeof(moe_routes), scores, expert, nullptr, nullptr, choice, nullptr, nullptr, nullptr}};
 }
 // What dispatch and combine read of the gate's table.
-inline Passed<moe_routes> routes(View expert, View position, View offsets, View weight = nullptr) {
+inline Passed<moe_routes> table_of(View expert, View position, View offsets, View weight = nullptr) {
   return {{sizeof(moe_routes), nullptr, expert, position, weight, nullptr, nullptr, offsets, nullptr}};
 }
 inline Passed<moe_combine_inputs> combine_inputs(View rows, View mlp, View coefficient, View skip = nullptr) {

@@ -1,5 +1,6 @@
 package panamoe.model;
 
+import panamoe.backend.GemmKernels;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Activation;
@@ -179,7 +180,7 @@ public final class LanguageModel implements AutoCloseable {
   /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
   public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
     pass.backend()
-        .gemm(false, true, Activation.IDENTITY, false, hidden, outputWeight, null, y, null);
+        .gemm(false, true, false, hidden, outputWeight, y, GemmKernels.Epilogue.NONE);
   }
 
   /**

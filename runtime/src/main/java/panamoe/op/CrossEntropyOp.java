@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.backend.LossKernels;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -24,8 +25,7 @@ public final class CrossEntropyOp {
     Tensor dweights =
         pass.recording() ? pass.tape().parameterGradientOrScratch(weights, pass.scope()) : null;
     pass.backend()
-        .linearCrossEntropy(
-            hidden, weights, targets, labelSmoothing, dloss, losses, dhidden, dweights);
+        .linearCrossEntropy(new LossKernels.Tokens(targets, labelSmoothing, dloss, losses), hidden, weights, dhidden, dweights);
     if (pass.recording()) {
       pass.tape().record(() -> pass.tape().addGradient(hidden, dhidden));
     }

@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.backend.GemmKernels;
 import panamoe.backend.Activation;
 import panamoe.tensor.Tensor;
 
@@ -24,7 +25,7 @@ public final class ExpertOp {
     Tensor y = pass.allocate(x.dtype(), rows, outputs / activation.inputsPerOutput());
     boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
     Tensor preactivation = saves ? pass.allocate(x.dtype(), rows, outputs) : null;
-    pass.backend().expertForward(activation, x, offsets, weights, bias, y, preactivation);
+    pass.backend().expertForward(x, offsets, weights, y, new GemmKernels.Epilogue(activation, bias, preactivation));
     if (pass.recording()) {
       pass.tape()
           .record(

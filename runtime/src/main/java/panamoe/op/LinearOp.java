@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.backend.GemmKernels;
 import panamoe.backend.Activation;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -31,7 +32,7 @@ public final class LinearOp {
     Tensor y = pass.allocate(outputDtype, tokens, outputs / activation.inputsPerOutput());
     boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
     Tensor preactivation = saves ? pass.allocate(outputDtype, tokens, outputs) : null;
-    pass.backend().gemm(false, true, activation, false, rows, weight, bias, y, preactivation);
+    pass.backend().gemm(false, true, false, rows, weight, y, new GemmKernels.Epilogue(activation, bias, preactivation));
     if (pass.recording()) {
       pass.tape()
           .record(
@@ -63,23 +64,14 @@ public final class LinearOp {
       dweight.add(
           (accumulate, sums) ->
               pass.backend()
-                  .gemm(
-                      true,
-                      false,
-                      Activation.IDENTITY,
-                      accumulate,
-                      upstream,
-                      rows,
-                      null,
-                      sums,
-                      null));
+                  .gemm(true, false, accumulate, upstream, rows, sums, GemmKernels.Epilogue.NONE));
     }
     Tensor dbias = tape.parameterGradient(bias);
     if (dbias != null) {
       pass.backend().columnSum(dpre, dbias);
     }
     Tensor dx = pass.allocate(x.dtype(), rows.shape());
-    pass.backend().gemm(false, false, Activation.IDENTITY, false, dpre, weight, null, dx, null);
+    pass.backend().gemm(false, false, false, dpre, weight, dx, GemmKernels.Epilogue.NONE);
     tape.addGradient(x, dx);
     dy.owner().release();
   }

@@ -153,8 +153,7 @@ class GateGoldenTest {
             0,
             1);
     Routes routes = Routes.allocate(sample.scope(), TOKENS, EXPERTS, topK);
-    backend.gateForward(
-        settings, sample.floats(LOGITS, TOKENS, EXPERTS), null, null, null, priority, routes);
+    backend.gateForward(settings, new GateKernels.Inputs(sample.floats(LOGITS, TOKENS, EXPERTS), null, null, null, priority), routes);
     return routes;
   }
 

@@ -1,5 +1,6 @@
 package panamoe.harness.conformance;
 
+import panamoe.backend.LossKernels;
 import java.util.Arrays;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.Normalization;
@@ -71,13 +72,7 @@ final class ActivationCases {
     Tensor dlogits = replay.scope().allocate(DType.FLOAT32, x.length, 2);
     replay
         .backend()
-        .crossEntropy(
-            replay.tensor(logits, x.length, 2),
-            replay.integers(second, x.length),
-            0,
-            1,
-            losses,
-            dlogits);
+        .crossEntropy(new LossKernels.Tokens(replay.integers(second, x.length), 0, 1, losses), replay.tensor(logits, x.length, 2), dlogits);
     replay.close("out", losses.toFloats());
     float[] gradient = Layouts.blocks(dlogits.toFloats(), 1, i -> i % 2 == 0);
     float[] upstream = replay.golden().floats("upstream");

@@ -1,5 +1,6 @@
 package panamoe.harness.conformance;
 
+import panamoe.backend.LossKernels;
 import java.util.Arrays;
 import panamoe.op.CrossEntropyOp;
 import panamoe.tensor.DType;
@@ -27,7 +28,7 @@ final class LossCases {
     Tensor targetTable = replay.integers(targets, rows);
     Tensor losses = replay.scope().allocate(DType.FLOAT32, rows);
     Tensor gradient = replay.scope().allocate(DType.FLOAT32, rows, classes);
-    replay.backend().crossEntropy(logits, targetTable, smoothing, part, losses, gradient);
+    replay.backend().crossEntropy(new LossKernels.Tokens(targetTable, smoothing, part, losses), logits, gradient);
     compare(replay, losses.toFloats(), sums ? 1 : counted, gradient.toFloats());
 
     float[] unit = new float[classes * classes];
@@ -94,13 +95,7 @@ final class LossCases {
     Tensor gradient = replay.scope().allocate(DType.FLOAT32, rows, classes);
     replay
         .backend()
-        .crossEntropy(
-            replay.input("student_logits"),
-            replay.integers(targets, rows),
-            0,
-            1f / counted,
-            losses,
-            gradient);
+        .crossEntropy(new LossKernels.Tokens(replay.integers(targets, rows), 0, 1f / counted, losses), replay.input("student_logits"), gradient);
     double crossEntropy = sum(losses.toFloats()) / counted;
     replay.close("ce", crossEntropy);
     float alphaCrossEntropy = (float) golden.setting("alpha_ce").asDouble();

@@ -135,58 +135,24 @@ interface NativeKernels
   // Norm
 
   @Override
-  default void layerNormForward(
-      Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
-    launch(
-        "moe_layer_norm_forward",
-        Moe::moe_layer_norm_forward,
-        Structs.norm(epsilon, gamma, beta, mean, rstd),
-        x,
-        y);
+  default void layerNormForward(Norm norm, Tensor x, Tensor y) {
+    launch("moe_layer_norm_forward", Moe::moe_layer_norm_forward, Structs.norm(norm), x, y);
   }
 
   @Override
   default void layerNormBackward(
-      Tensor dy,
-      Tensor x,
-      Tensor gamma,
-      Tensor mean,
-      Tensor rstd,
-      Tensor dx,
-      Tensor dgamma,
-      Tensor dbeta) {
-    launch(
-        "moe_layer_norm_backward",
-        Moe::moe_layer_norm_backward,
-        Structs.norm(0, gamma, null, mean, rstd),
-        x,
-        dy,
-        dx,
-        dgamma,
-        dbeta);
+      Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta) {
+    launch("moe_layer_norm_backward", Moe::moe_layer_norm_backward, Structs.norm(norm), x, dy, dx, dgamma, dbeta);
   }
 
   @Override
-  default void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
-    launch(
-        "moe_rms_norm_forward",
-        Moe::moe_rms_norm_forward,
-        Structs.norm(epsilon, gamma, null, null, rstd),
-        x,
-        y);
+  default void rmsNormForward(Norm norm, Tensor x, Tensor y) {
+    launch("moe_rms_norm_forward", Moe::moe_rms_norm_forward, Structs.norm(norm), x, y);
   }
 
   @Override
-  default void rmsNormBackward(
-      Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
-    launch(
-        "moe_rms_norm_backward",
-        Moe::moe_rms_norm_backward,
-        Structs.norm(0, gamma, null, null, rstd),
-        x,
-        dy,
-        dx,
-        dgamma);
+  default void rmsNormBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
+    launch("moe_rms_norm_backward", Moe::moe_rms_norm_backward, Structs.norm(norm), x, dy, dx, dgamma);
   }
 
   // Attention
@@ -301,23 +267,8 @@ interface NativeKernels
 
   @Override
   default void gemm(
-      boolean transposeA,
-      boolean transposeB,
-      Activation activation,
-      boolean accumulate,
-      Tensor a,
-      Tensor b,
-      Tensor bias,
-      Tensor c,
-      Tensor preactivation) {
-    launch(
-        "moe_gemm",
-        Moe::moe_gemm,
-        Structs.gemm(transposeA, transposeB, accumulate),
-        a,
-        b,
-        c,
-        Structs.epilogue(activation, bias, preactivation));
+      boolean transposeA, boolean transposeB, boolean accumulate, Tensor a, Tensor b, Tensor c, GemmKernels.Epilogue epilogue) {
+    launch("moe_gemm", Moe::moe_gemm, Structs.gemm(transposeA, transposeB, accumulate), a, b, c, Structs.epilogue(epilogue));
   }
 
   @Override
@@ -333,39 +284,14 @@ interface NativeKernels
   // Gate, dispatch, expert, combine
 
   @Override
-  default void gateForward(
-      GateSettings settings,
-      Tensor logits,
-      Tensor used,
-      Tensor bias,
-      Tensor noise,
-      Tensor priority,
-      Routes routes) {
-    launch(
-        "moe_gate_forward",
-        Moe::moe_gate_forward,
-        config(settings),
-        Structs.gateInputs(logits, used, bias, noise, priority),
-        Structs.routes(routes));
+  default void gateForward(GateSettings settings, GateKernels.Inputs inputs, Routes routes) {
+    launch("moe_gate_forward", Moe::moe_gate_forward, config(settings), Structs.gateInputs(inputs), Structs.routes(routes));
   }
 
   @Override
   default void gateBackward(
-      GateSettings settings,
-      Tensor logits,
-      Tensor used,
-      Routes routes,
-      Tensor dweight,
-      float dauxiliary,
-      float dz,
-      Tensor dlogits) {
-    launch(
-        "moe_gate_backward",
-        Moe::moe_gate_backward,
-        config(settings),
-        Structs.gateInputs(logits, used, null, null, null),
-        Structs.routes(routes),
-        Structs.gateGradients(dauxiliary, dz, dweight, dlogits));
+      GateSettings settings, GateKernels.Inputs inputs, Routes routes, Tensor dweight, float dauxiliary, float dz, Tensor dlogits) {
+    launch("moe_gate_backward", Moe::moe_gate_backward, config(settings), Structs.gateInputs(inputs), Structs.routes(routes), Structs.gateGradients(dauxiliary, dz, dweight, dlogits));
   }
 
   @Override
@@ -380,21 +306,8 @@ interface NativeKernels
 
   @Override
   default void expertForward(
-      Activation activation,
-      Tensor x,
-      Tensor offsets,
-      Tensor weights,
-      Tensor bias,
-      Tensor y,
-      Tensor preactivation) {
-    launch(
-        "moe_expert_forward",
-        Moe::moe_expert_forward,
-        x,
-        offsets,
-        weights,
-        y,
-        Structs.epilogue(activation, bias, preactivation));
+      Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue) {
+    launch("moe_expert_forward", Moe::moe_expert_forward, x, offsets, weights, y, Structs.epilogue(epilogue));
   }
 
   @Override
@@ -419,72 +332,27 @@ interface NativeKernels
   }
 
   @Override
-  default void combineForward(
-      Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
-    launch(
-        "moe_combine_forward",
-        Moe::moe_combine_forward,
-        Structs.combineInputs(rows, mlp, coefficient, skip),
-        Structs.routes(routes),
-        y);
+  default void combineForward(CombineKernels.Inputs inputs, Routes routes, Tensor y) {
+    launch("moe_combine_forward", Moe::moe_combine_forward, Structs.combineInputs(inputs), Structs.routes(routes), y);
   }
 
   @Override
   default void combineBackward(
-      Tensor dy,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient,
-      Tensor drows,
-      Tensor dweight,
-      Tensor dmlp,
-      Tensor dcoefficient) {
-    launch(
-        "moe_combine_backward",
-        Moe::moe_combine_backward,
-        dy,
-        Structs.combineInputs(rows, mlp, coefficient, null),
-        Structs.routes(routes),
-        Structs.combineGradients(drows, dweight, dmlp, dcoefficient));
+      Tensor dy, CombineKernels.Inputs inputs, Routes routes, CombineKernels.Gradients gradients) {
+    launch("moe_combine_backward", Moe::moe_combine_backward, dy, Structs.combineInputs(inputs), Structs.routes(routes), Structs.combineGradients(gradients));
   }
 
   // Loss, optimizer
 
   @Override
-  default void crossEntropy(
-      Tensor logits,
-      Tensor targets,
-      float labelSmoothing,
-      float dloss,
-      Tensor losses,
-      Tensor dlogits) {
-    launch(
-        "moe_cross_entropy",
-        Moe::moe_cross_entropy,
-        Structs.tokenLosses(labelSmoothing, dloss, targets, losses),
-        logits,
-        dlogits);
+  default void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits) {
+    launch("moe_cross_entropy", Moe::moe_cross_entropy, Structs.tokenLosses(tokens), logits, dlogits);
   }
 
   @Override
   default void linearCrossEntropy(
-      Tensor hidden,
-      Tensor weights,
-      Tensor targets,
-      float labelSmoothing,
-      float dloss,
-      Tensor losses,
-      Tensor dhidden,
-      Tensor dweights) {
-    launch(
-        "moe_linear_cross_entropy",
-        Moe::moe_linear_cross_entropy,
-        Structs.tokenLosses(labelSmoothing, dloss, targets, losses),
-        hidden,
-        weights,
-        dhidden,
-        dweights);
+      Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights) {
+    launch("moe_linear_cross_entropy", Moe::moe_linear_cross_entropy, Structs.tokenLosses(tokens), hidden, weights, dhidden, dweights);
   }
 
   @Override

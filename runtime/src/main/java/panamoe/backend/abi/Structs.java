@@ -1,7 +1,11 @@
 package panamoe.backend.abi;
 
 import java.lang.foreign.MemorySegment;
-import panamoe.backend.Activation;
+import panamoe.backend.CombineKernels;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GemmKernels.Epilogue;
+import panamoe.backend.LossKernels.Tokens;
+import panamoe.backend.NormKernels.Norm;
 import panamoe.backend.OptimizerKernels.AdamW;
 import panamoe.backend.Routes;
 import panamoe.bindings.moe_adamw_config;
@@ -30,18 +34,22 @@ final class Structs {
         });
   }
 
-  /** Null, which is the identity, if there is nothing to do. */
-  static Struct epilogue(Activation activation, Tensor bias, Tensor preactivation) {
-    if (activation.equals(Activation.IDENTITY) && bias == null && preactivation == null) {
+  /** Null if there is nothing to do. */
+  static Struct epilogue(Epilogue epilogue) {
+    if (epilogue.isNone()) {
       return null;
     }
-    MemorySegment config = ActivationConfigs.of(activation);
+    MemorySegment activation = ActivationConfigs.of(epilogue.activation());
     return new Struct(
-        moe_epilogue.sizeof(), to -> moe_epilogue.activation(to, config), bias, preactivation);
+        moe_epilogue.sizeof(),
+        to -> moe_epilogue.activation(to, activation),
+        epilogue.bias(),
+        epilogue.preactivation());
   }
 
-  static Struct gateInputs(Tensor logits, Tensor used, Tensor bias, Tensor noise, Tensor priority) {
-    return Struct.of(moe_gate_inputs.sizeof(), logits, used, bias, noise, priority);
+  static Struct gateInputs(GateKernels.Inputs in) {
+    return Struct.of(
+        moe_gate_inputs.sizeof(), in.logits(), in.used(), in.bias(), in.noise(), in.priority());
   }
 
   static Struct gateGradients(float dauxiliary, float dz, Tensor dweight, Tensor dlogits) {
@@ -68,28 +76,39 @@ final class Structs {
         routes.losses());
   }
 
-  static Struct combineInputs(Tensor rows, Tensor mlp, Tensor coefficient, Tensor skip) {
-    return Struct.of(moe_combine_inputs.sizeof(), rows, mlp, coefficient, skip);
+  static Struct combineInputs(CombineKernels.Inputs in) {
+    return Struct.of(
+        moe_combine_inputs.sizeof(), in.rows(), in.mlp(), in.coefficient(), in.skip());
   }
 
-  static Struct combineGradients(Tensor drows, Tensor dweight, Tensor dmlp, Tensor dcoefficient) {
-    return Struct.of(moe_combine_gradients.sizeof(), drows, dweight, dmlp, dcoefficient);
+  static Struct combineGradients(CombineKernels.Gradients out) {
+    return Struct.of(
+        moe_combine_gradients.sizeof(),
+        out.drows(),
+        out.dweight(),
+        out.dmlp(),
+        out.dcoefficient());
   }
 
-  static Struct norm(float epsilon, Tensor gamma, Tensor beta, Tensor mean, Tensor rstd) {
+  static Struct norm(Norm norm) {
     return new Struct(
-        moe_norm.sizeof(), to -> moe_norm.epsilon(to, epsilon), gamma, beta, mean, rstd);
+        moe_norm.sizeof(),
+        to -> moe_norm.epsilon(to, norm.epsilon()),
+        norm.gamma(),
+        norm.beta(),
+        norm.mean(),
+        norm.rstd());
   }
 
-  static Struct tokenLosses(float labelSmoothing, float dloss, Tensor targets, Tensor losses) {
+  static Struct tokenLosses(Tokens tokens) {
     return new Struct(
         moe_token_losses.sizeof(),
         to -> {
-          moe_token_losses.label_smoothing(to, labelSmoothing);
-          moe_token_losses.dloss(to, dloss);
+          moe_token_losses.label_smoothing(to, tokens.labelSmoothing());
+          moe_token_losses.dloss(to, tokens.dloss());
         },
-        targets,
-        losses);
+        tokens.targets(),
+        tokens.losses());
   }
 
   static Struct adamw(AdamW config) {

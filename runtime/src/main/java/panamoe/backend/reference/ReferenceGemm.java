@@ -10,16 +10,10 @@ import panamoe.tensor.Tensor;
 interface ReferenceGemm extends GemmKernels, Launching {
 
   @Override
-  default void gemm(
-      boolean transposeA,
-      boolean transposeB,
-      Activation activation,
-      boolean accumulate,
-      Tensor a,
-      Tensor b,
-      Tensor bias,
-      Tensor c,
-      Tensor preactivation) {
+  default void gemm(boolean transposeA, boolean transposeB, boolean accumulate, Tensor a, Tensor b, Tensor c, Epilogue epilogue) {
+    Activation activation = epilogue.activation();
+    Tensor bias = epilogue.bias();
+    Tensor preactivation = epilogue.preactivation();
     launch(
         () -> {
           Check.require(activation != null, "activation is null");
@@ -35,9 +29,7 @@ interface ReferenceGemm extends GemmKernels, Launching {
           Check.optional("preactivation", preactivation, Kind.FLOATING, rows, columns);
           Check.require(
               !accumulate
-                  || activation.equals(Activation.IDENTITY)
-                      && bias == null
-                      && preactivation == null,
+                  || epilogue.isNone(),
               "accumulating takes no bias, no activation and no preactivation");
           Check.disjoint("a", a, "c", c);
           Check.disjoint("b", b, "c", c);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import panamoe.backend.GateKernels;
 import com.sun.management.ThreadMXBean;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -166,13 +167,12 @@ class NativeBackendTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor logits = scope.zeros(DType.FLOAT32, 3, 4);
       Routes routes = Routes.allocate(scope, 3, 4, 2);
-      backend.gateForward(GateSettings.dropless(2), logits, null, null, null, null, routes);
+      backend.gateForward(GateSettings.dropless(2), GateKernels.Inputs.of(logits), routes);
       assertArrayEquals(new int[] {0, 1, 0, 1, 0, 1}, routes.expert().toInts());
       String tooMany =
           refusal(
               () ->
-                  backend.gateForward(
-                      GateSettings.dropless(5), logits, null, null, null, null, routes));
+                  backend.gateForward(GateSettings.dropless(5), GateKernels.Inputs.of(logits), routes));
       assertEquals("moe_gate_forward: config.top_k is 5, expected 1 to 4", tooMany);
     }
   }
