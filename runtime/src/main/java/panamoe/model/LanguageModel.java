@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
+import panamoe.backend.GemmKernels;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.ModelConfig;
 import panamoe.nn.KeyValueCache;
@@ -211,7 +212,13 @@ public final class LanguageModel implements AutoCloseable {
   public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
     pass.backend()
         .gemm(
-            false, true, Activation.IDENTITY, false, hidden, headWeight, headBiasValue(), y, null);
+            false,
+            true,
+            false,
+            hidden,
+            headWeight,
+            y,
+            new GemmKernels.Epilogue(Activation.IDENTITY, headBiasValue(), null));
   }
 
   private Tensor headBiasValue() {

@@ -47,7 +47,7 @@ public sealed interface RuntimeKernel {
   }
 
   /**
-   * Experts' linear layer and activation, for up to 64 rows.
+   * Experts' linear layer and activation, which has no parameters, for up to 64 rows.
    *
    * @param inner K, a multiple of 8
    * @param custom what {@link Activation#CUSTOM} stands for; null with every other activation
@@ -71,7 +71,11 @@ public sealed interface RuntimeKernel {
       if (inner % 8 != 0) {
         throw new IllegalArgumentException("inner is " + inner + ", expected a multiple of 8");
       }
-      if ((activation == Activation.CUSTOM) != (custom != null)) {
+      if (!activation.isPlain()) {
+        throw new IllegalArgumentException(
+            "activation is " + activation + ", whose parameters no run-time kernel takes");
+      }
+      if (activation.equals(Activation.CUSTOM) != (custom != null)) {
         throw new IllegalArgumentException(
             "activation is "
                 + activation
@@ -98,7 +102,7 @@ public sealed interface RuntimeKernel {
           custom == null ? null : custom.header(),
           List.of(
               "RTC_INNER=" + inner,
-              "RTC_ACTIVATION=" + activation.code(),
+              "RTC_ACTIVATION=" + activation.kind().code(),
               "RTC_X=" + TYPES.get(x),
               "RTC_W=" + TYPES.get(weights),
               "RTC_Y=" + TYPES.get(y)));

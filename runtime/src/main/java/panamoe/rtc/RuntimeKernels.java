@@ -89,14 +89,17 @@ public final class RuntimeKernels {
     return new ArrayList<>(kernels);
   }
 
-  /** Rows that are not whole packs of 8 are left to the ahead-of-time kernels. */
+  /**
+   * Rows that are not whole packs of 8, and activations with parameters, are left to the
+   * ahead-of-time kernels.
+   */
   private static void addExpert(
       Set<RuntimeKernel> kernels,
       int inner,
       Activation activation,
       ActivationExpression custom,
       DType dtype) {
-    if (inner % 8 == 0) {
+    if (inner % 8 == 0 && activation.isPlain()) {
       kernels.add(new RuntimeKernel.Expert(inner, activation, custom, dtype, dtype, dtype));
     }
   }

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
+import panamoe.backend.OptimizerKernels;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
@@ -109,13 +110,14 @@ final class AdamW {
       Parameter parameter = each.parameter();
       if (each.count() > 0) {
         backend.adamwStep(
-            (float) config.learningRate(step),
-            (float) config.beta1(),
-            (float) config.beta2(),
-            (float) config.epsilon(),
-            parameter.decayed() ? (float) config.weightDecay() : 0,
-            step + 1,
-            scale,
+            new OptimizerKernels.AdamW(
+                (float) config.learningRate(step),
+                (float) config.beta1(),
+                (float) config.beta2(),
+                (float) config.epsilon(),
+                parameter.decayed() ? (float) config.weightDecay() : 0,
+                scale,
+                step + 1),
             each.views().master(),
             each.views().gradient(),
             each.first(),

@@ -1,6 +1,7 @@
 package panamoe.testkit;
 
 import panamoe.backend.Backend;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.GateSettings.GroupScore;
@@ -35,7 +36,8 @@ public final class RandomRoutes {
     Tensor used = sample.marks(0.9, tokens);
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, settings.topK());
     try (Backend reference = new ReferenceBackend()) {
-      reference.gateForward(settings, logits, used, null, null, null, routes);
+      reference.gateForward(
+          settings, new GateKernels.Inputs(logits, used, null, null, null), routes);
     }
     return routes;
   }

@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
+import panamoe.backend.GemmKernels;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
 import panamoe.op.Pass;
@@ -111,7 +112,8 @@ final class ExpertSubject implements Subject {
       Parameter weight = weights.get(call % weights.size());
       switch (kind) {
         case GROUPED_GEMM ->
-            backend.expertForward(shape.activation(), x, groups, weight.value(), null, y, null);
+            backend.expertForward(
+                x, groups, weight.value(), y, GemmKernels.Epilogue.of(shape.activation()));
         case GROUPED_GEMM_DGRAD ->
             backend.expertBackwardInput(preactivation, groups, weight.value(), x);
         default ->

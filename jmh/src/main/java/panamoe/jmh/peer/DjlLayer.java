@@ -142,6 +142,6 @@ final class DjlLayer implements PeerLayer {
   }
 
   private boolean gated() {
-    return shape.activation() == panamoe.backend.Activation.SWIGLU;
+    return shape.activation().equals(panamoe.backend.Activation.SWIGLU);
   }
 }

@@ -29,7 +29,7 @@ final class OnnxLayer implements PeerLayer {
     int experts = shape.experts();
     int hidden = shape.hidden();
     int inner = shape.expertHidden();
-    boolean gated = shape.activation() == Activation.SWIGLU;
+    boolean gated = shape.activation().equals(Activation.SWIGLU);
     int upOutputs = gated ? 2 * inner : inner;
     FloatBuffer up = floats((long) experts * upOutputs * hidden);
     FloatBuffer down = floats((long) experts * hidden * inner);

@@ -13,7 +13,6 @@ import panamoe.bindings.NativeLibrary;
 import panamoe.bindings.NativeMemory;
 import panamoe.bindings.Status;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 
 /**
  * The kernels of the native library, on one device and one stream of it.
@@ -224,10 +223,10 @@ public final class NativeBackend implements Backend, NativeKernels {
   }
 
   @Override
-  public void launch(String function, int inStructs, Downcall call, Tensor... tensors) {
+  public void launch(String function, Downcall call, Object... arguments) {
     requireOpen();
     try {
-      launcher.launch(new NativeCall(function, inStructs, call, stream, tensors));
+      launcher.launch(new NativeCall(function, call, stream, arguments));
     } finally {
       countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not
       // there yet
