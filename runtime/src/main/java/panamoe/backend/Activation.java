@@ -57,10 +57,10 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
    */
   @JsonCreator(mode = JsonCreator.Mode.PROPERTIES)
   public Activation(
-      @JsonProperty(value = "kind", required = true) Kind kind,
-      @JsonProperty(value = "limit", required = true) float limit,
-      @JsonProperty(value = "alpha", required = true) float alpha,
-      @JsonProperty(value = "upOffset", required = true) float upOffset) {
+      @JsonProperty("kind") Kind kind,
+      @JsonProperty("limit") float limit,
+      @JsonProperty("alpha") float alpha,
+      @JsonProperty("upOffset") float upOffset) {
     require(kind != null, "kind is null");
     require(limit > 0, "limit is " + limit + ", expected more than 0");
     require(Float.isFinite(alpha), "alpha is " + alpha + ", expected a finite number");

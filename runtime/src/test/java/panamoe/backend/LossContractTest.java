@@ -219,10 +219,9 @@ class LossContractTest {
       Backend on, Sample sample, DType dtype, long tokens, int classes) {
     Tensor losses = sample.unset(tokens);
     Tensor dlogits = sample.unset(dtype, tokens, classes);
-    on.crossEntropy(
-        new LossKernels.Tokens(sample.integers(-1, classes, tokens), 0.1f, 0.7f, losses),
-        sample.normal(dtype, tokens, classes),
-        dlogits);
+    Tensor logits = sample.normal(dtype, tokens, classes);
+    Tensor targets = sample.integers(-1, classes, tokens);
+    on.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.7f, losses), logits, dlogits);
     return List.of(losses, dlogits);
   }
 
@@ -231,12 +230,11 @@ class LossContractTest {
     Tensor losses = sample.unset(tokens);
     Tensor dhidden = sample.unset(dtype, tokens, width);
     Tensor dweights = sample.normal(classes, width);
+    Tensor hidden = sample.normal(dtype, tokens, width);
+    Tensor weights = sample.normal(dtype, classes, width);
+    Tensor targets = sample.integers(-1, classes, tokens);
     on.linearCrossEntropy(
-        new LossKernels.Tokens(sample.integers(-1, classes, tokens), 0.1f, 0.7f, losses),
-        sample.normal(dtype, tokens, width),
-        sample.normal(dtype, classes, width),
-        dhidden,
-        dweights);
+        new LossKernels.Tokens(targets, 0.1f, 0.7f, losses), hidden, weights, dhidden, dweights);
     return List.of(losses, dhidden, dweights);
   }
 }
