@@ -12,7 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -87,7 +87,7 @@ public final class Main implements Callable<Integer> {
                 new PrintWriter(
                     new OutputStreamWriter(
                         new FileOutputStream(FileDescriptor.out), System.out.charset())));
-    int rank = Launch.rank().orElse(0);
+    int rank = LauncherVariables.rank().orElse(0);
     StringWriter unsaid = new StringWriter();
     if (rank != 0) {
       commandLine.setErr(new PrintWriter(unsaid, true));

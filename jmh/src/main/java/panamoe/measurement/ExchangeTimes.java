@@ -8,7 +8,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Exchange;
-import panamoe.comm.exchange.Plan;
+import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.tensor.DType;
@@ -66,7 +66,7 @@ public final class ExchangeTimes {
       Tensor arrived = scope.zeros(DType.UINT8, world.size(), bytes);
       for (int turn = -WARM_UP; turn < TURNS; turn++) {
         for (int i = 0; i < exchanges.length; i++) {
-          Plan plan = exchanges[i].plan(counts, bytes);
+          ExchangePlan plan = exchanges[i].plan(counts, bytes);
           world.barrier();
           long start = System.nanoTime();
           plan.forward(rows, arrived);

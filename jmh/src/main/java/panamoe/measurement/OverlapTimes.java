@@ -11,7 +11,7 @@ import java.util.stream.LongStream;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
@@ -110,7 +110,7 @@ public final class OverlapTimes {
                     LongStream.of((long[]) arguments[1]).sum()
                         - ((long[]) arguments[1])[group.rank()];
                 double seconds =
-                    latency + far * Call.rowBytes((Tensor) arguments[0]) / bytesPerSecond;
+                    latency + far * CollectiveCall.rowBytes((Tensor) arguments[0]) / bytesPerSecond;
                 Thread.sleep(Duration.ofNanos((long) (seconds * 1e9)));
               }
               try {

@@ -197,7 +197,7 @@ public final class ConfigJson {
     return (tooMuch ? "too long or too deeply nested" : "this is not JSON") + where;
   }
 
-  /** What a value of the type looks like in JSON. */
+  /** The JSON kind of a value of the type, for messages. */
   private static String kind(Class<?> type) {
     if (type.isEnum()) {
       return "one of "

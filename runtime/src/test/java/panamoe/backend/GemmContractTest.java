@@ -215,7 +215,7 @@ class GemmContractTest {
   @EveryNativeBackend
   void columnSumAgreesWithTheReference(Backend backend) {
     for (DType dtype : DTYPES) {
-      Compare.Call columnSum =
+      Compare.Kernel columnSum =
           (on, sample) -> {
             Tensor y = sample.normal(77);
             on.columnSum(sample.normal(dtype, 1003, 77), y);

@@ -20,7 +20,7 @@ public final class Compare {
   private static final double SMALLEST_SCALE = 0x1p-4;
 
   /** Draws inputs from a sample, runs kernels on a backend and returns their outputs. */
-  public interface Call {
+  public interface Kernel {
     List<Tensor> run(Backend backend, Sample sample);
   }
 
@@ -29,12 +29,12 @@ public final class Compare {
   /**
    * The outputs are near those of the reference, see {@link #assertClose(Tensor, Tensor, double)}.
    */
-  public static void assertAgrees(Backend backend, long seed, double tolerance, Call call) {
+  public static void assertAgrees(Backend backend, long seed, double tolerance, Kernel kernel) {
     try (Backend reference = new ReferenceBackend();
         Sample referenceSample = new Sample(reference, seed);
         Sample sample = new Sample(backend, seed)) {
-      List<Tensor> expected = call.run(reference, referenceSample);
-      List<Tensor> actual = call.run(backend, sample);
+      List<Tensor> expected = kernel.run(reference, referenceSample);
+      List<Tensor> actual = kernel.run(backend, sample);
       assertEquals(expected.size(), actual.size());
       for (int i = 0; i < actual.size(); i++) {
         assertClose(expected.get(i), actual.get(i), tolerance);
@@ -43,12 +43,12 @@ public final class Compare {
   }
 
   /** The outputs on {@code backend} have the same bits as on one thread of its kind. */
-  public static void assertThreadInvariant(Backend backend, long seed, Call call) {
+  public static void assertThreadInvariant(Backend backend, long seed, Kernel kernel) {
     try (Backend oneThread = Backends.open(backend.name(), 1);
         Sample firstSample = new Sample(oneThread, seed);
         Sample secondSample = new Sample(backend, seed)) {
-      List<Tensor> expected = call.run(oneThread, firstSample);
-      List<Tensor> actual = call.run(backend, secondSample);
+      List<Tensor> expected = kernel.run(oneThread, firstSample);
+      List<Tensor> actual = kernel.run(backend, secondSample);
       for (int i = 0; i < actual.size(); i++) {
         assertSameBits(expected.get(i), actual.get(i));
       }

@@ -6,7 +6,7 @@ import java.time.Duration;
 import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
@@ -134,10 +134,10 @@ final class RankOptions {
    * @throws IllegalArgumentException if the degrees do not
    */
   Topology topology() {
-    if (count != null && (kind == Kind.MPI || cards() && Launch.underMpirun())) {
+    if (count != null && (kind == Kind.MPI || cards() && LauncherVariables.underMpirun())) {
       throw usage("--ranks is for threads; mpirun -n says how many processes");
     }
-    if (oneProcess() && Launch.underMpirun()) {
+    if (oneProcess() && LauncherVariables.underMpirun()) {
       throw usage("mpirun started several processes: --comm mpi makes them ranks of one run");
     }
     if (cards() && parts != null && parts > 0) {
@@ -147,7 +147,7 @@ final class RankOptions {
     if (timeout < 1) {
       throw usage("--timeout is " + timeout + " s, expected 1 or more");
     }
-    int ranks = !oneProcess() ? Launch.size().orElse(1) : count == null ? 1 : count;
+    int ranks = !oneProcess() ? LauncherVariables.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
     int experts =
         expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
@@ -219,7 +219,7 @@ final class RankOptions {
 
   /** The place of this process among those on this machine. */
   static int placeHere() {
-    return Launch.rankHere().orElse(0);
+    return LauncherVariables.rankHere().orElse(0);
   }
 
   /** Whether each rank has a card of its own, and NCCL moves tensors between them. */
@@ -229,7 +229,7 @@ final class RankOptions {
 
   /** Whether this process writes the run's files: the one with rank 0. */
   boolean leads() {
-    return oneProcess() || Launch.rank().orElse(0) == 0;
+    return oneProcess() || LauncherVariables.rank().orElse(0) == 0;
   }
 
   /** Whether all ranks are threads of this process. */
@@ -239,7 +239,7 @@ final class RankOptions {
 
   /** Ranks that share this machine's cores. */
   int here() {
-    return oneProcess() ? topology().ranks() : Launch.sizeHere().orElse(1);
+    return oneProcess() ? topology().ranks() : LauncherVariables.sizeHere().orElse(1);
   }
 
   Duration timeout() {

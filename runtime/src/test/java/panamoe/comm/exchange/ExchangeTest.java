@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.ArenaMemory;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.LinkCost;
@@ -104,7 +104,7 @@ class ExchangeTest {
                         blocks,
                         dtype,
                         shape);
-                    Plan plan = hierarchical.plan(sends(world, counts, blocks), 4);
+                    ExchangePlan plan = hierarchical.plan(sends(world, counts, blocks), 4);
                     check(world, plan, counts, blocks, dtype, shape);
                     check(world, plan, counts, blocks, DType.INT32, new long[] {0, 2, 3});
                   }
@@ -123,12 +123,13 @@ class ExchangeTest {
         .run(
             world -> {
               try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
-                List<Plan> plans = exchange.plan(sends(world, counts, 2), 4, parts);
+                List<ExchangePlan> plans = exchange.plan(sends(world, counts, 2), 4, parts);
                 assertEquals(parts, plans.size());
                 for (int i = 0; i < parts; i++) {
                   int part = i;
                   Counts shares =
-                      (from, to, block) -> Call.share(counts.at(from, to, block), part, parts);
+                      (from, to, block) ->
+                          CollectiveCall.share(counts.at(from, to, block), part, parts);
                   check(world, plans.get(part), shares, 2, DType.INT32, new long[] {0, 3});
                 }
               }
@@ -174,7 +175,7 @@ class ExchangeTest {
                     for (int seed = 0; seed < 5; seed++) {
                       int drawn = seed;
                       Counts counts = (from, to, b) -> drawn == 0 ? 0 : random(drawn, from, to, b);
-                      Plan plan = exchange.plan(sends(group, counts, 2), 12);
+                      ExchangePlan plan = exchange.plan(sends(group, counts, 2), 12);
                       if (gathers) {
                         check(group, plan, counts, 2, DType.INT32, new long[] {0, 3});
                       } else {
@@ -206,8 +207,8 @@ class ExchangeTest {
                 Tensor rows = scope.zeros(DType.FLOAT32, 48, 5);
                 Tensor arrived = scope.zeros(DType.FLOAT32, 48, 5);
                 long pair = 3 * 5 * 4;
-                Plan one = flat.plan(even, 20);
-                Plan two = hierarchical.plan(even, 20);
+                ExchangePlan one = flat.plan(even, 20);
+                ExchangePlan two = hierarchical.plan(even, 20);
                 Traffic flatRows =
                     new Traffic(local - 1, (local - 1) * pair, 16 - local, (16 - local) * pair);
                 Traffic twoRows =
@@ -352,7 +353,7 @@ class ExchangeTest {
                 assertThrows(IllegalArgumentException.class, () -> exchange.plan(new long[3], 4));
                 assertThrows(
                     IllegalArgumentException.class, () -> exchange.plan(new long[] {1, -1}, 4));
-                Plan plan = exchange.plan(new long[] {2, 3}, 4);
+                ExchangePlan plan = exchange.plan(new long[] {2, 3}, 4);
                 Tensor rows = scope.zeros(DType.FLOAT32, 5, 1);
                 Tensor few = scope.zeros(DType.FLOAT32, 1, 1);
                 String message =
@@ -378,7 +379,7 @@ class ExchangeTest {
                                   Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
                               TensorScope scope = TensorScope.confined(MEMORY)) {
                             exchange.at("layer 7 dispatch");
-                            Plan plan = exchange.plan(new long[] {1, 1, 1, 1}, 4);
+                            ExchangePlan plan = exchange.plan(new long[] {1, 1, 1, 1}, 4);
                             int width = world.rank() == 3 ? 2 : 1;
                             plan.forward(
                                 scope.zeros(DType.FLOAT32, 4, width),
@@ -398,7 +399,7 @@ class ExchangeTest {
               try (Exchange exchange = Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
                   Background background = new Background("communication of " + world.rank());
                   TensorScope scope = TensorScope.confined(MEMORY)) {
-                Plan plan = exchange.plan(new long[] {1, 2, 3, 4}, 4);
+                ExchangePlan plan = exchange.plan(new long[] {1, 2, 3, 4}, 4);
                 Tensor rows = scope.zeros(DType.INT32, plan.rows());
                 Tensor arrived = scope.zeros(DType.INT32, plan.arrived());
                 Tensor back = scope.zeros(DType.INT32, plan.rows());
@@ -429,7 +430,7 @@ class ExchangeTest {
               world -> {
                 try (Exchange exchange = Exchange.of(world, Strategy.FLAT, MEMORY);
                     TensorScope scope = TensorScope.confined(MEMORY)) {
-                  Plan plan = exchange.plan(new long[] {1, 2}, 8);
+                  ExchangePlan plan = exchange.plan(new long[] {1, 2}, 8);
                   Tensor rows = scope.zeros(DType.FLOAT32, 4, 2);
                   exchange.at("layer 5 dispatch");
                   plan.forward(rows, scope.zeros(DType.FLOAT32, 4, 2));
@@ -469,7 +470,7 @@ class ExchangeTest {
       Communicator world, Strategy strategy, long[] counts, int rowBytes) {
     try (Exchange exchange = Exchange.of(world, strategy, MEMORY);
         TensorScope scope = TensorScope.confined(MEMORY)) {
-      Plan plan = exchange.plan(counts, rowBytes);
+      ExchangePlan plan = exchange.plan(counts, rowBytes);
       Tensor rows = scope.zeros(DType.UINT8, plan.rows(), rowBytes);
       Tensor arrived = scope.zeros(DType.UINT8, plan.arrived(), rowBytes);
       world.barrier();
@@ -506,7 +507,12 @@ class ExchangeTest {
 
   /** One plan there and back. */
   private static void check(
-      Communicator group, Plan plan, Counts counts, int blocks, DType dtype, long[] rowShape) {
+      Communicator group,
+      ExchangePlan plan,
+      Counts counts,
+      int blocks,
+      DType dtype,
+      long[] rowShape) {
     long[] received = receives(group, counts, blocks);
     assertArrayEquals(received, plan.received());
     long[] first = new long[received.length];
@@ -515,14 +521,14 @@ class ExchangeTest {
 
   /** As {@link #check}, where a tensor rank gets the part of each block that is its own. */
   private static void checkPart(
-      Communicator group, Communicator tensor, Plan plan, Counts counts, int blocks) {
+      Communicator group, Communicator tensor, ExchangePlan plan, Counts counts, int blocks) {
     long[] received = receives(group, counts, blocks);
     long[] part = new long[received.length];
     long[] first = new long[received.length];
     for (int i = 0; i < part.length; i++) {
-      part[i] = Call.share(received[i], tensor.rank(), tensor.size());
+      part[i] = CollectiveCall.share(received[i], tensor.rank(), tensor.size());
       for (int before = 0; before < tensor.rank(); before++) {
-        first[i] += Call.share(received[i], before, tensor.size());
+        first[i] += CollectiveCall.share(received[i], before, tensor.size());
       }
     }
     assertArrayEquals(part, plan.received());
@@ -532,7 +538,7 @@ class ExchangeTest {
 
   private static void checkTravel(
       Communicator group,
-      Plan plan,
+      ExchangePlan plan,
       long[] sends,
       long[] part,
       long[] first,

@@ -9,7 +9,7 @@ import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.comm.exchange.Exchange;
-import panamoe.comm.exchange.Plan;
+import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -53,7 +53,7 @@ public final class ExchangeOnRanks {
     Random random = new Random(source);
     long[] counts =
         IntStream.range(0, 2 * group.size()).mapToLong(_ -> 1 + random.nextInt(40)).toArray();
-    Plan plan = exchange.plan(counts, 4 * WIDTH);
+    ExchangePlan plan = exchange.plan(counts, 4 * WIDTH);
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
       Tensor rows = scope.allocate(DType.FLOAT32, plan.rows(), WIDTH);
       for (long i = 0; i < rows.count(); i++) {

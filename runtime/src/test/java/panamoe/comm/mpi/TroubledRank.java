@@ -5,7 +5,7 @@ import java.util.Arrays;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -24,10 +24,10 @@ public final class TroubledRank {
     int status = 1;
     try {
       play(args[0]);
-      System.out.println("rank " + Launch.rank().orElse(0) + " done");
+      System.out.println("rank " + LauncherVariables.rank().orElse(0) + " done");
       status = 0;
     } catch (CommunicationException e) {
-      System.out.println("rank " + Launch.rank().orElse(0) + ": " + e.getMessage());
+      System.out.println("rank " + LauncherVariables.rank().orElse(0) + ": " + e.getMessage());
     }
     // What comes of a rank is said before the launcher ends the rest.
     System.out.flush();
@@ -37,7 +37,7 @@ public final class TroubledRank {
 
   @SuppressWarnings("try") // One of the troubles is a rank that closes its communicator early.
   private static void play(String trouble) throws Exception {
-    boolean mine = Launch.rank().orElse(0) == 1;
+    boolean mine = LauncherVariables.rank().orElse(0) == 1;
     if (mine && trouble.equals("never starts")) {
       Thread.sleep(Duration.ofDays(1));
     }
