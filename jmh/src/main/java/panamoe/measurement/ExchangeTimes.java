@@ -16,9 +16,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the flat and the hierarchical exchange of rows in turns, on ranks that mpirun started on
- * several nodes; {@code jmh/slowed} runs it. Arguments: bytes from each rank to each. Rank 0 prints
- * a table of medians.
+ * Times flat and hierarchical exchanges alternately, on ranks that mpirun started on several nodes;
+ * {@code jmh/slowed} runs it. Arguments: message sizes in bytes, for each pair of ranks. Rank 0
+ * prints a table of medians.
  */
 public final class ExchangeTimes {
   private static final int WARM_UP = 5;
@@ -55,7 +55,7 @@ public final class ExchangeTimes {
     System.exit(0);
   }
 
-  /** Milliseconds of each turn of each exchange. */
+  /** Milliseconds of each repetition, by exchange. */
   private static double[][] time(
       Communicator world, Backend backend, Exchange[] exchanges, int bytes) {
     double[][] times = new double[exchanges.length][TURNS];
@@ -70,8 +70,7 @@ public final class ExchangeTimes {
           world.barrier();
           long start = System.nanoTime();
           plan.forward(rows, arrived);
-          // Ranks leave the barrier one after the other: the time is that of the one that took
-          // longest.
+          // Ranks leave the barrier one after the other, so the slowest rank's time counts.
           long longest =
               LongStream.of(world.allGather(System.nanoTime() - start)).max().orElseThrow();
           if (turn >= 0) {

@@ -16,8 +16,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The grouped GEMM of the experts' first matrix, over the rows that a gate deals out: forward,
- * dgrad or wgrad.
+ * The grouped GEMM of the experts' first matrix, with rows distributed by a gate: forward, dgrad or
+ * wgrad.
  */
 final class ExpertSubject implements Subject {
   private final Backend backend;
@@ -127,7 +127,10 @@ final class ExpertSubject implements Subject {
       return 2.0 * rows * shape.hidden() * outputs;
     }
 
-    /** The matrices of the experts hit; their FLOAT32 gradients are read and written. */
+    /**
+     * The matrices of the experts that have rows; for wgrad, their FLOAT32 gradients are read and
+     * written.
+     */
     @Override
     public double bytes() {
       double elements = expertsHit * shape.hidden() * outputs;

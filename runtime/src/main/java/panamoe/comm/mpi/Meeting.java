@@ -27,7 +27,7 @@ final class Meeting {
   private static final int EAGER_TESTS = 200;
   private static final long YIELDING_NANOS = 2_000_000;
   private static final long SLEEP_NANOS = 50_000;
-  // The slowest transfer that does not count as a failure.
+  // A slower transfer counts as a failure.
   private static final long SLOWEST_BYTES_PER_SECOND = 4 << 20;
 
   /**

@@ -8,8 +8,8 @@ import panamoe.comm.LauncherVariables;
 
 /**
  * Ends the process when starting takes too long: MPI_Init waits for all ranks, and nothing else
- * ends that wait when one never comes. Rank 0 prints the reason and exits; the others wait until
- * mpirun ends them.
+ * ends that wait when one never comes. Rank 0 prints the reason and exits; the others wait 3 s
+ * longer, so that mpirun can end them first.
  */
 final class StartLimit implements AutoCloseable {
   private static final Duration AFTER_RANK_0 = Duration.ofSeconds(3);
