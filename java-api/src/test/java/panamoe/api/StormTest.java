@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Nothing that callers do to each other ends the JVM. 64 threads for 10 seconds, or as many as
- * {@code -Dpanamoe.storm.seconds=60} says.
+ * Concurrent misuse never ends the JVM: 64 threads for 10 seconds, or for as many seconds as {@code
+ * -Dpanamoe.storm.seconds=60} says.
  */
 class StormTest {
   private static final String THREADS = "64";

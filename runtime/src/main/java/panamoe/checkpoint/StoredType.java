@@ -4,9 +4,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
-/**
- * The readable element types of a safetensors file; the constants' names are those of the header.
- */
+/** The readable element types of a safetensors file; the constants have the header's names. */
 public enum StoredType {
   F64(8),
   F32(4),

@@ -15,11 +15,10 @@ import panamoe.backend.Activation;
 import panamoe.tensor.DType;
 
 /**
- * NVRTC makes machine code of every kernel that the models take. No card runs it here: what the
- * kernels compute is tested by the emulation (native/test/runtime_kernel_test.cc).
+ * NVRTC compiles every kernel that the models use. No card runs them here; the emulation tests
+ * their results (native/test/runtime_kernel_test.cc).
  *
- * <p>NVRTC is this machine's own, or what ci/nvrtc has fetched; without it these tests fail and say
- * so.
+ * <p>Needs NVRTC, from this machine or from ci/nvrtc; without it these tests fail and say so.
  */
 class CompilationTest {
   private static Nvrtc nvrtc;

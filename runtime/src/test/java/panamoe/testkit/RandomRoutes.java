@@ -13,7 +13,7 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
 
 /**
- * Tables of routes for tests of what comes after the gate: made by the reference gate from random
+ * Tables of routes for tests of dispatch, experts and combine: the reference gate's, from random
  * logits.
  */
 public final class RandomRoutes {

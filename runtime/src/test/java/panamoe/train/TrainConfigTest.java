@@ -34,8 +34,8 @@ class TrainConfigTest {
   }
 
   /**
-   * A step's rate is that of the tokens seen with it: its share of the warm-up, then of the cosine
-   * from 1 to -1.
+   * A step's rate depends on the tokens trained on, its own included: a share of the warm-up, then
+   * of the cosine from 1 to -1.
    */
   @ParameterizedTest
   @CsvSource({

@@ -109,7 +109,7 @@ enum Peer {
     };
   }
 
-  /** The CPU uses Debian's PyTorch; a card uses that of the user's {@code python3}. */
+  /** The CPU uses Debian's PyTorch; a card uses the user's {@code python3}. */
   private static List<String> python(String device) throws IOException {
     Path script =
         NativeBuild.projectFile(TORCH_SCRIPT)

@@ -64,7 +64,7 @@ record ModelTable(
     return MemoryForecast.of(config, training, Topology.ONE);
   }
 
-  /** All parameters except those of the experts that a token is not sent to. */
+  /** All parameters except unused experts'. */
   private static long activated(LanguageModel model, ModelConfig config) {
     long activated = model.parameters().count();
     for (int layer = 0; layer < config.layers(); layer++) {

@@ -22,8 +22,8 @@ class TimingTest {
 
   @Test
   void aBurstIsHeldAgainstTheCeilingsOfItsMoment() {
-    // Memory at full speed, at half speed, and at full speed again: calls take as much longer, but
-    // for a last slow one.
+    // Memory at full speed, at half speed, and at full speed again. Calls slow down accordingly,
+    // except for a slow last one.
     Timing timing =
         new Timing(
             List.of(
@@ -49,12 +49,9 @@ class TimingTest {
     }
   }
 
-  /**
-   * Whose bursts are mostly something else than work: by their own account they would go on for
-   * hours.
-   */
+  /** Contenders whose bursts take far longer than the work they report, and would run for hours. */
   @Test
-  @Timeout(60)
+  @Timeout(600)
   void contendersEndWhenAllTakesThreeTimesAsLong() throws IOException {
     try (Yardstick none = new Yardstick("reference", 0, false)) {
       Contender idle = takes(1e-3, "", new StringBuilder());

@@ -17,8 +17,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
 
 /**
- * train with a card for each rank, without a card: CUDA's kernels by emulation, which has four
- * cards, and NCCL's functions by a test library of ours between threads ({@code
+ * {@code train} with a card for each rank, on emulated hardware: CUDA's kernels on the emulation,
+ * which has four cards, and NCCL by a stand-in library between threads ({@code
  * native/test/nccl_threads}).
  */
 class CardTrainCommandTest {

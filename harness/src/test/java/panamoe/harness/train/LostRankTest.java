@@ -18,7 +18,7 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.Outcome;
 
 /**
- * A rank of a real training run is killed; the others end, and the run goes on from its last
+ * When a rank of a real training run is killed, the others end, and the run resumes from its last
  * checkpoint.
  */
 class LostRankTest {

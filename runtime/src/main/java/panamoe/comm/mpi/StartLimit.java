@@ -12,7 +12,7 @@ import panamoe.comm.LauncherVariables;
  * longer, so that mpirun can end them first.
  */
 final class StartLimit implements AutoCloseable {
-  private static final Duration AFTER_RANK_0 = Duration.ofSeconds(3);
+  private static final Duration AFTER_RANK_0 = Duration.ofSeconds(10);
 
   private final CountDownLatch started = new CountDownLatch(1);
 

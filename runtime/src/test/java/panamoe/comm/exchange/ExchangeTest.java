@@ -37,13 +37,12 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Every strategy brings every row where the counts say, in the order of the flat all-to-all, and
- * back.
+ * Every strategy sends every row to its destination, in the order of the flat all-to-all, and back.
  */
 class ExchangeTest {
   private static final ArenaMemory MEMORY = new ArenaMemory();
 
-  /** Rows from each rank to each, by block. */
+  /** The number of rows from each rank to each, by block. */
   private interface Counts {
     long at(int from, int to, int block);
   }
@@ -158,7 +157,7 @@ class ExchangeTest {
   @ValueSource(ints = {1, 2, 3, 4})
   void tensorRanksSendTheirPartAndGatherTheWhole(int tensorDegree) {
     int degree = 4;
-    // Two tensor groups a node.
+    // Two tensor groups per node.
     int[] nodes =
         IntStream.range(0, degree * tensorDegree).map(rank -> rank / (2 * tensorDegree)).toArray();
     ThreadWorld.of(nodes.length)
@@ -190,8 +189,8 @@ class ExchangeTest {
   }
 
   /**
-   * (G - 1) + (N - 1) messages a rank instead of p - 1, both ways; the same bytes between the
-   * nodes.
+   * Each rank sends (G - 1) + (N - 1) messages instead of p - 1 in both directions, and the same
+   * bytes between the nodes.
    */
   @ParameterizedTest
   @ValueSource(ints = {2, 4, 8})
@@ -222,7 +221,8 @@ class ExchangeTest {
                 assertEquals(twoRows, sent(world, () -> two.forward(rows, arrived)));
                 assertEquals(twoRows, sent(world, () -> two.reverse(arrived, rows)));
                 assertEquals(flatRows.farBytes(), twoRows.farBytes());
-                // The counts go the same way: one, and the total, for each rank.
+                // The counts are exchanged by the same strategy: one count and the total for each
+                // rank.
                 Traffic counts = sent(world, () -> hierarchical.plan(even, 20));
                 assertEquals(local - 1 + nodes - 1, counts.nearMessages() + counts.farMessages());
                 assertEquals(
@@ -296,7 +296,7 @@ class ExchangeTest {
             .run(
                 world -> {
                   try (Exchange exchange = Exchange.of(world, Strategy.AUTO, MEMORY)) {
-                    // One rank alone has much to send: all must hear of it.
+                    // Only one rank has much to send; all must choose the same strategy.
                     long[] few = LongStream.generate(() -> 1).limit(16).toArray();
                     long[] many =
                         LongStream.generate(() -> world.rank() == 5 ? 10000 : 1)
@@ -519,7 +519,7 @@ class ExchangeTest {
     checkTravel(group, plan, sends(group, counts, blocks), received, first, dtype, rowShape);
   }
 
-  /** As {@link #check}, where a tensor rank gets the part of each block that is its own. */
+  /** Like {@link #check}, but each tensor rank receives its part of each block. */
   private static void checkPart(
       Communicator group, Communicator tensor, ExchangePlan plan, Counts counts, int blocks) {
     long[] received = receives(group, counts, blocks);
@@ -548,7 +548,7 @@ class ExchangeTest {
     assertEquals(LongStream.of(part).sum(), plan.arrived());
     int blocks = part.length / group.size();
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
-      // A row more than needed at the end, which nobody touches.
+      // One extra row at the end, which must not be written.
       Tensor rows = scope.zeros(dtype, shape(rowShape, plan.rows() + 1));
       Tensor arrived = scope.zeros(dtype, shape(rowShape, plan.arrived() + 1));
       Tensor back = scope.zeros(dtype, rows.shape());
@@ -571,8 +571,8 @@ class ExchangeTest {
   }
 
   /**
-   * Writes into each row which block it is of and its number there, {@code first} being that of the
-   * first row.
+   * Writes into each row its block and its number in the block; {@code first} is the first row's
+   * number.
    */
   private static void fill(Tensor tensor, long[] counts, long[] first, IntUnaryOperator name) {
     long width = tensor.count() / tensor.size(0);

@@ -16,8 +16,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link ClusterTest}: exchanges the same rows in every way, there and back, and
- * says in how many messages, with how many bytes to other nodes, and which bits came.
+ * One process of {@link ClusterTest}: exchanges the same rows with every strategy in both
+ * directions, and prints the number of messages, the bytes to other nodes, and a hash of the
+ * received bits.
  */
 public final class ExchangeOnRanks {
   private static final int WIDTH = 33;

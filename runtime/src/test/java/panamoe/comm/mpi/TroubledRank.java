@@ -11,8 +11,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link MpiFailureTest}: rank 1 goes wrong in the way named; all say what they hear
- * of it.
+ * One process of {@link MpiFailureTest}: rank 1 fails in the named way; all ranks print what they
+ * learn of it.
  */
 public final class TroubledRank {
   private static final Duration TIMEOUT = Duration.ofSeconds(2);
@@ -29,7 +29,7 @@ public final class TroubledRank {
     } catch (CommunicationException e) {
       System.out.println("rank " + LauncherVariables.rank().orElse(0) + ": " + e.getMessage());
     }
-    // What comes of a rank is said before the launcher ends the rest.
+    // The rank prints its result before the launcher ends the others.
     System.out.flush();
     Thread.sleep(Duration.ofMillis(status * 500L));
     Runtime.getRuntime().halt(status);
@@ -96,8 +96,8 @@ public final class TroubledRank {
   }
 
   /**
-   * Dereferences null so often that compiled code does it, by a memory fault that the JVM's handler
-   * must get.
+   * Dereferences null until compiled code does it by a memory fault, which must reach the JVM's
+   * handler.
    */
   private static void nulls() {
     int caught = 0;
