@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Concurrent misuse never ends the JVM: 64 threads for 10 seconds, or for as many seconds as {@code
  * -Dpanamoe.storm.seconds=60} says.
  */
+@Tag("slow")
 class StormTest {
   private static final String THREADS = "64";
 

@@ -149,7 +149,7 @@ public final class LanguageModel implements AutoCloseable {
         capacity);
   }
 
-  /** The dtype of activations: that of the embedding's values. */
+  /** The dtype of activations, which is the embedding's. */
   public DType activationDType() {
     return embedding.value().dtype();
   }

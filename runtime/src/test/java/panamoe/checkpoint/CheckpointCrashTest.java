@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,6 +26,7 @@ import panamoe.testkit.Faults;
  * <p>{@code -Dpanamoe.kill.points=all} kills it before, after and in the middle of every system
  * call, which takes a minute or two; a number limits the places; see {@link Faults#kills}.
  */
+@Tag("slow")
 class CheckpointCrashTest {
   private static final int FEW_KILLS = 24;
   private static final int SIGKILL = 128 + 9;

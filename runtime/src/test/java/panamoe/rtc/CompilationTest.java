@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import panamoe.backend.Activation;
@@ -20,6 +21,7 @@ import panamoe.tensor.DType;
  *
  * <p>Needs NVRTC, from this machine or from ci/nvrtc; without it these tests fail and say so.
  */
+@Tag("slow")
 class CompilationTest {
   private static Nvrtc nvrtc;
 

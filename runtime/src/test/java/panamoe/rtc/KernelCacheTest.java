@@ -21,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.GateSettings.QueueOrder;
@@ -30,6 +31,7 @@ import panamoe.backend.GateSettings.Score;
  * The disk cache of compiled kernels: entries are found again, replaced if damaged, and complete
  * despite concurrent writers.
  */
+@Tag("slow")
 class KernelCacheTest {
   private static final byte[] IMAGE = "an image".getBytes(StandardCharsets.US_ASCII);
 

@@ -7,8 +7,8 @@ import java.time.Duration;
 import java.util.function.Supplier;
 
 /**
- * Limits the CPU time of the calling thread, which, unlike elapsed time, other load does not
- * change.
+ * Limits the CPU time of the calling thread. Other load on the machine changes elapsed time, but
+ * not CPU time.
  */
 public final class CpuTime {
   private CpuTime() {}

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -21,6 +22,7 @@ import panamoe.harness.CommandRun;
  * which has four cards, and NCCL by a stand-in library between threads ({@code
  * native/test/nccl_threads}).
  */
+@Tag("slow")
 class CardTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
   static final Path LIBRARY =

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
@@ -27,6 +28,7 @@ import panamoe.testkit.Faults;
  * calls on its folder, which takes an hour or two; a number selects as many places, evenly spread;
  * see {@link Faults#kills}.
  */
+@Tag("slow")
 class KilledTrainingTest {
   private static final int STEPS = 4; // saved after every second
   private static final int FEW_KILLS = 8;

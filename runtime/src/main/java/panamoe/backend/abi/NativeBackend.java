@@ -58,7 +58,8 @@ public final class NativeBackend implements Backend, NativeKernels {
    * @param name "cpu"; "cuda"; "simt", the emulation of "cuda" that tests run on
    * @param threads threads of the stream, 0 for one per processor; results do not depend on it
    * @param ordinal of the device, counted from 0
-   * @throws IllegalArgumentException if there are not so many devices; the message says how many
+   * @throws IllegalArgumentException if there are not enough devices; the message says how many
+   *     there are
    * @throws UnsatisfiedLinkError if the library cannot be loaded
    * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says
    *     what is missing

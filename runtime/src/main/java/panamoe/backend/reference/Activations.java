@@ -19,7 +19,7 @@ final class Activations {
     return y;
   }
 
-  /** The gradient of x from that of the output. */
+  /** The gradient of x, from the gradient of the output. */
   static double[] backward(Activation activation, double[] x, double[] dy) {
     double[] dx = new double[x.length];
     for (int i = 0; i < dy.length; i++) {
