@@ -103,7 +103,7 @@ public final class ConfigJson {
     return read(file, JsonNode.class);
   }
 
-  /** Of a file or a pipe, which need not end. */
+  /** Reads a file or a pipe, up to a limit because a pipe may not end. */
   private static byte[] bytes(Path file) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(MAX_BYTES + 1);

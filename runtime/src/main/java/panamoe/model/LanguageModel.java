@@ -171,7 +171,7 @@ public final class LanguageModel implements AutoCloseable {
     for (Block block : blocks) {
       x =
           recompute
-              ? CheckpointOp.forward(
+              ? RecomputeOp.forward(
                   pass, x, (inner, input) -> block.forward(inner, input, sequences, rotaries, used))
               : block.forward(pass, x, sequences, rotaries, used);
       outputs.add(x);
