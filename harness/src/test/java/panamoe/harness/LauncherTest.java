@@ -380,6 +380,7 @@ class LauncherTest {
             "native/CMakeLists.txt",
             "native/CMakePresets.json",
             "native/include/moe/gate.h",
+            "native/core/kernels.h",
             "native/abi/gate.cc",
             "native/cpu/gate/gate.cc",
             "native/bench/gate.cc",

@@ -8,10 +8,12 @@ import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.ToDoubleFunction;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.harness.bench.Timing.Burst;
 
+@Tag("slow")
 class TimingTest {
   @Test
   void theMedianIsOverAllCalls() {
