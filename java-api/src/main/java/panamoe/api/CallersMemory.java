@@ -55,8 +55,8 @@ final class CallersMemory {
   }
 
   /**
-   * A copy of UINT8 memory of 0 and 1; throws as {@link #input} does, and if another number is in
-   * it.
+   * A UINT8 tensor with a copy of the memory; throws as {@link #input} does, and if a value is
+   * neither 0 nor 1.
    */
   Tensor mask(String name, MemorySegment segment, long count) {
     Tensor copy = copied(name, wrap(name, segment, DType.UINT8, count));
@@ -70,7 +70,10 @@ final class CallersMemory {
     return copy;
   }
 
-  /** FLOAT32 memory to write; throws as {@link #input} does, and if the segment is read-only. */
+  /**
+   * A FLOAT32 tensor over memory to write; throws as {@link #input} does, and if the segment is
+   * read-only.
+   */
   Tensor output(String name, MemorySegment segment, long... shape) {
     Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
     if (segment.isReadOnly()) {

@@ -76,7 +76,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param hidden M, width of a token
    * @param config JSON as {@code config.json} has it where a block's {@code feedForward} is of the
    *     kind {@code MOE}; docs/models.md lists its keys
-   * @throws PanamoeException.BadArgument if it is no such configuration; the message names the key
+   * @throws PanamoeException.BadArgument if the configuration is invalid; the message names the key
    * @throws IllegalStateException as {@link #create(Device, LayerSettings, long)}
    */
   public static MoeLayer create(Device device, int hidden, String config, long seed) {

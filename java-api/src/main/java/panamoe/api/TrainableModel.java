@@ -71,7 +71,7 @@ public final class TrainableModel implements AutoCloseable {
    *
    * @param config JSON as {@code config.json} has it under {@code model}; docs/models.md lists its
    *     keys
-   * @throws PanamoeException.BadArgument if it is no such configuration; the message names the key
+   * @throws PanamoeException.BadArgument if the configuration is invalid; the message names the key
    * @throws IllegalStateException as {@link #create(Device, ModelSettings, long)}
    */
   public static TrainableModel create(Device device, String config, long seed) {

@@ -95,7 +95,7 @@ public final class ConfigJson {
   }
 
   /**
-   * The JSON tree of a file.
+   * Reads a file as a JSON tree.
    *
    * @throws IllegalArgumentException with the file and what is wrong
    */
