@@ -25,10 +25,13 @@ class EnvironmentPageTest {
       Pattern.compile(
           "(?m)^\\| `(PANAMOE_[A-Z_]+|panamoe[a-z.]+)` \\|(?: `(PANAMOE_[A-Z_]+)` \\|)?");
 
+  private static final List<String> MODULES =
+      List.of("bindings", "runtime", "java-api", "harness", "jmh");
+
   @Test
   void thePageListsWhatTheSourcesRead() throws IOException {
     Set<String> read = new TreeSet<>();
-    for (String module : List.of("bindings", "runtime", "java-api", "harness", "jmh")) {
+    for (String module : MODULES) {
       for (Path file : files(module + "/src", "java", "c")) {
         collect(IN_CODE, file, read);
       }
@@ -45,6 +48,7 @@ class EnvironmentPageTest {
       collect(IN_SCRIPT, file, read);
     }
     collect(IN_SCRIPT, PROJECT.resolve("panamoe"), read);
+    read.removeIf(EnvironmentPageTest::isPackage);
 
     Set<String> listed = new TreeSet<>();
     collect(IN_PAGE, PROJECT.resolve("docs/environment.md"), listed);
@@ -58,6 +62,11 @@ class EnvironmentPageTest {
           .filter(file -> List.of(suffixes).contains(suffix(file.getFileName().toString())))
           .toList();
     }
+  }
+
+  private static boolean isPackage(String name) {
+    String folder = "/src/main/java/" + name.replace('.', '/');
+    return MODULES.stream().anyMatch(module -> Files.isDirectory(PROJECT.resolve(module + folder)));
   }
 
   private static String suffix(String name) {
