@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "cpu/gemm/tile_registers.h"
+#include "cpu/gemm/amx_tiles.h"
 #include "cpu/processor.h"
 #include "hwy/highway.h"
 

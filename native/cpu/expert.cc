@@ -13,8 +13,8 @@ namespace {
 // The rows of x [R, K] that `from` begins, k along a row.
 Operand rows_of(Tensor x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
 
-// weights[e] of [E, N, K], its N rows the lines, or its K columns.
-Operand expert_of(Tensor weights, int64_t e, bool rows_are_lines) {
+// weights[e] of [E, N, K], with its N rows, or its K columns, as the outer dimension.
+Operand expert_of(Tensor weights, int64_t e, bool rows_are_outer) {
   const int64_t rows = weights.shape[1], width = weights.shape[2];
   const Operand all{weights.data, weights.dtype, weights.layout == MOE_PACKED, width, 1};
   if (all.packed) {
@@ -24,7 +24,7 @@ Operand expert_of(Tensor weights, int64_t e, bool rows_are_lines) {
     return one;
   }
   Operand one = all.at(e * rows, 0);
-  if (!rows_are_lines) std::swap(one.line_stride, one.inner_stride);
+  if (!rows_are_outer) std::swap(one.outer_stride, one.k_stride);
   return one;
 }
 
@@ -72,13 +72,13 @@ void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor 
   for (int64_t e = 0; e < experts; ++e) {
     if (accumulate && start[e + 1] == start[e]) continue;
     Operand a = rows_of(dy, start[e]), b = rows_of(x, start[e]);
-    std::swap(a.line_stride, a.inner_stride);
-    std::swap(b.line_stride, b.inner_stride);
+    std::swap(a.outer_stride, a.k_stride);
+    std::swap(b.outer_stride, b.k_stride);
     products[count++] = {
         .rows = rows, .columns = columns, .inner = start[e + 1] - start[e], .a = a, .b = b, .c_row = e * rows};
   }
   // Nobody reads a gradient of weights before all of them are there.
-  run_products(stream, products, count, {.accumulate = accumulate, .leaves_caches = !accumulate, .c = &dweights});
+  run_products(stream, products, count, {.accumulate = accumulate, .streams_c = !accumulate, .c = &dweights});
   if (dbias == nullptr) return;
   parallel_tasks(stream, experts, dy.shape[0] * rows / 4, [&](int64_t e, int) {
     add_column_sums(dy, start[e], start[e + 1], 0, rows, static_cast<float*>(dbias->data) + e * rows);

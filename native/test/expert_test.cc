@@ -106,7 +106,7 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
   }
 }
 
-// Few rows read weights where they lie, many pack them, both a block at a time: here five and a rest, even or odd.
+// Few rows and many differ in kc and nc: here several kc blocks and a rest, even or odd.
 TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (const int64_t n : {680, 521}) {
@@ -123,7 +123,7 @@ TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
         expect_same_bits(slice(all, 3, count), dx(3, count), "dx");
         if (HasFailure()) FAIL() << "with dtype " << dtype << ", n " << n << ", " << count << " rows";
       }
-      // Experts enough for strips of all columns.
+      // Experts enough that each task has all columns.
       const Tensor several = Tensor::random(dtype, {6, n, k}, 3), result(dtype, {rows, k});
       const std::vector<double> starts = {0, 1, 6, 22, 22, 39, 70};
       ASSERT_MOE_OK(moe_expert_backward_input(stream, dy, offsets_of(starts), several, result));
@@ -138,7 +138,7 @@ TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
   }
 }
 
-// Experts with rows enough read their weights where they lie; few rows have them packed.
+// Experts with many rows and with few, whose tilings differ.
 TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
   const int64_t n = 300, k = 160, few = 5;
   const std::vector<double> starts = {0, 100, 100, 103, 303, 303, 303, 303, 303, 303, 303, 303, 310};
@@ -157,7 +157,7 @@ TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
   }
 }
 
-// Groups of 0, 1, 16, 17, 129 and 300 rows are summed into gradients of their own; whole tiles and cut ones.
+// Groups of 0, 1, 16, 17, 129 and 300 rows are summed into gradients of their own; whole tiles and partial ones.
 TEST_F(ExpertTest, BackwardWeightsSumsGroupsOfEverySize) {
   const std::vector<double> starts = {0, 0, 1, 17, 34, 163, 463};
   const int64_t experts = 6, rows = 463;

@@ -88,9 +88,9 @@ inline Tensor matrix(const Tensor& x, int64_t e) {
 
 inline Tensor transposed(const Tensor& x) {
   const int64_t rows = x.view().shape[0], columns = x.view().shape[1];
-  Tensor turned(static_cast<moe_dtype>(x.view().dtype), {columns, rows});
-  for (int64_t i = 0; i < rows * columns; ++i) turned.set(i % columns * rows + i / columns, x[i]);
-  return turned;
+  Tensor result(static_cast<moe_dtype>(x.view().dtype), {columns, rows});
+  for (int64_t i = 0; i < rows * columns; ++i) result.set(i % columns * rows + i / columns, x[i]);
+  return result;
 }
 
 inline Tensor converted(const Tensor& x, moe_dtype dtype) {

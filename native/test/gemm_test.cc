@@ -12,7 +12,7 @@ class GemmTest : public KernelTest {
  protected:
   Tensor packed(const Tensor& weights, moe_dtype dtype) { return testing::packed(device, stream, weights, dtype); }
 
-  // activation(a b^T) has the bits of c, whether b is row-major, packed or turned.
+  // activation(a b^T) has the bits of c, whether b is row-major, packed or transposed.
   void expect_bits_in_every_layout(const Tensor& c, moe_stream on, int activation, const Tensor& a, const Tensor& b) {
     const Tensor other(MOE_FLOAT32, {c.view().shape[0], c.view().shape[1]});
     ASSERT_MOE_OK(moe_gemm(on, form(0, 1), a, b, other, Epilogue(activation)));
@@ -21,7 +21,7 @@ class GemmTest : public KernelTest {
     ASSERT_MOE_OK(moe_gemm(on, form(0, 1), a, b_packed, other, Epilogue(activation)));
     expect_same_bits(c, other, "packed b");
     ASSERT_MOE_OK(moe_gemm(on, form(0, 0), a, transposed(b), other, Epilogue(activation)));
-    expect_same_bits(c, other, "turned b");
+    expect_same_bits(c, other, "transposed b");
   }
 };
 
@@ -29,12 +29,12 @@ struct Case {
   int64_t m, n, k;
 };
 
-// Every size at least once beside sizes that exercise one, several and cut panels, blocks of k, strips and row blocks.
+// Every size at least once beside sizes that exercise one, several and partial panels and mc, kc and nc blocks.
 const Case kCases[] = {{0, 5, 3},      {5, 0, 3},     {3, 5, 0},     {1, 1, 1},      {2, 3, 5},       {3, 2, 7},
                        {5, 7, 2},      {7, 16, 8},    {8, 15, 16},   {15, 17, 15},   {16, 31, 33},    {17, 33, 17},
                        {31, 64, 31},   {33, 100, 64}, {64, 8, 100},  {100, 1, 3},    {1, 100, 257},   {2, 130, 300},
                        {3, 77, 259},   {4, 65, 513},  {6, 66, 1000}, {13, 129, 520}, {100, 70, 1031}, {230, 48, 40},
-                       {200, 32, 140}, {600, 0, 140}};
+                       {200, 32, 140}, {600, 0, 140}, {5, 2100, 150}};
 
 TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
   uint64_t seed = 1;
@@ -84,7 +84,7 @@ TEST_F(GemmTest, WritesABfloat16Preactivation) {
 }
 
 TEST_F(GemmTest, AccumulatesIntoC) {
-  // Short and long sums; one and several strips.
+  // Rank-k updates and longer sums; one and several column blocks.
   for (const auto& [m, n, k] : {Case{19, 37, 300}, Case{61, 1100, 17}, Case{3, 2060, 128}, Case{1, 5, 1},
                                 Case{400, 32, 1031}, Case{300, 256, 140}}) {
     for (int bits = 0; bits < 4; ++bits) {
@@ -129,7 +129,7 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
   }
 }
 
-// The sizes at which kernels change: a few rows and many, one tile, several and cut ones.
+// The sizes at which kernels change: a few rows and many, one tile, several and partial ones.
 TEST_F(GemmTest, ARowHasTheSameBitsAloneAndAmongMany) {
   for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
     for (const auto& [n, k] : {std::pair<int64_t, int64_t>{136, 264}, {33, 67}}) {
@@ -149,7 +149,7 @@ TEST_F(GemmTest, ARowHasTheSameBitsAloneAndAmongMany) {
   }
 }
 
-// Whole tiles and cut ones, rows of 16 bytes' multiples and others, with both ways to turn each operand.
+// Whole tiles and partial ones, rows of multiples of 16 bytes and others, each operand transposed or not.
 TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   uint64_t seed = 100;
   for (const auto& [m, n, k] : {Case{128, 128, 64}, Case{16, 32, 128}, Case{130, 136, 72}, Case{127, 129, 33},
@@ -169,9 +169,8 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
   }
 }
 
-// More rows than a block has, more columns than a strip and more of k than a block, none of them a multiple of
-// anything.
-TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocksAndStrips) {
+// Several mc, kc and nc blocks, none of the sizes a multiple of anything.
+TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocks) {
   const int64_t m = 297, n = 301, k = 533;
   const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
   const std::vector<double> expected = product(a, false, b, true);
@@ -180,11 +179,11 @@ TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocksAndStrips) {
   expect_near(row_major, expected, 1e-6 + 1e-7 * k, 1e-6, "row-major b");
   ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(b, MOE_BFLOAT16), c, nullptr));
   expect_same_bits(c, row_major, "packed b");
-  const Tensor turned(MOE_FLOAT32, {m, n});
-  ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), transposed(a), transposed(b), turned, nullptr));
-  expect_same_bits(turned, row_major, "both transposed");
+  const Tensor both(MOE_FLOAT32, {m, n});
+  ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), transposed(a), transposed(b), both, nullptr));
+  expect_same_bits(both, row_major, "both transposed");
 
-  // SwiGLU's up half begins within a panel: strips need one panel more.
+  // SwiGLU's up half begins within a panel: a column block needs one panel more.
   const int64_t even = 300;
   const Tensor gates = slice(b, 0, even), gated(MOE_FLOAT32, {m, even / 2}), other(MOE_FLOAT32, {m, even / 2});
   ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, gates, gated, Epilogue(MOE_SWIGLU)));
@@ -215,7 +214,6 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
 }
 
 TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
-  // The last two: a float32 b is read where it lies if it is turned, where processors do that.
   for (const auto& [m, n, k] : {Case{1, 300, 129}, Case{5, 97, 64}, Case{40, 130, 515}, Case{300, 20, 33},
                                 Case{700, 66, 1031}, Case{300, 64, 140}, Case{200, 288, 131}}) {
     for (int bits = 0; bits < 4; ++bits) {
@@ -229,7 +227,7 @@ TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
       ASSERT_MOE_OK(moe_gemm(stream, form(1, 1), transposed(a), b, other, Epilogue(MOE_SILU)));
       expect_same_bits(c, other, "transposed a");
       ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), transposed(a), transposed(b), other, Epilogue(MOE_SILU)));
-      expect_same_bits(c, other, "transposed a, turned b");
+      expect_same_bits(c, other, "both transposed");
     }
   }
 }
@@ -252,7 +250,7 @@ TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
   }
 }
 
-// Strips are narrow where threads are many, those of SwiGLU of one panel of each half.
+// Column blocks are narrow where threads are many: those of SwiGLU have one panel of each half.
 TEST_F(GemmTest, BitsDoNotDependOnManyThreads) {
   moe_stream many = 0;
   ASSERT_MOE_OK(moe_stream_create(device, 16, &many));

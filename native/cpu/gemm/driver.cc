@@ -1,8 +1,6 @@
-// Runs the products of a call: packs rows of a, then gives strips of a few panels of b to the threads. Strips and
-// blocks only decide who computes what when, never in which order an element's products are summed.
+// The two outer loops: cuts a call's products into blocks of C, packs A, and gives the blocks to the threads.
 #include <algorithm>
 #include <type_traits>
-#include <utility>
 
 #include "cpu/gemm/product.h"
 #include "cpu/parallel.h"
@@ -13,61 +11,50 @@
 #include "hwy/highway.h"
 
 #include "cpu/gemm/epilogue-inl.h"
-#include "cpu/gemm/strip-inl.h"
+#include "cpu/gemm/macro_kernel-inl.h"
 #include "hwy/cache_control.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// `scratch` is the member's; with `holds_strip` it still holds the strip that its last task packed.
-template <class Products, class Weight = typename Products::Weight>
-void run_task(const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk, char* scratch,
-              bool holds_strip) {
+// C[a share of M x nc]: one column block, by the m_task'th share of the row blocks. `scratch` is the thread's.
+template <Kernel kKernel>
+void run_task(const Plan& plan, const Epilogue& epilogue, int64_t n_block, int64_t m_task, char* scratch) {
   const Product& product = *plan.product;
-  const bool gated = epilogue.gated();
-  const Strip strip = make_strip(plan, gated, strip_index);
+  const ColumnBlock columns(plan, epilogue.gated(), n_block);
 #if MOE_TILES
   struct None {};
-  [[maybe_unused]] const std::conditional_t<kInTiles<Products>, TileRegisters, None> registers{};
+  [[maybe_unused]] const std::conditional_t<kKernel == Kernel::kAmx, TileRegisters, None> registers{};
 #endif
-  auto* packed = reinterpret_cast<Weight*>(scratch);
-  auto* own_rows = reinterpret_cast<float*>(scratch + plan.packed_bytes());
-  float* tile = own_rows + plan.own_row_words();
+  auto* b_buffer = reinterpret_cast<Weight<kKernel>*>(scratch);
+  auto* a_buffer = reinterpret_cast<float*>(scratch + plan.b_bytes());
+  float* sums = a_buffer + plan.a_words();
 
-  Panels<Weight> panels;
-  panels.piece = plan.packs_pieces() ? packed : nullptr;
-  panels.stride = plan.tiling.in_place ? product.b.inner_stride : kPanelColumns;
-  panels.next_strip = plan.strip_panels(gated) * kPanelColumns;
-  for (int64_t p = 0; p < strip.panels && panels.piece == nullptr; ++p) {
+  const Weight<kKernel>* b = b_buffer;
+  if (plan.blocking.rank_k) {
     const int64_t size = panel_size(product.b.dtype, product.inner);
-    if (plan.tiling.in_place) {
-      panels.whole[p] = static_cast<const Weight*>(product.b.at(strip.panel[p] * kPanelColumns, 0).data);
-    } else if (product.b.packed) {
-      panels.whole[p] = static_cast<const Weight*>(product.b.data) + strip.panel[p] * size;
-    } else {
-      panels.whole[p] = packed + p * size;
-      if (!holds_strip) pack_panel(product, strip.panel[p], 0, product.inner, packed + p * size);
+    if (product.b.packed) b = static_cast<const Weight<kKernel>*>(product.b.data) + columns.panel(0) * size;
+    for (int64_t p = 0; p < columns.panels && !product.b.packed; ++p) {
+      pack_b_panel(product, columns.panel(p), 0, product.inner, b_buffer + p * size);
     }
   }
-  for (int64_t i = plan.blocks * chunk / plan.chunks; i < plan.blocks * (chunk + 1) / plan.chunks; ++i) {
-    const Block block(plan, i);
-    if (is_short<Products>(product, epilogue)) {
-      multiply_short<Products>(plan, epilogue, strip, panels, block, tile);
+  for (int64_t m_block = plan.first_m_block(m_task); m_block < plan.first_m_block(m_task + 1); ++m_block) {
+    const RowBlock rows(plan, m_block);
+    if (plan.blocking.rank_k) {
+      rank_k_kernel<kKernel>(plan, epilogue, columns, rows, b, sums);
     } else {
-      multiply_strip<Products>(plan, epilogue, strip, panels, block, own_rows, tile);
+      macro_kernel<kKernel>(plan, epilogue, columns, rows, a_buffer, b_buffer, sums);
     }
-    if (is_sums(product, epilogue)) {
-      if (kInTiles<Products>) move_sums(plan, epilogue, strip, block, tile);
-      continue;
-    }
+    if (writes_sums<kKernel>(product, epilogue)) continue;
     with_activation(epilogue.activation,
-                    [&](auto activation) { finish_strip(plan, epilogue, strip, block, tile, activation); });
+                    [&](auto activation) { finish_block(plan, epilogue, columns, rows, sums, activation); });
   }
-  if (is_sums(product, epilogue)) hwy::FlushStream();
+  if (epilogue.streams_c) hwy::FlushStream();
 }
 
-constexpr int64_t kMultiplyAddsPerNanosecond = 8;  // of one row, by one thread at least; of many it is 50
+// Multiply-adds of one thread, at least: a single row waits for memory; many rows reach 50.
+constexpr int64_t kMultiplyAddsPerNanosecond = 8;
 
 // The plan that task `task` belongs to, by the plans' first tasks.
 template <int64_t Plan::* kFirst>
@@ -76,74 +63,67 @@ const Plan& find_plan(const Plan* plans, int64_t count, int64_t task) {
            1);
 }
 
-// body(the plan's way of multiplying)
+// body(std::integral_constant<Kernel, kernel>)
 template <class Body>
-void with_products(const Plan& plan, Body&& body) {
-#if MOE_TILES
-  if (plan.way == Way::kTiles) return body(TileProducts());
-#endif
+void with_kernel(Kernel kernel, Body&& body) {
+  switch (kernel) {
+    case Kernel::kFloat: return body(std::integral_constant<Kernel, Kernel::kFloat>());
+    case Kernel::kWiden: return body(std::integral_constant<Kernel, Kernel::kWiden>());
+    case Kernel::kDot:
 #if MOE_NATIVE_DOT
-  if (plan.way == Way::kPairs) return body(PairProducts());
+      return body(std::integral_constant<Kernel, Kernel::kDot>());
 #endif
-  plan.product->b.dtype == MOE_BFLOAT16 ? body(WidenedProducts()) : body(FloatProducts());
+      break;
+    case Kernel::kAmx:
+#if MOE_TILES
+      return body(std::integral_constant<Kernel, Kernel::kAmx>());
+#endif
+      break;
+  }
 }
 
 void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
   const bool gated = epilogue.gated();
   const Arena::Frame frame(stream.arena());
-  const int threads = threads_of(stream);
   auto* plans = stream.arena().take<Plan>(count);
-  int64_t strips = 0, packed = 0, scratch = 0;
-  const Call call(products, count, gated, threads);
+  const Call call(products, count, gated, threads_of(stream));
+  int64_t n_blocks = 0, packed = 0, scratch = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const Product& product = products[i];
-    const int64_t c_columns = gated ? product.columns / 2 : product.columns;
-    plans[i].product = &product;
-    plans[i].way = way_of(product);
-    plans[i].tiling = tiling_of(product, plans[i].way, call);
-    plans[i].panels = c_columns == 0 ? 0 : ceil_div(product.rows, plans[i].panel_rows());
-    plans[i].strips = product.rows == 0 ? 0 : ceil_div(c_columns, plans[i].strip_panels(gated) * kPanelColumns);
-    plans[i].blocks = ceil_div(plans[i].panels, plans[i].tiling.block);
-    // Blocks that pack their own rows are few and long: every thread gets as many as the others.
-    if (plans[i].tiling.own_rows) {
-      plans[i].blocks = ceil_div(plans[i].blocks, call.threads_a_product) * call.threads_a_product;
-    }
-    strips += plans[i].strips;
-    packed += plans[i].packed_words();
+    plans[i] = Plan(products[i], call);
+    n_blocks += plans[i].n_blocks;
+    packed += plans[i].packed_a_words();
     scratch = std::max(scratch, plans[i].scratch_bytes());
   }
   auto* packed_a = stream.arena().take<float>(packed);
   const LocalScratch<char> local(stream, scratch);
-  // Rows are shared out only where strips are too few to keep every thread busy: each chunk reads the weights anew.
-  const int64_t wanted_chunks = strips == 0 ? 1 : ceil_div(kTasksPerThread * threads, strips);
   int64_t pack_tasks = 0, tasks = 0, multiply_adds = 0;
   for (int64_t i = 0; i < count; ++i) {
-    plans[i].packed_a = packed_a;
-    packed_a += plans[i].packed_words();
-    plans[i].chunks = plans[i].tiling.own_rows ? plans[i].blocks : std::min(wanted_chunks, plans[i].blocks);
-    plans[i].first_pack_task = pack_tasks;
-    pack_tasks += plans[i].tiling.own_rows ? 0 : plans[i].blocks;
-    plans[i].first_task = tasks;
-    tasks += plans[i].strips * plans[i].chunks;
+    Plan& plan = plans[i];
+    plan.share_rows(call, n_blocks);
+    plan.packed_a = packed_a;
+    packed_a += plan.packed_a_words();
+    plan.first_pack_task = pack_tasks;
+    pack_tasks += plan.blocking.packs_a ? 0 : plan.m_tasks * plan.k_blocks();
+    plan.first_task = tasks;
+    tasks += plan.n_blocks * plan.m_tasks;
     multiply_adds += products[i].rows * products[i].columns * products[i].inner;
   }
   parallel_tasks(stream, pack_tasks, packed / kPackedPerNanosecond, [&](int64_t task, int) {
     const Plan& plan = find_plan<&Plan::first_pack_task>(plans, count, task);
-    const Product& product = *plan.product;
-    const Block block(plan, task - plan.first_pack_task);
-    float* to = plan.packed_a + block.row[0] * plan.row_words(product.inner);
-    for (int64_t k = 0; k < product.inner; k += block.inner) {
-      to = pack_block(plan, block, k, std::min(block.inner, product.inner - k), to);
+    const int64_t inner = plan.product->inner, index = task - plan.first_pack_task;
+    const int64_t m_task = index / plan.k_blocks(), k = index % plan.k_blocks() * plan.blocking.kc;
+    for (int64_t m_block = plan.first_m_block(m_task); m_block < plan.first_m_block(m_task + 1); ++m_block) {
+      const RowBlock rows(plan, m_block);
+      float* block = plan.packed_a + rows.row(0) * plan.row_words(inner);
+      pack_a_block(plan, rows, k, std::min(plan.blocking.kc, inner - k),
+                   block + plan.packed_rows(rows.rows()) * plan.row_words(k));
     }
   });
-  auto* held_strip = stream.arena().take<int64_t>(threads);  // by its first task
-  std::fill_n(held_strip, threads, -1);
   parallel_tasks(stream, tasks, multiply_adds / kMultiplyAddsPerNanosecond, [&](int64_t task, int member) {
     const Plan& plan = find_plan<&Plan::first_task>(plans, count, task);
-    const int64_t index = task - plan.first_task, strip = index / plan.chunks, chunk = index % plan.chunks;
-    const bool holds_strip = std::exchange(held_strip[member], task - chunk) == task - chunk;
-    with_products(plan, [&](auto products) {
-      run_task<decltype(products)>(plan, epilogue, strip, chunk, local[member], holds_strip);
+    const int64_t index = task - plan.first_task;
+    with_kernel(plan.kernel, [&](auto kernel) {
+      run_task<kernel.value>(plan, epilogue, index / plan.m_tasks, index % plan.m_tasks, local[member]);
     });
   });
 }

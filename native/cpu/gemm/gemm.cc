@@ -1,11 +1,11 @@
-// Dense GEMM: one product.
+// moe_gemm: C[M x N] = activation(op(A) op(B) + bias), one product.
 #include "cpu/gemm/product.h"
 #include "cpu/kernels.h"
 
 namespace moe::cpu {
 namespace {
 
-// op(matrix) with lines down its first dimension, or its second when `second`.
+// A matrix whose outer dimension is its first, or its second.
 Operand operand_of(Tensor matrix, bool second) {
   const int64_t width = matrix.shape[1];
   return {matrix.data, matrix.dtype, matrix.layout == MOE_PACKED, second ? 1 : width, second ? width : 1};
@@ -14,12 +14,13 @@ Operand operand_of(Tensor matrix, bool second) {
 }  // namespace
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
-  const bool transpose_a = config.transpose_a == 1, lines_first = config.transpose_b == 1;
+  const bool transpose_a = config.transpose_a == 1;
+  const bool outer_first = config.transpose_b == 1 || b.layout == MOE_PACKED;
   const Product product{.rows = a.shape[transpose_a ? 1 : 0],
-                        .columns = b.shape[lines_first ? 0 : 1],
+                        .columns = b.shape[outer_first ? 0 : 1],
                         .inner = a.shape[transpose_a ? 0 : 1],
                         .a = operand_of(a, transpose_a),
-                        .b = operand_of(b, !lines_first)};
+                        .b = operand_of(b, !outer_first)};
   run_products(stream, &product, 1,
                {.activation = *epilogue.activation,
                 .accumulate = config.accumulate == 1,

@@ -1,4 +1,4 @@
-// Packs weights once, for all calls that multiply by them.
+// moe_gemm_pack: packs weights [N, K] or [E, N, K] once, for all calls that multiply by them. Layout: pack-inl.h.
 #include <algorithm>
 
 #include "core/weights.h"
@@ -21,20 +21,20 @@ int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
   constexpr int64_t kMostInner = int64_t{1} << 56;  // so that a panel's elements can be counted
   const int64_t columns = shape[rank - 2], inner = shape[rank - 1], matrices = rank == 3 ? shape[0] : 1;
   if (inner > kMostInner) return matrices == 0 || columns == 0 ? 0 : -1;
-  const int64_t panels = columns / kPanelColumns + (columns % kPanelColumns == 0 ? 0 : 1);
+  const int64_t panels = columns / kNr + (columns % kNr == 0 ? 0 : 1);
   return product_or_overflow({matrices, panels, panel_size(dtype, inner), dtype_bytes(dtype)});
 }
 
 void pack_kernel(Stream& stream, Tensor weights, Tensor packed) {
   const int32_t rank = weights.rank;
   const int64_t columns = weights.shape[rank - 2], inner = weights.shape[rank - 1];
-  const int64_t panels = ceil_div(columns, kPanelColumns), matrices = rank == 3 ? weights.shape[0] : 1;
+  const int64_t panels = ceil_div(columns, kNr), matrices = rank == 3 ? weights.shape[0] : 1;
   const int64_t size = panel_size(packed.dtype, inner);
   const Operand rows{weights.data, weights.dtype, false, inner, 1};
   parallel_tasks(stream, matrices * panels, matrices * panels * size / kPackedPerNanosecond, [&](int64_t task, int) {
-    const int64_t column = task % panels * kPanelColumns;
+    const int64_t column = task % panels * kNr;
     const Operand from = rows.at(task / panels * columns + column, 0);
-    const int64_t width = std::min(kPanelColumns, columns - column);
+    const int64_t width = std::min(kNr, columns - column);
     if (packed.dtype == MOE_BFLOAT16) {
       pack_columns(from, width, inner, static_cast<hwy::bfloat16_t*>(packed.data) + task * size);
     } else {

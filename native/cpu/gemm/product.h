@@ -1,4 +1,14 @@
-// The products of a call: what a GEMM is asked for, whoever asks.
+// What a GEMM call asks for: C = activation(A B + bias), or C += A B, for one or more independent products.
+//
+//   A [M, K], B [K, N], C [M, N]; float32 or bfloat16 in any mix, summed in float32 over k = 0, 1, 2, ...
+//
+// Blocking, packing and names follow BLIS:
+//   K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", TOMS 34
+//   (2008), 10.1145/1356052.1356053 F. Van Zee, R. van de Geijn, "BLIS", TOMS 41 (2015), 10.1145/2764454
+// docs/kernels-cpu.md has the picture and the table of tilings.
+//
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench, and in whole layers by
+// panamoe bench expert|moe-layer.
 #pragma once
 
 #include <cstdint>
@@ -8,32 +18,31 @@
 
 namespace moe::cpu {
 
-// A matrix of `lines` along which the product keeps its shape (rows of a, columns of b) and the inner dimension that
-// is summed. Element (line, k) lies at line * line_stride + k * inner_stride; one of the strides is 1.
-// A packed operand has no strides: its panels follow each other.
+// A [M, K] or B [K, N] in memory. "Outer" is the dimension that C keeps: rows of A, columns of B. Element (outer, k)
+// lies at outer * outer_stride + k * k_stride; one of the strides is 1. A packed B has no strides, but panels.
 struct Operand {
   const void* data = nullptr;
   int32_t dtype = MOE_FLOAT32;
   bool packed = false;
-  int64_t line_stride = 0;
-  int64_t inner_stride = 0;
+  int64_t outer_stride = 0;
+  int64_t k_stride = 0;
 
-  // The same matrix from element (line, k) on.
-  Operand at(int64_t line, int64_t k) const {
+  // The submatrix that begins at element (outer, k).
+  Operand at(int64_t outer, int64_t k) const {
     Operand rest = *this;
-    const int64_t elements = line * line_stride + k * inner_stride;
+    const int64_t elements = outer * outer_stride + k * k_stride;
     rest.data = static_cast<const char*>(data) + elements * (dtype == MOE_BFLOAT16 ? 2 : 4);
     return rest;
   }
 };
 
-// One product of a call: rows c_row .. c_row + rows - 1 of c = activation(a b^T + bias[bias_row]), or c += a b^T.
+// One product of a call. Its rows of C begin at c_row, its bias is row bias_row of the call's.
 struct Product {
-  int64_t rows = 0;
-  int64_t columns = 0;
-  int64_t inner = 0;
-  Operand a;  // [rows, inner]
-  Operand b;  // [columns, inner]
+  int64_t rows = 0;     // M
+  int64_t columns = 0;  // N
+  int64_t inner = 0;    // K
+  Operand a;
+  Operand b;
   int64_t c_row = 0;
   int64_t bias_row = 0;
 };
@@ -41,17 +50,17 @@ struct Product {
 // What the products of a call have in common.
 struct Epilogue {
   moe_activation_config activation = kIdentity;
-  bool accumulate = false;
-  bool leaves_caches = false;                 // c is written past them
-  const moe_tensor* bias = nullptr;           // [.., columns], or none
-  const moe_tensor* c = nullptr;              // [.., columns], for SwiGLU [.., columns / 2]
-  const moe_tensor* preactivation = nullptr;  // [.., columns], or none
+  bool accumulate = false;                    // C += A B; else C is overwritten
+  bool streams_c = false;                     // nobody reads C soon: it is written past the caches
+  const moe_tensor* bias = nullptr;           // float32 [.., N], or null
+  const moe_tensor* c = nullptr;              // [.., N], for SwiGLU [.., N / 2]
+  const moe_tensor* preactivation = nullptr;  // A B + bias [.., N], or null
 
-  // Whether a row of c is made of two halves of columns.
+  // Whether a row of C is made of two halves of columns.
   bool gated() const { return activation.kind == MOE_SWIGLU; }
 };
 
-// Computes the products of a call, in one pass over all threads.
+// Computes the products of a call with all threads of the stream.
 void run_products(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue);
 
 inline constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -1,3 +1,4 @@
+// The tile registers of Intel AMX.
 #pragma once
 
 #include <immintrin.h>

@@ -1,0 +1,200 @@
+// The macro-kernel: C[mc x nc] = A[mc x K] B[K x nc], the three loops around the micro-kernel, and the packing that
+// they do on the way.
+#include "cpu/gemm/product.h"
+
+#if defined(MOE_CPU_GEMM_MACRO_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_MACRO_KERNEL_INL_H
+#undef MOE_CPU_GEMM_MACRO_KERNEL_INL_H
+#else
+#define MOE_CPU_GEMM_MACRO_KERNEL_INL_H
+#endif
+
+#include <algorithm>
+#include <bit>
+
+#include "cpu/gemm/amx_kernel-inl.h"
+#include "cpu/gemm/blocking-inl.h"
+#include "cpu/gemm/epilogue-inl.h"
+#include "cpu/gemm/micro_kernel-inl.h"
+#include "cpu/gemm/pack-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Packs `steps` k of a block of rows of A, panel after panel.
+inline void pack_a_block(const Plan& plan, const RowBlock& rows, int64_t k, int64_t steps, float* to) {
+  for (int64_t i = 0; i < rows.panels; ++i) {
+    const Operand a = plan.product->a.at(rows.row(i), k);
+    const int64_t height = rows.height(i);
+    switch (plan.kernel) {
+      case Kernel::kFloat:
+      case Kernel::kWiden: pack_rows(a, height, steps, to); break;
+      case Kernel::kDot: pack_row_pairs(a, height, steps, to); break;
+      case Kernel::kAmx:
+#if MOE_TILES
+        pack_row_tiles(a, height, steps, to);
+#endif
+        break;
+    }
+    to += plan.packed_rows(height) * plan.row_words(steps);
+  }
+}
+
+// Packs `steps` k of a panel of B.
+template <class Weight>
+void pack_b_panel(const Product& product, int64_t panel, int64_t k, int64_t steps, Weight* to,
+                  const Prefetch<Weight>& next = {}) {
+  const int64_t column = panel * kNr;
+  pack_columns(product.b.at(column, k), std::min(kNr, product.columns - column), steps, to, next);
+}
+
+// The micro-kernel for a panel of `rows` rows by one or two panels of B.
+template <Kernel kKernel>
+MicroKernel<kKernel>* micro_kernel_of(int64_t rows, int64_t panels) {
+  if constexpr (kKernel == Kernel::kAmx) {
+#if MOE_TILES
+    return rows > kTileRows ? amx_kernel<2> : amx_kernel<1>;
+#endif
+  } else {
+    static constexpr auto kOne = micro_kernels<kKernel, 1>(std::make_integer_sequence<int, kMr>());
+    if constexpr (kSideBySide) {
+      static constexpr auto kTwo = micro_kernels<kKernel, 2>(std::make_integer_sequence<int, kLatencyRows>());
+      if (panels == 2) return kTwo[static_cast<size_t>(rows - 1)];
+    }
+    return kOne[static_cast<size_t>(rows - 1)];
+  }
+}
+
+// Bytes before its use that packed B is prefetched where a single panel of rows reads it once. Measured.
+inline constexpr int64_t kStreamBytes = 8192;
+// The largest nc x K of B, in bytes, of which the next column block's is prefetched: two of them stay in L2.
+inline constexpr int64_t kColumnBlockBytes = 524288;
+
+// What to prefetch while panel p is multiplied by k .. k + steps - 1: as much of B, for later use. Each of the panels
+// of rows prefetches its share.
+template <class Weight>
+Prefetch<Weight> prefetch_b(const Plan& plan, const ColumnBlock& columns, int64_t p, int64_t k, int64_t steps,
+                            int64_t row_panels) {
+  constexpr int64_t kBytes = sizeof(Weight);
+  const Operand& b = plan.product->b;
+  const int64_t inner = plan.product->inner, pace = ceil_div(kStepBytes / kBytes, row_panels);
+  if (b.packed) {
+    const auto at = [&](int64_t panel, int64_t step) {
+      return static_cast<const Weight*>(b.data) + panel * panel_size(b.dtype, inner) + step * kNr;
+    };
+    if (row_panels == 1) return {at(columns.panel(p), 0), kStreamBytes / kBytes, pace};
+    if (p + 1 < columns.panels) return {at(columns.panel(p + 1), k), 0, pace};
+    if (k + steps < inner) return {at(columns.panel(0), k + steps), 0, pace};
+    return {at(columns.panel(0) + columns.width / kNr, 0), 0, pace};
+  }
+  const bool k_adjacent = b.k_stride == 1;
+  int64_t column = columns.panel(k_adjacent ? p : 0) * kNr;
+  if (k_adjacent && columns.panels * kNr * inner * kBytes <= kColumnBlockBytes) {
+    // The next column block's panel, in the order of memory.
+    return {static_cast<const Weight*>(b.at(column + columns.width, 0).data), k * kNr, pace};
+  }
+  // The next kc of the same panel; where N is adjacent, panel p's share of the next kc rows of all panels.
+  k += steps;
+  if (k >= inner) {
+    k = 0;
+    if (column + columns.width < plan.product->columns) column += columns.width;
+  }
+  const uint64_t run =
+      k_adjacent ? static_cast<uint64_t>(plan.blocking.kc) : std::bit_ceil(static_cast<uint64_t>(columns.panels * kNr));
+  const int64_t gap = (k_adjacent ? b.outer_stride : b.k_stride) - static_cast<int64_t>(run);
+  return {static_cast<const Weight*>(b.at(column, k).data), k_adjacent ? 0 : p * steps * kNr, pace,
+          std::countr_zero(run), gap};
+}
+
+// Whether a panel of B is read where it lies: a single panel of rows would pack it for one use.
+template <Kernel kKernel>
+bool reads_in_place(const Product& product, int64_t panel, const RowBlock& rows) {
+  return kKernel == Kernel::kFloat && rows.panels == 1 && product.b.dtype == MOE_FLOAT32 &&
+         product.b.outer_stride == 1 && (panel + 1) * kNr <= product.columns;
+}
+
+// Sums of a block of rows by a block of columns, into `sums` [rows, plan.sums_stride()], or into C where C is the sums.
+// Scratch: a_buffer for a block of A where tasks pack it, b_buffer for a kc x nr panel of B that is not packed.
+template <Kernel kKernel>
+void macro_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
+                  float* a_buffer, Weight<kKernel>* b_buffer, float* sums) {
+  const Product& product = *plan.product;
+  const int64_t inner = product.inner, stride = plan.sums_stride();
+  const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
+  const float* a = plan.blocking.packs_a ? a_buffer : plan.packed_a + rows.row(0) * plan.row_words(inner);
+  // A single panel of rows uses packed B once: nothing is gained by keeping it in L1.
+  const int64_t kc = rows.panels == 1 && product.b.packed ? std::max<int64_t>(inner, 1) : plan.blocking.kc;
+  const int64_t most_abreast =
+      kSideBySide && kKernel != Kernel::kAmx && rows.panels == 1 && rows.rows() <= kLatencyRows ? 2 : 1;
+  int64_t k = 0;
+  do {
+    const int64_t steps = std::min(kc, inner - k);
+    if (plan.blocking.packs_a) pack_a_block(plan, rows, k, steps, a_buffer);
+    for (int64_t p = 0, abreast; p < columns.panels; p += abreast) {
+      abreast = product.b.packed ? std::min(most_abreast, columns.panels - p) : 1;
+      const int64_t panel = columns.panel(p);
+      Prefetch next = prefetch_b<Weight<kKernel>>(plan, columns, p, k, steps, rows.panels);
+      BPanels<Weight<kKernel>> b{{b_buffer}};
+      if (product.b.packed) {
+        for (int64_t j = 0; j < abreast; ++j) {
+          b.panel[j] = static_cast<const Weight<kKernel>*>(product.b.data) +
+                       columns.panel(p + j) * panel_size(product.b.dtype, inner) + k * kNr;
+        }
+      } else if (reads_in_place<kKernel>(product, panel, rows)) {
+        b = {{static_cast<const Weight<kKernel>*>(product.b.at(panel * kNr, k).data)}, product.b.k_stride};
+      } else {
+        Prefetch<Weight<kKernel>> meanwhile;
+        if (rows.panels == 1 && kKernel != Kernel::kAmx) {
+          // Packing takes as long as multiplying by one panel of rows, and prefetches half.
+          next.pace /= 2;
+          meanwhile = next;
+          next.position += steps * kNr / 2;
+        }
+        pack_b_panel(product, panel, k, steps, b_buffer, meanwhile);
+      }
+      const int64_t share = steps * kNr / rows.panels;
+      const float* a_panel = a;
+      for (int64_t i = 0, row = rows.row(0); i < rows.panels; ++i, next.position += share) {
+        const int64_t end = rows.row(i + 1), height = end - row;
+        if (prefetches_c && k == 0) {
+          prefetch_c(plan, epilogue, row, height, columns.first + (p + (writes_c ? kPanelsAhead : 0)) * kNr);
+        }
+        float* to = sums + (row - rows.row(0)) * stride + p * kNr;
+        Target target{k > 0 ? to : nullptr, stride, to, stride, Write::kStore};
+        if (writes_c && k + steps == inner) aim_at_c(plan, epilogue, row, panel * kNr, target);
+        micro_kernel_of<kKernel>(height, abreast)(steps, a_panel, b, next, target);
+        a_panel += plan.packed_rows(height) * plan.row_words(steps);
+        row = end;
+      }
+    }
+    if (!plan.blocking.packs_a) a += plan.packed_rows(rows.rows()) * plan.row_words(steps);
+    k += steps;
+  } while (k < inner);
+}
+
+// The macro-kernel of a rank-k update (K <= kc): one panel of rows by the packed panels b. C is most of the traffic,
+// and is swept along its rows. A call of the micro-kernel is so short that the general loop's decisions would add a
+// tenth.
+template <Kernel kKernel>
+void rank_k_kernel(const Plan& plan, const Epilogue& epilogue, const ColumnBlock& columns, const RowBlock& rows,
+                   const Weight<kKernel>* b, float* sums) {
+  const Product& product = *plan.product;
+  const int64_t row = rows.row(0), height = rows.rows(), size = panel_size(product.b.dtype, product.inner);
+  const bool writes_c = writes_sums<kKernel>(product, epilogue), prefetches_c = prefetches<kKernel>(epilogue);
+  const float* a = plan.packed_a + row * plan.row_words(product.inner);
+  Target target{nullptr, 0, sums, plan.sums_stride(), Write::kStore};
+  if (writes_c) aim_at_c(plan, epilogue, row, columns.first, target);
+  const auto kernel = micro_kernel_of<kKernel>(height, 1);
+  for (int64_t p = 0; p < columns.panels; ++p, b += size, target.sums += kNr) {
+    if (prefetches_c) {
+      prefetch_c(plan, epilogue, row, height, columns.first + (p + (writes_c ? kPanelsAhead : 0)) * kNr);
+    }
+    kernel(product.inner, a, {{b}}, {}, target);
+  }
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,194 @@
+// The micro-kernel: C[mr x nr] += A[mr x k] B[k x nr], a panel of A by a panel of B, with the sums in registers.
+//
+// Each sum is one chain over k = 0, 1, 2, ... of fused multiply-adds, or of dot products of two (kDot), whatever the
+// height of the panel. So the bits of a row of C do not depend on the rows beside it.
+#include "cpu/gemm/product.h"
+
+#if defined(MOE_CPU_GEMM_MICRO_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef MOE_CPU_GEMM_MICRO_KERNEL_INL_H
+#undef MOE_CPU_GEMM_MICRO_KERNEL_INL_H
+#else
+#define MOE_CPU_GEMM_MICRO_KERNEL_INL_H
+#endif
+
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "cpu/gemm/prefetch-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace moe::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// A panel of B, or two side by side, of kPanels.
+template <class Weight>
+struct BPanels {
+  const Weight* panel[2];
+  int64_t k_stride = kNr;  // between two k; larger for rows of float32 B that are read where they lie
+};
+
+// Up to this many rows give too few independent sums to hide the latency of a multiply-add: vectors narrower than
+// AVX-512's then take two panels of B side by side. A line of memory is one multiply-add of AVX-512.
+inline constexpr int64_t kLatencyRows = 3;
+inline constexpr bool kSideBySide = kLanes < 16;
+
+// The sums of kRows x (kPanels nr) elements of C.
+template <int kRows, int kPanels>
+struct Sums {
+  static constexpr int kVectors = 2 * kPanels;
+  FloatVector v[kRows][kVectors];
+
+  // += the outer product of a column of A and a row of B.
+  HWY_INLINE void add(const float* a, const FloatVector (&b)[kVectors]) {
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+      const FloatVector scale = hn::Set(FloatTag(), a[row]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) v[row][j] = hn::MulAdd(scale, b[j], v[row][j]);
+    }
+  }
+};
+
+// Lambdas that hold sums by reference have to be inlined: called, they would keep the sums in memory.
+#define MOE_INLINED __attribute__((always_inline))
+
+// Steps that prefetch together. Address arithmetic takes issue slots from the multiply-adds of narrower vectors;
+// AVX-512 has slots to spare, and is slowed by bursts.
+inline constexpr int64_t kStepsTogether = HWY_TARGET <= HWY_AVX3 ? 1 : 4;
+// 32-bit words before its use that A is prefetched from L2.
+inline constexpr int64_t kAWordsAhead = 256;
+
+// step(i) for i = 0 .. steps - 1, each of which reads kWords words of packed A. Not unrolled: the compiler would move
+// sums between registers.
+template <int kWords, int kPanels, class Weight, class Step>
+HWY_INLINE void for_each_step(int64_t steps, const float* a, const BPanels<Weight>& b, Prefetch<Weight> next,
+                              Step&& step) {
+  Prefetch<Weight> beside = next;
+  if (kPanels == 2) beside.elements += b.panel[1] - b.panel[0];
+  int64_t i = 0;
+  for (; i + kStepsTogether <= steps; i += kStepsTogether) {
+    next.advance(kStepsTogether);
+    if (kPanels == 2) beside.advance(kStepsTogether);
+#pragma GCC unroll 8
+    for (int64_t word = 0; word < kStepsTogether * kWords; word += 16) {
+      __builtin_prefetch(a + i * kWords + word + kAWordsAhead);
+    }
+#pragma GCC unroll 1
+    for (int64_t j = i; j < i + kStepsTogether; ++j) step(j);
+  }
+  for (; i < steps; ++i) step(i);
+}
+
+template <Kernel kKernel, int kRows, int kPanels>
+HWY_INLINE void accumulate(int64_t inner, const float* a, const BPanels<Weight<kKernel>>& b,
+                           const Prefetch<Weight<kKernel>>& next, Sums<kRows, kPanels>& sums) {
+  const FloatTag d;
+  constexpr int kVectors = 2 * kPanels;
+  if constexpr (kKernel == Kernel::kFloat) {
+    const int64_t stride = kPanels == 1 ? b.k_stride : kNr;
+    for_each_step<kRows, kPanels>(inner, a, b, next, [&](int64_t k) MOE_INLINED {
+      FloatVector row[kVectors];
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) row[j] = hn::LoadU(d, b.panel[j / 2] + k * stride + j % 2 * kLanes);
+      sums.add(a + k * kRows, row);
+    });
+  } else if constexpr (kKernel == Kernel::kWiden) {
+    const hn::RebindToUnsigned<FloatTag> du;
+    const auto high = hn::Set(du, 0xffff0000u);
+    const auto add = [&](int64_t k, auto odd) MOE_INLINED {
+      FloatVector row[kVectors];
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) {
+        const hwy::bfloat16_t* from = b.panel[j / 2] + (k - odd) * kNr;
+        // Hides that the pairs are loaded again: kept in registers, they would push sums out.
+        if (odd) asm("" : "+r"(from));
+        const auto pairs = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from) + j % 2 * kLanes);
+        row[j] = hn::BitCast(d, odd ? hn::And(pairs, high) : hn::ShiftLeft<16>(pairs));
+      }
+      sums.add(a + k * kRows, row);
+    };
+    for_each_step<2 * kRows, kPanels>(inner / 2, a, b, next, [&](int64_t step) MOE_INLINED {
+      add(2 * step, std::false_type());
+      add(2 * step + 1, std::true_type());
+    });
+    if (inner % 2 != 0) add(inner - 1, std::false_type());
+  } else {
+#if MOE_NATIVE_DOT
+    const hn::Repartition<hwy::bfloat16_t, FloatTag> db;
+    FloatVector unused = hn::Zero(d);  // Highway's second sum, where there is no such instruction
+    for_each_step<kRows, kPanels>(ceil_div(inner, 2), a, b, next, [&](int64_t step) MOE_INLINED {
+      const hwy::bfloat16_t* pairs = b.panel[0] + 2 * step * kNr;
+      const auto b0 = hn::LoadU(db, pairs), b1 = hn::LoadU(db, pairs + 2 * kLanes);
+#pragma GCC unroll 16
+      for (int row = 0; row < kRows; ++row) {
+        const auto pair = hn::BitCast(db, hn::Set(d, a[step * kRows + row]));
+        sums.v[row][0] = hn::ReorderWidenMulAccumulate(d, pair, b0, sums.v[row][0], unused);
+        sums.v[row][1] = hn::ReorderWidenMulAccumulate(d, pair, b1, sums.v[row][1], unused);
+      }
+    });
+#endif
+  }
+}
+
+// What becomes of the sums.
+enum class Write {
+  kStore,
+  kAdd,     // to what is there
+  kStream,  // past the caches; rows are aligned to a vector
+};
+
+// float32 [kRows, kPanels nr] that the sums begin with and go to.
+struct Target {
+  const float* before;  // the sums over earlier k; null for the first
+  int64_t before_stride;
+  float* sums;
+  int64_t stride;
+  Write write;
+};
+
+// target.sums = A B + target.before
+template <Kernel kKernel, int kRows, int kPanels>
+HWY_NOINLINE void micro_kernel(int64_t inner, const float* a, const BPanels<Weight<kKernel>>& b,
+                               const Prefetch<Weight<kKernel>>& next, const Target& target) {
+  const FloatTag d;
+  Sums<kRows, kPanels> sums;
+  const auto each = [&](auto&& body) {
+#pragma GCC unroll 16
+    for (int row = 0; row < kRows; ++row) {
+#pragma GCC unroll 4
+      for (int j = 0; j < 2 * kPanels; ++j) body(sums.v[row][j], row, j * kLanes);
+    }
+  };
+  if (target.before == nullptr) {
+    each([&](FloatVector& v, int, int64_t) { v = hn::Zero(d); });
+  } else {
+    each([&](FloatVector& v, int row, int64_t j) { v = hn::LoadU(d, target.before + row * target.before_stride + j); });
+  }
+  accumulate<kKernel, kRows, kPanels>(inner, a, b, next, sums);
+  const auto each_target = [&](auto&& write) {
+    each([&](FloatVector v, int row, int64_t j) { write(v, target.sums + row * target.stride + j); });
+  };
+  switch (target.write) {
+    case Write::kStore: return each_target([&](FloatVector v, float* to) { hn::StoreU(v, d, to); });
+    case Write::kAdd:
+      return each_target([&](FloatVector v, float* to) { hn::StoreU(hn::Add(hn::LoadU(d, to), v), d, to); });
+    case Write::kStream: return each_target([&](FloatVector v, float* to) { hn::Stream(v, d, to); });
+  }
+}
+
+template <Kernel kKernel>
+using MicroKernel = void(int64_t, const float*, const BPanels<Weight<kKernel>>&, const Prefetch<Weight<kKernel>>&,
+                         const Target&);
+
+// The micro-kernels for panels of 1, 2, ... rows.
+template <Kernel kKernel, int kPanels, int... kRowsLessOne>
+constexpr std::array<MicroKernel<kKernel>*, sizeof...(kRowsLessOne)> micro_kernels(
+    std::integer_sequence<int, kRowsLessOne...>) {
+  return {micro_kernel<kKernel, kRowsLessOne + 1, kPanels>...};
+}
+
+}  // namespace moe::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
