@@ -47,7 +47,7 @@ public sealed interface RuntimeKernel {
   }
 
   /**
-   * Experts' linear layer and activation, which has no parameters, for up to 64 rows.
+   * The experts' linear layer and activation (without parameters), for up to 64 rows.
    *
    * @param inner K, a multiple of 8
    * @param custom the expressions of {@link Activation#CUSTOM}; null with every other activation

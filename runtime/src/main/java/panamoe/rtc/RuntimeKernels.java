@@ -90,8 +90,8 @@ public final class RuntimeKernels {
   }
 
   /**
-   * Rows that are not whole packs of 8, and activations with parameters, are left to the
-   * ahead-of-time kernels.
+   * Rows whose width is not a multiple of 8, and activations with parameters, use the ahead-of-time
+   * kernels.
    */
   private static void addExpert(
       Set<RuntimeKernel> kernels,
