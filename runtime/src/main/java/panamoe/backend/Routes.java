@@ -40,6 +40,11 @@ public record Routes(
         scope.allocate(DType.FLOAT32, 2));
   }
 
+  /** Bytes of these tables. */
+  public static double bytes(double tokens, int experts, int topK) {
+    return 4 * (tokens * (experts + 4.0 * topK) + 2.0 * experts + 3);
+  }
+
   public long tokens() {
     return expert.size(0);
   }

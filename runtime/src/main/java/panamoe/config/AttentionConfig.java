@@ -91,6 +91,26 @@ public record AttentionConfig(
         throw new IllegalArgumentException("window is " + window + ", but the mask is FULL");
       }
     }
+
+    /** Pairs of a query and a key that it sees, of L queries behind {@code cached} tokens. */
+    public double pairs(long cached, long length) {
+      double end = cached + length;
+      if (mask == Mask.FULL) {
+        return length * end;
+      }
+      double earlier = upTo(end) - upTo(cached);
+      return window == 0 ? earlier : earlier - (upTo(end - window) - upTo(cached - window));
+    }
+
+    /** Keys that at least one of those queries sees. */
+    public double keys(long cached, long length) {
+      return window == 0 ? cached + length : Math.min(cached + length, length + window - 1L);
+    }
+
+    /** 1 + 2 + ... + count. */
+    private static double upTo(double count) {
+      return count <= 0 ? 0 : count * (count + 1) / 2;
+    }
   }
 
   public AttentionConfig {

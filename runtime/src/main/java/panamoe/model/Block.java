@@ -4,11 +4,13 @@ import panamoe.config.BlockConfig;
 import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
+import panamoe.nn.Cost;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Norm;
 import panamoe.nn.RotaryTables;
 import panamoe.nn.SelfAttention;
 import panamoe.nn.Sequences;
+import panamoe.nn.Work;
 import panamoe.op.AddOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.Pass;
@@ -18,6 +20,7 @@ import panamoe.tensor.Tensor;
 /** One transformer layer: {@code x + attention(norm(x))}, then {@code + MLP or MoE(norm(.))}. */
 final class Block {
   private final String place;
+  private final int hidden;
   private final Norm attentionNorm;
   private final SelfAttention attention;
   private final Norm mlpNorm;
@@ -26,6 +29,7 @@ final class Block {
 
   Block(Declarations at, int layer, int hidden, BlockConfig config) {
     this.place = "layer " + layer;
+    this.hidden = hidden;
     this.attentionNorm = new Norm(at.in("attention_norm"), config.attentionNorm(), hidden);
     this.attention = new SelfAttention(at.in("attention"), layer, hidden, config.attention());
     this.mlpNorm = new Norm(at.in("mlp_norm"), config.feedForwardNorm(), hidden);
@@ -55,5 +59,13 @@ final class Block {
             middle,
             ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, normed)))
         : moe.forward(pass, normed, middle, used);
+  }
+
+  Cost cost(Work work) {
+    Cost first = attentionNorm.cost(work).then(attention.cost(work)).then(Cost.sum(work, hidden));
+    Cost second = moe == null ? mlp.cost(work).then(Cost.sum(work, hidden)) : moe.cost(work);
+    Cost skipped = Cost.activations(work, 0, work.bytes(hidden));
+    Cost cost = first.then(mlpNorm.cost(work)).then(second).beside(skipped);
+    return work.recompute() ? cost.recomputed(work.bytes(hidden)) : cost;
   }
 }

@@ -8,10 +8,12 @@ import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.ModelConfig;
+import panamoe.nn.Cost;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
 import panamoe.nn.RotaryTables;
 import panamoe.nn.Sequences;
+import panamoe.nn.Work;
 import panamoe.op.CrossEntropyOp;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.LinearOp;
@@ -233,6 +235,35 @@ public final class LanguageModel implements AutoCloseable {
    */
   public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
     return CrossEntropyOp.forward(pass, hidden, headWeight, targets, 0, dloss);
+  }
+
+  /**
+   * The cost of {@link #forward}, and of {@link #losses} in training, otherwise {@link #logits}.
+   */
+  public Cost cost(Work work) {
+    int hidden = config.hidden();
+    double looked = work.tokens() * (double) hidden * (positionEmbedding == null ? 1 : 2);
+    double state = work.bytes(hidden);
+    Cost cost =
+        new Cost(
+            0,
+            looked * work.dtype().bytes(),
+            work.training() ? looked * DType.FLOAT32.bytes() : 0,
+            state,
+            0);
+    for (Block block : blocks) {
+      cost = cost.then(block.cost(work));
+    }
+    // The loss forms the gradient of the hidden states in its forward.
+    double last =
+        work.training()
+            ? work.bytes32(1) + state
+            : (double) work.logits() * config.vocabulary() * DType.FLOAT32.bytes();
+    return cost.then(finalNorm.cost(work))
+        .then(Cost.products(work, work.logits(), (double) config.vocabulary() * hidden))
+        .then(Cost.weights(work, head == null ? embedding : head, 1))
+        .then(Cost.weights(work, headBias, 1))
+        .then(Cost.activations(work, last, 0));
   }
 
   @Override

@@ -4,6 +4,8 @@ import panamoe.backend.Activation;
 import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
 import panamoe.config.MoeConfig;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.op.ExpertOp;
 import panamoe.op.Pass;
 import panamoe.op.SliceOp;
@@ -11,6 +13,7 @@ import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -58,6 +61,27 @@ public final class Experts {
         ExpertOp.forward(
             pass, inner, offsets, downWeight.value(), valueOf(downBias), Activation.IDENTITY);
     return SliceOp.leave(pass, outputs, slices);
+  }
+
+  /**
+   * The cost of {@link #forward}.
+   *
+   * @param rows R
+   * @param hit experts of this rank that get rows
+   * @param held experts of this rank
+   */
+  Cost cost(Work work, double rows, double hit, int held) {
+    int parts = work.topology().sliceExperts() ? work.tensorRanks() : 1;
+    long[] up = upWeight.matrixShape();
+    long[] down = downWeight.matrixShape();
+    DType dtype = work.dtype();
+    return Cost.linear(work, rows, up[1], (double) up[0] / parts, activation, dtype)
+        .then(
+            Cost.linear(work, rows, (double) down[1] / parts, down[0], Activation.IDENTITY, dtype))
+        .then(Cost.weights(work, upWeight, hit, held, parts))
+        .then(Cost.weights(work, upBias, hit, held, parts))
+        .then(Cost.weights(work, downWeight, hit, held, parts))
+        .then(Cost.weights(work, downBias, hit, held, 1));
   }
 
   private static Tensor valueOf(Parameter parameter) {

@@ -5,6 +5,8 @@ import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.op.BatchLossOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
@@ -89,6 +91,28 @@ public final class Gate {
       BatchLossOp.forward(pass, settings, logits, routes, auxiliary);
     }
     return routes;
+  }
+
+  /** The cost of {@link #forward}. */
+  public Cost cost(Work work) {
+    long hidden = weight.matrixShape()[1];
+    long tokens = work.tokens();
+    double drawn = 0;
+    if (work.training()) {
+      drawn += config.capacity().policy() == DropPolicy.PRIORITY ? experts : 0;
+      drawn +=
+          switch (config.choice().noise()) {
+            case NONE -> 0;
+            case JITTER -> 2 * hidden; // the factors and the product
+            case GUMBEL, GUMBEL_FROM_SECOND -> experts;
+          };
+    }
+    double tables = Routes.bytes(tokens, experts, config.topK());
+    return Cost.linear(work, tokens, hidden, experts, Activation.IDENTITY, DType.FLOAT32)
+        .then(Cost.weights(work, weight, 1))
+        .then(Cost.weights(work, bias, 1))
+        .then(Cost.weights(work, correction, 1))
+        .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
   }
 
   private static Tensor valueOf(Parameter parameter) {

@@ -3,8 +3,10 @@ package panamoe.moe;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
+import panamoe.nn.Cost;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Linear;
+import panamoe.nn.Work;
 import panamoe.op.CombineOp;
 import panamoe.op.ComputeEvent;
 import panamoe.op.DispatchOp;
@@ -12,6 +14,7 @@ import panamoe.op.ExchangeOp;
 import panamoe.op.Pass;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.parallel.Topology;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
@@ -32,7 +35,12 @@ public final class MoeLayer {
     static final Residual NONE = new Residual(null, null);
   }
 
+  /** Copies of a row that its way to another rank's expert and back leaves for the backward. */
+  private static final int TRAVELLING = 3;
+
   private final int layer;
+  private final int hidden;
+  private final int topK;
   private final String place;
   private final Ranks ranks;
   private final ExpertGroups groups;
@@ -51,6 +59,8 @@ public final class MoeLayer {
    */
   public MoeLayer(Declarations at, int layer, int hidden, MoeConfig config) {
     this.layer = layer;
+    this.hidden = hidden;
+    this.topK = config.gate().topK();
     this.place = "layer " + layer;
     this.ranks = at.ranks();
     this.groups = ranks.experts(config.experts());
@@ -100,6 +110,38 @@ public final class MoeLayer {
     Tensor y = pass.allocate(x.dtype(), x.shape());
     forwardInto(pass, x, gate.route(pass, gateInput, used, noise, priority), null, y);
     return y;
+  }
+
+  /**
+   * The cost of {@link #forward} with a skip connection, if routes hit as many different experts as
+   * they can.
+   */
+  public Cost cost(Work work) {
+    return cost(work, Math.min(held(work.topology()), (double) work.tokens() * topK));
+  }
+
+  /** As above, where {@code hit} of this rank's experts get rows. */
+  public Cost cost(Work work, double hit) {
+    Topology topology = work.topology();
+    double routes = (double) work.tokens() * topK;
+    // Tensor ranks that share rows compute a part of them each.
+    double rows = topology.sharesRows() ? routes / work.tensorRanks() : routes;
+    boolean here = topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
+    double sorted = work.bytes((double) topK * hidden) * (here ? 1 : 1 + TRAVELLING);
+    Cost beside = Cost.NONE;
+    if (shared != null) {
+      beside = shared.cost(work, hidden);
+    } else if (mlp != null) {
+      beside = mlp.cost(work).then(coefficient.costFloat32(work));
+    }
+    return gate.cost(work)
+        .then(experts.cost(work, rows, hit, held(topology)).beside(beside))
+        .then(Cost.activations(work, sorted + work.bytes(hidden), 0));
+  }
+
+  /** Experts of the rank that holds most. */
+  private int held(Topology topology) {
+    return Math.ceilDiv(groups.total(), topology.expertDegree(groups.total()));
   }
 
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {

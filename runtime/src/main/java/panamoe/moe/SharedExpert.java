@@ -5,8 +5,10 @@ import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
+import panamoe.nn.Cost;
 import panamoe.nn.FeedForward;
 import panamoe.nn.Linear;
+import panamoe.nn.Work;
 import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
 import panamoe.op.GateOp;
@@ -62,5 +64,14 @@ final class SharedExpert {
     Routes routes =
         GateOp.forward(pass, SIGMOID, gate.forwardFloat32(pass, x), GateOp.Inputs.NONE, 0, 0);
     return CombineOp.forward(pass, output, routes, null, null, skip);
+  }
+
+  /** The cost of {@link #forward} with a skip connection of M columns. */
+  Cost cost(Work work, int hidden) {
+    Cost cost = mlp.cost(work).then(Cost.sum(work, hidden));
+    return gate == null
+        ? cost
+        : cost.then(gate.costFloat32(work))
+            .then(Cost.activations(work, Routes.bytes(work.tokens(), 1, 1), 0));
   }
 }

@@ -30,4 +30,9 @@ public final class FeedForward {
   public Tensor forward(Pass pass, Tensor x) {
     return down.forward(pass, up.forward(pass, SliceOp.enter(pass, x, tensor)));
   }
+
+  /** The cost of {@link #forward}. */
+  public Cost cost(Work work) {
+    return up.cost(work).then(down.cost(work));
+  }
 }

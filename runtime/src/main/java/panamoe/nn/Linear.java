@@ -19,16 +19,25 @@ import panamoe.tensor.Tensor;
  * second by inputs (Megatron-LM, arXiv 1909.08053 §3).
  */
 public final class Linear {
+  private enum Sliced {
+    NOT,
+    OUTPUTS,
+    INPUTS
+  }
+
   private final Parameter weight;
   private final Parameter bias;
   private final Activation activation;
   private final Communicator terms;
+  private final Sliced sliced;
 
-  private Linear(Parameter weight, Parameter bias, Activation activation, Communicator terms) {
+  private Linear(
+      Parameter weight, Parameter bias, Activation activation, Communicator terms, Sliced sliced) {
     this.weight = weight;
     this.bias = bias;
     this.activation = activation;
     this.terms = terms;
+    this.sliced = sliced;
   }
 
   /** Declares {@code weight} [N, K] and, if wanted, {@code bias} [N], replicated on every rank. */
@@ -38,7 +47,8 @@ public final class Linear {
         at.matrix(part, Slice.WHOLE, outputs, inputs),
         withBias ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs) : null,
         Activation.IDENTITY,
-        Alone.WORLD);
+        Alone.WORLD,
+        Sliced.NOT);
   }
 
   /**
@@ -58,7 +68,8 @@ public final class Linear {
         at.matrix(part, slice, outputs, inputs),
         withBias ? at.vector("bias", part, Initialization.ZERO, slice, outputs) : null,
         activation,
-        Alone.WORLD);
+        Alone.WORLD,
+        Sliced.OUTPUTS);
   }
 
   /**
@@ -74,7 +85,8 @@ public final class Linear {
             ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs)
             : null,
         Activation.IDENTITY,
-        tensor);
+        tensor,
+        Sliced.INPUTS);
   }
 
   /** x [..., K] to [S, N]; K and N are this rank's. */
@@ -89,6 +101,26 @@ public final class Linear {
    */
   public Tensor forwardFloat32(Pass pass, Tensor x) {
     return LinearOp.forward(pass, x, weight.value(), biasValue(), activation, DType.FLOAT32);
+  }
+
+  /** The cost of {@link #forward}. */
+  public Cost cost(Work work) {
+    return cost(work, work.dtype());
+  }
+
+  /** The cost of {@link #forwardFloat32}. */
+  public Cost costFloat32(Work work) {
+    return cost(work, DType.FLOAT32);
+  }
+
+  private Cost cost(Work work, DType output) {
+    long[] whole = weight.matrixShape();
+    int ranks = work.tensorRanks();
+    double outputs = (double) whole[0] / (sliced == Sliced.OUTPUTS ? ranks : 1);
+    double inputs = (double) whole[1] / (sliced == Sliced.INPUTS ? ranks : 1);
+    return Cost.linear(work, work.tokens(), inputs, outputs, activation, output)
+        .then(Cost.weights(work, weight, sliced == Sliced.NOT ? 1 : ranks))
+        .then(Cost.weights(work, bias, sliced == Sliced.OUTPUTS ? ranks : 1));
   }
 
   private Tensor biasValue() {

@@ -47,4 +47,18 @@ public final class Norm {
   public Tensor forward(Pass pass, Tensor x) {
     return NormOp.forward(pass, x, gamma.value(), beta == null ? null : beta.value(), epsilon);
   }
+
+  /** Of x [S, width]. */
+  public Cost cost(Work work) {
+    return cost(work, 1);
+  }
+
+  /** Of x [S, groups, width]. */
+  Cost cost(Work work, double groups) {
+    double y = work.bytes(groups * gamma.matrixShape()[0]);
+    double statistics = work.training() ? work.bytes32(groups * (beta == null ? 1 : 2)) : 0;
+    return Cost.weights(work, gamma, 1)
+        .then(Cost.weights(work, beta, 1))
+        .then(Cost.activations(work, y + statistics, 2 * y));
+  }
 }

@@ -28,6 +28,7 @@ public final class SelfAttention {
   private final AttentionConfig config;
   private final Communicator tensor;
   private final int layer;
+  private final int hidden;
   private final int heads;
   private final int keyValueHeads;
   private final int headSize;
@@ -54,6 +55,7 @@ public final class SelfAttention {
     this.tensor = at.ranks().tensor();
     requireDivides(tensor);
     this.layer = layer;
+    this.hidden = hidden;
     this.heads = whole.query() / tensor.size();
     this.keyValueHeads = whole.keyValue() / tensor.size();
     this.headSize = whole.size();
@@ -168,6 +170,55 @@ public final class SelfAttention {
     RotaryTable table = tables.of(rotary);
     boolean adjacent = rotary.pairs() == Rotary.Pairs.ADJACENT;
     return RotaryOp.forward(pass, x, sequences.positions(), table.cosine(), table.sine(), adjacent);
+  }
+
+  /** The cost of {@link #forward}. */
+  public Cost cost(Work work) {
+    int ranks = work.tensorRanks();
+    Heads whole = config.heads();
+    double queries = (double) whole.query() / ranks;
+    double keys = (double) whole.keyValue() / ranks;
+    return query
+        .cost(work)
+        .then(key.cost(work))
+        .then(value.cost(work))
+        .then(config.clip() == null ? Cost.NONE : copy(work, queries + 2 * keys))
+        .then(normCost(work, queryNorm, queries))
+        .then(normCost(work, keyNorm, keys))
+        .then(config.rotary() == null ? Cost.NONE : copy(work, queries + keys))
+        .then(Cost.weights(work, sinks, ranks))
+        .then(scoresCost(work, queries, keys))
+        .then(output.cost(work));
+  }
+
+  /** A step that writes {@code count} heads to a tensor of its own. */
+  private Cost copy(Work work, double count) {
+    return Cost.activations(work, work.bytes(count * headSize), 0);
+  }
+
+  /** A norm of {@code count} heads, or null. */
+  private Cost normCost(Work work, Norm norm, double count) {
+    if (norm == null) {
+      return Cost.NONE;
+    }
+    return norm.cost(work, config.queryKeyNorm().over() == Over.HEAD ? count : 1);
+  }
+
+  /** Attention itself, and the traffic of its cache. */
+  private Cost scoresCost(Work work, double queries, double keys) {
+    AttentionConfig.Scores scores = config.scores();
+    double pairs = work.sequences() * queries * scores.pairs(work.cached(), work.length());
+    double out = work.bytes(queries * headSize);
+    double keyValue = work.bytes(2 * keys * headSize);
+    // Gradients of the output, q, k and v; later of q, k and two terms of that of x.
+    double gradients = Math.max(2 * out + keyValue, out + keyValue / 2 + 2 * work.bytes(hidden));
+    Cost cost =
+        Cost.products(work, pairs, 2 * headSize)
+            .then(
+                Cost.activations(
+                    work, out + (work.training() ? work.bytes32(queries) : 0), gradients));
+    double cached = keyValue / work.length() * scores.keys(work.cached(), work.length());
+    return work.training() ? cost : cost.then(new Cost(0, cached, keyValue, 0, 0));
   }
 
   private Tensor clipped(Pass pass, Tensor x) {

@@ -3,17 +3,10 @@ package panamoe.train;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Locale;
-import java.util.function.ToDoubleFunction;
-import panamoe.backend.Activation;
-import panamoe.backend.GateSettings.DropPolicy;
-import panamoe.config.AttentionConfig;
-import panamoe.config.BlockConfig;
-import panamoe.config.DenseConfig;
-import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
-import panamoe.config.NormConfig;
 import panamoe.model.LanguageModel;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
@@ -32,8 +25,8 @@ import panamoe.tensor.DType;
  */
 public record MemoryForecast(
     long weights, long gradients, long moments, long activations, long inFlight) {
-  /** Copies of a row that its exchange with another rank keeps for the backward. */
-  private static final int TRAVELLING = 3;
+  /** Ids, targets and positions, INT32 [S] each. */
+  private static final int INPUTS = 3;
 
   public static MemoryForecast of(ModelConfig config, TrainConfig training, Topology topology) {
     long held = 0;
@@ -41,6 +34,7 @@ public record MemoryForecast(
     long moments = 0;
     long gathered = 0;
     long largestShare = 0;
+    boolean half = training.dtype() == DType.BFLOAT16;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
         long count = held(parameter, topology);
@@ -53,15 +47,15 @@ public record MemoryForecast(
           largestShare = Math.max(largestShare, Math.max(count, gathered) / replicas);
         }
       }
+      Work work = training.work(topology);
+      Cost cost = model.cost(work);
+      return new MemoryForecast(
+          4 * held + (half ? 2 * copied : 0),
+          4 * held,
+          8 * moments + 4 * (gathered + largestShare),
+          bytes(work.bytes32(INPUTS) + cost.kept()),
+          bytes(cost.inFlight()));
     }
-    boolean half = training.dtype() == DType.BFLOAT16;
-    Counter counter = new Counter(config, training, topology);
-    return new MemoryForecast(
-        4 * held + (half ? 2 * copied : 0),
-        4 * held,
-        8 * moments + 4 * (gathered + largestShare),
-        bytes(counter.activations()),
-        bytes(counter.inFlight()));
   }
 
   /** Elements of a parameter on the rank that holds most. */
@@ -152,133 +146,5 @@ public record MemoryForecast(
     json.put("in_flight", inFlight);
     json.put("total", total());
     return json;
-  }
-
-  /** Counts the bytes of one rank's tensors for one micro-batch, in the order of the forward. */
-  private record Counter(ModelConfig config, TrainConfig training, Topology topology) {
-    private long tokens() {
-      return training.tokensPerStep() / training.microBatches() / topology.dataDegree();
-    }
-
-    /** Bytes of a tensor with {@code width} elements per token in the compute dtype. */
-    private double wide(long width) {
-      return (double) tokens() * width * training.dtype().bytes();
-    }
-
-    /** Bytes of a tensor with {@code width} FLOAT32 or INT32 elements per token. */
-    private double wide32(long width) {
-      return (double) tokens() * width * 4;
-    }
-
-    private double norm(NormConfig norm, double width) {
-      return wide(1) * width + wide32(norm.kind() == NormConfig.Kind.LAYER ? 2 : 1);
-    }
-
-    /**
-     * @param slices number of tensor ranks that the inner columns are split over
-     */
-    private double mlp(int inner, Activation activation, int slices) {
-      return wide((long) inner * (1 + activation.inputsPerOutput())) / slices
-          + wide(config.hidden());
-    }
-
-    private double attention(AttentionConfig attention) {
-      AttentionConfig.Heads heads = attention.heads();
-      long query = (long) heads.query() * heads.size();
-      long keyValue = (long) heads.keyValue() * heads.size();
-      int copies = (attention.rotary() == null ? 0 : 1) + (attention.clip() == null ? 0 : 1);
-      double each = wide((query + keyValue) * copies) + wide(query + 2 * keyValue);
-      AttentionConfig.QueryKeyNorm norm = attention.queryKeyNorm();
-      if (norm != null) {
-        boolean head = norm.over() == AttentionConfig.QueryKeyNorm.Over.HEAD;
-        each += wide(query + keyValue) + wide32(head ? heads.query() + heads.keyValue() : 2);
-      }
-      each += wide(query) + wide32(heads.query());
-      return each / topology.tensorDegree() + wide(config.hidden());
-    }
-
-    private double experts(MoeConfig moe) {
-      GateConfig gate = moe.gate();
-      int topK = gate.topK();
-      long draws =
-          (gate.capacity().policy() == DropPolicy.PRIORITY ? moe.experts() : 0)
-              + switch (gate.choice().noise()) {
-                case NONE -> 0;
-                case JITTER -> 2L * config.hidden();
-                case GUMBEL, GUMBEL_FROM_SECOND -> moe.experts();
-              };
-      double routes = wide32(2L * moe.experts() + 4L * topK + draws);
-      int tensor = topology.tensorDegree();
-      double fixed =
-          moe.residual() == null
-              ? 0
-              : mlp(moe.residual().inner(), moe.activation(), tensor) + wide32(2);
-      double shared =
-          moe.shared() == null
-              ? 0
-              : mlp(moe.shared().inner(), moe.activation(), tensor)
-                  + wide(config.hidden())
-                  + (moe.shared().gated() ? wide32(6) : 0);
-      // Tensor ranks that share rows compute a part of them each.
-      double computed =
-          topK * mlp(moe.inner(), moe.activation(), topology.sliceExperts() ? tensor : 1);
-      double ofShare = topology.sharesRows() ? computed / tensor : computed;
-      boolean travels = topology.expertDegree(moe.experts()) > 1 || topology.sharesRows();
-      double travelling = travels ? TRAVELLING * topK * wide(config.hidden()) : 0;
-      return routes
-          + topK * wide(config.hidden())
-          + ofShare
-          + travelling
-          + fixed
-          + shared
-          + wide(config.hidden());
-    }
-
-    private double block(BlockConfig block) {
-      double second =
-          switch (block.feedForward()) {
-            case DenseConfig dense ->
-                mlp(dense.inner(), dense.activation(), topology.tensorDegree())
-                    + wide(config.hidden());
-            case MoeConfig moe -> experts(moe);
-          };
-      return norm(block.attentionNorm(), config.hidden())
-          + attention(block.attention())
-          + wide(config.hidden())
-          + norm(block.feedForwardNorm(), config.hidden())
-          + second;
-    }
-
-    private double largest(ToDoubleFunction<BlockConfig> bytes) {
-      return config.blocks().stream().mapToDouble(bytes).max().orElseThrow();
-    }
-
-    double activations() {
-      double sum =
-          wide32(3) + wide(config.hidden()) + norm(config.finalNorm(), config.hidden()) + wide32(1);
-      for (BlockConfig block : config.blocks()) {
-        sum += training.recompute() ? wide(config.hidden()) : block(block);
-      }
-      return training.recompute() ? sum + largest(this::block) : sum;
-    }
-
-    /** The gradients of the residual stream and of an MLP: input and inner rows of every branch. */
-    double inFlight() {
-      return wide(2L * config.hidden()) + largest(this::branches);
-    }
-
-    private double branches(BlockConfig block) {
-      return switch (block.feedForward()) {
-        case DenseConfig dense -> branch(dense.inner());
-        case MoeConfig moe ->
-            moe.gate().topK() * branch(moe.inner())
-                + (moe.residual() == null ? 0 : branch(moe.residual().inner()))
-                + (moe.shared() == null ? 0 : branch(moe.shared().inner()));
-      };
-    }
-
-    private double branch(int inner) {
-      return wide(inner) / topology.tensorDegree() + wide(config.hidden());
-    }
   }
 }

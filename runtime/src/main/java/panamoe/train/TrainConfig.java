@@ -1,5 +1,7 @@
 package panamoe.train;
 
+import panamoe.nn.Work;
+import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
 /**
@@ -139,6 +141,12 @@ public record TrainConfig(
         checkpointEvery,
         validationBatches,
         spike);
+  }
+
+  /** A micro-batch as one rank computes it. */
+  public Work work(Topology topology) {
+    long sequences = Math.ceilDiv(batch / microBatches, topology.dataDegree());
+    return new Work(true, recompute, sequences, 0, sequence, sequences * sequence, dtype, topology);
   }
 
   public long tokensPerStep() {

@@ -14,6 +14,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
+import panamoe.config.EveryPart;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
@@ -28,30 +29,32 @@ import panamoe.tensor.DType;
 class MemoryForecastTest {
   private static final int BATCH = 8;
   private static final int SEQUENCE = 64;
+  // As long as EveryPart's context.
+  private static final TrainConfig MANY = TrainConfig.of(2, 64, 24);
 
   static Stream<Arguments> runs() {
     TrainConfig training = TrainConfig.of(2, BATCH, SEQUENCE);
     return Stream.of(
-        Arguments.of("dense", List.of(0, 0, 0, 0), null, training),
-        Arguments.of("PR-MoE", List.of(0, 8, 0, 16), GateConfig.dropless(1), training),
+        Arguments.of("every part", EveryPart.model(), MANY),
+        Arguments.of("every part in bfloat16", EveryPart.model(), MANY.withDType(DType.BFLOAT16)),
+        Arguments.of("every part recomputed", EveryPart.model(), MANY.withRecompute(true)),
+        Arguments.of("dense", config(List.of(0, 0, 0, 0), null), training),
+        Arguments.of("PR-MoE", config(List.of(0, 8, 0, 16), GateConfig.dropless(1)), training),
         Arguments.of(
-            "top-2 dropping", List.of(0, 4, 0, 4), GateConfig.deepSpeed(2, 1, 4), training),
+            "top-2 dropping", config(List.of(0, 4, 0, 4), GateConfig.deepSpeed(2, 1, 4)), training),
         Arguments.of(
             "bfloat16",
-            List.of(0, 8, 0, 16),
-            GateConfig.dropless(1),
+            config(List.of(0, 8, 0, 16), GateConfig.dropless(1)),
             training.withDType(DType.BFLOAT16)),
         Arguments.of(
             "recomputed",
-            List.of(0, 4, 0, 4),
-            GateConfig.dropless(1),
+            config(List.of(0, 4, 0, 4), GateConfig.dropless(1)),
             training.withRecompute(true)));
   }
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("runs")
-  void isWithinATenth(String name, List<Integer> experts, GateConfig gate, TrainConfig training) {
-    ModelConfig config = config(experts, gate);
+  void isWithinATenth(String name, ModelConfig config, TrainConfig training) {
     double peak = peak(new RunConfig(config, training, 1), Ranks.alone());
     double forecast = MemoryForecast.of(config, training, Topology.ONE).total();
     assertEquals(1, peak / forecast, 0.1, name + " took " + peak + " bytes, forecast " + forecast);
@@ -124,7 +127,8 @@ class MemoryForecastTest {
     try (NativeBackend backend = NativeBackend.open("cpu", 1);
         LanguageModel model = new LanguageModel(run.model(), ranks)) {
       model.materialize(backend, run.training().dtype(), true, 1);
-      Trainer trainer = new Trainer(backend, model, run, new SyntheticSequences(SEQUENCE, 1));
+      Trainer trainer =
+          new Trainer(backend, model, run, new SyntheticSequences(run.training().sequence(), 1));
       trainer.next();
       trainer.next();
       return backend.memoryUsage().peak();

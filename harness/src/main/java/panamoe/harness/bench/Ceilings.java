@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import panamoe.nn.Cost;
 import panamoe.tensor.DType;
 
 /**
@@ -36,6 +37,7 @@ record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS
    */
   double rooflineSeconds(Workload work, DType dtype) {
     double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;
-    return Math.max(work.bytes() / (readGbytesPerS * 1e9), work.flops() / (peak * 1e9));
+    Cost cost = work.cost();
+    return Math.max(cost.bytes() / (readGbytesPerS * 1e9), cost.flops() / (peak * 1e9));
   }
 }

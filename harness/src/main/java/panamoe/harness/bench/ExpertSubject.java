@@ -6,6 +6,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
+import panamoe.nn.Cost;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
@@ -122,20 +123,17 @@ final class ExpertSubject implements Subject {
       backend.synchronize();
     }
 
-    @Override
-    public double flops() {
-      return 2.0 * rows * shape.hidden() * outputs;
-    }
-
     /**
      * The matrices of the experts that have rows; for wgrad, their FLOAT32 gradients are read and
      * written.
      */
     @Override
-    public double bytes() {
-      double elements = expertsHit * shape.hidden() * outputs;
-      return elements
-          * (kind == Kind.GROUPED_GEMM_WGRAD ? 2 * DType.FLOAT32.bytes() : dtype.bytes());
+    public Cost cost() {
+      double matrix = (double) shape.hidden() * outputs;
+      double gradients = expertsHit * matrix * DType.FLOAT32.bytes();
+      return kind == Kind.GROUPED_GEMM_WGRAD
+          ? new Cost(2 * rows * matrix, gradients, gradients, 0, 0)
+          : new Cost(2 * rows * matrix, expertsHit * matrix * dtype.bytes(), 0, 0, 0);
     }
 
     @Override

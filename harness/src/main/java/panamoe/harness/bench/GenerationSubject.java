@@ -3,13 +3,13 @@ package panamoe.harness.bench;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.backend.Backend;
-import panamoe.config.BlockConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.MoeConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 import panamoe.engine.Decoder;
 import panamoe.model.LanguageModel;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.tensor.DType;
 
 /**
@@ -26,7 +26,6 @@ final class GenerationSubject implements Subject {
   private final Kind kind;
   private final DType dtype;
   private final Random random;
-  private final ModelConfig config;
   private final LanguageModel model;
 
   GenerationSubject(Backend backend, Kind kind, LayerShape shape, DType dtype, long seed) {
@@ -34,8 +33,7 @@ final class GenerationSubject implements Subject {
     this.kind = kind;
     this.dtype = dtype;
     this.random = new Random(seed);
-    this.config = config(shape);
-    this.model = new LanguageModel(config);
+    this.model = new LanguageModel(config(shape));
     model.materialize(backend, dtype, false, seed);
     model.pack(backend, dtype);
   }
@@ -104,22 +102,8 @@ final class GenerationSubject implements Subject {
     }
 
     @Override
-    public double flops() {
-      return ModelWork.forwardFlops(config, prompt.length, 1, prompt.length / 2.0);
-    }
-
-    /** Assumes that every token hits another expert, up to all experts. */
-    @Override
-    public double bytes() {
-      double elements = ModelWork.activeElements(config);
-      for (BlockConfig block : config.blocks()) {
-        if (block.feedForward() instanceof MoeConfig moe) {
-          int topK = moe.gate().topK();
-          int hit = Math.min(moe.experts(), prompt.length * topK);
-          elements += (hit - topK) * ModelWork.expertElements(config.hidden(), moe);
-        }
-      }
-      return (elements + (double) VOCABULARY * config.hidden()) * dtype.bytes();
+    public Cost cost() {
+      return model.cost(Work.prefill(prompt.length, dtype));
     }
 
     @Override
@@ -146,19 +130,8 @@ final class GenerationSubject implements Subject {
     }
 
     @Override
-    public double flops() {
-      return ModelWork.forwardFlops(config, 1, 1, position + 1.0);
-    }
-
-    /**
-     * The weights that a token activates, the output matrix, and the keys and values of earlier
-     * tokens.
-     */
-    @Override
-    public double bytes() {
-      double cache = 2.0 * (position + 1) * config.hidden() * config.layers();
-      return (ModelWork.activeElements(config) + (double) VOCABULARY * config.hidden() + cache)
-          * dtype.bytes();
+    public Cost cost() {
+      return model.cost(Work.decode(1, position, dtype));
     }
 
     @Override

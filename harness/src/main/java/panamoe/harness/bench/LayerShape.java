@@ -5,6 +5,10 @@ import java.util.Map;
 import panamoe.backend.Activation;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
+import panamoe.moe.MoeLayer;
+import panamoe.param.Declarations;
+import panamoe.param.Parameter.Part;
+import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 
 /**
@@ -89,19 +93,22 @@ public record LayerShape(
     return MoeConfig.of(experts, expertHidden, activation, false, GateConfig.dropless(topK));
   }
 
-  /** The number of elements of one expert's matrices. */
-  public double expertElements() {
-    return (activation.inputsPerOutput() + 1.0) * hidden * expertHidden;
+  /**
+   * The layer in {@code store}, which declares its parameters.
+   *
+   * @param copy number of the layer
+   */
+  MoeLayer layer(ParameterStore store, int copy) {
+    Declarations at = Declarations.of(store, LayerSubject.DEVIATION, "layer");
+    return new MoeLayer(at, copy, hidden, config());
   }
 
   /** Bytes of one expert's matrices. */
   public double expertBytes(DType dtype) {
-    return expertElements() * dtype.bytes();
-  }
-
-  /** Floating-point operations of the experts' forward over {@code tokens} tokens. */
-  public double forwardFlops(long tokens) {
-    return 2 * expertElements() * tokens * topK;
+    try (ParameterStore store = new ParameterStore()) {
+      layer(store, 0);
+      return (double) store.countByPart().get(Part.EXPERT) / experts * dtype.bytes();
+    }
   }
 
   private static IllegalArgumentException unreadable(String text) {

@@ -5,8 +5,9 @@ import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.backend.Recording;
 import panamoe.moe.MoeLayer;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.op.Pass;
-import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -33,9 +34,7 @@ final class LayerSubject implements Subject {
     this.seed = seed;
     for (int copy = 0; copy < shape.copies(); copy++) {
       ParameterStore store = new ParameterStore();
-      layers.add(
-          new MoeLayer(
-              Declarations.of(store, DEVIATION, "layer"), copy, shape.hidden(), shape.config()));
+      layers.add(shape.layer(store, copy));
       store.materialize(backend, dtype, false, seed + copy);
       store.pack(backend, dtype);
       stores.add(store);
@@ -84,13 +83,8 @@ final class LayerSubject implements Subject {
     }
 
     @Override
-    public double flops() {
-      return shape.forwardFlops(tokens);
-    }
-
-    @Override
-    public double bytes() {
-      return expertsHit * shape.expertBytes(dtype);
+    public Cost cost() {
+      return layers.getFirst().cost(Work.prefill(tokens, dtype), expertsHit);
     }
 
     @Override

@@ -3,9 +3,10 @@ package panamoe.harness.bench;
 import java.util.List;
 import panamoe.backend.Backend;
 import panamoe.moe.MoeLayer;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
-import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -25,12 +26,7 @@ final class LayerTrainingSubject implements Subject {
     this.shape = shape;
     this.dtype = dtype;
     this.seed = seed;
-    this.layer =
-        new MoeLayer(
-            Declarations.of(store, LayerSubject.DEVIATION, "layer"),
-            0,
-            shape.hidden(),
-            shape.config());
+    this.layer = shape.layer(store, 0);
     store.materialize(backend, dtype, true, seed);
   }
 
@@ -79,20 +75,9 @@ final class LayerTrainingSubject implements Subject {
       }
     }
 
-    /** The backward counts twice the forward. */
     @Override
-    public double flops() {
-      return 3 * shape.forwardFlops(tokens);
-    }
-
-    /**
-     * Forward and backward read the weights; the backward writes FLOAT32 gradients of all experts,
-     * even those without tokens.
-     */
-    @Override
-    public double bytes() {
-      return expertsHit * 2 * shape.expertBytes(dtype)
-          + shape.experts() * shape.expertBytes(DType.FLOAT32);
+    public Cost cost() {
+      return layer.cost(Work.training(1, tokens, dtype), expertsHit);
     }
 
     @Override

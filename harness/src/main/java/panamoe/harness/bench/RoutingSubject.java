@@ -6,6 +6,8 @@ import panamoe.backend.Backend;
 import panamoe.backend.Recording;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
 import panamoe.op.Pass;
@@ -85,26 +87,20 @@ final class RoutingSubject implements Subject {
       backend.synchronize();
     }
 
-    @Override
-    public double flops() {
-      double width = (double) tokens * shape.hidden();
-      return switch (kind) {
-        case GATE -> 2 * width * shape.experts();
-        case COMBINE -> 2 * width * shape.topK();
-        default -> 0;
-      };
-    }
-
     /**
      * The gate reads tokens and weights; dispatch reads each token once and writes its rows;
      * combine reads the rows and writes each token once.
      */
     @Override
-    public double bytes() {
-      double activations = (double) tokens * shape.hidden() * dtype.bytes();
-      return kind == Kind.GATE
-          ? activations + (double) shape.experts() * shape.hidden() * DType.FLOAT32.bytes()
-          : activations * (1 + shape.topK());
+    public Cost cost() {
+      double width = (double) tokens * shape.hidden();
+      double x = width * dtype.bytes();
+      double rows = x * shape.topK();
+      return switch (kind) {
+        case GATE -> gate.cost(Work.prefill(tokens, dtype)).then(new Cost(0, x, 0, 0, 0));
+        case DISPATCH -> new Cost(0, x, rows, 0, 0);
+        default -> new Cost(2 * width * shape.topK(), rows, x, 0, 0);
+      };
     }
 
     @Override

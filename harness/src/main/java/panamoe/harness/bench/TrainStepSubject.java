@@ -7,6 +7,8 @@ import panamoe.config.ModelPresets;
 import panamoe.data.TokenSequences;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
+import panamoe.nn.Cost;
+import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.train.RunConfig;
@@ -54,14 +56,13 @@ final class TrainStepSubject implements Subject {
   public void close() {}
 
   private final class Step implements Workload {
-    private final int tokens;
+    private final TrainConfig training;
     private final LanguageModel model = new LanguageModel(CONFIG);
     private final Trainer trainer;
 
     Step(int tokens) {
-      this.tokens = tokens;
       int length = CONFIG.context();
-      TrainConfig training = TrainConfig.of(STEPS, tokens / length, length).withDType(dtype);
+      training = TrainConfig.of(STEPS, tokens / length, length).withDType(dtype);
       model.materialize(backend, dtype, true, seed);
       trainer =
           new Trainer(
@@ -78,21 +79,14 @@ final class TrainStepSubject implements Subject {
     }
 
     /**
-     * The backward counts twice the forward. Includes matrices, logits, and attention over whole
-     * sequences.
+     * The model's FLOPs, and AdamW's traffic: reads gradient, master and two moments; writes
+     * moments and master.
      */
     @Override
-    public double flops() {
-      return 3 * ModelWork.forwardFlops(CONFIG, tokens, tokens, (double) CONFIG.context());
-    }
-
-    /**
-     * AdamW's traffic: reads gradient, two moments and master; writes moments and master; clears
-     * the gradient.
-     */
-    @Override
-    public double bytes() {
-      return 7.0 * DType.FLOAT32.bytes() * model.parameters().count();
+    public Cost cost() {
+      double each = (double) DType.FLOAT32.bytes() * model.parameters().count();
+      double flops = model.cost(training.work(Topology.ONE)).flops();
+      return new Cost(flops, 4 * each, 3 * each, 0, 0);
     }
 
     @Override

@@ -15,6 +15,8 @@ import panamoe.config.MoeConfig;
 import panamoe.engine.ModelFolder;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
+import panamoe.nn.Cost;
+import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.train.MemoryForecast;
@@ -25,13 +27,15 @@ import panamoe.train.TrainConfig;
  *
  * @param parameters number of parameters by part
  * @param activated number of parameters that one token uses
+ * @param token cost of generating the last token of a full context, in the dtype of training
  */
 record ModelTable(
     Checkpoint checkpoint,
     ModelConfig config,
     TrainConfig training,
     Map<Parameter.Part, Long> parameters,
-    long activated) {
+    long activated,
+    Cost token) {
 
   /**
    * @param verify whether to compare the checksum of every file with the manifest
@@ -52,7 +56,8 @@ record ModelTable(
           folder.config(),
           training,
           model.parameters().countByPart(),
-          activated(model, folder.config()));
+          activated(model, folder.config()),
+          model.cost(Work.decode(1, folder.config().context() - 1, training.dtype())));
     }
   }
 
@@ -106,6 +111,13 @@ record ModelTable(
     parameters.forEach((part, count) -> row(text, part.name().toLowerCase(Locale.ROOT), count));
     line(text, "%-12s %,16d", "total", total());
     row(text, "per token", activated);
+    line(text, "");
+    line(
+        text,
+        "%.4g FLOPs and %,.1f MiB read to generate a token, at the end of the context in %s",
+        token.flops(),
+        token.bytesRead() / (1 << 20),
+        training.dtype().name().toLowerCase(Locale.ROOT));
     return text.toString();
   }
 
@@ -158,6 +170,8 @@ record ModelTable(
     parameters.forEach((part, count) -> parts.put(part.name().toLowerCase(Locale.ROOT), count));
     json.put("total", total());
     json.put("activated", activated);
+    json.put("flops_per_token", token.flops());
+    json.put("bytes_per_decoded_token", token.bytes());
     if (withMemory) {
       json.set("memory", memory().toJson());
     }

@@ -1,7 +1,13 @@
 package panamoe.harness.bench;
 
+import panamoe.nn.Cost;
+
 /** A workload with given counts that does nothing. */
-record FixedWork(double flops, double bytes) implements Workload {
+record FixedWork(Cost cost) implements Workload {
+  FixedWork(double flops, double bytes) {
+    this(new Cost(flops, bytes, 0, 0, 0));
+  }
+
   @Override
   public void run(int call) {}
 

@@ -53,6 +53,9 @@ class TrainCommandTest {
     CommandRun inspected = CommandRun.of("inspect", run.toString(), "--verify", "--memory");
     assertEquals(0, inspected.exitCode(), inspected.err());
     assertTrue(inspected.out().contains("all files agree"), inspected.out());
+    assertTrue(inspected.out().contains(" FLOPs and "), inspected.out());
+    CommandRun table = CommandRun.of("inspect", run.toString(), "--json");
+    assertTrue(table.out().contains("\"bytes_per_decoded_token\""), table.out());
 
     String[] generate = {
       "generate", "--model", run.toString(), "--prompt", "The ", "--max-tokens", "12", "--seed", "3"
