@@ -6,33 +6,6 @@ import java.util.function.IntPredicate;
 public final class Layouts {
   private Layouts() {}
 
-  /** [N, R, C] to [N, C, R]. */
-  public static float[] transposed(float[] values, int batches, int rows, int columns) {
-    float[] result = new float[values.length];
-    for (int b = 0; b < batches; b++) {
-      int base = b * rows * columns;
-      for (int r = 0; r < rows; r++) {
-        for (int c = 0; c < columns; c++) {
-          result[base + c * rows + r] = values[base + r * columns + c];
-        }
-      }
-    }
-    return result;
-  }
-
-  /** [A, B, C, D] to [A, C, B, D]. */
-  public static float[] swappedMiddle(float[] values, int a, int b, int c, int d) {
-    float[] result = new float[values.length];
-    for (int i = 0; i < a; i++) {
-      for (int j = 0; j < b; j++) {
-        for (int k = 0; k < c; k++) {
-          System.arraycopy(values, ((i * b + j) * c + k) * d, result, ((i * c + k) * b + j) * d, d);
-        }
-      }
-    }
-    return result;
-  }
-
   /** [K, S] to [S, K]. */
   public static long[] transposed(long[] values, int rows, int columns) {
     long[] result = new long[values.length];

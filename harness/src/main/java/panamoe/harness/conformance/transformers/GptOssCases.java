@@ -2,15 +2,15 @@ package panamoe.harness.conformance.transformers;
 
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.Normalization;
-import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.harness.conformance.replay.Affine;
+import panamoe.harness.conformance.replay.Axes;
+import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Product;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
-import panamoe.harness.conformance.replay.Rules;
 import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
 import panamoe.op.DispatchOp;
@@ -58,7 +58,8 @@ public final class GptOssCases {
     Routes routes =
         GateOp.forward(
             replay.pass(),
-            Rules.dropless(golden.hyper("top_k").asInt(), Score.SOFTMAX, Normalization.CHOSEN),
+            Gates.softmax(golden.hyper("top_k").asInt(), Normalization.CHOSEN)
+                .settings(x.size(0), experts, true),
             logits,
             GateOp.Inputs.NONE,
             0,
@@ -67,8 +68,7 @@ public final class GptOssCases {
     replay.exact("topk_index", table.choice());
     replay.close("router_scores", table.weightByExpert());
 
-    float[] gateUp =
-        Layouts.transposed(golden.floats("w.experts.gate_up_proj"), experts, hidden, 2 * inner);
+    float[] gateUp = swapped(golden.floats("w.experts.gate_up_proj"), hidden, 2 * inner);
     float[] gateUpBias = golden.floats("w.experts.gate_up_proj_bias");
     Weights gate = weights(gateUp, gateUpBias, 0);
     Weights up = weights(gateUp, gateUpBias, 1);
@@ -79,10 +79,7 @@ public final class GptOssCases {
             Layouts.shifted(Layouts.scaled(up.bias.toFloats(), -1), -limit), up.bias.shape());
     Tensor down =
         replay.parameter(
-            Layouts.transposed(golden.floats("w.experts.down_proj"), experts, inner, hidden),
-            experts,
-            hidden,
-            inner);
+            swapped(golden.floats("w.experts.down_proj"), inner, hidden), experts, hidden, inner);
     Tensor downBias = replay.parameter("w.experts.down_proj_bias");
 
     Tensor rows = DispatchOp.forward(replay.pass(), x, routes);
@@ -107,15 +104,13 @@ public final class GptOssCases {
     replay.close("grad.router.bias", replay.gradientOf(routerBias));
     float[] upGradient = difference(replay.gradientOf(up.weight), replay.gradientOf(negatedUp));
     float[] both = Layouts.inTurn(replay.gradientOf(gate.weight), upGradient, hidden);
-    replay.close("grad.experts.gate_up_proj", Layouts.transposed(both, experts, 2 * inner, hidden));
+    replay.close("grad.experts.gate_up_proj", swapped(both, 2 * inner, hidden));
     float[] upBiasGradient =
         difference(replay.gradientOf(up.bias), replay.gradientOf(negatedUpBias));
     replay.close(
         "grad.experts.gate_up_proj_bias",
         Layouts.inTurn(replay.gradientOf(gate.bias), upBiasGradient, 1));
-    replay.close(
-        "grad.experts.down_proj",
-        Layouts.transposed(replay.gradientOf(down), experts, hidden, inner));
+    replay.close("grad.experts.down_proj", swapped(replay.gradientOf(down), hidden, inner));
     replay.close("grad.experts.down_proj_bias", replay.gradientOf(downBias));
   }
 
@@ -144,6 +139,10 @@ public final class GptOssCases {
     Tensor excess = expert(rows, routes, weights.weight, weights.biasLessLimit, Activation.RELU);
     return AddOp.forward(
         replay.pass(), linear, Affine.of(replay, excess, -1, 0, Activation.IDENTITY));
+  }
+
+  private float[] swapped(float[] values, int rows, int columns) {
+    return Axes.of(experts, rows, columns).as(0, 2, 1).ordered(values);
   }
 
   private static float[] difference(float[] a, float[] b) {
