@@ -1,8 +1,12 @@
 package panamoe.harness.conformance.tutel;
 
 import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.Normalization;
+import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
 import panamoe.harness.conformance.replay.Axes;
+import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -26,13 +30,30 @@ public final class RoutingCases {
     this.golden = replay.golden();
     this.tokens = golden.size("logits", 0);
     this.experts = golden.size("logits", 1);
-    TutelGate gate = TutelGate.of(golden, 1);
-    this.limited = gate.limited(golden.longs("capacity")[0]).settings(tokens, experts, true);
-    this.dropless = gate.dropless().settings(tokens, experts, true);
+    GateConfig gate = gate(golden, 1);
+    long capacity = golden.longs("capacity")[0];
+    this.dropless = gate.settings(tokens, experts, true);
+    this.limited = gate.withCapacity(capacity(capacity)).settings(tokens, experts, true);
     this.order =
         golden.hyper("bpr").asBoolean()
             ? TokenOrder.byBest(RouteTable.of(routes(dropless, replay.input("logits"), 0)))
             : TokenOrder.given(tokens);
+  }
+
+  /**
+   * Tutel's gate without a capacity: weights are normalised before dropping, and the loss, with a
+   * factor in the objective, counts first choices alone.
+   */
+  static GateConfig gate(GoldenFile golden, double auxiliary) {
+    int topK = golden.hyper("k").asInt();
+    boolean normalized = golden.hyper("norm").asBoolean() && topK > 1;
+    return Gates.softmax(topK, normalized ? Normalization.CHOSEN : Normalization.RAW)
+        .withLoss(new GateConfig.Loss(false, auxiliary, 0));
+  }
+
+  /** Second choices queue behind all first ones. */
+  static GateConfig.Capacity capacity(long routes) {
+    return Gates.first(routes, QueueOrder.CHOICE_MAJOR);
   }
 
   public static void extractCritical(Replay replay) {

@@ -51,13 +51,13 @@ public final class TutelLayerCases {
 
   /** Capacity is k * int(|factor| * ceil(S/E)); 0: none, below 0: at most that of the fullest. */
   private GateConfig gate() {
-    TutelGate gate = TutelGate.of(golden, golden.hyper("aux_coef").asDouble());
+    GateConfig gate = RoutingCases.gate(golden, golden.hyper("aux_coef").asDouble());
     double factor = golden.hyper("cf").asDouble();
     if (factor == 0) {
-      return gate.dropless();
+      return gate;
     }
     long even = Math.ceilDiv(x.size(0), golden.hyper("E").asLong());
-    return gate.limited(gate.dropless().topK() * (long) (Math.abs(factor) * even));
+    return gate.withCapacity(RoutingCases.capacity(gate.topK() * (long) (Math.abs(factor) * even)));
   }
 
   private void compare() {
