@@ -13,7 +13,6 @@ import panamoe.harness.conformance.torch.OptimizerCases;
 import panamoe.harness.conformance.torch.TorchCases;
 import panamoe.harness.conformance.transformers.AttentionCases;
 import panamoe.harness.conformance.transformers.BlockCases;
-import panamoe.harness.conformance.transformers.GptOssCases;
 import panamoe.harness.conformance.transformers.RotaryCases;
 import panamoe.harness.conformance.transformers.RouterCases;
 import panamoe.harness.conformance.transformers.SamplingCases;
@@ -39,7 +38,7 @@ final class CaseKinds {
           Map.entry("hf.module.Qwen3MoeSparseMoeBlock", BlockCases::qwen3),
           Map.entry("hf.module.DeepseekV2MoE", BlockCases::deepSeekV2),
           Map.entry("hf.module.DeepseekV3MoE", BlockCases::deepSeekV3),
-          Map.entry("hf.module.GptOssMLP", GptOssCases::block),
+          Map.entry("hf.module.GptOssMLP", BlockCases::gptOss),
           Map.entry("hf.module.SwitchTransformersSparseMLP", SwitchCases::layer),
           Map.entry("hf.switch_router_losses", SwitchCases::losses),
           Map.entry("hf.NllbMoeTop2Router.route_tokens", RouterCases::nllbTop2),

@@ -1,10 +1,10 @@
 package panamoe.harness.conformance.megablocks;
 
+import java.util.stream.LongStream;
 import panamoe.backend.Activation;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
-import panamoe.harness.conformance.replay.Product;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.moe.Experts;
 import panamoe.moe.Gate;
@@ -18,6 +18,7 @@ import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -76,7 +77,7 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
       Tensor activated =
           ExpertOp.forward(pass, rows, offsets, gateWeight.value(), null, config.activation());
       Tensor linear = ExpertOp.forward(pass, rows, offsets, up.value(), null, Activation.IDENTITY);
-      Tensor inner = Product.of(replay, activated, linear);
+      Tensor inner = product(pass, activated, linear);
       return ExpertOp.forward(pass, inner, offsets, down.value(), null, Activation.IDENTITY);
     };
   }
@@ -112,5 +113,21 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
         routes.counts(),
         routes.offsets(),
         routes.losses());
+  }
+
+  /**
+   * {@code a * b} element by element, as a combine of one-element tokens: the single route of each
+   * has the one factor as its weight and the other as its row.
+   */
+  private Tensor product(Pass pass, Tensor a, Tensor b) {
+    long count = a.count();
+    Tensor position = replay.integers(LongStream.range(0, count).toArray(), count, 1);
+    Tensor expert = replay.scope().zeros(DType.INT32, count, 1);
+    Tensor offsets = replay.integers(new long[] {0, count}, 2);
+    Tensor counts = replay.integers(new long[] {count}, 1);
+    Routes routes =
+        new Routes(null, expert, position, a.reshape(count, 1), null, counts, offsets, null);
+    return CombineOp.forward(pass, b.reshape(count, 1), routes, null, null, null)
+        .reshape(b.shape());
   }
 }

@@ -1,7 +1,5 @@
 package panamoe.harness.conformance.replay;
 
-import java.util.function.IntPredicate;
-
 /** The same numbers in another order: peers store their weights in many layouts. */
 public final class Layouts {
   private Layouts() {}
@@ -28,37 +26,6 @@ public final class Layouts {
     for (float[] part : parts) {
       System.arraycopy(part, 0, result, at, part.length);
       at += part.length;
-    }
-    return result;
-  }
-
-  /**
-   * Blocks of {@code length} of the two in turn: [E, F, M] and [E, F, M] to [E, 2F, M] with length
-   * F * M.
-   */
-  public static float[] inTurn(float[] first, float[] second, int length) {
-    float[] result = new float[first.length + second.length];
-    for (int from = 0; from < first.length; from += length) {
-      System.arraycopy(first, from, result, 2 * from, length);
-      System.arraycopy(second, from, result, 2 * from + length, length);
-    }
-    return result;
-  }
-
-  /** The blocks of {@code length} whose number passes, one after the other. */
-  public static float[] blocks(float[] values, int length, IntPredicate wanted) {
-    int blocks = values.length / length;
-    int count = 0;
-    for (int i = 0; i < blocks; i++) {
-      count += wanted.test(i) ? 1 : 0;
-    }
-    float[] result = new float[count * length];
-    int at = 0;
-    for (int i = 0; i < blocks; i++) {
-      if (wanted.test(i)) {
-        System.arraycopy(values, i * length, result, at, length);
-        at += length;
-      }
     }
     return result;
   }

@@ -110,21 +110,9 @@ public final class Replay implements AutoCloseable {
   /** A weight in another layout than recorded. */
   public Tensor parameter(float[] values, long... shape) {
     Tensor parameter = tensor(values, shape);
-    return watch(parameter, scope.zeros(DType.FLOAT32, shape));
-  }
-
-  /**
-   * Lets the gradient of {@code parameter} be added to {@code gradient}, which others may add to as
-   * well.
-   */
-  public Tensor watch(Tensor parameter, Tensor gradient) {
-    gradients.put(parameter, new Gradient(backend, gradient));
+    gradients.put(parameter, new Gradient(backend, scope.zeros(DType.FLOAT32, shape)));
     tape.watch(parameter, gradients.get(parameter));
     return parameter;
-  }
-
-  public Tensor gradientTensor(Tensor parameter) {
-    return gradients.get(parameter).sums();
   }
 
   /** What the backward added to a parameter's gradient. */

@@ -7,7 +7,6 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.LossKernels;
 import panamoe.config.GateConfig;
-import panamoe.harness.conformance.replay.Affine;
 import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.Layouts;

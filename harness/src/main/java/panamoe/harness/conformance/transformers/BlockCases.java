@@ -9,6 +9,7 @@ import panamoe.config.GateConfig.Choice;
 import panamoe.config.GateConfig.Noise;
 import panamoe.config.GateConfig.Weight;
 import panamoe.config.MoeConfig;
+import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.BlockReplay;
 import panamoe.harness.conformance.replay.Comparison;
 import panamoe.harness.conformance.replay.Gates;
@@ -20,8 +21,8 @@ import panamoe.moe.MoeLayer;
 import panamoe.tensor.Tensor;
 
 /**
- * The MoE blocks of transformers that drop nothing: Mixtral, Qwen2-MoE, Qwen3-MoE, DeepSeek-V2 and
- * V3, each a {@link MoeLayer} with its configuration.
+ * The MoE blocks of transformers that drop nothing: Mixtral, Qwen2-MoE, Qwen3-MoE, DeepSeek-V2, V3
+ * and GPT-OSS, each a {@link MoeLayer} with its configuration.
  */
 public final class BlockCases {
   private BlockCases() {}
@@ -121,6 +122,48 @@ public final class BlockCases {
         Noise.NONE);
   }
 
+  /** The peer's up matrix has the gate's rows and the others in turn, and is transposed. */
+  public static void gptOss(Replay replay) {
+    GoldenFile golden = replay.golden();
+    int experts = golden.hyper("experts").asInt();
+    int hidden = golden.hyper("hidden").asInt();
+    int inner = golden.hyper("intermediate").asInt();
+    WeightMap weights =
+        new WeightMap()
+            .put("gate.weight", "router.weight")
+            .put("gate.bias", "router.bias")
+            .put(
+                "experts.up.weight",
+                Axes.of(experts, hidden, inner, 2).as(0, 3, 2, 1),
+                "experts.gate_up_proj")
+            .put(
+                "experts.up.bias",
+                Axes.of(experts, inner, 2).as(0, 2, 1),
+                "experts.gate_up_proj_bias")
+            .put(
+                "experts.down.weight",
+                Axes.of(experts, inner, hidden).as(0, 2, 1),
+                "experts.down_proj")
+            .put("experts.down.bias", "experts.down_proj_bias");
+    // A softmax over the k best logits is the softmax over all, normalised over the chosen.
+    GateConfig gate =
+        new GateConfig(
+            golden.hyper("top_k").asInt(),
+            true,
+            Score.SOFTMAX,
+            Choice.BEST,
+            Weight.of(Normalization.CHOSEN),
+            GateConfig.Capacity.DROPLESS,
+            Gates.NO_LOSS);
+    float limit = (float) golden.hyper("limit").asDouble();
+    float alpha = (float) golden.hyper("alpha").asDouble();
+    Activation activation = Activation.clampedSwiglu(limit, alpha, 1);
+    MoeConfig config = MoeConfig.of(experts, inner, activation, true, gate);
+    try (BlockReplay<MoeLayer> block = BlockReplay.of(replay, config, weights)) {
+      compare(replay, block);
+    }
+  }
+
   private static WeightMap sharedExpert(String name) {
     return new WeightMap()
         .put("shared.up.weight", name + ".gate_proj.weight", name + ".up_proj.weight")
@@ -153,8 +196,12 @@ public final class BlockCases {
     if (replay.golden().has("router_logits")) {
       replay.close("router_logits", block.logits(x).toFloats());
     }
-    if (replay.golden().has("topk_index")) {
+    if (replay.golden().has("topk_weight")) {
       compareChoice(replay, block.routes());
+    }
+    if (replay.golden().has("router_scores")) {
+      replay.exact("topk_index", block.routes().choice());
+      replay.close("router_scores", block.routes().weightByExpert());
     }
     block.compare(x, out);
   }
