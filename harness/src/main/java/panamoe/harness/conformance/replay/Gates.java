@@ -8,7 +8,7 @@ import panamoe.config.GateConfig;
 
 /** Gates that several peers have. */
 public final class Gates {
-  /** No part in the objective; the auxiliary loss counts all choices. */
+  /** Factors of 0 in the objective; the auxiliary loss counts all choices. */
   public static final GateConfig.Loss NO_LOSS = new GateConfig.Loss(true, 0, 0);
 
   private Gates() {}
@@ -24,7 +24,10 @@ public final class Gates {
         topK, false, score, GateConfig.Choice.BEST, weight, GateConfig.Capacity.DROPLESS, NO_LOSS);
   }
 
-  /** Keeps so many routes of an expert's queue, the first ones; the factors are as good as 0. */
+  /**
+   * A capacity given as a number: an expert keeps the first {@code routes} of its queue. They are
+   * the minimum, since the factors round to 0.
+   */
   public static GateConfig.Capacity first(long routes, QueueOrder order) {
     return new GateConfig.Capacity(
         DropPolicy.POSITION, Double.MIN_VALUE, Double.MIN_VALUE, Math.toIntExact(routes), order);

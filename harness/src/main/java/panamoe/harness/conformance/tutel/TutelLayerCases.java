@@ -49,7 +49,10 @@ public final class TutelLayerCases {
     }
   }
 
-  /** Capacity is k * int(|factor| * ceil(S/E)); 0: none, below 0: at most that of the fullest. */
+  /**
+   * The capacity is k * int(|cf| * ceil(S/E)); cf = 0 drops nothing. Below 0 the peer does not
+   * exceed the fullest queue, which drops nothing more.
+   */
   private GateConfig gate() {
     GateConfig gate = RoutingCases.gate(golden, golden.hyper("aux_coef").asDouble());
     double factor = golden.hyper("cf").asDouble();
