@@ -50,7 +50,7 @@ public final class WeightMap {
   /**
    * The elements as the peer has them.
    *
-   * @param parameter its name below that of the layer
+   * @param parameter its name without the layer's in front
    * @param names a {@code %d} stands for the number of an expert: expert by expert, in each the
    *     names in turn
    */
@@ -79,7 +79,7 @@ public final class WeightMap {
   /**
    * Sets a parameter's values.
    *
-   * @param name below that of the layer
+   * @param name without the layer's in front
    * @throws IllegalArgumentException if no row has it, or the recorded tensors do not fit it
    */
   void load(GoldenFile golden, String name, Parameter parameter) {
