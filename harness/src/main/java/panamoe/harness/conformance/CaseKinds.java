@@ -12,12 +12,13 @@ import panamoe.harness.conformance.torch.LossCases;
 import panamoe.harness.conformance.torch.OptimizerCases;
 import panamoe.harness.conformance.torch.TorchCases;
 import panamoe.harness.conformance.transformers.AttentionCases;
-import panamoe.harness.conformance.transformers.GptOssCases;
+import panamoe.harness.conformance.transformers.BlockCases;
 import panamoe.harness.conformance.transformers.RotaryCases;
 import panamoe.harness.conformance.transformers.RouterCases;
 import panamoe.harness.conformance.transformers.SamplingCases;
-import panamoe.harness.conformance.transformers.SwigluMoeCases;
 import panamoe.harness.conformance.transformers.SwitchCases;
+import panamoe.harness.conformance.tutel.RoutingCases;
+import panamoe.harness.conformance.tutel.TutelLayerCases;
 
 /** The kinds of cases that can be replayed, by {@code op} in the metadata. */
 final class CaseKinds {
@@ -31,19 +32,21 @@ final class CaseKinds {
           Map.entry("deepspeed.MoE.expert_parallel", ExpertParallelCases::layer),
           Map.entry("deepspeed.TokenChoiceTopKRouter", AutoEpCases::router),
           Map.entry("deepspeed.GroupedExperts", AutoEpCases::groupedExperts),
-          Map.entry("hf.module.MixtralSparseMoeBlock", SwigluMoeCases::mixtral),
-          Map.entry("mistral_inference.moe.MoeLayer", SwigluMoeCases::secondMixtral),
-          Map.entry("hf.module.Qwen2MoeSparseMoeBlock", SwigluMoeCases::qwen2),
-          Map.entry("hf.module.Qwen3MoeSparseMoeBlock", SwigluMoeCases::qwen3),
-          Map.entry("hf.module.DeepseekV2MoE", SwigluMoeCases::deepSeekV2),
-          Map.entry("hf.module.DeepseekV3MoE", SwigluMoeCases::deepSeekV3),
-          Map.entry("hf.module.GptOssMLP", GptOssCases::block),
+          Map.entry("hf.module.MixtralSparseMoeBlock", BlockCases::mixtral),
+          Map.entry("mistral_inference.moe.MoeLayer", BlockCases::secondMixtral),
+          Map.entry("hf.module.Qwen2MoeSparseMoeBlock", BlockCases::qwen2),
+          Map.entry("hf.module.Qwen3MoeSparseMoeBlock", BlockCases::qwen3),
+          Map.entry("hf.module.DeepseekV2MoE", BlockCases::deepSeekV2),
+          Map.entry("hf.module.DeepseekV3MoE", BlockCases::deepSeekV3),
+          Map.entry("hf.module.GptOssMLP", BlockCases::gptOss),
           Map.entry("hf.module.SwitchTransformersSparseMLP", SwitchCases::layer),
           Map.entry("hf.switch_router_losses", SwitchCases::losses),
           Map.entry("hf.NllbMoeTop2Router.route_tokens", RouterCases::nllbTop2),
           Map.entry("hf.load_balancing_loss_func", RouterCases::loadBalancingLoss),
           Map.entry("megablocks.MoE", MegaBlocksCases::layer),
           Map.entry("megablocks.dMoE", MegaBlocksCases::layer),
+          Map.entry("tutel.extract_critical", RoutingCases::extractCritical),
+          Map.entry("tutel.moe_layer", TutelLayerCases::layer),
           Map.entry("hf.rope_table", RotaryCases::table),
           Map.entry("hf.rope_interleaved", RotaryCases::interleaved),
           Map.entry("hf.causal_attention", AttentionCases::causal),

@@ -58,6 +58,7 @@ public final class ConformanceCommand implements Callable<Integer> {
       throw new IllegalArgumentException(folder + " holds no recorded case (*.safetensors)");
     }
     int passed = 0;
+    int skipped = 0;
     try (Backend backend = shared.open()) {
       Conformance conformance = new Conformance(folder, backend, CaseKinds.BY_OP);
       for (Path file : cases) {
@@ -66,15 +67,21 @@ public final class ConformanceCommand implements Callable<Integer> {
           throw new InterruptedException();
         }
         passed += result.passed() ? 1 : 0;
+        skipped += result.skipped().isEmpty() ? 0 : 1;
         out.println(shared.json() ? json(result, backend.name()) : result.line());
         out.flush();
       }
     }
-    int failed = cases.size() - passed;
+    int failed = cases.size() - passed - skipped;
     out.println(
         shared.json()
-            ? JSON.writeValueAsString(Map.of("passed", passed, "failed", failed))
-            : passed + " passed, " + failed + " failed");
+            ? JSON.writeValueAsString(
+                Map.of("passed", passed, "failed", failed, "skipped", skipped))
+            : passed
+                + " passed, "
+                + failed
+                + " failed"
+                + (skipped == 0 ? "" : ", " + skipped + " skipped"));
     out.flush();
     return failed == 0 ? ExitCode.OK : ExitCode.SOFTWARE;
   }
@@ -89,6 +96,9 @@ public final class ConformanceCommand implements Callable<Integer> {
     line.put("tolerance", Comparison.TOLERANCE);
     line.put("failures", result.failures());
     line.put("notes", result.notes());
+    if (!result.skipped().isEmpty()) {
+      line.put("skipped", result.skipped());
+    }
     return JSON.writeValueAsString(line);
   }
 }

@@ -1,10 +1,12 @@
 package panamoe.harness.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -56,6 +58,34 @@ class ConformanceCommandTest {
     CommandRun run = run();
     assertEquals("FAIL strange: unknown case kind 'acme.router'\n0 passed, 1 failed\n", run.out());
     assertEquals(1, run.exitCode());
+  }
+
+  @Test
+  void gradientThatNobodyReadsIsAFailure() throws IOException {
+    RecordedCase.relu(3).with("grad.bias", 1).write(folder.resolve("more.safetensors"));
+    CommandRun run = run();
+    assertEquals(
+        "FAIL more: grad.bias is recorded and not compared\n0 passed, 1 failed\n", run.out());
+    assertEquals(1, run.exitCode());
+  }
+
+  @Test
+  void ruleThatNoConfigurationSaysIsSkipped() throws IOException {
+    ObjectNode settings = new ObjectMapper().createObjectNode();
+    settings.putObject("hyper").put("gate", "cosine_top");
+    new RecordedCase("tutel.moe_layer").with(settings).write(folder.resolve("cosine.safetensors"));
+    CommandRun run = run();
+    assertEquals(
+        List.of(
+            "skip cosine: no configuration says that logits are cosines of projected tokens over a"
+                + " temperature; a key gate.router would",
+            "0 passed, 0 failed, 1 skipped"),
+        run.out().lines().toList());
+    assertEquals(0, run.exitCode());
+    JsonNode line =
+        new ObjectMapper().readTree(run("--json").out().lines().findFirst().orElseThrow());
+    assertFalse(line.get("passed").asBoolean());
+    assertTrue(line.get("skipped").asText().startsWith("no configuration says"), line.toString());
   }
 
   @Test
@@ -121,5 +151,6 @@ class ConformanceCommandTest {
     JsonNode last = new ObjectMapper().readTree(lines.get(1));
     assertEquals(0, last.get("passed").asInt());
     assertEquals(1, last.get("failed").asInt());
+    assertEquals(0, last.get("skipped").asInt());
   }
 }

@@ -26,6 +26,8 @@ class ConformanceFloorsTest {
           .definedBy(ROOT + ".transformers..")
           .layer("megablocks")
           .definedBy(ROOT + ".megablocks..")
+          .layer("tutel")
+          .definedBy(ROOT + ".tutel..")
           .layer("torch")
           .definedBy(ROOT + ".torch..")
           .layer("replay")
@@ -37,6 +39,8 @@ class ConformanceFloorsTest {
           .whereLayer("transformers")
           .mayOnlyBeAccessedByLayers("command")
           .whereLayer("megablocks")
+          .mayOnlyBeAccessedByLayers("command")
+          .whereLayer("tutel")
           .mayOnlyBeAccessedByLayers("command")
           .whereLayer("torch")
           .mayOnlyBeAccessedByLayers("command");

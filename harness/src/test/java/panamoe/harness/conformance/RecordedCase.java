@@ -1,5 +1,7 @@
 package panamoe.harness.conformance;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -15,6 +17,7 @@ final class RecordedCase {
   private final String kind;
   private final List<String> entries = new ArrayList<>();
   private final ByteArrayOutputStream data = new ByteArrayOutputStream();
+  private String settings = "{}";
 
   RecordedCase(String kind) {
     this.kind = kind;
@@ -34,8 +37,16 @@ final class RecordedCase {
     return this;
   }
 
+  /** Settings of the case, as JSON. */
+  RecordedCase with(ObjectNode json) {
+    settings = json.toString();
+    return this;
+  }
+
   void write(Path file) throws IOException {
-    entries.add("\"__metadata__\":{\"op\":\"%s\",\"golden\":\"{}\"}".formatted(kind));
+    ObjectNode metadata = new ObjectMapper().createObjectNode();
+    metadata.put("op", kind).put("golden", settings);
+    entries.add("\"__metadata__\":" + metadata);
     byte[] header = ("{" + String.join(",", entries) + "}").getBytes(StandardCharsets.UTF_8);
     ByteBuffer all =
         ByteBuffer.allocate(Long.BYTES + header.length + data.size())

@@ -3,6 +3,7 @@ package panamoe.harness.conformance.deepspeed;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
+import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -103,7 +104,7 @@ final class DeepSpeedRoutes {
     int tokens = ours.tokens();
     long[] expert = Layouts.transposed(golden.longs("route_expert"), topK, tokens);
     long[] slot = Layouts.transposed(golden.longs("route_slot"), topK, tokens);
-    float[] gate = Layouts.transposed(golden.floats("route_gate"), 1, topK, tokens);
+    float[] gate = Axes.of(topK, tokens).as(1, 0).ordered(golden.floats("route_gate"));
     for (int route = 0; route < expert.length; route++) {
       if (expert[route] < 0) {
         slot[route] = -1;

@@ -159,6 +159,9 @@ public final class GatingCases {
         float loss =
             DeepSpeedRoutes.auxiliaryLoss(golden.longs("exp_counts"), ours.scores(), tokens);
         replay.close("l_aux", loss / settings.auxiliaryChoices());
+        if (golden.has("grad_logits_l_aux")) {
+          replay.close("grad_logits_l_aux", auxiliaryGradient(true));
+        }
       } else {
         replay.exact("exp_counts", ours.counts());
         compareAuxiliary(ours);
@@ -183,7 +186,7 @@ public final class GatingCases {
      */
     private void compareAuxiliary(RouteTable ours) {
       boolean[] used = used();
-      float[] gradient = golden.has("grad_logits_l_aux") ? auxiliaryGradient() : null;
+      float[] gradient = golden.has("grad_logits_l_aux") ? auxiliaryGradient(false) : null;
       if (used == null) {
         replay.close("l_aux", ours.auxiliaryLoss());
         if (gradient != null) {
@@ -218,12 +221,31 @@ public final class GatingCases {
       return replay.gradientOfInput(logits);
     }
 
-    private float[] auxiliaryGradient() {
+    private float[] auxiliaryGradient(boolean byRecordedCounts) {
       replay.freshPass();
       Tensor logits = replay.input("logits");
-      routes(logits, used(), 1);
+      Routes routes = routes(logits, used(), 1);
+      if (byRecordedCounts) {
+        recount(routes);
+      }
       replay.backward();
       return replay.gradientOfInput(logits);
+    }
+
+    /**
+     * Puts the recorded counts in the place of ours. The loss depends on the choice by them alone,
+     * so any tokens may have chosen, and all routes may be dropped.
+     */
+    private void recount(Routes routes) {
+      long[] counts = golden.longs("exp_counts");
+      int route = 0;
+      for (int e = 0; e < experts; e++) {
+        for (int i = 0; i < counts[e]; i++, route++) {
+          routes.choice().setInt(route, e);
+          routes.expert().setInt(route, -1);
+          routes.position().setInt(route, -1);
+        }
+      }
     }
 
     private Routes routes(Tensor logits, boolean[] used, float auxiliaryCoefficient) {

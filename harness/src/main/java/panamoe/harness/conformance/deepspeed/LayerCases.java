@@ -1,28 +1,23 @@
 package panamoe.harness.conformance.deepspeed;
 
 import java.util.Arrays;
-import java.util.List;
-import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
+import panamoe.harness.conformance.replay.BlockReplay;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Peers;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
+import panamoe.harness.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
-import panamoe.op.LinearOp;
 import panamoe.op.Pass;
-import panamoe.op.RouteObserver;
 import panamoe.parallel.Ranks;
-import panamoe.param.Declarations;
-import panamoe.param.ParameterStore;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -30,6 +25,9 @@ import panamoe.tensor.Tensor;
  * or on one of several.
  */
 public final class LayerCases {
+  private static final String GATE = "deepspeed_moe.gate.wg.weight";
+  private static final String EXPERT = "deepspeed_moe.experts.deepspeed_experts.%d.";
+
   private final Replay replay;
   private final Ranks ranks;
   private final GoldenFile golden;
@@ -66,24 +64,33 @@ public final class LayerCases {
   }
 
   private void compare() {
-    try (ParameterStore store = new ParameterStore(ranks)) {
-      MoeLayer layer =
-          new MoeLayer(Declarations.of(store, 1, "moe"), 0, golden.hyper("H").asInt(), config);
-      store.materialize(replay.backend(), DType.FLOAT32, true, 0);
-      List<DeepSpeedWeights> weights = DeepSpeedWeights.of(store);
-      weights.forEach(weight -> weight.load(golden));
+    try (BlockReplay<MoeLayer> block = BlockReplay.of(replay, ranks, config, weights())) {
       Tensor x = replay.rows("x");
-      Decision decision = new Decision();
-      store.watch(replay.pass().tape());
-      Pass pass = replay.pass().observedBy(decision);
+      Pass pass = block.pass();
       Tensor gateInput = jittered(pass, x);
-      Tensor out = layer.forward(pass, x, gateInput, mask(), noise(), priority());
-      replay.close("out", out.toFloats());
-      compareDecision(decision.routes);
-      replay.backward(out, golden.floats("upstream"));
-      compareGradients(x, weights);
-      compareGate(weights.getFirst().parameter().value(), decision);
+      Tensor out = block.layer().forward(pass, x, gateInput, mask(), noise(), priority());
+      compareDecision(block.routes());
+      if (used != null) {
+        takeOffUnused();
+      }
+      block.compare(x, out);
+      compareGate(block);
     }
+  }
+
+  private static WeightMap weights() {
+    return new WeightMap()
+        .put("gate.weight", GATE)
+        .put("experts.up.weight", EXPERT + "fc1.weight")
+        .put("experts.up.bias", EXPERT + "fc1.bias")
+        .put("experts.down.weight", EXPERT + "fc2.weight")
+        .put("experts.down.bias", EXPERT + "fc2.bias")
+        .put("mlp.up.weight", "mlp.fc1.weight")
+        .put("mlp.up.bias", "mlp.fc1.bias")
+        .put("mlp.down.weight", "mlp.fc2.weight")
+        .put("mlp.down.bias", "mlp.fc2.bias")
+        .put("coefficient.weight", "coefficient.weight")
+        .put("coefficient.bias", "coefficient.bias");
   }
 
   private void compareDecision(RouteTable routes) {
@@ -111,36 +118,14 @@ public final class LayerCases {
    * the gate and x; ours does not. Their part, a product of recorded tensors, is taken off the
    * recorded gradients.
    */
-  private void compareGradients(Tensor x, List<DeepSpeedWeights> weights) {
-    float[] gateGradient = golden.floats("grad." + DeepSpeedWeights.GATE);
-    float[] inputGradient = golden.floats("grad_x");
-    if (used != null) {
-      takeOffUnused(gateGradient, inputGradient);
-      replay
-          .comparison()
-          .note(
-              "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
-    }
-    replay.comparison().close("grad_x", inputGradient, replay.gradientOfInput(x));
-    for (DeepSpeedWeights weight : weights) {
-      float[] actual = weight.parameter().gradient().toFloats();
-      replay
-          .comparison()
-          .close(
-              "grad." + weight.names().getFirst(),
-              weight.names().getFirst().equals(DeepSpeedWeights.GATE)
-                  ? gateGradient
-                  : weight.read(golden, "grad."),
-              actual);
-    }
-  }
-
-  private void takeOffUnused(float[] gateGradient, float[] inputGradient) {
+  private void takeOffUnused() {
     int hidden = golden.hyper("H").asInt();
+    float[] gateGradient = golden.floats("grad." + GATE);
+    float[] inputGradient = golden.floats("grad_x");
     float[] dlogits = golden.floats("grad_logits");
     float[] gateInput = gateInput();
     float[] jitter = jitter();
-    float[] weight = golden.floats("w." + DeepSpeedWeights.GATE);
+    float[] weight = golden.floats("w." + GATE);
     for (int s = 0; s < tokens; s++) {
       for (int e = 0; !used[s] && e < config.experts(); e++) {
         float dlogit = dlogits[s * config.experts() + e];
@@ -151,6 +136,12 @@ public final class LayerCases {
         }
       }
     }
+    replay.expect("grad." + GATE, gateGradient);
+    replay.expect("grad_x", inputGradient);
+    replay
+        .comparison()
+        .note(
+            "gradient of l_aux by unused tokens, which ours has not, taken off the recorded ones");
   }
 
   private float[] gateInput() {
@@ -182,13 +173,11 @@ public final class LayerCases {
    * The gate once more by itself: its logits, the losses, and the gradient that the layer's
    * backward sent into it.
    */
-  private void compareGate(Tensor gateWeight, Decision decision) {
-    Pass pass = replay.freshPass();
+  private void compareGate(BlockReplay<MoeLayer> block) {
     Tensor x = replay.tensor(gateInput(), tokens, golden.hyper("H").asInt());
-    Tensor linear = LinearOp.forward(pass, x, gateWeight, null, Activation.IDENTITY);
-    replay.close("logits", linear.toFloats());
+    replay.close("logits", block.logits(x).toFloats());
 
-    pass = replay.freshPass();
+    Pass pass = replay.freshPass();
     Tensor logits = replay.input("logits");
     GateSettings settings = config.gate().settings(tokens, config.experts(), true);
     float coefficient = (float) config.gate().loss().auxiliary();
@@ -201,7 +190,7 @@ public final class LayerCases {
             coefficient,
             0);
     float auxiliary = routes.losses().getFloat(0);
-    replay.backward(routes.weight(), decision.weightGradient);
+    replay.backward(routes.weight(), block.weightGradient());
     float[] recorded = golden.floats("grad_logits");
     float[] gradient = replay.gradientOfInput(logits);
     if (used != null) {
@@ -215,7 +204,7 @@ public final class LayerCases {
                   new GateOp.Inputs(null, null, noise(), priority()),
                   0,
                   0));
-      auxiliary = DeepSpeedRoutes.auxiliaryLoss(decision.routes.counts(), all.scores(), tokens);
+      auxiliary = DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores(), tokens);
     }
     replay.comparison().close("grad_logits", recorded, gradient);
     replay.close("l_aux", auxiliary);
@@ -270,22 +259,5 @@ public final class LayerCases {
             factor,
             golden.hyper("min_capacity").asInt(),
             golden.hyper("aux_coef").asDouble() * part * part);
-  }
-
-  /** What the layer's gate decided, and the gradient that reached its weights. */
-  private final class Decision implements RouteObserver {
-    private RouteTable routes;
-    private float[] weightGradient;
-
-    @Override
-    public void observe(int layer, Routes decided) {
-      routes = RouteTable.of(decided);
-      // Recorded after the gate and before dispatch, so that it runs when the gradient is whole.
-      replay
-          .pass()
-          .tape()
-          .record(
-              () -> weightGradient = replay.pass().tape().gradient(decided.weight()).toFloats());
-    }
   }
 }

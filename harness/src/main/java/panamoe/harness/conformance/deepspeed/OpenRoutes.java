@@ -1,6 +1,7 @@
 package panamoe.harness.conformance.deepspeed;
 
 import java.util.Arrays;
+import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -41,7 +42,7 @@ final class OpenRoutes {
     this.used = used;
     this.openChoice = openChoice;
     this.recorded = Layouts.transposed(golden.longs("route_expert"), topK, tokens);
-    this.gates = Layouts.transposed(golden.floats("route_gate"), 1, topK, tokens);
+    this.gates = Axes.of(topK, tokens).as(1, 0).ordered(golden.floats("route_gate"));
     this.worst = new float[tokens];
     for (int s = 0; s < tokens; s++) {
       float[] scores =

@@ -2,29 +2,32 @@ package panamoe.harness.conformance.megablocks;
 
 import java.util.Arrays;
 import panamoe.backend.Activation;
-import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
-import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
+import panamoe.harness.conformance.replay.Axes;
+import panamoe.harness.conformance.replay.BlockReplay;
+import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Peers;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
-import panamoe.harness.conformance.replay.Rules;
-import panamoe.harness.conformance.replay.SharedExpert;
-import panamoe.op.CombineOp;
-import panamoe.op.DispatchOp;
-import panamoe.op.GateOp;
+import panamoe.harness.conformance.replay.WeightMap;
+import panamoe.moe.MoeLayer;
 import panamoe.op.LinearOp;
-import panamoe.op.NormOp;
+import panamoe.op.Pass;
+import panamoe.parallel.Ranks;
+import panamoe.param.Declarations;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
  * MegaBlocks' MoE with capacity and its dropless MoE, plain and gated experts, with and without a
- * shared expert.
+ * shared expert: a {@link MoeLayer}, or a {@link ComposedLayer} for what no configuration says.
  */
 public final class MegaBlocksCases {
   /** Factors that the recorded losses already hold. */
@@ -35,117 +38,161 @@ public final class MegaBlocksCases {
   private final Replay replay;
   private final GoldenFile golden;
   private final int topK;
+  private final int hidden;
   private final Tensor x;
-  private final Tensor router;
-  private final MegaBlocksExperts experts;
+  private final boolean gated;
   private final double expertScale;
+  private final MoeConfig config;
   private Tensor bias;
+
+  /** A layer's forward: x [S, M] and skip [S, M] or null to [S, M]. */
+  interface Layer {
+    Tensor forward(Pass pass, Tensor x, Tensor skip);
+  }
 
   private MegaBlocksCases(Replay replay) {
     this.replay = replay;
     this.golden = replay.golden();
     this.topK = golden.hyper("k").asInt();
+    this.hidden = golden.hyper("H").asInt();
     this.x = replay.rows("x");
-    this.router = replay.parameter("w.router.layer.weight");
-    this.experts = MegaBlocksExperts.routed(replay, activation());
+    this.gated = golden.hyper("mlp").asText().equals("glu");
+    // With the shared expert "wsum" the output is (shared + k * experts) / (k + 1).
     this.expertScale = golden.hyper("wsum").asBoolean() ? topK / (topK + 1.0) : 1;
+    Activation activation = Peers.activation(golden.hyper("act").asText());
+    String shared = "w.shared_expert.up_proj.";
+    this.config =
+        new MoeConfig(
+            golden.hyper("E").asInt(),
+            golden.hyper("FF").asInt(),
+            gated && activation.equals(Activation.SILU) ? Activation.SWIGLU : activation,
+            golden.has(shared + "bias"),
+            gate(),
+            golden.hyper("shared").asBoolean()
+                ? new MoeConfig.SharedExpert(golden.size(shared + "weight", 0), false)
+                : null,
+            null);
   }
 
   public static void layer(Replay replay) {
     new MegaBlocksCases(replay).compare();
   }
 
-  private Activation activation() {
-    return Peers.activation(golden.hyper("act").asText());
+  private GateConfig gate() {
+    boolean sums = golden.hyper("norm").asDouble() == 1;
+    return new GateConfig(
+        topK,
+        false,
+        Score.SOFTMAX,
+        GateConfig.Choice.BEST,
+        new GateConfig.Weight(
+            sums ? Normalization.CHOSEN : Normalization.RAW, 0, 0, isEuclidean() ? 1 : expertScale),
+        capacity(),
+        new GateConfig.Loss(true, AUXILIARY, Z));
   }
 
-  private void compare() {
-    Tensor logits = LinearOp.forward(replay.pass(), x, router, null, Activation.IDENTITY);
-    Routes asked = GateOp.forward(replay.pass(), rules(), logits, GateOp.Inputs.NONE, AUXILIARY, Z);
-    RouteTable table = RouteTable.of(asked);
-    Tensor weights = normalized(asked.weight());
-    compareRouter(table, weights.toFloats());
-    Routes kept = kept(logits, asked);
-    Routes weighted =
-        new Routes(
-            kept.scores(),
-            kept.expert(),
-            kept.position(),
-            weights,
-            kept.choice(),
-            kept.counts(),
-            kept.offsets(),
-            kept.losses());
-    Tensor rows = DispatchOp.forward(replay.pass(), x, weighted);
-    Tensor outputs = experts.forward(rows, weighted.offsets());
-    Tensor out = CombineOp.forward(replay.pass(), outputs, weighted, null, null, biasRows());
-    MegaBlocksExperts shared = null;
-    if (golden.hyper("shared").asBoolean()) {
-      shared = MegaBlocksExperts.shared(replay, activation());
-      double scale = golden.hyper("wsum").asBoolean() ? 1 / (topK + 1.0) : 1;
-      out = SharedExpert.add(replay, x, null, scale, shared::forward, out);
-    }
-    replay.close("out", out.toFloats());
-    double losses = AUXILIARY * table.auxiliaryLoss() + Z * table.zLoss();
-    replay.close("loss", replay.objective(out.toFloats()) + losses);
-    replay.backward(out, golden.floats("upstream"));
-    compareGradients(shared);
-  }
-
-  /** With shared expert "wsum" the output is (shared + k * experts) / (k + 1). */
-  private GateSettings rules() {
-    boolean sums = golden.hyper("norm").isNumber() && golden.hyper("norm").asDouble() == 1;
-    GateSettings rules =
-        Rules.dropless(topK, Score.SOFTMAX, sums ? Normalization.CHOSEN : Normalization.RAW);
-    return Rules.withWeights(rules, 0, euclidean() ? 1 : expertScale);
-  }
-
-  private boolean euclidean() {
-    if (golden.hyper("norm").isNull() || golden.hyper("norm").asDouble() == 1) {
-      return false;
-    }
-    if (golden.hyper("norm").asDouble() != 2) {
-      throw new IllegalArgumentException(
-          "weights normalised by the " + golden.hyper("norm") + "-norm are unknown");
-    }
-    return true;
-  }
-
-  /**
-   * {@code w / |w|_2} over the K weights of a token is their RMSNorm with gamma {@code 1 /
-   * sqrt(K)}.
-   */
-  private Tensor normalized(Tensor weights) {
-    if (!euclidean()) {
-      return weights;
-    }
-    Tensor gamma = replay.constant((float) (expertScale / Math.sqrt(topK)), topK);
-    return NormOp.forward(replay.pass(), weights, gamma, null, 0);
-  }
-
-  /**
-   * The peer normalises over the chosen experts, then drops; so the weights come from the dropless
-   * gate, and a second one with the capacity says who is kept. Its capacity is truncated, ours
-   * rounded up: here it is an input.
-   */
-  private Routes kept(Tensor logits, Routes asked) {
+  /** The peer truncates its capacity, ours is rounded up: here it is a number. */
+  private GateConfig.Capacity capacity() {
     double factor = golden.hyper("cf").asDouble();
     if (golden.hyper("kind").asText().equals("dmoe") || factor == 0) {
-      return asked;
+      return GateConfig.Capacity.DROPLESS;
     }
-    long capacity = (long) (factor * topK * x.size(0) / asked.experts());
+    long capacity = (long) (factor * topK * x.size(0) / golden.hyper("E").asInt());
     replay
         .comparison()
         .exact("expert_capacity", golden.setting("expert_capacity").asLong(), capacity);
-    GateSettings limited = Rules.withCapacity(rules(), QueueOrder.TOKEN_MAJOR, capacity);
-    return GateOp.forward(replay.pass(), limited, logits, GateOp.Inputs.NONE, 0, 0);
+    return Gates.first(capacity, QueueOrder.TOKEN_MAJOR);
   }
 
-  private void compareRouter(RouteTable table, float[] weights) {
+  /** Whether weights are divided by their 2-norm; 1 is their sum, null nothing. */
+  private boolean isEuclidean() {
+    return golden.hyper("norm").asDouble() == 2;
+  }
+
+  /** Whether the experts are gated by another activation than SiLU. */
+  private boolean isOtherwiseGated() {
+    return gated && !config.activation().equals(Activation.SWIGLU);
+  }
+
+  private void compare() {
+    try (BlockReplay<Layer> block =
+        new BlockReplay<>(replay, Ranks.alone(), weights(), this::layer)) {
+      Pass pass = block.pass();
+      Tensor out = block.layer().forward(pass, x, biasRows(pass));
+      boolean drops = config.gate().capacity().policy() != DropPolicy.DROPLESS;
+      RouteTable asked = drops ? block.decide(config.gate().withoutDropping(), x) : block.routes();
+      compareRouter(asked);
+      double losses = AUXILIARY * asked.auxiliaryLoss() + Z * asked.zLoss();
+      replay.close("loss", replay.objective(out.toFloats()) + losses);
+      block.compare(x, out);
+      if (bias != null) {
+        replay.close("grad.experts.bias", Layouts.scaled(replay.gradientOf(bias), expertScale));
+      }
+    }
+  }
+
+  private Layer layer(Declarations at) {
+    if (isEuclidean() || isOtherwiseGated()) {
+      // w / |w|_2 over the K weights of a token is their RMSNorm with gamma 1 / sqrt(K).
+      float gamma = (float) (expertScale / Math.sqrt(topK));
+      return new ComposedLayer(
+          replay,
+          at,
+          hidden,
+          config,
+          isOtherwiseGated(),
+          isEuclidean() ? replay.constant(gamma, topK) : null);
+    }
+    MoeLayer layer = new MoeLayer(at, 0, hidden, config);
+    return (pass, input, skip) -> layer.forward(pass, input, skip, null);
+  }
+
+  /** The dropless layer stores [E * F, H] throughout, the other [E, H, F] and [E, F, H]. */
+  private WeightMap weights() {
+    int experts = config.experts();
+    int inner = config.inner();
+    boolean dropless = golden.hyper("kind").asText().equals("dmoe");
+    WeightMap weights =
+        new WeightMap()
+            .put("gate.weight", "router.layer.weight")
+            .put(
+                "experts.up.weight",
+                dropless ? Axes.SAME : Axes.of(experts, hidden, inner).as(0, 2, 1),
+                "experts.mlp.w1")
+            .given("experts.up.bias", new float[experts * inner])
+            .put(
+                "experts.down.weight",
+                Axes.of(experts, inner, hidden).as(0, 2, 1),
+                "experts.mlp.w2")
+            .given("experts.down.bias", new float[experts * hidden])
+            .put("shared.up.weight", "shared_expert.up_proj.weight")
+            .put("shared.up.bias", "shared_expert.up_proj.bias");
+    if (isOtherwiseGated()) {
+      weights
+          .put("experts.gate.weight", "experts.mlp.w1")
+          .put("experts.up.weight", "experts.mlp.v1")
+          .put("shared.gate.weight", "shared_expert.gate_proj.weight");
+    } else if (gated) {
+      Axes expertByExpert = Axes.of(2, experts, inner, hidden).as(1, 0, 2, 3);
+      String[] shared = {"shared_expert.gate_proj.weight", "shared_expert.up_proj.weight"};
+      weights
+          .put("experts.up.weight", expertByExpert, "experts.mlp.w1", "experts.mlp.v1")
+          .put("shared.up.weight", shared);
+    }
+    double sharedScale = golden.hyper("wsum").asBoolean() ? 1 / (topK + 1.0) : 1;
+    return weights
+        .scaled("shared.down.weight", sharedScale, "shared_expert.down_proj.weight")
+        .scaled("shared.down.bias", sharedScale, "shared_expert.down_proj.bias");
+  }
+
+  /**
+   * Routes before dropping. The peer normalises over the chosen experts, then drops, as ours does.
+   */
+  private void compareRouter(RouteTable table) {
     replay.close("router_scores", table.scores());
     replay.exact("top_experts", table.choice());
     replay.exact("tokens_per_expert", table.counts());
-    replay.close("expert_weights", Layouts.scaled(weights, 1 / expertScale));
+    replay.close("expert_weights", Layouts.scaled(table.weight(), 1 / expertScale));
     long[] routeOfRow = new long[table.expert().length];
     long[] expertOfRow = new long[routeOfRow.length];
     for (int route = 0; route < routeOfRow.length; route++) {
@@ -164,7 +211,7 @@ public final class MegaBlocksCases {
   /**
    * The bias of the experts together, added to every token, as a linear layer that nothing enters.
    */
-  private Tensor biasRows() {
+  private Tensor biasRows(Pass pass) {
     if (!golden.has("w.experts.bias")) {
       return null;
     }
@@ -172,18 +219,6 @@ public final class MegaBlocksCases {
     bias = replay.parameter(scaled, scaled.length);
     Tensor nothing = replay.scope().zeros(DType.FLOAT32, x.size(0), 1);
     Tensor weight = replay.scope().zeros(DType.FLOAT32, scaled.length, 1);
-    return LinearOp.forward(replay.pass(), nothing, weight, bias, Activation.IDENTITY);
-  }
-
-  private void compareGradients(MegaBlocksExperts shared) {
-    replay.close("grad_x", replay.gradientOfInput(x));
-    replay.close("grad.router.layer.weight", replay.gradientOf(router));
-    experts.compareGradients();
-    if (bias != null) {
-      replay.close("grad.experts.bias", Layouts.scaled(replay.gradientOf(bias), expertScale));
-    }
-    if (shared != null) {
-      shared.compareGradients();
-    }
+    return LinearOp.forward(pass, nothing, weight, bias, Activation.IDENTITY);
   }
 }

@@ -9,26 +9,36 @@ import java.util.Locale;
  * @param name the file under the folder that was given, without its extension
  * @param largestError largest absolute error over all numbers compared
  * @param largestErrorIn the tensor it was found in, empty when only integers were compared
- * @param failures one sentence for each tensor that does not agree; empty when the case passed
+ * @param failures one sentence for each tensor that does not agree
  * @param notes what was compared in another form than it was recorded in
+ * @param skipped why the case was not replayed; empty when it was
  */
 public record CaseResult(
     String name,
     double largestError,
     String largestErrorIn,
     List<String> failures,
-    List<String> notes) {
+    List<String> notes,
+    String skipped) {
 
   public static CaseResult failed(String name, String reason) {
-    return new CaseResult(name, 0, "", List.of(reason), List.of());
+    return new CaseResult(name, 0, "", List.of(reason), List.of(), "");
+  }
+
+  /** A case that no configuration of ours describes. */
+  public static CaseResult skipped(String name, String reason) {
+    return new CaseResult(name, 0, "", List.of(), List.of(), reason);
   }
 
   public boolean passed() {
-    return failures.isEmpty();
+    return failures.isEmpty() && skipped.isEmpty();
   }
 
   /** The case in one line. */
   public String line() {
+    if (!skipped.isEmpty()) {
+      return "skip " + name + ": " + skipped;
+    }
     if (!passed()) {
       return "FAIL " + name + ": " + String.join("; ", failures);
     }

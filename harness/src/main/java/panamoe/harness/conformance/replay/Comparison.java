@@ -118,6 +118,6 @@ public final class Comparison {
       return CaseResult.failed(name, "nothing was compared");
     }
     return new CaseResult(
-        name, largestError, largestErrorIn, List.copyOf(failures), List.copyOf(notes));
+        name, largestError, largestErrorIn, List.copyOf(failures), List.copyOf(notes), "");
   }
 }

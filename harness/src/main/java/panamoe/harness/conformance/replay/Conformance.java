@@ -66,6 +66,11 @@ public final class Conformance {
       Comparison comparison = new Comparison();
       try (Replay replay = new Replay(golden, backend, comparison)) {
         kind.replay(replay);
+        for (String tensor : golden.unread()) {
+          comparison.require(false, tensor + " is recorded and not compared");
+        }
+      } catch (NotDescribed e) {
+        return CaseResult.skipped(name, e.getMessage());
       } catch (RuntimeException e) {
         // What ranks as threads tell is the exception of one of them.
         Throwable told =

@@ -7,8 +7,10 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedDeque;
-import java.util.stream.IntStream;
+import java.util.regex.Pattern;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.SafetensorsReader;
 import panamoe.checkpoint.StoredTensor;
@@ -17,24 +19,27 @@ import panamoe.checkpoint.StoredTensor;
 public final class GoldenFile implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int REMEMBERED = 3;
+  private static final Pattern COMPARED = Pattern.compile("(rank\\d+\\.)?(w\\.|grad)");
 
   private final SafetensorsReader reader;
   private final String prefix;
   private final String kind;
   private final JsonNode settings;
   private final Deque<String> read; // what was read last, at the end
+  private final Set<String> tensorsRead;
 
   /**
    * @throws CheckpointException if this is not a safetensors file, or its metadata do not name a
    *     kind of case
    */
   public GoldenFile(Path path) {
-    this(path, "", new ConcurrentLinkedDeque<>());
+    this(path, "", new ConcurrentLinkedDeque<>(), ConcurrentHashMap.newKeySet());
   }
 
-  private GoldenFile(Path path, String prefix, Deque<String> read) {
+  private GoldenFile(Path path, String prefix, Deque<String> read, Set<String> tensorsRead) {
     this.prefix = prefix;
     this.read = read;
+    this.tensorsRead = tensorsRead;
     this.reader = SafetensorsReader.open(path);
     try {
       this.kind = reader.metadata().get("op");
@@ -57,13 +62,21 @@ public final class GoldenFile implements AutoCloseable {
    * {@code name}.
    */
   public GoldenFile part(String prefix) {
-    return new GoldenFile(path(), prefix, read);
+    return new GoldenFile(path(), prefix, read, tensorsRead);
   }
 
   /** Tells of a file that is readable, but whose tensors and settings are not of one case. */
   public String misfit() {
     String last = read.isEmpty() ? "" : "; read last: " + String.join(", ", read);
     return path() + ": its tensors and settings do not fit together" + last;
+  }
+
+  /** Recorded weights and gradients that nobody read: without them a case is not compared whole. */
+  public List<String> unread() {
+    return reader.tensors().stream()
+        .map(StoredTensor::name)
+        .filter(name -> COMPARED.matcher(name).lookingAt() && !tensorsRead.contains(name))
+        .toList();
   }
 
   public String kind() {
@@ -132,16 +145,6 @@ public final class GoldenFile implements AutoCloseable {
     return Layouts.concatenated(tensors.stream().map(this::floats).toArray(float[][]::new));
   }
 
-  /**
-   * The tensors of all experts; {@code pattern} holds a {@code %d} for the number of the expert.
-   */
-  public float[] stacked(String pattern, int experts) {
-    return stacked(
-        IntStream.range(0, experts)
-            .mapToObj(e -> pattern.replace("%d", Integer.toString(e)))
-            .toList());
-  }
-
   public float scalar(String tensor) {
     float[] values = floats(tensor);
     if (values.length != 1) {
@@ -162,6 +165,7 @@ public final class GoldenFile implements AutoCloseable {
   private String remembered(String tensor) {
     String name = named(tensor);
     StoredTensor stored = reader.tensor(name);
+    tensorsRead.add(name);
     remember("tensor " + name + " " + Arrays.toString(stored.shape()));
     return name;
   }

@@ -1,37 +1,8 @@
 package panamoe.harness.conformance.replay;
 
-import java.util.function.IntPredicate;
-
 /** The same numbers in another order: peers store their weights in many layouts. */
 public final class Layouts {
   private Layouts() {}
-
-  /** [N, R, C] to [N, C, R]. */
-  public static float[] transposed(float[] values, int batches, int rows, int columns) {
-    float[] result = new float[values.length];
-    for (int b = 0; b < batches; b++) {
-      int base = b * rows * columns;
-      for (int r = 0; r < rows; r++) {
-        for (int c = 0; c < columns; c++) {
-          result[base + c * rows + r] = values[base + r * columns + c];
-        }
-      }
-    }
-    return result;
-  }
-
-  /** [A, B, C, D] to [A, C, B, D]. */
-  public static float[] swappedMiddle(float[] values, int a, int b, int c, int d) {
-    float[] result = new float[values.length];
-    for (int i = 0; i < a; i++) {
-      for (int j = 0; j < b; j++) {
-        for (int k = 0; k < c; k++) {
-          System.arraycopy(values, ((i * b + j) * c + k) * d, result, ((i * c + k) * b + j) * d, d);
-        }
-      }
-    }
-    return result;
-  }
 
   /** [K, S] to [S, K]. */
   public static long[] transposed(long[] values, int rows, int columns) {
@@ -55,37 +26,6 @@ public final class Layouts {
     for (float[] part : parts) {
       System.arraycopy(part, 0, result, at, part.length);
       at += part.length;
-    }
-    return result;
-  }
-
-  /**
-   * Blocks of {@code length} of the two in turn: [E, F, M] and [E, F, M] to [E, 2F, M] with length
-   * F * M.
-   */
-  public static float[] inTurn(float[] first, float[] second, int length) {
-    float[] result = new float[first.length + second.length];
-    for (int from = 0; from < first.length; from += length) {
-      System.arraycopy(first, from, result, 2 * from, length);
-      System.arraycopy(second, from, result, 2 * from + length, length);
-    }
-    return result;
-  }
-
-  /** The blocks of {@code length} whose number passes, one after the other. */
-  public static float[] blocks(float[] values, int length, IntPredicate wanted) {
-    int blocks = values.length / length;
-    int count = 0;
-    for (int i = 0; i < blocks; i++) {
-      count += wanted.test(i) ? 1 : 0;
-    }
-    float[] result = new float[count * length];
-    int at = 0;
-    for (int i = 0; i < blocks; i++) {
-      if (wanted.test(i)) {
-        System.arraycopy(values, i * length, result, at, length);
-        at += length;
-      }
     }
     return result;
   }

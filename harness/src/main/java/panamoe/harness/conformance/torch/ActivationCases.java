@@ -2,13 +2,15 @@ package panamoe.harness.conformance.torch;
 
 import java.util.Arrays;
 import panamoe.backend.Activation;
+import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.LossKernels;
-import panamoe.harness.conformance.replay.Affine;
+import panamoe.config.GateConfig;
+import panamoe.harness.conformance.replay.Axes;
+import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
-import panamoe.harness.conformance.replay.Rules;
 import panamoe.op.GateOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -69,7 +71,8 @@ public final class ActivationCases {
    */
   public static void softplus(Replay replay) {
     float[] x = replay.golden().floats("x");
-    float[] logits = Layouts.inTurn(x, new float[x.length], 1);
+    Axes inPairs = Axes.of(2, x.length).as(1, 0);
+    float[] logits = inPairs.ordered(Layouts.concatenated(x, new float[x.length]));
     long[] second = new long[x.length];
     Arrays.fill(second, 1);
     Tensor losses = replay.scope().allocate(DType.FLOAT32, x.length);
@@ -81,8 +84,8 @@ public final class ActivationCases {
             replay.tensor(logits, x.length, 2),
             dlogits);
     replay.close("out", losses.toFloats());
-    float[] gradient = Layouts.blocks(dlogits.toFloats(), 1, i -> i % 2 == 0);
     float[] upstream = replay.golden().floats("upstream");
+    float[] gradient = Arrays.copyOf(inPairs.restored(dlogits.toFloats()), x.length);
     for (int i = 0; i < gradient.length; i++) {
       gradient[i] *= upstream[i];
     }
@@ -91,13 +94,10 @@ public final class ActivationCases {
   }
 
   private static Tensor sigmoidOf(Replay replay, Tensor x) {
-    return GateOp.forward(
-            replay.pass(),
-            Rules.dropless(1, Score.SIGMOID, Normalization.RAW),
-            x.reshape(x.count(), 1),
-            GateOp.Inputs.NONE,
-            0,
-            0)
+    GateSettings sigmoid =
+        Gates.dropless(1, Score.SIGMOID, GateConfig.Weight.of(Normalization.RAW))
+            .settings(x.count(), 1, true);
+    return GateOp.forward(replay.pass(), sigmoid, x.reshape(x.count(), 1), GateOp.Inputs.NONE, 0, 0)
         .weight();
   }
 

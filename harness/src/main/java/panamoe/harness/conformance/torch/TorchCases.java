@@ -1,16 +1,19 @@
 package panamoe.harness.conformance.torch;
 
-import java.util.Arrays;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
+import panamoe.config.DenseConfig;
+import panamoe.harness.conformance.replay.BlockReplay;
 import panamoe.harness.conformance.replay.GoldenFile;
-import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
+import panamoe.harness.conformance.replay.WeightMap;
+import panamoe.nn.FeedForward;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.GateOp;
 import panamoe.op.LinearOp;
 import panamoe.op.NormOp;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -62,20 +65,18 @@ public final class TorchCases {
 
   public static void swigluFeedForward(Replay replay) {
     GoldenFile golden = replay.golden();
-    Tensor x = replay.input("x");
-    int inner = golden.size("w1", 0);
     int hidden = golden.size("w1", 1);
-    Tensor up =
-        replay.parameter(
-            Layouts.concatenated(golden.floats("w1"), golden.floats("w3")), 2L * inner, hidden);
-    Tensor down = replay.parameter("w2");
-    Tensor activated = LinearOp.forward(replay.pass(), x, up, null, Activation.SWIGLU);
-    compare(replay, LinearOp.forward(replay.pass(), activated, down, null, Activation.IDENTITY));
-    replay.close("grad.x", replay.gradientOfInput(x));
-    float[] both = replay.gradientOf(up);
-    replay.close("grad.w1", Arrays.copyOfRange(both, 0, inner * hidden));
-    replay.close("grad.w3", Arrays.copyOfRange(both, inner * hidden, both.length));
-    replay.close("grad.w2", replay.gradientOf(down));
+    DenseConfig config = new DenseConfig(golden.size("w1", 0), Activation.SWIGLU, false);
+    WeightMap weights =
+        new WeightMap("", "grad.").put("up.weight", "w1", "w3").put("down.weight", "w2");
+    try (BlockReplay<FeedForward> block =
+        new BlockReplay<>(
+            replay, Ranks.alone(), weights, at -> new FeedForward(at, hidden, config))) {
+      Tensor x = replay.input("x");
+      compare(replay, block.layer().forward(block.pass(), x));
+      replay.close("grad.x", replay.gradientOfInput(x));
+      block.compareGradients();
+    }
   }
 
   private static void compare(Replay replay, Tensor out) {

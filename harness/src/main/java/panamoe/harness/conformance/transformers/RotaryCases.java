@@ -5,8 +5,8 @@ import java.util.Arrays;
 import java.util.stream.LongStream;
 import panamoe.config.Rotary;
 import panamoe.config.RotaryScaling;
+import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.GoldenFile;
-import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.nn.RotaryTable;
 import panamoe.op.RotaryOp;
@@ -106,7 +106,8 @@ public final class RotaryCases {
           rotated(replay, name, golden.floats("v2_freqs_real"), golden.floats("v2_freqs_imag")));
       int headSize = golden.size(name, 3);
       float[] ours = rotated(replay, name, firstHalves(golden, "cos"), firstHalves(golden, "sin"));
-      replay.close("v3_" + name, Layouts.transposed(ours, ours.length / headSize, headSize / 2, 2));
+      Axes halves = Axes.of(ours.length / headSize, headSize / 2, 2).as(0, 2, 1);
+      replay.close("v3_" + name, halves.ordered(ours));
     }
     replay
         .comparison()
@@ -116,8 +117,10 @@ public final class RotaryCases {
 
   /** The recorded tables [B, L, D] hold every angle twice. */
   private static float[] firstHalves(GoldenFile golden, String name) {
+    float[] table = golden.floats(name);
     int half = golden.size(name, 2) / 2;
-    return Layouts.blocks(golden.floats(name), half, i -> i % 2 == 0);
+    Axes halvesFirst = Axes.of(table.length / (2 * half), 2, half).as(1, 0, 2);
+    return Arrays.copyOf(halvesFirst.ordered(table), table.length / 2);
   }
 
   /** Peer's layout [B, H, L, D] in and out; one row of the table [B * L, D/2] for each token. */
@@ -128,8 +131,8 @@ public final class RotaryCases {
     int length = (int) shape[2];
     int headSize = (int) shape[3];
     int rows = batch * length;
-    float[] values =
-        Layouts.swappedMiddle(replay.golden().floats(name), batch, heads, length, headSize);
+    Axes tokensFirst = Axes.of(batch, heads, length, headSize).as(0, 2, 1, 3);
+    float[] values = tokensFirst.ordered(replay.golden().floats(name));
     Tensor rotated =
         RotaryOp.forward(
             replay.pass(),
@@ -138,6 +141,6 @@ public final class RotaryCases {
             replay.tensor(cosine, rows, headSize / 2),
             replay.tensor(sine, rows, headSize / 2),
             true);
-    return Layouts.swappedMiddle(rotated.toFloats(), batch, length, heads, headSize);
+    return tokensFirst.restored(rotated.toFloats());
   }
 }

@@ -1,18 +1,19 @@
 package panamoe.harness.conformance.transformers;
 
 import java.util.Arrays;
-import java.util.Comparator;
-import java.util.stream.IntStream;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
-import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
+import panamoe.config.GateConfig.Choice;
+import panamoe.config.GateConfig.Noise;
+import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
-import panamoe.harness.conformance.replay.Rules;
+import panamoe.harness.conformance.replay.TokenOrder;
 import panamoe.op.GateOp;
 import panamoe.tensor.Tensor;
 
@@ -38,90 +39,58 @@ public final class RouterCases {
             : golden.hyper("cap").asLong();
     replay.exact("capacity", new long[] {capacity});
 
-    int[] order = IntStream.range(0, tokens).toArray();
-    if (golden.hyper("bpr").asBoolean()) {
-      float[] best = bestScores(replay, logits, tokens, experts);
-      order =
-          IntStream.range(0, tokens)
-              .boxed()
-              .sorted(Comparator.comparingDouble(s -> -best[s]))
-              .mapToInt(Integer::intValue)
-              .toArray();
-    }
     boolean before = golden.hyper("before").asBoolean();
-    GateSettings rules =
-        Rules.withFirstChoiceLoss(
-            Rules.withCapacity(
-                Rules.dropless(
-                    2, Score.SOFTMAX, before ? Normalization.CHOSEN : Normalization.SURVIVORS),
-                QueueOrder.CHOICE_MAJOR,
-                capacity),
-            1);
+    GateConfig gate =
+        Gates.softmax(2, before ? Normalization.CHOSEN : Normalization.SURVIVORS)
+            .withChoice(Choice.with(Noise.GUMBEL_FROM_SECOND))
+            .withCapacity(Gates.first(capacity, QueueOrder.CHOICE_MAJOR));
+    TokenOrder order =
+        golden.hyper("bpr").asBoolean()
+            ? TokenOrder.byBest(scores(replay, logits, tokens, experts))
+            : TokenOrder.given(tokens);
     replay.freshPass();
-    Tensor ordered = replay.tensor(permuted(logits, order, experts), tokens, experts);
+    Tensor ordered = replay.tensor(order.permuted(logits), tokens, experts);
     // The second choice is by logits; zeros as noise make ours so.
     GateOp.Inputs inputs =
         new GateOp.Inputs(used(replay, order), null, replay.constant(0, tokens, experts), null);
-    Routes routes = GateOp.forward(replay.pass(), rules, ordered, inputs, 0, 0);
+    GateSettings settings = gate.settings(tokens, experts, true);
+    Routes routes = GateOp.forward(replay.pass(), settings, ordered, inputs, 0, 0);
     RouteTable table = RouteTable.of(routes);
-    replay.close("combine_per_expert", restored(table.weightByExpert(), order, experts));
-    replay.exact("top1_mask", firstChoices(table, order));
-    float[] upstream = permuted(golden.floats("upstream"), order, experts);
+    replay.close("combine_per_expert", order.restored(table.weightByExpert()));
+    replay.exact("top1_mask", order.restored(firstChoices(table)));
+    float[] upstream = order.permuted(golden.floats("upstream"));
     replay.backward(routes.weight(), table.atRoutes(upstream));
-    replay.close("grad_logits", restored(replay.gradientOfInput(ordered), order, experts));
+    replay.close("grad_logits", order.restored(replay.gradientOfInput(ordered)));
   }
 
-  private static float[] bestScores(Replay replay, float[] logits, int tokens, int experts) {
-    Routes routes =
-        GateOp.forward(
-            replay.pass(),
-            GateSettings.dropless(1),
-            replay.tensor(logits, tokens, experts),
-            GateOp.Inputs.NONE,
-            0,
-            0);
-    return routes.weight().toFloats();
+  private static RouteTable scores(Replay replay, float[] logits, int tokens, int experts) {
+    Tensor given = replay.tensor(logits, tokens, experts);
+    return RouteTable.of(
+        GateOp.forward(replay.pass(), GateSettings.dropless(1), given, GateOp.Inputs.NONE, 0, 0));
   }
 
-  private static Tensor used(Replay replay, int[] order) {
-    long[] padding =
-        replay.golden().has("padding_mask") ? replay.golden().longs("padding_mask") : null;
-    if (padding == null) {
+  private static Tensor used(Replay replay, TokenOrder order) {
+    if (!replay.golden().has("padding_mask")) {
       return null;
     }
-    boolean[] used = new boolean[order.length];
-    for (int i = 0; i < order.length; i++) {
-      used[i] = padding[order[i]] == 0;
+    long[] padding = replay.golden().longs("padding_mask");
+    boolean[] used = new boolean[padding.length];
+    for (int i = 0; i < used.length; i++) {
+      used[i] = padding[order.order()[i]] == 0;
     }
     return replay.mask(used);
   }
 
-  /** Kept first choices [S, E] in the recorded order. */
-  private static long[] firstChoices(RouteTable table, int[] order) {
+  /** Kept first choices [S, E]. */
+  private static long[] firstChoices(RouteTable table) {
     long[] mask = new long[table.tokens() * table.experts()];
-    for (int i = 0; i < table.tokens(); i++) {
-      long expert = table.expert()[i * table.topK()];
+    for (int s = 0; s < table.tokens(); s++) {
+      long expert = table.expert()[s * table.topK()];
       if (expert >= 0) {
-        mask[order[i] * table.experts() + (int) expert] = 1;
+        mask[s * table.experts() + (int) expert] = 1;
       }
     }
     return mask;
-  }
-
-  private static float[] permuted(float[] table, int[] order, int width) {
-    float[] result = new float[table.length];
-    for (int i = 0; i < order.length; i++) {
-      System.arraycopy(table, order[i] * width, result, i * width, width);
-    }
-    return result;
-  }
-
-  private static float[] restored(float[] table, int[] order, int width) {
-    float[] result = new float[table.length];
-    for (int i = 0; i < order.length; i++) {
-      System.arraycopy(table, i * width, result, order[i] * width, width);
-    }
-    return result;
   }
 
   /** The peer takes all layers as one batch and does not divide by k: its loss is k times ours. */
@@ -147,8 +116,8 @@ public final class RouterCases {
     }
     Tensor logits = replay.tensor(all, tokens, experts);
     GateOp.Inputs inputs = new GateOp.Inputs(used, null, null, null);
-    GateSettings rules = Rules.dropless(topK, Score.SOFTMAX, Normalization.RAW);
-    Routes routes = GateOp.forward(replay.pass(), rules, logits, inputs, topK, 0);
+    GateSettings settings = Gates.softmax(topK, Normalization.RAW).settings(tokens, experts, true);
+    Routes routes = GateOp.forward(replay.pass(), settings, logits, inputs, topK, 0);
     replay.close("loss", topK * routes.losses().getFloat(0));
     replay.backward();
     float[] gradient = replay.gradientOfInput(logits);

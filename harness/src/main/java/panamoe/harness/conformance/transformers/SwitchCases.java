@@ -7,24 +7,21 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
-import panamoe.backend.GateSettings.Score;
-import panamoe.backend.Routes;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
+import panamoe.harness.conformance.replay.BlockReplay;
+import panamoe.harness.conformance.replay.Gates;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
-import panamoe.harness.conformance.replay.Rules;
-import panamoe.op.CombineOp;
-import panamoe.op.DispatchOp;
-import panamoe.op.ExpertOp;
+import panamoe.harness.conformance.replay.WeightMap;
+import panamoe.moe.MoeLayer;
 import panamoe.op.GateOp;
-import panamoe.op.LinearOp;
 import panamoe.tensor.Tensor;
 
 /** Switch Transformers' sparse MLP and its router losses. */
 public final class SwitchCases {
-  private static final String EXPERT = "experts.expert_%d.";
-
   private SwitchCases() {}
 
   /**
@@ -33,76 +30,58 @@ public final class SwitchCases {
    */
   public static void layer(Replay replay) {
     GoldenFile golden = replay.golden();
-    int experts = golden.hyper("experts").asInt();
-    int batch = golden.size("x", 0);
+    GateConfig gate =
+        Gates.softmax(1, Normalization.RAW)
+            .withCapacity(
+                Gates.first(golden.hyper("expert_capacity").asLong(), QueueOrder.TOKEN_MAJOR));
+    MoeConfig config =
+        MoeConfig.of(
+            golden.hyper("experts").asInt(),
+            golden.hyper("d_ff").asInt(),
+            Activation.RELU,
+            false,
+            gate);
+    WeightMap weights =
+        new WeightMap()
+            .put("gate.weight", "router.classifier.weight")
+            .put("experts.up.weight", "experts.expert_%d.wi.weight")
+            .put("experts.down.weight", "experts.expert_%d.wo.weight");
+    try (BlockReplay<MoeLayer> block = BlockReplay.of(replay, config, weights)) {
+      compare(replay, block);
+    }
+  }
+
+  private static void compare(Replay replay, BlockReplay<MoeLayer> block) {
+    GoldenFile golden = replay.golden();
     int length = golden.size("x", 1);
     int hidden = golden.size("x", 2);
-    int inner = golden.hyper("d_ff").asInt();
-    Tensor router = replay.parameter("w.router.classifier.weight");
-    Tensor up =
-        replay.parameter(
-            golden.stacked("w." + EXPERT + "wi.weight", experts), experts, inner, hidden);
-    Tensor down =
-        replay.parameter(
-            golden.stacked("w." + EXPERT + "wo.weight", experts), experts, hidden, inner);
-    GateSettings rules =
-        Rules.withCapacity(
-            Rules.dropless(1, Score.SOFTMAX, Normalization.RAW),
-            QueueOrder.TOKEN_MAJOR,
-            golden.hyper("expert_capacity").asLong());
-
+    int size = length * hidden;
     float[] x = golden.floats("x");
     float[] upstream = golden.floats("upstream");
     float[] out = new float[x.length];
     float[] gradient = new float[x.length];
-    float[] recordedLogits = golden.floats("router_logits");
-    List<float[]> logitParts = new ArrayList<>();
-    List<float[]> probabilityParts = new ArrayList<>();
-    long[] mask = new long[recordedLogits.length];
-    int size = length * hidden;
-    for (int b = 0; b < batch; b++) {
+    List<float[]> bestScores = new ArrayList<>();
+    List<Long> kept = new ArrayList<>();
+    for (int from = 0; from < x.length; from += size) {
       replay.freshPass();
-      Tensor sequence =
-          replay.tensor(Arrays.copyOfRange(x, b * size, (b + 1) * size), length, hidden);
-      Tensor logits = LinearOp.forward(replay.pass(), sequence, router, null, Activation.IDENTITY);
-      logitParts.add(logits.toFloats());
-      Routes routes = GateOp.forward(replay.pass(), rules, logits, GateOp.Inputs.NONE, 0, 0);
-      RouteTable table = RouteTable.of(routes);
-      for (int s = 0; s < length; s++) {
-        if (table.expert()[s] >= 0) {
-          mask[(b * length + s) * experts + (int) table.expert()[s]] = 1;
+      Tensor sequence = replay.tensor(Arrays.copyOfRange(x, from, from + size), length, hidden);
+      Tensor y = block.layer().forward(block.pass(), sequence, null, null);
+      System.arraycopy(y.toFloats(), 0, out, from, size);
+      bestScores.add(bestScores(block.routes()));
+      for (long expert : block.routes().expert()) {
+        for (int e = 0; e < block.routes().experts(); e++) {
+          kept.add(e == expert ? 1L : 0L);
         }
       }
-      probabilityParts.add(bestScores(table));
-      Tensor rows = DispatchOp.forward(replay.pass(), sequence, routes);
-      Tensor activated =
-          ExpertOp.forward(replay.pass(), rows, routes.offsets(), up, null, Activation.RELU);
-      Tensor outputs =
-          ExpertOp.forward(
-              replay.pass(), activated, routes.offsets(), down, null, Activation.IDENTITY);
-      Tensor combined = CombineOp.forward(replay.pass(), outputs, routes, null, null, null);
-      System.arraycopy(combined.toFloats(), 0, out, b * size, size);
-      replay.backward(combined, Arrays.copyOfRange(upstream, b * size, (b + 1) * size));
-      System.arraycopy(replay.gradientOfInput(sequence), 0, gradient, b * size, size);
+      replay.backward(y, Arrays.copyOfRange(upstream, from, from + size));
+      System.arraycopy(replay.gradientOfInput(sequence), 0, gradient, from, size);
     }
-    replay.close("router_logits", Layouts.concatenated(logitParts.toArray(float[][]::new)));
-    replay.close("router_prob", Layouts.concatenated(probabilityParts.toArray(float[][]::new)));
-    replay.exact("router_mask", mask);
+    replay.close("router_logits", block.logits(replay.rows("x")).toFloats());
+    replay.close("router_prob", Layouts.concatenated(bestScores.toArray(float[][]::new)));
+    replay.exact("router_mask", kept.stream().mapToLong(Long::longValue).toArray());
     replay.close("out", out);
     replay.close("grad_x", gradient);
-    replay.close("grad.router.classifier.weight", replay.gradientOf(router));
-    replay
-        .comparison()
-        .close(
-            "grad.experts.*.wi",
-            golden.stacked("grad." + EXPERT + "wi.weight", experts),
-            replay.gradientOf(up));
-    replay
-        .comparison()
-        .close(
-            "grad.experts.*.wo",
-            golden.stacked("grad." + EXPERT + "wo.weight", experts),
-            replay.gradientOf(down));
+    block.compareGradients();
   }
 
   /** Each token's best score, whether its route was kept or not. */
@@ -121,7 +100,7 @@ public final class SwitchCases {
     int tokens = golden.size("router_logits", 1);
     int experts = golden.size("router_logits", 2);
     float[] all = golden.floats("router_logits");
-    GateSettings rules = Rules.dropless(1, Score.SOFTMAX, Normalization.RAW);
+    GateSettings rules = Gates.softmax(1, Normalization.RAW).settings(tokens, experts, true);
     List<float[]> balance = new ArrayList<>();
     List<float[]> z = new ArrayList<>();
     List<Long> chosen = new ArrayList<>();

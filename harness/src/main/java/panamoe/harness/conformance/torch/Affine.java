@@ -1,6 +1,7 @@
-package panamoe.harness.conformance.replay;
+package panamoe.harness.conformance.torch;
 
 import panamoe.backend.Activation;
+import panamoe.harness.conformance.replay.Replay;
 import panamoe.op.LinearOp;
 import panamoe.tensor.Tensor;
 
@@ -8,12 +9,11 @@ import panamoe.tensor.Tensor;
  * {@code activation(factor * x + summand)} element by element: a linear layer from one input to one
  * output.
  */
-public final class Affine {
+final class Affine {
   private Affine() {}
 
   /** In the shape of x. */
-  public static Tensor of(
-      Replay replay, Tensor x, float factor, float summand, Activation activation) {
+  static Tensor of(Replay replay, Tensor x, float factor, float summand, Activation activation) {
     Tensor y =
         LinearOp.forward(
             replay.pass(),
