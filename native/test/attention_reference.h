@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "test/attention_arguments.h"
+#include "test/structs.h"
 #include "test/testing.h"
 
 namespace moe::testing {

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "test/allocations.h"
-#include "test/attention_arguments.h"
+#include "test/structs.h"
 #include "test/gate_reference.h"
 
 namespace moe::testing {

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <thread>
 
-#include "test/attention_arguments.h"
+#include "test/structs.h"
 #include "test/routes.h"
 
 namespace moe::testing {

@@ -12,7 +12,7 @@ constexpr moe_dtype kFloatings[] = {MOE_FLOAT32, MOE_BFLOAT16};
 
 double tolerance(moe_dtype dtype) { return dtype == MOE_BFLOAT16 ? 1.0 / 256 : 1e-6; }
 
-double activation_of(int32_t activation, double x) {
+double activated_value(int32_t activation, double x) {
   switch (activation) {
     case MOE_RELU: return std::max(x, 0.0);
     case MOE_GELU: return x * (1 + std::erf(x / std::numbers::sqrt2)) / 2;
@@ -139,7 +139,7 @@ TEST_F(ElementwiseTest, ActivationsMatchFloat64) {
         const Tensor x = Tensor::random(MOE_FLOAT32, {1, size}, 4, -12, 12);
         Tensor y(dtype, {1, size});
         std::vector<double> want;
-        for (int64_t i = 0; i < size; ++i) want.push_back(activation_of(activation, x[i]));
+        for (int64_t i = 0; i < size; ++i) want.push_back(activated_value(activation, x[i]));
         ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(activation), x, y));
         expect_near(y, want, 2e-7, dtype == MOE_FLOAT32 ? 4e-6 : tolerance(dtype), "y");
       }
@@ -156,7 +156,7 @@ TEST_F(ElementwiseTest, ActivationGradientsMatchCentralDifferences) {
       ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(activation), x, dy, dx));
       std::vector<double> want;  // step 1e-5 in float64: error below 1e-9
       for (int64_t i = 0; i < size; ++i) {
-        const double above = activation_of(activation, x[i] + 1e-5), below = activation_of(activation, x[i] - 1e-5);
+        const double above = activated_value(activation, x[i] + 1e-5), below = activated_value(activation, x[i] - 1e-5);
         want.push_back(dy[i] * (above - below) / 2e-5);
       }
       expect_near(dx, want, 2e-6, 1e-5, "dx");
@@ -177,7 +177,7 @@ TEST_F(ElementwiseTest, SwiGluMatchesFloat64AndCentralDifferences) {
     for (int64_t s = 0; s < rows; ++s) {
       for (int64_t i = 0; i < width; ++i) {
         const int64_t gate = 2 * s * width + i, up = gate + width;
-        const auto value = [&](double g, double u) { return activation_of(MOE_SILU, g) * u; };
+        const auto value = [&](double g, double u) { return activated_value(MOE_SILU, g) * u; };
         want.push_back(value(x[gate], x[up]));
         const double scale = dy[s * width + i] / 2e-5;
         gradient[static_cast<size_t>(gate)] = scale * (value(x[gate] + 1e-5, x[up]) - value(x[gate] - 1e-5, x[up]));

@@ -2,7 +2,7 @@
 #include <map>
 #include <utility>
 
-#include "test/attention_arguments.h"
+#include "test/structs.h"
 #include "test/testing.h"
 
 namespace moe::testing {

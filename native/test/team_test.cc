@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "cpu/parallel.h"
-#include "test/attention_arguments.h"
+#include "test/structs.h"
 #include "test/testing.h"
 #include "test/threads.h"
 
