@@ -223,7 +223,7 @@ struct RowBlock {
   int64_t first, panels;
 };
 
-// nc columns of C, and the panels of B that hold them: for SwiGLU those of the gate half, then those of the up half.
+// nc columns of C, and the panels of B that they need. For SwiGLU the gate half's panels come before the up half's.
 struct ColumnBlock {
   ColumnBlock(const Plan& plan, bool gated, int64_t n_block) {
     const int64_t c_columns = gated ? plan.product->columns / 2 : plan.product->columns;

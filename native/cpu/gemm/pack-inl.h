@@ -63,7 +63,7 @@ void transpose_panel(const uint32_t* from, int64_t stride, int64_t words, uint32
   const hn::CappedTag<uint32_t, 4> block;
   constexpr int64_t kLines = hn::MaxLanes(d);
   constexpr int64_t kSteps = kLines * 4 * int64_t{sizeof(uint32_t)} / kStepBytes;
-  // Four words of a line, and beside them those of the line four further on.
+  // Four words of a line; in the upper half of a vector of eight, four words of the line 4 further on.
   const auto words_of = [&](const uint32_t* line) {
     if constexpr (kLines == 8) {
       return hn::Combine(d, hn::LoadU(block, line + 4 * stride), hn::LoadU(block, line));

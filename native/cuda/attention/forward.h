@@ -7,8 +7,8 @@
 
 namespace moe::cuda {
 
-// Sums over keys begin anew every kChunk positions, from position 0 on, and those of the chunks are merged in their
-// order: the one grouping of keys that a result depends on besides the tiles inside a chunk.
+// Keys are summed in chunks of kChunk positions, counted from position 0, and the chunks' sums are merged in order of
+// position. A result depends on this grouping of keys and on the tiles inside a chunk, and on no other grouping.
 constexpr int kChunk = 256;
 
 // Rows [T, H, D] and the keys and values [slots, capacity, G, D] of their sequences.

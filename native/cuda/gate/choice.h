@@ -15,10 +15,10 @@ struct GateTokens {
   int64_t tokens;
   int experts;
   const float* logits;
-  const uint8_t* used;    // or null, as are the next three
-  const float* bias;      // [E]
-  const float* noise;     // [S, E]
-  const float* priority;  // [S, E]
+  const uint8_t* used;    // [S], or null
+  const float* bias;      // [E], or null
+  const float* noise;     // [S, E], or null
+  const float* priority;  // [S, E], or null
 
   __device__ bool is_used(int64_t s) const { return s < tokens && (used == nullptr || used[s] != 0); }
 };

@@ -11,10 +11,10 @@ constexpr int kGateThreads = 512;
 
 struct GateOutputs {
   float* scores;  // [S, E]
-  int* expert;    // [S, K], as are the next three
-  int* position;
-  float* weight;
-  int* choice;
+  int* expert;    // [S, K]
+  int* position;  // [S, K]
+  float* weight;  // [S, K]
+  int* choice;    // [S, K]
   int* counts;    // [E]
   int* offsets;   // [E + 1]
   float* losses;  // [2]

@@ -2,8 +2,8 @@
  * Letters: B sequences, L tokens a sequence, T tokens of any sequences, H query heads, G key/value heads (G divides H),
  * D head size.
  * q, out, dq, dout [B, L, H, D]; k, v, dk, dv [B, L, G, D]; float32 or bfloat16, one dtype a call.
- * Query head h reads key/value head g = h / (H / G). No heads, H that is no multiple of G, and a config that its
- * comment rules out are refused. MOE_UNSUPPORTED on a CUDA device where D exceeds 256. */
+ * Query head h reads key/value head g = h / (H / G). H, G or D of 0, an H that G does not divide, and a config that
+ * its comment rules out are refused. MOE_UNSUPPORTED on a CUDA device if D exceeds 256. */
 #ifndef MOE_ATTENTION_H
 #define MOE_ATTENTION_H
 
