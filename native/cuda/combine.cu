@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kRowThreads)
                             Floats mlp, const float* coefficient, Floats drows, float* dweight, Floats dmlp,
                             float* dcoefficient, Refusal refusal) {
   constexpr int count = Access::count;
-  constexpr int together = Access::packed ? 4 : 2;  // rows whose loads are under way at once
+  constexpr int together = Access::vectorized ? 4 : 2;  // rows whose loads are under way at once
   routes.check_offsets(refusal);
   const int64_t s = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (s >= tokens) return;

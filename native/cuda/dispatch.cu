@@ -5,10 +5,10 @@
 namespace moe::cuda {
 namespace {
 
-// Copies rows of `width` packs. Bound by bytes: reads each token once, writes it once a route.
-template <typename Pack>
+// Copies rows of `width` vectors. Bound by bytes: reads each token once, writes it once a route.
+template <typename Vector>
 __global__ void __launch_bounds__(kRowThreads)
-    dispatch_kernel(const Pack* x, int64_t tokens, int64_t width, Routes routes, Pack* rows, Refusal refusal) {
+    dispatch_kernel(const Vector* x, int64_t tokens, int64_t width, Routes routes, Vector* rows, Refusal refusal) {
   __shared__ int row_of[kMostTokens * kMostChoices];
   routes.check_offsets(refusal);
   load_routes(routes, tokens, row_of, refusal, [](int, int64_t) {});
@@ -17,9 +17,9 @@ __global__ void __launch_bounds__(kRowThreads)
   if (s >= tokens) return;
   const int* targets = row_of + threadIdx.y * routes.choices;
   for (int64_t i = threadIdx.x; i < width; i += blockDim.x) {
-    const Pack pack = x[s * width + i];
+    const Vector vector = x[s * width + i];
     for (int c = 0; c < routes.choices; ++c) {
-      if (targets[c] >= 0) rows[targets[c] * width + i] = pack;
+      if (targets[c] >= 0) rows[targets[c] * width + i] = vector;
     }
   }
 }
@@ -52,13 +52,13 @@ void dispatch_forward(Stream& stream, Tensor x, const moe_routes& routes, Tensor
   Launch launch(stream);
   keep_route_checks(launch.stream(), routes, rows);
   const int64_t tokens = x.shape[0], width = x.shape[1];
-  const auto run = [&](auto pack, int64_t packs) {
-    using Pack = decltype(pack);
-    const dim3 block = row_block(packs);
-    launch(dispatch_kernel<Pack>, token_blocks(tokens, block), block, 0, data<Pack>(x), tokens, packs,
-           Routes(routes, rows), data<Pack>(rows), launch.refusal());
+  const auto run = [&](auto vector, int64_t vectors) {
+    using Vector = decltype(vector);
+    const dim3 block = row_block(vectors);
+    launch(dispatch_kernel<Vector>, token_blocks(tokens, block), block, 0, data<Vector>(x), tokens, vectors,
+           Routes(routes, rows), data<Vector>(rows), launch.refusal());
   };
-  if (in_packs(x, width) && in_packs(rows, width)) {
+  if (in_vectors(x, width) && in_vectors(rows, width)) {
     run(uint4{}, width * dtype_bytes(x.dtype) / 16);
   } else if (x.dtype == MOE_BFLOAT16) {
     run(uint16_t{}, width);

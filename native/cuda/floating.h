@@ -36,16 +36,16 @@ __device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
 
 // `count` neighbours that are read and written at once.
 template <typename Value, int count>
-struct alignas(sizeof(Value) * count) Pack {
+struct alignas(sizeof(Value) * count) Vector {
   Value values[count];
 };
 
 // Elements of a type in 16 bytes.
 template <typename Value>
-inline constexpr int kPackOf = 16 / static_cast<int>(sizeof(Value));
+inline constexpr int kVectorOf = 16 / static_cast<int>(sizeof(Value));
 
 // Whether rows of `width` elements of this tensor can be read 16 bytes at a time.
-inline bool in_packs(Tensor tensor, int64_t width) {
+inline bool in_vectors(Tensor tensor, int64_t width) {
   const int64_t bytes = tensor.dtype == MOE_BFLOAT16 ? 2 : 4;
   return reinterpret_cast<uintptr_t>(tensor.data) % 16 == 0 && width * bytes % 16 == 0;
 }

@@ -4,7 +4,7 @@
 #include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda/packed.h"
+#include "cuda/vector.h"
 
 namespace moe::cuda {
 namespace {
@@ -59,7 +59,7 @@ struct Normal {
 };
 
 // A thread a Philox block; thread 0's starts `skipped` numbers before y. Bound by integer, or float64, arithmetic.
-template <bool packed, typename Y, typename Numbers>
+template <bool vectorized, typename Y, typename Numbers>
 __global__ void __launch_bounds__(kThreads)
     random_kernel(uint64_t seed, uint64_t first_block, int skipped, Numbers numbers, int64_t count, Y* y) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kThreads)
     numbers(philox(seed, (first_block + static_cast<uint64_t>(j)) & (~uint64_t{0} >> 2)), values);
     const int64_t i = j * kLanes - skipped;
     if (i >= 0) {
-      store_floats<packed>(y, i, count, values);
+      store_floats<vectorized>(y, i, count, values);
     } else {
 #pragma unroll
       for (int lane = 0; lane < kLanes; ++lane) {
@@ -86,11 +86,11 @@ void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T
   const unsigned blocks = launch.blocks(ceil_div(count + skipped, kLanes), kThreads);
   visit_floating(y, [&](auto to) {
     using Y = decltype(to);
-    const auto run = [&](auto packed) {
-      launch(random_kernel<packed(), Y, Numbers>, blocks, kThreads, 0, seed, offset / kLanes, skipped, numbers, count,
-             data<Y>(y));
+    const auto run = [&](auto vectorized) {
+      launch(random_kernel<vectorized(), Y, Numbers>, blocks, kThreads, 0, seed, offset / kLanes, skipped, numbers,
+             count, data<Y>(y));
     };
-    visit_packed<kLanes>(count + skipped, run, data<Y>(y) - skipped);
+    visit_vectorized<kLanes>(count + skipped, run, data<Y>(y) - skipped);
   });
 }
 

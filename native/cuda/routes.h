@@ -70,10 +70,10 @@ constexpr int kRowThreads = 256;
 constexpr int kFewestLanes = 8;
 constexpr int kMostTokens = kRowThreads / kFewestLanes;  // of a block
 
-// The block for rows of so many packs.
-inline dim3 row_block(int64_t packs) {
+// The block for rows of so many vectors.
+inline dim3 row_block(int64_t vectors) {
   unsigned lanes = kFewestLanes;
-  while (lanes < kRowThreads && lanes < packs) lanes *= 2;
+  while (lanes < kRowThreads && lanes < vectors) lanes *= 2;
   return {lanes, kRowThreads / lanes};
 }
 

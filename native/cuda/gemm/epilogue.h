@@ -10,9 +10,9 @@ template <typename Value>
 __device__ __forceinline__ void load_four(const Output& output, int64_t offset, int count, float (&to)[4]) {
   const Value* from = static_cast<const Value*>(output.data) + offset;
   if (output.quads && count == 4) {
-    const auto pack = *reinterpret_cast<const Pack<Value, 4>*>(from);
+    const auto vector = *reinterpret_cast<const Vector<Value, 4>*>(from);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = to_float(pack.values[i]);
+    for (int i = 0; i < 4; ++i) to[i] = to_float(vector.values[i]);
     return;
   }
 #pragma unroll
@@ -22,16 +22,16 @@ __device__ __forceinline__ void load_four(const Output& output, int64_t offset, 
 template <typename Value>
 __device__ __forceinline__ void store_four(const Output& output, int64_t offset, int count, const float (&from)[4]) {
   Value* to = static_cast<Value*>(output.data) + offset;
-  Pack<Value, 4> pack;
+  Vector<Value, 4> vector;
 #pragma unroll
-  for (int i = 0; i < 4; ++i) pack.values[i] = from_float<Value>(from[i]);
+  for (int i = 0; i < 4; ++i) vector.values[i] = from_float<Value>(from[i]);
   if (output.quads && count == 4) {
-    *reinterpret_cast<Pack<Value, 4>*>(to) = pack;
+    *reinterpret_cast<Vector<Value, 4>*>(to) = vector;
     return;
   }
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    if (i < count) to[i] = pack.values[i];
+    if (i < count) to[i] = vector.values[i];
   }
 }
 

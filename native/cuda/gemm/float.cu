@@ -27,7 +27,7 @@ template <class Tile>
 constexpr size_t kSharedBytes = std::max(2 * Tile::kPanels * sizeof(float), kSumsBytes<Tile>);
 
 // A thread's share of the next panel on its way from memory to shared memory, in registers.
-template <typename Value, bool turned, int lines, class Tile>
+template <typename Value, bool transposed, int lines, class Tile>
 class Held {
  public:
   __device__ __forceinline__ explicit Held(const Side<Value>& side) : reader_(side) {}
@@ -35,7 +35,7 @@ class Held {
   // `inner` is what is left of the inner dimension from the panel on.
   __device__ __forceinline__ void load(int inner) {
 #pragma unroll
-    for (int i = 0; i < Reader::kCount; ++i) packs_[i] = reader_.chunk(i, inner).load(reader_.packs());
+    for (int i = 0; i < Reader::kCount; ++i) vectors_[i] = reader_.chunk(i, inner).load(reader_.aligned());
     reader_.advance();
   }
 
@@ -46,15 +46,15 @@ class Held {
     for (int i = 0; i < Reader::kCount; ++i) {
       float* to = panel + Reader::k(i) * kStride + Reader::line(i);
 #pragma unroll
-      for (int j = 0; j < Reader::kPack; ++j) to[turned ? j : j * kStride] = to_float(packs_[i].values[j]);
+      for (int j = 0; j < Reader::kVector; ++j) to[transposed ? j : j * kStride] = to_float(vectors_[i].values[j]);
     }
   }
 
  private:
-  using Reader = PanelReader<Value, turned, lines, Tile::kDepth, Tile::kThreads>;
+  using Reader = PanelReader<Value, transposed, lines, Tile::kDepth, Tile::kThreads>;
 
   Reader reader_;
-  Pack<Value, Reader::kPack> packs_[Reader::kCount];
+  Vector<Value, Reader::kVector> vectors_[Reader::kCount];
 };
 
 // A thread's lines of a tile's side of `kSize`: runs of at most four neighbours, spread over it.
@@ -69,7 +69,7 @@ struct ThreadLines {
   __device__ __forceinline__ static void load(const float* row, int thread, float (&to)[kCount]) {
 #pragma unroll
     for (int i = 0; i < kCount; i += kRun) {
-      const auto run = *reinterpret_cast<const Pack<float, kRun>*>(row + at(thread, i));
+      const auto run = *reinterpret_cast<const Vector<float, kRun>*>(row + at(thread, i));
 #pragma unroll
       for (int j = 0; j < kRun; ++j) to[i + j] = run.values[j];
     }
@@ -77,7 +77,7 @@ struct ThreadLines {
 };
 
 // Wide tiles: bound by rows columns inner multiply-adds. Narrow ones: by reading b's columns inner elements, once.
-template <typename A, typename B, bool kTurnedA, bool kTurnedB, class Tile>
+template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     float_kernel(const Product product, RowRange rows, Refusal refusal) {
   using ThreadRows = ThreadLines<Tile::kRows, Tile::kSumRows>;
@@ -89,8 +89,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
-    Held<A, kTurnedA, Tile::kRows, Tile> held_a(side_a<A, kTurnedA>(product, tile));
-    Held<B, kTurnedB, Tile::kColumns, Tile> held_b(side_b<B, kTurnedB>(product, tile));
+    Held<A, kTransposedA, Tile::kRows, Tile> held_a(side_a<A, kTransposedA>(product, tile));
+    Held<B, kTransposedB, Tile::kColumns, Tile> held_b(side_b<B, kTransposedB>(product, tile));
     float sums[Tile::kSumRows][Tile::kSumColumns] = {};
     const int inner = tile.inner;
     held_a.load(inner);
@@ -131,9 +131,10 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   }
 }
 
-template <typename A, typename B, bool kTurnedA, class Tile>
+template <typename A, typename B, bool kTransposedA, class Tile>
 void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
-  launch(product.b.turned ? float_kernel<A, B, kTurnedA, true, Tile> : float_kernel<A, B, kTurnedA, false, Tile>,
+  launch(product.b.transposed ? float_kernel<A, B, kTransposedA, true, Tile>
+                              : float_kernel<A, B, kTransposedA, false, Tile>,
          walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
          launch.refusal());
 }
@@ -144,8 +145,8 @@ void launch_kernels(Launch& launch, const Product& product) {
       product, [&](RowRange rows) { launch_tiles<A, B, false, NarrowTile>(launch, product, rows); },
       [&](RowRange rows) { launch_tiles<A, B, false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
-        product.a.turned ? launch_tiles<A, B, true, WideTile>(launch, product, rows)
-                         : launch_tiles<A, B, false, WideTile>(launch, product, rows);
+        product.a.transposed ? launch_tiles<A, B, true, WideTile>(launch, product, rows)
+                             : launch_tiles<A, B, false, WideTile>(launch, product, rows);
       });
 }
 

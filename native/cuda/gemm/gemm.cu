@@ -16,9 +16,9 @@ int32_t size_of(const char* what, int64_t size) {
   return static_cast<int32_t>(size);
 }
 
-Matrix matrix_of(Tensor matrix, bool turned) {
+Matrix matrix_of(Tensor matrix, bool transposed) {
   const int64_t width = matrix.shape[matrix.rank - 1];
-  return {matrix.data, matrix.dtype, width, turned, in_packs(matrix, width)};
+  return {matrix.data, matrix.dtype, width, transposed, in_vectors(matrix, width)};
 }
 
 Output output_of(OptionalTensor output) {
@@ -34,7 +34,7 @@ void run_product(Launch& launch, const Product& product) {
   if (product.activation == MOE_SWIGLU) {  // the up half must begin as well aligned as the gate
     const int64_t half = product.columns / 2;
     checked.preactivation.quads &= half % 4 == 0;
-    if (product.b.turned) checked.b.packs &= half * dtype_bytes(product.b.dtype) % 16 == 0;
+    if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;
   }
   if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
     run_tensor_product(launch, checked);

@@ -77,7 +77,8 @@ __device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x
       : "memory");
 }
 
-// A panel of rows of 128 bytes, chunks exchanged over eight rows; `block` bytes lie between 64 columns of a turned one.
+// A panel of rows of 128 bytes, chunks exchanged over eight rows; `block` bytes lie between 64 columns of a transposed
+// one.
 __device__ __forceinline__ uint64_t describe_panel(const void* panel, int block) {
   constexpr uint64_t kExchangedBy128Bytes = 1;
   constexpr int kEightRows = 1024;
@@ -86,7 +87,7 @@ __device__ __forceinline__ uint64_t describe_panel(const void* panel, int block)
 }
 
 // d += a b for 64 x 16 a and 16 x 128 b; d lies over a warp's 16 rows as mma.m16n8k16 has it, eight columns d[i].
-template <int turned_b>
+template <int transposed_b>
 __device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t a, uint64_t b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
@@ -105,7 +106,7 @@ __device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t 
         "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]),
         "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]),
         "+f"(d[15][3])
-      : "l"(a), "l"(b), "n"(turned_b));
+      : "l"(a), "l"(b), "n"(transposed_b));
 }
 
 __device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -128,7 +129,7 @@ __device__ __forceinline__ void meet_multipliers() {
 #endif
 
 // Bound by the tensor cores' 2 rows columns inner operations.
-template <bool kTurnedB>
+template <bool kTransposedB>
 __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile::kBlocks)
     hopper_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                   const Product product, RowRange rows, Refusal refusal) {
@@ -168,7 +169,7 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
         copy_box(panel_a, map_a, k, tile.begin + tile.row, 0, full + stage);
         for (int half = 0; half < 2; ++half) {
           const int line = tile.column + half * up;
-          copy_box(panel_b + half * Tile::kPanelB, map_b, kTurnedB ? line : k, kTurnedB ? k : line, tile.group,
+          copy_box(panel_b + half * Tile::kPanelB, map_b, kTransposedB ? line : k, kTransposedB ? k : line, tile.group,
                    full + stage);
         }
       }
@@ -190,12 +191,12 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
       const char* panel_b = panel_a + Tile::kPanelA * 2;
       wait(full + stage, turn / Tile::kStages % 2);
       const uint64_t a = describe_panel(panel_a + warp / 4 * 64 * Tile::kDepth * 2, 0);
-      const uint64_t b = describe_panel(panel_b, kTurnedB ? Tile::kPanelB : 0);
+      const uint64_t b = describe_panel(panel_b, kTransposedB ? Tile::kPanelB : 0);
       begin_products();
 #pragma unroll
       for (int i = 0; i < Tile::kDepth / 16; ++i) {
-        // 16 of k on: 32 bytes of a row, or 16 rows of a turned panel.
-        multiply_m64n128k16<kTurnedB>(sums, a + (i * 32 >> 4), b + (i * (kTurnedB ? 2048 : 32) >> 4));
+        // 16 of k on: 32 bytes of a row, or 16 rows of a transposed panel.
+        multiply_m64n128k16<kTransposedB>(sums, a + (i * 32 >> 4), b + (i * (kTransposedB ? 2048 : 32) >> 4));
       }
       commit_products();
       wait_products<1>(sums);
@@ -246,15 +247,17 @@ bool asked_for_wgmma() {
   return asked;
 }
 
-template <bool kTurnedB>
+template <bool kTransposedB>
 bool launch_tiles(Launch& launch, const Product& product, RowRange rows) {
   // The driver may have chosen an image for the whole sm_90 family, in which the kernel is empty and shares nothing.
   cudaFuncAttributes attributes{};
-  require(cudaFuncGetAttributes(&attributes, hopper_kernel<kTurnedB>), "looking at a kernel");
+  require(cudaFuncGetAttributes(&attributes, hopper_kernel<kTransposedB>), "looking at a kernel");
   if (attributes.sharedSizeBytes == 0) return false;
-  const int64_t lines = kTurnedB ? product.inner : product.columns, width = kTurnedB ? product.columns : product.inner;
-  launch(hopper_kernel<kTurnedB>, walking_blocks<HopperTile>(launch, product, rows), HopperTile::kThreads + kWarpLanes,
-         kSharedBytes, describe_matrix(product.a.data, product.inner, product.rows, 1, HopperTile::kRows),
+  const int64_t lines = kTransposedB ? product.inner : product.columns,
+                width = kTransposedB ? product.columns : product.inner;
+  launch(hopper_kernel<kTransposedB>, walking_blocks<HopperTile>(launch, product, rows),
+         HopperTile::kThreads + kWarpLanes, kSharedBytes,
+         describe_matrix(product.a.data, product.inner, product.rows, 1, HopperTile::kRows),
          describe_matrix(product.b.data, width, lines, product.count, HopperTile::kLines), product, rows,
          launch.refusal());
   return true;
@@ -264,9 +267,10 @@ bool launch_tiles(Launch& launch, const Product& product, RowRange rows) {
 
 bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows) {
   if (!asked_for_wgmma() || launch.architecture() != 90) return false;
-  if (product.groups == Groups::kOfInner || product.a.turned || !product.a.packs || !product.b.packs) return false;
+  if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)
+    return false;
   if (product.rows == 0 || product.width() == 0 || product.inner == 0) return false;
-  return product.b.turned ? launch_tiles<true>(launch, product, rows) : launch_tiles<false>(launch, product, rows);
+  return product.b.transposed ? launch_tiles<true>(launch, product, rows) : launch_tiles<false>(launch, product, rows);
 }
 
 }  // namespace moe::cuda

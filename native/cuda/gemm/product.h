@@ -10,13 +10,13 @@
 namespace moe::cuda {
 
 // A matrix of lines along which the product keeps its shape (rows of a, columns of b) and the inner dimension that is
-// summed. Element (line, k) lies at line * stride + k, or at k * stride + line where it is turned.
+// summed. Element (line, k) lies at line * stride + k, or at k * stride + line where it is transposed.
 struct Matrix {
   const void* data;
   int32_t dtype;
   int64_t stride;
-  bool turned;
-  bool packs;  // every 16 bytes' worth of neighbours begins at a multiple of 16 bytes
+  bool transposed;
+  bool aligned;  // every 16 bytes' worth of neighbours begins at a multiple of 16 bytes
 };
 
 // Rows that the epilogue writes: element (row, column) lies at row * stride + column.
@@ -63,8 +63,8 @@ constexpr RowRange kEveryGroup{0, INT32_MAX};
 
 // A size as the kernels count it; refuses one that they cannot.
 int32_t size_of(const char* what, int64_t size);
-// `matrix` [.., width] with lines down its last dimension but one, or along its last one when `turned`.
-Matrix matrix_of(Tensor matrix, bool turned);
+// `matrix` [.., width] with lines down its last dimension but one, or along its last one when `transposed`.
+Matrix matrix_of(Tensor matrix, bool transposed);
 // The rows of `output` [.., columns], or none.
 Output output_of(OptionalTensor output);
 // Launches the kernels for the product's dtypes.
@@ -77,7 +77,8 @@ void run_float_product(Launch& launch, const Product& product);
 bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows);
 
 // Calls launch_narrow, launch_middle or launch_wide with the rows of the groups that it serves. Where rows are grouped
-// only the kernels see the groups' sizes: two are launched, and each takes its own. Only launch_wide gets a turned a.
+// only the kernels see the groups' sizes: two are launched, and each takes its own. Only launch_wide gets a transposed
+// a.
 template <typename Narrow, typename Middle, typename Wide>
 void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
   RowRange rows = kEveryGroup;
@@ -85,7 +86,7 @@ void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& lau
     launch_narrow(RowRange{0, kNarrowRows});
     if (product.rows <= kNarrowRows) return;
     rows.least = kNarrowRows + 1;
-  } else if (product.a.turned) {
+  } else if (product.a.transposed) {
     launch_wide(rows);
     return;
   } else if (product.rows <= kNarrowRows) {

@@ -37,22 +37,22 @@ __device__ __forceinline__ int chunk_place(int row, int chunk) {
   return (row * kChunks + (chunk ^ turn)) * 8;
 }
 
-template <class Tile, int lines, bool turned>
-using Reader = PanelReader<Bfloat16, turned, lines, Tile::kDepth, Tile::kThreads>;
+template <class Tile, int lines, bool transposed>
+using Reader = PanelReader<Bfloat16, transposed, lines, Tile::kDepth, Tile::kThreads>;
 
 // Begins to copy the reader's panel, of which `inner` is left; on to the next one.
-template <class Tile, int kLines, bool kTurned>
-__device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTurned>& reader, Bfloat16* to, int inner) {
-  constexpr int kRowChunks = (kTurned ? kLines : Tile::kDepth) / 8;
+template <class Tile, int kLines, bool kTransposed>
+__device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& reader, Bfloat16* to, int inner) {
+  constexpr int kRowChunks = (kTransposed ? kLines : Tile::kDepth) / 8;
 #pragma unroll
   for (int i = 0; i < reader.kCount; ++i) {
     const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
     const int line = reader.line(i), k = reader.k(i);
-    Bfloat16* place = to + (kTurned ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
-    if (reader.packs()) {
+    Bfloat16* place = to + (kTransposed ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
+    if (reader.aligned()) {
       copy_async_16(place, chunk.from, chunk.count * 2);
     } else {
-      *reinterpret_cast<Pack<Bfloat16, 8>*>(place) = chunk.load(false);
+      *reinterpret_cast<Vector<Bfloat16, 8>*>(place) = chunk.load(false);
     }
   }
   reader.advance();
@@ -60,12 +60,12 @@ __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTurned>& reader
 
 // Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then
 // along k (a's fragment), or the other way round (two fragments of b).
-template <class Tile, int kLines, bool kTurned, bool kLinesFirst>
+template <class Tile, int kLines, bool kTransposed, bool kLinesFirst>
 __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16* panel, int line, int k) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
   const int line_part = kLinesFirst ? first : then, k_part = kLinesFirst ? then : first;
-  if constexpr (kTurned) {
+  if constexpr (kTransposed) {
     load_matrices_transposed(r, panel + chunk_place<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
   } else {
     load_matrices(r, panel + chunk_place<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
@@ -74,7 +74,7 @@ __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16*
 
 // Wide tiles: bound by the tensor cores' 2 rows columns inner operations. The others: by reading b's 2 columns inner
 // bytes, once.
-template <class Tile, bool kTurnedA, bool kTurnedB>
+template <class Tile, bool kTransposedA, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
   MOE_DYNAMIC_SHARED(Bfloat16, stages);
@@ -85,15 +85,15 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
-    Reader<Tile, Tile::kRows, kTurnedA> a(side_a<Bfloat16, kTurnedA>(product, tile));
-    Reader<Tile, Tile::kColumns, kTurnedB> b(side_b<Bfloat16, kTurnedB>(product, tile));
+    Reader<Tile, Tile::kRows, kTransposedA> a(side_a<Bfloat16, kTransposedA>(product, tile));
+    Reader<Tile, Tile::kColumns, kTransposedB> b(side_b<Bfloat16, kTransposedB>(product, tile));
     const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
     const auto copy_stage = [&](int step) {
       Bfloat16* stage = stages + step % Tile::kStages * Tile::kStage;
       if (step < steps) {
         const int left = inner - step * Tile::kDepth;
-        copy_panel<Tile, Tile::kRows, kTurnedA>(a, stage, left);
-        copy_panel<Tile, Tile::kColumns, kTurnedB>(b, stage + Tile::kRows * Tile::kDepth, left);
+        copy_panel<Tile, Tile::kRows, kTransposedA>(a, stage, left);
+        copy_panel<Tile, Tile::kColumns, kTransposedB>(b, stage + Tile::kRows * Tile::kDepth, left);
       }
       commit_copies();
     };
@@ -112,12 +112,12 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
         uint32_t part_a[Tile::kRowSteps][4];
 #pragma unroll
         for (int i = 0; i < Tile::kRowSteps; ++i) {
-          load_fragments<Tile, Tile::kRows, kTurnedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
+          load_fragments<Tile, Tile::kRows, kTransposedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
         }
 #pragma unroll
         for (int j = 0; j < Tile::kColumnSteps; ++j) {
           uint32_t pair[4];
-          load_fragments<Tile, Tile::kColumns, kTurnedB, false>(pair, panel_b, warp_column + j * 16, k);
+          load_fragments<Tile, Tile::kColumns, kTransposedB, false>(pair, panel_b, warp_column + j * 16, k);
           const uint32_t left[2] = {pair[0], pair[1]}, right[2] = {pair[2], pair[3]};
 #pragma unroll
           for (int i = 0; i < Tile::kRowSteps; ++i) {
@@ -144,9 +144,9 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   }
 }
 
-template <bool kTurnedA, class Tile>
+template <bool kTransposedA, class Tile>
 void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
-  launch(product.b.turned ? tensor_kernel<Tile, kTurnedA, true> : tensor_kernel<Tile, kTurnedA, false>,
+  launch(product.b.transposed ? tensor_kernel<Tile, kTransposedA, true> : tensor_kernel<Tile, kTransposedA, false>,
          walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
          launch.refusal());
 }
@@ -159,8 +159,8 @@ void run_tensor_product(Launch& launch, const Product& product) {
       [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
         if (launch_hopper_tiles(launch, product, rows)) return;
-        product.a.turned ? launch_tiles<true, WideTile>(launch, product, rows)
-                         : launch_tiles<false, WideTile>(launch, product, rows);
+        product.a.transposed ? launch_tiles<true, WideTile>(launch, product, rows)
+                             : launch_tiles<false, WideTile>(launch, product, rows);
       });
 }
 

@@ -123,26 +123,26 @@ template <typename Value>
 struct Side {
   const Value* data;
   int64_t stride;
-  bool packs;
+  bool aligned;
   int left;  // lines from here on, for SwiGLU of the gate
   int up;    // lines from the gate's to the up half's, 0 but for SwiGLU
 };
 
-template <typename Value, bool turned>
+template <typename Value, bool transposed>
 __device__ __forceinline__ Side<Value> side_a(const Product& product, const TileIndex& tile) {
   const Matrix& a = product.a;
-  const int64_t skipped = tile.begin * a.stride + (turned ? int64_t{tile.row} : tile.row * a.stride);
-  return {static_cast<const Value*>(a.data) + skipped, a.stride, a.packs, tile.rows - tile.row, 0};
+  const int64_t skipped = tile.begin * a.stride + (transposed ? int64_t{tile.row} : tile.row * a.stride);
+  return {static_cast<const Value*>(a.data) + skipped, a.stride, a.aligned, tile.rows - tile.row, 0};
 }
 
-template <typename Value, bool turned>
+template <typename Value, bool transposed>
 __device__ __forceinline__ Side<Value> side_b(const Product& product, const TileIndex& tile) {
   const Matrix& b = product.b;
   const int width = product.width();
   const int64_t skipped =
       (product.groups == Groups::kOfInner ? tile.begin * b.stride : tile.group * product.b_elements) +
-      (turned ? int64_t{tile.column} : tile.column * b.stride);
-  return {static_cast<const Value*>(b.data) + skipped, b.stride, b.packs, width - tile.column,
+      (transposed ? int64_t{tile.column} : tile.column * b.stride);
+  return {static_cast<const Value*>(b.data) + skipped, b.stride, b.aligned, width - tile.column,
           product.activation == MOE_SWIGLU ? width : 0};
 }
 
@@ -153,39 +153,39 @@ struct Chunk {
   int count;
 
   // Zeros for those that do not exist.
-  __device__ __forceinline__ Pack<Value, kPackOf<Value>> load(bool packs) const {
-    if (packs && count == kPackOf<Value>) return *reinterpret_cast<const Pack<Value, kPackOf<Value>>*>(from);
-    Pack<Value, kPackOf<Value>> pack;
+  __device__ __forceinline__ Vector<Value, kVectorOf<Value>> load(bool aligned) const {
+    if (aligned && count == kVectorOf<Value>) return *reinterpret_cast<const Vector<Value, kVectorOf<Value>>*>(from);
+    Vector<Value, kVectorOf<Value>> vector;
 #pragma unroll
-    for (int i = 0; i < kPackOf<Value>; ++i) pack.values[i] = i < count ? from[i] : from_float<Value>(0.0f);
-    return pack;
+    for (int i = 0; i < kVectorOf<Value>; ++i) vector.values[i] = i < count ? from[i] : from_float<Value>(0.0f);
+    return vector;
   }
 };
 
 // A thread's share of the panels of a side: each `lines` by `depth` of the inner dimension, kCount chunks a thread.
-// From one chunk to the next is a constant number of lines, or of k where the side is turned.
-template <typename Value, bool turned, int lines, int depth, int threads>
+// From one chunk to the next is a constant number of lines, or of k where the side is transposed.
+template <typename Value, bool transposed, int lines, int depth, int threads>
 class PanelReader {
  public:
-  static constexpr int kPack = kPackOf<Value>;
-  static constexpr int kCount = lines * depth / kPack / threads;
+  static constexpr int kVector = kVectorOf<Value>;
+  static constexpr int kCount = lines * depth / kVector / threads;
 
   __device__ __forceinline__ explicit PanelReader(const Side<Value>& side)
-      : from_(side.data), stride_(side.stride), packs_(side.packs), up_(side.up) {
+      : from_(side.data), stride_(side.stride), aligned_(side.aligned), up_(side.up) {
     const int line = this->line(0), at = up_ != 0 ? line_in_half(line) : line;
     const int skipped = at + (kStepInRun || !line_is_up(line) ? 0 : up_);
     left_ = side.left - at;
-    from_ += turned ? k(0) * stride_ + skipped : skipped * stride_ + k(0);
+    from_ += transposed ? k(0) * stride_ + skipped : skipped * stride_ + k(0);
   }
 
   // Where chunk i of the thread lies in the panel.
-  __device__ __forceinline__ static int line(int i) { return turned ? across() : down(i); }
-  __device__ __forceinline__ static int k(int i) { return turned ? down(i) : across(); }
+  __device__ __forceinline__ static int line(int i) { return transposed ? across() : down(i); }
+  __device__ __forceinline__ static int k(int i) { return transposed ? down(i) : across(); }
 
   // ... and in memory; `inner` is what is left of the inner dimension from the panel on.
   __device__ __forceinline__ Chunk<Value> chunk(int i, int inner) const {
-    if constexpr (turned) {
-      return {from_ + i * kStep * stride_, k(i) < inner ? min(max(left_, 0), kPack) : 0};
+    if constexpr (transposed) {
+      return {from_ + i * kStep * stride_, k(i) < inner ? min(max(left_, 0), kVector) : 0};
     } else {
       int skipped = i * kStep;
       int64_t to_up = 0;
@@ -193,27 +193,27 @@ class PanelReader {
         if (kStepInRun && line_is_up(skipped)) to_up = up_ * stride_;
         skipped = line_in_half(skipped);
       }
-      return {from_ + skipped * stride_ + to_up, skipped < left_ ? min(max(inner - k(0), 0), kPack) : 0};
+      return {from_ + skipped * stride_ + to_up, skipped < left_ ? min(max(inner - k(0), 0), kVector) : 0};
     }
   }
   // On to the next panel.
-  __device__ __forceinline__ void advance() { from_ += turned ? depth * stride_ : depth; }
-  __device__ __forceinline__ bool packs() const { return packs_; }
+  __device__ __forceinline__ void advance() { from_ += transposed ? depth * stride_ : depth; }
+  __device__ __forceinline__ bool aligned() const { return aligned_; }
 
  private:
-  static constexpr int kAcross = (turned ? lines : depth) / kPack;  // chunks of a line, or of a k
+  static constexpr int kAcross = (transposed ? lines : depth) / kVector;  // chunks of a line, or of a k
   static constexpr int kStep = threads / kAcross;
   // Whether the thread's chunks alternate between gate and up half; else all are of the same half.
-  static constexpr bool kStepInRun = !turned && kRun % kStep == 0;
-  static_assert(lines * depth / kPack % threads == 0 && threads % kAcross == 0);
-  static_assert(turned || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
+  static constexpr bool kStepInRun = !transposed && kRun % kStep == 0;
+  static_assert(lines * depth / kVector % threads == 0 && threads % kAcross == 0);
+  static_assert(transposed || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
 
-  __device__ __forceinline__ static int across() { return static_cast<int>(threadIdx.x) % kAcross * kPack; }
+  __device__ __forceinline__ static int across() { return static_cast<int>(threadIdx.x) % kAcross * kVector; }
   __device__ __forceinline__ static int down(int i) { return static_cast<int>(threadIdx.x) / kAcross + i * kStep; }
 
   const Value* from_;
   const int64_t stride_;
-  const bool packs_;
+  const bool aligned_;
   const int up_;
   int left_;  // lines of the side from the thread's first one on
 };

@@ -3,7 +3,7 @@
 #pragma once
 
 #if defined(MOE_SIMT)
-#define RTC_KERNEL static __global__
+#define RUNTIME_KERNEL static __global__
 #else
-#define RTC_KERNEL extern "C" __global__
+#define RUNTIME_KERNEL extern "C" __global__
 #endif

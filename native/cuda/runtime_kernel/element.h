@@ -34,8 +34,8 @@ __device__ __forceinline__ void load_eight(const float* from, float (&to)[kEight
   to[4] = high.x, to[5] = high.y, to[6] = high.z, to[7] = high.w;
 }
 __device__ __forceinline__ void load_eight(const bfloat16* from, float (&to)[kEight]) {
-  const uint4 pack = *reinterpret_cast<const uint4*>(from);
-  const unsigned pairs[] = {pack.x, pack.y, pack.z, pack.w};
+  const uint4 vector = *reinterpret_cast<const uint4*>(from);
+  const unsigned pairs[] = {vector.x, vector.y, vector.z, vector.w};
 #pragma unroll
   for (int i = 0; i < kEight / 2; ++i) {
     to[2 * i] = __uint_as_float(pairs[i] << 16);

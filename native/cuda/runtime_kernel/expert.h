@@ -1,9 +1,9 @@
 // The run-time expert kernel's launch, as the kernel and the host see it.
 #pragma once
 
-#include "cuda/rtc/kernel.h"
+#include "cuda/runtime_kernel/kernel.h"
 
-namespace moe::cuda::rtc {
+namespace moe::cuda::runtime_kernel {
 
 constexpr int kExpertRows = 64;  // most rows that a launch is meant for; any number is right
 constexpr int kExpertThreads = 256;
@@ -22,4 +22,4 @@ struct ExpertArguments {
 
 using Expert = void(ExpertArguments);
 
-}  // namespace moe::cuda::rtc
+}  // namespace moe::cuda::runtime_kernel

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "cuda/gate/choice.h"
-#include "cuda/rtc/kernel.h"
+#include "cuda/runtime_kernel/kernel.h"
 
-namespace moe::cuda::rtc {
+namespace moe::cuda::runtime_kernel {
 
 constexpr int kGateTokens = 64;
 constexpr int kGateThreads = 512;
@@ -23,4 +23,4 @@ struct GateOutputs {
 
 using Gate = void(GateTokens, GateOutputs);
 
-}  // namespace moe::cuda::rtc
+}  // namespace moe::cuda::runtime_kernel

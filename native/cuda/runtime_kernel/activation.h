@@ -1,9 +1,9 @@
 // The launch of a user's activation, as the kernels and the host see it.
 #pragma once
 
-#include "cuda/rtc/kernel.h"
+#include "cuda/runtime_kernel/kernel.h"
 
-namespace moe::cuda::rtc {
+namespace moe::cuda::runtime_kernel {
 
 constexpr int kActivationThreads = 256;
 
@@ -23,4 +23,4 @@ struct Extent {
 using CustomForward = void(Elements x, Elements saved, Elements y, Extent);
 using CustomBackward = void(Elements x, Elements dy, Elements dx, Extent);
 
-}  // namespace moe::cuda::rtc
+}  // namespace moe::cuda::runtime_kernel
