@@ -1,3 +1,7 @@
+// Cross-entropy of given logits with label smoothing. Formulas and shapes: cpu/cross_entropy.cc. A block takes a row:
+// one pass for maximum and sum together (online softmax: Milakov and Gimelshein 2018, arXiv 1805.02867), one for the
+// gradient. Bound by those bytes; the second pass reads from the L2 cache while the rows of all running blocks fit it.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Loss*'. Time: ./panamoe bench train-step --device cuda.
 #include "cuda/cross_entropy.h"
 
 #include "core/check.h"
@@ -9,15 +13,11 @@ namespace moe::cuda {
 namespace {
 
 constexpr unsigned kMostThreads = 512;
-constexpr int kHeld = 4;  // vectors of a row for which another thread is worth having
+constexpr int kHeld = 4;  // vectors of a row per thread: rows with more get more threads, up to kMostThreads
 constexpr float kLowest = -3.402823466e38f;
 
-// The loss of a row of logits, a block each, and where wanted its gradient, which may take the place of the logits.
-// With p the softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
-// d loss / d x[v] = p[v] - a / V - (1 - a) [v = target].
-// Logits are read once for the loss, maximum and sum in one go, and once more, from the second-level cache where the
-// rows under way fit, for the gradient. Bound by those bytes. `remainder`, where it is given, receives what the
-// gradient lost when it was rounded to dlogits.
+// The loss of a row of logits and, if dlogits is given, its gradient, which may be the logits' own memory. `remainder`,
+// if given, receives what the gradient lost when it was rounded to dlogits.
 template <bool vectorized, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
     losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 
   const float target_logit = to_float(x[target]);
-  float peak = kLowest, sum = 0, total = 0;  // total: of x - x[target], which the smoothing needs
+  float peak = kLowest, sum = 0, total = 0;  // total: sum of x - x[target], for the smoothing
   for (int64_t i = first; i < classes; i += stride) {
     float values[count];
     load_floats<vectorized>(x, i, classes, values, -INFINITY);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kMostThreads)
   sum = block_sum(sum * expf(own_peak - peak), sums);
   const float relative_target = target_logit - peak, even = smoothing / static_cast<float>(classes);
   float loss = logf(sum) - relative_target;
-  if (smoothing > 0) loss -= even * block_sum(total, totals);  // else a class of logit minus infinity would spoil it
+  if (smoothing > 0) loss -= even * block_sum(total, totals);  // -inf logits are legal without smoothing
   if (threadIdx.x == 0) losses[row] = loss;
   if (dx == nullptr) return;
 

@@ -1,3 +1,7 @@
+// Dispatch: tokens to rows grouped by expert, and the sum of a token's rows as its backward. Formulas and shapes:
+// cpu/dispatch.cc. A block takes some tokens, a thread some columns.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Dispatch*'.
+// Time: ./panamoe bench dispatch --device cuda.
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/routes.h"
@@ -5,7 +9,7 @@
 namespace moe::cuda {
 namespace {
 
-// Copies rows of `width` vectors. Bound by bytes: reads each token once, writes it once a route.
+// Copies rows of `width` vectors. Bound by bytes: reads a token once, writes it once per route.
 template <typename Vector>
 __global__ void __launch_bounds__(kRowThreads)
     dispatch_kernel(const Vector* x, int64_t tokens, int64_t width, Routes routes, Vector* rows, Refusal refusal) {
@@ -24,11 +28,12 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-// dx[s] = the sum of the token's rows, in choice order, in float32. Bound by bytes: reads routes, writes tokens.
+// dx[s] = sum of the token's rows, in choice order, in float32. Bound by bytes: reads each route's row, writes each
+// token.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     gather_kernel(Floats drows, int64_t tokens, int64_t width, Routes routes, Floats dx, Refusal refusal) {
-  constexpr int count = Access::count, together = count == 8 ? 4 : 2;  // loads under way
+  constexpr int count = Access::count, together = count == 8 ? 4 : 2;  // rows whose loads are in flight at once
   __shared__ int row_of[kMostTokens * kMostChoices];
   routes.check_offsets(refusal);
   load_routes(routes, tokens, row_of, refusal, [](int, int64_t) {});

@@ -1,3 +1,10 @@
+// Token embedding plus position embedding. Formulas and shapes: cpu/embedding.cc.
+//
+// The backward adds rows of equal ids in token order without atomics: tokens are sorted by id (embedding_order.cu),
+// sum_runs adds the rows of equal ids within chunks of the order, join_runs adds up runs that go over several chunks.
+// Chunks are fixed, so the sums do not depend on the card.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/embedding_order.h"
 #include "cuda/kernels.h"
@@ -8,11 +15,10 @@ namespace moe::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-// Neighbours in the order by ids that are summed as one; fixed, so that the sums do not depend on the card.
-constexpr int kChunk = 32;
-constexpr int kAhead = 4;  // rows that are read before they are added
+constexpr int kChunk = 32;  // places of the order that a block sums; fixed, because it sets the order of sums
+constexpr int kAhead = 4;   // rows whose loads are in flight at once
 
-// Blocks of whole rows: threadIdx.y a token, threadIdx.x its columns. Bound by the bytes of y, twice or three times.
+// threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: one or two rows read, one written.
 template <bool vectorized, typename Table, typename Places, typename Y>
 __global__ void __launch_bounds__(kThreads)
     look_up_kernel(const int32_t* ids, const Table* table, int64_t table_rows, const int32_t* positions,
@@ -38,22 +44,22 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The id at place p of the order; ids outside the table come last, as its number of rows.
+// The id at place p of the order; `rows` for an id outside the table, which comes last in the order.
 __device__ __forceinline__ int64_t id_at(const int32_t* ids, const int32_t* order, int64_t p, int64_t rows) {
   const int64_t id = ids[order[p]];
   return id < 0 || id >= rows ? rows : id;
 }
 
-// A block sums dy over the runs of equal ids in a chunk of the order. A run that lies in the chunk whole goes to the
-// table. One that began before it is left in leading[chunk], else one that goes on behind it in trailing[chunk].
-// Bound by the bytes of dy, read once.
+// A block sums dy over the runs of equal ids in a chunk of the order. A run within the chunk is added to the table; a
+// run that began in an earlier chunk is written to leading[chunk], a run that goes on in the next one to
+// trailing[chunk]. Bound by reading dy once.
 template <bool vectorized, typename Dy>
 __global__ void __launch_bounds__(kThreads)
     sum_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, const Dy* dy, int64_t width,
                     float* table, float* leading, float* trailing) {
   constexpr int count = kVectorOf<Dy>;
   __shared__ int32_t tokens_of[kChunk];
-  __shared__ int64_t ids_of[kChunk + 2];  // with the neighbours on both sides, -1 where there is none
+  __shared__ int64_t ids_of[kChunk + 2];  // with one neighbour on each side, -1 before the first and behind the last
   const int64_t begin = int64_t{blockIdx.x} * kChunk;
   const int size = static_cast<int>(tokens - begin < kChunk ? tokens - begin : kChunk);
   for (int j = static_cast<int>(threadIdx.x); j < size + 2; j += static_cast<int>(blockDim.x)) {
@@ -100,7 +106,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The block of the chunk where a run starts that goes on behind it adds the run's parts, in order, to the table.
+// Adds the parts of a run that goes over several chunks to the table, in order; done by the block of its first chunk.
 template <bool vectorized>
 __global__ void __launch_bounds__(kThreads)
     join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width,
@@ -110,7 +116,7 @@ __global__ void __launch_bounds__(kThreads)
   if (next >= tokens) return;
   const int64_t id = id_at(ids, order, next - 1, rows);
   if (id == rows || id_at(ids, order, next, rows) != id) return;
-  if (begin > 0 && id_at(ids, order, begin - 1, rows) == id) return;  // it started further ahead
+  if (begin > 0 && id_at(ids, order, begin - 1, rows) == id) return;  // the run began in an earlier chunk
   const int64_t i = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * count;
   if (i >= width) return;
   float total[count], part[count];

@@ -1,4 +1,4 @@
-// Rows of float32 or bfloat16 whose type is known at run time, for kernels that are bound by memory.
+// Rows of float32 or bfloat16 with a dtype that is known only when the kernel runs, for kernels bound by bytes.
 #pragma once
 
 #include <initializer_list>
@@ -7,9 +7,9 @@
 
 namespace moe::cuda {
 
-// How a kernel reaches elements: `count` neighbours at a time, which is what a thread holds, either by one access
-// (`vectorized`) or one by one, where rows are not aligned or end within a vector. Results are the same bits either
-// way. 8 neighbours are bfloat16 in every tensor, 4 may be of any type.
+// How a kernel reads and writes elements: a thread takes `count` neighbours, by one access if `vectorized`, else one by
+// one, because rows are not aligned or end within a vector. Bits do not depend on it. count is 8 if all tensors are
+// bfloat16, else 4.
 template <int count_, bool vectorized_>
 struct Access {
   static constexpr int count = count_;
@@ -21,7 +21,7 @@ class Floats {
   explicit Floats(Tensor tensor) : data_(tensor.data), bfloat16_(tensor.dtype == MOE_BFLOAT16) {}
   explicit Floats(OptionalTensor tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read
 
-  // Elements `i` and following of a row of `width`; 0 past its end.
+  // Loads elements i .. i + count - 1 of a row of `width`; 0 past its end.
   template <typename Access>
   __device__ __forceinline__ void load(int64_t row, int64_t i, int64_t width, float (&to)[Access::count]) const {
     if (Access::count == 8 || bfloat16_) {
@@ -42,7 +42,8 @@ class Floats {
   }
 
  private:
-  // Not store_floats: the compiler splits no store here, and __stwb would cost it registers, on sm_100 twice as many.
+  // Unlike store_floats a plain store: the compiler does not split it here, and __stwb would take more registers, on
+  // sm_100 twice as many.
   template <typename Access, typename Value>
   static __device__ __forceinline__ void store_as(Value* row, int64_t i, int64_t width,
                                                   const float (&from)[Access::count]) {
@@ -63,7 +64,7 @@ class Floats {
   bool bfloat16_;
 };
 
-// Calls visit with the Access for rows of `width` of these tensors, null ones aside.
+// Calls visit with the Access for rows of `width` of these tensors; null tensors are left out.
 template <typename Visit>
 void visit_access(int64_t width, std::initializer_list<OptionalTensor> tensors, Visit&& visit) {
   bool vectorized = true, bfloat16 = true;

@@ -1,6 +1,6 @@
-// LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019). RMSNorm is the same kernel without mean and beta.
-// A row is a warp's, or where it is long a block's, and is read once: it stays in registers but for what lies behind
-// the first 64 KB or so, which is read again. Its sums depend on its width alone.
+// LayerNorm and RMSNorm. Formulas and shapes: cpu/norm.cc. A warp takes a row, or a block if the row is long. A row is
+// read once: its first 64 KB or so stay in registers, only the rest is read again. Its sums depend on its width alone.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Norm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -10,14 +10,14 @@
 namespace moe::cuda {
 namespace {
 
-constexpr unsigned kBlockThreads = 128;  // at least; rows of a warp share a block
+constexpr unsigned kBlockThreads = 128;  // at least: a block takes several rows if a warp takes one
 constexpr unsigned kForwardThreads = 512, kBackwardThreads = 512;
 constexpr int kForwardHeld = 4, kBackwardHeld = 2;  // vectors of a row that a thread keeps in registers
-// Rows whose gradients of gamma and beta are summed as one; fixed, so that the sum does not depend on the card.
+// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the card.
 constexpr int kRowBlock = 16;
 constexpr int kTotalGroups = 16;
 
-// The sum over the threads of a row: a warp, or the whole block.
+// The sum over the threads of a row, which are a warp or the whole block.
 __device__ __forceinline__ float row_sum(float value, float* table) {
   return blockDim.x == kWarpLanes ? warp_sum(value) : block_sum(value, table);
 }
@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   constexpr int count = kVectorOf<X>;
   __shared__ float tables[2][kMostWarps];
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
-  if (row >= rows) return;  // whole warps, and only where rows are a warp's
+  if (row >= rows) return;  // only if a warp takes a row: whole warps return, and no barrier follows
   const X* in = x + row * width;
   Y* out = y + row * width;
   const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
@@ -102,18 +102,17 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   }
 }
 
-// With n = (x - mean) * rstd and g = dy * gamma:
-//   dx = rstd * (g - mean(g) - n * mean(g * n)), dgamma = sum_s dy * n, dbeta = sum_s dy; RMSNorm without mean(g).
-// Sums of kRowBlock rows' dgamma and dbeta go to partial[block]. Bound by the bytes of x, dy and dx.
+// RMSNorm if mean is null. Writes the sums of kRowBlock rows' dgamma and dbeta to partial[block]. Bound by the bytes of
+// x, dy and dx.
 template <bool vectorized, typename Dy, typename X, typename Dx>
 __global__ void __launch_bounds__(kBackwardThreads)
     backward_kernel(const Dy* dy, const X* x, int64_t rows, int64_t width, const float* gamma, const float* mean,
                     const float* rstd, Dx* dx, float* partial) {
   constexpr int count = kVectorOf<X>;
-  __shared__ float tables[2][2][kMostWarps];  // in turn for odd and even rows, so that a sum is read before the next
+  __shared__ float tables[2][2][kMostWarps];  // one for even and one for odd rows: saves a barrier after each sum
   const bool centered = mean != nullptr;
   const int64_t block = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, begin = block * kRowBlock;
-  if (begin >= rows) return;  // whole warps, and only where rows are a warp's
+  if (begin >= rows) return;  // only if a warp takes a row: whole warps return, and no barrier follows
   const int64_t end = begin + kRowBlock < rows ? begin + kRowBlock : rows;
   const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
   const int64_t rest = first + kBackwardHeld * stride;
@@ -198,7 +197,8 @@ __global__ void __launch_bounds__(kBackwardThreads)
   }
 }
 
-// Adds the row blocks' sums, blockIdx.y of each, in kTotalGroups groups and those in order.
+// Adds up the partial sums: dgamma if blockIdx.y is 0, else dbeta. kTotalGroups sums of every 16th block, then in
+// order.
 __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
     total_kernel(const float* partial, int64_t blocks, int64_t width, float* dgamma, float* dbeta) {
   __shared__ float groups[kTotalGroups][kWarpLanes];
@@ -222,7 +222,7 @@ struct Shape {
   unsigned blocks;
 };
 
-// Blocks of whole rows, or of whole blocks of rows.
+// The grid for `rows` rows (or blocks of rows) of `width` elements.
 Shape shape(int64_t rows, int64_t width, int count, int held, unsigned most) {
   const unsigned threads = row_threads(width, count, held, most);
   const unsigned together = threads == kWarpLanes ? kBlockThreads / kWarpLanes : 1;

@@ -1,4 +1,7 @@
-// AdamW (Loshchilov and Hutter 2019), in PyTorch's order.
+// AdamW and the sum of squares. Formulas: cpu/optimizer.cc. A thread takes four neighbours. Bound by bytes: four arrays
+// read, three written, and the copy.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Optimizer*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include <cmath>
 
 #include "core/check.h"
@@ -12,7 +15,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kTogether = kVectorOf<float>;
-constexpr int kSumBlock = 4096;  // elements that are summed as one, whatever the card
+constexpr int kSumBlock = 4096;  // elements of a partial sum, on every card
 constexpr int kTotalThreads = 1024;
 
 struct Adamw {
@@ -20,7 +23,6 @@ struct Adamw {
   float epsilon, decay, rate, root, gradient_scale;
 };
 
-// Bound by the bytes: four arrays read, three written, and the copy.
 template <bool vectorized, bool copied>
 __global__ void __launch_bounds__(kThreads) adamw_kernel(Adamw c, int64_t size, float* parameter, const float* gradient,
                                                          float* first_moment, float* second_moment, Bfloat16* copy) {
@@ -46,7 +48,7 @@ __global__ void __launch_bounds__(kThreads) adamw_kernel(Adamw c, int64_t size, 
   }
 }
 
-// A block kSumBlock elements. Bound by the bytes of x.
+// A block sums kSumBlock elements. Bound by the bytes of x.
 template <bool vectorized, typename X>
 __global__ void __launch_bounds__(kThreads) square_sum_kernel(const X* x, int64_t size, double* sums) {
   constexpr int count = kVectorOf<X>;
@@ -64,7 +66,7 @@ __global__ void __launch_bounds__(kThreads) square_sum_kernel(const X* x, int64_
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-// One block adds what the others have summed.
+// One block adds up the partial sums.
 __global__ void __launch_bounds__(kTotalThreads) total_kernel(const double* sums, int64_t count, float* total) {
   __shared__ double table[kMostWarps];
   double sum = 0;

@@ -1,5 +1,6 @@
-// The rotary position embedding; formula and shapes as in cpu/rotary.cc.
-// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'
+// Rotary position embedding. Formulas and shapes: cpu/rotary.cc. A block takes a row of x; a thread takes vectors of
+// pairs, or of elements that are copied. Bound by bytes.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'. Time: ./panamoe bench prefill --device cuda.
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"
@@ -10,8 +11,8 @@ namespace {
 
 constexpr int kMostThreads = 256;
 
-// A block takes a row; a thread kVector pairs of a head at a time, or kVector elements beyond the pairs, and reads what
-// it writes first, so y may be x. Bound by bytes.
+// A thread takes kVector pairs of a head at a time, or kVector elements behind the pairs. It reads them before it
+// writes them, so y may alias x.
 template <typename Element, int kVector>
 __global__ void __launch_bounds__(kMostThreads)
     rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,

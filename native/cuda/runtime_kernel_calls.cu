@@ -1,4 +1,5 @@
-// Which calls run a kernel compiled at run time, and how it is launched. All else is the card's own kernels'.
+// Which calls run a runtime kernel, and how it is launched. All other calls run the ahead-of-time kernels (`own`).
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='RuntimeKernel*:Emulated*'.
 #include <algorithm>
 #include <tuple>
 
@@ -15,13 +16,13 @@ namespace {
 
 bool is_custom(const moe_activation_config& activation) { return activation.kind == MOE_CUSTOM_ACTIVATION; }
 
-Kernels own;  // written once, before the first call
+Kernels own;  // the ahead-of-time kernels; written once, before the first call
 
 const RuntimeFunctions* find(Stream& stream, const moe_runtime_kernel& kernel) {
   return static_cast<CudaStream&>(stream).card().runtime_kernels().find(kernel);
 }
 
-// Launches a kernel of this signature.
+// Launches a runtime kernel of this signature.
 template <typename... Parameters>
 struct Run;
 template <typename... Parameters>
@@ -53,10 +54,10 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
   wanted.top_k = config.top_k;
   wanted.score = config.score;
   wanted.queue_order = config.queue_order;
-  wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // with nothing dropped the survivors are the chosen
+  wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // dropless: MOE_SURVIVORS is MOE_CHOSEN
   const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
   if (functions == nullptr) return own.gate_forward(stream, config, in, out);
-  const Launch launch(stream, "run-time gate");
+  const Launch launch(stream, "runtime kernel gate");
   keep_gate_checks(launch.stream(), in);
   const GateTokens tokens_in{config,
                              tokens,
@@ -70,7 +71,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
       pointer<float>(out.scores), pointer<int>(out.expert),   pointer<int>(out.position),
       pointer<float>(out.weight), pointer<int>(out.choice),   pointer<int>(out.counts),
       pointer<int>(out.offsets),  pointer<float>(out.losses), launch.refusal().flag()};
-  Run<runtime_kernel::Gate>::kernel(launch, (*functions)[0], "run-time gate", 1, runtime_kernel::kGateThreads,
+  Run<runtime_kernel::Gate>::kernel(launch, (*functions)[0], "runtime kernel gate", 1, runtime_kernel::kGateThreads,
                                     tokens_in, tables);
 }
 
@@ -94,7 +95,7 @@ void custom_forward(Stream& stream, Tensor x, OptionalTensor saved, Tensor y, ru
       elements(y), extent);
 }
 
-// Room for the preactivation of y in float32, so that it is rounded as little as inside a kernel.
+// Scratch memory for the preactivation of y, in float32: rounded no more than inside a fused kernel.
 moe_tensor preactivation_of(const Launch& launch, Tensor y) {
   const int64_t count = element_count(y);
   moe_tensor scratch = y;
@@ -132,8 +133,8 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
   custom_forward(stream, before, epilogue.preactivation, c, {element_count(c), nullptr, 0});
 }
 
-// Whether the few rows of this call can be read by the vectors that the run-time kernel takes, and counted by its
-// integers. Packed weights are row-major ones here (cuda/gemm/gemm.cu).
+// True if the runtime kernel `expert` can serve this call: few rows, operands aligned to 16 bytes, sizes of 32 bits.
+// Packed weights are row-major on this backend (cuda/gemm/gemm.cu).
 bool fits_expert_kernel(Tensor x, Tensor weights, Tensor y, OptionalTensor preactivation) {
   return x.shape[0] <= runtime_kernel::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
@@ -150,7 +151,7 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
   wanted.inner = weights.shape[2];
   if (is_plain(*epilogue.activation) && fits_expert_kernel(x, weights, y, epilogue.preactivation)) {
     if (const RuntimeFunctions* functions = find(stream, wanted)) {
-      const Launch launch(stream, "run-time expert kernel");
+      const Launch launch(stream, "runtime kernel expert");
       launch.stream().keep_checks([offsets = offsets, rows = x.shape[0]] { check_offset_values(offsets, rows); });
       const auto columns = static_cast<int>(weights.shape[1]);
       const runtime_kernel::ExpertArguments arguments{x.data,
@@ -164,7 +165,7 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
                                                       launch.refusal().flag()};
       constexpr int kBlockColumns = runtime_kernel::kExpertThreads / 32 * runtime_kernel::kWarpColumns;
       const dim3 grid(static_cast<unsigned>(ceil_div(columns, kBlockColumns)), static_cast<unsigned>(weights.shape[0]));
-      return Run<runtime_kernel::Expert>::kernel(launch, (*functions)[0], "run-time expert kernel", grid,
+      return Run<runtime_kernel::Expert>::kernel(launch, (*functions)[0], "runtime kernel expert", grid,
                                                  runtime_kernel::kExpertThreads, arguments);
     }
   }

@@ -1,5 +1,5 @@
-// Rows that are read and written some neighbours at a time. A thread takes `count` of them, whose bits do not depend on
-// how they are reached: in accesses of up to 16 bytes where the memory allows, else one by one.
+// Rows read and written in vectors. A thread takes `count` neighbours, by accesses of up to 16 bytes if the rows are
+// aligned, else one by one; bits do not depend on it.
 #pragma once
 
 #include <type_traits>
@@ -11,7 +11,8 @@ namespace moe::cuda {
 template <typename Value, int count>
 inline constexpr int kPiece = count < kVectorOf<Value> ? count : kVectorOf<Value>;
 
-// Elements i to i + count of a row of `width`, as float32; `outside` past its end, where vectorized rows have nothing.
+// Loads elements i .. i + count - 1 of a row of `width` as float32; `outside` past its end, which vectorized rows do
+// not reach.
 template <bool vectorized, int count, typename Value>
 __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t width, float (&to)[count],
                                             float outside = 0) {
@@ -29,7 +30,7 @@ __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t
   }
 }
 
-// Vectors of bfloat16 are stored by __stwb, for the compiler splits a plain store.
+// Vectors of bfloat16 are stored by __stwb, because the compiler splits a plain store.
 template <bool vectorized, int count, typename Value>
 __device__ __forceinline__ void store_floats(Value* row, int64_t i, int64_t width, const float (&from)[count]) {
   if constexpr (vectorized) {
@@ -72,7 +73,7 @@ void visit_vectorized(int64_t width, Visit&& visit, const Values*... rows) {
   }
 }
 
-// Threads of a block that walks rows of `width` with `held` vectors of `count` each: a power of 2, whole warps.
+// Threads for a row of `width` if each takes `held` vectors of `count`: a power of two, whole warps, at most `most`.
 inline unsigned row_threads(int64_t width, int count, int held, unsigned most) {
   unsigned threads = 32;
   while (threads < most && int64_t{threads} * count * held < width) threads *= 2;

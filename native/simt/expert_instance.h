@@ -1,4 +1,4 @@
-// One specialisation of the run-time expert kernel, in the namespace KERNEL_NAME.
+// An instance of the runtime kernel `expert`, in the namespace KERNEL_NAME.
 namespace KERNEL_NAME {
 #include "cuda/runtime_kernel/expert.cu"
 }  // namespace KERNEL_NAME

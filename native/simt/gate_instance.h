@@ -1,4 +1,4 @@
-// One specialisation of the run-time gate, in the namespace KERNEL_NAME.
+// An instance of the runtime kernel `gate`, in the namespace KERNEL_NAME.
 namespace KERNEL_NAME {
 #include "cuda/runtime_kernel/gate.cu"
 }  // namespace KERNEL_NAME

@@ -1,5 +1,7 @@
-// Dense GEMM, a product of one group; and packed weights, which are row-major ones of the packed dtype: the kernels
-// read both alike.
+// The entry points of GEMM on CUDA: c [M, N] = activation(op(a) op(b) + bias), or c += op(a) op(b). Packed weights are
+// row-major weights of the packed dtype here: the kernels read both alike, and packing is a cast. Design:
+// docs/kernels-cuda.md.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/weights.h"
 #include "cuda/gemm/product.h"
 #include "cuda/kernels.h"
@@ -7,7 +9,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int64_t kMostSize = INT32_MAX - 1024;  // so that a tile past the end can still be counted
+constexpr int64_t kMostSize = INT32_MAX - 1024;  // indices of a tile that overhangs the matrix must not overflow
 
 }  // namespace
 
@@ -31,7 +33,7 @@ Output output_of(OptionalTensor output) {
 
 void run_product(Launch& launch, const Product& product) {
   Product checked = product;
-  if (product.activation == MOE_SWIGLU) {  // the up half must begin as well aligned as the gate
+  if (product.activation == MOE_SWIGLU) {  // the up half must be aligned like the gate
     const int64_t half = product.columns / 2;
     checked.preactivation.quads &= half % 4 == 0;
     if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;

@@ -1,46 +1,51 @@
-// bfloat16 times bfloat16 on tensor cores: mma.m16n8k16 over k in ascending order, whatever the tile, so that a row has
-// the same bits in a narrow and in a wide one.
+// GEMM of bfloat16 times bfloat16 on tensor cores: c [M, N] = a [M, K] b [N, K]^T per group. A pipeline of asynchronous
+// copies (cp.async) fills stages of panels in shared memory; warps multiply fragments by mma.m16n8k16, k in ascending
+// order in every tile, so a row's bits depend neither on the tile nor on the rows beside it. Design:
+// docs/kernels-cuda.md.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
+// Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include "cuda/gemm/epilogue.h"
 #include "cuda/ptx.h"
 
 namespace moe::cuda {
 namespace {
 
-// A block's tile, the depth of one stage of its pipeline, and the grid of its warps.
+// The tile of a block, depth in k and number of its stages, and its grid of warps.
 template <int rows, int columns, int depth, int stages, int warp_rows, int warp_columns, int blocks>
 struct TensorTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth, kStages = stages;
   static constexpr int kWarpColumns = warp_columns;
   static constexpr int kThreads = warp_rows * warp_columns * kWarpLanes;
-  static constexpr int kBlocks = blocks;                               // that run on a multiprocessor at once
+  static constexpr int kBlocks = blocks;                               // resident on a multiprocessor
   static constexpr int kRowSteps = rows / warp_rows / 16;              // fragments of a and c down a warp's part
   static constexpr int kColumnSteps = columns / warp_columns / 16;     // pairs of fragments of b and c across it
   static constexpr int kStage = (rows + columns) * depth;              // elements
   static constexpr size_t kStagesBytes = size_t{2} * kStage * stages;  // of bfloat16
 };
 
-// 64 KiB of stages, of which 48 are under way while one is multiplied; 64 sums a thread.
+// 64 KiB of stages, of which 48 are in flight while one is multiplied; 64 sums per thread.
 using WideTile = TensorTile<128, 128, 32, 4, 2, 4, 2>;
-// 40 KiB of weights under way in a block, in runs of 256 bytes; as many columns as keep all multiprocessors reading.
+// 40 KiB of weights in flight per block, in runs of 256 bytes; 32 columns, so that all multiprocessors have tiles.
 using NarrowTile = TensorTile<kNarrowRows, 32, 128, 6, 1, 2, 3>;
-// 20 KiB of weights under way.
+// 20 KiB of weights in flight per block.
 using MiddleTile = TensorTile<kMiddleRows, 32, 64, 6, 2, 2, 2>;
 
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(Tile::kStagesBytes, kSumsBytes<Tile>);
 
-// The element at which 16-byte chunk `chunk` of row `row` lies in a panel of rows of `kChunks` chunks: exchanged so
-// that eight rows of one chunk, which a load of fragments reads at once, lie in all 32 banks.
+// The element at which chunk `chunk` (16 bytes) of row `row` begins in a panel with kChunks chunks per row. Chunks are
+// swizzled, so that the eight rows of one chunk, which ldmatrix reads at once, are in different banks.
 template <int kChunks>
 __device__ __forceinline__ int chunk_place(int row, int chunk) {
-  const int turn = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
-  return (row * kChunks + (chunk ^ turn)) * 8;
+  const int swizzle = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
+  return (row * kChunks + (chunk ^ swizzle)) * 8;
 }
 
 template <class Tile, int lines, bool transposed>
 using Reader = PanelReader<Bfloat16, transposed, lines, Tile::kDepth, Tile::kThreads>;
 
-// Begins to copy the reader's panel, of which `inner` is left; on to the next one.
+// Starts the copies of the reader's panel, then moves the reader to the next one; `inner` is K minus the panel's first
+// k.
 template <class Tile, int kLines, bool kTransposed>
 __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& reader, Bfloat16* to, int inner) {
   constexpr int kRowChunks = (kTransposed ? kLines : Tile::kDepth) / 8;
@@ -58,8 +63,8 @@ __device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& re
   reader.advance();
 }
 
-// Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then
-// along k (a's fragment), or the other way round (two fragments of b).
+// Loads four 8 x 8 matrices: 16 lines of a panel from `line` on by 16 of k from `k` on. The order of the four is lines
+// first (a fragment of a) or k first (two fragments of b).
 template <class Tile, int kLines, bool kTransposed, bool kLinesFirst>
 __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16* panel, int line, int k) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
@@ -72,8 +77,7 @@ __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16*
   }
 }
 
-// Wide tiles: bound by the tensor cores' 2 rows columns inner operations. The others: by reading b's 2 columns inner
-// bytes, once.
+// Wide tiles are bound by the tensor cores' 2 M N K operations, the others by reading the 2 N K bytes of b once.
 template <class Tile, bool kTransposedA, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
@@ -103,7 +107,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       wait_copies<Tile::kStages - 2>();
-      __syncthreads();  // the stage is there, and the one before it is free
+      __syncthreads();  // this stage has arrived, the previous one is free
       copy_stage(step + Tile::kStages - 1);
       const Bfloat16* panel_a = stages + step % Tile::kStages * Tile::kStage;
       const Bfloat16* panel_b = panel_a + Tile::kRows * Tile::kDepth;
@@ -128,7 +132,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       }
     }
     wait_copies<0>();
-    __syncthreads();  // the stages are free: the sums go there
+    __syncthreads();  // the stages are free for the sums
     auto* table = reinterpret_cast<float*>(stages);
 #pragma unroll
     for (int i = 0; i < Tile::kRowSteps; ++i) {

@@ -1,4 +1,4 @@
-// The launch of a user's activation, as the kernels and the host see it.
+// The arguments of the runtime kernels of a custom activation, for kernels and host.
 #pragma once
 
 #include "cuda/runtime_kernel/kernel.h"
@@ -7,13 +7,13 @@ namespace moe::cuda::runtime_kernel {
 
 constexpr int kActivationThreads = 256;
 
-// Elements in memory: float32, or bfloat16 where narrow is 1.
+// Elements in memory: float32, or bfloat16 if narrow is 1.
 struct Elements {
   void* data;
   int narrow;
 };
 
-// The elements of a call: `count`, of which only the first *rows rows of `width` are there where rows is not null.
+// The elements of a call: `count`; if rows is not null, only the first *rows rows of `width`.
 struct Extent {
   long long count;
   const int* rows;

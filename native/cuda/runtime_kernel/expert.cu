@@ -1,8 +1,12 @@
-// y = activation(x W_e^T + b_e) for groups of few rows. Compiled at run time for one layer of experts:
+// y_e = activation(x_e W_e^T + b_e) for groups of few rows (a decode step), without tensor cores. NVRTC compiles it for
+// one layer of experts, with these definitions:
 //   KERNEL_INNER       K, a multiple of 8
-//   KERNEL_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h has
-//   float custom(float x) KERNEL_X, KERNEL_W, KERNEL_Y  float or bfloat16: elements of x, of the weights, and of y and
-//   the preactivation
+//   KERNEL_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h
+//                      has float custom(float x)
+//   KERNEL_X, KERNEL_W, KERNEL_Y  float or bfloat16: elements of x, of W, and of y and the preactivation
+// x [R, K], W [E, N, K], b [E, N], y [R, N], for SwiGLU [R, N / 2]. A warp takes four columns; its lanes share K. Bound
+// by reading W once for 8 rows.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedExpert*'; CompilationTest (Java) for NVRTC.
 #include "cuda/activation.h"
 #include "cuda/reduce.h"
 #include "cuda/runtime_kernel/element.h"
@@ -20,8 +24,8 @@ using moe::cuda::runtime_kernel::kWarpColumns;
 
 constexpr int kInner = KERNEL_INNER;
 constexpr bool kGated = KERNEL_ACTIVATION == MOE_SWIGLU;
-constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // of y, for a warp
-constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds at once, of what 128 registers have room for
+constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // columns of y per warp
+constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds: as many as fit 128 registers
 
 __device__ __forceinline__ float activated(float x) {
 #if KERNEL_ACTIVATION == 6
@@ -31,7 +35,7 @@ __device__ __forceinline__ float activated(float x) {
 #endif
 }
 
-// One expert's matrix and the columns of a warp: neighbours, or, gated, neighbours of the gate and of the other half.
+// An expert's operands and the columns of a warp: kWarpColumns neighbours; for SwiGLU half of them in the up half.
 struct Expert {
   const KERNEL_X* x;
   const KERNEL_W* weights;
@@ -46,12 +50,12 @@ struct Expert {
   __device__ int column(int c) const { return first + c % kOutputs + c / kOutputs * outputs(); }
 };
 
-// `tile` rows from `begin`. A lane sums every 32nd vector of 8 in ascending order, then the lanes are added up in one
-// fixed order: a row's bits depend on nothing but the row.
+// Computes `tile` rows from `begin` on. A lane sums every 32nd vector of 8 in ascending order, then the lanes are added
+// in a fixed order, so a row's bits do not depend on the rows beside it.
 template <int tile>
 __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, int lane) {
   float sums[tile][kWarpColumns] = {};
-  // A single row leaves registers for two vectors of the weights under way at once.
+  // With a single row there are registers for two vectors of weights in flight.
 #pragma unroll(tile == 1 ? 2 : 1)
   for (int k = lane * kEight; k < kInner; k += kWarpLanes * kEight) {
     float w[kWarpColumns][kEight];
@@ -93,7 +97,7 @@ __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, in
 
 }  // namespace
 
-// Grid: x the columns, y the experts. Bound by the bytes of the weights, which are read once for kTile rows.
+// Grid: x over columns, y over experts.
 RUNTIME_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, e = static_cast<int>(blockIdx.y);
   const int thread = static_cast<int>(blockIdx.x) * kExpertThreads + static_cast<int>(threadIdx.x);

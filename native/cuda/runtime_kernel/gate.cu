@@ -1,12 +1,12 @@
-// The whole dropless gate of a decode step in one block: scores, choice, weights, positions, counts, offsets, losses.
-// Compiled at run time for one gate:
+// The whole dropless gate of a decode step in one block: scores, choice, weights, positions, counts, offsets, losses;
+// by the functions of the ahead-of-time kernels (cuda/gate/choice.h), which serve all other calls: many tokens, drops,
+// noise, groups. Rules: docs/gating.md. NVRTC compiles it for one gate, with these definitions:
 //   KERNEL_EXPERTS      E, 1 to 1024
 //   KERNEL_TOP_K        K, 1 to 16
 //   KERNEL_SCORE        a moe_score
 //   KERNEL_QUEUE_ORDER  a moe_queue_order
 //   KERNEL_CHOSEN       1: weights are divided by the sum over the chosen; 0: raw scores
-// What it computes is docs/gating.md's, token by token with the functions of the ahead-of-time kernels, which serve
-// everything else: many tokens, drops, noise, groups.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedGate*'; CompilationTest (Java) for NVRTC.
 #include "cuda/gate/choice.h"
 #include "cuda/runtime_kernel/gate.h"
 
@@ -18,11 +18,11 @@ using moe::cuda::runtime_kernel::kGateThreads;
 using moe::cuda::runtime_kernel::kGateTokens;
 
 constexpr int kExperts = KERNEL_EXPERTS, kChoices = KERNEL_TOP_K;
-constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // as visit_token_lanes has them
+constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // as in visit_token_lanes
 using Lanes = moe::cuda::TokenLanes<kLanes, (kExperts + kLanes - 1) / kLanes>;
-constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts of a lane, where the lanes share all
+constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts per lane in sums over all
 
-// Gives every route its position, and every expert its count and offset. By one warp, 32 routes of a queue at a time.
+// Computes the position of every route, and count and offset of every expert. One warp takes 32 routes at a time.
 __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const int* chosen, int* asked, int* counted,
                             int* position, int* counts, int* offsets) {
   for (int e = lane; e < kExperts; e += kWarpLanes) asked[e] = counted[e] = 0;
@@ -46,7 +46,7 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
     }
     __syncwarp();
   }
-  // Lane i adds up the experts from i * kEach.
+  // Prefix sum over the experts; lane i takes kEach experts from i * kEach on.
   int sum = 0;
   for (int e = lane * kEach; e < kExperts && e < (lane + 1) * kEach; ++e) sum += asked[e];
   int until = sum;

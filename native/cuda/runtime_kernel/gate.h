@@ -1,4 +1,4 @@
-// The run-time gate's launch, as the kernel and the host see it.
+// The arguments of the runtime kernel `gate`, for kernel and host.
 #pragma once
 
 #include "cuda/gate/choice.h"
@@ -18,7 +18,7 @@ struct GateOutputs {
   int* counts;    // [E]
   int* offsets;   // [E + 1]
   float* losses;  // [2]
-  int* refused;   // raised where a number cannot be ranked; that token is routed nowhere
+  int* refused;   // set to 1 for an illegal value; that token gets no route
 };
 
 using Gate = void(GateTokens, GateOutputs);

@@ -1,5 +1,5 @@
-// How a kernel compiled at run time is declared: NVRTC compiles it once, under the name that is asked for; the
-// emulation many times, in a namespace each.
+// How a runtime kernel is declared. NVRTC compiles it once, as an extern "C" function; the emulation compiles several
+// instances, each in a namespace.
 #pragma once
 
 #if defined(MOE_SIMT)
