@@ -66,7 +66,7 @@ struct RowSums {
     total[i] = 1;
   }
 
-  // Turns scores into weights exp(score - maximum) under the new maximum.
+  // Replaces scores by weights exp(score - maximum) under the new maximum.
   template <int kScores>
   __device__ __forceinline__ void weigh(float (&scores)[kScores][4]) {
 #pragma unroll
