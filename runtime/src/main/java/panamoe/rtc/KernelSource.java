@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The input of NVRTC: a file of {@code native/cuda/runtime_kernel}, the headers it may include, and macro
- * definitions.
+ * The input of NVRTC: a file of {@code native/cuda/runtime_kernel}, the headers it may include, and
+ * macro definitions.
  *
  * @param file name of the file, for messages
  * @param text its text
@@ -69,7 +69,8 @@ record KernelSource(
     if (custom != null) {
       headers.put("custom_activation.h", custom);
     }
-    return new KernelSource(name + ".cu", read("cuda/runtime_kernel/" + name + ".cu"), headers, definitions);
+    return new KernelSource(
+        name + ".cu", read("cuda/runtime_kernel/" + name + ".cu"), headers, definitions);
   }
 
   private static String read(String file) {
