@@ -85,7 +85,7 @@ moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_rotary_a
     moe::check_same_dtype("x", input, "y", output);
     moe::check_written_or_same({"y", y}, {"x", x});
     moe::check_written({{"y", y}}, {{"positions", of.positions}, {"cosine", of.cosine}, {"sine", of.sine}});
-    MOE_LAUNCH(stream, rotary, input, of, direction, output);
+    MOE_CALL(stream, rotary, input, of, direction, output);
   });
 }
 
@@ -99,7 +99,7 @@ moe_status moe_attention_forward(moe_stream stream, const moe_attention_config* 
     moe::check_optional("logsumexp", logsumexp, moe::kFloat32Only, {in.q->shape[0], in.q->shape[2], in.q->shape[1]});
     moe::check_written({{"out", out}, {"logsumexp", logsumexp}},
                        {{"q", in.q}, {"k", in.k}, {"v", in.v}, {"sinks", in.sinks}});
-    MOE_LAUNCH(stream, attention_forward, checked, in, *out, logsumexp);
+    MOE_CALL(stream, attention_forward, checked, in, *out, logsumexp);
   });
 }
 
@@ -121,7 +121,7 @@ moe_status moe_attention_backward(moe_stream stream, const moe_attention_config*
                                                                                               {"out", out},
                                                                                               {"logsumexp", logsumexp},
                                                                                               {"dout", dout}});
-    MOE_LAUNCH(stream, attention_backward, checked, in, *out, *logsumexp, *dout, to);
+    MOE_CALL(stream, attention_backward, checked, in, *out, *logsumexp, *dout, to);
   });
 }
 
@@ -136,7 +136,7 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     moe::check_same_dtype("k", new_keys, "keys", *at.keys);
     moe::check_written({{"keys", at.keys}, {"values", at.values}},
                        {{"k", k}, {"v", v}, {"slot", at.slot}, {"position", at.position}});
-    MOE_LAUNCH(stream, cache_append, new_keys, new_values, at);
+    MOE_CALL(stream, cache_append, new_keys, new_values, at);
   });
 }
 
@@ -161,6 +161,6 @@ moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* c
                                         {"values", at.values},
                                         {"slot", at.slot},
                                         {"position", at.position}});
-    MOE_LAUNCH(stream, attention_decode, checked, queries, sinks, at, output);
+    MOE_CALL(stream, attention_decode, checked, queries, sinks, at, output);
   });
 }

@@ -43,7 +43,7 @@ moe_status moe_combine_forward(moe_stream stream, const moe_combine_inputs* inpu
                                     {"coefficient", in.coefficient}});
     moe::check_written_or_same({"y", y}, {"mlp", in.mlp});
     moe::check_written_or_same({"y", y}, {"skip", in.skip});
-    MOE_LAUNCH(stream, combine_forward, in, table, output);
+    MOE_CALL(stream, combine_forward, in, table, output);
   });
 }
 
@@ -72,6 +72,6 @@ moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const m
          {"offsets", table.offsets},
          {"mlp", in.mlp},
          {"coefficient", in.coefficient}});
-    MOE_LAUNCH(stream, combine_backward, upstream, in, table, out);
+    MOE_CALL(stream, combine_backward, upstream, in, table, out);
   });
 }

@@ -83,7 +83,7 @@ moe_status moe_stream_destroy(moe_stream stream) {
 moe_status moe_stream_synchronize(moe_stream stream) {
   return guard(__func__, [&] {
     const auto awaited = moe::find_stream(stream);
-    const std::lock_guard turn(awaited->mutex());
+    const std::lock_guard lock(awaited->mutex());
     awaited->synchronize();
   });
 }
@@ -93,8 +93,8 @@ moe_status moe_stream_query(moe_stream stream, int32_t* finished) {
     moe::check_pointer("finished", finished);
     const auto asked = moe::find_stream(stream);
     // A thread that makes a call or waits for one has work here.
-    const std::unique_lock turn(asked->mutex(), std::try_to_lock);
-    *finished = turn.owns_lock() && asked->finished() ? 1 : 0;
+    const std::unique_lock lock(asked->mutex(), std::try_to_lock);
+    *finished = lock.owns_lock() && asked->finished() ? 1 : 0;
   });
 }
 
@@ -108,7 +108,7 @@ moe_status moe_stream_native(moe_stream stream, void** handle) {
 moe_status moe_graph_begin(moe_stream stream) {
   return guard(__func__, [&] {
     const auto on = moe::find_stream(stream);
-    const std::lock_guard turn(on->mutex());
+    const std::lock_guard lock(on->mutex());
     on->begin_graph();
   });
 }
@@ -117,7 +117,7 @@ moe_status moe_graph_end(moe_stream stream, moe_graph* graph) {
   return guard(__func__, [&] {
     moe::check_pointer("graph", graph);
     const auto made_on = moe::find_stream(stream);
-    const std::lock_guard turn(made_on->mutex());
+    const std::lock_guard lock(made_on->mutex());
     *graph = moe::graphs().insert(made_on->end_graph(made_on));
   });
 }
@@ -127,7 +127,7 @@ moe_status moe_graph_launch(moe_stream stream, moe_graph graph) {
     const auto on = moe::find_stream(stream);
     const auto launched = moe::graphs().find(graph);
     if (&launched->stream() != on.get()) moe::invalid("graph was made on another stream, it runs on that one alone");
-    const std::lock_guard turn(on->mutex());
+    const std::lock_guard lock(on->mutex());
     on->launch_graph(*launched);
   });
 }
@@ -181,6 +181,6 @@ moe_status moe_memory_copy(moe_stream stream, const moe_tensor* src, const moe_t
       bytes = moe::packed_bytes(*device, from.dtype, from.rank, from.shape);
     }
     moe::check_written({{"dst", dst}}, {{"src", src}});
-    MOE_LAUNCH(stream, copy, from.data, bytes, to.data);
+    MOE_CALL(stream, copy, from.data, bytes, to.data);
   });
 }

@@ -11,7 +11,7 @@ moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const mo
     moe::check_same_dtype("x", tokens, "rows", output);
     moe::check_written({{"rows", rows}},
                        {{"x", x}, {"expert", table.expert}, {"position", table.position}, {"offsets", table.offsets}});
-    MOE_LAUNCH(stream, dispatch_forward, tokens, table, output);
+    MOE_CALL(stream, dispatch_forward, tokens, table, output);
   });
 }
 
@@ -24,6 +24,6 @@ moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor* drows, con
     moe::check_written(
         {{"dx", dx}},
         {{"drows", drows}, {"expert", table.expert}, {"position", table.position}, {"offsets", table.offsets}});
-    MOE_LAUNCH(stream, dispatch_backward, upstream, table, gradient);
+    MOE_CALL(stream, dispatch_backward, upstream, table, gradient);
   });
 }

@@ -33,7 +33,7 @@ moe_status moe_activation_config_default(moe_activation_config* config) {
 }
 
 moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y, MOE_HELD_IGNORED) {
-  return moe::guard(__func__, [&] { MOE_LAUNCH(stream, fill, value, moe::check_elements("y", y, moe::kFloating)); });
+  return moe::guard(__func__, [&] { MOE_CALL(stream, fill, value, moe::check_elements("y", y, moe::kFloating)); });
 }
 
 moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD_IGNORED) {
@@ -41,7 +41,7 @@ moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y,
     const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
     moe::check_written_or_same({"y", y}, {"x", x});
-    MOE_LAUNCH(stream, cast, from, to);
+    MOE_CALL(stream, cast, from, to);
   });
 }
 
@@ -54,7 +54,7 @@ moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float be
     const moe_tensor& sum = moe::check_elements("y", y, moe::kFloating, count);
     moe::check_written_or_same({"y", y}, {"a", a});
     moe::check_written_or_same({"y", y}, {"b", b});
-    MOE_LAUNCH(stream, add, alpha, first, beta, second, sum);
+    MOE_CALL(stream, add, alpha, first, beta, second, sum);
   });
 }
 
@@ -65,7 +65,7 @@ moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_tensor* x
     const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
     moe::check_written_or_same({"y", y}, {"x", x});
-    MOE_LAUNCH(stream, clamp_forward, bound, from, to);
+    MOE_CALL(stream, clamp_forward, bound, from, to);
   });
 }
 
@@ -79,7 +79,7 @@ moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* 
     const moe_tensor& to = moe::check_elements("dx", dx, moe::kFloating, count);
     moe::check_written_or_same({"dx", dx}, {"x", x});
     moe::check_written_or_same({"dx", dx}, {"dy", dy});
-    MOE_LAUNCH(stream, clamp_backward, bound, from, upstream, to);
+    MOE_CALL(stream, clamp_backward, bound, from, upstream, to);
   });
 }
 
@@ -88,7 +88,7 @@ moe_status moe_activation_forward(moe_stream stream, const moe_activation_config
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "y", y);
     moe::check_written({{"y", y}}, {{"x", x}});
-    MOE_LAUNCH(stream, activation_forward, checked.activation, checked.x, checked.y);
+    MOE_CALL(stream, activation_forward, checked.activation, checked.x, checked.y);
   });
 }
 
@@ -99,14 +99,14 @@ moe_status moe_activation_backward(moe_stream stream, const moe_activation_confi
     const moe_tensor& gradient = moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});
     moe::check_written_or_same({"dx", dx}, {"x", x});
     moe::check_written({{"dx", dx}}, {{"dy", dy}});
-    MOE_LAUNCH(stream, activation_backward, checked.activation, checked.x, checked.y, gradient);
+    MOE_CALL(stream, activation_backward, checked.activation, checked.x, checked.y, gradient);
   });
 }
 
 moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y,
                               MOE_HELD_IGNORED) {
   return moe::guard(
-      __func__, [&] { MOE_LAUNCH(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating)); });
+      __func__, [&] { MOE_CALL(stream, random_uniform, seed, offset, moe::check_elements("y", y, moe::kFloating)); });
 }
 
 moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,
@@ -114,6 +114,6 @@ moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, 
   return moe::guard(__func__, [&] {
     moe::check_finite("mean", mean);
     moe::check_finite("deviation", deviation);
-    MOE_LAUNCH(stream, random_normal, seed, offset, mean, deviation, moe::check_elements("y", y, moe::kFloating));
+    MOE_CALL(stream, random_normal, seed, offset, mean, deviation, moe::check_elements("y", y, moe::kFloating));
   });
 }

@@ -29,7 +29,7 @@ moe_status moe_embedding_forward(moe_stream stream, const moe_tensor* ids, const
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {count, width});
     moe::check_written({{"y", y}},
                        {{"ids", ids}, {"table", table}, {"positions", positions}, {"position_table", position_table}});
-    MOE_LAUNCH(stream, embedding_forward, tokens, weights, positions, position_table, output);
+    MOE_CALL(stream, embedding_forward, tokens, weights, positions, position_table, output);
   });
 }
 
@@ -46,6 +46,6 @@ moe_status moe_embedding_backward(moe_stream stream, const moe_tensor* ids, cons
     moe::check_optional("dposition_table", dposition_table, moe::kFloat32Only, {moe::kAny, width});
     moe::check_written({{"dtable", dtable}, {"dposition_table", dposition_table}},
                        {{"ids", ids}, {"positions", positions}, {"dy", dy}});
-    MOE_LAUNCH(stream, embedding_backward, tokens, positions, upstream, gradient, dposition_table);
+    MOE_CALL(stream, embedding_backward, tokens, positions, upstream, gradient, dposition_table);
   });
 }

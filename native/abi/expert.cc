@@ -30,7 +30,7 @@ moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_
     moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
     moe::check_written({{"y", y}, {"preactivation", end.preactivation}},
                        {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", end.bias}});
-    MOE_LAUNCH(stream, expert_forward, input, groups, matrices, output, end);
+    MOE_CALL(stream, expert_forward, input, groups, matrices, output, end);
   });
 }
 
@@ -43,7 +43,7 @@ moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, co
     const moe_tensor& groups = moe::check_offsets(offsets, matrices.shape[0]);
     const moe_tensor& output = moe::check_tensor("dx", dx, moe::kFloating, {gradient.shape[0], matrices.shape[2]});
     moe::check_written({{"dx", dx}}, {{"dy", dy}, {"offsets", offsets}, {"weights", weights}});
-    MOE_LAUNCH(stream, expert_backward_input, gradient, groups, matrices, output);
+    MOE_CALL(stream, expert_backward_input, gradient, groups, matrices, output);
   });
 }
 
@@ -60,6 +60,6 @@ moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, co
     const moe_tensor& groups = moe::check_offsets(offsets, experts);
     moe::check_optional("dbias", dbias, moe::kFloat32Only, {experts, columns});
     moe::check_written({{"dweights", dweights}, {"dbias", dbias}}, {{"dy", dy}, {"x", x}, {"offsets", offsets}});
-    MOE_LAUNCH(stream, expert_backward_weights, accumulate == 1, gradient, input, groups, output, dbias);
+    MOE_CALL(stream, expert_backward_weights, accumulate == 1, gradient, input, groups, output, dbias);
   });
 }

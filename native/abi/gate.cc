@@ -128,7 +128,7 @@ moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, co
          {"offsets", out.offsets},
          {"losses", out.losses}},
         {{"logits", in.logits}, {"used", in.used}, {"bias", in.bias}, {"noise", in.noise}, {"priority", in.priority}});
-    MOE_LAUNCH(stream, gate_forward, own, in, out);
+    MOE_CALL(stream, gate_forward, own, in, out);
   });
 }
 
@@ -145,6 +145,6 @@ moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, c
                                                     {"expert", table.expert},
                                                     {"choice", table.choice},
                                                     {"dweight", out.dweight}});
-    MOE_LAUNCH(stream, gate_backward, own, in, table, out);
+    MOE_CALL(stream, gate_backward, own, in, table, out);
   });
 }

@@ -30,7 +30,7 @@ moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_
         moe::check_tensor("c", c, moe::kFloating, {rows, moe::activated_columns(activation, columns)});
     moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
     moe::check_written({{"c", c}, {"preactivation", end.preactivation}}, {{"a", a}, {"b", b}, {"bias", end.bias}});
-    MOE_LAUNCH(stream, gemm, form, left, right, output, end);
+    MOE_CALL(stream, gemm, form, left, right, output, end);
   });
 }
 
@@ -39,7 +39,7 @@ moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tens
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloat32Only, {input.shape[1]});
     moe::check_written({{"y", y}}, {{"x", x}});
-    MOE_LAUNCH(stream, column_sum, input, output);
+    MOE_CALL(stream, column_sum, input, output);
   });
 }
 
@@ -64,6 +64,6 @@ moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe
       moe::invalid("packed has shape ", moe::shape_text(to), ", expected ", moe::shape_text(from));
     }
     moe::check_written({{"packed", packed}}, {{"weights", weights}});
-    MOE_LAUNCH(stream, gemm_pack, from, to);
+    MOE_CALL(stream, gemm_pack, from, to);
   });
 }

@@ -31,7 +31,7 @@ moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* tokens, 
     moe::check_written({{"dlogits", dlogits}, {"losses", own.losses}}, {{"targets", own.targets}});
     moe::check_written({{"losses", own.losses}}, {{"logits", logits}});
     moe::check_written_or_same({"dlogits", dlogits}, {"logits", logits});
-    MOE_LAUNCH(stream, cross_entropy, own, scores, dlogits);
+    MOE_CALL(stream, cross_entropy, own, scores, dlogits);
   });
 }
 
@@ -51,6 +51,6 @@ moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* t
     moe::check_optional("dweights", dweights, moe::kFloat32Only, {classes, width});
     moe::check_written({{"losses", own.losses}, {"dhidden", dhidden}, {"dweights", dweights}},
                        {{"hidden", hidden}, {"weights", weights}, {"targets", own.targets}});
-    MOE_LAUNCH(stream, linear_cross_entropy, own, rows, matrix, dhidden, dweights);
+    MOE_CALL(stream, linear_cross_entropy, own, rows, matrix, dhidden, dweights);
   });
 }

@@ -40,7 +40,7 @@ moe_status moe_layer_norm_forward(moe_stream stream, const moe_norm* norm, const
     moe::check_optional("rstd", own.rstd, moe::kFloat32Only, {rows});
     moe::check_written({{"y", y}, {"mean", own.mean}, {"rstd", own.rstd}},
                        {{"x", x}, {"gamma", own.gamma}, {"beta", own.beta}});
-    MOE_LAUNCH(stream, layer_norm_forward, own, input, output);
+    MOE_CALL(stream, layer_norm_forward, own, input, output);
   });
 }
 
@@ -59,7 +59,7 @@ moe_status moe_layer_norm_backward(moe_stream stream, const moe_norm* norm, cons
     const moe_tensor& dshift = moe::check_tensor("dbeta", dbeta, moe::kFloat32Only, {width});
     moe::check_written({{"dx", dx}, {"dgamma", dgamma}, {"dbeta", dbeta}},
                        {{"dy", dy}, {"x", x}, {"gamma", own.gamma}, {"mean", own.mean}, {"rstd", own.rstd}});
-    MOE_LAUNCH(stream, layer_norm_backward, own, input, upstream, output, dscale, dshift);
+    MOE_CALL(stream, layer_norm_backward, own, input, upstream, output, dscale, dshift);
   });
 }
 
@@ -73,7 +73,7 @@ moe_status moe_rms_norm_forward(moe_stream stream, const moe_norm* norm, const m
     const moe_tensor& output = moe::check_tensor("y", y, moe::kFloating, {rows, width});
     moe::check_optional("rstd", own.rstd, moe::kFloat32Only, {rows});
     moe::check_written({{"y", y}, {"rstd", own.rstd}}, {{"x", x}, {"gamma", own.gamma}});
-    MOE_LAUNCH(stream, rms_norm_forward, own, input, output);
+    MOE_CALL(stream, rms_norm_forward, own, input, output);
   });
 }
 
@@ -89,6 +89,6 @@ moe_status moe_rms_norm_backward(moe_stream stream, const moe_norm* norm, const 
     const moe_tensor& dscale = moe::check_tensor("dgamma", dgamma, moe::kFloat32Only, {width});
     moe::check_written({{"dx", dx}, {"dgamma", dgamma}},
                        {{"dy", dy}, {"x", x}, {"gamma", own.gamma}, {"rstd", own.rstd}});
-    MOE_LAUNCH(stream, rms_norm_backward, own, input, upstream, output, dscale);
+    MOE_CALL(stream, rms_norm_backward, own, input, upstream, output, dscale);
   });
 }

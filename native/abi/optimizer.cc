@@ -46,7 +46,7 @@ moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config* config, con
     moe::check_written(
         {{"parameter", parameter}, {"first_moment", first_moment}, {"second_moment", second_moment}, {"copy", copy}},
         {{"gradient", gradient}});
-    MOE_LAUNCH(stream, adamw_step, own, weights, slope, first, second, copy);
+    MOE_CALL(stream, adamw_step, own, weights, slope, first, second, copy);
   });
 }
 
@@ -55,6 +55,6 @@ moe_status moe_square_sum(moe_stream stream, const moe_tensor* x, const moe_tens
     const moe_tensor& values = moe::check_elements("x", x, moe::kFloating);
     const moe_tensor& total = moe::check_tensor("sum", sum, moe::kFloat32Only, {1});
     moe::check_written({{"sum", sum}}, {{"x", x}});
-    MOE_LAUNCH(stream, square_sum, values, total);
+    MOE_CALL(stream, square_sum, values, total);
   });
 }

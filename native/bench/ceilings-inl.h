@@ -1,4 +1,4 @@
-// What a machine can do at best: its rate of fused multiply-adds and of reading memory. Part of each Highway target.
+// Measures a machine's peak rates of fused multiply-adds and of reading memory. Part of each Highway target.
 #if defined(MOE_BENCH_CEILINGS_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_BENCH_CEILINGS_INL_H
 #undef MOE_BENCH_CEILINGS_INL_H

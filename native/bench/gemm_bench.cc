@@ -94,7 +94,7 @@ Timing measure(const std::function<void(int)>& call) {
     }
     set_priority(false);
     spent += burst;
-    ::usleep(static_cast<useconds_t>(std::min(burst, 1.0) * 5e5));  // others' turn
+    ::usleep(static_cast<useconds_t>(std::min(burst, 1.0) * 5e5));  // leaves time to other processes
   }
   std::sort(times.begin(), times.end());
   return {times[times.size() / 2], times[0]};

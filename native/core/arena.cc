@@ -11,9 +11,9 @@
 namespace moe {
 namespace {
 
-constexpr size_t kSmallestChunk = size_t{16} << 10;  // holds all that most calls take
+constexpr size_t kSmallestChunk = size_t{16} << 10;  // enough for most calls with few tokens
 
-// AddressSanitizer refuses what is not taken, and a gap behind each value that is.
+// AddressSanitizer refuses accesses to memory that is not taken, and to a gap behind each taken block.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kGaps = true;
 void refuse(void* memory, size_t bytes) { __asan_poison_memory_region(memory, bytes); }
@@ -38,8 +38,7 @@ void* Arena::take_bytes(size_t bytes) {
   const size_t step = size + (kGaps ? alignment_ : 0);
   const auto fits = [&] { return chunks_[top_.chunk].bytes - top_.offset >= step; };
   while (top_.chunk < chunks_.size() && !fits()) top_ = {top_.chunk + 1, 0, top_.taken};
-  // At least as large as all pinned chunks: however many captures grow, they pin a few times what the largest one
-  // takes.
+  // At least as large as all pinned chunks: a series of growing captures pins a few times what the largest one takes.
   if (top_.chunk == chunks_.size()) add_chunk(std::max({step, pinned_bytes_, kSmallestChunk}));
   char* taken = chunks_[top_.chunk].memory + top_.offset;
   top_.offset += step;
@@ -76,7 +75,7 @@ void Arena::merge() {
   try {
     add_chunk(most_taken_);
   } catch (...) {
-    // Memory in pieces this large is short. The next call takes what it needs, or reports it.
+    // The device has no block of this size. The next call allocates what it needs, or reports the failure.
   }
 }
 

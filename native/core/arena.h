@@ -1,6 +1,6 @@
-// Scratch memory of a stream's calls: a stack of chunks of the device's memory. A call takes memory in sequence, a call
-// that it makes continues behind it, and each gives back what it took when it ends.
-//   test: panamoe_test --gtest_filter='Arena*'
+// Scratch memory of a stream's calls: a stack over chunks of the device's memory. A call takes memory in sequence,
+// calls that it makes continue behind it, and each gives back what it took when it ends.
+// Test: panamoe_test --gtest_filter='Arena*'.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@ namespace moe {
 
 class Device;
 
-// One thread uses an arena at a time. The calls of a steady state allocate nothing: chunks are kept between calls, and
-// merge() replaces them by one that holds the largest call so far.
+// One thread uses an arena at a time. In a steady state calls allocate nothing: chunks are kept between calls, and
+// merge() replaces them by one that is large enough for the largest call so far.
 class Arena {
   struct Top {
     size_t chunk = 0, offset = 0;
@@ -20,22 +20,22 @@ class Arena {
   };
 
  public:
-  // What take() gives is aligned to `alignment`, to which the device's memory is aligned as well. `asynchronous`:
-  // kernels may run on after the call that took their memory (moe_device_info), so that merge() is left to the owner;
-  // else the end of the outermost frame merges.
+  // take() aligns to `alignment`; the device must align its memory to it as well. asynchronous: kernels may still run
+  // when their call has ended (moe_device_info), so only the owner calls merge(); else the end of the outermost frame
+  // merges.
   Arena(Device* device, size_t alignment, bool asynchronous);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
 
-  // Memory for `count` values, contents undefined, until the innermost frame ends. Throws Error where the device has
-  // none.
+  // Memory for `count` values, contents undefined, valid until the innermost frame ends. Throws Error if the device has
+  // no memory left.
   template <typename Value>
   Value* take(int64_t count) {
     return static_cast<Value*>(take_bytes(static_cast<size_t>(count) * sizeof(Value)));
   }
 
-  // A call: its end gives back what was taken since its beginning. Frames nest.
+  // Gives back at its end what was taken since its beginning. Frames nest.
   class Frame {
    public:
     explicit Frame(Arena& arena) : arena_(arena), start_(arena.top_) { ++arena.frames_; }
@@ -48,9 +48,9 @@ class Arena {
     const Top start_;
   };
 
-  // Replaces the chunks that are not pinned by one. No kernel may use them any more; inside a frame it does nothing.
+  // Replaces the chunks that are not pinned by one. No kernel may still use them. Does nothing inside a frame.
   void merge();
-  // The memory of all chunks is in use until the arena's end: a captured graph has its address.
+  // Keeps the present chunks until the arena is destroyed, because a captured graph holds their addresses.
   void pin();
 
  private:

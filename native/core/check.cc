@@ -65,7 +65,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (tensor->layout != MOE_ROW_MAJOR && tensor->layout != MOE_PACKED) {
     invalid(name, " has unknown layout ", tensor->layout);
   }
-  int64_t needed = element, rows = 1;  // rows: what a kernel may loop over although each of them is empty
+  int64_t needed = element, rows = 1;  // a kernel may loop over rows that are empty
   for (int32_t i = 0; i < tensor->rank; ++i) {
     const int64_t size = tensor->shape[i];
     if (size < 0) invalid(name, " has a negative size in shape ", shape_text(*tensor));
@@ -77,7 +77,7 @@ const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor) {
   if (needed == 0 && rows > kMostEmptyRows) {
     invalid(name, " of shape ", shape_text(*tensor), " has no elements, yet more than ", kMostEmptyRows, " rows");
   }
-  if (tensor->layout == MOE_PACKED) return *tensor;  // its bytes are the backend's to judge
+  if (tensor->layout == MOE_PACKED) return *tensor;  // only the backend knows its bytes: check_weights
   if (tensor->bytes < needed) {
     invalid(name, " of shape ", shape_text(*tensor), " and dtype ", dtype_name(tensor->dtype), " needs ", needed,
             " bytes, its memory has ", tensor->bytes);

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "moe/moe.h"
 
-// MOE_HELD of a declaration, in its definition.
+// The arguments MOE_HELD of a declaration, as its definition writes them: unnamed.
 #define MOE_HELD_IGNORED const void*, const void*, const void*, const void*
 
 namespace moe {
@@ -62,7 +62,7 @@ inline std::string shape_text(const moe_tensor& tensor) { return shape_text(tens
 inline constexpr int64_t kAny = -1;
 enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only };
 
-// Neither null nor misaligned.
+// Refuses a null or misaligned pointer.
 template <typename Value>
 Value& check_pointer(const char* name, Value* pointer) {
   if (pointer == nullptr) invalid(name, " is null");
@@ -71,7 +71,7 @@ Value& check_pointer(const char* name, Value* pointer) {
   }
   return *pointer;
 }
-// ... and of the size that this library knows the struct by.
+// Refuses also a struct whose struct_size is not this library's.
 template <typename Struct>
 Struct& check_struct(const char* name, Struct* pointer) {
   check_pointer(name, pointer);
@@ -81,22 +81,23 @@ Struct& check_struct(const char* name, Struct* pointer) {
   return *pointer;
 }
 
-// The descriptor is whole: not null, right struct size, known dtype, rank, layout, no overflow, enough memory, aligned.
+// Refuses a descriptor that is null, has another struct_size, an unknown dtype, rank or layout, a size that overflows,
+// too little memory, or misaligned data.
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor);
-// ... and row-major, of one of the dtypes, of this rank, each size equal unless kAny.
+// Refuses also a tensor that is packed, has another dtype or rank, or a size other than expected (kAny: any size).
 const moe_tensor& check_tensor(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
                                std::initializer_list<int64_t> shape);
-// ... or absent.
+// Accepts also null.
 const moe_tensor* check_optional(const char* name, const moe_tensor* tensor, DtypeSet dtypes,
                                  std::initializer_list<int64_t> shape);
-// ... of any rank, with `count` elements unless kAny.
+// Refuses a tensor that is packed, has another dtype, or other than `count` elements; any rank.
 const moe_tensor& check_elements(const char* name, const moe_tensor* tensor, DtypeSet dtypes, int64_t count = kAny);
 // A tensor that may be null, and its name.
 using Named = std::pair<const char*, const moe_tensor*>;
-// Refuses memory that a tensor which is written shares with one that is read, or with another that is written. Above
-// all with the indices a kernel reads while it writes: they were checked before.
+// Refuses a written tensor that shares memory with a read one or with another written one. Indices above all: kernels
+// trust them once they are checked.
 void check_written(std::initializer_list<Named> written, std::initializer_list<Named> read);
-// ... for a kernel that may work in place: unless both are the very same memory and dtype.
+// For a kernel that may work in place: accepts also the same memory with the same dtype.
 void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
@@ -111,30 +112,30 @@ moe_activation_config check_activation(const moe_activation_config* activation, 
 // An epilogue, or one that does nothing if null. Its activation is never null: `activation` receives it.
 moe_epilogue check_epilogue(const moe_epilogue* epilogue, moe_activation_config& activation, const Device& device);
 
-// Checks of values inside tensors, read on the host. Each value is read once: another thread may change it at any time,
-// so that a kernel of the host uses the `copy` of what was checked, of as many values.
+// Checks of values inside tensors, read by the host. Another thread may change a value at any time, so each is read
+// once, and the CPU's kernels use the `copy`, which holds what was checked.
 
-// Offsets rise from 0 and stay within `rows`.
+// Refuses offsets that do not rise from 0 to at most `rows`.
 void check_offset_values(const moe_tensor& offsets, int64_t rows, int32_t* copy = nullptr);
-// Every expert id is in [-1, experts), every row starts[expert] + position lies inside its group, and no other route
-// has the same. `starts` are checked offsets, `taken` is scratch of route_words(the last of them) numbers. `rows`
-// receives each route's row, or -1.
+// Refuses an expert outside [-1, experts), a position outside its expert's rows, and two routes with one row. `starts`
+// are checked offsets; `taken` is scratch memory of route_words(starts[experts]) words. `rows` receives each route's
+// row starts[expert] + position, or -1.
 void check_route_values(const moe_tensor& expert, const moe_tensor& position, const int32_t* starts, int64_t experts,
                         uint64_t* taken, int32_t* rows = nullptr);
-// Words with a bit for each row.
+// 64-bit words that hold a bit for each row.
 inline int64_t route_words(int64_t rows) { return rows / 64 + 1; }
-// Every int32 value is in [low, high).
+// Refuses an int32 value outside [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high, int32_t* copy = nullptr);
-// A value of memory that another thread may write.
+// Reads a value that another thread may write.
 inline int32_t read_once(const int32_t* value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
 
 }  // namespace moe
 
 // Inside an ABI function: looks the stream up, locks it and calls its backend's kernel in a frame of its arena.
-#define MOE_LAUNCH(stream_handle, kernel, ...)                                              \
-  do {                                                                                      \
-    const std::shared_ptr<::moe::Stream> launch_stream = ::moe::find_stream(stream_handle); \
-    const std::lock_guard launch_lock(launch_stream->mutex());                              \
-    const ::moe::Arena::Frame launch_frame(launch_stream->arena());                         \
-    launch_stream->device().kernels().kernel(*launch_stream, __VA_ARGS__);                  \
+#define MOE_CALL(stream_handle, kernel, ...)                                              \
+  do {                                                                                    \
+    const std::shared_ptr<::moe::Stream> call_stream = ::moe::find_stream(stream_handle); \
+    const std::lock_guard call_lock(call_stream->mutex());                                \
+    const ::moe::Arena::Frame call_frame(call_stream->arena());                           \
+    call_stream->device().kernels().kernel(*call_stream, __VA_ARGS__);                    \
   } while (false)

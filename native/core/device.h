@@ -21,16 +21,16 @@ class Device {
   virtual void trim() = 0;
   virtual moe_memory_usage memory_usage() const = 0;
 
-  // Takes a compiled kernel, checked, over.
+  // Installs a runtime kernel; its description is checked.
   virtual void install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) = 0;
   virtual bool has_custom_activation() const { return false; }
 };
 
-// The devices and streams that are open.
+// All open devices and streams.
 HandleTable<Device>& devices();
 HandleTable<Stream>& streams();
 
-// The live object behind a handle, or Error(MOE_INVALID_HANDLE). The pointer keeps it alive for the call.
+// The object of a handle, which the pointer keeps alive; throws Error(MOE_INVALID_HANDLE) if it is closed or unknown.
 std::shared_ptr<Device> find_device(moe_device handle);
 std::shared_ptr<Stream> find_stream(moe_stream handle);
 

@@ -7,7 +7,7 @@
 namespace moe {
 namespace {
 
-// A name and a number of token s that cannot be ranked, or no name where every one can.
+// An input's name, and its value for one expert that cannot be ranked; name is null if there is no such value.
 struct Illegal {
   const char* name = nullptr;
   int64_t expert = 0;

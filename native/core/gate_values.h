@@ -1,18 +1,18 @@
-// The values that a gate refuses, and the words for them. Each throws one sentence that names the first of them.
+// Checks of the gate's inputs. Each throws one sentence that names the first refused value.
 #pragma once
 
 #include "core/kernels.h"
 
 namespace moe {
 
-// A bias is absent, or finite.
+// Refuses a bias that is not finite; accepts null.
 void check_bias_values(OptionalTensor bias);
-// Refuses token s, which holds a value that cannot be ranked.
+// Throws for token s, which holds NaN, an infinity that is refused, or logits that are all -inf.
 [[noreturn]] void refuse_token(const moe_gate_inputs& inputs, int64_t s);
-// All of a gate's input, value by value: for a backend that has seen that one is illegal.
+// Checks all inputs of a gate value by value: the host does so once a kernel has found an illegal value.
 void check_gate_values(const moe_gate_inputs& inputs);
-// A choice is -1 or an expert, and a route was kept where it was chosen, or dropped. The copies of the two, where
-// given, are of what was checked.
+// Refuses a choice outside [-1, experts), and an expert that is neither -1 (dropped) nor the choice. The copies, if
+// given, receive what was checked.
 void check_choice_values(Tensor expert, Tensor choice, int64_t experts, int32_t* expert_copy = nullptr,
                          int32_t* choice_copy = nullptr);
 

@@ -37,7 +37,8 @@ class HandleTable {
     return std::exchange(entries_[locate(handle)].object, nullptr);
   }
 
-  // The objects removed are the caller's, who lets them go with the table free: that may take long, and use it.
+  // Removes the objects for which predicate(object) holds. The caller destroys them after the table's lock is released:
+  // a destructor may take long, or use the table.
   template <typename Predicate>
   std::vector<std::shared_ptr<Object>> remove_if(Predicate&& predicate) {
     std::vector<std::shared_ptr<Object>> removed;

@@ -1,4 +1,4 @@
-// The table a backend fills: one function per kernel, with checked arguments. Every backend serves every kernel.
+// The table of kernels that every backend fills completely. Arguments are checked before: by abi/.
 // Structs of the ABI arrive as copies of the caller's, checked: the members that a kernel needs are not null.
 #pragma once
 
@@ -72,7 +72,7 @@ using AdamwStep = void(Stream&, const moe_adamw_config&, Tensor parameter, Tenso
                        Tensor second_moment, OptionalTensor copy);
 using SquareSum = void(Stream&, Tensor x, Tensor sum);
 
-// Signature and name of every kernel: the table below, and what each backend declares and fills it with.
+// Signature and name of every kernel, from which the table, its declarations and its entries are made.
 #define MOE_KERNELS(X)                              \
   X(Fill, fill)                                     \
   X(Cast, cast)                                     \

@@ -1,5 +1,5 @@
-// The memory of a device: the blocks in use, and those kept for the next request of their size. The device's own lock
-// guards it.
+// The memory of a device: blocks in use, and freed blocks that are kept for the next request of their size. The device
+// guards it by a lock of its own.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,8 @@
 
 namespace moe {
 
-// A request of `bytes` rounded up, so that a freed block fits the next request of about its size: to an eighth of its
-// power of two, and to whole units.
+// Rounds a request up, so that a freed block fits the next request of about its size: to a multiple of an eighth of the
+// largest power of two in it, and of `unit`.
 inline size_t block_bytes(int64_t bytes, size_t unit) {
   const size_t size = std::max(static_cast<size_t>(bytes), unit);
   const size_t step = std::max(std::bit_floor(size) / 8, unit);
@@ -24,7 +24,7 @@ inline size_t block_bytes(int64_t bytes, size_t unit) {
 
 class MemoryBlocks {
  public:
-  // A kept block of `size` bytes, which is in use from now on; null where there is none.
+  // Takes a kept block of `size` bytes into use; null if no such block is kept.
   void* reuse(size_t size) {
     const auto kept = kept_.find(size);
     if (kept == kept_.end() || kept->second.empty()) return nullptr;
@@ -35,14 +35,14 @@ class MemoryBlocks {
     return block;
   }
 
-  // A new block, in use.
+  // Adds a new block that is in use.
   void add(void* block, size_t size) {
     in_use_.emplace(block, size);
     usage_.in_use += static_cast<int64_t>(size);
     usage_.peak = std::max(usage_.peak, usage_.in_use);
   }
 
-  // Keeps a block that was in use; throws Error where it was not.
+  // Moves a block from in use to kept; throws Error if it is not in use.
   void keep(void* block) {
     const auto found = in_use_.find(block);
     if (found == in_use_.end()) invalid("memory was not allocated by this device, or is already freed");
@@ -52,7 +52,7 @@ class MemoryBlocks {
     in_use_.erase(found);
   }
 
-  // Calls release(block) for every kept block, and forgets them.
+  // Calls release(block) for every kept block and forgets them.
   template <typename Release>
   void release_kept(Release&& release) {
     for (const auto& [size, blocks] : kept_) {
@@ -62,7 +62,7 @@ class MemoryBlocks {
     usage_.cached = 0;
   }
 
-  // ... and for every block in use as well.
+  // Calls release(block) for every block, kept or in use, and forgets them.
   template <typename Release>
   void release_all(Release&& release) {
     release_kept(release);

@@ -31,7 +31,7 @@ Function* symbol(void* library, const char* name, const std::string& file) {
 }  // namespace
 
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal) {
-  // The emulation multiplies and adds in one instruction, as a card does.
+  // The emulation is compiled for AVX2 and FMA: fmaf() must be one instruction, as on a card.
   if (backend == "simt" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) {
     fail(MOE_UNSUPPORTED, "the emulation of CUDA needs a processor with AVX2 and FMA");
   }

@@ -1,4 +1,4 @@
-// Backends in libraries of their own, opened when they are asked for: a machine without CUDA needs none of it.
+// Backends in libraries of their own, opened on demand, so that a machine without CUDA needs nothing of CUDA.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 
 namespace moe {
 
-// Opens a device of libpanamoe_<backend>.so, which lies beside this library. Throws Error with the file that was looked
-// for and why it does not serve.
+// Opens a device of libpanamoe_<backend>.so, which lies beside this library. Throws Error that names the file and says
+// why it cannot be used.
 std::shared_ptr<Device> open_plugin(std::string_view backend, int ordinal);
 
 }  // namespace moe

@@ -14,8 +14,8 @@ struct Kernels;
 class Device;
 class Stream;
 
-// Calls of a stream that a backend has kept to run them as one. They use the stream's scratch memory: the graph keeps
-// the stream alive, and runs on it alone.
+// Calls of a stream, captured to be launched as one. They use the stream's scratch memory, so the graph keeps the
+// stream alive and is launched on it alone.
 class Graph {
  public:
   explicit Graph(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -26,7 +26,7 @@ class Graph {
   std::shared_ptr<Stream> stream_;
 };
 
-// One thread uses a stream at a time: all but native() and what is constant is called by a thread that holds mutex().
+// One thread uses a stream at a time. The caller holds mutex(), except for native() and for what never changes.
 class Stream {
  public:
   // The arguments are the arena's.
@@ -35,25 +35,25 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   virtual ~Stream() = default;
 
-  // The calls of several threads come one after the other.
+  // Held during each call: calls of several threads run one after another.
   std::mutex& mutex() { return mutex_; }
 
-  // Between both, calls are kept instead of run.
+  // Calls between begin_graph and end_graph are captured, not run.
   virtual void begin_graph();
   // `self` is this stream; the graph keeps it alive.
   virtual std::shared_ptr<Graph> end_graph(std::shared_ptr<Stream> self);
   virtual void launch_graph(Graph& graph);
 
-  // Waits until all work is done.
+  // Waits for all work of the stream.
   virtual void synchronize() {}
-  // Whether all work is done; waits for nothing.
+  // True if all work is done; never waits.
   virtual bool finished() { return true; }
-  // What other libraries know the stream by.
+  // The stream as other libraries know it: a cudaStream_t.
   virtual void* native();
 
   Device& device() const { return *device_; }
   const std::shared_ptr<Device>& shared_device() const { return device_; }
-  // The scratch memory of a call, which MOE_LAUNCH frames.
+  // The scratch memory of a call, which MOE_CALL frames.
   Arena& arena() { return arena_; }
 
  private:

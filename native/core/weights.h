@@ -1,4 +1,4 @@
-// Checks of GEMM operands that may be packed, shared by the dense and the experts' entry points.
+// Checks of weights that may be packed, for the entry points of dense and grouped GEMM.
 #pragma once
 
 #include <initializer_list>
@@ -19,10 +19,10 @@ inline int64_t product_or_overflow(std::initializer_list<int64_t> sizes) {
   return product;
 }
 
-// Bytes that weights of this shape take when packed for the device; refuses shapes that are not weights.
+// Bytes of weights [N, K] or [E, N, K] packed for the device; refuses other ranks and sizes that overflow.
 int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const int64_t* shape);
 
-// Floating weights of this rank, row-major or packed with enough memory.
+// Refuses weights of another rank, of a dtype that is not floating, or packed with too little memory.
 const moe_tensor& check_weights(const char* name, const moe_tensor* weights, int32_t rank, const Device& device);
 
 }  // namespace moe

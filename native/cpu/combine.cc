@@ -1,3 +1,13 @@
+// Combine: rows of experts back to their tokens, with weights, residual branch and skip connection (DeepSpeed-MoE,
+// arXiv 2201.05596, section 5.4; Residual MoE: section 4.1).
+//
+//   forward   y[s] = skip[s] + c0 sum_k weight[s, k] rows[row(s, k)] + c1 mlp[s],   (c0, c1) = softmax(coefficient[s])
+//   backward  with p_k = dy[s] . rows[row(s, k)]:  drows[row(s, k)] = c0 weight[s, k] dy[s],  dweight[s, k] = c0 p_k,
+//             dmlp[s] = c1 dy[s],  dcoefficient[s] = +-c0 c1 (sum_k weight[s, k] p_k - dy[s] . mlp[s])
+//
+// rows, drows [R, M]; weight, dweight [S, K]; mlp, skip, y, dy, dmlp [S, M]; coefficient, dcoefficient [S, 2]. Without
+// mlp c0 = 1. Rows are added in choice order. Bound by bytes.
+// Test: panamoe_test --gtest_filter='Combine*'. Time: ./panamoe bench combine.
 #include <cmath>
 
 #include "core/check.h"
@@ -58,7 +68,7 @@ void mix_rows(Stream& stream, const moe_combine_inputs& in, const Routes& routes
   });
 }
 
-// dy . row
+// a . b
 HWY_INLINE float dot(const Floats& a, const Floats& b, int64_t width) {
   const FloatTag d;
   FloatVector sum = hn::Zero(d);
@@ -72,8 +82,6 @@ HWY_INLINE void scale(const Floats& x, float factor, const Floats& y, int64_t wi
   for_each_vector(d, 0, width, [&](int64_t i, size_t n) { y.store(d, hn::Mul(f, x.load(d, i, n)), i, n); });
 }
 
-// With p_c = dy . row_c: drow_c = c0 w_c dy, dw_c = c0 p_c, dmlp = c1 dy, and dcoefficient = +- c0 c1 (dc0 - dc1) where
-// dc0 = sum_c w_c p_c and dc1 = dy . mlp.
 void mix_rows_backward(Stream& stream, Tensor dy, const moe_combine_inputs& in, const Routes& routes, Tensor weight,
                        const moe_combine_gradients& out) {
   const int64_t width = dy.shape[1], choices = routes.choices;

@@ -35,7 +35,7 @@ std::string processor_name() {
   return "unknown processor";
 }
 
-// As other devices round, and to whole huge pages once a block is larger than one.
+// Rounds as block_bytes does, and blocks of a huge page or more to whole huge pages.
 size_t rounded(int64_t bytes) {
   const size_t size = block_bytes(bytes, 64);
   return size < kHugePage ? size : (size + kHugePage - 1) / kHugePage * kHugePage;
@@ -74,7 +74,7 @@ class CpuDevice final : public Device {
     const bool huge = size >= kHugePage;
     void* memory = std::aligned_alloc(huge ? kHugePage : 64, size);
     if (memory == nullptr) fail(MOE_OUT_OF_MEMORY, "the system did not grant ", size, " bytes");
-    if (huge) ::madvise(memory, size, MADV_HUGEPAGE);  // a wish; without it only speed differs
+    if (huge) ::madvise(memory, size, MADV_HUGEPAGE);  // may fail: only speed differs
     blocks_.add(memory, size);
     return memory;
   }
@@ -95,7 +95,7 @@ class CpuDevice final : public Device {
   }
 
   void install(const moe_runtime_kernel&, const void*, int64_t) override {
-    fail(MOE_UNSUPPORTED, "the cpu backend takes no kernels compiled at run time");
+    fail(MOE_UNSUPPORTED, "the cpu backend takes no runtime kernels");
   }
 
  private:
@@ -106,7 +106,7 @@ class CpuDevice final : public Device {
 }  // namespace
 
 std::shared_ptr<Device> open() {
-  // Before the first kernel picks its instructions; tried again when the name was refused.
+  // Before the first kernel is dispatched to an instruction set. Tried again if the name was refused.
   static const bool limited = (limit_simd_target(std::getenv("PANAMOE_SIMD")), true);
   static_cast<void>(limited);
   return std::make_shared<CpuDevice>();

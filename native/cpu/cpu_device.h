@@ -1,3 +1,4 @@
+// The CPU as a device: all processors and the memory of the machine.
 #pragma once
 
 #include <memory>
@@ -6,7 +7,7 @@
 
 namespace moe::cpu {
 
-// The machine's processors and memory as one device.
+// Opens the CPU. Throws Error if PANAMOE_SIMD names an instruction set that this machine or library lacks.
 std::shared_ptr<Device> open();
 
 }  // namespace moe::cpu

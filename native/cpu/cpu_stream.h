@@ -10,7 +10,7 @@ namespace moe::cpu {
 
 class CpuStream final : public Stream {
  public:
-  static constexpr size_t kAlignment = 64;  // a cache line, and the widest vector
+  static constexpr size_t kAlignment = 64;  // bytes of a cache line, and of the widest vector
 
   CpuStream(std::shared_ptr<Device> device, int threads)
       : Stream(std::move(device), kAlignment, false), threads_(threads), team_(threads) {}
@@ -23,10 +23,10 @@ class CpuStream final : public Stream {
   Team team_;
 };
 
-// The most threads that run a kernel on the stream.
+// The number of threads that a kernel on the stream can use.
 inline int threads_of(const Stream& stream) { return static_cast<const CpuStream&>(stream).threads(); }
 
-// `count` values for each member of the stream's team, from the call's arena.
+// Scratch memory of `count` values for each member of the stream's team, taken by the caller before the team runs.
 template <typename Value>
 class LocalScratch {
  public:
@@ -37,7 +37,7 @@ class LocalScratch {
   Value* operator[](int member) const { return reinterpret_cast<Value*>(memory_ + member * stride_); }
 
  private:
-  static constexpr int64_t kGap = 128;  // cache lines are prefetched in pairs: no pair is written by two members
+  static constexpr int64_t kGap = 128;  // bytes; lines are prefetched in pairs, and two members must not share a pair
 
   const int64_t stride_;
   char* const memory_;

@@ -1,3 +1,12 @@
+// Cross-entropy with label smoothing a, alone and fused with the output layer.
+//
+//   loss[s] = log sum_v exp x[s, v] - (1 - a) x[s, target] - a mean_v x[s, v],   0 if the target is -1
+//   dx[s, v] = dloss (p[s, v] - a / V - (1 - a) [v = target]),   p = softmax(x[s])
+//   fused: x = hidden weights^T,   dhidden = dx weights,   dweights += dx^T hidden
+//
+// x (logits) [S, V]; hidden [S, M]; weights [V, M]; each float32 or bfloat16. The fused form computes blocks of rows,
+// so that [S, V] never lies in memory whole, as Liger Kernel does (arXiv 2410.10989).
+// Test: panamoe_test --gtest_filter='Loss*'. Time: attention_bench --only cross-entropy.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/cross_entropy.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -16,9 +25,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// The loss of one row of logits, and where wanted its gradient, which may take the place of the logits. With p the
-// softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
-// d loss / d x[v] = p[v] - a / V - (1 - a) [v = target].
+// The loss of one row of logits, and its gradient if dlogits is given, which may be the logits' own memory.
 inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoothing, float dloss,
                       const std::optional<Floats>& dlogits) {
   const FloatTag d;
@@ -37,7 +44,7 @@ inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoo
   const FloatVector sum = hn::SumOfLanes(d, sums);
   const FloatVector target_logit = hn::Sub(logits.load(d, target, 1), peak);
   float loss = std::log(hn::GetLane(sum)) - (1 - smoothing) * hn::GetLane(target_logit);
-  if (smoothing > 0) {  // else a class of logit minus infinity would spoil the mean
+  if (smoothing > 0) {  // without smoothing a logit of -inf is legal, but would make the mean -inf
     FloatVector total = hn::Zero(d);
     for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
       const FloatVector relative = hn::Sub(logits.load(d, i, n), peak);
@@ -90,8 +97,8 @@ namespace {
 
 HWY_EXPORT(losses_of_rows);
 
-// Rows a block: many, so that the three GEMMs run at their peak, while a block of logits stays within 32 MB. The number
-// of classes alone decides, for the order in which dweights is summed must depend on nothing else.
+// Rows of a block: enough for the three GEMMs to run at their peak, while its float32 logits take at most 32 MB (or 64
+// rows). It depends on the number of classes alone, because it sets the order in which dweights is summed.
 int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }
 
 }  // namespace
@@ -107,8 +114,8 @@ void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor
                           OptionalTensor dhidden, OptionalTensor dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
   const moe_tensor labels = checked_indices(stream, "targets", *tokens.targets, -1, classes);
-  // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of
-  // its products are with bfloat16, as every other gradient is there.
+  // Losses come from float32 logits. Their gradient overwrites them, or is rounded to bfloat16 if both of its products
+  // are with bfloat16 matrices, as every other gradient is then.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   float* memory = stream.arena().take<float>(block * classes);
   auto* half_memory = half ? stream.arena().take<uint16_t>(block * classes) : nullptr;

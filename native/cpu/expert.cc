@@ -1,4 +1,12 @@
-// The experts' grouped GEMM: each expert's group of rows is one product of a call.
+// The experts' grouped GEMM (MegaBlocks, arXiv 2211.15841: groups of any size, nothing padded to a capacity).
+//
+//   forward           y_e = activation(x_e weights[e]^T + bias[e])
+//   backward input    dx_e = dy_e weights[e]
+//   backward weights  dweights[e] = or += dy_e^T x_e,   dbias[e] += sum of dy_e's rows
+//
+// x_e is rows offsets[e] .. offsets[e + 1] - 1 of x [R, K]; weights, dweights [E, N, K]; bias, dbias [E, N]; y,
+// dy [R, N], y for SwiGLU [R, N / 2]. Each expert's group is one product of a call of the GEMM (cpu/gemm).
+// Test: panamoe_test --gtest_filter='Expert*'. Time: gemm_bench, ./panamoe bench grouped-gemm.
 #include <utility>
 
 #include "cpu/column_sum.h"
@@ -10,7 +18,7 @@
 namespace moe::cpu {
 namespace {
 
-// The rows of x [R, K] that `from` begins, k along a row.
+// Rows `from` and following of x [R, K] as the lines of an operand.
 Operand rows_of(Tensor x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
 
 // weights[e] of [E, N, K], with its N rows, or its K columns, as the outer dimension.
@@ -77,7 +85,7 @@ void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor 
     products[count++] = {
         .rows = rows, .columns = columns, .inner = start[e + 1] - start[e], .a = a, .b = b, .c_row = e * rows};
   }
-  // Nobody reads a gradient of weights before all of them are there.
+  // Gradients of weights are next read by the optimizer, when the caches have long lost them: write past the caches.
   run_products(stream, products, count, {.accumulate = accumulate, .streams_c = !accumulate, .c = &dweights});
   if (dbias == nullptr) return;
   parallel_tasks(stream, experts, dy.shape[0] * rows / 4, [&](int64_t e, int) {

@@ -6,8 +6,8 @@
 
 namespace moe::cpu {
 
-// Refuses values outside [low, high), and returns the tensor as it was then: a copy in scratch memory. Another thread
-// may change the tensor itself while kernels run.
+// Refuses values outside [low, high) and returns a copy of the tensor in scratch memory: another thread may change the
+// tensor itself while kernels run.
 inline moe_tensor checked_indices(Stream& stream, const char* name, const moe_tensor& values, int64_t low,
                                   int64_t high) {
   moe_tensor copy = values;
@@ -17,7 +17,7 @@ inline moe_tensor checked_indices(Stream& stream, const char* name, const moe_te
   return copy;
 }
 
-// A checked copy of offsets, which rise from 0 and stay within `rows`.
+// Refuses offsets that do not rise from 0 to at most `rows`, and returns a copy in scratch memory.
 inline const int32_t* checked_offsets(Stream& stream, const moe_tensor& offsets, int64_t rows) {
   auto* copy = stream.arena().take<int32_t>(element_count(offsets));
   check_offset_values(offsets, rows, copy);

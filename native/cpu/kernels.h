@@ -1,4 +1,4 @@
-// The CPU backend's kernels: those of a header in the file of its name; gemm_pack and column_sum in their own.
+// The CPU backend's kernels. Those declared in moe/<name>.h are defined in <name>.cc or a file of the folder <name>.
 #pragma once
 
 #include "core/kernels.h"

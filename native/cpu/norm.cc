@@ -1,4 +1,12 @@
-// LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019). RMSNorm is the same kernel without mean and beta.
+// LayerNorm (Ba et al. 2016, arXiv 1607.06450) and RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467).
+//
+//   forward   mean = sum(x) / M,  rstd = 1 / sqrt(sum((x - mean)^2) / M + epsilon)
+//             n = (x - mean) rstd,  y = n gamma + beta
+//   backward  g = dy gamma,  dx = rstd (g - mean(g) - n mean(g n)),  dgamma += sum_s dy n,  dbeta += sum_s dy
+//
+// RMSNorm: mean = 0 and mean(g) = 0, no beta. x, y, dy, dx [S, M] float32 or bfloat16; gamma, beta [M] and mean,
+// rstd [S] float32. Statistics take two passes over a row.
+// Test: panamoe_test --gtest_filter='Norm*'. Time: ./panamoe bench train-step.
 #include <cmath>
 
 #include "core/check.h"
@@ -16,11 +24,11 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// Rows whose gradients of gamma and beta are summed as one; fixed, so that the sum does not depend on the threads.
+// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the threads.
 constexpr int64_t kRowBlock = 64;
 constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
 
-// The sum over a row of term(column, lanes), in four chains so that additions overlap.
+// The sum over a row of term(column, lanes), in four independent chains, which hide the latency of additions.
 template <typename Term>
 HWY_INLINE float row_sum(int64_t width, Term&& term) {
   const FloatTag d;
@@ -37,7 +45,7 @@ HWY_INLINE float row_sum(int64_t width, Term&& term) {
   return hn::ReduceSum(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
 }
 
-// The sum of (x - mean)^2; lanes past the end are not in it.
+// The sum of (x - mean)^2; lanes past the end of the row add nothing.
 HWY_INLINE float square_deviation(const Floats& x, float mean, int64_t width) {
   const FloatTag d;
   const FloatVector m = hn::Set(d, mean);
@@ -71,8 +79,7 @@ void norm_forward(Stream& stream, bool centered, Tensor x, Tensor gamma, Optiona
   });
 }
 
-// With n = (x - mean) * rstd and g = dy * gamma:
-//   dx = rstd * (g - mean(g) - n * mean(g * n)), dgamma += sum_s dy * n, dbeta += sum_s dy; RMSNorm without mean(g).
+// RMSNorm if mean is null.
 void norm_backward(Stream& stream, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
                    Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;

@@ -1,4 +1,4 @@
-// The one seam between kernels and threads.
+// How kernels use a stream's threads: tasks, and blocks of elements.
 #pragma once
 
 #include <algorithm>
@@ -11,18 +11,18 @@
 
 namespace moe::cpu {
 
-// Work of fewer nanoseconds than this, on one thread, stays with the caller: others start too late to help.
-// ThreadSanitizer is to see every split.
+// Work that one thread does in fewer nanoseconds stays with the caller: waking others takes as long. 0 under
+// ThreadSanitizer, so that it sees every kernel on several threads.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr int64_t kWorthWaking = 0;
 #else
 inline constexpr int64_t kWorthWaking = 5000;
 #endif
 
-// Runs body(task, member) for every task in [0, tasks): a thread takes those of its own share one after the other, so
-// that it reads memory in order, and then helps the others. `nanoseconds` is what one thread would need for all of
-// them, roughly. Which thread runs a task never changes a result: tasks write disjoint memory. Called by a task, the
-// task's own thread runs them all. Throws the first of what bodies threw; tasks may then be left out.
+// Runs body(task, member) for every task in [0, tasks). A thread runs the tasks of its own share in order, so that it
+// reads memory in order, and then takes tasks from the other shares. `nanoseconds` estimates the time of one thread for
+// all tasks. Tasks write disjoint memory, so it does not matter for the result which thread runs one. Inside of a task
+// the calling thread runs all tasks alone. Throws the first exception of a body; some tasks may not have run then.
 template <typename Body>
 void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& body) {
   if (tasks <= 1 || nanoseconds < kWorthWaking || threads_of(stream) == 1 || Team::at_work()) {
@@ -34,7 +34,7 @@ void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& b
     std::atomic<int64_t> next;
     int64_t end;
   };
-  std::array<Share, 64> shares;  // more threads than that help from the start
+  std::array<Share, 64> shares;  // threads from the 65th on have no share and take tasks from others
   const int wanted = static_cast<int>(std::min<int64_t>(tasks, threads_of(stream)));
   const int64_t count = std::min<int64_t>(wanted, std::ssize(shares));
   for (int64_t i = 0; i < count; ++i) {
@@ -54,8 +54,8 @@ void parallel_tasks(Stream& stream, int64_t tasks, int64_t nanoseconds, Body&& b
       wanted, [](void* context, int member) { (*static_cast<decltype(take_tasks)*>(context))(member); }, &take_tasks);
 }
 
-// Splits [0, count) into equal blocks of at least `grain`, which is worth waking a thread for, and runs
-// body(begin, end) on each. For kernels in which an element's result does not depend on where blocks end.
+// Splits [0, count) into at most one equal block per thread, each of at least `grain` elements, and runs
+// body(begin, end) on each. An element's result must not depend on where blocks end.
 template <typename Body>
 void parallel_blocks(Stream& stream, int64_t count, int64_t grain, Body&& body) {
   const int64_t blocks = std::clamp<int64_t>(count / std::max<int64_t>(grain, 1), 1, threads_of(stream));

@@ -30,7 +30,7 @@ bool has_tile_unit() {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
     if ((~edx & (kTiles | kBfloat16Tiles)) != 0) return false;
-    // Tiles make a thread's state so much larger that Linux has a process ask for them: for all its threads, once.
+    // A process must ask Linux for permission to use tiles, once for all threads: they add 8 KB to a thread's state.
     constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
     return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   }();

@@ -1,12 +1,14 @@
-// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+// Uniform and normal numbers from the counter-based generator Philox 4x32-10 (Salmon et al., "Parallel random numbers:
+// as easy as 1, 2, 3", 2011); y of any shape, float32 or bfloat16.
 //
-// The number of element i depends on the seed and n = offset + i (mod 2^64) alone:
+// Element i depends only on the seed and on n = offset + i (mod 2^64):
 //   key     = (low word of seed, high word of seed)
 //   counter = (low word of n / 4, high word of n / 4, 0, 0), word = lane n % 4 of its block.
-//   uniform = (word >> 8) * 2^-24; cut, not rounded, to bfloat16, so that it stays below 1
+//   uniform = (word >> 8) * 2^-24; truncated, not rounded, to bfloat16, so that it stays below 1
 //   normal  = mean + deviation * z, computed in float64 and rounded once. Lanes (0, 1) and (2, 3) of a block pair up
 //             as (a, b): r = sqrt(-2 ln((a + 1) * 2^-32)), angle = 2 pi * b * 2^-32,
-//             z = r cos(angle) in the even lane, r sin(angle) in the odd one.
+//             z = r cos(angle) in the even lane, r sin(angle) in the odd one (Box and Muller 1958).
+// Test: panamoe_test --gtest_filter='Random*'. Time: ./panamoe bench train-step.
 #include <array>
 #include <bit>
 #include <cmath>
@@ -19,7 +21,7 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int64_t kGrain = 4096;
+constexpr int64_t kGrain = 4096;  // elements that are worth waking a thread for
 
 std::array<uint32_t, 4> philox(uint64_t seed, uint64_t block) {
   std::array<uint32_t, 4> c{static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0};
@@ -39,7 +41,7 @@ uint16_t round_to_bfloat16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// y[i] = lanes(words of the block)[lane], for every element, block by block.
+// y[i] = lanes(words of block n / 4)[n % 4].
 template <typename Lanes>
 void generate(Stream& stream, uint64_t seed, uint64_t offset, Tensor y, Lanes&& lanes) {
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {

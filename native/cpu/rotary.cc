@@ -1,6 +1,12 @@
-// The rotary position embedding (Su et al., RoFormer, arXiv 2104.09864): pair (a, b) of x [T, H, D] becomes
-// (a cos - b sin, b cos + a sin) with row t's angles, cosine and sine [P, R/2] at positions[t]; direction -1 negates
-// sin. Tested and timed by: panamoe_test --gtest_filter='Rotary*'; attention_bench --only rotary
+// Rotary position embedding (Su et al., "RoFormer", arXiv 2104.09864, section 3.4.2): each pair (u, v) of a head is
+// rotated by an angle of its position.
+//
+//   y = (u cos - direction v sin, v cos + direction u sin)
+//
+// x, y [S, H, D]; positions [S]; cosine, sine [P, R / 2]: the first R elements of a head are rotated, the others
+// copied. Pairs are (i, i + R / 2) (GPT-NeoX, Llama in Hugging Face's layout), or (2i, 2i + 1) if interleaved (GPT-J).
+// direction 1 is the forward, -1 the backward. Bound by bytes.
+// Test: panamoe_test --gtest_filter='Rotary*'. Time: attention_bench --only rotary.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/rotary.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -14,7 +20,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// Pairs (i, i + half) of one head: the real parts first, then the imaginary ones.
+// One head with pairs (i, i + half): the first half holds u, the second half v.
 HWY_INLINE void rotate_halves(Floats x, Floats y, const float* cosine, const float* sine, int64_t half, float sign) {
   const FloatTag d;
   for_each_vector(d, 0, half, [&](int64_t i, size_t n) {
@@ -25,12 +31,12 @@ HWY_INLINE void rotate_halves(Floats x, Floats y, const float* cosine, const flo
   });
 }
 
-// Pairs (2i, 2i + 1) of one head: real and imaginary parts are neighbours in a vector.
+// One head with pairs (2i, 2i + 1): u and v are neighbours in a vector.
 HWY_INLINE void rotate_neighbours(Floats x, Floats y, const float* cosine, const float* sine, int64_t half,
                                   float sign) {
   const FloatTag d;
   const size_t lanes = hn::Lanes(d);
-  // Each cosine and sine twice, side by side.
+  // Each cosine and each sine twice, for both of its pair.
   HWY_ALIGN float cosines[2 * hn::MaxLanes(d)], sines[2 * hn::MaxLanes(d)];
   for_each_vector(d, 0, half, [&](int64_t i, size_t n) {
     const FloatVector c = load(d, cosine + i, n), s = hn::Mul(load(d, sine + i, n), hn::Set(d, sign));

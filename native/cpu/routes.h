@@ -1,4 +1,4 @@
-// The gate's table of routes, as dispatch and combine read it.
+// The gate's table of routes, checked and copied for dispatch and combine.
 #pragma once
 
 #include <cstdint>

@@ -17,19 +17,19 @@
 namespace moe::cpu {
 namespace {
 
-// The parts of Team::state_: workers in the run, whether more may come, whether the team ends, the run's number.
+// The fields of Team::state_: workers in the run, open (workers may enter), end of the team, number of the run.
 constexpr uint32_t kInside = (1u << 12) - 1, kOpen = 1u << 12, kEnd = 1u << 13, kNumber = ~(kInside | kOpen | kEnd);
 constexpr uint32_t kNextNumber = kEnd << 1;
 
-// How long a thread that waits asks before it sleeps: a few times what waking it would take (docs/kernels-cpu.md).
+// How long a waiting thread spins before it sleeps: a few times the cost of waking it (docs/kernels-cpu.md).
 constexpr std::chrono::microseconds kSpin{50};
-// ... where more threads are awake than there are processors: the one that is waited for may want this one.
+// The same if more threads are awake than there are processors: the awaited thread may need this processor.
 constexpr std::chrono::microseconds kCrowdedSpin{2};
 
-// Of a worker. Kernels keep tables of a few KB on it, and their memory in the stream's scratch.
+// Of a worker. Kernels keep a few KB on the stack, the rest in scratch memory.
 constexpr size_t kStackBytes = size_t{1} << 20;
 
-// All teams' threads that are not asleep: a team's caller counts as its workers do, while one of them is awake.
+// Awake threads of all teams. A team's caller is counted while one of its workers is awake.
 std::atomic<int> awake{0};
 
 thread_local int own_member = 0;
@@ -46,13 +46,13 @@ void relax() {
 #endif
 }
 
-// Whether the condition came to hold while this thread was willing to ask.
+// Spins until the condition holds; false if it did not in time.
 template <typename Condition>
 bool spin_until(Condition&& holds) {
-  constexpr int kAsksPerClock = 32;
+  constexpr int kSpinsPerClock = 32;  // reading the clock takes longer than a check of the condition
   const auto deadline = std::chrono::steady_clock::now() + (is_crowded() ? kCrowdedSpin : kSpin);
   do {
-    for (int i = 0; i < kAsksPerClock; ++i) {
+    for (int i = 0; i < kSpinsPerClock; ++i) {
       if (holds()) return true;
       relax();
     }
@@ -60,7 +60,7 @@ bool spin_until(Condition&& holds) {
   return false;
 }
 
-// Sleeps while the word has this value; may wake early.
+// Sleeps while the word has this value; may return early.
 void sleep_on(std::atomic<uint32_t>& word, uint32_t value) {
   static_assert(sizeof(word) == sizeof(uint32_t));
   ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
@@ -70,8 +70,8 @@ void wake(std::atomic<uint32_t>& word, int threads) {
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, threads, nullptr, nullptr, 0);
 }
 
-// A thread takes its signals' mask from the one that starts it. The process's other threads handle signals; but a fault
-// of a worker's own is reported as any thread's is.
+// Blocks signals while workers are started, which inherit the mask: the process's other threads handle signals. Faults
+// stay unblocked, so that a fault in a worker is reported like any other.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -101,7 +101,7 @@ bool Team::at_work() { return own_work; }
 int Team::awake_threads() { return awake.load(std::memory_order_relaxed); }
 
 void Team::start() {
-  workers_.reserve(static_cast<size_t>(threads_ - 1));  // workers keep their place in it
+  workers_.reserve(static_cast<size_t>(threads_ - 1));  // workers point into it
   started_ = true;
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return;
@@ -171,7 +171,7 @@ void Team::work(int member) {
   }
 }
 
-// The state of an open run other than `seen`, or of the team's end.
+// Waits for an open run with another number than `seen`, or for the team's end, and returns the state.
 uint32_t Team::await_run(uint32_t seen) {
   uint32_t state = 0;
   const auto has_work = [&] {
@@ -180,9 +180,9 @@ uint32_t Team::await_run(uint32_t seen) {
   };
   while (!spin_until(has_work)) {
     worker_sleeps();
-    // The caller sees a sleeper after it has opened a run, or the sleeper sees the run.
+    // Either the caller that opens a run sees that this worker sleeps, or this worker sees the open run.
     if (!has_work()) sleep_on(state_, state);
-    worker_wakes();  // perhaps too late for the run, but not for the next
+    worker_wakes();  // the run may be over by now
   }
   return state;
 }

@@ -1,4 +1,4 @@
-// A stream's own threads.
+// The threads of a CPU stream.
 #pragma once
 
 #include <pthread.h>
@@ -10,11 +10,12 @@
 
 namespace moe::cpu {
 
-// The caller of run() and the workers that help it. Workers start with the first run, as many as the system grants: a
-// team may be smaller than asked for, down to the caller alone. One thread calls run() at a time; the destructor joins.
+// The thread that calls run(), and workers that help it. Workers are started by the first run. The system may grant
+// fewer than asked for, or none. One thread calls run() at a time; the destructor joins the workers.
 //
-// A worker that waits looks for work for kSpin, then sleeps. A run does not wait for workers that have not come when
-// the caller is done: what they would have done is done by then. So a busy machine costs a run its help, never its end.
+// A waiting worker spins for kSpin, then sleeps on a futex. run() returns when the caller has finished and every worker
+// that has entered the run has left it; it does not wait for workers that have not entered, since the caller has done
+// their work by then. So a busy machine makes a run slower, but never keeps it waiting for a sleeping thread.
 class Team {
  public:
   using Body = void (*)(void* context, int member);
@@ -24,16 +25,15 @@ class Team {
   Team& operator=(const Team&) = delete;
   ~Team();
 
-  // Calls body(context, 0) here and body(context, member) on each worker that comes meanwhile, every member once at
-  // most; `wanted` members, the caller included, can be of use. Returns once all that came are done, and throws what
-  // one of them threw, the first.
+  // Calls body(context, 0) on this thread and body(context, member) on each worker that enters meanwhile, at most once
+  // per member. Wakes workers for up to `wanted` members, the caller included. Throws the first exception of a body.
   void run(int wanted, Body body, void* context);
 
-  // The member that the calling thread is, of whichever team: 0 outside of any.
+  // The calling thread's member number in its team; 0 on a thread of no team.
   static int member();
-  // Whether the calling thread runs a body. What it calls there has no help: its team is at work.
+  // True inside of a body: kernels called there run on this thread alone.
   static bool at_work();
-  // The threads of all teams that are not asleep, callers included: what decides how long those that wait may ask.
+  // Threads of all teams that are awake, callers included. Waiting threads spin less if there are more than processors.
   static int awake_threads();
 
  private:
@@ -55,16 +55,16 @@ class Team {
   bool started_ = false;
   std::vector<Worker> workers_;
 
-  // Of the run, between its opening and the last member's leaving.
+  // The current run's; valid until its last member has left.
   Body body_ = nullptr;
   void* context_ = nullptr;
   std::atomic<bool> failed_{false};
   std::exception_ptr failure_;
 
-  // The run's number, whether it is open, and how many workers are in it. Workers sleep on it.
+  // The run's number, whether it is open, and how many workers are in it. Workers sleep on this futex.
   alignas(64) std::atomic<uint32_t> state_{0};
   alignas(64) std::atomic<int> awake_{0};  // workers
-  // 1 while the caller may be asleep, which the last worker to leave a closed run ends.
+  // 1 while the caller may be asleep; the last worker that leaves a closed run wakes it.
   std::atomic<uint32_t> caller_sleeps_{0};
 };
 

@@ -1,5 +1,6 @@
-// Activation functions and their derivatives on one float32. Products that are added are fused by hand, so that the
-// GEMM's epilogue and the elementwise kernels give the same bits whatever the compiler contracts around them.
+// Activation functions and their derivatives on one float32; the functions of cpu/simd/activation-inl.h. Every fused
+// multiply-add is written as fmaf, so that the GEMM's epilogue and the elementwise kernels give the same bits, whatever
+// the compiler contracts around them.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -30,13 +31,13 @@ __device__ __forceinline__ float normal_cdf(float x, float gauss) {
   return x < 0 ? poly * gauss : fmaf(-poly, gauss, 1.0f);
 }
 
-// GELU's tanh form is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
+// gelu_tanh is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
 __device__ __forceinline__ float gelu_tanh_argument(float x) { return x * fmaf(x * x, 0.0713548163f, 1.5957691216f); }
 
 // activation(x) of all kinds but SwiGLU.
 __device__ __forceinline__ float activate(int32_t kind, float x) {
   switch (kind) {
-    case MOE_RELU: return x < 0 ? 0.0f : x;  // keeps a NaN
+    case MOE_RELU: return x < 0 ? 0.0f : x;  // NaN stays NaN
     case MOE_GELU: return x * normal_cdf(x, gaussian(x));
     case MOE_GELU_TANH: return x * sigmoid(gelu_tanh_argument(x));
     case MOE_SILU: return x * sigmoid(x);

@@ -1,12 +1,12 @@
-// Sums down the columns of rows, whole or by groups.
+// Sums of columns over all rows, or over groups of rows.
 #pragma once
 
 #include "cuda/launch.h"
 
 namespace moe::cuda {
 
-// sums[e, n] += the sum over group e's rows of x[.., n]; x [rows, columns]. offsets [groups + 1], or null for one group
-// of all rows. Bad offsets are refused. An empty group adds nothing.
+// sums[e, n] += sum of x[s, n] over s = offsets[e] .. offsets[e + 1] - 1. x [S, N], sums [groups, N]; offsets
+// [groups + 1], or null for one group of all rows. Refuses offsets that do not rise from 0 to at most S.
 void add_column_sums(Launch& launch, Tensor x, const int32_t* offsets, int64_t groups, float* sums);
 
 }  // namespace moe::cuda

@@ -1,3 +1,6 @@
+// Combine: rows of experts back to their tokens, with weights, residual branch and skip connection. Formulas and
+// shapes: cpu/combine.cc. Forward: a block takes some tokens, a thread some columns. Backward: a warp takes a token.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Combine*'. Time: ./panamoe bench combine --device cuda.
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/reduce.h"
@@ -19,13 +22,13 @@ struct Shares {
   }
 };
 
-// Bound by bytes: reads each route, the residual branch and the skip connection, writes each token. There is no `mlp`
-// without `coefficient`.
+// Bound by bytes: reads each route's row, mlp and skip; writes each token. mlp and coefficient are both given or
+// neither.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     combine_kernel(Floats rows, int64_t tokens, int64_t width, Routes routes, const float* weight, Floats mlp,
                    const float* coefficient, Floats skip, bool skips, Floats y, Refusal refusal) {
-  constexpr int count = Access::count, together = 4;  // rows whose loads are under way at once
+  constexpr int count = Access::count, together = 4;  // rows whose loads are in flight at once
   __shared__ int row_of[kMostTokens * kMostChoices];
   __shared__ float weight_of[kMostTokens * kMostChoices];
   routes.check_offsets(refusal);
@@ -58,15 +61,14 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-// With p_c = dy . row_c: drow_c = c0 w_c dy, dw_c = c0 p_c, dmlp = c1 dy, and dcoefficient = +- c0 c1 (dc0 - dc1) where
-// dc0 = sum_c w_c p_c and dc1 = dy . mlp. A warp for each token. Bound by bytes: reads and writes each route, reads dy.
+// A warp for each token. Bound by bytes: reads dy, reads and writes each route's row.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     combine_backward_kernel(Floats dy, Floats rows, int64_t tokens, int64_t width, Routes routes, const float* weight,
                             Floats mlp, const float* coefficient, Floats drows, float* dweight, Floats dmlp,
                             float* dcoefficient, Refusal refusal) {
   constexpr int count = Access::count;
-  constexpr int together = Access::packed ? 4 : 2;  // rows whose loads are under way at once
+  constexpr int together = Access::vectorized ? 4 : 2;  // rows whose loads are in flight at once
   routes.check_offsets(refusal);
   const int64_t s = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (s >= tokens) return;

@@ -1,28 +1,28 @@
+// Cross-entropy of given logits with label smoothing. Formulas and shapes: cpu/cross_entropy.cc. A block takes a row:
+// one pass for maximum and sum together (online softmax: Milakov and Gimelshein 2018, arXiv 1805.02867), one for the
+// gradient. Bound by those bytes; the second pass reads from the L2 cache while the rows of all running blocks fit it.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Loss*'. Time: ./panamoe bench train-step --device cuda.
 #include "cuda/cross_entropy.h"
 
 #include "core/check.h"
 #include "cuda/kernels.h"
-#include "cuda/packed.h"
+#include "cuda/vector.h"
 #include "cuda/reduce.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr unsigned kMostThreads = 512;
-constexpr int kHeld = 4;  // packs of a row for which another thread is worth having
+constexpr int kHeld = 4;  // vectors of a row per thread: rows with more get more threads, up to kMostThreads
 constexpr float kLowest = -3.402823466e38f;
 
-// The loss of a row of logits, a block each, and where wanted its gradient, which may take the place of the logits.
-// With p the softmax and a the smoothing: loss = log sum exp x - (1 - a) x[target] - a mean x, and
-// d loss / d x[v] = p[v] - a / V - (1 - a) [v = target].
-// Logits are read once for the loss, maximum and sum in one go, and once more, from the second-level cache where the
-// rows under way fit, for the gradient. Bound by those bytes. `remainder`, where it is given, receives what the
-// gradient lost when it was rounded to dlogits.
-template <bool packed, typename X, typename Dx>
+// The loss of a row of logits and, if dlogits is given, its gradient, which may be the logits' own memory. `remainder`,
+// if given, receives what the gradient lost when it was rounded to dlogits.
+template <bool vectorized, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
     losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
                   Dx* dlogits, Dx* remainder, Refusal refusal) {
-  constexpr int count = kPackOf<X>;
+  constexpr int count = kVectorOf<X>;
   __shared__ float peaks[kMostWarps], sums[kMostWarps], totals[kMostWarps];
   const int64_t row = blockIdx.x, target = targets[row];
   const X* x = logits + row * classes;
@@ -36,17 +36,17 @@ __global__ void __launch_bounds__(kMostThreads)
     }
     for (int64_t i = first; dx != nullptr && i < classes; i += stride) {
       const float zeros[count] = {};
-      store_floats<packed>(dx, i, classes, zeros);
-      if (rest != nullptr) store_floats<packed>(rest, i, classes, zeros);
+      store_floats<vectorized>(dx, i, classes, zeros);
+      if (rest != nullptr) store_floats<vectorized>(rest, i, classes, zeros);
     }
     return;
   }
 
   const float target_logit = to_float(x[target]);
-  float peak = kLowest, sum = 0, total = 0;  // total: of x - x[target], which the smoothing needs
+  float peak = kLowest, sum = 0, total = 0;  // total: sum of x - x[target], for the smoothing
   for (int64_t i = first; i < classes; i += stride) {
     float values[count];
-    load_floats<packed>(x, i, classes, values, -INFINITY);
+    load_floats<vectorized>(x, i, classes, values, -INFINITY);
     float most = peak;
 #pragma unroll
     for (int k = 0; k < count; ++k) most = fmaxf(most, values[k]);
@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(kMostThreads)
 #pragma unroll
     for (int k = 0; k < count; ++k) {
       sum += expf(values[k] - peak);
-      if (smoothing > 0 && (packed || i + k < classes)) total += values[k] - target_logit;
+      if (smoothing > 0 && (vectorized || i + k < classes)) total += values[k] - target_logit;
     }
   }
   const float own_peak = peak;
@@ -65,25 +65,25 @@ __global__ void __launch_bounds__(kMostThreads)
   sum = block_sum(sum * expf(own_peak - peak), sums);
   const float relative_target = target_logit - peak, even = smoothing / static_cast<float>(classes);
   float loss = logf(sum) - relative_target;
-  if (smoothing > 0) loss -= even * block_sum(total, totals);  // else a class of logit minus infinity would spoil it
+  if (smoothing > 0) loss -= even * block_sum(total, totals);  // -inf logits are legal without smoothing
   if (threadIdx.x == 0) losses[row] = loss;
   if (dx == nullptr) return;
 
   const float share = 1.0f / sum;
   for (int64_t i = first; i < classes; i += stride) {
     float values[count];
-    load_floats<packed>(x, i, classes, values);
+    load_floats<vectorized>(x, i, classes, values);
 #pragma unroll
     for (int k = 0; k < count; ++k) {
       float gradient = fmaf(expf(values[k] - peak), share, -even);
       if (i + k == target) gradient -= 1.0f - smoothing;
       values[k] = dloss * gradient;
     }
-    store_floats<packed>(dx, i, classes, values);
+    store_floats<vectorized>(dx, i, classes, values);
     if (rest == nullptr) continue;
 #pragma unroll
     for (int k = 0; k < count; ++k) values[k] -= to_float(from_float<Dx>(values[k]));
-    store_floats<packed>(rest, i, classes, values);
+    store_floats<vectorized>(rest, i, classes, values);
   }
 }
 
@@ -96,13 +96,13 @@ void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logit
     visit_floating(dlogits == nullptr ? logits : *dlogits, [&](auto to) {
       using X = decltype(from);
       using Dx = decltype(to);
-      const auto run = [&](auto packed) {
-        const unsigned threads = row_threads(classes, kPackOf<X>, kHeld, kMostThreads);
-        launch(losses_kernel<packed(), X, Dx>, static_cast<unsigned>(rows), threads, 0, data<X>(logits), classes,
+      const auto run = [&](auto vectorized) {
+        const unsigned threads = row_threads(classes, kVectorOf<X>, kHeld, kMostThreads);
+        launch(losses_kernel<vectorized(), X, Dx>, static_cast<unsigned>(rows), threads, 0, data<X>(logits), classes,
                data<int32_t>(tokens.targets), tokens.label_smoothing, tokens.dloss, data<float>(tokens.losses),
                data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
       };
-      visit_packed<kPackOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits), data<Dx>(remainder));
+      visit_vectorized<kVectorOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits), data<Dx>(remainder));
     });
   });
 }

@@ -37,7 +37,7 @@ void require_driver() {
   require(error, "counting the cards");
 }
 
-// PANAMOE_CUDA_MEMORY_LIMIT in bytes, or all of the card's memory but a twentieth, for the driver and for kernels.
+// PANAMOE_CUDA_MEMORY_LIMIT in bytes; by default 95 % of the card's memory, which leaves 5 % to the driver and kernels.
 int64_t memory_limit(size_t total) {
   const char* text = std::getenv("PANAMOE_CUDA_MEMORY_LIMIT");
   if (text == nullptr || *text == '\0') return static_cast<int64_t>(total - total / 20);
@@ -85,7 +85,7 @@ CudaDevice::CudaDevice(int ordinal, const cudaDeviceProp& properties, int64_t li
     : ordinal_(ordinal), properties_(properties), limit_(limit) {}
 
 CudaDevice::~CudaDevice() {
-  cudaSetDevice(ordinal_);  // in vain where the card has failed or, at the end of the process, the driver is gone
+  cudaSetDevice(ordinal_);  // may fail: the card has failed, or the driver is gone at the end of the process
   blocks_.release_all(cudaFree);
   runtime_kernels_.unload();
 }
@@ -94,7 +94,7 @@ void CudaDevice::make_current() const { require(cudaSetDevice(ordinal_), "choosi
 
 void CudaDevice::allow_shared_bytes(const void* kernel, size_t bytes) const {
   static std::mutex mutex;
-  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, as the kernels' bounds do
+  static std::map<std::pair<int, const void*>, size_t> allowed;  // outlives this device, as the limits do
   std::lock_guard lock(mutex);
   size_t& most = allowed[{ordinal_, kernel}];
   if (bytes <= most) return;
@@ -149,7 +149,8 @@ void* CudaDevice::allocate(int64_t bytes) {
     error = cudaMallocManaged(&memory, size, cudaMemAttachGlobal);
   }
   require(error, "allocating memory");
-  cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation, {cudaMemLocationTypeDevice, ordinal_});  // a wish
+  cudaMemAdvise(memory, size, cudaMemAdviseSetPreferredLocation,
+                {cudaMemLocationTypeDevice, ordinal_});  // may fail: only speed differs
   blocks_.add(memory, size);
   return memory;
 }
@@ -167,7 +168,7 @@ void CudaDevice::trim() {
 
 void CudaDevice::release_kept() {
   ++releases_;
-  blocks_.release_kept(cudaFree);  // waits for the kernels that still use it
+  blocks_.release_kept(cudaFree);  // cudaFree waits for kernels that still use the block
 }
 
 moe_memory_usage CudaDevice::memory_usage() const {
@@ -177,7 +178,7 @@ moe_memory_usage CudaDevice::memory_usage() const {
 
 }  // namespace moe::cuda
 
-// What libpanamoe.so looks up once this library is loaded.
+// The two functions that libpanamoe.so looks up in this library (core/plugin.cc).
 extern "C" MOE_API int32_t panamoe_backend_version() { return MOE_ABI_VERSION; }
 
 extern "C" MOE_API void panamoe_backend_open(int ordinal, std::shared_ptr<moe::Device>& device) {

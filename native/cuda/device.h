@@ -1,4 +1,4 @@
-// A CUDA card as a device: what it is, and its memory.
+// A CUDA card as a device: its properties and its memory.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,14 +12,15 @@
 
 namespace moe::cuda {
 
-// Throws what `error` means for the caller: out of memory, or a device that has failed. `what` was being done.
+// Throws Error if `error` is not cudaSuccess: MOE_OUT_OF_MEMORY, MOE_UNSUPPORTED or MOE_DEVICE_FAILED. `what` begins
+// the message: what was being done.
 void require(cudaError_t error, const char* what);
 
-// Memory is managed: kernels work on it where it lies, at home on the card, and the host may read and write it between
-// kernels. Blocks are kept for reuse. Thread-safe.
+// An NVIDIA card. Its memory is managed: it resides on the card, and the host may read and write it while no kernel
+// uses it. Freed blocks are kept for reuse. Thread-safe.
 class CudaDevice final : public Device {
  public:
-  // Refuses a machine without a driver, with too old a driver, without a card, or with one older than sm_80.
+  // Throws Error if there is no driver, an old one, no card with this ordinal, or one older than sm_80.
   static std::shared_ptr<Device> open(int ordinal);
   ~CudaDevice() override;
 
@@ -35,19 +36,19 @@ class CudaDevice final : public Device {
   bool has_custom_activation() const override;
   const RuntimeKernels& runtime_kernels() const { return runtime_kernels_; }
 
-  // Makes this the card of the calling thread.
+  // Makes this the current card of the calling thread.
   void make_current() const;
   // Streaming multiprocessors.
   int processors() const { return properties_.multiProcessorCount; }
   // 80, 90, ...
   int architecture() const { return properties_.major * 10 + properties_.minor; }
-  // How often memory went back to the system.
+  // How often memory was released to the system.
   int64_t releases() const { return releases_; }
-  // While the lock lives no memory goes back to the system, and none can be had.
+  // While the lock is held no thread can allocate, free or release memory of this card.
   std::unique_lock<std::mutex> hold_memory() const { return std::unique_lock(mutex_); }
   size_t most_shared_bytes() const { return properties_.sharedMemPerBlockOptin; }
-  // Lets launches of a kernel have so much dynamic shared memory from now on, or more if more was asked for before:
-  // the bound is the kernel's, so that other threads and recorded graphs count on it.
+  // Raises a kernel's limit of dynamic shared memory to at least `bytes`. The limit is never lowered: it belongs to the
+  // kernel, which other threads and captured graphs may launch.
   void allow_shared_bytes(const void* kernel, size_t bytes) const;
 
  private:

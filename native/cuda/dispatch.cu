@@ -1,3 +1,7 @@
+// Dispatch: tokens to rows grouped by expert, and the sum of a token's rows as its backward. Formulas and shapes:
+// cpu/dispatch.cc. A block takes some tokens, a thread some columns.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Dispatch*'.
+// Time: ./panamoe bench dispatch --device cuda.
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/routes.h"
@@ -5,10 +9,10 @@
 namespace moe::cuda {
 namespace {
 
-// Copies rows of `width` packs. Bound by bytes: reads each token once, writes it once a route.
-template <typename Pack>
+// Copies rows of `width` vectors. Bound by bytes: reads a token once, writes it once per route.
+template <typename Vector>
 __global__ void __launch_bounds__(kRowThreads)
-    dispatch_kernel(const Pack* x, int64_t tokens, int64_t width, Routes routes, Pack* rows, Refusal refusal) {
+    dispatch_kernel(const Vector* x, int64_t tokens, int64_t width, Routes routes, Vector* rows, Refusal refusal) {
   __shared__ int row_of[kMostTokens * kMostChoices];
   routes.check_offsets(refusal);
   load_routes(routes, tokens, row_of, refusal, [](int, int64_t) {});
@@ -17,18 +21,19 @@ __global__ void __launch_bounds__(kRowThreads)
   if (s >= tokens) return;
   const int* targets = row_of + threadIdx.y * routes.choices;
   for (int64_t i = threadIdx.x; i < width; i += blockDim.x) {
-    const Pack pack = x[s * width + i];
+    const Vector vector = x[s * width + i];
     for (int c = 0; c < routes.choices; ++c) {
-      if (targets[c] >= 0) rows[targets[c] * width + i] = pack;
+      if (targets[c] >= 0) rows[targets[c] * width + i] = vector;
     }
   }
 }
 
-// dx[s] = the sum of the token's rows, in choice order, in float32. Bound by bytes: reads routes, writes tokens.
+// dx[s] = sum of the token's rows, in choice order, in float32. Bound by bytes: reads each route's row, writes each
+// token.
 template <typename Access>
 __global__ void __launch_bounds__(kRowThreads)
     gather_kernel(Floats drows, int64_t tokens, int64_t width, Routes routes, Floats dx, Refusal refusal) {
-  constexpr int count = Access::count, together = count == 8 ? 4 : 2;  // loads under way
+  constexpr int count = Access::count, together = count == 8 ? 4 : 2;  // rows whose loads are in flight at once
   __shared__ int row_of[kMostTokens * kMostChoices];
   routes.check_offsets(refusal);
   load_routes(routes, tokens, row_of, refusal, [](int, int64_t) {});
@@ -52,13 +57,13 @@ void dispatch_forward(Stream& stream, Tensor x, const moe_routes& routes, Tensor
   Launch launch(stream);
   keep_route_checks(launch.stream(), routes, rows);
   const int64_t tokens = x.shape[0], width = x.shape[1];
-  const auto run = [&](auto pack, int64_t packs) {
-    using Pack = decltype(pack);
-    const dim3 block = row_block(packs);
-    launch(dispatch_kernel<Pack>, token_blocks(tokens, block), block, 0, data<Pack>(x), tokens, packs,
-           Routes(routes, rows), data<Pack>(rows), launch.refusal());
+  const auto run = [&](auto vector, int64_t vectors) {
+    using Vector = decltype(vector);
+    const dim3 block = row_block(vectors);
+    launch(dispatch_kernel<Vector>, token_blocks(tokens, block), block, 0, data<Vector>(x), tokens, vectors,
+           Routes(routes, rows), data<Vector>(rows), launch.refusal());
   };
-  if (in_packs(x, width) && in_packs(rows, width)) {
+  if (in_vectors(x, width) && in_vectors(rows, width)) {
     run(uint4{}, width * dtype_bytes(x.dtype) / 16);
   } else if (x.dtype == MOE_BFLOAT16) {
     run(uint16_t{}, width);

@@ -1,3 +1,7 @@
+// fill: y = value;  cast: y = x;  copy: bytes;  add: y = alpha a + beta b. Formulas and dtypes: cpu/elementwise.cc. A
+// thread takes every (grid size)-th element. Bound by bytes.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Elementwise*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"

@@ -1,23 +1,29 @@
+// Token embedding plus position embedding. Formulas and shapes: cpu/embedding.cc.
+//
+// The backward adds rows of equal ids in token order without atomics: tokens are sorted by id (embedding_order.cu),
+// sum_runs adds the rows of equal ids within chunks of the order, join_runs adds up runs that go over several chunks.
+// Chunks are fixed, so the sums do not depend on the card.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/embedding_order.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda/packed.h"
+#include "cuda/vector.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr unsigned kThreads = 256;
-// Neighbours in the order by ids that are summed as one; fixed, so that the sums do not depend on the card.
-constexpr int kChunk = 32;
-constexpr int kAhead = 4;  // rows that are read before they are added
+constexpr int kChunk = 32;  // places of the order that a block sums; fixed, because it sets the order of sums
+constexpr int kAhead = 4;   // rows whose loads are in flight at once
 
-// Blocks of whole rows: threadIdx.y a token, threadIdx.x its columns. Bound by the bytes of y, twice or three times.
-template <bool packed, typename Table, typename Places, typename Y>
+// threadIdx.y is a token of the block, threadIdx.x its columns. Bound by bytes: one or two rows read, one written.
+template <bool vectorized, typename Table, typename Places, typename Y>
 __global__ void __launch_bounds__(kThreads)
     look_up_kernel(const int32_t* ids, const Table* table, int64_t table_rows, const int32_t* positions,
                    const Places* places, int64_t places_rows, int64_t tokens, int64_t width, Y* y, Refusal refusal) {
-  constexpr int count = kPackOf<Table>;
+  constexpr int count = kVectorOf<Table>;
   const int64_t token = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
   if (token >= tokens) return;
   const int64_t id = ids[token], place = positions == nullptr ? 0 : positions[token];
@@ -27,33 +33,33 @@ __global__ void __launch_bounds__(kThreads)
   }
   for (int64_t i = int64_t{threadIdx.x} * count; i < width; i += int64_t{blockDim.x} * count) {
     float values[count];
-    load_floats<packed>(table + id * width, i, width, values);
+    load_floats<vectorized>(table + id * width, i, width, values);
     if (positions != nullptr) {
       float added[count];
-      load_floats<packed>(places + place * width, i, width, added);
+      load_floats<vectorized>(places + place * width, i, width, added);
 #pragma unroll
       for (int k = 0; k < count; ++k) values[k] += added[k];
     }
-    store_floats<packed>(y + token * width, i, width, values);
+    store_floats<vectorized>(y + token * width, i, width, values);
   }
 }
 
-// The id at place p of the order; ids outside the table come last, as its number of rows.
+// The id at place p of the order; `rows` for an id outside the table, which comes last in the order.
 __device__ __forceinline__ int64_t id_at(const int32_t* ids, const int32_t* order, int64_t p, int64_t rows) {
   const int64_t id = ids[order[p]];
   return id < 0 || id >= rows ? rows : id;
 }
 
-// A block sums dy over the runs of equal ids in a chunk of the order. A run that lies in the chunk whole goes to the
-// table. One that began before it is left in leading[chunk], else one that goes on behind it in trailing[chunk].
-// Bound by the bytes of dy, read once.
-template <bool packed, typename Dy>
+// A block sums dy over the runs of equal ids in a chunk of the order. A run within the chunk is added to the table; a
+// run that began in an earlier chunk is written to leading[chunk], a run that goes on in the next one to
+// trailing[chunk]. Bound by reading dy once.
+template <bool vectorized, typename Dy>
 __global__ void __launch_bounds__(kThreads)
     sum_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, const Dy* dy, int64_t width,
                     float* table, float* leading, float* trailing) {
-  constexpr int count = kPackOf<Dy>;
+  constexpr int count = kVectorOf<Dy>;
   __shared__ int32_t tokens_of[kChunk];
-  __shared__ int64_t ids_of[kChunk + 2];  // with the neighbours on both sides, -1 where there is none
+  __shared__ int64_t ids_of[kChunk + 2];  // with one neighbour on each side, -1 before the first and behind the last
   const int64_t begin = int64_t{blockIdx.x} * kChunk;
   const int size = static_cast<int>(tokens - begin < kChunk ? tokens - begin : kChunk);
   for (int j = static_cast<int>(threadIdx.x); j < size + 2; j += static_cast<int>(blockDim.x)) {
@@ -70,7 +76,7 @@ __global__ void __launch_bounds__(kThreads)
     float values[kAhead][count];
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
-      if (first + a < size) load_floats<packed>(dy + tokens_of[first + a] * width, i, width, values[a]);
+      if (first + a < size) load_floats<vectorized>(dy + tokens_of[first + a] * width, i, width, values[a]);
     }
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
@@ -83,15 +89,15 @@ __global__ void __launch_bounds__(kThreads)
       const bool goes_on = ids_of[j + 2] == id;
       if (goes_on && j + 1 < size) continue;
       if (began_before) {
-        store_floats<packed>(leading + blockIdx.x * width, i, width, sum);
+        store_floats<vectorized>(leading + blockIdx.x * width, i, width, sum);
       } else if (goes_on) {
-        store_floats<packed>(trailing + blockIdx.x * width, i, width, sum);
+        store_floats<vectorized>(trailing + blockIdx.x * width, i, width, sum);
       } else {
         float total[count];
-        load_floats<packed>(table + id * width, i, width, total);
+        load_floats<vectorized>(table + id * width, i, width, total);
 #pragma unroll
         for (int k = 0; k < count; ++k) total[k] += sum[k];
-        store_floats<packed>(table + id * width, i, width, total);
+        store_floats<vectorized>(table + id * width, i, width, total);
       }
       began_before = false;
 #pragma unroll
@@ -100,30 +106,30 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The block of the chunk where a run starts that goes on behind it adds the run's parts, in order, to the table.
-template <bool packed>
+// Adds the parts of a run that goes over several chunks to the table, in order; done by the block of its first chunk.
+template <bool vectorized>
 __global__ void __launch_bounds__(kThreads)
     join_runs_kernel(const int32_t* ids, const int32_t* order, int64_t tokens, int64_t rows, int64_t width,
                      float* table, const float* leading, const float* trailing) {
-  constexpr int count = kPackOf<float>;
+  constexpr int count = kVectorOf<float>;
   const int64_t begin = int64_t{blockIdx.x} * kChunk, next = begin + kChunk;
   if (next >= tokens) return;
   const int64_t id = id_at(ids, order, next - 1, rows);
   if (id == rows || id_at(ids, order, next, rows) != id) return;
-  if (begin > 0 && id_at(ids, order, begin - 1, rows) == id) return;  // it started further ahead
+  if (begin > 0 && id_at(ids, order, begin - 1, rows) == id) return;  // the run began in an earlier chunk
   const int64_t i = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * count;
   if (i >= width) return;
   float total[count], part[count];
-  load_floats<packed>(table + id * width, i, width, total);
-  load_floats<packed>(trailing + blockIdx.x * width, i, width, part);
+  load_floats<vectorized>(table + id * width, i, width, total);
+  load_floats<vectorized>(trailing + blockIdx.x * width, i, width, part);
 #pragma unroll
   for (int k = 0; k < count; ++k) total[k] += part[k];
   for (int64_t p = next; p < tokens && id_at(ids, order, p, rows) == id; p += kChunk) {
-    load_floats<packed>(leading + p / kChunk * width, i, width, part);
+    load_floats<vectorized>(leading + p / kChunk * width, i, width, part);
 #pragma unroll
     for (int k = 0; k < count; ++k) total[k] += part[k];
   }
-  store_floats<packed>(table + id * width, i, width, total);
+  store_floats<vectorized>(table + id * width, i, width, total);
 }
 
 void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
@@ -138,22 +144,22 @@ void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
   auto* table = data<float>(dtable);
   visit_floating(dy, [&](auto from) {
     using Dy = decltype(from);
-    constexpr int count = kPackOf<Dy>;
+    constexpr int count = kVectorOf<Dy>;
     const unsigned threads = row_threads(width, count, 1, kThreads);
     const dim3 grid(chunks, static_cast<unsigned>(ceil_div(width, threads * count)));
-    const auto run = [&](auto packed) {
-      launch(sum_runs_kernel<packed(), Dy>, grid, threads, 0, id, order, tokens, rows, data<Dy>(dy), width, table,
+    const auto run = [&](auto vectorized) {
+      launch(sum_runs_kernel<vectorized(), Dy>, grid, threads, 0, id, order, tokens, rows, data<Dy>(dy), width, table,
              leading, trailing);
     };
-    visit_packed<count>(width, run, data<Dy>(dy), table, leading, trailing);
+    visit_vectorized<count>(width, run, data<Dy>(dy), table, leading, trailing);
   });
-  constexpr int count = kPackOf<float>;
+  constexpr int count = kVectorOf<float>;
   const unsigned threads = row_threads(width, count, 1, kThreads);
   const dim3 grid(chunks, static_cast<unsigned>(ceil_div(width, threads * count)));
-  const auto run = [&](auto packed) {
-    launch(join_runs_kernel<packed()>, grid, threads, 0, id, order, tokens, rows, width, table, leading, trailing);
+  const auto run = [&](auto vectorized) {
+    launch(join_runs_kernel<vectorized()>, grid, threads, 0, id, order, tokens, rows, width, table, leading, trailing);
   };
-  visit_packed<count>(width, run, table, leading, trailing);
+  visit_vectorized<count>(width, run, table, leading, trailing);
 }
 
 }  // namespace
@@ -175,16 +181,16 @@ void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor 
         using Table = decltype(from);
         using Places = decltype(added);
         using Y = decltype(to);
-        constexpr int count = kPackOf<Table>;
+        constexpr int count = kVectorOf<Table>;
         const unsigned threads = row_threads(width, count, 1, kThreads), together = kThreads / threads;
         const int64_t place_rows = positions == nullptr ? 0 : position_table->shape[0];
-        const auto run = [&](auto packed) {
-          launch(look_up_kernel<packed(), Table, Places, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
+        const auto run = [&](auto vectorized) {
+          launch(look_up_kernel<vectorized(), Table, Places, Y>, static_cast<unsigned>(ceil_div(tokens, together)),
                  dim3(threads, together), 0, data<int32_t>(ids), data<Table>(table), table.shape[0],
                  data<int32_t>(positions), data<Places>(position_table), place_rows, tokens, width, data<Y>(y),
                  launch.refusal());
         };
-        visit_packed<count>(width, run, data<Table>(table), data<Places>(position_table), data<Y>(y));
+        visit_vectorized<count>(width, run, data<Table>(table), data<Places>(position_table), data<Y>(y));
       });
     });
   });

@@ -1,5 +1,8 @@
-// A stable radix sort of tokens by their ids, 8 bits a pass from the lowest, each pass two kernels: tiles of tokens
-// count their digits, and then place their tokens behind those of lower digits and of earlier tiles. Integers alone.
+// A stable LSD radix sort of tokens by id, 8 bits per pass, each pass two kernels (Satish et al. 2009): tiles count
+// their digits, then place their tokens behind those of lower digits and those of earlier tiles. Integers only, so the
+// order is exact.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Embedding*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include "cuda/embedding_order.h"
 
 #include <limits>
@@ -12,12 +15,12 @@ namespace {
 
 constexpr int kDigitBits = 8;
 constexpr int kDigits = 1 << kDigitBits;
-constexpr int kThreads = kDigits;  // a thread a digit where digits are summed
+constexpr int kThreads = kDigits;  // one per digit in the sums over digits
 constexpr int kWarps = kThreads / kWarpLanes;
-constexpr int kRounds = 4;  // tokens of a thread
+constexpr int kRounds = 4;  // tokens per thread
 constexpr int kTile = kThreads * kRounds;
 
-// What a pass reads: the tokens in the order of the pass before, or in their own.
+// The input of a pass: the order that the previous pass wrote, or null in the first pass.
 struct Pass {
   const int32_t* ids;
   const int32_t* order;
@@ -36,7 +39,7 @@ struct Pass {
   }
 };
 
-// counts[tile][digit]
+// Counts the digits of each tile: counts[tile][digit].
 __global__ void __launch_bounds__(kThreads) count_kernel(Pass pass, int32_t* counts, Refusal refusal) {
   __shared__ int32_t count[kDigits];
   count[threadIdx.x] = 0;
@@ -50,10 +53,10 @@ __global__ void __launch_bounds__(kThreads) count_kernel(Pass pass, int32_t* cou
   counts[int64_t{blockIdx.x} * kDigits + threadIdx.x] = count[threadIdx.x];
 }
 
-// Warp w of a tile has its w-th run of kRounds * 32 tokens.
+// Writes each token to its place. Warp w of a tile takes its w-th run of kRounds * 32 tokens.
 __global__ void __launch_bounds__(kThreads)
     place_kernel(Pass pass, const int32_t* counts, int32_t* placed, Refusal refusal) {
-  __shared__ int32_t places[kWarps][kDigits];  // tokens of the warp with the digit, then where they go
+  __shared__ int32_t places[kWarps][kDigits];  // the warp's tokens with the digit; then the place of the first of them
   __shared__ int32_t warp_totals[kWarps];
   const int warp = static_cast<int>(threadIdx.x) / kWarpLanes, lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int own = static_cast<int>(threadIdx.x);
@@ -76,7 +79,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncwarp();
   }
 
-  // This thread's digit: tokens of it in all tiles, and in those before this one.
+  // Tokens with this thread's digit in all tiles, and in the tiles before this one.
   int32_t all = 0, earlier = 0;
 #pragma unroll 8
   for (unsigned tile = 0; tile < gridDim.x; ++tile) {
@@ -84,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
     all += count;
     if (tile < blockIdx.x) earlier += count;
   }
-  int32_t below = all;  // tokens of this and lower digits, within the warp at first
+  int32_t below = all;  // tokens with this or a lower digit of the warp's
 #pragma unroll
   for (int distance = 1; distance < kWarpLanes; distance *= 2) {
     const int32_t other = __shfl_up_sync(kAllLanes, below, static_cast<unsigned>(distance));
@@ -116,9 +119,10 @@ const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, i
   }
   const auto tiles = static_cast<unsigned>(ceil_div(tokens, kTile));
   auto* counts = launch.take<int32_t>(int64_t{tiles} * kDigits);
-  int32_t* const orders[] = {launch.take<int32_t>(tokens), launch.take<int32_t>(tokens)};  // of even and odd passes
+  int32_t* const orders[] = {launch.take<int32_t>(tokens),
+                             launch.take<int32_t>(tokens)};  // written by even and odd passes
   const int32_t* order = nullptr;
-  for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // rows itself is an id: a refused one's
+  for (int shift = 0; shift == 0 || rows >> shift > 0; shift += kDigitBits) {  // `rows` itself is the id of refused ids
     int32_t* placed = orders[shift / kDigitBits % 2];
     const Pass pass{ids, order, tokens, rows, shift};
     launch(count_kernel, tiles, kThreads, 0, pass, counts, launch.refusal());

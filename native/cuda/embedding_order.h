@@ -1,12 +1,12 @@
-// The order of tokens by their ids.
+// Tokens sorted by their ids.
 #pragma once
 
 #include "cuda/launch.h"
 
 namespace moe::cuda {
 
-// The tokens 0 to `tokens`, those of lower ids first and those of equal ids in their own order. Ids outside [0, rows)
-// raise the launch's refusal and come last. In memory that the launch takes.
+// The tokens 0 .. tokens - 1, sorted by id; equal ids keep token order. Ids outside [0, rows) raise the launch's
+// refusal and come last. The result lies in memory that the launch takes.
 const int32_t* order_by_id(Launch& launch, const int32_t* ids, int64_t tokens, int64_t rows);
 
 }  // namespace moe::cuda

@@ -1,4 +1,7 @@
-// The experts' grouped GEMM: products whose groups' sizes only the kernels read.
+// The experts' grouped GEMM. Formulas and shapes: cpu/expert.cc. Each expert's group of rows is one group of a Product
+// (cuda/gemm/product.h); only the kernels read the offsets, so a call can be captured in a graph.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Expert*'.
+// Time: ./panamoe bench grouped-gemm --device cuda.
 #include "core/check.h"
 #include "cuda/column_sum.h"
 #include "cuda/gemm/product.h"

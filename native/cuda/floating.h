@@ -1,4 +1,5 @@
-// float32 and bfloat16 elements: arithmetic is in float32, reads and writes go 16 bytes at a time where memory allows.
+// float32 and bfloat16 elements. Arithmetic is in float32; rows are read and written in vectors of 16 bytes if they are
+// aligned to 16 bytes.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -26,7 +27,7 @@ __device__ __forceinline__ Bfloat16 from_float<Bfloat16>(float value) {
   return __float2bfloat16_rn(value);
 }
 
-// Two neighbours as one word.
+// Two bfloat16 neighbours in one word.
 __device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
   uint32_t bits;
@@ -34,18 +35,18 @@ __device__ __forceinline__ uint32_t bfloat16_pair(float first, float second) {
   return bits;
 }
 
-// `count` neighbours that are read and written at once.
+// `count` neighbours that are read or written by one access.
 template <typename Value, int count>
-struct alignas(sizeof(Value) * count) Pack {
+struct alignas(sizeof(Value) * count) Vector {
   Value values[count];
 };
 
-// Elements of a type in 16 bytes.
+// Elements of a vector of 16 bytes.
 template <typename Value>
-inline constexpr int kPackOf = 16 / static_cast<int>(sizeof(Value));
+inline constexpr int kVectorOf = 16 / static_cast<int>(sizeof(Value));
 
-// Whether rows of `width` elements of this tensor can be read 16 bytes at a time.
-inline bool in_packs(Tensor tensor, int64_t width) {
+// True if rows of `width` elements of this tensor begin at multiples of 16 bytes and are whole vectors.
+inline bool in_vectors(Tensor tensor, int64_t width) {
   const int64_t bytes = tensor.dtype == MOE_BFLOAT16 ? 2 : 4;
   return reinterpret_cast<uintptr_t>(tensor.data) % 16 == 0 && width * bytes % 16 == 0;
 }

@@ -1,19 +1,19 @@
-// Rows of float32 or bfloat16 whose type is known at run time, for kernels that are bound by memory.
+// Rows of float32 or bfloat16 with a dtype that is known only when the kernel runs, for kernels bound by bytes.
 #pragma once
 
 #include <initializer_list>
 
-#include "cuda/packed.h"
+#include "cuda/vector.h"
 
 namespace moe::cuda {
 
-// How a kernel reaches elements: `count` neighbours at a time, which is what a thread holds, either by one access
-// (`packed`) or one by one, where rows are not aligned or end within a pack. Results are the same bits either way.
-// 8 neighbours are bfloat16 in every tensor, 4 may be of any type.
-template <int count_, bool packed_>
+// How a kernel reads and writes elements: a thread takes `count` neighbours, by one access if `vectorized`, else one by
+// one, because rows are not aligned or end within a vector. Bits do not depend on it. count is 8 if all tensors are
+// bfloat16, else 4.
+template <int count_, bool vectorized_>
 struct Access {
   static constexpr int count = count_;
-  static constexpr bool packed = packed_;
+  static constexpr bool vectorized = vectorized_;
 };
 
 class Floats {
@@ -21,13 +21,13 @@ class Floats {
   explicit Floats(Tensor tensor) : data_(tensor.data), bfloat16_(tensor.dtype == MOE_BFLOAT16) {}
   explicit Floats(OptionalTensor tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read
 
-  // Elements `i` and following of a row of `width`; 0 past its end.
+  // Loads elements i .. i + count - 1 of a row of `width`; 0 past its end.
   template <typename Access>
   __device__ __forceinline__ void load(int64_t row, int64_t i, int64_t width, float (&to)[Access::count]) const {
     if (Access::count == 8 || bfloat16_) {
-      load_floats<Access::packed>(static_cast<const Bfloat16*>(data_) + row * width, i, width, to);
+      load_floats<Access::vectorized>(static_cast<const Bfloat16*>(data_) + row * width, i, width, to);
     } else {
-      load_floats<Access::packed>(static_cast<const float*>(data_) + row * width, i, width, to);
+      load_floats<Access::vectorized>(static_cast<const float*>(data_) + row * width, i, width, to);
     }
   }
 
@@ -42,15 +42,16 @@ class Floats {
   }
 
  private:
-  // Not store_floats: the compiler splits no store here, and __stwb would cost it registers, on sm_100 twice as many.
+  // Unlike store_floats a plain store: the compiler does not split it here, and __stwb would take more registers, on
+  // sm_100 twice as many.
   template <typename Access, typename Value>
   static __device__ __forceinline__ void store_as(Value* row, int64_t i, int64_t width,
                                                   const float (&from)[Access::count]) {
-    if constexpr (Access::packed) {
-      Pack<Value, Access::count> pack;
+    if constexpr (Access::vectorized) {
+      Vector<Value, Access::count> vector;
 #pragma unroll
-      for (int k = 0; k < Access::count; ++k) pack.values[k] = from_float<Value>(from[k]);
-      *reinterpret_cast<Pack<Value, Access::count>*>(row + i) = pack;
+      for (int k = 0; k < Access::count; ++k) vector.values[k] = from_float<Value>(from[k]);
+      *reinterpret_cast<Vector<Value, Access::count>*>(row + i) = vector;
     } else {
 #pragma unroll
       for (int k = 0; k < Access::count; ++k) {
@@ -63,19 +64,19 @@ class Floats {
   bool bfloat16_;
 };
 
-// Calls visit with the Access for rows of `width` of these tensors, null ones aside.
+// Calls visit with the Access for rows of `width` of these tensors; null tensors are left out.
 template <typename Visit>
 void visit_access(int64_t width, std::initializer_list<OptionalTensor> tensors, Visit&& visit) {
-  bool packed = true, bfloat16 = true;
+  bool vectorized = true, bfloat16 = true;
   for (OptionalTensor tensor : tensors) {
     if (tensor == nullptr) continue;
-    packed &= in_packs(*tensor, width);
+    vectorized &= in_vectors(*tensor, width);
     bfloat16 &= tensor->dtype == MOE_BFLOAT16;
   }
   if (bfloat16) {
-    packed ? visit(Access<8, true>{}) : visit(Access<8, false>{});
+    vectorized ? visit(Access<8, true>{}) : visit(Access<8, false>{});
   } else {
-    packed ? visit(Access<4, true>{}) : visit(Access<4, false>{});
+    vectorized ? visit(Access<4, true>{}) : visit(Access<4, false>{});
   }
 }
 

@@ -1,4 +1,4 @@
-// The CUDA backend's kernels; each is defined in the file of its header's name.
+// The CUDA backend's kernels. Those declared in moe/<name>.h are defined in <name>.cu or a file of the folder <name>.
 #pragma once
 
 #include "core/kernels.h"

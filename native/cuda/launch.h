@@ -1,4 +1,4 @@
-// One ABI call's launches on a CUDA stream.
+// How a call launches kernels on a CUDA stream.
 #pragma once
 
 #include <algorithm>
@@ -21,14 +21,15 @@ namespace moe::cuda {
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// The launches of one call: a frame of the stream's arena, during which the stream's card is current.
 class Launch {
  public:
-  // `name` is what messages call the kernels: the caller's own name.
+  // `name` names the kernels in messages; by default the calling function.
   explicit Launch(Stream& stream, const char* name = __builtin_FUNCTION())
       : stream_(static_cast<CudaStream&>(stream)), call_(stream_), frame_(stream_.arena()), name_(name) {}
 
-  // Launches kernel<<<grid, block, shared_bytes>>>(arguments...), of which none may be a reference. An empty grid does
-  // nothing.
+  // Launches kernel<<<grid, block, shared_bytes>>>(arguments...). No parameter may be a reference. An empty grid
+  // launches nothing.
   template <typename... Parameters, typename... Arguments>
   void operator()(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, Arguments&&... arguments) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
@@ -59,13 +60,13 @@ class Launch {
   int processors() const { return stream_.card().processors(); }
   int architecture() const { return stream_.card().architecture(); }
 
-  // Blocks for `count` items of which a block takes `each`, striding: at most `waves` times the multiprocessors.
+  // Blocks of a grid that strides over `count` items, `each` per block: at most `waves` per multiprocessor.
   unsigned blocks(int64_t count, int64_t each, int waves = 8) const {
     return static_cast<unsigned>(std::min(ceil_div(count, each), static_cast<int64_t>(processors()) * waves));
   }
 
  private:
-  // Of the 48 KiB that a block may have unasked, static shared memory takes a part.
+  // A block may use 48 KiB without an attribute of its kernel; static shared memory takes a part of it.
   static constexpr size_t kSharedWithoutAsking = 32 << 10;
 
   CudaStream& stream_;

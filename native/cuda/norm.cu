@@ -1,36 +1,36 @@
-// LayerNorm (Ba et al. 2016) and RMSNorm (Zhang and Sennrich 2019). RMSNorm is the same kernel without mean and beta.
-// A row is a warp's, or where it is long a block's, and is read once: it stays in registers but for what lies behind
-// the first 64 KB or so, which is read again. Its sums depend on its width alone.
+// LayerNorm and RMSNorm. Formulas and shapes: cpu/norm.cc. A warp takes a row, or a block if the row is long. A row is
+// read once: its first 64 KB or so stay in registers, only the rest is read again. Its sums depend on its width alone.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Norm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda/packed.h"
+#include "cuda/vector.h"
 #include "cuda/reduce.h"
 
 namespace moe::cuda {
 namespace {
 
-constexpr unsigned kBlockThreads = 128;  // at least; rows of a warp share a block
+constexpr unsigned kBlockThreads = 128;  // at least: a block takes several rows if a warp takes one
 constexpr unsigned kForwardThreads = 512, kBackwardThreads = 512;
-constexpr int kForwardHeld = 4, kBackwardHeld = 2;  // packs of a row that a thread keeps in registers
-// Rows whose gradients of gamma and beta are summed as one; fixed, so that the sum does not depend on the card.
+constexpr int kForwardHeld = 4, kBackwardHeld = 2;  // vectors of a row that a thread keeps in registers
+// Rows whose terms of dgamma and dbeta form one partial sum; fixed, so the result does not depend on the card.
 constexpr int kRowBlock = 16;
 constexpr int kTotalGroups = 16;
 
-// The sum over the threads of a row: a warp, or the whole block.
+// The sum over the threads of a row, which are a warp or the whole block.
 __device__ __forceinline__ float row_sum(float value, float* table) {
   return blockDim.x == kWarpLanes ? warp_sum(value) : block_sum(value, table);
 }
 
 // Bound by the bytes of x and y.
-template <bool packed, typename X, typename Y>
+template <bool vectorized, typename X, typename Y>
 __global__ void __launch_bounds__(kForwardThreads, 1)
     forward_kernel(bool centered, const X* x, int64_t rows, int64_t width, const float* gamma, const float* beta,
                    float epsilon, Y* y, float* mean, float* rstd) {
-  constexpr int count = kPackOf<X>;
+  constexpr int count = kVectorOf<X>;
   __shared__ float tables[2][kMostWarps];
   const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
-  if (row >= rows) return;  // whole warps, and only where rows are a warp's
+  if (row >= rows) return;  // only if a warp takes a row: whole warps return, and no barrier follows
   const X* in = x + row * width;
   Y* out = y + row * width;
   const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   float sum = 0;
 #pragma unroll
   for (int h = 0; h < kForwardHeld; ++h) {
-    if (first + h * stride < width) load_floats<packed>(in, first + h * stride, width, held[h]);
+    if (first + h * stride < width) load_floats<vectorized>(in, first + h * stride, width, held[h]);
   }
   if (centered) {
 #pragma unroll
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
     }
     for (int64_t i = rest; i < width; i += stride) {
       float values[count];
-      load_floats<packed>(in, i, width, values);
+      load_floats<vectorized>(in, i, width, values);
 #pragma unroll
       for (int k = 0; k < count; ++k) sum += values[k];
     }
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   const auto add_squares = [&](const float(&values)[count], int64_t i) {
 #pragma unroll
     for (int k = 0; k < count; ++k) {
-      const float deviation = packed || i + k < width ? values[k] - row_mean : 0.0f;
+      const float deviation = vectorized || i + k < width ? values[k] - row_mean : 0.0f;
       square = fmaf(deviation, deviation, square);
     }
   };
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   }
   for (int64_t i = rest; i < width; i += stride) {
     float values[count];
-    load_floats<packed>(in, i, width, values);
+    load_floats<vectorized>(in, i, width, values);
     add_squares(values, i);
   }
   square = row_sum(square, tables[1]);
@@ -81,11 +81,11 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
 
   const auto write = [&](const float(&values)[count], int64_t i) {
     float scale[count], shift[count] = {}, normal[count];
-    load_floats<packed>(gamma, i, width, scale);
-    if (centered) load_floats<packed>(beta, i, width, shift);
+    load_floats<vectorized>(gamma, i, width, scale);
+    if (centered) load_floats<vectorized>(beta, i, width, shift);
 #pragma unroll
     for (int k = 0; k < count; ++k) normal[k] = fmaf((values[k] - row_mean) * row_rstd, scale[k], shift[k]);
-    store_floats<packed>(out, i, width, normal);
+    store_floats<vectorized>(out, i, width, normal);
   };
 #pragma unroll
   for (int h = 0; h < kForwardHeld; ++h) {
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   }
   for (int64_t i = rest; i < width; i += stride) {
     float values[count];
-    load_floats<packed>(in, i, width, values);
+    load_floats<vectorized>(in, i, width, values);
     write(values, i);
   }
   if (threadIdx.x == 0) {
@@ -102,18 +102,17 @@ __global__ void __launch_bounds__(kForwardThreads, 1)
   }
 }
 
-// With n = (x - mean) * rstd and g = dy * gamma:
-//   dx = rstd * (g - mean(g) - n * mean(g * n)), dgamma = sum_s dy * n, dbeta = sum_s dy; RMSNorm without mean(g).
-// Sums of kRowBlock rows' dgamma and dbeta go to partial[block]. Bound by the bytes of x, dy and dx.
-template <bool packed, typename Dy, typename X, typename Dx>
+// RMSNorm if mean is null. Writes the sums of kRowBlock rows' dgamma and dbeta to partial[block]. Bound by the bytes of
+// x, dy and dx.
+template <bool vectorized, typename Dy, typename X, typename Dx>
 __global__ void __launch_bounds__(kBackwardThreads)
     backward_kernel(const Dy* dy, const X* x, int64_t rows, int64_t width, const float* gamma, const float* mean,
                     const float* rstd, Dx* dx, float* partial) {
-  constexpr int count = kPackOf<X>;
-  __shared__ float tables[2][2][kMostWarps];  // in turn for odd and even rows, so that a sum is read before the next
+  constexpr int count = kVectorOf<X>;
+  __shared__ float tables[2][2][kMostWarps];  // one for even and one for odd rows: saves a barrier after each sum
   const bool centered = mean != nullptr;
   const int64_t block = int64_t{blockIdx.x} * blockDim.y + threadIdx.y, begin = block * kRowBlock;
-  if (begin >= rows) return;  // whole warps, and only where rows are a warp's
+  if (begin >= rows) return;  // only if a warp takes a row: whole warps return, and no barrier follows
   const int64_t end = begin + kRowBlock < rows ? begin + kRowBlock : rows;
   const int64_t first = int64_t{threadIdx.x} * count, stride = int64_t{blockDim.x} * count;
   const int64_t rest = first + kBackwardHeld * stride;
@@ -123,8 +122,8 @@ __global__ void __launch_bounds__(kBackwardThreads)
   float dgamma[kBackwardHeld][count] = {}, dbeta[kBackwardHeld][count] = {};
   for (int64_t i = rest; i < width; i += stride) {
     const float zeros[count] = {};
-    store_floats<packed>(block_dgamma, i, width, zeros);
-    store_floats<packed>(block_dbeta, i, width, zeros);
+    store_floats<vectorized>(block_dgamma, i, width, zeros);
+    store_floats<vectorized>(block_dbeta, i, width, zeros);
   }
   for (int64_t row = begin; row < end; ++row) {
     const Dy* upstream = dy + row * width;
@@ -135,9 +134,9 @@ __global__ void __launch_bounds__(kBackwardThreads)
     float g_sum = 0, gn_sum = 0;
     const auto read = [&](int64_t i, float(&up)[count], float(&normal)[count]) {
       float scale[count];
-      load_floats<packed>(upstream, i, width, up);
-      load_floats<packed>(in, i, width, normal);
-      load_floats<packed>(gamma, i, width, scale);  // 0 past the end
+      load_floats<vectorized>(upstream, i, width, up);
+      load_floats<vectorized>(in, i, width, normal);
+      load_floats<vectorized>(gamma, i, width, scale);  // 0 past the end
 #pragma unroll
       for (int k = 0; k < count; ++k) {
         normal[k] = (normal[k] - row_mean) * row_rstd;
@@ -159,12 +158,12 @@ __global__ void __launch_bounds__(kBackwardThreads)
     const float gn_mean = row_sum(gn_sum, tables[row & 1][1]) / static_cast<float>(width);
     const auto write = [&](int64_t i, const float(&up)[count], const float(&normal)[count]) {
       float scale[count], gradient[count];
-      load_floats<packed>(gamma, i, width, scale);
+      load_floats<vectorized>(gamma, i, width, scale);
 #pragma unroll
       for (int k = 0; k < count; ++k) {
         gradient[k] = row_rstd * fmaf(-normal[k], gn_mean, fmaf(up[k], scale[k], -g_mean));
       }
-      store_floats<packed>(out, i, width, gradient);
+      store_floats<vectorized>(out, i, width, gradient);
     };
 #pragma unroll
     for (int h = 0; h < kBackwardHeld; ++h) {
@@ -180,25 +179,26 @@ __global__ void __launch_bounds__(kBackwardThreads)
       float up[count], normal[count], total[count];
       read(i, up, normal);
       write(i, up, normal);
-      load_floats<packed>(block_dgamma, i, width, total);
+      load_floats<vectorized>(block_dgamma, i, width, total);
 #pragma unroll
       for (int k = 0; k < count; ++k) total[k] = fmaf(up[k], normal[k], total[k]);
-      store_floats<packed>(block_dgamma, i, width, total);
-      load_floats<packed>(block_dbeta, i, width, total);
+      store_floats<vectorized>(block_dgamma, i, width, total);
+      load_floats<vectorized>(block_dbeta, i, width, total);
 #pragma unroll
       for (int k = 0; k < count; ++k) total[k] += up[k];
-      store_floats<packed>(block_dbeta, i, width, total);
+      store_floats<vectorized>(block_dbeta, i, width, total);
     }
   }
 #pragma unroll
   for (int h = 0; h < kBackwardHeld; ++h) {
     if (first + h * stride >= width) continue;
-    store_floats<packed>(block_dgamma, first + h * stride, width, dgamma[h]);
-    if (centered) store_floats<packed>(block_dbeta, first + h * stride, width, dbeta[h]);
+    store_floats<vectorized>(block_dgamma, first + h * stride, width, dgamma[h]);
+    if (centered) store_floats<vectorized>(block_dbeta, first + h * stride, width, dbeta[h]);
   }
 }
 
-// Adds the row blocks' sums, blockIdx.y of each, in kTotalGroups groups and those in order.
+// Adds up the partial sums: dgamma if blockIdx.y is 0, else dbeta. kTotalGroups sums of every 16th block, then in
+// order.
 __global__ void __launch_bounds__(kWarpLanes* kTotalGroups)
     total_kernel(const float* partial, int64_t blocks, int64_t width, float* dgamma, float* dbeta) {
   __shared__ float groups[kTotalGroups][kWarpLanes];
@@ -222,7 +222,7 @@ struct Shape {
   unsigned blocks;
 };
 
-// Blocks of whole rows, or of whole blocks of rows.
+// The grid for `rows` rows (or blocks of rows) of `width` elements.
 Shape shape(int64_t rows, int64_t width, int count, int held, unsigned most) {
   const unsigned threads = row_threads(width, count, held, most);
   const unsigned together = threads == kWarpLanes ? kBlockThreads / kWarpLanes : 1;
@@ -236,12 +236,12 @@ void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, Optiona
     visit_floating(y, [&](auto to) {
       using X = decltype(from);
       using Y = decltype(to);
-      const auto [block, blocks] = shape(rows, width, kPackOf<X>, kForwardHeld, kForwardThreads);
-      const auto run = [&, block = block, blocks = blocks](auto packed) {
-        launch(forward_kernel<packed(), X, Y>, blocks, block, 0, centered, data<X>(x), rows, width, data<float>(gamma),
-               data<float>(beta), epsilon, data<Y>(y), data<float>(mean), data<float>(rstd));
+      const auto [block, blocks] = shape(rows, width, kVectorOf<X>, kForwardHeld, kForwardThreads);
+      const auto run = [&, block = block, blocks = blocks](auto vectorized) {
+        launch(forward_kernel<vectorized(), X, Y>, blocks, block, 0, centered, data<X>(x), rows, width,
+               data<float>(gamma), data<float>(beta), epsilon, data<Y>(y), data<float>(mean), data<float>(rstd));
       };
-      visit_packed<kPackOf<X>>(width, run, data<X>(x), data<Y>(y), data<float>(gamma), data<float>(beta));
+      visit_vectorized<kVectorOf<X>>(width, run, data<X>(x), data<Y>(y), data<float>(gamma), data<float>(beta));
     });
   });
 }
@@ -257,12 +257,12 @@ void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTe
         using Dy = decltype(upstream);
         using X = decltype(from);
         using Dx = decltype(to);
-        const auto [block, blocks] = shape(row_blocks, width, kPackOf<X>, kBackwardHeld, kBackwardThreads);
-        const auto run = [&, block = block, blocks = blocks](auto packed) {
-          launch(backward_kernel<packed(), Dy, X, Dx>, blocks, block, 0, data<Dy>(dy), data<X>(x), rows, width,
+        const auto [block, blocks] = shape(row_blocks, width, kVectorOf<X>, kBackwardHeld, kBackwardThreads);
+        const auto run = [&, block = block, blocks = blocks](auto vectorized) {
+          launch(backward_kernel<vectorized(), Dy, X, Dx>, blocks, block, 0, data<Dy>(dy), data<X>(x), rows, width,
                  data<float>(gamma), data<float>(mean), data<float>(rstd), data<Dx>(dx), partial);
         };
-        visit_packed<kPackOf<X>>(width, run, data<Dy>(dy), data<X>(x), data<Dx>(dx), data<float>(gamma));
+        visit_vectorized<kVectorOf<X>>(width, run, data<Dy>(dy), data<X>(x), data<Dx>(dx), data<float>(gamma));
       });
     });
   });

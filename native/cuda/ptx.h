@@ -1,5 +1,5 @@
-// What the kernels reach by PTX: matrix products of a warp, loads of their fragments, asynchronous copies.
-// Built for the emulation (MOE_SIMT) these are simt/tensor_core.h's.
+// Instructions that CUDA offers only as PTX: matrix products of a warp (mma), loads of their fragments (ldmatrix),
+// asynchronous copies (cp.async). The emulation (MOE_SIMT) has its own in simt/tensor_core.h.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace moe::cuda {
 
-// d += a b for 16 x 16 a and 16 x 8 b in bfloat16, d float32; fragments as PTX ISA lays out mma.m16n8k16.
+// d += a b for bfloat16 a [16, 16] and b [16, 8], float32 d; fragments as PTX ISA defines them for mma.m16n8k16.
 __device__ __forceinline__ void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
@@ -23,8 +23,8 @@ __device__ __forceinline__ uint32_t shared_address(const void* shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 
-// Four 8 x 8 matrices of 16-bit numbers from shared memory: lane i names row i % 8 of matrix i / 8; r[m] gets row
-// lane / 4, columns 2 (lane % 4) and the next, of matrix m.
+// Loads four 8 x 8 matrices of 16-bit numbers from shared memory: lane i gives the address of row i % 8 of matrix i /
+// 8; r[m] receives row lane / 4, columns 2 (lane % 4) and the next, of matrix m.
 __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -32,7 +32,7 @@ __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], const void* row)
                : "memory");
 }
 
-// ... each transposed.
+// The same with each matrix transposed.
 __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -40,7 +40,7 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
                : "memory");
 }
 
-// 16 bytes from global to shared memory, the last 16 - `filled` of them 0; both addresses aligned to 16.
+// Copies 16 bytes from global to shared memory; those from `filled` on become 0. Both addresses are multiples of 16.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* global, int filled = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(filled)
                : "memory");
@@ -48,7 +48,7 @@ __device__ __forceinline__ void copy_async_16(void* shared, const void* global, 
 
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-// Waits until at most `pending` of the newest committed groups are under way.
+// Waits until at most the `pending` newest committed groups are in flight.
 template <int pending>
 __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");

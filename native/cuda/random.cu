@@ -1,10 +1,12 @@
-// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the numbers of cpu/random.cc,
-// where the mapping from (seed, offset + i) to a number is written down. Uniform numbers agree bit by bit; normal ones
-// are computed in float64 and rounded once, so that they agree but where two float64 libraries round apart.
+// Uniform and normal numbers from Philox 4x32-10: the numbers of cpu/random.cc, where the formula is. Uniform numbers
+// have the same bits; normal ones are computed in float64 and rounded once, so they differ only if two float64
+// libraries round differently. A thread takes a Philox block of four numbers.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Random*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda/packed.h"
+#include "cuda/vector.h"
 
 namespace moe::cuda {
 namespace {
@@ -34,7 +36,7 @@ __device__ __forceinline__ Words philox(uint64_t seed, uint64_t block) {
 }
 
 struct Uniform {
-  uint32_t mask;  // bits that are kept: those of a bfloat16, or all
+  uint32_t mask;  // keeps all bits, or those of a bfloat16
   __device__ void operator()(const Words& words, float (&values)[kLanes]) const {
 #pragma unroll
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -58,8 +60,9 @@ struct Normal {
   }
 };
 
-// A thread a Philox block; thread 0's starts `skipped` numbers before y. Bound by integer, or float64, arithmetic.
-template <bool packed, typename Y, typename Numbers>
+// A thread takes a Philox block; that of thread 0 begins `skipped` numbers before y. Bound by integer (uniform) or
+// float64 (normal) arithmetic.
+template <bool vectorized, typename Y, typename Numbers>
 __global__ void __launch_bounds__(kThreads)
     random_kernel(uint64_t seed, uint64_t first_block, int skipped, Numbers numbers, int64_t count, Y* y) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
@@ -68,7 +71,7 @@ __global__ void __launch_bounds__(kThreads)
     numbers(philox(seed, (first_block + static_cast<uint64_t>(j)) & (~uint64_t{0} >> 2)), values);
     const int64_t i = j * kLanes - skipped;
     if (i >= 0) {
-      store_floats<packed>(y, i, count, values);
+      store_floats<vectorized>(y, i, count, values);
     } else {
 #pragma unroll
       for (int lane = 0; lane < kLanes; ++lane) {
@@ -86,11 +89,11 @@ void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T
   const unsigned blocks = launch.blocks(ceil_div(count + skipped, kLanes), kThreads);
   visit_floating(y, [&](auto to) {
     using Y = decltype(to);
-    const auto run = [&](auto packed) {
-      launch(random_kernel<packed(), Y, Numbers>, blocks, kThreads, 0, seed, offset / kLanes, skipped, numbers, count,
-             data<Y>(y));
+    const auto run = [&](auto vectorized) {
+      launch(random_kernel<vectorized(), Y, Numbers>, blocks, kThreads, 0, seed, offset / kLanes, skipped, numbers,
+             count, data<Y>(y));
     };
-    visit_packed<kLanes>(count + skipped, run, data<Y>(y) - skipped);
+    visit_vectorized<kLanes>(count + skipped, run, data<Y>(y) - skipped);
   });
 }
 

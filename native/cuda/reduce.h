@@ -22,8 +22,8 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
-// The sum over the block's threads, whole warps of them, in every thread. `table` is shared memory of kMostWarps values
-// that is free for reuse once another barrier is passed.
+// The sum over the block's threads (whole warps), returned in every thread. `table` is shared memory of kMostWarps
+// values; it may be reused after the next barrier.
 template <typename Value>
 __device__ Value block_sum(Value value, Value* table) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
@@ -35,7 +35,7 @@ __device__ Value block_sum(Value value, Value* table) {
   return sum;
 }
 
-// ... and their maximum.
+// The maximum over the block's threads, as block_sum.
 __device__ inline float block_max(float value, float* table) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;
   value = warp_max(value);

@@ -1,5 +1,6 @@
-// The rotary position embedding; formula and shapes as in cpu/rotary.cc.
-// Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'
+// Rotary position embedding. Formulas and shapes: cpu/rotary.cc. A block takes a row of x; a thread takes vectors of
+// pairs, or of elements that are copied. Bound by bytes.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Rotary*'. Time: ./panamoe bench prefill --device cuda.
 #include "core/check.h"
 #include "cuda/floating.h"
 #include "cuda/kernels.h"
@@ -10,14 +11,14 @@ namespace {
 
 constexpr int kMostThreads = 256;
 
-// A block takes a row; a thread kPack pairs of a head at a time, or kPack elements beyond the pairs, and reads what it
-// writes first, so y may be x. Bound by bytes.
-template <typename Element, int kPack>
+// A thread takes kVector pairs of a head at a time, or kVector elements behind the pairs. It reads them before it
+// writes them, so y may alias x.
+template <typename Element, int kVector>
 __global__ void __launch_bounds__(kMostThreads)
     rotary_kernel(const Element* x, const int32_t* positions, const float* cosine, const float* sine, int heads,
                   int head_size, int half, int64_t places, bool interleaved, float direction, Element* y,
                   Refusal refusal) {
-  using Elements = Pack<Element, kPack>;
+  using Elements = Vector<Element, kVector>;
   const int32_t place = positions[blockIdx.x];
   if (place < 0 || place >= places) {
     refusal.raise();
@@ -26,18 +27,18 @@ __global__ void __launch_bounds__(kMostThreads)
   cosine += int64_t{place} * half;
   sine += int64_t{place} * half;
   const int64_t row = int64_t{blockIdx.x} * heads * head_size;
-  const int pairs = half / kPack, items = (head_size - half) / kPack;
+  const int pairs = half / kVector, items = (head_size - half) / kVector;
   for (int i = static_cast<int>(threadIdx.x); i < heads * items; i += static_cast<int>(blockDim.x)) {
     const int item = i % items;
     const int64_t head = row + int64_t{i / items} * head_size;
     const auto from = [&](int64_t at) { return *reinterpret_cast<const Elements*>(x + head + at); };
     const auto to = [&](int64_t at, const Elements& values) { *reinterpret_cast<Elements*>(y + head + at) = values; };
-    const int first = item * kPack;
+    const int first = item * kVector;
     if (item >= pairs) {
       to(half + first, from(half + first));
       continue;
     }
-    const int left = interleaved ? 2 * first : first, right = interleaved ? left + kPack : left + half;
+    const int left = interleaved ? 2 * first : first, right = interleaved ? left + kVector : left + half;
     Elements a = from(left), b = from(right);
     const auto rotate = [&](Element& real, Element& imaginary, int pair) {
       const float c = cosine[first + pair], s = sine[first + pair] * direction;
@@ -45,14 +46,14 @@ __global__ void __launch_bounds__(kMostThreads)
       real = from_float<Element>(fmaf(-v, s, u * c));
       imaginary = from_float<Element>(fmaf(u, s, v * c));
     };
-    if (!interleaved || kPack == 1) {
+    if (!interleaved || kVector == 1) {
 #pragma unroll
-      for (int n = 0; n < kPack; ++n) rotate(a.values[n], b.values[n], n);
+      for (int n = 0; n < kVector; ++n) rotate(a.values[n], b.values[n], n);
     } else {
 #pragma unroll
-      for (int n = 0; n + 1 < kPack; n += 2) {
+      for (int n = 0; n + 1 < kVector; n += 2) {
         rotate(a.values[n], a.values[n + 1], n / 2);
-        rotate(b.values[n], b.values[n + 1], (kPack + n) / 2);
+        rotate(b.values[n], b.values[n + 1], (kVector + n) / 2);
       }
     }
     to(left, a);
@@ -70,11 +71,11 @@ void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direc
       [positions, places = cosine.shape[0]] { check_range_values("positions", positions, 0, places); });
   visit_floating(x, [&](auto element) {
     using Element = decltype(element);
-    constexpr int kPack = kPackOf<Element>;
-    const bool packs = in_packs(x, head_size) && in_packs(y, head_size) && half % kPack == 0;
-    const int64_t items = heads * (head_size - half) / (packs ? kPack : 1);
+    constexpr int kVector = kVectorOf<Element>;
+    const bool aligned = in_vectors(x, head_size) && in_vectors(y, head_size) && half % kVector == 0;
+    const int64_t items = heads * (head_size - half) / (aligned ? kVector : 1);
     const auto threads = static_cast<unsigned>(std::clamp<int64_t>(ceil_div(items, 32) * 32, 32, kMostThreads));
-    launch(packs ? rotary_kernel<Element, kPack> : rotary_kernel<Element, 1>, static_cast<unsigned>(x.shape[0]),
+    launch(aligned ? rotary_kernel<Element, kVector> : rotary_kernel<Element, 1>, static_cast<unsigned>(x.shape[0]),
            threads, 0, data<Element>(x), data<int32_t>(positions), data<float>(cosine), data<float>(sine),
            static_cast<int>(heads), static_cast<int>(head_size), static_cast<int>(half), cosine.shape[0],
            angles.interleaved == 1, static_cast<float>(direction), data<Element>(y), launch.refusal());

@@ -1,4 +1,4 @@
-// The gate's table of routes on the device, as dispatch and combine read it.
+// The gate's table of routes on the card, for dispatch and combine.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace moe::cuda {
 
 class Routes {
  public:
-  // The table leads to `rows`.
+  // The table leads to rows of `rows`.
   Routes(const moe_routes& routes, Tensor rows)
       : choices(static_cast<int>(routes.expert->shape[1])),
         experts_(static_cast<int>(routes.offsets->shape[0] - 1)),
@@ -22,7 +22,7 @@ class Routes {
         position_(data<int>(routes.position)),
         offsets_(data<int>(routes.offsets)) {}
 
-  // The row of choice i % choices of token i / choices, or -1 where the route was dropped or is refused.
+  // The row of choice i % choices of token i / choices; -1 if the route was dropped, or is illegal and refused.
   __device__ int row(int64_t i, Refusal refusal) const {
     const int e = expert_[i];
     if (e == -1) return -1;
@@ -34,7 +34,8 @@ class Routes {
     return -1;
   }
 
-  // By the first block of a grid: offsets rise from 0 and stay within the rows, also those that no route reads.
+  // Refuses offsets that do not rise from 0 to at most the number of rows. Done by the first block of a grid, for all
+  // offsets: also those that no route reads.
   __device__ void check_offsets(Refusal refusal) const {
     if (blockIdx.x != 0) return;
     const int threads = blockDim.x * blockDim.y;
@@ -53,7 +54,7 @@ class Routes {
   const int* offsets_;
 };
 
-// Keeps the host's checks of the table that the coming kernel reads.
+// Keeps the host's checks of the table that the next kernel reads.
 inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tensor rows) {
   stream.keep_checks(
       [expert = *routes.expert, position = *routes.position, offsets = *routes.offsets, rows = rows.shape[0]] {
@@ -65,25 +66,25 @@ inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tens
       });
 }
 
-// A block of kRowThreads deals with some tokens: threadIdx.y is the token, and its lanes, threadIdx.x, share the row.
+// A block of kRowThreads takes some tokens: threadIdx.y is the token; the threads of one threadIdx.y share its row.
 constexpr int kRowThreads = 256;
 constexpr int kFewestLanes = 8;
 constexpr int kMostTokens = kRowThreads / kFewestLanes;  // of a block
 
-// The block for rows of so many packs.
-inline dim3 row_block(int64_t packs) {
+// The shape of a block for rows of `vectors` vectors.
+inline dim3 row_block(int64_t vectors) {
   unsigned lanes = kFewestLanes;
-  while (lanes < kRowThreads && lanes < packs) lanes *= 2;
+  while (lanes < kRowThreads && lanes < vectors) lanes *= 2;
   return {lanes, kRowThreads / lanes};
 }
 
-// Blocks for all tokens, one at least: it checks the table.
+// Blocks for all tokens, at least one, which checks the offsets.
 inline unsigned token_blocks(int64_t tokens, dim3 block) {
   return static_cast<unsigned>(std::max<int64_t>(ceil_div(tokens, block.y), 1));
 }
 
-// The rows of the block's tokens, read and checked once. `rows` is shared memory of kMostTokens * kMostChoices numbers;
-// a barrier must follow. visit(route of the block, route of all) is called for each.
+// Reads and checks the rows of the block's tokens into `rows`, shared memory of kMostTokens * kMostChoices numbers; a
+// barrier must follow. Calls visit(route within the block, route) for each.
 template <typename Visit>
 __device__ __forceinline__ void load_routes(const Routes& routes, int64_t tokens, int* rows, Refusal refusal,
                                             Visit&& visit) {
@@ -96,9 +97,9 @@ __device__ __forceinline__ void load_routes(const Routes& routes, int64_t tokens
   }
 }
 
-// Elements i and following of a token's rows, in choice order: calls visit(choice, x), x being 0 where the token has no
-// such row. `sources` are its rows, -1 for none. The loads of `together` rows are under way at once; where they do not
-// divide the choices, visit is called past the last one as well.
+// Calls visit(choice, x) for a token's rows in choice order, x being elements i .. i + count - 1 of the row. `sources`
+// are its rows; x is 0 if the row is -1. Loads of `together` rows are in flight at once; if `together` does not divide
+// the choices, visit is also called past the last choice, with x = 0.
 template <typename Access, int together, typename Visit>
 __device__ __forceinline__ void visit_rows(const Floats& rows, const int* sources, int choices, int64_t i,
                                            int64_t width, Visit&& visit) {

@@ -1,13 +1,14 @@
-// Which calls run a kernel compiled at run time, and how it is launched. All else is the card's own kernels'.
+// Which calls run a runtime kernel, and how it is launched. All other calls run the ahead-of-time kernels (`own`).
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='RuntimeKernel*:Emulated*'.
 #include <algorithm>
 #include <tuple>
 
 #include "core/check.h"
 #include "cuda/gate/checks.h"
 #include "cuda/launch.h"
-#include "cuda/rtc/activation.h"
-#include "cuda/rtc/expert.h"
-#include "cuda/rtc/gate.h"
+#include "cuda/runtime_kernel/activation.h"
+#include "cuda/runtime_kernel/expert.h"
+#include "cuda/runtime_kernel/gate.h"
 #include "cuda/runtime_kernels.h"
 
 namespace moe::cuda {
@@ -15,13 +16,13 @@ namespace {
 
 bool is_custom(const moe_activation_config& activation) { return activation.kind == MOE_CUSTOM_ACTIVATION; }
 
-Kernels own;  // written once, before the first call
+Kernels own;  // the ahead-of-time kernels; written once, before the first call
 
 const RuntimeFunctions* find(Stream& stream, const moe_runtime_kernel& kernel) {
   return static_cast<CudaStream&>(stream).card().runtime_kernels().find(kernel);
 }
 
-// Launches a kernel of this signature.
+// Launches a runtime kernel of this signature.
 template <typename... Parameters>
 struct Run;
 template <typename... Parameters>
@@ -45,18 +46,18 @@ Value* pointer(OptionalTensor tensor) {
 
 void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
   const int64_t tokens = in.logits->shape[0], experts = in.logits->shape[1];
-  const bool fits = tokens <= rtc::kGateTokens && config.drop_policy == MOE_DROPLESS && in.noise == nullptr &&
-                    in.priority == nullptr && config.chosen_groups == config.groups;
+  const bool fits = tokens <= runtime_kernel::kGateTokens && config.drop_policy == MOE_DROPLESS &&
+                    in.noise == nullptr && in.priority == nullptr && config.chosen_groups == config.groups;
   moe_runtime_kernel wanted{};
   wanted.kind = MOE_RUNTIME_GATE;
   wanted.experts = static_cast<int32_t>(experts);
   wanted.top_k = config.top_k;
   wanted.score = config.score;
   wanted.queue_order = config.queue_order;
-  wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // with nothing dropped the survivors are the chosen
+  wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // dropless: MOE_SURVIVORS is MOE_CHOSEN
   const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
   if (functions == nullptr) return own.gate_forward(stream, config, in, out);
-  const Launch launch(stream, "run-time gate");
+  const Launch launch(stream, "runtime kernel gate");
   keep_gate_checks(launch.stream(), in);
   const GateTokens tokens_in{config,
                              tokens,
@@ -66,15 +67,19 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
                              pointer<float>(in.bias),
                              nullptr,
                              nullptr};
-  const rtc::GateOutputs tables{pointer<float>(out.scores), pointer<int>(out.expert),   pointer<int>(out.position),
-                                pointer<float>(out.weight), pointer<int>(out.choice),   pointer<int>(out.counts),
-                                pointer<int>(out.offsets),  pointer<float>(out.losses), launch.refusal().flag()};
-  Run<rtc::Gate>::kernel(launch, (*functions)[0], "run-time gate", 1, rtc::kGateThreads, tokens_in, tables);
+  const runtime_kernel::GateOutputs tables{
+      pointer<float>(out.scores), pointer<int>(out.expert),   pointer<int>(out.position),
+      pointer<float>(out.weight), pointer<int>(out.choice),   pointer<int>(out.counts),
+      pointer<int>(out.offsets),  pointer<float>(out.losses), launch.refusal().flag()};
+  Run<runtime_kernel::Gate>::kernel(launch, (*functions)[0], "runtime kernel gate", 1, runtime_kernel::kGateThreads,
+                                    tokens_in, tables);
 }
 
-rtc::Elements elements(Tensor tensor) { return {tensor.data, tensor.dtype == MOE_BFLOAT16 ? 1 : 0}; }
+runtime_kernel::Elements elements(Tensor tensor) { return {tensor.data, tensor.dtype == MOE_BFLOAT16 ? 1 : 0}; }
 
-dim3 activation_blocks(const Launch& launch, int64_t count) { return launch.blocks(count, rtc::kActivationThreads); }
+dim3 activation_blocks(const Launch& launch, int64_t count) {
+  return launch.blocks(count, runtime_kernel::kActivationThreads);
+}
 
 const RuntimeFunctions& custom_functions(Stream& stream) {
   const RuntimeFunctions* functions = static_cast<CudaStream&>(stream).card().runtime_kernels().custom_activation();
@@ -82,14 +87,15 @@ const RuntimeFunctions& custom_functions(Stream& stream) {
   return *functions;
 }
 
-void custom_forward(Stream& stream, Tensor x, OptionalTensor saved, Tensor y, rtc::Extent extent) {
+void custom_forward(Stream& stream, Tensor x, OptionalTensor saved, Tensor y, runtime_kernel::Extent extent) {
   const Launch launch(stream, "custom activation");
-  Run<rtc::CustomForward>::kernel(launch, custom_functions(stream)[0], "custom activation",
-                                  activation_blocks(launch, extent.count), rtc::kActivationThreads, elements(x),
-                                  saved == nullptr ? rtc::Elements{} : elements(*saved), elements(y), extent);
+  Run<runtime_kernel::CustomForward>::kernel(
+      launch, custom_functions(stream)[0], "custom activation", activation_blocks(launch, extent.count),
+      runtime_kernel::kActivationThreads, elements(x), saved == nullptr ? runtime_kernel::Elements{} : elements(*saved),
+      elements(y), extent);
 }
 
-// Room for the preactivation of y in float32, so that it is rounded as little as inside a kernel.
+// Scratch memory for the preactivation of y, in float32: rounded no more than inside a fused kernel.
 moe_tensor preactivation_of(const Launch& launch, Tensor y) {
   const int64_t count = element_count(y);
   moe_tensor scratch = y;
@@ -114,9 +120,9 @@ void activation_backward(Stream& stream, const moe_activation_config& activation
   if (!is_custom(activation)) return own.activation_backward(stream, activation, x, dy, dx);
   const Launch launch(stream, "custom activation's derivative");
   const int64_t count = element_count(dx);
-  Run<rtc::CustomBackward>::kernel(launch, custom_functions(stream)[1], "custom activation's derivative",
-                                   activation_blocks(launch, count), rtc::kActivationThreads, elements(x), elements(dy),
-                                   elements(dx), {count, nullptr, 0});
+  Run<runtime_kernel::CustomBackward>::kernel(launch, custom_functions(stream)[1], "custom activation's derivative",
+                                              activation_blocks(launch, count), runtime_kernel::kActivationThreads,
+                                              elements(x), elements(dy), elements(dx), {count, nullptr, 0});
 }
 
 void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
@@ -127,10 +133,10 @@ void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Ten
   custom_forward(stream, before, epilogue.preactivation, c, {element_count(c), nullptr, 0});
 }
 
-// Whether the few rows of this call can be read by the packs that the run-time kernel takes, and counted by its
-// integers. Packed weights are row-major ones here (cuda/gemm/gemm.cu).
+// True if the runtime kernel `expert` can serve this call: few rows, operands aligned to 16 bytes, sizes of 32 bits.
+// Packed weights are row-major on this backend (cuda/gemm/gemm.cu).
 bool fits_expert_kernel(Tensor x, Tensor weights, Tensor y, OptionalTensor preactivation) {
-  return x.shape[0] <= rtc::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
+  return x.shape[0] <= runtime_kernel::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
          (preactivation == nullptr || preactivation->dtype == y.dtype);
 }
@@ -145,22 +151,22 @@ void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Te
   wanted.inner = weights.shape[2];
   if (is_plain(*epilogue.activation) && fits_expert_kernel(x, weights, y, epilogue.preactivation)) {
     if (const RuntimeFunctions* functions = find(stream, wanted)) {
-      const Launch launch(stream, "run-time expert kernel");
+      const Launch launch(stream, "runtime kernel expert");
       launch.stream().keep_checks([offsets = offsets, rows = x.shape[0]] { check_offset_values(offsets, rows); });
       const auto columns = static_cast<int>(weights.shape[1]);
-      const rtc::ExpertArguments arguments{x.data,
-                                           pointer<int>(&offsets),
-                                           weights.data,
-                                           pointer<float>(epilogue.bias),
-                                           y.data,
-                                           pointer<void>(epilogue.preactivation),
-                                           static_cast<int>(x.shape[0]),
-                                           columns,
-                                           launch.refusal().flag()};
-      constexpr int kBlockColumns = rtc::kExpertThreads / 32 * rtc::kWarpColumns;
+      const runtime_kernel::ExpertArguments arguments{x.data,
+                                                      pointer<int>(&offsets),
+                                                      weights.data,
+                                                      pointer<float>(epilogue.bias),
+                                                      y.data,
+                                                      pointer<void>(epilogue.preactivation),
+                                                      static_cast<int>(x.shape[0]),
+                                                      columns,
+                                                      launch.refusal().flag()};
+      constexpr int kBlockColumns = runtime_kernel::kExpertThreads / 32 * runtime_kernel::kWarpColumns;
       const dim3 grid(static_cast<unsigned>(ceil_div(columns, kBlockColumns)), static_cast<unsigned>(weights.shape[0]));
-      return Run<rtc::Expert>::kernel(launch, (*functions)[0], "run-time expert kernel", grid, rtc::kExpertThreads,
-                                      arguments);
+      return Run<runtime_kernel::Expert>::kernel(launch, (*functions)[0], "runtime kernel expert", grid,
+                                                 runtime_kernel::kExpertThreads, arguments);
     }
   }
   if (!is_custom(*epilogue.activation)) return own.expert_forward(stream, x, offsets, weights, y, epilogue);

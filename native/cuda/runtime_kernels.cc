@@ -13,12 +13,12 @@ RuntimeKernels::Description RuntimeKernels::describe(const moe_runtime_kernel& k
 void RuntimeKernels::install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes) {
   static constexpr const char* kNames[][2] = {
       {"gate", nullptr}, {"expert", nullptr}, {"activation_forward", "activation_backward"}};
-  // A cubin says how long it is itself; PTX ends with a 0, which is not ours to expect of the caller.
+  // A cubin contains its length. PTX must end with a 0 character, which the caller's image need not have.
   std::vector<char> terminated(static_cast<const char*>(image), static_cast<const char*>(image) + bytes);
   terminated.push_back('\0');
   cudaLibrary_t library = nullptr;
   const cudaError_t loaded = cudaLibraryLoadData(&library, terminated.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
-  if (loaded == cudaErrorMemoryAllocation) require(loaded, "loading a run-time kernel");
+  if (loaded == cudaErrorMemoryAllocation) require(loaded, "loading a runtime kernel");
   if (loaded != cudaSuccess) {
     invalid("image of ", bytes, " bytes cannot be loaded: ", cudaGetErrorString(loaded), " (", cudaGetErrorName(loaded),
             ")");

@@ -1,4 +1,4 @@
-// The kernels that a card was given at run time, and which calls they serve.
+// Runtime kernels: compiled by NVRTC for one model and installed on a card (docs/runtime-kernels.md).
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,14 +12,14 @@
 
 namespace moe::cuda {
 
-// The functions of one image: of an activation forward and backward, of all else the first one only.
+// The functions of an image: forward and backward of a custom activation; for other kinds only the first.
 using RuntimeFunctions = std::array<cudaKernel_t, 2>;
 
 class RuntimeKernels {
  public:
   // Loads an image into the current card's context.
   void install(const moe_runtime_kernel& kernel, const void* image, int64_t bytes);
-  // The functions of the kernel of this description, or null.
+  // The functions of the installed kernel with this description, or null.
   const RuntimeFunctions* find(const moe_runtime_kernel& kernel) const;
   const RuntimeFunctions* custom_activation() const;
   void unload();
@@ -29,10 +29,10 @@ class RuntimeKernels {
   static Description describe(const moe_runtime_kernel& kernel);
 
   std::map<Description, RuntimeFunctions> functions_;
-  std::vector<cudaLibrary_t> libraries_;  // a replaced one as well: a graph may still launch it
+  std::vector<cudaLibrary_t> libraries_;  // replaced ones too: a graph may still launch them
 };
 
-// The card's own kernels, with run-time ones in their place where the card has one that fits the call.
+// The table of kernels that runs an installed runtime kernel if one fits the call, and else the kernel of `own`.
 Kernels with_runtime_kernels(const Kernels& own);
 
 }  // namespace moe::cuda

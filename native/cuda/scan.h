@@ -1,12 +1,12 @@
-// Running sums over the lanes of a warp and the threads of a block.
+// Exclusive prefix sums over the threads of a block.
 #pragma once
 
 #include "cuda/reduce.h"
 
 namespace moe::cuda {
 
-// The sum over the threads before this one; `total` is that over the block's threads, whole warps of them. `table` is
-// shared memory of kMostWarps values that is free for reuse once another barrier is passed.
+// The sum over the threads before this one; `total` receives the sum over the block's threads (whole warps). `table` is
+// shared memory of kMostWarps values; it may be reused after the next barrier.
 template <typename Value>
 __device__ Value block_scan(Value value, Value* table, Value& total) {
   const unsigned lane = threadIdx.x % kWarpLanes, warp = threadIdx.x / kWarpLanes, warps = blockDim.x / kWarpLanes;

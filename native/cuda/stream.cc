@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMostPending = 256;
 
-// In the emulation a kernel has run when its launch returns, so that waiting costs nothing.
+// The emulation runs a kernel within its launch, so waiting costs nothing.
 #if defined(MOE_SIMT)
 constexpr bool kSynchronousByDefault = true;
 #else
@@ -44,7 +44,7 @@ CudaStream::~CudaStream() {
 
 CudaStream::Call::Call(CudaStream& stream) : stream_(stream) {
   stream_.card_.make_current();
-  // The calls before were waited for, and their tensors may be gone.
+  // Earlier calls have been waited for; their tensors may be gone.
   if (stream_.synchronous_ && stream_.depth_ == 0) stream_.pending_.clear();
   ++stream_.depth_;
 }
@@ -78,7 +78,7 @@ void CudaStream::synchronize() {
 
 bool CudaStream::finished() {
   card_.make_current();
-  if (capturing_) return false;  // which the question would break
+  if (capturing_) return false;  // a query would invalidate the capture
   const cudaError_t error = cudaStreamQuery(handle_);
   if (error == cudaErrorNotReady) return false;
   require(error, "asking the stream");
@@ -94,9 +94,9 @@ void CudaStream::report_refusal() {
   require(cudaStreamSynchronize(handle_), "waiting for the stream");
   *refused_ = 0;
   const std::vector<Pending> pending = std::exchange(pending_, {});
-  const auto held = card_.hold_memory();  // lest another thread releases what a check reads
+  const auto held = card_.hold_memory();  // no other thread may release memory that a check reads
   for (const auto& [check, releases] : pending) {
-    if (releases == card_.releases()) check();  // the first that throws has the words
+    if (releases == card_.releases()) check();  // the first one that throws names the value
   }
   invalid(
       "an earlier call was given a value out of range, which has changed since; "

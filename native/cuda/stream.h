@@ -11,7 +11,7 @@
 
 namespace moe::cuda {
 
-// How a kernel says that a value it read cannot be right: it raises the flag and goes on without that value.
+// A flag by which a kernel refuses an illegal value that it has read: it raises the flag and skips the value.
 class Refusal {
  public:
   explicit Refusal(int* flag) : flag_(flag) {}
@@ -22,12 +22,12 @@ class Refusal {
   int* flag_;  // pinned memory of the host
 };
 
-// The host's checks of values that the kernels of some calls read. One throws the words for what it finds.
+// The host's checks of values that kernels read. A check throws Error that names the illegal value.
 using Checks = std::vector<std::function<void()>>;
 
 class CudaGraph final : public Graph {
  public:
-  // Takes the captured launches over.
+  // Takes ownership of `captured`.
   CudaGraph(std::shared_ptr<Stream> stream, cudaGraph_t captured, Checks checks);
   ~CudaGraph() override;
   cudaGraphExec_t executable() const { return executable_; }
@@ -35,11 +35,11 @@ class CudaGraph final : public Graph {
 
  private:
   cudaGraphExec_t executable_ = nullptr;
-  const std::shared_ptr<const Checks> checks_;  // shared with the launches that may yet need them
+  const std::shared_ptr<const Checks> checks_;  // shared with pending launches
 };
 
-// Kernels run behind the caller's back. A value that one refuses is reported by the call that notices: the next one on
-// the stream, or synchronize(). With PANAMOE_CUDA_SYNCHRONOUS=1 every kernel is waited for: the guilty call reports.
+// Kernels run asynchronously. A refused value is reported by a later call on the stream, or by synchronize(). With
+// PANAMOE_CUDA_SYNCHRONOUS=1 every launch waits for its kernel, so that the call with the illegal value reports it.
 class CudaStream final : public Stream {
  public:
   static constexpr size_t kAlignment = 256;  // of what cudaMalloc returns
@@ -51,8 +51,8 @@ class CudaStream final : public Stream {
   cudaStream_t handle() const { return handle_; }
   Refusal refusal() const { return Refusal(refused_); }
 
-  // A call, which may make others. The thread holds mutex() all the while: whoever waits sees all of its kernels with
-  // all of their checks, or none.
+  // A call of a kernel, which may call others. The thread holds mutex() meanwhile, so a thread that synchronizes sees
+  // all kernels and checks of a call, or none.
   class Call {
    public:
     explicit Call(CudaStream& stream);
@@ -64,10 +64,10 @@ class CudaStream final : public Stream {
     CudaStream& stream_;
   };
 
-  // What follows is for the time of a call.
-  // Keeps the host's checks of the values that coming kernels read. Where a kernel refuses one, they find the words.
+  // The next two are called during a Call.
+  // Keeps the host's check of values that the next kernels read; it runs if a kernel refuses one.
   void keep_checks(std::function<void()> checks);
-  // After a launch: throws if it failed, or if anything was refused by now.
+  // Called after a launch: throws Error if it failed, or if a kernel has refused a value by now.
   void launched(cudaError_t error, const char* what);
 
   void begin_graph() override;
@@ -78,8 +78,8 @@ class CudaStream final : public Stream {
   void* native() override;
 
  private:
-  // Checks that a launch has made necessary, with the card's count of releases then: once memory has gone back to the
-  // system, a tensor that was given before may be in it.
+  // A check, and the card's count of releases when it was kept. Once memory has been released to the system since, the
+  // check must not run: its tensors may have been in that memory.
   struct Pending {
     std::function<void()> check;
     int64_t releases;
@@ -91,7 +91,7 @@ class CudaStream final : public Stream {
   cudaStream_t handle_ = nullptr;
   int* refused_ = nullptr;
   const bool synchronous_;
-  int depth_ = 0;  // of calls
+  int depth_ = 0;  // of nested calls
   bool capturing_ = false;
   std::vector<Pending> pending_;  // since the last synchronize, oldest first
   Checks captured_checks_;        // of the calls since begin_graph

@@ -21,7 +21,7 @@ std::string name_of(const char* noun, const uint3& index) {
 thread_local Block* Block::current_ = nullptr;
 
 void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, const std::function<void()>& kernel) {
-  static thread_local Block keeper;  // its threads' stacks serve every kernel
+  static thread_local Block keeper;  // reused, so that stacks are allocated once
   Block& self = keeper;
   std::mt19937_64 random(seed);
   gridDim = grid;
@@ -31,7 +31,8 @@ void Block::run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, 
   std::vector<unsigned> order(grid.x * grid.y * grid.z);
   for (unsigned i = 0; i < order.size(); ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), random);
-  // Exactly as large as asked for, and full of NaN: AddressSanitizer sees what lies beyond, tests what was not written.
+  // Exactly as large as asked for and full of NaN, so that AddressSanitizer sees overruns, and tests see reads of
+  // memory that was not written.
   void* memory = nullptr;
   if (::posix_memalign(&memory, 1024, std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
   const std::unique_ptr<unsigned char, decltype(&std::free)> shared(static_cast<unsigned char*>(memory), &std::free);
@@ -89,7 +90,7 @@ void Block::run(const std::function<void()>& kernel, std::mt19937_64& random) {
     }
     if (!moved && error_.empty()) error_ = deadlock();
   }
-  // Fibers that are left waiting are simply started anew by the next kernel.
+  // Fibers that still wait are restarted by the next kernel.
   if (!error_.empty()) throw std::runtime_error(name_of("block", blockIdx) + ": " + error_);
 }
 

@@ -1,6 +1,6 @@
-// A block of CUDA threads on one thread of the system: each runs until it must wait for others, then the next one does.
-// The order is drawn anew for every round, so that a missing barrier shows as a wrong result; a barrier that cannot be
-// reached by all is reported as a deadlock.
+// Runs a block of CUDA threads as fibers on one thread of the system. A fiber runs until it must wait for others. The
+// order of fibers is random in every round, so that a missing barrier shows as a wrong result; a barrier that not all
+// threads can reach is reported as a deadlock.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct uint3 {
   unsigned x, y, z;
 };
 
-// CUDA's own names; the scheduler sets them before a thread goes on.
+// CUDA's names; the scheduler sets them before it resumes a fiber.
 inline constinit thread_local uint3 threadIdx{};
 inline constinit thread_local uint3 blockIdx{};
 inline constinit thread_local dim3 blockDim{};
@@ -34,11 +34,11 @@ namespace simt {
 constexpr int kWarp = warpSize;
 constexpr size_t kMostDepositBytes = 32;
 
-// What the lanes of a warp give each other in one collective.
+// The values that the lanes of a warp exchange in one collective.
 using Deposits = unsigned char[kWarp][kMostDepositBytes];
 
-// The lanes of one warp that meet under one mask. Two tables in turn: a lane may enter the next collective while
-// another still reads what was given in this one.
+// The lanes of one warp that meet under one mask. Two tables alternate, because a lane may enter the next collective
+// while another still reads the values of this one.
 struct Meeting {
   uint32_t mask = 0;
   uint32_t arrived = 0;
@@ -47,7 +47,7 @@ struct Meeting {
   alignas(16) Deposits deposits[2];
 };
 
-// An asynchronous copy of 16 bytes to shared memory that is under way; `filled` of them come from memory.
+// An asynchronous copy of 16 bytes to shared memory in flight; `filled` of them come from memory, the others are 0.
 struct Copy {
   void* to;
   const void* from;
@@ -60,8 +60,8 @@ struct Thread {
   int warp = 0;
   enum { kReady, kAtBarrier, kInMeeting, kDone } state = kDone;
   Meeting* meeting = nullptr;
-  uint64_t generation = 0;     // of the meeting, when it was entered
-  std::vector<Copy> copies;    // under way, oldest first; they land when they are waited for, not before
+  uint64_t generation = 0;     // of the meeting when the fiber entered it
+  std::vector<Copy> copies;    // in flight, oldest first; they are done when they are waited for, not before
   std::vector<size_t> groups;  // sizes of the committed groups of copies, oldest first
   Fiber fiber;
 };
@@ -72,16 +72,16 @@ class Block {
   static Block& current() { return *current_; }
   static bool running() { return current_ != nullptr; }
 
-  // Runs kernel() on every thread of every block of the grid. Throws std::runtime_error with the block, the thread and
-  // what it waits for, where threads wait for each other in vain.
+  // Runs kernel() on every thread of every block of the grid. Throws std::runtime_error on a deadlock; the message
+  // names the block, the thread and what it waits for.
   static void run_grid(dim3 grid, dim3 block, size_t shared_bytes, uint64_t seed, const std::function<void()>& kernel);
 
   Thread& thread() { return *running_; }
   unsigned char* shared() { return shared_; }
 
-  // __syncthreads; returns the number of threads that gave a predicate other than 0.
+  // __syncthreads_count: waits for all threads and returns how many gave a predicate other than 0.
   int barrier(int predicate);
-  // Deposits `bytes` of `value` and waits until every lane of the mask has. The table holds until the next but one
+  // Deposits `bytes` of `value` and waits for all lanes of the mask. The table stays valid until the second next
   // collective of the same mask.
   const Deposits& meet(unsigned mask, const void* value, size_t bytes, const char* operation);
 

@@ -19,7 +19,7 @@ constexpr int kCards = 4;
 constexpr int kVersion = 13000;
 thread_local int card = 0;
 
-// Failures that a test has asked for: the error of a function's next call but `skip`.
+// Failures that a test asked for: a function fails with this error after `skip` more calls.
 struct Failure {
   cudaError_t error;
   int skip;
@@ -31,7 +31,7 @@ std::map<std::string, Failure>& failures() {
 }
 std::atomic<uint64_t> launches{0};
 thread_local std::string launch_failure = "unspecified launch failure";
-thread_local cudaError_t lost = cudaSuccess;  // as on a device, nothing works after a kernel has failed
+thread_local cudaError_t lost = cudaSuccess;  // as on a card, all calls fail after a kernel has failed
 
 uint64_t process_seed() {
   static const uint64_t seed = [] {
@@ -43,7 +43,7 @@ uint64_t process_seed() {
 
 }  // namespace
 
-// The next call but `skip` of the CUDA function fails with this error. For tests of what a user meets then.
+// Makes the CUDA function fail with this error after `skip` successful calls. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_fail(const char* function, int error, int skip) {
   std::lock_guard lock(failures_mutex);
   failures()[function] = {static_cast<cudaError_t>(error), skip};

@@ -20,8 +20,8 @@ struct SimtStream {
 
   const int card;
   std::unique_ptr<SimtGraph> captured;
-  bool broken = false;  // the capture, by a call that may not be made during one
-  std::mutex mutex;     // of what follows
+  bool broken = false;  // the capture is invalid, because of a call that is not allowed during one
+  std::mutex mutex;     // guards held
   std::vector<std::function<void()>> held;
 };
 
@@ -39,16 +39,15 @@ cudaError_t run(const std::function<void()>& work) {
   }
 }
 
-// What may not be asked of a stream while it is captured breaks the capture.
+// Called by functions that are not allowed during a capture; invalidates it.
 bool breaks_capture(cudaStream_t stream) { return stream->broken = stream->captured != nullptr; }
 
 }  // namespace
 
-// From now on streams hold their work back until they are waited for, as a busy card may do; or no longer do. For tests
-// of what a user meets then.
+// Makes streams hold their work back until they are synchronized, as on a busy card; 0 ends it. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_hold(int hold) { holding = hold != 0; }
 
-// Runs `action` in the thread that next launches a kernel, before it does. For tests of what other threads do then.
+// Runs `action` once, in the thread that launches the next kernel, before the launch. For tests.
 extern "C" __attribute__((visibility("default"))) void simt_before_launch(std::function<void()> action) {
   before_launch = std::move(action);
 }

@@ -1,10 +1,10 @@
-// One specialisation of the run-time expert kernel, in the namespace RTC_NAME.
-namespace RTC_NAME {
-#include "cuda/rtc/expert.cu"
-}  // namespace RTC_NAME
-#undef RTC_NAME
-#undef RTC_INNER
-#undef RTC_ACTIVATION
-#undef RTC_X
-#undef RTC_W
-#undef RTC_Y
+// An instance of the runtime kernel `expert`, in the namespace KERNEL_NAME.
+namespace KERNEL_NAME {
+#include "cuda/runtime_kernel/expert.cu"
+}  // namespace KERNEL_NAME
+#undef KERNEL_NAME
+#undef KERNEL_INNER
+#undef KERNEL_ACTIVATION
+#undef KERNEL_X
+#undef KERNEL_W
+#undef KERNEL_Y

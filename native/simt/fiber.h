@@ -1,11 +1,11 @@
-// Fibers: one for each CUDA thread of a block, switched by hand on one thread of the system.
+// Fibers, one for each CUDA thread of a block, on one thread of the system.
 #pragma once
 
 #include <cstddef>
 
 namespace simt {
 
-// A stack and the place where its run was left.
+// A stack, and where its function was suspended.
 class Fiber {
  public:
   static constexpr size_t kStackBytes = 128 << 10;
@@ -17,12 +17,12 @@ class Fiber {
 
   // Prepares to run entry() from its start at the next resume(). entry must end with leave_for_good().
   void start(void (*entry)());
-  // Runs the fiber, on the caller's thread, until it calls leave() or leave_for_good().
+  // Runs the fiber on the calling thread until it calls leave() or leave_for_good().
   void resume();
-  // Called on the fiber: back to where resume() was called.
+  // Called on the fiber: returns to where resume() was called.
   void leave();
   [[noreturn]] void leave_for_good();
-  // To be called first in entry().
+  // entry() must call it first.
   static void arrived();
 
  private:

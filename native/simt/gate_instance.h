@@ -1,10 +1,10 @@
-// One specialisation of the run-time gate, in the namespace RTC_NAME.
-namespace RTC_NAME {
-#include "cuda/rtc/gate.cu"
-}  // namespace RTC_NAME
-#undef RTC_NAME
-#undef RTC_EXPERTS
-#undef RTC_TOP_K
-#undef RTC_SCORE
-#undef RTC_QUEUE_ORDER
-#undef RTC_CHOSEN
+// An instance of the runtime kernel `gate`, in the namespace KERNEL_NAME.
+namespace KERNEL_NAME {
+#include "cuda/runtime_kernel/gate.cu"
+}  // namespace KERNEL_NAME
+#undef KERNEL_NAME
+#undef KERNEL_EXPERTS
+#undef KERNEL_TOP_K
+#undef KERNEL_SCORE
+#undef KERNEL_QUEUE_ORDER
+#undef KERNEL_CHOSEN

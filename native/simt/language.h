@@ -1,4 +1,4 @@
-// CUDA's language, as far as native/cuda uses it, for the host's compiler: keywords, indices, collectives of a warp,
+// The part of CUDA's language that native/cuda uses, for the host's compiler: keywords, indices, warp collectives,
 // atomics and intrinsics. Test only.
 #pragma once
 
@@ -18,7 +18,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
-#define __shared__ static thread_local  // blocks run one after the other on a thread of the system
+#define __shared__ static thread_local  // blocks of a grid run one after another on one thread
 
 struct alignas(8) float2 {
   float x, y;
@@ -45,7 +45,8 @@ const Value& of_lane(const Deposits& table, int lane) {
 
 inline int this_lane() { return Block::current().thread().lane; }
 
-// The value of lane source(lane) of the caller's segment of `width` lanes, or the lane's own where there is none.
+// A shuffle: the value of lane source(lane) within the caller's segment of `width` lanes, or the caller's own value if
+// that lane is outside the segment.
 template <typename Value, typename Source>
 Value shuffle(unsigned mask, Value value, int width, const char* operation, Source source) {
   const int lane = this_lane(), first = lane & ~(width - 1);
@@ -110,7 +111,8 @@ unsigned __match_any_sync(unsigned mask, T value) {
   return same;
 }
 
-// Threads of a grid run in turns on one thread of the system; streams of two Java threads share no counters.
+// The threads of a grid run on one thread of the system, so plain additions are atomic; streams of two threads share no
+// counters.
 template <typename T, typename V>
 T atomicAdd(T* address, V value) {
   const T old = *address;

@@ -1,15 +1,15 @@
-// How the emulated functions fail: when a test asks for it, when they are misused, and after a kernel has failed.
+// When emulated functions fail: if a test asks for it, if they are misused, and after a kernel has failed.
 #pragma once
 
 #include <cuda_runtime.h>
 
 namespace simt {
 
-// What a call of this function has come to: a failure that a test has asked for, or that of an earlier kernel.
+// The result of a call of this function: cudaSuccess, a failure that a test asked for, or that of an earlier kernel.
 cudaError_t outcome(const char* function);
-// The calling thread's card.
+// The calling thread's current card.
 int current_card();
-// A kernel has failed: as on a card, nothing works from then on, but for this thread alone.
+// Records that a kernel has failed: as on a card all later calls fail, but only those of this thread.
 cudaError_t lose(const char* failure);
 
 }  // namespace simt

@@ -1,5 +1,5 @@
-// Run-time kernels without NVRTC: some specialisations of cuda/rtc, compiled with the emulation. An image that is given
-// to the device is the name of one. Test only.
+// Runtime kernels without NVRTC: some instances of cuda/runtime_kernel, compiled with the emulation. An image that a
+// test installs is the name of one. Test only.
 #include <cuda_runtime.h>
 
 #include <map>
@@ -7,74 +7,74 @@
 
 #include "cuda/activation.h"
 #include "cuda/reduce.h"
-#include "cuda/rtc/activation.h"
-#include "cuda/rtc/element.h"
-#include "cuda/rtc/expert.h"
-#include "cuda/rtc/gate.h"
+#include "cuda/runtime_kernel/activation.h"
+#include "cuda/runtime_kernel/element.h"
+#include "cuda/runtime_kernel/expert.h"
+#include "cuda/runtime_kernel/gate.h"
 #include "custom_activation.h"
 
-#define RTC_NAME gate_8_1
-#define RTC_EXPERTS 8
-#define RTC_TOP_K 1
-#define RTC_SCORE MOE_SOFTMAX
-#define RTC_QUEUE_ORDER MOE_TOKEN_MAJOR
-#define RTC_CHOSEN 0
+#define KERNEL_NAME gate_8_1
+#define KERNEL_EXPERTS 8
+#define KERNEL_TOP_K 1
+#define KERNEL_SCORE MOE_SOFTMAX
+#define KERNEL_QUEUE_ORDER MOE_TOKEN_MAJOR
+#define KERNEL_CHOSEN 0
 #include "simt/gate_instance.h"
 
-#define RTC_NAME gate_12_10
-#define RTC_EXPERTS 12
-#define RTC_TOP_K 10
-#define RTC_SCORE MOE_SOFTMAX
-#define RTC_QUEUE_ORDER MOE_TOKEN_MAJOR
-#define RTC_CHOSEN 1
+#define KERNEL_NAME gate_12_10
+#define KERNEL_EXPERTS 12
+#define KERNEL_TOP_K 10
+#define KERNEL_SCORE MOE_SOFTMAX
+#define KERNEL_QUEUE_ORDER MOE_TOKEN_MAJOR
+#define KERNEL_CHOSEN 1
 #include "simt/gate_instance.h"
 
-#define RTC_NAME gate_70_5
-#define RTC_EXPERTS 70
-#define RTC_TOP_K 5
-#define RTC_SCORE MOE_SIGMOID
-#define RTC_QUEUE_ORDER MOE_CHOICE_MAJOR
-#define RTC_CHOSEN 1
+#define KERNEL_NAME gate_70_5
+#define KERNEL_EXPERTS 70
+#define KERNEL_TOP_K 5
+#define KERNEL_SCORE MOE_SIGMOID
+#define KERNEL_QUEUE_ORDER MOE_CHOICE_MAJOR
+#define KERNEL_CHOSEN 1
 #include "simt/gate_instance.h"
 
-#define RTC_NAME gate_1024_16
-#define RTC_EXPERTS 1024
-#define RTC_TOP_K 16
-#define RTC_SCORE MOE_SOFTMAX
-#define RTC_QUEUE_ORDER MOE_CHOICE_MAJOR
-#define RTC_CHOSEN 0
+#define KERNEL_NAME gate_1024_16
+#define KERNEL_EXPERTS 1024
+#define KERNEL_TOP_K 16
+#define KERNEL_SCORE MOE_SOFTMAX
+#define KERNEL_QUEUE_ORDER MOE_CHOICE_MAJOR
+#define KERNEL_CHOSEN 0
 #include "simt/gate_instance.h"
 
-#define RTC_NAME expert_64_gelu
-#define RTC_INNER 64
-#define RTC_ACTIVATION 3  // MOE_GELU_TANH
-#define RTC_X float
-#define RTC_W float
-#define RTC_Y float
+#define KERNEL_NAME expert_64_gelu
+#define KERNEL_INNER 64
+#define KERNEL_ACTIVATION 3  // MOE_GELU_TANH
+#define KERNEL_X float
+#define KERNEL_W float
+#define KERNEL_Y float
 #include "simt/expert_instance.h"
 
-#define RTC_NAME expert_264_swiglu
-#define RTC_INNER 264
-#define RTC_ACTIVATION 5  // MOE_SWIGLU
-#define RTC_X bfloat16
-#define RTC_W bfloat16
-#define RTC_Y bfloat16
+#define KERNEL_NAME expert_264_swiglu
+#define KERNEL_INNER 264
+#define KERNEL_ACTIVATION 5  // MOE_SWIGLU
+#define KERNEL_X bfloat16
+#define KERNEL_W bfloat16
+#define KERNEL_Y bfloat16
 #include "simt/expert_instance.h"
 
-#define RTC_NAME expert_520_custom
-#define RTC_INNER 520
-#define RTC_ACTIVATION 6  // MOE_CUSTOM_ACTIVATION
-#define RTC_X float
-#define RTC_W bfloat16
-#define RTC_Y float
+#define KERNEL_NAME expert_520_custom
+#define KERNEL_INNER 520
+#define KERNEL_ACTIVATION 6  // MOE_CUSTOM_ACTIVATION
+#define KERNEL_X float
+#define KERNEL_W bfloat16
+#define KERNEL_Y float
 #include "simt/expert_instance.h"
 
 namespace custom_activation {
-#include "cuda/rtc/activation.cu"
+#include "cuda/runtime_kernel/activation.cu"
 }
 
 struct SimtKernel {
-  // Takes the arguments over, as a launch does, and gives what a thread runs.
+  // Copies the arguments, as a launch does, and returns what each thread runs.
   std::function<std::function<void()>(void** arguments)> bind;
 };
 
@@ -96,9 +96,10 @@ SimtKernel kernel_of(void (*kernel)(Parameters...)) {
   return {[kernel](void** arguments) { return bound(kernel, arguments, std::index_sequence_for<Parameters...>()); }};
 }
 
-SimtLibrary gate_of(moe::cuda::rtc::Gate* kernel) { return {{{"gate", kernel_of(kernel)}}}; }
-SimtLibrary expert_of(moe::cuda::rtc::Expert* kernel) { return {{{"expert", kernel_of(kernel)}}}; }
-SimtLibrary activation_of(moe::cuda::rtc::CustomForward* forward, moe::cuda::rtc::CustomBackward* backward) {
+SimtLibrary gate_of(moe::cuda::runtime_kernel::Gate* kernel) { return {{{"gate", kernel_of(kernel)}}}; }
+SimtLibrary expert_of(moe::cuda::runtime_kernel::Expert* kernel) { return {{{"expert", kernel_of(kernel)}}}; }
+SimtLibrary activation_of(moe::cuda::runtime_kernel::CustomForward* forward,
+                          moe::cuda::runtime_kernel::CustomBackward* backward) {
   return {{{"activation_forward", kernel_of(forward)}, {"activation_backward", kernel_of(backward)}}};
 }
 

@@ -1,6 +1,5 @@
-// What the kernels reach by PTX, emulated: matrix products of a warp, loads of their fragments, asynchronous copies.
-// The counterpart of cuda/ptx.h. Sums of a product run over k in order; a tensor core's own order differs, so tests
-// compare with a tolerance. Test only.
+// The emulation of cuda/ptx.h: matrix products of a warp, loads of their fragments, asynchronous copies. Products are
+// summed over k in order; a tensor core sums in another order, so tests compare with a tolerance. Test only.
 #pragma once
 
 #include "simt/language.h"
@@ -31,8 +30,8 @@ inline void multiply_m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint3
   }
 }
 
-// Four 8 x 8 matrices of 16-bit numbers from shared memory: lane i names row i % 8 of matrix i / 8; r[m] gets row
-// lane / 4, columns 2 (lane % 4) and the next, of matrix m.
+// Loads four 8 x 8 matrices of 16-bit numbers from shared memory: lane i gives the address of row i % 8 of matrix i /
+// 8; r[m] receives row lane / 4, columns 2 (lane % 4) and the next, of matrix m.
 inline void load_matrices(uint32_t (&r)[4], const void* row) {
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4");
   const int lane = simt::this_lane();
@@ -41,7 +40,7 @@ inline void load_matrices(uint32_t (&r)[4], const void* row) {
   }
 }
 
-// ... each transposed.
+// The same with each matrix transposed.
 inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   const simt::Deposits& table = simt::Block::current().meet(~0u, &row, sizeof(row), "ldmatrix.x4.trans");
   const int lane = simt::this_lane();
@@ -55,7 +54,7 @@ inline void load_matrices_transposed(uint32_t (&r)[4], const void* row) {
   }
 }
 
-// 16 bytes from global to shared memory, the last 16 - `filled` of them 0; they land when the group is waited for.
+// Copies 16 bytes from global to shared memory when the group is waited for; those from `filled` on become 0.
 inline void copy_async_16(void* shared, const void* global, int filled = 16) {
   simt::Block::current().thread().copies.push_back({shared, global, static_cast<size_t>(filled)});
 }
@@ -67,7 +66,7 @@ inline void commit_copies() {
   thread.groups.push_back(thread.copies.size() - committed);
 }
 
-// Waits until at most `pending` of the newest committed groups are under way.
+// Waits until at most the `pending` newest committed groups are in flight.
 template <int pending>
 void wait_copies() {
   simt::Thread& thread = simt::Block::current().thread();

@@ -1,5 +1,5 @@
-// Tensors are aligned to their elements only, and a backend may reach well aligned ones otherwise. Not a bit of a
-// result depends on it.
+// A tensor need only be aligned to its elements. A backend may use faster accesses for better alignment, but the bits
+// of a result do not depend on it.
 #include "test/testing.h"
 
 namespace moe::testing {

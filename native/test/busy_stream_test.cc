@@ -1,5 +1,4 @@
-// What a user of a card meets while a stream is at work. The emulation, which holds work back when asked to, stands for
-// one.
+// A stream of a card that is at work: the emulation holds work back on request.
 #include <chrono>
 #include <future>
 
@@ -45,7 +44,7 @@ TEST_F(EmulatedBusyStreamTest, HasNotFinished) {
   EXPECT_EQ(finished, 1);
 }
 
-// A refusal is read late, when a graph has been launched: it still has the words of its own call.
+// A refusal that is noticed late, after a graph was launched, is reported with the message of its own call.
 TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfCallsBeforeAGraph) {
   const Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), y(MOE_FLOAT32, {2, 8}), z(MOE_FLOAT32, {2, 8});
   Tensor others = Tensor::of(MOE_INT32, {2}, {2, 3});
@@ -62,7 +61,7 @@ TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfCallsBeforeAGraph) {
   EXPECT_MOE_OK(moe_stream_synchronize(busy));
 }
 
-// A thread that waits comes before the call or after it, never between its checks and its kernel.
+// A thread that synchronizes comes before a call or after it, never between its checks and its kernel.
 TEST_F(EmulatedBusyStreamTest, KeepsTheWordsOfACallThatAnotherThreadWaitsIn) {
   const Tensor ids = Tensor::of(MOE_INT32, {2}, {1, 7}), y(MOE_FLOAT32, {2, 8});
   std::future<std::string> refusal;

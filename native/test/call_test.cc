@@ -1,5 +1,5 @@
-// What holds for every call: it writes no memory that it also reads, or twice, but where its header says so; and once a
-// call of its size has been made it allocates nothing on the CPU.
+// What holds for every call: it refuses written memory that it also reads or writes twice, unless its header allows
+// that; and on the CPU it allocates nothing after a first call of its size.
 #include <functional>
 #include <set>
 

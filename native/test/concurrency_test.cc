@@ -100,7 +100,7 @@ class ConcurrencyTest : public KernelTest {
     known.back().expected = known.back().compute(single);
   }
 
-  // Runs body(thread, generator) again and again in so many threads, until the time is over.
+  // Runs body(thread, generator) repeatedly in this many threads, until the time is over.
   template <typename Body>
   static void in_threads(int threads, Body&& body) {
     const auto end = std::chrono::steady_clock::now() + kTime;
@@ -258,7 +258,7 @@ TEST_F(ConcurrencyTest, DevicesAndStreamsAreClosedInTheMiddleOfCalls) {
   EXPECT_MOE_OK(moe_device_close(owner));
 }
 
-// Indices that change between their check and their use, and in the middle of both.
+// Indices that change between their check and their use, or during either.
 TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
   if (!on_cpu()) GTEST_SKIP() << "a card's kernels read indices themselves";
   RouteTable changing(kTokens, 2, kExperts, 7);

@@ -1,4 +1,4 @@
-// What a user of the CUDA backend meets where CUDA fails. The emulation, which fails when asked to, stands for it.
+// The CUDA backend when CUDA fails: the emulation fails on request.
 #include <thread>
 #include <utility>
 
@@ -25,7 +25,7 @@ class EmulatedFailureTest : public ::testing::Test {
     ::unsetenv("PANAMOE_CUDA_MEMORY_LIMIT");
   }
 
-  // The function's next call but `skip` fails.
+  // The function fails after `skip` more calls.
   void fail(const char* function, CudaError error, int skip = 0) {
     emulation_function<void(const char*, int, int)>("simt_fail")(function, error, skip);
   }
@@ -95,11 +95,11 @@ TEST_F(EmulatedFailureTest, EveryCardHasItsOwnStreams) {
   moe_stream streams[2] = {};
   ASSERT_MOE_OK(moe_stream_create(device, 1, &streams[0]));
   ASSERT_MOE_OK(moe_stream_create(second, 1, &streams[1]));
-  for (int turn = 0; turn < 4; ++turn) {  // a launch on a stream of another card than the thread's is refused
+  for (int round = 0; round < 4; ++round) {  // a launch on a stream of another card than the thread's is refused
     void* memory = nullptr;
-    ASSERT_MOE_OK(moe_memory_allocate(turn % 2 == 0 ? device : second, 64, &memory));
+    ASSERT_MOE_OK(moe_memory_allocate(round % 2 == 0 ? device : second, 64, &memory));
     const moe_tensor y{sizeof(moe_tensor), MOE_FLOAT32, memory, 64, 1, MOE_ROW_MAJOR, {16}};
-    EXPECT_MOE_OK(moe_fill(streams[turn % 2], 1, &y));
+    EXPECT_MOE_OK(moe_fill(streams[round % 2], 1, &y));
   }
   EXPECT_MOE_OK(moe_device_close(second));
 }
@@ -134,7 +134,7 @@ TEST_F(EmulatedFailureTest, TheMemoryLimitHoldsForScratchMemory) {
   EXPECT_EQ(in_use(), 0);
 }
 
-TEST_F(EmulatedFailureTest, AMemoryLimitThatIsNoneIsRefused) {
+TEST_F(EmulatedFailureTest, AnInvalidMemoryLimitIsRefused) {
   for (const char* text : {"12k", "0", "-5", "much"}) {
     ::setenv("PANAMOE_CUDA_MEMORY_LIMIT", text, 1);
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, std::string("PANAMOE_CUDA_MEMORY_LIMIT is '") + text + "'", open());

@@ -1,4 +1,4 @@
-// Asks the emulation of CUDA for what a card does of itself: to fail, and to work behind the caller's back.
+// Makes the emulation of CUDA do what a card may do: fail, and run work asynchronously.
 #pragma once
 
 #include <dlfcn.h>

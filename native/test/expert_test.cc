@@ -265,7 +265,7 @@ TEST_F(ExpertTest, BackwardWeightsAddsToWhatIsThere) {
   }
 }
 
-// Loss = sum of y * direction, y = x weights^T + bias: linear, so that central differences are exact but for rounding.
+// Loss = sum of y * direction, y = x weights^T + bias: linear, so that central differences have only rounding errors.
 TEST_F(ExpertTest, BackwardMatchesFiniteDifferencesOfForward) {
   const int64_t experts = 3, n = 5, k = 4, rows = 8;
   Tensor x = Tensor::random(MOE_FLOAT32, {rows, k}, 1), weights = Tensor::random(MOE_FLOAT32, {experts, n, k}, 2);

@@ -1,4 +1,4 @@
-// The gate in float64, written for reading: one-hot thinking, no blocks, no fusion. And a runner of the kernel.
+// The gate in float64 by one-hot tables, without blocks or fusion; and a function that runs the kernel.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +42,7 @@ struct GateOutput {
   Tensor scores, weight, losses, expert, position, choice, counts, offsets;
 };
 
-// The same bits but for the losses, which a kernel may sum in an order of its own.
+// Expects equal bits, except in the losses, which a kernel may sum in another order.
 inline void expect_same_routes(const GateOutput& a, const GateOutput& b) {
   expect_same_bits(a.scores, b.scores, "scores");
   expect_same_bits(a.weight, b.weight, "weight");

@@ -1,4 +1,4 @@
-// Graphs: what a launch of one does, which are refused, and what other threads may do meanwhile.
+// Graphs: launches, refusals, scratch memory, and what other threads may do during a capture.
 #include <thread>
 
 #include "test/testing.h"

@@ -142,7 +142,7 @@ TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
         std::vector<double> dhidden(static_cast<size_t>(rows * width));
         std::vector<double> dweights(static_cast<size_t>(classes * width), 0.5);
         // With bfloat16 the gradient of the logits is rounded, by 2^-8 of itself, or 2^-16 where it is a sum of two
-        // numbers on tensor cores: so much may each term of its sums miss.
+        // numbers on tensor cores: each term of its sums may be off by that.
         const double rounded = dtype == MOE_FLOAT32 ? 0 : on_cpu() ? 0x1p-8 : 0x1p-16;
         std::vector<double> hidden_slack(dhidden.size(), 2e-6);
         // A float32 sum over the rows, so that its error grows with them.
@@ -193,7 +193,7 @@ TEST_F(LossTest, LinearCrossEntropyGradientIsTheDerivative) {
 }
 
 TEST_F(LossTest, LinearCrossEntropyBitsDependOnThreadsNowhere) {
-  // So many classes that a block has 64 rows on the CPU, fewer where there are no threads and 2100 rows are two blocks.
+  // Enough classes for blocks of 64 rows on the CPU; on backends without threads fewer, with 2100 rows in two blocks.
   for (const auto& [rows, classes] : {std::pair<int64_t, int64_t>{70, on_cpu() ? 100000 : 10000}, {2100, 7}}) {
     Head first(MOE_FLOAT32, rows, 8, classes);
     ASSERT_MOE_OK(first.run(single, 0, 1));

@@ -1,5 +1,5 @@
-// Runs the tests. Those named Emulated need what the emulation of CUDA alone can do: on other backends they are left
-// out, but from the list, which ctest asks for without naming a backend.
+// Runs the tests. Tests named Emulated need the emulation of CUDA and are left out on other backends.
+// --gtest_list_tests lists them all the same, because ctest asks for the list without naming a backend.
 #include "test/testing.h"
 
 int main(int argc, char** argv) {

@@ -1,5 +1,5 @@
-// Kernels compiled at run time, as the emulation compiles them: what they compute, what they refuse, and which calls
-// they serve. Their compilation by NVRTC is tested in Java.
+// Runtime kernels, as the emulation compiles them: what they compute, what they refuse, and which calls they serve.
+// Their compilation by NVRTC is tested in Java.
 #include <cstring>
 
 #include "test/gate_reference.h"
@@ -40,7 +40,7 @@ TEST_F(RuntimeInstallTest, RefusesWhatIsNoKernel) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "kernel.reserved is 3, expected 0",
                      install({.kind = MOE_RUNTIME_ACTIVATION, .reserved = 3}, "x"));
   const moe_status status = emulated() ? MOE_INVALID_ARGUMENT : MOE_UNSUPPORTED;
-  const char* sentence = emulated() ? "image of 7 bytes cannot be loaded" : "takes no kernels compiled at run time";
+  const char* sentence = emulated() ? "image of 7 bytes cannot be loaded" : "takes no runtime kernels";
   if (std::string(backend_under_test()) != "cuda") {
     EXPECT_MOE_REFUSED(status, sentence, install({.experts = 8, .top_k = 1}, "nothing"));
   }

@@ -24,7 +24,7 @@ void run(Team& team, int wanted, Body body) {
   team.run(wanted, [](void* context, int member) { (*static_cast<Body*>(context))(member); }, &body);
 }
 
-// Returns once so many members are here.
+// Returns when this many members have arrived.
 void await_all(std::atomic<int>& here, int members) {
   for (++here; here < members;) std::this_thread::yield();
 }

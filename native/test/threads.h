@@ -3,7 +3,7 @@
 
 namespace moe::testing {
 
-// While it lives, the process is granted so many new threads and no more, by whoever in it asks.
+// While it lives, the process can start only this many new threads, whoever starts them.
 class ScarceThreads {
  public:
   explicit ScarceThreads(int granted);

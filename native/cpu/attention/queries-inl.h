@@ -34,7 +34,7 @@ struct SoftmaxStart {
   }
 };
 
-// Turns a block of scores [keys, kQueries] into weights relative to the maximum so far, and updates maximum, sum and
+// Replaces a block of scores [keys, kQueries] by weights relative to the maximum so far, and updates maximum, sum and
 // `decay`, the factor by which what was summed before shrinks.
 inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t last, float* maximum, float* sum,
                          float* decay) {

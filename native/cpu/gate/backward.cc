@@ -1,4 +1,12 @@
-// The gate's backward: through the weights' normalisation, the auxiliary loss and the z loss into the logits.
+// The gate's backward: dlogits from the gradients of the combine weights, of the auxiliary loss and of the z loss.
+//
+//   weight_k = scale score_k / D,  D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant
+//   auxiliary loss: dL/dscore[s, e] = dauxiliary E chosen_e / (choices U^2), chosen_e and the used tokens U constants
+//   softmax: dlogit = score (dscore - sum_e score_e dscore_e);  sigmoid: dlogit = score (1 - score) dscore
+//   z loss: dlogit += 2 dz logsumexp softmax(logits) / U
+//
+// logits, scores, dlogits [S, E]; expert, choice, dweight [S, K]. No gradient passes through the choice.
+// Test: panamoe_test --gtest_filter='GateBackward*'. Time: ./panamoe bench moe-layer-training.
 #include <algorithm>
 #include <cmath>
 
@@ -21,8 +29,7 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // logits that are worth waking a thread for
 
-// dL/dscore of the chosen experts of one token, from dL/dweight. weight_c = scale * score_c / D for kept routes, with
-// D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant.
+// dL/dscore of the chosen experts of one token, from dL/dweight.
 void weigh_backward(const moe_gate_config& config, const float* scores, const int32_t* expert, const int32_t* choice,
                     const float* dweight, float* dscore) {
   const int32_t choices = config.top_k;
@@ -43,7 +50,8 @@ void weigh_backward(const moe_gate_config& config, const float* scores, const in
   }
 }
 
-// `auxiliary` [E] is dL/dscore by way of the auxiliary loss, the same for every token; dz is dL/d(logsumexp^2).
+// dL/dlogits of one token. `auxiliary` [E] is dL/dscore through the auxiliary loss, equal for all tokens; dz is
+// dL/d(logsumexp^2).
 void token_backward(const moe_gate_config& config, const float* logits, const float* scores, const int32_t* choice,
                     const float* dscore, const float* auxiliary, float dz, int64_t experts, float* dlogits) {
   const FloatTag d;
@@ -57,7 +65,7 @@ void token_backward(const moe_gate_config& config, const float* logits, const fl
   }
   const bool softmax = config.score == MOE_SOFTMAX;
   const FloatVector mean = hn::Set(d, softmax ? dot : 0.0f), one = hn::Set(d, 1.0f);
-  // The derivative of a score by its own logit, the part that only it has.
+  // The factor of dscore in the derivative of a score by its own logit.
   const auto slope = [&](FloatVector score) { return softmax ? score : hn::Mul(score, hn::Sub(one, score)); };
   if (dz != 0) {
     const float largest = row_max(logits, experts);
@@ -122,7 +130,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
   const auto* marks = in.used == nullptr ? nullptr : static_cast<const uint8_t*>(in.used->data);
   const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 
-  // d/dscore_e of E / choices * sum_e mean(score_e) * mean(chosen_e): the counts are constants.
+  // The derivative of E / choices sum_e mean(score_e) mean(chosen_e) by each score_e.
   auto* auxiliary = stream.arena().take<float>(experts);
   auto* chosen = stream.arena().take<int64_t>(experts);
   std::fill(chosen, chosen + experts, 0);

@@ -1,3 +1,7 @@
+// Scores and choice of experts of each token (rules 1 to 4 of docs/gating.md): softmax or sigmoid, then the top-k keys
+// score + bias, within the best groups; with noise, later choices use the key logit + noise. Ties go to the lowest
+// expert.
+// Test: panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate.
 #include "cpu/gate/choice.h"
 
 #include <cfloat>
@@ -18,10 +22,10 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
-// A key of minus infinity marks an expert that cannot be chosen (any more); real keys are finite.
+// Closes an expert: a key of -inf marks one that cannot be chosen (again). The keys of open experts are finite.
 HWY_INLINE void close_expert(float* keys, int64_t e) { keys[e] = kMinusInfinity; }
 
-// The expert with the largest key, the lowest of equals, which is then closed. keys are whole vectors.
+// Chooses the expert with the largest key, the lowest of equal ones, and closes it. keys are whole vectors.
 HWY_INLINE int32_t take_best(float* keys, int64_t experts) {
   const FloatTag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -33,16 +37,17 @@ HWY_INLINE int32_t take_best(float* keys, int64_t experts) {
       return static_cast<int32_t>(e + lane);
     }
   }
-  close_expert(keys, experts - 1);  // another thread has made keys NaN
+  close_expert(keys, experts - 1);  // all keys are NaN: another thread has changed the logits since their check
   return static_cast<int32_t>(experts - 1);
 }
 
-// Keys fill whole vectors of any width.
+// Closes the keys behind the last expert: keys are read as whole vectors of any width.
 HWY_INLINE void close_padding(float* keys, int64_t experts) {
   for (int64_t e = experts, end = (experts + 63) / 64 * 64; e < end; ++e) close_expert(keys, e);
 }
 
-// Opens the `chosen_groups` best groups, by the largest or the two largest of their keys; ties go to the lowest.
+// Opens the `chosen_groups` best groups. A group's score is its largest key, or the sum of its two largest; ties go to
+// the lowest group.
 void choose_groups(const moe_gate_config& config, const float* keys, int64_t experts, bool* open) {
   const int64_t size = experts / config.groups;
   float score[kMostExperts];
@@ -71,7 +76,7 @@ void close_groups(const moe_gate_config& config, float* keys, int64_t experts, c
   }
 }
 
-// The scores of a token, and its logsumexp. `keys` is scratch.
+// Writes the scores of a token and returns the logsumexp of its logits. `keys` is scratch memory.
 float score_token(int32_t score, const float* logits, int64_t experts, float* keys, float* scores) {
   const FloatTag d;
   const float largest = row_max(logits, experts);
@@ -88,7 +93,7 @@ float score_token(int32_t score, const float* logits, int64_t experts, float* ke
   return largest + std::log(sum);
 }
 
-// The experts of a token, best first.
+// Chooses the experts of a token, best first.
 void choose(const moe_gate_config& config, const float* logits, const float* scores, const float* bias,
             const float* noise, int64_t experts, float* keys, int32_t* choice) {
   const FloatTag d;
@@ -142,7 +147,7 @@ void choose_experts_of_block(const GateTokens& tokens, int64_t begin, int64_t en
   }
 }
 
-// NaN and plus infinity make x <= FLT_MAX false; minus infinity is a legal logit.
+// x <= FLT_MAX is false for NaN and +inf, which are refused, and true for -inf, which is legal.
 HWY_INLINE bool has_no_upper_bound(const float* x, int64_t count) {
   const FloatTag d;
   bool bounded = true;

@@ -1,4 +1,4 @@
-// What the gate does to a token by itself: scores, the choice of experts, and the token's share of the losses.
+// The gate's work on one token: scores, choice of experts, and its terms of the losses.
 #pragma once
 
 #include "cpu/kernels.h"
@@ -21,9 +21,9 @@ struct GateSums {
   int64_t used;
 };
 
-// The first used token of [begin, end) with a value that the gate refuses, or `end`.
+// The first used token of [begin, end) with an illegal value, or `end`.
 int64_t find_refused_token(const GateTokens& tokens, int64_t begin, int64_t end);
-// Writes scores and choice of the tokens [begin, end) and fills `sums`.
+// Writes scores and choice of tokens begin .. end - 1, and their sums.
 void choose_experts(const GateTokens& tokens, int64_t begin, int64_t end, GateSums& sums);
 
 }  // namespace moe::cpu

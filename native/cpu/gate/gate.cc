@@ -1,8 +1,13 @@
-// The gate's forward: each token chooses its experts, then every route gets its place in its expert's queue.
+// The gate's forward: scores, choice of experts, queues, drops, weights, losses. Exact rules: docs/gating.md.
 //
-// Places come from histograms over fixed blocks of tokens and a prefix sum over the blocks, so that they depend
-// neither on the threads nor on their timing. An expert's queue is filled lane by lane: one lane with all choices
-// (token-major), or a lane for each choice (choice-major).
+// logits [S, E] -> scores [S, E]; expert, position, weight, choice [S, K]; counts [E]; offsets [E + 1]; losses [2].
+// From: GShard (arXiv 2006.16668, algorithm 1), DeepSpeed-MoE (arXiv 2201.05596, section 5.4: a table of routes in
+// place of one-hot tensors), DeepSeek-V3 (arXiv 2412.19437, section 2.1.2: groups and the bias of the choice).
+//
+// A route's position is a prefix sum over histograms of fixed blocks of tokens, so it does not depend on the threads.
+// An expert's queue is filled lane by lane: one lane with all choices (token-major), or one lane per choice
+// (choice-major).
+// Test: panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -19,7 +24,7 @@ namespace {
 constexpr int64_t kTokenBlock = 64;
 constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth waking a thread for
 
-// Before anything is written: NaN is refused here, not carried into a comparison.
+// Refuses NaN and other illegal values before anything is written: no comparison sees a NaN.
 void check_values(Stream& stream, const GateTokens& tokens) {
   check_bias_values(tokens.in.bias);
   const int64_t count = tokens.in.logits->shape[0];
@@ -33,7 +38,7 @@ void check_values(Stream& stream, const GateTokens& tokens) {
   if (first < count) refuse_token(tokens.in, first);
 }
 
-// visit(block) for every block, in which each token costs `work` numbers.
+// Calls visit(block) for every block of tokens, on all threads; a token reads and writes about `work` numbers.
 template <typename Visit>
 void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit) {
   parallel_blocks(stream, blocks, kGrain / (kTokenBlock * work) + 1, [&](int64_t begin, int64_t end) {
@@ -41,19 +46,19 @@ void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit)
   });
 }
 
-// The routes and their queues. Tables are [lanes * blocks, E] in queue order. What is read again as an index lies in
-// scratch memory: another thread may write the call's tensors.
+// The routes and their queues. Tables are [lanes * blocks, E] in queue order. Indices that are read again lie in
+// scratch memory, because another thread may write the call's tensors.
 struct Queues {
   const moe_gate_config& config;
   int64_t tokens, experts, choices, blocks, lanes;
   const int32_t* choice;  // [S, K], scratch
-  int32_t* histogram;     // routes of a lane and block, then the place of the next one
+  int32_t* histogram;     // routes of a lane and block; after add_up the position of its next route
   int32_t* expert;        // [S, K]
   int32_t* position;      // [S, K]
 
   int32_t* lane(int64_t lane, int64_t block) const { return histogram + (lane * blocks + block) * experts; }
 
-  // visit(route, expert or -1, counters of its lane) in queue order.
+  // Calls visit(route, expert or -1, counters of its lane) in queue order.
   template <typename Visit>
   void for_each_route(int64_t block, Visit&& visit) const {
     const int64_t begin = block * kTokenBlock, end = std::min(tokens, begin + kTokenBlock);
@@ -73,7 +78,7 @@ struct Queues {
     });
   }
 
-  // Turns the histogram into first places, for the experts of [begin, end), and counts the routes of each.
+  // Makes the histogram of experts begin .. end - 1 their first positions, and counts the routes of each.
   void add_up(int64_t begin, int64_t end, int32_t* counts) const {
     std::fill(counts + begin, counts + end, 0);
     for (int64_t row = 0; row < lanes * blocks; ++row) {
@@ -93,7 +98,7 @@ struct Queues {
 
   void drop(int64_t route) const { place(route, -1, -1); }
 
-  // Keeps the first `capacity` routes of every queue.
+  // Keeps the first `capacity` routes of every queue (MOE_DROPLESS, MOE_DROP_POSITION).
   void keep_first(int64_t block, int64_t capacity) const {
     for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
       if (e >= 0 && counters[e] < capacity) {
@@ -104,22 +109,22 @@ struct Queues {
     });
   }
 
-  // Lists the routes of every queue, routes[starts[e] + place], and their ranks rank[s, e], which are to be finite.
+  // Lists the routes of every queue: routes[starts[e] + i] is the i-th of expert e, ranks[..] its rank[s, e].
   void list(int64_t block, const int32_t* starts, const float* rank, int32_t* routes, float* ranks) const {
     for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
       if (e >= 0) {
         const int32_t at = starts[e] + counters[e]++;
         const float value = rank[route / choices * experts + e];
         routes[at] = static_cast<int32_t>(route);
-        ranks[at] = value == value ? value : -INFINITY;  // NaN has no place in an order
+        ranks[at] = value == value ? value : -INFINITY;  // NaN would break the order that nth_element needs
       } else {
         drop(route);
       }
     });
   }
 
-  // Keeps the routes of one queue with the highest ranks, the earlier of equals, numbered in queue order. `order` is
-  // scratch of `count` numbers.
+  // Keeps the `capacity` routes of one queue with the highest ranks, the earlier of equal ones, and numbers them in
+  // queue order. `order` is scratch memory for `count` numbers.
   void keep_best(int32_t e, const int32_t* routes, int64_t count, const float* ranks, int32_t* order) const {
     const int64_t kept = std::min(count, config.capacity);
     std::iota(order, order + count, 0);
@@ -156,8 +161,8 @@ void weigh(const Queues& queues, const float* scores, int64_t begin, int64_t end
   }
 }
 
-// The losses from the blocks' sums, added up in order in float64. sum_e score_e * chosen_e is the sum of total score
-// over the counted choices.
+// The losses, from the blocks' sums in block order, in float64. sum_e score_e chosen_e is computed as the sum, over the
+// counted choices, of the chosen expert's total score.
 void sum_losses(const Queues& queues, const GateSums* sums, float* losses) {
   losses[0] = losses[1] = 0;
   double square_logsumexp = 0, auxiliary = 0;

@@ -80,7 +80,7 @@ struct Call {
 inline constexpr int64_t kTasksPerThread = 32;    // wanted, so that the threads of a call end together
 inline constexpr int64_t kMinTaskRows = 96;       // of a task: with fewer B is read, or packed, too often
 inline constexpr int64_t kSharedRows = 288;       // rows that can be shared out instead of columns
-inline constexpr int64_t kProductsPerThread = 8;  // of a call: with so many, no product has to be shared out
+inline constexpr int64_t kProductsPerThread = 8;  // of a call: with this many no product is shared out
 
 // nc where no cache decides it, in panels and in columns. Measured: docs/results/cpu-gemm-history.md.
 inline constexpr int64_t kPanels = 4, kAmxPanels = 8;  // packed B, or K adjacent: more bring nothing

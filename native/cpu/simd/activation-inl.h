@@ -1,5 +1,7 @@
-// Activation functions and their derivatives on vectors of float32. Included once per SIMD target, by the GEMM's
-// epilogue and by the elementwise kernels, so that fused and separate forms give the same bits.
+// Activation functions and their derivatives on vectors of float32. The GEMM's epilogue and the elementwise kernels
+// share them, so that fused and separate activations give the same bits. Part of each Highway target.
+//   identity x;  relu max(x, 0);  gelu x Phi(x);  gelu_tanh x sigmoid(2u);  silu x sigmoid(x)
+// Phi is the normal distribution function, u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and Gimpel 2016).
 #include "core/activation.h"
 
 #if defined(MOE_CPU_ACTIVATION_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -16,7 +18,7 @@ HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// 1 / (1 + exp(-x)). Highway's Exp takes no arguments whose result overflows; past +-87 the sigmoid no longer changes.
+// 1 / (1 + exp(-x)). x is clamped to +-87, beyond which Highway's Exp overflows and the sigmoid no longer changes.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V sigmoid(D d, V x) {
   const V limit = hn::Set(d, 87.0f), one = hn::Set(d, 1.0f);
@@ -48,7 +50,7 @@ HWY_INLINE V normal_cdf(D d, V x, V gauss) {
   return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(one, tail));
 }
 
-// GELU's tanh form is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
+// 2u of gelu_tanh.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V gelu_tanh_argument(D d, V x) {
   const V cubic = hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.0713548163f), hn::Set(d, 1.5957691216f));
@@ -59,7 +61,7 @@ HWY_INLINE V gelu_tanh_argument(D d, V x) {
 template <moe_activation kActivation, class D, class V = hn::Vec<D>>
 HWY_INLINE V activate(D d, V x) {
   if constexpr (kActivation == MOE_RELU) {
-    return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Zero(d), x);  // keeps a NaN
+    return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Zero(d), x);  // NaN stays NaN
   } else if constexpr (kActivation == MOE_GELU) {
     return hn::Mul(x, normal_cdf(d, x, gaussian(d, x)));
   } else if constexpr (kActivation == MOE_GELU_TANH) {

@@ -11,14 +11,14 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-// e^x for x <= 88 within 2 units in the last place; exactly 1 at 0 and exactly 0 below -87.3, minus infinity included.
-// x = k ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor series up to r^7 / 7!, whose next term is below 6e-9.
+// e^x for x <= 88, within 2 units in the last place; exactly 1 at 0, exactly 0 below -87.3 and at -inf.
+// x = k ln 2 + r with |r| <= ln 2 / 2; e^r is its Taylor series up to r^7 / 7!, whose next term is below 6e-9.
 HWY_INLINE FloatVector softmax_exp(FloatVector x) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> di;
   const FloatVector k = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
-  FloatVector r = hn::NegMulAdd(k, hn::Set(d, 0.693145752f), x);  // ln 2 in two parts, the first so short that
-  r = hn::NegMulAdd(k, hn::Set(d, 1.42860677e-6f), r);            // k times it is exact
+  FloatVector r = hn::NegMulAdd(k, hn::Set(d, 0.693145752f), x);  // ln 2 in two parts (Cody and Waite 1980): k times
+  r = hn::NegMulAdd(k, hn::Set(d, 1.42860677e-6f), r);            // the first one is exact
   FloatVector series = hn::Set(d, 1.0f / 5040);
   series = hn::MulAdd(series, r, hn::Set(d, 1.0f / 720));
   series = hn::MulAdd(series, r, hn::Set(d, 1.0f / 120));

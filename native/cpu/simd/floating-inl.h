@@ -1,4 +1,4 @@
-// float32 and bfloat16 memory as vectors of float32. Part of each Highway target: include after hwy/highway.h.
+// Loads and stores of float32 and bfloat16 memory as vectors of float32. Part of each Highway target.
 #if defined(MOE_CPU_FLOATING_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_FLOATING_INL_H
 #undef MOE_CPU_FLOATING_INL_H
@@ -9,7 +9,7 @@
 #include "hwy/highway.h"
 #include "moe/tensor.h"
 
-// Whether one instruction sums two products of bfloat16, as Highway itself says from 1.1 on.
+// 1 if the target has an instruction that sums pairs of bfloat16 products (vdpbf16ps). Highway says so from 1.1 on.
 #undef MOE_NATIVE_DOT
 #if defined(HWY_NATIVE_DOT_BF16)
 #define MOE_NATIVE_DOT HWY_NATIVE_DOT_BF16
@@ -17,7 +17,7 @@
 #define MOE_NATIVE_DOT (HWY_TARGET <= HWY_AVX3_ZEN4)
 #endif
 
-// Whether the processor may have tiles (Intel AMX) beside these vectors.
+// 1 if processors with this target's vectors may have tiles (Intel AMX).
 #undef MOE_TILES
 #define MOE_TILES (HWY_TARGET <= HWY_AVX3)
 
@@ -28,7 +28,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 
-// The first n lanes at p, the others 0; n is at most the lanes of d.
+// Loads n lanes from p and sets the others to 0; n is at most the lanes of d.
 template <class D>
 HWY_INLINE hn::Vec<D> load(D d, const float* p, size_t n) {
   return n == hn::Lanes(d) ? hn::LoadU(d, p) : hn::LoadN(d, p, n);
@@ -43,8 +43,8 @@ template <class D>
 HWY_INLINE void store(D d, hn::Vec<D> v, float* p, size_t n) {
   n == hn::Lanes(d) ? hn::StoreU(v, d, p) : hn::StoreN(v, d, p, n);
 }
-// Rounded to nearest even, NaN kept quiet. In integers, because vcvtneps2bf16 flushes subnormals and would make the
-// bits depend on the processor.
+// Rounds to nearest even and keeps NaN quiet. By integer arithmetic, because vcvtneps2bf16 flushes subnormals: bits
+// would depend on the processor.
 template <class D>
 HWY_INLINE void store(D d, hn::Vec<D> v, hwy::bfloat16_t* p, size_t n) {
   const hn::RebindToUnsigned<D> du;
@@ -59,7 +59,7 @@ HWY_INLINE void store(D d, hn::Vec<D> v, hwy::bfloat16_t* p, size_t n) {
   n == hn::Lanes(d) ? hn::StoreU(half, dh, target) : hn::StoreN(half, dh, target, n);
 }
 
-// body(i, n) for every vector of [begin, end): n lanes from element i on, fewer only in the last.
+// Calls body(i, n) for every vector of [begin, end): n lanes from element i on, fewer in the last one.
 template <class D, typename Body>
 HWY_INLINE void for_each_vector(D d, int64_t begin, int64_t end, Body&& body) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -68,13 +68,13 @@ HWY_INLINE void for_each_vector(D d, int64_t begin, int64_t end, Body&& body) {
   if (i < end) body(i, static_cast<size_t>(end - i));
 }
 
-// body(element{}) with the C++ type of a floating dtype, for kernels that want the choice outside their loops.
+// Calls body(element{}) with the C++ type of a floating dtype, so that loops are compiled for each dtype.
 template <typename Body>
 HWY_INLINE void with_floating(int32_t dtype, Body&& body) {
   dtype == MOE_BFLOAT16 ? body(hwy::bfloat16_t{}) : body(float{});
 }
 
-// The elements of a floating tensor from `start` on. The dtype is a branch that loops hoist, or processors predict.
+// The elements of a floating tensor from `start` on. The branch on the dtype is hoisted out of loops, or predicted.
 class Floats {
  public:
   explicit Floats(const moe_tensor& tensor, int64_t start = 0)
@@ -90,7 +90,7 @@ class Floats {
     half_ ? HWY_NAMESPACE::store(d, v, reinterpret_cast<hwy::bfloat16_t*>(data_) + i, n)
           : HWY_NAMESPACE::store(d, v, reinterpret_cast<float*>(data_) + i, n);
   }
-  // The elements as they lie in memory, or null where they are bfloat16.
+  // The memory itself if it is float32, else null.
   const float* as_float32() const { return half_ ? nullptr : reinterpret_cast<const float*>(data_); }
 
  private:

@@ -1,4 +1,4 @@
-// The two passes of a softmax over one row. Included once for every SIMD target.
+// The two passes of a softmax over one row: its maximum, then exponentials and their sum. Part of each Highway target.
 #if defined(MOE_CPU_SOFTMAX_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_SOFTMAX_INL_H
 #undef MOE_CPU_SOFTMAX_INL_H
@@ -19,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// The first n lanes at p, the others minus infinity: they lose every maximum and their exponential is 0.
+// Loads n lanes from p and sets the others to -inf, which never is the maximum and whose exponential is 0.
 HWY_INLINE FloatVector load_or_lowest(FloatTag d, const float* p, size_t n) {
   return n == hn::Lanes(d) ? hn::LoadU(d, p) : hn::LoadNOr(hn::Set(d, kMinusInfinity), d, p, n);
 }
@@ -31,7 +31,7 @@ HWY_INLINE float row_max(const float* x, int64_t count) {
   return hn::GetLane(hn::MaxOfLanes(d, best));
 }
 
-// y[i] = exp(x[i] - shift), and the sum of them; x - shift <= 0.
+// Writes y[i] = exp(x[i] - shift) and returns their sum; shift is at least the maximum of x.
 HWY_INLINE float exp_row(const float* x, float shift, int64_t count, float* y) {
   const FloatTag d;
   const FloatVector s = hn::Set(d, shift);

@@ -30,7 +30,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 namespace {
-bool g_tiles = true;  // as far as PANAMOE_SIMD allows them
+bool g_tiles = true;  // false if PANAMOE_SIMD limits the target
 }
 
 HWY_EXPORT(this_target);

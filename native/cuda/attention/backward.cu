@@ -44,7 +44,7 @@ struct Backward {
   int sequences, length, heads, groups, head_size;
   float scale;
   int window;
-  bool full, packs;
+  bool full, aligned;
 };
 
 // delta[b,h,i] = dout[b,i,h] . out[b,i,h], a warp each. Bound by bytes.
@@ -129,14 +129,15 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   const Steps<Element, kHead> steps{upstream + Shape::kRows * kStride};
   float* table = reinterpret_cast<float*>(steps.tile(2, 0)) + warp * kWeightFloats<Element, kStep / 8>;
   const auto load_step = [&](int stage, int key) {
-    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.packs,
+    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.aligned,
                      HeadRows<Element>{a.k + k_head, k_stride, key, key_end});
-    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.packs,
+    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.aligned,
                      HeadRows<Element>{a.v + k_head, k_stride, key, key_end});
     commit_copies();
   };
-  load_tile<kHead>(queries, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.q + q_head, q_stride, first, end});
-  load_tile<kHead>(upstream, Shape::kRows, a.head_size, a.packs,
+  load_tile<kHead>(queries, Shape::kRows, a.head_size, a.aligned,
+                   HeadRows<Element>{a.q + q_head, q_stride, first, end});
+  load_tile<kHead>(upstream, Shape::kRows, a.head_size, a.aligned,
                    HeadRows<Element>{a.dout + q_head, q_stride, first, end});
   const int begin = max(0, first - a.window + 1) / kStep * kStep;
   load_step(0, begin);
@@ -181,7 +182,7 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
   __syncthreads();
   store_product<kStride>(dq, factor, queries + warp_row * kStride + warp_column);
   __syncthreads();
-  store_tile<kHead>(queries, end - first, a.head_size, a.packs,
+  store_tile<kHead>(queries, end - first, a.head_size, a.aligned,
                     [&](int r) { return a.dq + q_head + (first + r) * q_stride; });
 }
 
@@ -218,9 +219,9 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
   const auto query_of = [&](int step) { return from + step % steps_of_head * kStep; };
   const auto load_step = [&](int stage, int step) {
     const int64_t q_head = sequence * (a.length * q_stride) + head_of(step) * int64_t{a.head_size};
-    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.packs,
+    load_tile<kHead>(steps.tile(stage, 0), kStep, a.head_size, a.aligned,
                      HeadRows<Element>{a.q + q_head, q_stride, query_of(step), last});
-    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.packs,
+    load_tile<kHead>(steps.tile(stage, 1), kStep, a.head_size, a.aligned,
                      HeadRows<Element>{a.dout + q_head, q_stride, query_of(step), last});
     commit_copies();
   };
@@ -232,8 +233,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
     const int64_t place = (int64_t{sequence} * a.heads + head_of(step)) * a.length + row;
     return thread < kStep ? a.logsumexp[place] : a.delta[place];
   };
-  load_tile<kHead>(keys, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.k + k_head, k_stride, first, end});
-  load_tile<kHead>(values, Shape::kRows, a.head_size, a.packs, HeadRows<Element>{a.v + k_head, k_stride, first, end});
+  load_tile<kHead>(keys, Shape::kRows, a.head_size, a.aligned, HeadRows<Element>{a.k + k_head, k_stride, first, end});
+  load_tile<kHead>(values, Shape::kRows, a.head_size, a.aligned, HeadRows<Element>{a.v + k_head, k_stride, first, end});
   load_step(0, 0);
   if (thread < Shape::kStatistics) statistics[thread] = statistic(0);
 
@@ -277,9 +278,9 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
   store_product<kStride>(dk, scale, keys + warp_row * kStride + warp_column);
   store_product<kStride>(dv, one, values + warp_row * kStride + warp_column);
   __syncthreads();
-  store_tile<kHead>(keys, end - first, a.head_size, a.packs,
+  store_tile<kHead>(keys, end - first, a.head_size, a.aligned,
                     [&](int r) { return a.dk + k_head + (first + r) * k_stride; });
-  store_tile<kHead>(values, end - first, a.head_size, a.packs,
+  store_tile<kHead>(values, end - first, a.head_size, a.aligned,
                     [&](int r) { return a.dv + k_head + (first + r) * k_stride; });
 }
 
@@ -291,8 +292,9 @@ void attention_backward(Stream& stream, const moe_attention_config& config, cons
   Tensor q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
   const int64_t head_size = q.shape[3], rows = sequences * length * heads;
-  bool packs = true;
-  for (const moe_tensor* tensor : {&q, &k, &v, &dout, &dq, &dk, &dv}) packs = packs && in_packs(*tensor, head_size);
+  bool aligned = true;
+  for (const moe_tensor* tensor : {&q, &k, &v, &dout, &dq, &dk, &dv})
+    aligned = aligned && in_vectors(*tensor, head_size);
   float* delta = launch.take<float>(rows);
   visit_floating(q, [&](auto element) {
     using Element = decltype(element);
@@ -315,7 +317,7 @@ void attention_backward(Stream& stream, const moe_attention_config& config, cons
                                      .scale = config.scale,
                                      .window = window_or_most(config.window),
                                      .full = config.mask == MOE_FULL,
-                                     .packs = packs};
+                                     .aligned = aligned};
     visit_head_size(head_size, [&](auto head) {
       using Shape = BackwardShape<Element, head()>;
       const auto tiles = static_cast<unsigned>(ceil_div(length, Shape::kRows) * sequences);

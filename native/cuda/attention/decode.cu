@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kAppendThreads)
   }
   if (__syncthreads_or(again)) return;
   const int64_t from = t * width, to = (s * capacity + p) * width;
-#pragma unroll 1  // a row is a few packs a thread
+#pragma unroll 1  // a row is a few vectors a thread
   for (int64_t i = threadIdx.x; i < width; i += kAppendThreads) {
     keys[to + i] = k[from + i];
     values[to + i] = v[from + i];
@@ -97,8 +97,8 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
            data<int32_t>(slot), data<int32_t>(position), units, static_cast<int>(rows), keys.shape[0], keys.shape[1],
            data<Unit>(keys), data<Unit>(values), launch.refusal());
   };
-  if (in_packs(k, width) && in_packs(v, width) && in_packs(keys, width) && in_packs(values, width)) {
-    append(Pack<uint32_t, 4>{}, width * dtype_bytes(k.dtype) / 16);
+  if (in_vectors(k, width) && in_vectors(v, width) && in_vectors(keys, width) && in_vectors(values, width)) {
+    append(Vector<uint32_t, 4>{}, width * dtype_bytes(k.dtype) / 16);
   } else if (k.dtype == MOE_BFLOAT16) {
     append(uint16_t{}, width);
   } else {
@@ -131,8 +131,8 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
                           .scale = config.scale,
                           .window = window_or_most(config.window),
                           .full = false,
-                          .packs = in_packs(q, head_size) && in_packs(keys, head_size) && in_packs(values, head_size) &&
-                                   in_packs(out, head_size)};
+                          .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) &&
+                                     in_vectors(values, head_size) && in_vectors(out, head_size)};
   // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
   const int64_t chunks = std::max<int64_t>(1, ceil_div(keys.shape[1], kChunk));
   if (rows >= kLongRun * keys.shape[0] || chunks > kMostChunks) {

@@ -66,7 +66,7 @@ struct RowSums {
     total[i] = 1;
   }
 
-  // Turns scores into weights exp(score - maximum) under the new maximum.
+  // Replaces scores by weights exp(score - maximum) under the new maximum.
   template <int kScores>
   __device__ __forceinline__ void weigh(float (&scores)[kScores][4]) {
 #pragma unroll
@@ -191,11 +191,11 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   const int64_t first_key = run.slot * (a.capacity * key_stride) + group * int64_t{a.head_size};
   const auto load_keys = [&](Element* tile, const void* from, int key) {
     const Element* at = static_cast<const Element*>(from) + first_key + key * key_stride;
-    load_tile<kHead>(tile, kKeys, a.head_size, a.packs,
+    load_tile<kHead>(tile, kKeys, a.head_size, a.aligned,
                      [&](int r) { return key + r < end ? at + r * key_stride : nullptr; });
     commit_copies();
   };
-  load_tile<kHead>(queries, kRows, a.head_size, a.packs,
+  load_tile<kHead>(queries, kRows, a.head_size, a.aligned,
                    [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
   load_keys(keys, a.keys, begin);
 
@@ -253,7 +253,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     const float factor[2] = {1 / sums.total[0], 1 / sums.total[1]};
     store_product<kStride>(sums.values, factor, queries + warp_row * kStride + warp_column);
     __syncthreads();
-    store_tile<kHead>(queries, rows, a.head_size, a.packs,
+    store_tile<kHead>(queries, rows, a.head_size, a.aligned,
                       [&](int r) { return static_cast<Element*>(a.out) + element(r); });
     if (a.logsumexp == nullptr || warp_column != 0 || lane % 4 != 0) return;
 #pragma unroll
@@ -320,8 +320,8 @@ void attention_forward(Stream& stream, const moe_attention_config& config, const
                .scale = config.scale,
                .window = window_or_most(config.window),
                .full = config.mask == MOE_FULL,
-               .packs = in_packs(q, head_size) && in_packs(k, head_size) && in_packs(v, head_size) &&
-                        in_packs(out, head_size)});
+               .aligned = in_vectors(q, head_size) && in_vectors(k, head_size) && in_vectors(v, head_size) &&
+                          in_vectors(out, head_size)});
 }
 
 }  // namespace moe::cuda

@@ -26,7 +26,7 @@ struct AttendingRows {
   float scale;
   int window;  // from window_or_most
   bool full;   // every row sees the whole slot: MOE_FULL
-  bool packs;
+  bool aligned;
 };
 
 // What is subtracted from scores whose maximum this is.

@@ -29,7 +29,7 @@ struct HeadShape {
   static constexpr int kColumns = kHead < 128 ? kHead : 128;
   static constexpr int kColumnWarps = kHead / kColumns;
   static constexpr int kColumnTiles = kColumns / 8;
-  static constexpr int kStride = kHead + kPackOf<Element>;
+  static constexpr int kStride = kHead + kVectorOf<Element>;
 };
 
 // Calls visit with the smallest instantiated head size that holds `head_size`, as an integral_constant.
@@ -59,15 +59,15 @@ __device__ __forceinline__ int last_key(bool full, int position, int length) { r
 __device__ __forceinline__ int padded_width(int head_size) { return (head_size + 15) / 16 * 16; }
 
 // Fills `count` rows of a tile; address(row) is where a row begins, null for a row of zeros. Columns from head_size to
-// its padded width become 0. In packs the copies are asynchronous: commit and wait before the next barrier.
+// its padded width become 0. In vectors the copies are asynchronous: commit and wait before the next barrier.
 template <int kHead, typename Element, typename Address>
-__device__ __forceinline__ void load_tile(Element* tile, int count, int head_size, bool packs, Address address) {
-  constexpr int kStride = HeadShape<Element, kHead>::kStride, kPack = kPackOf<Element>;
+__device__ __forceinline__ void load_tile(Element* tile, int count, int head_size, bool aligned, Address address) {
+  constexpr int kStride = HeadShape<Element, kHead>::kStride, kVector = kVectorOf<Element>;
   const int width = padded_width(head_size);
-  if (packs) {
-    constexpr int kPacks = kHead / kPack;
-    for (int i = static_cast<int>(threadIdx.x); i < count * kPacks; i += static_cast<int>(blockDim.x)) {
-      const int row = i / kPacks, column = i % kPacks * kPack;
+  if (aligned) {
+    constexpr int kVectors = kHead / kVector;
+    for (int i = static_cast<int>(threadIdx.x); i < count * kVectors; i += static_cast<int>(blockDim.x)) {
+      const int row = i / kVectors, column = i % kVectors * kVector;
       if (column >= width) continue;
       const Element* from = address(row);
       const bool filled = from != nullptr && column < head_size;
@@ -75,7 +75,7 @@ __device__ __forceinline__ void load_tile(Element* tile, int count, int head_siz
       if (filled) {
         copy_async_16(to, from + column);
       } else {
-        *reinterpret_cast<Pack<uint32_t, 4>*>(to) = {};
+        *reinterpret_cast<Vector<uint32_t, 4>*>(to) = {};
       }
     }
   } else {
@@ -90,16 +90,17 @@ __device__ __forceinline__ void load_tile(Element* tile, int count, int head_siz
 
 // Writes rows of a tile to where address(row) says, null for nowhere.
 template <int kHead, typename Element, typename Address>
-__device__ __forceinline__ void store_tile(const Element* tile, int count, int head_size, bool packs, Address address) {
-  constexpr int kStride = HeadShape<Element, kHead>::kStride, kPack = kPackOf<Element>;
-  if (packs) {
-    constexpr int kPacks = kHead / kPack;
-    for (int i = static_cast<int>(threadIdx.x); i < count * kPacks; i += static_cast<int>(blockDim.x)) {
-      const int row = i / kPacks, column = i % kPacks * kPack;
+__device__ __forceinline__ void store_tile(const Element* tile, int count, int head_size, bool aligned,
+                                           Address address) {
+  constexpr int kStride = HeadShape<Element, kHead>::kStride, kVector = kVectorOf<Element>;
+  if (aligned) {
+    constexpr int kVectors = kHead / kVector;
+    for (int i = static_cast<int>(threadIdx.x); i < count * kVectors; i += static_cast<int>(blockDim.x)) {
+      const int row = i / kVectors, column = i % kVectors * kVector;
       if (column >= head_size) continue;
       Element* to = address(row);
       if (to == nullptr) continue;
-      using Bits = Pack<uint32_t, 4>;
+      using Bits = Vector<uint32_t, 4>;
       *reinterpret_cast<Bits*>(to + column) = *reinterpret_cast<const Bits*>(tile + row * kStride + column);
     }
   } else {
@@ -157,7 +158,7 @@ __device__ __forceinline__ void multiply_rows(float (&c)[kTiles][4], const Bfloa
 
 template <int kStride, int kTiles>
 __device__ __forceinline__ void multiply_rows(float (&c)[kTiles][4], const float* a, const float* b, int width) {
-  using Four = Pack<float, 4>;
+  using Four = Vector<float, 4>;
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const float* left = a + lane / 4 * kStride;
   const float* right = b + lane % 4 * 2 * kStride;
@@ -225,7 +226,7 @@ __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (
 template <int kStride, int kInner, int kTiles>
 __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (&weights)[kInner][4], const float* b,
                                             int columns, float* table) {
-  using Four = Pack<float, 4>;
+  using Four = Vector<float, 4>;
   constexpr int kRow = kInner * 8 + 4;
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   float* row = table + lane / 4 * kRow;
@@ -246,7 +247,7 @@ __device__ __forceinline__ void add_product(float (&c)[kTiles][4], const float (
 #pragma unroll
         for (int j = 0; j < kTiles; ++j) {
           if (!decltype(whole)::value && j * 8 >= columns) continue;
-          const auto pair = *reinterpret_cast<const Pack<float, 2>*>(right + (k + e) * kStride + j * 8);
+          const auto pair = *reinterpret_cast<const Vector<float, 2>*>(right + (k + e) * kStride + j * 8);
 #pragma unroll
           for (int n = 0; n < 2; ++n) {
             c[j][n] = fmaf(upper.values[e], pair.values[n], c[j][n]);

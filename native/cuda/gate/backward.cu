@@ -1,4 +1,7 @@
-// The gate's backward: through the weights' normalisation, the auxiliary loss and the z loss into the logits.
+// The gate's backward. Formulas and shapes: cpu/gate/backward.cc. One launch counts the choices for the auxiliary loss,
+// one computes dlogits; lanes of a warp share a token.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='GateBackward*'.
+// Time: ./panamoe bench train-step --device cuda.
 #include <algorithm>
 
 #include "core/gate_values.h"
@@ -13,7 +16,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kTokenBlock = 32;
 
-// The gate's table as it was written, and dL/dweight.
+// What the forward wrote, and dL/dweight.
 struct GateTable {
   moe_gate_config config;
   int64_t tokens;
@@ -28,14 +31,14 @@ struct GateTable {
   __device__ bool is_used(int64_t s) const { return s < tokens && (used == nullptr || used[s] != 0); }
 };
 
-// dL/d(auxiliary loss), times the experts over the choices counted; and dL/d(z loss). `counts` [E + 1] are the choices
-// of each expert that the auxiliary loss counts, then the used tokens; null where both derivatives are 0.
+// auxiliary: dL/d(auxiliary loss) E / (counted choices); z: dL/d(z loss). counts [E + 1]: counted choices of each
+// expert, then the number of used tokens; null if both derivatives are 0.
 struct Losses {
   double auxiliary, z;
   const int* counts;
 };
 
-// Counts; integers, so that the order of the additions does not matter. Bound by the S K choices that are read.
+// Counts choices by integers, so the order of the additions does not matter. Bound by reading S K choices.
 __global__ void __launch_bounds__(kThreads) count_kernel(GateTable table, int* counts) {
   MOE_DYNAMIC_SHARED(int, here);  // [E + 1]
   for (int e = threadIdx.x; e <= table.experts; e += kThreads) here[e] = 0;
@@ -45,7 +48,7 @@ __global__ void __launch_bounds__(kThreads) count_kernel(GateTable table, int* c
     if (table.is_used(s)) atomicAdd(&here[table.experts], 1);
     for (int c = 0; c < table.config.auxiliary_choices; ++c) {
       const int e = table.choice[s * table.config.top_k + c];
-      if (e >= 0 && e < table.experts) atomicAdd(&here[e], 1);  // the other kernel refuses what is neither
+      if (e >= 0 && e < table.experts) atomicAdd(&here[e], 1);  // gate_backward_kernel refuses others
     }
   }
   __syncthreads();
@@ -78,8 +81,7 @@ __device__ __forceinline__ GateRoute load_route(const GateTable& table, int64_t 
   return route;
 }
 
-// dL/dscore of the lane's route, from dL/dweight. weight_c = scale * score_c / D for kept routes, with
-// D = max(offset + sum of the counted scores, epsilon); at the bound D is a constant.
+// dL/dscore of the lane's route, from dL/dweight.
 template <typename Lanes>
 __device__ __forceinline__ float weigh_backward(const moe_gate_config& config, const GateRoute& route) {
   const bool counted = route.kept || (config.normalization == MOE_CHOSEN && route.chosen >= 0);
@@ -115,11 +117,11 @@ __device__ __forceinline__ void z_backward(const GateTable& table, int64_t s, bo
   for (int i = 0; i < Lanes::each; ++i) x[i] *= z;
 }
 
-// Bound by bytes: reads S E scores, with a z loss as many logits, and writes S E gradients.
+// Bound by bytes: reads S E scores and, with a z loss, S E logits; writes S E gradients.
 template <typename Lanes>
 __global__ void __launch_bounds__(kThreads)
     gate_backward_kernel(GateTable table, Losses losses, float* dlogits, Refusal refusal) {
-  MOE_DYNAMIC_SHARED(float, auxiliary);  // [E]: dL/dscore by way of the auxiliary loss, the same for every token
+  MOE_DYNAMIC_SHARED(float, auxiliary);  // [E]: dL/dscore through the auxiliary loss, equal for all tokens
   const moe_gate_config& config = table.config;
   const double used_tokens = losses.counts == nullptr ? 1 : max(losses.counts[table.experts], 1);
   const double auxiliary_of_choice = losses.auxiliary / (used_tokens * used_tokens);
@@ -129,7 +131,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   __syncthreads();
   const bool softmax = config.score == MOE_SOFTMAX;
-  // The derivative of a score by its own logit, the part that only it has.
+  // The factor of dscore in the derivative of a score by its own logit.
   const auto slope = [&](float score) { return softmax ? score : score * (1 - score); };
   const int64_t block = int64_t{blockIdx.x} * kTokenBlock;
   Lanes::for_each_token(static_cast<int>(min(int64_t{kTokenBlock}, table.tokens - block)), [&](int t) {
@@ -197,7 +199,7 @@ void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate
     require(cudaMemsetAsync(counts, 0, bytes, launch.handle()), "clearing counts");
     launch(count_kernel, launch.blocks(count, 4 * kThreads), kThreads, bytes, table, counts);
   }
-  // d/dscore_e of E / choices * sum_e mean(score_e) * mean(chosen_e): the counts are constants.
+  // The derivative of E / choices sum_e mean(score_e) mean(chosen_e) by each score_e.
   const Losses losses{gradients.dauxiliary * static_cast<double>(experts) / config.auxiliary_choices, gradients.dz,
                       counts};
   visit_token_lanes(experts, [&](auto shape) {

@@ -1,4 +1,5 @@
-// What the gate does to a token by itself: scores, and the choice of experts.
+// The gate's work on one token: scores and choice of experts (rules 1 to 4 of docs/gating.md). Runtime kernels use it
+// too.
 #pragma once
 
 #include <cfloat>
@@ -23,14 +24,14 @@ struct GateTokens {
   __device__ bool is_used(int64_t s) const { return s < tokens && (used == nullptr || used[s] != 0); }
 };
 
-// An order of unsigned numbers for finite floats, -0 equal to 0; all of them come after kClosed.
+// Maps finite floats to unsigned numbers of the same order, -0 to that of 0; all are larger than kClosed.
 constexpr unsigned kClosed = 0;
 __device__ __forceinline__ unsigned ordered(float value) {
   const unsigned bits = __float_as_uint(value + 0.0f);
   return bits >> 31 != 0 ? ~bits : bits | 0x80000000u;
 }
 
-// The expert with the largest key, the lowest of equals, which is then closed; the same in all lanes of the token.
+// Chooses the expert with the largest key, the lowest of equal ones, and closes it; all lanes of the token return it.
 template <typename Lanes>
 __device__ __forceinline__ int take_best(unsigned (&keys)[Lanes::each]) {
   unsigned best = keys[0];
@@ -47,7 +48,7 @@ __device__ __forceinline__ int take_best(unsigned (&keys)[Lanes::each]) {
   return e;
 }
 
-// A row of S rows of a number for every expert, `outside` past its end.
+// Loads row s of rows [S, E]; `outside` past its end.
 template <typename Lanes>
 __device__ __forceinline__ void load_row(const float* rows, int64_t s, int experts, float outside,
                                          float (&x)[Lanes::each]) {
@@ -65,7 +66,7 @@ __device__ __forceinline__ float largest_of(const float (&x)[Lanes::each]) {
   return Lanes::maximum(largest);
 }
 
-// Whether every number that ranks the token's experts can be ranked. `x` are its logits. A padding token is legal.
+// True if all logits `x` (NaN and +inf are illegal), noise and priorities of the token are legal. Padding is legal.
 template <typename Lanes>
 __device__ __forceinline__ bool is_legal(const GateTokens& tokens, bool used, int64_t s,
                                          const float (&x)[Lanes::each]) {
@@ -81,7 +82,7 @@ __device__ __forceinline__ bool is_legal(const GateTokens& tokens, bool used, in
   return Lanes::minimum(legal ? 1 : 0) == 1;
 }
 
-// Turns a token's logits into scores; returns the logits' logsumexp.
+// Replaces a token's logits by scores and returns the logits' logsumexp.
 template <typename Lanes>
 __device__ __forceinline__ float score_token(int32_t score, float largest, float (&x)[Lanes::each]) {
   float sum = 0;
@@ -99,8 +100,8 @@ __device__ __forceinline__ float score_token(int32_t score, float largest, float
   return largest + logf(sum);
 }
 
-// The experts of the best groups, bit i for Lanes::expert(i). A group's keys are read back from memory, group g by the
-// lane that holds expert g in all else; ties go to the lowest group.
+// The experts of the best groups: bit i is set if Lanes::expert(i) is open. Group g is scored by the lane of expert g,
+// which reads the group's keys from memory. Ties go to the lowest group.
 template <typename Lanes>
 __device__ __forceinline__ unsigned choose_groups(const GateTokens& tokens, bool used, const float* scores) {
   const moe_gate_config& config = tokens.config;
@@ -130,8 +131,8 @@ __device__ __forceinline__ unsigned choose_groups(const GateTokens& tokens, bool
   return open;
 }
 
-// The experts of token s, best first: choice c in lane c. `x` are its scores, which are in memory at `scores` as well.
-// Of a token that is not used nothing is read, and its choices mean nothing.
+// Chooses the experts of token s, best first; lane c returns choice c. `x` are its scores, which are also in memory at
+// `scores`. For an unused token nothing is read and the result is undefined.
 template <typename Lanes>
 __device__ __forceinline__ int choose(const GateTokens& tokens, bool used, int64_t s, const float (&x)[Lanes::each],
                                       const float* scores) {
@@ -144,7 +145,7 @@ __device__ __forceinline__ int choose(const GateTokens& tokens, bool used, int64
     keys[i] = kClosed;
     if (!used || e >= tokens.experts || (open >> i & 1) == 0) continue;
     const float bias = tokens.bias == nullptr ? 0 : tokens.bias[e];
-    keys[i] = ordered(fabsf(bias) <= FLT_MAX ? x[i] + bias : x[i]);  // another kernel refuses an illegal bias
+    keys[i] = ordered(fabsf(bias) <= FLT_MAX ? x[i] + bias : x[i]);  // an illegal bias is refused, but must make no key
   }
   const int clean = tokens.noise == nullptr ? config.top_k : config.noise_first_choice;
   int mine = 0;

@@ -1,8 +1,10 @@
-// The gate's forward in three launches: each token chooses its experts, each expert counts its queue (and picks whom it
-// keeps), each route gets its place and weight.
+// The gate's forward. Rules: docs/gating.md; shapes and sources: cpu/gate/gate.cc. Three launches: choose (each token
+// chooses its experts), queue (each expert counts its queue and picks the routes it keeps), place (each route gets its
+// position and weight).
 //
-// Places come from words with a bit for each of 32 tokens and running sums over the words, so that they depend on no
-// block's timing. Losses are summed in float64, over fixed blocks in a fixed order.
+// A position is a prefix sum over words that hold a bit for each of 32 tokens, so it does not depend on timing. Losses
+// are float64 sums over fixed blocks in a fixed order.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gate*'. Time: ./panamoe bench gate --device cuda.
 #include <algorithm>
 
 #include "cuda/floating.h"
@@ -14,21 +16,21 @@
 namespace moe::cuda {
 namespace {
 
-// Threads of a block that chooses: as many as have registers for their experts.
+// Threads of a choose block: as many as the registers for their experts allow.
 template <typename Lanes>
 constexpr int kChooseThreads = std::min(kTokenBlock * Lanes::lanes, Lanes::each > 8 ? 256 : 512);
 constexpr int kPlaceThreads = 256;
 
-// What the losses are made of.
+// Sums from which the losses are computed.
 struct GateSums {
-  unsigned* chosen;  // [E, blocks]: a bit for each token that chose the expert, as the auxiliary loss counts
+  unsigned* chosen;  // [E, blocks]: a bit for each token whose choice of the expert the auxiliary loss counts
   double* scores;    // [E, blocks]
   double* squares;   // [blocks], of the logsumexp
   int* used;         // [blocks]
-  double* products;  // [E]: an expert's score times its choices
+  double* products;  // [E]: sum of an expert's scores times its counted choices
 };
 
-// Reads S E numbers and writes as many: bound by bytes, and where S is small by the latency of K searches.
+// Reads S E logits and writes S E scores: bound by bytes; for small S by the latency of K searches for a maximum.
 template <typename Lanes>
 __global__ void __launch_bounds__(kChooseThreads<Lanes>)
     choose_kernel(GateTokens tokens, GateQueues queues, GateSums sums, float* scores, int* choice, Refusal refusal) {
@@ -85,8 +87,8 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>)
   if (t == 0) sums.squares[block] = square, sums.used[block] = used;
 }
 
-// A block for each expert: the length of its queue, the places of its words, its part of the auxiliary loss. `rank` is
-// null where nothing is ranked; else the block has kQueueThreads. Bound by latency: E S / 32 words are read.
+// A block for each expert: the length of its queue, the positions of its words, its part of the auxiliary loss. `rank`
+// is null if no route is dropped by rank; else the block has kQueueThreads. Bound by latency: reads E S / 32 words.
 __global__ void __launch_bounds__(kQueueThreads)
     queue_kernel(GateTokens tokens, GateQueues queues, GateSums sums, const float* rank, int* counts, Refusal refusal) {
   __shared__ int routes_table[kMostWarps];
@@ -156,7 +158,8 @@ __device__ void finish(const GateTokens& tokens, const GateQueues& queues, const
   losses[1] = used == 0 ? 0 : static_cast<float>(square / n);
 }
 
-// A thread for each route of whole tokens, and one block for what is left. Bound by latency: a few numbers a route.
+// A thread for each route, whole tokens per block; block 0 computes offsets and losses. Bound by latency: a few numbers
+// per route.
 __global__ void __launch_bounds__(kPlaceThreads)
     place_kernel(GateTokens tokens, GateQueues queues, GateSums sums, int64_t capacity, const int* choice,
                  const float* scores, const int* counts, int* expert, int* position, float* weight, int* offsets,

@@ -1,4 +1,4 @@
-// The lanes of a warp that share a token of the gate: all of them, or 8 or 16 neighbours where the experts are few.
+// The lanes of a warp that share a token of the gate: all 32, or 8 or 16 neighbours if there are few experts.
 #pragma once
 
 #include <climits>
@@ -7,7 +7,7 @@
 
 namespace moe::cuda {
 
-// Lane l holds the experts l, l + lanes, ..., `each` of them. All lanes of the warp take part in every collective.
+// Lane l holds the `each` experts l, l + lanes, .... All lanes of the warp take part in every collective.
 template <int lanes_, int each_>
 struct TokenLanes {
   static constexpr int lanes = lanes_;
@@ -15,8 +15,8 @@ struct TokenLanes {
 
   static __device__ __forceinline__ int lane() { return static_cast<int>(threadIdx.x) % lanes; }
   static __device__ __forceinline__ int expert(int i) { return lane() + i * lanes; }
-  // visit(t) for the tokens of [0, count) in turn, as the block's threads share them, and maybe for some past `count`:
-  // the lanes of a warp stay together.
+  // Distributes the tokens [0, count) over the block's groups of lanes and calls visit(t). It may also call visit(t)
+  // for some t >= count, so that the lanes of a warp stay together.
   template <typename Visit>
   static __device__ __forceinline__ void for_each_token(int count, Visit&& visit) {
     constexpr int together = kWarpLanes / lanes;
@@ -25,7 +25,7 @@ struct TokenLanes {
     for (int first = warp * together; first < count; first += warps * together) visit(first + of_warp);
   }
 
-  // The value of another of the token's lanes.
+  // The value of another lane of the token.
   template <typename Value>
   static __device__ __forceinline__ Value of(Value value, int lane) {
     return __shfl_sync(kAllLanes, value, lane, lanes);
@@ -62,7 +62,7 @@ struct TokenLanes {
   }
 };
 
-// Calls visit with the TokenLanes for so many experts.
+// Calls visit with the TokenLanes for this number of experts.
 template <typename Visit>
 void visit_token_lanes(int64_t experts, Visit&& visit) {
   if (experts <= 8) {

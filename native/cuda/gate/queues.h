@@ -1,4 +1,4 @@
-// The queues of the gate's experts: who stands in them, and who is kept.
+// The queues of the gate's experts, and the choice of the routes that a queue keeps.
 #pragma once
 
 #include <cstdint>
@@ -8,23 +8,23 @@
 
 namespace moe::cuda {
 
-constexpr int kTokenBlock = 32;     // tokens of a block: a bit each of a word
-constexpr int kQueueThreads = 256;  // a thread for each value of a digit of a rank
+constexpr int kTokenBlock = 32;     // tokens of a block: one bit of a word each
+constexpr int kQueueThreads = 256;  // one per value of an 8-bit digit in the radix select
 
-// The words of expert e's queue, in queue order: a bit for each token of a block that chose it. A queue is filled lane
-// by lane: one lane with all choices (token-major), or a lane for each choice (choice-major).
+// An expert's queue as words in queue order; a word has a bit for each token of a block that chose the expert. A queue
+// is filled lane by lane: one lane with all choices (token-major), or one lane per choice (choice-major).
 struct GateQueues {
   int64_t blocks;  // of tokens
   int lanes;
   unsigned* words;  // [E, lanes, blocks]
-  int* places;      // [E, lanes, blocks]: of the first token of a word
+  int* places;      // [E, lanes, blocks]: position of the first token of a word
 
   __device__ __host__ int64_t count() const { return lanes * blocks; }
   __device__ int64_t at(int e, int lane, int64_t block) const { return (int64_t{e} * lanes + lane) * blocks + block; }
 };
 
-// Makes the words of a queue those of its `capacity` routes with the highest rank[s, e], the earlier of equals, and
-// places them anew. A radix select by digits of 8 bits, then one running sum: the length of the queue six times.
+// Keeps the `capacity` routes of a queue with the highest rank[s, e], the earlier of equal ones: clears the bits of the
+// others and computes new positions. A radix select by 8-bit digits, then a prefix sum: six passes over the queue.
 __device__ inline void keep_best(const GateQueues& queues, int e, int capacity, const float* rank, int experts) {
   __shared__ uint64_t sums[kMostWarps];
   __shared__ int routes_of[kQueueThreads];
@@ -36,7 +36,7 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int capacity, 
     return ordered(rank[(word % queues.blocks * kTokenBlock + bit) * experts + e]);
   };
 
-  // The rank that divides them, and how many routes of that very rank are kept.
+  // threshold: the lowest rank that is kept; equals: how many routes of that rank are kept.
   unsigned threshold = capacity == 0 ? ~0u : 0;
   int equals = capacity;
   for (int shift = 24; shift >= 0 && capacity > 0; shift -= 8) {
@@ -60,7 +60,7 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int capacity, 
     equals -= next_above;
   }
 
-  uint64_t before = 0;  // routes above the threshold, times 2^32, and on it
+  uint64_t before = 0;  // high word: routes above the threshold; low word: routes of the threshold
   for (int64_t first = 0; first < queues.count(); first += kQueueThreads) {
     const int64_t word = first + threadIdx.x;
     unsigned above = 0, on = 0;

@@ -1,4 +1,4 @@
-// What the GEMM's kernels do with a tile's sums: bias, preactivation, activation, rounding.
+// The epilogue of a tile: bias, preactivation, activation, accumulation, rounding.
 #pragma once
 
 #include "cuda/activation.h"
@@ -10,9 +10,9 @@ template <typename Value>
 __device__ __forceinline__ void load_four(const Output& output, int64_t offset, int count, float (&to)[4]) {
   const Value* from = static_cast<const Value*>(output.data) + offset;
   if (output.quads && count == 4) {
-    const auto pack = *reinterpret_cast<const Pack<Value, 4>*>(from);
+    const auto vector = *reinterpret_cast<const Vector<Value, 4>*>(from);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = to_float(pack.values[i]);
+    for (int i = 0; i < 4; ++i) to[i] = to_float(vector.values[i]);
     return;
   }
 #pragma unroll
@@ -22,16 +22,16 @@ __device__ __forceinline__ void load_four(const Output& output, int64_t offset, 
 template <typename Value>
 __device__ __forceinline__ void store_four(const Output& output, int64_t offset, int count, const float (&from)[4]) {
   Value* to = static_cast<Value*>(output.data) + offset;
-  Pack<Value, 4> pack;
+  Vector<Value, 4> vector;
 #pragma unroll
-  for (int i = 0; i < 4; ++i) pack.values[i] = from_float<Value>(from[i]);
+  for (int i = 0; i < 4; ++i) vector.values[i] = from_float<Value>(from[i]);
   if (output.quads && count == 4) {
-    *reinterpret_cast<Pack<Value, 4>*>(to) = pack;
+    *reinterpret_cast<Vector<Value, 4>*>(to) = vector;
     return;
   }
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    if (i < count) to[i] = pack.values[i];
+    if (i < count) to[i] = vector.values[i];
   }
 }
 
@@ -43,13 +43,14 @@ __device__ __forceinline__ void store_four(const Output& output, int64_t offset,
   }
 }
 
-// Elements between the rows of a tile's sums in shared memory: writes of a warp's fragments meet no bank twice.
+// Elements between the rows of a tile's sums in shared memory, padded so that a warp writes its fragments without bank
+// conflicts.
 template <class Tile>
 constexpr int kSumsStride = Tile::kColumns + 8;
 template <class Tile>
 constexpr size_t kSumsBytes = size_t{Tile::kRows} * kSumsStride<Tile> * sizeof(float);
 
-// Sums of four neighbours of a row plus bias; saved for the backward on the way.
+// Adds the bias to four neighbours of a row of sums, and saves them as preactivation if the call wants it.
 __device__ __forceinline__ void preactivate(const Product& product, const float* sums, int64_t bias_row, int64_t c_row,
                                             int column, int count, float (&to)[4]) {
 #pragma unroll
@@ -61,7 +62,7 @@ __device__ __forceinline__ void preactivate(const Product& product, const float*
   if (saved.data != nullptr) store_four(saved, c_row * saved.stride + column, count, to);
 }
 
-// Rounds a tile's sums from shared memory to c, four neighbours a thread at a time.
+// Finishes a tile: from sums in shared memory to c, four neighbours at a time per thread.
 template <class Tile>
 __device__ __forceinline__ void finish_tile(const Product& product, const TileIndex& tile, const float* sums) {
   const bool gated = product.activation == MOE_SWIGLU;

@@ -1,19 +1,22 @@
-// Products with a float32 operand: float32 multiply-adds. One thread sums an element of c, over k in ascending order,
-// whatever the tile.
+// GEMM with a float32 operand, by float32 fused multiply-adds: c [M, N] = a [M, K] b [N, K]^T per group. Panels of a
+// and b go through registers into two buffers in shared memory. One thread sums an element of c over k = 0, 1, 2, ...
+// in every tile, so a row's bits depend neither on the tile nor on the rows beside it. Design: docs/kernels-cuda.md.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
+// Time: ./panamoe bench grouped-gemm --dtype f32 --device cuda.
 #include "cuda/gemm/epilogue.h"
 
 namespace moe::cuda {
 namespace {
 
-// A block's tile, the depth of a panel, and how many sums down and across it a thread has.
+// The tile of a block, the depth of a panel in k, and the sums (down, across) of a thread.
 template <int rows, int columns, int depth, int sum_rows, int sum_columns, int unroll, int blocks>
 struct FloatTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth;
   static constexpr int kSumRows = sum_rows, kSumColumns = sum_columns;
-  static constexpr int kUnroll = unroll;  // of k: as much as fits the registers
+  static constexpr int kUnroll = unroll;  // of the loop over k, limited by registers
   static constexpr int kThreadColumns = columns / sum_columns;
   static constexpr int kThreads = rows / sum_rows * kThreadColumns;
-  static constexpr int kBlocks = blocks;  // that run on a multiprocessor at once
+  static constexpr int kBlocks = blocks;  // resident on a multiprocessor
   // Elements between the rows of k of a panel in shared memory.
   static constexpr int kStrideA = rows + 4, kStrideB = columns + 4;
   static constexpr int kPanels = depth * (kStrideA + kStrideB);  // elements
@@ -26,38 +29,38 @@ using NarrowTile = FloatTile<kNarrowRows, 32, 64, 2, 2, 8, 4>;
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(2 * Tile::kPanels * sizeof(float), kSumsBytes<Tile>);
 
-// A thread's share of the next panel on its way from memory to shared memory, in registers.
-template <typename Value, bool turned, int lines, class Tile>
+// The thread's chunks of the next panel, in registers between global and shared memory.
+template <typename Value, bool transposed, int lines, class Tile>
 class Held {
  public:
   __device__ __forceinline__ explicit Held(const Side<Value>& side) : reader_(side) {}
 
-  // `inner` is what is left of the inner dimension from the panel on.
+  // `inner` is K minus the panel's first k.
   __device__ __forceinline__ void load(int inner) {
 #pragma unroll
-    for (int i = 0; i < Reader::kCount; ++i) packs_[i] = reader_.chunk(i, inner).load(reader_.packs());
+    for (int i = 0; i < Reader::kCount; ++i) vectors_[i] = reader_.chunk(i, inner).load(reader_.aligned());
     reader_.advance();
   }
 
-  // As float32 with lines along a row of k.
+  // Stores float32 with lines along a row of k.
   template <int kStride>
   __device__ __forceinline__ void store(float* panel) const {
 #pragma unroll
     for (int i = 0; i < Reader::kCount; ++i) {
       float* to = panel + Reader::k(i) * kStride + Reader::line(i);
 #pragma unroll
-      for (int j = 0; j < Reader::kPack; ++j) to[turned ? j : j * kStride] = to_float(packs_[i].values[j]);
+      for (int j = 0; j < Reader::kVector; ++j) to[transposed ? j : j * kStride] = to_float(vectors_[i].values[j]);
     }
   }
 
  private:
-  using Reader = PanelReader<Value, turned, lines, Tile::kDepth, Tile::kThreads>;
+  using Reader = PanelReader<Value, transposed, lines, Tile::kDepth, Tile::kThreads>;
 
   Reader reader_;
-  Pack<Value, Reader::kPack> packs_[Reader::kCount];
+  Vector<Value, Reader::kVector> vectors_[Reader::kCount];
 };
 
-// A thread's lines of a tile's side of `kSize`: runs of at most four neighbours, spread over it.
+// A thread's kCount of the kSize lines of a tile: runs of at most four neighbours, spread over the tile.
 template <int kSize, int kCount>
 struct ThreadLines {
   static constexpr int kRun = kCount < 4 ? kCount : 4;
@@ -69,15 +72,15 @@ struct ThreadLines {
   __device__ __forceinline__ static void load(const float* row, int thread, float (&to)[kCount]) {
 #pragma unroll
     for (int i = 0; i < kCount; i += kRun) {
-      const auto run = *reinterpret_cast<const Pack<float, kRun>*>(row + at(thread, i));
+      const auto run = *reinterpret_cast<const Vector<float, kRun>*>(row + at(thread, i));
 #pragma unroll
       for (int j = 0; j < kRun; ++j) to[i + j] = run.values[j];
     }
   }
 };
 
-// Wide tiles: bound by rows columns inner multiply-adds. Narrow ones: by reading b's columns inner elements, once.
-template <typename A, typename B, bool kTurnedA, bool kTurnedB, class Tile>
+// Wide tiles are bound by M N K multiply-adds, narrow ones by reading the N K elements of b once.
+template <typename A, typename B, bool kTransposedA, bool kTransposedB, class Tile>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     float_kernel(const Product product, RowRange rows, Refusal refusal) {
   using ThreadRows = ThreadLines<Tile::kRows, Tile::kSumRows>;
@@ -89,8 +92,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
-    Held<A, kTurnedA, Tile::kRows, Tile> held_a(side_a<A, kTurnedA>(product, tile));
-    Held<B, kTurnedB, Tile::kColumns, Tile> held_b(side_b<B, kTurnedB>(product, tile));
+    Held<A, kTransposedA, Tile::kRows, Tile> held_a(side_a<A, kTransposedA>(product, tile));
+    Held<B, kTransposedB, Tile::kColumns, Tile> held_b(side_b<B, kTransposedB>(product, tile));
     float sums[Tile::kSumRows][Tile::kSumColumns] = {};
     const int inner = tile.inner;
     held_a.load(inner);
@@ -101,7 +104,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       float* panel_b = panel + Tile::kDepth * Tile::kStrideA;
       held_a.template store<Tile::kStrideA>(panel);
       held_b.template store<Tile::kStrideB>(panel_b);
-      __syncthreads();  // this panel is whole; the other was read before the last one was stored
+      __syncthreads();  // this panel is stored; all threads have read the other one
       held_a.load(inner - k - Tile::kDepth);
       held_b.load(inner - k - Tile::kDepth);
 #pragma unroll(Tile::kUnroll)
@@ -119,7 +122,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       other = panel;
       panel = next;
     }
-    __syncthreads();  // the panels are free: the sums go there
+    __syncthreads();  // the panels are free for the sums
 #pragma unroll
     for (int r = 0; r < Tile::kSumRows; ++r) {
       float* row = shared + ThreadRows::at(thread_row, r) * kSumsStride<Tile>;
@@ -131,9 +134,10 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   }
 }
 
-template <typename A, typename B, bool kTurnedA, class Tile>
+template <typename A, typename B, bool kTransposedA, class Tile>
 void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
-  launch(product.b.turned ? float_kernel<A, B, kTurnedA, true, Tile> : float_kernel<A, B, kTurnedA, false, Tile>,
+  launch(product.b.transposed ? float_kernel<A, B, kTransposedA, true, Tile>
+                              : float_kernel<A, B, kTransposedA, false, Tile>,
          walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
          launch.refusal());
 }
@@ -144,8 +148,8 @@ void launch_kernels(Launch& launch, const Product& product) {
       product, [&](RowRange rows) { launch_tiles<A, B, false, NarrowTile>(launch, product, rows); },
       [&](RowRange rows) { launch_tiles<A, B, false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
-        product.a.turned ? launch_tiles<A, B, true, WideTile>(launch, product, rows)
-                         : launch_tiles<A, B, false, WideTile>(launch, product, rows);
+        product.a.transposed ? launch_tiles<A, B, true, WideTile>(launch, product, rows)
+                             : launch_tiles<A, B, false, WideTile>(launch, product, rows);
       });
 }
 

@@ -1,5 +1,7 @@
-// Dense GEMM, a product of one group; and packed weights, which are row-major ones of the packed dtype: the kernels
-// read both alike.
+// The entry points of GEMM on CUDA: c [M, N] = activation(op(a) op(b) + bias), or c += op(a) op(b). Packed weights are
+// row-major weights of the packed dtype here: the kernels read both alike, and packing is a cast. Design:
+// docs/kernels-cuda.md.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*'. Time: ./panamoe bench train-step --device cuda.
 #include "core/weights.h"
 #include "cuda/gemm/product.h"
 #include "cuda/kernels.h"
@@ -7,7 +9,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr int64_t kMostSize = INT32_MAX - 1024;  // so that a tile past the end can still be counted
+constexpr int64_t kMostSize = INT32_MAX - 1024;  // indices of a tile that overhangs the matrix must not overflow
 
 }  // namespace
 
@@ -16,9 +18,9 @@ int32_t size_of(const char* what, int64_t size) {
   return static_cast<int32_t>(size);
 }
 
-Matrix matrix_of(Tensor matrix, bool turned) {
+Matrix matrix_of(Tensor matrix, bool transposed) {
   const int64_t width = matrix.shape[matrix.rank - 1];
-  return {matrix.data, matrix.dtype, width, turned, in_packs(matrix, width)};
+  return {matrix.data, matrix.dtype, width, transposed, in_vectors(matrix, width)};
 }
 
 Output output_of(OptionalTensor output) {
@@ -31,10 +33,10 @@ Output output_of(OptionalTensor output) {
 
 void run_product(Launch& launch, const Product& product) {
   Product checked = product;
-  if (product.activation == MOE_SWIGLU) {  // the up half must begin as well aligned as the gate
+  if (product.activation == MOE_SWIGLU) {  // the up half must be aligned like the gate
     const int64_t half = product.columns / 2;
     checked.preactivation.quads &= half % 4 == 0;
-    if (product.b.turned) checked.b.packs &= half * dtype_bytes(product.b.dtype) % 16 == 0;
+    if (product.b.transposed) checked.b.aligned &= half * dtype_bytes(product.b.dtype) % 16 == 0;
   }
   if (product.a.dtype == MOE_BFLOAT16 && product.b.dtype == MOE_BFLOAT16) {
     run_tensor_product(launch, checked);

@@ -1,8 +1,11 @@
-// bfloat16 products on Hopper's tensor cores: one warp fetches panels by the tensor memory accelerator (TMA), two
-// warpgroups multiply them from shared memory (wgmma), and the next tile's panels come in during a tile's epilogue.
+// GEMM of bfloat16 on Hopper's tensor cores, for wide tiles: c [M, N] = a [M, K] b [N, K]^T per group. Warp
+// specialization as in CUTLASS: one warp fetches panels by the tensor memory accelerator (TMA), two warpgroups multiply
+// them from shared memory by wgmma; the next tile's panels arrive during a tile's epilogue.
 //
-// This kernel was compiled but never run: it is off unless PANAMOE_CUDA_WGMMA=1 is set. Its sums may differ from
-// gemm_tensor.cu's in their last bits, so that with it a row's bits depend on the number of rows beside it.
+// Compiled but never run, and off unless PANAMOE_CUDA_WGMMA=1. Its sums may differ from those of tensor.cu in their
+// last bits: a row's bits would then depend on the number of rows beside it.
+// Test: on a card, PANAMOE_CUDA_WGMMA=1 PANAMOE_TEST_BACKEND=cuda panamoe_test --gtest_filter='Gemm*:Expert*'.
+// Time: PANAMOE_CUDA_WGMMA=1 ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include "cuda/gemm/product.h"
 
 #if defined(MOE_SIMT)
@@ -29,13 +32,13 @@ namespace {
 
 struct HopperTile {
   static constexpr int kRows = 128, kColumns = 128, kDepth = 64, kStages = 4;
-  static constexpr int kThreads = 256;  // that multiply and write: two warpgroups of 64 rows each
+  static constexpr int kThreads = 256;  // of the two warpgroups that multiply 64 rows each
   static constexpr int kBlocks = 1;
-  static constexpr int kLines = 64;  // of b in one copy, for SwiGLU of the gate or of the up half
+  static constexpr int kLines = 64;  // lines of b in one copy; for SwiGLU of the gate or of the up half
   static constexpr int kPanelA = kRows * kDepth, kPanelB = kColumns * kDepth;  // elements
   static constexpr int kStageBytes = (kPanelA + kPanelB) * 2;
 };
-// Panels begin at multiples of 1024 bytes, after which their exchange of 16-byte chunks repeats.
+// Panels begin at multiples of 1024 bytes, the period of the 128-byte swizzle.
 constexpr int kPanelAlignment = 1024;
 constexpr size_t kSharedBytes =
     kPanelAlignment + size_t{HopperTile::kStages} * HopperTile::kStageBytes + kSumsBytes<HopperTile>;
@@ -56,7 +59,7 @@ __device__ __forceinline__ void arrive_with_copies(uint64_t* barrier, int bytes)
                : "memory");
 }
 
-// Waits for the end of the barrier's phase of this parity.
+// Waits until the barrier's phase of this parity has completed.
 __device__ __forceinline__ void wait(uint64_t* barrier, int parity) {
   asm volatile(
       "{\n"
@@ -77,16 +80,17 @@ __device__ __forceinline__ void copy_box(void* to, const CUtensorMap& map, int x
       : "memory");
 }
 
-// A panel of rows of 128 bytes, chunks exchanged over eight rows; `block` bytes lie between 64 columns of a turned one.
+// The wgmma descriptor of a panel with rows of 128 bytes in 128-byte swizzle; `block` is the distance in bytes between
+// blocks of 64 columns of a transposed panel.
 __device__ __forceinline__ uint64_t describe_panel(const void* panel, int block) {
-  constexpr uint64_t kExchangedBy128Bytes = 1;
+  constexpr uint64_t kSwizzle128Bytes = 1;
   constexpr int kEightRows = 1024;
   return uint64_t{(shared_address(panel) & 0x3ffff) >> 4} | uint64_t(block >> 4) << 16 |
-         uint64_t{kEightRows >> 4} << 32 | kExchangedBy128Bytes << 62;
+         uint64_t{kEightRows >> 4} << 32 | kSwizzle128Bytes << 62;
 }
 
-// d += a b for 64 x 16 a and 16 x 128 b; d lies over a warp's 16 rows as mma.m16n8k16 has it, eight columns d[i].
-template <int turned_b>
+// d += a b for a [64, 16] and b [16, 128]. A warp holds 16 rows of d; d[i] is eight columns, as mma.m16n8k16 has them.
+template <int transposed_b>
 __device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t a, uint64_t b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
@@ -105,7 +109,7 @@ __device__ __forceinline__ void multiply_m64n128k16(float (&d)[16][4], uint64_t 
         "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]),
         "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]),
         "+f"(d[15][3])
-      : "l"(a), "l"(b), "n"(turned_b));
+      : "l"(a), "l"(b), "n"(transposed_b));
 }
 
 __device__ __forceinline__ void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -127,14 +131,14 @@ __device__ __forceinline__ void meet_multipliers() {
 
 #endif
 
-// Bound by the tensor cores' 2 rows columns inner operations.
-template <bool kTurnedB>
+// Bound by the tensor cores' 2 M N K operations.
+template <bool kTransposedB>
 __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile::kBlocks)
     hopper_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                   const Product product, RowRange rows, Refusal refusal) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   using Tile = HopperTile;
-  __shared__ TileWalk<Tile> fetched, multiplied;  // the two roles walk alike, the first one ahead
+  __shared__ TileWalk<Tile> fetched, multiplied;  // both roles walk over the same tiles, fetching ahead
   __shared__ uint64_t full[Tile::kStages], empty[Tile::kStages];
   MOE_DYNAMIC_SHARED(char, shared);
   char* stages = shared + (kPanelAlignment - shared_address(shared) % kPanelAlignment) % kPanelAlignment;
@@ -149,7 +153,7 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
-  int turn = 0;  // panels so far; every kStages of them the barriers' parity changes
+  int step = 0;  // panels so far; the parity of the barriers changes every kStages of them
   if (warp == Tile::kThreads / kWarpLanes) {
     const int up = product.activation == MOE_SWIGLU ? product.width() : Tile::kLines;
     while (true) {
@@ -159,16 +163,16 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
       const TileIndex tile = fetched.tile;
       __syncwarp();
       if (lane != 0) continue;
-      for (int k = 0; k < tile.inner; k += Tile::kDepth, ++turn) {
-        const int stage = turn % Tile::kStages;
+      for (int k = 0; k < tile.inner; k += Tile::kDepth, ++step) {
+        const int stage = step % Tile::kStages;
         char* panel_a = stages + stage * Tile::kStageBytes;
         char* panel_b = panel_a + Tile::kPanelA * 2;
-        wait(empty + stage, turn / Tile::kStages % 2 ^ 1);
+        wait(empty + stage, step / Tile::kStages % 2 ^ 1);
         arrive_with_copies(full + stage, Tile::kStageBytes);
         copy_box(panel_a, map_a, k, tile.begin + tile.row, 0, full + stage);
         for (int half = 0; half < 2; ++half) {
           const int line = tile.column + half * up;
-          copy_box(panel_b + half * Tile::kPanelB, map_b, kTurnedB ? line : k, kTurnedB ? k : line, tile.group,
+          copy_box(panel_b + half * Tile::kPanelB, map_b, kTransposedB ? line : k, kTransposedB ? k : line, tile.group,
                    full + stage);
         }
       }
@@ -177,32 +181,32 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
   auto* table = reinterpret_cast<float*>(stages + Tile::kStages * Tile::kStageBytes);
   const bool gated = product.activation == MOE_SWIGLU;
   while (true) {
-    meet_multipliers();  // the last tile's sums were read
+    meet_multipliers();  // the sums of the last tile have been read
     if (warp == 0) multiplied.find(product, rows, refusal);
     meet_multipliers();
     if (!multiplied.found) return;
     const TileIndex& tile = multiplied.tile;
     float sums[16][4] = {};
     const int inner = tile.inner;
-    for (int k = 0; k < inner; k += Tile::kDepth, ++turn) {
-      const int stage = turn % Tile::kStages;
+    for (int k = 0; k < inner; k += Tile::kDepth, ++step) {
+      const int stage = step % Tile::kStages;
       const char* panel_a = stages + stage * Tile::kStageBytes;
       const char* panel_b = panel_a + Tile::kPanelA * 2;
-      wait(full + stage, turn / Tile::kStages % 2);
+      wait(full + stage, step / Tile::kStages % 2);
       const uint64_t a = describe_panel(panel_a + warp / 4 * 64 * Tile::kDepth * 2, 0);
-      const uint64_t b = describe_panel(panel_b, kTurnedB ? Tile::kPanelB : 0);
+      const uint64_t b = describe_panel(panel_b, kTransposedB ? Tile::kPanelB : 0);
       begin_products();
 #pragma unroll
       for (int i = 0; i < Tile::kDepth / 16; ++i) {
-        // 16 of k on: 32 bytes of a row, or 16 rows of a turned panel.
-        multiply_m64n128k16<kTurnedB>(sums, a + (i * 32 >> 4), b + (i * (kTurnedB ? 2048 : 32) >> 4));
+        // 16 of k on: 32 bytes of a row, or 16 rows of a transposed panel.
+        multiply_m64n128k16<kTransposedB>(sums, a + (i * 32 >> 4), b + (i * (kTransposedB ? 2048 : 32) >> 4));
       }
       commit_products();
       wait_products<1>(sums);
-      if (k > 0 && lane == 0) arrive(empty + (turn - 1) % Tile::kStages);
+      if (k > 0 && lane == 0) arrive(empty + (step - 1) % Tile::kStages);
     }
     wait_products<0>(sums);
-    if (inner > 0 && lane == 0) arrive(empty + (turn - 1) % Tile::kStages);
+    if (inner > 0 && lane == 0) arrive(empty + (step - 1) % Tile::kStages);
 #pragma unroll
     for (int i = 0; i < 16; ++i) {
       const int column = (gated ? i % 8 * 2 + i / 8 : i) * kRun;
@@ -216,7 +220,8 @@ __global__ void __launch_bounds__(HopperTile::kThreads + kWarpLanes, HopperTile:
 #endif
 }
 
-// matrix [groups, lines, width] of bfloat16, copied in boxes of 64 columns by `box` lines; zeros beyond its edges.
+// The TMA descriptor of a bfloat16 matrix [groups, lines, width], copied in boxes of 64 columns by `box` lines; zeros
+// outside the matrix.
 CUtensorMap describe_matrix(const void* data, int64_t width, int64_t lines, int64_t groups, uint32_t box) {
   static const auto encode = [] {
     void* found = nullptr;
@@ -246,15 +251,17 @@ bool asked_for_wgmma() {
   return asked;
 }
 
-template <bool kTurnedB>
+template <bool kTransposedB>
 bool launch_tiles(Launch& launch, const Product& product, RowRange rows) {
-  // The driver may have chosen an image for the whole sm_90 family, in which the kernel is empty and shares nothing.
+  // In an image for plain sm_90 the kernel is empty and has no shared memory: only sm_90a has wgmma.
   cudaFuncAttributes attributes{};
-  require(cudaFuncGetAttributes(&attributes, hopper_kernel<kTurnedB>), "looking at a kernel");
+  require(cudaFuncGetAttributes(&attributes, hopper_kernel<kTransposedB>), "looking at a kernel");
   if (attributes.sharedSizeBytes == 0) return false;
-  const int64_t lines = kTurnedB ? product.inner : product.columns, width = kTurnedB ? product.columns : product.inner;
-  launch(hopper_kernel<kTurnedB>, walking_blocks<HopperTile>(launch, product, rows), HopperTile::kThreads + kWarpLanes,
-         kSharedBytes, describe_matrix(product.a.data, product.inner, product.rows, 1, HopperTile::kRows),
+  const int64_t lines = kTransposedB ? product.inner : product.columns,
+                width = kTransposedB ? product.columns : product.inner;
+  launch(hopper_kernel<kTransposedB>, walking_blocks<HopperTile>(launch, product, rows),
+         HopperTile::kThreads + kWarpLanes, kSharedBytes,
+         describe_matrix(product.a.data, product.inner, product.rows, 1, HopperTile::kRows),
          describe_matrix(product.b.data, width, lines, product.count, HopperTile::kLines), product, rows,
          launch.refusal());
   return true;
@@ -264,9 +271,10 @@ bool launch_tiles(Launch& launch, const Product& product, RowRange rows) {
 
 bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows) {
   if (!asked_for_wgmma() || launch.architecture() != 90) return false;
-  if (product.groups == Groups::kOfInner || product.a.turned || !product.a.packs || !product.b.packs) return false;
+  if (product.groups == Groups::kOfInner || product.a.transposed || !product.a.aligned || !product.b.aligned)
+    return false;
   if (product.rows == 0 || product.width() == 0 || product.inner == 0) return false;
-  return product.b.turned ? launch_tiles<true>(launch, product, rows) : launch_tiles<false>(launch, product, rows);
+  return product.b.transposed ? launch_tiles<true>(launch, product, rows) : launch_tiles<false>(launch, product, rows);
 }
 
 }  // namespace moe::cuda

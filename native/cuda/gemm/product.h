@@ -1,4 +1,4 @@
-// What the GEMM's kernels are told: a product of matrices, or one product of each group of rows.
+// The problem of a GEMM call: one product c = activation(a b^T + bias), or one per group of rows (grouped GEMM).
 #pragma once
 
 #include <cstdint>
@@ -9,26 +9,26 @@
 
 namespace moe::cuda {
 
-// A matrix of lines along which the product keeps its shape (rows of a, columns of b) and the inner dimension that is
-// summed. Element (line, k) lies at line * stride + k, or at k * stride + line where it is turned.
+// An operand: lines (M rows of a, or N columns of b) by the inner dimension K. Element (line, k) is at line * stride +
+// k, or at k * stride + line if transposed.
 struct Matrix {
   const void* data;
   int32_t dtype;
   int64_t stride;
-  bool turned;
-  bool packs;  // every 16 bytes' worth of neighbours begins at a multiple of 16 bytes
+  bool transposed;
+  bool aligned;  // vectors of 16 bytes begin at multiples of 16 bytes
 };
 
-// Rows that the epilogue writes: element (row, column) lies at row * stride + column.
+// A row-major matrix that the epilogue writes: element (row, column) is at row * stride + column.
 struct Output {
   void* data;  // or null
   int32_t dtype;
   int64_t stride;
-  bool quads;  // every four neighbours can be written at once
+  bool quads;  // four neighbours can be written by one access
 };
 
-// What differs between the groups of a call. kOfRows: group e is rows offsets[e] .. offsets[e + 1] - 1 of a and c, and
-// has a b of its own. kOfInner: the same rows of a and b are its inner dimension, and it has a c of its own.
+// kOne: one product. kOfRows: group e is rows offsets[e] .. offsets[e + 1] - 1 of a and c, with its own b. kOfInner:
+// group e sums over k = offsets[e] .. offsets[e + 1] - 1, into its own c (gradients of weights).
 enum class Groups { kOne, kOfRows, kOfInner };
 
 // c = activation(a b^T + bias), or c += a b^T.
@@ -36,11 +36,11 @@ struct Product {
   Groups groups;
   int32_t count;           // of groups
   const int32_t* offsets;  // [count + 1], or null for one group
-  int32_t rows;            // of a; where groups are of rows, of all of them
-  int32_t columns;         // of a b^T; SwiGLU halves them
-  int32_t inner;           // where groups are of the inner dimension, of all of them
+  int32_t rows;            // M; for kOfRows of all groups together
+  int32_t columns;         // N, columns of a b^T; c has half of them for SwiGLU
+  int32_t inner;           // K; for kOfInner of all groups together
   Matrix a, b;
-  int64_t b_elements;  // of one group's b, where groups are of rows
+  int64_t b_elements;  // elements of one group's b, for kOfRows
   const float* bias;   // [count or 1, columns], or null
   int32_t activation;  // moe_activation
   Gating gating;       // of SwiGLU
@@ -51,33 +51,35 @@ struct Product {
   __host__ __device__ int32_t width() const { return activation == MOE_SWIGLU ? columns / 2 : columns; }
 };
 
-// Rows of a tile: few of them ask for memory rather than for arithmetic, and many multiprocessors read faster than few.
+// Rows of the narrow and middle tiles. With few rows a product is bound by reading b: small tiles spread it over all
+// multiprocessors.
 constexpr int32_t kNarrowRows = 16;
 constexpr int32_t kMiddleRows = 64;
 
-// Bounds on the rows of the groups that a launch takes; the others are left to another one.
+// A launch computes only the groups whose number of rows is in this range.
 struct RowRange {
   int32_t least, most;
 };
 constexpr RowRange kEveryGroup{0, INT32_MAX};
 
-// A size as the kernels count it; refuses one that they cannot.
+// A size as int32; refuses one that the kernels cannot count to.
 int32_t size_of(const char* what, int64_t size);
-// `matrix` [.., width] with lines down its last dimension but one, or along its last one when `turned`.
-Matrix matrix_of(Tensor matrix, bool turned);
-// The rows of `output` [.., columns], or none.
+// `matrix` [.., lines, K] as an operand, or [.., K, lines] if transposed.
+Matrix matrix_of(Tensor matrix, bool transposed);
+// `output` [.., columns]; null data if it is null.
 Output output_of(OptionalTensor output);
-// Launches the kernels for the product's dtypes.
+// Computes the product by the kernels for its dtypes.
 void run_product(Launch& launch, const Product& product);
-// The kernels: bfloat16 times bfloat16 on tensor cores, and every other mix by float32 multiply-adds.
+// bfloat16 times bfloat16 on tensor cores (tensor.cu), every other mix by float32 multiply-adds (float.cu).
 void run_tensor_product(Launch& launch, const Product& product);
 void run_float_product(Launch& launch, const Product& product);
 
-// Where it is asked for and can be had, launches Hopper's own kernel for wide tiles of bfloat16 (gemm_hopper.cu).
+// Launches Hopper's kernel for wide tiles (hopper.cu); false if it is switched off or cannot compute this product.
 bool launch_hopper_tiles(Launch& launch, const Product& product, RowRange rows);
 
-// Calls launch_narrow, launch_middle or launch_wide with the rows of the groups that it serves. Where rows are grouped
-// only the kernels see the groups' sizes: two are launched, and each takes its own. Only launch_wide gets a turned a.
+// Calls launch_narrow, launch_middle or launch_wide with the range of rows that it computes. The host does not know the
+// sizes of groups of rows: it launches two kernels, and each skips the groups of the other. Only launch_wide takes a
+// transposed a.
 template <typename Narrow, typename Middle, typename Wide>
 void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& launch_middle, Wide&& launch_wide) {
   RowRange rows = kEveryGroup;
@@ -85,7 +87,7 @@ void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& lau
     launch_narrow(RowRange{0, kNarrowRows});
     if (product.rows <= kNarrowRows) return;
     rows.least = kNarrowRows + 1;
-  } else if (product.a.turned) {
+  } else if (product.a.transposed) {
     launch_wide(rows);
     return;
   } else if (product.rows <= kNarrowRows) {
@@ -95,14 +97,14 @@ void launch_by_rows(const Product& product, Narrow&& launch_narrow, Middle&& lau
   product.rows <= kMiddleRows ? launch_middle(rows) : launch_wide(rows);
 }
 
-// Columns of c that a tile has.
+// Columns of c in a tile.
 template <class Tile>
 __host__ __device__ constexpr int tile_columns(const Product& product) {
   return product.activation == MOE_SWIGLU ? Tile::kColumns / 2 : Tile::kColumns;
 }
 
-// Blocks that walk the tiles of a launch: no more than there can be, nor than run at once. One where there is none, for
-// the check of the offsets.
+// Blocks of a launch, each of which walks over tiles: at most as many as there can be tiles, and as run at once. At
+// least one for groups, to check the offsets.
 template <class Tile>
 unsigned walking_blocks(const Launch& launch, const Product& product, RowRange rows) {
   int64_t down = ceil_div(product.rows, Tile::kRows) * product.count;

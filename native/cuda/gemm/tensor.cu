@@ -1,80 +1,84 @@
-// bfloat16 times bfloat16 on tensor cores: mma.m16n8k16 over k in ascending order, whatever the tile, so that a row has
-// the same bits in a narrow and in a wide one.
+// GEMM of bfloat16 times bfloat16 on tensor cores: c [M, N] = a [M, K] b [N, K]^T per group. A pipeline of asynchronous
+// copies (cp.async) fills stages of panels in shared memory; warps multiply fragments by mma.m16n8k16, k in ascending
+// order in every tile, so a row's bits depend neither on the tile nor on the rows beside it. Design:
+// docs/kernels-cuda.md.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Gemm*:Expert*'.
+// Time: ./panamoe bench grouped-gemm --dtype bf16 --device cuda.
 #include "cuda/gemm/epilogue.h"
 #include "cuda/ptx.h"
 
 namespace moe::cuda {
 namespace {
 
-// A block's tile, the depth of one stage of its pipeline, and the grid of its warps.
+// The tile of a block, depth in k and number of its stages, and its grid of warps.
 template <int rows, int columns, int depth, int stages, int warp_rows, int warp_columns, int blocks>
 struct TensorTile {
   static constexpr int kRows = rows, kColumns = columns, kDepth = depth, kStages = stages;
   static constexpr int kWarpColumns = warp_columns;
   static constexpr int kThreads = warp_rows * warp_columns * kWarpLanes;
-  static constexpr int kBlocks = blocks;                               // that run on a multiprocessor at once
+  static constexpr int kBlocks = blocks;                               // resident on a multiprocessor
   static constexpr int kRowSteps = rows / warp_rows / 16;              // fragments of a and c down a warp's part
   static constexpr int kColumnSteps = columns / warp_columns / 16;     // pairs of fragments of b and c across it
   static constexpr int kStage = (rows + columns) * depth;              // elements
   static constexpr size_t kStagesBytes = size_t{2} * kStage * stages;  // of bfloat16
 };
 
-// 64 KiB of stages, of which 48 are under way while one is multiplied; 64 sums a thread.
+// 64 KiB of stages, of which 48 are in flight while one is multiplied; 64 sums per thread.
 using WideTile = TensorTile<128, 128, 32, 4, 2, 4, 2>;
-// 40 KiB of weights under way in a block, in runs of 256 bytes; as many columns as keep all multiprocessors reading.
+// 40 KiB of weights in flight per block, in runs of 256 bytes; 32 columns, so that all multiprocessors have tiles.
 using NarrowTile = TensorTile<kNarrowRows, 32, 128, 6, 1, 2, 3>;
-// 20 KiB of weights under way.
+// 20 KiB of weights in flight per block.
 using MiddleTile = TensorTile<kMiddleRows, 32, 64, 6, 2, 2, 2>;
 
 template <class Tile>
 constexpr size_t kSharedBytes = std::max(Tile::kStagesBytes, kSumsBytes<Tile>);
 
-// The element at which 16-byte chunk `chunk` of row `row` lies in a panel of rows of `kChunks` chunks: exchanged so
-// that eight rows of one chunk, which a load of fragments reads at once, lie in all 32 banks.
+// The element at which chunk `chunk` (16 bytes) of row `row` begins in a panel with kChunks chunks per row. Chunks are
+// swizzled, so that the eight rows of one chunk, which ldmatrix reads at once, are in different banks.
 template <int kChunks>
 __device__ __forceinline__ int chunk_place(int row, int chunk) {
-  const int turn = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
-  return (row * kChunks + (chunk ^ turn)) * 8;
+  const int swizzle = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
+  return (row * kChunks + (chunk ^ swizzle)) * 8;
 }
 
-template <class Tile, int lines, bool turned>
-using Reader = PanelReader<Bfloat16, turned, lines, Tile::kDepth, Tile::kThreads>;
+template <class Tile, int lines, bool transposed>
+using Reader = PanelReader<Bfloat16, transposed, lines, Tile::kDepth, Tile::kThreads>;
 
-// Begins to copy the reader's panel, of which `inner` is left; on to the next one.
-template <class Tile, int kLines, bool kTurned>
-__device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTurned>& reader, Bfloat16* to, int inner) {
-  constexpr int kRowChunks = (kTurned ? kLines : Tile::kDepth) / 8;
+// Starts the copies of the reader's panel, then moves the reader to the next one; `inner` is K minus the panel's first
+// k.
+template <class Tile, int kLines, bool kTransposed>
+__device__ __forceinline__ void copy_panel(Reader<Tile, kLines, kTransposed>& reader, Bfloat16* to, int inner) {
+  constexpr int kRowChunks = (kTransposed ? kLines : Tile::kDepth) / 8;
 #pragma unroll
   for (int i = 0; i < reader.kCount; ++i) {
     const Chunk<Bfloat16> chunk = reader.chunk(i, inner);
     const int line = reader.line(i), k = reader.k(i);
-    Bfloat16* place = to + (kTurned ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
-    if (reader.packs()) {
+    Bfloat16* place = to + (kTransposed ? chunk_place<kRowChunks>(k, line / 8) : chunk_place<kRowChunks>(line, k / 8));
+    if (reader.aligned()) {
       copy_async_16(place, chunk.from, chunk.count * 2);
     } else {
-      *reinterpret_cast<Pack<Bfloat16, 8>*>(place) = chunk.load(false);
+      *reinterpret_cast<Vector<Bfloat16, 8>*>(place) = chunk.load(false);
     }
   }
   reader.advance();
 }
 
-// Four 8 x 8 matrices of a panel's 16 lines from `line` on and 16 of k from `k` on: in pairs along the lines, then
-// along k (a's fragment), or the other way round (two fragments of b).
-template <class Tile, int kLines, bool kTurned, bool kLinesFirst>
+// Loads four 8 x 8 matrices: 16 lines of a panel from `line` on by 16 of k from `k` on. The order of the four is lines
+// first (a fragment of a) or k first (two fragments of b).
+template <class Tile, int kLines, bool kTransposed, bool kLinesFirst>
 __device__ __forceinline__ void load_fragments(uint32_t (&r)[4], const Bfloat16* panel, int line, int k) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
   const int inside = lane % 8, first = lane / 8 % 2, then = lane / 16;
   const int line_part = kLinesFirst ? first : then, k_part = kLinesFirst ? then : first;
-  if constexpr (kTurned) {
+  if constexpr (kTransposed) {
     load_matrices_transposed(r, panel + chunk_place<kLines / 8>(k + k_part * 8 + inside, line / 8 + line_part));
   } else {
     load_matrices(r, panel + chunk_place<Tile::kDepth / 8>(line + line_part * 8 + inside, k / 8 + k_part));
   }
 }
 
-// Wide tiles: bound by the tensor cores' 2 rows columns inner operations. The others: by reading b's 2 columns inner
-// bytes, once.
-template <class Tile, bool kTurnedA, bool kTurnedB>
+// Wide tiles are bound by the tensor cores' 2 M N K operations, the others by reading the 2 N K bytes of b once.
+template <class Tile, bool kTransposedA, bool kTransposedB>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     tensor_kernel(const Product product, RowRange rows, Refusal refusal) {
   MOE_DYNAMIC_SHARED(Bfloat16, stages);
@@ -85,15 +89,15 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   if (threadIdx.x == 0) walk.start();
   while (walk.next(product, rows, refusal)) {
     const TileIndex& tile = walk.tile;
-    Reader<Tile, Tile::kRows, kTurnedA> a(side_a<Bfloat16, kTurnedA>(product, tile));
-    Reader<Tile, Tile::kColumns, kTurnedB> b(side_b<Bfloat16, kTurnedB>(product, tile));
+    Reader<Tile, Tile::kRows, kTransposedA> a(side_a<Bfloat16, kTransposedA>(product, tile));
+    Reader<Tile, Tile::kColumns, kTransposedB> b(side_b<Bfloat16, kTransposedB>(product, tile));
     const int inner = tile.inner, steps = inner / Tile::kDepth + (inner % Tile::kDepth != 0);
     const auto copy_stage = [&](int step) {
       Bfloat16* stage = stages + step % Tile::kStages * Tile::kStage;
       if (step < steps) {
         const int left = inner - step * Tile::kDepth;
-        copy_panel<Tile, Tile::kRows, kTurnedA>(a, stage, left);
-        copy_panel<Tile, Tile::kColumns, kTurnedB>(b, stage + Tile::kRows * Tile::kDepth, left);
+        copy_panel<Tile, Tile::kRows, kTransposedA>(a, stage, left);
+        copy_panel<Tile, Tile::kColumns, kTransposedB>(b, stage + Tile::kRows * Tile::kDepth, left);
       }
       commit_copies();
     };
@@ -103,7 +107,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       wait_copies<Tile::kStages - 2>();
-      __syncthreads();  // the stage is there, and the one before it is free
+      __syncthreads();  // this stage has arrived, the previous one is free
       copy_stage(step + Tile::kStages - 1);
       const Bfloat16* panel_a = stages + step % Tile::kStages * Tile::kStage;
       const Bfloat16* panel_b = panel_a + Tile::kRows * Tile::kDepth;
@@ -112,12 +116,12 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
         uint32_t part_a[Tile::kRowSteps][4];
 #pragma unroll
         for (int i = 0; i < Tile::kRowSteps; ++i) {
-          load_fragments<Tile, Tile::kRows, kTurnedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
+          load_fragments<Tile, Tile::kRows, kTransposedA, true>(part_a[i], panel_a, warp_row + i * 16, k);
         }
 #pragma unroll
         for (int j = 0; j < Tile::kColumnSteps; ++j) {
           uint32_t pair[4];
-          load_fragments<Tile, Tile::kColumns, kTurnedB, false>(pair, panel_b, warp_column + j * 16, k);
+          load_fragments<Tile, Tile::kColumns, kTransposedB, false>(pair, panel_b, warp_column + j * 16, k);
           const uint32_t left[2] = {pair[0], pair[1]}, right[2] = {pair[2], pair[3]};
 #pragma unroll
           for (int i = 0; i < Tile::kRowSteps; ++i) {
@@ -128,7 +132,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
       }
     }
     wait_copies<0>();
-    __syncthreads();  // the stages are free: the sums go there
+    __syncthreads();  // the stages are free for the sums
     auto* table = reinterpret_cast<float*>(stages);
 #pragma unroll
     for (int i = 0; i < Tile::kRowSteps; ++i) {
@@ -144,9 +148,9 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   }
 }
 
-template <bool kTurnedA, class Tile>
+template <bool kTransposedA, class Tile>
 void launch_tiles(Launch& launch, const Product& product, RowRange rows) {
-  launch(product.b.turned ? tensor_kernel<Tile, kTurnedA, true> : tensor_kernel<Tile, kTurnedA, false>,
+  launch(product.b.transposed ? tensor_kernel<Tile, kTransposedA, true> : tensor_kernel<Tile, kTransposedA, false>,
          walking_blocks<Tile>(launch, product, rows), Tile::kThreads, kSharedBytes<Tile>, product, rows,
          launch.refusal());
 }
@@ -159,8 +163,8 @@ void run_tensor_product(Launch& launch, const Product& product) {
       [&](RowRange rows) { launch_tiles<false, MiddleTile>(launch, product, rows); },
       [&](RowRange rows) {
         if (launch_hopper_tiles(launch, product, rows)) return;
-        product.a.turned ? launch_tiles<true, WideTile>(launch, product, rows)
-                         : launch_tiles<false, WideTile>(launch, product, rows);
+        product.a.transposed ? launch_tiles<true, WideTile>(launch, product, rows)
+                             : launch_tiles<false, WideTile>(launch, product, rows);
       });
 }
 

@@ -1,4 +1,4 @@
-// The parts that the GEMM's kernels share: the walk over the tiles of all groups, and reads of 16 bytes of an operand.
+// What the GEMM's kernels share: the walk over the tiles of all groups, and vector reads of an operand's panels.
 #pragma once
 
 #include "cuda/gemm/product.h"
@@ -6,34 +6,35 @@
 
 namespace moe::cuda {
 
-// One tile of one group's product. Columns are those of c.
+// A tile of a group's product, in rows and columns of c.
 struct TileIndex {
   int group;
   int begin;  // the group's first row, of a and c or of the inner dimension
   int rows;   // of the group
   int inner;
-  int row, column;  // of the tile's upper left corner, in the group
+  int row, column;  // of the tile's first element, within the group
 };
 
-// Deals the tiles of all groups to the blocks in turn, whatever the groups' sizes: a warp counts the tiles of 32 groups
-// at a time, so that neither the host nor another block needs to know them. Lies in shared memory, where it costs no
-// registers while a tile is summed.
+// Walks over the tiles of all groups: a block computes tiles blockIdx.x, blockIdx.x + gridDim.x, ... (a persistent
+// grouped GEMM as in CUTLASS). To find a tile one warp counts the tiles of 32 groups at a time from the offsets, so
+// neither the host nor another block must know the groups' sizes. The walk lies in shared memory, to leave registers
+// for sums.
 template <class Tile>
 struct TileWalk {
   int64_t index;          // of the block's next tile, over all groups
   int64_t before_window;  // tiles of the groups before the window
-  int window;             // the first group of the 32 that are looked at
+  int window;             // the first of the 32 groups whose tiles are counted
   bool found;
-  TileIndex tile;  // where one was found
+  TileIndex tile;  // valid if found
 
-  // By one thread.
+  // Called by one thread.
   __device__ void start() {
     index = blockIdx.x;
     before_window = 0;
     window = 0;
   }
 
-  // Whether there is a next tile for the block, whose threads all call this. Passes two barriers.
+  // Finds the block's next tile; false if there is no more. Called by all threads; passes two barriers.
   __device__ bool next(const Product& product, RowRange range, Refusal refusal) {
     __syncthreads();
     if (threadIdx.x < kWarpLanes) find(product, range, refusal);
@@ -41,7 +42,7 @@ struct TileWalk {
     return found;
   }
 
-  // The same by one warp, for threads that meet in another way. Refuses offsets that are no groups.
+  // The same called by one warp, for kernels with barriers of their own. Refuses illegal offsets.
   __device__ void find(const Product& product, RowRange range, Refusal refusal) {
     const int lane = static_cast<int>(threadIdx.x) % kWarpLanes;
     const int across = (product.width() + tile_columns<Tile>(product) - 1) / tile_columns<Tile>(product);
@@ -50,7 +51,7 @@ struct TileWalk {
     int first = window, source = -1, begin = 0, size = 0;
     for (; first < product.count; first += kWarpLanes) {
       const int64_t mine = int64_t{tiles_down(product, range, refusal, first + lane, begin, size)} * across;
-      int64_t through = mine;  // tiles of the window's groups up to the lane's
+      int64_t through = mine;  // tiles of the window's groups up to and including the lane's
       for (int below = 1; below < kWarpLanes; below *= 2) {
         const int64_t other = __shfl_up_sync(kAllLanes, through, below);
         if (lane >= below) through += other;
@@ -63,7 +64,7 @@ struct TileWalk {
       }
       before += __shfl_sync(kAllLanes, through, kWarpLanes - 1);
     }
-    __syncwarp();  // all have read the state
+    __syncwarp();  // all lanes have read the state
     if (lane != max(source, 0)) return;
     found = source >= 0;
     tile.group = first + lane;
@@ -75,7 +76,7 @@ struct TileWalk {
  private:
   static constexpr int kBand = 16;
 
-  // Tiles down a group, its first row and its number of rows.
+  // Rows of tiles in a group; also its first row (or k) and its size.
   __device__ static int tiles_down(const Product& product, RowRange range, Refusal refusal, int group, int& begin,
                                    int& size) {
     if (group >= product.count) return 0;
@@ -91,15 +92,15 @@ struct TileWalk {
       return 0;
     }
     size = end - begin;
-    // An empty inner dimension adds nothing, but may have zeros to write.
+    // A group with K = 0 adds nothing, but without accumulation its c must be set to 0.
     if (size < range.least || size > range.most || (size == 0 && product.accumulate)) return 0;
     return tiles_in(product.groups == Groups::kOfInner ? product.rows : size);
   }
 
   __device__ static int tiles_in(int rows) { return rows / Tile::kRows + (rows % Tile::kRows != 0); }
 
-  // Tile `number` of a group. Tiles go down bands of kBand, so that blocks that run at once share their columns of b
-  // and their rows of a in the cache.
+  // Sets tile `number` of a group. Tiles are numbered down bands of kBand rows of tiles, so that blocks that run at
+  // once share columns of b and rows of a in the L2 cache.
   __device__ void place(const Product& product, int64_t number, int across, int begin, int size) {
     const bool of_inner = product.groups == Groups::kOfInner;
     tile.begin = begin;
@@ -113,79 +114,79 @@ struct TileWalk {
   }
 };
 
-// For SwiGLU a tile's lines of b alternate: kRun of the gate, then the kRun of the up half that they go with.
+// For SwiGLU a tile's lines of b alternate: kRun of the gate, then the matching kRun of the up half.
 constexpr int kRun = 8;
 __host__ __device__ constexpr int line_in_half(int line) { return line / (2 * kRun) * kRun + line % kRun; }
 __host__ __device__ constexpr bool line_is_up(int line) { return line / kRun % 2 != 0; }
 
-// A tile's side of an operand: a and b of one group, from the tile's first line on.
+// An operand of one group from the tile's first line on.
 template <typename Value>
 struct Side {
   const Value* data;
   int64_t stride;
-  bool packs;
-  int left;  // lines from here on, for SwiGLU of the gate
-  int up;    // lines from the gate's to the up half's, 0 but for SwiGLU
+  bool aligned;
+  int left;  // lines from here on; for SwiGLU lines of the gate
+  int up;    // SwiGLU: lines from a gate line to its up line; else 0
 };
 
-template <typename Value, bool turned>
+template <typename Value, bool transposed>
 __device__ __forceinline__ Side<Value> side_a(const Product& product, const TileIndex& tile) {
   const Matrix& a = product.a;
-  const int64_t skipped = tile.begin * a.stride + (turned ? int64_t{tile.row} : tile.row * a.stride);
-  return {static_cast<const Value*>(a.data) + skipped, a.stride, a.packs, tile.rows - tile.row, 0};
+  const int64_t skipped = tile.begin * a.stride + (transposed ? int64_t{tile.row} : tile.row * a.stride);
+  return {static_cast<const Value*>(a.data) + skipped, a.stride, a.aligned, tile.rows - tile.row, 0};
 }
 
-template <typename Value, bool turned>
+template <typename Value, bool transposed>
 __device__ __forceinline__ Side<Value> side_b(const Product& product, const TileIndex& tile) {
   const Matrix& b = product.b;
   const int width = product.width();
   const int64_t skipped =
       (product.groups == Groups::kOfInner ? tile.begin * b.stride : tile.group * product.b_elements) +
-      (turned ? int64_t{tile.column} : tile.column * b.stride);
-  return {static_cast<const Value*>(b.data) + skipped, b.stride, b.packs, width - tile.column,
+      (transposed ? int64_t{tile.column} : tile.column * b.stride);
+  return {static_cast<const Value*>(b.data) + skipped, b.stride, b.aligned, width - tile.column,
           product.activation == MOE_SWIGLU ? width : 0};
 }
 
-// 16 bytes' worth of neighbours, of which the first `count` exist.
+// 16 bytes of neighbours, of which the first `count` are inside the operand.
 template <typename Value>
 struct Chunk {
   const Value* from;
   int count;
 
-  // Zeros for those that do not exist.
-  __device__ __forceinline__ Pack<Value, kPackOf<Value>> load(bool packs) const {
-    if (packs && count == kPackOf<Value>) return *reinterpret_cast<const Pack<Value, kPackOf<Value>>*>(from);
-    Pack<Value, kPackOf<Value>> pack;
+  // Loads the chunk, with zeros for what is outside.
+  __device__ __forceinline__ Vector<Value, kVectorOf<Value>> load(bool aligned) const {
+    if (aligned && count == kVectorOf<Value>) return *reinterpret_cast<const Vector<Value, kVectorOf<Value>>*>(from);
+    Vector<Value, kVectorOf<Value>> vector;
 #pragma unroll
-    for (int i = 0; i < kPackOf<Value>; ++i) pack.values[i] = i < count ? from[i] : from_float<Value>(0.0f);
-    return pack;
+    for (int i = 0; i < kVectorOf<Value>; ++i) vector.values[i] = i < count ? from[i] : from_float<Value>(0.0f);
+    return vector;
   }
 };
 
-// A thread's share of the panels of a side: each `lines` by `depth` of the inner dimension, kCount chunks a thread.
-// From one chunk to the next is a constant number of lines, or of k where the side is turned.
-template <typename Value, bool turned, int lines, int depth, int threads>
+// The chunks of 16 bytes that a thread reads of each panel (`lines` by `depth` of k): kCount of them, a constant number
+// of lines apart, or of k if the operand is transposed.
+template <typename Value, bool transposed, int lines, int depth, int threads>
 class PanelReader {
  public:
-  static constexpr int kPack = kPackOf<Value>;
-  static constexpr int kCount = lines * depth / kPack / threads;
+  static constexpr int kVector = kVectorOf<Value>;
+  static constexpr int kCount = lines * depth / kVector / threads;
 
   __device__ __forceinline__ explicit PanelReader(const Side<Value>& side)
-      : from_(side.data), stride_(side.stride), packs_(side.packs), up_(side.up) {
+      : from_(side.data), stride_(side.stride), aligned_(side.aligned), up_(side.up) {
     const int line = this->line(0), at = up_ != 0 ? line_in_half(line) : line;
     const int skipped = at + (kStepInRun || !line_is_up(line) ? 0 : up_);
     left_ = side.left - at;
-    from_ += turned ? k(0) * stride_ + skipped : skipped * stride_ + k(0);
+    from_ += transposed ? k(0) * stride_ + skipped : skipped * stride_ + k(0);
   }
 
-  // Where chunk i of the thread lies in the panel.
-  __device__ __forceinline__ static int line(int i) { return turned ? across() : down(i); }
-  __device__ __forceinline__ static int k(int i) { return turned ? down(i) : across(); }
+  // Line and k of the thread's chunk i within the panel.
+  __device__ __forceinline__ static int line(int i) { return transposed ? across() : down(i); }
+  __device__ __forceinline__ static int k(int i) { return transposed ? down(i) : across(); }
 
-  // ... and in memory; `inner` is what is left of the inner dimension from the panel on.
+  // The thread's chunk i in memory; `inner` is K minus the panel's first k.
   __device__ __forceinline__ Chunk<Value> chunk(int i, int inner) const {
-    if constexpr (turned) {
-      return {from_ + i * kStep * stride_, k(i) < inner ? min(max(left_, 0), kPack) : 0};
+    if constexpr (transposed) {
+      return {from_ + i * kStep * stride_, k(i) < inner ? min(max(left_, 0), kVector) : 0};
     } else {
       int skipped = i * kStep;
       int64_t to_up = 0;
@@ -193,29 +194,29 @@ class PanelReader {
         if (kStepInRun && line_is_up(skipped)) to_up = up_ * stride_;
         skipped = line_in_half(skipped);
       }
-      return {from_ + skipped * stride_ + to_up, skipped < left_ ? min(max(inner - k(0), 0), kPack) : 0};
+      return {from_ + skipped * stride_ + to_up, skipped < left_ ? min(max(inner - k(0), 0), kVector) : 0};
     }
   }
-  // On to the next panel.
-  __device__ __forceinline__ void advance() { from_ += turned ? depth * stride_ : depth; }
-  __device__ __forceinline__ bool packs() const { return packs_; }
+  // Moves to the next panel.
+  __device__ __forceinline__ void advance() { from_ += transposed ? depth * stride_ : depth; }
+  __device__ __forceinline__ bool aligned() const { return aligned_; }
 
  private:
-  static constexpr int kAcross = (turned ? lines : depth) / kPack;  // chunks of a line, or of a k
+  static constexpr int kAcross = (transposed ? lines : depth) / kVector;  // chunks of a line, or of a k
   static constexpr int kStep = threads / kAcross;
-  // Whether the thread's chunks alternate between gate and up half; else all are of the same half.
-  static constexpr bool kStepInRun = !turned && kRun % kStep == 0;
-  static_assert(lines * depth / kPack % threads == 0 && threads % kAcross == 0);
-  static_assert(turned || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
+  // True if the thread's chunks alternate between gate and up half; else all are of one half.
+  static constexpr bool kStepInRun = !transposed && kRun % kStep == 0;
+  static_assert(lines * depth / kVector % threads == 0 && threads % kAcross == 0);
+  static_assert(transposed || kCount == 1 || kStepInRun || kStep % (2 * kRun) == 0);
 
-  __device__ __forceinline__ static int across() { return static_cast<int>(threadIdx.x) % kAcross * kPack; }
+  __device__ __forceinline__ static int across() { return static_cast<int>(threadIdx.x) % kAcross * kVector; }
   __device__ __forceinline__ static int down(int i) { return static_cast<int>(threadIdx.x) / kAcross + i * kStep; }
 
   const Value* from_;
   const int64_t stride_;
-  const bool packs_;
+  const bool aligned_;
   const int up_;
-  int left_;  // lines of the side from the thread's first one on
+  int left_;  // lines of the operand from the thread's first one on
 };
 
 }  // namespace moe::cuda

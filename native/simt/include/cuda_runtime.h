@@ -1,5 +1,5 @@
-// The part of CUDA's runtime that native/cuda calls, on the host: memory is the host's, a launch has run when it
-// returns, unless a test holds it back, and streams are in order. Test only.
+// The part of CUDA's runtime that native/cuda calls, on the host. Memory is the host's; a kernel has run when its
+// launch returns, unless a test holds it back. Test only.
 #pragma once
 
 #include <cstddef>
@@ -89,7 +89,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
-// An image is the name of a specialisation that simt/runtime_kernels.cc has compiled.
+// An image is the name of an instance in simt/runtime_kernels.cc.
 cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* image, cudaJitOption*, void**, unsigned,
                                 cudaLibraryOption*, void**, unsigned);
 cudaError_t cudaLibraryUnload(cudaLibrary_t library);
@@ -102,9 +102,9 @@ cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int) {
 }
 
 namespace simt {
-// Runs `work` now, or keeps it while the stream is captured.
+// Runs `work` now, or keeps it if the stream is captured or held back.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
-// The seed of the next launch: all launches of a process in turn draw other orders, the same ones in every process.
+// The seed of the next launch. Every launch of a process gets another one; every process the same sequence.
 uint64_t next_seed();
 cudaError_t check_launch(const cudaLaunchConfig_t& config);
 }  // namespace simt
@@ -113,7 +113,7 @@ template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   if (const cudaError_t error = simt::check_launch(*config); error != cudaSuccess) return error;
-  // As on the device, parameters are copied at the launch, and again for every thread.
+  // As on a card, parameters are copied at the launch, and again for every thread.
   const std::tuple<std::decay_t<Parameters>...> parameters(std::forward<Arguments>(arguments)...);
   const cudaLaunchConfig_t shape = *config;
   return simt::enqueue(shape.stream, [=] {

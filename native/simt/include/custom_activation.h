@@ -1,4 +1,4 @@
-// What the emulation has for a user's activation: x tanh(x). Test only.
+// The emulation's custom activation: x tanh(x). Test only.
 #pragma once
 
 #include "simt/language.h"

@@ -55,7 +55,7 @@ class LauncherTest {
       strings = {
         "runtime/src/main/Some.java",
         "native/include/moe/gate.h",
-        "native/cuda/rtc/gate.cu",
+        "native/cuda/runtime_kernel/gate.cu",
         "native/cuda/reduce.h",
         "bindings/foreign/mpi.symbols",
         "bindings/headers.sha256",
@@ -385,7 +385,7 @@ class LauncherTest {
             "native/cpu/gate/gate.cc",
             "native/bench/gate.cc",
             "native/cuda/reduce.h",
-            "native/cuda/rtc/gate.cu",
+            "native/cuda/runtime_kernel/gate.cu",
             "native/build/release/libpanamoe.so",
             "build/native.stamp",
             "build/java.stamp",

@@ -9,13 +9,13 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The input of NVRTC: a file of {@code native/cuda/rtc}, the headers it may include, and macro
- * definitions.
+ * The input of NVRTC: a file of {@code native/cuda/runtime_kernel}, the headers it may include, and
+ * macro definitions.
  *
  * @param file name of the file, for messages
  * @param text its text
  * @param headers text by the name that is included
- * @param definitions such as {@code RTC_EXPERTS=8}
+ * @param definitions such as {@code KERNEL_EXPERTS=8}
  */
 record KernelSource(
     String file, String text, Map<String, String> headers, List<String> definitions) {
@@ -25,11 +25,11 @@ record KernelSource(
           "cuda/gate/choice.h",
           "cuda/gate/lanes.h",
           "cuda/reduce.h",
-          "cuda/rtc/activation.h",
-          "cuda/rtc/element.h",
-          "cuda/rtc/expert.h",
-          "cuda/rtc/gate.h",
-          "cuda/rtc/kernel.h");
+          "cuda/runtime_kernel/activation.h",
+          "cuda/runtime_kernel/element.h",
+          "cuda/runtime_kernel/expert.h",
+          "cuda/runtime_kernel/gate.h",
+          "cuda/runtime_kernel/kernel.h");
   private static final List<String> ABI =
       List.of("moe/device.h", "moe/elementwise.h", "moe/gate.h", "moe/status.h", "moe/tensor.h");
   private static final String INTEGERS =
@@ -69,7 +69,8 @@ record KernelSource(
     if (custom != null) {
       headers.put("custom_activation.h", custom);
     }
-    return new KernelSource(name + ".cu", read("cuda/rtc/" + name + ".cu"), headers, definitions);
+    return new KernelSource(
+        name + ".cu", read("cuda/runtime_kernel/" + name + ".cu"), headers, definitions);
   }
 
   private static String read(String file) {

@@ -38,11 +38,11 @@ public sealed interface RuntimeKernel {
           "gate",
           null,
           List.of(
-              "RTC_EXPERTS=" + experts,
-              "RTC_TOP_K=" + topK,
-              "RTC_SCORE=" + score.ordinal(),
-              "RTC_QUEUE_ORDER=" + order.ordinal(),
-              "RTC_CHOSEN=" + (chosen ? 1 : 0)));
+              "KERNEL_EXPERTS=" + experts,
+              "KERNEL_TOP_K=" + topK,
+              "KERNEL_SCORE=" + score.ordinal(),
+              "KERNEL_QUEUE_ORDER=" + order.ordinal(),
+              "KERNEL_CHOSEN=" + (chosen ? 1 : 0)));
     }
   }
 
@@ -101,11 +101,11 @@ public sealed interface RuntimeKernel {
           "expert",
           custom == null ? null : custom.header(),
           List.of(
-              "RTC_INNER=" + inner,
-              "RTC_ACTIVATION=" + activation.kind().code(),
-              "RTC_X=" + TYPES.get(x),
-              "RTC_W=" + TYPES.get(weights),
-              "RTC_Y=" + TYPES.get(y)));
+              "KERNEL_INNER=" + inner,
+              "KERNEL_ACTIVATION=" + activation.kind().code(),
+              "KERNEL_X=" + TYPES.get(x),
+              "KERNEL_W=" + TYPES.get(weights),
+              "KERNEL_Y=" + TYPES.get(y)));
     }
   }
 

@@ -1,11 +1,11 @@
-// The run-time expert kernel's launch, as the kernel and the host see it.
+// The arguments of the runtime kernel `expert`, for kernel and host.
 #pragma once
 
-#include "cuda/rtc/kernel.h"
+#include "cuda/runtime_kernel/kernel.h"
 
-namespace moe::cuda::rtc {
+namespace moe::cuda::runtime_kernel {
 
-constexpr int kExpertRows = 64;  // most rows that a launch is meant for; any number is right
+constexpr int kExpertRows = 64;  // most rows of a call that it serves; more are slow, not wrong
 constexpr int kExpertThreads = 256;
 constexpr int kWarpColumns = 4;  // of the preactivation
 
@@ -17,9 +17,9 @@ struct ExpertArguments {
   void* y;              // [R, N], for SwiGLU [R, N / 2]
   void* preactivation;  // [R, N] or null, elements as y
   int rows, columns;    // R, N
-  int* refused;         // raised where offsets are not legal; that expert writes nothing
+  int* refused;         // set to 1 for illegal offsets; that expert writes nothing
 };
 
 using Expert = void(ExpertArguments);
 
-}  // namespace moe::cuda::rtc
+}  // namespace moe::cuda::runtime_kernel

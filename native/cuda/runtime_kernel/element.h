@@ -1,4 +1,4 @@
-// float32 and bfloat16 elements for kernels compiled at run time, without CUDA's headers, which NVRTC does not bring.
+// float32 and bfloat16 elements for runtime kernels, without CUDA's headers, which NVRTC does not bring.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -27,15 +27,15 @@ __device__ __forceinline__ void store_float(float value, bfloat16* to) {
 
 constexpr int kEight = 8;
 
-// Eight neighbours, read 16 bytes at a time.
+// Loads eight neighbours by accesses of 16 bytes.
 __device__ __forceinline__ void load_eight(const float* from, float (&to)[kEight]) {
   const float4 low = reinterpret_cast<const float4*>(from)[0], high = reinterpret_cast<const float4*>(from)[1];
   to[0] = low.x, to[1] = low.y, to[2] = low.z, to[3] = low.w;
   to[4] = high.x, to[5] = high.y, to[6] = high.z, to[7] = high.w;
 }
 __device__ __forceinline__ void load_eight(const bfloat16* from, float (&to)[kEight]) {
-  const uint4 pack = *reinterpret_cast<const uint4*>(from);
-  const unsigned pairs[] = {pack.x, pack.y, pack.z, pack.w};
+  const uint4 vector = *reinterpret_cast<const uint4*>(from);
+  const unsigned pairs[] = {vector.x, vector.y, vector.z, vector.w};
 #pragma unroll
   for (int i = 0; i < kEight / 2; ++i) {
     to[2 * i] = __uint_as_float(pairs[i] << 16);

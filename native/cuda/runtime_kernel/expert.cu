@@ -1,43 +1,47 @@
-// y = activation(x W_e^T + b_e) for groups of few rows. Compiled at run time for one layer of experts:
-//   RTC_INNER       K, a multiple of 8
-//   RTC_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h has float
-//   custom(float x) RTC_X, RTC_W, RTC_Y  float or bfloat16: elements of x, of the weights, and of y and the
-//   preactivation
+// y_e = activation(x_e W_e^T + b_e) for groups of few rows (a decode step), without tensor cores. NVRTC compiles it for
+// one layer of experts, with these definitions:
+//   KERNEL_INNER       K, a multiple of 8
+//   KERNEL_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h
+//                      has float custom(float x)
+//   KERNEL_X, KERNEL_W, KERNEL_Y  float or bfloat16: elements of x, of W, and of y and the preactivation
+// x [R, K], W [E, N, K], b [E, N], y [R, N], for SwiGLU [R, N / 2]. A warp takes four columns; its lanes share K. Bound
+// by reading W once for 8 rows.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedExpert*'; CompilationTest (Java) for NVRTC.
 #include "cuda/activation.h"
 #include "cuda/reduce.h"
-#include "cuda/rtc/element.h"
-#include "cuda/rtc/expert.h"
-#if RTC_ACTIVATION == 6
+#include "cuda/runtime_kernel/element.h"
+#include "cuda/runtime_kernel/expert.h"
+#if KERNEL_ACTIVATION == 6
 #include "custom_activation.h"
 #endif
 
 namespace {
 
 using moe::cuda::kWarpLanes;
-using moe::cuda::rtc::ExpertArguments;
-using moe::cuda::rtc::kExpertThreads;
-using moe::cuda::rtc::kWarpColumns;
+using moe::cuda::runtime_kernel::ExpertArguments;
+using moe::cuda::runtime_kernel::kExpertThreads;
+using moe::cuda::runtime_kernel::kWarpColumns;
 
-constexpr int kInner = RTC_INNER;
-constexpr bool kGated = RTC_ACTIVATION == MOE_SWIGLU;
-constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // of y, for a warp
-constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds at once, of what 128 registers have room for
+constexpr int kInner = KERNEL_INNER;
+constexpr bool kGated = KERNEL_ACTIVATION == MOE_SWIGLU;
+constexpr int kOutputs = kGated ? kWarpColumns / 2 : kWarpColumns;  // columns of y per warp
+constexpr int kTile = kGated ? 4 : 8;  // rows whose sums a warp holds: as many as fit 128 registers
 
 __device__ __forceinline__ float activated(float x) {
-#if RTC_ACTIVATION == 6
+#if KERNEL_ACTIVATION == 6
   return custom(x);
 #else
-  return moe::cuda::activate(kGated ? MOE_SILU : RTC_ACTIVATION, x);
+  return moe::cuda::activate(kGated ? MOE_SILU : KERNEL_ACTIVATION, x);
 #endif
 }
 
-// One expert's matrix and the columns of a warp: neighbours, or, gated, neighbours of the gate and of the other half.
+// An expert's operands and the columns of a warp: kWarpColumns neighbours; for SwiGLU half of them in the up half.
 struct Expert {
-  const RTC_X* x;
-  const RTC_W* weights;
+  const KERNEL_X* x;
+  const KERNEL_W* weights;
   const float* bias;
-  RTC_Y* y;
-  RTC_Y* preactivation;
+  KERNEL_Y* y;
+  KERNEL_Y* preactivation;
   int columns;  // N
   int first;    // column of y
 
@@ -46,12 +50,12 @@ struct Expert {
   __device__ int column(int c) const { return first + c % kOutputs + c / kOutputs * outputs(); }
 };
 
-// `tile` rows from `begin`. A lane sums every 32nd pack of 8 in ascending order, then the lanes are added up in one
-// fixed order: a row's bits depend on nothing but the row.
+// Computes `tile` rows from `begin` on. A lane sums every 32nd vector of 8 in ascending order, then the lanes are added
+// in a fixed order, so a row's bits do not depend on the rows beside it.
 template <int tile>
 __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, int lane) {
   float sums[tile][kWarpColumns] = {};
-  // A single row leaves registers for two packs of the weights under way at once.
+  // With a single row there are registers for two vectors of weights in flight.
 #pragma unroll(tile == 1 ? 2 : 1)
   for (int k = lane * kEight; k < kInner; k += kWarpLanes * kEight) {
     float w[kWarpColumns][kEight];
@@ -93,8 +97,8 @@ __device__ __forceinline__ void rows_of_tile(const Expert& expert, int begin, in
 
 }  // namespace
 
-// Grid: x the columns, y the experts. Bound by the bytes of the weights, which are read once for kTile rows.
-RTC_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
+// Grid: x over columns, y over experts.
+RUNTIME_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpLanes, e = static_cast<int>(blockIdx.y);
   const int thread = static_cast<int>(blockIdx.x) * kExpertThreads + static_cast<int>(threadIdx.x);
   int begin = in.offsets[e];
@@ -103,11 +107,11 @@ RTC_KERNEL void __launch_bounds__(kExpertThreads) expert(ExpertArguments in) {
     if (threadIdx.x == 0) *in.refused = 1;
     return;
   }
-  const Expert mine{static_cast<const RTC_X*>(in.x),
-                    static_cast<const RTC_W*>(in.weights) + static_cast<long long>(e) * in.columns * kInner,
+  const Expert mine{static_cast<const KERNEL_X*>(in.x),
+                    static_cast<const KERNEL_W*>(in.weights) + static_cast<long long>(e) * in.columns * kInner,
                     in.bias == nullptr ? nullptr : in.bias + static_cast<long long>(e) * in.columns,
-                    static_cast<RTC_Y*>(in.y),
-                    static_cast<RTC_Y*>(in.preactivation),
+                    static_cast<KERNEL_Y*>(in.y),
+                    static_cast<KERNEL_Y*>(in.preactivation),
                     in.columns,
                     thread / kWarpLanes * kOutputs};
   if (!mine.has(0)) return;

@@ -1,14 +1,16 @@
-// A user's activation, element by element. custom_activation.h has float custom(float x) and its derivative
-// float custom_slope(float x).
-#include "cuda/rtc/activation.h"
-#include "cuda/rtc/element.h"
+// A custom activation, element by element: y = custom(x), dx = dy custom_slope(x). NVRTC compiles it with a
+// custom_activation.h that defines float custom(float x) and its derivative float custom_slope(float x). Bound by
+// bytes.
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedActivation*'; CompilationTest (Java) for NVRTC.
+#include "cuda/runtime_kernel/activation.h"
+#include "cuda/runtime_kernel/element.h"
 #include "custom_activation.h"
 
 namespace {
 
-using moe::cuda::rtc::Elements;
-using moe::cuda::rtc::Extent;
-using moe::cuda::rtc::kActivationThreads;
+using moe::cuda::runtime_kernel::Elements;
+using moe::cuda::runtime_kernel::Extent;
+using moe::cuda::runtime_kernel::kActivationThreads;
 
 __device__ __forceinline__ float read(Elements from, long long i) {
   return from.narrow ? to_float(static_cast<const bfloat16*>(from.data)[i]) : static_cast<const float*>(from.data)[i];
@@ -32,8 +34,8 @@ __device__ __forceinline__ void for_each_element(Extent extent, Visit&& visit) {
 
 }  // namespace
 
-// y = custom(x), and saved = x where it is not null; y may be x. Bound by the bytes of all.
-RTC_KERNEL void __launch_bounds__(kActivationThreads)
+// y = custom(x), and saved = x if saved is not null. y may alias x.
+RUNTIME_KERNEL void __launch_bounds__(kActivationThreads)
     activation_forward(Elements x, Elements saved, Elements y, Extent extent) {
   for_each_element(extent, [&](long long i) {
     const float value = read(x, i);
@@ -42,8 +44,8 @@ RTC_KERNEL void __launch_bounds__(kActivationThreads)
   });
 }
 
-// dx = dy custom'(x); dx may be x. Bound by the bytes of x, dy and dx.
-RTC_KERNEL void __launch_bounds__(kActivationThreads)
+// dx = dy custom_slope(x). dx may alias x.
+RUNTIME_KERNEL void __launch_bounds__(kActivationThreads)
     activation_backward(Elements x, Elements dy, Elements dx, Extent extent) {
   for_each_element(extent, [&](long long i) { write(read(dy, i) * custom_slope(read(x, i)), dx, i); });
 }

@@ -1,10 +1,10 @@
-// The run-time gate's launch, as the kernel and the host see it.
+// The arguments of the runtime kernel `gate`, for kernel and host.
 #pragma once
 
 #include "cuda/gate/choice.h"
-#include "cuda/rtc/kernel.h"
+#include "cuda/runtime_kernel/kernel.h"
 
-namespace moe::cuda::rtc {
+namespace moe::cuda::runtime_kernel {
 
 constexpr int kGateTokens = 64;
 constexpr int kGateThreads = 512;
@@ -18,9 +18,9 @@ struct GateOutputs {
   int* counts;    // [E]
   int* offsets;   // [E + 1]
   float* losses;  // [2]
-  int* refused;   // raised where a number cannot be ranked; that token is routed nowhere
+  int* refused;   // set to 1 for an illegal value; that token gets no route
 };
 
 using Gate = void(GateTokens, GateOutputs);
 
-}  // namespace moe::cuda::rtc
+}  // namespace moe::cuda::runtime_kernel

@@ -1,5 +1,5 @@
-// Rows that are read and written some neighbours at a time. A thread takes `count` of them, whose bits do not depend on
-// how they are reached: in accesses of up to 16 bytes where the memory allows, else one by one.
+// Rows read and written in vectors. A thread takes `count` neighbours, by accesses of up to 16 bytes if the rows are
+// aligned, else one by one; bits do not depend on it.
 #pragma once
 
 #include <type_traits>
@@ -9,19 +9,20 @@
 namespace moe::cuda {
 
 template <typename Value, int count>
-inline constexpr int kPiece = count < kPackOf<Value> ? count : kPackOf<Value>;
+inline constexpr int kPiece = count < kVectorOf<Value> ? count : kVectorOf<Value>;
 
-// Elements i to i + count of a row of `width`, as float32; `outside` past its end, where packed rows have nothing.
-template <bool packed, int count, typename Value>
+// Loads elements i .. i + count - 1 of a row of `width` as float32; `outside` past its end, which vectorized rows do
+// not reach.
+template <bool vectorized, int count, typename Value>
 __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t width, float (&to)[count],
                                             float outside = 0) {
-  if constexpr (packed) {
+  if constexpr (vectorized) {
     constexpr int piece = kPiece<Value, count>;
 #pragma unroll
     for (int k = 0; k < count; k += piece) {
-      const auto pack = *reinterpret_cast<const Pack<Value, piece>*>(row + i + k);
+      const auto vector = *reinterpret_cast<const Vector<Value, piece>*>(row + i + k);
 #pragma unroll
-      for (int j = 0; j < piece; ++j) to[k + j] = to_float(pack.values[j]);
+      for (int j = 0; j < piece; ++j) to[k + j] = to_float(vector.values[j]);
     }
   } else {
 #pragma unroll
@@ -29,18 +30,18 @@ __device__ __forceinline__ void load_floats(const Value* row, int64_t i, int64_t
   }
 }
 
-// Packs of bfloat16 are stored by __stwb, for the compiler splits a plain store.
-template <bool packed, int count, typename Value>
+// Vectors of bfloat16 are stored by __stwb, because the compiler splits a plain store.
+template <bool vectorized, int count, typename Value>
 __device__ __forceinline__ void store_floats(Value* row, int64_t i, int64_t width, const float (&from)[count]) {
-  if constexpr (packed) {
+  if constexpr (vectorized) {
     constexpr int piece = kPiece<Value, count>;
 #pragma unroll
     for (int k = 0; k < count; k += piece) {
       if constexpr (std::is_same_v<Value, float>) {
-        Pack<float, piece> pack;
+        Vector<float, piece> vector;
 #pragma unroll
-        for (int j = 0; j < piece; ++j) pack.values[j] = from[k + j];
-        *reinterpret_cast<Pack<float, piece>*>(row + i + k) = pack;
+        for (int j = 0; j < piece; ++j) vector.values[j] = from[k + j];
+        *reinterpret_cast<Vector<float, piece>*>(row + i + k) = vector;
       } else if constexpr (piece == 8) {
         __stwb(reinterpret_cast<uint4*>(row + i + k),
                make_uint4(bfloat16_pair(from[k], from[k + 1]), bfloat16_pair(from[k + 2], from[k + 3]),
@@ -59,9 +60,10 @@ __device__ __forceinline__ void store_floats(Value* row, int64_t i, int64_t widt
   }
 }
 
-// Calls visit(std::bool_constant): whether rows of `width` that start in these places, null ones aside, may be packed.
+// Calls visit(std::bool_constant): whether rows of `width` that start in these places, null ones aside, may be
+// vectorized.
 template <int count, typename Visit, typename... Values>
-void visit_packed(int64_t width, Visit&& visit, const Values*... rows) {
+void visit_vectorized(int64_t width, Visit&& visit, const Values*... rows) {
   const bool aligned =
       ((reinterpret_cast<uintptr_t>(rows) % (sizeof(Values) * static_cast<size_t>(kPiece<Values, count>)) == 0) && ...);
   if (aligned && width % count == 0) {
@@ -71,7 +73,7 @@ void visit_packed(int64_t width, Visit&& visit, const Values*... rows) {
   }
 }
 
-// Threads of a block that walks rows of `width` with `held` packs of `count` each: a power of 2, whole warps.
+// Threads for a row of `width` if each takes `held` vectors of `count`: a power of two, whole warps, at most `most`.
 inline unsigned row_threads(int64_t width, int count, int held, unsigned most) {
   unsigned threads = 32;
   while (threads < most && int64_t{threads} * count * held < width) threads *= 2;

@@ -1,28 +1,28 @@
-// The whole dropless gate of a decode step in one block: scores, choice, weights, positions, counts, offsets, losses.
-// Compiled at run time for one gate:
-//   RTC_EXPERTS      E, 1 to 1024
-//   RTC_TOP_K        K, 1 to 16
-//   RTC_SCORE        a moe_score
-//   RTC_QUEUE_ORDER  a moe_queue_order
-//   RTC_CHOSEN       1: weights are divided by the sum over the chosen; 0: raw scores
-// What it computes is docs/gating.md's, token by token with the functions of the ahead-of-time kernels, which serve
-// everything else: many tokens, drops, noise, groups.
+// The whole dropless gate of a decode step in one block: scores, choice, weights, positions, counts, offsets, losses;
+// by the functions of the ahead-of-time kernels (cuda/gate/choice.h), which serve all other calls: many tokens, drops,
+// noise, groups. Rules: docs/gating.md. NVRTC compiles it for one gate, with these definitions:
+//   KERNEL_EXPERTS      E, 1 to 1024
+//   KERNEL_TOP_K        K, 1 to 16
+//   KERNEL_SCORE        a moe_score
+//   KERNEL_QUEUE_ORDER  a moe_queue_order
+//   KERNEL_CHOSEN       1: weights are divided by the sum over the chosen; 0: raw scores
+// Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='EmulatedGate*'; CompilationTest (Java) for NVRTC.
 #include "cuda/gate/choice.h"
-#include "cuda/rtc/gate.h"
+#include "cuda/runtime_kernel/gate.h"
 
 namespace {
 
 using moe::cuda::kAllLanes;
 using moe::cuda::kWarpLanes;
-using moe::cuda::rtc::kGateThreads;
-using moe::cuda::rtc::kGateTokens;
+using moe::cuda::runtime_kernel::kGateThreads;
+using moe::cuda::runtime_kernel::kGateTokens;
 
-constexpr int kExperts = RTC_EXPERTS, kChoices = RTC_TOP_K;
-constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // as visit_token_lanes has them
+constexpr int kExperts = KERNEL_EXPERTS, kChoices = KERNEL_TOP_K;
+constexpr int kLanes = kExperts > 16 ? kWarpLanes : kExperts > 8 ? 16 : 8;  // as in visit_token_lanes
 using Lanes = moe::cuda::TokenLanes<kLanes, (kExperts + kLanes - 1) / kLanes>;
-constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts of a lane, where the lanes share all
+constexpr int kEach = (kExperts + kWarpLanes - 1) / kWarpLanes;  // experts per lane in sums over all
 
-// Gives every route its position, and every expert its count and offset. By one warp, 32 routes of a queue at a time.
+// Computes the position of every route, and count and offset of every expert. One warp takes 32 routes at a time.
 __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const int* chosen, int* asked, int* counted,
                             int* position, int* counts, int* offsets) {
   for (int e = lane; e < kExperts; e += kWarpLanes) asked[e] = counted[e] = 0;
@@ -30,7 +30,7 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
   const int routes = tokens * kChoices;
   for (int first = 0; first < routes; first += kWarpLanes) {
     const int place = first + lane;
-    const bool choice_major = RTC_QUEUE_ORDER == MOE_CHOICE_MAJOR;
+    const bool choice_major = KERNEL_QUEUE_ORDER == MOE_CHOICE_MAJOR;
     const int c = choice_major ? place / tokens : place % kChoices;
     const int s = choice_major ? place % tokens : place / kChoices;
     const int e = place < routes ? chosen[s * kChoices + c] : -1;
@@ -46,7 +46,7 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
     }
     __syncwarp();
   }
-  // Lane i adds up the experts from i * kEach.
+  // Prefix sum over the experts; lane i takes kEach experts from i * kEach on.
   int sum = 0;
   for (int e = lane * kEach; e < kExperts && e < (lane + 1) * kEach; ++e) sum += asked[e];
   int until = sum;
@@ -65,7 +65,8 @@ __device__ void fill_queues(int lane, int tokens, int auxiliary_choices, const i
 }  // namespace
 
 // One block, up to kGateTokens tokens. Bound by latency: three barriers, and the bytes of logits and scores.
-RTC_KERNEL void __launch_bounds__(kGateThreads) gate(moe::cuda::GateTokens tokens, moe::cuda::rtc::GateOutputs out) {
+RUNTIME_KERNEL void __launch_bounds__(kGateThreads)
+    gate(moe::cuda::GateTokens tokens, moe::cuda::runtime_kernel::GateOutputs out) {
   __shared__ int chosen[kGateTokens * kChoices];
   __shared__ int asked[kExperts], counted[kExperts];  // routes of an expert, and those that the auxiliary loss counts
   __shared__ double squares[kGateTokens];             // logsumexp^2; below 0 where a token is not used
@@ -91,7 +92,7 @@ RTC_KERNEL void __launch_bounds__(kGateThreads) gate(moe::cuda::GateTokens token
     const bool legal = moe::cuda::is_legal<Lanes>(tokens, used, s, x) && largest > -INFINITY;
     if (used && !legal) *out.refused = 1;
     used = used && legal;
-    const float logsumexp = moe::cuda::score_token<Lanes>(RTC_SCORE, largest, x);
+    const float logsumexp = moe::cuda::score_token<Lanes>(KERNEL_SCORE, largest, x);
     float* row = out.scores + s * kExperts;
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) {
@@ -103,7 +104,7 @@ RTC_KERNEL void __launch_bounds__(kGateThreads) gate(moe::cuda::GateTokens token
     const float score = routed ? row[best] : 0;
     float sum = config.denominator_offset;
     for (int i = 0; i < kChoices; ++i) sum += Lanes::of(score, i);
-    const float denominator = RTC_CHOSEN ? fmaxf(sum, config.normalization_epsilon) : 1.0f;
+    const float denominator = KERNEL_CHOSEN ? fmaxf(sum, config.normalization_epsilon) : 1.0f;
     if (s >= count) continue;
     if (c == 0) squares[s] = used ? static_cast<double>(logsumexp) * logsumexp : -1;
     if (c >= kChoices) continue;

@@ -1,0 +1,26 @@
+// The arguments of the runtime kernels of a custom activation, for kernels and host.
+#pragma once
+
+#include "cuda/runtime_kernel/kernel.h"
+
+namespace moe::cuda::runtime_kernel {
+
+constexpr int kActivationThreads = 256;
+
+// Elements in memory: float32, or bfloat16 if narrow is 1.
+struct Elements {
+  void* data;
+  int narrow;
+};
+
+// The elements of a call: `count`; if rows is not null, only the first *rows rows of `width`.
+struct Extent {
+  long long count;
+  const int* rows;
+  long long width;
+};
+
+using CustomForward = void(Elements x, Elements saved, Elements y, Extent);
+using CustomBackward = void(Elements x, Elements dy, Elements dx, Extent);
+
+}  // namespace moe::cuda::runtime_kernel
