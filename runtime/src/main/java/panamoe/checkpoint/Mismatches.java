@@ -9,7 +9,6 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 
 /** How the tensors of a file differ from those a model wants. */
 record Mismatches(List<String> wrong, List<String> extra) {
@@ -19,8 +18,8 @@ record Mismatches(List<String> wrong, List<String> extra) {
 
   /** What a model wants under a name. */
   record Expected(DType dtype, long[] shape) {
-    static Expected of(Tensor tensor) {
-      return new Expected(tensor.dtype(), tensor.shape());
+    static Expected of(Destination destination) {
+      return new Expected(destination.dtype(), destination.shape());
     }
   }
 
