@@ -13,6 +13,18 @@ public interface Workload extends AutoCloseable {
    */
   double bytes();
 
+  /** What the work is measured beside, in turns, whoever asks; null for nothing. */
+  default Beside beside() {
+    return null;
+  }
+
+  /**
+   * Someone to compare with.
+   *
+   * @param label of the table's row
+   */
+  record Beside(String label, Contender contender) {}
+
   @Override
   void close();
 }
