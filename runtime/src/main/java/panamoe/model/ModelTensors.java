@@ -42,7 +42,7 @@ public final class ModelTensors {
   public static Map<String, Destination> destinations(LanguageModel model, Backend backend) {
     Map<String, Destination> destinations = new LinkedHashMap<>();
     for (Parameter parameter : model.parameters().parameters()) {
-      boolean tied = parameter == model.embedding() && model.config().head().tied();
+      boolean tied = model.config().head().tied() && parameter == model.head();
       Tensor value = parameter.value();
       for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
         Tensor target =
