@@ -5,6 +5,7 @@
 #include "cpu/gemm/product.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
+#include "hwy/cache_control.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/gemm/pack.cc"
@@ -25,6 +26,35 @@ int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
   return product_or_overflow({matrices, panels, panel_size(dtype, inner), dtype_bytes(dtype)});
 }
 
+// Callers pack a matrix in blocks of 64 rows, one after the other.
+static_assert(64 % kNr == 0);
+
+// Steps of k that are packed into the L1 cache at a time: 32 KB of float32 panels of 32 columns.
+constexpr int64_t kStreamedSteps = 256;
+
+// A panel of `width` columns. A packed operand is larger than the caches and is read later: it goes to memory by
+// streaming stores, since ordinary ones would read each line from memory before they write it.
+template <class Weight>
+void pack_panel(const Operand& from, int64_t width, int64_t inner, int32_t dtype, Weight* to) {
+  const hn::ScalableTag<uint8_t> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (reinterpret_cast<uintptr_t>(to) % hn::Lanes(d) != 0) {
+    pack_columns(from, width, inner, to);
+    return;
+  }
+  alignas(64) Weight block[kStreamedSteps * kNr];
+  const auto* bytes = reinterpret_cast<const uint8_t*>(block);
+  auto* target = reinterpret_cast<uint8_t*>(to);
+  for (int64_t k = 0; k < inner; k += kStreamedSteps) {
+    const int64_t steps = std::min(kStreamedSteps, inner - k);
+    pack_columns(from.at(0, k), width, steps, block);
+    const int64_t size = panel_size(dtype, steps) * int64_t{sizeof(Weight)};
+    for (int64_t i = 0; i < size; i += lanes) hn::Stream(hn::Load(d, bytes + i), d, target + i);
+    target += size;
+  }
+  hwy::FlushStream();
+}
+
 void pack_kernel(Stream& stream, Tensor weights, Tensor packed) {
   const int32_t rank = weights.rank;
   const int64_t columns = weights.shape[rank - 2], inner = weights.shape[rank - 1];
@@ -36,9 +66,9 @@ void pack_kernel(Stream& stream, Tensor weights, Tensor packed) {
     const Operand from = rows.at(task / panels * columns + column, 0);
     const int64_t width = std::min(kNr, columns - column);
     if (packed.dtype == MOE_BFLOAT16) {
-      pack_columns(from, width, inner, static_cast<hwy::bfloat16_t*>(packed.data) + task * size);
+      pack_panel(from, width, inner, packed.dtype, static_cast<hwy::bfloat16_t*>(packed.data) + task * size);
     } else {
-      pack_columns(from, width, inner, static_cast<float*>(packed.data) + task * size);
+      pack_panel(from, width, inner, packed.dtype, static_cast<float*>(packed.data) + task * size);
     }
   });
 }

@@ -59,7 +59,17 @@ class FloorsTest {
           .mayOnlyBeAccessedByLayers("op", "param", "nn", "moe", "model", "train")
           .whereLayer("backend")
           .mayOnlyBeAccessedByLayers(
-              "parallel", "op", "config", "param", "nn", "moe", "model", "train", "engine", "rtc")
+              "parallel",
+              "op",
+              "config",
+              "param",
+              "nn",
+              "moe",
+              "checkpoint",
+              "model",
+              "train",
+              "engine",
+              "rtc")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine")
           .whereLayer("config")

@@ -41,6 +41,17 @@ public interface Backend
    */
   long memoryAvailable();
 
+  /** Threads of the host that this backend may keep busy. */
+  default int threads() {
+    return 1;
+  }
+
+  /**
+   * A second stream of the same device with one thread, for another thread to use beside this one:
+   * its kernels work on tensors of this backend. To be closed before this backend.
+   */
+  Backend secondStream();
+
   /** Waits until all work given to this backend is done. */
   void synchronize();
 

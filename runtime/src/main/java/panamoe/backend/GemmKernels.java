@@ -44,8 +44,42 @@ public interface GemmKernels {
   /** {@code y[n] += sum_s x[s, n]}; x [S, N], y FLOAT32 [N]. */
   void columnSum(Tensor x, Tensor y);
 
-  /** Bytes of a packed operand for weights [N, K] or [E, N, K]. */
+  /**
+   * Bytes of a packed operand for weights [N, K] or [E, N, K]. Packed matrices of a stack lie one
+   * after the other; so do packed blocks of {@link #PACKED_ROWS} rows of a matrix.
+   */
   long packedBytes(DType dtype, long... shape);
+
+  /** Rows of a matrix that every backend packs without looking at other rows. */
+  int PACKED_ROWS = 64;
+
+  /** Matrix {@code index} [N, K] of a packed stack [E, N, K]; a view. */
+  default Tensor packedMatrix(Tensor packed, long index) {
+    long rows = packed.size(1);
+    long inner = packed.size(2);
+    long bytes = packedBytes(packed.dtype(), rows, inner);
+    return packed.packedPart(index * bytes, (index + 1) * bytes, rows, inner);
+  }
+
+  /**
+   * Rows {@code from} (inclusive) to {@code to} (exclusive) of a packed matrix [N, K]; a view.
+   *
+   * @throws IllegalArgumentException unless {@code from} is a multiple of {@link #PACKED_ROWS} and
+   *     {@code to} is one or N
+   */
+  default Tensor packedRows(Tensor packed, long from, long to) {
+    long inner = packed.size(1);
+    long rows = packed.size(0);
+    boolean blocks = from % PACKED_ROWS == 0 && (to % PACKED_ROWS == 0 || to == rows);
+    if (!blocks || to > rows) {
+      throw new IllegalArgumentException("packed rows " + from + " to " + to + " of " + packed);
+    }
+    return packed.packedPart(
+        packedBytes(packed.dtype(), from, inner),
+        packedBytes(packed.dtype(), to, inner),
+        to - from,
+        inner);
+  }
 
   /** Rearranges row-major weights into {@code packed}, rounding to its dtype. */
   void pack(Tensor weights, Tensor packed);

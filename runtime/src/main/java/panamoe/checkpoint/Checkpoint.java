@@ -15,15 +15,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import panamoe.backend.Backend;
 import panamoe.io.Entry;
 import panamoe.io.FileTrouble;
-import panamoe.tensor.Tensor;
+import panamoe.tensor.DType;
 
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code
  * optimizer.safetensors} (or numbered shards of them), {@code config.json}, {@code state.json} and
- * {@code manifest.json}. Except for headers, nothing is read before its checksum was compared with
- * the manifest. Immutable.
+ * {@code manifest.json}. Except for headers, nothing that was read is handed out before its
+ * checksum was compared with the manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -140,7 +141,7 @@ public final class Checkpoint {
     return json(STATE);
   }
 
-  /** Bytes of the model's files, a lower bound for the memory of its weights. */
+  /** Bytes of the model's files: a lower bound for the memory of its weights in FLOAT32. */
   public long modelBytes() {
     return shards(MODEL).stream().mapToLong(name -> manifest.files().get(name).size()).sum();
   }
@@ -149,19 +150,22 @@ public final class Checkpoint {
    * Refuses a model that cannot fit, before anything is read or allocated. The message says over
    * how many ranks its experts would have to be spread.
    *
+   * @param dtype in which the FLOAT32 weights of the files will be held
    * @param availableBytes free memory of the device
    */
-  public void requireFits(long availableBytes) {
-    if (modelBytes() > availableBytes) {
+  public void requireFits(DType dtype, long availableBytes) {
+    int storedByHeld = DType.FLOAT32.bytes() / dtype.bytes();
+    long neededBytes = modelBytes() / storedByHeld;
+    if (neededBytes > availableBytes) {
       throw new CheckpointException(
           "the model of "
               + directory
               + " needs "
-              + modelBytes()
+              + neededBytes
               + " bytes, but only "
               + availableBytes
               + " are available; "
-              + fittingRanks(availableBytes));
+              + fittingRanks(availableBytes * storedByHeld));
     }
   }
 
@@ -191,10 +195,7 @@ public final class Checkpoint {
     try (Shards shards = headers()) {
       shards.requireExactly(wanted);
     } catch (CheckpointException e) {
-      shards(MODEL)
-          .forEach(
-              this::checkedFile); // a changed file is a better explanation than its broken header
-      throw e;
+      throw orChange(e);
     }
   }
 
@@ -204,25 +205,38 @@ public final class Checkpoint {
   }
 
   /**
-   * Fills the model's tensors. Names, shapes and dtypes are compared first, and nothing is read
-   * unless all agree.
+   * Loads the model's tensors to where they go, on the backend's number of threads. Names, shapes
+   * and dtypes are compared first, and nothing is read unless all agree. Beside its targets a load
+   * takes about a megabyte a thread. After a failure the targets' contents are undefined.
    *
-   * @param destinations every weight of the model by its name
+   * @param destinations of every weight of the model, by its name
+   * @param backend whose memory the targets are
    * @param allowExtra accepts stored tensors without a destination, with a warning
    * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
-   * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
+   * @throws CheckpointException with up to 20 mismatches, each with its layer and expert; or if a
+   *     file was changed since it was saved
    */
   public LoadReport loadModel(
-      Map<String, Tensor> destinations, boolean allowExtra, boolean strict) {
-    try (Shards shards = model()) {
+      Map<String, Destination> destinations, Backend backend, boolean allowExtra, boolean strict) {
+    for (String name : shards(MODEL)) {
+      if (manifest.files().get(name).crc32c() == null) {
+        checkedFile(name); // a manifest of before: its other checksum takes a pass of its own
+      }
+    }
+    try (Shards shards = headers()) {
       Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
-      destinations.forEach((name, tensor) -> expected.put(name, Mismatches.Expected.of(tensor)));
+      destinations.forEach((name, to) -> expected.put(name, Mismatches.Expected.of(to)));
       Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
       mismatches.throwIfAny(directory, allowExtra);
       List<String> warnings = new ArrayList<>(mismatches.extraWarning(directory));
-      destinations.forEach(shards::read);
-      shards
-          .warning()
+      WeightLoader loader = new WeightLoader(backend, shards.readers(), destinations);
+      loader.run();
+      shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));
+      NonFinite nonFinite = new NonFinite();
+      Map<String, Long> found = loader.nonFinite();
+      destinations.keySet().forEach(name -> nonFinite.add(name, found.getOrDefault(name, 0L)));
+      nonFinite
+          .sentence(directory)
           .ifPresent(
               sentence -> {
                 if (strict) {
@@ -230,9 +244,34 @@ public final class Checkpoint {
                 }
                 warnings.add(sentence);
               });
-      long bytes = destinations.values().stream().mapToLong(Tensor::bytes).sum();
+      long bytes = destinations.values().stream().mapToLong(Destination::bytes).sum();
       return new LoadReport(destinations.size(), bytes, List.copyOf(warnings));
+    } catch (CheckpointException e) {
+      throw orChange(e);
     }
+  }
+
+  private void compare(Path file, int found) {
+    String expected = manifest.files().get(file.getFileName().toString()).crc32c();
+    if (expected != null && !expected.equals(Crc32c.hex(found))) {
+      throw CheckpointException.damaged(
+          file
+              + " gave other bytes than were saved: their CRC-32C is "
+              + Crc32c.hex(found)
+              + ", expected "
+              + expected);
+    }
+  }
+
+  /**
+   * Why the model's files could not be used. That one was changed explains more than what became of
+   * what it holds; where reading failed nothing is known of them.
+   */
+  private CheckpointException orChange(CheckpointException failure) {
+    if (!(failure.getCause() instanceof IOException)) {
+      shards(MODEL).forEach(this::checkedFile);
+    }
+    return failure;
   }
 
   /**

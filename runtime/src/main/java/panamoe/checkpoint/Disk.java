@@ -12,6 +12,7 @@ import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.util.List;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
 import panamoe.io.PlainFolder;
 import panamoe.io.Sha256;
@@ -57,7 +58,8 @@ final class Disk {
       body.writeTo(out);
       listener.before("force", file);
       channel.force(true);
-      return new Manifest.FileEntry(out.bytes, Sha256.hex(out.digest));
+      return new Manifest.FileEntry(
+          out.bytes, Sha256.hex(out.digest), Crc32c.hex((int) out.checksum.getValue()));
     } catch (IOException e) {
       // The exception for a full disk does not name the file.
       throw new IOException(
@@ -113,6 +115,7 @@ final class Disk {
 
   private final class Digested implements WritableByteChannel {
     private final MessageDigest digest = Sha256.digest();
+    private final CRC32C checksum = new CRC32C();
     private final FileChannel channel;
     private final Path file;
     private long bytes;
@@ -127,7 +130,9 @@ final class Disk {
       listener.before("write", file);
       ByteBuffer written = source.duplicate();
       int count = channel.write(source);
-      digest.update(written.limit(written.position() + count));
+      written.limit(written.position() + count);
+      checksum.update(written.duplicate());
+      digest.update(written);
       bytes += count;
       return count;
     }

@@ -10,7 +10,6 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -34,8 +33,15 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   private static final Set<String> FIELDS =
       Set.of("format", "version", "panamoe", "step", "experts", "files", "sha256");
 
-  /** Size in bytes and SHA-256 in hexadecimal digits of one file. */
-  record FileEntry(long size, String sha256) {}
+  /**
+   * What is known of one file.
+   *
+   * @param size in bytes
+   * @param sha256 in hexadecimal digits
+   * @param crc32c in hexadecimal digits, computed from the same bytes: what {@link WeightLoader}
+   *     compares. Null in manifests that have none
+   */
+  record FileEntry(long size, String sha256, String crc32c) {}
 
   byte[] toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -46,7 +52,11 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
     new TreeMap<>(files)
         .forEach(
             (name, entry) ->
-                entries.putObject(name).put("size", entry.size()).put("sha256", entry.sha256()));
+                entries
+                    .putObject(name)
+                    .put("size", entry.size())
+                    .put("sha256", entry.sha256())
+                    .put("crc32c", entry.crc32c()));
     return StrictJson.bytes(json.put("sha256", checksum(json)));
   }
 
@@ -116,14 +126,14 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
           throw new CheckpointException(
               path + " names the file '" + name + "', which is not a plain file name");
         }
-        String sha256 =
-            Optional.ofNullable(entry.getValue().get("sha256")).map(JsonNode::asText).orElse("");
-        if (!sha256.matches("[0-9a-f]{64}")) {
-          throw bad("files." + name + ".sha256", "64 hexadecimal digits");
-        }
+        JsonNode told = entry.getValue();
+        String field = "files." + name + ".";
         files.put(
             name,
-            new FileEntry(whole(entry.getValue().get("size"), "files." + name + ".size"), sha256));
+            new FileEntry(
+                whole(told.get("size"), field + "size"),
+                digits(told.get("sha256"), 64, field + "sha256"),
+                told.has("crc32c") ? digits(told.get("crc32c"), 8, field + "crc32c") : null));
       }
       return files;
     }
@@ -132,6 +142,13 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
       JsonNode value = json.get(field);
       if (value == null || !value.isTextual()) {
         throw bad(field, "a string");
+      }
+      return value.asText();
+    }
+
+    private String digits(JsonNode value, int count, String field) {
+      if (value == null || !value.asText().matches("[0-9a-f]{" + count + "}")) {
+        throw bad(field, count + " hexadecimal digits");
       }
       return value.asText();
     }

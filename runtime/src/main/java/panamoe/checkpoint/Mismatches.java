@@ -9,7 +9,6 @@ import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 
 /** The differences between a file's tensors and those a model expects. */
 record Mismatches(List<String> wrong, List<String> extra) {
@@ -19,8 +18,8 @@ record Mismatches(List<String> wrong, List<String> extra) {
 
   /** Dtype and shape that a model expects. */
   record Expected(DType dtype, long[] shape) {
-    static Expected of(Tensor tensor) {
-      return new Expected(tensor.dtype(), tensor.shape());
+    static Expected of(Destination destination) {
+      return new Expected(destination.dtype(), destination.shape());
     }
   }
 

@@ -5,7 +5,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 
 /** Counts NaN and infinite values among weights. */
 final class NonFinite {
@@ -13,8 +12,8 @@ final class NonFinite {
   private int tensors;
   private String first;
 
-  void scan(String name, Tensor tensor) {
-    long found = tensor.dtype().isFloating() ? count(tensor) : 0;
+  /** Notes {@code found} such values of a tensor. */
+  void add(String name, long found) {
     if (found > 0) {
       count += found;
       tensors++;
@@ -37,19 +36,46 @@ final class NonFinite {
             + first);
   }
 
-  private static long count(Tensor tensor) {
-    MemorySegment data = tensor.data();
-    long elements = tensor.count();
+  /** Values of {@code data} that are not finite: all bits of their exponent are set. */
+  static long count(DType dtype, MemorySegment data) {
+    return switch (dtype) {
+      case FLOAT32 -> mayHold(data, 0x7f800000_7f800000L, 0x00800000_00800000L) ? floats(data) : 0;
+      case BFLOAT16 ->
+          mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? shorts(data) : 0;
+      case INT32, UINT8 -> 0;
+    };
+  }
+
+  /**
+   * Whether an exponent is full, in one addition for 8 bytes: adding one to an exponent carries
+   * into the bit of the sign where the exponent is full. The bytes behind the last 8 are not looked
+   * at and count as suspicious.
+   *
+   * @param exponents the bits of each exponent
+   * @param ones the lowest bit of each exponent
+   */
+  private static boolean mayHold(MemorySegment data, long exponents, long ones) {
+    long words = data.byteSize() / Long.BYTES;
+    long carries = 0;
+    for (long i = 0; i < words; i++) {
+      carries |= (data.get(ValueLayout.JAVA_LONG_UNALIGNED, i * Long.BYTES) & exponents) + ones;
+    }
+    long signs = exponents + ones;
+    return (carries & signs) != 0 || words * Long.BYTES < data.byteSize();
+  }
+
+  private static long floats(MemorySegment data) {
     long found = 0;
-    // Not finite: all bits of the exponent are set.
-    if (tensor.dtype() == DType.FLOAT32) {
-      for (long i = 0; i < elements; i++) {
-        found += (data.getAtIndex(ValueLayout.JAVA_INT, i) & 0x7f800000) == 0x7f800000 ? 1 : 0;
-      }
-    } else {
-      for (long i = 0; i < elements; i++) {
-        found += (data.getAtIndex(ValueLayout.JAVA_SHORT, i) & 0x7f80) == 0x7f80 ? 1 : 0;
-      }
+    for (long i = 0; i < data.byteSize() / Float.BYTES; i++) {
+      found += (data.getAtIndex(ValueLayout.JAVA_INT, i) & 0x7f800000) == 0x7f800000 ? 1 : 0;
+    }
+    return found;
+  }
+
+  private static long shorts(MemorySegment data) {
+    long found = 0;
+    for (long i = 0; i < data.byteSize() / Short.BYTES; i++) {
+      found += (data.getAtIndex(ValueLayout.JAVA_SHORT, i) & 0x7f80) == 0x7f80 ? 1 : 0;
     }
     return found;
   }

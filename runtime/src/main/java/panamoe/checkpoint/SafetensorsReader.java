@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Map;
 import java.util.function.LongToDoubleFunction;
+import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.Tensor;
@@ -22,7 +23,7 @@ import panamoe.tensor.Tensor;
  *
  * <p>The file is untrusted: opening it validates the whole header before anything is allocated for
  * its tensors. Elements are read by position into their destination. The file is never mapped,
- * because a mapped file that shrinks kills the process. Not thread-safe.
+ * because a mapped file that shrinks kills the process. Any thread may read.
  *
  * <p>Every method with a name throws {@link CheckpointException} if the file has no tensor of that
  * name, cannot be read, or was truncated since it was opened.
@@ -40,13 +41,19 @@ public final class SafetensorsReader implements AutoCloseable {
   private final FileChannel channel;
   private final SafetensorsHeader header;
   private final long dataStart;
+  private final int headerChecksum;
 
   private SafetensorsReader(
-      Path path, FileChannel channel, SafetensorsHeader header, long dataStart) {
+      Path path,
+      FileChannel channel,
+      SafetensorsHeader header,
+      long dataStart,
+      int headerChecksum) {
     this.path = path;
     this.channel = channel;
     this.header = header;
     this.dataStart = dataStart;
+    this.headerChecksum = headerChecksum;
   }
 
   /**
@@ -67,9 +74,12 @@ public final class SafetensorsReader implements AutoCloseable {
       byte[] json = new byte[headerBytes];
       SavedFile.readFully(channel, ByteBuffer.wrap(json), Long.BYTES, path);
       long dataStart = Long.BYTES + (long) headerBytes;
+      CRC32C checksum = new CRC32C();
+      checksum.update(length(headerBytes));
+      checksum.update(json);
       SafetensorsHeader header =
           SafetensorsHeader.parse(path.toString(), json, fileBytes - dataStart, maxTensors);
-      return new SafetensorsReader(path, channel, header, dataStart);
+      return new SafetensorsReader(path, channel, header, dataStart, (int) checksum.getValue());
     } catch (IOException e) {
       closeAfter(channel, e);
       throw CheckpointException.unread(path, e);
@@ -77,6 +87,12 @@ public final class SafetensorsReader implements AutoCloseable {
       closeAfter(channel, e);
       throw e;
     }
+  }
+
+  /** The first bytes of a file with a header of that length. */
+  private static ByteBuffer length(int headerBytes) {
+    ByteBuffer bytes = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    return bytes.putLong(headerBytes).flip();
   }
 
   private static int headerBytes(Path path, FileChannel channel, long fileBytes)
@@ -152,7 +168,32 @@ public final class SafetensorsReader implements AutoCloseable {
     if (!fits) {
       throw new CheckpointException(path + ": tensor " + stored + " does not fit " + destination);
     }
-    readInto(stored, destination.data());
+    read(stored, 0, destination.data());
+  }
+
+  /** CRC-32C of all bytes before those of the tensors. */
+  int headerChecksum() {
+    return headerChecksum;
+  }
+
+  /** Fills {@code destination} with the bytes of a tensor of this file, from {@code begin} on. */
+  void read(StoredTensor stored, long begin, MemorySegment destination) {
+    try {
+      for (long at = 0; at < destination.byteSize(); at += CHUNK_BYTES) {
+        long length = Math.min(CHUNK_BYTES, destination.byteSize() - at);
+        ByteBuffer buffer = destination.asSlice(at, length).asByteBuffer();
+        SavedFile.readFully(channel, buffer, dataStart + stored.begin() + begin + at, path);
+      }
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "tensor "
+              + stored.name()
+              + " of "
+              + path
+              + " could not be read: "
+              + FileTrouble.reason(e),
+          e);
+    }
   }
 
   /** All elements of a tensor of any type as doubles; I64 beyond 2^53 is rounded. */
@@ -232,7 +273,7 @@ public final class SafetensorsReader implements AutoCloseable {
   private MemorySegment elements(StoredTensor stored, Arena arena) {
     arrayLength(stored);
     MemorySegment data = arena.allocate(stored.bytes(), Long.BYTES);
-    readInto(stored, data);
+    read(stored, 0, data);
     return data;
   }
 
@@ -241,25 +282,6 @@ public final class SafetensorsReader implements AutoCloseable {
       throw new CheckpointException(path + ": tensor " + stored + " is too large for a Java array");
     }
     return (int) stored.count();
-  }
-
-  private void readInto(StoredTensor stored, MemorySegment destination) {
-    try {
-      for (long at = 0; at < stored.bytes(); at += CHUNK_BYTES) {
-        long length = Math.min(CHUNK_BYTES, stored.bytes() - at);
-        ByteBuffer buffer = destination.asSlice(at, length).asByteBuffer();
-        SavedFile.readFully(channel, buffer, dataStart + stored.begin() + at, path);
-      }
-    } catch (IOException e) {
-      throw new CheckpointException(
-          "tensor "
-              + stored.name()
-              + " of "
-              + path
-              + " could not be read: "
-              + FileTrouble.reason(e),
-          e);
-    }
   }
 
   private static void closeAfter(FileChannel channel, Throwable failure) {

@@ -82,7 +82,9 @@ final class ShardWriter {
   private Map<String, Manifest.FileEntry> ofAllRanks(Map<String, Manifest.FileEntry> mine) {
     StringBuilder lines = new StringBuilder();
     mine.forEach(
-        (name, entry) -> lines.append(name + " " + entry.size() + " " + entry.sha256() + "\n"));
+        (name, entry) ->
+            lines.append(
+                name + " " + entry.size() + " " + entry.sha256() + " " + entry.crc32c() + "\n"));
     Map<String, Manifest.FileEntry> all = new TreeMap<>();
     for (int rank = 0; rank < ranks.size(); rank++) {
       String told = new String(ranks.broadcast(lines.toString().getBytes(UTF_8), rank), UTF_8);
@@ -90,7 +92,9 @@ final class ShardWriter {
           .map(line -> line.split(" "))
           .forEach(
               field ->
-                  all.put(field[0], new Manifest.FileEntry(Long.parseLong(field[1]), field[2])));
+                  all.put(
+                      field[0],
+                      new Manifest.FileEntry(Long.parseLong(field[1]), field[2], field[3])));
     }
     return all;
   }

@@ -52,6 +52,10 @@ public final class Shards implements AutoCloseable {
     }
   }
 
+  List<SafetensorsReader> readers() {
+    return readers;
+  }
+
   Map<String, StoredTensor> tensors() {
     Map<String, StoredTensor> tensors = new LinkedHashMap<>();
     byName.forEach((name, reader) -> tensors.put(name, reader.tensor(name)));
@@ -82,7 +86,7 @@ public final class Shards implements AutoCloseable {
       throw new CheckpointException(checkpoint + " holds no tensor " + Mismatches.located(name));
     }
     byName.get(name).readInto(name, destination);
-    nonFinite.scan(name, destination);
+    nonFinite.add(name, NonFinite.count(destination.dtype(), destination.data()));
   }
 
   /** A sentence if a value that was read is not finite; otherwise empty. */

@@ -9,6 +9,7 @@ import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.Destination;
 import panamoe.config.EarlierForms;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
@@ -19,7 +20,6 @@ import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 
 /**
  * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one
@@ -113,9 +113,10 @@ public record ModelFolder(
   }
 
   /**
-   * Loads the weights for inference, packed in {@code dtype}. The model does not drop tokens,
-   * because a token's result must not depend on its neighbours. If a training run has deleted the
-   * checkpoint since, loads the latest.
+   * Loads the weights for inference, straight from the files to the form that kernels read:
+   * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model does not drop
+   * tokens, because a token's result must not depend on its neighbours. If a training run has
+   * deleted the checkpoint since, loads the latest.
    *
    * @param warnings receives the loader's warnings
    * @throws CheckpointException if the weights are damaged, do not match the configuration, or do
@@ -141,16 +142,14 @@ public record ModelFolder(
   }
 
   private LanguageModel loadThis(Backend backend, DType dtype, List<String> warnings) {
-    checkpoint.requireFits(backend.memoryAvailable());
+    checkpoint.requireFits(dtype, backend.memoryAvailable());
     ModelConfig serving = config.withGates(GateConfig::withoutDropping);
     checkpoint.requireHolds(ModelTensors.shapes(serving));
     LanguageModel model = new LanguageModel(serving);
     try {
-      model.materialize(backend, dtype, false, 0);
-      Map<String, Tensor> weights = ModelTensors.masters(model);
-      warnings.addAll(checkpoint.loadModel(weights, false, false).warnings());
-      model.parameters().refresh(backend);
-      model.pack(backend, dtype);
+      model.allocate(backend, dtype);
+      Map<String, Destination> weights = ModelTensors.destinations(model, backend);
+      warnings.addAll(checkpoint.loadModel(weights, backend, false, false).warnings());
       return model;
     } catch (RuntimeException | Error e) {
       model.close();

@@ -33,7 +33,8 @@ import panamoe.tensor.TensorScope;
  * A decoder-only transformer, composed as its {@link ModelConfig} says.
  *
  * <p>Made in two steps: the constructor declares the parameters, which costs nothing and is enough
- * to count them; {@link #materialize} gives them memory. Used by one thread at a time.
+ * to count them; {@link #materialize} draws them, or {@link #allocate} makes room for those of a
+ * checkpoint. Used by one thread at a time.
  */
 public final class LanguageModel implements AutoCloseable {
   private final ModelConfig config;
@@ -113,6 +114,22 @@ public final class LanguageModel implements AutoCloseable {
           "a head with a bias cannot be trained: its loss has no gradient for it");
     }
     store.materialize(backend, dtype, training, seed);
+    makeRotaries();
+    headWeight = head().value();
+  }
+
+  /**
+   * Makes room for inference in {@code dtype}, where a checkpoint is loaded to; see {@link
+   * ParameterStore#allocate}. The model can neither train nor be saved.
+   */
+  public void allocate(Backend backend, DType dtype) {
+    long[] shape = embedding.shape();
+    store.allocate(backend, dtype, head == null ? backend.packedBytes(dtype, shape) : 0);
+    makeRotaries();
+    headWeight = head == null ? store.allocatePacked(backend, dtype, shape) : head.value();
+  }
+
+  private void makeRotaries() {
     rotaries =
         new RotaryTables(
             store.scope(),
@@ -121,23 +138,26 @@ public final class LanguageModel implements AutoCloseable {
                 .map(block -> block.attention().rotary())
                 .filter(Objects::nonNull)
                 .toList());
-    headWeight = head().value();
   }
 
   /**
-   * Packs all weights for inference in {@code dtype}; the model can then neither train nor be
+   * Packs all drawn weights for inference in {@code dtype}; the model can then neither train nor be
    * saved.
    */
   public void pack(Backend backend, DType dtype) {
     if (head == null) {
-      long[] shape = embedding.shape();
-      headWeight = store.scope().allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
+      headWeight = store.allocatePacked(backend, dtype, embedding.shape());
       backend.pack(embedding.master(), headWeight);
     }
     store.pack(backend, dtype);
     if (head != null) {
       headWeight = head.value();
     }
+  }
+
+  /** The matrix of the logits. */
+  Tensor headWeight() {
+    return headWeight;
   }
 
   /** A cache with room for {@code slots} sequences of {@code capacity} tokens. */

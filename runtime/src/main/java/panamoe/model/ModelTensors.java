@@ -1,10 +1,14 @@
 package panamoe.model;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.ExpertTensors;
 import panamoe.config.ModelConfig;
 import panamoe.param.Parameter;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -29,6 +33,34 @@ public final class ModelTensors {
   }
 
   /**
+   * Where a checkpoint's tensors go in a model that one rank holds whole and that was allocated for
+   * inference: each expert to its part of the stack, the embedding of a tied head to both of its
+   * weights. Make the map once: views take a little memory.
+   *
+   * @param backend that the model was allocated on
+   */
+  public static Map<String, Destination> destinations(LanguageModel model, Backend backend) {
+    Map<String, Destination> destinations = new LinkedHashMap<>();
+    for (Parameter parameter : model.parameters().parameters()) {
+      boolean tied = model.config().head().tied() && parameter == model.head();
+      Tensor value = parameter.value();
+      for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
+        Tensor target =
+            value.packed() && value.rank() == 3
+                ? backend.packedMatrix(value, matrix)
+                : parameter.matrix(value, matrix);
+        destinations.put(
+            name(parameter, matrix),
+            new Destination(
+                DType.FLOAT32,
+                parameter.matrixShape(),
+                tied ? List.of(target, model.headWeight()) : List.of(target)));
+      }
+    }
+    return destinations;
+  }
+
+  /**
    * A tensor that holds what this rank has of a parameter, slices put together, under the
    * parameter's names.
    *
@@ -48,15 +80,16 @@ public final class ModelTensors {
     try (LanguageModel whole = new LanguageModel(config)) {
       for (Parameter parameter : whole.parameters().parameters()) {
         for (int matrix = 0; matrix < parameter.matrices(); matrix++) {
-          String name = parameter.name();
-          shapes.put(
-              parameter.part() == Parameter.Part.EXPERT
-                  ? name.replace(EXPERTS, EXPERTS + matrix + ".")
-                  : name,
-              parameter.matrixShape());
+          shapes.put(name(parameter, matrix), parameter.matrixShape());
         }
       }
     }
     return shapes;
+  }
+
+  private static String name(Parameter parameter, int matrix) {
+    return parameter.part() == Parameter.Part.EXPERT
+        ? parameter.name().replace(EXPERTS, EXPERTS + matrix + ".")
+        : parameter.name();
   }
 }

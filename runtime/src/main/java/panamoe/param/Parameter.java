@@ -8,9 +8,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * One weight of a model, or the part of it that this rank holds. {@link #value} is what kernels
- * read, in the compute dtype; {@link #master} is what the optimizer updates, always FLOAT32, and
- * the same tensor as the value when computing in float32.
+ * A name, a shape, a role and a share of the ranks: one parameter of a model, or the part of it
+ * that this rank holds. What kernels read of it is its {@link #weight}.
  */
 public final class Parameter {
   /** What a parameter is part of: tables of sizes are made by it. */
@@ -51,9 +50,7 @@ public final class Parameter {
   private final long[] shape;
   private final Share share;
   private final Initialization initialization;
-  private Tensor value;
-  private Tensor master;
-  private Gradient gradient;
+  private Weight weight;
 
   /**
    * @param matrix shape of the whole parameter, without a dimension of experts
@@ -161,18 +158,24 @@ public final class Parameter {
         : tensor.rows(index, index + 1).reshape(Arrays.copyOfRange(shape, 1, shape.length));
   }
 
-  /** In the compute dtype; packed in a model that was prepared for inference. */
-  public Tensor value() {
-    return value;
+  /** How the parameter is stored; null until it has memory. */
+  public Weight weight() {
+    return weight;
   }
 
-  /** FLOAT32; null in a model that was prepared for inference. */
+  /** What kernels read; null until the parameter has memory. */
+  public Tensor value() {
+    return weight == null ? null : weight.value();
+  }
+
+  /** FLOAT32; null unless the weight is {@link Weight.Trained}. */
   public Tensor master() {
-    return master;
+    return weight instanceof Weight.Trained trained ? trained.master() : null;
   }
 
   /** FLOAT32; null unless the model trains. */
   public Tensor gradient() {
+    Gradient gradient = gradientSums();
     return gradient == null ? null : gradient.sums();
   }
 
@@ -183,16 +186,14 @@ public final class Parameter {
 
   /** What a tape adds to; null unless the model trains. */
   Gradient gradientSums() {
-    return gradient;
+    return weight instanceof Weight.Trained trained ? trained.gradient() : null;
   }
 
   Initialization initialization() {
     return initialization;
   }
 
-  void bind(Tensor newValue, Tensor newMaster, Gradient newGradient) {
-    value = newValue;
-    master = newMaster;
-    gradient = newGradient;
+  void bind(Weight newWeight) {
+    weight = newWeight;
   }
 }

@@ -17,8 +17,9 @@ import panamoe.tensor.TensorScope;
 
 /**
  * The parameters of one model, or what one of several ranks holds of them. Layers declare them
- * while they are built; {@link #materialize} then gives them memory. A store that is never
- * materialized costs nothing: that is how a 2-trillion-parameter model is counted.
+ * while they are built; {@link #materialize} then draws them, or {@link #allocate} makes room for
+ * those of a checkpoint. A store without memory costs nothing: that is how a 2-trillion-parameter
+ * model is counted.
  */
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
@@ -122,11 +123,7 @@ public final class ParameterStore implements AutoCloseable {
    *     memory than there is would end the process when it is used
    */
   public void materialize(Backend backend, DType dtype, boolean training, long seed) {
-    if (scope != null) {
-      throw new IllegalStateException("the parameters already have memory");
-    }
-    requireRoom(backend, dtype, training);
-    scope = TensorScope.shared(backend);
+    open(backend, trainedBytes(dtype, training));
     for (Parameter parameter : parameters.values()) {
       Tensor master = scope.allocate(DType.FLOAT32, parameter.shape());
       initialize(backend, parameter, master, seed);
@@ -137,22 +134,62 @@ public final class ParameterStore implements AutoCloseable {
       }
       Gradient gradient =
           training ? new Gradient(backend, scope.zeros(DType.FLOAT32, parameter.shape())) : null;
-      parameter.bind(value, master, gradient);
+      parameter.bind(new Weight.Trained(value, master, gradient));
     }
   }
 
-  private void requireRoom(Backend backend, DType dtype, boolean training) {
-    long needed = 0;
+  /**
+   * Gives every parameter the memory that inference needs, with undefined contents: operands
+   * packed, tables in their dtype, vectors in FLOAT32. Nothing is drawn and there are no masters.
+   *
+   * @param dtype of operands and tables; the router's stay FLOAT32
+   * @param besideBytes that will be allocated in {@link #scope} beside the parameters
+   * @throws OutOfMemoryError as {@link #materialize}
+   */
+  public void allocate(Backend backend, DType dtype, long besideBytes) {
+    long bytes = besideBytes;
+    for (Parameter parameter : parameters.values()) {
+      DType held = parameter.valueDType(dtype);
+      bytes +=
+          parameter.role() == Role.OPERAND
+              ? backend.packedBytes(held, parameter.shape())
+              : parameter.count() * held.bytes();
+    }
+    open(backend, bytes);
+    for (Parameter parameter : parameters.values()) {
+      DType held = parameter.valueDType(dtype);
+      parameter.bind(
+          parameter.role() == Role.OPERAND
+              ? new Weight.Packed(allocatePacked(backend, held, parameter.shape()))
+              : new Weight.RowMajor(scope.allocate(held, parameter.shape())));
+    }
+  }
+
+  /** Room in {@link #scope} for a packed operand of this shape. */
+  public Tensor allocatePacked(Backend backend, DType dtype, long... shape) {
+    return scope.allocatePacked(dtype, backend.packedBytes(dtype, shape), shape);
+  }
+
+  private long trainedBytes(DType dtype, boolean training) {
+    long bytes = 0;
     for (Parameter parameter : parameters.values()) {
       boolean rounded = parameter.valueDType(dtype) != DType.FLOAT32;
       int bytesEach = DType.FLOAT32.bytes() * (training ? 2 : 1) + (rounded ? dtype.bytes() : 0);
-      needed += parameter.count() * bytesEach;
+      bytes += parameter.count() * bytesEach;
+    }
+    return bytes;
+  }
+
+  private void open(Backend backend, long bytes) {
+    if (scope != null) {
+      throw new IllegalStateException("the parameters already have memory");
     }
     long available = backend.memoryAvailable();
-    if (needed > available) {
+    if (bytes > available) {
       throw new OutOfMemoryError(
-          "the parameters take " + needed + " bytes, and " + available + " are available");
+          "the parameters take " + bytes + " bytes, and " + available + " are available");
     }
+    scope = TensorScope.shared(backend);
   }
 
   /**
@@ -168,30 +205,29 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * Prepares for inference: weights that kernels multiply by are packed in {@code dtype}, masters
-   * and gradients are let go. Embeddings and vectors stay as they are.
+   * Prepares drawn parameters for inference: operands are packed in {@code dtype}, masters and
+   * gradients are let go. Tables and vectors stay as they are.
    */
   public void pack(Backend backend, DType dtype) {
     for (Parameter parameter : parameters.values()) {
       Tensor master = parameter.master();
       Tensor value = parameter.value();
-      if (parameter.role() == Role.OPERAND) {
-        DType packedDType = parameter.valueDType(dtype);
-        long bytes = backend.packedBytes(packedDType, parameter.shape());
-        Tensor packed = scope.allocatePacked(packedDType, bytes, parameter.shape());
-        backend.pack(master, packed);
-        master.release();
-        if (value != master) {
-          value.release();
-        }
-        value = packed;
-      } else if (value != master) {
-        master.release();
-      }
       if (parameter.gradient() != null) {
         parameter.gradient().release();
       }
-      parameter.bind(value, null, null);
+      if (parameter.role() == Role.OPERAND) {
+        DType held = parameter.valueDType(dtype);
+        Tensor packed = allocatePacked(backend, held, parameter.shape());
+        backend.pack(master, packed);
+        value.release();
+        master.release();
+        parameter.bind(new Weight.Packed(packed));
+      } else {
+        if (value != master) {
+          master.release();
+        }
+        parameter.bind(new Weight.RowMajor(value));
+      }
     }
   }
 

@@ -36,7 +36,7 @@ public final class Tensor {
   }
 
   private Tensor view(long[] shape, MemorySegment data) {
-    return new Tensor(scope, dtype, shape, false, data, borrowed, owner);
+    return new Tensor(scope, dtype, shape, packed, data, borrowed, owner);
   }
 
   private Tensor(
@@ -143,6 +143,21 @@ public final class Tensor {
     long rowBytes = shape[0] == 0 ? 0 : data.byteSize() / shape[0];
     part[0] = to - from;
     return view(part, data.asSlice(from * rowBytes, (to - from) * rowBytes));
+  }
+
+  /**
+   * A packed part of this packed operand. Its backend knows where it lies.
+   *
+   * @param from the first byte of the part
+   * @param to the byte after its last one
+   * @param partShape of the part
+   */
+  public Tensor packedPart(long from, long to, long... partShape) {
+    requireAlive();
+    if (!packed || from < 0 || to < from || to > data.byteSize()) {
+      throw new IllegalArgumentException("packed bytes " + from + " to " + to + " of " + this);
+    }
+    return view(partShape.clone(), data.asSlice(from, to - from));
   }
 
   /** Element {@code index} in row-major order, widened to float. */

@@ -247,7 +247,7 @@ class CheckpointCrashTest {
   private long assertIntact(Path folder) {
     Checkpoint checkpoint = Checkpoint.open(folder);
     checkpoint.verify();
-    checkpoint.loadModel(read.model, false, true);
+    read.readModel(checkpoint, false, true);
     read.readOptimizer(checkpoint);
     assertEquals(checkpoint.step() * 100, checkpoint.state().path("tokens").asLong());
     assertTrue(written.fill(checkpoint.step()).sameAs(read), "step " + checkpoint.step());

@@ -30,7 +30,7 @@ class CheckpointTest extends SavedSamples {
     assertEquals(5, checkpoint.config().path("hidden").asInt());
     assertEquals(1200, checkpoint.state().path("tokens").asInt());
     checkpoint.verify();
-    LoadReport report = checkpoint.loadModel(read.model, false, true);
+    LoadReport report = read.readModel(checkpoint, false, true);
     read.readOptimizer(checkpoint);
     assertEquals(new LoadReport(6, 7 * 5 * 2 + 5 * 4 + 4 * 15 * 4, List.of()), report);
     assertTrue(read.sameAs(written));
@@ -58,7 +58,7 @@ class CheckpointTest extends SavedSamples {
     assertTrue(
         Files.exists(checkpoint.directory().resolve("model-00001-of-00003.safetensors")),
         Disk.list(checkpoint.directory()).toString());
-    checkpoint.loadModel(read.model, false, true);
+    read.readModel(checkpoint, false, true);
     read.readOptimizer(checkpoint);
     assertTrue(read.sameAs(written));
   }
@@ -89,7 +89,7 @@ class CheckpointTest extends SavedSamples {
       model.put(added, some);
     }
     saveModel(model);
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, false));
     assertTrue(message.contains(expected.replace(';', ',')), message);
   }
 
@@ -101,7 +101,7 @@ class CheckpointTest extends SavedSamples {
     model.put("layers.1.moe.experts.1.up.weight", scope.zeros(DType.FLOAT32));
     model.put("layers.1.moe.experts.2.up.weight", scope.zeros(DType.FLOAT32, 0, 5));
     saveModel(model);
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, false));
     assertTrue(
         message.contains("layers.0.norm.weight (layer 0) has the shape [6], expected [5]"),
         message);
@@ -121,10 +121,10 @@ class CheckpointTest extends SavedSamples {
       model.put("layers.7.moe.experts." + i + ".up.weight", written.stacked);
     }
     saveModel(model);
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, false));
     assertEquals(20, message.split("unexpected ", -1).length - 1);
     assertTrue(message.endsWith("; and 30 more"), message);
-    LoadReport report = Checkpoint.open(directory).loadModel(read.model, true, false);
+    LoadReport report = read.readModel(Checkpoint.open(directory), true, false);
     assertEquals(1, report.warnings().size());
     assertTrue(report.warnings().getFirst().contains("not read"), report.warnings().getFirst());
     assertEquals(-1, read.stacked.data().mismatch(written.stacked.data()));
@@ -133,7 +133,7 @@ class CheckpointTest extends SavedSamples {
   @Test
   void extraToleranceIsForExtraTensorsOnly() {
     saveModel(Map.of("other", written.stacked));
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, true, false));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, true, false));
     assertTrue(message.contains("missing") && !message.contains("unexpected"), message);
   }
 
@@ -144,8 +144,7 @@ class CheckpointTest extends SavedSamples {
     written.stacked.setFloat(17, Float.NEGATIVE_INFINITY);
     written.model.get("embedding.weight").setFloat(3, Float.NaN);
     new CheckpointStore(directory, 1).save(contents);
-    List<String> warnings =
-        Checkpoint.open(directory).loadModel(read.model, false, false).warnings();
+    List<String> warnings = read.readModel(Checkpoint.open(directory), false, false).warnings();
     assertEquals(1, warnings.size());
     assertTrue(
         warnings
@@ -153,7 +152,7 @@ class CheckpointTest extends SavedSamples {
             .endsWith(
                 "3 NaN or infinite values in 2 tensors, the first: embedding.weight (1 values)"),
         warnings.getFirst());
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, true));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, true));
     assertTrue(message.contains("3 NaN or infinite values"), message);
   }
 
@@ -174,8 +173,8 @@ class CheckpointTest extends SavedSamples {
   void refusesWhatDoesNotFitTheMemory() {
     save(1);
     Checkpoint checkpoint = Checkpoint.open(directory);
-    checkpoint.requireFits(HostMemory.available());
-    String message = refusal(opened -> opened.requireFits(100));
+    checkpoint.requireFits(DType.FLOAT32, HostMemory.available());
+    String message = refusal(opened -> opened.requireFits(DType.FLOAT32, 100));
     assertTrue(
         message.contains("needs " + checkpoint.modelBytes() + " bytes, but only 100 are available"),
         message);
@@ -192,7 +191,7 @@ class CheckpointTest extends SavedSamples {
   })
   void saysOverHowManyRanksItWouldFit(long available, String expected) {
     save(1);
-    String message = refusal(checkpoint -> checkpoint.requireFits(available));
+    String message = refusal(checkpoint -> checkpoint.requireFits(DType.FLOAT32, available));
     assertTrue(message.contains(expected), message);
   }
 

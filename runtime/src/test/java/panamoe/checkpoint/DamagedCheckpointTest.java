@@ -17,6 +17,7 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.Consumer;
@@ -140,10 +141,41 @@ class DamagedCheckpointTest extends SavedSamples {
       channel.write(ByteBuffer.wrap(new byte[] {1, 2, 3}), channel.size() - 3);
     }
     CheckpointException e =
-        assertThrows(CheckpointException.class, () -> opened.loadModel(read.model, false, false));
+        assertThrows(CheckpointException.class, () -> read.readModel(opened, false, false));
     assertTrue(
         e.getMessage().contains("model.safetensors was changed since it was saved"),
         e.getMessage());
+  }
+
+  /** Their SHA-256 is compared instead, before anything is read. */
+  @Test
+  void manifestsWithoutCrcAreAsGood() throws IOException {
+    Path saved = save(1);
+    rewriteManifest(
+        saved,
+        manifest ->
+            manifest
+                .path("files")
+                .forEach(entry -> ((ObjectNode) entry).without(List.of("crc32c"))));
+    read.readModel(Checkpoint.open(saved), false, true);
+    assertEquals(-1, read.stacked.data().mismatch(written.stacked.data()));
+    flipLastByte(saved.resolve("model.safetensors"));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, true));
+    assertTrue(message.contains("model.safetensors was changed since it was saved"), message);
+  }
+
+  @Test
+  void theCrcOfWhatWasReadIsCompared() throws IOException {
+    Path saved = save(1);
+    rewriteManifest(
+        saved,
+        manifest ->
+            ((ObjectNode) manifest.path("files").path("model.safetensors"))
+                .put("crc32c", "00000000"));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, true));
+    assertTrue(
+        message.contains("model.safetensors gave other bytes than were saved: their CRC-32C is "),
+        message);
   }
 
   @ParameterizedTest
@@ -192,6 +224,9 @@ class DamagedCheckpointTest extends SavedSamples {
             "bad field files.config.json.sha256",
             manifest ->
                 ((ObjectNode) manifest.path("files").path("config.json")).put("sha256", "abc"),
+            "bad field files.state.json.crc32c",
+            manifest ->
+                ((ObjectNode) manifest.path("files").path("state.json")).put("crc32c", "ABCDEF01"),
             "lists a shard that is absent.safetensors does not exist",
             manifest ->
                 ((ObjectNode) manifest.path("files"))
@@ -219,7 +254,7 @@ class DamagedCheckpointTest extends SavedSamples {
                 .putObject(copy.getFileName().toString())
                 .put("size", size(copy))
                 .put("sha256", SavedFile.sha256(copy)));
-    String message = refusal(checkpoint -> checkpoint.loadModel(read.model, false, false));
+    String message = refusal(checkpoint -> read.readModel(checkpoint, false, false));
     assertTrue(
         message.contains("is both in") && message.contains("tensor embedding.weight"), message);
   }

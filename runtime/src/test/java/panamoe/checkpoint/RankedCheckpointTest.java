@@ -66,7 +66,7 @@ class RankedCheckpointTest {
   private String refusal() {
     return assertThrows(
             CheckpointException.class,
-            () -> Checkpoint.open(directory).loadModel(read.model, false, true))
+            () -> read.readModel(Checkpoint.open(directory), false, true))
         .getMessage();
   }
 
@@ -85,7 +85,7 @@ class RankedCheckpointTest {
     }
     Checkpoint checkpoint = Checkpoint.open(directory);
     checkpoint.verify();
-    checkpoint.loadModel(read.model, false, true);
+    read.readModel(checkpoint, false, true);
     read.readOptimizer(checkpoint);
     assertTrue(read.sameAs(written));
   }

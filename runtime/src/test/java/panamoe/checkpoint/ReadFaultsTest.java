@@ -123,7 +123,7 @@ class ReadFaultsTest extends SavedSamples {
     try {
       Checkpoint checkpoint = Checkpoint.open(folder);
       checkpoint.config();
-      checkpoint.loadModel(contents.model, false, true);
+      contents.readModel(checkpoint, false, true);
       return "read";
     } catch (CheckpointException e) {
       return e.getMessage();
@@ -141,7 +141,7 @@ class ReadFaultsTest extends SavedSamples {
             () -> Checkpoint.open(saved),
             opened::config,
             opened::verify,
-            () -> opened.loadModel(read.model, false, true))) {
+            () -> read.readModel(opened, false, true))) {
       Thread.currentThread().interrupt();
       String message = assertThrows(CheckpointException.class, action::run).getMessage();
       assertTrue(Thread.interrupted(), message);

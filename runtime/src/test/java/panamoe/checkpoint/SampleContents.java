@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
@@ -47,6 +48,14 @@ final class SampleContents {
         List.of(0, EXPERTS),
         model,
         optimizer);
+  }
+
+  LoadReport readModel(Checkpoint checkpoint, boolean allowExtra, boolean strict) {
+    Map<String, Destination> destinations = new LinkedHashMap<>();
+    model.forEach((name, tensor) -> destinations.put(name, Destination.inPlace(tensor)));
+    try (ReferenceBackend backend = new ReferenceBackend()) {
+      return checkpoint.loadModel(destinations, backend, allowExtra, strict);
+    }
   }
 
   void readOptimizer(Checkpoint checkpoint) {

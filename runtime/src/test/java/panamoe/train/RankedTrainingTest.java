@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,6 +23,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.Destination;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
@@ -306,7 +308,10 @@ class RankedTrainingTest {
         LanguageModel loaded = new LanguageModel(config.model())) {
       drawn.materialize(backend, DType.FLOAT32, false, config.seed());
       loaded.materialize(backend, DType.FLOAT32, false, config.seed() + 1);
-      Checkpoint.open(folder).loadModel(ModelTensors.masters(loaded), false, true);
+      Map<String, Destination> masters = new LinkedHashMap<>();
+      ModelTensors.masters(loaded)
+          .forEach((name, tensor) -> masters.put(name, Destination.inPlace(tensor)));
+      Checkpoint.open(folder).loadModel(masters, backend, false, true);
       List<Parameter> expected = drawn.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {
         assertArrayEquals(

@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
       "  moe-layer-training              a whole layer, forward and backward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
       "  prefill, decode                 a prompt, or one more token, through a four-layer model",
+      "  load                            opening a checkpoint for inference, beside a plain read of its files",
       "",
       "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
           + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
@@ -63,7 +64,7 @@ public final class BenchCommand implements Callable<Integer> {
       paramLabel = "SHAPE",
       description =
           "s1, s2, s3 or MxFxExK[-swiglu]: hidden, expert hidden, experts, choices. Default: s1; prefill and"
-              + " decode: 1024x4096x16x1. A train-step has its own.")
+              + " decode: 1024x4096x16x1; load: 512x2048x16x1. A train-step has its own.")
   private List<String> shapeNames;
 
   @Option(
@@ -111,7 +112,7 @@ public final class BenchCommand implements Callable<Integer> {
     Kind kind = shared.checked(() -> Kind.of(kindName));
     List<LayerShape> shapes = shapes(kind);
     List<Integer> counts = tokens == null ? kind.defaultTokens() : tokens;
-    for (int count : counts) {
+    for (int count : tokens == null ? List.<Integer>of() : counts) {
       require(
           count >= 1 && count <= MAX_TOKENS,
           "--tokens is " + count + ", expected 1 to " + MAX_TOKENS);
@@ -152,9 +153,13 @@ public final class BenchCommand implements Callable<Integer> {
         Timing.stopIfInterrupted();
         Cell cell = new Cell(kind, shape, count, dtype, threads());
         try (Workload work = subject.over(count)) {
+          Workload.Beside beside =
+              peer == null
+                  ? work.beside()
+                  : new Workload.Beside(peer.label(), peer.contender(cell));
           List<Contender> contenders = new ArrayList<>(List.of(Contender.of(work::run)));
-          if (peer != null) {
-            contenders.add(peer.contender(cell));
+          if (beside != null) {
+            contenders.add(beside.contender());
           }
           List<Timing> timings = Timing.inTurns(seconds, realTime, contenders, yardstick);
           print(
@@ -162,8 +167,8 @@ public final class BenchCommand implements Callable<Integer> {
                   cell,
                   work,
                   timings.getFirst(),
-                  peer == null ? null : peer.label(),
-                  peer == null ? null : timings.getLast()));
+                  beside == null ? null : beside.label(),
+                  beside == null ? null : timings.getLast()));
         }
       }
     }

@@ -33,15 +33,15 @@ final class GenerationSubject implements Subject {
     this.kind = kind;
     this.dtype = dtype;
     this.random = new Random(seed);
-    this.model = new LanguageModel(config(shape));
+    this.model = new LanguageModel(config(shape, VOCABULARY));
     model.materialize(backend, dtype, false, seed);
     model.pack(backend, dtype);
   }
 
-  private static ModelConfig config(LayerShape shape) {
+  static ModelConfig config(LayerShape shape, int vocabulary) {
     int heads = Math.max(1, shape.hidden() / HEAD_SIZE);
     return new UniformModel(
-            VOCABULARY,
+            vocabulary,
             CONTEXT,
             shape.hidden(),
             heads,

@@ -18,7 +18,8 @@ public enum Kind {
   MOE_LAYER_TRAINING("moe-layer-training", "s1", List.of(512, 2048)),
   TRAIN_STEP("train-step", "256x1024x16x1", List.of(2048)),
   PREFILL("prefill", "1024x4096x16x1", List.of(512)),
-  DECODE("decode", "1024x4096x16x1", List.of(64));
+  DECODE("decode", "1024x4096x16x1", List.of(64)),
+  LOAD("load", "512x2048x16x1", List.of(0));
 
   private final String label;
   private final String defaultShape;
@@ -82,6 +83,7 @@ public enum Kind {
     switch (this) {
       case TRAIN_STEP -> TrainStepSubject.requireTokens(tokens);
       case PREFILL, DECODE -> GenerationSubject.requireTokens(this, tokens);
+      case LOAD -> throw new IllegalArgumentException("--tokens: load takes none");
       default -> {}
     }
   }
@@ -91,8 +93,8 @@ public enum Kind {
     return switch (this) {
       case GATE, DISPATCH, COMBINE, TRAIN_STEP -> 0;
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
-      // FLOAT32 masters and gradients.
-      case MOE_LAYER_TRAINING -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
+      // A master and its gradient; two layers of masters to be written.
+      case MOE_LAYER_TRAINING, LOAD -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
       case GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD, PREFILL, DECODE ->
           shape.experts() * shape.expertBytes(dtype);
     };
@@ -108,6 +110,7 @@ public enum Kind {
       case MOE_LAYER_TRAINING -> new LayerTrainingSubject(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
       case PREFILL, DECODE -> new GenerationSubject(backend, this, shape, dtype, seed);
+      case LOAD -> new LoadSubject(backend, shape, dtype, seed);
     };
   }
 }

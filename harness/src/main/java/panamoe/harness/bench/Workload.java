@@ -10,6 +10,18 @@ public interface Workload extends AutoCloseable {
   /** Floating-point operations of a call, and the fewest bytes that it must read and write. */
   Cost cost();
 
+  /** What the work is measured beside, in turns, whoever asks; null for nothing. */
+  default Beside beside() {
+    return null;
+  }
+
+  /**
+   * Someone to compare with.
+   *
+   * @param label of the table's row
+   */
+  record Beside(String label, Contender contender) {}
+
   @Override
   void close();
 }

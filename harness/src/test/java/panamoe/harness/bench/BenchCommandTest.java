@@ -16,7 +16,10 @@ import panamoe.harness.CommandRun;
 /** The command: what it prints for every kind, and one sentence for what it cannot read. */
 class BenchCommandTest {
   @ParameterizedTest
-  @EnumSource(value = Kind.class, names = "TRAIN_STEP", mode = EnumSource.Mode.EXCLUDE)
+  @EnumSource(
+      value = Kind.class,
+      names = {"TRAIN_STEP", "LOAD"},
+      mode = EnumSource.Mode.EXCLUDE)
   void printsOneJsonLineACell(Kind kind) throws Exception {
     CommandRun run =
         CommandRun.of(
@@ -55,6 +58,34 @@ class BenchCommandTest {
         int tokens = kind == Kind.DECODE ? 1 : line.get("tokens").asInt();
         assertEquals(tokens, line.get("tokens_per_s").asDouble() * median / 1e3, 1e-9, lines[i]);
       }
+    }
+  }
+
+  @Test
+  void loadsBesideThePageCache() throws Exception {
+    CommandRun run =
+        CommandRun.of(
+            "bench",
+            "load",
+            "--shape",
+            "32x64x4x2",
+            "--dtype",
+            "f32,bf16",
+            "--seconds",
+            "0.001",
+            "--device",
+            "reference",
+            "--json");
+    assertEquals(0, run.exitCode(), run.err());
+    String[] lines = run.out().strip().split("\n");
+    assertEquals(2, lines.length, run.out());
+    for (String each : lines) {
+      JsonNode line = new ObjectMapper().readTree(each);
+      assertEquals("load", line.get("name").asText());
+      assertEquals("page cache", line.get("peer").asText());
+      assertTrue(line.get("gbytes_per_s").asDouble() > 0, each);
+      double ratio = line.get("peer_median_ms").asDouble() / line.get("median_ms").asDouble();
+      assertEquals(ratio, line.get("ratio").asDouble(), 1e-9, each);
     }
   }
 
@@ -111,6 +142,7 @@ class BenchCommandTest {
             new String[] {"moe-layer", "--peer", "onnxruntime", "--dtype", "f32,bf16"}),
         Arguments.of(
             "a train-step has a shape of its own", new String[] {"train-step", "--shape", "s1"}),
+        Arguments.of("--tokens: load takes none", new String[] {"load", "--tokens", "3"}),
         Arguments.of(
             "expected a multiple of its sequences of 256",
             new String[] {"train-step", "--tokens", "100"}),

@@ -40,8 +40,7 @@ class RefusedConfigTest {
     Path config = TinyRun.config(folder, 2);
     String json = Files.readString(config);
     String changed =
-        json.replaceAll(
-            "\"" + key + "\" : (\\{[^{}]*\\}|[^,\\s]+)", "\"" + key + "\" : null");
+        json.replaceAll("\"" + key + "\" : (\\{[^{}]*\\}|[^,\\s]+)", "\"" + key + "\" : null");
     assertTrue(changed.contains("\"" + key + "\" : null"), changed);
     Files.writeString(config, changed);
     Path text =

@@ -27,6 +27,8 @@ public final class NativeBackend implements Backend, NativeKernels {
   private final String name;
   private final long device;
   private final long stream;
+  private final int threads;
+  private final boolean second;
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
@@ -40,10 +42,16 @@ public final class NativeBackend implements Backend, NativeKernels {
   private volatile long launched;
   private volatile long awaited;
 
-  private NativeBackend(String name, long device, long stream) {
+  private NativeBackend(String name, long device, int threads, boolean second) {
     this.name = name;
     this.device = device;
-    this.stream = stream;
+    this.threads = threads;
+    this.second = second;
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment handle = call.allocate(ValueLayout.JAVA_LONG);
+      Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
+      this.stream = handle.get(ValueLayout.JAVA_LONG, 0);
+    }
     this.asynchronous = DeviceInfo.of(device).asynchronous();
   }
 
@@ -72,8 +80,7 @@ public final class NativeBackend implements Backend, NativeKernels {
           Moe.moe_device_open(arena.allocateFrom(name), ordinal, handle), "moe_device_open");
       long device = handle.get(ValueLayout.JAVA_LONG, 0);
       try {
-        Status.check(Moe.moe_stream_create(device, threads, handle), "moe_stream_create");
-        return new NativeBackend(name, device, handle.get(ValueLayout.JAVA_LONG, 0));
+        return new NativeBackend(name, device, threads, false);
       } catch (RuntimeException | Error e) {
         Moe.moe_device_close(device);
         throw e;
@@ -84,6 +91,17 @@ public final class NativeBackend implements Backend, NativeKernels {
   @Override
   public String name() {
     return name;
+  }
+
+  @Override
+  public int threads() {
+    return threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+  }
+
+  @Override
+  public Backend secondStream() {
+    requireOpen();
+    return new NativeBackend(name, device, 1, true);
   }
 
   /** Facts of the device. */
@@ -219,7 +237,11 @@ public final class NativeBackend implements Backend, NativeKernels {
   public void close() {
     if (arena.scope().isAlive()) {
       arena.close();
-      Moe.moe_device_close(device); // with its streams and its memory
+      if (second) {
+        Moe.moe_stream_destroy(stream);
+      } else {
+        Moe.moe_device_close(device); // with its streams and its memory
+      }
     }
   }
 

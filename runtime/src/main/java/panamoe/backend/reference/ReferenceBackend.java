@@ -73,6 +73,11 @@ public final class ReferenceBackend
     return launcher.record(step);
   }
 
+  @Override
+  public Backend secondStream() {
+    return new ReferenceBackend();
+  }
+
   /** Nothing to do: every call is done when it returns. */
   @Override
   public void synchronize() {}

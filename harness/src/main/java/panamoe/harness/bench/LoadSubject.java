@@ -1,0 +1,161 @@
+package panamoe.harness.bench;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.CheckpointContents;
+import panamoe.checkpoint.CheckpointStore;
+import panamoe.config.ModelConfig;
+import panamoe.data.ByteTokenizer;
+import panamoe.engine.ModelFolder;
+import panamoe.io.ConfigJson;
+import panamoe.model.LanguageModel;
+import panamoe.model.ModelTensors;
+import panamoe.nn.Cost;
+import panamoe.tensor.DType;
+
+/**
+ * Opening a checkpoint for inference from the page cache, beside a plain read of its weights' files
+ * by as many threads. The checkpoint is written into a temporary folder; its float32 weights are
+ * those of {@link GenerationSubject}'s model over bytes.
+ */
+final class LoadSubject implements Subject {
+  private static final int PIECE_BYTES = 1 << 20;
+
+  private final Backend backend;
+  private final DType dtype;
+  private final Path folder;
+  private final List<Path> files;
+  private final long bytes;
+
+  LoadSubject(Backend backend, LayerShape shape, DType dtype, long seed) {
+    this.backend = backend;
+    this.dtype = dtype;
+    try {
+      this.folder = Files.createTempDirectory("panamoe-load");
+      try {
+        write(GenerationSubject.config(shape, new ByteTokenizer().vocabularySize()), seed);
+        Path checkpoint = ModelFolder.open(folder).checkpoint().directory();
+        try (Stream<Path> entries = Files.list(checkpoint)) {
+          this.files =
+              entries.filter(file -> file.getFileName().toString().startsWith("model")).toList();
+        }
+        long sum = 0;
+        for (Path file : files) {
+          sum += Files.size(file);
+        }
+        this.bytes = sum;
+      } catch (IOException | RuntimeException | Error e) {
+        delete();
+        throw e;
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void write(ModelConfig config, long seed) {
+    JsonNodeFactory json = JsonNodeFactory.instance;
+    ObjectNode tree = json.objectNode().set("model", ConfigJson.tree(config));
+    try (LanguageModel model = new LanguageModel(config)) {
+      model.materialize(backend, DType.FLOAT32, false, seed);
+      backend.synchronize();
+      new CheckpointStore(folder, 1)
+          .save(
+              new CheckpointContents(
+                  1,
+                  tree,
+                  json.objectNode(),
+                  config.experts(),
+                  ModelTensors.masters(model),
+                  Map.of()));
+    }
+  }
+
+  @Override
+  public Workload over(int tokens) {
+    return new Load();
+  }
+
+  @Override
+  public void close() {
+    try {
+      delete();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void delete() throws IOException {
+    try (Stream<Path> entries = Files.walk(folder)) {
+      for (Path entry : entries.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(entry);
+      }
+    }
+  }
+
+  private final class Load implements Workload {
+    @Override
+    public void run(int call) {
+      ModelFolder.open(folder).load(backend, dtype, new ArrayList<>()).close();
+    }
+
+    @Override
+    public Beside beside() {
+      return new Beside("page cache", Contender.of(_ -> read()));
+    }
+
+    /** The files, each of which is read once. */
+    @Override
+    public Cost cost() {
+      return new Cost(0, bytes, 0, 0, 0);
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  /** Reads all files, each thread into a megabyte of its own. */
+  private void read() {
+    for (Path file : files) {
+      AtomicLong next = new AtomicLong();
+      try (FileChannel channel = FileChannel.open(file);
+          ExecutorService helpers = Executors.newCachedThreadPool()) {
+        List<CompletableFuture<Void>> reads = new ArrayList<>();
+        for (int i = 1; i < backend.threads(); i++) {
+          reads.add(CompletableFuture.runAsync(() -> read(channel, next), helpers));
+        }
+        read(channel, next);
+        reads.forEach(CompletableFuture::join);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  private static void read(FileChannel channel, AtomicLong next) {
+    ByteBuffer piece = ByteBuffer.allocateDirect(PIECE_BYTES);
+    try {
+      while (channel.read(piece.clear(), next.getAndAdd(PIECE_BYTES)) >= 0) {
+        // what was read is not looked at
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,229 @@
+package panamoe.checkpoint;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.ClosedByInterruptException;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import panamoe.backend.Backend;
+import panamoe.backend.GemmKernels;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Reads all of a checkpoint's files to where their tensors go, once and from the first byte to the
+ * last. Threads take pieces of about half a megabyte, whole rows of one tensor: each piece is read,
+ * added to the checksum of its file, searched for values that are not finite, and packed or rounded
+ * while the caches still hold it. So a load takes a piece of memory a thread beside its targets.
+ */
+final class WeightLoader {
+  private static final long PIECE_BYTES = 1 << 19;
+
+  /**
+   * Rows of a stored tensor.
+   *
+   * @param tensor as the file holds it
+   * @param to where it goes; null for a tensor that is read for the checksum alone
+   * @param from the first row; a tensor without dimensions is one row
+   * @param end the row after the last one
+   * @param begin the first byte of the piece, counted from that of the tensor
+   */
+  private record Piece(
+      SafetensorsReader file,
+      StoredTensor tensor,
+      Destination to,
+      long from,
+      long end,
+      long begin,
+      long bytes) {
+
+    /** That are staged: bytes where they go nowhere. */
+    long elements() {
+      return to == null ? bytes : bytes / to.dtype().bytes();
+    }
+  }
+
+  private final Backend backend;
+  private final List<Piece> pieces = new ArrayList<>();
+  private final int[] checksums;
+  private final long[] nonFinite;
+  private final long stagedElements;
+  private final AtomicInteger next = new AtomicInteger();
+  private final AtomicReference<Throwable> failure = new AtomicReference<>();
+
+  /**
+   * @param backend whose memory the targets are, and whose kernels pack and round
+   * @param destinations by name, of the shapes and dtypes of the files
+   */
+  WeightLoader(
+      Backend backend, List<SafetensorsReader> files, Map<String, Destination> destinations) {
+    this.backend = backend;
+    for (SafetensorsReader file : files) {
+      for (StoredTensor tensor : file.tensors()) {
+        cut(file, tensor, destinations.get(tensor.name()));
+      }
+    }
+    this.checksums = new int[pieces.size()];
+    this.nonFinite = new long[pieces.size()];
+    this.stagedElements = pieces.stream().mapToLong(Piece::elements).max().orElse(0);
+  }
+
+  private void cut(SafetensorsReader file, StoredTensor tensor, Destination to) {
+    long rows = tensor.shape().length == 0 ? 1 : tensor.shape()[0];
+    if (tensor.bytes() == 0) {
+      return;
+    }
+    long rowBytes = tensor.bytes() / rows;
+    long block = GemmKernels.PACKED_ROWS;
+    long step = Math.max(1, PIECE_BYTES / rowBytes / block) * block;
+    for (long from = 0; from < rows; from += step) {
+      long end = Math.min(rows, from + step);
+      pieces.add(new Piece(file, tensor, to, from, end, from * rowBytes, (end - from) * rowBytes));
+    }
+  }
+
+  /**
+   * Reads everything on the backend's number of threads, this one among them.
+   *
+   * @throws CheckpointException if a file cannot be read any more
+   */
+  void run() {
+    backend.synchronize(); // targets are read into: nothing may be writing them
+    ThreadFactory threads = Thread.ofPlatform().daemon().name("panamoe-load-", 0).factory();
+    try (ExecutorService helpers = Executors.newCachedThreadPool(threads)) {
+      int count = Math.min(backend.threads(), pieces.size());
+      for (int i = 1; i < count; i++) {
+        helpers.execute(this::takePieces);
+      }
+      takePieces();
+    }
+    switch (failure.get()) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      case Throwable e -> throw new IllegalStateException(e);
+    }
+  }
+
+  private void takePieces() {
+    try (Backend stream = backend.secondStream();
+        TensorScope scope = TensorScope.confined(backend)) {
+      Worker worker = new Worker(stream, scope);
+      for (int i = next.getAndIncrement();
+          i < pieces.size() && failure.get() == null;
+          i = next.getAndIncrement()) {
+        worker.take(i);
+      }
+    } catch (RuntimeException | Error e) {
+      // An interruption closes the files under the other threads: it is the cause, whoever fails
+      // first.
+      boolean cause = e.getCause() instanceof ClosedByInterruptException;
+      failure.updateAndGet(first -> first == null || cause ? e : first);
+    }
+  }
+
+  /** What one thread works with: a stream, and room for a piece in each dtype that it needs. */
+  private final class Worker {
+    private final Backend stream;
+    private final TensorScope scope;
+    private final Map<DType, Tensor> stages = new EnumMap<>(DType.class);
+
+    Worker(Backend stream, TensorScope scope) {
+      this.stream = stream;
+      this.scope = scope;
+    }
+
+    void take(int index) {
+      Piece piece = pieces.get(index);
+      Destination to = piece.to();
+      Tensor direct = to == null ? null : to.direct();
+      Tensor source = direct == null ? stage(piece) : part(direct, piece);
+      MemorySegment bytes = source.data();
+      piece.file().read(piece.tensor(), piece.begin(), bytes);
+      checksums[index] = Crc32c.of(bytes);
+      if (to == null) {
+        return;
+      }
+      nonFinite[index] = NonFinite.count(to.dtype(), bytes);
+      for (Tensor target : to.targets()) {
+        if (target != direct) {
+          put(source, part(target, piece));
+        }
+      }
+      stream.synchronize(); // before the stages are written again
+    }
+
+    private void put(Tensor source, Tensor target) {
+      if (!target.packed()) {
+        stream.cast(source, target);
+      } else if (source.dtype() == target.dtype()) {
+        stream.pack(source, target);
+      } else {
+        // Packing moves vectors where nothing is to be rounded, and else element by element.
+        Tensor rounded = stage(target.dtype(), source.shape());
+        stream.cast(source, rounded);
+        stream.pack(rounded, target);
+      }
+    }
+
+    private Tensor stage(Piece piece) {
+      return piece.to() == null
+          ? stage(DType.UINT8, piece.bytes())
+          : stage(piece.to().dtype(), shape(piece));
+    }
+
+    private Tensor stage(DType dtype, long... shape) {
+      return stages
+          .computeIfAbsent(dtype, type -> scope.allocate(type, stagedElements))
+          .rows(0, Tensor.count(shape))
+          .reshape(shape);
+    }
+  }
+
+  private Tensor part(Tensor target, Piece piece) {
+    if (target.rank() == 0 || piece.from() == 0 && piece.end() == target.size(0)) {
+      return target;
+    }
+    return target.packed()
+        ? backend.packedRows(target, piece.from(), piece.end())
+        : target.rows(piece.from(), piece.end());
+  }
+
+  private static long[] shape(Piece piece) {
+    long[] shape = piece.tensor().shape().clone();
+    if (shape.length > 0) {
+      shape[0] = piece.end() - piece.from();
+    }
+    return shape;
+  }
+
+  /** The CRC-32C of a file, all of whose bytes were read. */
+  int checksum(SafetensorsReader file) {
+    int checksum = file.headerChecksum();
+    for (int i = 0; i < pieces.size(); i++) {
+      if (pieces.get(i).file() == file) {
+        checksum = Crc32c.join(checksum, checksums[i], pieces.get(i).bytes());
+      }
+    }
+    return checksum;
+  }
+
+  /** Values that are not finite by tensor; of the tensors that have some. */
+  Map<String, Long> nonFinite() {
+    Map<String, Long> found = new HashMap<>();
+    for (int i = 0; i < pieces.size(); i++) {
+      if (nonFinite[i] > 0) {
+        found.merge(pieces.get(i).tensor().name(), nonFinite[i], Long::sum);
+      }
+    }
+    return found;
+  }
+}
