@@ -33,8 +33,8 @@ cd "$scratch"
 # before, jextract takes such a function for a variadic one.
 echo "-std=c2x" >compile_flags.txt
 
-# generate FOLDER CLASS LOOKUP HEADER SYMBOLS INCLUDE...: puts what SYMBOLS names of HEADER into the package of FOLDER.
-# LOOKUP is the SymbolLookup of ours that finds the functions: jextract's own knows the libraries of one class loader.
+# generate FOLDER CLASS LOOKUP HEADER SYMBOLS INCLUDE...: generates bindings of the SYMBOLS of HEADER into the package
+# of FOLDER. LOOKUP is our SymbolLookup for the functions, because jextract's works for one class loader only.
 generate() {
   folder=$1 class=$2 lookup=$3 header=$4 symbols=$5
   shift 5
@@ -52,7 +52,7 @@ generate() {
 }
 
 moe() {
-  # Only what is ours: the names of the C library that the headers include would be 300 more symbols.
+  # Only our symbols: the included headers of the C library would add 300 more.
   "$jextract" -I "$headers" --dump-includes all.txt "$headers/moe/moe.h"
   sed -n -E 's/^(--include-(function|struct|constant) (moe|MOE)_[A-Za-z0-9_]+).*/\1/p' all.txt >ours.txt
   generate panamoe/bindings Moe NativeLibrary.SYMBOLS "$headers/moe/moe.h" "$scratch/ours.txt" "$headers"
@@ -67,7 +67,7 @@ mpi() {
 nccl() {
   include=${NCCL_INCLUDE:-}
   [ -e "$include/nccl.h" ] || fail "no nccl.h in '$include': set NCCL_INCLUDE to the folder of NCCL's nccl.h"
-  # All that nccl.h wants of CUDA are these names; the functions bound know a stream by its pointer.
+  # nccl.h needs only these names of CUDA; the bound functions use a stream's pointer.
   mkdir cuda
   printf '#include <stddef.h>\ntypedef struct CUstream_st* cudaStream_t;\n#define CUDART_VERSION 0\n' \
     >cuda/cuda_runtime.h

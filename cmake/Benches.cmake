@@ -1,4 +1,4 @@
-# The native benchmarks: one program a file of bench/.
+# The native benchmarks: one program per file of bench/.
 file(GLOB PANAMOE_BENCHES CONFIGURE_DEPENDS bench/*_bench.cc)
 foreach(bench_source ${PANAMOE_BENCHES})
   get_filename_component(bench_name ${bench_source} NAME_WE)
@@ -7,7 +7,7 @@ foreach(bench_source ${PANAMOE_BENCHES})
   target_link_libraries(${bench_name} PRIVATE panamoe hwy::hwy)
 endforeach()
 
-# The GEMM benchmark compares itself with oneDNN where that is installed; the library never needs it.
+# The GEMM benchmark compares with oneDNN if that is installed; the library does not need it.
 find_package(dnnl QUIET)
 if(dnnl_FOUND)
   target_compile_definitions(gemm_bench PRIVATE MOE_BENCH_ONEDNN)

@@ -1,4 +1,4 @@
-# Finds nvcc, and says which cards the CUDA backend is compiled for: Ampere, Hopper, Blackwell, and later ones by PTX.
+# Finds nvcc, and sets the architectures of the CUDA backend: Ampere, Hopper, Blackwell, and later ones by PTX.
 set(PANAMOE_CUDA_ARCHITECTURES "80-real;90a-real;100-real;100-virtual" CACHE STRING "What panamoe_cuda is built for")
 
 include(CheckLanguage)

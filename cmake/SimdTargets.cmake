@@ -1,9 +1,9 @@
 # The instruction sets that the CPU's kernels are compiled for. Highway picks one at run time.
-# SSSE3, SSE4 and AVX3_DL bring nothing here that SSE2, AVX2 and AVX3 do not.
+# SSSE3, SSE4 and AVX3_DL are not faster here than SSE2, AVX2 and AVX3.
 set(PANAMOE_SIMD_TARGETS SSE2 AVX2 AVX3 AVX3_ZEN4)
 set(PANAMOE_DISABLED_TARGETS HWY_SSSE3 HWY_SSE4 HWY_AVX3_DL HWY_AVX3_SPR)
 if(PANAMOE_SANITIZE)
-  # The targets are one source compiled again: under a sanitizer, where that takes minutes, two stand for all.
+  # All targets share one source, so under a sanitizer, where compiling takes minutes, two of them suffice.
   list(APPEND PANAMOE_DISABLED_TARGETS HWY_AVX3 HWY_AVX3_ZEN4)
 endif()
 

@@ -26,9 +26,9 @@ moe_attention_config check_config(const moe_attention_config* config) {
 // q [B, L, H, D], k and v [B, L, G, D] of one dtype, sinks [H] or null.
 moe_attention_inputs check_inputs(const moe_attention_inputs* inputs) {
   const moe_attention_inputs in = check_struct("inputs", inputs);
-  T q = check_tensor("q", in.q, kFloating, {kAny, kAny, kAny, kAny});
-  T k = check_tensor("k", in.k, kFloating, {q.shape[0], q.shape[1], kAny, q.shape[3]});
-  T v = check_tensor("v", in.v, kFloating, {q.shape[0], q.shape[1], k.shape[2], q.shape[3]});
+  Tensor q = check_tensor("q", in.q, kFloating, {kAny, kAny, kAny, kAny});
+  Tensor k = check_tensor("k", in.k, kFloating, {q.shape[0], q.shape[1], kAny, q.shape[3]});
+  Tensor v = check_tensor("v", in.v, kFloating, {q.shape[0], q.shape[1], k.shape[2], q.shape[3]});
   check_heads(q.shape[2], k.shape[2], q.shape[3]);
   check_same_dtype("q", q, "k", k);
   check_same_dtype("q", q, "v", v);
@@ -37,8 +37,8 @@ moe_attention_inputs check_inputs(const moe_attention_inputs* inputs) {
 }
 
 // A tensor of the shape and dtype of `like`.
-T check_like(const char* name, const moe_tensor* tensor, const char* like_name, T like) {
-  T checked = check_tensor(name, tensor, kFloating, {like.shape[0], like.shape[1], like.shape[2], like.shape[3]});
+Tensor check_like(const char* name, const moe_tensor* tensor, const char* like_name, Tensor like) {
+  Tensor checked = check_tensor(name, tensor, kFloating, {like.shape[0], like.shape[1], like.shape[2], like.shape[3]});
   check_same_dtype(like_name, like, name, checked);
   return checked;
 }
@@ -70,18 +70,18 @@ moe_cache_places check_places(const moe_cache_places* places, int64_t groups, in
 moe_status moe_rotary(moe_stream stream, const moe_tensor* x, const moe_rotary_angles* angles, int32_t direction,
                       const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    moe::T input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    moe::Tensor input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = input.shape[0], head_size = input.shape[2];
     const moe_rotary_angles of = moe::check_struct("angles", angles);
     moe::check_tensor("positions", of.positions, moe::kInt32Only, {rows});
-    moe::T cosine = moe::check_tensor("cosine", of.cosine, moe::kFloat32Only, {moe::kAny, moe::kAny});
+    moe::Tensor cosine = moe::check_tensor("cosine", of.cosine, moe::kFloat32Only, {moe::kAny, moe::kAny});
     moe::check_tensor("sine", of.sine, moe::kFloat32Only, {cosine.shape[0], cosine.shape[1]});
     if (cosine.shape[1] > head_size / 2) {
       moe::invalid("cosine has ", cosine.shape[1], " columns, more than half the head size ", head_size);
     }
     moe::check_flag("interleaved", of.interleaved);
     if (direction != 1 && direction != -1) moe::invalid("direction is ", direction, ", expected 1 or -1");
-    moe::T output = moe::check_tensor("y", y, moe::kFloating, {rows, input.shape[1], head_size});
+    moe::Tensor output = moe::check_tensor("y", y, moe::kFloating, {rows, input.shape[1], head_size});
     moe::check_same_dtype("x", input, "y", output);
     moe::check_written_or_same({"y", y}, {"x", x});
     moe::check_written({{"y", y}}, {{"positions", of.positions}, {"cosine", of.cosine}, {"sine", of.sine}});
@@ -128,9 +128,9 @@ moe_status moe_attention_backward(moe_stream stream, const moe_attention_config*
 moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_tensor* v, const moe_cache_places* places,
                             MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    moe::T new_keys = moe::check_tensor("k", k, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    moe::Tensor new_keys = moe::check_tensor("k", k, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = new_keys.shape[0], groups = new_keys.shape[1], head_size = new_keys.shape[2];
-    moe::T new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
+    moe::Tensor new_values = moe::check_tensor("v", v, moe::kFloating, {rows, groups, head_size});
     const moe_cache_places at = moe::check_places(places, groups, head_size, rows);
     moe::check_same_dtype("k", new_keys, "v", new_values);
     moe::check_same_dtype("k", new_keys, "keys", *at.keys);
@@ -147,13 +147,13 @@ moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* c
     const moe_attention_config checked = moe::check_config(config);
     if (checked.mask != MOE_CAUSAL)
       moe::invalid("config.mask is ", checked.mask, ", decode takes MOE_CAUSAL (0) alone");
-    moe::T queries = moe::check_tensor("q", q, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
+    moe::Tensor queries = moe::check_tensor("q", q, moe::kFloating, {moe::kAny, moe::kAny, moe::kAny});
     const int64_t rows = queries.shape[0], heads = queries.shape[1], head_size = queries.shape[2];
     const moe_cache_places at = moe::check_places(places, moe::kAny, head_size, rows);
     moe::check_heads(heads, at.keys->shape[2], head_size);
     moe::check_same_dtype("q", queries, "keys", *at.keys);
     moe::check_optional("sinks", sinks, moe::kFloat32Only, {heads});
-    moe::T output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
+    moe::Tensor output = moe::check_tensor("out", out, moe::kFloating, {rows, heads, head_size});
     moe::check_same_dtype("q", queries, "out", output);
     moe::check_written({{"out", out}}, {{"q", q},
                                         {"sinks", sinks},

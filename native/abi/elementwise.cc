@@ -5,20 +5,18 @@
 namespace moe {
 namespace {
 
-struct ActivationShapes {
-  moe_activation activation;
+struct CheckedActivation {
+  moe_activation_config activation;
   const moe_tensor& x;
   const moe_tensor& y;  // y, or its gradient
 };
 
 // x [S, N] and y [S, N], or x [S, 2N] for SwiGLU.
-ActivationShapes check_activation_shapes(moe_stream stream, int32_t activation, const moe_tensor* x, const char* y_name,
-                                         const moe_tensor* y) {
-  const moe_activation known = check_activation(activation, find_stream(stream)->device());
+CheckedActivation check_activation_shapes(moe_stream stream, const moe_activation_config* activation,
+                                          const moe_tensor* x, const char* y_name, const moe_tensor* y) {
+  const moe_activation_config known = check_activation(activation, find_stream(stream)->device());
   check_tensor("x", x, kFloating, {kAny, kAny});
-  const int64_t width = x->shape[1];
-  if (known == MOE_SWIGLU && width % 2 != 0) invalid("x has ", width, " columns, SwiGLU needs an even number");
-  check_tensor(y_name, y, kFloating, {x->shape[0], known == MOE_SWIGLU ? width / 2 : width});
+  check_tensor(y_name, y, kFloating, {x->shape[0], activated_columns(known, x->shape[1])});
   return {known, *x, *y};
 }
 
@@ -29,6 +27,10 @@ void check_bound(float bound) {
 
 }  // namespace
 }  // namespace moe
+
+moe_status moe_activation_config_default(moe_activation_config* config) {
+  return moe::guard(__func__, [&] { moe::check_struct("config", config) = moe::kIdentity; });
+}
 
 moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] { MOE_LAUNCH(stream, fill, value, moe::check_elements("y", y, moe::kFloating)); });
@@ -81,8 +83,8 @@ moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* 
   });
 }
 
-moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* y,
-                                  MOE_HELD_IGNORED) {
+moe_status moe_activation_forward(moe_stream stream, const moe_activation_config* activation, const moe_tensor* x,
+                                  const moe_tensor* y, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "y", y);
     moe::check_written({{"y", y}}, {{"x", x}});
@@ -90,8 +92,8 @@ moe_status moe_activation_forward(moe_stream stream, int32_t activation, const m
   });
 }
 
-moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* dy,
-                                   const moe_tensor* dx, MOE_HELD_IGNORED) {
+moe_status moe_activation_backward(moe_stream stream, const moe_activation_config* activation, const moe_tensor* x,
+                                   const moe_tensor* dy, const moe_tensor* dx, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto checked = moe::check_activation_shapes(stream, activation, x, "dy", dy);
     const moe_tensor& gradient = moe::check_tensor("dx", dx, moe::kFloating, {checked.x.shape[0], checked.x.shape[1]});

@@ -12,24 +12,25 @@ const moe_tensor& check_offsets(const moe_tensor* offsets, int64_t experts) {
 }  // namespace
 }  // namespace moe
 
-moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor* x, const moe_tensor* offsets,
-                              const moe_tensor* weights, const moe_tensor* bias, const moe_tensor* y,
-                              const moe_tensor* preactivation, MOE_HELD_IGNORED) {
+moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* offsets,
+                              const moe_tensor* weights, const moe_tensor* y, const moe_epilogue* epilogue,
+                              MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto device = moe::find_stream(stream)->shared_device();
-    const moe_activation function = moe::check_activation(activation, *device);
+    moe_activation_config activation;
+    const moe_epilogue end = moe::check_epilogue(epilogue, activation, *device);
     const moe_tensor& matrices = moe::check_weights("weights", weights, 3, *device);
     const int64_t experts = matrices.shape[0], columns = matrices.shape[1];
     const moe_tensor& input = moe::check_tensor("x", x, moe::kFloating, {moe::kAny, matrices.shape[2]});
     const int64_t rows = input.shape[0];
     const moe_tensor& groups = moe::check_offsets(offsets, experts);
-    moe::check_optional("bias", bias, moe::kFloat32Only, {experts, columns});
+    moe::check_optional("bias", end.bias, moe::kFloat32Only, {experts, columns});
     const moe_tensor& output =
-        moe::check_tensor("y", y, moe::kFloating, {rows, moe::activated_columns(function, columns)});
-    moe::check_optional("preactivation", preactivation, moe::kFloating, {rows, columns});
-    moe::check_written({{"y", y}, {"preactivation", preactivation}},
-                       {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", bias}});
-    MOE_LAUNCH(stream, expert_forward, function, input, groups, matrices, bias, output, preactivation);
+        moe::check_tensor("y", y, moe::kFloating, {rows, moe::activated_columns(activation, columns)});
+    moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
+    moe::check_written({{"y", y}, {"preactivation", end.preactivation}},
+                       {{"x", x}, {"offsets", offsets}, {"weights", weights}, {"bias", end.bias}});
+    MOE_LAUNCH(stream, expert_forward, input, groups, matrices, output, end);
   });
 }
 

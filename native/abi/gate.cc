@@ -8,20 +8,16 @@
 namespace moe {
 namespace {
 
-void check_choice(const char* name, int32_t value, int32_t last) {
-  if (value < 0 || value > last) invalid("config.", name, " is ", value, ", expected 0 to ", last);
-}
-
-// The config as it was checked: its memory is the caller's.
+// A copy of the config: its memory is the caller's.
 moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
   const moe_gate_config c = check_struct("config", config);
   const int64_t most = std::min(experts, kMostChoices);
   if (c.top_k < 1 || c.top_k > most) invalid("config.top_k is ", c.top_k, ", expected 1 to ", most);
-  check_choice("score", c.score, MOE_SIGMOID);
-  check_choice("drop_policy", c.drop_policy, MOE_DROP_PRIORITY);
-  check_choice("queue_order", c.queue_order, MOE_CHOICE_MAJOR);
-  check_choice("normalization", c.normalization, MOE_SURVIVORS);
-  check_choice("group_score", c.group_score, MOE_GROUP_TOP2_SUM);
+  check_enum("config.score", c.score, MOE_SIGMOID);
+  check_enum("config.drop_policy", c.drop_policy, MOE_DROP_PRIORITY);
+  check_enum("config.queue_order", c.queue_order, MOE_CHOICE_MAJOR);
+  check_enum("config.normalization", c.normalization, MOE_SURVIVORS);
+  check_enum("config.group_score", c.group_score, MOE_GROUP_TOP2_SUM);
   if (c.drop_policy != MOE_DROPLESS && c.capacity < 0) {
     invalid("config.capacity is ", c.capacity, ", expected 0 or more");
   }
@@ -38,7 +34,7 @@ moe_gate_config check_config(const moe_gate_config* config, int64_t experts) {
   if (c.auxiliary_choices < 1 || c.auxiliary_choices > c.top_k) {
     invalid("config.auxiliary_choices is ", c.auxiliary_choices, ", expected 1 to ", c.top_k);
   }
-  check_choice("noise_first_choice", c.noise_first_choice, c.top_k);
+  check_enum("config.noise_first_choice", c.noise_first_choice, c.top_k);
   for (const auto& [name, value] : {std::pair("config.normalization_epsilon", c.normalization_epsilon),
                                     std::pair("config.denominator_offset", c.denominator_offset)}) {
     check_finite(name, value);
@@ -60,19 +56,25 @@ const moe_tensor& check_logits(const moe_tensor* logits) {
   return *logits;
 }
 
-struct Inputs {
+struct Checked {
   moe_gate_config config;
-  T logits;
+  moe_gate_inputs in;
+  moe_routes routes;
   int64_t tokens, experts, choices;
 };
 
-// What the forward and the backward take alike.
-Inputs check_inputs(const moe_gate_config* config, const moe_tensor* logits, const moe_tensor* used) {
-  T checked = check_logits(logits);
-  const int64_t tokens = checked.shape[0], experts = checked.shape[1];
-  check_optional("used", used, kUint8Only, {tokens});
+// What the forward writes of the routes and the backward reads.
+Checked check_gate(const moe_gate_config* config, const moe_gate_inputs* inputs, const moe_routes* routes) {
+  const moe_gate_inputs in = check_struct("inputs", inputs);
+  const moe_tensor& logits = check_logits(in.logits);
+  const int64_t tokens = logits.shape[0], experts = logits.shape[1];
+  check_optional("used", in.used, kUint8Only, {tokens});
   const moe_gate_config own = check_config(config, experts);
-  return {own, checked, tokens, experts, own.top_k};
+  const moe_routes table = check_struct("routes", routes);
+  check_tensor("scores", table.scores, kFloat32Only, {tokens, experts});
+  check_tensor("expert", table.expert, kInt32Only, {tokens, own.top_k});
+  check_tensor("choice", table.choice, kInt32Only, {tokens, own.top_k});
+  return {own, in, table, tokens, experts, own.top_k};
 }
 
 }  // namespace
@@ -98,60 +100,51 @@ moe_status moe_gate_config_default(moe_gate_config* config) {
   });
 }
 
-moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
-                            const moe_tensor* used, const moe_tensor* bias, const moe_tensor* noise,
-                            const moe_tensor* priority, const moe_tensor* scores, const moe_tensor* expert,
-                            const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
-                            const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses,
-                            MOE_HELD_IGNORED) {
+moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, const moe_gate_inputs* inputs,
+                            const moe_routes* routes, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const auto [checked, in, tokens, experts, choices] = moe::check_inputs(config, logits, used);
-    moe::check_optional("bias", bias, moe::kFloat32Only, {experts});
-    moe::check_optional("noise", noise, moe::kFloat32Only, {tokens, experts});
-    moe::check_optional("priority", priority, moe::kFloat32Only, {tokens, experts});
-    if (bias != nullptr && noise != nullptr) moe::invalid("bias and noise are given together, expected one of them");
-    if (checked.drop_policy == MOE_DROP_PRIORITY && priority == nullptr) {
+    const auto [own, in, out, tokens, experts, choices] = moe::check_gate(config, inputs, routes);
+    moe::check_optional("bias", in.bias, moe::kFloat32Only, {experts});
+    moe::check_optional("noise", in.noise, moe::kFloat32Only, {tokens, experts});
+    moe::check_optional("priority", in.priority, moe::kFloat32Only, {tokens, experts});
+    if (in.bias != nullptr && in.noise != nullptr) {
+      moe::invalid("bias and noise are given together, expected one of them");
+    }
+    if (own.drop_policy == MOE_DROP_PRIORITY && in.priority == nullptr) {
       moe::invalid("priority is null, MOE_DROP_PRIORITY needs it");
     }
-    moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts});
-    moe::check_tensor("expert", expert, moe::kInt32Only, {tokens, choices});
-    moe::check_tensor("position", position, moe::kInt32Only, {tokens, choices});
-    moe::check_tensor("weight", weight, moe::kFloat32Only, {tokens, choices});
-    moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices});
-    moe::check_tensor("counts", counts, moe::kInt32Only, {experts});
-    moe::check_tensor("offsets", offsets, moe::kInt32Only, {experts + 1});
-    moe::check_tensor("losses", losses, moe::kFloat32Only, {2});
-    moe::check_written({{"scores", scores},
-                        {"expert", expert},
-                        {"position", position},
-                        {"weight", weight},
-                        {"choice", choice},
-                        {"counts", counts},
-                        {"offsets", offsets},
-                        {"losses", losses}},
-                       {{"logits", logits}, {"used", used}, {"bias", bias}, {"noise", noise}, {"priority", priority}});
-    MOE_LAUNCH(stream, gate_forward, checked, in, used, bias, noise, priority, *scores, *expert, *position, *weight,
-               *choice, *counts, *offsets, *losses);
+    moe::check_tensor("position", out.position, moe::kInt32Only, {tokens, choices});
+    moe::check_tensor("weight", out.weight, moe::kFloat32Only, {tokens, choices});
+    moe::check_tensor("counts", out.counts, moe::kInt32Only, {experts});
+    moe::check_tensor("offsets", out.offsets, moe::kInt32Only, {experts + 1});
+    moe::check_tensor("losses", out.losses, moe::kFloat32Only, {2});
+    moe::check_written(
+        {{"scores", out.scores},
+         {"expert", out.expert},
+         {"position", out.position},
+         {"weight", out.weight},
+         {"choice", out.choice},
+         {"counts", out.counts},
+         {"offsets", out.offsets},
+         {"losses", out.losses}},
+        {{"logits", in.logits}, {"used", in.used}, {"bias", in.bias}, {"noise", in.noise}, {"priority", in.priority}});
+    MOE_LAUNCH(stream, gate_forward, own, in, out);
   });
 }
 
-moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
-                             const moe_tensor* used, const moe_tensor* scores, const moe_tensor* expert,
-                             const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
-                             const moe_tensor* dlogits, MOE_HELD_IGNORED) {
+moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_gate_inputs* inputs,
+                             const moe_routes* routes, const moe_gate_gradients* gradients, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const auto [checked, in, tokens, experts, choices] = moe::check_inputs(config, logits, used);
-    moe::check_tensor("scores", scores, moe::kFloat32Only, {tokens, experts});
-    moe::check_tensor("expert", expert, moe::kInt32Only, {tokens, choices});
-    moe::check_tensor("choice", choice, moe::kInt32Only, {tokens, choices});
-    moe::check_tensor("dweight", dweight, moe::kFloat32Only, {tokens, choices});
-    moe::check_tensor("dlogits", dlogits, moe::kFloat32Only, {tokens, experts});
-    moe::check_written({{"dlogits", dlogits}}, {{"logits", logits},
-                                                {"used", used},
-                                                {"scores", scores},
-                                                {"expert", expert},
-                                                {"choice", choice},
-                                                {"dweight", dweight}});
-    MOE_LAUNCH(stream, gate_backward, checked, in, used, *scores, *expert, *choice, *dweight, dauxiliary, dz, *dlogits);
+    const auto [own, in, table, tokens, experts, choices] = moe::check_gate(config, inputs, routes);
+    const moe_gate_gradients out = moe::check_struct("gradients", gradients);
+    moe::check_tensor("dweight", out.dweight, moe::kFloat32Only, {tokens, choices});
+    moe::check_tensor("dlogits", out.dlogits, moe::kFloat32Only, {tokens, experts});
+    moe::check_written({{"dlogits", out.dlogits}}, {{"logits", in.logits},
+                                                    {"used", in.used},
+                                                    {"scores", table.scores},
+                                                    {"expert", table.expert},
+                                                    {"choice", table.choice},
+                                                    {"dweight", out.dweight}});
+    MOE_LAUNCH(stream, gate_backward, own, in, table, out);
   });
 }

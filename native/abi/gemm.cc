@@ -3,33 +3,34 @@
 #include "core/check.h"
 #include "core/weights.h"
 
-moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate,
-                    const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias, const moe_tensor* c,
-                    const moe_tensor* preactivation, MOE_HELD_IGNORED) {
+moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_tensor* a, const moe_tensor* b,
+                    const moe_tensor* c, const moe_epilogue* epilogue, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
     const auto device = moe::find_stream(stream)->shared_device();
-    moe::check_flag("transpose_a", transpose_a);
-    moe::check_flag("transpose_b", transpose_b);
-    moe::check_flag("accumulate", accumulate);
-    const moe_activation function = moe::check_activation(activation, *device);
+    moe_gemm_config form = moe::check_struct("config", config);
+    moe::check_flag("config.transpose_a", form.transpose_a);
+    moe::check_flag("config.transpose_b", form.transpose_b);
+    moe::check_flag("config.accumulate", form.accumulate);
+    moe_activation_config activation;
+    const moe_epilogue end = moe::check_epilogue(epilogue, activation, *device);
     const moe_tensor& left = moe::check_tensor("a", a, moe::kFloating, {moe::kAny, moe::kAny});
     const moe_tensor& right = moe::check_weights("b", b, 2, *device);
-    const bool lines_first = transpose_b == 1 || right.layout == MOE_PACKED;
-    const int64_t rows = left.shape[transpose_a], columns = right.shape[lines_first ? 0 : 1];
-    const int64_t inner = left.shape[1 - transpose_a], other_inner = right.shape[lines_first ? 1 : 0];
+    if (right.layout == MOE_PACKED) form.transpose_b = 1;
+    const int64_t rows = left.shape[form.transpose_a], columns = right.shape[1 - form.transpose_b];
+    const int64_t inner = left.shape[1 - form.transpose_a], other_inner = right.shape[form.transpose_b];
     if (inner != other_inner) {
       moe::invalid("op(a) has ", inner, " columns but op(b) has ", other_inner, " rows");
     }
-    if (accumulate == 1 && (bias != nullptr || preactivation != nullptr || function != MOE_IDENTITY)) {
+    if (form.accumulate == 1 &&
+        (end.bias != nullptr || end.preactivation != nullptr || activation.kind != MOE_IDENTITY)) {
       moe::invalid("accumulate excludes bias, activation and preactivation");
     }
-    moe::check_optional("bias", bias, moe::kFloat32Only, {columns});
+    moe::check_optional("bias", end.bias, moe::kFloat32Only, {columns});
     const moe_tensor& output =
-        moe::check_tensor("c", c, moe::kFloating, {rows, moe::activated_columns(function, columns)});
-    moe::check_optional("preactivation", preactivation, moe::kFloating, {rows, columns});
-    moe::check_written({{"c", c}, {"preactivation", preactivation}}, {{"a", a}, {"b", b}, {"bias", bias}});
-    MOE_LAUNCH(stream, gemm, transpose_a == 1, lines_first, function, accumulate == 1, left, right, bias, output,
-               preactivation);
+        moe::check_tensor("c", c, moe::kFloating, {rows, moe::activated_columns(activation, columns)});
+    moe::check_optional("preactivation", end.preactivation, moe::kFloating, {rows, columns});
+    moe::check_written({{"c", c}, {"preactivation", end.preactivation}}, {{"a", a}, {"b", b}, {"bias", end.bias}});
+    MOE_LAUNCH(stream, gemm, form, left, right, output, end);
   });
 }
 

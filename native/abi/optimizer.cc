@@ -14,21 +14,26 @@ void check_not_negative(const char* name, float value) {
   if (value < 0) invalid(name, " is ", value, ", expected 0 or more");
 }
 
+moe_adamw_config check_config(const moe_adamw_config* config) {
+  const moe_adamw_config c = check_struct("config", config);
+  check_not_negative("learning_rate", c.learning_rate);
+  check_fraction("beta1", c.beta1);
+  check_fraction("beta2", c.beta2);
+  check_not_negative("epsilon", c.epsilon);
+  check_not_negative("weight_decay", c.weight_decay);
+  check_finite("gradient_scale", c.gradient_scale);
+  if (c.step < 1) invalid("step is ", c.step, ", expected 1 or more");
+  return c;
+}
+
 }  // namespace
 }  // namespace moe
 
-moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon,
-                          float weight_decay, int64_t step, float gradient_scale, const moe_tensor* parameter,
+moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config* config, const moe_tensor* parameter,
                           const moe_tensor* gradient, const moe_tensor* first_moment, const moe_tensor* second_moment,
                           const moe_tensor* copy, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    moe::check_not_negative("learning_rate", learning_rate);
-    moe::check_fraction("beta1", beta1);
-    moe::check_fraction("beta2", beta2);
-    moe::check_not_negative("epsilon", epsilon);
-    moe::check_not_negative("weight_decay", weight_decay);
-    moe::check_finite("gradient_scale", gradient_scale);
-    if (step < 1) moe::invalid("step is ", step, ", expected 1 or more");
+    const moe_adamw_config own = moe::check_config(config);
     const moe_tensor& weights = moe::check_elements("parameter", parameter, moe::kFloat32Only);
     const int64_t count = moe::element_count(weights);
     const moe_tensor& slope = moe::check_elements("gradient", gradient, moe::kFloat32Only, count);
@@ -41,8 +46,7 @@ moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, f
     moe::check_written(
         {{"parameter", parameter}, {"first_moment", first_moment}, {"second_moment", second_moment}, {"copy", copy}},
         {{"gradient", gradient}});
-    MOE_LAUNCH(stream, adamw_step, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, weights,
-               slope, first, second, copy);
+    MOE_LAUNCH(stream, adamw_step, own, weights, slope, first, second, copy);
   });
 }
 

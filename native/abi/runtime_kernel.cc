@@ -52,7 +52,9 @@ void check_gate(const moe_runtime_kernel& kernel) {
 }
 
 void check_expert(const moe_runtime_kernel& kernel, const Device& device) {
-  check_activation(kernel.activation, device);
+  moe_activation_config plain = kIdentity;
+  plain.kind = kernel.activation;
+  check_activation(&plain, device);
   check_floating("x_dtype", kernel.x_dtype);
   check_floating("weights_dtype", kernel.weights_dtype);
   check_floating("y_dtype", kernel.y_dtype);

@@ -15,9 +15,12 @@
 #include <vector>
 
 #include "moe/moe.h"
+#include "test/structs.h"
 
 namespace moe::bench {
 namespace {
+
+using testing::tokens_of;
 
 double g_seconds = 1;
 std::string g_only;
@@ -123,12 +126,14 @@ void cross_entropy(moe_dtype dtype, int64_t S, int64_t M, int64_t V) {
   std::snprintf(text, sizeof(text), "S%lld M%lld V%lld %s", static_cast<long long>(S), static_cast<long long>(M),
                 static_cast<long long>(V), name_of(dtype));
   const auto products = static_cast<double>(S) * static_cast<double>(M) * static_cast<double>(V);
-  line(std::string("linear cross-entropy ") + text, products * 6, "GFLOP/s",
-       [&] { require(moe_linear_cross_entropy(g_stream, hidden, weights, targets, 0, 1, losses, dhidden, dweights)); });
-  line(std::string("linear cross-entropy, losses alone ") + text, products * 2, "GFLOP/s",
-       [&] { require(moe_linear_cross_entropy(g_stream, hidden, weights, targets, 0, 1, losses, nullptr, nullptr)); });
+  line(std::string("linear cross-entropy ") + text, products * 6, "GFLOP/s", [&] {
+    require(moe_linear_cross_entropy(g_stream, tokens_of(0, 1, targets, losses), hidden, weights, dhidden, dweights));
+  });
+  line(std::string("linear cross-entropy, losses alone ") + text, products * 2, "GFLOP/s", [&] {
+    require(moe_linear_cross_entropy(g_stream, tokens_of(0, 1, targets, losses), hidden, weights, nullptr, nullptr));
+  });
   line(std::string("cross-entropy in place ") + text, static_cast<double>(S * V) * 8, "GB/s",
-       [&] { require(moe_cross_entropy(g_stream, logits, targets, 0, 1, losses, logits)); });
+       [&] { require(moe_cross_entropy(g_stream, tokens_of(0, 1, targets, losses), logits, logits)); });
 }
 
 }  // namespace

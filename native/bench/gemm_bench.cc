@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "moe/moe.h"
+#include "test/structs.h"
 
 #if defined(MOE_BENCH_ONEDNN)
 #include <dnnl.hpp>
@@ -35,6 +36,9 @@
 #if HWY_ONCE
 namespace moe::bench {
 namespace {
+
+using testing::Epilogue;
+using testing::form;
 
 HWY_EXPORT(multiply_add);
 HWY_EXPORT(dot_bf16);
@@ -224,16 +228,15 @@ void dense(bool onednn) {
         const double flops = 2.0 * m * n * k;
         char name[96];
         std::snprintf(name, sizeof(name), "dense %s packed M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
-        report(name, dtype, flops, packed[0].bytes(), [&](int i) {
-          require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, packed[i % copies], nullptr, c, nullptr));
-        });
+        report(name, dtype, flops, packed[0].bytes(),
+               [&](int i) { require(moe_gemm(g_stream, form(0, 1), a, packed[i % copies], c, nullptr)); });
 #if defined(MOE_BENCH_ONEDNN)
         if (onednn && onednn_has(dtype)) dense_onednn(m, n, k, dtype, copies);
 #endif
         if (m < 64) continue;
         std::snprintf(name, sizeof(name), "dense %s NT M=%ld N=%ld K=%ld", name_of(dtype), m, n, k);
         report(name, dtype, flops, rows.bytes(),
-               [&](int) { require(moe_gemm(g_stream, 0, 1, MOE_IDENTITY, 0, a, rows, nullptr, c, nullptr)); });
+               [&](int) { require(moe_gemm(g_stream, form(0, 1), a, rows, c, nullptr)); });
       }
     }
   }
@@ -301,13 +304,13 @@ void experts(const Shape& shape, int32_t dtype) {
     };
     report(name("forward packed"), dtype, flops, bytes, [&](int i) {
       const Buffer& groups = offsets[i % tables];
-      require(moe_expert_forward(g_stream, shape.activation, x, groups, up, nullptr, h, nullptr));
-      require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down, nullptr, y, nullptr));
+      require(moe_expert_forward(g_stream, x, groups, up, h, Epilogue(shape.activation)));
+      require(moe_expert_forward(g_stream, h, groups, down, y, nullptr));
     });
     report(name("forward row-major"), dtype, flops, bytes, [&](int i) {
       const Buffer& groups = offsets[i % tables];
-      require(moe_expert_forward(g_stream, shape.activation, x, groups, up_rows, nullptr, h, nullptr));
-      require(moe_expert_forward(g_stream, MOE_IDENTITY, h, groups, down_rows, nullptr, y, nullptr));
+      require(moe_expert_forward(g_stream, x, groups, up_rows, h, Epilogue(shape.activation)));
+      require(moe_expert_forward(g_stream, h, groups, down_rows, y, nullptr));
     });
     report(name("dgrad"), dtype, up_flops, up_elements * element,
            [&](int i) { require(moe_expert_backward_input(g_stream, dh, offsets[i % tables], up_rows, x)); });

@@ -49,9 +49,9 @@ bool same_shape(const moe_tensor& a, const moe_tensor& b) {
   return std::equal(a.shape, a.shape + a.rank, b.shape, b.shape + b.rank);
 }
 
-std::string shape_text(const moe_tensor& tensor) {
+std::string shape_text(const int64_t* shape, int32_t rank) {
   std::string text = "[";
-  for (int32_t i = 0; i < tensor.rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(tensor.shape[i]);
+  for (int32_t i = 0; i < rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
   return text + "]";
 }
 
@@ -152,14 +152,31 @@ void check_finite(const char* name, float value) {
   if (!std::isfinite(value)) invalid(name, " is ", value, ", expected a finite number");
 }
 
-moe_activation check_activation(int32_t activation, const Device& device) {
-  if (activation == MOE_CUSTOM_ACTIVATION && !device.has_custom_activation()) {
-    invalid("activation is custom (", activation, "), and none was installed on this device");
+void check_enum(const char* name, int32_t value, int32_t last) {
+  if (value < 0 || value > last) invalid(name, " is ", value, ", expected 0 to ", last);
+}
+
+moe_activation_config check_activation(const moe_activation_config* activation, const Device& device) {
+  const moe_activation_config c = check_struct("activation", activation);
+  if (c.kind == MOE_CUSTOM_ACTIVATION && !device.has_custom_activation()) {
+    invalid("activation is custom (", c.kind, "), and none was installed on this device");
   }
-  if (activation < MOE_IDENTITY || activation > MOE_CUSTOM_ACTIVATION) {
-    invalid("activation ", activation, " is unknown");
+  if (c.kind < MOE_IDENTITY || c.kind > MOE_CUSTOM_ACTIVATION) invalid("activation ", c.kind, " is unknown");
+  if (!(c.limit > 0)) invalid("activation.limit is ", c.limit, ", expected more than 0");
+  check_finite("activation.alpha", c.alpha);
+  check_finite("activation.up_offset", c.up_offset);
+  if (c.kind != MOE_SWIGLU && !is_plain(c)) {
+    invalid("activation ", c.kind, " has limit ", c.limit, ", alpha ", c.alpha, " and up_offset ", c.up_offset,
+            ", but only SwiGLU takes other than inf, 1 and 0");
   }
-  return static_cast<moe_activation>(activation);
+  return c;
+}
+
+moe_epilogue check_epilogue(const moe_epilogue* epilogue, moe_activation_config& activation, const Device& device) {
+  moe_epilogue c = epilogue == nullptr ? kNoEpilogue : check_struct("epilogue", epilogue);
+  activation = c.activation == nullptr ? kIdentity : check_activation(c.activation, device);
+  c.activation = &activation;
+  return c;
 }
 
 void check_offset_values(const moe_tensor& offsets, int64_t rows, int32_t* copy) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "core/activation.h"
 #include "core/device.h"
 #include "core/error.h"
 #include "moe/moe.h"
@@ -54,7 +55,8 @@ inline int64_t element_count(const moe_tensor& tensor) {
 
 bool same_shape(const moe_tensor& a, const moe_tensor& b);
 // "[3, 4]"
-std::string shape_text(const moe_tensor& tensor);
+std::string shape_text(const int64_t* shape, int32_t rank);
+inline std::string shape_text(const moe_tensor& tensor) { return shape_text(tensor.shape, tensor.rank); }
 
 // A size in an expected shape: a number, or kAny.
 inline constexpr int64_t kAny = -1;
@@ -99,8 +101,15 @@ void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
 void check_finite(const char* name, float value);
-// A moe_activation, or MOE_CUSTOM_ACTIVATION where the device has one.
-moe_activation check_activation(int32_t activation, const Device& device);
+// An enum's value from 0 to `last`.
+void check_enum(const char* name, int32_t value, int32_t last);
+
+// Structs of the ABI, as they were checked: copies, because their memory is the caller's.
+
+// A kind that exists, MOE_CUSTOM_ACTIVATION only if the device has one, with parameters that it takes.
+moe_activation_config check_activation(const moe_activation_config* activation, const Device& device);
+// An epilogue, or one that does nothing if null. Its activation is never null: `activation` receives it.
+moe_epilogue check_epilogue(const moe_epilogue* epilogue, moe_activation_config& activation, const Device& device);
 
 // Checks of values inside tensors, read on the host. Each value is read once: another thread may change it at any time,
 // so that a kernel of the host uses the `copy` of what was checked, of as many values.

@@ -14,24 +14,21 @@ struct Illegal {
   float value = 0;
 };
 
-Illegal find_illegal(T logits, N noise, N priority, int64_t s) {
-  const int64_t experts = logits.shape[1];
-  const struct {
-    const char* name;
-    N values;
-  } inputs[] = {{"logits", &logits}, {"noise", noise}, {"priority", priority}};
-  for (const auto& [name, values] : inputs) {
+Illegal find_illegal(const moe_gate_inputs& inputs, int64_t s) {
+  const int64_t experts = inputs.logits->shape[1];
+  const Named ranked[] = {{"logits", inputs.logits}, {"noise", inputs.noise}, {"priority", inputs.priority}};
+  for (const auto& [name, values] : ranked) {
     if (values == nullptr) continue;
     const float* row = static_cast<const float*>(values->data) + s * experts;
     for (int64_t e = 0; e < experts; ++e) {
-      const bool legal = std::isfinite(row[e]) || (values == &logits && row[e] < 0);
+      const bool legal = std::isfinite(row[e]) || (values == inputs.logits && row[e] < 0);
       if (!legal) return {name, e, row[e]};
     }
   }
   return {};
 }
 
-bool is_closed(T logits, int64_t s) {
+bool is_closed(Tensor logits, int64_t s) {
   const float* row = static_cast<const float*>(logits.data) + s * logits.shape[1];
   for (int64_t e = 0; e < logits.shape[1]; ++e) {
     if (row[e] != -INFINITY) return false;
@@ -41,7 +38,7 @@ bool is_closed(T logits, int64_t s) {
 
 }  // namespace
 
-void check_bias_values(N bias) {
+void check_bias_values(OptionalTensor bias) {
   if (bias == nullptr) return;
   const auto* values = static_cast<const float*>(bias->data);
   for (int64_t e = 0; e < bias->shape[0]; ++e) {
@@ -49,25 +46,23 @@ void check_bias_values(N bias) {
   }
 }
 
-void refuse_token(T logits, N noise, N priority, int64_t s) {
-  const auto [name, e, value] = find_illegal(logits, noise, priority, s);
+void refuse_token(const moe_gate_inputs& inputs, int64_t s) {
+  const auto [name, e, value] = find_illegal(inputs, s);
   if (name != nullptr) {
     invalid(name, "[", s, ", ", e, "] is ", std::isnan(value) ? "NaN" : value > 0 ? "inf" : "-inf");
   }
   invalid("every logit of token ", s, " is -inf, there is no expert to choose");
 }
 
-void check_gate_values(T logits, N used, N bias, N noise, N priority) {
-  check_bias_values(bias);
-  for (int64_t s = 0; s < logits.shape[0]; ++s) {
-    if (used != nullptr && static_cast<const uint8_t*>(used->data)[s] == 0) continue;
-    if (find_illegal(logits, noise, priority, s).name != nullptr || is_closed(logits, s)) {
-      refuse_token(logits, noise, priority, s);
-    }
+void check_gate_values(const moe_gate_inputs& inputs) {
+  check_bias_values(inputs.bias);
+  for (int64_t s = 0; s < inputs.logits->shape[0]; ++s) {
+    if (inputs.used != nullptr && static_cast<const uint8_t*>(inputs.used->data)[s] == 0) continue;
+    if (find_illegal(inputs, s).name != nullptr || is_closed(*inputs.logits, s)) refuse_token(inputs, s);
   }
 }
 
-void check_choice_values(T expert, T choice, int64_t experts, int32_t* expert_copy, int32_t* choice_copy) {
+void check_choice_values(Tensor expert, Tensor choice, int64_t experts, int32_t* expert_copy, int32_t* choice_copy) {
   check_range_values("choice", choice, -1, experts, choice_copy);
   const auto* kept = static_cast<const int32_t*>(expert.data);
   const auto* chosen = choice_copy != nullptr ? choice_copy : static_cast<const int32_t*>(choice.data);

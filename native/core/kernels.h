@@ -1,4 +1,5 @@
 // The table a backend fills: one function per kernel, with checked arguments. Every backend serves every kernel.
+// Structs of the ABI arrive as copies of the caller's, checked: the members that a kernel needs are not null.
 #pragma once
 
 #include "core/stream.h"
@@ -6,67 +7,70 @@
 
 namespace moe {
 
-using T = const moe_tensor&;  // a required tensor
-using N = const moe_tensor*;  // a tensor that may be absent
+using Tensor = const moe_tensor&;
+using OptionalTensor = const moe_tensor*;  // null if absent
 
-using Fill = void(Stream&, float value, T y);
-using Cast = void(Stream&, T x, T y);
+using Fill = void(Stream&, float value, Tensor y);
+using Cast = void(Stream&, Tensor x, Tensor y);
 using Copy = void(Stream&, const void* x, int64_t bytes, void* y);
-using Add = void(Stream&, float alpha, T a, float beta, T b, T y);
-using ClampForward = void(Stream&, float bound, T x, T y);
-using ClampBackward = void(Stream&, float bound, T x, T dy, T dx);
-using ActivationForward = void(Stream&, moe_activation, T x, T y);
-using ActivationBackward = void(Stream&, moe_activation, T x, T dy, T dx);
-using RandomUniform = void(Stream&, uint64_t seed, uint64_t offset, T y);
-using RandomNormal = void(Stream&, uint64_t seed, uint64_t offset, float mean, float deviation, T y);
+using Add = void(Stream&, float alpha, Tensor a, float beta, Tensor b, Tensor y);
+using ClampForward = void(Stream&, float bound, Tensor x, Tensor y);
+using ClampBackward = void(Stream&, float bound, Tensor x, Tensor dy, Tensor dx);
+using ActivationForward = void(Stream&, const moe_activation_config&, Tensor x, Tensor y);
+using ActivationBackward = void(Stream&, const moe_activation_config&, Tensor x, Tensor dy, Tensor dx);
+using RandomUniform = void(Stream&, uint64_t seed, uint64_t offset, Tensor y);
+using RandomNormal = void(Stream&, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y);
 
-using EmbeddingForward = void(Stream&, T ids, T table, N positions, N position_table, T y);
-using EmbeddingBackward = void(Stream&, T ids, N positions, T dy, T dtable, N dposition_table);
+using EmbeddingForward = void(Stream&, Tensor ids, Tensor table, OptionalTensor positions,
+                              OptionalTensor position_table, Tensor y);
+using EmbeddingBackward = void(Stream&, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
+                               OptionalTensor dposition_table);
 
-using LayerNormForward = void(Stream&, T x, T gamma, T beta, float epsilon, T y, N mean, N rstd);
-using LayerNormBackward = void(Stream&, T dy, T x, T gamma, T mean, T rstd, T dx, T dgamma, T dbeta);
-using RmsNormForward = void(Stream&, T x, T gamma, float epsilon, T y, N rstd);
-using RmsNormBackward = void(Stream&, T dy, T x, T gamma, T rstd, T dx, T dgamma);
+using LayerNormForward = void(Stream&, const moe_norm&, Tensor x, Tensor y);
+using LayerNormBackward = void(Stream&, const moe_norm&, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta);
+using RmsNormForward = void(Stream&, const moe_norm&, Tensor x, Tensor y);
+using RmsNormBackward = void(Stream&, const moe_norm&, Tensor x, Tensor dy, Tensor dx, Tensor dgamma);
 
 // Structs of the ABI arrive as copies of the caller's, checked: the members that a kernel needs are not null.
-using Rotary = void(Stream&, T x, const moe_rotary_angles&, int direction, T y);
-using AttentionForward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, T out, N logsumexp);
-using AttentionBackward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, T out, T logsumexp,
-                               T dout, const moe_attention_gradients&);
-using CacheAppend = void(Stream&, T k, T v, const moe_cache_places&);
-using AttentionDecode = void(Stream&, const moe_attention_config&, T q, N sinks, const moe_cache_places&, T out);
+using Rotary = void(Stream&, Tensor x, const moe_rotary_angles&, int direction, Tensor y);
+using AttentionForward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, Tensor out,
+                              OptionalTensor logsumexp);
+using AttentionBackward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, Tensor out,
+                               Tensor logsumexp, Tensor dout, const moe_attention_gradients&);
+using CacheAppend = void(Stream&, Tensor k, Tensor v, const moe_cache_places&);
+using AttentionDecode = void(Stream&, const moe_attention_config&, Tensor q, OptionalTensor sinks,
+                             const moe_cache_places&, Tensor out);
 
-using Gemm = void(Stream&, bool transpose_a, bool transpose_b, moe_activation, bool accumulate, T a, T b, N bias, T c,
-                  N preactivation);
-using ColumnSum = void(Stream&, T x, T y);
+// The epilogue's activation is never null.
+using Gemm = void(Stream&, const moe_gemm_config&, Tensor a, Tensor b, Tensor c, const moe_epilogue&);
+using ColumnSum = void(Stream&, Tensor x, Tensor y);
+// Of floating weights of rank 2 or 3 without negative sizes; -1 if the bytes overflow the address space.
 using GemmPackedBytes = int64_t(moe_dtype, int rank, const int64_t* shape);
-using GemmPack = void(Stream&, T weights, T packed);
+using GemmPack = void(Stream&, Tensor weights, Tensor packed);
 
-using GateForward = void(Stream&, const moe_gate_config&, T logits, N used, N bias, N noise, N priority, T scores,
-                         T expert, T position, T weight, T choice, T counts, T offsets, T losses);
-using GateBackward = void(Stream&, const moe_gate_config&, T logits, N used, T scores, T expert, T choice, T dweight,
-                          float dauxiliary, float dz, T dlogits);
+using GateForward = void(Stream&, const moe_gate_config&, const moe_gate_inputs&, const moe_routes&);
+using GateBackward = void(Stream&, const moe_gate_config&, const moe_gate_inputs&, const moe_routes&,
+                          const moe_gate_gradients&);
 
-using DispatchForward = void(Stream&, T x, T expert, T position, T offsets, T rows);
-using DispatchBackward = void(Stream&, T drows, T expert, T position, T offsets, T dx);
+using DispatchForward = void(Stream&, Tensor x, const moe_routes&, Tensor rows);
+using DispatchBackward = void(Stream&, Tensor drows, const moe_routes&, Tensor dx);
 
-using ExpertForward = void(Stream&, moe_activation, T x, T offsets, T weights, N bias, T y, N preactivation);
-using ExpertBackwardInput = void(Stream&, T dy, T offsets, T weights, T dx);
-using ExpertBackwardWeights = void(Stream&, bool accumulate, T dy, T x, T offsets, T dweights, N dbias);
+using ExpertForward = void(Stream&, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue&);
+using ExpertBackwardInput = void(Stream&, Tensor dy, Tensor offsets, Tensor weights, Tensor dx);
+using ExpertBackwardWeights = void(Stream&, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,
+                                   OptionalTensor dbias);
 
-using CombineForward = void(Stream&, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient, N skip,
-                            T y);
-using CombineBackward = void(Stream&, T dy, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient,
-                             T drows, T dweight, N dmlp, N dcoefficient);
+using CombineForward = void(Stream&, const moe_combine_inputs&, const moe_routes&, Tensor y);
+using CombineBackward = void(Stream&, Tensor dy, const moe_combine_inputs&, const moe_routes&,
+                             const moe_combine_gradients&);
 
-using CrossEntropy = void(Stream&, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits);
-using LinearCrossEntropy = void(Stream&, T hidden, T weights, T targets, float label_smoothing, float dloss, T losses,
-                                N dhidden, N dweights);
+using CrossEntropy = void(Stream&, const moe_token_losses&, Tensor logits, OptionalTensor dlogits);
+using LinearCrossEntropy = void(Stream&, const moe_token_losses&, Tensor hidden, Tensor weights, OptionalTensor dhidden,
+                                OptionalTensor dweights);
 
-using AdamwStep = void(Stream&, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
-                       int64_t step, float gradient_scale, T parameter, T gradient, T first_moment, T second_moment,
-                       N copy);
-using SquareSum = void(Stream&, T x, T sum);
+using AdamwStep = void(Stream&, const moe_adamw_config&, Tensor parameter, Tensor gradient, Tensor first_moment,
+                       Tensor second_moment, OptionalTensor copy);
+using SquareSum = void(Stream&, Tensor x, Tensor sum);
 
 // Signature and name of every kernel: the table below, and what each backend declares and fills it with.
 #define MOE_KERNELS(X)                              \

@@ -1,4 +1,4 @@
-// The table of routes that the gate writes and dispatch and combine read: its limits and its shape.
+// The table of routes that the gate writes and dispatch and combine read: its limits, its shape, its values.
 #pragma once
 
 #include "core/check.h"
@@ -8,17 +8,18 @@ namespace moe {
 inline constexpr int64_t kMostExperts = 1024;
 inline constexpr int64_t kMostChoices = 16;
 
-// expert and position [S, K], offsets [E + 1].
-inline void check_routes(int64_t tokens, const moe_tensor* expert, const moe_tensor* position,
-                         const moe_tensor* offsets) {
-  check_tensor("expert", expert, kInt32Only, {tokens, kAny});
-  const int64_t choices = expert->shape[1];
+// A table for dispatch: expert and position [S, K], offsets [E + 1].
+inline moe_routes check_routes(const moe_routes* routes, int64_t tokens) {
+  const moe_routes c = check_struct("routes", routes);
+  check_tensor("expert", c.expert, kInt32Only, {tokens, kAny});
+  const int64_t choices = c.expert->shape[1];
   if (choices > kMostChoices) invalid("expert has ", choices, " choices a token, expected at most ", kMostChoices);
-  check_tensor("position", position, kInt32Only, {tokens, choices});
-  check_tensor("offsets", offsets, kInt32Only, {kAny});
-  if (offsets->shape[0] < 2) {
-    invalid("offsets has shape ", shape_text(*offsets), ", expected one more than the experts");
+  check_tensor("position", c.position, kInt32Only, {tokens, choices});
+  check_tensor("offsets", c.offsets, kInt32Only, {kAny});
+  if (c.offsets->shape[0] < 2) {
+    invalid("offsets has shape ", shape_text(*c.offsets), ", expected one more than the experts");
   }
+  return c;
 }
 
 }  // namespace moe

@@ -33,16 +33,14 @@ int64_t packed_bytes(const Device& device, int32_t dtype, int32_t rank, const in
   check_floating_dtype(dtype);
   if (rank != 2 && rank != 3) invalid("packed weights have rank ", rank, ", expected 2 or 3");
   check_pointer("shape", shape);
-  int64_t elements = 4;  // room for the padding of columns, with which the size must not overflow either
   for (int32_t i = 0; i < rank; ++i) {
     if (shape[i] < 0) invalid("shape[", i, "] is ", shape[i], ", expected 0 or more");
-    const int64_t padded = i == rank - 2 ? shape[i] / 64 + 1 : i == rank - 1 ? shape[i] / 2 + 1 : shape[i];
-    if (shape[i] > (int64_t{1} << 60) || __builtin_mul_overflow(elements, padded, &elements) ||
-        elements > (int64_t{1} << 54)) {
-      invalid("packed weights of size ", shape[i], " in dimension ", i, " overflow the address space");
-    }
   }
-  return device.kernels().gemm_packed_bytes(static_cast<moe_dtype>(dtype), rank, shape);
+  const int64_t bytes = device.kernels().gemm_packed_bytes(static_cast<moe_dtype>(dtype), rank, shape);
+  if (bytes < 0) {
+    invalid("packed weights of shape ", shape_text(shape, rank), " overflow the address space");
+  }
+  return bytes;
 }
 
 }  // namespace moe

@@ -1,4 +1,4 @@
-#include "core/activation_extent.h"
+#include "core/activation.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
@@ -16,17 +16,16 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // elements that are worth waking a thread for
 
-void activate_elements(Stream& stream, moe_activation activation, T x, T y) {
-  const auto [rows, width] = activation_extent(activation, y);
-  with_activation(activation, [&](auto chosen) {
-    constexpr moe_activation kActivation = decltype(chosen)::value;
-    if constexpr (kActivation == MOE_SWIGLU) {
+void activate_elements(Stream& stream, const moe_activation_config& config, Tensor x, Tensor y) {
+  const auto [rows, width] = activation_extent(config, y);
+  with_activation(config, [&](auto activation) {
+    if constexpr (activation.kGated) {
       parallel_blocks(stream, rows, kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
         const FloatTag d;
         for (int64_t s = begin; s < end; ++s) {
           const Floats gate(x, 2 * s * width), up(x, (2 * s + 1) * width), out(y, s * width);
           for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
-            out.store(d, hn::Mul(activate<kActivation>(d, gate.load(d, i, n)), up.load(d, i, n)), i, n);
+            out.store(d, activation.value(d, gate.load(d, i, n), up.load(d, i, n)), i, n);
           });
         }
       });
@@ -35,26 +34,26 @@ void activate_elements(Stream& stream, moe_activation activation, T x, T y) {
       parallel_blocks(stream, width, kGrain, [&](int64_t begin, int64_t end) {
         const FloatTag d;
         for_each_vector(d, begin, end,
-                        [&](int64_t i, size_t n) { out.store(d, activate<kActivation>(d, in.load(d, i, n)), i, n); });
+                        [&](int64_t i, size_t n) { out.store(d, activation.value(d, in.load(d, i, n)), i, n); });
       });
     }
   });
 }
 
-void differentiate_elements(Stream& stream, moe_activation activation, T x, T dy, T dx) {
-  const auto [rows, width] = activation_extent(activation, dy);
-  with_activation(activation, [&](auto chosen) {
-    constexpr moe_activation kActivation = decltype(chosen)::value;
-    if constexpr (kActivation == MOE_SWIGLU) {
+void differentiate_elements(Stream& stream, const moe_activation_config& config, Tensor x, Tensor dy, Tensor dx) {
+  const auto [rows, width] = activation_extent(config, dy);
+  with_activation(config, [&](auto activation) {
+    if constexpr (activation.kGated) {
       parallel_blocks(stream, rows, kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
         const FloatTag d;
         for (int64_t s = begin; s < end; ++s) {
           const Floats gate(x, 2 * s * width), up(x, (2 * s + 1) * width), upstream(dy, s * width);
           const Floats dgate(dx, 2 * s * width), dup(dx, (2 * s + 1) * width);
           for_each_vector(d, 0, width, [&](int64_t i, size_t n) {
-            const FloatVector g = gate.load(d, i, n), u = up.load(d, i, n), dv = upstream.load(d, i, n);
-            dgate.store(d, hn::Mul(hn::Mul(dv, u), activation_derivative<kActivation>(d, g)), i, n);
-            dup.store(d, hn::Mul(dv, activate<kActivation>(d, g)), i, n);
+            FloatVector dg, du;
+            activation.gradient(d, gate.load(d, i, n), up.load(d, i, n), upstream.load(d, i, n), dg, du);
+            dgate.store(d, dg, i, n);
+            dup.store(d, du, i, n);
           });
         }
       });
@@ -63,8 +62,7 @@ void differentiate_elements(Stream& stream, moe_activation activation, T x, T dy
       parallel_blocks(stream, width, kGrain, [&](int64_t begin, int64_t end) {
         const FloatTag d;
         for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
-          const FloatVector slope = activation_derivative<kActivation>(d, in.load(d, i, n));
-          out.store(d, hn::Mul(upstream.load(d, i, n), slope), i, n);
+          out.store(d, activation.gradient(d, in.load(d, i, n), upstream.load(d, i, n)), i, n);
         });
       });
     }
@@ -81,11 +79,11 @@ namespace moe::cpu {
 HWY_EXPORT(activate_elements);
 HWY_EXPORT(differentiate_elements);
 
-void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
+void activation_forward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor y) {
   HWY_DYNAMIC_DISPATCH(activate_elements)(stream, activation, x, y);
 }
 
-void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
+void activation_backward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor dy, Tensor dx) {
   HWY_DYNAMIC_DISPATCH(differentiate_elements)(stream, activation, x, dy, dx);
 }
 

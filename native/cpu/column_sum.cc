@@ -42,7 +42,7 @@ void add_column_sums(const moe_tensor& x, int64_t first, int64_t last, int64_t b
   HWY_DYNAMIC_DISPATCH(column_sums_kernel)(x, first, last, begin, end, y);
 }
 
-void column_sum(Stream& stream, T x, T y) {
+void column_sum(Stream& stream, Tensor x, Tensor y) {
   parallel_blocks(stream, x.shape[1], kGrain / (x.shape[0] + 1) + 1, [&](int64_t begin, int64_t end) {
     add_column_sums(x, 0, x.shape[0], begin, end, static_cast<float*>(y.data));
   });

@@ -59,17 +59,18 @@ inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoo
   return loss;
 }
 
-void losses_of_rows(Stream& stream, T logits, T targets, float smoothing, float dloss, T losses, N dlogits) {
+void losses_of_rows(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
-  const auto* target = static_cast<const int32_t*>(targets.data);
-  auto* loss = static_cast<float*>(losses.data);
+  const auto* target = static_cast<const int32_t*>(tokens.targets->data);
+  auto* loss = static_cast<float*>(tokens.losses->data);
   parallel_blocks(stream, rows, std::max<int64_t>(1, 16384 / classes), [&](int64_t begin, int64_t end) {
     const FloatTag d;
     for (int64_t row = begin; row < end; ++row) {
       std::optional<Floats> gradient;
       if (dlogits != nullptr) gradient.emplace(*dlogits, row * classes);
       if (target[row] >= 0) {
-        loss[row] = row_loss(Floats(logits, row * classes), classes, target[row], smoothing, dloss, gradient);
+        loss[row] = row_loss(Floats(logits, row * classes), classes, target[row], tokens.label_smoothing, tokens.dloss,
+                             gradient);
         continue;
       }
       loss[row] = 0;
@@ -95,20 +96,25 @@ int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 
 
 }  // namespace
 
-void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
-  const moe_tensor labels = checked_indices(stream, "targets", targets, -1, logits.shape[1]);
-  HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, labels, label_smoothing, dloss, losses, dlogits);
+void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
+  const moe_tensor labels = checked_indices(stream, "targets", *tokens.targets, -1, logits.shape[1]);
+  moe_token_losses checked = tokens;
+  checked.targets = &labels;
+  HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, checked, logits, dlogits);
 }
 
-void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float label_smoothing, float dloss, T losses,
-                          N dhidden, N dweights) {
+void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor hidden, Tensor weights,
+                          OptionalTensor dhidden, OptionalTensor dweights) {
   const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
-  const moe_tensor labels = checked_indices(stream, "targets", targets, -1, classes);
+  const moe_tensor labels = checked_indices(stream, "targets", *tokens.targets, -1, classes);
   // Losses come from float32 logits. Their gradient takes the logits' place, or is rounded to bfloat16 where both of
   // its products are with bfloat16, as every other gradient is there.
   const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
   float* memory = stream.arena().take<float>(block * classes);
   auto* half_memory = half ? stream.arena().take<uint16_t>(block * classes) : nullptr;
+  const auto multiply = [&](bool transpose_a, bool transpose_b, bool accumulate, Tensor a, Tensor b, Tensor c) {
+    gemm(stream, {sizeof(moe_gemm_config), transpose_a, transpose_b, accumulate}, a, b, c, kNoEpilogue);
+  };
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
     const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32,     memory, count * classes * int64_t{sizeof(float)}, 2,
@@ -116,13 +122,15 @@ void linear_cross_entropy(Stream& stream, T hidden, T weights, T targets, float 
     moe_tensor dlogits = logits;
     if (half) dlogits.dtype = MOE_BFLOAT16, dlogits.data = half_memory, dlogits.bytes /= 2;
     const moe_tensor hidden_block = rows_of(hidden, begin, count);
-    gemm(stream, false, true, MOE_IDENTITY, false, hidden_block, weights, nullptr, logits, nullptr);
-    HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, logits, rows_of(labels, begin, count), label_smoothing, dloss,
-                                         rows_of(losses, begin, count), dhidden == nullptr ? nullptr : &dlogits);
+    const moe_tensor labels_block = rows_of(labels, begin, count), losses_block = rows_of(*tokens.losses, begin, count);
+    moe_token_losses tokens_block = tokens;
+    tokens_block.targets = &labels_block, tokens_block.losses = &losses_block;
+    multiply(false, true, false, hidden_block, weights, logits);
+    HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, tokens_block, logits, dhidden == nullptr ? nullptr : &dlogits);
     if (dhidden == nullptr) continue;
     const moe_tensor dhidden_block = rows_of(*dhidden, begin, count);
-    gemm(stream, false, false, MOE_IDENTITY, false, dlogits, weights, nullptr, dhidden_block, nullptr);
-    gemm(stream, true, false, MOE_IDENTITY, true, dlogits, hidden_block, nullptr, *dweights, nullptr);
+    multiply(false, false, false, dlogits, weights, dhidden_block);
+    multiply(true, false, true, dlogits, hidden_block, *dweights);
   }
 }
 

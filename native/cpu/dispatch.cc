@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
 
 // dx[s] = the sum of the token's rows, in choice order, in float32.
-void gather_rows(Stream& stream, T drows, const Routes& routes, T dx) {
+void gather_rows(Stream& stream, Tensor drows, const Routes& routes, Tensor dx) {
   const int64_t width = dx.shape[1];
   const Floats rows(drows);
   parallel_blocks(stream, dx.shape[0], kGrain / (width * routes.choices + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -45,8 +45,8 @@ namespace moe::cpu {
 
 HWY_EXPORT(gather_rows);
 
-void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T rows) {
-  const Routes routes(stream, expert, position, offsets, rows);
+void dispatch_forward(Stream& stream, Tensor x, const moe_routes& table, Tensor rows) {
+  const Routes routes(stream, table, rows);
   const int64_t bytes = x.shape[1] * dtype_bytes(x.dtype);
   if (bytes == 0) return;  // the pointers may be null then
   const auto* source = static_cast<const char*>(x.data);
@@ -61,8 +61,8 @@ void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T ro
   });
 }
 
-void dispatch_backward(Stream& stream, T drows, T expert, T position, T offsets, T dx) {
-  HWY_DYNAMIC_DISPATCH(gather_rows)(stream, drows, Routes(stream, expert, position, offsets, drows), dx);
+void dispatch_backward(Stream& stream, Tensor drows, const moe_routes& table, Tensor dx) {
+  HWY_DYNAMIC_DISPATCH(gather_rows)(stream, drows, Routes(stream, table, drows), dx);
 }
 
 }  // namespace moe::cpu

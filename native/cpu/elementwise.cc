@@ -18,7 +18,7 @@ namespace {
 // Elements that are worth waking a thread for.
 constexpr int64_t kGrain = 16384;
 
-void fill_elements(Stream& stream, float value, T y) {
+void fill_elements(Stream& stream, float value, Tensor y) {
   const Floats out(y);
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
     const FloatTag d;
@@ -27,7 +27,7 @@ void fill_elements(Stream& stream, float value, T y) {
   });
 }
 
-void cast_elements(Stream& stream, T x, T y) {
+void cast_elements(Stream& stream, Tensor x, Tensor y) {
   const Floats in(x), out(y);
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
     const FloatTag d;
@@ -35,7 +35,7 @@ void cast_elements(Stream& stream, T x, T y) {
   });
 }
 
-void add_elements(Stream& stream, float alpha, T a, float beta, T b, T y) {
+void add_elements(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
   const Floats first(a), second(b), out(y);
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
     const FloatTag d;
@@ -47,7 +47,7 @@ void add_elements(Stream& stream, float alpha, T a, float beta, T b, T y) {
 }
 
 // Where a comparison decides, NaN stays NaN.
-void clamp_elements(Stream& stream, float bound, T x, T y) {
+void clamp_elements(Stream& stream, float bound, Tensor x, Tensor y) {
   const Floats in(x), out(y);
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
     const FloatTag d;
@@ -59,7 +59,7 @@ void clamp_elements(Stream& stream, float bound, T x, T y) {
   });
 }
 
-void clamp_gradients(Stream& stream, float bound, T x, T dy, T dx) {
+void clamp_gradients(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   const Floats in(x), upstream(dy), out(dx);
   parallel_blocks(stream, element_count(dx), kGrain, [&](int64_t begin, int64_t end) {
     const FloatTag d;
@@ -84,9 +84,9 @@ HWY_EXPORT(add_elements);
 HWY_EXPORT(clamp_elements);
 HWY_EXPORT(clamp_gradients);
 
-void fill(Stream& stream, float value, T y) { HWY_DYNAMIC_DISPATCH(fill_elements)(stream, value, y); }
+void fill(Stream& stream, float value, Tensor y) { HWY_DYNAMIC_DISPATCH(fill_elements)(stream, value, y); }
 
-void cast(Stream& stream, T x, T y) { HWY_DYNAMIC_DISPATCH(cast_elements)(stream, x, y); }
+void cast(Stream& stream, Tensor x, Tensor y) { HWY_DYNAMIC_DISPATCH(cast_elements)(stream, x, y); }
 
 void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   parallel_blocks(stream, bytes, 1 << 18, [&](int64_t begin, int64_t end) {
@@ -94,13 +94,15 @@ void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   });
 }
 
-void add(Stream& stream, float alpha, T a, float beta, T b, T y) {
+void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
   HWY_DYNAMIC_DISPATCH(add_elements)(stream, alpha, a, beta, b, y);
 }
 
-void clamp_forward(Stream& stream, float bound, T x, T y) { HWY_DYNAMIC_DISPATCH(clamp_elements)(stream, bound, x, y); }
+void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
+  HWY_DYNAMIC_DISPATCH(clamp_elements)(stream, bound, x, y);
+}
 
-void clamp_backward(Stream& stream, float bound, T x, T dy, T dx) {
+void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   HWY_DYNAMIC_DISPATCH(clamp_gradients)(stream, bound, x, dy, dx);
 }
 

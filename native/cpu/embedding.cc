@@ -15,7 +15,8 @@ namespace {
 
 constexpr int64_t kGrain = 16384;  // elements that are worth waking a thread for
 
-void look_up(Stream& stream, T ids, T table, N positions, N position_table, T y) {
+void look_up(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions, OptionalTensor position_table,
+             Tensor y) {
   const int64_t width = table.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);
   parallel_blocks(stream, ids.shape[0], kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -35,7 +36,7 @@ void look_up(Stream& stream, T ids, T table, N positions, N position_table, T y)
 }
 
 // Each task owns a slice of columns and walks the tokens in order, so that equal ids add up in token order.
-void scatter_add(Stream& stream, T ids, T dy, T dtable) {
+void scatter_add(Stream& stream, Tensor ids, Tensor dy, Tensor dtable) {
   const int64_t count = ids.shape[0], width = dtable.shape[1];
   const auto* id = static_cast<const int32_t*>(ids.data);
   parallel_blocks(stream, width, kGrain / (count + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -59,14 +60,16 @@ namespace moe::cpu {
 HWY_EXPORT(look_up);
 HWY_EXPORT(scatter_add);
 
-void embedding_forward(Stream& stream, T ids, T table, N positions, N position_table, T y) {
+void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions,
+                       OptionalTensor position_table, Tensor y) {
   const moe_tensor rows = checked_indices(stream, "ids", ids, 0, table.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, nullptr, nullptr, y);
   const moe_tensor places = checked_indices(stream, "positions", *positions, 0, position_table->shape[0]);
   HWY_DYNAMIC_DISPATCH(look_up)(stream, rows, table, &places, position_table, y);
 }
 
-void embedding_backward(Stream& stream, T ids, N positions, T dy, T dtable, N dposition_table) {
+void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
+                        OptionalTensor dposition_table) {
   const moe_tensor rows = checked_indices(stream, "ids", ids, 0, dtable.shape[0]);
   if (positions == nullptr) return HWY_DYNAMIC_DISPATCH(scatter_add)(stream, rows, dy, dtable);
   const moe_tensor places = checked_indices(stream, "positions", *positions, 0, dposition_table->shape[0]);

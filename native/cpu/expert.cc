@@ -11,10 +11,10 @@ namespace moe::cpu {
 namespace {
 
 // The rows of x [R, K] that `from` begins, k along a row.
-Operand rows_of(T x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
+Operand rows_of(Tensor x, int64_t from) { return Operand{x.data, x.dtype, false, x.shape[1], 1}.at(from, 0); }
 
 // weights[e] of [E, N, K], its N rows the lines, or its K columns.
-Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
+Operand expert_of(Tensor weights, int64_t e, bool rows_are_lines) {
   const int64_t rows = weights.shape[1], width = weights.shape[2];
   const Operand all{weights.data, weights.dtype, weights.layout == MOE_PACKED, width, 1};
   if (all.packed) {
@@ -30,8 +30,7 @@ Operand expert_of(T weights, int64_t e, bool rows_are_lines) {
 
 }  // namespace
 
-void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
-                    N preactivation) {
+void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue& epilogue) {
   const int32_t* start = checked_offsets(stream, offsets, x.shape[0]);
   const int64_t experts = weights.shape[0];
   auto* products = stream.arena().take<Product>(experts);
@@ -44,11 +43,12 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
                    .c_row = start[e],
                    .bias_row = e};
   }
-  run_products(stream, products, experts,
-               {.activation = activation, .bias = bias, .c = &y, .preactivation = preactivation});
+  run_products(
+      stream, products, experts,
+      {.activation = *epilogue.activation, .bias = epilogue.bias, .c = &y, .preactivation = epilogue.preactivation});
 }
 
-void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
+void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
   const int32_t* start = checked_offsets(stream, offsets, dy.shape[0]);
   const int64_t experts = weights.shape[0];
   auto* products = stream.arena().take<Product>(experts);
@@ -63,7 +63,8 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
   run_products(stream, products, experts, {.c = &dx});
 }
 
-void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
+void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,
+                             OptionalTensor dbias) {
   const int32_t* start = checked_offsets(stream, offsets, dy.shape[0]);
   const int64_t experts = dweights.shape[0], rows = dweights.shape[1], columns = dweights.shape[2];
   auto* products = stream.arena().take<Product>(experts);

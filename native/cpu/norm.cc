@@ -48,7 +48,8 @@ HWY_INLINE float square_deviation(const Floats& x, float mean, int64_t width) {
   });
 }
 
-void norm_forward(Stream& stream, bool centered, T x, T gamma, N beta, float epsilon, T y, N mean, N rstd) {
+void norm_forward(Stream& stream, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
+                  OptionalTensor mean, OptionalTensor rstd) {
   const int64_t width = x.shape[1];
   const auto* scale = static_cast<const float*>(gamma.data);
   const auto* shift = beta == nullptr ? nullptr : static_cast<const float*>(beta->data);
@@ -72,7 +73,8 @@ void norm_forward(Stream& stream, bool centered, T x, T gamma, N beta, float eps
 
 // With n = (x - mean) * rstd and g = dy * gamma:
 //   dx = rstd * (g - mean(g) - n * mean(g * n)), dgamma += sum_s dy * n, dbeta += sum_s dy; RMSNorm without mean(g).
-void norm_backward(Stream& stream, T dy, T x, T gamma, N mean, T rstd, T dx, T dgamma, N dbeta) {
+void norm_backward(Stream& stream, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
+                   Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], blocks = (rows + kRowBlock - 1) / kRowBlock;
   const auto* scale = static_cast<const float*>(gamma.data);
   float* partial = stream.arena().take<float>(blocks * 2 * width);  // of each block: dgamma, dbeta
@@ -126,20 +128,25 @@ namespace moe::cpu {
 HWY_EXPORT(norm_forward);
 HWY_EXPORT(norm_backward);
 
-void layer_norm_forward(Stream& stream, T x, T gamma, T beta, float epsilon, T y, N mean, N rstd) {
-  HWY_DYNAMIC_DISPATCH(norm_forward)(stream, true, x, gamma, &beta, epsilon, y, mean, rstd);
+void layer_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
+  HWY_DYNAMIC_DISPATCH(norm_forward)
+  (stream, true, x, *norm.gamma, norm.beta, norm.epsilon, y, norm.mean, norm.rstd);
 }
 
-void layer_norm_backward(Stream& stream, T dy, T x, T gamma, T mean, T rstd, T dx, T dgamma, T dbeta) {
-  HWY_DYNAMIC_DISPATCH(norm_backward)(stream, dy, x, gamma, &mean, rstd, dx, dgamma, &dbeta);
+void layer_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma,
+                         Tensor dbeta) {
+  HWY_DYNAMIC_DISPATCH(norm_backward)
+  (stream, dy, x, *norm.gamma, norm.mean, *norm.rstd, dx, dgamma, &dbeta);
 }
 
-void rms_norm_forward(Stream& stream, T x, T gamma, float epsilon, T y, N rstd) {
-  HWY_DYNAMIC_DISPATCH(norm_forward)(stream, false, x, gamma, nullptr, epsilon, y, nullptr, rstd);
+void rms_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
+  HWY_DYNAMIC_DISPATCH(norm_forward)
+  (stream, false, x, *norm.gamma, nullptr, norm.epsilon, y, nullptr, norm.rstd);
 }
 
-void rms_norm_backward(Stream& stream, T dy, T x, T gamma, T rstd, T dx, T dgamma) {
-  HWY_DYNAMIC_DISPATCH(norm_backward)(stream, dy, x, gamma, nullptr, rstd, dx, dgamma, nullptr);
+void rms_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
+  HWY_DYNAMIC_DISPATCH(norm_backward)
+  (stream, dy, x, *norm.gamma, nullptr, *norm.rstd, dx, dgamma, nullptr);
 }
 
 }  // namespace moe::cpu

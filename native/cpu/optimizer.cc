@@ -20,23 +20,24 @@ namespace {
 constexpr int64_t kGrain = 16384;    // elements that are worth waking a thread for
 constexpr int64_t kSumBlock = 4096;  // elements that are summed as one, whatever the number of threads
 
-void step_elements(Stream& stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
-                   int64_t step, float gradient_scale, T parameter, T gradient, T first_moment, T second_moment,
-                   N copy) {
+void step_elements(Stream& stream, const moe_adamw_config& config, Tensor parameter, Tensor gradient,
+                   Tensor first_moment, Tensor second_moment, OptionalTensor copy) {
+  const float learning_rate = config.learning_rate, beta1 = config.beta1, beta2 = config.beta2;
   auto* w = static_cast<float*>(parameter.data);
   const auto* g = static_cast<const float*>(gradient.data);
   auto* m = static_cast<float*>(first_moment.data);
   auto* v = static_cast<float*>(second_moment.data);
   auto* rounded = copy == nullptr ? nullptr : static_cast<hwy::bfloat16_t*>(copy->data);
-  const double correction1 = 1 - std::pow(double{beta1}, static_cast<double>(step));
-  const double correction2 = 1 - std::pow(double{beta2}, static_cast<double>(step));
+  const double correction1 = 1 - std::pow(double{beta1}, static_cast<double>(config.step));
+  const double correction2 = 1 - std::pow(double{beta2}, static_cast<double>(config.step));
   parallel_blocks(stream, element_count(parameter), kGrain, [&](int64_t begin, int64_t end) {
     const FloatTag d;
-    const FloatVector decay = hn::Set(d, static_cast<float>(1 - double{learning_rate} * weight_decay));
+    const FloatVector decay = hn::Set(d, static_cast<float>(1 - double{learning_rate} * config.weight_decay));
     const FloatVector rate = hn::Set(d, static_cast<float>(learning_rate / correction1));
     const FloatVector root = hn::Set(d, static_cast<float>(1 / std::sqrt(correction2)));
-    const FloatVector b1 = hn::Set(d, beta1), b2 = hn::Set(d, beta2), eps = hn::Set(d, epsilon);
-    const FloatVector a1 = hn::Set(d, 1 - beta1), a2 = hn::Set(d, 1 - beta2), unscale = hn::Set(d, gradient_scale);
+    const FloatVector b1 = hn::Set(d, beta1), b2 = hn::Set(d, beta2), eps = hn::Set(d, config.epsilon);
+    const FloatVector a1 = hn::Set(d, 1 - beta1), a2 = hn::Set(d, 1 - beta2),
+                      unscale = hn::Set(d, config.gradient_scale);
     for_each_vector(d, begin, end, [&](int64_t i, size_t n) {
       const FloatVector slope = hn::Mul(load(d, g + i, n), unscale);
       const FloatVector first = hn::MulAdd(b1, load(d, m + i, n), hn::Mul(a1, slope));
@@ -62,7 +63,7 @@ double square_sum_of_block(const Floats& x, int64_t begin, int64_t end) {
   return hn::ReduceSum(d, sum);
 }
 
-void square_sum_of(Stream& stream, T x, T sum) {
+void square_sum_of(Stream& stream, Tensor x, Tensor sum) {
   const int64_t count = element_count(x), blocks = (count + kSumBlock - 1) / kSumBlock;
   auto* sums = stream.arena().take<double>(blocks);
   const Floats values(x);
@@ -84,14 +85,12 @@ namespace moe::cpu {
 HWY_EXPORT(step_elements);
 HWY_EXPORT(square_sum_of);
 
-void adamw_step(Stream& stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
-                int64_t step, float gradient_scale, T parameter, T gradient, T first_moment, T second_moment, N copy) {
-  HWY_DYNAMIC_DISPATCH(step_elements)
-  (stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment,
-   second_moment, copy);
+void adamw_step(Stream& stream, const moe_adamw_config& config, Tensor parameter, Tensor gradient, Tensor first_moment,
+                Tensor second_moment, OptionalTensor copy) {
+  HWY_DYNAMIC_DISPATCH(step_elements)(stream, config, parameter, gradient, first_moment, second_moment, copy);
 }
 
-void square_sum(Stream& stream, T x, T sum) { HWY_DYNAMIC_DISPATCH(square_sum_of)(stream, x, sum); }
+void square_sum(Stream& stream, Tensor x, Tensor sum) { HWY_DYNAMIC_DISPATCH(square_sum_of)(stream, x, sum); }
 
 }  // namespace moe::cpu
 #endif

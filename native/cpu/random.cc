@@ -41,7 +41,7 @@ uint16_t round_to_bfloat16(float value) {
 
 // y[i] = lanes(words of the block)[lane], for every element, block by block.
 template <typename Lanes>
-void generate(Stream& stream, uint64_t seed, uint64_t offset, T y, Lanes&& lanes) {
+void generate(Stream& stream, uint64_t seed, uint64_t offset, Tensor y, Lanes&& lanes) {
   parallel_blocks(stream, element_count(y), kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {
       const uint64_t n = offset + static_cast<uint64_t>(i);
@@ -59,7 +59,7 @@ void generate(Stream& stream, uint64_t seed, uint64_t offset, T y, Lanes&& lanes
 
 }  // namespace
 
-void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, T y) {
+void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
   const uint32_t mask = y.dtype == MOE_BFLOAT16 ? 0xffff0000u : 0xffffffffu;
   generate(stream, seed, offset, y, [mask](const std::array<uint32_t, 4>& words) {
     std::array<float, 4> values;
@@ -71,7 +71,7 @@ void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, T y) {
   });
 }
 
-void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, T y) {
+void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y) {
   generate(stream, seed, offset, y, [&](const std::array<uint32_t, 4>& words) {
     std::array<float, 4> values;
     for (int lane = 0; lane < 4; lane += 2) {

@@ -47,7 +47,7 @@ HWY_INLINE void rotate_neighbours(Floats x, Floats y, const float* cosine, const
   });
 }
 
-void rotate(Stream& stream, T x, const moe_rotary_angles& angles, int direction, T y) {
+void rotate(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direction, Tensor y) {
   const int64_t rows = x.shape[0], heads = x.shape[1], head_size = x.shape[2], half = angles.cosine->shape[1];
   const auto* position = static_cast<const int32_t*>(angles.positions->data);
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, heads * head_size));
@@ -74,7 +74,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 HWY_EXPORT(rotate);
-void rotary(Stream& stream, T x, const moe_rotary_angles& angles, int direction, T y) {
+void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direction, Tensor y) {
   const moe_tensor positions = checked_indices(stream, "positions", *angles.positions, 0, angles.cosine->shape[0]);
   HWY_DYNAMIC_DISPATCH(rotate)
   (stream, x, {angles.struct_size, angles.interleaved, &positions, angles.cosine, angles.sine}, direction, y);

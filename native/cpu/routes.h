@@ -10,14 +10,14 @@
 namespace moe::cpu {
 
 struct Routes {
-  // Refuses a table that does not lead to `rows`, or leads to one of them twice: threads may write them. The
-  // rows that it leads to are copied to scratch memory, where nobody changes them any more.
-  Routes(Stream& stream, T expert, T position, T offsets, T rows) : choices(expert.shape[1]) {
-    const int64_t experts = offsets.shape[0] - 1;
-    const int32_t* starts = checked_offsets(stream, offsets, rows.shape[0]);
+  // Refuses a table that does not lead to `rows`, or leads to one of them twice: threads may write them. Takes the
+  // stream's shared slots 0 to 2 for the rows that it leads to, which nobody changes any more.
+  Routes(Stream& stream, const moe_routes& routes, Tensor rows) : choices(routes.expert->shape[1]) {
+    const int64_t experts = routes.offsets->shape[0] - 1;
+    const int32_t* starts = checked_offsets(stream, *routes.offsets, rows.shape[0]);
     auto* taken = stream.arena().take<uint64_t>(route_words(starts[experts]));
-    auto* table = stream.arena().take<int32_t>(element_count(expert));
-    check_route_values(expert, position, starts, experts, taken, table);
+    auto* table = stream.arena().take<int32_t>(element_count(*routes.expert));
+    check_route_values(*routes.expert, *routes.position, starts, experts, taken, table);
     rows_ = table;
   }
 

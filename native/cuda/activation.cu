@@ -1,6 +1,4 @@
-#include "cuda/activation.h"
-
-#include "core/activation_extent.h"
+#include "cuda/gating.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/packed.h"
@@ -15,11 +13,11 @@ constexpr int64_t kMostGridRows = 65535;
 // Bound by the bytes of x and y.
 template <bool packed, typename X, typename Y>
 __global__ void __launch_bounds__(kThreads)
-    forward_kernel(moe_activation activation, const X* x, int64_t rows, int64_t width, Y* y) {
+    forward_kernel(int32_t kind, Gating gating, const X* x, int64_t rows, int64_t width, Y* y) {
   constexpr int count = kPackOf<X>;
   const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x * count;
-  const bool gated = activation == MOE_SWIGLU;
+  const bool gated = kind == MOE_SWIGLU;
   for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
     const X* in = x + row * width * (gated ? 2 : 1);
     for (int64_t i = first; i < width; i += stride) {
@@ -28,8 +26,7 @@ __global__ void __launch_bounds__(kThreads)
       if (gated) load_floats<packed>(in + width, i, width, up);
 #pragma unroll
       for (int k = 0; k < count; ++k) {
-        values[k] = activate(activation, values[k]);
-        if (gated) values[k] *= up[k];
+        values[k] = gated ? gating.value(values[k], up[k]) : activate(kind, values[k]);
       }
       store_floats<packed>(y + row * width, i, width, values);
     }
@@ -39,11 +36,11 @@ __global__ void __launch_bounds__(kThreads)
 // Bound by the bytes of x, dy and dx, which may be x.
 template <bool packed, typename X, typename Dy, typename Dx>
 __global__ void __launch_bounds__(kThreads, kBackwardBlocks)
-    backward_kernel(moe_activation activation, const X* x, const Dy* dy, int64_t rows, int64_t width, Dx* dx) {
+    backward_kernel(int32_t kind, Gating gating, const X* x, const Dy* dy, int64_t rows, int64_t width, Dx* dx) {
   constexpr int count = kPackOf<X>;
   const int64_t first = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * count;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x * count;
-  const bool gated = activation == MOE_SWIGLU;
+  const bool gated = kind == MOE_SWIGLU;
   for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
     const X* in = x + row * width * (gated ? 2 : 1);
     Dx* out = dx + row * width * (gated ? 2 : 1);
@@ -54,15 +51,11 @@ __global__ void __launch_bounds__(kThreads, kBackwardBlocks)
       if (gated) {
         load_floats<packed>(in + width, i, width, up);
 #pragma unroll
-        for (int k = 0; k < count; ++k) {
-          const float gate = values[k];
-          values[k] = upstream[k] * up[k] * activation_slope(activation, gate);
-          up[k] = upstream[k] * activate(activation, gate);
-        }
+        for (int k = 0; k < count; ++k) gating.gradient(upstream[k], values[k], up[k]);
         store_floats<packed>(out + width, i, width, up);
       } else {
 #pragma unroll
-        for (int k = 0; k < count; ++k) values[k] = upstream[k] * activation_slope(activation, values[k]);
+        for (int k = 0; k < count; ++k) values[k] = upstream[k] * activation_slope(kind, values[k]);
       }
       store_floats<packed>(out, i, width, values);
     }
@@ -82,7 +75,7 @@ Shape shape(const Launch& launch, ActivationExtent extent, int count) {
 
 }  // namespace
 
-void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
+void activation_forward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor y) {
   Launch launch(stream);
   const auto [rows, width] = activation_extent(activation, y);
   visit_floating(x, [&](auto from) {
@@ -91,14 +84,15 @@ void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
       using Y = decltype(to);
       const auto [grid, block] = shape(launch, {rows, width}, kPackOf<X>);
       const auto run = [&](auto packed) {
-        launch(forward_kernel<packed(), X, Y>, grid, block, 0, activation, data<X>(x), rows, width, data<Y>(y));
+        launch(forward_kernel<packed(), X, Y>, grid, block, 0, activation.kind, Gating(activation), data<X>(x), rows,
+               width, data<Y>(y));
       };
       visit_packed<kPackOf<X>>(width, run, data<X>(x), data<Y>(y));
     });
   });
 }
 
-void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
+void activation_backward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor dy, Tensor dx) {
   Launch launch(stream);
   const auto [rows, width] = activation_extent(activation, dy);
   visit_floating(x, [&](auto from) {
@@ -109,8 +103,8 @@ void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T
         using Dx = decltype(to);
         const auto [grid, block] = shape(launch, {rows, width}, kPackOf<X>);
         const auto run = [&](auto packed) {
-          launch(backward_kernel<packed(), X, Dy, Dx>, grid, block, 0, activation, data<X>(x), data<Dy>(dy), rows,
-                 width, data<Dx>(dx));
+          launch(backward_kernel<packed(), X, Dy, Dx>, grid, block, 0, activation.kind, Gating(activation), data<X>(x),
+                 data<Dy>(dy), rows, width, data<Dx>(dx));
         };
         visit_packed<kPackOf<X>>(width, run, data<X>(x), data<Dy>(dy), data<Dx>(dx));
       });

@@ -33,22 +33,20 @@ __device__ __forceinline__ float normal_cdf(float x, float gauss) {
 // GELU's tanh form is x sigmoid(2u) with u = sqrt(2 / pi) (x + 0.044715 x^3); this is 2u.
 __device__ __forceinline__ float gelu_tanh_argument(float x) { return x * fmaf(x * x, 0.0713548163f, 1.5957691216f); }
 
-// activation(x). For SwiGLU this is the gate's silu; the caller multiplies by the up half.
-__device__ __forceinline__ float activate(moe_activation activation, float x) {
-  switch (activation) {
+// activation(x) of all kinds but SwiGLU.
+__device__ __forceinline__ float activate(int32_t kind, float x) {
+  switch (kind) {
     case MOE_RELU: return x < 0 ? 0.0f : x;  // keeps a NaN
     case MOE_GELU: return x * normal_cdf(x, gaussian(x));
     case MOE_GELU_TANH: return x * sigmoid(gelu_tanh_argument(x));
-    case MOE_SILU:
-    case MOE_SWIGLU: return x * sigmoid(x);
-    case MOE_IDENTITY: break;
+    case MOE_SILU: return x * sigmoid(x);
+    default: return x;
   }
-  return x;
 }
 
-// activation'(x). For SwiGLU this is silu', the derivative of the gate.
-__device__ __forceinline__ float activation_slope(moe_activation activation, float x) {
-  switch (activation) {
+// activation'(x) of all kinds but SwiGLU.
+__device__ __forceinline__ float activation_slope(int32_t kind, float x) {
+  switch (kind) {
     case MOE_RELU: return x > 0 ? 1.0f : 0.0f;
     case MOE_GELU: {
       const float gauss = gaussian(x);
@@ -59,14 +57,12 @@ __device__ __forceinline__ float activation_slope(moe_activation activation, flo
       const float s = sigmoid(gelu_tanh_argument(y));
       return fmaf(y * s * (1.0f - s), fmaf(y * y, 0.2140644488f, 1.5957691216f), s);
     }
-    case MOE_SILU:
-    case MOE_SWIGLU: {
+    case MOE_SILU: {
       const float s = sigmoid(x);
       return s * fmaf(x, 1.0f - s, 1.0f);
     }
-    case MOE_IDENTITY: break;
+    default: return 1.0f;
   }
-  return 1.0f;
 }
 
 }  // namespace moe::cuda

@@ -131,30 +131,29 @@ __global__ void __launch_bounds__(kRowThreads)
 
 }  // namespace
 
-void combine_forward(Stream& stream, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient, N skip,
-                     T y) {
+void combine_forward(Stream& stream, const moe_combine_inputs& in, const moe_routes& routes, Tensor y) {
   Launch launch(stream);
-  keep_route_checks(launch.stream(), expert, position, offsets, rows);
+  keep_route_checks(launch.stream(), routes, *in.rows);
   const int64_t tokens = y.shape[0], width = y.shape[1];
-  visit_access(width, {&rows, mlp, skip, &y}, [&](auto access) {
+  visit_access(width, {in.rows, in.mlp, in.skip, &y}, [&](auto access) {
     const dim3 block = row_block(ceil_div(width, access.count));
-    launch(combine_kernel<decltype(access)>, token_blocks(tokens, block), block, 0, Floats(rows), tokens, width,
-           Routes(expert, position, offsets, rows), data<float>(weight), Floats(mlp), data<float>(coefficient),
-           Floats(skip), skip != nullptr, Floats(y), launch.refusal());
+    launch(combine_kernel<decltype(access)>, token_blocks(tokens, block), block, 0, Floats(in.rows), tokens, width,
+           Routes(routes, *in.rows), data<float>(routes.weight), Floats(in.mlp), data<float>(in.coefficient),
+           Floats(in.skip), in.skip != nullptr, Floats(y), launch.refusal());
   });
 }
 
-void combine_backward(Stream& stream, T dy, T rows, T expert, T position, T weight, T offsets, N mlp, N coefficient,
-                      T drows, T dweight, N dmlp, N dcoefficient) {
+void combine_backward(Stream& stream, Tensor dy, const moe_combine_inputs& in, const moe_routes& routes,
+                      const moe_combine_gradients& out) {
   Launch launch(stream);
-  keep_route_checks(launch.stream(), expert, position, offsets, rows);
+  keep_route_checks(launch.stream(), routes, *in.rows);
   const int64_t tokens = dy.shape[0], width = dy.shape[1];
   const dim3 block(kWarpLanes, kRowThreads / kWarpLanes);
-  visit_access(width, {&dy, &rows, mlp, &drows, dmlp}, [&](auto access) {
-    launch(combine_backward_kernel<decltype(access)>, token_blocks(tokens, block), block, 0, Floats(dy), Floats(rows),
-           tokens, width, Routes(expert, position, offsets, rows), data<float>(weight), Floats(mlp),
-           data<float>(coefficient), Floats(drows), data<float>(dweight), Floats(dmlp), data<float>(dcoefficient),
-           launch.refusal());
+  visit_access(width, {&dy, in.rows, in.mlp, out.drows, out.dmlp}, [&](auto access) {
+    launch(combine_backward_kernel<decltype(access)>, token_blocks(tokens, block), block, 0, Floats(dy),
+           Floats(in.rows), tokens, width, Routes(routes, *in.rows), data<float>(routes.weight), Floats(in.mlp),
+           data<float>(in.coefficient), Floats(out.drows), data<float>(out.dweight), Floats(out.dmlp),
+           data<float>(out.dcoefficient), launch.refusal());
   });
 }
 

@@ -89,8 +89,8 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void losses_of_rows(Launch& launch, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits,
-                    N remainder) {
+void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits,
+                    OptionalTensor remainder) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   visit_floating(logits, [&](auto from) {
     visit_floating(dlogits == nullptr ? logits : *dlogits, [&](auto to) {
@@ -99,19 +99,19 @@ void losses_of_rows(Launch& launch, T logits, T targets, float label_smoothing, 
       const auto run = [&](auto packed) {
         const unsigned threads = row_threads(classes, kPackOf<X>, kHeld, kMostThreads);
         launch(losses_kernel<packed(), X, Dx>, static_cast<unsigned>(rows), threads, 0, data<X>(logits), classes,
-               data<int32_t>(targets), label_smoothing, dloss, data<float>(losses), data<Dx>(dlogits),
-               data<Dx>(remainder), launch.refusal());
+               data<int32_t>(tokens.targets), tokens.label_smoothing, tokens.dloss, data<float>(tokens.losses),
+               data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
       };
       visit_packed<kPackOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits), data<Dx>(remainder));
     });
   });
 }
 
-void cross_entropy(Stream& stream, T logits, T targets, float label_smoothing, float dloss, T losses, N dlogits) {
+void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
   Launch launch(stream);
   launch.stream().keep_checks(
-      [targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
-  losses_of_rows(launch, logits, targets, label_smoothing, dloss, losses, dlogits, nullptr);
+      [targets = *tokens.targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
+  losses_of_rows(launch, tokens, logits, dlogits, nullptr);
 }
 
 }  // namespace moe::cuda

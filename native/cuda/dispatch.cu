@@ -48,15 +48,15 @@ __global__ void __launch_bounds__(kRowThreads)
 
 }  // namespace
 
-void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T rows) {
+void dispatch_forward(Stream& stream, Tensor x, const moe_routes& routes, Tensor rows) {
   Launch launch(stream);
-  keep_route_checks(launch.stream(), expert, position, offsets, rows);
+  keep_route_checks(launch.stream(), routes, rows);
   const int64_t tokens = x.shape[0], width = x.shape[1];
   const auto run = [&](auto pack, int64_t packs) {
     using Pack = decltype(pack);
     const dim3 block = row_block(packs);
     launch(dispatch_kernel<Pack>, token_blocks(tokens, block), block, 0, data<Pack>(x), tokens, packs,
-           Routes(expert, position, offsets, rows), data<Pack>(rows), launch.refusal());
+           Routes(routes, rows), data<Pack>(rows), launch.refusal());
   };
   if (in_packs(x, width) && in_packs(rows, width)) {
     run(uint4{}, width * dtype_bytes(x.dtype) / 16);
@@ -67,14 +67,14 @@ void dispatch_forward(Stream& stream, T x, T expert, T position, T offsets, T ro
   }
 }
 
-void dispatch_backward(Stream& stream, T drows, T expert, T position, T offsets, T dx) {
+void dispatch_backward(Stream& stream, Tensor drows, const moe_routes& routes, Tensor dx) {
   Launch launch(stream);
-  keep_route_checks(launch.stream(), expert, position, offsets, drows);
+  keep_route_checks(launch.stream(), routes, drows);
   const int64_t tokens = dx.shape[0], width = dx.shape[1];
   visit_access(width, {&drows, &dx}, [&](auto access) {
     const dim3 block = row_block(ceil_div(width, access.count));
     launch(gather_kernel<decltype(access)>, token_blocks(tokens, block), block, 0, Floats(drows), tokens, width,
-           Routes(expert, position, offsets, drows), Floats(dx), launch.refusal());
+           Routes(routes, drows), Floats(dx), launch.refusal());
   });
 }
 

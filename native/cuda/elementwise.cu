@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void fill(Stream& stream, float value, T y) {
+void fill(Stream& stream, float value, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(y, [&](auto to) {
@@ -60,7 +60,7 @@ void fill(Stream& stream, float value, T y) {
   });
 }
 
-void cast(Stream& stream, T x, T y) {
+void cast(Stream& stream, Tensor x, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(x, [&](auto from) {
@@ -71,7 +71,7 @@ void cast(Stream& stream, T x, T y) {
   });
 }
 
-void clamp_forward(Stream& stream, float bound, T x, T y) {
+void clamp_forward(Stream& stream, float bound, Tensor x, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(x, [&](auto from) {
@@ -82,7 +82,7 @@ void clamp_forward(Stream& stream, float bound, T x, T y) {
   });
 }
 
-void clamp_backward(Stream& stream, float bound, T x, T dy, T dx) {
+void clamp_backward(Stream& stream, float bound, Tensor x, Tensor dy, Tensor dx) {
   Launch launch(stream);
   const int64_t count = element_count(dx);
   visit_floating(x, [&](auto from) {
@@ -102,7 +102,7 @@ void copy(Stream& stream, const void* x, int64_t bytes, void* y) {
   require(cudaMemcpyAsync(y, x, static_cast<size_t>(bytes), cudaMemcpyDefault, launch.handle()), "copy");
 }
 
-void add(Stream& stream, float alpha, T a, float beta, T b, T y) {
+void add(Stream& stream, float alpha, Tensor a, float beta, Tensor b, Tensor y) {
   Launch launch(stream);
   const int64_t count = element_count(y);
   visit_floating(a, [&](auto left) {

@@ -126,7 +126,7 @@ __global__ void __launch_bounds__(kThreads)
   store_floats<packed>(table + id * width, i, width, total);
 }
 
-void scatter_add(Launch& launch, T ids, T dy, T dtable) {
+void scatter_add(Launch& launch, Tensor ids, Tensor dy, Tensor dtable) {
   const int64_t tokens = ids.shape[0], rows = dtable.shape[0], width = dtable.shape[1];
   if (tokens == 0 || width == 0) return;
   const Arena::Frame frame(launch.stream().arena());
@@ -158,10 +158,11 @@ void scatter_add(Launch& launch, T ids, T dy, T dtable) {
 
 }  // namespace
 
-void embedding_forward(Stream& stream, T ids, T table, N positions, N position_table, T y) {
+void embedding_forward(Stream& stream, Tensor ids, Tensor table, OptionalTensor positions,
+                       OptionalTensor position_table, Tensor y) {
   Launch launch(stream);
   const int64_t tokens = ids.shape[0], width = table.shape[1];
-  const auto places_of = [](N tensor) -> T { return *tensor; };
+  const auto places_of = [](OptionalTensor tensor) -> Tensor { return *tensor; };
   launch.stream().keep_checks([ids, rows = table.shape[0]] { check_range_values("ids", ids, 0, rows); });
   if (positions != nullptr) {
     launch.stream().keep_checks([positions = *positions, rows = position_table->shape[0]] {
@@ -189,7 +190,8 @@ void embedding_forward(Stream& stream, T ids, T table, N positions, N position_t
   });
 }
 
-void embedding_backward(Stream& stream, T ids, N positions, T dy, T dtable, N dposition_table) {
+void embedding_backward(Stream& stream, Tensor ids, OptionalTensor positions, Tensor dy, Tensor dtable,
+                        OptionalTensor dposition_table) {
   Launch launch(stream);
   launch.stream().keep_checks([ids, rows = dtable.shape[0]] { check_range_values("ids", ids, 0, rows); });
   scatter_add(launch, ids, dy, dtable);

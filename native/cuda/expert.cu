@@ -7,14 +7,13 @@
 namespace moe::cuda {
 namespace {
 
-void keep_offsets_check(const Launch& launch, T offsets, int64_t rows) {
+void keep_offsets_check(const Launch& launch, Tensor offsets, int64_t rows) {
   launch.stream().keep_checks([=] { check_offset_values(offsets, rows); });
 }
 
 }  // namespace
 
-void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
-                    N preactivation) {
+void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue& epilogue) {
   Launch launch(stream);
   keep_offsets_check(launch, offsets, x.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
@@ -26,14 +25,15 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
                        .a = matrix_of(x, false),
                        .b = matrix_of(weights, false),
                        .b_elements = weights.shape[1] * weights.shape[2],
-                       .bias = data<float>(bias),
-                       .activation = activation,
+                       .bias = data<float>(epilogue.bias),
+                       .activation = epilogue.activation->kind,
+                       .gating = Gating(*epilogue.activation),
                        .accumulate = false,
                        .c = output_of(&y),
-                       .preactivation = output_of(preactivation)});
+                       .preactivation = output_of(epilogue.preactivation)});
 }
 
-void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
+void expert_backward_input(Stream& stream, Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
   Launch launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfRows,
@@ -47,12 +47,14 @@ void expert_backward_input(Stream& stream, T dy, T offsets, T weights, T dx) {
                        .b_elements = weights.shape[1] * weights.shape[2],
                        .bias = nullptr,
                        .activation = MOE_IDENTITY,
+                       .gating = Gating(kIdentity),
                        .accumulate = false,
                        .c = output_of(&dx),
                        .preactivation = {}});
 }
 
-void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offsets, T dweights, N dbias) {
+void expert_backward_weights(Stream& stream, bool accumulate, Tensor dy, Tensor x, Tensor offsets, Tensor dweights,
+                             OptionalTensor dbias) {
   Launch launch(stream);
   keep_offsets_check(launch, offsets, dy.shape[0]);
   run_product(launch, {.groups = Groups::kOfInner,
@@ -66,6 +68,7 @@ void expert_backward_weights(Stream& stream, bool accumulate, T dy, T x, T offse
                        .b_elements = 0,
                        .bias = nullptr,
                        .activation = MOE_IDENTITY,
+                       .gating = Gating(kIdentity),
                        .accumulate = accumulate,
                        .c = output_of(&dweights),
                        .preactivation = {}});

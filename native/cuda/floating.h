@@ -45,14 +45,14 @@ template <typename Value>
 inline constexpr int kPackOf = 16 / static_cast<int>(sizeof(Value));
 
 // Whether rows of `width` elements of this tensor can be read 16 bytes at a time.
-inline bool in_packs(T tensor, int64_t width) {
+inline bool in_packs(Tensor tensor, int64_t width) {
   const int64_t bytes = tensor.dtype == MOE_BFLOAT16 ? 2 : 4;
   return reinterpret_cast<uintptr_t>(tensor.data) % 16 == 0 && width * bytes % 16 == 0;
 }
 
 // Calls visit with a value of the tensor's element type, float or Bfloat16.
 template <typename Visit>
-void visit_floating(T tensor, Visit&& visit) {
+void visit_floating(Tensor tensor, Visit&& visit) {
   if (tensor.dtype == MOE_BFLOAT16) {
     visit(Bfloat16{});
   } else {
@@ -61,11 +61,11 @@ void visit_floating(T tensor, Visit&& visit) {
 }
 
 template <typename Value>
-Value* data(T tensor) {
+Value* data(Tensor tensor) {
   return static_cast<Value*>(tensor.data);
 }
 template <typename Value>
-Value* data(N tensor) {
+Value* data(OptionalTensor tensor) {
   return tensor == nullptr ? nullptr : static_cast<Value*>(tensor->data);
 }
 

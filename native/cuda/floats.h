@@ -18,8 +18,8 @@ struct Access {
 
 class Floats {
  public:
-  explicit Floats(T tensor) : data_(tensor.data), bfloat16_(tensor.dtype == MOE_BFLOAT16) {}
-  explicit Floats(N tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read
+  explicit Floats(Tensor tensor) : data_(tensor.data), bfloat16_(tensor.dtype == MOE_BFLOAT16) {}
+  explicit Floats(OptionalTensor tensor) : Floats(tensor == nullptr ? moe_tensor{} : *tensor) {}  // never read
 
   // Elements `i` and following of a row of `width`; 0 past its end.
   template <typename Access>
@@ -65,9 +65,9 @@ class Floats {
 
 // Calls visit with the Access for rows of `width` of these tensors, null ones aside.
 template <typename Visit>
-void visit_access(int64_t width, std::initializer_list<N> tensors, Visit&& visit) {
+void visit_access(int64_t width, std::initializer_list<OptionalTensor> tensors, Visit&& visit) {
   bool packed = true, bfloat16 = true;
-  for (N tensor : tensors) {
+  for (OptionalTensor tensor : tensors) {
     if (tensor == nullptr) continue;
     packed &= in_packs(*tensor, width);
     bfloat16 &= tensor->dtype == MOE_BFLOAT16;

@@ -229,7 +229,8 @@ Shape shape(int64_t rows, int64_t width, int count, int held, unsigned most) {
   return {dim3(threads, together), static_cast<unsigned>(ceil_div(rows, together))};
 }
 
-void norm_forward(Launch& launch, bool centered, T x, T gamma, N beta, float epsilon, T y, N mean, N rstd) {
+void norm_forward(Launch& launch, bool centered, Tensor x, Tensor gamma, OptionalTensor beta, float epsilon, Tensor y,
+                  OptionalTensor mean, OptionalTensor rstd) {
   const int64_t rows = x.shape[0], width = x.shape[1];
   visit_floating(x, [&](auto from) {
     visit_floating(y, [&](auto to) {
@@ -245,7 +246,8 @@ void norm_forward(Launch& launch, bool centered, T x, T gamma, N beta, float eps
   });
 }
 
-void norm_backward(Launch& launch, T dy, T x, T gamma, N mean, T rstd, T dx, T dgamma, N dbeta) {
+void norm_backward(Launch& launch, Tensor dy, Tensor x, Tensor gamma, OptionalTensor mean, Tensor rstd, Tensor dx,
+                   Tensor dgamma, OptionalTensor dbeta) {
   const int64_t rows = x.shape[0], width = x.shape[1], row_blocks = ceil_div(rows, kRowBlock);
   if (rows == 0) return;
   auto* partial = launch.take<float>(row_blocks * 2 * width);
@@ -271,24 +273,25 @@ void norm_backward(Launch& launch, T dy, T x, T gamma, N mean, T rstd, T dx, T d
 
 }  // namespace
 
-void layer_norm_forward(Stream& stream, T x, T gamma, T beta, float epsilon, T y, N mean, N rstd) {
+void layer_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
   Launch launch(stream);
-  norm_forward(launch, true, x, gamma, &beta, epsilon, y, mean, rstd);
+  norm_forward(launch, true, x, *norm.gamma, norm.beta, norm.epsilon, y, norm.mean, norm.rstd);
 }
 
-void layer_norm_backward(Stream& stream, T dy, T x, T gamma, T mean, T rstd, T dx, T dgamma, T dbeta) {
+void layer_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma,
+                         Tensor dbeta) {
   Launch launch(stream);
-  norm_backward(launch, dy, x, gamma, &mean, rstd, dx, dgamma, &dbeta);
+  norm_backward(launch, dy, x, *norm.gamma, norm.mean, *norm.rstd, dx, dgamma, &dbeta);
 }
 
-void rms_norm_forward(Stream& stream, T x, T gamma, float epsilon, T y, N rstd) {
+void rms_norm_forward(Stream& stream, const moe_norm& norm, Tensor x, Tensor y) {
   Launch launch(stream);
-  norm_forward(launch, false, x, gamma, nullptr, epsilon, y, nullptr, rstd);
+  norm_forward(launch, false, x, *norm.gamma, nullptr, norm.epsilon, y, nullptr, norm.rstd);
 }
 
-void rms_norm_backward(Stream& stream, T dy, T x, T gamma, T rstd, T dx, T dgamma) {
+void rms_norm_backward(Stream& stream, const moe_norm& norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
   Launch launch(stream);
-  norm_backward(launch, dy, x, gamma, nullptr, rstd, dx, dgamma, nullptr);
+  norm_backward(launch, dy, x, *norm.gamma, nullptr, *norm.rstd, dx, dgamma, nullptr);
 }
 
 }  // namespace moe::cuda

@@ -75,21 +75,21 @@ __global__ void __launch_bounds__(kTotalThreads) total_kernel(const double* sums
 
 }  // namespace
 
-void adamw_step(Stream& stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
-                int64_t step, float gradient_scale, T parameter, T gradient, T first_moment, T second_moment, N copy) {
+void adamw_step(Stream& stream, const moe_adamw_config& config, Tensor parameter, Tensor gradient, Tensor first_moment,
+                Tensor second_moment, OptionalTensor copy) {
   Launch launch(stream);
   const int64_t size = element_count(parameter);
-  const double correction1 = 1 - std::pow(double{beta1}, static_cast<double>(step));
-  const double correction2 = 1 - std::pow(double{beta2}, static_cast<double>(step));
-  const Adamw constants{beta1,
-                        beta2,
-                        1 - beta1,
-                        1 - beta2,
-                        epsilon,
-                        static_cast<float>(1 - double{learning_rate} * weight_decay),
-                        static_cast<float>(learning_rate / correction1),
+  const double correction1 = 1 - std::pow(double{config.beta1}, static_cast<double>(config.step));
+  const double correction2 = 1 - std::pow(double{config.beta2}, static_cast<double>(config.step));
+  const Adamw constants{config.beta1,
+                        config.beta2,
+                        1 - config.beta1,
+                        1 - config.beta2,
+                        config.epsilon,
+                        static_cast<float>(1 - double{config.learning_rate} * config.weight_decay),
+                        static_cast<float>(config.learning_rate / correction1),
                         static_cast<float>(1 / std::sqrt(correction2)),
-                        gradient_scale};
+                        config.gradient_scale};
   auto* w = data<float>(parameter);
   const auto* g = data<float>(gradient);
   auto* m = data<float>(first_moment);
@@ -102,7 +102,7 @@ void adamw_step(Stream& stream, float learning_rate, float beta1, float beta2, f
   visit_packed<kTogether>(size, run, w, g, m, v, rounded);
 }
 
-void square_sum(Stream& stream, T x, T sum) {
+void square_sum(Stream& stream, Tensor x, Tensor sum) {
   Launch launch(stream);
   const int64_t size = element_count(x), blocks = ceil_div(size, kSumBlock);
   auto* sums = launch.take<double>(blocks);

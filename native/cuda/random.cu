@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename Numbers>
-void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T y) {
+void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, Tensor y) {
   const int64_t count = element_count(y);
   if (count == 0) return;
   const int skipped = static_cast<int>(offset % kLanes);
@@ -96,12 +96,12 @@ void generate(Launch& launch, uint64_t seed, uint64_t offset, Numbers numbers, T
 
 }  // namespace
 
-void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, T y) {
+void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
   Launch launch(stream);
   generate(launch, seed, offset, Uniform{y.dtype == MOE_BFLOAT16 ? 0xffff0000u : 0xffffffffu}, y);
 }
 
-void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, T y) {
+void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y) {
   Launch launch(stream);
   generate(launch, seed, offset, Normal{mean, deviation}, y);
 }

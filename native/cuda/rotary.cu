@@ -62,9 +62,9 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void rotary(Stream& stream, T x, const moe_rotary_angles& angles, int direction, T y) {
+void rotary(Stream& stream, Tensor x, const moe_rotary_angles& angles, int direction, Tensor y) {
   Launch launch(stream);
-  T positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
+  Tensor positions = *angles.positions, cosine = *angles.cosine, sine = *angles.sine;
   const int64_t heads = x.shape[1], head_size = x.shape[2], half = cosine.shape[1];
   launch.stream().keep_checks(
       [positions, places = cosine.shape[0]] { check_range_values("positions", positions, 0, places); });

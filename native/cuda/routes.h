@@ -14,13 +14,13 @@ namespace moe::cuda {
 class Routes {
  public:
   // The table leads to `rows`.
-  Routes(T expert, T position, T offsets, T rows)
-      : choices(static_cast<int>(expert.shape[1])),
-        experts_(static_cast<int>(offsets.shape[0] - 1)),
+  Routes(const moe_routes& routes, Tensor rows)
+      : choices(static_cast<int>(routes.expert->shape[1])),
+        experts_(static_cast<int>(routes.offsets->shape[0] - 1)),
         rows_(rows.shape[0]),
-        expert_(data<int>(expert)),
-        position_(data<int>(position)),
-        offsets_(data<int>(offsets)) {}
+        expert_(data<int>(routes.expert)),
+        position_(data<int>(routes.position)),
+        offsets_(data<int>(routes.offsets)) {}
 
   // The row of choice i % choices of token i / choices, or -1 where the route was dropped or is refused.
   __device__ int row(int64_t i, Refusal refusal) const {
@@ -54,14 +54,15 @@ class Routes {
 };
 
 // Keeps the host's checks of the table that the coming kernel reads.
-inline void keep_route_checks(CudaStream& stream, T expert, T position, T offsets, T rows) {
-  stream.keep_checks([expert = expert, position = position, offsets = offsets, rows = rows.shape[0]] {
-    const int64_t experts = offsets.shape[0] - 1;
-    std::vector<int32_t> starts(static_cast<size_t>(experts + 1));
-    check_offset_values(offsets, rows, starts.data());
-    std::vector<uint64_t> taken(static_cast<size_t>(route_words(starts.back())));
-    check_route_values(expert, position, starts.data(), experts, taken.data());
-  });
+inline void keep_route_checks(CudaStream& stream, const moe_routes& routes, Tensor rows) {
+  stream.keep_checks(
+      [expert = *routes.expert, position = *routes.position, offsets = *routes.offsets, rows = rows.shape[0]] {
+        const int64_t experts = offsets.shape[0] - 1;
+        std::vector<int32_t> starts(static_cast<size_t>(experts + 1));
+        check_offset_values(offsets, rows, starts.data());
+        std::vector<uint64_t> taken(static_cast<size_t>(route_words(starts.back())));
+        check_route_values(expert, position, starts.data(), experts, taken.data());
+      });
 }
 
 // A block of kRowThreads deals with some tokens: threadIdx.y is the token, and its lanes, threadIdx.x, share the row.

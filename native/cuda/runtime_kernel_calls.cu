@@ -1,10 +1,9 @@
 // Which calls run a kernel compiled at run time, and how it is launched. All else is the card's own kernels'.
 #include <algorithm>
-#include <optional>
 #include <tuple>
 
 #include "core/check.h"
-#include "core/gate_values.h"
+#include "cuda/gate/checks.h"
 #include "cuda/launch.h"
 #include "cuda/rtc/activation.h"
 #include "cuda/rtc/expert.h"
@@ -14,7 +13,7 @@
 namespace moe::cuda {
 namespace {
 
-constexpr auto kCustom = static_cast<moe_activation>(MOE_CUSTOM_ACTIVATION);
+bool is_custom(const moe_activation_config& activation) { return activation.kind == MOE_CUSTOM_ACTIVATION; }
 
 Kernels own;  // written once, before the first call
 
@@ -40,20 +39,14 @@ struct Run<void(Parameters...)> {
 };
 
 template <typename Value>
-Value* pointer(N tensor) {
+Value* pointer(OptionalTensor tensor) {
   return tensor == nullptr ? nullptr : static_cast<Value*>(tensor->data);
 }
 
-std::optional<moe_tensor> copied(N tensor) {
-  return tensor == nullptr ? std::nullopt : std::optional<moe_tensor>(*tensor);
-}
-N view(const std::optional<moe_tensor>& tensor) { return tensor ? &*tensor : nullptr; }
-
-void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
-                  T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
-  const int64_t tokens = logits.shape[0], experts = logits.shape[1];
-  const bool fits = tokens <= rtc::kGateTokens && config.drop_policy == MOE_DROPLESS && noise == nullptr &&
-                    priority == nullptr && config.chosen_groups == config.groups;
+void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
+  const int64_t tokens = in.logits->shape[0], experts = in.logits->shape[1];
+  const bool fits = tokens <= rtc::kGateTokens && config.drop_policy == MOE_DROPLESS && in.noise == nullptr &&
+                    in.priority == nullptr && config.chosen_groups == config.groups;
   moe_runtime_kernel wanted{};
   wanted.kind = MOE_RUNTIME_GATE;
   wanted.experts = static_cast<int32_t>(experts);
@@ -62,24 +55,24 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   wanted.queue_order = config.queue_order;
   wanted.chosen = config.normalization == MOE_RAW ? 0 : 1;  // with nothing dropped the survivors are the chosen
   const RuntimeFunctions* functions = fits ? find(stream, wanted) : nullptr;
-  if (functions == nullptr) {
-    return own.gate_forward(stream, config, logits, used, bias, noise, priority, scores, expert, position, weight,
-                            choice, counts, offsets, losses);
-  }
+  if (functions == nullptr) return own.gate_forward(stream, config, in, out);
   const Launch launch(stream, "run-time gate");
-  launch.stream().keep_checks([logits = logits, used = copied(used), bias = copied(bias)] {
-    check_gate_values(logits, view(used), view(bias), nullptr, nullptr);
-  });
-  const GateTokens in{
-      config,  tokens, static_cast<int>(experts), pointer<float>(&logits), pointer<uint8_t>(used), pointer<float>(bias),
-      nullptr, nullptr};
-  const rtc::GateOutputs out{pointer<float>(&scores), pointer<int>(&expert),   pointer<int>(&position),
-                             pointer<float>(&weight), pointer<int>(&choice),   pointer<int>(&counts),
-                             pointer<int>(&offsets),  pointer<float>(&losses), launch.refusal().flag()};
-  Run<rtc::Gate>::kernel(launch, (*functions)[0], "run-time gate", 1, rtc::kGateThreads, in, out);
+  keep_gate_checks(launch.stream(), in);
+  const GateTokens tokens_in{config,
+                             tokens,
+                             static_cast<int>(experts),
+                             pointer<float>(in.logits),
+                             pointer<uint8_t>(in.used),
+                             pointer<float>(in.bias),
+                             nullptr,
+                             nullptr};
+  const rtc::GateOutputs tables{pointer<float>(out.scores), pointer<int>(out.expert),   pointer<int>(out.position),
+                                pointer<float>(out.weight), pointer<int>(out.choice),   pointer<int>(out.counts),
+                                pointer<int>(out.offsets),  pointer<float>(out.losses), launch.refusal().flag()};
+  Run<rtc::Gate>::kernel(launch, (*functions)[0], "run-time gate", 1, rtc::kGateThreads, tokens_in, tables);
 }
 
-rtc::Elements elements(T tensor) { return {tensor.data, tensor.dtype == MOE_BFLOAT16 ? 1 : 0}; }
+rtc::Elements elements(Tensor tensor) { return {tensor.data, tensor.dtype == MOE_BFLOAT16 ? 1 : 0}; }
 
 dim3 activation_blocks(const Launch& launch, int64_t count) { return launch.blocks(count, rtc::kActivationThreads); }
 
@@ -89,7 +82,7 @@ const RuntimeFunctions& custom_functions(Stream& stream) {
   return *functions;
 }
 
-void custom_forward(Stream& stream, T x, N saved, T y, rtc::Extent extent) {
+void custom_forward(Stream& stream, Tensor x, OptionalTensor saved, Tensor y, rtc::Extent extent) {
   const Launch launch(stream, "custom activation");
   Run<rtc::CustomForward>::kernel(launch, custom_functions(stream)[0], "custom activation",
                                   activation_blocks(launch, extent.count), rtc::kActivationThreads, elements(x),
@@ -97,7 +90,7 @@ void custom_forward(Stream& stream, T x, N saved, T y, rtc::Extent extent) {
 }
 
 // Room for the preactivation of y in float32, so that it is rounded as little as inside a kernel.
-moe_tensor preactivation_of(const Launch& launch, T y) {
+moe_tensor preactivation_of(const Launch& launch, Tensor y) {
   const int64_t count = element_count(y);
   moe_tensor scratch = y;
   scratch.dtype = MOE_FLOAT32;
@@ -106,13 +99,19 @@ moe_tensor preactivation_of(const Launch& launch, T y) {
   return scratch;
 }
 
-void activation_forward(Stream& stream, moe_activation activation, T x, T y) {
-  if (activation != kCustom) return own.activation_forward(stream, activation, x, y);
+moe_epilogue with_bias_only(const moe_epilogue& epilogue) {
+  moe_epilogue bias_only = kNoEpilogue;
+  bias_only.bias = epilogue.bias;
+  return bias_only;
+}
+
+void activation_forward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor y) {
+  if (!is_custom(activation)) return own.activation_forward(stream, activation, x, y);
   custom_forward(stream, x, nullptr, y, {element_count(y), nullptr, 0});
 }
 
-void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T dx) {
-  if (activation != kCustom) return own.activation_backward(stream, activation, x, dy, dx);
+void activation_backward(Stream& stream, const moe_activation_config& activation, Tensor x, Tensor dy, Tensor dx) {
+  if (!is_custom(activation)) return own.activation_backward(stream, activation, x, dy, dx);
   const Launch launch(stream, "custom activation's derivative");
   const int64_t count = element_count(dx);
   Run<rtc::CustomBackward>::kernel(launch, custom_functions(stream)[1], "custom activation's derivative",
@@ -120,35 +119,31 @@ void activation_backward(Stream& stream, moe_activation activation, T x, T dy, T
                                    elements(dx), {count, nullptr, 0});
 }
 
-void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation activation, bool accumulate, T a, T b,
-          N bias, T c, N preactivation) {
-  if (activation != kCustom) {
-    return own.gemm(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation);
-  }
+void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
+  if (!is_custom(*epilogue.activation)) return own.gemm(stream, config, a, b, c, epilogue);
   const Launch launch(stream);
   const moe_tensor before = preactivation_of(launch, c);
-  own.gemm(stream, transpose_a, transpose_b, MOE_IDENTITY, false, a, b, bias, before, nullptr);
-  custom_forward(stream, before, preactivation, c, {element_count(c), nullptr, 0});
+  own.gemm(stream, config, a, b, before, with_bias_only(epilogue));
+  custom_forward(stream, before, epilogue.preactivation, c, {element_count(c), nullptr, 0});
 }
 
 // Whether the few rows of this call can be read by the packs that the run-time kernel takes, and counted by its
 // integers. Packed weights are row-major ones here (cuda/gemm/gemm.cu).
-bool fits_expert_kernel(T x, T weights, T y, N preactivation) {
+bool fits_expert_kernel(Tensor x, Tensor weights, Tensor y, OptionalTensor preactivation) {
   return x.shape[0] <= rtc::kExpertRows && weights.shape[0] < 65536 && weights.shape[1] <= INT32_MAX &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(weights.data) % 16 == 0 &&
          (preactivation == nullptr || preactivation->dtype == y.dtype);
 }
 
-void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T weights, N bias, T y,
-                    N preactivation) {
+void expert_forward(Stream& stream, Tensor x, Tensor offsets, Tensor weights, Tensor y, const moe_epilogue& epilogue) {
   moe_runtime_kernel wanted{};
   wanted.kind = MOE_RUNTIME_EXPERT;
-  wanted.activation = activation;
+  wanted.activation = epilogue.activation->kind;
   wanted.x_dtype = x.dtype;
   wanted.weights_dtype = weights.dtype;
   wanted.y_dtype = y.dtype;
   wanted.inner = weights.shape[2];
-  if (fits_expert_kernel(x, weights, y, preactivation)) {
+  if (is_plain(*epilogue.activation) && fits_expert_kernel(x, weights, y, epilogue.preactivation)) {
     if (const RuntimeFunctions* functions = find(stream, wanted)) {
       const Launch launch(stream, "run-time expert kernel");
       launch.stream().keep_checks([offsets = offsets, rows = x.shape[0]] { check_offset_values(offsets, rows); });
@@ -156,9 +151,9 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
       const rtc::ExpertArguments arguments{x.data,
                                            pointer<int>(&offsets),
                                            weights.data,
-                                           pointer<float>(bias),
+                                           pointer<float>(epilogue.bias),
                                            y.data,
-                                           pointer<void>(preactivation),
+                                           pointer<void>(epilogue.preactivation),
                                            static_cast<int>(x.shape[0]),
                                            columns,
                                            launch.refusal().flag()};
@@ -168,13 +163,11 @@ void expert_forward(Stream& stream, moe_activation activation, T x, T offsets, T
                                       arguments);
     }
   }
-  if (activation != kCustom) {
-    return own.expert_forward(stream, activation, x, offsets, weights, bias, y, preactivation);
-  }
+  if (!is_custom(*epilogue.activation)) return own.expert_forward(stream, x, offsets, weights, y, epilogue);
   const Launch launch(stream);
   const moe_tensor before = preactivation_of(launch, y);
-  own.expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, before, nullptr);
-  custom_forward(stream, before, preactivation, y,
+  own.expert_forward(stream, x, offsets, weights, before, with_bias_only(epilogue));
+  custom_forward(stream, before, epilogue.preactivation, y,
                  {element_count(y), pointer<int>(&offsets) + weights.shape[0], weights.shape[1]});
 }
 

@@ -15,11 +15,11 @@ TEST_F(AlignmentTest, Activations) {
       const Tensor x = Tensor::random(dtype, {5, 96}, 1), y(dtype, {5, activation == MOE_SWIGLU ? 48 : 96});
       const Tensor dy = Tensor::random(dtype, {5, y.view().shape[1]}, 2), dx(dtype, {5, 96});
       const Tensor x1 = x.misaligned(), y1 = y.misaligned(3), dy1 = dy.misaligned(), dx1 = dx.misaligned(2);
-      ASSERT_MOE_OK(moe_activation_forward(stream, activation, x, y));
-      ASSERT_MOE_OK(moe_activation_forward(stream, activation, x1, y1));
+      ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(activation), x, y));
+      ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(activation), x1, y1));
       expect_same_bits(y, y1);
-      ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, dx));
-      ASSERT_MOE_OK(moe_activation_backward(stream, activation, x1, dy1, dx1));
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(activation), x, dy, dx));
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(activation), x1, dy1, dx1));
       expect_same_bits(dx, dx1);
     }
   }
@@ -65,12 +65,13 @@ TEST_F(AlignmentTest, Norms) {
     const Tensor y1 = y.misaligned(), dx1 = dx.misaligned();
     const Tensor mean1 = mean.misaligned(), rstd1 = rstd.misaligned(), dgamma1 = dgamma.misaligned();
     const Tensor dbeta1 = dbeta.misaligned();
-    ASSERT_MOE_OK(moe_layer_norm_forward(stream, x, gamma, beta, 1e-5f, y, mean, rstd));
-    ASSERT_MOE_OK(moe_layer_norm_forward(stream, x1, gamma1, beta1, 1e-5f, y1, mean1, rstd1));
+    ASSERT_MOE_OK(moe_layer_norm_forward(stream, norm(1e-5f, gamma, beta, mean, rstd), x, y));
+    ASSERT_MOE_OK(moe_layer_norm_forward(stream, norm(1e-5f, gamma1, beta1, mean1, rstd1), x1, y1));
     expect_same_bits(y, y1);
     expect_same_bits(rstd, rstd1);
-    ASSERT_MOE_OK(moe_layer_norm_backward(stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta));
-    ASSERT_MOE_OK(moe_layer_norm_backward(stream, dy1, x1, gamma1, mean1, rstd1, dx1, dgamma1, dbeta1));
+    ASSERT_MOE_OK(moe_layer_norm_backward(stream, norm(0, gamma, nullptr, mean, rstd), x, dy, dx, dgamma, dbeta));
+    ASSERT_MOE_OK(
+        moe_layer_norm_backward(stream, norm(0, gamma1, nullptr, mean1, rstd1), x1, dy1, dx1, dgamma1, dbeta1));
     expect_same_bits(dx, dx1);
     expect_same_bits(dgamma, dgamma1);
     expect_same_bits(dbeta, dbeta1);
@@ -83,8 +84,8 @@ TEST_F(AlignmentTest, CrossEntropy) {
     const Tensor losses(MOE_FLOAT32, {4}), dlogits(dtype, {4, 1000});
     const Tensor logits1 = logits.misaligned(), targets1 = targets.misaligned(), losses1 = losses.misaligned();
     const Tensor dlogits1 = dlogits.misaligned();
-    ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, 0.1f, 1, losses, dlogits));
-    ASSERT_MOE_OK(moe_cross_entropy(stream, logits1, targets1, 0.1f, 1, losses1, dlogits1));
+    ASSERT_MOE_OK(moe_cross_entropy(stream, tokens_of(0.1f, 1, targets, losses), logits, dlogits));
+    ASSERT_MOE_OK(moe_cross_entropy(stream, tokens_of(0.1f, 1, targets1, losses1), logits1, dlogits1));
     expect_same_bits(losses, losses1);
     expect_same_bits(dlogits, dlogits1);
   }
@@ -96,8 +97,8 @@ TEST_F(AlignmentTest, OptimizerStepAndSquareSum) {
   const Tensor copy(MOE_BFLOAT16, {4000}), sum(MOE_FLOAT32, {1}), sum1(MOE_FLOAT32, {1});
   const Tensor w1 = w.misaligned(), g1 = g.misaligned(2), m1 = m.misaligned(3), v1 = v.misaligned();
   const Tensor copy1 = copy.misaligned();
-  ASSERT_MOE_OK(moe_adamw_step(stream, 0.1f, 0.9f, 0.99f, 1e-8f, 0.1f, 3, 0.5f, w, g, m, v, copy));
-  ASSERT_MOE_OK(moe_adamw_step(stream, 0.1f, 0.9f, 0.99f, 1e-8f, 0.1f, 3, 0.5f, w1, g1, m1, v1, copy1));
+  ASSERT_MOE_OK(moe_adamw_step(stream, adamw(0.1f, 0.9f, 0.99f, 1e-8f, 0.1f, 3, 0.5f), w, g, m, v, copy));
+  ASSERT_MOE_OK(moe_adamw_step(stream, adamw(0.1f, 0.9f, 0.99f, 1e-8f, 0.1f, 3, 0.5f), w1, g1, m1, v1, copy1));
   expect_same_bits(w, w1);
   expect_same_bits(v, v1);
   expect_same_bits(copy, copy1);

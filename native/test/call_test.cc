@@ -82,9 +82,12 @@ TEST_F(CallTest, Elementwise) {
   check("clamp backward", all(floats("dx", {4}), floats("x", {4}), floats("dy", {4})), 1,
         [&](const moe_tensor* a) { return moe_clamp_backward(stream, 1, &a[1], &a[2], &a[0]); }, {"x", "dy"});
   check("activation forward", all(floats("y", {2, 4}), floats("x", {2, 4})), 1,
-        [&](const moe_tensor* a) { return moe_activation_forward(stream, MOE_SILU, &a[1], &a[0]); });
+        [&](const moe_tensor* a) { return moe_activation_forward(stream, activation_of(MOE_SILU), &a[1], &a[0]); });
   check("activation backward", all(floats("dx", {2, 4}), floats("x", {2, 4}), floats("dy", {2, 4})), 1,
-        [&](const moe_tensor* a) { return moe_activation_backward(stream, MOE_SILU, &a[1], &a[2], &a[0]); }, {"x"});
+        [&](const moe_tensor* a) {
+          return moe_activation_backward(stream, activation_of(MOE_SILU), &a[1], &a[2], &a[0]);
+        },
+        {"x"});
 }
 
 TEST_F(CallTest, Embedding) {
@@ -103,21 +106,25 @@ TEST_F(CallTest, Norm) {
         all(floats("y", {2, 4}), floats("mean", {2}), floats("rstd", {2}), floats("x", {2, 4}), floats("gamma", {4}),
             floats("beta", {4})),
         3, [&](const moe_tensor* a) {
-          return moe_layer_norm_forward(stream, &a[3], &a[4], &a[5], 1, &a[0], &a[1], &a[2]);
+          return moe_layer_norm_forward(stream, norm(1, &a[4], &a[5], &a[1], &a[2]), &a[3], &a[0]);
         });
   check("layer norm backward",
         all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dbeta", {4}), floats("dy", {2, 4}),
             floats("x", {2, 4}), floats("gamma", {4}), floats("mean", {2}), floats("rstd", {2})),
         3, [&](const moe_tensor* a) {
-          return moe_layer_norm_backward(stream, &a[3], &a[4], &a[5], &a[6], &a[7], &a[0], &a[1], &a[2]);
+          return moe_layer_norm_backward(stream, norm(0, &a[5], nullptr, &a[6], &a[7]), &a[4], &a[3], &a[0], &a[1],
+                                         &a[2]);
         });
   check("RMS norm forward", all(floats("y", {2, 4}), floats("rstd", {2}), floats("x", {2, 4}), floats("gamma", {4})), 2,
-        [&](const moe_tensor* a) { return moe_rms_norm_forward(stream, &a[2], &a[3], 1, &a[0], &a[1]); });
+        [&](const moe_tensor* a) {
+          return moe_rms_norm_forward(stream, norm(1, &a[3], nullptr, nullptr, &a[1]), &a[2], &a[0]);
+        });
   check("RMS norm backward",
         all(floats("dx", {2, 4}), floats("dgamma", {4}), floats("dy", {2, 4}), floats("x", {2, 4}),
             floats("gamma", {4}), floats("rstd", {2})),
-        2,
-        [&](const moe_tensor* a) { return moe_rms_norm_backward(stream, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]); });
+        2, [&](const moe_tensor* a) {
+          return moe_rms_norm_backward(stream, norm(0, &a[4], nullptr, nullptr, &a[5]), &a[3], &a[2], &a[0], &a[1]);
+        });
 }
 
 TEST_F(CallTest, Attention) {
@@ -160,7 +167,9 @@ TEST_F(CallTest, Gemm) {
   check("gemm",
         all(floats("c", {2, 4}), floats("preactivation", {2, 4}), floats("a", {2, 3}), floats("b", {3, 4}),
             floats("bias", {4})),
-        2, [&](const moe_tensor* a) { return moe_gemm(stream, 0, 0, MOE_SILU, 0, &a[2], &a[3], &a[4], &a[0], &a[1]); });
+        2, [&](const moe_tensor* a) {
+          return moe_gemm(stream, form(0, 0), &a[2], &a[3], &a[0], Epilogue(MOE_SILU, &a[4], &a[1]));
+        });
   check("column sum", all(floats("y", {4}), floats("x", {2, 4})), 1,
         [&](const moe_tensor* a) { return moe_column_sum(stream, &a[1], &a[0]); });
 }
@@ -169,8 +178,9 @@ TEST_F(CallTest, Gate) {
   const moe_gate_config config = gate_config(1);
   for (const bool noisy : {false, true}) {  // a bias or noise
     const auto forward = [&](const moe_tensor* a) {
-      return moe_gate_forward(stream, &config, &a[8], &a[9], noisy ? nullptr : &a[11], noisy ? &a[11] : nullptr, &a[10],
-                              &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7]);
+      return moe_gate_forward(stream, &config,
+                              gate_inputs(&a[8], &a[9], noisy ? nullptr : &a[11], noisy ? &a[11] : nullptr, &a[10]),
+                              all_routes(&a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7]));
     };
     std::vector<Argument> arguments =
         all(floats("scores", {2, 3}), ints("expert", {2, 1}), ints("position", {2, 1}), floats("weight", {2, 1}),
@@ -183,7 +193,8 @@ TEST_F(CallTest, Gate) {
         all(floats("dlogits", {2, 3}), floats("logits", {2, 3}), Argument{"used", Tensor(MOE_UINT8, {2})},
             floats("scores", {2, 3}), ints("expert", {2, 1}), ints("choice", {2, 1}), floats("dweight", {2, 1})),
         1, [&](const moe_tensor* a) {
-          return moe_gate_backward(stream, &config, &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], 1, 1, &a[0]);
+          return moe_gate_backward(stream, &config, gate_inputs(&a[1], &a[2], nullptr, nullptr, nullptr),
+                                   chosen_routes(&a[3], &a[4], &a[5]), gate_gradients(1, 1, &a[6], &a[0]));
         });
 }
 
@@ -193,10 +204,13 @@ Argument one_row() { return {"offsets", Tensor::of(MOE_INT32, {2}, {0, 1})}; }
 TEST_F(CallTest, Dispatch) {
   check("forward",
         all(floats("rows", {1, 4}), floats("x", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
-        1, [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+        1,
+        [&](const moe_tensor* a) { return moe_dispatch_forward(stream, &a[1], table_of(&a[2], &a[3], &a[4]), &a[0]); });
   check("backward",
         all(floats("dx", {1, 4}), floats("drows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}), one_row()),
-        1, [&](const moe_tensor* a) { return moe_dispatch_backward(stream, &a[1], &a[2], &a[3], &a[4], &a[0]); });
+        1, [&](const moe_tensor* a) {
+          return moe_dispatch_backward(stream, &a[1], table_of(&a[2], &a[3], &a[4]), &a[0]);
+        });
 }
 
 TEST_F(CallTest, Expert) {
@@ -204,7 +218,7 @@ TEST_F(CallTest, Expert) {
         all(floats("y", {1, 4}), floats("preactivation", {1, 4}), floats("x", {1, 3}), one_row(),
             floats("weights", {1, 4, 3}), floats("bias", {1, 4})),
         2, [&](const moe_tensor* a) {
-          return moe_expert_forward(stream, MOE_SILU, &a[2], &a[3], &a[4], &a[5], &a[0], &a[1]);
+          return moe_expert_forward(stream, &a[2], &a[3], &a[4], &a[0], Epilogue(MOE_SILU, &a[5], &a[1]));
         });
   check("backward input", all(floats("dx", {1, 3}), floats("dy", {1, 4}), one_row(), floats("weights", {1, 4, 3})), 1,
         [&](const moe_tensor* a) { return moe_expert_backward_input(stream, &a[1], &a[2], &a[3], &a[0]); });
@@ -227,7 +241,7 @@ TEST_F(CallTest, TeamsOfThreadsAllocateNothing) {
     const Tensor x(dtype, {600, 512}), weights(dtype, {2, 1024, 512}), y(dtype, {600, 1024}), dx(dtype, {600, 512});
     const Tensor offsets = Tensor::of(MOE_INT32, {3}, {0, 400, 600}), dweights(MOE_FLOAT32, {2, 1024, 512});
     const std::function<moe_status()> calls[] = {
-        [&] { return moe_expert_forward(team, MOE_GELU, x, offsets, weights, nullptr, y, nullptr); },
+        [&] { return moe_expert_forward(team, x, offsets, weights, y, Epilogue(MOE_GELU)); },
         [&] { return moe_expert_backward_input(team, y, offsets, weights, dx); },
         [&] { return moe_expert_backward_weights(team, 0, y, x, offsets, dweights, nullptr); }};
     for (const auto& call : calls) {
@@ -245,7 +259,8 @@ TEST_F(CallTest, Combine) {
             floats("skip", {1, 4})),
         1,
         [&](const moe_tensor* a) {
-          return moe_combine_forward(stream, &a[1], &a[2], &a[3], &a[4], &a[5], &a[6], &a[7], &a[8], &a[0]);
+          return moe_combine_forward(stream, combine_inputs(&a[1], &a[6], &a[7], &a[8]),
+                                     table_of(&a[2], &a[3], &a[5], &a[4]), &a[0]);
         },
         {"mlp", "skip"});
   check("backward",
@@ -253,20 +268,22 @@ TEST_F(CallTest, Combine) {
             floats("dy", {1, 4}), floats("rows", {1, 4}), ints("expert", {1, 1}), ints("position", {1, 1}),
             floats("weight", {1, 1}), one_row(), floats("mlp", {1, 4}), floats("coefficient", {1, 2})),
         4, [&](const moe_tensor* a) {
-          return moe_combine_backward(stream, &a[4], &a[5], &a[6], &a[7], &a[8], &a[9], &a[10], &a[11], &a[0], &a[1],
-                                      &a[2], &a[3]);
+          return moe_combine_backward(stream, &a[4], combine_inputs(&a[5], &a[10], &a[11]),
+                                      table_of(&a[6], &a[7], &a[9], &a[8]),
+                                      combine_gradients(&a[0], &a[1], &a[2], &a[3]));
         });
 }
 
 TEST_F(CallTest, Loss) {
   check("cross-entropy",
         all(floats("dlogits", {2, 3}), floats("losses", {2}), floats("logits", {2, 3}), ints("targets", {2})), 2,
-        [&](const moe_tensor* a) { return moe_cross_entropy(stream, &a[2], &a[3], 0, 1, &a[1], &a[0]); }, {"logits"});
+        [&](const moe_tensor* a) { return moe_cross_entropy(stream, tokens_of(0, 1, &a[3], &a[1]), &a[2], &a[0]); },
+        {"logits"});
   check("linear cross-entropy",
         all(floats("losses", {2}), floats("dhidden", {2, 4}), floats("dweights", {3, 4}), floats("hidden", {2, 4}),
             floats("weights", {3, 4}), ints("targets", {2})),
         3, [&](const moe_tensor* a) {
-          return moe_linear_cross_entropy(stream, &a[3], &a[4], &a[5], 0, 1, &a[0], &a[1], &a[2]);
+          return moe_linear_cross_entropy(stream, tokens_of(0, 1, &a[5], &a[0]), &a[3], &a[4], &a[1], &a[2]);
         });
 }
 
@@ -275,7 +292,7 @@ TEST_F(CallTest, Optimizer) {
         all(floats("parameter", {4}), floats("first_moment", {4}), floats("second_moment", {4}),
             Argument{"copy", Tensor(MOE_BFLOAT16, {4})}, floats("gradient", {4})),
         4, [&](const moe_tensor* a) {
-          return moe_adamw_step(stream, 0.1f, 0.9f, 0.9f, 1e-8f, 0, 1, 1, &a[0], &a[4], &a[1], &a[2], &a[3]);
+          return moe_adamw_step(stream, adamw(0.1f, 0.9f, 0.9f, 1e-8f, 0, 1, 1), &a[0], &a[4], &a[1], &a[2], &a[3]);
         });
   check("square sum", all(floats("sum", {1}), floats("x", {4})), 1,
         [&](const moe_tensor* a) { return moe_square_sum(stream, &a[1], &a[0]); });

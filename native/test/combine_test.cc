@@ -29,8 +29,10 @@ struct CombineInput {
   }
 
   moe_status run(moe_stream stream, const Tensor& y) const {
-    return moe_combine_forward(stream, rows, routes.expert, routes.position, routes.weight, routes.offsets, mlp_view(),
-                               coefficient_view(), skips ? static_cast<const moe_tensor*>(skip) : nullptr, y);
+    return moe_combine_forward(
+        stream,
+        combine_inputs(rows, mlp_view(), coefficient_view(), skips ? static_cast<const moe_tensor*>(skip) : nullptr),
+        table_of(routes.expert, routes.position, routes.offsets, routes.weight), y);
   }
 
   std::vector<double> reference() const {
@@ -58,10 +60,11 @@ struct CombineGradients {
         dcoefficient(MOE_FLOAT32, {in.tokens, 2}) {}
 
   moe_status run(moe_stream stream, const CombineInput& in, const Tensor& dy) {
-    return moe_combine_backward(stream, dy, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
-                                in.routes.offsets, in.mlp_view(), in.coefficient_view(), drows, dweight,
-                                in.residual ? static_cast<const moe_tensor*>(dmlp) : nullptr,
-                                in.residual ? static_cast<const moe_tensor*>(dcoefficient) : nullptr);
+    return moe_combine_backward(
+        stream, dy, combine_inputs(in.rows, in.mlp_view(), in.coefficient_view()),
+        table_of(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight),
+        combine_gradients(drows, dweight, in.residual ? static_cast<const moe_tensor*>(dmlp) : nullptr,
+                          in.residual ? static_cast<const moe_tensor*>(dcoefficient) : nullptr));
   }
 
   Tensor drows, dweight, dmlp, dcoefficient;
@@ -201,14 +204,16 @@ TEST_F(CombineTest, Refuses) {
   CombineInput in(4, 2, 3, 6, false, false);
   const Tensor y(MOE_FLOAT32, {4, 6}), narrow(MOE_FLOAT32, {4, 5});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rows has shape", in.run(stream, narrow));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "coefficient is null",
-                     moe_combine_forward(stream, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
-                                         in.routes.offsets, in.mlp, nullptr, nullptr, y));
+  EXPECT_MOE_REFUSED(
+      MOE_INVALID_ARGUMENT, "coefficient is null",
+      moe_combine_forward(stream, combine_inputs(in.rows, in.mlp, nullptr),
+                          table_of(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight), y));
   CombineGradients out(in);
   EXPECT_MOE_REFUSED(
       MOE_INVALID_ARGUMENT, "dmlp is given without mlp",
-      moe_combine_backward(stream, y, in.rows, in.routes.expert, in.routes.position, in.routes.weight,
-                           in.routes.offsets, nullptr, nullptr, out.drows, out.dweight, out.dmlp, nullptr));
+      moe_combine_backward(stream, y, combine_inputs(in.rows, nullptr, nullptr),
+                           table_of(in.routes.expert, in.routes.position, in.routes.offsets, in.routes.weight),
+                           combine_gradients(out.drows, out.dweight, out.dmlp, nullptr)));
   in.routes.position.set(2, 99);
   in.routes.expert.set(2, 1);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 0] is 99", in.run(stream, y));

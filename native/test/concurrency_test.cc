@@ -47,16 +47,16 @@ class ConcurrencyTest : public KernelTest {
         });
     add([this] { return floats({{routes.rows(), kWidth}}); },
         [this](moe_stream on, const auto& out) {
-          return moe_dispatch_forward(on, x, routes.expert, routes.position, routes.offsets, out[0]);
+          return moe_dispatch_forward(on, x, table_of(routes.expert, routes.position, routes.offsets), out[0]);
         });
     add([] { return floats({{kTokens, kWidth}}); },
         [this](moe_stream on, const auto& out) {
-          return moe_combine_forward(on, rows, routes.expert, routes.position, routes.weight, routes.offsets, nullptr,
-                                     nullptr, nullptr, out[0]);
+          return moe_combine_forward(on, combine_inputs(rows, nullptr, nullptr),
+                                     table_of(routes.expert, routes.position, routes.offsets, routes.weight), out[0]);
         });
     add([this] { return floats({{routes.rows(), 32}}); },
         [this](moe_stream on, const auto& out) {
-          return moe_expert_forward(on, MOE_GELU, rows, routes.offsets, weights, nullptr, out[0], nullptr);
+          return moe_expert_forward(on, rows, routes.offsets, weights, out[0], Epilogue(MOE_GELU));
         });
     add([] { return floats({{kTokens, 2, 8}}); },
         [this](moe_stream on, const auto& out) {
@@ -64,7 +64,9 @@ class ConcurrencyTest : public KernelTest {
                                       cache_places(cache, cache, slots, positions), out[0]);
         });
     add([] { return floats({{kTokens}, {kTokens, kWidth}}); },
-        [this](moe_stream on, const auto& out) { return moe_cross_entropy(on, x, targets, 0.1f, 1, out[0], out[1]); });
+        [this](moe_stream on, const auto& out) {
+          return moe_cross_entropy(on, tokens_of(0.1f, 1, targets, out[0]), x, out[1]);
+        });
     for (const int32_t policy : {MOE_DROPLESS, MOE_DROP_PROBABILITY, MOE_DROP_PRIORITY}) {
       add(&gate_outputs, [this, policy](moe_stream on, const auto& out) { return gate(on, policy, logits, out); });
     }
@@ -88,8 +90,8 @@ class ConcurrencyTest : public KernelTest {
     config.auxiliary_choices = 1;
     config.noise_first_choice = 2;
     config.weight_scale = 1;
-    return moe_gate_forward(on, &config, scored, nullptr, nullptr, nullptr, priority, out[0], out[3], out[4], out[1],
-                            out[5], out[6], out[7], out[2]);
+    return moe_gate_forward(on, &config, gate_inputs(scored, nullptr, nullptr, nullptr, priority),
+                            all_routes(out[0], out[3], out[4], out[1], out[5], out[6], out[7], out[2]));
   }
 
   void add(std::function<std::vector<Tensor>()> outputs,
@@ -293,20 +295,21 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
         const Tensor dtable(MOE_FLOAT32, {16, kWidth}), dplaces(MOE_FLOAT32, {16, kWidth});
         return judge(moe_embedding_backward(on, wild, wild, x, dtable, dplaces));
       }
-      case 2: return judge(moe_dispatch_forward(on, x, r.expert, r.position, r.offsets, drows));
-      case 3: return judge(moe_dispatch_backward(on, rows, r.expert, r.position, r.offsets, y));
+      case 2: return judge(moe_dispatch_forward(on, x, table_of(r.expert, r.position, r.offsets), drows));
+      case 3: return judge(moe_dispatch_backward(on, rows, table_of(r.expert, r.position, r.offsets), y));
       case 4:
-        return judge(
-            moe_combine_forward(on, rows, r.expert, r.position, r.weight, r.offsets, nullptr, nullptr, nullptr, y));
+        return judge(moe_combine_forward(on, combine_inputs(rows, nullptr, nullptr),
+                                         table_of(r.expert, r.position, r.offsets, r.weight), y));
       case 5: {
         const Tensor dweight(MOE_FLOAT32, {kTokens, 2});
-        return judge(moe_combine_backward(on, x, rows, r.expert, r.position, r.weight, r.offsets, nullptr, nullptr,
-                                          drows, dweight, nullptr, nullptr));
+        return judge(moe_combine_backward(on, x, combine_inputs(rows, nullptr, nullptr),
+                                          table_of(r.expert, r.position, r.offsets, r.weight),
+                                          combine_gradients(drows, dweight, nullptr, nullptr)));
       }
       case 6: {
         const Tensor out(MOE_FLOAT32, {all_rows, 32}), dweights(MOE_FLOAT32, {kExperts, 32, kWidth});
         const Tensor dbias(MOE_FLOAT32, {kExperts, 32});
-        judge(moe_expert_forward(on, MOE_SILU, rows, r.offsets, weights, nullptr, out, nullptr));
+        judge(moe_expert_forward(on, rows, r.offsets, weights, out, Epilogue(MOE_SILU)));
         judge(moe_expert_backward_input(on, out, r.offsets, weights, drows));
         return judge(moe_expert_backward_weights(on, 1, out, rows, r.offsets, dweights, dbias));
       }
@@ -322,8 +325,8 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
       case 8: {
         const Tensor losses(MOE_FLOAT32, {kTokens}), dhidden(MOE_FLOAT32, {kTokens, kWidth});
         const Tensor dweights(MOE_FLOAT32, {16, kWidth});
-        judge(moe_cross_entropy(on, x, wild, 0, 1, losses, y));
-        return judge(moe_linear_cross_entropy(on, x, table, wild, 0, 1, losses, dhidden, dweights));
+        judge(moe_cross_entropy(on, tokens_of(0, 1, wild, losses), x, y));
+        return judge(moe_linear_cross_entropy(on, tokens_of(0, 1, wild, losses), x, table, dhidden, dweights));
       }
       default: {
         const Tensor dlogits(MOE_FLOAT32, {kTokens, kExperts});
@@ -333,7 +336,8 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
         config.groups = config.chosen_groups = 1;
         config.auxiliary_choices = 2;
         config.weight_scale = 1;
-        judge(moe_gate_backward(on, &config, logits, nullptr, logits, r.expert, r.expert, r.weight, 1, 1, dlogits));
+        judge(moe_gate_backward(on, &config, gate_inputs(logits, nullptr, nullptr, nullptr, nullptr),
+                                chosen_routes(logits, r.expert, r.expert), gate_gradients(1, 1, r.weight, dlogits)));
         return expect_known(on, generator);
       }
     }

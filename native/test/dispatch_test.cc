@@ -15,7 +15,7 @@ TEST_F(DispatchTest, EqualsTheOneHotProduct) {
         const Tensor x = Tensor::random(dtype, {tokens, width}, 6);
         Tensor rows(dtype, {routes.rows() + 2, width});
         rows.fill(-8);
-        ASSERT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
+        ASSERT_MOE_OK(moe_dispatch_forward(stream, x, table_of(routes.expert, routes.position, routes.offsets), rows));
         std::vector<double> want(static_cast<size_t>(rows.count()), 0);
         for (int64_t route = 0; route < tokens * choices; ++route) {
           if (routes.row(route) < 0) continue;
@@ -36,14 +36,15 @@ TEST_F(DispatchTest, BackwardIsTheTranspose) {
       const Tensor drows = Tensor::random(dtype, {routes.rows(), width}, 2);
       Tensor dx(dtype, {tokens, width}), three(dtype, {tokens, width});
       dx.fill(9);
-      ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, routes.expert, routes.position, routes.offsets, dx));
+      ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, table_of(routes.expert, routes.position, routes.offsets), dx));
       std::vector<double> want(static_cast<size_t>(tokens * width), 0);
       for (int64_t route = 0; route < tokens * choices; ++route) {
         if (routes.row(route) < 0) continue;
         for (int64_t i = 0; i < width; ++i) want[route / choices * width + i] += drows[routes.row(route) * width + i];
       }
       expect_near(dx, want, 1e-6, dtype == MOE_FLOAT32 ? 1e-6 : 1.0 / 256, "dx");
-      ASSERT_MOE_OK(moe_dispatch_backward(triple, drows, routes.expert, routes.position, routes.offsets, three));
+      ASSERT_MOE_OK(
+          moe_dispatch_backward(triple, drows, table_of(routes.expert, routes.position, routes.offsets), three));
       expect_same_bits(dx, three);
     }
   }
@@ -54,14 +55,15 @@ TEST_F(DispatchTest, TheSameBitsWhateverTheAlignment) {
     const RouteTable routes(37, 16, 20, 3);
     const Tensor x = Tensor::random(dtype, {37, 48}, 1), aside = x.misaligned();
     const Tensor rows(dtype, {routes.rows(), 48}), other = rows.misaligned();
-    ASSERT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
-    ASSERT_MOE_OK(moe_dispatch_forward(stream, aside, routes.expert, routes.position, routes.offsets, other));
+    ASSERT_MOE_OK(moe_dispatch_forward(stream, x, table_of(routes.expert, routes.position, routes.offsets), rows));
+    ASSERT_MOE_OK(moe_dispatch_forward(stream, aside, table_of(routes.expert, routes.position, routes.offsets), other));
     expect_near(other, values_of(rows), 0, 0, "rows");
     const Tensor dx(dtype, {37, 48}), dx_aside = dx.misaligned(), wide(MOE_FLOAT32, {37, 48});
-    ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, routes.expert, routes.position, routes.offsets, dx));
-    ASSERT_MOE_OK(moe_dispatch_backward(stream, other, routes.expert, routes.position, routes.offsets, dx_aside));
+    ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, table_of(routes.expert, routes.position, routes.offsets), dx));
+    ASSERT_MOE_OK(
+        moe_dispatch_backward(stream, other, table_of(routes.expert, routes.position, routes.offsets), dx_aside));
     expect_near(dx_aside, values_of(dx), 0, 0, "dx");
-    ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, routes.expert, routes.position, routes.offsets, wide));
+    ASSERT_MOE_OK(moe_dispatch_backward(stream, rows, table_of(routes.expert, routes.position, routes.offsets), wide));
     expect_near(dx, values_of(wide), 0, dtype == MOE_FLOAT32 ? 0 : 1.0 / 256, "dx in float32");
   }
 }
@@ -69,19 +71,19 @@ TEST_F(DispatchTest, TheSameBitsWhateverTheAlignment) {
 TEST_F(DispatchTest, BackwardOfNoTokensAndNoColumns) {
   const RouteTable none(0, 2, 3, 5), some(4, 2, 3, 5);
   const Tensor dx(MOE_FLOAT32, {0, 8}), drows(MOE_FLOAT32, {0, 8});
-  EXPECT_MOE_OK(moe_dispatch_backward(stream, drows, none.expert, none.position, none.offsets, dx));
+  EXPECT_MOE_OK(moe_dispatch_backward(stream, drows, table_of(none.expert, none.position, none.offsets), dx));
   const Tensor x(MOE_FLOAT32, {4, 0}), rows(MOE_FLOAT32, {some.rows(), 0});
-  EXPECT_MOE_OK(moe_dispatch_forward(stream, x, some.expert, some.position, some.offsets, rows));
-  EXPECT_MOE_OK(moe_dispatch_backward(stream, rows, some.expert, some.position, some.offsets, x));
+  EXPECT_MOE_OK(moe_dispatch_forward(stream, x, table_of(some.expert, some.position, some.offsets), rows));
+  EXPECT_MOE_OK(moe_dispatch_backward(stream, rows, table_of(some.expert, some.position, some.offsets), x));
 }
 
 TEST_F(DispatchTest, GradientMatchesCentralDifferences) {
   const RouteTable routes(6, 2, 3, 4);
   Tensor x = Tensor::random(MOE_FLOAT32, {6, 5}, 1), rows(MOE_FLOAT32, {routes.rows(), 5}), dx(MOE_FLOAT32, {6, 5});
   const Tensor drows = Tensor::random(MOE_FLOAT32, {routes.rows(), 5}, 2);
-  ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, routes.expert, routes.position, routes.offsets, dx));
+  ASSERT_MOE_OK(moe_dispatch_backward(stream, drows, table_of(routes.expert, routes.position, routes.offsets), dx));
   const auto loss = [&] {
-    EXPECT_MOE_OK(moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, rows));
+    EXPECT_MOE_OK(moe_dispatch_forward(stream, x, table_of(routes.expert, routes.position, routes.offsets), rows));
     return dot(rows, drows);
   };
   expect_gradient(x, values_of(dx), loss, 0.1, 1e-5, 1e-5, "x");
@@ -91,7 +93,7 @@ TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
   RouteTable routes(5, 2, 3, 4);
   const Tensor x(MOE_FLOAT32, {5, 4}), rows(MOE_FLOAT32, {routes.rows(), 4}), few(MOE_FLOAT32, {routes.rows() - 1, 4});
   const auto run = [&](const Tensor& target) {
-    return moe_dispatch_forward(stream, x, routes.expert, routes.position, routes.offsets, target);
+    return moe_dispatch_forward(stream, x, table_of(routes.expert, routes.position, routes.offsets), target);
   };
   ASSERT_MOE_OK(run(rows));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets[3] is", run(few));
@@ -100,12 +102,12 @@ TEST_F(DispatchTest, RefusesTablesThatLeaveTheRows) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rows has shape", run(wide));
   const Tensor many(MOE_INT32, {5, 17});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "17 choices",
-                     moe_dispatch_forward(stream, x, many, many, routes.offsets, rows));
+                     moe_dispatch_forward(stream, x, table_of(many, many, routes.offsets), rows));
   const double saved = routes.expert[3];
   routes.expert.set(3, 3);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expert[1, 1] is 3, expected -1 or 0 to 2", run(rows));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expert[1, 1] is 3",
-                     moe_dispatch_backward(stream, rows, routes.expert, routes.position, routes.offsets, dx));
+                     moe_dispatch_backward(stream, rows, table_of(routes.expert, routes.position, routes.offsets), dx));
   routes.expert.set(3, saved < 0 ? 0 : saved);
   routes.position.set(3, 1000);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[1, 1] is 1000", run(rows));
@@ -119,8 +121,10 @@ TEST_F(DispatchTest, TheCpuRefusesARowThatTwoRoutesShare) {
   const Tensor expert(MOE_INT32, {2, 1}), position(MOE_INT32, {2, 1}), offsets = Tensor::of(MOE_INT32, {2}, {0, 2});
   const Tensor x(MOE_FLOAT32, {2, 4}), rows(MOE_FLOAT32, {2, 4});
   const char* text = "position[1, 0] is 0, which another route to expert 0 has";
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, moe_dispatch_forward(stream, x, expert, position, offsets, rows));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text, moe_dispatch_backward(stream, rows, expert, position, offsets, x));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text,
+                     moe_dispatch_forward(stream, x, table_of(expert, position, offsets), rows));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, text,
+                     moe_dispatch_backward(stream, rows, table_of(expert, position, offsets), x));
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ TEST_F(ElementwiseTest, ActivationsMatchFloat64) {
         Tensor y(dtype, {1, size});
         std::vector<double> want;
         for (int64_t i = 0; i < size; ++i) want.push_back(activation_of(activation, x[i]));
-        ASSERT_MOE_OK(moe_activation_forward(stream, activation, x, y));
+        ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(activation), x, y));
         expect_near(y, want, 2e-7, dtype == MOE_FLOAT32 ? 4e-6 : tolerance(dtype), "y");
       }
     }
@@ -153,14 +153,14 @@ TEST_F(ElementwiseTest, ActivationGradientsMatchCentralDifferences) {
       Tensor x = Tensor::random(MOE_FLOAT32, {1, size}, 5, -6, 6);
       const Tensor dy = Tensor::random(MOE_FLOAT32, {1, size}, 6);
       const Tensor dx(MOE_FLOAT32, {1, size});
-      ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, dx));
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(activation), x, dy, dx));
       std::vector<double> want;  // step 1e-5 in float64: error below 1e-9
       for (int64_t i = 0; i < size; ++i) {
         const double above = activation_of(activation, x[i] + 1e-5), below = activation_of(activation, x[i] - 1e-5);
         want.push_back(dy[i] * (above - below) / 2e-5);
       }
       expect_near(dx, want, 2e-6, 1e-5, "dx");
-      ASSERT_MOE_OK(moe_activation_backward(stream, activation, x, dy, x));
+      ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(activation), x, dy, x));
       expect_same_bits(x, dx, "in place");
     }
   }
@@ -171,8 +171,8 @@ TEST_F(ElementwiseTest, SwiGluMatchesFloat64AndCentralDifferences) {
     Tensor x = Tensor::random(MOE_FLOAT32, {rows, 2 * width}, 7, -4, 4);
     const Tensor dy = Tensor::random(MOE_FLOAT32, {rows, width}, 8);
     const Tensor y(MOE_FLOAT32, {rows, width}), dx(MOE_FLOAT32, {rows, 2 * width});
-    ASSERT_MOE_OK(moe_activation_forward(stream, MOE_SWIGLU, x, y));
-    ASSERT_MOE_OK(moe_activation_backward(stream, MOE_SWIGLU, x, dy, dx));
+    ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(MOE_SWIGLU), x, y));
+    ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(MOE_SWIGLU), x, dy, dx));
     std::vector<double> want, gradient(static_cast<size_t>(x.count()));
     for (int64_t s = 0; s < rows; ++s) {
       for (int64_t i = 0; i < width; ++i) {
@@ -186,7 +186,7 @@ TEST_F(ElementwiseTest, SwiGluMatchesFloat64AndCentralDifferences) {
     }
     expect_near(y, want, 2e-7, 4e-6, "y");
     expect_near(dx, gradient, 4e-6, 1e-5, "dx");
-    ASSERT_MOE_OK(moe_activation_backward(stream, MOE_SWIGLU, x, dy, x));
+    ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(MOE_SWIGLU), x, dy, x));
     expect_same_bits(x, dx, "in place");
   }
 }
@@ -195,8 +195,8 @@ TEST_F(ElementwiseTest, TheSameBitsOnEveryThreadCount) {
   const Tensor x = Tensor::random(MOE_FLOAT32, {100, 1001}, 1, -3, 3);
   Tensor one(MOE_FLOAT32, {100, 1001}), three(MOE_FLOAT32, {100, 1001});
   for (int32_t activation = MOE_IDENTITY; activation <= MOE_SILU; ++activation) {
-    ASSERT_MOE_OK(moe_activation_forward(single, activation, x, one));
-    ASSERT_MOE_OK(moe_activation_forward(triple, activation, x, three));
+    ASSERT_MOE_OK(moe_activation_forward(single, activation_of(activation), x, one));
+    ASSERT_MOE_OK(moe_activation_forward(triple, activation_of(activation), x, three));
     expect_same_bits(one, three);
   }
   ASSERT_MOE_OK(moe_add(single, 0.1f, x, 3, x, one));
@@ -209,9 +209,10 @@ TEST_F(ElementwiseTest, Refuses) {
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y of shape [2, 2] has 4 elements, expected 6", moe_cast(stream, x, y));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "y is int32, expected float32 or bfloat16", moe_fill(stream, 0, ids));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "b is null", moe_add(stream, 1, x, 1, nullptr, x));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7", moe_activation_forward(stream, 7, x, y));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even", moe_activation_forward(stream, MOE_SWIGLU, x, y));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_activation_forward(stream, MOE_RELU, x, x));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7", moe_activation_forward(stream, activation_of(7), x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even", moe_activation_forward(stream, activation_of(MOE_SWIGLU), x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
+                     moe_activation_forward(stream, activation_of(MOE_RELU), x, x));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "deviation is nan", moe_random_normal(stream, 1, 0, 0, NAN, x));
   Tensor shifted(MOE_FLOAT32, {7});
   moe_tensor part = shifted.view();

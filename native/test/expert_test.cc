@@ -43,8 +43,8 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroupBitByBit) {
         Tensor y(y_type, {routing.rows, width}), pre(MOE_FLOAT32, {routing.rows, n});
         Tensor y_packed(y_type, {routing.rows, width});
         for (Tensor* out : {&y, &pre, &y_packed}) out->fill(7);
-        ASSERT_MOE_OK(moe_expert_forward(triple, activation, x, offsets, weights, bias, y, pre));
-        ASSERT_MOE_OK(moe_expert_forward(single, activation, x, offsets, operand, bias, y_packed, nullptr));
+        ASSERT_MOE_OK(moe_expert_forward(triple, x, offsets, weights, y, Epilogue(activation, bias, pre)));
+        ASSERT_MOE_OK(moe_expert_forward(single, x, offsets, operand, y_packed, Epilogue(activation, bias)));
         expect_same_bits(y, y_packed, "row-major and packed weights");
         for (int64_t e = 0; e < experts; ++e) {
           const auto first = static_cast<int64_t>(routing.offsets[e]);
@@ -52,8 +52,8 @@ TEST_F(ExpertTest, ForwardIsADenseGemmOfEachGroupBitByBit) {
           const Tensor c(y_type, {rows, width}), c_pre(MOE_FLOAT32, {rows, n});
           const Tensor bias_e = Tensor::of(
               MOE_FLOAT32, {n}, std::vector<double>(bias.data<float>() + e * n, bias.data<float>() + (e + 1) * n));
-          ASSERT_MOE_OK(
-              moe_gemm(stream, 0, 1, activation, 0, slice(x, first, rows), matrix(weights, e), bias_e, c, c_pre));
+          ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), slice(x, first, rows), matrix(weights, e), c,
+                                 Epilogue(activation, bias_e, c_pre)));
           expect_same_bits(slice(y, first, rows), c, "y");
           expect_same_bits(slice(pre, first, rows), c_pre, "preactivation");
         }
@@ -77,7 +77,7 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
         const Tensor x = Tensor::random(dtype, {rows, k}, 1), weights = Tensor::random(dtype, {experts, n, k}, 2);
         const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3), offsets = offsets_of(starts);
         const Tensor y(dtype, {rows, width}), pre(dtype, {rows, n});
-        ASSERT_MOE_OK(moe_expert_forward(stream, activation, x, offsets, weights, bias, y, pre));
+        ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(activation, bias, pre)));
         for (int64_t e = 0; e < experts; ++e) {
           const auto first = static_cast<int64_t>(starts[e]), last = static_cast<int64_t>(starts[e + 1]) - 1;
           for (int64_t row : {first, (first + last) / 2, last}) {
@@ -85,8 +85,8 @@ TEST_F(ExpertTest, GroupsOfEverySizeGiveARowTheBitsItHasAlone) {
             std::vector<double> alone(experts + 1, 0);
             for (int64_t i = e + 1; i <= experts; ++i) alone[i] = 1;
             const Tensor y_alone(dtype, {1, width}), pre_alone(dtype, {1, n});
-            ASSERT_MOE_OK(moe_expert_forward(stream, activation, slice(x, row, 1), offsets_of(alone), weights, bias,
-                                             y_alone, pre_alone));
+            ASSERT_MOE_OK(moe_expert_forward(stream, slice(x, row, 1), offsets_of(alone), weights, y_alone,
+                                             Epilogue(activation, bias, pre_alone)));
             expect_same_bits(slice(y, row, 1), y_alone, "y");
             expect_same_bits(slice(pre, row, 1), pre_alone, "preactivation");
           }
@@ -130,8 +130,7 @@ TEST_F(ExpertTest, ARowOfBackwardInputHasTheBitsItHasAlone) {
       for (int64_t e = 0; e < 6; ++e) {
         const auto first = static_cast<int64_t>(starts[e]), count = static_cast<int64_t>(starts[e + 1]) - first;
         const Tensor alone(dtype, {count, k});
-        ASSERT_MOE_OK(moe_gemm(stream, 0, 0, MOE_IDENTITY, 0, slice(dy, first, count), matrix(several, e), nullptr,
-                               alone, nullptr));
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 0), slice(dy, first, count), matrix(several, e), alone, nullptr));
         expect_same_bits(slice(result, first, count), alone, "dx of an expert");
         if (HasFailure()) FAIL() << "with dtype " << dtype << ", n " << n << ", expert " << e;
       }
@@ -150,8 +149,7 @@ TEST_F(ExpertTest, BackwardInputOfManyRowsHasTheBitsOfFew) {
     for (int64_t e = 0; e < 12; ++e) {
       for (auto row = static_cast<int64_t>(starts[e]); row + few <= static_cast<int64_t>(starts[e + 1]); row += few) {
         const Tensor alone(MOE_FLOAT32, {few, k});
-        ASSERT_MOE_OK(
-            moe_gemm(any, 0, 0, MOE_IDENTITY, 0, slice(dy, row, few), matrix(weights, e), nullptr, alone, nullptr));
+        ASSERT_MOE_OK(moe_gemm(any, form(0, 0), slice(dy, row, few), matrix(weights, e), alone, nullptr));
         expect_same_bits(slice(dx, row, few), alone, "dx");
         if (HasFailure()) FAIL() << "at row " << row;
       }
@@ -193,7 +191,7 @@ TEST_F(ExpertTest, ForwardMatchesFloat64) {
   const Tensor weights = Tensor::random(MOE_BFLOAT16, {experts, n, k}, 2);
   const Tensor bias = Tensor::random(MOE_FLOAT32, {experts, n}, 3);
   const Tensor y(MOE_FLOAT32, {15, n});
-  ASSERT_MOE_OK(moe_expert_forward(stream, MOE_GELU_TANH, x, offsets, weights, bias, y, nullptr));
+  ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(MOE_GELU_TANH, bias)));
   std::vector<double> expected;
   for (int64_t row = 0; row < 15; ++row) {
     const int64_t e = row < 4 ? 0 : row < 5 ? 1 : 2;
@@ -276,7 +274,7 @@ TEST_F(ExpertTest, BackwardMatchesFiniteDifferencesOfForward) {
   Tensor y(MOE_FLOAT32, {rows, n});
   const auto loss = [&] {
     y.fill(0);
-    EXPECT_MOE_OK(moe_expert_forward(stream, MOE_IDENTITY, x, offsets, weights, bias, y, nullptr));
+    EXPECT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(MOE_IDENTITY, bias)));
     return dot(y, direction);
   };
   Tensor dx(MOE_FLOAT32, {rows, k}), dweights(MOE_FLOAT32, {experts, n, k}), dbias(MOE_FLOAT32, {experts, n});
@@ -296,8 +294,7 @@ TEST_F(ExpertTest, RefusesOffsetsThatAreNoGroups) {
                                                              {{0, -1, 3}, "less than"}};
   for (const auto& [values, message] : bad) {
     const Tensor offsets = offsets_of(values);
-    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
-                       moe_expert_forward(stream, 0, x, offsets, weights, nullptr, y, nullptr));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message, moe_expert_forward(stream, x, offsets, weights, y, Epilogue(0)));
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message, moe_expert_backward_input(stream, y, offsets, weights, x));
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
                        moe_expert_backward_weights(stream, 1, y, x, offsets, weights, nullptr));
@@ -308,15 +305,15 @@ TEST_F(ExpertTest, RefusesArgumentsThatDoNotFit) {
   const Tensor x(MOE_FLOAT32, {6, 4}), offsets = offsets_of({0, 2, 6}), weights(MOE_FLOAT32, {2, 3, 4});
   const Tensor y(MOE_FLOAT32, {6, 3}), flat(MOE_FLOAT32, {3, 4}), bias(MOE_FLOAT32, {3}), integers(MOE_INT32, {6, 4});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights has shape [3, 4], expected rank 3",
-                     moe_expert_forward(stream, 0, x, offsets, flat, nullptr, y, nullptr));
+                     moe_expert_forward(stream, x, offsets, flat, y, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "offsets has shape [2], expected [3]",
-                     moe_expert_forward(stream, 0, x, offsets_of({0, 6}), weights, nullptr, y, nullptr));
+                     moe_expert_forward(stream, x, offsets_of({0, 6}), weights, y, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bias has shape [3], expected [2, 3]",
-                     moe_expert_forward(stream, 0, x, offsets, weights, bias, y, nullptr));
+                     moe_expert_forward(stream, x, offsets, weights, y, Epilogue(0, bias)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "x is int32",
-                     moe_expert_forward(stream, 0, integers, offsets, weights, nullptr, y, nullptr));
+                     moe_expert_forward(stream, integers, offsets, weights, y, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even number",
-                     moe_expert_forward(stream, MOE_SWIGLU, x, offsets, weights, nullptr, y, nullptr));
+                     moe_expert_forward(stream, x, offsets, weights, y, Epilogue(MOE_SWIGLU)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dy has shape [6, 4], expected [any, 3]",
                      moe_expert_backward_input(stream, x, offsets, weights, x));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "accumulate",

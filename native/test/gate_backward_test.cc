@@ -8,8 +8,9 @@ class GateBackwardTest : public KernelTest {
  protected:
   static moe_status run(moe_stream stream, const GateInput& in, const GateOutput& table, const Tensor& dweight,
                         float dauxiliary, float dz, const Tensor& dlogits) {
-    return moe_gate_backward(stream, &in.config, in.logits, view(in.used), table.scores, table.expert, table.choice,
-                             dweight, dauxiliary, dz, dlogits);
+    return moe_gate_backward(stream, &in.config, gate_inputs(in.logits, view(in.used), nullptr, nullptr, nullptr),
+                             chosen_routes(table.scores, table.expert, table.choice),
+                             gate_gradients(dauxiliary, dz, dweight, dlogits));
   }
 
   // d/dlogits of sum(weight * dweight) + dauxiliary * auxiliary + dz * z, step 1e-5, error of the quotient below 1e-8.

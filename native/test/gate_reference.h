@@ -58,9 +58,9 @@ inline const moe_tensor* view(const std::optional<Tensor>& tensor) {
 }
 
 inline moe_status run_gate(moe_stream stream, const GateInput& in, const GateOutput& out) {
-  return moe_gate_forward(stream, &in.config, in.logits, view(in.used), view(in.bias), view(in.noise),
-                          view(in.priority), out.scores, out.expert, out.position, out.weight, out.choice, out.counts,
-                          out.offsets, out.losses);
+  return moe_gate_forward(
+      stream, &in.config, gate_inputs(in.logits, view(in.used), view(in.bias), view(in.noise), view(in.priority)),
+      all_routes(out.scores, out.expert, out.position, out.weight, out.choice, out.counts, out.offsets, out.losses));
 }
 
 struct GateReference {

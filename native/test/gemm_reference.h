@@ -42,17 +42,27 @@ inline double activated(int activation, double x) {
   }
 }
 
+inline double clamped_swiglu(const moe_activation_config& c, double g, double u) {
+  const double gate = std::min<double>(g, c.limit), up = std::clamp<double>(u, -c.limit, c.limit);
+  return (up + c.up_offset) * gate / (1 + std::exp(-c.alpha * gate));
+}
+
 // Of rows with `columns` columns; SwiGLU halves them.
-inline std::vector<double> activated(int activation, const std::vector<double>& x, int64_t columns) {
+inline std::vector<double> activated(const moe_activation_config& activation, const std::vector<double>& x,
+                                     int64_t columns) {
   std::vector<double> y;
-  const int64_t width = activation == MOE_SWIGLU ? columns / 2 : columns;
+  const bool gated = activation.kind == MOE_SWIGLU;
+  const int64_t width = gated ? columns / 2 : columns;
   for (size_t row = 0; row < x.size(); row += static_cast<size_t>(columns)) {
     for (size_t j = row; j < row + static_cast<size_t>(width); ++j) {
-      y.push_back(activation == MOE_SWIGLU ? activated(MOE_SILU, x[j]) * x[j + static_cast<size_t>(width)]
-                                           : activated(activation, x[j]));
+      y.push_back(gated ? clamped_swiglu(activation, x[j], x[j + static_cast<size_t>(width)])
+                        : activated(activation.kind, x[j]));
     }
   }
   return y;
+}
+inline std::vector<double> activated(int activation, const std::vector<double>& x, int64_t columns) {
+  return activated(activation_of(activation).value, x, columns);
 }
 
 // `count` entries of the first dimension.

@@ -15,12 +15,12 @@ class GemmTest : public KernelTest {
   // activation(a b^T) has the bits of c, whether b is row-major, packed or turned.
   void expect_bits_in_every_layout(const Tensor& c, moe_stream on, int activation, const Tensor& a, const Tensor& b) {
     const Tensor other(MOE_FLOAT32, {c.view().shape[0], c.view().shape[1]});
-    ASSERT_MOE_OK(moe_gemm(on, 0, 1, activation, 0, a, b, nullptr, other, nullptr));
+    ASSERT_MOE_OK(moe_gemm(on, form(0, 1), a, b, other, Epilogue(activation)));
     expect_same_bits(c, other, "row-major b");
     const Tensor b_packed = packed(b, static_cast<moe_dtype>(b.view().dtype));
-    ASSERT_MOE_OK(moe_gemm(on, 0, 1, activation, 0, a, b_packed, nullptr, other, nullptr));
+    ASSERT_MOE_OK(moe_gemm(on, form(0, 1), a, b_packed, other, Epilogue(activation)));
     expect_same_bits(c, other, "packed b");
-    ASSERT_MOE_OK(moe_gemm(on, 0, 0, activation, 0, a, transposed(b), nullptr, other, nullptr));
+    ASSERT_MOE_OK(moe_gemm(on, form(0, 0), a, transposed(b), other, Epilogue(activation)));
     expect_same_bits(c, other, "turned b");
   }
 };
@@ -46,7 +46,7 @@ TEST_F(GemmTest, MatchesFloat64InEveryTransposeAndDtype) {
       const Tensor a = Tensor::random(a_type, {ta ? k : m, ta ? m : k}, ++seed);
       const Tensor b = Tensor::random(b_type, {tb ? n : k, tb ? k : n}, ++seed);
       const Tensor c(c_type, {m, n});
-      ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a, b, c, nullptr));
       // k roundings to 24 bits of sums that wander to about sqrt(k); bfloat16 outputs are rounded to 8 bits.
       expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k),
                   c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6, "c");
@@ -63,8 +63,8 @@ TEST_F(GemmTest, AppliesBiasAndActivationAndKeepsThePreactivation) {
         const Tensor bias = Tensor::random(MOE_FLOAT32, {n}, 12, -3, 3);
         const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
         const Tensor c(c_type, {m, width}), pre(MOE_FLOAT32, {m, n}), without(c_type, {m, width});
-        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b, bias, c, pre));
-        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b, bias, without, nullptr));
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, c, Epilogue(activation, bias, pre)));
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, without, Epilogue(activation, bias)));
         expect_same_bits(c, without, "c with and without a preactivation");
         std::vector<double> expected = product(a, false, b, true);
         add_bias(expected, bias);
@@ -79,7 +79,7 @@ TEST_F(GemmTest, AppliesBiasAndActivationAndKeepsThePreactivation) {
 TEST_F(GemmTest, WritesABfloat16Preactivation) {
   const Tensor a = Tensor::random(MOE_BFLOAT16, {5, 9}, 1), b = Tensor::random(MOE_BFLOAT16, {20, 9}, 2);
   const Tensor c(MOE_BFLOAT16, {5, 10}), pre(MOE_BFLOAT16, {5, 20});
-  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, b, nullptr, c, pre));
+  ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, c, Epilogue(MOE_SWIGLU, nullptr, pre)));
   expect_near(pre, product(a, false, b, true), 1e-6, 0x1p-8, "preactivation");
 }
 
@@ -93,8 +93,8 @@ TEST_F(GemmTest, AccumulatesIntoC) {
       const Tensor c = Tensor::random(c_type, {m, n}, 3, -20, 20), other = slice(c, 0, m);
       std::vector<double> expected = product(a, true, b, false);
       for (size_t i = 0; i < expected.size(); ++i) expected[i] += c[static_cast<int64_t>(i)];
-      ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, c, nullptr));
-      ASSERT_MOE_OK(moe_gemm(triple, 1, 0, MOE_IDENTITY, 1, a, b, nullptr, other, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(1, 0, 1), a, b, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(triple, form(1, 0, 1), a, b, other, nullptr));
       // Roundings grow with k; the last one is of what was there as well.
       expect_near(c, expected, std::max(2e-6, 1e-7 * static_cast<double>(k)), c_type == MOE_BFLOAT16 ? 0x1p-8 : 1e-6,
                   "c");
@@ -112,15 +112,15 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnTheOtherRows) {
       const int64_t width = activation == MOE_SWIGLU ? n / 2 : n;
       for (int64_t m : {2, 3, 4, 5, 6, 7, 8, 12, 13, 37, 130}) {
         const Tensor a = Tensor::random(b_type, {m, k}, 3), c(MOE_FLOAT32, {m, width});
-        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b_packed, bias, c, nullptr));
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b_packed, c, Epilogue(activation, bias)));
         const Tensor row_major(MOE_FLOAT32, {m, width});
-        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, a, b, bias, row_major, nullptr));
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, row_major, Epilogue(activation, bias)));
         expect_same_bits(row_major, c, "weights not packed");
         for (int64_t row : {int64_t{0}, m / 2, m - 1}) {
           const Tensor one = slice(a, row, 1), c_one(MOE_FLOAT32, {1, width});
-          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, one, b_packed, bias, c_one, nullptr));
+          ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), one, b_packed, c_one, Epilogue(activation, bias)));
           expect_same_bits(slice(c, row, 1), c_one, "a row alone");
-          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, activation, 0, one, b, bias, c_one, nullptr));
+          ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), one, b, c_one, Epilogue(activation, bias)));
           expect_same_bits(slice(c, row, 1), c_one, "a row alone, weights not packed");
         }
         if (HasFailure()) FAIL() << "at m " << m << ", activation " << activation << ", dtype " << b_type;
@@ -137,10 +137,10 @@ TEST_F(GemmTest, ARowHasTheSameBitsAloneAndAmongMany) {
       const Tensor all = Tensor::random(dtype, {200, k}, 3);
       for (int64_t m : {1, 15, 16, 17, 64, 65, 200}) {
         const Tensor c(dtype, {m, n});
-        ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_GELU_TANH, 0, slice(all, 0, m), b, bias, c, nullptr));
+        ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), slice(all, 0, m), b, c, Epilogue(MOE_GELU_TANH, bias)));
         for (int64_t row : {int64_t{0}, m / 2, m - 1}) {
           const Tensor alone(dtype, {1, n});
-          ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_GELU_TANH, 0, slice(all, row, 1), b, bias, alone, nullptr));
+          ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), slice(all, row, 1), b, alone, Epilogue(MOE_GELU_TANH, bias)));
           expect_same_bits(slice(c, row, 1), alone, "a row alone");
         }
         if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", dtype " << dtype;
@@ -159,10 +159,10 @@ TEST_F(GemmTest, MultipliesBfloat16OfSizesAroundItsTiles) {
       const Tensor a = Tensor::random(MOE_BFLOAT16, {ta ? k : m, ta ? m : k}, ++seed);
       const Tensor b = Tensor::random(MOE_BFLOAT16, {tb ? n : k, tb ? k : n}, ++seed);
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
-      ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a, b, c, nullptr));
       expect_near(c, product(a, ta, b, tb), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
       // Operands that begin where no 16-byte access may.
-      ASSERT_MOE_OK(moe_gemm(stream, ta, tb, MOE_IDENTITY, 0, a.misaligned(), b.misaligned(), nullptr, other, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(ta, tb), a.misaligned(), b.misaligned(), other, nullptr));
       expect_same_bits(c, other, "operands aside");
       if (HasFailure()) FAIL() << "at m " << m << ", n " << n << ", k " << k << ", case " << bits;
     }
@@ -176,20 +176,20 @@ TEST_F(GemmTest, MultipliesBfloat16OfSeveralBlocksAndStrips) {
   const Tensor a = Tensor::random(MOE_BFLOAT16, {m, k}, 1), b = Tensor::random(MOE_BFLOAT16, {n, k}, 2);
   const std::vector<double> expected = product(a, false, b, true);
   const Tensor row_major(MOE_FLOAT32, {m, n}), c(MOE_FLOAT32, {m, n});
-  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, b, nullptr, row_major, nullptr));
+  ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, b, row_major, nullptr));
   expect_near(row_major, expected, 1e-6 + 1e-7 * k, 1e-6, "row-major b");
-  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, MOE_BFLOAT16), nullptr, c, nullptr));
+  ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(b, MOE_BFLOAT16), c, nullptr));
   expect_same_bits(c, row_major, "packed b");
   const Tensor turned(MOE_FLOAT32, {m, n});
-  ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 0, transposed(a), transposed(b), nullptr, turned, nullptr));
+  ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), transposed(a), transposed(b), turned, nullptr));
   expect_same_bits(turned, row_major, "both transposed");
 
   // SwiGLU's up half begins within a panel: strips need one panel more.
   const int64_t even = 300;
   const Tensor gates = slice(b, 0, even), gated(MOE_FLOAT32, {m, even / 2}), other(MOE_FLOAT32, {m, even / 2});
-  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, gates, nullptr, gated, nullptr));
+  ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, gates, gated, Epilogue(MOE_SWIGLU)));
   expect_near(gated, activated(MOE_SWIGLU, product(a, false, gates, true), even), 1e-4, 1e-5, "gated");
-  ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, packed(gates, MOE_BFLOAT16), nullptr, other, nullptr));
+  ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(gates, MOE_BFLOAT16), other, Epilogue(MOE_SWIGLU)));
   expect_same_bits(other, gated, "gated, packed b");
 }
 
@@ -203,8 +203,8 @@ TEST_F(GemmTest, ColumnsDoNotSeeTheNextPanel) {
       Tensor spoilt = converted(b, dtype);
       for (int64_t i = finite * k; i < n * k; ++i) spoilt.set(i, infinity);
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
-      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, dtype), nullptr, c, nullptr));
-      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(spoilt, dtype), nullptr, other, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(b, dtype), c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(spoilt, dtype), other, nullptr));
       for (int64_t row = 0; row < m; ++row) {
         for (int64_t i = row * n; i < row * n + finite; ++i) {
           ASSERT_EQ(c[i], other[i]) << "at " << i << ", k " << k << ", dtype " << dtype;
@@ -222,13 +222,13 @@ TEST_F(GemmTest, BitsDoNotDependOnThreadsPackingOrRun) {
       const moe_dtype a_type = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, b_type = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const Tensor a = Tensor::random(a_type, {m, k}, 1), b = Tensor::random(b_type, {n, k}, 2);
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
-      ASSERT_MOE_OK(moe_gemm(single, 0, 1, MOE_SILU, 0, a, b, nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(single, form(0, 1), a, b, c, Epilogue(MOE_SILU)));
       for (moe_stream any : {single, stream, triple}) {
         expect_bits_in_every_layout(c, any, MOE_SILU, a, b);
       }
-      ASSERT_MOE_OK(moe_gemm(stream, 1, 1, MOE_SILU, 0, transposed(a), b, nullptr, other, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(1, 1), transposed(a), b, other, Epilogue(MOE_SILU)));
       expect_same_bits(c, other, "transposed a");
-      ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_SILU, 0, transposed(a), transposed(b), nullptr, other, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), transposed(a), transposed(b), other, Epilogue(MOE_SILU)));
       expect_same_bits(c, other, "transposed a, turned b");
     }
   }
@@ -241,10 +241,10 @@ TEST_F(GemmTest, MultipliesRowsThatLieSideBySideWithStepsFarApart) {
     for (int64_t k : {131, 290}) {
       const Tensor a = Tensor::random(dtype, {k, m}, 1), b = Tensor::random(dtype, {k, n}, 2);
       const Tensor c(MOE_FLOAT32, {m, n}), other(MOE_FLOAT32, {m, n});
-      ASSERT_MOE_OK(moe_gemm(stream, 1, 0, MOE_IDENTITY, 0, a, b, nullptr, c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(1, 0), a, b, c, nullptr));
       expect_near(c, product(a, true, b, false), 1e-6 + 1e-7 * static_cast<double>(k), 1e-6, "c");
       for (moe_stream any : {single, triple}) {
-        ASSERT_MOE_OK(moe_gemm(any, 0, 0, MOE_IDENTITY, 0, transposed(a), b, nullptr, other, nullptr));
+        ASSERT_MOE_OK(moe_gemm(any, form(0, 0), transposed(a), b, other, nullptr));
         expect_same_bits(c, other, "rows along k");
       }
       if (HasFailure()) FAIL() << "at k " << k << ", dtype " << dtype;
@@ -261,7 +261,7 @@ TEST_F(GemmTest, BitsDoNotDependOnManyThreads) {
       const Tensor a = Tensor::random(dtype, {m, k}, 1), b = Tensor::random(dtype, {n, k}, 2);
       for (int activation : {MOE_GELU, MOE_SWIGLU}) {
         const Tensor c(MOE_FLOAT32, {m, activation == MOE_SWIGLU ? n / 2 : n});
-        ASSERT_MOE_OK(moe_gemm(single, 0, 1, activation, 0, a, b, nullptr, c, nullptr));
+        ASSERT_MOE_OK(moe_gemm(single, form(0, 1), a, b, c, Epilogue(activation)));
         expect_bits_in_every_layout(c, many, activation, a, b);
         if (HasFailure()) FAIL() << "at m " << m << ", activation " << activation << ", dtype " << dtype;
       }
@@ -275,8 +275,8 @@ TEST_F(GemmTest, PackingConvertsTheDtype) {
       const moe_dtype from = bits & 1 ? MOE_BFLOAT16 : MOE_FLOAT32, to = bits & 2 ? MOE_BFLOAT16 : MOE_FLOAT32;
       const Tensor a = Tensor::random(MOE_FLOAT32, {3, k}, 1), b = Tensor::random(from, {n, k}, 2);
       const Tensor rounded = converted(b, to), c(MOE_FLOAT32, {3, n}), expected(MOE_FLOAT32, {3, n});
-      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, packed(b, to), nullptr, c, nullptr));
-      ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_IDENTITY, 0, a, rounded, nullptr, expected, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, packed(b, to), c, nullptr));
+      ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), a, rounded, expected, nullptr));
       expect_same_bits(c, expected, "packed with conversion");
     }
   }
@@ -300,23 +300,22 @@ TEST_F(GemmTest, ColumnSumAddsRowsInOrder) {
 TEST_F(GemmTest, RefusesArgumentsThatDoNotFit) {
   const Tensor a(MOE_FLOAT32, {3, 4}), b(MOE_FLOAT32, {5, 4}), c(MOE_FLOAT32, {3, 5}), odd(MOE_INT32, {5, 4});
   const Tensor narrow(MOE_FLOAT32, {5, 3}), bias(MOE_FLOAT32, {4}), ranked(MOE_FLOAT32, {1, 5, 4});
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a is null", moe_gemm(stream, 0, 1, 0, 0, nullptr, b, nullptr, c, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dtype is int32", moe_gemm(stream, 0, 1, 0, 0, a, odd, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "a is null", moe_gemm(stream, form(0, 1), nullptr, b, c, Epilogue(0)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dtype is int32", moe_gemm(stream, form(0, 1), a, odd, c, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "op(a) has 4 columns but op(b) has 3 rows",
-                     moe_gemm(stream, 0, 1, 0, 0, a, narrow, nullptr, c, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expected rank 2",
-                     moe_gemm(stream, 0, 1, 0, 0, a, ranked, nullptr, c, nullptr));
+                     moe_gemm(stream, form(0, 1), a, narrow, c, Epilogue(0)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "expected rank 2", moe_gemm(stream, form(0, 1), a, ranked, c, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bias has shape [4], expected [5]",
-                     moe_gemm(stream, 0, 1, 0, 0, a, b, bias, c, nullptr));
+                     moe_gemm(stream, form(0, 1), a, b, c, Epilogue(0, bias)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "even number of columns",
-                     moe_gemm(stream, 0, 1, MOE_SWIGLU, 0, a, b, nullptr, c, nullptr));
+                     moe_gemm(stream, form(0, 1), a, b, c, Epilogue(MOE_SWIGLU)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "accumulate excludes",
-                     moe_gemm(stream, 0, 1, MOE_RELU, 1, a, b, nullptr, c, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2", moe_gemm(stream, 0, 2, 0, 0, a, b, nullptr, c, nullptr));
+                     moe_gemm(stream, form(0, 1, 1), a, b, c, Epilogue(MOE_RELU)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "transpose_b is 2", moe_gemm(stream, form(0, 2), a, b, c, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation 7 is unknown",
-                     moe_gemm(stream, 0, 1, 7, 0, a, b, nullptr, c, nullptr));
+                     moe_gemm(stream, form(0, 1), a, b, c, Epilogue(7)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
-                     moe_gemm(stream, 0, 1, 0, 0, c, Tensor(MOE_FLOAT32, {5, 5}), nullptr, c, nullptr));
+                     moe_gemm(stream, form(0, 1), c, Tensor(MOE_FLOAT32, {5, 5}), c, Epilogue(0)));
 }
 
 TEST_F(GemmTest, RefusesPackedMemoryThatIsTooSmall) {
@@ -325,7 +324,7 @@ TEST_F(GemmTest, RefusesPackedMemoryThatIsTooSmall) {
   small.view().layout = MOE_PACKED;
   small.view().bytes = 5 * 4 * 4 - 4;
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm_pack(stream, b, small));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm(stream, 0, 1, 0, 0, a, small, nullptr, c, nullptr));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "bytes packed", moe_gemm(stream, form(0, 1), a, small, c, Epilogue(0)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "packed is row-major",
                      moe_gemm_pack(stream, b, Tensor(MOE_FLOAT32, {5, 4})));
 }

@@ -48,13 +48,13 @@ TEST_F(LossTest, CrossEntropyAgreesWithFloat64) {
           const Tensor logits = Tensor::random(dtype, {rows, classes}, 1, -8, 8), dlogits(dtype, {rows, classes});
           const Tensor targets = some_targets(rows, classes), losses(MOE_FLOAT32, {rows}), again(MOE_FLOAT32, {rows});
           const auto a = static_cast<float>(smoothing);
-          ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, a, 0.25f, losses, dlogits));
+          ASSERT_MOE_OK(moe_cross_entropy(stream, tokens_of(a, 0.25f, targets, losses), logits, dlogits));
           const Reference expected = reference(values_of(logits), targets, classes, a, 0.25);
           expect_near(losses, expected.losses, 3e-6, 1e-6, "losses");
           expect_near(dlogits, expected.dlogits, 1e-7, dtype == MOE_FLOAT32 ? 2e-6 : 4e-3, "dlogits");
-          ASSERT_MOE_OK(moe_cross_entropy(single, logits, targets, a, 0.25f, again, nullptr));
+          ASSERT_MOE_OK(moe_cross_entropy(single, tokens_of(a, 0.25f, targets, again), logits, nullptr));
           expect_same_bits(losses, again, "losses alone");
-          ASSERT_MOE_OK(moe_cross_entropy(triple, logits, targets, a, 0.25f, again, logits));
+          ASSERT_MOE_OK(moe_cross_entropy(triple, tokens_of(a, 0.25f, targets, again), logits, logits));
           expect_same_bits(losses, again, "losses in place");
           expect_same_bits(dlogits, logits, "dlogits in place");
         }
@@ -72,7 +72,7 @@ TEST_F(LossTest, CrossEntropyOfManyClassesAgreesWithFloat64) {
     const Tensor logits = Tensor::random(MOE_FLOAT32, {3, classes}, 1, -8, 8), dlogits(MOE_FLOAT32, {3, classes});
     const Tensor targets = Tensor::of(MOE_INT32, {3}, {0, static_cast<double>(classes - 1), -1});
     const Tensor losses(MOE_FLOAT32, {3});
-    ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, 0.1f, 2, losses, dlogits));
+    ASSERT_MOE_OK(moe_cross_entropy(stream, tokens_of(0.1f, 2, targets, losses), logits, dlogits));
     const Reference expected = reference(values_of(logits), targets, classes, 0.1f, 2);
     // A lane's float32 sum is off by 2^-24 for each of its terms at most, and by less than 2^-30 here.
     const double terms = static_cast<double>(classes) / lanes;
@@ -84,14 +84,15 @@ TEST_F(LossTest, CrossEntropyOfManyClassesAgreesWithFloat64) {
 TEST_F(LossTest, CrossEntropyStandsExtremeLogits) {
   const Tensor logits = Tensor::of(MOE_FLOAT32, {3, 3}, {1e30, -1e30, 0, -INFINITY, 3, 3, 200, 100, -INFINITY});
   const Tensor targets = Tensor::of(MOE_INT32, {3}, {0, 1, 1}), losses(MOE_FLOAT32, {3}), dlogits(MOE_FLOAT32, {3, 3});
-  ASSERT_MOE_OK(moe_cross_entropy(stream, logits, targets, 0, 1, losses, dlogits));
+  ASSERT_MOE_OK(moe_cross_entropy(stream, tokens_of(0, 1, targets, losses), logits, dlogits));
   expect_near(losses, {0, std::log(2.0), 100}, 1e-6, 1e-6, "losses");
   expect_near(dlogits, {0, 0, 0, 0, -0.5, 0.5, 1, -1, 0}, 1e-6, 0, "dlogits");
 }
 
 TEST_F(LossTest, NotANumberIsNotHidden) {
   const Tensor logits = Tensor::of(MOE_FLOAT32, {2, 3}, {0, NAN, 1, 0, 1, 2}), losses(MOE_FLOAT32, {2});
-  ASSERT_MOE_OK(moe_cross_entropy(stream, logits, Tensor::of(MOE_INT32, {2}, {0, 0}), 0, 1, losses, nullptr));
+  ASSERT_MOE_OK(
+      moe_cross_entropy(stream, tokens_of(0, 1, Tensor::of(MOE_INT32, {2}, {0, 0}), losses), logits, nullptr));
   EXPECT_TRUE(std::isnan(losses[0]));
   EXPECT_FALSE(std::isnan(losses[1]));
 }
@@ -101,7 +102,7 @@ TEST_F(LossTest, CrossEntropyGradientIsTheDerivative) {
     Tensor logits = Tensor::random(MOE_FLOAT32, {5, 7}, 4, -2, 2);
     const Tensor targets = some_targets(5, 7), losses(MOE_FLOAT32, {5}), dlogits(MOE_FLOAT32, {5, 7});
     const auto loss = [&] {
-      EXPECT_MOE_OK(moe_cross_entropy(single, logits, targets, smoothing, 1, losses, dlogits));
+      EXPECT_MOE_OK(moe_cross_entropy(single, tokens_of(smoothing, 1, targets, losses), logits, dlogits));
       double sum = 0;
       for (int64_t i = 0; i < 5; ++i) sum += losses[i];
       return sum;
@@ -125,7 +126,8 @@ struct Head {
     dweights.fill(0.5);  // what is there stays: the gradient is added
   }
   moe_status run(moe_stream stream, float smoothing, float dloss) {
-    return moe_linear_cross_entropy(stream, hidden, weights, targets, smoothing, dloss, losses, dhidden, dweights);
+    return moe_linear_cross_entropy(stream, tokens_of(smoothing, dloss, targets, losses), hidden, weights, dhidden,
+                                    dweights);
   }
 };
 
@@ -166,8 +168,8 @@ TEST_F(LossTest, LinearCrossEntropyAgreesWithFloat64) {
         expect_near(head.dhidden, dhidden, hidden_slack, dtype == MOE_FLOAT32 ? 1e-5 : 4e-3, "dhidden");
         expect_near(head.dweights, dweights, weights_slack, 1e-5, "dweights");
         const Tensor losses(MOE_FLOAT32, {rows});
-        ASSERT_MOE_OK(moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0.1f, 0.5f, losses,
-                                               nullptr, nullptr));
+        ASSERT_MOE_OK(moe_linear_cross_entropy(stream, tokens_of(0.1f, 0.5f, head.targets, losses), head.hidden,
+                                               head.weights, nullptr, nullptr));
         expect_same_bits(losses, head.losses, "losses in evaluation");
       }
     }
@@ -179,8 +181,8 @@ TEST_F(LossTest, LinearCrossEntropyGradientIsTheDerivative) {
   head.dweights.fill(0);
   ASSERT_MOE_OK(head.run(single, 0.1f, 1));
   const auto loss = [&] {
-    EXPECT_MOE_OK(moe_linear_cross_entropy(single, head.hidden, head.weights, head.targets, 0.1f, 1, head.losses,
-                                           nullptr, nullptr));
+    EXPECT_MOE_OK(moe_linear_cross_entropy(single, tokens_of(0.1f, 1, head.targets, head.losses), head.hidden,
+                                           head.weights, nullptr, nullptr));
     double sum = 0;
     for (int64_t i = 0; i < 4; ++i) sum += head.losses[i];
     return sum;
@@ -221,7 +223,7 @@ TEST_F(LossTest, RefusesWhatDoesNotFit) {
   Head head(MOE_FLOAT32, 4, 6, 9);
   const Tensor logits(MOE_FLOAT32, {4, 9}), none(MOE_FLOAT32, {4, 0});
   const auto alone = [&](const moe_tensor* x, const moe_tensor* targets, float smoothing, const moe_tensor* dlogits) {
-    return moe_cross_entropy(stream, x, targets, smoothing, 1, head.losses, dlogits);
+    return moe_cross_entropy(stream, tokens_of(smoothing, 1, targets, head.losses), x, dlogits);
   };
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets[2] is 9, expected -1 to 8",
                      alone(logits, Tensor::of(MOE_INT32, {4}, {0, -1, 9, 0}), 0, nullptr));
@@ -236,14 +238,14 @@ TEST_F(LossTest, RefusesWhatDoesNotFit) {
 
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dloss is inf", head.run(stream, 0, INFINITY));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dweights is null",
-                     moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
-                                              head.dhidden, nullptr));
+                     moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, head.losses), head.hidden,
+                                              head.weights, head.dhidden, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "dhidden and hidden share memory",
-                     moe_linear_cross_entropy(stream, head.hidden, head.weights, head.targets, 0, 1, head.losses,
-                                              head.hidden, head.dweights));
-  EXPECT_MOE_REFUSED(
-      MOE_INVALID_ARGUMENT, "weights has shape [4, 9], expected [any, 6]",
-      moe_linear_cross_entropy(stream, head.hidden, logits, head.targets, 0, 1, head.losses, nullptr, nullptr));
+                     moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, head.losses), head.hidden,
+                                              head.weights, head.hidden, head.dweights));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights has shape [4, 9], expected [any, 6]",
+                     moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, head.losses), head.hidden, logits,
+                                              nullptr, nullptr));
   head.targets.set(3, 9);
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "targets[3] is 9", head.run(stream, 0, 1));
 }

@@ -40,11 +40,13 @@ class NormTest : public KernelTest {
   static void run(moe_stream stream, bool layer, const Tensor& x, const Tensor& gamma, const Tensor& beta,
                   const Tensor& dy, Gradients& out) {
     if (layer) {
-      ASSERT_MOE_OK(moe_layer_norm_forward(stream, x, gamma, beta, 1e-5f, out.y, out.mean, out.rstd));
-      ASSERT_MOE_OK(moe_layer_norm_backward(stream, dy, x, gamma, out.mean, out.rstd, out.dx, out.dgamma, out.dbeta));
+      ASSERT_MOE_OK(moe_layer_norm_forward(stream, norm(1e-5f, gamma, beta, out.mean, out.rstd), x, out.y));
+      ASSERT_MOE_OK(moe_layer_norm_backward(stream, norm(0, gamma, nullptr, out.mean, out.rstd), x, dy, out.dx,
+                                            out.dgamma, out.dbeta));
     } else {
-      ASSERT_MOE_OK(moe_rms_norm_forward(stream, x, gamma, 1e-5f, out.y, out.rstd));
-      ASSERT_MOE_OK(moe_rms_norm_backward(stream, dy, x, gamma, out.rstd, out.dx, out.dgamma));
+      ASSERT_MOE_OK(moe_rms_norm_forward(stream, norm(1e-5f, gamma, nullptr, nullptr, out.rstd), x, out.y));
+      ASSERT_MOE_OK(
+          moe_rms_norm_backward(stream, norm(0, gamma, nullptr, nullptr, out.rstd), x, dy, out.dx, out.dgamma));
     }
   }
 };
@@ -57,9 +59,9 @@ TEST_F(NormTest, MatchesFloat64) {
         const Tensor x = Tensor::random(dtype, {rows, width}, 1, 4, 6), gamma = Tensor::random(MOE_FLOAT32, {width}, 2),
                      beta = Tensor::random(MOE_FLOAT32, {width}, 3), y(dtype, {rows, width});
         const double relative = dtype == MOE_FLOAT32 ? 1e-5 : 1.0 / 256;
-        ASSERT_MOE_OK(moe_layer_norm_forward(stream, x, gamma, beta, 1e-5f, y, nullptr, nullptr));
+        ASSERT_MOE_OK(moe_layer_norm_forward(stream, norm(1e-5f, gamma, beta, nullptr, nullptr), x, y));
         expect_near(y, reference_norm(values_of(x), gamma, &beta, 1e-5f), 1e-5, relative, "layer norm");
-        ASSERT_MOE_OK(moe_rms_norm_forward(stream, x, gamma, 1e-5f, y, nullptr));
+        ASSERT_MOE_OK(moe_rms_norm_forward(stream, norm(1e-5f, gamma, nullptr, nullptr, nullptr), x, y));
         expect_near(y, reference_norm(values_of(x), gamma, nullptr, 1e-5f), 1e-6, relative, "RMS norm");
       }
     }
@@ -175,13 +177,15 @@ TEST_F(NormTest, Refuses) {
   const Tensor x(MOE_FLOAT32, {2, 3}), y(MOE_FLOAT32, {2, 3}), gamma(MOE_FLOAT32, {3}), wide(MOE_FLOAT32, {4});
   const Tensor empty(MOE_FLOAT32, {2, 0}), none(MOE_FLOAT32, {0});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "gamma has shape [4], expected [3]",
-                     moe_layer_norm_forward(stream, x, wide, gamma, 0, y, nullptr, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "epsilon is -1", moe_rms_norm_forward(stream, x, gamma, -1, y, nullptr));
-  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory", moe_rms_norm_forward(stream, x, gamma, 0, x, nullptr));
+                     moe_layer_norm_forward(stream, norm(0, wide, gamma, nullptr, nullptr), x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "epsilon is -1",
+                     moe_rms_norm_forward(stream, norm(-1, gamma, nullptr, nullptr, nullptr), x, y));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "share memory",
+                     moe_rms_norm_forward(stream, norm(0, gamma, nullptr, nullptr, nullptr), x, x));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "at least one column",
-                     moe_rms_norm_forward(stream, empty, none, 0, empty, nullptr));
+                     moe_rms_norm_forward(stream, norm(0, none, nullptr, nullptr, nullptr), empty, empty));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "rstd has shape [3], expected [2]",
-                     moe_rms_norm_backward(stream, y, x, gamma, gamma, y, gamma));
+                     moe_rms_norm_backward(stream, norm(0, gamma, nullptr, nullptr, gamma), x, y, y, gamma));
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ TEST_F(OptimizerTest, TenStepsMatchFloat64) {
     for (int64_t i = 0; i < size; ++i) weights.push_back(w[i]);
     for (int64_t step = 1; step <= 10; ++step) {
       const Tensor gradient = Tensor::random(MOE_FLOAT32, {size}, 10 + static_cast<uint64_t>(step));
-      ASSERT_MOE_OK(moe_adamw_step(stream, 0.01f, 0.9f, 0.95f, 1e-8f, 0.1f, step, 0.5f, w, gradient, m, v, copy));
+      ASSERT_MOE_OK(
+          moe_adamw_step(stream, adamw(0.01f, 0.9f, 0.95f, 1e-8f, 0.1f, step, 0.5f), w, gradient, m, v, copy));
       for (size_t i = 0; i < weights.size(); ++i) {
         const double g = gradient[static_cast<int64_t>(i)] * 0.5, b1 = 0.9f, b2 = 0.95f, rate = 0.01f;
         weights[i] *= 1 - rate * 0.1f;
@@ -61,7 +62,7 @@ TEST_F(OptimizerTest, Refuses) {
   const Tensor w(MOE_FLOAT32, {4}), g(MOE_FLOAT32, {4}), m(MOE_FLOAT32, {4}), v(MOE_FLOAT32, {4});
   const Tensor small(MOE_FLOAT32, {3});
   const auto step = [&](float beta1, int64_t count, const Tensor& gradient, const moe_tensor* copy) {
-    return moe_adamw_step(stream, 0.1f, beta1, 0.9f, 1e-8f, 0, count, 1, w, gradient, m, v, copy);
+    return moe_adamw_step(stream, adamw(0.1f, beta1, 0.9f, 1e-8f, 0, count, 1), w, gradient, m, v, copy);
   };
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "beta1 is 1,", step(1, 1, g, nullptr));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "step is 0", step(0.9f, 0, g, nullptr));

@@ -50,7 +50,7 @@ TEST_F(RuntimeInstallTest, ACustomActivationMustBeInstalled) {
   const Tensor x = Tensor::random(MOE_FLOAT32, {2, 8}, 1);
   const Tensor y(MOE_FLOAT32, {2, 8});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "activation is custom (6), and none was installed on this device",
-                     moe_activation_forward(stream, MOE_CUSTOM_ACTIVATION, x, y));
+                     moe_activation_forward(stream, activation_of(MOE_CUSTOM_ACTIVATION), x, y));
 }
 
 struct GateCase {
@@ -212,8 +212,8 @@ class EmulatedExpertTest : public RuntimeKernelTest {
         }
       }
     }
-    ASSERT_MOE_OK(moe_expert_forward(stream, kernel.activation, x, offsets, weights, bias, y, pre));
-    ASSERT_MOE_OK(moe_expert_forward(stream, kernel.activation, x, offsets, weights, bias, plain, nullptr));
+    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(kernel.activation, bias, pre)));
+    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, plain, Epilogue(kernel.activation, bias)));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
     expect_near(y, want, tolerance, tolerance, "y");
     expect_near(pre, want_pre, tolerance, tolerance, "preactivation");
@@ -230,7 +230,7 @@ class EmulatedExpertTest : public RuntimeKernelTest {
     Tensor out(static_cast<moe_dtype>(kernel.y_dtype), {1, outputs});
     for (int64_t r = 20; r < 29; ++r) {
       for (int64_t k = 0; k < kernel.inner; ++k) row.set(k, x[r * kernel.inner + k]);
-      ASSERT_MOE_OK(moe_expert_forward(stream, kernel.activation, row, alone, weights, bias, out, nullptr));
+      ASSERT_MOE_OK(moe_expert_forward(stream, row, alone, weights, out, Epilogue(kernel.activation, bias)));
       ASSERT_MOE_OK(moe_stream_synchronize(stream));
       for (int64_t n = 0; n < outputs; ++n) ASSERT_EQ(out[n], y[r * outputs + n]) << "row " << r << ", column " << n;
     }
@@ -274,7 +274,7 @@ TEST_F(EmulatedExpertTest, RefusesOffsetsPastTheRows) {
   const Tensor y(MOE_FLOAT32, {4, 8});
   const auto run = [&](const std::vector<double>& values) {
     const Tensor wrong = Tensor::of(MOE_INT32, {3}, values);
-    const moe_status status = moe_expert_forward(stream, MOE_GELU_TANH, x, wrong, weights, nullptr, y, nullptr);
+    const moe_status status = moe_expert_forward(stream, x, wrong, weights, y, Epilogue(MOE_GELU_TANH));
     return status == MOE_OK ? moe_stream_synchronize(stream) : status;
   };
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "past the 4 rows", run({0, 2, 5}));
@@ -291,8 +291,8 @@ TEST_F(EmulatedActivationTest, IsComputedElementByElement) {
     const double tolerance = dtype == MOE_FLOAT32 ? 1e-6 : 5e-3;
     const Tensor x = Tensor::random(dtype, {23, 41}, 1, -4, 4), dy = Tensor::random(dtype, {23, 41}, 2);
     const Tensor y(MOE_FLOAT32, {23, 41}), dx(dtype, {23, 41});
-    ASSERT_MOE_OK(moe_activation_forward(stream, MOE_CUSTOM_ACTIVATION, x, y));
-    ASSERT_MOE_OK(moe_activation_backward(stream, MOE_CUSTOM_ACTIVATION, x, dy, dx));
+    ASSERT_MOE_OK(moe_activation_forward(stream, activation_of(MOE_CUSTOM_ACTIVATION), x, y));
+    ASSERT_MOE_OK(moe_activation_backward(stream, activation_of(MOE_CUSTOM_ACTIVATION), x, dy, dx));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
     std::vector<double> want, slope;
     for (int64_t i = 0; i < x.count(); ++i) {
@@ -317,8 +317,8 @@ TEST_F(EmulatedActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
     const Tensor offsets = Tensor::of(MOE_INT32, {3}, {0, 30, 66});
     Tensor y(dtype, {70, 40}), pre(dtype, {70, 40}), plain(dtype, {70, 40});
     for (Tensor* out : {&y, &pre, &plain}) out->fill(-77);
-    ASSERT_MOE_OK(moe_expert_forward(stream, MOE_CUSTOM_ACTIVATION, x, offsets, weights, bias, y, pre));
-    ASSERT_MOE_OK(moe_expert_forward(stream, MOE_CUSTOM_ACTIVATION, x, offsets, weights, bias, plain, nullptr));
+    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, y, Epilogue(MOE_CUSTOM_ACTIVATION, bias, pre)));
+    ASSERT_MOE_OK(moe_expert_forward(stream, x, offsets, weights, plain, Epilogue(MOE_CUSTOM_ACTIVATION, bias)));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
     std::vector<double> want(70 * 40, -77), want_pre(70 * 40, -77);
     for (int64_t row = 0; row < 66; ++row) {
@@ -335,7 +335,7 @@ TEST_F(EmulatedActivationTest, FollowsProductsThatHaveNoKernelOfTheirOwn) {
     expect_same_bits(y, plain, "with and without the preactivation");
 
     Tensor dense = Tensor::random(dtype, {40, 24}, 4), c(dtype, {70, 40}), saved(dtype, {70, 40});
-    ASSERT_MOE_OK(moe_gemm(stream, 0, 1, MOE_CUSTOM_ACTIVATION, 0, x, dense, nullptr, c, saved));
+    ASSERT_MOE_OK(moe_gemm(stream, form(0, 1), x, dense, c, Epilogue(MOE_CUSTOM_ACTIVATION, nullptr, saved)));
     ASSERT_MOE_OK(moe_stream_synchronize(stream));
     for (int64_t i = 0; i < 70 * 40; ++i) {
       want_pre[i] = 0;

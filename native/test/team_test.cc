@@ -219,11 +219,11 @@ TEST_F(ScarceThreadsTest, TheSameBitsWithHoweverManyThreads) {
   const auto compute = [&](moe_stream on) {
     const Tensor y(MOE_FLOAT32, {96, 200}), out(MOE_FLOAT32, {2, 40, 4, 16}), dx(MOE_FLOAT32, {96, 80});
     const Tensor dgamma(MOE_FLOAT32, {80}), dweights(MOE_FLOAT32, {4, 200, 80});
-    EXPECT_MOE_OK(moe_expert_forward(on, MOE_GELU, x, offsets, weights, nullptr, y, nullptr));
+    EXPECT_MOE_OK(moe_expert_forward(on, x, offsets, weights, y, Epilogue(MOE_GELU)));
     EXPECT_MOE_OK(moe_expert_backward_weights(on, 0, y, x, offsets, dweights, nullptr));
     EXPECT_MOE_OK(moe_attention_forward(on, attention_config(0.25f), attention_inputs(q, q, q), out, nullptr));
-    EXPECT_MOE_OK(moe_rms_norm_forward(on, x, gamma, 1e-5f, target, rstd));
-    EXPECT_MOE_OK(moe_rms_norm_backward(on, target, x, gamma, rstd, dx, dgamma));
+    EXPECT_MOE_OK(moe_rms_norm_forward(on, norm(1e-5f, gamma, nullptr, nullptr, rstd), x, target));
+    EXPECT_MOE_OK(moe_rms_norm_backward(on, norm(0, gamma, nullptr, nullptr, rstd), x, target, dx, dgamma));
     std::vector<uint8_t> bits;
     for (const Tensor* each : {&y, &out, &dx, &dgamma, &dweights}) {
       const std::vector<uint8_t> own = each->bits();

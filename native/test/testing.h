@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "moe/moe.h"
+#include "test/structs.h"
 
 namespace moe::testing {
 

@@ -41,7 +41,7 @@ inline float dot(HeadRows a, HeadRows b, int64_t head_size) {
 }
 
 // The gradient of a head's sink, summed over sequences and tokens in their order.
-void sink_gradient(T sinks, T out, T logsumexp, T dout, int64_t head, T dsinks) {
+void sink_gradient(Tensor sinks, Tensor out, Tensor logsumexp, Tensor dout, int64_t head, Tensor dsinks) {
   const int64_t sequences = out.shape[0], length = out.shape[1], heads = out.shape[2], head_size = out.shape[3];
   const float sink = static_cast<const float*>(sinks.data)[head];
   double sum = 0;
@@ -132,18 +132,18 @@ void backward_group(const Group& group, float* scratch) {
   store_rows(dv, 1.0f, length, head_size, group.dv);
 }
 
-void backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out, T logsumexp,
-              T dout, const moe_attention_gradients& to) {
+void backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
+              Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
   const int64_t sequences = out.shape[0], length = out.shape[1], heads = out.shape[2], head_size = out.shape[3];
   const int64_t groups = in.k->shape[2], shared = heads / groups;
   const LocalScratch<float> scratch(stream, group_scratch(length, head_size));
   const int64_t nanoseconds = sequences * heads * length * length * head_size / 8;
   parallel_tasks(stream, sequences * groups, nanoseconds, [&](int64_t task, int member) {
     const int64_t sequence = task / groups, index = task % groups;
-    const auto query_rows = [&](T tensor) {
+    const auto query_rows = [&](Tensor tensor) {
       return HeadRows{Floats(tensor), (sequence * length * heads + index * shared) * head_size, heads * head_size};
     };
-    const auto key_rows = [&](T tensor) {
+    const auto key_rows = [&](Tensor tensor) {
       return HeadRows{Floats(tensor), (sequence * length * groups + index) * head_size, groups * head_size};
     };
     const float* sums = static_cast<const float*>(logsumexp.data) + (sequence * heads + index * shared) * length;
@@ -162,8 +162,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 HWY_EXPORT(backward);
-void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
-                        T logsumexp, T dout, const moe_attention_gradients& to) {
+void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
+                        Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
   HWY_DYNAMIC_DISPATCH(backward)(stream, config, in, out, logsumexp, dout, to);
 }
 }  // namespace moe::cpu

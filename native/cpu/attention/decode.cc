@@ -67,8 +67,8 @@ inline void softmax_row(float* scores, int64_t count, float& maximum, float& tot
 }
 
 // A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
-inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, N sinks, HeadRows q,
-                       HeadRows keys, HeadRows values, HeadRows out, float* scratch) {
+inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, OptionalTensor sinks,
+                       HeadRows q, HeadRows keys, HeadRows values, HeadRows out, float* scratch) {
   const FloatTag d;
   const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
   Tiles tiles(scratch);
@@ -143,7 +143,8 @@ inline int64_t find_runs(const int32_t* slot, const int32_t* position, int64_t r
   return runs;
 }
 
-void decode(Stream& stream, const moe_attention_config& config, T q, N sinks, const moe_cache_places& places, T out) {
+void decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
+            const moe_cache_places& places, Tensor out) {
   const Floats keys(*places.keys), values(*places.values);
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const int64_t capacity = places.keys->shape[1], groups = places.keys->shape[2], shared = heads / groups;
@@ -198,7 +199,7 @@ struct CheckedPlaces {
 }  // namespace
 
 // Row after row on one thread: should a place be named twice, its last row stays.
-void cache_append(Stream& stream, T k, T v, const moe_cache_places& places) {
+void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
   const CheckedPlaces checked(stream, places);
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
   const auto* slots = static_cast<const int32_t*>(checked.slot.data);
@@ -213,8 +214,8 @@ void cache_append(Stream& stream, T k, T v, const moe_cache_places& places) {
 }
 
 HWY_EXPORT(decode);
-void attention_decode(Stream& stream, const moe_attention_config& config, T q, N sinks, const moe_cache_places& places,
-                      T out) {
+void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
+                      const moe_cache_places& places, Tensor out) {
   const CheckedPlaces checked(stream, places);
   HWY_DYNAMIC_DISPATCH(decode)
   (stream, config, q, sinks, {places.struct_size, places.keys, places.values, &checked.slot, &checked.position}, out);

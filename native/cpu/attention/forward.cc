@@ -14,7 +14,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
-void forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out, N logsumexp) {
+void forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
+             OptionalTensor logsumexp) {
   const int64_t *shape = in.q->shape, groups = in.k->shape[2];
   const int64_t sequences = shape[0], length = shape[1], heads = shape[2], head_size = shape[3];
   const int64_t tiles = (length + kQueries - 1) / kQueries;
@@ -43,8 +44,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace moe::cpu {
 HWY_EXPORT(forward);
-void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
-                       N logsumexp) {
+void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
+                       OptionalTensor logsumexp) {
   HWY_DYNAMIC_DISPATCH(forward)(stream, config, in, out, logsumexp);
 }
 }  // namespace moe::cpu

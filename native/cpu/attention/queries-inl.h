@@ -27,7 +27,7 @@ struct SoftmaxStart {
   float sum = 0;
 
   // Of query head `head`: its sink, if there are sinks [H].
-  static SoftmaxStart of(N sinks, int64_t head) {
+  static SoftmaxStart of(OptionalTensor sinks, int64_t head) {
     if (sinks == nullptr) return {};
     // At least the lowest float: the difference of two infinities is NaN.
     return {std::max(static_cast<const float*>(sinks->data)[head], std::numeric_limits<float>::lowest()), 1};

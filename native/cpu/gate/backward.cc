@@ -81,13 +81,14 @@ void token_backward(const moe_gate_config& config, const float* logits, const fl
   }
 }
 
-void gate_backward_tokens(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
-                          T dweight, const float* auxiliary, float dz, T dlogits) {
-  const int64_t experts = logits.shape[1], choices = config.top_k;
-  parallel_blocks(stream, logits.shape[0], kGrain / experts + 1, [&](int64_t begin, int64_t end) {
+void gate_backward_tokens(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, Tensor scores,
+                          Tensor expert, Tensor choice, const moe_gate_gradients& gradients, const float* auxiliary,
+                          float dz) {
+  const int64_t experts = in.logits->shape[1], choices = config.top_k;
+  parallel_blocks(stream, in.logits->shape[0], kGrain / experts + 1, [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) {
-      auto* gradient = static_cast<float*>(dlogits.data) + s * experts;
-      if (used != nullptr && static_cast<const uint8_t*>(used->data)[s] == 0) {
+      auto* gradient = static_cast<float*>(gradients.dlogits->data) + s * experts;
+      if (in.used != nullptr && static_cast<const uint8_t*>(in.used->data)[s] == 0) {
         std::fill(gradient, gradient + experts, 0.0f);
         continue;
       }
@@ -95,9 +96,9 @@ void gate_backward_tokens(Stream& stream, const moe_gate_config& config, T logit
       const auto* chosen = static_cast<const int32_t*>(choice.data) + s * choices;
       float dscore[kMostChoices];
       weigh_backward(config, score, static_cast<const int32_t*>(expert.data) + s * choices, chosen,
-                     static_cast<const float*>(dweight.data) + s * choices, dscore);
-      token_backward(config, static_cast<const float*>(logits.data) + s * experts, score, chosen, dscore, auxiliary, dz,
-                     experts, gradient);
+                     static_cast<const float*>(gradients.dweight->data) + s * choices, dscore);
+      token_backward(config, static_cast<const float*>(in.logits->data) + s * experts, score, chosen, dscore, auxiliary,
+                     dz, experts, gradient);
     }
   });
 }
@@ -110,14 +111,15 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 HWY_EXPORT(gate_backward_tokens);
 
-void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
-                   T dweight, float dauxiliary, float dz, T dlogits) {
-  const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
-  moe_tensor kept = expert, selected = choice;  // as they are now: others may change them
+void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& routes,
+                   const moe_gate_gradients& gradients) {
+  const int64_t count = in.logits->shape[0], experts = in.logits->shape[1], choices = config.top_k;
+  moe_tensor kept = *routes.expert, selected = *routes.choice;  // as they are now: others may change them
   kept.data = stream.arena().take<int32_t>(count * choices);
   selected.data = stream.arena().take<int32_t>(count * choices);
-  check_choice_values(expert, choice, experts, static_cast<int32_t*>(kept.data), static_cast<int32_t*>(selected.data));
-  const auto* marks = used == nullptr ? nullptr : static_cast<const uint8_t*>(used->data);
+  check_choice_values(*routes.expert, *routes.choice, experts, static_cast<int32_t*>(kept.data),
+                      static_cast<int32_t*>(selected.data));
+  const auto* marks = in.used == nullptr ? nullptr : static_cast<const uint8_t*>(in.used->data);
   const int64_t tokens = marks == nullptr ? count : count - std::count(marks, marks + count, 0);
 
   // d/dscore_e of E / choices * sum_e mean(score_e) * mean(chosen_e): the counts are constants.
@@ -131,12 +133,12 @@ void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N us
     }
   }
   const double total = static_cast<double>(std::max<int64_t>(tokens, 1));
-  const double scale = dauxiliary * static_cast<double>(experts);
+  const double scale = gradients.dauxiliary * static_cast<double>(experts);
   for (int64_t e = 0; e < experts; ++e) {
     auxiliary[e] = static_cast<float>(scale * chosen[e] / (config.auxiliary_choices * total * total));
   }
   HWY_DYNAMIC_DISPATCH(gate_backward_tokens)
-  (stream, config, logits, used, scores, kept, selected, dweight, auxiliary, static_cast<float>(dz / total), dlogits);
+  (stream, config, in, *routes.scores, kept, selected, gradients, auxiliary, static_cast<float>(gradients.dz / total));
 }
 
 }  // namespace moe::cpu

@@ -119,12 +119,12 @@ void choose(const moe_gate_config& config, const float* logits, const float* sco
 void choose_experts_of_block(const GateTokens& tokens, int64_t begin, int64_t end, GateSums& sums) {
   alignas(64) float keys[kMostExperts];
   const int64_t experts = tokens.experts(), choices = tokens.config.top_k;
-  const auto* bias = tokens.bias == nullptr ? nullptr : static_cast<const float*>(tokens.bias->data);
+  const auto* bias = tokens.in.bias == nullptr ? nullptr : static_cast<const float*>(tokens.in.bias->data);
   std::fill(sums.scores, sums.scores + experts, 0.0);
   sums.square_logsumexp = 0;
   sums.used = 0;
   for (int64_t s = begin; s < end; ++s) {
-    const auto* logits = static_cast<const float*>(tokens.logits.data) + s * experts;
+    const auto* logits = static_cast<const float*>(tokens.in.logits->data) + s * experts;
     auto* scores = static_cast<float*>(tokens.scores.data) + s * experts;
     auto* choice = static_cast<int32_t*>(tokens.choice.data) + s * choices;
     if (!tokens.is_used(s)) {
@@ -133,7 +133,7 @@ void choose_experts_of_block(const GateTokens& tokens, int64_t begin, int64_t en
       continue;
     }
     const float* noise =
-        tokens.noise == nullptr ? nullptr : static_cast<const float*>(tokens.noise->data) + s * experts;
+        tokens.in.noise == nullptr ? nullptr : static_cast<const float*>(tokens.in.noise->data) + s * experts;
     const double logsumexp = score_token(tokens.config.score, logits, experts, keys, scores);
     choose(tokens.config, logits, scores, bias, noise, experts, keys, choice);
     for (int64_t e = 0; e < experts; ++e) sums.scores[e] += scores[e];
@@ -163,9 +163,9 @@ int64_t find_refused(const GateTokens& tokens, int64_t begin, int64_t end) {
   const int64_t experts = tokens.experts();
   for (int64_t s = begin; s < end; ++s) {
     if (!tokens.is_used(s)) continue;
-    const float* logits = static_cast<const float*>(tokens.logits.data) + s * experts;
+    const float* logits = static_cast<const float*>(tokens.in.logits->data) + s * experts;
     if (has_no_upper_bound(logits, experts) || row_max(logits, experts) == kMinusInfinity) return s;
-    for (N values : {tokens.noise, tokens.priority}) {
+    for (OptionalTensor values : {tokens.in.noise, tokens.in.priority}) {
       if (values != nullptr && has_infinite(static_cast<const float*>(values->data) + s * experts, experts)) return s;
     }
   }

@@ -7,12 +7,11 @@ namespace moe::cpu {
 
 struct GateTokens {
   const moe_gate_config& config;
-  T logits;
-  N used, bias, noise, priority;
-  T scores, choice;
+  const moe_gate_inputs& in;
+  Tensor scores, choice;
 
-  int64_t experts() const { return logits.shape[1]; }
-  bool is_used(int64_t s) const { return used == nullptr || static_cast<const uint8_t*>(used->data)[s] != 0; }
+  int64_t experts() const { return in.logits->shape[1]; }
+  bool is_used(int64_t s) const { return in.used == nullptr || static_cast<const uint8_t*>(in.used->data)[s] != 0; }
 };
 
 // Sums over the used tokens of one block.

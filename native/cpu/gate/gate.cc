@@ -21,8 +21,8 @@ constexpr int64_t kGrain = 16384;  // numbers to read or write that are worth wa
 
 // Before anything is written: NaN is refused here, not carried into a comparison.
 void check_values(Stream& stream, const GateTokens& tokens) {
-  check_bias_values(tokens.bias);
-  const int64_t count = tokens.logits.shape[0];
+  check_bias_values(tokens.in.bias);
+  const int64_t count = tokens.in.logits->shape[0];
   std::atomic<int64_t> first{count};
   parallel_blocks(stream, count, kGrain / tokens.experts() + 1, [&](int64_t begin, int64_t end) {
     const int64_t found = find_refused_token(tokens, begin, end);
@@ -30,7 +30,7 @@ void check_values(Stream& stream, const GateTokens& tokens) {
     while (found < end && found < seen && !first.compare_exchange_weak(seen, found)) {
     }
   });
-  if (first < count) refuse_token(tokens.logits, tokens.noise, tokens.priority, first);
+  if (first < count) refuse_token(tokens.in, first);
 }
 
 // visit(block) for every block, in which each token costs `work` numbers.
@@ -181,19 +181,18 @@ void sum_losses(const Queues& queues, const GateSums* sums, float* losses) {
 }
 
 template <typename X>
-X* data(T tensor) {
+X* data(Tensor tensor) {
   return static_cast<X*>(tensor.data);
 }
 
 }  // namespace
 
-void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
-                  T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
-  const int64_t count = logits.shape[0], experts = logits.shape[1], choices = config.top_k;
+void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
+  const int64_t count = in.logits->shape[0], experts = in.logits->shape[1], choices = config.top_k;
   Arena& arena = stream.arena();
-  moe_tensor chosen = choice;
+  moe_tensor chosen = *out.choice;
   chosen.data = arena.take<int32_t>(count * choices);
-  const GateTokens tokens{config, logits, used, bias, noise, priority, scores, chosen};
+  const GateTokens tokens{config, in, *out.scores, chosen};
   check_values(stream, tokens);
 
   const int64_t blocks = (count + kTokenBlock - 1) / kTokenBlock;
@@ -206,34 +205,35 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
                       lanes,
                       data<int32_t>(chosen),
                       arena.take<int32_t>(lanes * blocks * experts),
-                      data<int32_t>(expert),
-                      data<int32_t>(position)};
+                      data<int32_t>(*out.expert),
+                      data<int32_t>(*out.position)};
   auto* sums = arena.take<GateSums>(blocks);
   auto* score_sums = arena.take<double>(blocks * experts);
   for_each_block(stream, blocks, experts, [&](int64_t block) {
     const int64_t begin = block * kTokenBlock, end = std::min(count, begin + kTokenBlock);
     sums[block].scores = score_sums + block * experts;
     choose_experts(tokens, begin, end, sums[block]);
-    std::copy(queues.choice + begin * choices, queues.choice + end * choices, data<int32_t>(choice) + begin * choices);
+    std::copy(queues.choice + begin * choices, queues.choice + end * choices,
+              data<int32_t>(*out.choice) + begin * choices);
     queues.count(block);
   });
-  sum_losses(queues, sums, data<float>(losses));
+  sum_losses(queues, sums, data<float>(*out.losses));
 
   auto* asked = arena.take<int32_t>(experts);
   parallel_blocks(stream, experts, kGrain / (lanes * blocks + 1) + 1,
                   [&](int64_t begin, int64_t end) { queues.add_up(begin, end, asked); });
-  std::copy_n(asked, experts, data<int32_t>(counts));
+  std::copy_n(asked, experts, data<int32_t>(*out.counts));
   const int64_t capacity = config.drop_policy == MOE_DROPLESS ? INT32_MAX : config.capacity;
   int32_t rows = 0;
   for (int64_t e = 0; e < experts; ++e) {
-    data<int32_t>(offsets)[e] = rows;
+    data<int32_t>(*out.offsets)[e] = rows;
     rows += static_cast<int32_t>(std::min<int64_t>(asked[e], capacity));
   }
-  data<int32_t>(offsets)[experts] = rows;
+  data<int32_t>(*out.offsets)[experts] = rows;
 
   const auto weigh_block = [&](int64_t block) {
-    weigh(queues, data<float>(scores), block * kTokenBlock, std::min(count, (block + 1) * kTokenBlock),
-          data<float>(weight));
+    weigh(queues, data<float>(*out.scores), block * kTokenBlock, std::min(count, (block + 1) * kTokenBlock),
+          data<float>(*out.weight));
   };
   if (config.drop_policy == MOE_DROPLESS || config.drop_policy == MOE_DROP_POSITION) {
     for_each_block(stream, blocks, choices, [&](int64_t block) {
@@ -248,7 +248,7 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   auto* routes = arena.take<int32_t>(count * choices);
   auto* ranks = arena.take<float>(count * choices);
   auto* order = arena.take<int32_t>(count * choices);
-  const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *priority : scores);
+  const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *in.priority : *out.scores);
   for_each_block(stream, blocks, choices, [&](int64_t block) { queues.list(block, starts, rank, routes, ranks); });
   parallel_blocks(stream, experts, experts * (kGrain / 4) / (count * choices + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t e = begin; e < end; ++e) {

@@ -25,7 +25,7 @@ template <class Products, class Weight = typename Products::Weight>
 void run_task(const Plan& plan, const Epilogue& epilogue, int64_t strip_index, int64_t chunk, char* scratch,
               bool holds_strip) {
   const Product& product = *plan.product;
-  const bool gated = epilogue.activation == MOE_SWIGLU;
+  const bool gated = epilogue.gated();
   const Strip strip = make_strip(plan, gated, strip_index);
 #if MOE_TILES
   struct None {};
@@ -62,7 +62,7 @@ void run_task(const Plan& plan, const Epilogue& epilogue, int64_t strip_index, i
       continue;
     }
     with_activation(epilogue.activation,
-                    [&](auto activation) { finish_strip<activation.value>(plan, epilogue, strip, block, tile); });
+                    [&](auto activation) { finish_strip(plan, epilogue, strip, block, tile, activation); });
   }
   if (is_sums(product, epilogue)) hwy::FlushStream();
 }
@@ -89,7 +89,7 @@ void with_products(const Plan& plan, Body&& body) {
 }
 
 void run_products_kernel(Stream& stream, const Product* products, int64_t count, const Epilogue& epilogue) {
-  const bool gated = epilogue.activation == MOE_SWIGLU;
+  const bool gated = epilogue.gated();
   const Arena::Frame frame(stream.arena());
   const int threads = threads_of(stream);
   auto* plans = stream.arena().take<Plan>(count);

@@ -21,7 +21,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // for those of tiles, which cannot write past the caches.
 inline bool is_sums(const Product& product, const Epilogue& epilogue) {
   constexpr int64_t kVectorBytes = kLanes * int64_t{sizeof(float)};
-  return (epilogue.accumulate || epilogue.leaves_caches) && epilogue.activation == MOE_IDENTITY &&
+  return (epilogue.accumulate || epilogue.leaves_caches) && epilogue.activation.kind == MOE_IDENTITY &&
          epilogue.bias == nullptr && epilogue.preactivation == nullptr && epilogue.c->dtype == MOE_FLOAT32 &&
          product.columns % kPanelColumns == 0 && reinterpret_cast<uintptr_t>(epilogue.c->data) % kVectorBytes == 0;
 }
@@ -62,13 +62,12 @@ inline void move_sums(const Plan& plan, const Epilogue& epilogue, const Strip& s
 }
 
 // Rounds a block's rows from the tile to c.
-template <moe_activation kActivation>
-void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Block& block,
-                  const float* tile) {
+template <class Activation>
+void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip, const Block& block, const float* tile,
+                  const Activation& activation) {
   const FloatTag d;
-  constexpr bool kGated = kActivation == MOE_SWIGLU;
   const Product& product = *plan.product;
-  const int64_t c_columns = kGated ? product.columns / 2 : product.columns;
+  const int64_t c_columns = Activation::kGated ? product.columns / 2 : product.columns;
   const float* bias = epilogue.bias == nullptr
                           ? nullptr
                           : static_cast<const float*>(epilogue.bias->data) + product.bias_row * product.columns;
@@ -86,8 +85,12 @@ void finish_strip(const Plan& plan, const Epilogue& epilogue, const Strip& strip
     };
     for_each_vector(d, 0, strip.columns, [&](int64_t j, size_t n) {
       const int64_t column = strip.first_column + j;
-      FloatVector v = activate<kActivation>(d, preactivation(j, column, n));
-      if constexpr (kGated) v = hn::Mul(v, preactivation(strip.up_offset + j, c_columns + column, n));
+      FloatVector v = preactivation(j, column, n);
+      if constexpr (Activation::kGated) {
+        v = activation.value(d, v, preactivation(strip.up_offset + j, c_columns + column, n));
+      } else {
+        v = activation.value(d, v);
+      }
       if (epilogue.accumulate) v = hn::Add(c.load(d, column, n), v);
       c.store(d, v, column, n);
     });

@@ -6,24 +6,26 @@ namespace moe::cpu {
 namespace {
 
 // op(matrix) with lines down its first dimension, or its second when `second`.
-Operand operand_of(T matrix, bool second) {
+Operand operand_of(Tensor matrix, bool second) {
   const int64_t width = matrix.shape[1];
   return {matrix.data, matrix.dtype, matrix.layout == MOE_PACKED, second ? 1 : width, second ? width : 1};
 }
 
 }  // namespace
 
-void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation activation, bool accumulate, T a, T b,
-          N bias, T c, N preactivation) {
-  const bool lines_first = transpose_b || b.layout == MOE_PACKED;
+void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
+  const bool transpose_a = config.transpose_a == 1, lines_first = config.transpose_b == 1;
   const Product product{.rows = a.shape[transpose_a ? 1 : 0],
                         .columns = b.shape[lines_first ? 0 : 1],
                         .inner = a.shape[transpose_a ? 0 : 1],
                         .a = operand_of(a, transpose_a),
                         .b = operand_of(b, !lines_first)};
-  run_products(
-      stream, &product, 1,
-      {.activation = activation, .accumulate = accumulate, .bias = bias, .c = &c, .preactivation = preactivation});
+  run_products(stream, &product, 1,
+               {.activation = *epilogue.activation,
+                .accumulate = config.accumulate == 1,
+                .bias = epilogue.bias,
+                .c = &c,
+                .preactivation = epilogue.preactivation});
 }
 
 }  // namespace moe::cpu

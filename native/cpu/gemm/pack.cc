@@ -1,7 +1,7 @@
 // Packs weights once, for all calls that multiply by them.
 #include <algorithm>
 
-#include "core/check.h"
+#include "core/weights.h"
 #include "cpu/gemm/product.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
@@ -19,8 +19,11 @@ namespace moe::cpu::HWY_NAMESPACE {
 namespace {
 
 int64_t packed_bytes_kernel(moe_dtype dtype, int rank, const int64_t* shape) {
-  const int64_t matrices = rank == 3 ? shape[0] : 1, panels = ceil_div(shape[rank - 2], kPanelColumns);
-  return matrices * panels * panel_size(dtype, shape[rank - 1]) * dtype_bytes(dtype);
+  constexpr int64_t kMostInner = int64_t{1} << 56;  // so that a panel's elements can be counted
+  const int64_t columns = shape[rank - 2], inner = shape[rank - 1], matrices = rank == 3 ? shape[0] : 1;
+  if (inner > kMostInner) return matrices == 0 || columns == 0 ? 0 : -1;
+  const int64_t panels = columns / kPanelColumns + (columns % kPanelColumns == 0 ? 0 : 1);
+  return product_or_overflow({matrices, panels, panel_size(dtype, inner), dtype_bytes(dtype)});
 }
 
 // Callers pack a matrix in blocks of 64 rows, one after the other.
@@ -52,7 +55,7 @@ void pack_panel(const Operand& from, int64_t width, int64_t inner, int32_t dtype
   hwy::FlushStream();
 }
 
-void pack_kernel(Stream& stream, T weights, T packed) {
+void pack_kernel(Stream& stream, Tensor weights, Tensor packed) {
   const int32_t rank = weights.rank;
   const int64_t columns = weights.shape[rank - 2], inner = weights.shape[rank - 1];
   const int64_t panels = ceil_div(columns, kPanelColumns), matrices = rank == 3 ? weights.shape[0] : 1;
@@ -84,7 +87,9 @@ int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
   return HWY_DYNAMIC_DISPATCH(packed_bytes_kernel)(dtype, rank, shape);
 }
 
-void gemm_pack(Stream& stream, T weights, T packed) { HWY_DYNAMIC_DISPATCH(pack_kernel)(stream, weights, packed); }
+void gemm_pack(Stream& stream, Tensor weights, Tensor packed) {
+  HWY_DYNAMIC_DISPATCH(pack_kernel)(stream, weights, packed);
+}
 
 }  // namespace moe::cpu
 #endif

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
+#include "core/activation.h"
 #include "core/stream.h"
-#include "moe/elementwise.h"
 
 namespace moe::cpu {
 
@@ -40,12 +40,15 @@ struct Product {
 
 // What the products of a call have in common.
 struct Epilogue {
-  moe_activation activation = MOE_IDENTITY;
+  moe_activation_config activation = kIdentity;
   bool accumulate = false;
   bool leaves_caches = false;                 // c is written past them
   const moe_tensor* bias = nullptr;           // [.., columns], or none
   const moe_tensor* c = nullptr;              // [.., columns], for SwiGLU [.., columns / 2]
   const moe_tensor* preactivation = nullptr;  // [.., columns], or none
+
+  // Whether a row of c is made of two halves of columns.
+  bool gated() const { return activation.kind == MOE_SWIGLU; }
 };
 
 // Computes the products of a call, in one pass over all threads.

@@ -146,7 +146,7 @@ Prefetch<Weight> next_block(const Plan& plan, const Strip& strip, const Panels<W
 // memory for, and where to go on, would be a tenth.
 template <class Products>
 bool is_short(const Product& product, const Epilogue& epilogue) {
-  return !kInTiles<Products> && epilogue.activation != MOE_SWIGLU && !product.b.packed && product.inner <= kWideInner;
+  return !kInTiles<Products> && !epilogue.gated() && !product.b.packed && product.inner <= kWideInner;
 }
 
 // Sums of a block of rows and a strip of a short product, into the tile, or along the rows of c.
@@ -216,7 +216,7 @@ void multiply_strip(const Plan& plan, const Epilogue& epilogue, const Strip& str
         if (plan.tiling.own_rows) {
           prefetch_next_rows(plan, block, k, steps, p * count + i, strip.panels * count);
         }
-        if (!kInTiles<Products> && epilogue.activation != MOE_SWIGLU && k == 0 && !epilogue.leaves_caches) {
+        if (!kInTiles<Products> && !epilogue.gated() && k == 0 && !epilogue.leaves_caches) {
           const int64_t column = strip.first_column + (p + (writes ? kPanelsAhead : 0)) * kPanelColumns;
           prefetch_c(plan, epilogue, row, height, column);
         }

@@ -1,6 +1,6 @@
 // Activation functions and their derivatives on vectors of float32. Included once per SIMD target, by the GEMM's
 // epilogue and by the elementwise kernels, so that fused and separate forms give the same bits.
-#include "moe/elementwise.h"
+#include "core/activation.h"
 
 #if defined(MOE_CPU_ACTIVATION_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_ACTIVATION_INL_H
@@ -8,8 +8,6 @@
 #else
 #define MOE_CPU_ACTIVATION_INL_H
 #endif
-
-#include <type_traits>
 
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
@@ -57,7 +55,7 @@ HWY_INLINE V gelu_tanh_argument(D d, V x) {
   return hn::Mul(x, cubic);
 }
 
-// activation(x). For SwiGLU this is the gate's silu; the caller multiplies by the up half.
+// activation(x)
 template <moe_activation kActivation, class D, class V = hn::Vec<D>>
 HWY_INLINE V activate(D d, V x) {
   if constexpr (kActivation == MOE_RELU) {
@@ -66,14 +64,14 @@ HWY_INLINE V activate(D d, V x) {
     return hn::Mul(x, normal_cdf(d, x, gaussian(d, x)));
   } else if constexpr (kActivation == MOE_GELU_TANH) {
     return hn::Mul(x, sigmoid(d, gelu_tanh_argument(d, x)));
-  } else if constexpr (kActivation == MOE_SILU || kActivation == MOE_SWIGLU) {
+  } else if constexpr (kActivation == MOE_SILU) {
     return hn::Mul(x, sigmoid(d, x));
   } else {
     return x;
   }
 }
 
-// activation'(x). For SwiGLU this is silu', the derivative of the gate.
+// activation'(x)
 template <moe_activation kActivation, class D, class V = hn::Vec<D>>
 HWY_INLINE V activation_derivative(D d, V x) {
   const V one = hn::Set(d, 1.0f);
@@ -88,7 +86,7 @@ HWY_INLINE V activation_derivative(D d, V x) {
     const V s = sigmoid(d, gelu_tanh_argument(d, y));
     const V slope = hn::MulAdd(hn::Mul(y, y), hn::Set(d, 0.2140644488f), hn::Set(d, 1.5957691216f));
     return hn::MulAdd(hn::Mul(hn::Mul(y, s), hn::Sub(one, s)), slope, s);
-  } else if constexpr (kActivation == MOE_SILU || kActivation == MOE_SWIGLU) {
+  } else if constexpr (kActivation == MOE_SILU) {
     const V s = sigmoid(d, x);
     return hn::Mul(s, hn::MulAdd(x, hn::Sub(one, s), one));
   } else {
@@ -96,16 +94,81 @@ HWY_INLINE V activation_derivative(D d, V x) {
   }
 }
 
-// Calls body(std::integral_constant<moe_activation, ...>) so that the choice is made outside the loops.
+// One output for each input.
+template <moe_activation kActivation>
+struct Elementwise {
+  static constexpr bool kGated = false;
+
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V value(D d, V x) const {
+    return activate<kActivation>(d, x);
+  }
+  // From x and the gradient dy of y.
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V gradient(D d, V x, V dy) const {
+    return hn::Mul(dy, activation_derivative<kActivation>(d, x));
+  }
+};
+
+// y = silu(g) u, one output for a gate g and its up half u.
+struct Swiglu {
+  static constexpr bool kGated = true;
+
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V value(D d, V g, V u) const {
+    return hn::Mul(activate<MOE_SILU>(d, g), u);
+  }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE void gradient(D d, V g, V u, V dy, V& dg, V& du) const {
+    dg = hn::Mul(hn::Mul(dy, u), activation_derivative<MOE_SILU>(d, g));
+    du = hn::Mul(dy, activate<MOE_SILU>(d, g));
+  }
+};
+
+// y = (u' + up_offset) g' sigmoid(alpha g') with g' = min(g, limit), u' = clamp(u, -limit, limit). Comparisons keep
+// NaN.
+struct ClampedSwiglu {
+  static constexpr bool kGated = true;
+  float limit, alpha, up_offset;
+
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V value(D d, V g, V u) const {
+    const V gate = below(d, g);
+    return hn::Mul(hn::Mul(gate, sigmoid(d, hn::Mul(hn::Set(d, alpha), gate))), up(d, u));
+  }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE void gradient(D d, V g, V u, V dy, V& dg, V& du) const {
+    const V one = hn::Set(d, 1.0f), most = hn::Set(d, limit);
+    const V gate = below(d, g), scaled = hn::Mul(hn::Set(d, alpha), gate), s = sigmoid(d, scaled);
+    const V slope = hn::Mul(s, hn::MulAdd(scaled, hn::Sub(one, s), one));
+    dg = hn::IfThenZeroElse(hn::Gt(g, most), hn::Mul(hn::Mul(dy, up(d, u)), slope));
+    du = hn::IfThenZeroElse(hn::Gt(hn::Abs(u), most), hn::Mul(dy, hn::Mul(gate, s)));
+  }
+
+ private:
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V below(D d, V x) const {
+    const V most = hn::Set(d, limit);
+    return hn::IfThenElse(hn::Gt(x, most), most, x);
+  }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V up(D d, V u) const {
+    return hn::Add(hn::Neg(below(d, hn::Neg(below(d, u)))), hn::Set(d, up_offset));
+  }
+};
+
+// Calls body with one of the above, so that the kind is chosen outside the loops.
 template <class Body>
-HWY_INLINE void with_activation(moe_activation activation, Body&& body) {
-  switch (activation) {
-    case MOE_IDENTITY: return body(std::integral_constant<moe_activation, MOE_IDENTITY>());
-    case MOE_RELU: return body(std::integral_constant<moe_activation, MOE_RELU>());
-    case MOE_GELU: return body(std::integral_constant<moe_activation, MOE_GELU>());
-    case MOE_GELU_TANH: return body(std::integral_constant<moe_activation, MOE_GELU_TANH>());
-    case MOE_SILU: return body(std::integral_constant<moe_activation, MOE_SILU>());
-    case MOE_SWIGLU: return body(std::integral_constant<moe_activation, MOE_SWIGLU>());
+HWY_INLINE void with_activation(const moe_activation_config& activation, Body&& body) {
+  switch (activation.kind) {
+    case MOE_RELU: return body(Elementwise<MOE_RELU>());
+    case MOE_GELU: return body(Elementwise<MOE_GELU>());
+    case MOE_GELU_TANH: return body(Elementwise<MOE_GELU_TANH>());
+    case MOE_SILU: return body(Elementwise<MOE_SILU>());
+    case MOE_SWIGLU:
+      if (is_plain(activation)) return body(Swiglu());
+      return body(ClampedSwiglu{activation.limit, activation.alpha, activation.up_offset});
+    default: return body(Elementwise<MOE_IDENTITY>());
   }
 }
 

@@ -285,10 +285,10 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key
 
 }  // namespace
 
-void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
-                        T logsumexp, T dout, const moe_attention_gradients& to) {
+void attention_backward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
+                        Tensor logsumexp, Tensor dout, const moe_attention_gradients& to) {
   Launch launch(stream);
-  T q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
+  Tensor q = *in.q, k = *in.k, v = *in.v, dq = *to.dq, dk = *to.dk, dv = *to.dv;
   const int64_t sequences = q.shape[0], length = q.shape[1], heads = q.shape[2], groups = k.shape[2];
   const int64_t head_size = q.shape[3], rows = sequences * length * heads;
   bool packs = true;

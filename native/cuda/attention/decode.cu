@@ -86,9 +86,9 @@ void keep_cache_checks(Launch& launch, const moe_cache_places& places) {
 
 }  // namespace
 
-void cache_append(Stream& stream, T k, T v, const moe_cache_places& places) {
+void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
   Launch launch(stream);
-  T keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
+  Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
   keep_cache_checks(launch, places);
   const auto append = [&](auto unit, int64_t units) {
@@ -106,10 +106,10 @@ void cache_append(Stream& stream, T k, T v, const moe_cache_places& places) {
   }
 }
 
-void attention_decode(Stream& stream, const moe_attention_config& config, T q, N sinks, const moe_cache_places& places,
-                      T out) {
+void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
+                      const moe_cache_places& places, Tensor out) {
   Launch launch(stream);
-  T keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
+  Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const auto dtype = static_cast<moe_dtype>(q.dtype);
   keep_cache_checks(launch, places);

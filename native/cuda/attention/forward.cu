@@ -296,10 +296,10 @@ void attend_chunks(Launch& launch, moe_dtype dtype, const AttendingRows& rows, i
   attend<1, true>(launch, dtype, rows, chunks, sums, statistics);
 }
 
-void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, T out,
-                       N logsumexp) {
+void attention_forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
+                       OptionalTensor logsumexp) {
   Launch launch(stream);
-  T q = *in.q, k = *in.k, v = *in.v;
+  Tensor q = *in.q, k = *in.k, v = *in.v;
   const int64_t head_size = q.shape[3];
   attend_rows(launch, static_cast<moe_dtype>(q.dtype),
               {.q = q.data,

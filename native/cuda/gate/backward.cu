@@ -175,33 +175,35 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void gate_backward(Stream& stream, const moe_gate_config& config, T logits, N used, T scores, T expert, T choice,
-                   T dweight, float dauxiliary, float dz, T dlogits) {
+void gate_backward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& routes,
+                   const moe_gate_gradients& gradients) {
   Launch launch(stream);
-  const int64_t count = logits.shape[0], experts = logits.shape[1];
+  const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
   launch.stream().keep_checks(
-      [expert = expert, choice = choice, experts] { check_choice_values(expert, choice, experts); });
+      [expert = *routes.expert, choice = *routes.choice, experts] { check_choice_values(expert, choice, experts); });
   const GateTable table{config,
                         count,
                         static_cast<int>(experts),
-                        data<float>(logits),
-                        data<uint8_t>(used),
-                        data<float>(scores),
-                        data<int>(expert),
-                        data<int>(choice),
-                        data<float>(dweight)};
+                        data<float>(in.logits),
+                        data<uint8_t>(in.used),
+                        data<float>(routes.scores),
+                        data<int>(routes.expert),
+                        data<int>(routes.choice),
+                        data<float>(gradients.dweight)};
   int* counts = nullptr;
-  if ((dauxiliary != 0 || dz != 0) && count > 0) {
+  if ((gradients.dauxiliary != 0 || gradients.dz != 0) && count > 0) {
     counts = launch.take<int>(experts + 1);
     const auto bytes = static_cast<size_t>(experts + 1) * sizeof(int);
     require(cudaMemsetAsync(counts, 0, bytes, launch.handle()), "clearing counts");
     launch(count_kernel, launch.blocks(count, 4 * kThreads), kThreads, bytes, table, counts);
   }
   // d/dscore_e of E / choices * sum_e mean(score_e) * mean(chosen_e): the counts are constants.
-  const Losses losses{dauxiliary * static_cast<double>(experts) / config.auxiliary_choices, dz, counts};
+  const Losses losses{gradients.dauxiliary * static_cast<double>(experts) / config.auxiliary_choices, gradients.dz,
+                      counts};
   visit_token_lanes(experts, [&](auto shape) {
     launch(gate_backward_kernel<decltype(shape)>, static_cast<unsigned>(ceil_div(count, kTokenBlock)), kThreads,
-           static_cast<size_t>(experts) * sizeof(float), table, losses, data<float>(dlogits), launch.refusal());
+           static_cast<size_t>(experts) * sizeof(float), table, losses, data<float>(gradients.dlogits),
+           launch.refusal());
   });
 }
 

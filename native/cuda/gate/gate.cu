@@ -4,10 +4,9 @@
 // Places come from words with a bit for each of 32 tokens and running sums over the words, so that they depend on no
 // block's timing. Losses are summed in float64, over fixed blocks in a fixed order.
 #include <algorithm>
-#include <optional>
 
-#include "core/gate_values.h"
 #include "cuda/floating.h"
+#include "cuda/gate/checks.h"
 #include "cuda/gate/queues.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -194,32 +193,22 @@ __global__ void __launch_bounds__(kPlaceThreads)
   weight[route] = kept && denominator > 0 ? config.weight_scale * (score / denominator) : 0;
 }
 
-std::optional<moe_tensor> copied(N tensor) {
-  return tensor == nullptr ? std::nullopt : std::optional<moe_tensor>(*tensor);
-}
-
-N view(const std::optional<moe_tensor>& tensor) { return tensor ? &*tensor : nullptr; }
-
 }  // namespace
 
-void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N used, N bias, N noise, N priority,
-                  T scores, T expert, T position, T weight, T choice, T counts, T offsets, T losses) {
+void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_inputs& in, const moe_routes& out) {
   Launch launch(stream);
-  launch.stream().keep_checks(
-      [logits = logits, used = copied(used), bias = copied(bias), noise = copied(noise), priority = copied(priority)] {
-        check_gate_values(logits, view(used), view(bias), view(noise), view(priority));
-      });
-  const int64_t count = logits.shape[0], experts = logits.shape[1];
+  keep_gate_checks(launch.stream(), in);
+  const int64_t count = in.logits->shape[0], experts = in.logits->shape[1];
   const int64_t blocks = ceil_div(count, kTokenBlock);
   const int lanes = config.queue_order == MOE_CHOICE_MAJOR ? config.top_k : 1;
   const GateTokens tokens{config,
                           count,
                           static_cast<int>(experts),
-                          data<float>(logits),
-                          data<uint8_t>(used),
-                          data<float>(bias),
-                          data<float>(noise),
-                          data<float>(priority)};
+                          data<float>(in.logits),
+                          data<uint8_t>(in.used),
+                          data<float>(in.bias),
+                          data<float>(in.noise),
+                          data<float>(in.priority)};
   const GateQueues queues{blocks, lanes, launch.take<unsigned>(experts * lanes * blocks),
                           launch.take<int>(experts * lanes * blocks)};
   const GateSums sums{launch.take<unsigned>(experts * blocks), launch.take<double>(experts * blocks),
@@ -227,20 +216,21 @@ void gate_forward(Stream& stream, const moe_gate_config& config, T logits, N use
   visit_token_lanes(experts, [&](auto shape) {
     using Lanes = decltype(shape);
     launch(choose_kernel<Lanes>, static_cast<unsigned>(blocks), kChooseThreads<Lanes>,
-           static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, data<float>(scores),
-           data<int>(choice), launch.refusal());
+           static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, data<float>(out.scores),
+           data<int>(out.choice), launch.refusal());
   });
   const float* rank = config.drop_policy == MOE_DROP_PRIORITY      ? tokens.priority
-                      : config.drop_policy == MOE_DROP_PROBABILITY ? data<float>(scores)
+                      : config.drop_policy == MOE_DROP_PROBABILITY ? data<float>(out.scores)
                                                                    : nullptr;
   const int64_t warps = std::clamp<int64_t>(ceil_div(queues.count(), kWarpLanes), 1, kQueueThreads / kWarpLanes);
   const auto threads = rank == nullptr ? static_cast<unsigned>(warps) * kWarpLanes : kQueueThreads;
-  launch(queue_kernel, static_cast<unsigned>(experts), threads, 0, tokens, queues, sums, rank, data<int>(counts),
+  launch(queue_kernel, static_cast<unsigned>(experts), threads, 0, tokens, queues, sums, rank, data<int>(out.counts),
          launch.refusal());
   const int64_t capacity = config.drop_policy == MOE_DROPLESS ? INT32_MAX : config.capacity;
   launch(place_kernel, static_cast<unsigned>(1 + ceil_div(count, kPlaceThreads / config.top_k)), kPlaceThreads, 0,
-         tokens, queues, sums, capacity, data<int>(choice), data<float>(scores), data<int>(counts), data<int>(expert),
-         data<int>(position), data<float>(weight), data<int>(offsets), data<float>(losses));
+         tokens, queues, sums, capacity, data<int>(out.choice), data<float>(out.scores), data<int>(out.counts),
+         data<int>(out.expert), data<int>(out.position), data<float>(out.weight), data<int>(out.offsets),
+         data<float>(out.losses));
 }
 
 }  // namespace moe::cuda

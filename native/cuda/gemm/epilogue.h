@@ -85,7 +85,7 @@ __device__ __forceinline__ void finish_tile(const Product& product, const TileIn
       preactivate(product, from, bias_row, c_row, column, count, values);
       preactivate(product, from + kRun, bias_row, c_row, column + width, count, up);
 #pragma unroll
-      for (int j = 0; j < 4; ++j) values[j] = activate(MOE_SWIGLU, values[j]) * up[j];
+      for (int j = 0; j < 4; ++j) values[j] = product.gating.value(values[j], up[j]);
     } else {
       preactivate(product, from + across, bias_row, c_row, column, count, values);
 #pragma unroll

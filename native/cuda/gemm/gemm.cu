@@ -1,6 +1,6 @@
 // Dense GEMM, a product of one group; and packed weights, which are row-major ones of the packed dtype: the kernels
 // read both alike.
-#include "core/check.h"
+#include "core/weights.h"
 #include "cuda/gemm/product.h"
 #include "cuda/kernels.h"
 
@@ -16,12 +16,12 @@ int32_t size_of(const char* what, int64_t size) {
   return static_cast<int32_t>(size);
 }
 
-Matrix matrix_of(T matrix, bool turned) {
+Matrix matrix_of(Tensor matrix, bool turned) {
   const int64_t width = matrix.shape[matrix.rank - 1];
   return {matrix.data, matrix.dtype, width, turned, in_packs(matrix, width)};
 }
 
-Output output_of(N output) {
+Output output_of(OptionalTensor output) {
   if (output == nullptr) return {};
   const int64_t stride = output->shape[output->rank - 1];
   const auto four = static_cast<uintptr_t>(4 * dtype_bytes(output->dtype));
@@ -43,10 +43,9 @@ void run_product(Launch& launch, const Product& product) {
   }
 }
 
-void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation activation, bool accumulate, T a, T b,
-          N bias, T c, N preactivation) {
+void gemm(Stream& stream, const moe_gemm_config& config, Tensor a, Tensor b, Tensor c, const moe_epilogue& epilogue) {
   Launch launch(stream);
-  const bool lines_first = transpose_b || b.layout == MOE_PACKED;
+  const bool transpose_a = config.transpose_a == 1, lines_first = config.transpose_b == 1;
   run_product(launch, {.groups = Groups::kOne,
                        .count = 1,
                        .offsets = nullptr,
@@ -56,19 +55,18 @@ void gemm(Stream& stream, bool transpose_a, bool transpose_b, moe_activation act
                        .a = matrix_of(a, transpose_a),
                        .b = matrix_of(b, !lines_first),
                        .b_elements = 0,
-                       .bias = data<float>(bias),
-                       .activation = activation,
-                       .accumulate = accumulate,
+                       .bias = data<float>(epilogue.bias),
+                       .activation = epilogue.activation->kind,
+                       .gating = Gating(*epilogue.activation),
+                       .accumulate = config.accumulate == 1,
                        .c = output_of(&c),
-                       .preactivation = output_of(preactivation)});
+                       .preactivation = output_of(epilogue.preactivation)});
 }
 
 int64_t gemm_packed_bytes(moe_dtype dtype, int rank, const int64_t* shape) {
-  int64_t bytes = dtype_bytes(dtype);
-  for (int i = 0; i < rank; ++i) bytes *= shape[i];
-  return bytes;
+  return product_or_overflow({rank == 3 ? shape[0] : 1, shape[rank - 2], shape[rank - 1], dtype_bytes(dtype)});
 }
 
-void gemm_pack(Stream& stream, T weights, T packed) { cast(stream, weights, packed); }
+void gemm_pack(Stream& stream, Tensor weights, Tensor packed) { cast(stream, weights, packed); }
 
 }  // namespace moe::cuda

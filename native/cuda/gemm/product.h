@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cuda/floating.h"
+#include "cuda/gating.h"
 #include "cuda/launch.h"
 
 namespace moe::cuda {
@@ -41,7 +42,8 @@ struct Product {
   Matrix a, b;
   int64_t b_elements;  // of one group's b, where groups are of rows
   const float* bias;   // [count or 1, columns], or null
-  moe_activation activation;
+  int32_t activation;  // moe_activation
+  Gating gating;       // of SwiGLU
   bool accumulate;
   Output c, preactivation;
 
@@ -62,9 +64,9 @@ constexpr RowRange kEveryGroup{0, INT32_MAX};
 // A size as the kernels count it; refuses one that they cannot.
 int32_t size_of(const char* what, int64_t size);
 // `matrix` [.., width] with lines down its last dimension but one, or along its last one when `turned`.
-Matrix matrix_of(T matrix, bool turned);
+Matrix matrix_of(Tensor matrix, bool turned);
 // The rows of `output` [.., columns], or none.
-Output output_of(N output);
+Output output_of(OptionalTensor output);
 // Launches the kernels for the product's dtypes.
 void run_product(Launch& launch, const Product& product);
 // The kernels: bfloat16 times bfloat16 on tensor cores, and every other mix by float32 multiply-adds.

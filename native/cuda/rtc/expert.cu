@@ -1,7 +1,8 @@
 // y = activation(x W_e^T + b_e) for groups of few rows. Compiled at run time for one layer of experts:
 //   RTC_INNER       K, a multiple of 8
-//   RTC_ACTIVATION  a moe_activation, or MOE_CUSTOM_ACTIVATION: then custom_activation.h has float custom(float x)
-//   RTC_X, RTC_W, RTC_Y  float or bfloat16: elements of x, of the weights, and of y and the preactivation
+//   RTC_ACTIVATION  a moe_activation without parameters, or MOE_CUSTOM_ACTIVATION: then custom_activation.h has float
+//   custom(float x) RTC_X, RTC_W, RTC_Y  float or bfloat16: elements of x, of the weights, and of y and the
+//   preactivation
 #include "cuda/activation.h"
 #include "cuda/reduce.h"
 #include "cuda/rtc/element.h"
@@ -26,7 +27,7 @@ __device__ __forceinline__ float activated(float x) {
 #if RTC_ACTIVATION == 6
   return custom(x);
 #else
-  return moe::cuda::activate(static_cast<moe_activation>(RTC_ACTIVATION), x);
+  return moe::cuda::activate(kGated ? MOE_SILU : RTC_ACTIVATION, x);
 #endif
 }
 

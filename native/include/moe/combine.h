@@ -3,32 +3,40 @@
  *
  *   y[s] = skip[s] + c0 * sum_k weight[s,k] * rows[row(s,k)] + c1 * mlp[s],   (c0, c1) = softmax(coefficient[s])
  *
- * Without mlp and coefficient (null together) c0 = 1 and the last term is absent; skip may be null.
- * rows [R, M]; expert, position int32 [S, K]; weight float32 [S, K]; offsets int32 [E + 1]; mlp, skip, y [S, M];
- * coefficient float32 [S, 2], the raw output of the coefficient layer (DeepSpeed: index 0 MoE, index 1 MLP). rows, mlp,
- * skip, y and their gradients float32 or bfloat16. The table of routes is judged as by dispatch (moe/dispatch.h). */
+ * Without mlp and coefficient (null together) c0 = 1 and the last term is absent; skip may be null. Of the table of
+ * routes it reads expert, position, weight and offsets; dispatch.h says which tables are refused. */
 #ifndef MOE_COMBINE_H
 #define MOE_COMBINE_H
 
-#include "moe/device.h"
+#include "moe/gate.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* y may be mlp or skip of its dtype. */
-MOE_API moe_status moe_combine_forward(moe_stream stream, const moe_tensor* rows, const moe_tensor* expert,
-                                       const moe_tensor* position, const moe_tensor* weight, const moe_tensor* offsets,
-                                       const moe_tensor* mlp, const moe_tensor* coefficient, const moe_tensor* skip,
+typedef struct moe_combine_inputs {
+  uint32_t struct_size;
+  const moe_tensor* rows;        /* [R, M] float32 or bfloat16 */
+  const moe_tensor* mlp;         /* [S, M] float32 or bfloat16, or null */
+  const moe_tensor* coefficient; /* float32 [S, 2], raw output of the coefficient layer: MoE, MLP; or null */
+  const moe_tensor* skip;        /* [S, M] float32 or bfloat16, or null; the backward ignores it */
+} moe_combine_inputs;
+
+/* Of the inputs of the same name. dmlp and dcoefficient are null without a residual branch. */
+typedef struct moe_combine_gradients {
+  uint32_t struct_size;
+  const moe_tensor* drows;        /* [R, M]; rows past offsets[E] are left as they are */
+  const moe_tensor* dweight;      /* float32 [S, K]; 0 for dropped routes */
+  const moe_tensor* dmlp;         /* [S, M] */
+  const moe_tensor* dcoefficient; /* float32 [S, 2] */
+} moe_combine_gradients;
+
+/* y [S, M] float32 or bfloat16 may alias mlp or skip if their dtypes match. */
+MOE_API moe_status moe_combine_forward(moe_stream stream, const moe_combine_inputs* inputs, const moe_routes* routes,
                                        const moe_tensor* y, MOE_HELD);
-/* drows [R, M] (rows past offsets[E] left as they are), dweight float32 [S, K] (0 for dropped routes), and with a
- * residual branch dmlp [S, M], dcoefficient float32 [S, 2], which are null without one. The gradient of skip is dy
- * [S, M] itself. */
-MOE_API moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const moe_tensor* rows,
-                                        const moe_tensor* expert, const moe_tensor* position, const moe_tensor* weight,
-                                        const moe_tensor* offsets, const moe_tensor* mlp, const moe_tensor* coefficient,
-                                        const moe_tensor* drows, const moe_tensor* dweight, const moe_tensor* dmlp,
-                                        const moe_tensor* dcoefficient, MOE_HELD);
+/* The gradient of skip is dy [S, M] itself. */
+MOE_API moe_status moe_combine_backward(moe_stream stream, const moe_tensor* dy, const moe_combine_inputs* inputs,
+                                        const moe_routes* routes, const moe_combine_gradients* gradients, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -1,29 +1,27 @@
-/* Dispatch: tokens -> rows grouped by expert, by the gate's table of routes: the row of a route is offsets[expert] +
- * position, none where expert is -1. x [S, M]; expert, position int32 [S, K] with K up to 16; offsets int32 [E + 1];
- * rows [R, M] with R >= offsets[E]. Rows past offsets[E] are left as they are. S * M copies a route, no arithmetic
- * (section 5.4: S*M*c instead of S*E*M*c).
+/* Dispatch: tokens -> rows grouped by expert, by the gate's table of routes (moe/gate.h): the row of a route is
+ * offsets[expert] + position, none if expert is -1. Of the table it reads expert, position [S, K] with K up to 16 and
+ * offsets [E + 1]. x [S, M]; rows [R, M] with R >= offsets[E]. Rows past offsets[E] are left as they are. S * M copies
+ * a route, no arithmetic (section 5.4: S*M*c instead of S*E*M*c).
  *
- * A table is refused, here and in combine, where offsets do not rise from 0 to R at most, an expert is outside [-1, E),
- * or a position is outside its expert's rows. Two routes never share a row: the CPU refuses that as well, on a CUDA
- * device the row is one route's or a mix of theirs. */
+ * Dispatch and combine refuse a table whose offsets do not rise from 0 to at most R, whose expert is outside [-1, E),
+ * or whose position is outside its expert's rows. Two routes never share a row: the CPU refuses that as well; on a CUDA
+ * device such a row holds one route's values or a mix. */
 #ifndef MOE_DISPATCH_H
 #define MOE_DISPATCH_H
 
-#include "moe/device.h"
+#include "moe/gate.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* x and rows are of one dtype, float32 or bfloat16. */
-MOE_API moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* expert,
-                                        const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* rows,
-                                        MOE_HELD);
+MOE_API moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor* x, const moe_routes* routes,
+                                        const moe_tensor* rows, MOE_HELD);
 /* dx[s] = sum over kept routes of drows[row], in choice order and float32; 0 for a token without routes. drows [R, M],
  * dx [S, M] float32 or bfloat16. */
-MOE_API moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor* drows, const moe_tensor* expert,
-                                         const moe_tensor* position, const moe_tensor* offsets, const moe_tensor* dx,
-                                         MOE_HELD);
+MOE_API moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor* drows, const moe_routes* routes,
+                                         const moe_tensor* dx, MOE_HELD);
 
 #ifdef __cplusplus
 }

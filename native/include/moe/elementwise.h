@@ -1,5 +1,6 @@
 /* Element by element: fill, cast, sum, clamp, activations, and counter-based random numbers.
- * Tensors of one call have the same number of elements, in any shape unless one is said; float32 or bfloat16 each. */
+ * Tensors of one call have the same number of elements, in any shape unless a comment gives one; float32 or bfloat16
+ * each. */
 #ifndef MOE_ELEMENTWISE_H
 #define MOE_ELEMENTWISE_H
 
@@ -18,16 +19,32 @@ typedef enum moe_activation {
   MOE_SWIGLU = 5     /* silu(g) * u, where g is the first and u the second half of the last dimension */
 } moe_activation;
 
-/* Taken where an activation is asked for, on a device that was given one at run time (moe/runtime_kernel.h). One output
- * for each input. */
+/* An activation installed at run time (moe/runtime_kernel.h): one output for each input. A device without one refuses
+ * it. */
 #define MOE_CUSTOM_ACTIVATION 6
+
+/* An activation and its parameters. SwiGLU of a row's first half g and second half u is
+ *   g' = min(g, limit), u' = clamp(u, -limit, limit), y = (u' + up_offset) * g' * sigmoid(alpha * g')
+ * Its derivative is 0 where a value is clamped. silu(g) * u has limit INFINITY, alpha 1, up_offset 0, as every other
+ * kind must have; GPT-OSS has 7, 1.702 and 1. Refused: an unknown kind, a limit that is NaN or not above 0, an alpha or
+ * up_offset that is not finite, and parameters for another kind than SwiGLU. */
+typedef struct moe_activation_config {
+  uint32_t struct_size;
+  int32_t kind; /* moe_activation, or MOE_CUSTOM_ACTIVATION */
+  float limit;
+  float alpha;
+  float up_offset;
+} moe_activation_config;
+
+/* Sets all but struct_size to the defaults: MOE_IDENTITY, limit INFINITY, alpha 1, up_offset 0. */
+MOE_API moe_status moe_activation_config_default(moe_activation_config* config);
 
 /* y[i] = value */
 MOE_API moe_status moe_fill(moe_stream stream, float value, const moe_tensor* y, MOE_HELD);
-/* y[i] = x[i], rounded to nearest even where y is bfloat16. A NaN stays one; which, is the backend's. y may be x where
- * both have one dtype. */
+/* y[i] = x[i], rounded to nearest even if y is bfloat16. NaN stays NaN; its payload is unspecified. y may alias x if
+ * their dtypes match. */
 MOE_API moe_status moe_cast(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD);
-/* y[i] = alpha * a[i] + beta * b[i], computed in float32. y may be a or b of its dtype. */
+/* y[i] = alpha * a[i] + beta * b[i], computed in float32. y may alias a or b if their dtypes match. */
 MOE_API moe_status moe_add(moe_stream stream, float alpha, const moe_tensor* a, float beta, const moe_tensor* b,
                            const moe_tensor* y, MOE_HELD);
 /* y[i] = min(max(x[i], -bound), bound): the clip_qkv of OLMoE and DBRX. bound finite and 0 or more, or refused. NaN
@@ -38,13 +55,12 @@ MOE_API moe_status moe_clamp_forward(moe_stream stream, float bound, const moe_t
 MOE_API moe_status moe_clamp_backward(moe_stream stream, float bound, const moe_tensor* x, const moe_tensor* dy,
                                       const moe_tensor* dx, MOE_HELD);
 
-/* y = activation(x). x [S, N]; y [S, N], for SwiGLU x [S, 2N]. An activation that is none, and MOE_CUSTOM_ACTIVATION on
- * a device without one, are refused here and wherever one is asked for. */
-MOE_API moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor* x,
-                                          const moe_tensor* y, MOE_HELD);
-/* dx = dy * activation'(x). dy has the shape of y; dx that of x, and may be x where both have one dtype. */
-MOE_API moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor* x,
-                                           const moe_tensor* dy, const moe_tensor* dx, MOE_HELD);
+/* y = activation(x). y [S, N]; x [S, N], for SwiGLU [S, 2N]. */
+MOE_API moe_status moe_activation_forward(moe_stream stream, const moe_activation_config* activation,
+                                          const moe_tensor* x, const moe_tensor* y, MOE_HELD);
+/* dx = dy * activation'(x). dy has the shape of y; dx has the shape of x and may alias x if their dtypes match. */
+MOE_API moe_status moe_activation_backward(moe_stream stream, const moe_activation_config* activation,
+                                           const moe_tensor* x, const moe_tensor* dy, const moe_tensor* dx, MOE_HELD);
 
 /* Philox 4x32-10 of (seed, offset + i): the same numbers on every backend and thread count.
  * Uniform: y[i] in [0, 1), 24 bits. Normal: mean + deviation * N(0, 1) by Box-Muller; both must be finite. */

@@ -1,8 +1,7 @@
 /* The experts' grouped GEMM: group e is rows offsets[e] .. offsets[e+1] - 1, multiplied by expert e's weights.
  * Groups are uneven and may be empty; nothing is padded to capacity. Rows past offsets[E] are left as they are.
- * x [R, K]; offsets int32 [E + 1]; weights [E, N, K]; bias float32 [E, N] or null; y [R, N], for SwiGLU [R, N / 2].
- * dtypes float32 or bfloat16 in any mix but for offsets and biases; float32 sums in a fixed order over K. Offsets that
- * do not rise from 0 to R at most are refused. */
+ * x [R, K]; offsets int32 [E + 1]; weights [E, N, K]; y [R, N], for SwiGLU [R, N / 2]. All but offsets and biases
+ * float32 or bfloat16; float32 sums in a fixed order over K. Refused: offsets that do not rise from 0 to at most R. */
 #ifndef MOE_EXPERT_H
 #define MOE_EXPERT_H
 
@@ -12,17 +11,16 @@
 extern "C" {
 #endif
 
-/* y = activation(x weights[e]^T + bias[e]); preactivation [R, N] or null is saved for the backward. weights may be
- * packed (moe_gemm_pack). An odd N is refused for SwiGLU. */
-MOE_API moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor* x,
-                                      const moe_tensor* offsets, const moe_tensor* weights, const moe_tensor* bias,
-                                      const moe_tensor* y, const moe_tensor* preactivation, MOE_HELD);
+/* y = activation(x weights[e]^T + bias[e]). epilogue: bias [E, N], preactivation [R, N]; or null. weights may be packed
+ * (moe_gemm_pack). An odd N is refused for SwiGLU. */
+MOE_API moe_status moe_expert_forward(moe_stream stream, const moe_tensor* x, const moe_tensor* offsets,
+                                      const moe_tensor* weights, const moe_tensor* y, const moe_epilogue* epilogue,
+                                      MOE_HELD);
 /* dx [R, K] = dy weights[e]; dy [R, N] is the gradient of the preactivation. weights row-major. */
 MOE_API moe_status moe_expert_backward_input(moe_stream stream, const moe_tensor* dy, const moe_tensor* offsets,
                                              const moe_tensor* weights, const moe_tensor* dx, MOE_HELD);
-/* dweights [E, N, K] = dy_e^T x_e, or += when accumulate is 1; dbias float32 [E, N] += column sums (null to skip).
- * An empty group's sums are 0. accumulate is 0 or 1. A first gradient that is written, not added, saves clearing and
- * reading dweights. */
+/* dweights [E, N, K] = dy_e^T x_e, or += if accumulate is 1; dbias float32 [E, N] += column sums, or null to skip.
+ * An empty group's sums are 0. accumulate is 0 or 1. Writing the first gradient saves clearing and reading dweights. */
 MOE_API moe_status moe_expert_backward_weights(moe_stream stream, int32_t accumulate, const moe_tensor* dy,
                                                const moe_tensor* x, const moe_tensor* offsets,
                                                const moe_tensor* dweights, const moe_tensor* dbias, MOE_HELD);

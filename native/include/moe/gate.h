@@ -54,38 +54,50 @@ typedef struct moe_gate_config {
  * first choice. */
 MOE_API moe_status moe_gate_config_default(moe_gate_config* config);
 
-/* Letters: S tokens, E experts (1..1024), K = top_k.
- * in   logits      float32 [S, E]
- *      used        uint8 [S] or null: 0 marks padding, which takes no slot and enters no count and no loss
- *      bias        float32 [E] or null: added to the scores for the choice only (DeepSeek-V3's correction bias)
- *      noise       float32 [S, E] or null: added to the logits for the choice only (Gumbel)
- *      priority    float32 [S, E] or null: needed by MOE_DROP_PRIORITY
- * out  scores      float32 [S, E]: softmax or sigmoid of the logits
- *      expert      int32 [S, K]: the expert of each route, best first; -1 dropped
- *      position    int32 [S, K]: its position in the expert's queue of kept routes, dense from 0; -1 dropped
- *      weight      float32 [S, K]: its combine weight; 0 dropped
- *      choice      int32 [S, K]: the expert chosen before dropping (needed by the backward); -1 padding
- *      counts      int32 [E]: routes an expert was asked for, before dropping
- *      offsets     int32 [E + 1]: first row of each expert in the dispatched buffer; offsets[E] = routes kept
- *      losses      float32 [2]: auxiliary loss E * sum_e mean_s(score) * mean_s(chosen) / auxiliary_choices,
- *                  and z loss mean_s(logsumexp(logits)^2), means over the used tokens
- * Ties go to the lowest expert. Refused: a config that does not fit itself or E; bias and noise together; of the used
- * tokens a logit that is NaN or inf, a token whose logits are all -inf, and a noise or priority that is not finite; a
- * bias that is not finite. */
-MOE_API moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
-                                    const moe_tensor* used, const moe_tensor* bias, const moe_tensor* noise,
-                                    const moe_tensor* priority, const moe_tensor* scores, const moe_tensor* expert,
-                                    const moe_tensor* position, const moe_tensor* weight, const moe_tensor* choice,
-                                    const moe_tensor* counts, const moe_tensor* offsets, const moe_tensor* losses,
-                                    MOE_HELD);
-/* dlogits float32 [S, E] from dweight float32 [S, K] and the scalars dL/d(auxiliary loss), dL/d(z loss), of the
- * forward's config, logits, used, scores, expert and choice. Refused: a config as above, a choice outside [-1, E), and
- * an expert that is neither -1 nor the choice. No gradient passes through the choice, the counts, the noise or the
- * bias. */
-MOE_API moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_tensor* logits,
-                                     const moe_tensor* used, const moe_tensor* scores, const moe_tensor* expert,
-                                     const moe_tensor* choice, const moe_tensor* dweight, float dauxiliary, float dz,
-                                     const moe_tensor* dlogits, MOE_HELD);
+/* Letters: S tokens, E experts (1..1024), K = top_k. What the gate reads. */
+typedef struct moe_gate_inputs {
+  uint32_t struct_size;
+  const moe_tensor* logits;   /* float32 [S, E] */
+  const moe_tensor* used;     /* uint8 [S] or null: 0 marks padding, which takes no slot and enters no count or loss */
+  const moe_tensor* bias;     /* float32 [E] or null: added to the scores for the choice only (DeepSeek-V3) */
+  const moe_tensor* noise;    /* float32 [S, E] or null: added to the logits for the choice only (Gumbel) */
+  const moe_tensor* priority; /* float32 [S, E] or null: needed by MOE_DROP_PRIORITY */
+} moe_gate_inputs;
+
+/* What the gate decides: the table of routes that dispatch and combine read. */
+typedef struct moe_routes {
+  uint32_t struct_size;
+  const moe_tensor* scores;   /* float32 [S, E]: softmax or sigmoid of the logits */
+  const moe_tensor* expert;   /* int32 [S, K]: the expert of each route, best first; -1 dropped */
+  const moe_tensor* position; /* int32 [S, K]: its position in the expert's queue of kept routes, from 0; -1 dropped */
+  const moe_tensor* weight;   /* float32 [S, K]: its combine weight; 0 dropped */
+  const moe_tensor* choice;   /* int32 [S, K]: the expert chosen before dropping, for the backward; -1 padding */
+  const moe_tensor* counts;   /* int32 [E]: routes an expert was asked for, before dropping */
+  const moe_tensor* offsets;  /* int32 [E + 1]: first row of each expert when dispatched; offsets[E] = routes kept */
+  const moe_tensor* losses;   /* float32 [2]: auxiliary loss, z loss */
+} moe_routes;
+
+/* The derivatives that enter the gate's backward, and the one that leaves it. */
+typedef struct moe_gate_gradients {
+  uint32_t struct_size;
+  float dauxiliary;          /* dL/d(auxiliary loss) */
+  float dz;                  /* dL/d(z loss) */
+  const moe_tensor* dweight; /* in, float32 [S, K] */
+  const moe_tensor* dlogits; /* out, float32 [S, E] */
+} moe_gate_gradients;
+
+/* Fills every table of `routes`. With means over the used tokens, the auxiliary loss is
+ * E * sum_e mean_s(score) * mean_s(chosen) / auxiliary_choices and the z loss is mean_s(logsumexp(logits)^2). Ties go
+ * to the lowest expert. Refused: a config that does not fit itself or E; bias and noise together; of the used tokens a
+ * logit that is NaN or inf, a token whose logits are all -inf, and a noise or priority that is not finite; a bias that
+ * is not finite. */
+MOE_API moe_status moe_gate_forward(moe_stream stream, const moe_gate_config* config, const moe_gate_inputs* inputs,
+                                    const moe_routes* routes, MOE_HELD);
+/* dlogits from dweight, dauxiliary and dz, with the forward's config, its logits and used, and its scores, expert and
+ * choice. Refused: a config as above, a choice outside [-1, E), and an expert that is neither -1 nor the choice. No
+ * gradient passes through the choice, the counts, the noise or the bias. */
+MOE_API moe_status moe_gate_backward(moe_stream stream, const moe_gate_config* config, const moe_gate_inputs* inputs,
+                                     const moe_routes* routes, const moe_gate_gradients* gradients, MOE_HELD);
 
 #ifdef __cplusplus
 }

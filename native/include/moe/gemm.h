@@ -10,15 +10,30 @@
 extern "C" {
 #endif
 
-/* c = activation(op(a) op(b) + bias), or c += op(a) op(b) when accumulate is 1 (then no bias, no activation).
- * op(a) [M, K]: a is [M, K], or [K, M] when transpose_a is 1. op(b) [K, N]: b is [K, N], or [N, K] when transpose_b
- * is 1 (the layout of a linear layer's weight). bias float32 [N] or null. preactivation [M, N] or null receives
- * op(a) op(b) + bias for the backward. c [M, N]; for SwiGLU [M, N / 2].
- * b may be packed (moe_gemm_pack); it then counts as [N, K] with transpose_b 1. All but bias float32 or bfloat16. Flags
- * other than 0 and 1, inner dimensions that differ and an odd N for SwiGLU are refused. */
-MOE_API moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation,
-                            int32_t accumulate, const moe_tensor* a, const moe_tensor* b, const moe_tensor* bias,
-                            const moe_tensor* c, const moe_tensor* preactivation, MOE_HELD);
+/* Which product moe_gemm computes. Flags are 0 or 1. */
+typedef struct moe_gemm_config {
+  uint32_t struct_size;
+  int32_t transpose_a; /* 1: a is [K, M] */
+  int32_t transpose_b; /* 1: b is [N, K], the layout of a linear layer's weight */
+  int32_t accumulate;  /* 1: c += op(a) op(b), without epilogue */
+} moe_gemm_config;
+
+/* What happens to the sums of a product before they are stored, and where they are saved for the backward. */
+typedef struct moe_epilogue {
+  uint32_t struct_size;
+  const moe_activation_config* activation; /* null: the identity */
+  const moe_tensor* bias;                  /* float32, added before the activation; or null */
+  const moe_tensor* preactivation;         /* receives the sums and the bias; or null */
+} moe_epilogue;
+
+/* c = activation(op(a) op(b) + bias), or c += op(a) op(b).
+ * op(a) [M, K]: a is [M, K], transposed [K, M]. op(b) [K, N]: b is [K, N], transposed [N, K]. c [M, N], for SwiGLU
+ * [M, N / 2]. epilogue: bias [N], preactivation [M, N]; null for c = op(a) op(b).
+ * b may be packed (moe_gemm_pack); it then counts as [N, K] whatever transpose_b says. All but bias float32 or
+ * bfloat16. Refused: inner dimensions that differ, an odd N for SwiGLU, an epilogue that does something together with
+ * accumulate. */
+MOE_API moe_status moe_gemm(moe_stream stream, const moe_gemm_config* config, const moe_tensor* a, const moe_tensor* b,
+                            const moe_tensor* c, const moe_epilogue* epilogue, MOE_HELD);
 /* y[n] += sum_s x[s, n]: the gradient of a bias. x [S, N] float32 or bfloat16; y float32 [N]. Rows are summed in one
  * fixed order. */
 MOE_API moe_status moe_column_sum(moe_stream stream, const moe_tensor* x, const moe_tensor* y, MOE_HELD);

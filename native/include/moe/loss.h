@@ -1,7 +1,6 @@
-/* Cross-entropy, alone and fused with the logits. targets int32 [S]; -1 marks a token that does not count.
- * losses float32 [S] receives the token losses in nats (0 where the target is -1). With label smoothing a the target
- * distribution is (1 - a) on the target and a / V on every class (PyTorch). V is at least 1. A target outside [-1, V),
- * a label smoothing outside [0, 1] and a dloss that is not finite are refused. */
+/* Cross-entropy, alone and fused with the logits. With label smoothing a the target distribution is (1 - a) on the
+ * target and a / V on every class (PyTorch). V is at least 1. Refused: a target outside [-1, V), a label smoothing
+ * outside [0, 1], a dloss that is not finite. */
 #ifndef MOE_LOSS_H
 #define MOE_LOSS_H
 
@@ -11,17 +10,23 @@
 extern "C" {
 #endif
 
-/* logits [S, V] float32 or bfloat16; dlogits [S, V], likewise, or null = dloss * d(losses[s]) / d(logits[s]); it may be
- * logits where both have one dtype. */
-MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_tensor* logits, const moe_tensor* targets,
-                                     float label_smoothing, float dloss, const moe_tensor* losses,
+typedef struct moe_token_losses {
+  uint32_t struct_size;
+  float label_smoothing;
+  float dloss;               /* factor of the gradients */
+  const moe_tensor* targets; /* in, int32 [S]; -1 marks a token that does not count */
+  const moe_tensor* losses;  /* out, float32 [S], in nats; 0 where the target is -1 */
+} moe_token_losses;
+
+/* logits [S, V] float32 or bfloat16. dlogits [S, V] float32 or bfloat16, or null, receives
+ * dloss * d(losses[s]) / d(logits[s]); it may alias logits if their dtypes match. */
+MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* logits,
                                      const moe_tensor* dlogits, MOE_HELD);
-/* The same over logits = hidden weights^T, computed in blocks of rows so that [S, V] never stands in memory whole.
- * hidden [S, M], weights [V, M] float32 or bfloat16; dhidden [S, M], likewise, is written and dweights float32 [V, M]
- * added to, or both are null, in evaluation. */
-MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor* hidden, const moe_tensor* weights,
-                                            const moe_tensor* targets, float label_smoothing, float dloss,
-                                            const moe_tensor* losses, const moe_tensor* dhidden,
+/* The same over logits = hidden weights^T, in blocks of rows: [S, V] is never in memory whole. hidden, dhidden [S, M],
+ * weights [V, M] float32 or bfloat16. dhidden is written and dweights float32 [V, M] added to; both are null in
+ * evaluation. */
+MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* hidden,
+                                            const moe_tensor* weights, const moe_tensor* dhidden,
                                             const moe_tensor* dweights, MOE_HELD);
 
 #ifdef __cplusplus

@@ -1,12 +1,16 @@
 /* The whole C ABI, in the order of a token's way:
  * tokens -> embedding -> [ norm -> attention -> norm -> gate -> dispatch -> expert -> combine ] x L -> norm -> loss.
  *
- * What every kernel's call has in common: a stream that is none is MOE_INVALID_HANDLE. MOE_INVALID_ARGUMENT is a tensor
- * that is null, unless the call's comment allows that; one that is not row-major, unless it may be packed; one of
- * another dtype or shape than the comment says; and one that is written and shares memory with another of the call,
- * unless the comment says that it may be the same. What else a call refuses with MOE_INVALID_ARGUMENT, values inside
- * tensors included, its comment says. Scratch memory that is not to be had is MOE_OUT_OF_MEMORY, a card's failure
- * MOE_DEVICE_FAILED. Tensors of float32 or bfloat16 may be so in any mix where no comment asks for one dtype. */
+ * Rules of every kernel call. Passing a null or destroyed stream returns MOE_INVALID_HANDLE. MOE_INVALID_ARGUMENT
+ * means: a tensor or a struct is null and the call's comment does not allow that; a tensor is not row-major and may not
+ * be packed; its dtype or shape is not what the comment says; or a tensor that is written shares memory with another
+ * one of the call and the comment does not allow it to be the same. The comment lists what else the call refuses,
+ * values inside tensors included. A call returns MOE_OUT_OF_MEMORY if it gets no scratch memory and MOE_DEVICE_FAILED
+ * if the card fails. float32 and bfloat16 mix freely unless a comment asks for one dtype.
+ *
+ * A call takes at most seven arguments and MOE_HELD. What belongs together is one struct, passed by pointer and copied
+ * before the call returns. It begins with struct_size, its sizeof; numbers follow; pointers to tensors come last. A
+ * member that a call does not use is ignored and may be null. */
 #ifndef MOE_MOE_H
 #define MOE_MOE_H
 

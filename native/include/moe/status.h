@@ -6,14 +6,14 @@
  * (moe_device_info.asynchronous), values inside tensors are judged while the work runs: a bad one is never used as an
  * index, the outputs are undefined, and a later call on the stream, at the latest moe_stream_synchronize, reports it.
  *
- * What a function returns besides MOE_OK is named in its comment, but for what holds for many:
- *   any that takes a handle    MOE_INVALID_HANDLE, where the handle is not one of an open object of its type
- *   any                        MOE_INVALID_ARGUMENT, where a pointer it needs is null or misaligned or a struct has the
- *                              wrong struct_size; MOE_OUT_OF_MEMORY, where the host has none left; MOE_INTERNAL
+ * A function's comment names what it returns besides MOE_OK. These hold for many functions:
+ *   any that takes a handle    MOE_INVALID_HANDLE if the handle is null, destroyed or of another type
+ *   any                        MOE_INVALID_ARGUMENT if a required pointer is null or misaligned, or a struct has the
+ *                              wrong struct_size; MOE_OUT_OF_MEMORY if the host has none left; MOE_INTERNAL
  *   any that reaches a card    MOE_DEVICE_FAILED
  *   a kernel call              all of these; MOE_INVALID_ARGUMENT also for tensors, numbers and values inside tensors
- *                              that are not as described, and MOE_OUT_OF_MEMORY also where the device has no scratch
- *                              memory left. A kernel call is a function that takes a stream and tensors. */
+ *                              that are not as described; MOE_OUT_OF_MEMORY also if the device has no scratch memory
+ *                              left. A kernel call is a function that takes a stream and tensors. */
 #ifndef MOE_STATUS_H
 #define MOE_STATUS_H
 
@@ -26,7 +26,7 @@ extern "C" {
 #define MOE_API __attribute__((visibility("default")))
 
 /* Raised whenever a struct, an enum value or a signature of this ABI changes. */
-#define MOE_ABI_VERSION 4
+#define MOE_ABI_VERSION 5
 
 typedef enum moe_status {
   MOE_OK = 0,

@@ -31,9 +31,9 @@ typedef struct moe_tensor {
   int64_t shape[MOE_MAX_RANK];
 } moe_tensor;
 
-/* The last four arguments of every call that takes tensors. The library ignores them, and null is fine. Java keeps an
- * arena open during a call that has a segment of it as an argument, but it does not see pointers inside a moe_tensor.
- * So Java names here the memory of a call's tensors that another thread could free meanwhile. */
+/* The last four arguments of every call that takes tensors. The library ignores them; null is fine. Java keeps an arena
+ * open during a call that has a segment of it as an argument, but it does not see the pointers inside a moe_tensor or
+ * another struct. So Java names here the memory behind those pointers that another thread could free meanwhile. */
 #ifdef __cplusplus
 #define MOE_HELD \
   const void *held0 = nullptr, const void *held1 = nullptr, const void *held2 = nullptr, const void *held3 = nullptr

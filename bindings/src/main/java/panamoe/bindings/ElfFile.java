@@ -7,8 +7,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 
 /**
- * A shared library's file. The system's loader maps what the file's header promises and touches it:
- * of a file that was cut short, by a copy that ended early or a full disk, that ends the process.
+ * Checks a shared library's file before it is loaded. The system's loader maps the segments that
+ * the header lists and accesses them; if the file is truncated (an incomplete copy, a full disk),
+ * that kills the process.
  */
 final class ElfFile {
   private static final int MAGIC = 0x464c457f; // 0x7f, "ELF"
@@ -18,8 +19,8 @@ final class ElfFile {
   private ElfFile() {}
 
   /**
-   * Returns if the file holds all segments that its header lists; of what is no 64-bit ELF file the
-   * loader tells.
+   * Returns if the file holds all segments that its header lists. A file that is not 64-bit ELF
+   * passes: the loader will refuse it.
    *
    * @throws UnsatisfiedLinkError if the file is shorter
    */
@@ -47,7 +48,7 @@ final class ElfFile {
     }
   }
 
-  /** The bytes from {@code position} on, fewer at the file's end. */
+  /** Reads {@code bytes} bytes at {@code position}, fewer at the file's end. */
   private static ByteBuffer read(FileChannel channel, long position, int bytes) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     while (buffer.hasRemaining() && channel.read(buffer, position + buffer.position()) > 0) {}

@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)4L;
+    private static final int MOE_ABI_VERSION = (int)5L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 4
+     * #define MOE_ABI_VERSION 5
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -1380,6 +1380,66 @@ public class Moe extends Moe$shared {
         return MOE_SWIGLU;
     }
 
+    private static class moe_activation_config_default {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_activation_config_default");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_activation_config_default(moe_activation_config *config)
+     * }
+     */
+    public static FunctionDescriptor moe_activation_config_default$descriptor() {
+        return moe_activation_config_default.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_activation_config_default(moe_activation_config *config)
+     * }
+     */
+    public static MethodHandle moe_activation_config_default$handle() {
+        return moe_activation_config_default.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_activation_config_default(moe_activation_config *config)
+     * }
+     */
+    public static MemorySegment moe_activation_config_default$address() {
+        return moe_activation_config_default.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_activation_config_default(moe_activation_config *config)
+     * }
+     */
+    public static int moe_activation_config_default(MemorySegment config) {
+        var mh$ = moe_activation_config_default.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_activation_config_default", config);
+            }
+            return (int)mh$.invokeExact(config);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class moe_fill {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
@@ -1720,7 +1780,7 @@ public class Moe extends Moe$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
             Moe.C_LONG,
-            Moe.C_INT,
+            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -1737,7 +1797,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_forward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_activation_forward$descriptor() {
@@ -1747,7 +1807,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_forward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_activation_forward$handle() {
@@ -1757,7 +1817,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_forward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_activation_forward$address() {
@@ -1766,10 +1826,10 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_activation_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_forward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_activation_forward(long stream, int activation, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_activation_forward(long stream, MemorySegment activation, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_activation_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
@@ -1787,7 +1847,7 @@ public class Moe extends Moe$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
             Moe.C_LONG,
-            Moe.C_INT,
+            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -1805,7 +1865,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_backward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_activation_backward$descriptor() {
@@ -1815,7 +1875,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_backward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_activation_backward$handle() {
@@ -1825,7 +1885,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_backward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_activation_backward$address() {
@@ -1834,10 +1894,10 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_activation_backward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_activation_backward(moe_stream stream, const moe_activation_config *activation, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_activation_backward(long stream, int activation, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_activation_backward(long stream, MemorySegment activation, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_activation_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
@@ -2132,10 +2192,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2150,7 +2206,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_layer_norm_forward$descriptor() {
@@ -2160,7 +2216,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_layer_norm_forward$handle() {
@@ -2170,7 +2226,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_layer_norm_forward$address() {
@@ -2179,16 +2235,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *beta, float epsilon, const moe_tensor *y, const moe_tensor *mean, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_layer_norm_forward(long stream, MemorySegment x, MemorySegment gamma, MemorySegment beta, float epsilon, MemorySegment y, MemorySegment mean, MemorySegment rstd, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_layer_norm_forward(long stream, MemorySegment norm, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_layer_norm_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_layer_norm_forward", stream, x, gamma, beta, epsilon, y, mean, rstd, held0, held1, held2, held3);
+                traceDowncall("moe_layer_norm_forward", stream, norm, x, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, gamma, beta, epsilon, y, mean, rstd, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, norm, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2209,8 +2265,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2222,7 +2276,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_layer_norm_backward$descriptor() {
@@ -2232,7 +2286,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_layer_norm_backward$handle() {
@@ -2242,7 +2296,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_layer_norm_backward$address() {
@@ -2251,16 +2305,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *mean, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_layer_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const moe_tensor *dbeta, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_layer_norm_backward(long stream, MemorySegment dy, MemorySegment x, MemorySegment gamma, MemorySegment mean, MemorySegment rstd, MemorySegment dx, MemorySegment dgamma, MemorySegment dbeta, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_layer_norm_backward(long stream, MemorySegment norm, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment dgamma, MemorySegment dbeta, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_layer_norm_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_layer_norm_backward", stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta, held0, held1, held2, held3);
+                traceDowncall("moe_layer_norm_backward", stream, norm, x, dy, dx, dgamma, dbeta, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, x, gamma, mean, rstd, dx, dgamma, dbeta, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, norm, x, dy, dx, dgamma, dbeta, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2273,8 +2327,6 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_FLOAT,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2291,7 +2343,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_rms_norm_forward$descriptor() {
@@ -2301,7 +2353,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_rms_norm_forward$handle() {
@@ -2311,7 +2363,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_rms_norm_forward$address() {
@@ -2320,16 +2372,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *gamma, float epsilon, const moe_tensor *y, const moe_tensor *rstd, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_forward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_rms_norm_forward(long stream, MemorySegment x, MemorySegment gamma, float epsilon, MemorySegment y, MemorySegment rstd, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_rms_norm_forward(long stream, MemorySegment norm, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_rms_norm_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_rms_norm_forward", stream, x, gamma, epsilon, y, rstd, held0, held1, held2, held3);
+                traceDowncall("moe_rms_norm_forward", stream, norm, x, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, gamma, epsilon, y, rstd, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, norm, x, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2349,7 +2401,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -2361,7 +2412,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_rms_norm_backward$descriptor() {
@@ -2371,7 +2422,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_rms_norm_backward$handle() {
@@ -2381,7 +2432,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_rms_norm_backward$address() {
@@ -2390,16 +2441,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *x, const moe_tensor *gamma, const moe_tensor *rstd, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_rms_norm_backward(moe_stream stream, const moe_norm *norm, const moe_tensor *x, const moe_tensor *dy, const moe_tensor *dx, const moe_tensor *dgamma, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_rms_norm_backward(long stream, MemorySegment dy, MemorySegment x, MemorySegment gamma, MemorySegment rstd, MemorySegment dx, MemorySegment dgamma, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_rms_norm_backward(long stream, MemorySegment norm, MemorySegment x, MemorySegment dy, MemorySegment dx, MemorySegment dgamma, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_rms_norm_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_rms_norm_backward", stream, dy, x, gamma, rstd, dx, dgamma, held0, held1, held2, held3);
+                traceDowncall("moe_rms_norm_backward", stream, norm, x, dy, dx, dgamma, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, x, gamma, rstd, dx, dgamma, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, norm, x, dy, dx, dgamma, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -2771,10 +2822,6 @@ public class Moe extends Moe$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
             Moe.C_LONG,
-            Moe.C_INT,
-            Moe.C_INT,
-            Moe.C_INT,
-            Moe.C_INT,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -2794,7 +2841,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gemm(moe_stream stream, const moe_gemm_config *config, const moe_tensor *a, const moe_tensor *b, const moe_tensor *c, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gemm$descriptor() {
@@ -2804,7 +2851,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gemm(moe_stream stream, const moe_gemm_config *config, const moe_tensor *a, const moe_tensor *b, const moe_tensor *c, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gemm$handle() {
@@ -2814,7 +2861,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gemm(moe_stream stream, const moe_gemm_config *config, const moe_tensor *a, const moe_tensor *b, const moe_tensor *c, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gemm$address() {
@@ -2823,16 +2870,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gemm(moe_stream stream, int32_t transpose_a, int32_t transpose_b, int32_t activation, int32_t accumulate, const moe_tensor *a, const moe_tensor *b, const moe_tensor *bias, const moe_tensor *c, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gemm(moe_stream stream, const moe_gemm_config *config, const moe_tensor *a, const moe_tensor *b, const moe_tensor *c, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gemm(long stream, int transpose_a, int transpose_b, int activation, int accumulate, MemorySegment a, MemorySegment b, MemorySegment bias, MemorySegment c, MemorySegment preactivation, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_gemm(long stream, MemorySegment config, MemorySegment a, MemorySegment b, MemorySegment c, MemorySegment epilogue, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gemm.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gemm", stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation, held0, held1, held2, held3);
+                traceDowncall("moe_gemm", stream, config, a, b, c, epilogue, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, transpose_a, transpose_b, activation, accumulate, a, b, bias, c, preactivation, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, a, b, c, epilogue, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3223,17 +3270,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3245,7 +3281,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gate_forward$descriptor() {
@@ -3255,7 +3291,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gate_forward$handle() {
@@ -3265,7 +3301,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gate_forward$address() {
@@ -3274,16 +3310,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *bias, const moe_tensor *noise, const moe_tensor *priority, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *choice, const moe_tensor *counts, const moe_tensor *offsets, const moe_tensor *losses, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_forward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gate_forward(long stream, MemorySegment config, MemorySegment logits, MemorySegment used, MemorySegment bias, MemorySegment noise, MemorySegment priority, MemorySegment scores, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment choice, MemorySegment counts, MemorySegment offsets, MemorySegment losses, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_gate_forward(long stream, MemorySegment config, MemorySegment inputs, MemorySegment routes, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gate_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gate_forward", stream, config, logits, used, bias, noise, priority, scores, expert, position, weight, choice, counts, offsets, losses, held0, held1, held2, held3);
+                traceDowncall("moe_gate_forward", stream, config, inputs, routes, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, config, logits, used, bias, noise, priority, scores, expert, position, weight, choice, counts, offsets, losses, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, inputs, routes, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3302,12 +3338,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3319,7 +3349,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const moe_gate_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_gate_backward$descriptor() {
@@ -3329,7 +3359,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const moe_gate_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_gate_backward$handle() {
@@ -3339,7 +3369,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const moe_gate_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_gate_backward$address() {
@@ -3348,16 +3378,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_tensor *logits, const moe_tensor *used, const moe_tensor *scores, const moe_tensor *expert, const moe_tensor *choice, const moe_tensor *dweight, float dauxiliary, float dz, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_gate_backward(moe_stream stream, const moe_gate_config *config, const moe_gate_inputs *inputs, const moe_routes *routes, const moe_gate_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_gate_backward(long stream, MemorySegment config, MemorySegment logits, MemorySegment used, MemorySegment scores, MemorySegment expert, MemorySegment choice, MemorySegment dweight, float dauxiliary, float dz, MemorySegment dlogits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_gate_backward(long stream, MemorySegment config, MemorySegment inputs, MemorySegment routes, MemorySegment gradients, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_gate_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_gate_backward", stream, config, logits, used, scores, expert, choice, dweight, dauxiliary, dz, dlogits, held0, held1, held2, held3);
+                traceDowncall("moe_gate_backward", stream, config, inputs, routes, gradients, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, config, logits, used, scores, expert, choice, dweight, dauxiliary, dz, dlogits, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, inputs, routes, gradients, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3375,8 +3405,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3388,7 +3416,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_routes *routes, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_dispatch_forward$descriptor() {
@@ -3398,7 +3426,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_routes *routes, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_dispatch_forward$handle() {
@@ -3408,7 +3436,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_routes *routes, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_dispatch_forward$address() {
@@ -3417,16 +3445,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_forward(moe_stream stream, const moe_tensor *x, const moe_routes *routes, const moe_tensor *rows, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_dispatch_forward(long stream, MemorySegment x, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment rows, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_dispatch_forward(long stream, MemorySegment x, MemorySegment routes, MemorySegment rows, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_dispatch_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_dispatch_forward", stream, x, expert, position, offsets, rows, held0, held1, held2, held3);
+                traceDowncall("moe_dispatch_forward", stream, x, routes, rows, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, x, expert, position, offsets, rows, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, x, routes, rows, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3444,8 +3472,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3457,7 +3483,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_routes *routes, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_dispatch_backward$descriptor() {
@@ -3467,7 +3493,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_routes *routes, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_dispatch_backward$handle() {
@@ -3477,7 +3503,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_routes *routes, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_dispatch_backward$address() {
@@ -3486,16 +3512,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *offsets, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_dispatch_backward(moe_stream stream, const moe_tensor *drows, const moe_routes *routes, const moe_tensor *dx, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_dispatch_backward(long stream, MemorySegment drows, MemorySegment expert, MemorySegment position, MemorySegment offsets, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_dispatch_backward(long stream, MemorySegment drows, MemorySegment routes, MemorySegment dx, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_dispatch_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_dispatch_backward", stream, drows, expert, position, offsets, dx, held0, held1, held2, held3);
+                traceDowncall("moe_dispatch_backward", stream, drows, routes, dx, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, drows, expert, position, offsets, dx, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, drows, routes, dx, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3507,8 +3533,6 @@ public class Moe extends Moe$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
             Moe.C_LONG,
-            Moe.C_INT,
-            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -3528,7 +3552,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_expert_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *y, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_expert_forward$descriptor() {
@@ -3538,7 +3562,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_expert_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *y, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_expert_forward$handle() {
@@ -3548,7 +3572,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_expert_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *y, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_expert_forward$address() {
@@ -3557,16 +3581,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_expert_forward(moe_stream stream, int32_t activation, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *bias, const moe_tensor *y, const moe_tensor *preactivation, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_expert_forward(moe_stream stream, const moe_tensor *x, const moe_tensor *offsets, const moe_tensor *weights, const moe_tensor *y, const moe_epilogue *epilogue, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_expert_forward(long stream, int activation, MemorySegment x, MemorySegment offsets, MemorySegment weights, MemorySegment bias, MemorySegment y, MemorySegment preactivation, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_expert_forward(long stream, MemorySegment x, MemorySegment offsets, MemorySegment weights, MemorySegment y, MemorySegment epilogue, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_expert_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_expert_forward", stream, activation, x, offsets, weights, bias, y, preactivation, held0, held1, held2, held3);
+                traceDowncall("moe_expert_forward", stream, x, offsets, weights, y, epilogue, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, activation, x, offsets, weights, bias, y, preactivation, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, x, offsets, weights, y, epilogue, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3722,12 +3746,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3739,7 +3757,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_combine_forward$descriptor() {
@@ -3749,7 +3767,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_combine_forward$handle() {
@@ -3759,7 +3777,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_combine_forward$address() {
@@ -3768,16 +3786,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_combine_forward(moe_stream stream, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *skip, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_forward(moe_stream stream, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_combine_forward(long stream, MemorySegment rows, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment offsets, MemorySegment mlp, MemorySegment coefficient, MemorySegment skip, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_combine_forward(long stream, MemorySegment inputs, MemorySegment routes, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_combine_forward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_combine_forward", stream, rows, expert, position, weight, offsets, mlp, coefficient, skip, y, held0, held1, held2, held3);
+                traceDowncall("moe_combine_forward", stream, inputs, routes, y, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, rows, expert, position, weight, offsets, mlp, coefficient, skip, y, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, inputs, routes, y, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3796,14 +3814,6 @@ public class Moe extends Moe$shared {
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_POINTER,
             Moe.C_POINTER
         );
 
@@ -3815,7 +3825,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_combine_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_combine_backward$descriptor() {
@@ -3825,7 +3835,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_combine_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_combine_backward$handle() {
@@ -3835,7 +3845,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_combine_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_combine_backward$address() {
@@ -3844,16 +3854,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_tensor *rows, const moe_tensor *expert, const moe_tensor *position, const moe_tensor *weight, const moe_tensor *offsets, const moe_tensor *mlp, const moe_tensor *coefficient, const moe_tensor *drows, const moe_tensor *dweight, const moe_tensor *dmlp, const moe_tensor *dcoefficient, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_combine_backward(moe_stream stream, const moe_tensor *dy, const moe_combine_inputs *inputs, const moe_routes *routes, const moe_combine_gradients *gradients, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_combine_backward(long stream, MemorySegment dy, MemorySegment rows, MemorySegment expert, MemorySegment position, MemorySegment weight, MemorySegment offsets, MemorySegment mlp, MemorySegment coefficient, MemorySegment drows, MemorySegment dweight, MemorySegment dmlp, MemorySegment dcoefficient, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_combine_backward(long stream, MemorySegment dy, MemorySegment inputs, MemorySegment routes, MemorySegment gradients, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_combine_backward.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_combine_backward", stream, dy, rows, expert, position, weight, offsets, mlp, coefficient, drows, dweight, dmlp, dcoefficient, held0, held1, held2, held3);
+                traceDowncall("moe_combine_backward", stream, dy, inputs, routes, gradients, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, dy, rows, expert, position, weight, offsets, mlp, coefficient, drows, dweight, dmlp, dcoefficient, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, dy, inputs, routes, gradients, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3866,9 +3876,6 @@ public class Moe extends Moe$shared {
             Moe.C_INT,
             Moe.C_LONG,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -3885,7 +3892,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *logits, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_cross_entropy$descriptor() {
@@ -3895,7 +3902,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *logits, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_cross_entropy$handle() {
@@ -3905,7 +3912,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *logits, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_cross_entropy$address() {
@@ -3914,16 +3921,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_cross_entropy(moe_stream stream, const moe_tensor *logits, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *logits, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_cross_entropy(long stream, MemorySegment logits, MemorySegment targets, float label_smoothing, float dloss, MemorySegment losses, MemorySegment dlogits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_cross_entropy(long stream, MemorySegment tokens, MemorySegment logits, MemorySegment dlogits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_cross_entropy.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_cross_entropy", stream, logits, targets, label_smoothing, dloss, losses, dlogits, held0, held1, held2, held3);
+                traceDowncall("moe_cross_entropy", stream, tokens, logits, dlogits, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, logits, targets, label_smoothing, dloss, losses, dlogits, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, tokens, logits, dlogits, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -3937,9 +3944,6 @@ public class Moe extends Moe$shared {
             Moe.C_LONG,
             Moe.C_POINTER,
             Moe.C_POINTER,
-            Moe.C_POINTER,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -3957,7 +3961,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_linear_cross_entropy$descriptor() {
@@ -3967,7 +3971,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_linear_cross_entropy$handle() {
@@ -3977,7 +3981,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_linear_cross_entropy$address() {
@@ -3986,16 +3990,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *targets, float label_smoothing, float dloss, const moe_tensor *losses, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses *tokens, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_linear_cross_entropy(long stream, MemorySegment hidden, MemorySegment weights, MemorySegment targets, float label_smoothing, float dloss, MemorySegment losses, MemorySegment dhidden, MemorySegment dweights, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_linear_cross_entropy(long stream, MemorySegment tokens, MemorySegment hidden, MemorySegment weights, MemorySegment dhidden, MemorySegment dweights, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_linear_cross_entropy.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_linear_cross_entropy", stream, hidden, weights, targets, label_smoothing, dloss, losses, dhidden, dweights, held0, held1, held2, held3);
+                traceDowncall("moe_linear_cross_entropy", stream, tokens, hidden, weights, dhidden, dweights, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, hidden, weights, targets, label_smoothing, dloss, losses, dhidden, dweights, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, tokens, hidden, weights, dhidden, dweights, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -4007,13 +4011,7 @@ public class Moe extends Moe$shared {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
             Moe.C_LONG,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
-            Moe.C_FLOAT,
-            Moe.C_LONG,
-            Moe.C_FLOAT,
+            Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
             Moe.C_POINTER,
@@ -4033,7 +4031,7 @@ public class Moe extends Moe$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config *config, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static FunctionDescriptor moe_adamw_step$descriptor() {
@@ -4043,7 +4041,7 @@ public class Moe extends Moe$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config *config, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MethodHandle moe_adamw_step$handle() {
@@ -4053,7 +4051,7 @@ public class Moe extends Moe$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config *config, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
     public static MemorySegment moe_adamw_step$address() {
@@ -4062,16 +4060,16 @@ public class Moe extends Moe$shared {
 
     /**
      * {@snippet lang=c :
-     * moe_status moe_adamw_step(moe_stream stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, int64_t step, float gradient_scale, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
+     * moe_status moe_adamw_step(moe_stream stream, const moe_adamw_config *config, const moe_tensor *parameter, const moe_tensor *gradient, const moe_tensor *first_moment, const moe_tensor *second_moment, const moe_tensor *copy, const void *held0, const void *held1, const void *held2, const void *held3)
      * }
      */
-    public static int moe_adamw_step(long stream, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, long step, float gradient_scale, MemorySegment parameter, MemorySegment gradient, MemorySegment first_moment, MemorySegment second_moment, MemorySegment copy, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+    public static int moe_adamw_step(long stream, MemorySegment config, MemorySegment parameter, MemorySegment gradient, MemorySegment first_moment, MemorySegment second_moment, MemorySegment copy, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
         var mh$ = moe_adamw_step.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("moe_adamw_step", stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment, second_moment, copy, held0, held1, held2, held3);
+                traceDowncall("moe_adamw_step", stream, config, parameter, gradient, first_moment, second_moment, copy, held0, held1, held2, held3);
             }
-            return (int)mh$.invokeExact(stream, learning_rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale, parameter, gradient, first_moment, second_moment, copy, held0, held1, held2, held3);
+            return (int)mh$.invokeExact(stream, config, parameter, gradient, first_moment, second_moment, copy, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

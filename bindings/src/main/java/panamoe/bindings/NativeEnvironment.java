@@ -7,8 +7,8 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Environment variables as C code of this process sees them. Libraries that are opened later read
- * them; Java, and the processes it starts, do not see what is set here.
+ * Sets environment variables for C code in this process, such as libraries that are opened later.
+ * Java and the processes it starts do not see them.
  */
 public final class NativeEnvironment {
   private NativeEnvironment() {}

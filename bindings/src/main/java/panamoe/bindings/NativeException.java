@@ -3,8 +3,7 @@ package panamoe.bindings;
 import java.util.Locale;
 
 /**
- * A function of the native library failed for another reason than a bad argument or a lack of
- * memory.
+ * A function of the native library failed for a reason other than a bad argument or lack of memory.
  */
 public final class NativeException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -15,8 +14,8 @@ public final class NativeException extends RuntimeException {
   /**
    * @param status the {@code moe_status} returned, not {@code MOE_OK}
    * @param function the C name of the function
-   * @param lastError the library's own sentence, the text of {@code moe_last_error}; it starts with
-   *     the function
+   * @param lastError the library's message from {@code moe_last_error}; it starts with the
+   *     function's name
    */
   public NativeException(int status, String function, String lastError) {
     super(String.format(Locale.ROOT, "%s (%s)", lastError, Status.name(status)));

@@ -10,37 +10,35 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * The one loader of the native library, {@code libpanamoe.so}. Call {@link #ensureAvailable()}
- * before the first function of {@link Moe}.
+ * Loads the native library, {@code libpanamoe.so}. Call {@link #ensureAvailable()} before the first
+ * function of {@link Moe}.
  *
- * <p>Where the system property {@code panamoe.native.path} names a file or a directory, or else the
- * environment variable {@code PANAMOE_NATIVE_PATH}, the library is there or nowhere. Without either
- * these are tried in order, and the first file that exists is loaded, once for the life of the
- * process and for each class loader that has this class:
+ * <p>If the system property {@code panamoe.native.path}, or else the environment variable {@code
+ * PANAMOE_NATIVE_PATH}, names a file or a directory, only that place is searched. Otherwise these
+ * are tried in order, and the first file that exists is loaded, once per process for all class
+ * loaders:
  *
  * <ol>
- *   <li>{@code native/build/release} of the project that these classes lie in
+ *   <li>{@code native/build/release} of the project that contains these classes
  *   <li>the directories of {@code java.library.path}
  * </ol>
  *
  * <p>Thread-safe.
  */
 public final class NativeLibrary {
-  /**
-   * Where {@link Moe} looks for its functions; it loads the library when it is first asked for one.
-   */
+  /** The functions of {@link Moe}. The first look-up loads the library. */
   static final SymbolLookup SYMBOLS =
       name -> Loaded.LIBRARY.flatMap(library -> library.symbols().find(name));
 
   private NativeLibrary() {}
 
-  /** Whether the library is loaded and speaks this version of the ABI; loads it if need be. */
+  /** Whether the library can be loaded and has this version of the ABI. Loads it if needed. */
   public static boolean isAvailable() {
     return Loaded.FAILURE.isEmpty();
   }
 
   /**
-   * Loads the library if need be.
+   * Loads the library if needed.
    *
    * @throws UnsatisfiedLinkError if it was not found, cannot be loaded or has another ABI version;
    *     the message says which files were tried and what to do
@@ -54,10 +52,10 @@ public final class NativeLibrary {
   }
 
   /**
-   * Returns unless the user named the library by a setting and it cannot be had there: then nothing
-   * else may serve in its stead.
+   * Throws if a setting names the library but it cannot be loaded from there, in which case nothing
+   * may replace it.
    *
-   * @throws UnsatisfiedLinkError that says what was named and what was looked for
+   * @throws UnsatisfiedLinkError that names the setting and the file
    */
   public static void refuseWrongSetting() {
     if (Loaded.FAILURE.orElse(null) instanceof WrongSetting) {
@@ -65,20 +63,20 @@ public final class NativeLibrary {
     }
   }
 
-  /** Why the library is not available; empty when it is. */
+  /** Why the library is not available; empty if it is. */
   public static Optional<UnsatisfiedLinkError> unavailabilityCause() {
     return Loaded.FAILURE;
   }
 
-  /** The file that was loaded; empty when the library is not available. */
+  /** The loaded file; empty if the library is not available. */
   public static Optional<Path> file() {
     return Loaded.LIBRARY.map(Library::file);
   }
 
-  /** The file that was loaded, and its functions. */
+  /** The loaded file and its functions. */
   record Library(Path file, SymbolLookup symbols) {}
 
-  /** The library that a setting names is not there or cannot be loaded. */
+  /** The library that a setting names does not exist or cannot be loaded. */
   static final class WrongSetting extends UnsatisfiedLinkError {
     private static final long serialVersionUID = 1;
 
@@ -88,7 +86,7 @@ public final class NativeLibrary {
     }
   }
 
-  /** Initialized by the JVM at most once, under its lock, when it is first asked for. */
+  /** The JVM initializes this class at most once, under its lock, at first use. */
   private static final class Loaded {
     static final Optional<Library> LIBRARY;
     static final Optional<UnsatisfiedLinkError> FAILURE;
@@ -122,10 +120,7 @@ public final class NativeLibrary {
     return new Library(file, symbols);
   }
 
-  /**
-   * Calls the function past {@link Moe}, which would wait for this very call to learn where its
-   * functions are.
-   */
+  /** Calls {@code moe_abi_version} without {@link Moe}, whose look-ups would wait for this call. */
   private static int version(Path file, SymbolLookup symbols) {
     MethodHandle version =
         symbols

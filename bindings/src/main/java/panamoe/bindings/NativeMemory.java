@@ -3,7 +3,7 @@ package panamoe.bindings;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Memory of a device of the native library. Thread-safe. */
+/** Allocates and frees memory of a native device. Thread-safe. */
 public final class NativeMemory {
   private NativeMemory() {}
 
@@ -11,11 +11,10 @@ public final class NativeMemory {
    * Memory aligned to 64 bytes, contents undefined.
    *
    * @param device a {@code moe_device}
-   * @param arena whose life ends no later than the device's: when it is closed, the segment is
-   *     refused by the JVM instead of read after the device took its memory back; it does not free
-   *     the memory
+   * @param arena must be closed no later than the device: closing it makes the JVM refuse the
+   *     segment, so that no access reaches freed memory; it does not free the memory
    * @throws IllegalArgumentException if {@code bytes} is negative
-   * @throws OutOfMemoryError if the device has none left; the message says how much was asked for
+   * @throws OutOfMemoryError if the device has no memory left; the message names the size
    */
   public static MemorySegment allocate(long device, long bytes, Arena arena) {
     try (Arena call = Arena.ofConfined()) {
@@ -26,10 +25,10 @@ public final class NativeMemory {
   }
 
   /**
-   * Gives back what {@link #allocate} returned; the segment must not be used any more. Its arena
-   * may be closed already.
+   * Frees a segment of {@link #allocate}, which must not be used any more. Its arena may be closed
+   * already.
    *
-   * @throws IllegalArgumentException if this device did not hand it out or has it back already
+   * @throws IllegalArgumentException if this device did not allocate it, or it is already freed
    */
   public static void free(long device, MemorySegment memory) {
     Status.check(

@@ -16,9 +16,10 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, which a user's CUDA brings or
- * {@code ci/nvrtc} fetches. Its built-in functions are a library of their own beside it, which must
- * be loaded first. Where a setting of ours names its folder, it is there or nowhere. Thread-safe.
+ * Finds and loads NVRTC of CUDA 12, NVIDIA's run-time compiler, from the user's CUDA or from {@code
+ * ci/nvrtc}. Its built-in functions are a second library in the same folder, which must be loaded
+ * first. If {@code panamoe.nvrtc.path} or {@code PANAMOE_NVRTC_PATH} names a folder, only that is
+ * searched. Thread-safe.
  */
 public final class NvrtcLibrary {
   static final String FILE_NAME = "libnvrtc.so.12";
@@ -31,9 +32,10 @@ public final class NvrtcLibrary {
   private NvrtcLibrary() {}
 
   /**
-   * A folder that may hold the library, and what names it.
+   * A candidate folder and the setting it comes from.
    *
-   * @param named whether a setting of ours does; then it is the only place
+   * @param named whether {@code panamoe.nvrtc.path} or {@code PANAMOE_NVRTC_PATH} names it; then it
+   *     is the only candidate
    */
   record Place(String origin, Path folder, boolean named) {
     Place(String origin, Path folder) {
@@ -42,20 +44,20 @@ public final class NvrtcLibrary {
   }
 
   /**
-   * Loads the library if need be, once for the life of the process.
+   * Loads the library if needed, once per process.
    *
-   * @return the file
-   * @throws UnsatisfiedLinkError if it is not there; one sentence that says what was looked for,
-   *     where and what to do
+   * @return its file
+   * @throws UnsatisfiedLinkError if it was not found; the message says what was looked for, where,
+   *     and what to do
    */
   public static Path load() {
     return load(placesOfProcess());
   }
 
   /**
-   * The file that {@link #load()} takes; empty where there is none.
+   * The file that {@link #load()} would load; empty if it was not found.
    *
-   * @throws UnsatisfiedLinkError if a setting names a folder where it is not
+   * @throws UnsatisfiedLinkError if a setting names a folder without it
    */
   public static Optional<Path> find() {
     return find(placesOfProcess());
@@ -109,7 +111,7 @@ public final class NvrtcLibrary {
     }
   }
 
-  /** Where this process looks, in order. */
+  /** The candidate folders of this process, in order. */
   static List<Place> placesOfProcess() {
     return places(
         System.getProperty(PROPERTY),
@@ -120,12 +122,12 @@ public final class NvrtcLibrary {
   }
 
   /**
-   * @param property the folder, in the stead of all others; null for none
-   * @param libraryPath folders, separated as in {@code java.library.path}; null for none
-   * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and our own
-   *     variable
-   * @param system the system's root
-   * @param project this project's folder; null where these classes do not lie in it
+   * @param property the only folder to search; null if not set
+   * @param libraryPath folders, separated as in {@code java.library.path}; null if not set
+   * @param environment CUDA_HOME, CUDA_PATH, LD_LIBRARY_PATH, XDG_CACHE_HOME, HOME and
+   *     PANAMOE_NVRTC_PATH
+   * @param system the root folder of the system
+   * @param project this project's folder; null if these classes are outside of it
    */
   static List<Place> places(
       String property,
@@ -188,7 +190,9 @@ public final class NvrtcLibrary {
     }
   }
 
-  /** The folders of the system's loader: those that ldconfig is told of, and its own. */
+  /**
+   * The folders of the system's loader: those in ldconfig's configuration, and the built-in ones.
+   */
   private static Set<Path> systemFolders(Path system) {
     Set<Path> folders = new LinkedHashSet<>();
     try (Stream<Path> files = Files.list(system.resolve("etc/ld.so.conf.d"))) {
@@ -201,7 +205,7 @@ public final class NvrtcLibrary {
         }
       }
     } catch (IOException | UncheckedIOException _) {
-      // Without the list the loader has its own folders still.
+      // Without the configuration the built-in folders remain.
     }
     Stream.of("usr/lib/x86_64-linux-gnu", "usr/lib64", "usr/lib")
         .map(system::resolve)

@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * What the native library must run on. Immutable.
+ * The platform of this process, compared with what the native library needs. Immutable.
  *
  * @param system the system property {@code os.name}
  * @param architecture the system property {@code os.arch}
@@ -20,10 +20,7 @@ record Platform(String system, String architecture, boolean musl) {
         System.getProperty("os.name"), System.getProperty("os.arch"), isMusl(mappedFiles()));
   }
 
-  /**
-   * Whether musl's loader, which is its C library as well, is among the files mapped into a
-   * process.
-   */
+  /** Whether musl's loader, which is also its C library, is mapped into a process. */
   static boolean isMusl(List<String> maps) {
     return maps.stream().anyMatch(line -> line.contains("/ld-musl-"));
   }
@@ -32,12 +29,12 @@ record Platform(String system, String architecture, boolean musl) {
     try {
       return Files.isReadable(MAPS) ? Files.readAllLines(MAPS) : List.of();
     } catch (IOException _) {
-      return List.of(); // then opening the library will tell
+      return List.of(); // then loading the library reports the problem
     }
   }
 
   /**
-   * @throws UnsatisfiedLinkError if no native library can run here; one sentence that says where it
+   * @throws UnsatisfiedLinkError if the native library cannot run here; the message says where it
    *     can
    */
   void requireSupported() {

@@ -10,16 +10,16 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
- * The files that may be the native library, in the order in which they are tried. Immutable.
+ * The candidate files for the native library, in search order. Immutable.
  *
- * @param named whether a setting names the library; then it is the only candidate
+ * @param named whether a setting names the library; then that is the only candidate
  */
 record SearchPath(boolean named, List<Candidate> candidates) {
   static final String PROPERTY = "panamoe.native.path";
   static final String VARIABLE = "PANAMOE_NATIVE_PATH";
   static final String FILE_NAME = System.mapLibraryName("panamoe");
 
-  /** A file and the setting that names it. */
+  /** A file and where its path comes from. */
   record Candidate(String origin, Path file) {
     @Override
     public String toString() {
@@ -37,13 +37,13 @@ record SearchPath(boolean named, List<Candidate> candidates) {
   }
 
   /**
-   * Lists the candidates; every argument may be null, and a file that one of the first two names is
-   * the only one.
+   * Lists the candidates. Every argument may be null; if {@code property} or {@code variable} is
+   * set, it gives the only candidate.
    *
-   * @param property a file, or a directory that holds {@link #FILE_NAME}
-   * @param variable the same
-   * @param code where these classes come from; a project folder above it brings in that project's
-   *     release build
+   * @param property a file, or a directory with {@link #FILE_NAME}
+   * @param variable a file, or a directory with {@link #FILE_NAME}
+   * @param code location of these classes; if a project folder is above it, that project's release
+   *     build is a candidate
    * @param libraryPath directories, separated as in {@code java.library.path}
    */
   static SearchPath of(String property, String variable, Path code, String libraryPath) {
@@ -75,7 +75,7 @@ record SearchPath(boolean named, List<Candidate> candidates) {
     }
   }
 
-  /** The folder of the project that these classes lie in. */
+  /** The folder of the project that contains these classes. */
   static Optional<Path> project() {
     return codeLocation().flatMap(SearchPath::projectOf);
   }
@@ -92,7 +92,8 @@ record SearchPath(boolean named, List<Candidate> candidates) {
   /**
    * The first candidate that exists.
    *
-   * @throws UnsatisfiedLinkError if none does; it says what was looked for, where and what to do
+   * @throws UnsatisfiedLinkError if no candidate exists; the message says what was looked for,
+   *     where, and what to do
    */
   Path find() {
     return candidates.stream()

@@ -8,21 +8,21 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * What a system property or an environment variable says of where a library is; null where it is
+ * Reads a library's path from the value of a system property or environment variable; null means
  * not set.
  */
 final class Setting {
   private Setting() {}
 
-  /** Whether it names anything. */
+  /** Whether the value is set and not blank. */
   static boolean isSet(String value) {
     return value != null && !value.isBlank();
   }
 
   /**
-   * The file that it names, or the one called {@code fileName} in the folder that it names.
+   * The file that the value names; if that is a folder, the file {@code fileName} in it.
    *
-   * @throws UnsatisfiedLinkError if it can name no file on this system
+   * @throws UnsatisfiedLinkError if the value is not a valid path on this system
    */
   static Path file(String value, String fileName) {
     Path path = path(value, fileName);
@@ -30,9 +30,10 @@ final class Setting {
   }
 
   /**
-   * The path that it names for {@code fileName}.
+   * The value as a path.
    *
-   * @throws UnsatisfiedLinkError if it can be none on this system
+   * @param fileName the library, for the message
+   * @throws UnsatisfiedLinkError if the value is not a valid path on this system
    */
   static Path path(String value, String fileName) {
     try {

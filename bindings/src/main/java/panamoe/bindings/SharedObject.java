@@ -6,19 +6,19 @@ import java.lang.foreign.SymbolLookup;
 import java.nio.file.Path;
 
 /**
- * Opens libraries for the life of the process. {@link System#load} binds a file to one class loader
- * and refuses it to every other one; a {@link SymbolLookup} of its own serves any number of them.
+ * Opens libraries for the lifetime of the process. {@link System#load} binds a file to one class
+ * loader and refuses it to all others; a {@link SymbolLookup} serves any number of them.
  * Thread-safe.
  */
 final class SharedObject {
   private SharedObject() {}
 
   /**
-   * Opens a file; what is open already is not opened twice.
+   * Opens a file, once per process.
    *
-   * @return finds its functions
-   * @throws UnsatisfiedLinkError if it cannot be loaded, or native access is not enabled; one
-   *     sentence
+   * @return the look-up of its functions
+   * @throws UnsatisfiedLinkError if it cannot be loaded, or native access is not enabled; the
+   *     message is one sentence
    */
   static SymbolLookup open(Path file) {
     requireNativeAccess();
@@ -28,23 +28,23 @@ final class SharedObject {
     } catch (IllegalArgumentException e) {
       try {
         System.load(
-            file.toString()); // for the sentence of the system's loader, which a lookup keeps to
-        // itself
+            file.toString()); // System.load reports the loader's message, which SymbolLookup hides
       } catch (UnsatisfiedLinkError reason) {
         throw unsatisfied("cannot load " + reason.getMessage(), e);
       }
-      return SymbolLookup.libraryLookup(file, Arena.global()); // it came meanwhile
+      return SymbolLookup.libraryLookup(
+          file, Arena.global()); // the file has become loadable meanwhile
     }
   }
 
   /**
-   * Returns where the JVM lets this module call restricted methods, be it with a warning.
+   * Returns if this module may call restricted methods, with or without a warning.
    *
-   * @throws UnsatisfiedLinkError that names the flag which is missing
+   * @throws UnsatisfiedLinkError that names the missing flag
    */
   static void requireNativeAccess() {
     try {
-      MemorySegment.NULL.reinterpret(0); // restricted, and does nothing
+      MemorySegment.NULL.reinterpret(0); // a restricted method without effect
     } catch (IllegalCallerException e) {
       Module module = SharedObject.class.getModule();
       String name = module.isNamed() ? module.getName() : "ALL-UNNAMED";

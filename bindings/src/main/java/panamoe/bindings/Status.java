@@ -19,14 +19,14 @@ public final class Status {
   private Status() {}
 
   /**
-   * Returns when the call succeeded. Call it right after the native function, on the same thread:
-   * the library keeps the text of the last failure for each thread.
+   * Returns if the call succeeded. Call it right after the native function on the same thread,
+   * because the library keeps the last error message per thread.
    *
-   * @param status what the function returned
+   * @param status the function's result
    * @param function its C name, such as {@code "moe_gemm"}
-   * @throws IllegalArgumentException with the library's sentence if an argument was refused
-   * @throws OutOfMemoryError with the library's sentence if the device has no memory left
-   * @throws NativeException if the call failed in any other way
+   * @throws IllegalArgumentException with the library's message if an argument was refused
+   * @throws OutOfMemoryError with the library's message if the device has no memory left
+   * @throws NativeException for any other failure
    */
   public static void check(int status, String function) {
     if (status != Moe.MOE_OK()) {

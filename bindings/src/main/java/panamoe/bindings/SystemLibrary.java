@@ -10,8 +10,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * A library that others ship and that may be missing, such as Open MPI's. Opened when it is first
- * needed, so that everything else runs without it; before, it has no functions. Thread-safe.
+ * A third-party library that may be missing, such as Open MPI's. It is opened when first needed, so
+ * that everything else runs without it; until then it has no functions. Thread-safe.
  */
 public final class SystemLibrary implements SymbolLookup {
   private final String words;
@@ -22,10 +22,10 @@ public final class SystemLibrary implements SymbolLookup {
   private SymbolLookup opened;
 
   /**
-   * @param words what it is, for messages
+   * @param words its name in messages
    * @param fileName such as {@code libmpi.so.40}
-   * @param property system property that names the file, or its directory, where the system does
-   *     not find it by itself
+   * @param property system property that names the file or its directory, if the system's loader
+   *     does not find it
    * @param variable environment variable for the same
    * @param advice how to get it
    */
@@ -39,11 +39,10 @@ public final class SystemLibrary implements SymbolLookup {
   }
 
   /**
-   * Opens the library. Further calls only look whether the file is still there that a setting
-   * names.
+   * Opens the library. Later calls only check that a file named by a setting still exists.
    *
-   * @throws UnsatisfiedLinkError if it is not there or cannot be loaded, or native access is not
-   *     enabled; one sentence that says what was looked for, where and what to do
+   * @throws UnsatisfiedLinkError if it was not found or cannot be loaded, or native access is not
+   *     enabled; the message says what was looked for, where, and what to do
    */
   public synchronized void load() {
     Optional<Path> named = named();
@@ -79,7 +78,7 @@ public final class SystemLibrary implements SymbolLookup {
     return file;
   }
 
-  /** Lets the system's loader find the file by its rules. */
+  /** Opens the file by the search rules of the system's loader. */
   private SymbolLookup openSystemsOwn() {
     try {
       return SymbolLookup.libraryLookup(fileName, Arena.global());

@@ -13,10 +13,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class SystemLibraryTest {
-  private static final String PROPERTY = "panamoe.test.library";
+  private static final String PROPERTY = "missing.library";
   private static final SystemLibrary MISSING =
       new SystemLibrary(
-          "The missing link", "libmissing.so.7", PROPERTY, "PANAMOE_TEST_LIBRARY", "look for it");
+          "The missing link", "libmissing.so.7", PROPERTY, "MISSING_LIBRARY", "look for it");
 
   @AfterEach
   void forget() {
@@ -28,7 +28,7 @@ class SystemLibraryTest {
     String message = assertThrows(UnsatisfiedLinkError.class, MISSING::load).getMessage();
     String where =
         "The missing link is not there: libmissing.so.7 was looked for in LD_LIBRARY_PATH";
-    String advice = "look for it, or name the file with -D" + PROPERTY + " or PANAMOE_TEST_LIBRARY";
+    String advice = "look for it, or name the file with -D" + PROPERTY + " or MISSING_LIBRARY";
     assertTrue(message.startsWith(where), message);
     assertTrue(message.endsWith(advice), message);
     assertEquals(1, message.lines().count());
@@ -55,8 +55,7 @@ class SystemLibraryTest {
   @Test
   void hasTheFunctionsOfWhatTheSystemHasOnceItIsOpen() {
     SystemLibrary library =
-        new SystemLibrary(
-            "C's mathematics", "libm.so.6", PROPERTY, "PANAMOE_TEST_LIBRARY", "no advice");
+        new SystemLibrary("C's mathematics", "libm.so.6", PROPERTY, "MISSING_LIBRARY", "no advice");
     assertEquals(Optional.empty(), library.find("cos"));
     library.load();
     assertTrue(library.find("cos").isPresent());

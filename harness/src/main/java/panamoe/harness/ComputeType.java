@@ -4,7 +4,7 @@ import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Locale;
 import panamoe.tensor.DType;
 
-/** What weights and activations are computed in, as the command line and JSON have it. */
+/** The dtype of weights and activations, as named on the command line and in JSON. */
 public enum ComputeType {
   F32(DType.FLOAT32),
   BF16(DType.BFLOAT16);

@@ -31,7 +31,7 @@ final class ErrorSentence {
 
   private static String fallback(Throwable failure) {
     String message = failure.getMessage();
-    // Without words of its own, the exception's name is the only clue.
+    // Without a message, the exception's class name is the only clue.
     return message == null || message.isBlank()
         ? "unexpected " + failure.getClass().getSimpleName()
         : message.strip();

@@ -6,14 +6,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.IntSupplier;
 
 /**
- * What Ctrl-C (or SIGTERM) does: the thread that runs the command is interrupted and given time to
- * unwind, so that its {@code finally} blocks remove half-written files; then the JVM ends with the
- * signal's exit code.
+ * Handles Ctrl-C and SIGTERM: it interrupts the command's thread and waits for it to unwind, so
+ * that {@code finally} blocks remove half-written files; then the JVM exits with the signal's exit
+ * code.
  *
- * <p>Long work honours this by looking at {@link Thread#isInterrupted()} between steps.
+ * <p>Long-running work must check {@link Thread#isInterrupted()} between steps.
  */
 final class Interruption {
-  /** What the JVM exits with after SIGINT. */
+  /** The JVM's exit code after SIGINT. */
   static final int EXIT_CODE = 130;
 
   private static final long SECONDS_TO_UNWIND = 20;
@@ -38,7 +38,7 @@ final class Interruption {
     try {
       Runtime.getRuntime().addShutdownHook(hook);
     } catch (IllegalStateException e) {
-      return EXIT_CODE; // interrupted already, before there was anything to unwind
+      return EXIT_CODE; // interrupted before the command began
     }
     try {
       return command.getAsInt();

@@ -12,7 +12,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
@@ -80,14 +80,14 @@ public final class Main implements Callable<Integer> {
   private Main() {}
 
   public static void main(String[] args) {
-    // Past System.out, which keeps a full disk or a closed pipe to itself.
+    // Not System.out, because that hides errors such as a full disk or a closed pipe.
     CommandLine commandLine =
         commandLine()
             .setOut(
                 new PrintWriter(
                     new OutputStreamWriter(
                         new FileOutputStream(FileDescriptor.out), System.out.charset())));
-    int rank = Launch.rank().orElse(0);
+    int rank = LauncherVariables.rank().orElse(0);
     StringWriter unsaid = new StringWriter();
     if (rank != 0) {
       commandLine.setErr(new PrintWriter(unsaid, true));
@@ -100,25 +100,25 @@ public final class Main implements Callable<Integer> {
   }
 
   /**
-   * Of ranks that fail alike the first one speaks, and must not be killed before that because
-   * another was faster. When it has ended, the launcher ends this process; if it does not, this
-   * rank alone knows what is wrong.
+   * When all ranks fail alike, rank 0 prints the error, and another rank's faster exit must not get
+   * it killed before. So this rank waits: after rank 0's exit the launcher ends this process. If
+   * that does not happen, only this rank has the error, and prints it.
    */
   private static void leaveTheWordToRank0(int rank, String unsaid) {
     try {
       Thread.sleep(WORD_OF_RANK_0);
       unsaid.lines().forEach(line -> System.err.println("rank " + rank + ": " + line));
     } catch (InterruptedException _) {
-      // Told to end: there is nothing more to wait for.
+      // The launcher asked this process to end: stop waiting.
     }
   }
 
-  /** The whole command line; {@code execute} returns the exit code and never throws. */
+  /** The command line. Its {@code execute} returns the exit code and never throws. */
   static CommandLine commandLine() {
     CommandLine commands = new CommandLine(new Main());
     commands.getSubcommands().values().stream()
         .flatMap(command -> command.getCommandSpec().options().stream())
-        .map(option -> option.auxiliaryTypes()[0]) // of a list, that of its elements
+        .map(option -> option.auxiliaryTypes()[0]) // for a list, the type of its elements
         .filter(Class::isEnum)
         .forEach(type -> registerChoices(commands, type));
     return commands
@@ -135,7 +135,7 @@ public final class Main implements Callable<Integer> {
     return CommandLine.ExitCode.OK;
   }
 
-  /** An empty name would mean the current folder; whoever gives one forgot something. */
+  /** Refuses an empty path, which would mean the current folder but is probably a mistake. */
   private static Path path(String name) {
     if (name.isBlank()) {
       throw new TypeConversionException("the path is empty");
@@ -143,7 +143,7 @@ public final class Main implements Callable<Integer> {
     return Path.of(name);
   }
 
-  /** The values of an option in small letters, as its help has them. */
+  /** Makes an enum option accept lower-case names, as its help shows them. */
   private static <T> void registerChoices(CommandLine commands, Class<T> type) {
     Map<String, T> choices = new LinkedHashMap<>();
     for (T choice : type.getEnumConstants()) {
@@ -170,7 +170,7 @@ public final class Main implements Callable<Integer> {
       }
       return exitCode;
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) {
-      // picocli hands exceptions alone to the handler below.
+      // picocli passes only exceptions to the handler below.
       throw new ExecutionException(command, e.toString(), e);
     }
   }

@@ -10,22 +10,21 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The options that every command takes: {@code @Mixin SharedOptions shared}. */
+/** The options of every command: {@code @Mixin SharedOptions shared}. */
 public final class SharedOptions {
-  /** Which backend computes. */
+  /** The backend to compute on. */
   public enum DeviceChoice {
     /** The native kernels. */
     CPU,
     /** The native kernels for NVIDIA cards. */
     CUDA,
     /**
-     * CUDA's kernels emulated on the CPU: how they are tested without a card, many times slower
-     * than cpu.
+     * The CUDA kernels emulated on the CPU, for tests without a card; many times slower than cpu.
      */
     SIMT,
-    /** Plain Java in double precision: slow, and the yardstick of all others. */
+    /** Plain Java in double precision: slow, the reference for all others. */
     REFERENCE,
-    /** The fastest that this machine has. */
+    /** The fastest backend of this machine. */
     AUTO
   }
 
@@ -76,21 +75,20 @@ public final class SharedOptions {
   }
 
   /**
-   * Opens the backend that was asked for, to be closed by the caller; says so where it is not a
-   * native one.
+   * Opens the requested backend; the caller closes it. Prints a note if it is plain Java.
    *
-   * @throws ParameterException if it cannot be had here
+   * @throws ParameterException if it is not available on this machine
    */
   public Backend open() {
     return open(1);
   }
 
   /**
-   * Free bytes of the device that was asked for, before anything is made for it.
+   * Free bytes of the requested device, without opening a backend.
    *
-   * @throws ParameterException if it cannot be had here
-   * @throws UnsatisfiedLinkError if the native library cannot be loaded and nothing may stand in
-   *     for it
+   * @throws ParameterException if it is not available on this machine
+   * @throws UnsatisfiedLinkError if the native library cannot be loaded and plain Java may not
+   *     replace it
    */
   public long memoryAvailable() {
     try (Backend backend = openWith(1)) {
@@ -98,7 +96,7 @@ public final class SharedOptions {
     }
   }
 
-  /** As {@link #open()}, for one of several ranks that divide the threads among them. */
+  /** Like {@link #open()}, for one of several ranks that share the threads. */
   public Backend open(int ranks) {
     if (device == DeviceChoice.AUTO) {
       Backends.nativeUnavailable()
@@ -122,12 +120,11 @@ public final class SharedOptions {
   }
 
   /**
-   * Opens one of this machine's cards, to be closed by the caller; {@code auto} stands for {@code
-   * cuda}.
+   * Opens one of this machine's cards; the caller closes it. {@code auto} means {@code cuda}.
    *
    * @param card counted from 0
-   * @throws ParameterException in one sentence, if the device is no card, cannot be had here, or is
-   *     not there so often
+   * @throws ParameterException if the device is not a card, is not available, or there are too few
+   *     cards; the message is one sentence
    */
   public Backend openCard(int card) {
     String name =
@@ -148,10 +145,9 @@ public final class SharedOptions {
   }
 
   /**
-   * What the options make together.
+   * Evaluates {@code options}.
    *
-   * @throws ParameterException with the words of the IllegalArgumentException by which they are
-   *     refused
+   * @throws ParameterException with the message of its IllegalArgumentException
    */
   public <T> T checked(Supplier<T> options) {
     try {
@@ -161,7 +157,7 @@ public final class SharedOptions {
     }
   }
 
-  /** As above, of a check. */
+  /** Runs a check; otherwise like {@link #checked(Supplier)}. */
   public void checked(Runnable check) {
     checked(
         () -> {
@@ -175,7 +171,7 @@ public final class SharedOptions {
     return new ParameterException(command.commandLine(), "--device " + name + why, cause);
   }
 
-  /** Threads asked for; 0 stands for one per processor. */
+  /** The requested number of threads; 0 means one per processor. */
   public int threads() {
     return threads;
   }
@@ -184,7 +180,7 @@ public final class SharedOptions {
     return seed;
   }
 
-  /** Whether the result is wanted as JSON. */
+  /** Whether to print the result as JSON. */
   public boolean json() {
     return json;
   }

@@ -12,8 +12,8 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * Shows how training goes, on stderr: a bar with loss, bits per byte, tokens per second and the
- * time left on a terminal, a line every few seconds in a log. Used by one thread; close it to end
+ * Prints training progress to stderr. On a terminal: a bar with loss, bits per byte, tokens per
+ * second and time left. Otherwise: a line every few seconds. Used by one thread; close it to end
  * the bar's line.
  */
 public final class TrainingProgress implements AutoCloseable {
@@ -35,22 +35,22 @@ public final class TrainingProgress implements AutoCloseable {
   }
 
   /**
-   * Starts showing progress on stderr.
+   * Starts printing to stderr.
    *
-   * @param done steps done before, by a run that is resumed
-   * @param steps at which training ends
+   * @param done steps done before, in a resumed run
+   * @param steps the last step
    */
   public static TrainingProgress onStandardError(long done, long steps) {
     return new TrainingProgress(System.err, isTerminal(2), done, steps);
   }
 
-  /** Shows progress as lines on {@code out}. */
+  /** Prints progress as lines to {@code out}. */
   static TrainingProgress asLines(PrintStream out, long done, long steps) {
     return new TrainingProgress(out, false, done, steps);
   }
 
   /**
-   * Tells of a finished step.
+   * Reports a finished step.
    *
    * @param step from 1
    * @param loss nats per token
@@ -97,7 +97,7 @@ public final class TrainingProgress implements AutoCloseable {
         .build();
   }
 
-  /** Java tells this of all standard streams together only; Linux says it of each. */
+  /** Java's test covers all standard streams together; Linux's covers each. */
   private static boolean isTerminal(int descriptor) {
     try {
       String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();

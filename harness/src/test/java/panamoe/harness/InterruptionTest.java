@@ -11,11 +11,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@Tag("slow")
 class InterruptionTest {
-  /** A command that holds a half-written file for a minute, and removes it on the way out. */
+  /** A command that holds a half-written file for minutes, and removes it on the way out. */
   static final class SlowWriter {
     public static void main(String[] args) {
       System.exit(
@@ -26,7 +28,7 @@ class InterruptionTest {
       try {
         Files.writeString(file, "half");
         System.out.println("writing");
-        Thread.sleep(60_000);
+        Thread.sleep(600_000);
         return 0;
       } catch (IOException | InterruptedException e) {
         return 1;
@@ -45,7 +47,7 @@ class InterruptionTest {
       assertEquals("writing", out.readLine());
       assertTrue(Files.exists(file));
       new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
-      assertTrue(process.waitFor(30, TimeUnit.SECONDS), "still running after 30 s");
+      assertTrue(process.waitFor(300, TimeUnit.SECONDS), "still running after 300 s");
       String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
       assertEquals(130, process.exitValue());
       assertEquals("interrupted", err.strip());

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,8 +22,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The launcher, in a copy of it beside something that it could remove or has to build. */
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+/** Runs a copy of the launcher in a folder with files that it may remove or must build. */
+@Tag("slow")
+@Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class LauncherTest {
   @TempDir private Path folder;
 
@@ -114,12 +116,13 @@ class LauncherTest {
   void aBuildThatCtrlCEndsHasNotFailed() throws IOException, InterruptedException {
     buildAnHourAgo();
     changeSource();
-    // No shell script: dash loses a signal that comes while it starts a program.
+    // Not a shell script, because dash loses a signal that arrives while it starts a program.
     write(
         "ci/maven",
         "#!/usr/bin/perl\nopen(my $file, '>', '%s'); sleep 60; exit 1;\n"
             .formatted(folder.resolve("building")));
-    // A terminal sends the signal to the whole group; a shell's background job would ignore it.
+    // A terminal sends the signal to the whole process group; a shell's background job would ignore
+    // it.
     Process build = start("env", "--default-signal=INT", "setsid", "bash", launcher(), "doctor");
     await("building");
     new ProcessBuilder("kill", "-INT", "--", "-" + build.pid()).start().waitFor();
@@ -149,7 +152,7 @@ class LauncherTest {
   void whoMayNotBuildIsToldWhatToDo() throws IOException, InterruptedException {
     buildAnHourAgo();
     changeSource();
-    Files.createDirectory(folder.resolve("build/lock")); // which not even root can write to
+    Files.createDirectory(folder.resolve("build/lock")); // which even root cannot write to
     String said = launch(1, "doctor");
     assertTrue(
         said.contains("cannot build: " + folder.resolve("build") + " is not writable")
@@ -183,7 +186,7 @@ class LauncherTest {
     assertTrue(Files.exists(folder.resolve(name).resolve("file")));
   }
 
-  /** Root may write anywhere, unless it is run without the right to. */
+  /** Drops root's right to write anywhere. */
   private static String[] withoutRootsRights(String... command) {
     boolean root = "root".equals(System.getProperty("user.name"));
     Stream<String> before =
@@ -230,8 +233,8 @@ class LauncherTest {
   }
 
   /**
-   * Starts the launcher where neither JDK 25 nor a C++ compiler is found, and apt-get installs
-   * nothing.
+   * Starts the launcher on a simulated machine without JDK 25 and C++ compiler, whose apt-get
+   * installs nothing.
    */
   private Process onABareMachine(String... arguments) throws IOException {
     copy("ci/setup");
@@ -357,7 +360,7 @@ class LauncherTest {
     }
   }
 
-  /** A project whose sources are two hours old, with a JDK and a Maven that do as if. */
+  /** A project whose sources are two hours old, with a fake JDK and Maven. */
   private void buildAnHourAgo() throws IOException {
     for (String source :
         List.of(
@@ -377,6 +380,7 @@ class LauncherTest {
             "native/CMakeLists.txt",
             "native/CMakePresets.json",
             "native/include/moe/gate.h",
+            "native/core/kernels.h",
             "native/abi/gate.cc",
             "native/cpu/gate/gate.cc",
             "native/bench/gate.cc",

@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * What {@code ci/slow} makes of what Maven says; in a copy of it beside a Maven that only says it.
+ * {@code ci/slow}'s reading of Maven's output, with a copy of the script and a fake Maven that
+ * prints it.
  */
 class SlowScriptTest {
   private static final String SAVE = line(3, 0, "panamoe.checkpoint.CheckpointCrashTest");

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A process of its own for what is to be interrupted or killed. Too short-lived for a second
- * compiler.
+ * A small JVM for code that is interrupted or killed, without the second compiler, because it runs
+ * only briefly.
  */
 public final class SmallJvm {
   private SmallJvm() {}
@@ -27,8 +27,8 @@ public final class SmallJvm {
   }
 
   /**
-   * The same where Ctrl-C ends it: a shell starts its background jobs with SIGINT ignored, and a
-   * child inherits that unless it is reset.
+   * The command with SIGINT reset: a shell starts background jobs with SIGINT ignored, and children
+   * inherit that.
    */
   public static List<String> interruptible(Class<?> main, String... arguments) {
     List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT"));

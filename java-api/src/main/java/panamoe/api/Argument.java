@@ -1,20 +1,20 @@
 package panamoe.api;
 
-/** Checks of arguments that every public method shares. */
+/** Argument checks of the public methods. */
 final class Argument {
   private Argument() {}
 
   /**
-   * The life of a device that is not null.
+   * The device's lifetime.
    *
-   * @throws PanamoeException.BadArgument if it is
+   * @throws PanamoeException.BadArgument if the device is null
    */
   static Lifetime lifeOf(Device device) {
     return PanamoeException.translating(() -> notNull("device", device)).lifetime();
   }
 
   /**
-   * The value.
+   * Returns the value.
    *
    * @throws IllegalArgumentException if it is null
    */

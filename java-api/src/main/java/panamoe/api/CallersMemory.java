@@ -10,15 +10,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Callers' memory as tensors of one call. Kernels work on the memory itself where that is safe, and
- * on a copy otherwise:
+ * Wraps callers' memory as tensors for one call. Kernels use the memory itself if that is safe, and
+ * a copy in these cases:
  *
  * <ul>
- *   <li>a card works on its own memory alone;
- *   <li>a file that is mapped may be truncated, and then only Java's own access is an exception
- *       instead of a crash. The JVM knows what is mapped of a segment, and of one made of a {@code
- *       MappedByteBuffer}, not of a view of such a buffer as floats or ints;
- *   <li>token ids are checked and then used as indices: another thread could change them in
+ *   <li>a card, which cannot access the caller's memory;
+ *   <li>a mapped file, which may be truncated: Java's access then throws, but a kernel's crashes
+ *       the process. The JVM knows that a segment is mapped, also one of a {@code
+ *       MappedByteBuffer}, but not one of such a buffer's view as floats or ints;
+ *   <li>token ids, which are checked and then used as indices: another thread could change them in
  *       between.
  * </ul>
  */
@@ -28,7 +28,7 @@ final class CallersMemory {
   private final Map<String, MemorySegment> borrowed = new LinkedHashMap<>();
 
   /**
-   * @param backend whose kernels are called
+   * @param backend that runs the kernels
    * @param scope of the call's tensors
    */
   CallersMemory(Backend backend, TensorScope scope) {
@@ -37,11 +37,11 @@ final class CallersMemory {
   }
 
   /**
-   * FLOAT32 memory to read.
+   * A FLOAT32 tensor over memory to read.
    *
-   * @param name of the argument, for messages; so below
+   * @param name of the argument, for messages
    * @throws IllegalArgumentException if the segment is null, on the heap, too small, misaligned,
-   *     another thread's, or a file's that was truncated
+   *     another thread's, or maps a file that was truncated
    * @throws IllegalStateException if its arena is closed
    */
   Tensor input(String name, MemorySegment segment, long... shape) {
@@ -49,14 +49,14 @@ final class CallersMemory {
     return needsCopy(segment) ? copied(name, callers) : callers;
   }
 
-  /** A copy of INT32 memory; throws as {@link #input} does. */
+  /** An INT32 tensor with a copy of the memory; throws as {@link #input} does. */
   Tensor ids(String name, MemorySegment segment, long... shape) {
     return copied(name, wrap(name, segment, DType.INT32, shape));
   }
 
   /**
-   * A copy of UINT8 memory of 0 and 1; throws as {@link #input} does, and if another number is in
-   * it.
+   * A UINT8 tensor with a copy of the memory; throws as {@link #input} does, and if a value is
+   * neither 0 nor 1.
    */
   Tensor mask(String name, MemorySegment segment, long count) {
     Tensor copy = copied(name, wrap(name, segment, DType.UINT8, count));
@@ -70,7 +70,10 @@ final class CallersMemory {
     return copy;
   }
 
-  /** FLOAT32 memory to write; throws as {@link #input} does, and if the segment is read-only. */
+  /**
+   * A FLOAT32 tensor over memory to write; throws as {@link #input} does, and if the segment is
+   * read-only.
+   */
   Tensor output(String name, MemorySegment segment, long... shape) {
     Tensor callers = wrap(name, segment, DType.FLOAT32, shape);
     if (segment.isReadOnly()) {
@@ -80,9 +83,9 @@ final class CallersMemory {
   }
 
   /**
-   * Runs kernels on the memory and waits for them.
+   * Runs kernels on the tensors and waits for them.
    *
-   * @throws IllegalStateException if an arena was closed meanwhile; it names the argument
+   * @throws IllegalStateException that names the argument, if its arena was closed meanwhile
    */
   void compute(Runnable kernels) {
     try {
@@ -98,7 +101,10 @@ final class CallersMemory {
     }
   }
 
-  /** Makes what kernels wrote to an {@link #output}, and are done with, the caller's. */
+  /**
+   * Copies an {@link #output} to the caller's memory, unless it is that memory. Call it after
+   * {@link #compute}.
+   */
   void giveBack(String name, Tensor output, MemorySegment segment) {
     if (output.borrowedMemory() == null) {
       copy(name, output.data(), segment.asSlice(0, output.bytes()));
@@ -106,7 +112,7 @@ final class CallersMemory {
   }
 
   /**
-   * Refuses results over what the same call reads.
+   * Refuses output memory that overlaps input memory of the same call.
    *
    * @throws IllegalArgumentException if the segments overlap
    */
@@ -118,7 +124,10 @@ final class CallersMemory {
     }
   }
 
-  /** Refuses memory that is gone: kernels take addresses, which nobody else checks. */
+  /**
+   * Refuses memory whose arena is closed, because kernels receive addresses, which are not checked
+   * again.
+   */
   static void requireAlive(String name, MemorySegment segment) {
     if (!segment.scope().isAlive()) {
       throw new IllegalStateException("the arena of " + name + " is closed");
@@ -155,8 +164,7 @@ final class CallersMemory {
   private static void copy(String name, MemorySegment from, MemorySegment to) {
     try {
       to.copyFrom(from);
-      // The JVM reports a page that is gone when it next looks for such reports: at the latest as a
-      // native method
+      // The JVM throws for a missing page at its next check, at the latest when a native method
       // returns.
       Thread.holdsLock(to);
     } catch (InternalError e) {

@@ -5,11 +5,11 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 
 /**
- * Where layers and models run: a device and a team of threads on it.
+ * A device that layers and models run on, with its threads.
  *
- * <p>One thread at a time calls a device and all that was made on it; a second one meanwhile gets
- * an {@link IllegalStateException}, and so does whoever uses or closes what is closed or in use.
- * Any thread may call after another. Open a device for each thread that computes.
+ * <p>Only one thread at a time may call a device and the layers and models created on it. A
+ * concurrent call, and any use after close, throws {@link IllegalStateException}. Threads may call
+ * one after the other. Open one device per computing thread.
  */
 public final class Device implements AutoCloseable {
   static {
@@ -30,12 +30,12 @@ public final class Device implements AutoCloseable {
    * Opens a device.
    *
    * @param name "cpu" (native kernels), "cuda" (native kernels for an NVIDIA card; callers' memory
-   *     is copied there and back), "reference" (plain Java, slow and exact, needs no native
-   *     library) or "auto" (the first of cuda, cpu and reference that can be had; plain Java is
-   *     warned of by this class's {@link System.Logger}, and is never taken in the stead of a
-   *     library that {@code panamoe.native.path} names)
+   *     is copied to it and back), "reference" (plain Java, slow and exact, needs no native
+   *     library) or "auto" (the first of cuda, cpu and reference that is available; this class's
+   *     {@link System.Logger} warns of plain Java, which never replaces a library that {@code
+   *     panamoe.native.path} names)
    * @param threads 0: one per processor; results do not depend on it
-   * @throws PanamoeException if there is no such device here; the message says what was looked for
+   * @throws PanamoeException if the device is not available; the message says what was looked for
    */
   public static Device open(String name, int threads) {
     Device device =
@@ -60,11 +60,11 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * Closes the device and all that was made on it. Idempotent.
+   * Closes the device and the layers and models created on it. Idempotent.
    *
-   * @throws IllegalStateException if a call of the device is under way; nothing is closed then. Or
-   *     if a native call of the caller's own has the memory of a parameter; what could be closed is
-   *     closed then, a second call closes the rest
+   * @throws IllegalStateException if a call of the device is running; then nothing is closed. Also
+   *     if a native call of the caller uses a parameter's memory; then everything else is closed,
+   *     and a second call closes the rest
    */
   @Override
   public void close() {

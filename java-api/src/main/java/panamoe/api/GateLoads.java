@@ -5,7 +5,7 @@ import java.util.Map;
 import panamoe.backend.Routes;
 import panamoe.op.RouteObserver;
 
-/** What the gates of one forward decided. */
+/** The gates' loads and losses in one forward. */
 final class GateLoads implements RouteObserver {
   private static final long[] DENSE = {};
 
@@ -23,13 +23,14 @@ final class GateLoads implements RouteObserver {
   }
 
   /**
-   * Tokens that asked for each expert of a layer, before any were dropped; empty for a dense layer.
+   * The number of tokens routed to each expert of a layer, before dropping; empty for a dense
+   * layer.
    */
   long[] tokensPerExpert(int layer) {
     return tokensPerExpert.getOrDefault(layer, DENSE).clone();
   }
 
-  /** The load balancing losses of all gates together, before their coefficient. */
+  /** The sum of the gates' load balancing losses, before their coefficient. */
   double auxiliaryLoss() {
     return auxiliaryLoss;
   }

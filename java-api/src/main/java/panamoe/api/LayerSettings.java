@@ -5,14 +5,14 @@ import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 
 /**
- * One MoE layer.
+ * The settings of one MoE layer.
  *
  * @param hidden M, width of a token
  * @param expertHidden F, inner width of an expert
  * @param experts E, 1 to 1024
- * @param topK experts a token is sent to
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times
- *     its even share, by DeepSpeed's rules for this k
+ * @param topK K, experts per token, 1 to 16
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this many
+ *     times its even share, by DeepSpeed's rules for this K (at least 4 routes)
  * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
  * @param activation of the experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
  * @param auxiliaryCoefficient factor of the load balancing loss in the gradients
@@ -35,7 +35,7 @@ public record LayerSettings(
     return new LayerSettings(hidden, expertHidden, experts, topK, 0, false, "gelu_tanh", 0.01);
   }
 
-  /** The same layer with or without the fixed MLP. */
+  /** These settings with or without the fixed MLP. */
   public LayerSettings withResidual(boolean value) {
     return new LayerSettings(
         hidden,
@@ -48,7 +48,7 @@ public record LayerSettings(
         auxiliaryCoefficient);
   }
 
-  /** The same layer with another capacity factor; 0 is dropless. */
+  /** These settings with another capacity factor; 0 is dropless. */
   public LayerSettings withCapacityFactor(double value) {
     return new LayerSettings(
         hidden, expertHidden, experts, topK, value, residual, activation, auxiliaryCoefficient);
@@ -65,7 +65,7 @@ public record LayerSettings(
         residual ? new MoeConfig.Residual(expertHidden) : null);
   }
 
-  /** The gate of a layer, and of every layer of a model. */
+  /** The gate's configuration, for a layer and for every layer of a model. */
   static GateConfig gate(int topK, double capacityFactor, double auxiliaryCoefficient) {
     GateConfig rules =
         capacityFactor == 0

@@ -7,21 +7,22 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 
 /**
- * The life of a device, or of something that was made on it, and the rule for all who use them: one
- * thread at a time is inside a call of a device or of anything on it, and nothing is used once it
- * is closed. Who breaks the rule gets an {@link IllegalStateException}; no call waits for another.
- * Every thread may call, one after the other.
+ * The lifetime of a device, or of a layer or model on it. It enforces one rule: one thread at a
+ * time is inside a call of a device or of anything on it, and nothing is used after close. A
+ * violation throws {@link IllegalStateException}; no call waits for another. Threads may call one
+ * after the other.
  *
- * <p>Closing also closes what was made on it. It frees nothing while another thread is inside a
- * call.
+ * <p>Closing also closes everything created on it. It frees nothing while another thread is inside
+ * a call.
  */
 final class Lifetime {
   static {
-    // The classes of a stack trace are initialized here, not where a stack is about to overflow.
+    // Initializes the classes for stack traces here, because doing so when a stack is about to
+    // overflow would break them.
     isInside(Thread.currentThread(), Thread.currentThread());
   }
 
-  // Who is inside a call; one for a device and all that was made on it.
+  // The thread inside a call; shared by a device and everything on it.
   private final AtomicReference<Use> user;
   private final Lifetime parent;
   private final String name;
@@ -29,7 +30,7 @@ final class Lifetime {
   private final SequencedSet<Lifetime> children = new LinkedHashSet<>();
   private volatile boolean closed;
 
-  /** One call of a device, by the thread that is inside it. */
+  /** A running call and its thread. */
   private record Use(Thread thread) {}
 
   private Lifetime(AtomicReference<Use> user, Lifetime parent, String name, Runnable free) {
@@ -39,16 +40,16 @@ final class Lifetime {
     this.free = free;
   }
 
-  /** The life of a device, which {@code free} ends. */
+  /** Begins the lifetime of a device; {@code free} frees it. */
   static Lifetime ofDevice(String name, Runnable free) {
     return new Lifetime(new AtomicReference<>(), null, name, free);
   }
 
   /**
-   * Begins the life of something made on this; called inside {@link #use}.
+   * Begins the lifetime of something created on this. Call it inside {@link #use}.
    *
-   * @param name as in messages, e.g. "the layer"
-   * @param free frees everything or, if it refuses, nothing
+   * @param name in messages, such as "the layer"
+   * @param free frees everything or, if it throws, nothing
    */
   Lifetime begin(String name, Runnable free) {
     Lifetime child = new Lifetime(user, this, name, free);
@@ -57,10 +58,10 @@ final class Lifetime {
   }
 
   /**
-   * Runs a call as the device's one user, with the runtime's exceptions as {@link
+   * Runs a call as the device's only user and translates the runtime's exceptions to {@link
    * PanamoeException}s.
    *
-   * @throws IllegalStateException if this is closed, or a call of the device is under way
+   * @throws IllegalStateException if this is closed, or a call of the device is running
    */
   <T> T use(Supplier<T> call) {
     Use mine = enter();
@@ -82,11 +83,11 @@ final class Lifetime {
   }
 
   /**
-   * Ends this life and those that began on it. Idempotent.
+   * Closes this and everything created on it. Idempotent.
    *
-   * @throws IllegalStateException if a call of the device is under way, or a native call of the
-   *     caller's own has the memory of a parameter; a layer or a model is as open as before then,
-   *     of a device's some may be closed
+   * @throws IllegalStateException if a call of the device is running, or a native call of the
+   *     caller uses a parameter's memory; a layer or model then stays open, while some of a
+   *     device's may be closed
    */
   void close() {
     if (closed) {
@@ -103,9 +104,9 @@ final class Lifetime {
   private Void end() {
     boolean device = parent == null;
     if (device) {
-      endChildren(); // whose memory is the device's
+      endChildren(); // their memory belongs to the device
     }
-    free.run(); // may refuse, before anything of a layer is freed
+    free.run(); // may throw before it frees anything of a layer
     closed = true;
     endChildren();
     if (!device) {
@@ -128,15 +129,15 @@ final class Lifetime {
       if (found != null && isInside(found.thread(), mine.thread())) {
         throw refusal(found.thread(), mine.thread());
       }
-      expected = found; // left behind by a stack overflow, or gone by now
+      expected = found; // left by a stack overflow, or cleared meanwhile
       found = user.compareAndExchange(expected, mine);
     }
     return mine;
   }
 
   /**
-   * Whether the thread is in a call. One whose stack overflowed as it left a call is not, though it
-   * still holds it.
+   * Whether the thread is inside a call. A thread whose stack overflowed while it left a call still
+   * holds the mark, but is not inside.
    */
   private static boolean isInside(Thread thread, Thread caller) {
     long calls =
@@ -146,7 +147,7 @@ final class Lifetime {
                 frame ->
                     frame.getMethodName().equals("use") || frame.getMethodName().equals("close"))
             .count();
-    return calls > (thread == caller ? 1 : 0); // the caller's own is one of them
+    return calls > (thread == caller ? 1 : 0); // the calling thread's stack includes this call
   }
 
   private IllegalStateException refusal(Thread inside, Thread caller) {

@@ -8,20 +8,20 @@ import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
 
 /**
- * A decoder-only language model of L layers, with rotary positions, layer norms and tied
- * embeddings. The list of experts tells the architectures apart: {@code [0, 0, 0, 0]} is dense,
- * {@code [0, 8, 0, 8]} MoE, and {@code [0, 8, 0, 16]} a pyramid; with {@code residual} they are
- * Residual MoE and PR-MoE.
+ * The settings of a decoder-only language model of L layers, with rotary positions, layer norms and
+ * tied embeddings. The list of experts determines the architecture: {@code [0, 0, 0, 0]} is dense,
+ * {@code [0, 8, 0, 8]} MoE, and {@code [0, 8, 0, 16]} a pyramid; with {@code residual} the last two
+ * are Residual MoE and PR-MoE.
  *
  * @param vocabulary V, token ids are 0 to V - 1
  * @param context longest sequence, in tokens
  * @param hidden M, width of a token
  * @param feedForward F, inner width of dense MLPs and of experts
  * @param heads of attention; divides hidden into heads of an even size
- * @param experts [L], for each layer its number of experts, 0 (dense) to 1024
- * @param topK experts a token is sent to
- * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps this many times
- *     its even share, by DeepSpeed's rules for this k
+ * @param experts [L], number of experts of each layer, 0 (dense) to 1024
+ * @param topK K, experts per token, 1 to 16
+ * @param capacityFactor 0 keeps every route (dropless); otherwise an expert keeps at most this many
+ *     times its even share, by DeepSpeed's rules for this K (at least 4 routes)
  * @param residual whether a fixed MLP runs beside the routed experts (Residual MoE)
  * @param activation of MLPs and experts: "gelu", "gelu_tanh", "relu", "silu", "swiglu"
  * @param auxiliaryCoefficient factor of every layer's load balancing loss in the gradients
@@ -43,9 +43,9 @@ public record ModelSettings(
   }
 
   /**
-   * Keeps a copy of the list.
+   * Copies the list.
    *
-   * @throws PanamoeException.BadArgument if the list, or a number in it, is null
+   * @throws PanamoeException.BadArgument if the list or an element is null
    */
   public ModelSettings {
     List<Integer> given = experts;
@@ -58,10 +58,7 @@ public record ModelSettings(
             });
   }
 
-  /**
-   * A dropless top-1 model with MLPs four times as wide as a token, GELU, and a balancing
-   * coefficient of 0.01.
-   */
+  /** A dropless top-1 model with F = 4 M, GELU, and a balancing coefficient of 0.01. */
   public static ModelSettings of(
       int vocabulary, int context, int hidden, int heads, List<Integer> experts) {
     if (hidden > Integer.MAX_VALUE / 4) {
@@ -72,7 +69,7 @@ public record ModelSettings(
         vocabulary, context, hidden, 4 * hidden, heads, experts, 1, 0, false, "gelu_tanh", 0.01);
   }
 
-  /** The same model with another number of experts a token is sent to. */
+  /** These settings with another number of experts per token. */
   public ModelSettings withTopK(int value) {
     return new ModelSettings(
         vocabulary,
@@ -88,7 +85,7 @@ public record ModelSettings(
         auxiliaryCoefficient);
   }
 
-  /** The same model with or without the fixed MLPs. */
+  /** These settings with or without the fixed MLPs. */
   public ModelSettings withResidual(boolean value) {
     return new ModelSettings(
         vocabulary,
@@ -104,7 +101,7 @@ public record ModelSettings(
         auxiliaryCoefficient);
   }
 
-  /** The same model with another capacity factor; 0 is dropless. */
+  /** These settings with another capacity factor; 0 is dropless. */
   public ModelSettings withCapacityFactor(double value) {
     return new ModelSettings(
         vocabulary,

@@ -14,14 +14,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One Mixture-of-Experts layer for another framework: it computes on the framework's own off-heap
- * memory, and lays its parameters and their gradients open by name, for the framework's optimizer.
+ * One Mixture-of-Experts layer for another framework. It computes on the framework's off-heap
+ * memory and exposes its parameters and gradients by name for the framework's optimizer.
  *
  * <p>All memory is FLOAT32, row-major, native, aligned to 4 bytes. Tokens are rows of width {@code
- * hidden}. One thread at a time calls a {@link Device} and all that was made on it. A caller's
- * arena stays open during a call; memory that is mapped from a file is copied first, but where a
- * caller hides that: a view of a {@code MappedByteBuffer} as floats does not tell the JVM what it
- * is, and its file must not be truncated during a call.
+ * hidden}. Only one thread at a time may call a {@link Device} and what was created on it. A
+ * caller's arena cannot be closed during a call. Memory mapped from a file is copied first, except
+ * for a view of a {@code MappedByteBuffer} as floats, which the JVM cannot recognise: its file must
+ * not be truncated during a call.
  *
  * {@snippet file="panamoe/api/MoeLayerExample.java" region="layer"}
  */
@@ -54,11 +54,11 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * A layer with fresh parameters, drawn from {@code seed}; no two experts start alike.
+   * Creates a layer with random parameters from {@code seed}; every expert gets different values.
    *
-   * @throws PanamoeException.BadArgument if the settings do not fit each other
-   * @throws IllegalStateException if the device is closed or in use by another thread; so do all
-   *     methods below that compute or touch memory, and after {@link #close}
+   * @throws PanamoeException.BadArgument if settings contradict each other
+   * @throws IllegalStateException if the device is closed or in use by another thread; all methods
+   *     below that compute or access memory throw it too, and after {@link #close}
    */
   public static MoeLayer create(Device device, LayerSettings settings, long seed) {
     return Argument.lifeOf(device)
@@ -76,7 +76,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param hidden M, width of a token
    * @param config JSON as {@code config.json} has it where a block's {@code feedForward} is of the
    *     kind {@code MOE}; docs/models.md lists its keys
-   * @throws PanamoeException.BadArgument if it is no such configuration; the message names the key
+   * @throws PanamoeException.BadArgument if the configuration is invalid; the message names the key
    * @throws IllegalStateException as {@link #create(Device, LayerSettings, long)}
    */
   public static MoeLayer create(Device device, int hidden, String config, long seed) {
@@ -108,7 +108,7 @@ public final class MoeLayer implements AutoCloseable {
     return settings;
   }
 
-  /** Names of the parameters, e.g. {@code moe.experts.up.weight} [E, F, M], in a fixed order. */
+  /** The parameters' names in a fixed order, such as {@code moe.experts.up.weight} [E, F, M]. */
   public List<String> parameterNames() {
     return parameters.names();
   }
@@ -116,18 +116,22 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * The shape of a parameter.
    *
-   * @throws PanamoeException.BadArgument if there is no such parameter; so do the methods below
+   * @throws PanamoeException.BadArgument if no parameter has this name; {@link #parameter} and
+   *     {@link #gradient} throw it too
    */
   public long[] shape(String parameter) {
     return parameters.shape(parameter);
   }
 
-  /** A parameter's memory, to read and to write; the JVM refuses it once the layer is closed. */
+  /**
+   * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the layer is
+   * closed.
+   */
   public MemorySegment parameter(String name) {
     return parameters.value(name);
   }
 
-  /** The memory of a parameter's gradient, which every {@link Step#backward} adds to. */
+  /** The FLOAT32 memory of a parameter's gradient, to which every {@link Step#backward} adds. */
   public MemorySegment gradient(String name) {
     return parameters.gradient(name);
   }
@@ -140,11 +144,11 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Evaluates the layer; deterministic.
    *
-   * @param x [tokens, hidden]
-   * @param y [tokens, hidden], receives the output; overlaps neither x nor a parameter
+   * @param x FLOAT32 [tokens, hidden]
+   * @param y FLOAT32 [tokens, hidden], receives the output; must overlap neither x nor a parameter
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned,
-   *     another thread's, or read-only where a result goes, or the two overlap
-   * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
+   *     confined to another thread, or read-only but an output, or if the two overlap
+   * @throws IllegalStateException if the arena of a segment is closed before or during the call
    */
   public void forward(MemorySegment x, MemorySegment y, long tokens) {
     forward(x, null, y, tokens);
@@ -177,9 +181,9 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Runs the layer for training and keeps what the backward needs, until the step is closed.
    *
-   * @param x [tokens, hidden]; must stay as it is until the backward
-   * @param y [tokens, hidden], receives the output; does not overlap x
-   * @param seed of the gate's random numbers, where its rules draw any
+   * @param x FLOAT32 [tokens, hidden]; must not change until the backward
+   * @param y FLOAT32 [tokens, hidden], receives the output; must not overlap x
+   * @param seed of the gate's random numbers, if its rules use any
    * @throws PanamoeException.BadArgument as {@link #forward} does
    * @throws IllegalStateException as {@link #forward} does
    */
@@ -203,15 +207,15 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Closes the layer and its steps. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way, or a native call of the
-   *     caller's own has the memory of a parameter; the layer stays open then
+   * @throws IllegalStateException if a call of its device is running, or a native call of the
+   *     caller uses a parameter's memory; the layer then stays open
    */
   @Override
   public void close() {
     lifetime.close();
   }
 
-  /** One forward in training, and its backward. */
+  /** One training forward and its backward. */
   public final class Step implements AutoCloseable {
     private final TensorScope scope = TensorScope.shared(device.backend());
     private final CallersMemory memory = new CallersMemory(device.backend(), scope);
@@ -242,29 +246,30 @@ public final class MoeLayer implements AutoCloseable {
       this.life = lifetime.begin("the step", scope::close);
     }
 
-    /** Tokens that asked for each expert, before any were dropped. */
+    /** [E], the number of tokens routed to each expert, before dropping. */
     public long[] tokensPerExpert() {
       return loads.tokensPerExpert(0);
     }
 
     /**
-     * The load balancing loss before its coefficient: 1 when perfectly even. Its gradient is part
-     * of the backward.
+     * The load balancing loss before its coefficient; 1 is perfect balance. The backward includes
+     * its gradient.
      */
     public double auxiliaryLoss() {
       return loads.auxiliaryLoss();
     }
 
     /**
-     * Adds the parameters' gradients to theirs, and writes that of the input. Refused arguments
-     * leave the step as it was; a backward that fails later spends it, and others are refused until
-     * {@link #zeroGradients}.
+     * Adds to the parameters' gradients and writes the input's gradient. A refused argument leaves
+     * the step usable. A backward that fails later uses up the step, and further backwards are
+     * refused until {@link #zeroGradients}.
      *
-     * @param dy [tokens, hidden], gradient of the output
-     * @param dx [tokens, hidden], receives the gradient of x; overlaps neither dy nor x
+     * @param dy FLOAT32 [tokens, hidden], gradient of the output
+     * @param dx FLOAT32 [tokens, hidden], receives the gradient of x; must overlap neither dy nor x
      * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small,
-     *     misaligned, another thread's, or read-only where a result goes, or dx overlaps another
-     * @throws IllegalStateException at a second call, or if the arena of x, dy or dx is closed
+     *     misaligned, confined to another thread, or read-only but an output, or if dx overlaps
+     *     another segment @throws IllegalStateException at a second call, or if the arena of x, dy
+     *     or dx is closed
      */
     public void backward(MemorySegment dy, MemorySegment dx) {
       life.run(
@@ -293,7 +298,9 @@ public final class MoeLayer implements AutoCloseable {
           });
     }
 
-    /** Frees what the backward would need. Idempotent; refused as {@link MoeLayer#close} is. */
+    /**
+     * Frees the memory kept for the backward. Idempotent; throws as {@link MoeLayer#close} does.
+     */
     @Override
     public void close() {
       life.close();

@@ -13,9 +13,9 @@ import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
 /**
- * A trained language model, ready to write text. One thread at a time calls a {@link Device} and
- * all that was made on it; what reads no weights (encode, decode, the model's facts) any thread may
- * call at any time. A model that the caller configures and trains is a {@link TrainableModel}.
+ * A trained language model that generates text. Only one thread at a time may call a {@link Device}
+ * and what was created on it; methods that read no weights (encode, decode, the model's sizes) may
+ * be called by any thread at any time. To configure and train a model, use {@link TrainableModel}.
  *
  * {@snippet file="panamoe/api/MoeModelExample.java" region="model"}
  */
@@ -54,18 +54,19 @@ public final class MoeModel implements AutoCloseable {
   /**
    * Loads a run's latest checkpoint, or one checkpoint.
    *
-   * @param bfloat16 keeps weights in bfloat16: half the memory to read for each token
-   * @throws PanamoeException.BadModel if the folder holds no whole checkpoint, a damaged one or one
-   *     that does not fit into memory, or a tokenizer that cannot be used or is not the model's
-   * @throws IllegalStateException if the device is closed or in use by another thread; so do {@link
-   *     #nextLogits} and {@link #generate}, and after {@link #close}
+   * @param bfloat16 true keeps weights in bfloat16, which halves the memory traffic per token;
+   *     false in float32
+   * @throws PanamoeException.BadModel if the folder has no intact checkpoint, the model does not
+   *     fit into memory, or the tokenizer is unsupported or not the model's
+   * @throws IllegalStateException if the device is closed or in use by another thread; {@link
+   *     #nextLogits} and {@link #generate} throw it too, and after {@link #close}
    */
   public static MoeModel open(Device device, Path folder, boolean bfloat16) {
     return Argument.lifeOf(device)
         .use(() -> new MoeModel(device, Argument.notNull("folder", folder), bfloat16));
   }
 
-  /** What the loader tolerated, in sentences; mostly empty. */
+  /** The loader's warnings, one sentence each; usually empty. */
   public List<String> warnings() {
     return warnings;
   }
@@ -75,12 +76,12 @@ public final class MoeModel implements AutoCloseable {
     return model.parameters().count();
   }
 
-  /** Number of experts of each layer; 0 is a dense layer. */
+  /** The number of experts of each layer; 0 is a dense layer. */
   public List<Integer> experts() {
     return model.config().experts();
   }
 
-  /** Longest sequence the model sees at once. */
+  /** The longest sequence in tokens. */
   public int context() {
     return model.config().context();
   }
@@ -109,11 +110,10 @@ public final class MoeModel implements AutoCloseable {
   }
 
   /**
-   * Logits of the token after {@code tokens}, one for each token of the vocabulary. They do not
-   * depend on the number of threads.
+   * The logits [V] of the token after {@code tokens}. They do not depend on the number of threads.
    *
-   * @throws PanamoeException.BadArgument if there are no tokens, more than the context, or one
-   *     outside the vocabulary
+   * @throws PanamoeException.BadArgument if {@code tokens} is empty, longer than the context, or
+   *     has a token outside the vocabulary
    */
   public float[] nextLogits(int... tokens) {
     return lifetime.use(
@@ -139,12 +139,12 @@ public final class MoeModel implements AutoCloseable {
    * Continues a prompt.
    *
    * @param temperature 0 takes the most probable token, 1 samples the model's distribution
-   * @param seed of the draws; the same seed gives the same text
-   * @param onText is given the text piece by piece; what it throws ends the text and reaches the
-   *     caller. It may not call the device of this model
+   * @param seed of the random draws; the same seed gives the same text
+   * @param onText receives the text piece by piece. An exception it throws ends generation and
+   *     reaches the caller. It must not call this model's device
    * @return the whole continuation
-   * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or a
-   *     number is out of range
+   * @throws PanamoeException.BadArgument if the prompt has more tokens than the context, or an
+   *     argument is out of range
    */
   public String generate(
       String prompt, int maxTokens, double temperature, long seed, Consumer<String> onText) {
@@ -170,7 +170,7 @@ public final class MoeModel implements AutoCloseable {
     }
   }
 
-  /** Carries what a callback threw past the translation of our own exceptions. */
+  /** Carries a callback's exception past the translation of the runtime's exceptions. */
   private static final class CallerFailed extends RuntimeException {
     private static final long serialVersionUID = 1;
 
@@ -178,7 +178,7 @@ public final class MoeModel implements AutoCloseable {
       super(cause);
     }
 
-    /** What the callback threw. */
+    /** The callback's exception. */
     RuntimeException failure() {
       if (getCause() instanceof Error error) {
         throw error;
@@ -190,7 +190,7 @@ public final class MoeModel implements AutoCloseable {
   /**
    * Frees the weights. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way; nothing is freed then
+   * @throws IllegalStateException if a call of its device is running; then nothing is freed
    */
   @Override
   public void close() {

@@ -8,18 +8,18 @@ import panamoe.backend.Backend;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 
-/** The parameters of a layer or a model as callers see them: memory and its gradient, by name. */
+/** The parameters of a layer or model for callers: memory and gradient by name. */
 final class NamedParameters {
   private final ParameterStore store;
   private final Backend backend;
   private final Lifetime lifetime;
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
-  // A backward failed after it had added to some gradients.
+  // True after a backward failed when it had added to some gradients.
   private boolean torn;
 
   /**
-   * @param store materialized in FLOAT32 for training, so that kernels read what callers write
-   * @param backend that it is materialized on
+   * @param store materialized in FLOAT32 for training, so that kernels read callers' writes
+   * @param backend of the store
    * @param lifetime of the layer or model
    */
   NamedParameters(ParameterStore store, Backend backend, Lifetime lifetime) {
@@ -46,7 +46,7 @@ final class NamedParameters {
   }
 
   /**
-   * Refuses results over parameters or their gradients.
+   * Refuses output memory that overlaps a parameter or gradient.
    *
    * @throws IllegalArgumentException if the segment overlaps one
    */
@@ -62,13 +62,13 @@ final class NamedParameters {
     lifetime.run(
         () -> {
           store.zeroGradients();
-          backend.synchronize(); // callers may have the memory already
+          backend.synchronize(); // callers may hold and write this memory already
           torn = false;
         });
   }
 
   /**
-   * Runs a backward. If it fails, others are refused until the gradients are zeroed.
+   * Runs a backward. If it fails, further ones are refused until the gradients are zeroed.
    *
    * @throws IllegalStateException if an earlier one failed
    */

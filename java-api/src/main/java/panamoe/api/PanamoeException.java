@@ -4,10 +4,10 @@ import java.util.function.Supplier;
 import panamoe.io.MissingArtifact;
 
 /**
- * A failure that a caller can act on; the message is one sentence. Its subtypes tell the kinds
- * apart. As everywhere in Java, programming errors (a closed layer used again) are {@link
- * IllegalStateException}s, a device or a heap without memory left is an {@link OutOfMemoryError},
- * and a jar that the class path lacks a {@link NoClassDefFoundError} that names it.
+ * A failure that a caller can act on, with a one-sentence message and a subtype for each kind. As
+ * usual in Java, programming errors (use of a closed layer) are {@link IllegalStateException}s, an
+ * exhausted device or heap is an {@link OutOfMemoryError}, and a jar missing on the class path is a
+ * {@link NoClassDefFoundError} that names it.
  */
 public sealed class PanamoeException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -16,7 +16,7 @@ public sealed class PanamoeException extends RuntimeException {
     super(message, cause);
   }
 
-  /** An argument or a setting that does not fit: what was given, what was expected. */
+  /** An invalid argument or setting; the message says what was given and what was expected. */
   public static final class BadArgument extends PanamoeException {
     private static final long serialVersionUID = 1;
 
@@ -26,8 +26,8 @@ public sealed class PanamoeException extends RuntimeException {
   }
 
   /**
-   * A model on disk that is missing, damaged or of another shape, or too large for this machine; or
-   * its tokenizer.
+   * A model on disk, or its tokenizer, is missing, damaged or inconsistent, or the model is too
+   * large for this machine.
    */
   public static final class BadModel extends PanamoeException {
     private static final long serialVersionUID = 1;
@@ -37,7 +37,7 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
-  /** The device is not there, or failed; of the methods that compute, any may throw it. */
+  /** The device is not available, or it failed. Every method that computes may throw it. */
   public static final class DeviceFailed extends PanamoeException {
     private static final long serialVersionUID = 1;
 
@@ -46,7 +46,7 @@ public sealed class PanamoeException extends RuntimeException {
     }
   }
 
-  /** Runs {@code body}, with the runtime's exceptions turned into these. */
+  /** Runs {@code body} and translates the runtime's exceptions. */
   static <T> T translating(Supplier<T> body) {
     try {
       return body.get();

@@ -1,9 +1,9 @@
 package panamoe.api;
 
 /**
- * The Java that Panamoe needs. This module is compiled for Java 17 (pom.xml), so that its classes
- * also load on a Java older than the one needed. The classes that a program uses first call {@link
- * #check}, which names both versions; the JVM would only name the version number of a class file.
+ * The Java version that Panamoe needs. This module is compiled for Java 17 (pom.xml), so that its
+ * classes load on older versions too. The classes that a program uses first call {@link #check},
+ * which names both versions; the JVM would only name a class-file version.
  */
 final class RequiredJava {
   private static final int FEATURE = 25;
@@ -11,7 +11,7 @@ final class RequiredJava {
   private RequiredJava() {}
 
   /**
-   * @throws UnsupportedClassVersionError if this Java is too old; one sentence with both versions
+   * @throws UnsupportedClassVersionError if this Java is too old; the message names both versions
    */
   static void check() {
     check(Runtime.version().feature());

@@ -15,15 +15,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * A whole language model for another framework: it reads tokens from the framework's own off-heap
- * memory, and lays its parameters and their gradients open by name, for the framework's optimizer.
- * {@link MoeModel} opens and uses what was trained by Panamoe itself.
+ * A language model for another framework. It reads tokens from the framework's off-heap memory and
+ * exposes its parameters and gradients by name for the framework's optimizer. {@link MoeModel}
+ * opens models that Panamoe trained itself.
  *
  * <p>A batch is {@code batch} sequences of {@code length} tokens, one after the other: token ids
  * and targets are INT32 [batch, length], a target of -1 does not count. Parameters, gradients and
  * logits are FLOAT32. All memory is row-major, native, aligned to 4 bytes. Token ids are copied; a
- * caller's arena stays open during a call. One thread at a time calls a {@link Device} and all that
- * was made on it.
+ * caller's arena cannot be closed during a call. Only one thread at a time may call a {@link
+ * Device} and what was created on it.
  *
  * {@snippet file="panamoe/api/TrainableModelExample.java" region="model"}
  */
@@ -51,11 +51,11 @@ public final class TrainableModel implements AutoCloseable {
   }
 
   /**
-   * A model with fresh parameters, drawn from {@code seed}.
+   * Creates a model with random parameters from {@code seed}.
    *
-   * @throws PanamoeException.BadArgument if the settings do not fit each other
-   * @throws IllegalStateException if the device is closed or in use by another thread; so do all
-   *     methods below that compute or touch memory, and after {@link #close}
+   * @throws PanamoeException.BadArgument if settings contradict each other
+   * @throws IllegalStateException if the device is closed or in use by another thread; all methods
+   *     below that compute or access memory throw it too, and after {@link #close}
    */
   public static TrainableModel create(Device device, ModelSettings settings, long seed) {
     return Argument.lifeOf(device)
@@ -71,7 +71,7 @@ public final class TrainableModel implements AutoCloseable {
    *
    * @param config JSON as {@code config.json} has it under {@code model}; docs/models.md lists its
    *     keys
-   * @throws PanamoeException.BadArgument if it is no such configuration; the message names the key
+   * @throws PanamoeException.BadArgument if the configuration is invalid; the message names the key
    * @throws IllegalStateException as {@link #create(Device, ModelSettings, long)}
    */
   public static TrainableModel create(Device device, String config, long seed) {
@@ -96,14 +96,14 @@ public final class TrainableModel implements AutoCloseable {
     return settings;
   }
 
-  /** Number of parameters' elements. */
+  /** The number of parameters. */
   public long parameterCount() {
     return model.parameters().count();
   }
 
   /**
-   * Names of the parameters, e.g. {@code embedding.weight} [V, M] or {@code
-   * layers.1.moe.experts.up.weight} [E, F, M], in a fixed order.
+   * The parameters' names in a fixed order, such as {@code embedding.weight} [V, M] or {@code
+   * layers.1.moe.experts.up.weight} [E, F, M].
    */
   public List<String> parameterNames() {
     return parameters.names();
@@ -112,21 +112,22 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * The shape of a parameter.
    *
-   * @throws PanamoeException.BadArgument if there is no such parameter; so do the methods below
+   * @throws PanamoeException.BadArgument if no parameter has this name; {@link #parameter} and
+   *     {@link #gradient} throw it too
    */
   public long[] shape(String parameter) {
     return parameters.shape(parameter);
   }
 
   /**
-   * A parameter's memory, FLOAT32, to read and to write; the JVM refuses it once the model is
+   * A parameter's FLOAT32 memory, to read and write. The JVM refuses access once the model is
    * closed.
    */
   public MemorySegment parameter(String name) {
     return parameters.value(name);
   }
 
-  /** The memory of a parameter's gradient, FLOAT32, which every {@link Step#backward} adds to. */
+  /** The FLOAT32 memory of a parameter's gradient, to which every {@link Step#backward} adds. */
   public MemorySegment gradient(String name) {
     return parameters.gradient(name);
   }
@@ -140,12 +141,12 @@ public final class TrainableModel implements AutoCloseable {
    * Evaluates the model; deterministic.
    *
    * @param tokens INT32 [batch, length], ids
-   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of the
-   *     one that follows
+   * @param logits FLOAT32 [batch, length, vocabulary], receives for every token the logits of its
+   *     successor
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
-   *     or another thread's, the logits' is read-only, an id is outside the vocabulary, or the
-   *     batch is empty or its sequences longer than the context
-   * @throws IllegalStateException if the arena of a segment is closed, before or meanwhile
+   *     or confined to another thread, the logits are read-only, an id is outside the vocabulary,
+   *     or the batch is empty or its sequences longer than the context
+   * @throws IllegalStateException if the arena of a segment is closed before or during the call
    */
   public void forward(MemorySegment tokens, MemorySegment logits, int batch, int length) {
     lifetime.run(
@@ -190,10 +191,10 @@ public final class TrainableModel implements AutoCloseable {
    *
    * @param tokens INT32 [batch, length], ids
    * @param targets INT32 [batch, length], for every token the id that follows it, or -1
-   * @param seed of the gates' random numbers, where their rules draw any
+   * @param seed of the gates' random numbers, if their rules use any
    * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small, misaligned
-   *     or another thread's, an id or a target is outside the vocabulary, no target counts, or the
-   *     batch is empty or its sequences longer than the context
+   *     or confined to another thread, an id or a target is outside the vocabulary, no target
+   *     counts, or the batch is empty or its sequences longer than the context
    * @throws IllegalStateException if the arena of a segment is closed
    */
   public Step train(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
@@ -203,15 +204,15 @@ public final class TrainableModel implements AutoCloseable {
   /**
    * Frees the parameters, their gradients and the steps. Idempotent.
    *
-   * @throws IllegalStateException if a call of its device is under way, or a native call of the
-   *     caller's own has the memory of a parameter; the model stays open then
+   * @throws IllegalStateException if a call of its device is running, or a native call of the
+   *     caller uses a parameter's memory; the model then stays open
    */
   @Override
   public void close() {
     lifetime.close();
   }
 
-  /** A copy of the caller's [batch, length], flattened. */
+  /** A flattened copy of the caller's [batch, length]. */
   private Tensor ids(
       CallersMemory memory, String name, MemorySegment segment, int batch, int length) {
     if (batch < 1) {
@@ -228,7 +229,7 @@ public final class TrainableModel implements AutoCloseable {
     return memory.ids(name, segment, (long) batch * length);
   }
 
-  /** The final hidden states [S, M] of S / length sequences. */
+  /** The final hidden states [S, M] of S / {@code length} sequences. */
   private Tensor hidden(Pass pass, Tensor ids, int length) {
     Tensor positions = pass.allocate(DType.INT32, ids.count());
     for (long i = 0; i < ids.count(); i++) {
@@ -256,14 +257,14 @@ public final class TrainableModel implements AutoCloseable {
     return sum / counted;
   }
 
-  /** One forward in training, and its backward. */
+  /** One training forward and its backward. */
   public final class Step implements AutoCloseable {
     private final TensorScope scope = TensorScope.shared(device.backend());
     private final Tape tape = new Tape(device.backend());
     private final GateLoads loads = new GateLoads();
     private final Lifetime life;
-    // The loss forms the gradient of the output matrix in the forward; callers get it with all
-    // others.
+    // The loss computes the output matrix's gradient in the forward; callers receive it with the
+    // others in the backward.
     private final Tensor outputGradient;
     private final double loss;
     private boolean done;
@@ -297,25 +298,27 @@ public final class TrainableModel implements AutoCloseable {
     }
 
     /**
-     * Tokens that asked for each expert of a layer, from 0, before any were dropped; empty for a
+     * [E], the number of tokens routed to each expert of a layer, before dropping; empty for a
      * dense layer.
+     *
+     * @param layer from 0
      */
     public long[] tokensPerExpert(int layer) {
       return loads.tokensPerExpert(layer);
     }
 
     /**
-     * The sum of the MoE layers' load balancing losses before their coefficient: 1 for each that is
-     * perfectly even. Its gradient is part of the backward.
+     * The sum of the MoE layers' load balancing losses before their coefficient; 1 per layer is
+     * perfect balance. The backward includes its gradient.
      */
     public double auxiliaryLoss() {
       return loads.auxiliaryLoss();
     }
 
     /**
-     * Adds to the parameters' gradients those of {@code loss() + auxiliaryCoefficient *
-     * auxiliaryLoss()}. A backward that fails spends the step, and others are refused until {@link
-     * #zeroGradients}.
+     * Adds the gradients of {@code loss() + auxiliaryCoefficient * auxiliaryLoss()} to the
+     * parameters' gradients. A backward that fails uses up the step, and further ones are refused
+     * until {@link #zeroGradients}.
      *
      * @throws IllegalStateException at a second call
      */
@@ -337,7 +340,8 @@ public final class TrainableModel implements AutoCloseable {
     }
 
     /**
-     * Frees what the backward would need. Idempotent; refused as {@link TrainableModel#close} is.
+     * Frees the memory kept for the backward. Idempotent; throws as {@link TrainableModel#close}
+     * does.
      */
     @Override
     public void close() {

@@ -21,7 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.param.ParameterStore;
 
-/** What other threads, other processes and callers themselves may do to the memory of a call. */
+/**
+ * What happens when other threads, other processes or callers themselves change the memory of a
+ * call.
+ */
 class CallersMemoryTest {
   private static final int TOKENS = 64;
   private static final int HIDDEN = 32;
@@ -31,7 +34,7 @@ class CallersMemoryTest {
   @TempDir private Path folder;
 
   /**
-   * The arena refuses to close while a kernel is at work, or the call is refused: kernels never see
+   * While a kernel runs, the arena refuses to close, or the call is refused: kernels never access
    * freed memory.
    */
   @Test
@@ -79,7 +82,7 @@ class CallersMemoryTest {
     }
   }
 
-  /** The backward needs x alone of what the forward was given. */
+  /** Of the forward's memory, the backward needs only x. */
   @Test
   void theOutputsMemoryMayGoBeforeTheBackward() {
     try (Arena arena = Arena.ofConfined();
@@ -120,7 +123,7 @@ class CallersMemoryTest {
     }
   }
 
-  /** The JVM tells of a page that is gone late, in compiled code: the call must not end before. */
+  /** In compiled code the JVM reports a missing page late; the call must not end before. */
   @Test
   void aFileMayBeTruncatedDuringACall() throws Exception {
     try (Arena arena = Arena.ofShared();
@@ -173,7 +176,7 @@ class CallersMemoryTest {
         StandardOpenOption.WRITE);
   }
 
-  /** Ids are checked, then used as indices: in between they may not change. */
+  /** Ids are checked, then used as indices: a change in between must have no effect. */
   @Test
   void tokenIdsMayChangeDuringACall() throws InterruptedException {
     ModelSettings settings = ModelSettings.of(50, 16, 16, 2, List.of(0, 4));
@@ -268,7 +271,7 @@ class CallersMemoryTest {
     }
   }
 
-  /** A backward that fails halfway has added to some gradients: a further one would hide that. */
+  /** A failed backward has added to some gradients; a further one must not hide that. */
   @Test
   void gradientsThatWereAddedInPartAreZeroedFirst() {
     try (Device device = Device.open("cpu", 1);

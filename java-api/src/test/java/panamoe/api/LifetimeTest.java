@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Who may use a device and what was made on it, and until when. */
+/** Which threads may use a device and the objects on it, and until when. */
 class LifetimeTest {
   private static final int TOKENS = 8;
   private static final int HIDDEN = 16;
@@ -137,7 +137,7 @@ class LifetimeTest {
     }
   }
 
-  /** Freed memory is used again: a segment of the old owner must not show the new one's weights. */
+  /** Freed memory is reused: an old segment must not expose the new owner's weights. */
   @Test
   void aParametersMemoryDiesWithItsLayer() {
     for (String name : List.of("cpu", "reference")) {
@@ -162,10 +162,7 @@ class LifetimeTest {
     }
   }
 
-  /**
-   * Deep in a recursion a call overflows the stack, wherever it is: the device serves the next
-   * caller all the same.
-   */
+  /** A call that overflows the stack at any point must not lock the device. */
   @Test
   void aStackOverflowLocksNobodyOut() throws Exception {
     try (Arena arena = Arena.ofShared();
@@ -197,9 +194,7 @@ class LifetimeTest {
     }
   }
 
-  /**
-   * C's qsort has a parameter and calls back while it sorts: the memory cannot be freed under it.
-   */
+  /** C's qsort sorts a parameter and calls back: the memory cannot be freed meanwhile. */
   @Test
   @SuppressWarnings("restricted")
   void whatANativeCallHasCannotBeClosed() throws Throwable {

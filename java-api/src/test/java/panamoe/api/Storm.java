@@ -26,11 +26,10 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
- * Many threads make random public calls on shared objects and shared memory, and close, free,
- * change and truncate them under each other's hands. Bystanders compute beside them on devices of
- * their own, and must get the same bits always. Run by {@link StormTest} in a JVM of its own:
- * {@code Storm MODEL-FOLDER THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions
- * was thrown.
+ * Many threads make random public calls on shared objects and shared memory, and concurrently
+ * close, free, change and truncate them. Bystander threads compute on their own devices and must
+ * always get the same bits. {@link StormTest} runs it in a separate JVM: {@code Storm MODEL-FOLDER
+ * THREADS SECONDS}. Exits with 0 if nothing but the documented exceptions was thrown.
  */
 final class Storm {
   private static final int HIDDEN = 32;
@@ -42,7 +41,7 @@ final class Storm {
   private static final ModelSettings MODEL =
       ModelSettings.of(60, CONTEXT, 16, 2, List.of(0, 4)).withResidual(true);
 
-  /** Memory that any thread uses, closes and changes. */
+  /** Memory that every thread uses, closes and changes. */
   private record Memory(Arena arena, MemorySegment segment, Path file) implements AutoCloseable {
     @Override
     public void close() {
@@ -207,7 +206,7 @@ final class Storm {
     return 0;
   }
 
-  /** Every kind of call must be able to succeed: one thread alone tries each until it does. */
+  /** Checks that every kind of call can succeed: a single thread repeats each until it does. */
   private boolean rehearse() {
     SplittableRandom random = new SplittableRandom(0);
     for (Kind kind : kinds) {
@@ -264,7 +263,7 @@ final class Storm {
     }
   }
 
-  /** Nobody else has this device: what it computes may not change, whatever the others do. */
+  /** Computes on a device that no other thread uses; its results must not change. */
   private void standBy(int number) {
     try (Arena arena = Arena.ofConfined();
         Device device = Device.open("cpu", number + 1);
@@ -364,7 +363,7 @@ final class Storm {
     return e instanceof ClosedByInterruptException ? new Missing() : new UncheckedIOException(e);
   }
 
-  /** Numbers that are ids at times, in the midst of others' calls. */
+  /** Writes random numbers, some of them valid ids, during other threads' calls. */
   private void scribble(SplittableRandom random) {
     Memory memory = pick(memories, random);
     if (memory.file() != null || !memory.segment().isAccessibleBy(Thread.currentThread())) {
@@ -398,7 +397,7 @@ final class Storm {
     return random.nextInt(30) == 0 ? random.nextInt() : 1 + random.nextInt(CONTEXT);
   }
 
-  /** Not yet there; the storm itself, not what it tests. */
+  /** An object of the pool does not exist yet; an error of the storm, not of the tested code. */
   private static final class Missing extends RuntimeException {
     private static final long serialVersionUID = 1;
   }
@@ -411,9 +410,7 @@ final class Storm {
     return picked;
   }
 
-  /**
-   * Puts a new object into the pool and closes the one that was there, if it lets itself be closed.
-   */
+  /** Puts a new object into the pool and closes the old one, if that does not refuse. */
   private static <T extends AutoCloseable> void replace(
       AtomicReferenceArray<T> pool, SplittableRandom random, Supplier<T> maker) {
     T old = pool.getAndSet(random.nextInt(pool.length()), maker.get());

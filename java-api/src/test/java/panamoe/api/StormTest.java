@@ -7,13 +7,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Nothing that callers do to each other ends the JVM. 64 threads for 10 seconds, or as many as
- * {@code -Dpanamoe.storm.seconds=60} says.
+ * Concurrent misuse never ends the JVM: 64 threads for 10 seconds, or for as many seconds as {@code
+ * -Dpanamoe.storm.seconds=60} says.
  */
+@Tag("slow")
 class StormTest {
   private static final String THREADS = "64";
 

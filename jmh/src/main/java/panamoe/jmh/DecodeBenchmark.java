@@ -8,8 +8,8 @@ import org.openjdk.jmh.annotations.Setup;
 import panamoe.harness.bench.Kind;
 
 /**
- * One token through a four-layer model. The tiny shape has next to no arithmetic: what remains is
- * Java and the calls. With {@code -prof gc} it shows that a step makes no garbage.
+ * One token through a four-layer model. The tiny shape has almost no arithmetic, so its time is
+ * that of Java and of the native calls. {@code -prof gc} shows that a step allocates nothing.
  */
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 public class DecodeBenchmark extends WorkloadState {

@@ -17,8 +17,8 @@ import panamoe.api.LayerSettings;
 import panamoe.api.MoeLayer;
 
 /**
- * What a call of the facade costs before it does anything: the check that no other thread is
- * inside, that nothing is closed, and the look-up of one name.
+ * The overhead of a facade call: the checks for concurrent use and for closed objects, and the
+ * look-up of one name.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

@@ -22,8 +22,7 @@ import panamoe.harness.bench.Workload;
 import panamoe.tensor.DType;
 
 /**
- * A workload of {@code panamoe bench} on the cpu backend, open for one trial. A benchmark says
- * which one.
+ * A workload of {@code panamoe bench} on the cpu backend, open for one trial. Subclasses choose it.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.SampleTime)
@@ -42,7 +41,7 @@ public abstract class WorkloadState {
   private Workload workload;
   private int call;
 
-  /** To be called by a benchmark's set-up. */
+  /** Opens the workload; a benchmark's set-up calls it. */
   void open(Kind kind, String shape, int tokens) {
     backend = Backends.open("cpu", 0);
     subject = kind.open(backend, LayerShape.parse(shape), dtype, SEED);

@@ -13,14 +13,15 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the all-to-all of ranks under mpirun as {@code jmh/peers/alltoallv.c} times MPI's own;
- * {@code jmh/alltoall} runs both in turns. Arguments: bytes of the block for each rank, the own one
- * included. Rank 0 prints for each the fastest and the median batch, in microseconds a call.
+ * Times our all-to-all under mpirun in the way {@code jmh/peers/alltoallv.c} times MPI_Alltoallv;
+ * {@code jmh/alltoall} alternates both. Arguments: block sizes in bytes per rank (including the
+ * block to itself). For each, rank 0 prints the fastest and the median batch in microseconds per
+ * call.
  */
 public final class AllToAllTimes {
   private static final int BATCHES = 15;
   private static final long BATCH_NANOS = 30_000_000;
-  // Rounds over all sizes that are not timed: the compiler is done with the code after them.
+  // Untimed warm-up rounds over all sizes, enough for the JIT compiler.
   private static final int WARM_UP_ROUNDS = 3;
 
   private AllToAllTimes() {}
@@ -40,11 +41,11 @@ public final class AllToAllTimes {
         }
       }
     }
-    // Beyond the try: closing was part of the run, ending the JVM's own threads is not.
+    // After the try block: closing is part of the run, waiting for the JVM's other threads is not.
     System.exit(0);
   }
 
-  /** Microseconds a call in each batch, ascending. */
+  /** Microseconds per call of each batch, ascending. */
   private static double[] time(Communicator world, Arena arena, long block) {
     int size = world.size();
     long[] rows = new long[size];

@@ -8,7 +8,7 @@ import panamoe.backend.Backend;
 import panamoe.backend.Backends;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Exchange;
-import panamoe.comm.exchange.Plan;
+import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.tensor.DType;
@@ -16,9 +16,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the flat and the hierarchical exchange of rows in turns, on ranks that mpirun started on
- * several nodes; {@code jmh/slowed} runs it. Arguments: bytes from each rank to each. Rank 0 prints
- * a table of medians.
+ * Times flat and hierarchical exchanges alternately, on ranks that mpirun started on several nodes;
+ * {@code jmh/slowed} runs it. Arguments: message sizes in bytes, for each pair of ranks. Rank 0
+ * prints a table of medians.
  */
 public final class ExchangeTimes {
   private static final int WARM_UP = 5;
@@ -55,7 +55,7 @@ public final class ExchangeTimes {
     System.exit(0);
   }
 
-  /** Milliseconds of each turn of each exchange. */
+  /** Milliseconds of each repetition, by exchange. */
   private static double[][] time(
       Communicator world, Backend backend, Exchange[] exchanges, int bytes) {
     double[][] times = new double[exchanges.length][TURNS];
@@ -66,12 +66,11 @@ public final class ExchangeTimes {
       Tensor arrived = scope.zeros(DType.UINT8, world.size(), bytes);
       for (int turn = -WARM_UP; turn < TURNS; turn++) {
         for (int i = 0; i < exchanges.length; i++) {
-          Plan plan = exchanges[i].plan(counts, bytes);
+          ExchangePlan plan = exchanges[i].plan(counts, bytes);
           world.barrier();
           long start = System.nanoTime();
           plan.forward(rows, arrived);
-          // Ranks leave the barrier one after the other: the time is that of the one that took
-          // longest.
+          // Ranks leave the barrier one after the other, so the slowest rank's time counts.
           long longest =
               LongStream.of(world.allGather(System.nanoTime() - start)).max().orElseThrow();
           if (turn >= 0) {

@@ -11,7 +11,7 @@ import java.util.stream.LongStream;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.Backends;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
@@ -30,10 +30,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Times the forward and backward of one Residual MoE layer on two ranks of a core each, every way
- * of overlapping in turns; {@code jmh/slowed} runs it. Arguments: microseconds an exchange of rows
- * takes at least, Mbit/s of the link, tokens of each rank, M, F, E. Rank 0 prints a table of
- * medians.
+ * Times forward and backward of one Residual MoE layer on two ranks with one core each, alternating
+ * all settings of {@code Overlap}; {@code jmh/slowed} runs it. Arguments: latency of an exchange in
+ * microseconds, Mbit/s of the link, tokens per rank, M, F, E. Rank 0 prints a table of medians.
  */
 public final class OverlapTimes {
   private static final int WARM_UP = 5;
@@ -41,7 +40,7 @@ public final class OverlapTimes {
   private static final List<Overlap> OVERLAPS =
       List.of(Overlap.NONE, new Overlap(true, 1), new Overlap(true, 2), new Overlap(true, 4));
 
-  /** One layer of the same weights, and how its rows travel. */
+  /** A layer with the ranks' overlap setting; all layers have the same weights. */
   private record Subject(Ranks ranks, ParameterStore store, MoeLayer layer) {
     static Subject of(
         Communicator world, Backend backend, int hidden, MoeConfig config, Overlap overlap) {
@@ -52,7 +51,7 @@ public final class OverlapTimes {
       return new Subject(ranks, store, layer);
     }
 
-    /** Milliseconds of a forward and a backward. */
+    /** Milliseconds of one forward and backward. */
     double time(Backend backend, float[] input, long hidden) {
       ranks.world().barrier();
       long start = System.nanoTime();
@@ -96,8 +95,8 @@ public final class OverlapTimes {
   }
 
   /**
-   * The group, on whose links an exchange of rows takes time, but no core's: as where a network
-   * card does the work.
+   * Wraps the group so that an exchange of rows takes time without using a core, as with a network
+   * card.
    */
   private static Communicator slowed(Communicator group, double latency, double bytesPerSecond) {
     return (Communicator)
@@ -110,7 +109,7 @@ public final class OverlapTimes {
                     LongStream.of((long[]) arguments[1]).sum()
                         - ((long[]) arguments[1])[group.rank()];
                 double seconds =
-                    latency + far * Call.rowBytes((Tensor) arguments[0]) / bytesPerSecond;
+                    latency + far * CollectiveCall.rowBytes((Tensor) arguments[0]) / bytesPerSecond;
                 Thread.sleep(Duration.ofNanos((long) (seconds * 1e9)));
               }
               try {

@@ -17,12 +17,11 @@ import panamoe.data.JsonTokenizer;
 import panamoe.harness.corpus.EuroparlCorpus;
 
 /**
- * How many megabytes of text a second one thread turns into tokens: ours, and Hugging Face's
- * library in Rust by DJL's binding, in turns, document by document. The texts are every fourth
- * document of the default corpus, in languages of Europe, and all that is English; on the whole
- * corpus both must give the same tokens. Time is the thread's own on a processor, so that what else
- * runs there counts little; {@code jmh/tokenizers} runs it. Arguments: the name of the end-of-text
- * token, a tokenizer.json, and how many rounds.
+ * Megabytes of text per second that one thread encodes, with our tokenizer and with Hugging Face's
+ * Rust library (by DJL's binding), alternating document by document. The texts are every fourth
+ * document of the default corpus, and all English ones; on the whole corpus both must give the same
+ * tokens. Times are the thread's CPU time, which other load affects little. {@code jmh/tokenizers}
+ * runs it. Arguments: name of the end-of-text token, a tokenizer.json, number of rounds.
  */
 public final class TokenizerTimes {
   private static final Map<String, String> OPTIONS =

@@ -1,38 +1,130 @@
 package panamoe.backend;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.Arrays;
 import java.util.List;
 
-/** Activations of the C ABI ({@code moe_activation}). */
-public enum Activation {
-  IDENTITY(0),
-  RELU(1),
-  /** {@code x * (1 + erf(x / sqrt 2)) / 2}. */
-  GELU(2),
-  /** The tanh approximation of GELU (GPT-2, BERT). */
-  GELU_TANH(3),
-  /** {@code x * sigmoid(x)}. */
-  SILU(4),
-  /** {@code silu(g) * u}: g the first, u the second half of the last dimension, which it halves. */
-  SWIGLU(5),
-  /** A user's own, on a device that was given it ({@code panamoe.rtc}); refused everywhere else. */
-  CUSTOM(6);
+/**
+ * An activation and its parameters: {@code moe_activation_config} of the C ABI. SwiGLU of a row's
+ * first half g and second half u is {@code (u' + upOffset) * g' * sigmoid(alpha * g')} with {@code
+ * g' = min(g, limit)} and {@code u' = clamp(u, -limit, limit)}; its derivative is 0 where a value
+ * is clamped.
+ *
+ * <p>In JSON a plain activation is its kind's name, one with parameters an object.
+ *
+ * @param limit above 0; infinite for all kinds but SwiGLU
+ * @param alpha finite; 1 for all kinds but SwiGLU
+ * @param upOffset finite; 0 for all kinds but SwiGLU
+ */
+public record Activation(Kind kind, float limit, float alpha, float upOffset) {
+  /** The functions, in the order of {@code moe_activation}. */
+  public enum Kind {
+    IDENTITY,
+    RELU,
+    /** {@code x * (1 + erf(x / sqrt 2)) / 2}. */
+    GELU,
+    /** The tanh approximation of GELU (GPT-2, BERT). */
+    GELU_TANH,
+    /** {@code x * sigmoid(x)}. */
+    SILU,
+    /** {@code silu(g) * u}: g the first, u the second half of the last dimension, halved by it. */
+    SWIGLU,
+    /** A user's own, on a device that was given it ({@code panamoe.rtc}); refused elsewhere. */
+    CUSTOM;
 
-  /** Those that every backend has. */
-  public static final List<Activation> BUILT_IN =
-      List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU);
-
-  private final int code;
-
-  Activation(int code) {
-    this.code = code;
+    /** The value of {@code moe_activation}. */
+    public int code() {
+      return ordinal();
+    }
   }
 
-  public int code() {
-    return code;
+  public static final Activation IDENTITY = plain(Kind.IDENTITY);
+  public static final Activation RELU = plain(Kind.RELU);
+  public static final Activation GELU = plain(Kind.GELU);
+  public static final Activation GELU_TANH = plain(Kind.GELU_TANH);
+  public static final Activation SILU = plain(Kind.SILU);
+  public static final Activation SWIGLU = plain(Kind.SWIGLU);
+  public static final Activation CUSTOM = plain(Kind.CUSTOM);
+
+  /** Those that every backend has, and a SwiGLU with parameters (GPT-OSS). */
+  public static final List<Activation> BUILT_IN =
+      List.of(IDENTITY, RELU, GELU, GELU_TANH, SILU, SWIGLU, clampedSwiglu(7, 1.702f, 1));
+
+  /**
+   * @throws IllegalArgumentException if a parameter is out of range, or the kind takes none
+   */
+  @JsonCreator(mode = JsonCreator.Mode.PROPERTIES)
+  public Activation(
+      @JsonProperty("kind") Kind kind,
+      @JsonProperty("limit") float limit,
+      @JsonProperty("alpha") float alpha,
+      @JsonProperty("upOffset") float upOffset) {
+    require(kind != null, "kind is null");
+    require(limit > 0, "limit is " + limit + ", expected more than 0");
+    require(Float.isFinite(alpha), "alpha is " + alpha + ", expected a finite number");
+    require(Float.isFinite(upOffset), "upOffset is " + upOffset + ", expected a finite number");
+    require(
+        kind == Kind.SWIGLU || isPlain(limit, alpha, upOffset),
+        kind + " takes no limit, alpha and upOffset, only SWIGLU does");
+    this.kind = kind;
+    this.limit = limit;
+    this.alpha = alpha;
+    this.upOffset = upOffset;
+  }
+
+  /** SwiGLU with parameters, such as GPT-OSS's: limit 7, alpha 1.702, offset 1. */
+  public static Activation clampedSwiglu(float limit, float alpha, float upOffset) {
+    return new Activation(Kind.SWIGLU, limit, alpha, upOffset);
+  }
+
+  private static Activation plain(Kind kind) {
+    return new Activation(kind, Float.POSITIVE_INFINITY, 1, 0);
+  }
+
+  /** Whether the parameters change nothing. */
+  public boolean isPlain() {
+    return isPlain(limit, alpha, upOffset);
+  }
+
+  private static boolean isPlain(float limit, float alpha, float upOffset) {
+    return limit == Float.POSITIVE_INFINITY && alpha == 1 && upOffset == 0;
   }
 
   /** Columns of pre-activation for each column of output: 2 for gated activations, else 1. */
   public int inputsPerOutput() {
-    return this == SWIGLU ? 2 : 1;
+    return kind == Kind.SWIGLU ? 2 : 1;
+  }
+
+  @Override
+  public String toString() {
+    return isPlain()
+        ? kind.name()
+        : kind + "(limit " + limit + ", alpha " + alpha + ", upOffset " + upOffset + ")";
+  }
+
+  @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+  static Activation named(String name) {
+    for (Kind kind : Kind.values()) {
+      if (kind.name().equals(name)) {
+        return plain(kind);
+      }
+    }
+    throw new IllegalArgumentException(
+        "expected one of " + Arrays.stream(Kind.values()).map(kind -> "\"" + kind + "\"").toList());
+  }
+
+  private record WithParameters(Kind kind, float limit, float alpha, float upOffset) {}
+
+  @JsonValue
+  Object json() {
+    return isPlain() ? kind.name() : new WithParameters(kind, limit, alpha, upOffset);
+  }
+
+  private static void require(boolean condition, String message) {
+    if (!condition) {
+      throw new IllegalArgumentException(message);
+    }
   }
 }

@@ -8,22 +8,23 @@ import panamoe.tensor.Tensor;
  * null.
  */
 public interface CombineKernels {
-  /** rows [R, M]; mlp, skip, y [S, M]; coefficient FLOAT32 [S, 2]. */
-  void combineForward(
-      Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y);
+  /**
+   * @param rows [R, M]
+   * @param mlp [S, M] or null
+   * @param coefficient FLOAT32 [S, 2] or null
+   * @param skip [S, M] or null; the backward does not read it
+   */
+  record Inputs(Tensor rows, Tensor mlp, Tensor coefficient, Tensor skip) {}
 
   /**
-   * drows [R, M], dweight FLOAT32 [S, K], with a residual branch dmlp [S, M] and dcoefficient
-   * FLOAT32 [S, 2].
+   * The gradients of the inputs; the last two are null without a residual branch.
+   *
+   * @param dweight FLOAT32 [S, K], of the routes' weights
    */
-  void combineBackward(
-      Tensor dy,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient,
-      Tensor drows,
-      Tensor dweight,
-      Tensor dmlp,
-      Tensor dcoefficient);
+  record Gradients(Tensor drows, Tensor dweight, Tensor dmlp, Tensor dcoefficient) {}
+
+  /** y [S, M]. */
+  void combineForward(Inputs inputs, Routes routes, Tensor y);
+
+  void combineBackward(Tensor dy, Inputs inputs, Routes routes, Gradients gradients);
 }

@@ -8,17 +8,11 @@ import panamoe.tensor.Tensor;
  */
 public interface ExpertKernels {
   /**
-   * {@code y = activation(x W_e^T + bias_e)}; bias FLOAT32 [E, N] or null; preactivation [R, N] or
-   * null.
+   * {@code y = activation(x W_e^T + bias_e)}; x [R, K]; y [R, N], for SwiGLU [R, N/2]; bias [E, N],
+   * preactivation [R, N].
    */
   void expertForward(
-      Activation activation,
-      Tensor x,
-      Tensor offsets,
-      Tensor weights,
-      Tensor bias,
-      Tensor y,
-      Tensor preactivation);
+      Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue);
 
   /** {@code dx = dy W_e}; dy is the gradient of the preactivation [R, N]. */
   void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx);

@@ -5,31 +5,32 @@ import panamoe.tensor.Tensor;
 /** The gate: logits to routes in one pass, and back. */
 public interface GateKernels {
   /**
-   * Routes S tokens by logits FLOAT32 [S, E] into {@code routes}.
+   * What the gate reads, of S tokens and E experts.
    *
+   * @param logits FLOAT32 [S, E]
    * @param used UINT8 [S] or null: 0 marks padding, which takes no slot and enters no count and no
    *     loss
    * @param bias FLOAT32 [E] or null: added to scores for the choice only
    * @param noise FLOAT32 [S, E] or null: added to logits for the choice only
    * @param priority FLOAT32 [S, E] or null: needed by {@link GateSettings.DropPolicy#PRIORITY}
    */
-  void gateForward(
-      GateSettings settings,
-      Tensor logits,
-      Tensor used,
-      Tensor bias,
-      Tensor noise,
-      Tensor priority,
-      Routes routes);
+  record Inputs(Tensor logits, Tensor used, Tensor bias, Tensor noise, Tensor priority) {
+    public static Inputs of(Tensor logits) {
+      return new Inputs(logits, null, null, null, null);
+    }
+  }
+
+  /** Routes S tokens into {@code routes}. */
+  void gateForward(GateSettings settings, Inputs inputs, Routes routes);
 
   /**
    * dlogits FLOAT32 [S, E] from the gradient of the weights FLOAT32 [S, K], and from the
-   * derivatives of the objective by the auxiliary and the z loss.
+   * derivatives of the objective by the auxiliary and the z loss. Of the inputs it reads logits and
+   * used.
    */
   void gateBackward(
       GateSettings settings,
-      Tensor logits,
-      Tensor used,
+      Inputs inputs,
       Routes routes,
       Tensor dweight,
       float dauxiliary,

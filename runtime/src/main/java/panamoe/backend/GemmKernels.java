@@ -9,23 +9,37 @@ import panamoe.tensor.Tensor;
  */
 public interface GemmKernels {
   /**
-   * {@code c = activation(op(a) op(b) + bias)}, or {@code c += op(a) op(b)} when accumulating (then
-   * no bias and no activation). a [M, K], transposed [K, M]; b [K, N], transposed [N, K], or
-   * packed; c [M, N], for SwiGLU [M, N/2].
+   * What happens to the sums of a product before they are stored.
    *
-   * @param bias FLOAT32 [N] or null
-   * @param preactivation [M, N] or null; receives the sum before the activation
+   * @param bias FLOAT32, of one row of sums, or null
+   * @param preactivation as the sums, or null; receives them with the bias, for the backward
+   */
+  record Epilogue(Activation activation, Tensor bias, Tensor preactivation) {
+    public static final Epilogue NONE = of(Activation.IDENTITY);
+
+    public static Epilogue of(Activation activation) {
+      return new Epilogue(activation, null, null);
+    }
+
+    /** Whether sums are stored as they are. */
+    public boolean isNone() {
+      return activation.equals(Activation.IDENTITY) && bias == null && preactivation == null;
+    }
+  }
+
+  /**
+   * {@code c = activation(op(a) op(b) + bias)}, or {@code c += op(a) op(b)} when accumulating (then
+   * without epilogue). a [M, K], transposed [K, M]; b [K, N], transposed [N, K], or packed; c [M,
+   * N], for SwiGLU [M, N/2]; bias [N], preactivation [M, N].
    */
   void gemm(
       boolean transposeA,
       boolean transposeB,
-      Activation activation,
       boolean accumulate,
       Tensor a,
       Tensor b,
-      Tensor bias,
       Tensor c,
-      Tensor preactivation);
+      Epilogue epilogue);
 
   /** {@code y[n] += sum_s x[s, n]}; x [S, N], y FLOAT32 [N]. */
   void columnSum(Tensor x, Tensor y);

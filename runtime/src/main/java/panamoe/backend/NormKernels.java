@@ -7,22 +7,20 @@ import panamoe.tensor.Tensor;
  * gradients FLOAT32 [M]; mean, rstd FLOAT32 [S]. Gradients of gamma and beta are added to.
  */
 public interface NormKernels {
-  /** mean and rstd are null in inference. */
-  void layerNormForward(
-      Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd);
+  /**
+   * A norm's parameters, and the statistics that its forward saves for the backward: null in
+   * inference. RMSNorm has neither beta nor mean.
+   *
+   * @param beta null in a backward, which does not read it
+   * @param epsilon 0 in a backward, which does not read it
+   */
+  record Norm(Tensor gamma, Tensor beta, float epsilon, Tensor mean, Tensor rstd) {}
 
-  void layerNormBackward(
-      Tensor dy,
-      Tensor x,
-      Tensor gamma,
-      Tensor mean,
-      Tensor rstd,
-      Tensor dx,
-      Tensor dgamma,
-      Tensor dbeta);
+  void layerNormForward(Norm norm, Tensor x, Tensor y);
 
-  /** rstd is null in inference. */
-  void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd);
+  void layerNormBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta);
 
-  void rmsNormBackward(Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma);
+  void rmsNormForward(Norm norm, Tensor x, Tensor y);
+
+  void rmsNormBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma);
 }

@@ -5,20 +5,27 @@ import panamoe.tensor.Tensor;
 /** AdamW and the gradient norm. */
 public interface OptimizerKernels {
   /**
-   * One step of AdamW with decoupled decay, in PyTorch's order. All FLOAT32 of equal count.
+   * The numbers of one step of AdamW.
    *
-   * @param step from 1
    * @param gradientScale factor of the gradient (clipping)
-   * @param copy BFLOAT16 of equal count, or null: receives the new parameter
+   * @param step from 1
    */
-  void adamwStep(
+  record AdamW(
       float learningRate,
       float beta1,
       float beta2,
       float epsilon,
       float weightDecay,
-      long step,
       float gradientScale,
+      long step) {}
+
+  /**
+   * One step of AdamW with decoupled decay, in PyTorch's order. All FLOAT32 of equal count.
+   *
+   * @param copy BFLOAT16 of equal count, or null: receives the new parameter
+   */
+  void adamwStep(
+      AdamW config,
       Tensor parameter,
       Tensor gradient,
       Tensor firstMoment,

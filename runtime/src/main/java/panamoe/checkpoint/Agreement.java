@@ -6,7 +6,7 @@ import java.io.IOException;
 import panamoe.comm.Communicator;
 import panamoe.io.FileTrouble;
 
-/** What several ranks do together on the disk: where it fails on one, it fails on all. */
+/** Disk operations of several ranks that succeed or fail together. */
 final class Agreement {
   /** A part of a save. */
   @FunctionalInterface
@@ -17,8 +17,8 @@ final class Agreement {
   private Agreement() {}
 
   /**
-   * Runs {@code step} on every rank. A rank whose own step went well throws what the first failing
-   * rank says.
+   * Runs {@code step} on every rank. If it fails on one, every rank throws, with the message of the
+   * first rank that failed.
    */
   static void allDo(Communicator ranks, Step step) throws IOException {
     Exception failure = null;

@@ -23,8 +23,8 @@ import panamoe.tensor.DType;
 /**
  * One saved checkpoint: a directory with {@code model.safetensors} and {@code
  * optimizer.safetensors} (or numbered shards of them), {@code config.json}, {@code state.json} and
- * {@code manifest.json}. Nothing that was read is handed out before its checksum was compared with
- * the manifest, but for headers. Immutable.
+ * {@code manifest.json}. Except for headers, nothing is handed out before its checksum was compared
+ * with the manifest. Immutable.
  */
 public final class Checkpoint {
   static final String MODEL = "model";
@@ -46,20 +46,19 @@ public final class Checkpoint {
    * Opens a checkpoint, or the latest one of a {@link CheckpointStore}'s folder. Reads the manifest
    * and compares the sizes of the files; their checksums are compared when they are read.
    *
-   * @throws CheckpointException if there is none, if it cannot be read, or if a file of the latest
-   *     is missing, has another size or is no plain file; with the name of the newest intact
-   *     checkpoint beside a damaged one
+   * @throws CheckpointException if there is no checkpoint, if it cannot be read, or if a file of
+   *     the latest is missing, has another size or is not a regular file; for a damaged one the
+   *     message names the newest intact checkpoint beside it
    */
   public static Checkpoint open(Path path) {
     return read(path, checkpoint -> checkpoint);
   }
 
   /**
-   * Opens a checkpoint and reads of it. Of a folder of checkpoints it is the latest; where a
-   * training run saves meanwhile and deletes that one, {@code reader} is called again with its
-   * successor.
+   * Opens a checkpoint (of a folder, the latest) and passes it to {@code reader}. If a training run
+   * deletes that checkpoint meanwhile, {@code reader} is called again with its successor.
    *
-   * @throws CheckpointException as {@link #open}, and what {@code reader} throws
+   * @throws CheckpointException like {@link #open}; exceptions of {@code reader} pass through
    */
   public static <T> T read(Path path, Function<Checkpoint, T> reader) {
     try {
@@ -105,9 +104,7 @@ public final class Checkpoint {
     return checkpoint;
   }
 
-  /**
-   * Whether its directory is no longer there, as after a later save of the run that it belongs to.
-   */
+  /** Whether its directory was deleted, as a later save of its run does. */
   public boolean isGone() {
     return isGone(directory);
   }
@@ -116,7 +113,7 @@ public final class Checkpoint {
     try {
       return Entry.at(directory) == Entry.NONE;
     } catch (IOException e) {
-      return false; // not known
+      return false; // unknown counts as not gone
     }
   }
 
@@ -124,7 +121,7 @@ public final class Checkpoint {
     return directory;
   }
 
-  /** Training steps done when it was saved. */
+  /** The number of training steps done when it was saved. */
   public long step() {
     return manifest.step();
   }
@@ -139,7 +136,7 @@ public final class Checkpoint {
     return json(CONFIG);
   }
 
-  /** What the trainer had given as its state. */
+  /** The trainer's state. */
   public ObjectNode state() {
     return json(STATE);
   }
@@ -150,8 +147,8 @@ public final class Checkpoint {
   }
 
   /**
-   * Refuses a model that cannot fit, before anything is read or allocated for it; says over how
-   * many ranks its experts would have to be spread.
+   * Refuses a model that cannot fit, before anything is read or allocated. The message says over
+   * how many ranks its experts would have to be spread.
    *
    * @param dtype in which the FLOAT32 weights of the files will be held
    * @param availableBytes free memory of the device
@@ -173,7 +170,7 @@ public final class Checkpoint {
   }
 
   /**
-   * From the headers alone: comparing checksums would read all of a model that is too large anyway.
+   * Uses the headers only, because checksums would read all of a model that is too large anyway.
    */
   private String fittingRanks(long availableBytes) {
     try (Shards shards = headers()) {
@@ -188,8 +185,8 @@ public final class Checkpoint {
   }
 
   /**
-   * Refuses a model whose tensors are not those of the files, before anything is allocated for it:
-   * a configuration can ask for any size. Reads the headers alone.
+   * Refuses a model whose tensors differ from the files', before anything is allocated, because a
+   * configuration can ask for any size. Reads only the headers.
    *
    * @param wanted FLOAT32 shapes by name
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
@@ -279,14 +276,14 @@ public final class Checkpoint {
   }
 
   /**
-   * The model's tensors, to be read one by one; checks the checksums of their files. To be closed
-   * by the caller.
+   * The model's tensors, to be read one by one. Checks the checksums of their files first. The
+   * caller closes it.
    */
   public Shards model() {
     return openShards(MODEL);
   }
 
-  /** The optimizer's tensors, as {@link #model()}. */
+  /** The optimizer's tensors; otherwise like {@link #model()}. */
   public Shards optimizer() {
     return openShards(OPTIMIZER);
   }
@@ -303,7 +300,7 @@ public final class Checkpoint {
     return names;
   }
 
-  /** The model's tensors, whose files are not compared with their checksums. */
+  /** The model's tensors, without a check of their files' checksums. */
   private Shards headers() {
     return Shards.open(directory, shards(MODEL).stream().map(directory::resolve).toList());
   }
@@ -319,7 +316,7 @@ public final class Checkpoint {
     return SavedFile.object(checkedFile(name), MAX_JSON_BYTES);
   }
 
-  /** Whether all files are as they were saved; reads them all. */
+  /** Whether all files are as they were saved. Reads them completely. */
   boolean isIntact() {
     return manifest.files().keySet().stream().allMatch(name -> change(name).isEmpty());
   }
@@ -333,7 +330,7 @@ public final class Checkpoint {
     return directory.resolve(name);
   }
 
-  /** What became of a file since it was saved; empty if nothing did. */
+  /** How a file changed since it was saved; empty if it did not. */
   private Optional<String> change(String name) {
     Path path = directory.resolve(name);
     String expected = manifest.files().get(name).sha256();

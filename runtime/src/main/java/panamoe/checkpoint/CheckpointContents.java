@@ -6,11 +6,13 @@ import java.util.Map;
 import panamoe.tensor.Tensor;
 
 /**
- * What one checkpoint holds. The tensors are read while it is saved and belong to the caller.
+ * The contents of a checkpoint to be saved. The tensors belong to the caller and are read during
+ * the save.
  *
- * @param step training steps done, at least 0; gives the checkpoint its name
+ * @param step training steps done, at least 0; part of the checkpoint's name
  * @param config the model's configuration
- * @param state what else the trainer needs to go on: tokens seen, seeds, position in the data
+ * @param state everything else that the trainer needs to continue: tokens seen, seeds, position in
+ *     the data
  * @param experts the number of experts of each layer, 0 for a dense layer
  * @param model weights by name, one tensor per expert (see {@link ExpertTensors})
  * @param optimizer moments and master weights by name; may be empty

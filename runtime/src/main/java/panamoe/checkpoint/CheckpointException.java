@@ -26,12 +26,12 @@ public final class CheckpointException extends RuntimeException {
     this.damage = damage;
   }
 
-  /** What was read, or is missing from its checkpoint, is not what was saved. */
+  /** The saved bytes were changed or are missing. */
   static CheckpointException damaged(String message) {
     return new CheckpointException(message, null, true);
   }
 
-  /** A file could not be read: nothing is known of what it holds. */
+  /** A file could not be read; its content is unknown. */
   static CheckpointException unread(Path path, IOException failure) {
     String sentence =
         switch (failure) {
@@ -42,12 +42,12 @@ public final class CheckpointException extends RuntimeException {
     return new CheckpointException(sentence, failure);
   }
 
-  /** The same with a remedy. */
+  /** This exception with a remedy appended to its message. */
   CheckpointException with(String remedy) {
     return new CheckpointException(getMessage() + remedy, this, damage);
   }
 
-  /** Whether the saved bytes are proved to be others now, or gone. */
+  /** Whether the saved bytes are proven to be changed or missing. */
   boolean isDamage() {
     return damage;
   }

@@ -26,14 +26,14 @@ import panamoe.io.RegularFile;
 import panamoe.io.StrictJson;
 
 /**
- * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to go
- * on from.
+ * A folder of checkpoints, one directory each, and a file {@code latest} that names the one to
+ * continue from.
  *
- * <p>A save writes into a hidden directory, forces every file to the disk and renames the
- * directory, then renames a new {@code latest} over the old. So a process killed at any moment, a
- * full disk or a lost power supply leaves the previous checkpoint as it was; what a killed process
- * left behind is removed by the next save. One process, or one world of ranks that see the same
- * folder, saves into it at a time; a store is used by one thread.
+ * <p>A save writes into a hidden directory, forces every file to the disk, renames the directory,
+ * and then renames a new {@code latest} over the old one. So the previous checkpoint survives a
+ * process killed at any moment, a full disk and a power failure; the next save removes the remains.
+ * Only one process, or one world of ranks that see the same folder, may save into it at a time. A
+ * store is used by one thread.
  */
 public final class CheckpointStore {
   private static final String LATEST = "latest";
@@ -43,8 +43,8 @@ public final class CheckpointStore {
   private static final int LONGEST_POINTER = 1000;
 
   /**
-   * How often a checkpoint may be deleted under whoever reads it; a save takes longer than to find
-   * the next.
+   * Retries of a reader whose checkpoint was deleted. A save takes longer than opening the next
+   * checkpoint, so few are needed.
    */
   private static final int ATTEMPTS = 100;
 
@@ -54,8 +54,8 @@ public final class CheckpointStore {
   private final Disk disk;
 
   /**
-   * @param directory where checkpoints are, or will be after the first save
-   * @param keep how many of the newest checkpoints a save leaves, at least 1
+   * @param directory of the checkpoints; created by the first save
+   * @param keep number of newest checkpoints that a save keeps, at least 1
    */
   public CheckpointStore(Path directory, int keep) {
     this(directory, keep, SHARD_BYTES, (operation, path) -> {});
@@ -71,15 +71,18 @@ public final class CheckpointStore {
     this.disk = new Disk(listener);
   }
 
-  /** As below, with one rank that holds everything. */
+  /**
+   * Saves from a single rank that holds everything; see {@link #save(CheckpointContents,
+   * Communicator)}.
+   */
   public SaveReport save(CheckpointContents contents) {
     return save(contents, Alone.WORLD);
   }
 
   /**
-   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. All ranks
-   * call this, each with the tensors that it is to write; the rest of the contents is the first
-   * rank's. They write into one directory.
+   * Saves a checkpoint, makes it the latest and deletes the oldest beyond {@code keep}. Collective:
+   * each rank passes the tensors that it writes; the rest of the contents is taken from the first
+   * rank. All write into one directory.
    *
    * @throws CheckpointException on all ranks if anything could not be written; the checkpoints
    *     before it are intact
@@ -122,7 +125,7 @@ public final class CheckpointStore {
     }
   }
 
-  /** What is said of a failed save, with the checkpoint that a run will go on from. */
+  /** The message of a failed save; it names the checkpoint that a run will continue from. */
   private String unsaved(long step, Path target, IOException failure) {
     String reason = FileTrouble.sentence(failure);
     String standing = "";
@@ -143,15 +146,16 @@ public final class CheckpointStore {
     return "cannot save step " + step + " in " + directory + ": " + reason + standing;
   }
 
-  /** The first rank's name of a file. */
+  /** The file's path as the first rank has it. */
   private static String told(Communicator ranks, Path path) {
     return new String(ranks.broadcast(path.getFileName().toString().getBytes(UTF_8), 0), UTF_8);
   }
 
   /**
-   * The checkpoint to go on from: the one that {@code latest} names or, if that is gone, the
-   * newest. It may be damaged, which {@link Checkpoint#open} finds: no save leaves it so, and to go
-   * on from an older one is for a person to decide. Empty if there is none.
+   * The checkpoint to continue from: the one that {@code latest} names or, if that is gone, the
+   * newest; empty if there is no checkpoint. It may be damaged, which {@link Checkpoint#open}
+   * detects: no save leaves a damaged one, and whether to continue from an older one is for a
+   * person to decide.
    */
   public Optional<Path> latest() {
     List<Path> all = checkpoints();
@@ -170,8 +174,8 @@ public final class CheckpointStore {
   }
 
   /**
-   * Reads of the latest checkpoint; of its successor where another process has deleted it
-   * meanwhile. Empty if there is none.
+   * Passes the latest checkpoint to {@code reader}, or its successor if another process deletes it
+   * meanwhile. Empty if there is no checkpoint.
    */
   <T> Optional<T> readLatest(Function<Checkpoint, T> reader) {
     for (int attempt = 1; ; attempt++) {
@@ -191,7 +195,7 @@ public final class CheckpointStore {
     }
   }
 
-  /** What could not be read may well be whole: a remedy is told for proved damage alone. */
+  /** Adds a remedy for proven damage only: a checkpoint that could not be read may be intact. */
   private static Checkpoint opened(Path path) {
     try {
       return Checkpoint.openDirectory(path);
@@ -201,12 +205,12 @@ public final class CheckpointStore {
     }
   }
 
-  /** Whether a checkpoint was ever saved here, even if it is gone. */
+  /** Whether a checkpoint was ever saved here, even if it was deleted since. */
   public boolean savedBefore() {
     return kindOf(directory.resolve(LATEST)) != Entry.NONE;
   }
 
-  /** The directories of all checkpoints, oldest first, whole or not. */
+  /** The directories of all checkpoints, oldest first, damaged ones too. */
   public List<Path> checkpoints() {
     try {
       return Disk.list(directory).stream()
@@ -273,12 +277,13 @@ public final class CheckpointStore {
     List<Path> others;
     try {
       others = checkpoints().stream().filter(path -> !path.equals(saved)).toList();
-    } catch (CheckpointException e) { // the step is saved all the same
+    } catch (CheckpointException e) { // the new checkpoint is saved nevertheless
       undeleted.add(new IOException("cannot delete older checkpoints: " + e.getMessage(), e));
       return;
     }
     for (Path old : others.subList(0, Math.max(0, others.size() - (keep - 1)))) {
-      // Hidden first, so that a half deleted directory never looks like a checkpoint.
+      // Renames it to a hidden name first, so that a half-deleted directory never looks like a
+      // checkpoint.
       Path hidden = temporary(old.getFileName().toString());
       tidy(
           old,
@@ -290,7 +295,10 @@ public final class CheckpointStore {
     }
   }
 
-  /** What cannot be deleted takes space, but is no reason to lose the step that is saved. */
+  /**
+   * Deletes, and only notes a failure: leftover files cost space, but the saved step must not be
+   * lost for them.
+   */
   private static void tidy(Path path, Agreement.Step deletion, List<IOException> undeleted) {
     try {
       deletion.run();

@@ -18,17 +18,17 @@ import panamoe.io.PlainFolder;
 import panamoe.io.Sha256;
 
 /**
- * The file operations of which a save consists. Each is announced first, so that a test can make
- * any one fail.
+ * The file operations of a save. A listener is told of each one first, so that a test can make it
+ * fail.
  */
 final class Disk {
-  /** Called before each operation; may throw what the operation could. */
+  /** Called before each operation; may throw the operation's exceptions. */
   @FunctionalInterface
   interface Listener {
     void before(String operation, Path path) throws IOException;
   }
 
-  /** A body of a file, written in one or more pieces. */
+  /** The content of a file, written in one or more pieces. */
   @FunctionalInterface
   interface Body {
     void writeTo(WritableByteChannel out) throws IOException;
@@ -45,13 +45,13 @@ final class Disk {
     Files.createDirectories(directory);
   }
 
-  /** Creates a directory where there is nothing yet, no link to one either. */
+  /** Creates a directory; fails if anything, even a dangling link, has that name. */
   void createDirectory(Path directory) throws IOException {
     listener.before("create", directory);
     Files.createDirectory(directory);
   }
 
-  /** Creates a file, writes it whole and forces it to the disk. */
+  /** Creates a file, writes its content and forces it to the disk. */
   Manifest.FileEntry write(Path file, Body body) throws IOException {
     try (FileChannel channel = create(file)) {
       Digested out = new Digested(channel, file);
@@ -61,7 +61,7 @@ final class Disk {
       return new Manifest.FileEntry(
           out.bytes, Sha256.hex(out.digest), Crc32c.hex((int) out.checksum.getValue()));
     } catch (IOException e) {
-      // What a full disk says names no file.
+      // The exception for a full disk does not name the file.
       throw new IOException(
           "writing " + file.getFileName() + " failed: " + FileTrouble.reason(e), e);
     }
@@ -82,19 +82,19 @@ final class Disk {
         });
   }
 
-  /** Replaces {@code to} if it is a file; a directory must not exist there. */
+  /** Renames {@code from} to {@code to}, replacing a file; {@code to} must not be a directory. */
   void rename(Path from, Path to) throws IOException {
     listener.before("rename", from);
     Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
   }
 
-  /** Makes the names in a directory durable. */
+  /** Forces the names in a directory to the disk. */
   void force(Path directory) throws IOException {
     listener.before("force", directory);
     PlainFolder.force(directory);
   }
 
-  /** Deletes a file or a directory and all that is in it; nothing happens if it does not exist. */
+  /** Deletes a file, or a directory with its contents; does nothing if it does not exist. */
   void delete(Path path) throws IOException {
     if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
       for (Path entry : list(path)) {
@@ -108,7 +108,7 @@ final class Disk {
   static List<Path> list(Path directory) throws IOException {
     try (Stream<Path> entries = FileTrouble.twice(() -> Files.list(directory))) {
       return entries.sorted().toList();
-    } catch (UncheckedIOException e) { // a directory that is read as far as it can be
+    } catch (UncheckedIOException e) { // the directory could not be listed completely
       throw e.getCause();
     }
   }

@@ -7,12 +7,12 @@ import java.util.regex.Matcher;
 import java.util.stream.IntStream;
 
 /**
- * How small one rank's share of a model becomes where ranks divide the experts of each layer among
- * them, and hold all else in common.
+ * The size of one rank's share of a model if ranks divide each layer's experts and replicate
+ * everything else.
  *
- * @param experts of each layer; 0 is a dense layer
- * @param expertBytes of all experts of each layer together
- * @param commonBytes of what every rank holds
+ * @param experts number of experts of each layer; 0 is a dense layer
+ * @param expertBytes bytes of all experts of each layer
+ * @param commonBytes bytes that every rank holds
  */
 record ExpertShare(List<Integer> experts, long[] expertBytes, long commonBytes) {
 
@@ -33,8 +33,8 @@ record ExpertShare(List<Integer> experts, long[] expertBytes, long commonBytes) 
   }
 
   /**
-   * The fewest ranks, two or more, of which each can hold its share in {@code availableBytes};
-   * empty if no number is enough.
+   * The smallest number of ranks, at least two, with which each rank's share fits into {@code
+   * availableBytes}; empty if no number is enough.
    */
   OptionalInt ranksFor(long availableBytes) {
     int most = experts.stream().mapToInt(Integer::intValue).max().orElse(0);
@@ -43,7 +43,7 @@ record ExpertShare(List<Integer> experts, long[] expertBytes, long commonBytes) 
         .findFirst();
   }
 
-  /** Bytes of the rank that holds most. */
+  /** Bytes of the largest share. */
   private long bytes(int ranks) {
     long sum = commonBytes;
     for (int layer = 0; layer < expertBytes.length; layer++) {

@@ -5,19 +5,21 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import panamoe.tensor.Tensor;
 
-/** Experts live stacked in one tensor [E, ...] and are stored one by one. */
+/**
+ * Splits expert tensors: in memory they are stacked [E, ...], in a file each expert is a tensor.
+ */
 public final class ExpertTensors {
   private ExpertTensors() {}
 
   /**
-   * The experts of a stacked tensor as E tensors under their own names. They are views: writing
-   * reads the stacked tensor's memory, loading fills it. Views take a little memory of the tensor's
-   * scope, so make them once.
+   * Views of a stacked tensor, one per expert, by their names in a file. A save reads the stacked
+   * tensor's memory through them, loading fills it. Views use a little memory of the tensor's
+   * scope, so create them once.
    *
-   * @param name with one {@code *} where the expert's index belongs: {@code
+   * @param name with one {@code *} in place of the expert's index: {@code
    *     layers.1.moe.experts.*.up.weight}
    * @param stacked [E, ...] with at least one dimension
-   * @param first the index of the first of them in its layer
+   * @param first index in its layer of the first expert
    */
   public static Map<String, Tensor> slices(String name, Tensor stacked, int first) {
     int star = name.indexOf('*');

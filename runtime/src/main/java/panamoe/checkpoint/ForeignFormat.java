@@ -4,7 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Optional;
 
-/** Recognises, by their first bytes, files that people take for safetensors files. */
+/** File formats that are often mistaken for safetensors, recognised by their first bytes. */
 enum ForeignFormat {
   ZIP("a zip archive, perhaps of PyTorch", new byte[] {'P', 'K', 3, 4}),
   PICKLE(
@@ -20,7 +20,7 @@ enum ForeignFormat {
       ascii("version https://git-lfs")),
   HTML("an HTML page", ascii("<!DOCTYPE"), ascii("<!doctype"), ascii("<html"), ascii("<HTML"));
 
-  /** As many first bytes as {@link #of} looks at. */
+  /** The number of first bytes that {@link #of} needs. */
   static final int PREFIX_BYTES = 32;
 
   private final String description;
@@ -36,8 +36,9 @@ enum ForeignFormat {
   }
 
   /**
-   * The format that a file with this beginning has. The two-byte magics of pickle and gzip could
-   * also begin a header length, so a safetensors file ('{' as byte 8) is none of these.
+   * The format of a file that begins with these bytes; empty if it is not listed here. The two-byte
+   * magics of pickle and gzip can also begin the header length of a safetensors file, so a file
+   * with '{' as byte 8 counts as safetensors.
    */
   static Optional<ForeignFormat> of(byte[] prefix) {
     if (prefix.length > Long.BYTES && prefix[Long.BYTES] == '{') {

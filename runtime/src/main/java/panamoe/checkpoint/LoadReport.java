@@ -3,11 +3,11 @@ package panamoe.checkpoint;
 import java.util.List;
 
 /**
- * What loading did.
+ * The result of loading.
  *
- * @param tensors how many were read
+ * @param tensors number of tensors read
  * @param bytes of their elements
- * @param warnings sentences about what was tolerated: values that are not finite, tensors nobody
- *     asked for
+ * @param warnings sentences about accepted irregularities: values that are not finite, tensors
+ *     without a destination
  */
 public record LoadReport(int tensors, long bytes, List<String> warnings) {}

@@ -17,8 +17,8 @@ import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
 /**
- * The content of {@code manifest.json}, written last into a checkpoint: what belongs to it, bit for
- * bit. It carries its own checksum, so that a changed manifest is found too.
+ * The content of {@code manifest.json}, the last file that a save writes: sizes and checksums of
+ * all files. It includes its own checksum, so that a changed manifest is detected too.
  *
  * @param panamoe the version of this software that wrote the checkpoint
  * @param experts the number of experts of each layer, 0 for a dense layer

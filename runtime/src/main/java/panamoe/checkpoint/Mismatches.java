@@ -10,13 +10,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.tensor.DType;
 
-/** How the tensors of a file differ from those a model wants. */
+/** The differences between a file's tensors and those a model expects. */
 record Mismatches(List<String> wrong, List<String> extra) {
   private static final int SHOWN = 20;
   static final Pattern LAYER = Pattern.compile("layers\\.(\\d{1,9})\\.");
   static final Pattern EXPERT = Pattern.compile("experts\\.(\\d+)\\.");
 
-  /** What a model wants under a name. */
+  /** Dtype and shape that a model expects. */
   record Expected(DType dtype, long[] shape) {
     static Expected of(Destination destination) {
       return new Expected(destination.dtype(), destination.shape());
@@ -77,7 +77,7 @@ record Mismatches(List<String> wrong, List<String> extra) {
     return problems.size() > SHOWN ? shown + "; and " + (problems.size() - SHOWN) + " more" : shown;
   }
 
-  /** A tensor's name with the layer and the expert that it belongs to. */
+  /** A tensor's name with its layer and expert, for messages. */
   static String located(String name) {
     Matcher layer = LAYER.matcher(name);
     Matcher expert = EXPERT.matcher(name);

@@ -21,7 +21,7 @@ final class NonFinite {
     }
   }
 
-  /** One sentence about what was found; empty if all was finite. */
+  /** One sentence with the counts; empty if all values were finite. */
   Optional<String> sentence(Path checkpoint) {
     if (tensors == 0) {
       return Optional.empty();

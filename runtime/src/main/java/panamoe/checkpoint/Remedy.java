@@ -2,14 +2,14 @@ package panamoe.checkpoint;
 
 import java.nio.file.Path;
 
-/** How to go on where a checkpoint is proved to be damaged. Nobody is told to delete anything. */
+/** The advice for a checkpoint that is proven to be damaged. It never says to delete anything. */
 final class Remedy {
   private Remedy() {}
 
   /**
-   * For the end of a sentence: the newest other checkpoint in the folder of {@code damaged} of
-   * which all files were read and have their checksums. Empty if there is none, or if it cannot be
-   * known: the damage is told all the same.
+   * The end of a message: names the newest other checkpoint in the folder of {@code damaged} whose
+   * files all have their checksums. Empty if there is no such checkpoint or the folder cannot be
+   * read; the damage is reported anyway.
    */
   static String of(Path damaged) {
     Path folder = damaged.resolve("..").normalize();
@@ -36,7 +36,7 @@ final class Remedy {
     try {
       return Checkpoint.openDirectory(directory).isIntact();
     } catch (CheckpointException e) {
-      return false; // or not known to be
+      return false; // or not provably intact
     }
   }
 }

@@ -13,9 +13,9 @@ import java.util.Map;
 import panamoe.io.StrictJson;
 
 /**
- * The checked JSON header of a safetensors file: every tensor has a readable type, its offsets are
- * those of its shape, and the tensors cover the data without overlap or hole. Parsed as a stream,
- * so that memory is bounded by the cap on tensors whatever the header says.
+ * The validated JSON header of a safetensors file: every tensor has a readable type and offsets
+ * that match its shape, and the tensors cover the data without overlap or gap. It is parsed as a
+ * stream, so that the limit on tensors bounds its memory.
  */
 record SafetensorsHeader(Map<String, StoredTensor> tensors, Map<String, String> metadata) {
   private static final int MAX_RANK = 32;

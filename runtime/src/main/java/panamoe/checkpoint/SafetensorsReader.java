@@ -21,15 +21,15 @@ import panamoe.tensor.Tensor;
 /**
  * Reads one safetensors file: 8 bytes little-endian header length, a JSON header, the elements.
  *
- * <p>Nothing in the file is trusted: the header is checked whole when the file is opened, before
- * anything is allocated for its tensors. Elements are read by position into their destination and
- * never mapped, because a mapped file that shrinks kills the process. Any thread may read.
+ * <p>The file is untrusted: opening it validates the whole header before anything is allocated for
+ * its tensors. Elements are read by position into their destination. The file is never mapped,
+ * because a mapped file that shrinks kills the process. Any thread may read.
  *
- * <p>Every method that takes a name throws {@link CheckpointException} if the file has no tensor of
- * that name, cannot be read any more, or was truncated since it was opened.
+ * <p>Every method with a name throws {@link CheckpointException} if the file has no tensor of that
+ * name, cannot be read, or was truncated since it was opened.
  */
 public final class SafetensorsReader implements AutoCloseable {
-  /** Tensors that a file may list unless another limit is given. */
+  /** Default limit on the number of tensors in a file. */
   public static final int MAX_TENSORS = 1_000_000;
 
   /** Longest header the format allows. */
@@ -59,13 +59,13 @@ public final class SafetensorsReader implements AutoCloseable {
   /**
    * Opens a file and checks its header.
    *
-   * @throws CheckpointException if it is no regular file, or no valid safetensors file
+   * @throws CheckpointException if it is not a regular file, or not a valid safetensors file
    */
   public static SafetensorsReader open(Path path) {
     return open(path, MAX_TENSORS);
   }
 
-  /** As {@link #open(Path)}, with another limit on the number of tensors. */
+  /** Like {@link #open(Path)}, with a given limit on the number of tensors. */
   public static SafetensorsReader open(Path path, int maxTensors) {
     FileChannel channel = SavedFile.open(path);
     try {
@@ -131,7 +131,7 @@ public final class SafetensorsReader implements AutoCloseable {
     return path;
   }
 
-  /** All tensors in the order of their data. */
+  /** All tensors, in the order of their data. */
   public Collection<StoredTensor> tensors() {
     return Collections.unmodifiableCollection(header.tensors().values());
   }
@@ -140,7 +140,7 @@ public final class SafetensorsReader implements AutoCloseable {
     return header.tensors().containsKey(name);
   }
 
-  /** What the header says of a tensor. */
+  /** The header's entry of a tensor. */
   public StoredTensor tensor(String name) {
     StoredTensor tensor = header.tensors().get(name);
     if (tensor == null) {
@@ -155,7 +155,7 @@ public final class SafetensorsReader implements AutoCloseable {
   }
 
   /**
-   * Reads a tensor into one of the same shape and bits.
+   * Reads a tensor into one of the same shape and element bits.
    *
    * @throws CheckpointException if shape or dtype differ
    */
@@ -171,7 +171,7 @@ public final class SafetensorsReader implements AutoCloseable {
     read(stored, 0, destination.data());
   }
 
-  /** CRC-32C of all bytes before those of the tensors. */
+  /** CRC-32C of all bytes before the first tensor. */
   int headerChecksum() {
     return headerChecksum;
   }
@@ -196,7 +196,7 @@ public final class SafetensorsReader implements AutoCloseable {
     }
   }
 
-  /** All elements of a tensor of any type, widened; I64 beyond 2^53 is rounded. */
+  /** All elements of a tensor of any type as doubles; I64 beyond 2^53 is rounded. */
   public double[] doubles(String name) {
     StoredTensor stored = tensor(name);
     try (Arena arena = Arena.ofConfined()) {
@@ -213,7 +213,7 @@ public final class SafetensorsReader implements AutoCloseable {
     }
   }
 
-  /** All elements of a tensor of any type, F64 and integers rounded to the nearest float. */
+  /** All elements of a tensor of any type as floats; F64 and integers are rounded to nearest. */
   public float[] floats(String name) {
     double[] wide = doubles(name);
     float[] values = new float[wide.length];
@@ -224,9 +224,9 @@ public final class SafetensorsReader implements AutoCloseable {
   }
 
   /**
-   * All elements of a tensor of integers.
+   * All elements of an integer tensor.
    *
-   * @throws CheckpointException also if its type is floating
+   * @throws CheckpointException if its type is floating
    */
   public long[] longs(String name) {
     StoredTensor stored = tensor(name);

@@ -13,8 +13,8 @@ import java.util.TreeMap;
 import panamoe.tensor.Tensor;
 
 /**
- * Writes safetensors files: tensors sorted by name, elements from a multiple of 8 bytes on. Equal
- * tensors and metadata give equal bytes. Elements go straight from the tensors' memory to the file.
+ * Writes safetensors files: tensors sorted by name, elements aligned to 8 bytes. Equal tensors and
+ * metadata give equal bytes. Elements are written directly from the tensors' memory.
  */
 final class SafetensorsWriter {
   private static final int ALIGNMENT = 8;

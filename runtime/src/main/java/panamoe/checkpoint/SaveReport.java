@@ -4,11 +4,11 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * What saving did.
+ * The result of a save.
  *
- * @param directory of the checkpoint, {@code step-<step>}; with a number after it where that name
- *     was taken
- * @param warnings sentences about what could not be deleted: old checkpoints, files that a killed
- *     process left behind
+ * @param directory of the checkpoint, {@code step-<step>}, with a number appended if that name was
+ *     taken
+ * @param warnings sentences about files that could not be deleted: old checkpoints, remains of a
+ *     killed process
  */
 public record SaveReport(Path directory, List<String> warnings) {}

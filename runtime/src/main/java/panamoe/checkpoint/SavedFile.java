@@ -11,8 +11,8 @@ import panamoe.io.Sha256;
 import panamoe.io.StrictJson;
 
 /**
- * Reads the files of checkpoints. That one is damaged and that it could not be read is told apart:
- * bytes prove it.
+ * Reads the files of checkpoints. It reports damage, which bytes prove, apart from a failed read,
+ * which says nothing about the file.
  */
 final class SavedFile {
   private static final int CHUNK_BYTES = 1 << 20;
@@ -45,7 +45,7 @@ final class SavedFile {
     }
   }
 
-  /** Fills the buffer from the position on; a file that ends before is an error. */
+  /** Fills the buffer, starting at the position; a file that ends before is an error. */
   static void readFully(FileChannel channel, ByteBuffer buffer, long position, Path path)
       throws IOException {
     long at = position;

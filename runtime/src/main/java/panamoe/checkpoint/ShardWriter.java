@@ -13,8 +13,8 @@ import panamoe.comm.Communicator;
 import panamoe.tensor.Tensor;
 
 /**
- * Writes the tensors of a checkpoint: every rank its own, into files of a bounded size that are
- * numbered over all ranks.
+ * Writes the tensors of a checkpoint. Every rank writes its own, into files of bounded size that
+ * are numbered over all ranks.
  */
 final class ShardWriter {
   private final Disk disk;
@@ -78,7 +78,7 @@ final class ShardWriter {
     return shards;
   }
 
-  /** Names, sizes and checksums go around as lines of text. */
+  /** Exchanges names, sizes and checksums as lines of text. */
   private Map<String, Manifest.FileEntry> ofAllRanks(Map<String, Manifest.FileEntry> mine) {
     StringBuilder lines = new StringBuilder();
     mine.forEach(

@@ -10,8 +10,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The safetensors files of a checkpoint's model or optimizer, read as one; no two may hold the same
- * tensor.
+ * Reads the safetensors files of a checkpoint's model or optimizer as one. No tensor may be in two
+ * files.
  */
 public final class Shards implements AutoCloseable {
   private final Path checkpoint;
@@ -63,7 +63,8 @@ public final class Shards implements AutoCloseable {
   }
 
   /**
-   * Compares names, shapes and dtypes with those of a whole model, whatever of it is read then.
+   * Compares names, shapes and dtypes with those of a whole model, even if only a part is read
+   * later.
    *
    * @param wanted FLOAT32 shapes by name
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert
@@ -88,7 +89,7 @@ public final class Shards implements AutoCloseable {
     nonFinite.add(name, NonFinite.count(destination.dtype(), destination.data()));
   }
 
-  /** A sentence if a number that was read is not finite. */
+  /** A sentence if a value that was read is not finite; otherwise empty. */
   public Optional<String> warning() {
     return nonFinite.sentence(checkpoint);
   }

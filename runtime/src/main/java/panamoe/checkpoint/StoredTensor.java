@@ -3,11 +3,11 @@ package panamoe.checkpoint;
 import java.util.Arrays;
 
 /**
- * Where a tensor lies in a safetensors file.
+ * A tensor's place in a safetensors file.
  *
  * @param shape sizes of its dimensions, empty for a scalar; not to be changed
- * @param begin first byte of its elements, counted from the end of the header
- * @param end the byte after its last one
+ * @param begin offset of its first byte after the header
+ * @param end offset after its last byte
  */
 public record StoredTensor(String name, StoredType type, long[] shape, long begin, long end) {
 

@@ -4,10 +4,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import panamoe.tensor.DType;
 
-/**
- * The element types of a safetensors file that can be read here; constants bear their names in the
- * header.
- */
+/** The readable element types of a safetensors file; the constants have the header's names. */
 public enum StoredType {
   F64(8),
   F32(4),
@@ -34,7 +31,7 @@ public enum StoredType {
     return this == F64 || this == F32 || this == F16 || this == BF16;
   }
 
-  /** The type of that name in a header; empty if it is unknown or cannot be read here. */
+  /** The type of that name in a header; empty if it is unknown or unsupported. */
   static Optional<StoredType> named(String name) {
     return Arrays.stream(values()).filter(type -> type.name().equals(name)).findFirst();
   }
@@ -43,7 +40,7 @@ public enum StoredType {
     return valueOf(dtype.safetensorsName());
   }
 
-  /** The tensor type with the same bits per element; empty where only a conversion could help. */
+  /** The tensor dtype with the same bits per element; empty if a conversion would be needed. */
   Optional<DType> sameBits() {
     return switch (this) {
       case F32 -> Optional.of(DType.FLOAT32);

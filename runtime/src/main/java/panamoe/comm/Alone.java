@@ -3,11 +3,11 @@ package panamoe.comm;
 import panamoe.tensor.Tensor;
 
 /**
- * The world of one rank: what it sends it receives, a sum is its only term. For runs that know no
- * other rank.
+ * A world of one rank: every exchange is a copy to itself, every sum has one term. Serves runs
+ * without other ranks.
  */
 public final class Alone implements Communicator {
-  /** Has no state: any thread may use it. */
+  /** Stateless, so any thread may use it. */
   public static final Communicator WORLD = new Alone();
 
   private Alone() {}

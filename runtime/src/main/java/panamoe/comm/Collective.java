@@ -1,6 +1,6 @@
 package panamoe.comm;
 
-/** What the members of a {@link Communicator} can do together. */
+/** The collectives of a {@link Communicator}. */
 public enum Collective {
   ALL_TO_ALL("allToAll"),
   ALL_TO_ALL_NUMBERS("allToAll"),
@@ -20,7 +20,7 @@ public enum Collective {
     this.words = words;
   }
 
-  /** As said in messages. */
+  /** The name in messages. */
   String words() {
     return words;
   }

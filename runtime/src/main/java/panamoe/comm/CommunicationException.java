@@ -1,8 +1,8 @@
 package panamoe.comm;
 
 /**
- * A collective could not be done: ranks disagree, one is gone, or the library underneath failed.
- * Says which rank.
+ * A collective failed: ranks disagree, a rank is gone, or the library underneath failed. The
+ * message names the rank.
  */
 public final class CommunicationException extends RuntimeException {
   public CommunicationException(String message) {

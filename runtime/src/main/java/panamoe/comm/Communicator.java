@@ -3,8 +3,8 @@ package panamoe.comm;
 import panamoe.tensor.Tensor;
 
 /**
- * A group of ranks that move tensors between each other. Every member calls the same methods in the
- * same order (collectively); a method returns when this rank's tensors may be used again.
+ * A group of ranks that exchange tensors. Every member calls the same methods in the same order
+ * (collectively); a method returns when this rank may use its tensors again.
  *
  * <p>Reductions add in rank order, bfloat16 in float32, so that every rank gets the same bits.
  *
@@ -20,7 +20,7 @@ public interface Communicator extends AutoCloseable {
 
   int size();
 
-  /** Says in messages which group this is, such as {@code world} or {@code expert[0,1]}. */
+  /** The group's name in messages, such as {@code world} or {@code expert[0,1]}. */
   String name();
 
   /**
@@ -35,7 +35,7 @@ public interface Communicator extends AutoCloseable {
   void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows);
 
   /**
-   * The same number of numbers to every member.
+   * All-to-all of numbers: every member gets equally many.
    *
    * @param send size * n numbers, by destination
    * @return size * n numbers, by source
@@ -49,11 +49,11 @@ public interface Communicator extends AutoCloseable {
    */
   void allReduce(Tensor tensor);
 
-  /** The sum over the members, the same bits everywhere. */
+  /** The sum over the members, with the same bits on every rank. */
   double allReduce(double value);
 
   /**
-   * Puts the rows of every member behind each other.
+   * Concatenates the rows of all members.
    *
    * @param send [R, ...]
    * @param receive rows of member 0, then member 1, ...
@@ -62,7 +62,9 @@ public interface Communicator extends AutoCloseable {
   void allGather(Tensor send, Tensor receive, long[] rows);
 
   /**
-   * @return what each member gave, by rank; all give the same number of numbers
+   * All-gather of numbers; every member passes equally many.
+   *
+   * @return all values, ordered by rank
    */
   long[] allGather(long... values);
 
@@ -74,7 +76,7 @@ public interface Communicator extends AutoCloseable {
    */
   void reduceScatter(Tensor send, Tensor receive, long[] rows);
 
-  /** Replaces the tensor by member {@code root}'s. */
+  /** Replaces the tensor's elements by those of member {@code root}. */
   void broadcast(Tensor tensor, int root);
 
   /**
@@ -85,8 +87,8 @@ public interface Communicator extends AutoCloseable {
   void barrier();
 
   /**
-   * Says where in the model the next calls happen, such as {@code layer 3 dispatch}: compared among
-   * the members like the sizes, and said in messages. Not collective; empty at first.
+   * Sets where in the model the next calls happen, such as {@code layer 3 dispatch}. The members
+   * compare it as they compare sizes, and messages quote it. Not collective; empty at first.
    */
   void at(String place);
 
@@ -98,25 +100,22 @@ public interface Communicator extends AutoCloseable {
   Communicator split(int color, int key, String name);
 
   /**
-   * The number of the machine that this member runs on, the same for members that share memory;
-   * counts from 0.
+   * The number of the machine that this member runs on, from 0. Members that share memory have the
+   * same number.
    */
   int node();
 
-  /**
-   * The time in seconds, as measured by a clock that runs on this rank; only differences mean
-   * something.
-   */
+  /** This rank's clock in seconds; only differences are meaningful. */
   default double seconds() {
     return System.nanoTime() / 1e9;
   }
 
-  /** What this member sent so far, through this communicator and those split off it. */
+  /** The traffic that this member has sent through this communicator and those split off it. */
   Traffic traffic();
 
   /**
-   * Makes every pending and later call of every rank of the world fail with {@code reason}. Any
-   * thread may call it; the first failure of a world stays.
+   * Makes every pending and later call of every rank in the world fail with {@code reason}. Any
+   * thread may call it. If the world has failed before, the first reason stays.
    */
   void abort(String reason);
 

@@ -4,7 +4,10 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.IntStream;
 
-/** What a member of any group knows of itself and the others, whatever moves their tensors. */
+/**
+ * The state of a group's member that does not depend on the transport: ranks, nodes, place and
+ * traffic.
+ */
 public abstract class GroupMember implements Communicator {
   private final int rank;
   private final int[] ranks;
@@ -76,7 +79,7 @@ public abstract class GroupMember implements Communicator {
   }
 
   /** Counts a call that this member has made. */
-  protected final void count(Call call) {
+  protected final void count(CollectiveCall call) {
     traffic.count(call);
   }
 

@@ -15,16 +15,16 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 
 /**
- * What ranks that are processes hold beside their collectives: connections by TCP, rank 0 in the
- * middle, over which a rank hears that another has died, is frozen, has left or aborts the world,
- * while the collective it waits in would say nothing. Rank 0 decides which failure came first, so
- * that all give the same reason. Thread-safe.
+ * Failure detection for ranks that are processes: a TCP connection from every rank to rank 0. Over
+ * it a rank learns that another has died, is frozen, has left or aborts the world, which the
+ * collective it waits in would not report. Rank 0 decides which failure came first, so that all
+ * ranks give the same reason. Thread-safe.
  */
 public final class Lifeline {
   private static final int LONGEST_REASON = 10_000;
   private static final int VERDICT_MILLIS = 1000;
   private static final Duration LAST_MOMENT = Duration.ofMillis(500);
-  // What is said over a line: a kind, then a rank or a reason.
+  // A message on a connection: its kind, then a rank or a reason.
   private static final int ALIVE = 0;
   private static final int LEFT = 1;
   private static final int FAILED = 2;
@@ -42,19 +42,19 @@ public final class Lifeline {
   private volatile boolean done;
 
   /**
-   * Whom a rank's lifeline tells, on a thread of its own, what the rank itself may be too late to
-   * hear.
+   * Receives failures on the lifeline's own thread, for the case that the rank's thread cannot
+   * react in time.
    */
   public interface Witness {
     /**
-     * Another rank is lost. Told at once: whoever started the ranks may end this one before it can
-     * act on it.
+     * Another rank is lost. Called at once, because the launcher may end this process within a
+     * second.
      */
     void lost(String reason);
 
     /**
-     * The world failed a timeout ago, and the rank has not asked: it may be stuck where nothing
-     * wakes it.
+     * The world failed one timeout ago and the rank has not noticed: it may be stuck in a call that
+     * nothing wakes.
      */
     void unheard(String reason);
   }
@@ -75,7 +75,7 @@ public final class Lifeline {
       }
     }
 
-    /** One write a message: lines may be spoken into by several threads. */
+    /** Writes the message in one piece, because several threads write to the connection. */
     synchronized void say(int kind, int number, String words) {
       try {
         out.writeByte(kind);
@@ -83,7 +83,7 @@ public final class Lifeline {
         out.writeUTF(words);
         out.flush();
       } catch (IOException _) {
-        // Who reads the other direction of this line hears that it broke.
+        // The thread that reads from this connection reports that it broke.
       }
     }
   }
@@ -143,7 +143,7 @@ public final class Lifeline {
   }
 
   /**
-   * Lets the world fail, for this reason unless there is one already.
+   * Fails the world for this reason, unless it has failed before.
    *
    * @return the reason that all ranks give
    */
@@ -157,7 +157,10 @@ public final class Lifeline {
     return failure();
   }
 
-  /** Waits until the world has failed, at most so long; an interrupt waits as well. */
+  /**
+   * Waits until the world has failed, for {@code most} at the longest; an interrupt does not end
+   * the wait.
+   */
   public void awaitFailure(Duration most) {
     long end = System.nanoTime() + most.toNanos();
     boolean interrupted = Thread.interrupted();
@@ -195,8 +198,8 @@ public final class Lifeline {
   }
 
   /**
-   * A launcher ends all ranks when one dies. Told so, this one stays until it has heard of the
-   * death: else it might be taken for the first that died, and would end without a word.
+   * On SIGTERM this rank waits until it has heard which rank died: a launcher ends all ranks when
+   * one dies, and a rank that ended at once would be blamed for the failure.
    */
   private void hearWhy() {
     if (!done) {

@@ -1,8 +1,8 @@
 package panamoe.comm;
 
 /**
- * What a link costs in the α–β model: a message of n bytes takes {@code secondsPerMessage + n /
- * bytesPerSecond}.
+ * The α–β cost of a link: a message of n bytes takes {@code secondsPerMessage + n / bytesPerSecond}
+ * seconds.
  *
  * @param secondsPerMessage α
  * @param bytesPerSecond β

@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicReference;
 
-/** The first failure of a world of threads, and the groups that must hear of it. Thread-safe. */
+/** The first failure of a world of threads, and the groups whose waits it ends. Thread-safe. */
 final class Liveness {
   private record Failure(String reason, Throwable cause) {}
 
@@ -39,25 +39,22 @@ final class Liveness {
     return failure.get() != null;
   }
 
-  /** Only the first failure counts: the later ones follow from it. */
+  /** Keeps the first failure; later ones are its consequences. */
   void fail(String reason, Throwable cause) {
     if (failure.compareAndSet(null, new Failure(reason, cause))) {
       groups.forEach(Rendezvous::wake);
     }
   }
 
-  /**
-   * A fresh exception, so that its stack is that of the thread that throws it; only after a
-   * failure.
-   */
+  /** A new exception with the calling thread's stack trace. Call it only after a failure. */
   CommunicationException exception() {
     Failure first = failure.get();
     return new CommunicationException(first.reason, first.cause);
   }
 
   /**
-   * Who keeps the members of {@code group} waiting: the ranks that are missing there, or, where
-   * those wait elsewhere, the ranks missing there.
+   * The ranks to blame for the wait in {@code group}: those missing there or, if they wait in
+   * another group, those missing in that group.
    */
   String blame(Rendezvous group) {
     Set<Integer> culprits = new TreeSet<>();
@@ -74,7 +71,7 @@ final class Liveness {
       }
     }
     if (!culprits.isEmpty()) {
-      return Call.words(new ArrayList<>(culprits))
+      return CollectiveCall.words(new ArrayList<>(culprits))
           + " did not come within "
           + timeout.toMillis() / 1e3
           + " s; "

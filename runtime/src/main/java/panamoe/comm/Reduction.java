@@ -6,7 +6,7 @@ import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
 /**
- * Sums of equally long arrays, one element after the other in the order given, so that the bits
+ * Sums of arrays of equal length. Each element adds its terms in the given order, so the bits
  * depend on nothing else. bfloat16 is added in float32 and rounded once.
  */
 public final class Reduction {
@@ -15,8 +15,8 @@ public final class Reduction {
   private Reduction() {}
 
   /**
-   * @param terms arrays of {@code count} elements, at least one; a target may be a term
-   * @param targets each gets the sum
+   * @param terms one or more arrays of {@code count} elements; a target may alias a term
+   * @param targets arrays that all receive the sum
    */
   public static void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment... targets) {
     switch (dtype) {

@@ -13,33 +13,33 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.stream.IntStream;
 
 /**
- * Where the threads of one group meet for each collective. All come with what they bring; the last
- * to come compares their calls; then either all go on or all fail. While they go on, each may read
- * (and where they agreed so, write) the others' memory, and nobody leaves before all are done with
- * it: that second wait ends whatever happens, since copying waits for nobody.
+ * The barrier at which the threads of one group exchange their arguments for each collective. The
+ * last thread to arrive compares all calls; then either all continue or all fail. Until every
+ * member has called {@link #part}, each may read the others' memory (and write it where the
+ * collective says so). That second wait always ends, because copying waits for nobody.
  */
 final class Rendezvous {
   /**
-   * What a member brings.
+   * A member's arguments.
    *
    * @param memory that the others may touch, or null
-   * @param numbers that the others may read, or null; not written to any more
+   * @param numbers that the others may read, or null; not written any more
    */
-  record Offer(Call call, MemorySegment memory, long[] numbers) {}
+  record Offer(CollectiveCall call, MemorySegment memory, long[] numbers) {}
 
   private static final int PHASES = Integer.MAX_VALUE;
-  // About 20 microseconds: what it takes to park and wake a thread. Ranks without a core each had
-  // better park at once.
+  // About 20 microseconds, the time to park and wake a thread. With fewer cores than ranks, parking
+  // at once is faster.
   private static final int SPINS = 1000;
 
   private final String name;
   private final int[] ranks;
   private final Liveness liveness;
   private final VirtualClock clock;
-  // By the parity of the phase: a member that is done early may bring its next offer while others
-  // still read this one.
+  // Indexed by the phase's parity: a fast member may write its next offer while others still read
+  // this one.
   private final Offer[][] offers;
-  // For each member the phase it came to last, plus one.
+  // For each member, one more than the last phase it arrived at.
   private final AtomicIntegerArray came;
   private final AtomicReferenceArray<String> gone;
   private volatile boolean anyoneGone;
@@ -90,9 +90,9 @@ final class Rendezvous {
   }
 
   /**
-   * Waits until every member has come.
+   * Waits until every member has arrived.
    *
-   * @return what they brought, by member
+   * @return their offers, by member
    * @throws CommunicationException on every member, or on none
    */
   Offer[] meet(int member, Offer offer) {
@@ -116,22 +116,22 @@ final class Rendezvous {
       Thread.currentThread().interrupt();
       liveness.fail("rank " + ranks[member] + " was interrupted in " + where(offer.call()), null);
     }
-    // A failure may come at the moment the last member does. Who goes on is then decided by the
-    // phase: all or nobody.
+    // A failure can coincide with the last arrival. The phase then decides for all members: all
+    // continue or none does.
     if ((arrival.getPhase() & PHASES) == phase) {
       throw liveness.exception();
     }
     return round;
   }
 
-  /** The number of the collective that this member came to last. */
+  /** The number of the collective that this member last arrived at. */
   int phase(int member) {
     return came.get(member) - 1;
   }
 
   /**
-   * Waits until every member is done with the others' memory. To be called after {@link #meet}
-   * whatever happens.
+   * Waits until no member reads another's memory any more. Must follow every {@link #meet}, also a
+   * failed one.
    */
   void part() {
     int phase = departure.arrive();
@@ -145,7 +145,7 @@ final class Rendezvous {
     }
   }
 
-  /** This member will not come any more. */
+  /** Marks that this member will not arrive any more. */
   void leave(int member, String why) {
     if (gone.compareAndSet(member, null, why)) {
       anyoneGone = true;
@@ -153,7 +153,7 @@ final class Rendezvous {
     }
   }
 
-  /** Ends all waiting: the world has failed. */
+  /** Ends all waits because the world has failed. */
   void wake() {
     arrival.forceTermination();
   }
@@ -168,7 +168,7 @@ final class Rendezvous {
     return false;
   }
 
-  /** Ranks that have not come yet. */
+  /** The ranks that have not arrived yet. */
   List<Integer> missing() {
     return ranksThatCame(arrival.getPhase() & PHASES, false);
   }
@@ -185,7 +185,7 @@ final class Rendezvous {
             .filter(i -> ranks[i] == here.getFirst())
             .findFirst()
             .orElseThrow();
-    return Call.words(here)
+    return CollectiveCall.words(here)
         + (here.size() == 1 ? " waits in " : " wait in ")
         + where(offers[phase & 1][first].call());
   }
@@ -200,7 +200,7 @@ final class Rendezvous {
   private void blameTheMissing(int phase) {
     String blame = liveness.blame(this);
     if (missing().isEmpty()) {
-      // The last one came just now: all go on.
+      // The last member has just arrived, so all continue.
       arrival.awaitAdvance(phase);
     } else {
       liveness.fail(blame, null);
@@ -221,8 +221,9 @@ final class Rendezvous {
   }
 
   private void compare(int phase) {
-    Call[] calls = Arrays.stream(offers[phase & 1]).map(Offer::call).toArray(Call[]::new);
-    String disagreement = Call.disagreement(name, ranks, calls);
+    CollectiveCall[] calls =
+        Arrays.stream(offers[phase & 1]).map(Offer::call).toArray(CollectiveCall[]::new);
+    String disagreement = CollectiveCall.disagreement(name, ranks, calls);
     if (disagreement != null) {
       liveness.fail(disagreement, null);
     } else {
@@ -230,7 +231,7 @@ final class Rendezvous {
     }
   }
 
-  private String where(Call call) {
+  private String where(CollectiveCall call) {
     return call.describe() + " of " + name;
   }
 }

@@ -21,8 +21,8 @@ import java.util.Map;
 import java.util.function.UnaryOperator;
 
 /**
- * TCP connections between rank 0 and every other rank; strangers who knock are turned away by a
- * token.
+ * TCP connections between rank 0 and every other rank. A token keeps out connections from anywhere
+ * else.
  */
 final class Star {
   private static final int TOKEN_BYTES = 16;
@@ -87,7 +87,7 @@ final class Star {
         return;
       }
     } catch (IOException _) {
-      // A stranger, or a rank that will find out by itself.
+      // A foreign connection, or a rank that will notice the failure itself.
     }
     close(socket);
   }
@@ -124,12 +124,12 @@ final class Star {
     try {
       socket.close();
     } catch (IOException _) {
-      // Nothing was said over it that could be lost.
+      // Nothing was sent over it that could be lost.
     }
   }
 
   /**
-   * Addresses of this machine, the loopback first: it is the nearest, and no one else's machine
+   * Addresses of this machine. The loopback comes first: it is the fastest, and no other machine
    * answers there.
    */
   private static List<String> addresses() throws IOException {

@@ -11,11 +11,12 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks as threads of one process: each reads what it receives out of its peers' memory: nothing is
- * copied twice.
+ * Ranks as threads of one process. Each reads what it receives directly from its peers' memory: one
+ * copy.
  */
 public final class ThreadCommunicator extends GroupMember {
-  // Never started: stands for any other thread when asking who may read a tensor.
+  // Never started: stands for any other thread in the question whether a tensor may be read from
+  // other threads.
   private static final Thread ANOTHER_THREAD = new Thread(() -> {});
 
   private final Rendezvous group;
@@ -47,12 +48,14 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
-    Call call = Call.allToAll(this, place(), send, sendRows, receive, receiveRows);
+    CollectiveCall call =
+        CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows);
     MemorySegment into = receive.data();
     Offer[] offers = meet(call, shared(send), starts(sendRows, call.rowBytes()));
     try {
       long[] from = starts(receiveRows, call.rowBytes());
-      // Everybody starts with itself and goes round, so that not all read the same member at once.
+      // Each member starts with itself and goes round, so that they do not all read from one member
+      // at the same time.
       for (int i = 0; i < size(); i++) {
         int source = (rank() + i) % size();
         Offer offer = offers[source];
@@ -70,7 +73,7 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public long[] allToAll(long[] send) {
-    Offer[] offers = meet(Call.allToAll(this, place(), send), null, send.clone());
+    Offer[] offers = meet(CollectiveCall.allToAll(this, place(), send), null, send.clone());
     int each = send.length / size();
     long[] received = new long[send.length];
     for (int source = 0; source < size(); source++) {
@@ -81,14 +84,15 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    Call call = Call.allReduce(this, place(), tensor);
+    CollectiveCall call = CollectiveCall.allReduce(this, place(), tensor);
     Offer[] offers = meet(call, shared(tensor), null);
     try {
-      // An element of all tensors is read and written by one member only, so the sum needs no room
-      // of its own.
-      long count = Call.share(tensor.count(), rank(), size());
+      // Each element is read and written by one member only, so the sum needs no buffer.
+      long count = CollectiveCall.share(tensor.count(), rank(), size());
       long from =
-          IntStream.range(0, rank()).mapToLong(i -> Call.share(tensor.count(), i, size())).sum();
+          IntStream.range(0, rank())
+              .mapToLong(i -> CollectiveCall.share(tensor.count(), i, size()))
+              .sum();
       MemorySegment[] parts = parts(offers, from * call.rowBytes(), count * call.rowBytes());
       if (size() > 1) {
         Reduction.sum(tensor.dtype(), count, parts, parts);
@@ -101,7 +105,10 @@ public final class ThreadCommunicator extends GroupMember {
   @Override
   public double allReduce(double value) {
     Offer[] offers =
-        meet(Call.allReduceNumber(place()), null, new long[] {Double.doubleToRawLongBits(value)});
+        meet(
+            CollectiveCall.allReduceNumber(place()),
+            null,
+            new long[] {Double.doubleToRawLongBits(value)});
     double sum = Double.longBitsToDouble(offers[0].numbers()[0]);
     for (int source = 1; source < size(); source++) {
       sum += Double.longBitsToDouble(offers[source].numbers()[0]);
@@ -111,7 +118,7 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.allGather(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.allGather(this, place(), send, receive, rows);
     MemorySegment into = receive.data();
     Offer[] offers = meet(call, shared(send), null);
     try {
@@ -128,13 +135,13 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public long[] allGather(long... values) {
-    Offer[] offers = meet(Call.allGatherNumbers(place(), values), null, values.clone());
+    Offer[] offers = meet(CollectiveCall.allGatherNumbers(place(), values), null, values.clone());
     return Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray();
   }
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.reduceScatter(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.reduceScatter(this, place(), send, receive, rows);
     MemorySegment into = receive.data();
     Offer[] offers = meet(call, shared(send), null);
     try {
@@ -149,7 +156,7 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public void broadcast(Tensor tensor, int root) {
-    Call call = Call.broadcast(this, place(), tensor, root);
+    CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
     MemorySegment memory = shared(tensor);
     Offer[] offers = meet(call, memory, null);
     try {
@@ -163,19 +170,19 @@ public final class ThreadCommunicator extends GroupMember {
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    Call call = Call.broadcastBytes(this, place(), bytes, root);
+    CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
     Offer[] offers = meet(call, rank() == root ? MemorySegment.ofArray(bytes.clone()) : null, null);
     return rank() == root ? bytes : offers[root].memory().toArray(ValueLayout.JAVA_BYTE);
   }
 
   @Override
   public void barrier() {
-    meet(Call.barrier(place()), null, null);
+    meet(CollectiveCall.barrier(place()), null, null);
   }
 
   @Override
   public Communicator split(int color, int key, String name) {
-    Offer[] offers = meet(Call.split(place()), null, new long[] {color, key});
+    Offer[] offers = meet(CollectiveCall.split(place()), null, new long[] {color, key});
     Part part =
         part(
             Arrays.stream(offers).flatMapToLong(offer -> Arrays.stream(offer.numbers())).toArray());
@@ -197,8 +204,8 @@ public final class ThreadCommunicator extends GroupMember {
   }
 
   /**
-   * This rank's virtual time, if the world's links cost something: what its communication took, and
-   * what {@link #compute} was told. Otherwise the machine's.
+   * This rank's virtual time if the world's links have a cost: its communication's time plus that
+   * passed to {@link #compute}. Otherwise the machine's clock.
    */
   @Override
   public double seconds() {
@@ -217,7 +224,7 @@ public final class ThreadCommunicator extends GroupMember {
     children.forEach(child -> child.leave(why));
   }
 
-  private Offer[] meet(Call call, MemorySegment memory, long[] numbers) {
+  private Offer[] meet(CollectiveCall call, MemorySegment memory, long[] numbers) {
     if (closed) {
       throw new IllegalStateException(call.describe() + " of " + name() + " after it was closed");
     }

@@ -7,17 +7,17 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Ranks as threads of this process. Immutable: the settings give another world, {@link #run} plays
- * one. Thread-safe.
+ * A world whose ranks are threads of this process. Immutable: setters return a changed copy, {@link
+ * #run} starts the ranks. Thread-safe.
  *
- * <p>Nodes are declared, not found: they decide which messages count as near or far, and what they
- * cost on the virtual clock ({@link ThreadCommunicator#seconds}), so that many ranks on many nodes
- * can be played on few cores.
+ * <p>Nodes are declared: they decide which messages count as near or far, and their cost on the
+ * virtual clock ({@link ThreadCommunicator#seconds}). This simulates many ranks on many nodes with
+ * few cores.
  */
 public final class ThreadWorld {
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
 
-  /** What a rank does. */
+  /** The program of a rank. */
   @FunctionalInterface
   public interface Body<T> {
     T run(ThreadCommunicator world) throws Exception;
@@ -35,7 +35,7 @@ public final class ThreadWorld {
     this.far = far;
   }
 
-  /** So many ranks on one node, whose links cost nothing, waiting at most 10 s for each other. */
+  /** {@code ranks} ranks on one node, with free links and a timeout of 10 s. */
   public static ThreadWorld of(int ranks) {
     if (ranks < 1) {
       throw new IllegalArgumentException("a world needs at least one rank, not " + ranks);
@@ -60,23 +60,24 @@ public final class ThreadWorld {
     return new ThreadWorld(nodes.clone(), timeout, near, far);
   }
 
-  /** How long a rank waits for the others before it gives them up. */
+  /** Sets how long a rank waits for the others before it fails. */
   public ThreadWorld timeout(Duration timeout) {
     return new ThreadWorld(nodes, timeout, near, far);
   }
 
-  /** What messages cost on the virtual clock, within a node and between nodes. */
+  /** Sets the cost of messages on the virtual clock, within a node and between nodes. */
   public ThreadWorld links(LinkCost near, LinkCost far) {
     return new ThreadWorld(nodes, timeout, near, far);
   }
 
   /**
-   * Runs every rank on a thread of its own and waits for all of them.
+   * Runs every rank on its own thread and waits for all of them. A rank that does not end within a
+   * timeout after another failed is interrupted; if it still does not end, it is left behind as a
+   * daemon thread.
    *
-   * @return what the ranks gave back, by rank
-   * @throws CommunicationException about the first rank that failed, its exception being the cause;
-   *     a rank that does not end for a whole timeout after that is interrupted, and if that does
-   *     not help, left behind as a daemon
+   * @return the ranks' results, by rank
+   * @throws CommunicationException that names the first rank that failed, with its exception as the
+   *     cause
    */
   public <T> List<T> run(Body<T> body) {
     Liveness liveness = new Liveness(timeout);

@@ -1,8 +1,7 @@
 package panamoe.comm;
 
 /**
- * What a rank sent, told apart by the link it went over. Blocks to itself and empty blocks are no
- * messages.
+ * The messages that a rank sent, by kind of link. Blocks to itself and empty blocks do not count.
  *
  * @param nearMessages to ranks on the same node
  * @param nearBytes to ranks on the same node

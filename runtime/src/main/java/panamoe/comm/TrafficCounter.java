@@ -2,8 +2,8 @@ package panamoe.comm;
 
 /**
  * Counts what one member of a group sends, for {@link Communicator#traffic}; groups split off count
- * into their parent too. Counted are the messages of {@link Call#messages}, whatever the library
- * underneath makes of them. Thread-safe.
+ * into their parent too. It counts the messages of {@link CollectiveCall#messages}, which the
+ * library underneath may split or merge. Thread-safe.
  */
 public final class TrafficCounter {
   private final TrafficCounter parent;
@@ -22,8 +22,8 @@ public final class TrafficCounter {
     this.nodes = nodes.clone();
   }
 
-  /** Counts what this member sends in a call of its own. */
-  public void count(Call call) {
+  /** Counts what this member sends in its own call. */
+  public void count(CollectiveCall call) {
     int[] messages = new int[2];
     long[] bytes = new long[2];
     for (int to = 0; to < nodes.length; to++) {

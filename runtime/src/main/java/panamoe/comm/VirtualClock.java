@@ -1,10 +1,10 @@
 package panamoe.comm;
 
 /**
- * The time that every rank's communication would have taken on links of given costs, so that many
- * ranks can be played on few cores. A collective starts when its last member comes; a member is
- * busy for as long as its sending or its receiving takes, one message after the other, whichever is
- * longer; it ends for all when the busiest member is done. Thread-safe.
+ * Simulated communication time on links of given cost, for many ranks on few cores. A collective
+ * starts when its last member arrives. Each member's time is the longer of its sends and its
+ * receives, one message after the other; the collective ends for all when the slowest member is
+ * done. Thread-safe.
  */
 final class VirtualClock {
   private final int[] nodes;
@@ -24,7 +24,7 @@ final class VirtualClock {
     this.free = near.equals(LinkCost.FREE) && far.equals(LinkCost.FREE);
   }
 
-  /** Whether links cost nothing, so that no time passes by communication. */
+  /** Whether links are free, so that communication takes no time. */
   boolean free() {
     return free;
   }
@@ -33,12 +33,12 @@ final class VirtualClock {
     return seconds[rank];
   }
 
-  /** Lets the time of a rank's computing pass. */
+  /** Advances a rank's time by that of its computing. */
   synchronized void advance(int rank, double span) {
     seconds[rank] += span;
   }
 
-  void advance(int[] ranks, Call[] calls) {
+  void advance(int[] ranks, CollectiveCall[] calls) {
     if (free) {
       return;
     }

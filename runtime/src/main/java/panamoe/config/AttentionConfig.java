@@ -11,7 +11,7 @@ import panamoe.io.Omittable;
  * @param biases which projections have a bias
  * @param queryKeyNorm normalises queries and keys before the rotation; null: none
  * @param clip C, queries, keys and values are limited to [-C, C] (OLMoE, DBRX); null: not
- * @param rotary positions; null: none, or those of the embedding
+ * @param rotary positions; null: none, or learned ones in the embedding
  * @param scores how queries and keys become weights
  */
 public record AttentionConfig(

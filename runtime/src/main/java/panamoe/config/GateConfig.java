@@ -45,10 +45,10 @@ public record GateConfig(
   }
 
   /**
-   * Which experts a token chooses: those of the highest scores.
+   * How a token chooses its experts by score.
    *
-   * @param groups experts are chosen within the best {@code chosenGroups} of so many equal groups
-   *     (DeepSeek-V2, V3); 1: no groups
+   * @param groups number of equal groups; experts are chosen within the best {@code chosenGroups}
+   *     of them (DeepSeek-V2, V3); 1: no groups
    * @param groupScore what ranks the groups
    * @param correctionBias whether a bias for each expert is added to the scores for the choice
    *     alone (DeepSeek-V3)

@@ -28,7 +28,7 @@ public record MoeConfig(
   public static final int MAX_EXPERTS = 1024;
 
   /**
-   * An MLP whose output is added to that of the routed experts (DeepSeek-MoE, Qwen2-MoE).
+   * An MLP whose output is added to the routed experts' output (DeepSeek-MoE, Qwen2-MoE).
    *
    * @param inner its inner width; several shared experts are one of their widths together
    * @param gated whether the sigmoid of a learned logit scales it (Qwen2-MoE)

@@ -42,7 +42,7 @@ public sealed interface RotaryScaling {
   }
 
   /**
-   * A larger base, once the text is longer than those of the training (NTK-aware, dynamic).
+   * A larger base for texts longer than in training (NTK-aware, dynamic).
    *
    * @param trainedPositions length of the texts of the training
    */

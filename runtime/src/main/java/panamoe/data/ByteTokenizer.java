@@ -1,8 +1,6 @@
 package panamoe.data;
 
-/**
- * One token for each byte of UTF-8, numbered by its value, and one for the end of a document: 257.
- */
+/** A vocabulary of 257 tokens: the 256 byte values of UTF-8, and one for the end of a document. */
 public final class ByteTokenizer implements Tokenizer {
   private static final int BYTES = 256;
   private static final byte[] NONE = {};

@@ -17,13 +17,13 @@ import panamoe.io.FileTrouble;
 import panamoe.io.Sha256;
 
 /**
- * Text to train on, cut into passages of which 2 % are kept for validation.
+ * Training text, cut into passages of which 2 % are kept for validation.
  *
- * <p>A document is a file or a string. A passage is a part of one document, cut at the border of a
- * line (of a character, if a line is very long), about a 2000th of the whole and from 64 bytes to 4
- * KiB long. Of every 50 passages in a row one goes to validation, which one is drawn from a hash of
- * the row's number: so the split depends on nothing but the text, and every part of the corpus is
- * represented. Immutable.
+ * <p>A document is a file or a string. A passage is a part of one document, cut at the end of a
+ * line (of a character, if a line is very long); it has about a 2000th of the corpus, but 64 bytes
+ * to 4 KiB. Of every 50 consecutive passages one goes to validation, chosen by a hash of their
+ * number. So the split depends on the text only, and every part of the corpus is represented.
+ * Immutable.
  */
 public final class Corpus {
   private static final int ROW = 50;
@@ -31,10 +31,10 @@ public final class Corpus {
   private static final int MAX_PASSAGE_BYTES = 4096;
   private static final int PASSAGES = 2000;
 
-  /** A line may make a passage this many times longer than wanted before it is cut. */
+  /** A long line is cut when it makes a passage this many times longer than intended. */
   private static final int LONG_LINE = 8;
 
-  /** A byte that no UTF-8 text has. */
+  /** A byte that does not occur in UTF-8. */
   private static final byte NO_UTF8 = (byte) 0xff;
 
   /** The two sides of the split. */
@@ -72,8 +72,8 @@ public final class Corpus {
    * Reads a UTF-8 file, or all regular files of a folder and its subfolders in the order of their
    * paths. Hidden files and symbolic links in a folder are left out.
    *
-   * @throws DataException if there is nothing to read, or if a file is binary: holds a NUL byte or
-   *     is not UTF-8
+   * @throws DataException if there is nothing to read, or a file is binary (has a NUL byte or is
+   *     not UTF-8)
    */
   public static Corpus read(Path path) {
     try {
@@ -102,12 +102,12 @@ public final class Corpus {
     }
   }
 
-  /** A corpus of documents in memory; a lone surrogate becomes U+FFFD. */
+  /** A corpus from documents in memory; a lone surrogate becomes U+FFFD. */
   public static Corpus of(List<String> documents) {
     return new Corpus(documents.stream().map(Utf8::bytes).toList(), "the list of documents");
   }
 
-  /** The SHA-256 of the text, documents and their borders, in hexadecimal. */
+  /** The SHA-256 of the text and its division into documents, in hexadecimal. */
   public String sha256() {
     MessageDigest digest = Sha256.digest();
     for (Passage passage : passages) {
@@ -125,8 +125,8 @@ public final class Corpus {
   }
 
   /**
-   * The tokens of one part. An end-of-text token follows each document, and each passage whose
-   * continuation is in the other part.
+   * The tokens of one part. An end-of-text token follows each document and each passage that
+   * continues in the other part.
    */
   TokenStream tokens(Part part, Tokenizer tokenizer) {
     TokenStream tokens = new TokenStream();
@@ -155,8 +155,8 @@ public final class Corpus {
 
   private Part part(int passage) {
     int row = passage / ROW;
-    // A corpus of less than one row still needs one passage of validation; a last short row need
-    // not have one.
+    // A corpus of fewer than 50 passages still gets one for validation; a shorter last row may get
+    // none.
     int length = Math.min(ROW, passages.size());
     long drawn = Long.remainderUnsigned(Permutation.mix(row), length);
     return passage % ROW == drawn ? Part.VALIDATION : Part.TRAINING;

@@ -11,8 +11,8 @@ import panamoe.data.bpe.Sought;
 import panamoe.io.FileTrouble;
 
 /**
- * A tokenizer in the {@code tokenizer.json} format of Hugging Face, of the kind that most released
- * models have: byte-pair encoding over bytes. Other kinds are refused by name. Thread-safe.
+ * A tokenizer from Hugging Face's {@code tokenizer.json}: byte-pair encoding over bytes, which most
+ * released models use. Other kinds are refused by name. Thread-safe.
  */
 public final class JsonTokenizer implements Tokenizer {
   private static final long MAX_BYTES = 256L << 20;
@@ -39,13 +39,13 @@ public final class JsonTokenizer implements Tokenizer {
    * Loads a file whose end-of-text token has one of the usual names, such as {@code <|endoftext|>}
    * or {@code </s>}.
    *
-   * @throws DataException if the file is no usable tokenizer
+   * @throws DataException if the file is not a supported tokenizer
    */
   public static JsonTokenizer load(Path file) {
     return load(file, Optional.empty());
   }
 
-  /** Loads a file, taking the special token of that name as its end-of-text token. */
+  /** Loads a file, with the special token of that name as its end-of-text token. */
   public static JsonTokenizer load(Path file, String endOfText) {
     return load(file, Optional.of(endOfText));
   }
@@ -68,18 +68,15 @@ public final class JsonTokenizer implements Tokenizer {
     return new JsonTokenizer(bpe, token);
   }
 
-  /**
-   * Added tokens that are not special are found as such; what spells a special one never becomes
-   * it.
-   */
+  /** Text that spells an added token becomes that token, unless the token is special. */
   @Override
   public int[] encode(String text) {
     return encode(text, Sought.ALL_BUT_SPECIAL);
   }
 
   /**
-   * The tokens of a text in which special tokens are spelled and meant, as in a prompt that a chat
-   * template made.
+   * Encodes a text whose spelled special tokens are meant as such, such as a chat template's
+   * prompt.
    */
   public int[] encodeWithSpecialTokens(String text) {
     return encode(text, Sought.ALL);

@@ -1,14 +1,14 @@
 package panamoe.data;
 
 /**
- * A pseudo-random order of the numbers 0 to size - 1 that is computed, not stored: a Feistel
- * network permutes the next power of four, and values outside the range are permuted again until
- * they fall inside (cycle walking).
+ * A pseudo-random permutation of 0 to size - 1 that needs no storage: a Feistel network permutes
+ * the next power of four, and values outside the range are permuted again until they fall inside
+ * (cycle walking).
  */
 record Permutation(long size, long key) {
   private static final int ROUNDS = 6;
 
-  /** The number at a place of the order. */
+  /** The number at an index of the permutation. */
   long at(long place) {
     int halfBits = (65 - Long.numberOfLeadingZeros(Math.max(1, size - 1))) / 2;
     long mask = (1L << halfBits) - 1;
@@ -27,8 +27,8 @@ record Permutation(long size, long key) {
   }
 
   /**
-   * The finisher of SplitMix64 (Steele, Lea, Flood 2014): every bit of the result depends on every
-   * bit given.
+   * The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every output bit depends on every input
+   * bit.
    */
   static long mix(long value) {
     long z = value + 0x9e3779b97f4a7c15L;

@@ -4,7 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** A growing sequence of tokens outside of the Java heap, freed with the last reference to it. */
+/** A growing sequence of tokens outside of the Java heap, freed by the garbage collector. */
 final class TokenStream {
   private MemorySegment tokens = allocate(1 << 16);
   private long size;
@@ -28,7 +28,9 @@ final class TokenStream {
     return tokens.getAtIndex(ValueLayout.JAVA_INT, index);
   }
 
-  /** Copies tokens {@code from} on to element {@code at} of an int32 segment. */
+  /**
+   * Copies {@code count} tokens, from index {@code from}, to index {@code at} of an int32 segment.
+   */
   void copyTo(long from, MemorySegment destination, long at, long count) {
     MemorySegment.copy(
         tokens, from * Integer.BYTES, destination, at * Integer.BYTES, count * Integer.BYTES);

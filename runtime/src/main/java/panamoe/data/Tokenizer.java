@@ -4,27 +4,27 @@ package panamoe.data;
 public interface Tokenizer {
 
   /**
-   * The tokens of a text. All of it is plain text: where it spells a special token, it gets the
-   * tokens of those characters. A lone surrogate counts as U+FFFD.
+   * The tokens of a plain text: characters that spell a special token are encoded as characters. A
+   * lone surrogate counts as U+FFFD.
    */
   int[] encode(String text);
 
   /**
-   * The bytes that one token stands for, perhaps a part of a character (see {@link Utf8Stream});
-   * none for a special token.
+   * The bytes of one token, possibly a part of a character (see {@link Utf8Stream}); empty for a
+   * special token.
    *
    * @return not to be changed
    * @throws IndexOutOfBoundsException if there is no such token
    */
   byte[] bytesOf(int token);
 
-  /** Tokens are numbered from 0 to this number, exclusive. */
+  /** The number of tokens V; ids are 0 to V - 1. */
   int vocabularySize();
 
   /** The token that ends a document. */
   int endOfText();
 
-  /** The text of a sequence of tokens, U+FFFD for what is not UTF-8. */
+  /** The text of a sequence of tokens, with U+FFFD for bytes that are not UTF-8. */
   default String decode(int... tokens) {
     Utf8Stream stream = new Utf8Stream();
     StringBuilder text = new StringBuilder();

@@ -8,17 +8,16 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The sequences a model is trained and validated on, L tokens each with the token that follows each
- * of them.
+ * Training and validation sequences of L tokens, and for each token the one that follows it.
  *
- * <p>The training tokens are cut into windows of L that do not overlap. Training sequences are
- * numbered without end: every epoch is all windows, in an order drawn from the seed and the epoch.
- * A sequence depends on its number alone, so a run goes on from nothing but the step: with B
- * sequences a step, step s takes the sequences from s * B on, and a rank or an accumulation step a
- * part of those. Thread-safe.
+ * <p>The training tokens are cut into windows of L that do not overlap. Training sequences have
+ * unlimited numbers: every epoch visits all windows, in an order drawn from the seed and the epoch.
+ * A sequence depends on its number only, so a run can resume from its step: with B sequences per
+ * step, step s takes sequences s * B to (s + 1) * B - 1, and a rank or a micro-batch takes a part
+ * of those. Thread-safe.
  */
 public final class TrainingData implements TokenSequences {
-  /** The target that does not count in the loss. */
+  /** A target with this value does not count in the loss. */
   public static final int NO_TARGET = -1;
 
   private final TokenStream training;
@@ -33,8 +32,8 @@ public final class TrainingData implements TokenSequences {
    *
    * @param length L, tokens in a sequence, at least 1
    * @param seed of the order of training sequences
-   * @throws DataException if a part of the corpus is shorter than one sequence (validation: two
-   *     tokens)
+   * @throws DataException if the training part is shorter than one sequence, or the validation part
+   *     shorter than two tokens
    */
   public TrainingData(Corpus corpus, Tokenizer tokenizer, int length, long seed) {
     if (length < 1) {
@@ -70,12 +69,12 @@ public final class TrainingData implements TokenSequences {
     return length;
   }
 
-  /** Training sequences in an epoch. */
+  /** The number of training sequences in an epoch. */
   public long trainingSequences() {
     return (training.size() - 1) / length;
   }
 
-  /** The last of them is perhaps filled up. */
+  /** The number of validation sequences; the last one may be padded. */
   @Override
   public long validationSequences() {
     return Math.ceilDiv(validation.size() - 1, length);
@@ -95,9 +94,8 @@ public final class TrainingData implements TokenSequences {
   }
 
   /**
-   * Fills a batch with the validation sequences from number {@code first} on, in the order of the
-   * text. What lies behind the last token is filled with end-of-text and with targets of {@link
-   * #NO_TARGET}.
+   * Fills a batch with validation sequences in the order of the text, starting at number {@code
+   * first}. Places after the last token get end-of-text and targets of {@link #NO_TARGET}.
    */
   @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {

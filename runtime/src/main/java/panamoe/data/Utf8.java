@@ -8,13 +8,13 @@ import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 
-/** Text to bytes and the check of bytes that should be text. */
+/** Conversion of text to UTF-8 bytes, and validation of UTF-8. */
 final class Utf8 {
   private static final byte[] REPLACEMENT = {(byte) 0xef, (byte) 0xbf, (byte) 0xbd};
 
   private Utf8() {}
 
-  /** The bytes of a text; each lone surrogate, which no UTF-8 can hold, becomes U+FFFD. */
+  /** The UTF-8 bytes of a text; each lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. */
   static byte[] bytes(String text) {
     try {
       ByteBuffer bytes =
@@ -31,7 +31,9 @@ final class Utf8 {
     }
   }
 
-  /** The offset of the first byte that is NUL or not part of valid UTF-8; -1 if there is none. */
+  /**
+   * The offset of the first byte that is NUL or not part of valid UTF-8; -1 if all of it is text.
+   */
   static int firstBinary(byte[] bytes) {
     CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
     ByteBuffer in = ByteBuffer.wrap(bytes);
@@ -49,7 +51,7 @@ final class Utf8 {
     return result.isError() ? end : -1;
   }
 
-  /** Whether a character begins at this byte. */
+  /** Whether this byte is the first of a character. */
   static boolean beginsCharacter(byte value) {
     return (value & 0xc0) != 0x80;
   }

@@ -13,11 +13,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Runs tokens of running sequences through a model, with a key/value cache. A token's logits do not
- * depend on what else is in the batch.
+ * Runs a model with a key/value cache. A token's logits do not depend on the other sequences in the
+ * batch.
  *
- * <p>The one-token step is recorded once and replayed: it makes no garbage. Used by one thread at a
- * time.
+ * <p>The one-token step is recorded once and replayed, without allocating Java objects. Used by one
+ * thread at a time.
  */
 public final class Decoder implements AutoCloseable {
   private final Backend backend;
@@ -32,8 +32,8 @@ public final class Decoder implements AutoCloseable {
   private Recording step;
 
   /**
-   * @param slots sequences that can run at once
-   * @param capacity longest sequence, at most the model's context
+   * @param slots number of sequences in the cache
+   * @param capacity longest sequence in tokens, at most the model's context
    */
   public Decoder(Backend backend, LanguageModel model, long slots, long capacity) {
     if (capacity > model.config().context()) {
@@ -62,8 +62,8 @@ public final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Logits after the last of {@code tokens}, which continue the sequence of {@code slotIndex} at
-   * {@code start}.
+   * Computes the logits after the last of {@code tokens}, which continue the sequence in slot
+   * {@code slotIndex} at position {@code start}.
    *
    * @param logits [V], receives the result
    */
@@ -91,7 +91,7 @@ public final class Decoder implements AutoCloseable {
     }
   }
 
-  /** Logits after one token at {@code at}; replays the recorded step. */
+  /** Computes the logits after one token at position {@code at}, by replaying the recorded step. */
   public void step(int slotIndex, int at, int tokenId, float[] logits) {
     if (at >= capacity()) {
       throw new IllegalArgumentException("position " + at + " is past the cache of " + capacity());
@@ -107,7 +107,7 @@ public final class Decoder implements AutoCloseable {
     read(stepLogits, logits);
   }
 
-  /** Computes the first step, and keeps its calls and the memory that they use. */
+  /** Computes the first step and records its kernel calls and their memory. */
   private Recording record() {
     TensorScope activations = TensorScope.shared(backend);
     try {

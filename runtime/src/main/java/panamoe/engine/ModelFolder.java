@@ -25,23 +25,23 @@ import panamoe.tensor.DType;
  * A trained model on disk: a run's folder (its latest checkpoint), a folder of checkpoints, or one
  * checkpoint.
  *
- * @param path that was opened
- * @param checkpoint where the weights are
- * @param config of the model, as it was trained
- * @param tokenizer the run's {@code tokenizer.json}, or bytes
+ * @param path as it was given
+ * @param checkpoint with the weights
+ * @param config of the model as trained
+ * @param tokenizer from the run's {@code tokenizer.json}, or bytes
  */
 public record ModelFolder(
     Path path, Checkpoint checkpoint, ModelConfig config, Tokenizer tokenizer) {
   /** The folder of checkpoints in a run's folder. */
   public static final String CHECKPOINTS = "checkpoints";
 
-  /** The tokenizer's file in a run's folder, where the run does not work on bytes. */
+  /** The tokenizer's file in a run's folder; absent in a run on bytes. */
   public static final String TOKENIZER = "tokenizer.json";
 
   /**
-   * Opens a folder; reads the configuration, no weights.
+   * Opens a folder and reads its configuration, but no weights.
    *
-   * @throws CheckpointException if there is no whole checkpoint, or it does not belong to its
+   * @throws CheckpointException if there is no intact checkpoint, or it does not match its
    *     configuration
    * @throws panamoe.data.DataException if the run's tokenizer cannot be used
    */
@@ -50,15 +50,14 @@ public record ModelFolder(
   }
 
   /**
-   * Opens a folder and reads of it. Where a training run deletes the checkpoint meanwhile, because
-   * it has saved later ones, {@code reader} is called again with the latest.
+   * Opens a folder and passes it to {@code reader}. If a training run deletes the checkpoint
+   * meanwhile, {@code reader} is called again with the latest.
    *
-   * @throws CheckpointException as {@link #open}, and what {@code reader} throws
+   * @throws CheckpointException like {@link #open}; exceptions of {@code reader} pass through
    */
   public static <T> T read(Path path, Function<ModelFolder, T> reader) {
     Path checkpoints = path.resolve(CHECKPOINTS);
-    // If neither "exists" nor "does not" is certain, take the folder: the attempt to read it says
-    // why.
+    // If it is unknown whether the path exists, open it: the failed read says why.
     Path place = Files.isDirectory(path) && !Files.notExists(checkpoints) ? checkpoints : path;
     return Checkpoint.read(place, checkpoint -> reader.apply(of(path, checkpoint)));
   }
@@ -114,14 +113,14 @@ public record ModelFolder(
   }
 
   /**
-   * Loads the weights for inference, straight from the files to the form that kernels read:
-   * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model is without token
-   * dropping: what a token sees must not depend on its neighbours. Where a training run has deleted
-   * the checkpoint since it was opened, those of the latest.
+   * Loads the weights for inference, straight from the files into the form that kernels read:
+   * operands packed and tables in {@code dtype}, vectors in FLOAT32. The model does not drop
+   * tokens, because a token's result must not depend on its neighbours. If a training run has
+   * deleted the checkpoint since, loads the latest.
    *
-   * @param warnings receives what the loader tolerated
-   * @throws CheckpointException if the weights are damaged, are not those of the configuration, or
-   *     do not fit into memory
+   * @param warnings receives the loader's warnings
+   * @throws CheckpointException if the weights are damaged, do not match the configuration, or do
+   *     not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
     try {
@@ -163,7 +162,7 @@ public record ModelFolder(
     for (Path folder : new Path[] {path, checkpoint.toAbsolutePath().getParent().getParent()}) {
       if (folder != null && Files.exists(folder.resolve(TOKENIZER))) {
         Path file = folder.resolve(TOKENIZER);
-        if (!Files.isRegularFile(file)) { // to read a pipe would be to wait for who writes into it
+        if (!Files.isRegularFile(file)) { // reading a pipe would wait for a writer
           throw new CheckpointException(file + " is not a regular file");
         }
         return JsonTokenizer.load(file);

@@ -4,8 +4,9 @@ import java.util.BitSet;
 import java.util.SplittableRandom;
 
 /**
- * Draws tokens from logits. Makes no garbage after construction. Ties go to the lower token. Used
- * by one thread; one sampler serves one sequence, since it remembers the tokens that were seen.
+ * Draws tokens from logits, without allocating after construction. Ties go to the lower token. Used
+ * by one thread. A sampler serves one sequence, because it records the sequence's tokens for the
+ * repetition penalty.
  */
 public final class Sampler {
   private final SamplingConfig config;
@@ -26,13 +27,13 @@ public final class Sampler {
     this.cumulative = new double[vocabulary];
   }
 
-  /** Counts a token as part of the sequence, for the repetition penalty. */
+  /** Records a token of the sequence for the repetition penalty. */
   public void saw(int token) {
     seen.set(token);
   }
 
   /**
-   * The next token.
+   * Draws the next token.
    *
    * @param logits [V]; overwritten
    */
@@ -70,8 +71,7 @@ public final class Sampler {
   }
 
   /**
-   * Fills chosen and cumulative with the allowed tokens, most probable first; returns how many
-   * there are.
+   * Fills chosen and cumulative with the allowed tokens, most probable first; returns their number.
    */
   private int collect(float[] logits) {
     int vocabulary = logits.length;
@@ -87,8 +87,8 @@ public final class Sampler {
       total += Math.exp((logit - maximum) / config.temperature());
     }
     int limit = config.topK() == 0 ? vocabulary : Math.min(config.topK(), vocabulary);
-    // top-p looks at the distribution over the top-k, so its total is known only after those are
-    // taken.
+    // top-p applies to the distribution over the top-k, so the total is known only after the top-k
+    // are collected.
     double kept = limit == vocabulary ? total : 0;
     double sum = 0;
     int size = vocabulary;

@@ -3,7 +3,7 @@ package panamoe.engine;
 import java.util.List;
 
 /**
- * How the next token is drawn.
+ * Settings for drawing tokens.
  *
  * @param temperature 0 takes the most probable token; 1 samples the model's distribution
  * @param topK only the k most probable tokens; 0 for all
@@ -12,7 +12,7 @@ import java.util.List;
  *     else multiplied (CTRL, arXiv 1909.05858); 1 for none
  * @param maxTokens most tokens to generate
  * @param stop texts that end the generation; they are not part of the output
- * @param seed of the draws
+ * @param seed of the random draws
  */
 public record SamplingConfig(
     double temperature,

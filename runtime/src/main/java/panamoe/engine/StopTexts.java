@@ -3,7 +3,7 @@ package panamoe.engine;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** Passes text on up to the first stop text, and holds back an end that may yet become one. */
+/** Emits text up to the first stop text, and holds back a suffix that may become one. */
 final class StopTexts {
   private final List<String> stops;
   private final Consumer<String> onText;
@@ -34,7 +34,7 @@ final class StopTexts {
     held = stopped ? "" : text.substring(end);
   }
 
-  /** The text is over: what was held back is part of it. */
+  /** Ends the text: emits the held-back suffix. */
   void finish() {
     pass(held);
     held = "";
@@ -55,7 +55,7 @@ final class StopTexts {
     }
   }
 
-  /** Length of the longest end of {@code text} that a stop text begins with. */
+  /** Length of the longest suffix of {@code text} that is a prefix of a stop text. */
   private int longestBeginning(String text) {
     int longest = 0;
     for (String stop : stops) {

@@ -8,28 +8,28 @@ import panamoe.data.Utf8Stream;
 import panamoe.model.LanguageModel;
 
 /**
- * Writes text with a model, piece by piece. When the model's context is full, the later half of it
- * is read again and the text goes on. Used by one thread at a time.
+ * Generates text piece by piece. When the model's context is full, its later half is prefilled
+ * again and generation continues. Used by one thread at a time.
  */
 public final class TextGenerator implements AutoCloseable {
-  /** Why a text ended. */
+  /** Why generation ended. */
   public enum End {
-    /** The model wrote its end-of-text token. */
+    /** The model generated its end-of-text token. */
     END_OF_TEXT,
-    /** A stop text came up. */
+    /** A stop text was generated. */
     STOP,
-    /** As many tokens as were asked for. */
+    /** The limit on tokens was reached. */
     LENGTH
   }
 
   /**
-   * A finished text.
+   * A generated text.
    *
-   * @param text without the prompt and without the stop text
-   * @param tokens generated
-   * @param promptTokens read before
-   * @param prefillSeconds for the prompt
-   * @param decodeSeconds for the generated tokens
+   * @param text without the prompt and the stop text
+   * @param tokens number of generated tokens
+   * @param promptTokens number of prompt tokens
+   * @param prefillSeconds time for the prompt
+   * @param decodeSeconds time for the generated tokens
    */
   public record Result(
       String text,
@@ -56,14 +56,17 @@ public final class TextGenerator implements AutoCloseable {
     this.logits = new float[vocabulary];
     this.window = new int[capacity];
     this.decoder =
-        new Decoder(backend, model, 1, capacity); // last: what fails before has nothing to close
+        new Decoder(
+            backend, model, 1,
+            capacity); // last, so that an earlier failure leaves nothing to close
   }
 
   /**
-   * The tokens of a prompt; needs no model yet. An empty prompt begins a new text.
+   * The tokens of a prompt; needs no model. An empty prompt becomes the end-of-text token, which
+   * begins a new text.
    *
-   * @param context of the model that is to continue it
-   * @throws IllegalArgumentException if the prompt has more tokens than that
+   * @param context of the model in tokens
+   * @throws IllegalArgumentException if the prompt has more tokens
    */
   public static int[] encode(String prompt, Tokenizer tokenizer, int context) {
     int[] tokens = prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
@@ -78,7 +81,7 @@ public final class TextGenerator implements AutoCloseable {
   }
 
   /**
-   * Continues {@code prompt}, as {@link #encode} and {@link #generate(int[], SamplingConfig,
+   * Continues a text prompt: {@link #encode}, then {@link #generate(int[], SamplingConfig,
    * Consumer)}.
    *
    * @throws IllegalArgumentException if the prompt has more tokens than the model's context
@@ -90,9 +93,9 @@ public final class TextGenerator implements AutoCloseable {
   /**
    * Continues a prompt.
    *
-   * @param tokens of the prompt, as {@link #encode} makes them
-   * @param onText is given each piece as soon as its characters are complete and cannot become part
-   *     of a stop text
+   * @param tokens of the prompt, from {@link #encode}
+   * @param onText receives each piece as soon as its characters are complete and cannot be part of
+   *     a stop text
    */
   public Result generate(int[] tokens, SamplingConfig config, Consumer<String> onText) {
     Sampler sampler = new Sampler(config, vocabulary);
@@ -132,7 +135,7 @@ public final class TextGenerator implements AutoCloseable {
     return new Result(output.text(), end, count, tokens.length, prefillSeconds, decodeSeconds);
   }
 
-  /** Reads {@code token} as the one at {@code position}; returns the next position. */
+  /** Runs {@code token} at {@code position} through the model; returns the next position. */
   private int advance(int position, int token) {
     if (position < capacity) {
       window[position] = token;

@@ -95,7 +95,7 @@ public final class ConfigJson {
   }
 
   /**
-   * The JSON tree of a file.
+   * Reads a file as a JSON tree.
    *
    * @throws IllegalArgumentException with the file and what is wrong
    */
@@ -103,7 +103,7 @@ public final class ConfigJson {
     return read(file, JsonNode.class);
   }
 
-  /** Of a file or a pipe, which need not end. */
+  /** Reads a file or a pipe, up to a limit because a pipe may not end. */
   private static byte[] bytes(Path file) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(MAX_BYTES + 1);
@@ -197,7 +197,7 @@ public final class ConfigJson {
     return (tooMuch ? "too long or too deeply nested" : "this is not JSON") + where;
   }
 
-  /** What a value of the type looks like in JSON. */
+  /** The JSON kind of a value of the type, for messages. */
   private static String kind(Class<?> type) {
     if (type.isEnum()) {
       return "one of "

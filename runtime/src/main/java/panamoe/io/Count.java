@@ -6,7 +6,7 @@ import java.util.Locale;
 public final class Count {
   private Count() {}
 
-  /** As in {@code 1 token} and {@code 2,048 tokens}; for things whose plural only adds an s. */
+  /** {@code 1 token} or {@code 2,048 tokens}; the plural adds an s. */
   public static String of(long number, String thing) {
     return String.format(Locale.ROOT, "%,d %s%s", number, thing, number == 1 ? "" : "s");
   }

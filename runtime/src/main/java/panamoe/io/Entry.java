@@ -9,7 +9,7 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 
-/** What stands at a path. A link is a link, wherever it leads. */
+/** The kind of entry at a path. A symbolic link is a link, whatever its target. */
 public enum Entry {
   NONE("nothing"),
   FILE("a regular file"),
@@ -23,21 +23,21 @@ public enum Entry {
     this.words = words;
   }
 
-  /** For a sentence, with its article. */
+  /** The words for messages, with an article. */
   public String words() {
     return words;
   }
 
   /**
-   * Looks without opening: to open a pipe would wait for who writes into it.
+   * Looks without opening, because opening a pipe waits for a writer.
    *
-   * @throws IOException if it cannot be known
+   * @throws IOException if the kind cannot be read
    */
   public static Entry at(Path path) throws IOException {
     return at(path, LinkOption.NOFOLLOW_LINKS);
   }
 
-  /** What stands where a path leads, through links. */
+  /** The kind of entry that a path leads to, following links. */
   public static Entry behind(Path path) throws IOException {
     return at(path, new LinkOption[0]);
   }
@@ -53,7 +53,7 @@ public enum Entry {
       return NONE;
     } catch (FileSystemException e) {
       if (path.getParent() != null && Files.isRegularFile(path.getParent())) {
-        return NONE; // below a file there is nothing
+        return NONE; // a part of the path is a file
       }
       throw e;
     }

@@ -12,11 +12,11 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 
 /**
- * What is wrong with a file, in words: the message of many of Java's exceptions is the bare name of
- * the file.
+ * Describes an I/O failure in words, because many of Java's exceptions have only the file's name as
+ * their message.
  */
 public final class FileTrouble {
-  /** A read of a file that may fail. */
+  /** A read that may fail. */
   @FunctionalInterface
   public interface Read<T> {
     T run() throws IOException;
@@ -41,20 +41,20 @@ public final class FileTrouble {
   }
 
   /**
-   * Whether the same call may succeed the next time, or on another day: the disk, the network or a
-   * limit of the process failed, and nothing is known of the file.
+   * Whether a retry may succeed: the disk, the network or a process limit failed, which says
+   * nothing about the file.
    */
   public static boolean mayPass(IOException failure) {
     return switch (failure) {
       case NoSuchFileException _, AccessDeniedException _, NotDirectoryException _ -> false;
       case NotRegularException _ -> false;
       case ClosedChannelException _ ->
-          false; // an interrupted thread's among them: it stays interrupted
+          false; // includes an interrupted thread's failure, which a retry would repeat
       default -> true;
     };
   }
 
-  /** Reads, and once more if the first failure may pass. */
+  /** Reads, and retries once if {@link #mayPass} says that this may help. */
   public static <T> T twice(Read<T> read) throws IOException {
     try {
       return read.run();
@@ -66,7 +66,7 @@ public final class FileTrouble {
     }
   }
 
-  /** The same failure with the file named, which a write to a full disk does not do. */
+  /** The same failure with the file's name, which the exception for a full disk lacks. */
   public static FileSystemException naming(Path file, IOException failure) {
     if (failure instanceof FileSystemException named) {
       return named;

@@ -7,7 +7,7 @@ import java.util.regex.Pattern;
 
 /** Names the jar that a program's class path lacks. */
 public final class MissingArtifact {
-  /** A package, and the artifact that has it. */
+  /** A package and its artifact. */
   private record Owner(String name, String artifact) {}
 
   private static final List<Owner> OWNERS =
@@ -20,14 +20,14 @@ public final class MissingArtifact {
           new Owner("jcuda.", "org.jcuda:jcuda"),
           new Owner("panamoe.bindings.", "panamoe:panamoe-bindings"));
 
-  // Of a class whose initialization failed the JVM keeps no more of the first error than its text.
+  // For a class whose initialization failed, the JVM keeps only the text of the first error.
   private static final Pattern FIRST_ERROR = Pattern.compile("NoClassDefFoundError: ([\\w/$.]+)");
 
   private MissingArtifact() {}
 
   /**
-   * What to add to the class path, in a sentence; empty if the error does not come from the lack of
-   * a jar that Panamoe knows of.
+   * A sentence that says what to add to the class path; empty unless the error comes from a missing
+   * jar that Panamoe knows.
    */
   public static Optional<String> sentence(LinkageError error) {
     return missingClass(error).flatMap(MissingArtifact::sentence);

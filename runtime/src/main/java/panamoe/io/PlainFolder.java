@@ -13,11 +13,11 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * A folder that this program writes into, but that somebody else may have filled, as a run that was
- * unpacked. Nothing is written through a symbolic link in it, at whatever depth, and nothing is
- * opened but regular files; the folder itself may be reached through a link. What stands at a name
- * is looked at before it is opened: this guards against what lies in the folder, not against who
- * changes it at the same moment. Thread-safe as far as the file system is.
+ * A folder that this program writes into, but whose content may come from somebody else, such as an
+ * unpacked run. It never writes through a symbolic link at any depth and opens only regular files;
+ * the folder itself may be reached through a link. Each entry is checked before it is opened: this
+ * guards against the folder's content, not against a process that changes it at the same moment.
+ * Thread-safe as far as the file system is.
  *
  * <p>Names are relative, with {@code /} between their parts. Any method throws {@link
  * NotRegularException} where a link, pipe, device or folder stands in its way.
@@ -45,7 +45,7 @@ public final class PlainFolder {
     Files.createDirectories(path);
     for (Path made : missing) {
       if (Files.isReadable(
-          made.getParent())) { // one that can only be written into cannot be opened to be forced
+          made.getParent())) { // a folder without read permission cannot be opened to be forced
         force(made.getParent());
       }
     }
@@ -73,7 +73,7 @@ public final class PlainFolder {
     return requireKind(resolve(name), Entry.FOLDER);
   }
 
-  /** What is in a folder, sorted; nothing if there is none. */
+  /** The sorted names in a folder; empty if it does not exist. */
   public List<String> names(String name) throws IOException {
     if (Entry.at(folder(name)) == Entry.NONE) {
       return List.of();
@@ -89,8 +89,8 @@ public final class PlainFolder {
   }
 
   /**
-   * Makes a folder unless there is one; its name may be lost in a power failure until {@link
-   * #force} is called.
+   * Creates a folder unless it exists; its name may be lost in a power failure until {@link #force}
+   * is called.
    */
   public Path makeFolder(String name) throws IOException {
     Path folder = folder(name);
@@ -105,7 +105,7 @@ public final class PlainFolder {
     Path file = file(name);
     Path temporary = file.resolveSibling(temporary(file.getFileName().toString()));
     try {
-      Files.deleteIfExists(temporary); // of a process that was killed
+      Files.deleteIfExists(temporary); // left by a killed process
       try (FileChannel channel = createFile(temporary)) {
         for (ByteBuffer buffer = ByteBuffer.wrap(content); buffer.hasRemaining(); ) {
           channel.write(buffer);
@@ -117,7 +117,7 @@ public final class PlainFolder {
       return file;
     } catch (IOException e) {
       try {
-        Files.deleteIfExists(temporary); // nothing half-written stays
+        Files.deleteIfExists(temporary); // leave no partial file
       } catch (IOException undeleted) {
         e.addSuppressed(undeleted);
       }
@@ -125,10 +125,7 @@ public final class PlainFolder {
     }
   }
 
-  /**
-   * Appends to a file, which is made if there is none. What was appended is durable after {@link
-   * #forceFile}.
-   */
+  /** Appends to a file, creating it if needed. The data is durable after {@link #forceFile}. */
   public void append(String name, byte[] content) throws IOException {
     Path file = file(name);
     try (FileChannel channel =
@@ -145,7 +142,7 @@ public final class PlainFolder {
     }
   }
 
-  /** Opens a file to be locked, which is made if there is none; nothing is written into it. */
+  /** Opens a file for locking, creating it if needed; nothing is written into it. */
   public FileChannel openLock(String name) throws IOException {
     return FileChannel.open(
         file(name), StandardOpenOption.CREATE, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
@@ -163,7 +160,7 @@ public final class PlainFolder {
     force(file.getParent());
   }
 
-  /** Deletes a file, if there is one. */
+  /** Deletes a file if it exists. */
   public void delete(String name) throws IOException {
     Files.deleteIfExists(file(name));
   }
@@ -173,7 +170,10 @@ public final class PlainFolder {
     return "." + name + ".tmp";
   }
 
-  /** Creates a file where there is nothing yet, no link either, and opens it for writing. */
+  /**
+   * Creates a file and opens it for writing; fails if anything, even a dangling link, has that
+   * name.
+   */
   public static FileChannel createFile(Path file) throws IOException {
     return FileChannel.open(
         file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW, LinkOption.NOFOLLOW_LINKS);

@@ -11,8 +11,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 
 /**
- * Reads files that may have been put there by somebody else: regular ones only, never through a
- * symbolic link. What fails is tried once more, if that can help.
+ * Reads files that may come from somebody else: regular files only, never through a symbolic link.
+ * A failed read is retried once if that may help.
  */
 public final class RegularFile {
   private RegularFile() {}
@@ -54,7 +54,7 @@ public final class RegularFile {
       }
       ByteBuffer content = ByteBuffer.allocate((int) bytes);
       while (content.hasRemaining() && read(channel, content, content.position()) >= 0) {
-        // one call may give less than is there
+        // one call may read less than the file has
       }
       return content.hasRemaining()
           ? Arrays.copyOf(content.array(), content.position())

@@ -4,7 +4,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** SHA-256, which every Java platform has. */
+/** SHA-256 without checked exceptions: every Java platform has it. */
 public final class Sha256 {
   private Sha256() {}
 
@@ -16,7 +16,7 @@ public final class Sha256 {
     }
   }
 
-  /** The digest of what {@code digest} was given, in lower-case hexadecimal digits. */
+  /** Finishes {@code digest}; returns lower-case hexadecimal digits. */
   public static String hex(MessageDigest digest) {
     return HexFormat.of().formatHex(digest.digest());
   }

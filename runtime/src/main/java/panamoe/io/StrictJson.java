@@ -18,10 +18,7 @@ import java.io.Reader;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 
-/**
- * JSON from files that nobody vouches for: no duplicate keys, bounded depth and numbers, nothing
- * but UTF-8.
- */
+/** Parses untrusted JSON: no duplicate keys, bounded depth and numbers, only UTF-8. */
 public final class StrictJson {
   private static final JsonFactory FACTORY =
       JsonFactory.builder()
@@ -56,7 +53,7 @@ public final class StrictJson {
     return VALUES.readTree(parser);
   }
 
-  /** Parses one JSON value; what is wrong with it, {@link #reason} says. */
+  /** Parses one JSON value; {@link #reason} describes the exception of malformed JSON. */
   public static JsonNode tree(byte[] utf8) throws IOException {
     return MAPPER.readTree(reader(new ByteArrayInputStream(utf8)));
   }
@@ -70,7 +67,7 @@ public final class StrictJson {
     }
   }
 
-  /** What is wrong, without the source location that Jackson appends on further lines. */
+  /** The exception's message without the source location that Jackson appends on further lines. */
   public static String reason(IOException e) {
     if (e instanceof CharacterCodingException) {
       return "it is not UTF-8";

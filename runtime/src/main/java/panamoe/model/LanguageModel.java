@@ -5,17 +5,18 @@ import java.util.List;
 import java.util.Objects;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
+import panamoe.backend.GemmKernels;
 import panamoe.config.EmbeddingConfig;
 import panamoe.config.ModelConfig;
 import panamoe.nn.KeyValueCache;
 import panamoe.nn.Norm;
 import panamoe.nn.RotaryTables;
 import panamoe.nn.Sequences;
-import panamoe.op.CheckpointOp;
 import panamoe.op.CrossEntropyOp;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
+import panamoe.op.RecomputeOp;
 import panamoe.parallel.Ranks;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
@@ -168,7 +169,7 @@ public final class LanguageModel implements AutoCloseable {
         capacity);
   }
 
-  /** The dtype of activations: that of the embedding's values. */
+  /** The dtype of activations, which is the embedding's. */
   public DType activationDType() {
     return embedding.value().dtype();
   }
@@ -190,7 +191,7 @@ public final class LanguageModel implements AutoCloseable {
     for (Block block : blocks) {
       x =
           recompute
-              ? CheckpointOp.forward(
+              ? RecomputeOp.forward(
                   pass, x, (inner, input) -> block.forward(inner, input, sequences, rotaries, used))
               : block.forward(pass, x, sequences, rotaries, used);
       outputs.add(x);
@@ -231,7 +232,13 @@ public final class LanguageModel implements AutoCloseable {
   public void logitsInto(Pass pass, Tensor hidden, Tensor y) {
     pass.backend()
         .gemm(
-            false, true, Activation.IDENTITY, false, hidden, headWeight, headBiasValue(), y, null);
+            false,
+            true,
+            false,
+            hidden,
+            headWeight,
+            y,
+            new GemmKernels.Epilogue(Activation.IDENTITY, headBiasValue(), null));
   }
 
   private Tensor headBiasValue() {

@@ -16,8 +16,8 @@ public final class BatchLossOp {
   private BatchLossOp() {}
 
   /**
-   * Replaces {@code routes.losses()} by those of the batch, and puts the gradient of the auxiliary
-   * loss on the tape.
+   * Replaces {@code routes.losses()} by the whole batch's losses, and puts the gradient of the
+   * auxiliary loss on the tape.
    *
    * @param logits FLOAT32 [S, E]
    * @param auxiliaryCoefficient derivative of the objective by the auxiliary loss

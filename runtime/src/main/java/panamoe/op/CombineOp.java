@@ -1,5 +1,7 @@
 package panamoe.op;
 
+import panamoe.backend.CombineKernels.Gradients;
+import panamoe.backend.CombineKernels.Inputs;
 import panamoe.backend.Routes;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -34,35 +36,31 @@ public final class CombineOp {
       Tensor coefficient,
       Tensor skip,
       Tensor y) {
-    pass.backend().combineForward(rows, routes, mlp, coefficient, skip, y);
+    Inputs inputs = new Inputs(rows, mlp, coefficient, skip);
+    pass.backend().combineForward(inputs, routes, y);
     if (pass.recording()) {
-      pass.tape().record(y, dy -> backward(pass, rows, routes, mlp, coefficient, skip, dy));
+      pass.tape().record(y, dy -> backward(pass, inputs, routes, dy));
     }
   }
 
-  private static void backward(
-      Pass pass,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient,
-      Tensor skip,
-      Tensor dy) {
+  private static void backward(Pass pass, Inputs inputs, Routes routes, Tensor dy) {
     Tape tape = pass.tape();
-    Tensor drows = pass.allocate(rows.dtype(), rows.shape());
-    Tensor dweight = pass.allocate(DType.FLOAT32, routes.weight().shape());
-    Tensor dmlp = mlp == null ? null : pass.allocate(mlp.dtype(), mlp.shape());
-    Tensor dcoefficient = mlp == null ? null : pass.allocate(DType.FLOAT32, coefficient.shape());
-    pass.backend()
-        .combineBackward(dy, rows, routes, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
-    tape.addGradient(rows, drows);
-    tape.addGradient(routes.weight(), dweight);
-    if (mlp != null) {
-      tape.addGradient(mlp, dmlp);
-      tape.addGradient(coefficient, dcoefficient);
+    boolean residual = inputs.mlp() != null;
+    Gradients gradients =
+        new Gradients(
+            pass.allocate(inputs.rows().dtype(), inputs.rows().shape()),
+            pass.allocate(DType.FLOAT32, routes.weight().shape()),
+            residual ? pass.allocate(inputs.mlp().dtype(), inputs.mlp().shape()) : null,
+            residual ? pass.allocate(DType.FLOAT32, inputs.coefficient().shape()) : null);
+    pass.backend().combineBackward(dy, inputs, routes, gradients);
+    tape.addGradient(inputs.rows(), gradients.drows());
+    tape.addGradient(routes.weight(), gradients.dweight());
+    if (residual) {
+      tape.addGradient(inputs.mlp(), gradients.dmlp());
+      tape.addGradient(inputs.coefficient(), gradients.dcoefficient());
     }
-    if (skip != null) {
-      tape.addGradient(skip, dy.owner());
+    if (inputs.skip() != null) {
+      tape.addGradient(inputs.skip(), dy.owner());
     } else {
       dy.owner().release();
     }

@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.backend.LossKernels;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -25,7 +26,11 @@ public final class CrossEntropyOp {
         pass.recording() ? pass.tape().parameterGradientOrScratch(weights, pass.scope()) : null;
     pass.backend()
         .linearCrossEntropy(
-            hidden, weights, targets, labelSmoothing, dloss, losses, dhidden, dweights);
+            new LossKernels.Tokens(targets, labelSmoothing, dloss, losses),
+            hidden,
+            weights,
+            dhidden,
+            dweights);
     if (pass.recording()) {
       pass.tape().record(() -> pass.tape().addGradient(hidden, dhidden));
     }

@@ -5,8 +5,8 @@ import java.util.List;
 import panamoe.backend.Routes;
 import panamoe.comm.exchange.Background;
 import panamoe.comm.exchange.Exchange;
+import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Parts;
-import panamoe.comm.exchange.Plan;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.tensor.Tensor;
@@ -51,7 +51,7 @@ public final class ExchangeOp {
   private final String place;
   private final Tensor rows;
   private final Parts parts;
-  private final List<Plan> plans;
+  private final List<ExchangePlan> plans;
   private final List<ExpertOrder> orders = new ArrayList<>();
   private final List<Travelling> dispatched = new ArrayList<>();
   private final Travelling[] outputGradients;
@@ -98,7 +98,7 @@ public final class ExchangeOp {
     }
     Exchange exchange = ranks.exchange(experts, pass.backend());
     ExchangeOp op = new ExchangeOp(pass, ranks, exchange, place, rows, counts);
-    for (Plan plan : op.plans) {
+    for (ExchangePlan plan : op.plans) {
       op.orders.add(ExpertOrder.of(pass, plan.received(), members, experts.count()));
     }
     op.dispatch();
@@ -191,7 +191,7 @@ public final class ExchangeOp {
   }
 
   private Travelling deliver(int part, Tensor sent, String step, Tensor spent) {
-    Plan plan = plans.get(part);
+    ExchangePlan plan = plans.get(part);
     Tensor target = pass.allocate(sent.dtype(), plan.arrived(), sent.size(1));
     return travel(target, step, spent, () -> plan.forward(sent, target));
   }

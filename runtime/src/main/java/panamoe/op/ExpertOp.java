@@ -1,6 +1,7 @@
 package panamoe.op;
 
 import panamoe.backend.Activation;
+import panamoe.backend.GemmKernels;
 import panamoe.tensor.Tensor;
 
 /** Each expert's linear layer on its own rows: a grouped GEMM over uneven groups. */
@@ -22,9 +23,11 @@ public final class ExpertOp {
     long rows = x.size(0);
     long outputs = weights.size(1);
     Tensor y = pass.allocate(x.dtype(), rows, outputs / activation.inputsPerOutput());
-    boolean saves = pass.recording() && activation != Activation.IDENTITY;
+    boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
     Tensor preactivation = saves ? pass.allocate(x.dtype(), rows, outputs) : null;
-    pass.backend().expertForward(activation, x, offsets, weights, bias, y, preactivation);
+    pass.backend()
+        .expertForward(
+            x, offsets, weights, y, new GemmKernels.Epilogue(activation, bias, preactivation));
     if (pass.recording()) {
       pass.tape()
           .record(
@@ -46,7 +49,7 @@ public final class ExpertOp {
       Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
-    if (activation != Activation.IDENTITY) {
+    if (!activation.equals(Activation.IDENTITY)) {
       pass.backend().activationBackward(activation, pre, dy, pre);
       dpre = pre;
     }

@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.tensor.DType;
@@ -38,7 +39,9 @@ public final class GateOp {
             pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
     pass.backend()
         .gateForward(
-            settings, logits, inputs.used, inputs.bias, inputs.noise, inputs.priority, routes);
+            settings,
+            new GateKernels.Inputs(logits, inputs.used, inputs.bias, inputs.noise, inputs.priority),
+            routes);
     if (pass.recording()) {
       // counts, offsets and losses stay: they are small, and what a trainer looks at after the
       // step.
@@ -73,7 +76,14 @@ public final class GateOp {
     }
     Tensor dlogits = pass.allocate(DType.FLOAT32, logits.shape());
     pass.backend()
-        .gateBackward(settings, logits, inputs.used, routes, dweight, auxiliary, z, dlogits);
+        .gateBackward(
+            settings,
+            new GateKernels.Inputs(logits, inputs.used, null, null, null),
+            routes,
+            dweight,
+            auxiliary,
+            z,
+            dlogits);
     tape.addGradient(logits, dlogits);
     dweight.owner().release();
   }

@@ -26,7 +26,7 @@ public final class Gradient {
     this.sums = sums;
   }
 
-  /** Makes it zero, but for its memory: {@link #sums} or the next op sees to that. */
+  /** Marks it as zero without writing its memory: {@link #sums} or the next op overwrites that. */
   public void forget() {
     forgotten = true;
   }

@@ -1,6 +1,7 @@
 package panamoe.op;
 
 import panamoe.backend.Activation;
+import panamoe.backend.GemmKernels;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -29,9 +30,17 @@ public final class LinearOp {
     long tokens = rows.size(0);
     long outputs = weight.size(0);
     Tensor y = pass.allocate(outputDtype, tokens, outputs / activation.inputsPerOutput());
-    boolean saves = pass.recording() && activation != Activation.IDENTITY;
+    boolean saves = pass.recording() && !activation.equals(Activation.IDENTITY);
     Tensor preactivation = saves ? pass.allocate(outputDtype, tokens, outputs) : null;
-    pass.backend().gemm(false, true, activation, false, rows, weight, bias, y, preactivation);
+    pass.backend()
+        .gemm(
+            false,
+            true,
+            false,
+            rows,
+            weight,
+            y,
+            new GemmKernels.Epilogue(activation, bias, preactivation));
     if (pass.recording()) {
       pass.tape()
           .record(
@@ -53,7 +62,7 @@ public final class LinearOp {
       Tensor dy) {
     Tape tape = pass.tape();
     Tensor dpre = dy;
-    if (activation != Activation.IDENTITY) {
+    if (!activation.equals(Activation.IDENTITY)) {
       pass.backend().activationBackward(activation, pre, dy, pre);
       dpre = pre;
     }
@@ -63,23 +72,14 @@ public final class LinearOp {
       dweight.add(
           (accumulate, sums) ->
               pass.backend()
-                  .gemm(
-                      true,
-                      false,
-                      Activation.IDENTITY,
-                      accumulate,
-                      upstream,
-                      rows,
-                      null,
-                      sums,
-                      null));
+                  .gemm(true, false, accumulate, upstream, rows, sums, GemmKernels.Epilogue.NONE));
     }
     Tensor dbias = tape.parameterGradient(bias);
     if (dbias != null) {
       pass.backend().columnSum(dpre, dbias);
     }
     Tensor dx = pass.allocate(x.dtype(), rows.shape());
-    pass.backend().gemm(false, false, Activation.IDENTITY, false, dpre, weight, null, dx, null);
+    pass.backend().gemm(false, false, false, dpre, weight, dx, GemmKernels.Epilogue.NONE);
     tape.addGradient(x, dx);
     dy.owner().release();
   }

@@ -1,5 +1,6 @@
 package panamoe.op;
 
+import panamoe.backend.NormKernels.Norm;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -15,40 +16,30 @@ public final class NormOp {
   public static Tensor forward(Pass pass, Tensor x, Tensor gamma, Tensor beta, float epsilon) {
     Tensor rows = Shapes.asRows(x);
     Tensor y = pass.allocate(x.dtype(), rows.shape());
+    boolean centered = beta != null;
     Tensor rstd = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
-    if (beta == null) {
-      pass.backend().rmsNormForward(rows, gamma, epsilon, y, rstd);
-      if (pass.recording()) {
-        pass.tape().record(y, dy -> backward(pass, x, rows, gamma, null, null, rstd, dy), rstd);
-      }
+    Tensor mean = pass.recording() && centered ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
+    Norm norm = new Norm(gamma, beta, epsilon, mean, rstd);
+    if (centered) {
+      pass.backend().layerNormForward(norm, rows, y);
     } else {
-      Tensor mean = pass.recording() ? pass.allocate(DType.FLOAT32, rows.size(0)) : null;
-      pass.backend().layerNormForward(rows, gamma, beta, epsilon, y, mean, rstd);
-      if (pass.recording()) {
-        pass.tape()
-            .record(y, dy -> backward(pass, x, rows, gamma, beta, mean, rstd, dy), mean, rstd);
-      }
+      pass.backend().rmsNormForward(norm, rows, y);
+    }
+    if (pass.recording()) {
+      pass.tape().record(y, dy -> backward(pass, x, rows, norm, dy), mean, rstd);
     }
     return y;
   }
 
-  private static void backward(
-      Pass pass,
-      Tensor x,
-      Tensor rows,
-      Tensor gamma,
-      Tensor beta,
-      Tensor mean,
-      Tensor rstd,
-      Tensor dy) {
+  private static void backward(Pass pass, Tensor x, Tensor rows, Norm norm, Tensor dy) {
     Tape tape = pass.tape();
     Tensor dx = pass.allocate(x.dtype(), rows.shape());
-    Tensor dgamma = tape.parameterGradientOrScratch(gamma, pass.scope());
-    if (beta == null) {
-      pass.backend().rmsNormBackward(dy, rows, gamma, rstd, dx, dgamma);
+    Tensor dgamma = tape.parameterGradientOrScratch(norm.gamma(), pass.scope());
+    if (norm.beta() == null) {
+      pass.backend().rmsNormBackward(norm, rows, dy, dx, dgamma);
     } else {
-      Tensor dbeta = tape.parameterGradientOrScratch(beta, pass.scope());
-      pass.backend().layerNormBackward(dy, rows, gamma, mean, rstd, dx, dgamma, dbeta);
+      Tensor dbeta = tape.parameterGradientOrScratch(norm.beta(), pass.scope());
+      pass.backend().layerNormBackward(norm, rows, dy, dx, dgamma, dbeta);
     }
     tape.addGradient(x, dx);
     dy.owner().release();

@@ -36,7 +36,7 @@ public final class SliceOp {
 
   /**
    * Replaces y, this rank's part of a sum, by the sum over the slices. The gradient of every part
-   * is that of the sum.
+   * is the sum's gradient.
    */
   public static Tensor leave(Pass pass, Tensor y, Communicator slices) {
     if (slices.size() > 1) {

@@ -127,10 +127,7 @@ public final class Tape {
     return gradient == null ? null : gradient.reshape(y.shape());
   }
 
-  /**
-   * Runs all backwards. Afterwards the tape is empty, but for the gradients of inputs that no op
-   * made.
-   */
+  /** Runs all backwards. Afterwards the tape holds only the gradients of inputs that no op made. */
   public void backward() {
     for (int i = nodes.size() - 1; i >= 0; i--) {
       Node node = nodes.get(i);

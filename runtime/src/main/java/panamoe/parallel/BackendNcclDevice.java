@@ -8,17 +8,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
-/**
- * The card that a backend computes on: NCCL's work goes into the backend's own stream, between its
- * kernels.
- */
+/** The card of a backend. NCCL's work goes into the backend's stream, in order with its kernels. */
 public final class BackendNcclDevice implements NcclDevice {
   private final Backend backend;
   private final MemorySegment stream;
 
   /**
-   * Made by the thread that then opens the communicator: the backend's card becomes that thread's,
-   * which is what NCCL looks at.
+   * Sets the calling thread's current card to the backend's. NCCL uses the current card, so the
+   * same thread must open the communicator.
    *
    * @throws UnsupportedOperationException if the backend computes on no card
    */

@@ -1,16 +1,16 @@
 package panamoe.parallel;
 
 /**
- * What a rank does while its rows are on their way to the experts and back.
+ * How a rank overlaps the exchange of rows with computing.
  *
- * @param beside whether a thread of its own moves them, while the rank computes the residual branch
- *     or experts; otherwise the rank waits
- * @param parts how many parts rows travel in, so that experts compute one while the next is under
- *     way. An expert's weight gradient is summed part by part: their number changes its rounding,
- *     and no other bit
+ * @param beside whether a second thread moves rows while the rank computes the residual branch or
+ *     experts; otherwise the rank waits
+ * @param parts the number of parts that rows are sent in, so that experts compute one part while
+ *     the next is under way. An expert's weight gradient is summed part by part, so the number
+ *     changes its rounding, and no other bit
  */
 public record Overlap(boolean beside, int parts) {
-  /** All rows at once, and the rank waits. */
+  /** No overlap: one part, and the rank waits. */
   public static final Overlap NONE = new Overlap(false, 1);
 
   public Overlap {

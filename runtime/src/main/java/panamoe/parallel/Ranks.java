@@ -16,21 +16,23 @@ import panamoe.tensor.TensorMemory;
  * One rank's place in a {@link Topology}, and the groups it is in. Groups are made when they are
  * first asked for, which all ranks must do in the same order. Used by the rank's thread.
  *
- * <p>No {@link AutoCloseable}: closing groups is collective, and a rank that fails must not wait
- * for others who will never come, nor be blamed for a group it has left. See {@link #close}.
+ * <p>Not {@link AutoCloseable} on purpose: closing groups is collective, and a failed rank must
+ * neither wait for the others nor be blamed because it left a group. See {@link #close}.
  */
 public final class Ranks {
   /**
    * The ranks around the experts of a layer.
    *
    * @param total E, experts of the layer
-   * @param group the ranks that hold all of them together, once; the rank's place among them is its
-   *     number there
-   * @param replicas the ranks that hold the same experts as this one, and compute them for other
+   * @param group the ranks that together hold each expert once; a rank's number in it is its place
+   * @param replicas the ranks that hold the same experts as this one and compute them for other
    *     rows
    */
   public record ExpertGroups(int total, Communicator group, Communicator replicas) {
-    /** The first expert that member {@code place} of the group holds; for the group's size, E. */
+    /**
+     * The first expert of member {@code place} of the group; E if {@code place} is the group's
+     * size.
+     */
     public int first(int place) {
       return Topology.firstExpert(total, group.size(), place);
     }
@@ -40,7 +42,7 @@ public final class Ranks {
       return first(group.rank());
     }
 
-    /** Experts of this rank. */
+    /** The number of experts of this rank. */
     public int count() {
       return first(group.rank() + 1) - first();
     }
@@ -55,7 +57,7 @@ public final class Ranks {
   private final Communicator data;
   private final Map<Integer, Communicator> expert = new HashMap<>();
   private final Map<Integer, Communicator> expertData = new HashMap<>();
-  // In the order they were made, which is that of all ranks: closing them is collective.
+  // In order of creation, which is the same on all ranks, because closing them is collective.
   private final Map<Communicator, Exchange> exchanges = new LinkedHashMap<>();
   private final List<Communicator> groups = new ArrayList<>();
 
@@ -64,7 +66,7 @@ public final class Ranks {
    *
    * @param strategy of exchanges with the ranks that hold experts
    * @param overlap of these exchanges with computing; the same on all ranks
-   * @throws IllegalArgumentException if the world has another size than the topology
+   * @throws IllegalArgumentException if the world's size is not the topology's
    */
   public Ranks(Topology topology, Communicator world, Strategy strategy, Overlap overlap) {
     if (world.size() != topology.ranks()) {
@@ -85,7 +87,7 @@ public final class Ranks {
     this.data = split(world, tensorPlace, world.rank(), "data[" + tensorPlace + "]");
   }
 
-  /** The only rank of its world. */
+  /** A world of one rank. */
   public static Ranks alone() {
     return new Ranks(Topology.ONE, Alone.WORLD, Strategy.FLAT, Overlap.NONE);
   }
@@ -103,12 +105,12 @@ public final class Ranks {
     return tensor;
   }
 
-  /** The ranks with other tokens that hold what this one holds, experts aside. */
+  /** The ranks that hold the same dense parameters as this one and have other tokens. */
   public Communicator data() {
     return data;
   }
 
-  /** Whether this rank writes what all know: metrics, progress, reports. */
+  /** Whether this rank writes what all ranks know: metrics, progress, reports. */
   public boolean first() {
     return world.rank() == 0;
   }
@@ -133,9 +135,9 @@ public final class Ranks {
   }
 
   /**
-   * How rows get to the ranks that hold a layer's experts; made when first asked for.
+   * The exchange with the ranks that hold a layer's experts; created at the first call.
    *
-   * @param memory for rows on their way
+   * @param memory for rows in transit
    */
   public Exchange exchange(ExpertGroups experts, TensorMemory memory) {
     return exchanges.computeIfAbsent(
@@ -148,8 +150,8 @@ public final class Ranks {
   }
 
   /**
-   * The tensor ranks again: rows are gathered over this group while others compute sums over {@link
-   * #tensor}.
+   * A second communicator of the tensor ranks: rows are gathered over it while {@link #tensor} is
+   * in use for sums.
    */
   private Communicator tensorOf(Communicator group) {
     return split(tensor, 0, tensor.rank(), tensor.name() + " for " + group.name());
@@ -161,7 +163,7 @@ public final class Ranks {
     return group;
   }
 
-  /** What moves rows while this rank computes, or while it waits. */
+  /** The thread that moves rows; without overlap the calling thread does. */
   public Background background() {
     return background;
   }
@@ -170,15 +172,15 @@ public final class Ranks {
     return overlap;
   }
 
-  /** True everywhere if it is true on any rank. */
+  /** Returns true on every rank if {@code here} is true on any. Collective. */
   public boolean any(boolean here) {
     return world.allReduce(here ? 1.0 : 0.0) > 0;
   }
 
   /**
-   * Closes all groups together with the other ranks; the world stays open. To be called when all
-   * went well, and before the memory of exchanges goes. After a failure the world's own end, or the
-   * process's, is that of its groups.
+   * Closes all groups together with the other ranks; the world stays open. Call it after success
+   * only, and before the memory of exchanges is freed. After a failure the groups end with the
+   * world or the process.
    */
   public void close() {
     background.close();

@@ -11,8 +11,8 @@ package panamoe.parallel;
  * @param ranks W
  * @param expertDegree EP, the most ways that the experts of a layer are spread
  * @param tensorDegree TP, the ways that attention heads and MLPs are sliced
- * @param sliceExperts whether experts are sliced like MLPs; otherwise every tensor rank holds them
- *     whole, and computes them for its part of the rows
+ * @param sliceExperts whether experts are sliced over the tensor ranks like MLPs; otherwise they
+ *     are replicated there, and each tensor rank computes its part of the rows
  */
 public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sliceExperts) {
   /** One rank that holds everything. */
@@ -44,21 +44,24 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     }
   }
 
-  /** All ranks by data, and experts spread over all of them, as DeepSpeed-MoE trains (§4.1.3). */
+  /**
+   * Data parallelism over all ranks, with experts spread over all of them, as DeepSpeed-MoE trains
+   * (§4.1.3).
+   */
   public static Topology of(int ranks) {
     requirePositive("ranks", ranks);
     return new Topology(ranks, ranks, 1, false);
   }
 
-  /** Ranks with tokens of their own. */
+  /** The number of data ranks: ranks (or tensor groups) with different tokens. */
   public int dataDegree() {
     return ranks / tensorDegree;
   }
 
   /**
-   * The ways that a layer of {@code experts} experts is spread: as many as EP and its experts
-   * allow, the data ranks divided evenly among them. The expert-data degree is {@code dataDegree()
-   * / expertDegree(experts)}.
+   * The expert degree of a layer of {@code experts} experts: the largest divisor of the data degree
+   * that is at most EP and at most {@code experts}. The expert-data degree is {@code dataDegree() /
+   * expertDegree(experts)}.
    */
   public int expertDegree(int experts) {
     int degree = Math.min(experts, expertDegree);
@@ -68,7 +71,7 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     return degree;
   }
 
-  /** The number of a rank among those with tokens of their own; its tensor ranks have the same. */
+  /** The data index of a rank; ranks of one tensor group share it. */
   public int data(int rank) {
     return rank / tensorDegree;
   }
@@ -78,24 +81,27 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     return rank % tensorDegree;
   }
 
-  /** The place of a rank among those that hold all experts together, where {@code degree} do. */
+  /** The place of a rank among the {@code degree} ranks that together hold all experts. */
   public int expert(int rank, int degree) {
     return data(rank) % degree;
   }
 
-  /** The number of those {@code degree} ranks among the others that hold all experts. */
+  /**
+   * The index of the group of {@code degree} ranks that a rank is in; each such group holds all
+   * experts.
+   */
   public int expertData(int rank, int degree) {
     return data(rank) / degree;
   }
 
-  /** Whether tensor ranks, which have the same rows, each take a part of them to whole experts. */
+  /** Whether tensor ranks split their common rows, because experts are replicated over them. */
   public boolean sharesRows() {
     return tensorDegree > 1 && !sliceExperts;
   }
 
   /**
-   * The first expert of place {@code place} among {@code degree}: experts are dealt in order, as
-   * evenly as they go.
+   * The first expert of place {@code place} among {@code degree}: experts are split in order, as
+   * evenly as possible.
    */
   public static int firstExpert(int experts, int degree, int place) {
     return (int) ((long) experts * place / degree);

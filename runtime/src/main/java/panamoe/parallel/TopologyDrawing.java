@@ -10,14 +10,14 @@ import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** A topology as text: who holds what, and the groups by the names that messages give them. */
+/** A topology as text: what each rank holds, and the groups by their names in messages. */
 public final class TopologyDrawing {
   private final Topology topology;
   private final int nodes;
   private final List<Integer> experts;
 
   /**
-   * @param nodes that the ranks are on, as many on each, in order
+   * @param nodes of the ranks, equally many on each, in order
    * @param experts of each layer, 0 for a dense one
    */
   public TopologyDrawing(Topology topology, int nodes, List<Integer> experts) {
@@ -120,7 +120,7 @@ public final class TopologyDrawing {
         + "\n";
   }
 
-  /** The groups of one kind on a line, those of one rank left out. */
+  /** Prints the groups of one kind on a line, without groups of one rank. */
   private void group(StringBuilder text, String kind, String purpose, IntFunction<String> nameOf) {
     SortedMap<Integer, List<Integer>> byFirst = new TreeMap<>();
     Map<String, Integer> firsts = new TreeMap<>();

@@ -245,9 +245,9 @@ public final class ParameterStore implements AutoCloseable {
   }
 
   /**
-   * All gradients to zero, but for their memory: backwards then write to it what they would have
-   * added. After them, {@link #completeGradients} clears what none of them wrote to; until then
-   * only tapes may use the gradients.
+   * Marks all gradients as zero without writing their memory: the next backwards write what they
+   * would otherwise add. Afterwards {@link #completeGradients} clears the gradients that no
+   * backward wrote; until then only tapes may use the gradients.
    */
   public void forgetGradients() {
     parameters.values().forEach(parameter -> parameter.gradientSums().forget());

@@ -3,7 +3,7 @@ package panamoe.rtc;
 import java.util.Locale;
 
 /**
- * An activation as a user writes it: two CUDA C++ expressions of a float {@code x}.
+ * A user's activation: two CUDA C++ expressions of a float {@code x}.
  *
  * @param function such as {@code x * tanhf(x)}
  * @param derivative by x, such as {@code tanhf(x) + x * (1 - tanhf(x) * tanhf(x))}
@@ -15,8 +15,8 @@ public record ActivationExpression(String function, String derivative) {
   }
 
   /**
-   * Both as the functions that the kernels call; the compiler's messages count the lines of the
-   * expression itself.
+   * The source of the two functions that kernels call. Line directives make compiler messages count
+   * the expression's lines.
    */
   String header() {
     return "#pragma once\n"

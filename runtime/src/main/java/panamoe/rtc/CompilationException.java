@@ -1,8 +1,6 @@
 package panamoe.rtc;
 
-/**
- * A kernel that NVRTC does not compile: above all an activation with a mistake in its expression.
- */
+/** NVRTC could not compile a kernel, usually because of a mistake in an activation's expression. */
 public final class CompilationException extends RuntimeException {
   private final String log;
 
@@ -12,8 +10,8 @@ public final class CompilationException extends RuntimeException {
   }
 
   /**
-   * All that NVRTC said. Lines named {@code activation(n)} and {@code derivative(n)} are those of
-   * the expressions.
+   * NVRTC's full output. {@code activation(n)} and {@code derivative(n)} are line n of the
+   * expressions.
    */
   public String log() {
     return log;

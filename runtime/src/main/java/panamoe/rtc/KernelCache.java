@@ -13,21 +13,21 @@ import java.util.function.Supplier;
 import panamoe.io.Sha256;
 
 /**
- * Compiled kernels on disk, each in a file named by the SHA-256 of all that it was made from. A
- * file holds the SHA-256 of the image and the image; one that is damaged counts as missing. Files
- * appear whole, so that any number of processes may use a cache at once. A cache that cannot be
- * written costs compilations and nothing else. Thread-safe.
+ * A disk cache of compiled kernels. A file is named by the SHA-256 of the compiler's inputs and
+ * holds the image after its SHA-256; a damaged file counts as missing. Files are written
+ * atomically, so several processes may share a cache. If the cache cannot be written, kernels are
+ * compiled again. Thread-safe.
  */
 final class KernelCache {
   private static final int DIGEST_BYTES = 32;
 
-  private final Path folder; // null: nothing is kept
+  private final Path folder; // null: no cache
 
   KernelCache(Path folder) {
     this.folder = folder;
   }
 
-  /** In PANAMOE_CACHE, or else {@code panamoe/kernels} of the user's cache folder. */
+  /** The cache in PANAMOE_CACHE, or else in {@code panamoe/kernels} of the user's cache folder. */
   static KernelCache ofUser() {
     return new KernelCache(folder(System.getenv()).orElse(null));
   }
@@ -47,7 +47,7 @@ final class KernelCache {
     return Optional.empty();
   }
 
-  /** The name of what a compiler of this version makes of the source. */
+  /** The cache key of a source compiled by this compiler version for this architecture. */
   static String key(KernelSource source, String architecture, String version) {
     MessageDigest digest = Sha256.digest();
     add(digest, version);
@@ -64,7 +64,7 @@ final class KernelCache {
     return Sha256.hex(digest);
   }
 
-  /** The image of this key; made by {@code compile}, and kept, where there is none. */
+  /** The image of this key. If it is missing, {@code compile} makes it and the cache keeps it. */
   byte[] get(String key, Supplier<byte[]> compile) {
     if (folder == null) {
       return compile.get();
@@ -115,11 +115,11 @@ final class KernelCache {
         Files.deleteIfExists(written);
       }
     } catch (IOException _) {
-      // The disk that took no kernel will not part with a temporary file either.
+      // On a failing disk, deleting the temporary file may fail too.
     }
   }
 
-  /** With its length, so that no two rows of texts are the same bytes. */
+  /** Adds a text after its length, so that different lists of texts never give the same bytes. */
   private static void add(MessageDigest digest, String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     digest.update((bytes.length + ":").getBytes(StandardCharsets.US_ASCII));

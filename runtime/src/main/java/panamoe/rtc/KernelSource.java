@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What NVRTC is given: a file of {@code native/cuda/rtc}, the headers it may include, and
+ * The input of NVRTC: a file of {@code native/cuda/rtc}, the headers it may include, and macro
  * definitions.
  *
  * @param file name of the file, for messages
@@ -45,7 +45,7 @@ record KernelSource(
       typedef unsigned long long uint64_t;
       """;
 
-  /** The little of the system's headers that the kernels use; NVRTC brings none. */
+  /** The few declarations of system headers that the kernels use; NVRTC has no system headers. */
   private static final Map<String, String> SYSTEM =
       Map.of(
           "cuda_runtime.h", "",

@@ -10,9 +10,11 @@ import jcuda.nvrtc.nvrtcProgram;
 import jcuda.nvrtc.nvrtcResult;
 import panamoe.bindings.NvrtcLibrary;
 
-/** NVIDIA's run-time compiler, by way of JCuda. Needs no card and no driver. Thread-safe. */
+/**
+ * NVIDIA's run-time compiler, called through JCuda. Needs neither a card nor a driver. Thread-safe.
+ */
 public final class Nvrtc {
-  /** Machine code (a cubin) or PTX, and what the compiler said. */
+  /** Machine code (a cubin) or PTX, and the compiler's output. */
   record Compiled(byte[] image, String log) {}
 
   private static Nvrtc opened;
@@ -37,8 +39,8 @@ public final class Nvrtc {
   /**
    * Loads NVRTC and JCuda if need be.
    *
-   * @throws UnsatisfiedLinkError if one of them is not there; one sentence that says what was
-   *     looked for, and where
+   * @throws UnsatisfiedLinkError if one of them is missing; the message says what was looked for,
+   *     and where
    */
   public static synchronized Nvrtc open() {
     if (opened == null) {
@@ -55,18 +57,18 @@ public final class Nvrtc {
     return file;
   }
 
-  /** Such as "12.4". */
+  /** The version, such as "12.4". */
   public String version() {
     return version;
   }
 
   /**
-   * What NVRTC is asked to make for a device: machine code where it knows the architecture, else
-   * PTX of the newest architecture before it, which the driver translates.
+   * The architecture to compile for: machine code if NVRTC knows the device's architecture, else
+   * PTX of the newest older architecture, which the driver translates.
    *
    * @param device its target, such as "sm_90"
-   * @throws IllegalArgumentException if it is no CUDA device, or older than all that this NVRTC
-   *     serves
+   * @throws IllegalArgumentException if it is not a CUDA device, or is older than this NVRTC
+   *     supports
    */
   public String architecture(String device) {
     if (!device.matches("sm_\\d+")) {
@@ -119,14 +121,14 @@ public final class Nvrtc {
     }
   }
 
-  /** All that the result depends on besides the source and NVRTC's version. */
+  /** The compiler options. With the source and NVRTC's version they determine the result. */
   static List<String> options(KernelSource source, String architecture) {
     List<String> options =
         new ArrayList<>(
             List.of(
                 "--gpu-architecture=" + architecture,
                 "--std=c++17",
-                "--fmad=false", // as the kernels compiled ahead of time, whose bits these share
+                "--fmad=false", // like the ahead-of-time kernels, whose bits these share
                 "-default-device", // the C ABI's headers declare functions of the host, which
                 // nothing calls
                 "--diag-suppress=1097", // ... with attributes that are unknown here
@@ -149,7 +151,7 @@ public final class Nvrtc {
     return text[0].getBytes(StandardCharsets.US_ASCII);
   }
 
-  /** The first error with the line it points at. */
+  /** The first error with its source line. */
   private static String firstError(KernelSource source, String log) {
     List<String> lines = log.lines().toList();
     for (int i = 0; i < lines.size(); i++) {

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * JCuda unpacks its native library to {@code java.io.tmpdir} under a name that never changes, and
- * takes what lies there: a half-written file of another process, or the file of a stranger. Here it
- * gets a folder of its own for that moment. The JDK itself read the property when it started.
+ * Loads JCuda with a private {@code java.io.tmpdir}. JCuda unpacks its native library there under a
+ * fixed name and loads an existing file, which may be half written by another process or come from
+ * another user. Setting the property does not affect the JDK, which reads it at startup.
  */
 final class PrivateUnpacking {
   private static final String TEMPORARY = "java.io.tmpdir";
@@ -52,7 +52,7 @@ final class PrivateUnpacking {
     }
   }
 
-  /** What is loaded stays loaded without its file. */
+  /** Deletes the folder; a loaded library does not need its file. */
   private static void delete(Path folder) {
     if (folder == null) {
       return;

@@ -8,17 +8,17 @@ import panamoe.backend.GateSettings.Score;
 import panamoe.backend.abi.KernelDescription;
 import panamoe.tensor.DType;
 
-/** A kernel that can be compiled, and what it is compiled for. */
+/** A kernel to compile at run time, and the case it is compiled for. */
 public sealed interface RuntimeKernel {
-  /** What the device must know to pick it. */
+  /** The calls that the device uses it for. */
   KernelDescription description();
 
-  /** What is compiled. */
+  /** The source to compile. */
   KernelSource source();
 
   /**
-   * The whole dropless gate in one launch, for up to 64 tokens. {@code chosen}: weights are divided
-   * by their sum.
+   * The whole dropless gate in one launch, for up to 64 tokens. {@code chosen}: weights are
+   * normalised to a sum of 1.
    */
   record Gate(int experts, int topK, Score score, QueueOrder order, boolean chosen)
       implements RuntimeKernel {
@@ -47,10 +47,10 @@ public sealed interface RuntimeKernel {
   }
 
   /**
-   * Experts' linear layer and activation, for up to 64 rows.
+   * Experts' linear layer and activation, which has no parameters, for up to 64 rows.
    *
    * @param inner K, a multiple of 8
-   * @param custom what {@link Activation#CUSTOM} stands for; null with every other activation
+   * @param custom the expressions of {@link Activation#CUSTOM}; null with every other activation
    * @param x elements of the input
    * @param weights elements of the weights
    * @param y elements of the output
@@ -71,7 +71,11 @@ public sealed interface RuntimeKernel {
       if (inner % 8 != 0) {
         throw new IllegalArgumentException("inner is " + inner + ", expected a multiple of 8");
       }
-      if ((activation == Activation.CUSTOM) != (custom != null)) {
+      if (!activation.isPlain()) {
+        throw new IllegalArgumentException(
+            "activation is " + activation + ", whose parameters no run-time kernel takes");
+      }
+      if (activation.equals(Activation.CUSTOM) != (custom != null)) {
         throw new IllegalArgumentException(
             "activation is "
                 + activation
@@ -98,14 +102,14 @@ public sealed interface RuntimeKernel {
           custom == null ? null : custom.header(),
           List.of(
               "RTC_INNER=" + inner,
-              "RTC_ACTIVATION=" + activation.code(),
+              "RTC_ACTIVATION=" + activation.kind().code(),
               "RTC_X=" + TYPES.get(x),
               "RTC_W=" + TYPES.get(weights),
               "RTC_Y=" + TYPES.get(y)));
     }
   }
 
-  /** {@link Activation#CUSTOM}, forward and backward, wherever an activation is asked for. */
+  /** {@link Activation#CUSTOM}, forward and backward, for all kernels with an activation. */
   record CustomActivation(ActivationExpression expression) implements RuntimeKernel {
     @Override
     public KernelDescription description() {

@@ -14,10 +14,10 @@ import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 
 /**
- * Compiles kernels for the card at hand and gives them to its backend, which from then on runs them
- * where they fit. Each is compiled once and kept on disk. JCuda is touched in this package alone,
- * once NVRTC was found. Thread-safe; a backend must not be used by others while it is given
- * kernels.
+ * Compiles kernels for a card and installs them in its backend, which then uses them for the calls
+ * they fit. Each is compiled once and cached on disk. Only this package uses JCuda, and only after
+ * NVRTC was found. Thread-safe, but no other thread may use a backend while kernels are installed
+ * in it.
  */
 public final class RuntimeKernels {
   private final Nvrtc nvrtc;
@@ -29,21 +29,21 @@ public final class RuntimeKernels {
   }
 
   /**
-   * With the NVRTC of this machine and the user's cache.
+   * Opens this machine's NVRTC and the user's cache.
    *
-   * @throws UnsatisfiedLinkError if NVRTC or JCuda is not there; one sentence
+   * @throws UnsatisfiedLinkError if NVRTC or JCuda is missing; the message is one sentence
    */
   public static RuntimeKernels open() {
     return new RuntimeKernels(Nvrtc.open(), KernelCache.ofUser());
   }
 
   /**
-   * Gives the backend kernels, in this order: a custom activation comes before the experts that use
-   * it.
+   * Installs kernels in the backend, in list order: a custom activation must precede the experts
+   * that use it.
    *
-   * @throws IllegalArgumentException if it is no CUDA device
-   * @throws CompilationException if one does not compile, above all for a mistake in a user's
-   *     expression
+   * @throws IllegalArgumentException if it is not a CUDA device
+   * @throws CompilationException if a kernel does not compile, usually because of a mistake in a
+   *     user's expression
    */
   public void install(NativeBackend backend, List<RuntimeKernel> kernels) {
     String target = backend.deviceInfo().target();
@@ -52,7 +52,7 @@ public final class RuntimeKernels {
     }
   }
 
-  /** The image for a device of this target ("sm_90"), out of the cache where it is there. */
+  /** The image for a device of this target ("sm_90"), from the cache if it is there. */
   byte[] image(RuntimeKernel kernel, String target) {
     KernelSource source = kernel.source();
     String architecture = nvrtc.architecture(target);
@@ -62,11 +62,11 @@ public final class RuntimeKernels {
   }
 
   /**
-   * What serves a model's decode steps: its gates, without dropping, and its experts' two layers.
+   * The kernels for a model's decode steps: its gates, without dropping, and both linear layers of
+   * its experts.
    *
    * @param dtype of the activations and the weights
-   * @param custom what the model's activation stands for where that is {@link Activation#CUSTOM},
-   *     else null
+   * @param custom the expressions if the model's activation is {@link Activation#CUSTOM}, else null
    */
   public static List<RuntimeKernel> of(
       ModelConfig config, DType dtype, ActivationExpression custom) {
@@ -89,14 +89,17 @@ public final class RuntimeKernels {
     return new ArrayList<>(kernels);
   }
 
-  /** Rows that are not whole packs of 8 are left to the ahead-of-time kernels. */
+  /**
+   * Rows that are not whole packs of 8, and activations with parameters, are left to the
+   * ahead-of-time kernels.
+   */
   private static void addExpert(
       Set<RuntimeKernel> kernels,
       int inner,
       Activation activation,
       ActivationExpression custom,
       DType dtype) {
-    if (inner % 8 == 0) {
+    if (inner % 8 == 0 && activation.isPlain()) {
       kernels.add(new RuntimeKernel.Expert(inner, activation, custom, dtype, dtype, dtype));
     }
   }

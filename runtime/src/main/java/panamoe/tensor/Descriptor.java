@@ -8,8 +8,8 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Writes the {@code moe_tensor} that the C ABI reads. Its layout is told here once more, for that
- * of the bindings needs native access, and plain Java must do without.
+ * Writes the {@code moe_tensor} of the C ABI. It repeats the layout of the bindings, because those
+ * need native access, which plain Java must not need.
  */
 final class Descriptor {
   /** {@code MOE_MAX_RANK} of the ABI. */

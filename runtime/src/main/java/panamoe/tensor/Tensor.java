@@ -9,9 +9,9 @@ import java.util.Arrays;
  *
  * <p>Its memory belongs to a {@link TensorScope}: once that is closed, or the tensor released,
  * every use throws {@link IllegalStateException}. A view ({@link #reshape}, {@link #rows}) shares
- * memory and life with its owner. Reading and writing elements is for tests, tables and small data;
- * kernels do the work. Not synchronised: tensors of a confined scope are used by one thread, those
- * of a shared scope by any.
+ * its owner's memory and lifetime. Reading and writing elements is for tests, tables and small
+ * data; kernels do the work. Not synchronised: tensors of a confined scope are used by one thread,
+ * those of a shared scope by any.
  */
 public final class Tensor {
   private final DType dtype;
@@ -24,7 +24,7 @@ public final class Tensor {
   private final boolean borrowed;
   private boolean released;
 
-  /** A tensor whose memory is its scope's own, or a caller's if {@code borrowed}. */
+  /** Memory belongs to the scope, or to a caller if {@code borrowed}. */
   Tensor(
       TensorScope scope,
       DType dtype,
@@ -90,7 +90,7 @@ public final class Tensor {
     return data.byteSize();
   }
 
-  /** The tensor whose memory this one shares: itself, unless it is a view. */
+  /** The tensor that owns the memory: itself, unless it is a view. */
   public Tensor owner() {
     return owner;
   }
@@ -106,15 +106,18 @@ public final class Tensor {
     return data;
   }
 
-  /** The {@code moe_tensor} of the C ABI that describes this tensor; same life as {@link #data}. */
+  /**
+   * The {@code moe_tensor} of the C ABI that describes this tensor, with the lifetime of {@link
+   * #data}.
+   */
   public MemorySegment descriptor() {
     requireAlive();
     return descriptor;
   }
 
   /**
-   * The memory that a kernel call must keep alive beside {@link #descriptor}: a caller's, whose
-   * arena another thread may close; null if the memory is the scope's own.
+   * A caller's memory that a kernel call must keep alive besides {@link #descriptor}, because
+   * another thread may close its arena; null if the memory belongs to the scope.
    */
   public MemorySegment borrowedMemory() {
     return borrowed ? data : null;
@@ -228,8 +231,8 @@ public final class Tensor {
   }
 
   /**
-   * Gives the memory back before the scope closes. Views of it must not be used any more. A second
-   * call, and a call on a view, do nothing.
+   * Frees the memory before the scope closes. Its views must not be used any more. A second call
+   * and a call on a view do nothing.
    */
   public void release() {
     if (owner == this && !released) {
@@ -246,8 +249,8 @@ public final class Tensor {
   /**
    * The number of elements of a shape.
    *
-   * @throws IllegalArgumentException if a size is negative, or there are more elements than a long
-   *     counts
+   * @throws IllegalArgumentException if a size is negative or the number of elements overflows a
+   *     long
    */
   public static long count(long... shape) {
     long count = 1;

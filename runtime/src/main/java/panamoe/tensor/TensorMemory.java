@@ -7,30 +7,30 @@ import java.lang.foreign.MemorySegment;
 public interface TensorMemory {
 
   /**
-   * Memory of at least {@code bytes}, aligned to 64 bytes, contents undefined, not bound to any
-   * arena.
+   * Allocates at least {@code bytes} bytes, aligned to 64 bytes, with undefined contents and not
+   * bound to an arena.
    *
-   * @throws OutOfMemoryError if the device has none left; the message says how much was asked for
+   * @throws OutOfMemoryError if the device has no memory left; the message names the size
    */
   MemorySegment allocate(long bytes);
 
   /**
-   * As {@link #allocate(long)}, and the JVM refuses every access to the segment once {@code arena}
-   * is closed. That frees nothing: whoever hands the segment out closes the arena first and frees
-   * the memory then. Memory that the garbage collector frees may ignore the arena.
+   * Like {@link #allocate(long)}, but the JVM refuses every access to the segment once {@code
+   * arena} is closed. Closing it does not free the memory: the owner closes the arena first, then
+   * calls {@link #free}. Implementations on the garbage-collected heap may ignore the arena.
    */
   default MemorySegment allocate(long bytes, Arena arena) {
     return allocate(bytes);
   }
 
   /**
-   * Waits until the host may touch the memory: until no kernel that was given to the device can
-   * change it any more.
+   * Waits until all kernels given to the device are done, so that the host may access the memory.
    */
   default void awaitHostAccess() {}
 
   /**
-   * Gives back what one of the {@code allocate} methods returned; its arena may be closed already.
+   * Frees a segment that one of the {@code allocate} methods returned; its arena may be closed
+   * already.
    */
   void free(MemorySegment memory);
 }

@@ -9,20 +9,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Owns tensors: closing the scope frees every tensor allocated from it that was not released
- * before.
+ * Owns tensors: closing the scope frees all its tensors that were not released before.
  *
- * <p>A confined scope, and its tensors, are used by the thread that opened it: the activations of
- * one step. A shared scope may be used by any thread, one at a time: the parameters of a model. The
- * JVM refuses access to its tensors' memory once it is closed. {@link #close} is idempotent.
+ * <p>A confined scope and its tensors are used by the thread that opened it (activations of one
+ * step). A shared scope may be used by any thread, one at a time (parameters of a model). Once it
+ * is closed, the JVM refuses access to its tensors' memory. {@link #close} is idempotent.
  */
 public final class TensorScope implements AutoCloseable {
   private final TensorMemory memory;
   private final Arena arena;
-  // A shared scope's memory is handed out to others, who lose it with the scope.
+  // A shared scope's memory is handed out to callers, who must lose access when it closes.
   private final boolean shared;
-  // The allocator's own segment of each live tensor; the tensor's data is that segment cut to its
-  // bytes.
+  // The allocator's segment of each live tensor; the tensor's data is a slice of it.
   private final Map<Tensor, MemorySegment> blocks = new IdentityHashMap<>();
   private final List<Runnable> uses = new ArrayList<>();
   private boolean closed;
@@ -92,8 +90,8 @@ public final class TensorScope implements AutoCloseable {
   }
 
   /**
-   * Another thread uses tensors of this scope until {@code end} returns: closing waits for that
-   * before it frees memory.
+   * Registers that another thread uses tensors of this scope: closing calls {@code end} to wait for
+   * it before freeing memory.
    */
   public void inUseUntil(Runnable end) {
     requireOpen();
@@ -105,10 +103,9 @@ public final class TensorScope implements AutoCloseable {
   }
 
   /**
-   * Frees the tensors, or nothing if it refuses.
+   * Frees all tensors, or none if it throws.
    *
-   * @throws IllegalStateException if a native call uses a tensor of this scope, or the memory of
-   *     one
+   * @throws IllegalStateException if a native call uses a tensor of this scope or its memory
    * @throws WrongThreadException if the scope is confined to another thread
    */
   @Override
@@ -117,12 +114,12 @@ public final class TensorScope implements AutoCloseable {
       return;
     }
     uses.forEach(Runnable::run);
-    closeArena(); // first, because it refuses while a call has a descriptor
+    closeArena(); // first, because it throws while a call uses a descriptor
     closed = true;
     freeBlocks();
   }
 
-  /** Frees all blocks, also when a device has failed and refuses some. */
+  /** Frees all blocks, even if a failed device refuses some. */
   private void freeBlocks() {
     RuntimeException failure = null;
     for (MemorySegment block : blocks.values()) {
@@ -170,7 +167,7 @@ public final class TensorScope implements AutoCloseable {
       Tensor tensor = new Tensor(this, dtype, shape, packed, block.asSlice(0, bytes), false);
       blocks.put(tensor, block);
       return tensor;
-    } catch (OutOfMemoryError e) { // of the heap
+    } catch (OutOfMemoryError e) { // of the Java heap
       memory.free(block);
       throw e;
     }

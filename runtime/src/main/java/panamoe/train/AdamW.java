@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import panamoe.backend.Backend;
+import panamoe.backend.OptimizerKernels;
 import panamoe.param.Parameter;
 import panamoe.param.ParameterStore;
 import panamoe.tensor.DType;
@@ -14,21 +15,21 @@ import panamoe.tensor.Tensor;
 
 /**
  * AdamW (arXiv 1711.05101) over the parameters of a model: FLOAT32 masters and moments, decoupled
- * decay on matrices, the gradient clipped by its global norm.
+ * decay on matrices, gradient clipping by the global norm.
  *
- * <p>Ranks that hold the same parameter share the work (ZeRO stage 1, arXiv 1910.02054): each has
- * the moments of an equal share of its elements, sums their gradient, updates them and gives the
+ * <p>Replicas of a parameter share the work (ZeRO stage 1, arXiv 1910.02054): each holds the
+ * moments of an equal share of the elements, reduces their gradient, updates them, and sends the
  * result to the others.
  */
 final class AdamW {
   /**
-   * The optimizer's memory of one parameter: of this rank's share of its elements.
+   * The optimizer's state of one parameter, for this rank's share of its elements.
    *
-   * @param shares elements of each replica's share, in order
-   * @param from the first element of this rank's
+   * @param shares number of elements of each replica's share, in order
+   * @param from first element of this rank's share
    * @param first FLOAT32, moving mean of the gradient
    * @param second FLOAT32, moving mean of its square
-   * @param views of the parameter's memory, made once
+   * @param views of the parameter's memory, created once
    */
   record Moments(
       Parameter parameter, long[] shares, long from, Tensor first, Tensor second, Views views) {
@@ -48,12 +49,12 @@ final class AdamW {
           new Views(masters, masters.rows(from, to), gradients, gradients.rows(from, to)));
     }
 
-    /** Whether no other rank holds the parameter. */
+    /** Whether the parameter has no replica. */
     boolean alone() {
       return shares.length == 1;
     }
 
-    /** Elements of this rank's share. */
+    /** The number of elements of this rank's share. */
     long count() {
       return first.count();
     }
@@ -92,7 +93,7 @@ final class AdamW {
     return moments;
   }
 
-  /** Sums this rank's shares of the gradients over the ranks whose tokens they come from. */
+  /** Reduces this rank's shares of the gradients over the replicas. */
   void sumGradients() {
     buckets.forEach(bucket -> bucket.sumGradients(backend));
   }
@@ -101,7 +102,12 @@ final class AdamW {
     return norms;
   }
 
-  /** One update, with the gradients' norm already known. {@code step} counts from 0. */
+  /**
+   * Updates the parameters.
+   *
+   * @param step from 0
+   * @param norm global norm of the gradients
+   */
   void step(long step, double norm) {
     // PyTorch's clip_grad_norm_: never scales up, and 1e-6 keeps a zero norm harmless.
     float scale = (float) Math.min(1, config.clip() / (norm + 1e-6));
@@ -109,13 +115,14 @@ final class AdamW {
       Parameter parameter = each.parameter();
       if (each.count() > 0) {
         backend.adamwStep(
-            (float) config.learningRate(step),
-            (float) config.beta1(),
-            (float) config.beta2(),
-            (float) config.epsilon(),
-            parameter.decayed() ? (float) config.weightDecay() : 0,
-            step + 1,
-            scale,
+            new OptimizerKernels.AdamW(
+                (float) config.learningRate(step),
+                (float) config.beta1(),
+                (float) config.beta2(),
+                (float) config.epsilon(),
+                parameter.decayed() ? (float) config.weightDecay() : 0,
+                scale,
+                step + 1),
             each.views().master(),
             each.views().gradient(),
             each.first(),
@@ -133,7 +140,7 @@ final class AdamW {
     }
   }
 
-  /** The values that kernels read beside the masters, or null where they read these. */
+  /** The BFLOAT16 copy that kernels read, or null if they read the masters. */
   private static Tensor rounded(Parameter parameter) {
     return parameter.value() == parameter.master() ? null : parameter.value();
   }

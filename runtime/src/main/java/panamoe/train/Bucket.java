@@ -12,15 +12,15 @@ import panamoe.tensor.Tensor;
 import panamoe.train.AdamW.Moments;
 
 /**
- * Parameters of the same replicas, whose gradients and updates travel together: one large one, or
- * many small ones, each of which would cost more by its collective than by its bytes. Their
- * elements stand behind each other and are dealt to the replicas in equal shares, so that a replica
- * may get all of one parameter and nothing of another.
+ * Parameters with the same replicas, whose gradients and updates share a collective: one large
+ * parameter, or many small ones, for which a separate collective would cost more than their bytes.
+ * Their concatenated elements are split evenly over the replicas, so a replica may get all of one
+ * parameter and nothing of another.
  */
 final class Bucket {
   /**
-   * Elements of a parameter that is copied, to travel with others; a larger one travels alone, from
-   * its own memory.
+   * Parameters of up to this many elements are copied into a common bucket; a larger one is sent
+   * alone, from its own memory.
    */
   static final long SMALL = 1 << 16;
 
@@ -30,13 +30,13 @@ final class Bucket {
   private final long elements;
   private final long[] shares;
   private final List<Moments> moments = new ArrayList<>();
-  // All elements as they travel: in the one parameter's own memory, or in room that `wholes`
-  // divides among the many.
+  // All elements to send: the single parameter's own memory, or a buffer that `wholes` divides
+  // among the parameters.
   private Tensor gradients;
   private Tensor masters;
   private final List<Tensor> wholes = new ArrayList<>();
-  // Room for this rank's share, since a collective may not read and write the same memory, and each
-  // parameter's part.
+  // A buffer for this rank's share (a collective may not read and write the same memory), and each
+  // parameter's part of it.
   private Tensor share;
   private final List<Tensor> parts = new ArrayList<>();
 
@@ -51,7 +51,7 @@ final class Bucket {
     }
   }
 
-  /** Deals the parameters that have replicas out to buckets, in the order of their declaration. */
+  /** Assigns the parameters that have replicas to buckets, in the order of their declaration. */
   static List<Bucket> of(ParameterStore store) {
     List<List<Parameter>> buckets = new ArrayList<>();
     Map<Communicator, List<Parameter>> open = new LinkedHashMap<>();
@@ -78,18 +78,21 @@ final class Bucket {
     return moments;
   }
 
-  /** Elements that must be copied together before they travel. */
+  /**
+   * The number of elements that are copied into a buffer; 0 for a parameter that is sent from its
+   * own memory.
+   */
   long copied() {
     return moments.size() == 1 ? 0 : elements;
   }
 
-  /** Elements of this rank's share. */
+  /** The number of elements of this rank's share. */
   long share() {
     return shares[replicas.rank()];
   }
 
   /**
-   * Gives it memory, which no two buckets use at the same time.
+   * Sets the buffers. Buckets may share them, because only one is in use at a time.
    *
    * @param all FLOAT32, at least {@link #copied} elements
    * @param share FLOAT32, at least {@link #share} elements
@@ -109,7 +112,7 @@ final class Bucket {
     }
   }
 
-  /** Sums this rank's share of the gradients over the replicas. */
+  /** Reduces this rank's share of the gradients over the replicas. */
   void sumGradients(Backend backend) {
     for (int i = 0; i < wholes.size(); i++) {
       backend.copy(moments.get(i).views().gradients(), wholes.get(i));
@@ -122,7 +125,7 @@ final class Bucket {
     }
   }
 
-  /** Puts the replicas' updated shares of the masters together. */
+  /** Gathers the replicas' updated shares of the masters. */
   void gatherUpdates(Backend backend) {
     for (int i = 0; i < moments.size(); i++) {
       backend.copy(moments.get(i).views().master(), parts.get(i));
@@ -140,7 +143,7 @@ final class Bucket {
     return moments.size() == 1 ? first : first + " to " + moments.getLast().parameter().name();
   }
 
-  /** What each replica's share has of {@code count} elements from {@code from} on. */
+  /** The number of elements of {@code [from, from + count)} in each replica's share. */
   private long[] shares(long from, long count) {
     long[] shares = new long[replicas.size()];
     for (int i = 0; i < shares.length; i++) {

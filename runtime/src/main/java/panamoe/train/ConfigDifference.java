@@ -6,11 +6,11 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
-/** In which values two configurations differ, in words. */
+/** The differences between two configurations, in words. */
 final class ConfigDifference {
   private ConfigDifference() {}
 
-  /** As in {@code training.batch was 8, is 16}, for each value; empty if they are equal. */
+  /** {@code training.batch was 8, is 16}, for each value that differs; empty if they are equal. */
   static String between(JsonNode before, JsonNode now) {
     List<String> found = new ArrayList<>();
     collect("", before, now, found);

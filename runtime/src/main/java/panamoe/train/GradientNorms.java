@@ -14,8 +14,8 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The norm of a step's gradients, and how each layer's grew: a hint at where a jump of the loss
- * comes from.
+ * The norm of a step's gradients, in total and by layer; the layer whose norm grew most hints at
+ * the cause of a loss spike.
  */
 final class GradientNorms {
   private static final Pattern OF_LAYER = Pattern.compile("layers\\.(\\d+)\\..*");
@@ -43,7 +43,7 @@ final class GradientNorms {
     this.before = new double[latest.length];
   }
 
-  /** The norm over all gradients together, of all ranks, each element counted once. */
+  /** The global norm over all ranks; replicas count once. */
   double measure() {
     for (int i = 0; i < moments.size(); i++) {
       AdamW.Moments each = moments.get(i);
@@ -66,8 +66,8 @@ final class GradientNorms {
   }
 
   /**
-   * The first parameter whose share on this rank has no finite norm, for one NaN or by its size;
-   * empty if none.
+   * The first parameter whose share on this rank has a norm that is not finite; empty if all are
+   * finite.
    */
   String firstBad() {
     for (int i = 0; i < moments.size(); i++) {
@@ -79,9 +79,8 @@ final class GradientNorms {
   }
 
   /**
-   * Says in which layer the norm grew most from the step before to the latest, as a clause that
-   * goes on with a sentence; empty if it grew in none, or nothing was measured before. All ranks
-   * ask together.
+   * A clause for a message: the layer whose norm grew most between the last two steps; empty if no
+   * norm grew or only one step was measured. Collective.
    */
   String growth() {
     String most = "";

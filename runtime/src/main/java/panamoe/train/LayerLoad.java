@@ -3,11 +3,11 @@ package panamoe.train;
 import java.util.Arrays;
 
 /**
- * What one MoE layer's gate did in one step.
+ * The load of one MoE layer in one step.
  *
  * @param layer index in the model, from 0
- * @param counts tokens each expert was asked for
- * @param dropped routes dropped for lack of capacity
+ * @param counts routes to each expert, before dropping
+ * @param dropped routes that exceeded the capacity
  * @param routerEntropy mean entropy of a token's distribution over experts, nats
  * @param auxiliaryLoss load balancing loss before its coefficient; 1 is perfect balance
  * @param zLoss mean squared log-sum-exp of the logits
@@ -28,7 +28,7 @@ public record LayerLoad(
     return Arrays.stream(counts).sum();
   }
 
-  /** The load that a fraction {@code quantile} of the experts do not exceed, in tokens. */
+  /** A quantile of the experts' loads, in routes. */
   public long quantile(double quantile) {
     long[] sorted = counts.clone();
     Arrays.sort(sorted);
@@ -41,7 +41,7 @@ public record LayerLoad(
     return routes == 0 ? 0 : (double) dropped / routes;
   }
 
-  /** Experts that no token asked for. */
+  /** The number of experts without a route. */
   public long deadExperts() {
     return Arrays.stream(counts).filter(count -> count == 0).count();
   }

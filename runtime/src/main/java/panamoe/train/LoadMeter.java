@@ -10,10 +10,7 @@ import panamoe.comm.Communicator;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.Tensor;
 
-/**
- * Adds up what the gates of a model decide, over the micro-batches of a step and the ranks that
- * share it.
- */
+/** Sums the gates' loads and losses over the micro-batches of a step and over the ranks. */
 final class LoadMeter implements RouteObserver {
   private static final class Sums {
     private long[] counts;
@@ -23,7 +20,7 @@ final class LoadMeter implements RouteObserver {
     private double auxiliary;
     private double z;
 
-    /** Everything as numbers that can be sent. */
+    /** All sums as numbers, to be sent. */
     long[] pack() {
       long[] packed = Arrays.copyOf(counts, counts.length + 5);
       packed[counts.length] = kept;
@@ -34,7 +31,7 @@ final class LoadMeter implements RouteObserver {
       return packed;
     }
 
-    /** The sums of all ranks, in their order. */
+    /** The sums over all ranks, added in rank order. */
     static Sums over(Communicator ranks, Sums mine) {
       long[] packed = mine.pack();
       long[] all = ranks.allGather(packed);
@@ -74,15 +71,12 @@ final class LoadMeter implements RouteObserver {
     sums.tokens += tokens;
   }
 
-  /** Forgets what was observed. */
+  /** Resets the sums. */
   void clear() {
     layers.clear();
   }
 
-  /**
-   * The loads since the last call, layer by layer, over all of {@code ranks}, which call this
-   * together.
-   */
+  /** The loads since the last call, one per MoE layer, summed over {@code ranks}. Collective. */
   List<LayerLoad> take(Communicator ranks) {
     List<LayerLoad> loads = new ArrayList<>();
     layers.forEach(
@@ -105,7 +99,7 @@ final class LoadMeter implements RouteObserver {
     return loads;
   }
 
-  /** The sum over tokens of the entropy of their normalised scores. */
+  /** The entropy of the normalised scores, summed over tokens, in nats. */
   private static double entropy(Tensor scores) {
     float[] values = scores.toFloats();
     int experts = Math.toIntExact(scores.size(1));

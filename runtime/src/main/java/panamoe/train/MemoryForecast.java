@@ -19,20 +19,20 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /**
- * The memory that training takes on one rank, in bytes, counted tensor by tensor as the ops
- * allocate them: that of the rank that holds most, with as many rows for its experts as for
- * others'. Scratch memory of kernels and the rounding of the allocator come on top; a test holds
- * the sum to within a tenth of what a run really takes.
+ * The memory in bytes that training takes on the rank that holds most, counted tensor by tensor as
+ * the ops allocate them and with evenly loaded experts. Scratch memory of kernels and the
+ * allocator's rounding are not included. A test checks that the sum is within a tenth of a run's
+ * real memory.
  *
  * @param weights FLOAT32 masters, and BFLOAT16 copies of matrices when computing in bfloat16
  * @param gradients of the parameters
  * @param moments of AdamW, and the room through which ranks exchange gradients and updates
- * @param activations that a micro-batch's forward leaves for its backward
+ * @param activations that a micro-batch's forward keeps for its backward
  * @param inFlight gradients of activations at the deepest point of the backward
  */
 public record MemoryForecast(
     long weights, long gradients, long moments, long activations, long inFlight) {
-  /** Copies of a row that its way to another rank's expert and back leaves for the backward. */
+  /** Copies of a row that its exchange with another rank keeps for the backward. */
   private static final int TRAVELLING = 3;
 
   public static MemoryForecast of(ModelConfig config, TrainConfig training, Topology topology) {
@@ -81,7 +81,7 @@ public record MemoryForecast(
     };
   }
 
-  /** Ranks that hold the same part of a parameter, and deal its moments out among them. */
+  /** The number of replicas of a parameter, over which its moments are split. */
   private static int replicas(Parameter whole, Topology topology) {
     if (whole.part() != Parameter.Part.EXPERT) {
       return topology.dataDegree();
@@ -90,17 +90,17 @@ public record MemoryForecast(
     return topology.sharesRows() ? groups * topology.tensorDegree() : groups;
   }
 
-  /** A count that is far from overflowing in sums, however large the settings are. */
+  /** Limits a count, so that sums do not overflow for absurd settings. */
   private static long bytes(double count) {
     return (long) Math.min(count, 1e18);
   }
 
   /**
-   * Refuses training that cannot fit, before anything is allocated for it.
+   * Refuses training that cannot fit, before anything is allocated.
    *
    * @param availableBytes free memory of the device
-   * @param ranks that share it
-   * @throws IllegalArgumentException with what it needs and what there is
+   * @param ranks number of ranks that share the device
+   * @throws IllegalArgumentException with the needed and the available memory
    */
   public void requireFits(long availableBytes, int ranks) {
     double all = (double) total() * ranks;
@@ -154,18 +154,18 @@ public record MemoryForecast(
     return json;
   }
 
-  /** Bytes of one rank's tensors of one micro-batch, in the order of a token's way. */
+  /** Counts the bytes of one rank's tensors for one micro-batch, in the order of the forward. */
   private record Counter(ModelConfig config, TrainConfig training, Topology topology) {
     private long tokens() {
       return training.tokensPerStep() / training.microBatches() / topology.dataDegree();
     }
 
-    /** A tensor of {@code width} elements a token, in the compute dtype. */
+    /** Bytes of a tensor with {@code width} elements per token in the compute dtype. */
     private double wide(long width) {
       return (double) tokens() * width * training.dtype().bytes();
     }
 
-    /** The same in FLOAT32 or INT32. */
+    /** Bytes of a tensor with {@code width} FLOAT32 or INT32 elements per token. */
     private double wide32(long width) {
       return (double) tokens() * width * 4;
     }
@@ -175,7 +175,7 @@ public record MemoryForecast(
     }
 
     /**
-     * @param slices that the inner columns are divided into
+     * @param slices number of tensor ranks that the inner columns are split over
      */
     private double mlp(int inner, Activation activation, int slices) {
       return wide((long) inner * (1 + activation.inputsPerOutput())) / slices
@@ -262,7 +262,7 @@ public record MemoryForecast(
       return training.recompute() ? sum + largest(this::block) : sum;
     }
 
-    /** The stream's gradient, and an MLP's: input and inner rows of every branch. */
+    /** The gradients of the residual stream and of an MLP: input and inner rows of every branch. */
     double inFlight() {
       return wide(2L * config.hidden()) + largest(this::branches);
     }

@@ -11,22 +11,23 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Between what a rank has of a tensor and the matrices that a checkpoint holds whole: tensor ranks
- * have slices of them, replicas have shares of the optimizer's moments.
+ * Converts between a rank's part of a tensor and the whole matrices of a checkpoint: tensor ranks
+ * hold slices of parameters, replicas hold shares of the optimizer's moments.
  */
 final class RankTensors {
   private final TensorScope scope;
   private final List<Tensor> made = new ArrayList<>();
 
   /**
-   * @param scope where tensors are made; what a rank has whole is used as it is
+   * @param scope of new tensors; a tensor that the rank has whole is used without a copy
    */
   RankTensors(TensorScope scope) {
     this.scope = scope;
   }
 
   /**
-   * Frees what was made since the last call, but for the memory of {@code kept}, which may be null.
+   * Frees the tensors made since the last call, except for the memory of {@code kept}, which may be
+   * null.
    */
   void freeAllBut(Tensor kept) {
     for (Tensor tensor : made) {
@@ -44,8 +45,8 @@ final class RankTensors {
   }
 
   /**
-   * What a rank has of moments, [as its parameter], put together of the replicas' shares; they call
-   * this together.
+   * Gathers the replicas' shares of a moment to the shape of the rank's parameter. Collective over
+   * the replicas.
    */
   Tensor joined(AdamW.Moments moments, Tensor share) {
     Parameter parameter = moments.parameter();
@@ -58,9 +59,7 @@ final class RankTensors {
     return whole.reshape(parameter.shape());
   }
 
-  /**
-   * This rank's matrices whole, put together of the tensor ranks' slices; they call this together.
-   */
+  /** Gathers the tensor ranks' slices to whole matrices. Collective over the tensor ranks. */
   Tensor whole(Parameter parameter, Tensor slices) {
     Slice slice = parameter.slice();
     if (slice.whole()) {
@@ -82,18 +81,21 @@ final class RankTensors {
     return whole;
   }
 
-  /** A place for this rank's matrices whole: {@code slices} itself where it has them so. */
+  /** A tensor for the whole matrices; {@code slices} itself if they are whole. */
   Tensor placeFor(Parameter parameter, Tensor slices) {
     return parameter.slice().whole() ? slices : make(stacked(parameter));
   }
 
-  /** A place for all that a rank has of moments: the share itself where it has no replica. */
+  /**
+   * A tensor for the moments of the rank's whole parameter; the share itself if the parameter has
+   * no replica.
+   */
   Tensor placeFor(AdamW.Moments moments, Tensor share) {
     Parameter parameter = moments.parameter();
     return moments.alone() ? share.reshape(parameter.shape()) : make(parameter.shape());
   }
 
-  /** Copies this rank's share out of all that it and its replicas have. */
+  /** Copies this rank's share out of the gathered moments. */
   void takeShare(AdamW.Moments moments, Tensor held, Tensor share) {
     if (!moments.alone()) {
       long from = moments.from();
@@ -101,7 +103,7 @@ final class RankTensors {
     }
   }
 
-  /** Cuts this rank's slices out of its whole matrices. */
+  /** Copies this rank's slices out of the whole matrices. */
   void cut(Parameter parameter, Tensor whole, Tensor slices) {
     Slice slice = parameter.slice();
     for (int i = 0; i < parameter.matrices() && !slice.whole(); i++) {
@@ -115,7 +117,7 @@ final class RankTensors {
         : whole.rows(index, index + 1).reshape(parameter.matrixShape());
   }
 
-  /** The shape of this rank's matrices whole. */
+  /** The shape of the whole matrices. */
   private static long[] stacked(Parameter parameter) {
     long[] shape = parameter.shape();
     long[] matrix = parameter.matrixShape();

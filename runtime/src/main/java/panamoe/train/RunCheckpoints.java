@@ -25,11 +25,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Saves a trainer into a folder and brings it back, bit for bit. Used by the trainer's thread.
+ * Saves a trainer's state into a folder and restores it bit for bit. Used by the trainer's thread.
  *
- * <p>Over several ranks all call the same methods. Each writes a part of the tensors, but every
- * tensor is whole and has its name in the model, so that any topology can read what another has
- * saved.
+ * <p>With several ranks, all methods are collective. Each rank writes a part of the tensors, but
+ * every stored tensor is whole and has its name in the model, so that any topology can read
+ * another's checkpoint.
  */
 public final class RunCheckpoints {
   private static final int KEPT = 2;
@@ -39,7 +39,7 @@ public final class RunCheckpoints {
   private final Trainer trainer;
   private final Ranks ranks;
   private final CheckpointStore store;
-  // Views of what this rank writes and has whole, made once.
+  // Views of the tensors that this rank writes and has whole, created once.
   private final Map<String, Tensor> weights = new LinkedHashMap<>();
   private final Map<String, Tensor> moments = new LinkedHashMap<>();
 
@@ -71,7 +71,7 @@ public final class RunCheckpoints {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("step", state.step());
     if (!Double.isNaN(state.runningLoss())) {
-      // A string of the exact bits: a resumed run must not differ in the last place.
+      // A string with the exact bits, because a resumed run must not differ in the last place.
       json.put("running_loss", Double.toHexString(state.runningLoss()));
     }
     trainer.backend().synchronize();
@@ -87,7 +87,7 @@ public final class RunCheckpoints {
     }
   }
 
-  /** Puts what is spread over ranks together on the rank that writes it. */
+  /** Gathers tensors that are spread over ranks on the rank that writes them. */
   private void gather(
       RankTensors tensors, Map<String, Tensor> model, Map<String, Tensor> optimizer) {
     for (AdamW.Moments each : trainer.moments()) {
@@ -127,29 +127,29 @@ public final class RunCheckpoints {
   }
 
   /**
-   * Whether this is the one rank that writes a parameter: the replicas take turns, and so do the
-   * tensor ranks.
+   * Whether this rank writes a parameter. The writers rotate over the replicas and the tensor
+   * ranks.
    */
   private static boolean writes(Parameter parameter) {
     Communicator replicas = parameter.replicas();
     Communicator slices = parameter.slice().ranks();
-    // By the name, for a parameter's place in the list is another where tensor ranks do not hold
-    // all biases.
+    // By a hash of the name, because a parameter's index differs between tensor ranks, of which not
+    // all hold the biases.
     int turn = Math.floorMod(parameter.name().hashCode(), replicas.size() * slices.size());
     return parameter.counted() && turn == replicas.rank() * slices.size() + slices.rank();
   }
 
   /**
-   * The latest checkpoint in {@code directory}, to be restored into a trainer of {@code config}, on
-   * whatever topology and to whatever step it was to train. Reads no weights: what does not fit is
-   * refused before a trainer is made.
+   * The latest checkpoint in {@code directory}, for a trainer of {@code config}; topology and
+   * number of steps may differ from the saved run's. Reads no weights: a checkpoint that does not
+   * fit is refused before a trainer is created.
    *
-   * @return the same on all ranks; empty if there is none yet
-   * @throws CheckpointException if it is damaged, was made by another configuration, or does not
-   *     hold its model, or if its state is not that of its step
+   * @return the same on all ranks; empty if nothing was saved yet
+   * @throws CheckpointException if it is damaged, comes from another configuration, lacks tensors
+   *     of its model, or its state does not match its step
    */
   public static Optional<Checkpoint> latest(Path directory, RunConfig config, Ranks ranks) {
-    // One rank looks, for another might look before or after a change.
+    // Only one rank looks, because the folder may change before another does.
     Optional<Path> seen =
         ranks.first()
             ? new CheckpointStore(directory, KEPT).openLatest().map(Checkpoint::directory)
@@ -166,8 +166,8 @@ public final class RunCheckpoints {
   }
 
   /**
-   * Refuses a checkpoint of another run than that of {@code config}, to whatever step either was to
-   * train.
+   * Refuses a checkpoint whose configuration differs from {@code config} in more than the number of
+   * steps.
    *
    * @throws CheckpointException with every value that differs
    */
@@ -184,11 +184,10 @@ public final class RunCheckpoints {
   }
 
   /**
-   * Restores what {@link #latest} has found into the trainer.
+   * Restores the checkpoint from {@link #latest} into the trainer.
    *
-   * @return warnings of the loader
-   * @throws CheckpointException if it is damaged, or the optimizer's tensors are not those of the
-   *     model
+   * @return the loader's warnings
+   * @throws CheckpointException if it is damaged, or the optimizer's tensors do not match the model
    */
   public List<String> restore(Checkpoint checkpoint) {
     List<String> warnings = readInto(checkpoint);
@@ -210,7 +209,7 @@ public final class RunCheckpoints {
               + ", but the manifest beside it has "
               + checkpoint.step());
     }
-    JsonNode runningLoss = state.path("running_loss"); // none before the first step
+    JsonNode runningLoss = state.path("running_loss"); // absent before the first step
     try {
       double loss =
           runningLoss.isMissingNode() ? Double.NaN : Double.parseDouble(runningLoss.asText());
@@ -218,13 +217,13 @@ public final class RunCheckpoints {
         return new TrainerState(step.asLong(), loss);
       }
     } catch (NumberFormatException _) {
-      // refused below
+      // an invalid value is refused below
     }
     throw new CheckpointException(
         file + " has the running_loss " + runningLoss + ", expected a finite number");
   }
 
-  /** Reads this rank's part of everything. */
+  /** Reads this rank's part of the parameters and moments. */
   private List<String> readInto(Checkpoint checkpoint) {
     Map<String, long[]> shapes = ModelTensors.shapes(trainer.model().config());
     Map<String, long[]> ofMoments = new LinkedHashMap<>();

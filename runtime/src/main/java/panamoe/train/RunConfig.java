@@ -32,15 +32,15 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     }
   }
 
-  /** The same run up to another step; the learning rate falls over all of them. */
+  /** This run with another number of steps, over which the learning rate falls. */
   public RunConfig withSteps(int steps) {
     return new RunConfig(model, training.withSteps(steps), seed);
   }
 
   /**
-   * Refuses ranks among which this run cannot be divided.
+   * Refuses a topology over which this run cannot be divided.
    *
-   * @throws IllegalArgumentException with what does not divide
+   * @throws IllegalArgumentException that names the value which does not divide
    */
   public void requireFits(Topology topology) {
     int sequences = training.batch() / training.microBatches();

@@ -10,13 +10,13 @@ import java.util.OptionalDouble;
  * One line of {@code metrics.jsonl}.
  *
  * @param step from 1
- * @param tokens seen so far
- * @param loss mean cross-entropy of a token, nats
+ * @param tokens trained on so far
+ * @param loss mean cross-entropy per token, nats
  * @param bitsPerByte cross-entropy of the text
  * @param gradientNorm before clipping
- * @param seconds that the step took
+ * @param seconds the step's duration
  * @param layers the MoE layers' loads
- * @param validationBitsPerByte after evaluation steps
+ * @param validationBitsPerByte only after evaluation steps
  */
 public record StepMetrics(
     long step,
@@ -54,7 +54,7 @@ public record StepMetrics(
         OptionalDouble.of(bits));
   }
 
-  /** The JSON object, one line. */
+  /** This record as one line of JSON. */
   public String toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("step", step);

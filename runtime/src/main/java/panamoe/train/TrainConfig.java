@@ -3,13 +3,14 @@ package panamoe.train;
 import panamoe.tensor.DType;
 
 /**
- * How a model is trained. Everything here decides the result; the number of threads or ranks does
- * not.
+ * The settings of training. All of them affect the result; the number of threads or ranks does not
+ * (except by rounding).
  *
  * @param steps optimizer steps
- * @param batch sequences a step, over all ranks and micro-batches
- * @param sequence tokens a sequence
- * @param microBatches parts the batch is computed in, one after the other; divides batch
+ * @param batch sequences per step, over all ranks and micro-batches
+ * @param sequence tokens per sequence
+ * @param microBatches number of parts that the batch is computed in, one after the other; divides
+ *     batch
  * @param learningRate peak
  * @param finalLearningRate at the end of the cosine
  * @param warmupTokens tokens over which the rate rises linearly to its peak
@@ -18,11 +19,12 @@ import panamoe.tensor.DType;
  * @param beta2 decay of the second moment
  * @param epsilon of AdamW
  * @param clip largest global gradient norm
- * @param dtype what activations and weights are computed in; masters and moments are FLOAT32
- * @param recompute whether layers are computed again in the backward instead of kept
+ * @param dtype dtype of activations and computed weights; masters and moments are FLOAT32
+ * @param recompute whether the backward computes a layer's forward again instead of keeping its
+ *     activations
  * @param evaluateEvery steps between validations; 0 for the last step only
  * @param checkpointEvery steps between checkpoints; 0 for the last step only
- * @param validationBatches batches of a validation, which ends earlier where its text does
+ * @param validationBatches batches per validation, fewer if the validation text is shorter
  * @param spike nats by which a step's loss may exceed the running mean before the run stops
  */
 public record TrainConfig(

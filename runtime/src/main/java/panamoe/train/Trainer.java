@@ -20,24 +20,24 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Trains a language model step by step. What step n does depends on the configuration, the seed,
- * the data and the state after step n - 1 alone, so that a run resumed from a checkpoint continues
- * bit for bit. Used by one thread.
+ * Trains a language model step by step. Step n depends only on the configuration, the seed, the
+ * data and the state after step n - 1, so a run resumed from a checkpoint continues bit for bit.
+ * Used by one thread.
  *
- * <p>Over several ranks each has a trainer, and they call the same methods at the same time. The
- * batch is the config's: every data rank takes its part of each micro-batch, and the topology
- * changes nothing but rounding.
+ * <p>With several ranks, each has a trainer and all methods are collective. The configured batch is
+ * the total: every data rank takes its part of each micro-batch, and the topology changes only
+ * rounding.
  */
 public final class Trainer {
-  /** Share of the latest loss in the running mean that a spike is measured against. */
+  /** Weight of the latest loss in the running mean that detects spikes. */
   private static final double SPIKE_MEMORY = 0.05;
 
-  /** Steps before the running mean means something. */
+  /** Steps before spikes are detected, because the running mean is not meaningful earlier. */
   private static final int SPIKE_FIRST_STEP = 50;
 
   /**
    * @param nats summed cross-entropy
-   * @param bytes of the text it is over
+   * @param bytes of the text
    */
   private record Sum(double nats, long bytes) {
     static final Sum ZERO = new Sum(0, 0);
@@ -46,7 +46,7 @@ public final class Trainer {
       return new Sum(nats + other.nats, bytes + other.bytes);
     }
 
-    /** The sum over all ranks with tokens of their own. */
+    /** The sum over all data ranks. */
     Sum over(Communicator data) {
       return new Sum(data.allReduce(nats), Math.round(data.allReduce((double) bytes)));
     }
@@ -88,7 +88,7 @@ public final class Trainer {
     }
   }
 
-  /** Steps done. */
+  /** The number of steps done. */
   public long step() {
     return step;
   }
@@ -106,10 +106,10 @@ public final class Trainer {
   }
 
   /**
-   * One optimizer step.
+   * Runs one optimizer step.
    *
    * @throws TrainingFailure if the loss or a gradient is not finite, or the loss jumped; the
-   *     parameters are then those of the step before
+   *     parameters stay as they were before the step
    */
   public StepMetrics next() {
     long start = System.nanoTime();
@@ -144,12 +144,12 @@ public final class Trainer {
         OptionalDouble.empty());
   }
 
-  /** Bits per byte over the validation batches, deterministic. */
+  /** Bits per byte over the validation batches; deterministic. */
   public double evaluate() {
     return evaluate(RouteObserver.NONE);
   }
 
-  /** As {@link #evaluate()}, telling {@code observer} of every gate's decision. */
+  /** Like {@link #evaluate()}; {@code observer} receives every gate's routes. */
   public double evaluate(RouteObserver observer) {
     TrainConfig training = config.training();
     Sum sum = Sum.ZERO;
@@ -168,7 +168,7 @@ public final class Trainer {
     return sum.over(ranks.data()).bitsPerByte();
   }
 
-  /** One micro-batch: forward, and backward into the gradients. */
+  /** Runs one micro-batch: forward, then backward, which adds to the gradients. */
   private Sum accumulate(int micro) {
     TrainConfig training = config.training();
     try (TensorScope scope = TensorScope.confined(backend)) {
@@ -197,18 +197,18 @@ public final class Trainer {
     try {
       return model.losses(pass, hidden(pass, ids), targets, 1f / config.training().tokensPerStep());
     } catch (IllegalArgumentException e) {
-      // A gate refuses a NaN logit before anything else notices it; the other ranks may have none.
+      // A gate throws on a NaN logit before any other check, and only on the ranks that have one.
       String bad = badLayer(ranks.world().rank(), model.firstNonFiniteLayer(backend));
       throw new TrainingFailure("step " + (step + 1) + ": " + bad + " (" + e.getMessage() + ")", e);
     }
   }
 
-  /** Sequences of a micro-batch, over all ranks. */
+  /** The number of sequences in a micro-batch, over all ranks. */
   private int sequencesOfBatch() {
     return config.training().batch() / config.training().microBatches();
   }
 
-  /** The first of them that is this rank's. */
+  /** The number of this rank's first sequence. */
   private long firstSequence() {
     return (long) sequencesOfBatch() / ranks.data().size() * ranks.data().rank();
   }
@@ -259,18 +259,24 @@ public final class Trainer {
     }
   }
 
-  /** All ranks stop for this, and all say the same: what the first that knows it says. */
+  /**
+   * The bad parameter by name, the same on all ranks: the first rank that has one decides.
+   * Collective.
+   */
   private String firstBadGradient() {
     String name = optimizer.norms().firstBad();
     long[] knows = ranks.world().allGather(name.isEmpty() ? 0 : 1);
     int rank = 0;
     while (knows[rank] == 0) {
-      rank++; // one knows: float32 sums that are finite have, in double, a finite sum
+      rank++; // some rank has one: finite float32 norms have a finite sum in double
     }
     return new String(ranks.world().broadcast(name.getBytes(UTF_8), rank), UTF_8);
   }
 
-  /** Asks all ranks, which all have seen that something is wrong. */
+  /**
+   * The bad layer by name, the same on all ranks. Collective, after all ranks have seen a bad
+   * value.
+   */
   private String badLayerOfAnyRank() {
     long[] layers = ranks.world().allGather(model.firstNonFiniteLayer(backend));
     int first = -1;
@@ -291,12 +297,12 @@ public final class Trainer {
     return backend;
   }
 
-  /** What a checkpoint must hold besides tensors. */
+  /** The state to save besides tensors. */
   TrainerState state() {
     return new TrainerState(step, runningLoss);
   }
 
-  /** Continues after {@code state}; parameters and moments were restored before. */
+  /** Continues after {@code state}. Restore parameters and moments first. */
   void restore(TrainerState state) {
     step = state.step();
     runningLoss = state.runningLoss();

@@ -1,7 +1,7 @@
 package panamoe.train;
 
 /**
- * @param step steps done
- * @param runningLoss mean that spikes are measured against; NaN before the first step
+ * @param step number of steps done
+ * @param runningLoss running mean that detects spikes; NaN before the first step
  */
 record TrainerState(long step, double runningLoss) {}

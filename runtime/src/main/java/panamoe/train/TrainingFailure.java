@@ -1,8 +1,7 @@
 package panamoe.train;
 
 /**
- * A run that must not go on: a number that is not finite, or a loss that jumped. The message names
- * step and layer.
+ * Training must stop: a value is not finite, or the loss jumped. The message names step and layer.
  */
 public final class TrainingFailure extends RuntimeException {
   private static final long serialVersionUID = 1;

@@ -201,10 +201,9 @@ class AttentionContractTest {
   }
 
   /**
-   * The backward reads {@code out}: that of the reference, since a backend's own differs in
-   * roundings to bfloat16. Tensor cores take weights and their gradients rounded to bfloat16 as
-   * well, and are off by two units in the last place; the CPU computes in float32 and is off by the
-   * rounding of its results.
+   * The backward reads the reference's {@code out}, because a backend's differs in its rounding to
+   * bfloat16. Tensor cores round weights and their gradients to bfloat16 too, and are off by two
+   * units in the last place; the CPU computes in float32 and is off by the rounding of its results.
    */
   @EveryNativeBackend
   void backwardAgreesWithTheReference(Backend backend) {

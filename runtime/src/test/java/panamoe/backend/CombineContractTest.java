@@ -32,14 +32,17 @@ class CombineContractTest {
       Tensor experts = sample.unset(11, 5);
       Tensor y = sample.unset(11, 5);
       Tensor expected = sample.unset(11, 5);
-      backend.combineForward(rows, routes, null, null, null, experts);
-      backend.combineForward(rows, routes, mlp, coefficients(sample, 200, -200), null, y);
+      backend.combineForward(new CombineKernels.Inputs(rows, null, null, null), routes, experts);
+      backend.combineForward(
+          new CombineKernels.Inputs(rows, mlp, coefficients(sample, 200, -200), null), routes, y);
       assertClose(experts, y, 1e-6);
-      backend.combineForward(rows, routes, mlp, coefficients(sample, -200, 200), null, y);
+      backend.combineForward(
+          new CombineKernels.Inputs(rows, mlp, coefficients(sample, -200, 200), null), routes, y);
       assertClose(mlp, y, 1e-6);
       backend.add(0.5f, experts, 0.5f, mlp, expected);
       backend.add(1, expected, 1, skip, expected);
-      backend.combineForward(rows, routes, mlp, coefficients(sample, 3, 3), skip, y);
+      backend.combineForward(
+          new CombineKernels.Inputs(rows, mlp, coefficients(sample, 3, 3), skip), routes, y);
       assertClose(expected, y, 1e-6);
     }
   }
@@ -51,7 +54,9 @@ class CombineContractTest {
       routes.expert().set(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
       Tensor y = sample.unset(6, 5);
       backend.combineForward(
-          sample.normal(RandomRoutes.kept(routes), 5), routes, null, null, null, y);
+          new CombineKernels.Inputs(sample.normal(RandomRoutes.kept(routes), 5), null, null, null),
+          routes,
+          y);
       assertClose(new double[30], y, 0);
     }
   }
@@ -72,7 +77,10 @@ class CombineContractTest {
         Tensor dmlp = residual ? sample.unset(8, 5) : null;
         Tensor dcoefficient = residual ? sample.unset(8, 2) : null;
         backend.combineBackward(
-            dy, rows, routes, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
+            dy,
+            new CombineKernels.Inputs(rows, mlp, coefficient, null),
+            routes,
+            new CombineKernels.Gradients(drows, dweight, dmlp, dcoefficient));
         Tensor[][] pairs = {
           {rows, drows}, {routes.weight(), dweight}, {mlp, dmlp}, {coefficient, dcoefficient}
         };
@@ -82,7 +90,8 @@ class CombineContractTest {
               pair[1],
               5e-4,
               () -> {
-                backend.combineForward(rows, routes, mlp, coefficient, null, y);
+                backend.combineForward(
+                    new CombineKernels.Inputs(rows, mlp, coefficient, null), routes, y);
                 return dot(y, dy);
               });
         }
@@ -111,7 +120,7 @@ class CombineContractTest {
       Tensor rows = sample.unset(RandomRoutes.kept(routes), 37);
       Tensor y = sample.unset(31, 37);
       backend.dispatchForward(x, routes, rows);
-      backend.combineForward(rows, routes, null, null, null, y);
+      backend.combineForward(new CombineKernels.Inputs(rows, null, null, null), routes, y);
       for (int s = 0; s < 31; s++) {
         Routes own = Routes.allocate(sample.scope(), 1, 4, 2);
         backend.copy(routes.weight().rows(s, s + 1), own.weight());
@@ -126,7 +135,7 @@ class CombineContractTest {
         Tensor ownRows = sample.unset(2, 37);
         Tensor ownY = sample.unset(1, 37);
         backend.dispatchForward(x.rows(s, s + 1), own, ownRows);
-        backend.combineForward(ownRows, own, null, null, null, ownY);
+        backend.combineForward(new CombineKernels.Inputs(ownRows, null, null, null), own, ownY);
         assertSameBits(y.rows(s, s + 1), ownY);
       }
     }
@@ -140,15 +149,21 @@ class CombineContractTest {
       Tensor y = sample.unset(6, 5);
       assertRefused(
           "coefficient",
-          () -> backend.combineForward(rows, routes, sample.normal(6, 5), null, null, y));
+          () ->
+              backend.combineForward(
+                  new CombineKernels.Inputs(rows, sample.normal(6, 5), null, null), routes, y));
       assertRefused(
           "coefficient has shape [6, 3], expected [6, 2]",
           () ->
               backend.combineForward(
-                  rows, routes, sample.normal(6, 5), sample.normal(6, 3), null, y));
+                  new CombineKernels.Inputs(rows, sample.normal(6, 5), sample.normal(6, 3), null),
+                  routes,
+                  y));
       assertRefused(
           "rows has shape",
-          () -> backend.combineForward(sample.normal(12, 4), routes, null, null, null, y));
+          () ->
+              backend.combineForward(
+                  new CombineKernels.Inputs(sample.normal(12, 4), null, null, null), routes, y));
     }
   }
 
@@ -175,16 +190,24 @@ class CombineContractTest {
     Tensor drows = sample.unset(dtype, kept, width);
     Tensor dweight = sample.unset(tokens, topK);
     if (!residual) {
-      on.combineForward(rows, routes, null, null, skip, y);
-      on.combineBackward(dy, rows, routes, null, null, drows, dweight, null, null);
+      on.combineForward(new CombineKernels.Inputs(rows, null, null, skip), routes, y);
+      on.combineBackward(
+          dy,
+          new CombineKernels.Inputs(rows, null, null, null),
+          routes,
+          new CombineKernels.Gradients(drows, dweight, null, null));
       return List.of(y, drows, dweight);
     }
     Tensor mlp = sample.normal(dtype, tokens, width);
     Tensor coefficient = sample.normal(tokens, 2);
     Tensor dmlp = sample.unset(dtype, tokens, width);
     Tensor dcoefficient = sample.unset(tokens, 2);
-    on.combineForward(rows, routes, mlp, coefficient, skip, y);
-    on.combineBackward(dy, rows, routes, mlp, coefficient, drows, dweight, dmlp, dcoefficient);
+    on.combineForward(new CombineKernels.Inputs(rows, mlp, coefficient, skip), routes, y);
+    on.combineBackward(
+        dy,
+        new CombineKernels.Inputs(rows, mlp, coefficient, null),
+        routes,
+        new CombineKernels.Gradients(drows, dweight, dmlp, dcoefficient));
     return List.of(y, drows, dweight, dmlp, dcoefficient);
   }
 }

@@ -48,7 +48,9 @@ class EinsumOracleTest {
     Tensor priority = sample.normal(tokens, experts);
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, topK);
     backend.gateForward(
-        settings, sample.normal(tokens, experts), used, null, null, priority, routes);
+        settings,
+        new GateKernels.Inputs(sample.normal(tokens, experts), used, null, null, priority),
+        routes);
 
     // Row r of the buffer belongs to slot (e, c) of the dense formulation, c = r - offsets[e].
     int[] offsets = routes.offsets().toInts();
@@ -101,7 +103,7 @@ class EinsumOracleTest {
         rows.setFloat(i, (float) expert(e, rows.getFloat(i)));
       }
     }
-    backend.combineForward(rows, routes, null, null, null, y);
+    backend.combineForward(new CombineKernels.Inputs(rows, null, null, null), routes, y);
     assertClose(expected, y, 1e-6);
   }
 

@@ -90,6 +90,28 @@ class ElementwiseContractTest {
     }
   }
 
+  /** GPT-OSS: (clamp(u) + 1) g' sigmoid(1.702 g') with g' = min(g, 7). */
+  @EveryBackend
+  void clampedSwigluBoundsBothHalves(Backend backend) {
+    Activation activation = Activation.clampedSwiglu(7, 1.702f, 1);
+    try (Sample sample = new Sample(backend, 9)) {
+      Tensor x = sample.floats(new float[] {1, 2, 9, -9, -30, 8}, 3, 2);
+      Tensor y = sample.unset(3, 1);
+      backend.activationForward(activation, x, y);
+      double atLimit = 7 / (1 + Math.exp(-1.702 * 7));
+      assertClose(
+          new double[] {
+            3 / (1 + Math.exp(-1.702)), -6 * atLimit, 8 * -30 / (1 + Math.exp(1.702 * 30))
+          },
+          y,
+          1e-5);
+      Tensor dx = sample.unset(3, 2);
+      backend.activationBackward(activation, x, sample.floats(new float[] {1, 1, 1}, 3, 1), dx);
+      double s = 1 / (1 + Math.exp(-1.702));
+      assertClose(new double[] {3 * s * (1 + 1.702 * (1 - s)), s, 0, 0, 0, 0}, dx, 1e-5);
+    }
+  }
+
   @EveryBackend
   void activationGradientsMatchFiniteDifferences(Backend backend) {
     for (Activation activation : Activation.BUILT_IN) {

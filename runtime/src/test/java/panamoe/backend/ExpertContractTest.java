@@ -34,7 +34,12 @@ class ExpertContractTest {
         Tensor bias = sample.normal(4, 12);
         Tensor y = sample.unset(13, outputs);
         Tensor before = sample.unset(13, 12);
-        backend.expertForward(activation, x, sample.integers(starts), weights, bias, y, before);
+        backend.expertForward(
+            x,
+            sample.integers(starts),
+            weights,
+            y,
+            new GemmKernels.Epilogue(activation, bias, before));
         for (int e = 0; e < 4; e++) {
           int rows = starts[e + 1] - starts[e];
           Tensor expected = sample.unset(rows, outputs);
@@ -42,13 +47,12 @@ class ExpertContractTest {
           backend.gemm(
               false,
               true,
-              activation,
               false,
               x.rows(starts[e], starts[e + 1]),
               weights.rows(e, e + 1).reshape(12, 7),
-              bias.rows(e, e + 1).reshape(12),
               expected,
-              expectedBefore);
+              new GemmKernels.Epilogue(
+                  activation, bias.rows(e, e + 1).reshape(12), expectedBefore));
           assertClose(expected, y.rows(starts[e], starts[e + 1]), TOLERANCE);
           assertClose(expectedBefore, before.rows(starts[e], starts[e + 1]), TOLERANCE);
         }
@@ -78,7 +82,12 @@ class ExpertContractTest {
             pair[1],
             2e-4,
             () -> {
-              backend.expertForward(Activation.IDENTITY, x, offsets, weights, bias, y, null);
+              backend.expertForward(
+                  x,
+                  offsets,
+                  weights,
+                  y,
+                  new GemmKernels.Epilogue(Activation.IDENTITY, bias, null));
               return dot(y, dy);
             });
       }
@@ -106,8 +115,9 @@ class ExpertContractTest {
         backend.pack(weights, packed);
         Tensor y = sample.unset(40, 45);
         Tensor fromPacked = sample.unset(40, 45);
-        backend.expertForward(Activation.GELU, x, offsets, weights, null, y, null);
-        backend.expertForward(Activation.GELU, x, offsets, packed, null, fromPacked, null);
+        backend.expertForward(x, offsets, weights, y, GemmKernels.Epilogue.of(Activation.GELU));
+        backend.expertForward(
+            x, offsets, packed, fromPacked, GemmKernels.Epilogue.of(Activation.GELU));
         assertSameBits(y, fromPacked);
       }
     }
@@ -147,11 +157,16 @@ class ExpertContractTest {
         Tensor bias = sample.normal(2, 41);
         Tensor all = sample.unset(60, 41);
         Tensor alone = sample.unset(1, 41);
-        backend.expertForward(Activation.SILU, x, offsets, weights, bias, all, null);
+        backend.expertForward(
+            x, offsets, weights, all, new GemmKernels.Epilogue(Activation.SILU, bias, null));
         for (int row : new int[] {0, 16, 17, 38, 59}) {
           Tensor own = sample.integers(row < 17 ? new int[] {0, 1, 1} : new int[] {0, 0, 1});
           backend.expertForward(
-              Activation.SILU, x.rows(row, row + 1), own, weights, bias, alone, null);
+              x.rows(row, row + 1),
+              own,
+              weights,
+              alone,
+              new GemmKernels.Epilogue(Activation.SILU, bias, null));
           assertSameBits(all.rows(row, row + 1), alone);
         }
       }
@@ -170,7 +185,7 @@ class ExpertContractTest {
         Tensor offsets = sample.integers(bad[i]);
         assertRefused(
             sentences[i],
-            () -> backend.expertForward(Activation.IDENTITY, x, offsets, weights, null, y, null));
+            () -> backend.expertForward(x, offsets, weights, y, GemmKernels.Epilogue.NONE));
         assertRefused(
             sentences[i],
             () -> backend.expertBackwardInput(y, offsets, weights, sample.unset(5, 3)));
@@ -182,13 +197,11 @@ class ExpertContractTest {
           "offsets has shape [4], expected [3]",
           () ->
               backend.expertForward(
-                  Activation.IDENTITY,
                   x,
                   sample.integers(new int[] {0, 1, 2, 3}),
                   weights,
-                  null,
                   y,
-                  null));
+                  GemmKernels.Epilogue.NONE));
     }
   }
 
@@ -206,7 +219,12 @@ class ExpertContractTest {
     Tensor dx = sample.unset(dtype, rows + 1, inner);
     Tensor dweights = sample.normal(experts, columns, inner);
     Tensor dbias = sample.normal(experts, columns);
-    on.expertForward(activation, x, offsets, weights, sample.normal(experts, columns), y, before);
+    on.expertForward(
+        x,
+        offsets,
+        weights,
+        y,
+        new GemmKernels.Epilogue(activation, sample.normal(experts, columns), before));
     on.expertBackwardInput(dy, offsets, weights, dx);
     on.expertBackwardWeights(true, dy, x, offsets, dweights, dbias);
     return List.of(y, before, dx, dweights, dbias);

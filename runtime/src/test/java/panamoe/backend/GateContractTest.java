@@ -74,7 +74,8 @@ class GateContractTest {
       GateSettings settings = settings(1, DropPolicy.PRIORITY, capacity, Normalization.RAW);
       for (int seed = 0; seed < seeds; seed++) {
         backend.randomUniform(seed, 0, priority);
-        backend.gateForward(settings, logits, null, null, null, priority, routes);
+        backend.gateForward(
+            settings, new GateKernels.Inputs(logits, null, null, null, priority), routes);
         assertEquals(capacity, routes.offsets().getInt(1));
         for (int s = 0; s < tokens; s++) {
           survived[s] += routes.expert().getInt(s) == 0 ? 1 : 0;
@@ -103,7 +104,8 @@ class GateContractTest {
         }
         Routes plain = route(backend, sample, settings, logits);
         Routes routes = Routes.allocate(sample.scope(), 18, 5, topK);
-        backend.gateForward(settings, padded, used, null, null, null, routes);
+        backend.gateForward(
+            settings, new GateKernels.Inputs(padded, used, null, null, null), routes);
         assertSameBits(plain.counts(), routes.counts());
         assertSameBits(plain.offsets(), routes.offsets());
         assertClose(plain.losses(), routes.losses(), 1e-6);
@@ -130,7 +132,7 @@ class GateContractTest {
       Tensor bias = sample.floats(new float[] {0, 0, 5}, 3);
       Routes routes = Routes.allocate(sample.scope(), 1, 3, 1);
       GateSettings settings = with(GateSettings.dropless(1), Score.SIGMOID, 1, 1, 0);
-      backend.gateForward(settings, logits, null, bias, null, null, routes);
+      backend.gateForward(settings, new GateKernels.Inputs(logits, null, bias, null, null), routes);
       assertEquals(2, routes.expert().getInt(0));
       assertEquals(0.5, routes.weight().getFloat(0), 1e-6);
     }
@@ -144,20 +146,12 @@ class GateContractTest {
       Routes routes = Routes.allocate(sample.scope(), 1, 4, 2);
       backend.gateForward(
           with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 0),
-          logits,
-          null,
-          null,
-          noise,
-          null,
+          new GateKernels.Inputs(logits, null, null, noise, null),
           routes);
       assertArrayEquals(new int[] {3, 0}, routes.choice().toInts());
       backend.gateForward(
           with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 1),
-          logits,
-          null,
-          null,
-          noise,
-          null,
+          new GateKernels.Inputs(logits, null, null, noise, null),
           routes);
       assertArrayEquals(new int[] {0, 3}, routes.choice().toInts());
       assertEquals(
@@ -177,9 +171,9 @@ class GateContractTest {
       Tensor logits = sample.floats(new float[] {1.5f, -9, 0.9f, 0.8f, 2, 1.9f}, 1, 6);
       Routes routes = Routes.allocate(sample.scope(), 1, 6, 3);
       GateSettings maximum = with(GateSettings.dropless(3), Score.SIGMOID, 3, 2, 0);
-      backend.gateForward(maximum, logits, null, null, null, null, routes);
+      backend.gateForward(maximum, GateKernels.Inputs.of(logits), routes);
       assertArrayEquals(new int[] {4, 5, 0}, routes.choice().toInts());
-      backend.gateForward(withTop2Sum(maximum), logits, null, null, null, null, routes);
+      backend.gateForward(withTop2Sum(maximum), GateKernels.Inputs.of(logits), routes);
       assertArrayEquals(new int[] {4, 5, 2}, routes.choice().toInts());
     }
   }
@@ -261,14 +255,23 @@ class GateContractTest {
           Routes routes = Routes.allocate(sample.scope(), 9, 5, 2);
           Routes probe = Routes.allocate(sample.scope(), 9, 5, 2);
           Tensor dlogits = sample.unset(9, 5);
-          backend.gateForward(settings, logits, used, null, null, null, routes);
-          backend.gateBackward(settings, logits, used, routes, dweight, 0.7f, 0.3f, dlogits);
+          backend.gateForward(
+              settings, new GateKernels.Inputs(logits, used, null, null, null), routes);
+          backend.gateBackward(
+              settings,
+              new GateKernels.Inputs(logits, used, null, null, null),
+              routes,
+              dweight,
+              0.7f,
+              0.3f,
+              dlogits);
           assertGradient(
               logits,
               dlogits,
               1e-3,
               () -> {
-                backend.gateForward(settings, logits, used, null, null, null, probe);
+                backend.gateForward(
+                    settings, new GateKernels.Inputs(logits, used, null, null, null), probe);
                 assertSameBits(routes.expert(), probe.expert());
                 return dot(probe.weight(), dweight)
                     + 0.7 * probe.losses().getFloat(0)
@@ -332,7 +335,9 @@ class GateContractTest {
           "bias and noise are given together",
           () ->
               backend.gateForward(
-                  settings, fine, null, sample.normal(4), sample.normal(3, 4), null, routes));
+                  settings,
+                  new GateKernels.Inputs(fine, null, sample.normal(4), sample.normal(3, 4), null),
+                  routes));
     }
   }
 
@@ -366,10 +371,16 @@ class GateContractTest {
     Tensor noise = extra == 2 ? sample.normal(tokens, experts) : null;
     Tensor priority = sample.normal(tokens, experts);
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, topK);
-    on.gateForward(settings, logits, used, bias, noise, priority, routes);
+    on.gateForward(settings, new GateKernels.Inputs(logits, used, bias, noise, priority), routes);
     Tensor dlogits = sample.unset(tokens, experts);
     on.gateBackward(
-        settings, logits, used, routes, sample.normal(tokens, topK), 0.4f, 0.2f, dlogits);
+        settings,
+        new GateKernels.Inputs(logits, used, null, null, null),
+        routes,
+        sample.normal(tokens, topK),
+        0.4f,
+        0.2f,
+        dlogits);
     return List.of(
         routes.choice(),
         routes.expert(),
@@ -397,7 +408,7 @@ class GateContractTest {
 
   private static void forward(
       Backend backend, GateSettings settings, Tensor logits, Routes routes) {
-    backend.gateForward(settings, logits, null, null, null, null, routes);
+    backend.gateForward(settings, GateKernels.Inputs.of(logits), routes);
   }
 
   private static GateSettings with(

@@ -154,7 +154,9 @@ class GateGoldenTest {
             1);
     Routes routes = Routes.allocate(sample.scope(), TOKENS, EXPERTS, topK);
     backend.gateForward(
-        settings, sample.floats(LOGITS, TOKENS, EXPERTS), null, null, null, priority, routes);
+        settings,
+        new GateKernels.Inputs(sample.floats(LOGITS, TOKENS, EXPERTS), null, null, null, priority),
+        routes);
     return routes;
   }
 

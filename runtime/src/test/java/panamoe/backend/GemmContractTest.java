@@ -38,10 +38,17 @@ class GemmContractTest {
         Tensor right = b[layout / 2];
         Tensor c = sample.unset(2, 2);
         Tensor before = sample.unset(2, 2);
-        backend.gemm(transposeA, transposeB, Activation.RELU, false, left, right, bias, c, before);
+        backend.gemm(
+            transposeA,
+            transposeB,
+            false,
+            left,
+            right,
+            c,
+            new GemmKernels.Epilogue(Activation.RELU, bias, before));
         assertClose(new double[] {-15, 11.5, -6, 23.5}, before, TOLERANCE);
         assertClose(new double[] {0, 11.5, 0, 23.5}, c, TOLERANCE);
-        backend.gemm(transposeA, transposeB, Activation.IDENTITY, true, left, right, null, c, null);
+        backend.gemm(transposeA, transposeB, true, left, right, c, GemmKernels.Epilogue.NONE);
         assertClose(new double[] {5, 22.5, 14, 46.5}, c, TOLERANCE);
       }
     }
@@ -59,13 +66,11 @@ class GemmContractTest {
         backend.gemm(
             false,
             true,
-            activation,
             false,
             sample.normal(5, 7),
             sample.normal(columns, 7),
-            sample.normal(columns),
             c,
-            before);
+            new GemmKernels.Epilogue(activation, sample.normal(columns), before));
         backend.activationForward(activation, before, separate);
         assertClose(separate, c, 1e-6);
       }
@@ -80,13 +85,11 @@ class GemmContractTest {
       backend.gemm(
           false,
           true,
-          Activation.IDENTITY,
           false,
           sample.normal(2, 0),
           sample.normal(3, 0),
-          bias,
           c,
-          null);
+          new GemmKernels.Epilogue(Activation.IDENTITY, bias, null));
       assertClose(new double[] {1, 2, 3, 1, 2, 3}, c, 0);
     }
   }
@@ -102,8 +105,8 @@ class GemmContractTest {
         Tensor c = sample.unset(9, 45);
         Tensor fromPacked = sample.unset(9, 45);
         backend.pack(b, packed);
-        backend.gemm(false, true, Activation.IDENTITY, false, a, b, null, c, null);
-        backend.gemm(false, true, Activation.IDENTITY, false, a, packed, null, fromPacked, null);
+        backend.gemm(false, true, false, a, b, c, GemmKernels.Epilogue.NONE);
+        backend.gemm(false, true, false, a, packed, fromPacked, GemmKernels.Epilogue.NONE);
         assertSameBits(c, fromPacked);
       }
     }
@@ -144,13 +147,11 @@ class GemmContractTest {
               on.gemm(
                   false,
                   true,
-                  activation,
                   false,
                   sample.normal(dtype, 19, 40),
                   sample.normal(dtype, 70, 40),
-                  sample.normal(70),
                   c,
-                  before);
+                  new GemmKernels.Epilogue(activation, sample.normal(70), before));
               return List.of(c, before);
             });
       }
@@ -184,11 +185,18 @@ class GemmContractTest {
         Tensor b = sample.normal(dtype, 41, 53);
         Tensor bias = sample.normal(41);
         Tensor all = sample.unset(67, 41);
-        backend.gemm(false, true, Activation.GELU, false, a, b, bias, all, null);
+        backend.gemm(
+            false, true, false, a, b, all, new GemmKernels.Epilogue(Activation.GELU, bias, null));
         for (int[] range : new int[][] {{0, 1}, {40, 41}, {30, 33}, {5, 66}}) {
           Tensor some = sample.unset(range[1] - range[0], 41);
           backend.gemm(
-              false, true, Activation.GELU, false, a.rows(range[0], range[1]), b, bias, some, null);
+              false,
+              true,
+              false,
+              a.rows(range[0], range[1]),
+              b,
+              some,
+              new GemmKernels.Epilogue(Activation.GELU, bias, null));
           assertSameBits(all.rows(range[0], range[1]), some);
         }
       }
@@ -207,7 +215,7 @@ class GemmContractTest {
   @EveryNativeBackend
   void columnSumAgreesWithTheReference(Backend backend) {
     for (DType dtype : DTYPES) {
-      Compare.Call columnSum =
+      Compare.Kernel columnSum =
           (on, sample) -> {
             Tensor y = sample.normal(77);
             on.columnSum(sample.normal(dtype, 1003, 77), y);
@@ -227,30 +235,34 @@ class GemmContractTest {
           "3",
           () ->
               backend.gemm(
-                  false, true, Activation.IDENTITY, false, a, sample.normal(4, 5), null, c, null));
+                  false, true, false, a, sample.normal(4, 5), c, GemmKernels.Epilogue.NONE));
       assertRefused(
           "bias has shape [5], expected [4]",
           () ->
               backend.gemm(
                   false,
                   true,
-                  Activation.IDENTITY,
                   false,
                   a,
                   sample.normal(4, 3),
-                  sample.normal(5),
                   c,
-                  null));
+                  new GemmKernels.Epilogue(Activation.IDENTITY, sample.normal(5), null)));
       assertRefused(
           "accumulat",
           () ->
               backend.gemm(
-                  false, true, Activation.RELU, true, a, sample.normal(4, 3), null, c, null));
+                  false,
+                  true,
+                  true,
+                  a,
+                  sample.normal(4, 3),
+                  c,
+                  GemmKernels.Epilogue.of(Activation.RELU)));
       assertRefused(
           "share memory",
           () ->
               backend.gemm(
-                  false, true, Activation.IDENTITY, false, a, sample.normal(3, 3), null, a, null));
+                  false, true, false, a, sample.normal(3, 3), a, GemmKernels.Epilogue.NONE));
       assertRefused("dtype", () -> backend.packedBytes(DType.INT32, 2, 3));
       assertRefused("rank", () -> backend.packedBytes(DType.FLOAT32, 2));
     }
@@ -273,8 +285,14 @@ class GemmContractTest {
     Tensor c = sample.unset(rows, columns);
     Tensor sum = sample.normal(rows, columns);
     on.gemm(
-        transposeA, transposeB, Activation.IDENTITY, false, a, b, sample.normal(columns), c, null);
-    on.gemm(transposeA, transposeB, Activation.IDENTITY, true, a, b, null, sum, null);
+        transposeA,
+        transposeB,
+        false,
+        a,
+        b,
+        c,
+        new GemmKernels.Epilogue(Activation.IDENTITY, sample.normal(columns), null));
+    on.gemm(transposeA, transposeB, true, a, b, sum, GemmKernels.Epilogue.NONE);
     return List.of(c, sum);
   }
 }

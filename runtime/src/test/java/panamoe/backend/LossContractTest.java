@@ -33,10 +33,10 @@ class LossContractTest {
       Tensor targets = sample.integers(new int[] {1, -1});
       Tensor losses = sample.unset(2);
       Tensor dlogits = sample.unset(2, 3);
-      backend.crossEntropy(logits, targets, 0, 2, losses, dlogits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 2, losses), logits, dlogits);
       assertClose(new double[] {Math.log(4), 0}, losses, 1e-6);
       assertClose(new double[] {0.25, -1.5, 1.25, 0, 0, 0}, dlogits, 1e-6);
-      backend.crossEntropy(logits, targets, 0.3f, 1, losses, dlogits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0.3f, 1, losses), logits, dlogits);
       double smoothed = 0.8 * Math.log(4) + 0.1 * Math.log(8) + 0.1 * Math.log(8.0 / 5);
       assertClose(new double[] {smoothed, 0}, losses, 1e-6);
       assertClose(new double[] {0.025, -0.55, 0.525, 0, 0, 0}, dlogits, 1e-6);
@@ -48,11 +48,8 @@ class LossContractTest {
     try (Sample sample = new Sample(backend, 2)) {
       Tensor losses = sample.unset(1);
       backend.crossEntropy(
+          new LossKernels.Tokens(sample.integers(new int[] {0}), 0, 1, losses),
           sample.floats(new float[] {1e30f, 0, -1e30f}, 1, 3),
-          sample.integers(new int[] {0}),
-          0,
-          1,
-          losses,
           null);
       assertEquals(0, losses.getFloat(0));
     }
@@ -67,29 +64,31 @@ class LossContractTest {
       Tensor losses = sample.unset(5);
       Tensor dhidden = sample.unset(5, 4);
       Tensor dweights = sample.scope().zeros(DType.FLOAT32, 7, 4);
-      backend.linearCrossEntropy(hidden, weights, targets, 0.1f, 0.5f, losses, dhidden, dweights);
+      backend.linearCrossEntropy(
+          new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), hidden, weights, dhidden, dweights);
       for (Tensor[] pair : new Tensor[][] {{hidden, dhidden}, {weights, dweights}}) {
         assertGradient(
             pair[0],
             pair[1],
             5e-4,
             () -> {
-              backend.linearCrossEntropy(hidden, weights, targets, 0.1f, 0.5f, losses, null, null);
+              backend.linearCrossEntropy(
+                  new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), hidden, weights, null, null);
               return 0.5 * sum(losses);
             });
       }
       Tensor logits = sample.normal(5, 7);
       Tensor dlogits = sample.unset(5, 7);
-      backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, dlogits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), logits, dlogits);
       assertGradient(
           logits,
           dlogits,
           5e-4,
           () -> {
-            backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, null);
+            backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), logits, null);
             return 0.5 * sum(losses);
           });
-      backend.crossEntropy(logits, targets, 0.1f, 0.5f, losses, logits);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.5f, losses), logits, logits);
       assertSameBits(dlogits, logits);
     }
   }
@@ -106,16 +105,13 @@ class LossContractTest {
       Tensor fused = sample.unset(13);
       Tensor dhidden = sample.unset(13, 9);
       Tensor fusedDhidden = sample.unset(13, 9);
-      backend.gemm(false, true, Activation.IDENTITY, false, hidden, weights, null, logits, null);
-      backend.crossEntropy(logits, targets, 0, 1, losses, logits);
-      backend.gemm(false, false, Activation.IDENTITY, false, logits, weights, null, dhidden, null);
+      backend.gemm(false, true, false, hidden, weights, logits, GemmKernels.Epilogue.NONE);
+      backend.crossEntropy(new LossKernels.Tokens(targets, 0, 1, losses), logits, logits);
+      backend.gemm(false, false, false, logits, weights, dhidden, GemmKernels.Epilogue.NONE);
       backend.linearCrossEntropy(
+          new LossKernels.Tokens(targets, 0, 1, fused),
           hidden,
           weights,
-          targets,
-          0,
-          1,
-          fused,
           fusedDhidden,
           sample.scope().zeros(DType.FLOAT32, 21, 9));
       assertClose(losses, fused, TOLERANCE);
@@ -157,10 +153,15 @@ class LossContractTest {
       Tensor targets = sample.integers(0, 50, 67);
       Tensor all = sample.unset(67);
       Tensor alone = sample.unset(1);
-      backend.linearCrossEntropy(hidden, weights, targets, 0, 1, all, null, null);
+      backend.linearCrossEntropy(
+          new LossKernels.Tokens(targets, 0, 1, all), hidden, weights, null, null);
       for (int s = 0; s < 67; s += 11) {
         backend.linearCrossEntropy(
-            hidden.rows(s, s + 1), weights, targets.rows(s, s + 1), 0, 1, alone, null, null);
+            new LossKernels.Tokens(targets.rows(s, s + 1), 0, 1, alone),
+            hidden.rows(s, s + 1),
+            weights,
+            null,
+            null);
         assertSameBits(all.rows(s, s + 1), alone);
       }
     }
@@ -174,34 +175,33 @@ class LossContractTest {
       assertRefused(
           "targets[1] is 3, expected -1 to 2",
           () ->
-              backend.crossEntropy(logits, sample.integers(new int[] {0, 3}), 0, 1, losses, null));
+              backend.crossEntropy(
+                  new LossKernels.Tokens(sample.integers(new int[] {0, 3}), 0, 1, losses),
+                  logits,
+                  null));
       assertRefused(
           "targets[0] is -2",
           () ->
               backend.linearCrossEntropy(
+                  new LossKernels.Tokens(sample.integers(new int[] {-2, 0}), 0, 1, losses),
                   logits,
                   sample.normal(4, 3),
-                  sample.integers(new int[] {-2, 0}),
-                  0,
-                  1,
-                  losses,
                   null,
                   null));
       assertRefused(
           "smoothing",
           () ->
               backend.crossEntropy(
-                  logits, sample.integers(new int[] {0, 1}), 1.5f, 1, losses, null));
+                  new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 1.5f, 1, losses),
+                  logits,
+                  null));
       assertRefused(
           "dweights",
           () ->
               backend.linearCrossEntropy(
+                  new LossKernels.Tokens(sample.integers(new int[] {0, 1}), 0, 1, losses),
                   logits,
                   sample.normal(4, 3),
-                  sample.integers(new int[] {0, 1}),
-                  0,
-                  1,
-                  losses,
                   sample.unset(2, 3),
                   null));
     }
@@ -219,13 +219,9 @@ class LossContractTest {
       Backend on, Sample sample, DType dtype, long tokens, int classes) {
     Tensor losses = sample.unset(tokens);
     Tensor dlogits = sample.unset(dtype, tokens, classes);
-    on.crossEntropy(
-        sample.normal(dtype, tokens, classes),
-        sample.integers(-1, classes, tokens),
-        0.1f,
-        0.7f,
-        losses,
-        dlogits);
+    Tensor logits = sample.normal(dtype, tokens, classes);
+    Tensor targets = sample.integers(-1, classes, tokens);
+    on.crossEntropy(new LossKernels.Tokens(targets, 0.1f, 0.7f, losses), logits, dlogits);
     return List.of(losses, dlogits);
   }
 
@@ -234,15 +230,11 @@ class LossContractTest {
     Tensor losses = sample.unset(tokens);
     Tensor dhidden = sample.unset(dtype, tokens, width);
     Tensor dweights = sample.normal(classes, width);
+    Tensor hidden = sample.normal(dtype, tokens, width);
+    Tensor weights = sample.normal(dtype, classes, width);
+    Tensor targets = sample.integers(-1, classes, tokens);
     on.linearCrossEntropy(
-        sample.normal(dtype, tokens, width),
-        sample.normal(dtype, classes, width),
-        sample.integers(-1, classes, tokens),
-        0.1f,
-        0.7f,
-        losses,
-        dhidden,
-        dweights);
+        new LossKernels.Tokens(targets, 0.1f, 0.7f, losses), hidden, weights, dhidden, dweights);
     return List.of(losses, dhidden, dweights);
   }
 }

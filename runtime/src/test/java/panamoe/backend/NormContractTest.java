@@ -28,11 +28,11 @@ class NormContractTest {
       Tensor y = sample.unset(1, 2);
       Tensor mean = sample.unset(1);
       Tensor rstd = sample.unset(1);
-      backend.layerNormForward(x, gamma, beta, 0, y, mean, rstd);
+      backend.layerNormForward(new NormKernels.Norm(gamma, beta, 0, mean, rstd), x, y);
       assertClose(new double[] {-1.5, 9}, y, 1e-6);
       assertClose(new double[] {2}, mean, 1e-6);
       assertClose(new double[] {1}, rstd, 1e-6);
-      backend.rmsNormForward(x, gamma, 4, y, rstd);
+      backend.rmsNormForward(new NormKernels.Norm(gamma, null, 4, null, rstd), x, y);
       assertClose(new double[] {2.0 / 3, 10}, y, 1e-6);
       assertClose(new double[] {1.0 / 3}, rstd, 1e-6);
     }
@@ -51,15 +51,17 @@ class NormContractTest {
       Tensor dx = sample.unset(4, 7);
       Tensor dgamma = sample.scope().zeros(DType.FLOAT32, 7);
       Tensor dbeta = sample.scope().zeros(DType.FLOAT32, 7);
-      backend.layerNormForward(x, gamma, beta, EPSILON, y, mean, rstd);
-      backend.layerNormBackward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
+      backend.layerNormForward(new NormKernels.Norm(gamma, beta, EPSILON, mean, rstd), x, y);
+      backend.layerNormBackward(
+          new NormKernels.Norm(gamma, null, 0, mean, rstd), x, dy, dx, dgamma, dbeta);
       for (Tensor[] pair : new Tensor[][] {{x, dx}, {gamma, dgamma}, {beta, dbeta}}) {
         assertGradient(
             pair[0],
             pair[1],
             1e-3,
             () -> {
-              backend.layerNormForward(x, gamma, beta, EPSILON, y, null, null);
+              backend.layerNormForward(
+                  new NormKernels.Norm(gamma, beta, EPSILON, null, null), x, y);
               return dot(y, dy);
             });
       }
@@ -76,15 +78,15 @@ class NormContractTest {
       Tensor rstd = sample.unset(4);
       Tensor dx = sample.unset(4, 7);
       Tensor dgamma = sample.scope().zeros(DType.FLOAT32, 7);
-      backend.rmsNormForward(x, gamma, EPSILON, y, rstd);
-      backend.rmsNormBackward(dy, x, gamma, rstd, dx, dgamma);
+      backend.rmsNormForward(new NormKernels.Norm(gamma, null, EPSILON, null, rstd), x, y);
+      backend.rmsNormBackward(new NormKernels.Norm(gamma, null, 0, null, rstd), x, dy, dx, dgamma);
       for (Tensor[] pair : new Tensor[][] {{x, dx}, {gamma, dgamma}}) {
         assertGradient(
             pair[0],
             pair[1],
             1e-3,
             () -> {
-              backend.rmsNormForward(x, gamma, EPSILON, y, null);
+              backend.rmsNormForward(new NormKernels.Norm(gamma, null, EPSILON, null, null), x, y);
               return dot(y, dy);
             });
       }
@@ -115,11 +117,13 @@ class NormContractTest {
       Tensor gamma = sample.normal(33);
       Tensor y = sample.unset(67, 33);
       Tensor alone = sample.unset(1, 33);
-      backend.layerNormForward(x, gamma, gamma, EPSILON, y, null, null);
-      backend.layerNormForward(x.rows(41, 42), gamma, gamma, EPSILON, alone, null, null);
+      backend.layerNormForward(new NormKernels.Norm(gamma, gamma, EPSILON, null, null), x, y);
+      backend.layerNormForward(
+          new NormKernels.Norm(gamma, gamma, EPSILON, null, null), x.rows(41, 42), alone);
       assertSameBits(y.rows(41, 42), alone);
-      backend.rmsNormForward(x, gamma, EPSILON, y, null);
-      backend.rmsNormForward(x.rows(41, 42), gamma, EPSILON, alone, null);
+      backend.rmsNormForward(new NormKernels.Norm(gamma, null, EPSILON, null, null), x, y);
+      backend.rmsNormForward(
+          new NormKernels.Norm(gamma, null, EPSILON, null, null), x.rows(41, 42), alone);
       assertSameBits(y.rows(41, 42), alone);
     }
   }
@@ -131,15 +135,23 @@ class NormContractTest {
       Tensor gamma = sample.normal(4);
       assertRefused(
           "gamma has shape [4], expected [3]",
-          () -> backend.rmsNormForward(x, gamma, EPSILON, sample.unset(2, 3), null));
+          () ->
+              backend.rmsNormForward(
+                  new NormKernels.Norm(gamma, null, EPSILON, null, null), x, sample.unset(2, 3)));
       assertRefused(
           "epsilon",
-          () -> backend.rmsNormForward(x, sample.normal(3), -1, sample.unset(2, 3), null));
+          () ->
+              backend.rmsNormForward(
+                  new NormKernels.Norm(sample.normal(3), null, -1, null, null),
+                  x,
+                  sample.unset(2, 3)));
       assertRefused(
           "at least one column",
           () ->
               backend.rmsNormForward(
-                  sample.normal(2, 0), sample.normal(0), EPSILON, sample.unset(2, 0), null));
+                  new NormKernels.Norm(sample.normal(0), null, EPSILON, null, null),
+                  sample.normal(2, 0),
+                  sample.unset(2, 0)));
     }
   }
 
@@ -153,9 +165,14 @@ class NormContractTest {
     Tensor dx = sample.unset(dtype, rows, width);
     Tensor dgamma = sample.normal(width);
     Tensor dbeta = sample.normal(width);
-    on.layerNormForward(x, gamma, sample.normal(width), 1e-2f, y, mean, rstd);
+    on.layerNormForward(new NormKernels.Norm(gamma, sample.normal(width), 1e-2f, mean, rstd), x, y);
     on.layerNormBackward(
-        sample.normal(dtype, rows, width), x, gamma, mean, rstd, dx, dgamma, dbeta);
+        new NormKernels.Norm(gamma, null, 0, mean, rstd),
+        x,
+        sample.normal(dtype, rows, width),
+        dx,
+        dgamma,
+        dbeta);
     return List.of(y, mean, rstd, dx, dgamma, dbeta);
   }
 
@@ -167,8 +184,13 @@ class NormContractTest {
     Tensor rstd = sample.unset(rows);
     Tensor dx = sample.unset(dtype, rows, width);
     Tensor dgamma = sample.normal(width);
-    on.rmsNormForward(x, gamma, 1e-2f, y, rstd);
-    on.rmsNormBackward(sample.normal(dtype, rows, width), x, gamma, rstd, dx, dgamma);
+    on.rmsNormForward(new NormKernels.Norm(gamma, null, 1e-2f, null, rstd), x, y);
+    on.rmsNormBackward(
+        new NormKernels.Norm(gamma, null, 0, null, rstd),
+        x,
+        sample.normal(dtype, rows, width),
+        dx,
+        dgamma);
     return List.of(y, rstd, dx, dgamma);
   }
 }

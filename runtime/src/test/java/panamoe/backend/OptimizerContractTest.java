@@ -26,7 +26,12 @@ class OptimizerContractTest {
       Tensor second = sample.scope().zeros(DType.FLOAT32, 3);
       Tensor copy = sample.unset(DType.BFLOAT16, 3);
       backend.adamwStep(
-          0.1f, 0.9f, 0.99f, 0, 0.5f, 1, 0.5f, parameter, gradient, first, second, copy);
+          new OptimizerKernels.AdamW(0.1f, 0.9f, 0.99f, 0, 0.5f, 0.5f, 1),
+          parameter,
+          gradient,
+          first,
+          second,
+          copy);
       // The third has gradient 0 and epsilon 0: 0 / 0.
       assertClose(new double[] {0.95 - 0.1, -1.9 + 0.1, Double.NaN}, parameter, 1e-6);
       assertClose(new double[] {0.4, -0.0125, 0}, first, 1e-6);
@@ -47,7 +52,12 @@ class OptimizerContractTest {
       for (int step = 1; step <= 2; step++) {
         Tensor gradient = sample.floats(new float[] {step == 1 ? 1 : -1}, 1);
         backend.adamwStep(
-            1, 0.5f, 0.75f, 1e-8f, 0, step, 1, parameter, gradient, first, second, null);
+            new OptimizerKernels.AdamW(1, 0.5f, 0.75f, 1e-8f, 0, 1, step),
+            parameter,
+            gradient,
+            first,
+            second,
+            null);
       }
       // m = 0.5 * 0.5 - 0.5 = -0.25 over 0.75; v = 0.75 * 0.25 + 0.25 = 0.4375 over 0.4375.
       assertClose(new double[] {-0.25}, first, 1e-6);
@@ -95,13 +105,7 @@ class OptimizerContractTest {
           "step is 0",
           () ->
               backend.adamwStep(
-                  0.1f,
-                  0.9f,
-                  0.99f,
-                  1e-8f,
-                  0,
-                  0,
-                  1,
+                  new OptimizerKernels.AdamW(0.1f, 0.9f, 0.99f, 1e-8f, 0, 1, 0),
                   x,
                   sample.normal(3),
                   sample.normal(3),
@@ -111,13 +115,7 @@ class OptimizerContractTest {
           "beta1 is 1",
           () ->
               backend.adamwStep(
-                  0.1f,
-                  1,
-                  0.99f,
-                  1e-8f,
-                  0,
-                  1,
-                  1,
+                  new OptimizerKernels.AdamW(0.1f, 1, 0.99f, 1e-8f, 0, 1, 1),
                   x,
                   sample.normal(3),
                   sample.normal(3),
@@ -127,13 +125,7 @@ class OptimizerContractTest {
           "gradient",
           () ->
               backend.adamwStep(
-                  0.1f,
-                  0.9f,
-                  0.99f,
-                  1e-8f,
-                  0,
-                  1,
-                  1,
+                  new OptimizerKernels.AdamW(0.1f, 0.9f, 0.99f, 1e-8f, 0, 1, 1),
                   x,
                   sample.normal(4),
                   sample.normal(3),
@@ -151,13 +143,7 @@ class OptimizerContractTest {
     Tensor copy = sample.unset(DType.BFLOAT16, count);
     for (int step = 1; step <= 3; step++) {
       on.adamwStep(
-          1e-2f,
-          0.9f,
-          0.95f,
-          1e-8f,
-          0.1f,
-          step,
-          0.7f,
+          new OptimizerKernels.AdamW(1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.7f, step),
           parameter,
           sample.normal(count),
           first,

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,12 +21,12 @@ import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
 
 /**
- * Whatever happens to a save, and whenever, there is a whole checkpoint afterwards and no half of
- * one.
+ * After a save fails or is killed at any point, there is an intact checkpoint and no partial one.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at every place of every system call, which takes a
- * minute or two; a number, at as many; see {@link Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it before, after and in the middle of every system
+ * call, which takes a minute or two; a number limits the places; see {@link Faults#kills}.
  */
+@Tag("slow")
 class CheckpointCrashTest {
   private static final int FEW_KILLS = 24;
   private static final int SIGKILL = 128 + 9;
@@ -37,7 +38,7 @@ class CheckpointCrashTest {
 
   @TempDir private Path directory;
 
-  /** Stands for a killed process: nothing that a save does on failure is done. */
+  /** Simulates a killed process: a save's clean-up does not run. */
   private static final class Killed extends Error {}
 
   @AfterEach
@@ -59,7 +60,7 @@ class CheckpointCrashTest {
           assertThrows(CheckpointException.class, () -> store.save(written.at(3)));
       assertTrue(e.getMessage().contains("No space left on device"), e.getMessage());
       boolean saved = new CheckpointStore(folder, 2).openLatest().orElseThrow().step() == 3;
-      // Never that a step is not saved and its checkpoint is the one to go on from.
+      // A checkpoint of a step that was not saved must never be the latest.
       assertEquals(
           !saved, e.getMessage().startsWith("cannot save step 3 in " + folder), e.getMessage());
       assertEquals(
@@ -120,8 +121,8 @@ class CheckpointCrashTest {
   }
 
   /**
-   * By SIGKILL, before, after and amid system calls of a save that also deletes the oldest
-   * checkpoint.
+   * Kills by SIGKILL before, after and in the middle of system calls of a save that also deletes
+   * the oldest checkpoint.
    */
   @Test
   @Timeout(value = 10, unit = TimeUnit.MINUTES)
@@ -203,7 +204,7 @@ class CheckpointCrashTest {
     }
   }
 
-  /** What each is done to. */
+  /** The paths of the operations. */
   private List<Path> operationsOfASave() {
     List<Path> paths = new ArrayList<>();
     new CheckpointStore(
@@ -212,10 +213,7 @@ class CheckpointCrashTest {
     return paths;
   }
 
-  /**
-   * Whether a path is the oldest checkpoint, which a save deletes when it has written its own, or
-   * lies in it.
-   */
+  /** Whether a path is in the oldest checkpoint, which a save deletes after writing its own. */
   private static boolean isOld(Path path) {
     return path.toString().contains("step-00000001");
   }
@@ -245,7 +243,7 @@ class CheckpointCrashTest {
         });
   }
 
-  /** The step of the latest checkpoint, whose every bit is that of the step. */
+  /** Asserts that the latest checkpoint has exactly its step's contents; returns the step. */
   private long assertIntact(Path folder) {
     Checkpoint checkpoint = Checkpoint.open(folder);
     checkpoint.verify();

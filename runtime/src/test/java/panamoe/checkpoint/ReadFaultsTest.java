@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import panamoe.tensor.TensorScope;
 import panamoe.testkit.Faults;
@@ -18,6 +19,7 @@ import panamoe.testkit.Faults;
  * whatever call it is, nobody is told to remove or to move anything. A fault that passes goes
  * unnoticed.
  */
+@Tag("slow")
 class ReadFaultsTest extends SavedSamples {
   private static final int EIO = 5;
   private static final int EMFILE = 24;

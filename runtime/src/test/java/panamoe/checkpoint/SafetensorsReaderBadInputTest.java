@@ -2,8 +2,8 @@ package panamoe.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static panamoe.testkit.CpuTime.assertWithin;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -151,7 +151,7 @@ class SafetensorsReaderBadInputTest {
   void refusesBadFiles(String name, byte[] content, String expected) {
     Path path = RawFile.write(directory, content);
     CheckpointException e =
-        assertTimeout(
+        assertWithin(
             Duration.ofSeconds(5),
             () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
     assertTrue(e.getMessage().contains(expected), e.getMessage());
@@ -186,7 +186,7 @@ class SafetensorsReaderBadInputTest {
     header.setCharAt(header.length() - 1, '}');
     Path path = RawFile.write(directory, RawFile.bytes(header.toString(), 0));
     CheckpointException e =
-        assertTimeout(
+        assertWithin(
             Duration.ofSeconds(30),
             () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
     assertTrue(e.getMessage().contains("more than 1000000 tensors"), e.getMessage());
@@ -234,7 +234,7 @@ class SafetensorsReaderBadInputTest {
 
   private static void refuses(Path path, String expected) {
     CheckpointException e =
-        assertTimeout(
+        assertWithin(
             Duration.ofSeconds(5),
             () -> assertThrows(CheckpointException.class, () -> SafetensorsReader.open(path)));
     assertTrue(e.getMessage().contains(expected), e.getMessage());

@@ -21,21 +21,21 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * What every {@link Communicator} does, whatever is underneath. Each rank checks its own outcome
- * against an oracle that it computes alone: what element i of the block from one rank to another
- * is, is a formula.
+ * The contract of every {@link Communicator}, for all transports. Each rank checks its result
+ * against an oracle that it computes alone: a formula gives element i of the block from one rank to
+ * another.
  */
 public abstract class CommunicatorContract {
-  /** What one rank does. */
+  /** The program of one rank. */
   @FunctionalInterface
   public interface Body {
     void run(Communicator world) throws Exception;
   }
 
-  /** Runs the body on each of so many ranks; fails if it fails on one. */
+  /** Runs the body on each of {@code ranks} ranks; fails if it fails on one. */
   protected abstract void run(int ranks, Body body);
 
-  /** Where the ranks' tensors lie. */
+  /** The memory of the ranks' tensors. */
   protected TensorMemory memory() {
     return new ArenaMemory();
   }
@@ -324,7 +324,7 @@ public abstract class CommunicatorContract {
     }
   }
 
-  /** One all-to-all of {@code rows[from][to]} rows, checked; {@code shape[0]} is not looked at. */
+  /** One all-to-all of {@code rows[from][to]} rows, checked; {@code shape[0]} is ignored. */
   private void exchange(Communicator group, DType dtype, long[] shape, long[][] rows) {
     int me = group.rank();
     long[] sendRows = rows[me];
@@ -375,10 +375,7 @@ public abstract class CommunicatorContract {
     return 1_000_000_007L * from + 10_007L * to + i;
   }
 
-  /**
-   * A value whose float32 sums depend on the order of adding; every dtype can hold it after its
-   * rounding.
-   */
+  /** A value whose float32 sums depend on the order of adding, representable in {@code dtype}. */
   private static float value(DType dtype, int source, int i) {
     float value = (1 + (31 * source + 17 * i) % 89) * (i % 3 == 0 ? 1e4f : 1.1f) / (1 + source);
     return switch (dtype) {

@@ -24,13 +24,14 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * 500 random schedules of collectives over a world and its splits; in most of them one rank does
- * something wrong at a random step. All end in time, the healthy ones well, the others with one
- * sentence that names the rank.
+ * 500 random schedules of collectives over a world and its splits. In most of them one rank fails
+ * at a random step. All must end: healthy ones successfully, the others with one message that names
+ * the rank.
  */
 class RandomFaultsTest {
   private static final int SCHEDULES = 500;
   private static final Duration SHORT = Duration.ofSeconds(1);
+  private static final Duration PATIENT = Duration.ofMinutes(2);
 
   private enum Fault {
     NONE,
@@ -45,7 +46,7 @@ class RandomFaultsTest {
     ABORTS,
     SLEEPS;
 
-    /** Found only by waiting in vain. */
+    /** Detected only by the timeout. */
     boolean silent() {
       return this == SLEEPS || this == GROUP;
     }
@@ -83,13 +84,12 @@ class RandomFaultsTest {
       this.culprit = random.nextInt(ranks);
       this.faultyStep = random.nextInt(steps);
       Fault drawn = Fault.values()[random.nextInt(Fault.values().length)];
-      // Those that must be waited for are slow to test, so they come less often.
+      // Silent faults take a whole timeout, so they are rarer.
       this.fault = drawn.silent() && random.nextInt(4) > 0 ? Fault.SIZE : drawn;
     }
 
     void play() {
-      ThreadWorld world =
-          ThreadWorld.of(ranks).timeout(fault.silent() ? SHORT : Duration.ofSeconds(20));
+      ThreadWorld world = ThreadWorld.of(ranks).timeout(fault.silent() ? SHORT : PATIENT);
       long start = System.nanoTime();
       String message = null;
       try {
@@ -98,7 +98,7 @@ class RandomFaultsTest {
         message = e.getMessage();
       }
       double seconds = (System.nanoTime() - start) / 1e9;
-      assertTrue(seconds < 10, () -> this + " took " + seconds + " s");
+      assertTrue(seconds < PATIENT.toSeconds(), () -> this + " took " + seconds + " s");
       if (fault == Fault.NONE) {
         assertEquals(null, message, toString());
         return;
@@ -120,7 +120,7 @@ class RandomFaultsTest {
         for (int step = 0; step < steps; step++) {
           Communicator group = groups.get(sameEverywhere.nextInt(groups.size()));
           if (step == faultyStep && fault != Fault.NONE) {
-            // Everybody takes part, so that everybody hears of it.
+            // All ranks take part, so that all learn of the failure.
             group = groups.get(sameEverywhere.nextInt(2));
           }
           Fault now = faulty && step == faultyStep ? fault : Fault.NONE;

@@ -21,10 +21,11 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
-/** What the ranks say when one of them goes wrong: the same sentence on all of them. */
-@Timeout(30)
+/** When one rank fails, all ranks report the same message. */
+@Timeout(300)
 class RankFailureTest {
-  private static final ThreadWorld THREE = ThreadWorld.of(3).timeout(Duration.ofMillis(500));
+  private static final ThreadWorld THREE = ThreadWorld.of(3).timeout(Duration.ofMinutes(1));
+  private static final ThreadWorld IMPATIENT = THREE.timeout(Duration.ofMillis(500));
 
   @Test
   void differentSizesAreNamedWithTheirRanks() {
@@ -136,7 +137,7 @@ class RankFailureTest {
     CountDownLatch never = new CountDownLatch(1);
     assertFails(
         "rank 2 did not come within 0.5 s; rank 0 waits in barrier of pair",
-        THREE,
+        IMPATIENT,
         world -> {
           // Rank 0 waits for rank 1, which waits for rank 2: rank 2 is to blame.
           Communicator pair = world.split(world.rank() / 2, 0, "pair");
@@ -156,7 +157,7 @@ class RankFailureTest {
         assertThrows(
                 CommunicationException.class,
                 () ->
-                    THREE.run(
+                    IMPATIENT.run(
                         world -> {
                           Communicator other = world.split(0, 0, "other");
                           (world.rank() == 1 ? other : world).barrier();
@@ -207,12 +208,12 @@ class RankFailureTest {
                                     })));
     started.await();
     caller.interrupt();
-    assertTrue(caller.join(Duration.ofSeconds(5)));
+    assertTrue(caller.join(Duration.ofMinutes(4)));
   }
 
   /**
-   * Aborts in the midst of copying: who returns from the call has whole rows, though others free
-   * theirs at once.
+   * An abort during copying: a member that returns from the call has complete rows, although others
+   * free theirs at once.
    */
   @Test
   void noRankReadsMemoryThatAnotherHasFreed() {
@@ -275,7 +276,9 @@ class RankFailureTest {
     }
   }
 
-  /** Every rank that fails because of another, and the world, say the same. */
+  /**
+   * Asserts that all ranks that fail because of another, and the world, report the same message.
+   */
   private static CommunicationException assertFails(
       String expected, ThreadWorld ranks, CommunicatorContract.Body body, String... orElse) {
     var said = new ConcurrentHashMap<String, Integer>();

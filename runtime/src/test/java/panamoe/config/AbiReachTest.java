@@ -125,7 +125,9 @@ class AbiReachTest {
           Pattern.compile("typedef enum (\\w+) \\{(.*?)}", Pattern.DOTALL).matcher(header(header));
       while (enums.find()) {
         List<String> values =
-            Pattern.compile("MOE_(\\w+) = ").matcher(enums.group(2)).results()
+            Pattern.compile("MOE_(\\w+) = ")
+                .matcher(enums.group(2))
+                .results()
                 .map(match -> match.group(1))
                 .toList();
         found.put(enums.group(1), values);
@@ -136,8 +138,7 @@ class AbiReachTest {
         (name, values) -> {
           Enum<?>[] constants = ENUMS.get(name).getEnumConstants();
           for (int i = 0; i < values.size(); i++) {
-            assertTrue(
-                values.get(i).endsWith(constants[i].name()), values.get(i) + " of " + name);
+            assertTrue(values.get(i).endsWith(constants[i].name()), values.get(i) + " of " + name);
           }
           // What a user brings at run time has no constant in the enum of C.
           int brought = name.equals("moe_activation") ? 1 : 0;
@@ -154,7 +155,9 @@ class AbiReachTest {
     return ConfigJson.read(gate, GateConfig.class, "changed").settings(100, 8, true);
   }
 
-  /** A copy in which the reach's key has its other value; a choice has a bias or noise, not both. */
+  /**
+   * A copy in which the reach's key has its other value; a choice has a bias or noise, not both.
+   */
   private static ObjectNode changed(ObjectNode tree, Reach reach) {
     ObjectNode copy = tree.deepCopy();
     String pointer = pointer(reach.key);
@@ -191,7 +194,9 @@ class AbiReachTest {
         Pattern.compile("typedef struct " + struct + " \\{(.*?)} " + struct, Pattern.DOTALL)
             .matcher(header(header));
     assertTrue(body.find(), struct);
-    return Pattern.compile("(\\w+);").matcher(body.group(1)).results()
+    return Pattern.compile("(\\w+);")
+        .matcher(body.group(1))
+        .results()
         .map(match -> match.group(1))
         .filter(field -> !field.equals("struct_size"))
         .collect(Collectors.toCollection(TreeSet::new));

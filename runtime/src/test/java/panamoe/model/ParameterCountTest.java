@@ -10,8 +10,8 @@ import panamoe.config.ModelPresets;
 import panamoe.config.MoeConfig;
 
 /**
- * Every size of the paper, counted over the very layers that would be built; nothing is allocated.
- * Expected values are those of the closed formulas, which agree with the published sizes.
+ * Every size of the paper, counted over the layers of the model without allocating them. Expected
+ * values come from closed formulas, which agree with the published sizes.
  */
 class ParameterCountTest {
   private static final long VOCABULARY = 50257;

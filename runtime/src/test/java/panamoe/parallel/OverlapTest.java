@@ -33,9 +33,9 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * That communication overlaps with computing, shown without a clock: the link between the ranks is
- * so slow that an exchange does not end before its rank has begun to compute what belongs beside
- * it. A rank that waited for the exchange first would wait forever.
+ * Tests without a clock that communication overlaps with computing: an exchange on the simulated
+ * link does not end before its rank has begun the computation that should overlap it. A rank that
+ * waited for the exchange first would time out.
  */
 class OverlapTest {
   private static final int TOKENS = 32;
@@ -58,7 +58,7 @@ class OverlapTest {
           .toConfig();
 
   /**
-   * For each exchange of two parts, forward and backward, what the rank must have begun to compute
+   * For each exchange of two parts, forward and backward: the computation that must have begun
    * before it ends.
    */
   private static final List<Predicate<List<String>>> BESIDE =
@@ -151,6 +151,7 @@ class OverlapTest {
 
   private static List<Integer> exchanges(Overlap overlap, Duration patience) {
     return ThreadWorld.of(2)
+        .timeout(Duration.ofMinutes(2))
         .run(
             world -> {
               SlowLink link = new SlowLink(patience);
@@ -181,7 +182,7 @@ class OverlapTest {
 
   @Test
   void aRankComputesWhileItsRowsAreUnderWay() {
-    assertEquals(List.of(8, 8), exchanges(new Overlap(true, 2), Duration.ofSeconds(9)));
+    assertEquals(List.of(8, 8), exchanges(new Overlap(true, 2), Duration.ofMinutes(1)));
   }
 
   @Test

@@ -9,18 +9,19 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import panamoe.backend.Activation;
 import panamoe.tensor.DType;
 
 /**
- * NVRTC makes machine code of every kernel that the models take. No card runs it here: what the
- * kernels compute is tested by the emulation (native/test/runtime_kernel_test.cc).
+ * NVRTC compiles every kernel that the models use. No card runs them here; the emulation tests
+ * their results (native/test/runtime_kernel_test.cc).
  *
- * <p>NVRTC is this machine's own, or what ci/nvrtc has fetched; without it these tests fail and say
- * so.
+ * <p>Needs NVRTC, from this machine or from ci/nvrtc; without it these tests fail and say so.
  */
+@Tag("slow")
 class CompilationTest {
   private static Nvrtc nvrtc;
 

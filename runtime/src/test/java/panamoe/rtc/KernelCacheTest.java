@@ -21,15 +21,17 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 
 /**
- * Compiled kernels on disk: found again, made anew where they are damaged, and whole whoever writes
- * at the same time.
+ * The disk cache of compiled kernels: entries are found again, replaced if damaged, and complete
+ * despite concurrent writers.
  */
+@Tag("slow")
 class KernelCacheTest {
   private static final byte[] IMAGE = "an image".getBytes(StandardCharsets.US_ASCII);
 
@@ -86,7 +88,7 @@ class KernelCacheTest {
       assertArrayEquals(IMAGE, cache.get("key", compile));
       assertEquals(2, compilations.get());
     }
-    // A folder stands where the file should be: nothing is kept, and nothing is left lying about.
+    // A folder has the file's name: nothing is cached, and no temporary file remains.
     Files.createDirectories(folder.resolve("key/full"));
     assertArrayEquals(IMAGE, new KernelCache(folder).get("key", compile));
     assertEquals(Set.of("file", "key"), names(folder));
@@ -144,10 +146,7 @@ class KernelCacheTest {
     assertNotEquals(0, first.length);
   }
 
-  /**
-   * Two processes that begin with no cache, each with NVRTC and JCuda of its own, come to the same
-   * images.
-   */
+  /** Two processes with an empty cache, each with its own NVRTC and JCuda, get the same images. */
   @Test
   void processesMayRace() throws IOException, InterruptedException {
     List<Process> processes = new ArrayList<>();

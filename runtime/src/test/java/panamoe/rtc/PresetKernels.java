@@ -15,10 +15,7 @@ import panamoe.config.ModelPresets.Size;
 import panamoe.config.MoeConfig;
 import panamoe.tensor.DType;
 
-/**
- * Every kernel that the presets' decode steps take, and those of the gates and layers that others
- * are known for.
- */
+/** Every kernel of the presets' decode steps, and of well-known models' gates and layers. */
 final class PresetKernels {
   static final ActivationExpression X_TANH =
       new ActivationExpression("x * tanhf(x)", "tanhf(x) + x * (1 - tanhf(x) * tanhf(x))");
@@ -52,8 +49,8 @@ final class PresetKernels {
     configs.add(ModelPresets.paper(1024, 24, 16, 128, 0, false));
     configs.add(ModelPresets.paper(2048, 24, 16, 128, 0, false));
     configs.add(ModelPresets.paper(1024, 24, 16, 32, 2, true));
-    // Gates that peers are known for: Mixtral's, DeepSpeed's top-2 and top-k, and the largest that
-    // is served.
+    // Gates of other systems: Mixtral's, DeepSpeed's top-2 and top-k, and the largest supported
+    // one.
     ModelConfig small = ModelPresets.of(Size.TINY, Architecture.MOE, 257);
     configs.add(withExperts(small, 8, GateConfig.dropless(2)));
     configs.add(withExperts(small, 16, GateConfig.deepSpeed(2, 1, 4)));

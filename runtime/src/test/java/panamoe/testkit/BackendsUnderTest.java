@@ -9,9 +9,8 @@ import panamoe.backend.Backends;
 
 /**
  * The backends under test: {@code -Dpanamoe.test.backends}, or the reference, the CPU and the
- * emulation of CUDA. {@code reference} alone is for work on a machine without the native library; a
- * test of native backends alone then fails for want of one. {@code cuda} is for a machine with a
- * card.
+ * emulation of CUDA. {@code reference} alone serves a machine without the native library; tests of
+ * native backends then fail. {@code cuda} is for a machine with a card.
  */
 public final class BackendsUnderTest {
   private static final List<String> NAMES =
@@ -26,7 +25,7 @@ public final class BackendsUnderTest {
     return Stream.concat(reference, natives());
   }
 
-  /** The CPU with 1, 2 and 3 threads, and what runs CUDA's kernels. */
+  /** The CPU backend with 1, 2 and 3 threads, and the backend that runs CUDA's kernels. */
   public static Stream<Named<Backend>> natives() {
     Stream<Named<Backend>> cpu =
         IntStream.rangeClosed(1, NAMES.contains("cpu") ? 3 : 0)

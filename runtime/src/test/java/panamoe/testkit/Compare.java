@@ -20,21 +20,22 @@ public final class Compare {
   private static final double SMALLEST_SCALE = 0x1p-4;
 
   /** Draws inputs from a sample, runs kernels on a backend and returns their outputs. */
-  public interface Call {
+  public interface Kernel {
     List<Tensor> run(Backend backend, Sample sample);
   }
 
   private Compare() {}
 
   /**
-   * The outputs are near those of the reference, see {@link #assertClose(Tensor, Tensor, double)}.
+   * Asserts that outputs are close to the reference's, see {@link #assertClose(Tensor, Tensor,
+   * double)}.
    */
-  public static void assertAgrees(Backend backend, long seed, double tolerance, Call call) {
+  public static void assertAgrees(Backend backend, long seed, double tolerance, Kernel kernel) {
     try (Backend reference = new ReferenceBackend();
         Sample referenceSample = new Sample(reference, seed);
         Sample sample = new Sample(backend, seed)) {
-      List<Tensor> expected = call.run(reference, referenceSample);
-      List<Tensor> actual = call.run(backend, sample);
+      List<Tensor> expected = kernel.run(reference, referenceSample);
+      List<Tensor> actual = kernel.run(backend, sample);
       assertEquals(expected.size(), actual.size());
       for (int i = 0; i < actual.size(); i++) {
         assertClose(expected.get(i), actual.get(i), tolerance);
@@ -42,13 +43,13 @@ public final class Compare {
     }
   }
 
-  /** The outputs on {@code backend} have the same bits as on one thread of its kind. */
-  public static void assertThreadInvariant(Backend backend, long seed, Call call) {
+  /** Asserts that outputs have the same bits as on the same backend with one thread. */
+  public static void assertThreadInvariant(Backend backend, long seed, Kernel kernel) {
     try (Backend oneThread = Backends.open(backend.name(), 1);
         Sample firstSample = new Sample(oneThread, seed);
         Sample secondSample = new Sample(backend, seed)) {
-      List<Tensor> expected = call.run(oneThread, firstSample);
-      List<Tensor> actual = call.run(backend, secondSample);
+      List<Tensor> expected = kernel.run(oneThread, firstSample);
+      List<Tensor> actual = kernel.run(backend, secondSample);
       for (int i = 0; i < actual.size(); i++) {
         assertSameBits(expected.get(i), actual.get(i));
       }
@@ -57,9 +58,9 @@ public final class Compare {
 
   /**
    * Integers are equal; floats satisfy {@code |actual - expected| <= tolerance * (|expected| + r)}
-   * with r the root mean square of expected, at least 1/16: inputs are of order 1, what is smaller
-   * is left from a cancellation. For BFLOAT16 the tolerance is at least 2^-7, one unit in the last
-   * place.
+   * with r the root mean square of expected, at least 1/16: inputs are of order 1, so smaller
+   * values come from cancellation. For BFLOAT16 the tolerance is at least 2^-7, one unit in the
+   * last place.
    */
   public static void assertClose(Tensor expected, Tensor actual, double tolerance) {
     assertArrayEquals(expected.shape(), actual.shape());
@@ -72,7 +73,10 @@ public final class Compare {
     assertClose(widen(expected.toFloats()), actual, allowed);
   }
 
-  /** As above, against numbers; NaN, which marks what a kernel must leave, matches NaN alone. */
+  /**
+   * Like {@link #assertClose(Tensor, Tensor, double)}, against numbers. An expected NaN marks an
+   * element that the kernel must not write, and matches only NaN.
+   */
   public static void assertClose(double[] expected, Tensor actual, double tolerance) {
     assertEquals(expected.length, actual.count(), "elements");
     double square = 0;
@@ -115,8 +119,8 @@ public final class Compare {
   }
 
   /**
-   * The call is refused with a sentence that holds {@code fragment}, letter case and underscores
-   * aside.
+   * Asserts that the call throws with a message that contains {@code fragment}, ignoring case and
+   * underscores.
    */
   public static void assertRefused(String fragment, Executable call) {
     RuntimeException refusal = assertThrows(IllegalArgumentException.class, call);

@@ -16,9 +16,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Disturbs a JVM's system calls on one folder, by {@code faults.c}, which a compiler makes into a
- * library that the JVM is started with. The JVM that is disturbed and the one that watches it may
- * both hold this; they share its file.
+ * Injects faults into a JVM's system calls on one folder: {@code faults.c} is compiled to a library
+ * that the JVM preloads. The disturbed JVM and the watching one may both use this class; they share
+ * its file.
  */
 public final class Faults {
   /** What happens at a call. */
@@ -34,12 +34,12 @@ public final class Faults {
     FAIL_FROM
   }
 
-  /** Where a process is killed. */
+  /** A place at which to kill the process. */
   public record Kill(Action action, long call) {}
 
   private static final String FILE = "PANAMOE_FAULTS";
 
-  // As faults.c lays its file out.
+  // The file layout of faults.c.
   private static final int MOST_LOG = 1 << 20;
   private static final int MOST_PATH = 4096;
   private static final int AT = Long.BYTES;
@@ -103,7 +103,7 @@ public final class Faults {
     return new Faults(Path.of(System.getenv(FILE)));
   }
 
-  /** Has a JVM be started with them. */
+  /** Makes a JVM start with the fault library. */
   public ProcessBuilder disturb(ProcessBuilder jvm) {
     jvm.environment().put("LD_PRELOAD", file.resolveSibling("faults.so").toString());
     jvm.environment().put(FILE, file.toString());
@@ -141,12 +141,13 @@ public final class Faults {
   }
 
   /**
-   * Where to kill what makes these calls: before, after and amid each that changes something.
+   * Places to kill a process that makes these calls: before, after and in the middle of each call
+   * that changes something.
    *
    * <p>The system property {@code panamoe.kill.points} says how many, spread over all, or {@code
    * all}.
    *
-   * @param few how many without the property
+   * @param few number of places without the property
    */
   public static List<Kill> kills(List<String> calls, int few) {
     List<Kill> all = new ArrayList<>();

@@ -14,9 +14,9 @@ public final class FiniteDifference {
   private FiniteDifference() {}
 
   /**
-   * Asserts that {@code gradient} is that of {@code loss} by the elements of x, FLOAT32, within
-   * {@code tolerance * (|difference| + root mean square)}. loss reads x, which is changed one
-   * element at a time and put back.
+   * Asserts that {@code gradient} is the derivative of {@code loss} by the FLOAT32 elements of x,
+   * within {@code tolerance * (|difference| + root mean square)}. {@code loss} reads x; this
+   * changes one element at a time and restores it.
    */
   public static void assertGradient(
       Tensor x, Tensor gradient, double tolerance, DoubleSupplier loss) {

@@ -1,6 +1,7 @@
 package panamoe.testkit;
 
 import panamoe.backend.Backend;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.GateSettings.GroupScore;
@@ -12,7 +13,7 @@ import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
 
 /**
- * Tables of routes for tests of what comes after the gate: made by the reference gate from random
+ * Tables of routes for tests of dispatch, experts and combine: the reference gate's, from random
  * logits.
  */
 public final class RandomRoutes {
@@ -35,7 +36,8 @@ public final class RandomRoutes {
     Tensor used = sample.marks(0.9, tokens);
     Routes routes = Routes.allocate(sample.scope(), tokens, experts, settings.topK());
     try (Backend reference = new ReferenceBackend()) {
-      reference.gateForward(settings, logits, used, null, null, null, routes);
+      reference.gateForward(
+          settings, new GateKernels.Inputs(logits, used, null, null, null), routes);
     }
     return routes;
   }

@@ -8,8 +8,8 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Random tensors, the same for the same seed and the same calls in order: two backends given
- * samples of one seed get equal inputs. Owns its tensors' scope.
+ * Random tensors, determined by the seed and the sequence of calls, so that two backends get equal
+ * inputs from samples of one seed. Owns its tensors' scope.
  */
 public final class Sample implements AutoCloseable {
   private final TensorScope scope;
@@ -38,8 +38,8 @@ public final class Sample implements AutoCloseable {
   }
 
   /**
-   * Numbers at least 0.25 away from 0: no kink of an activation lies between one of them and its
-   * neighbours.
+   * Numbers at least 0.25 away from 0, so that a finite difference does not cross an activation's
+   * kink.
    */
   public Tensor awayFromZero(long... shape) {
     Tensor tensor = normal(shape);
@@ -49,9 +49,7 @@ public final class Sample implements AutoCloseable {
     return tensor;
   }
 
-  /**
-   * Each row a shuffle of 0, 0.6, 1.2, ...: no two so near that a small step changes their order.
-   */
+  /** Each row is a shuffle of 0, 0.6, 1.2, ..., so that a small step does not change the order. */
   public Tensor separated(long rows, int width) {
     Tensor tensor = scope.allocate(DType.FLOAT32, rows, width);
     for (long r = 0; r < rows; r++) {
@@ -103,7 +101,7 @@ public final class Sample implements AutoCloseable {
     return integers(cuts);
   }
 
-  /** NaN everywhere, as memory that a kernel must fill. */
+  /** A tensor full of NaN, which a kernel must overwrite. */
   public Tensor unset(DType dtype, long... shape) {
     Tensor tensor = scope.allocate(dtype, shape);
     for (long i = 0; i < tensor.count(); i++) {

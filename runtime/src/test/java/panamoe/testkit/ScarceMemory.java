@@ -5,10 +5,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import panamoe.backend.Backend;
 
-/**
- * A backend whose memory ends after so many allocations, and which knows how many of them were not
- * given back.
- */
+/** A backend that fails after a given number of allocations and counts those not yet freed. */
 public final class ScarceMemory {
   private final Backend backend;
   private int left;
@@ -31,7 +28,7 @@ public final class ScarceMemory {
     return backend;
   }
 
-  /** Allocations that were not freed. */
+  /** The number of allocations that were not freed. */
   public int held() {
     return held;
   }

@@ -29,7 +29,7 @@ class LossSpikeTest {
           "step (\\d+): the loss jumped to (\\S+) from a running mean of (\\S+) \\(more than spike = 1.5\\); "
               + "the gradient grew most in layer [01], from (\\S+) to (\\S+)");
 
-  /** Text whose tokens follow each other by another rule from one step on. */
+  /** Text whose rule for the next token changes at one step. */
   private record Turning(SyntheticSequences before, long step) implements TokenSequences {
     @Override
     public int length() {
@@ -120,7 +120,7 @@ class LossSpikeTest {
     }
   }
 
-  /** A young model's loss says little; what it learns from the new text is let go on. */
+  /** Spikes are not detected early, when the loss is not meaningful. */
   @Test
   void aJumpInTheFirst50StepsIsLetPass() {
     try (TrainerBench bench = open(50)) {

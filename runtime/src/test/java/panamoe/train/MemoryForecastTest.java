@@ -24,7 +24,7 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 
-/** What a step really takes, by the device's own account, against the forecast. */
+/** Compares a step's memory, as the device counts it, with the forecast. */
 class MemoryForecastTest {
   private static final int BATCH = 8;
   private static final int SEQUENCE = 64;
@@ -119,7 +119,7 @@ class MemoryForecastTest {
         .toConfig();
   }
 
-  /** Most bytes that a rank had in use in two steps. */
+  /** The most bytes in use on a rank during two steps. */
   private static double peak(RunConfig run, Ranks ranks) {
     try (NativeBackend backend = NativeBackend.open("cpu", 1);
         LanguageModel model = new LanguageModel(run.model(), ranks)) {

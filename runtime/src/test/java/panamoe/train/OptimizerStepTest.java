@@ -13,12 +13,12 @@ import panamoe.config.ModelPresets.Architecture;
 import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
-/** What a trainer's step does to the weights, computed by hand from its gradients. */
+/** Compares a trainer's weight update with one computed by hand from the gradients. */
 class OptimizerStepTest {
   private static final double PEAK = 0.01;
   private static final double DECAY = 0.5;
   private static final double EPSILON =
-      0.05; // so large that AdamW's step feels how long a gradient is
+      0.05; // large enough that AdamW's step depends on the gradient's norm
   private static final double NO_LIMIT = 1e6;
 
   private static RunConfig config(double clip) {

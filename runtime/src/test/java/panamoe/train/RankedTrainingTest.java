@@ -40,8 +40,8 @@ import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /**
- * Training over ranks is training on one: the same losses, norms and loads, and checkpoints that
- * any topology reads.
+ * Training over ranks equals training on one rank: the same losses, norms and loads, and
+ * checkpoints that any topology reads.
  */
 class RankedTrainingTest {
   private static final int SEQUENCE = 64;
@@ -78,8 +78,8 @@ class RankedTrainingTest {
   }
 
   /**
-   * What every rank reported of its steps, after it resumed from {@code from} if there is one, and
-   * then saved there.
+   * Resumes from {@code from} if it has a checkpoint, trains, and saves there; returns every rank's
+   * metrics.
    */
   private static List<List<StepMetrics>> train(
       RunConfig config, Topology topology, int steps, Path folder) {
@@ -225,7 +225,7 @@ class RankedTrainingTest {
         refused.getMessage());
   }
 
-  /** One rank's weights go bad: no other rank's numbers, and no gate after it, take the blame. */
+  /** One rank's weights become NaN: neither other ranks nor later gates may be blamed. */
   @ParameterizedTest
   @CsvSource({"DENSE,1", "PR_MOE,1", "MOE,0", "MOE,1"})
   void aBadNumberNamesStepRankAndLayer(Architecture architecture, int layer) {

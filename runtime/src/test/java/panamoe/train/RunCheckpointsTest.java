@@ -22,7 +22,7 @@ import panamoe.io.StrictJson;
 import panamoe.parallel.Ranks;
 
 /**
- * A state that is signed, but is not that of its step, is refused before anything is done by it.
+ * A state with a valid checksum that does not match its step is refused before it has any effect.
  */
 class RunCheckpointsTest {
   @TempDir private Path directory;

@@ -34,8 +34,8 @@ class TrainConfigTest {
   }
 
   /**
-   * A step's rate is that of the tokens seen with it: its share of the warm-up, then of the cosine
-   * from 1 to -1.
+   * A step's rate depends on the tokens trained on, its own included: a share of the warm-up, then
+   * of the cosine from 1 to -1.
    */
   @ParameterizedTest
   @CsvSource({
@@ -47,8 +47,8 @@ class TrainConfigTest {
     "1000, 19, 1.0, 0",
     "1000, 24, 1.0, -0.7071067811865476",
     "1000, 29, 1.0, -1", // the last step
-    "1000, 40, 1.0, -1", // and where there should be none
-    "150, 0, 0.6666666666666666, 1", // by tokens: it ends within the second step
+    "1000, 40, 1.0, -1", // after the last step
+    "150, 0, 0.6666666666666666, 1", // a warm-up that ends within the second step
     "150, 1, 1.0, 0.9984815164333162", // 50 of the 2850 tokens that are left
     "0, 14, 1.0, 0",
     "0, 29, 1.0, -1",

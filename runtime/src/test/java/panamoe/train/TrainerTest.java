@@ -123,7 +123,7 @@ class TrainerTest {
     }
   }
 
-  /** Without a backend: nothing can be allocated for either. */
+  /** Without a backend, so that nothing can be allocated. */
   @Test
   void whatACheckpointDoesNotHoldIsRefusedBeforeThereIsATrainer(@TempDir Path directory) {
     RunConfig held = config(Architecture.MOE, GateConfig.dropless(1), steps(8));
@@ -238,7 +238,7 @@ class TrainerTest {
       assertEquals(List.of(0, 1), metrics.layers().stream().map(LayerLoad::layer).toList());
       for (LayerLoad load : metrics.layers()) {
         assertEquals((long) BATCH * SEQUENCE, load.routes());
-        // Half an even share each: at least half of all routes must go.
+        // Each expert keeps half an even share, so at least half of all routes must be dropped.
         assertTrue(load.dropRate() >= 0.5, "drop rate " + load.dropRate());
         assertTrue(
             load.routerEntropy() > 0 && load.routerEntropy() <= Math.log(load.experts()) + 1e-6);

@@ -7,11 +7,11 @@ import panamoe.bindings.NativeEnvironment;
 import panamoe.bindings.SystemLibrary;
 
 /**
- * Opens Open MPI 5 and holds what {@link Mpi} lacks: the handles, which are addresses of the
- * library's own objects and no constants that jextract could bind. Thread-safe.
+ * Opens Open MPI 5 and provides its handles (communicators, datatypes), which {@link Mpi} lacks:
+ * they are addresses of objects in the library, which jextract cannot bind. Thread-safe.
  */
 public final class OpenMpi {
-  /** Where {@link Mpi} looks for its functions. */
+  /** The functions of {@link Mpi}. */
   static final SystemLibrary LIBRARY =
       new SystemLibrary(
           "Open MPI 5",
@@ -23,25 +23,23 @@ public final class OpenMpi {
   private OpenMpi() {}
 
   /**
-   * Opens the library if need be. To be called before the first function of {@link Mpi}.
+   * Opens the library if needed. Call it before the first function of {@link Mpi}.
    *
-   * @throws UnsatisfiedLinkError if it is not there; one sentence
+   * @throws UnsatisfiedLinkError if it was not found; the message is one sentence
    */
   public static void ensureAvailable() {
-    // UCX, which Open MPI links, takes the signal SIGSEGV for itself when it is loaded; the JVM
-    // needs it, and would die
-    // at the next null check. UCX reads this in its constructor, so it must be set before, in C's
-    // environment.
+    // UCX, which Open MPI links, installs a SIGSEGV handler when it is loaded; the JVM needs that
+    // signal and would die at the next null check. UCX reads this variable in its constructor, so
+    // C's environment must have it before.
     NativeEnvironment.set("UCX_ERROR_SIGNALS", "", true);
-    // A rank that waits lets go of its core: another rank may be on it.
+    // A waiting rank yields its core, which another rank may need.
     NativeEnvironment.set("OMPI_MCA_mpi_yield_when_idle", "1", false);
     LIBRARY.load();
   }
 
   /**
-   * Asks Open MPI, unless the user has already chosen, to return the end of a connection as an
-   * error instead of ending this process. Costs a little of every message's time. To be called
-   * before MPI_Init.
+   * Makes Open MPI report a broken connection as an error instead of ending this process, unless
+   * the user has set the option. It slows every message slightly. Call it before MPI_Init.
    */
   public static void tolerateLostConnections() {
     NativeEnvironment.set("OMPI_MCA_mpi_ft_enable", "1", false);
@@ -63,7 +61,7 @@ public final class OpenMpi {
     return Handles.INFO_NULL;
   }
 
-  /** The library's own words for what a function returned. */
+  /** The library's text for a function's result. */
   public static String errorString(int status) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = arena.allocate(Mpi.MPI_MAX_ERROR_STRING() + 1);

@@ -3,9 +3,9 @@ package panamoe.bindings.nccl;
 import java.lang.foreign.MemorySegment;
 import panamoe.bindings.SystemLibrary;
 
-/** Opens NCCL, whose functions are in {@link Nccl}. Thread-safe. */
+/** Opens NCCL for {@link Nccl}. Thread-safe. */
 public final class NcclLibrary {
-  /** Where {@link Nccl} looks for its functions. */
+  /** The functions of {@link Nccl}. */
   static final SystemLibrary LIBRARY =
       new SystemLibrary(
           "NCCL",
@@ -17,18 +17,15 @@ public final class NcclLibrary {
   private NcclLibrary() {}
 
   /**
-   * Opens the library if need be. To be called before the first function of {@link Nccl}.
+   * Opens the library if needed. Call it before the first function of {@link Nccl}.
    *
-   * @throws UnsatisfiedLinkError if it is not there; one sentence
+   * @throws UnsatisfiedLinkError if it was not found; the message is one sentence
    */
   public static void ensureAvailable() {
     LIBRARY.load();
   }
 
-  /**
-   * The library's own words for a result, with those of its last error on this thread where it has
-   * any.
-   */
+  /** The library's text for a result, with the communicator's last error if it has one. */
   public static String errorString(int result, MemorySegment communicator) {
     String words = Nccl.ncclGetErrorString(result).getString(0);
     MemorySegment last = Nccl.ncclGetLastError(communicator);

@@ -6,17 +6,17 @@ import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import panamoe.tensor.DType;
 
 /**
- * What the machine can do at best, measured by a native program beside the library.
+ * The machine's peak rates, measured by a native program.
  *
  * @param fmaF32Gflops fused multiply-adds in float32
- * @param dotBf16Gflops bfloat16 dot products; as float32 on machines without an instruction for
- *     them
- * @param readGbytesPerS reading memory; on a CPU with software prefetch and huge pages
+ * @param dotBf16Gflops bfloat16 dot products; the float32 rate on machines without an instruction
+ *     for them
+ * @param readGbytesPerS memory reads; on a CPU with software prefetch and huge pages
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonIgnoreProperties(ignoreUnknown = true)
 record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS, int threads) {
-  /** The higher of each. */
+  /** The maximum of each rate. */
   Ceilings higher(Ceilings other) {
     return new Ceilings(
         Math.max(fmaF32Gflops, other.fmaF32Gflops),
@@ -25,14 +25,14 @@ record Ceilings(double fmaF32Gflops, double dotBf16Gflops, double readGbytesPerS
         threads);
   }
 
-  /** The same with memory of this speed. */
+  /** These ceilings with another read bandwidth. */
   Ceilings reading(double gbytesPerS) {
     return new Ceilings(fmaF32Gflops, dotBf16Gflops, gbytesPerS, threads);
   }
 
   /**
-   * Seconds that the work takes at least: its bytes at full bandwidth or its operations at peak,
-   * whichever is more.
+   * The lower bound of the work's time in seconds: the larger of bytes / bandwidth and operations /
+   * peak.
    */
   double rooflineSeconds(Workload work, DType dtype) {
     double peak = dtype == DType.BFLOAT16 ? dotBf16Gflops : fmaF32Gflops;

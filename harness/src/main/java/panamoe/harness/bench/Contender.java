@@ -4,17 +4,18 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.function.IntConsumer;
 
-/** Someone who runs the work again and again: we, or a peer. */
+/** A program that runs the work repeatedly: ours, or a peer. */
 public interface Contender {
   /**
-   * Calls the work for about {@code seconds}, at least once; returns the milliseconds of each call.
+   * Repeats the work for about {@code seconds}, at least once; returns the milliseconds of each
+   * call.
    */
   double[] burst(double seconds) throws IOException;
 
-  /** The process whose threads do the work. */
+  /** The id of the process that does the work. */
   long process();
 
-  /** This process, doing {@code work} of calls numbered from 0. */
+  /** Runs {@code work} in this process, with call numbers from 0. */
   static Contender of(IntConsumer work) {
     return new Contender() {
       private int call;

@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
+import panamoe.backend.GemmKernels;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
 import panamoe.op.Pass;
@@ -15,8 +16,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * The grouped GEMM of the experts' first matrix, over the rows that a gate deals out: forward,
- * dgrad or wgrad.
+ * The grouped GEMM of the experts' first matrix, with rows distributed by a gate: forward, dgrad or
+ * wgrad.
  */
 final class ExpertSubject implements Subject {
   private final Backend backend;
@@ -111,7 +112,8 @@ final class ExpertSubject implements Subject {
       Parameter weight = weights.get(call % weights.size());
       switch (kind) {
         case GROUPED_GEMM ->
-            backend.expertForward(shape.activation(), x, groups, weight.value(), null, y, null);
+            backend.expertForward(
+                x, groups, weight.value(), y, GemmKernels.Epilogue.of(shape.activation()));
         case GROUPED_GEMM_DGRAD ->
             backend.expertBackwardInput(preactivation, groups, weight.value(), x);
         default ->
@@ -125,7 +127,10 @@ final class ExpertSubject implements Subject {
       return 2.0 * rows * shape.hidden() * outputs;
     }
 
-    /** The matrices of the experts hit; their FLOAT32 gradients are read and written. */
+    /**
+     * The matrices of the experts that have rows; for wgrad, their FLOAT32 gradients are read and
+     * written.
+     */
     @Override
     public double bytes() {
       double elements = expertsHit * shape.hidden() * outputs;

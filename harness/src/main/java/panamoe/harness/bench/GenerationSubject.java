@@ -108,10 +108,7 @@ final class GenerationSubject implements Subject {
       return ModelWork.forwardFlops(config, prompt.length, 1, prompt.length / 2.0);
     }
 
-    /**
-     * Every expert is hit where there are many more tokens than experts; never more than one a
-     * token.
-     */
+    /** Assumes that every token hits another expert, up to all experts. */
     @Override
     public double bytes() {
       double elements = ModelWork.activeElements(config);
@@ -154,8 +151,8 @@ final class GenerationSubject implements Subject {
     }
 
     /**
-     * The weights that a token activates, the output matrix and the keys and values of the tokens
-     * before it.
+     * The weights that a token activates, the output matrix, and the keys and values of earlier
+     * tokens.
      */
     @Override
     public double bytes() {

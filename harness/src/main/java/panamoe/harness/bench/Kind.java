@@ -6,7 +6,7 @@ import java.util.stream.Collectors;
 import panamoe.backend.Backend;
 import panamoe.tensor.DType;
 
-/** What can be measured; {@link BenchCommand} tells what each is. */
+/** The kinds of measurement; {@link BenchCommand} describes them. */
 public enum Kind {
   GATE("gate", "s1", List.of(1, 8, 64, 512, 2048)),
   DISPATCH("dispatch", "s1", List.of(1, 8, 64, 512, 2048)),
@@ -34,7 +34,7 @@ public enum Kind {
   /**
    * The kind called {@code label}.
    *
-   * @throws IllegalArgumentException naming all kinds if there is none
+   * @throws IllegalArgumentException that lists all kinds, if it is unknown
    */
   public static Kind of(String label) {
     return Arrays.stream(values())
@@ -64,21 +64,20 @@ public enum Kind {
   }
 
   /**
-   * Tokens that a call takes through a whole model when {@code tokens} are asked for; 0 where it
-   * runs but a part.
+   * Tokens that one call runs through a whole model; 0 for a kind that runs only a part of a model.
    */
   int modelTokens(int tokens) {
     return switch (this) {
       case TRAIN_STEP, PREFILL -> tokens;
-      case DECODE -> 1; // those asked for are in its cache already
+      case DECODE -> 1; // {@code tokens} is the number of tokens in the cache
       default -> 0;
     };
   }
 
   /**
-   * Refuses a number of tokens that a call cannot have.
+   * Refuses an invalid number of tokens.
    *
-   * @throws IllegalArgumentException in one sentence
+   * @throws IllegalArgumentException with a one-sentence message
    */
   void requireTokens(int tokens) {
     switch (this) {
@@ -89,7 +88,7 @@ public enum Kind {
     }
   }
 
-  /** Bytes that the experts which {@link #open} makes take at least. */
+  /** A lower bound for the bytes of the experts that {@link #open} allocates. */
   double expertBytes(LayerShape shape, DType dtype) {
     return switch (this) {
       case GATE, DISPATCH, COMBINE, TRAIN_STEP -> 0;
@@ -101,7 +100,7 @@ public enum Kind {
     };
   }
 
-  /** Makes the weights that this kind needs. */
+  /** Allocates the weights that this kind needs. */
   public Subject open(Backend backend, LayerShape shape, DType dtype, long seed) {
     return switch (this) {
       case GATE, DISPATCH, COMBINE -> new RoutingSubject(backend, this, shape, dtype, seed);

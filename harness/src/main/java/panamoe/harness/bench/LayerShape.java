@@ -10,13 +10,14 @@ import panamoe.tensor.DType;
 /**
  * The shape of one MoE layer.
  *
- * @param name as it was asked for
+ * @param name as given on the command line
  * @param hidden M
  * @param expertHidden F
  * @param experts E
  * @param topK K
  * @param activation SwiGLU experts have three matrices, all others two
- * @param copies layers that calls rotate over, so that weights come from memory and not from cache
+ * @param copies number of layers that calls rotate over, so that weights come from memory, not from
+ *     cache
  */
 public record LayerShape(
     String name,
@@ -32,7 +33,7 @@ public record LayerShape(
           "s2", new LayerShape("s2", 1024, 3584, 8, 2, Activation.SWIGLU, 4),
           "s3", new LayerShape("s3", 2048, 1024, 64, 8, Activation.SWIGLU, 1));
 
-  /** Bytes of weights that are surely more than a cache holds. */
+  /** Bytes of weights that exceed any cache. */
   private static final double BEYOND_CACHE = 512e6;
 
   private static final int MAX_COPIES = 8;
@@ -42,7 +43,7 @@ public record LayerShape(
    * Reads {@code s1}, {@code s2}, {@code s3}, or {@code MxFxExK} for GELU experts and {@code
    * MxFxExK-swiglu}.
    *
-   * @throws IllegalArgumentException in one sentence if it is neither
+   * @throws IllegalArgumentException with a one-sentence message if it is neither
    */
   public static LayerShape parse(String text) {
     String lower = text.toLowerCase(Locale.ROOT);
@@ -76,19 +77,19 @@ public record LayerShape(
             numbers[3],
             gated ? Activation.SWIGLU : Activation.GELU,
             1);
-    one.config(); // says what is wrong with the sizes
+    one.config(); // throws if the sizes are invalid
     double bytes = one.experts * one.expertBytes(DType.BFLOAT16);
     int copies = (int) Math.clamp(Math.ceil(BEYOND_CACHE / bytes), 1, MAX_COPIES);
     return new LayerShape(
         one.name, one.hidden, one.expertHidden, one.experts, one.topK, one.activation, copies);
   }
 
-  /** The layer: dropless, without biases. */
+  /** The layer's configuration: dropless, without biases. */
   public MoeConfig config() {
     return MoeConfig.of(experts, expertHidden, activation, false, GateConfig.dropless(topK));
   }
 
-  /** Elements of one expert's matrices. */
+  /** The number of elements of one expert's matrices. */
   public double expertElements() {
     return (activation.inputsPerOutput() + 1.0) * hidden * expertHidden;
   }

@@ -13,8 +13,8 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * MoE layers ready for inference. Each batch's pass is recorded once and replayed, as decoding
- * does.
+ * MoE layers for inference. The kernel calls of each batch are recorded once and replayed, like a
+ * decode step.
  */
 final class LayerSubject implements Subject {
   static final float DEVIATION = 0.02f;
@@ -62,7 +62,7 @@ final class LayerSubject implements Subject {
       this.tokens = tokens;
       List<Tensor> batches =
           TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
-      // A number of passes that layers divide: batch and layer change with every call.
+      // A multiple of the number of layers, so that batch and layer change with every call.
       int count = Math.max(batches.size(), layers.size());
       for (int i = 0; i < count; i++) {
         Tensor x = batches.get(i % batches.size());

@@ -11,7 +11,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** One MoE layer in training: forward, and backward into FLOAT32 gradients. */
+/** One MoE layer in training: forward, and backward with FLOAT32 weight gradients. */
 final class LayerTrainingSubject implements Subject {
   private final Backend backend;
   private final LayerShape shape;
@@ -69,7 +69,7 @@ final class LayerTrainingSubject implements Subject {
                 .observedBy((index, routes) -> expertsHit = TokenBatches.hit(routes.offsets()));
         Tensor y = pass.allocate(dtype, tokens, shape.hidden());
         layer.forwardInto(pass, x.get(call % x.size()), null, y);
-        // The tape owns the gradient that it is given.
+        // The tape takes ownership of the gradient.
         Tensor gradient = pass.allocate(dtype, y.shape());
         backend.copy(dy.get(call % dy.size()), gradient);
         tape.addGradient(y, gradient);
@@ -79,15 +79,15 @@ final class LayerTrainingSubject implements Subject {
       }
     }
 
-    /** Twice the forward's work in the backward. */
+    /** The backward counts twice the forward. */
     @Override
     public double flops() {
       return 3 * shape.forwardFlops(tokens);
     }
 
     /**
-     * Weights are read forwards and backwards; FLOAT32 gradients, of experts without tokens too,
-     * are written.
+     * Forward and backward read the weights; the backward writes FLOAT32 gradients of all experts,
+     * even those without tokens.
      */
     @Override
     public double bytes() {

@@ -8,16 +8,17 @@ import java.util.function.ToDoubleFunction;
 import panamoe.harness.ComputeType;
 
 /**
- * A measured cell; with {@code --json} one line.
+ * The result for one cell; {@code --json} prints it as one line.
  *
- * @param gflops floating-point operations a second at the median
- * @param gbytesPerS bytes a second at the median
- * @param tokensPerS tokens a second at the median; null where a call runs but a part of a model
- * @param limitMs the time that the machine's ceilings allow, the median over bursts; null where
- *     they are not known
- * @param rooflineFraction that time by what calls took, the median over bursts; null as well
- * @param peer who ran the same work in turns with us, or null
- * @param ratio the peer's time by ours
+ * @param gflops floating-point operations per second by the median call
+ * @param gbytesPerS bytes per second by the median call
+ * @param tokensPerS tokens per second by the median call; null if a call runs only a part of a
+ *     model
+ * @param limitMs the roofline time, median over bursts; null if the ceilings are unknown
+ * @param rooflineFraction limitMs / measured time, median over bursts; null if the ceilings are
+ *     unknown
+ * @param peer the program that ran the same work in turns with ours, or null
+ * @param ratio the peer's time / our time
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -54,8 +55,8 @@ record Measurement(
           "roofline");
 
   /**
-   * @param ours with ceilings, or without where they are not known
-   * @param peer null for none, and then {@code theirs} as well
+   * @param ours with ceilings if they are known
+   * @param peer null without a peer; then {@code theirs} is null too
    */
   static Measurement of(Cell cell, Workload work, Timing ours, String peer, Timing theirs) {
     double seconds = ours.medianMs() / 1e3;
@@ -81,7 +82,7 @@ record Measurement(
         theirs == null ? null : theirs.medianMs() / ours.medianMs());
   }
 
-  /** A row under {@link #HEADER}, and behind it what only some cells have. */
+  /** A table row under {@link #HEADER}, followed by the values that only some cells have. */
   String toRow() {
     String row =
         String.format(

@@ -7,7 +7,7 @@ import panamoe.config.DenseConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 
-/** How much of a model a token activates. */
+/** Counts the weights and operations of one token. */
 final class ModelWork {
   private ModelWork() {}
 
@@ -20,7 +20,10 @@ final class ModelWork {
     return (1.0 + activation.inputsPerOutput()) * hidden * inner;
   }
 
-  /** Elements of all matrices that one token meets, router included, embedding and output apart. */
+  /**
+   * The number of elements of all matrices that one token activates, with the router, without
+   * embedding and output.
+   */
   static double activeElements(ModelConfig config) {
     double hidden = config.hidden();
     double elements = 0;
@@ -38,8 +41,8 @@ final class ModelWork {
   }
 
   /**
-   * @param logits rows that logits are computed for
-   * @param attended positions that a token attends to
+   * @param logits number of rows that logits are computed for
+   * @param attended number of positions that a token attends to
    */
   static double forwardFlops(ModelConfig config, long tokens, long logits, double attended) {
     double scores = 4.0 * attended * config.hidden() * config.layers();

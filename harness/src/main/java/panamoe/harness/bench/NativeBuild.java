@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import panamoe.bindings.NativeLibrary;
 
-/** Files of the project, found from the native library that this process has loaded. */
+/** Finds files of the project by the location of the loaded native library. */
 final class NativeBuild {
   private NativeBuild() {}
 

@@ -10,19 +10,19 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import panamoe.harness.ComputeType;
 
-/** Another library that runs the same work beside us, in a process of its own. */
+/** Another library that runs the same work in a separate process. */
 enum Peer {
-  /** PyTorch, a loop over the experts that were hit, as Hugging Face's models run. */
+  /** PyTorch, a loop over the experts that have tokens, like Hugging Face's models. */
   TORCH("torch", "loop", Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP), true),
-  /** PyTorch, DeepSpeed's einsum over one-hot masks with capacity factor 1.25. */
+  /** PyTorch, einsum over one-hot masks with capacity factor 1.25, like DeepSpeed. */
   TORCH_EINSUM(
       "torch-einsum",
       "einsum",
       Set.of(Kind.MOE_LAYER, Kind.MOE_LAYER_TRAINING, Kind.TRAIN_STEP),
       true),
-  /** PyTorch, its own grouped GEMM over rows sorted by expert, on a card. */
+  /** PyTorch's grouped GEMM over rows sorted by expert, on a card. */
   TORCH_GROUPED("torch-grouped", "grouped", Set.of(Kind.MOE_LAYER), true),
-  /** DJL's libtorch, a loop over the experts that were hit. */
+  /** DJL's libtorch, a loop over the experts that have tokens. */
   DJL("djl", "loop", Set.of(Kind.MOE_LAYER), false),
   /** ONNX Runtime's MoE operator. */
   ONNXRUNTIME("onnxruntime", "fused", Set.of(Kind.MOE_LAYER), false);
@@ -31,7 +31,7 @@ enum Peer {
   private static final String JVM_CLASS_PATH = "jmh/target/classpath";
   private static final String JVM_MAIN = "panamoe.jmh.peer.PeerMain";
 
-  /** Debian's own interpreter, which has python3-torch, whatever else is on the path. */
+  /** Debian's interpreter, which has python3-torch; another one may come first on the path. */
   private static final Path DEBIAN_PYTHON = Path.of("/usr/bin/python3");
 
   private final String label;
@@ -49,7 +49,7 @@ enum Peer {
   /**
    * The peer called {@code label}.
    *
-   * @throws IllegalArgumentException naming all peers if there is none
+   * @throws IllegalArgumentException that lists all peers, if it is unknown
    */
   static Peer of(String label) {
     return Arrays.stream(values())
@@ -71,10 +71,10 @@ enum Peer {
   }
 
   /**
-   * Whether this peer can do the work at all.
+   * Checks that this peer supports the work.
    *
-   * @param device that we compute on
-   * @throws IllegalArgumentException in one sentence if it cannot
+   * @param device of our backend
+   * @throws IllegalArgumentException with a one-sentence message if it does not
    */
   void check(Kind kind, List<ComputeType> dtypes, String device) {
     boolean able =
@@ -99,7 +99,7 @@ enum Peer {
     }
   }
 
-  /** Starts the process on "cpu" or "cuda", and waits until its library is loaded. */
+  /** Starts the process for "cpu" or "cuda" and waits until its library is loaded. */
   PeerProcess start(String device) throws IOException {
     return switch (this) {
       case TORCH, TORCH_EINSUM, TORCH_GROUPED ->
@@ -109,7 +109,7 @@ enum Peer {
     };
   }
 
-  /** Debian's PyTorch serves the CPU; that of a machine with a card is the user's own. */
+  /** The CPU uses Debian's PyTorch; a card uses the user's {@code python3}. */
   private static List<String> python(String device) throws IOException {
     Path script =
         NativeBuild.projectFile(TORCH_SCRIPT)

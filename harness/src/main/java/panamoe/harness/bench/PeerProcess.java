@@ -8,7 +8,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.stream.StreamSupport;
 
-/** A running {@link Peer}: it is asked one {@link PeerQuestion} at a time. Used by one thread. */
+/** A running {@link Peer}, which answers one {@link PeerQuestion} at a time. Used by one thread. */
 final class PeerProcess implements AutoCloseable {
   private final ObjectMapper json = new ObjectMapper();
   private final String label;
@@ -26,9 +26,9 @@ final class PeerProcess implements AutoCloseable {
   }
 
   /**
-   * Runs {@code command} and waits for the line by which it says that it is ready.
+   * Runs {@code command} and waits for the line that says it is ready.
    *
-   * @param advice what to do if it ends instead
+   * @param advice for the message if it exits instead
    */
   static PeerProcess start(String label, String style, List<String> command, String advice)
       throws IOException {
@@ -47,7 +47,7 @@ final class PeerProcess implements AutoCloseable {
     return label;
   }
 
-  /** The same work as {@code cell}, run by the peer. */
+  /** A contender that runs the cell's work on the peer. */
   Contender contender(Cell cell) {
     return new Contender() {
       @Override

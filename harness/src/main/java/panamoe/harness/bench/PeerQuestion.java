@@ -6,25 +6,25 @@ import panamoe.backend.Activation;
 import panamoe.harness.ComputeType;
 
 /**
- * What a peer's process is asked to run, one line of JSON on its standard input: a {@link Cell},
- * spelt out for programs that know nothing of us. It answers with a line {@code {"ms": [of each
- * call]}} or {@code {"error": "a sentence"}}.
+ * A request to a peer's process, one line of JSON on its standard input: a {@link Cell} with all
+ * sizes spelt out. The answer is one line, {@code {"ms": [of each call]}} or {@code {"error": "a
+ * sentence"}}.
  *
- * @param work weights, which a peer keeps until other ones are asked for
- * @param tokens of a call
- * @param batches inputs that calls rotate over
- * @param seconds how long to run, at least one call
+ * @param work the weights; a peer keeps them until a request differs
+ * @param tokens per call
+ * @param batches number of inputs that calls rotate over
+ * @param seconds how long to run; at least one call
  */
 public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
   /**
    * @param kind label of a {@link Kind}
-   * @param style how experts run, for peers that know several ways
+   * @param style how to run experts, for peers with several methods
    * @param hidden M
    * @param expertHidden F
    * @param experts E
    * @param topK K
    * @param gated whether experts are SwiGLU; otherwise GELU
-   * @param copies layers that calls rotate over
+   * @param copies number of layers that calls rotate over
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record Work(
@@ -39,7 +39,7 @@ public record PeerQuestion(Work work, int tokens, int batches, double seconds) {
       ComputeType dtype,
       int threads) {
 
-    /** The layer. */
+    /** The layer's shape. */
     public LayerShape shape() {
       return new LayerShape(
           kind,

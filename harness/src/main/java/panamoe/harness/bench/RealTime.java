@@ -5,15 +5,15 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Real-time priority for short bursts, by {@code chrt}, so that a shared machine's other work does
- * not disturb what is timed; others get as long a turn after each burst.
+ * Gives short bursts real-time priority by {@code chrt}, so that other work on a shared machine
+ * does not disturb the timing. After each burst the other work gets as much time.
  */
 final class RealTime {
   private RealTime() {}
 
   /**
-   * Runs {@code contender} for a burst with all threads of its process at real-time priority, then
-   * rests as long.
+   * Runs one burst with all threads of the contender's process at real-time priority, then rests
+   * for the same time.
    */
   static double[] burst(Contender contender, double seconds) throws IOException {
     long start = System.nanoTime();

@@ -15,7 +15,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** What a layer does around its experts: gate, dispatch or combine. */
+/** A layer's gate, dispatch or combine. */
 final class RoutingSubject implements Subject {
   private final Backend backend;
   private final Kind kind;
@@ -96,8 +96,8 @@ final class RoutingSubject implements Subject {
     }
 
     /**
-     * The gate reads tokens and its weights; dispatch reads each token once and combine writes it
-     * once.
+     * The gate reads tokens and weights; dispatch reads each token once and writes its rows;
+     * combine reads the rows and writes each token once.
      */
     @Override
     public double bytes() {

@@ -1,13 +1,13 @@
 package panamoe.harness.bench;
 
 /**
- * What is measured, with its weights: made once, since drawing and packing gigabytes of weights
- * takes seconds.
+ * The weights of a measurement. They are kept for all token counts, because drawing and packing
+ * gigabytes takes seconds.
  */
 public interface Subject extends AutoCloseable {
   /**
-   * The work over {@code tokens} tokens a call. To be closed before the next one is made, and
-   * before this.
+   * The work with {@code tokens} tokens per call. Close it before creating the next one and before
+   * closing this subject.
    */
   Workload over(int tokens);
 

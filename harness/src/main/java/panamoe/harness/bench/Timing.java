@@ -8,28 +8,28 @@ import java.util.List;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.DoubleStream;
 
-/** What one contender took, burst by burst. */
+/** The times of one contender, burst by burst. */
 record Timing(List<Burst> bursts) {
   private static final double BURST_SECONDS = 0.25;
   private static final double WARM_UP_SECONDS = 0.3;
   private static final int LEAST_BURSTS = 3;
 
   /**
-   * Calls one after the other.
+   * Consecutive calls.
    *
    * @param ms milliseconds of each
-   * @param ceilings the higher of those before and after them; null where they are not known
+   * @param ceilings the higher ones of before and after the burst; null if they are unknown
    */
   record Burst(double[] ms, Ceilings ceilings) {}
 
   /**
-   * Times contenders in turns, burst by burst, so that whatever else the machine does meets all
-   * alike. Ceilings are measured around the bursts of the first.
+   * Times contenders in alternating bursts, so that other load on the machine affects all alike.
+   * Ceilings are measured around the bursts of the first contender.
    *
-   * @param seconds of work for each, less where that would take three times as long; three bursts
-   *     at least
+   * @param seconds of work for each contender; fewer if that would take three times as long, but at
+   *     least three bursts
    * @param realTime whether bursts run at real-time priority, see {@link RealTime}
-   * @return one timing for each
+   * @return one timing per contender
    */
   static List<Timing> inTurns(
       double seconds, boolean realTime, List<Contender> contenders, Yardstick yardstick)
@@ -57,7 +57,7 @@ record Timing(List<Burst> bursts) {
     return timings;
   }
 
-  /** Asked before whatever takes seconds. */
+  /** Called before each operation that takes seconds. */
   static void stopIfInterrupted() throws InterruptedIOException {
     if (Thread.currentThread().isInterrupted()) {
       throw new InterruptedIOException();
@@ -68,7 +68,7 @@ record Timing(List<Burst> bursts) {
     return timings.stream().mapToDouble(timing -> timing.ms().sum() / 1000).min().orElseThrow();
   }
 
-  /** Of all calls. */
+  /** The median of all calls. */
   double medianMs() {
     return median(ms().toArray());
   }
@@ -82,16 +82,13 @@ record Timing(List<Burst> bursts) {
     return bursts.stream().flatMapToDouble(burst -> Arrays.stream(burst.ms));
   }
 
-  /**
-   * The median over bursts of the time that the ceilings of the moment allow, of which {@code
-   * limitMs} knows.
-   */
+  /** The median over bursts of {@code limitMs}, evaluated for each burst's ceilings. */
   double limitMs(ToDoubleFunction<Ceilings> limitMs) {
     return median(
         bursts.stream().mapToDouble(burst -> limitMs.applyAsDouble(burst.ceilings)).toArray());
   }
 
-  /** The median over bursts of that time by the median call of the burst. */
+  /** The median over bursts of {@code limitMs} / the burst's median call. */
   double rooflineFraction(ToDoubleFunction<Ceilings> limitMs) {
     return median(
         bursts.stream()

@@ -8,14 +8,15 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Normally distributed activations that calls rotate over, so that each call hits other experts.
+ * Normally distributed activations that calls rotate over, so that consecutive calls hit different
+ * experts.
  */
 final class TokenBatches {
   private static final int FEW_TOKENS = 64;
 
   private TokenBatches() {}
 
-  /** How many batches there are: many of few tokens, which hit few experts each. */
+  /** The number of batches: more if they are small, because a small batch hits few experts. */
   static int count(int tokens) {
     return tokens <= FEW_TOKENS ? 16 : 2;
   }
@@ -36,7 +37,11 @@ final class TokenBatches {
     return batches;
   }
 
-  /** Experts with at least one row, by INT32 offsets [E + 1]. */
+  /**
+   * The number of experts with at least one row.
+   *
+   * @param offsets INT32 [E + 1]
+   */
   static int hit(Tensor offsets) {
     int hit = 0;
     for (long e = 0; e + 1 < offsets.count(); e++) {

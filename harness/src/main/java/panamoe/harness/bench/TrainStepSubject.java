@@ -77,15 +77,18 @@ final class TrainStepSubject implements Subject {
       backend.synchronize();
     }
 
-    /** Forward once and backward twice: matrices, logits, and attention over whole sequences. */
+    /**
+     * The backward counts twice the forward. Includes matrices, logits, and attention over whole
+     * sequences.
+     */
     @Override
     public double flops() {
       return 3 * ModelWork.forwardFlops(CONFIG, tokens, tokens, (double) CONFIG.context());
     }
 
     /**
-     * AdamW's part: gradient and two moments read, moments and master written, master read,
-     * gradient cleared.
+     * AdamW's traffic: reads gradient, two moments and master; writes moments and master; clears
+     * the gradient.
      */
     @Override
     public double bytes() {
@@ -98,7 +101,7 @@ final class TrainStepSubject implements Subject {
     }
   }
 
-  /** Tokens that nothing can be learnt from; each sequence is drawn from its number. */
+  /** Random tokens; each sequence is drawn from its number. */
   private record RandomTokens(int length, long seed) implements TokenSequences {
     @Override
     public long fillTraining(long first, Tensor ids, Tensor targets) {

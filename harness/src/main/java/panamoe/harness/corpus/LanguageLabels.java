@@ -12,15 +12,15 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
- * Tells the 21 languages of the default corpus apart. Sure on a sentence or more; a few words are a
- * guess. Thread-safe.
+ * Detects which of the default corpus's 21 languages a text is in. Reliable for a sentence or more;
+ * for a few words it is a guess. Thread-safe.
  */
 public final class LanguageLabels {
-  /** The label of a text that is in none of the languages, or too short to tell. */
+  /** The label of a text in another language, or too short to decide. */
   public static final String UNKNOWN = "unknown";
 
-  // Enough to be sure: 300 characters label 9 of the corpus' 17591 documents otherwise, and take
-  // three times as long.
+  // Characters that are read. 300 instead change the label of 9 of the corpus's 17591 documents,
+  // and take three times as long.
   private static final int CHARACTERS_READ = 150;
 
   private static final List<Language> LANGUAGES =
@@ -47,13 +47,13 @@ public final class LanguageLabels {
           Language.SLOVENE,
           Language.SWEDISH);
 
-  // Trigrams alone settle texts of more than a sentence and keep the language models small.
+  // Trigrams suffice for more than a sentence and keep the language models small.
   private final LanguageDetector detector =
       LanguageDetectorBuilder.fromLanguages(LANGUAGES.toArray(Language[]::new))
           .withLowAccuracyMode()
           .build();
 
-  /** The codes of the languages told apart. */
+  /** The codes of all detected languages. */
   public static SortedSet<String> codes() {
     return LANGUAGES.stream()
         .map(LanguageLabels::code)
@@ -61,8 +61,8 @@ public final class LanguageLabels {
   }
 
   /**
-   * The language of {@code text}, by its beginning, as an ISO 639-1 code such as {@code "de"}, or
-   * {@link #UNKNOWN}.
+   * The language of {@code text}, detected from its beginning: an ISO 639-1 code such as {@code
+   * "de"}, or {@link #UNKNOWN}.
    */
   public String label(String text) {
     Language language =
@@ -70,7 +70,7 @@ public final class LanguageLabels {
     return language == Language.UNKNOWN ? UNKNOWN : code(language);
   }
 
-  /** The texts that are in one of the languages, in their order. */
+  /** The texts in one of the languages, in their order. */
   public List<String> keep(Collection<String> texts, Set<String> languages) {
     return texts.parallelStream().filter(text -> languages.contains(label(text))).toList();
   }

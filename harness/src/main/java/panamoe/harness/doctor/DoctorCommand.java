@@ -14,8 +14,8 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /**
- * Prints what this machine has, what it lacks and what to do about it. Exit code 1 when something
- * needed is missing.
+ * Prints what this machine has, what it lacks, and what to do about it. Exits with 1 if something
+ * required is missing.
  */
 @Command(
     name = "doctor",

@@ -4,30 +4,30 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * One thing that the doctor looked for.
+ * One result of the doctor.
  *
  * @param topic what was looked for
- * @param found what is there; null when it is missing
- * @param required whether Panamoe cannot be built or cannot run without it, be it there or not
- * @param advice what to do; null when there is nothing to do
+ * @param found what was found; null if it is missing
+ * @param required whether Panamoe cannot be built or run without it
+ * @param advice what to do; null if nothing is to be done
  */
 record Finding(String topic, String found, boolean required, String advice) {
-  /** What Panamoe is built with or runs on. The advice is for where it is missing. */
+  /** A requirement to build or run Panamoe, with advice for the case that it is missing. */
   static Finding needed(String topic, Optional<String> found, String advice) {
     return new Finding(topic, found.orElse(null), true, found.isPresent() ? null : advice);
   }
 
-  /** What Panamoe can use. The advice is for where it is missing. */
+  /** Something that Panamoe can use, with advice for the case that it is missing. */
   static Finding optional(String topic, Optional<String> found, String advice) {
     return new Finding(topic, found.orElse(null), false, found.isPresent() ? null : advice);
   }
 
-  /** What the machine is like. */
+  /** A fact about the machine. */
   static Finding fact(String topic, String found) {
     return new Finding(topic, found, false, null);
   }
 
-  /** A fact that could be better. */
+  /** A fact about the machine, with advice to improve it. */
   static Finding improvable(String topic, String found, String advice) {
     return new Finding(topic, found, false, advice);
   }
@@ -36,7 +36,7 @@ record Finding(String topic, String found, boolean required, String advice) {
     return required && found == null;
   }
 
-  /** One line of the table, with a second one for the advice. */
+  /** One line of the table, and a second line for the advice. */
   String describe() {
     String mark = fatal() ? "!!" : found == null ? "--" : "ok";
     String line =

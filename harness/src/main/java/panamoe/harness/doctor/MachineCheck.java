@@ -12,7 +12,7 @@ import panamoe.bindings.NvrtcLibrary;
 import panamoe.io.Count;
 
 /**
- * Looks at the processor, the memory, the JDK and the programs that Panamoe builds with or can use.
+ * Checks the processor, the memory, the JDK, and the programs that Panamoe builds with or can use.
  */
 final class MachineCheck {
   private static final List<String> FEATURES =
@@ -124,7 +124,7 @@ final class MachineCheck {
     }
   }
 
-  /** The first NVIDIA card that its driver knows. */
+  /** The first NVIDIA card that the driver lists. */
   static Optional<String> gpu() {
     return Tool.ask(
         Pattern.compile("(\\S.*)"),
@@ -139,7 +139,7 @@ final class MachineCheck {
   }
 
   /**
-   * A Debian package and its version, or on other systems the place of the header that the compiler
+   * A Debian package and its version; on other systems, the path of the header that the compiler
    * finds.
    */
   private static Optional<String> library(String debianPackage, String header) {

@@ -11,13 +11,13 @@ import panamoe.bindings.Moe;
 import panamoe.bindings.NativeException;
 import panamoe.bindings.NativeLibrary;
 
-/** Loads the native library and asks its backends what they run on. */
+/** Loads the native library and lists its backends' devices. */
 final class NativeCheck {
   private NativeCheck() {}
 
   static List<Finding> findings() {
     if (!NativeLibrary.isAvailable()) {
-      // The first of several lines, up to where it tells the places.
+      // The first line of the message, without the list of searched places.
       String message = NativeLibrary.unavailabilityCause().orElseThrow().getMessage();
       String reason = message.lines().findFirst().orElseThrow().replaceFirst("\\. Tried:$", "");
       return List.of(
@@ -56,7 +56,7 @@ final class NativeCheck {
     }
   }
 
-  /** What the library says is for who has a card, and a backend for it. */
+  /** The library's message helps only users with a card and the CUDA backend. */
   private static String cudaAdvice(NativeException refused) {
     if (MachineCheck.gpu().isEmpty()) {
       return "none needed: this machine has no NVIDIA card";

@@ -7,11 +7,11 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Reads one fact out of a file that the kernel writes, such as {@code /proc/meminfo}. */
+/** Reads one value from a file of the kernel, such as {@code /proc/meminfo}. */
 final class SystemFile {
   private SystemFile() {}
 
-  /** The first group of {@code pattern}; empty when the file or the fact is not there. */
+  /** The first group of {@code pattern}; empty if the file is missing or nothing matches. */
   static Optional<String> find(String file, Pattern pattern) {
     try {
       Matcher matcher = pattern.matcher(Files.readString(Path.of(file)));

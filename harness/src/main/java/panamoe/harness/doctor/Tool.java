@@ -8,15 +8,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Asks an installed program about itself. */
+/** Runs an installed program to read its version or state. */
 final class Tool {
   private static final long SECONDS = 10;
 
   private Tool() {}
 
   /**
-   * The first group of {@code pattern} in what the command prints; empty when the program is not
-   * there, fails, is silent for too long or prints something else.
+   * The first group of {@code pattern} in the command's output; empty if the program is missing,
+   * fails, takes too long or nothing matches.
    */
   static Optional<String> ask(Pattern pattern, String... command) {
     try {

@@ -163,7 +163,7 @@ public final class GenerateCommand implements Callable<Integer> {
         out.println(json(result));
       } else {
         out.println();
-        out.flush(); // the text ends before anything is said of it
+        out.flush(); // the text is complete before messages follow
         err.printf(
             Locale.ROOT,
             "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",

@@ -21,10 +21,10 @@ import panamoe.train.MemoryForecast;
 import panamoe.train.TrainConfig;
 
 /**
- * A model in numbers.
+ * A model's sizes.
  *
- * @param parameters by part
- * @param activated parameters that one token meets
+ * @param parameters number of parameters by part
+ * @param activated number of parameters that one token uses
  */
 record ModelTable(
     Checkpoint checkpoint,
@@ -64,7 +64,7 @@ record ModelTable(
     return MemoryForecast.of(config, training, Topology.ONE);
   }
 
-  /** All parameters, less the experts that a token does not visit. */
+  /** All parameters except unused experts'. */
   private static long activated(LanguageModel model, ModelConfig config) {
     long activated = model.parameters().count();
     for (int layer = 0; layer < config.layers(); layer++) {

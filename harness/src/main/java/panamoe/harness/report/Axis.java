@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Maps values to places on the paper, with ticks at round numbers.
+ * Maps values to drawing coordinates, with ticks at round numbers.
  *
  * @param low value at {@code start}
  * @param high value at {@code end}, more than {@code low}
@@ -13,8 +13,8 @@ import java.util.Locale;
  */
 record Axis(double low, double high, double tick, double start, double end) {
   /**
-   * An axis that holds {@code min} to {@code max}, widened to ticks, with about {@code ticks} of
-   * them.
+   * An axis from {@code min} to {@code max}, widened to round ticks, with about {@code ticks}
+   * ticks.
    */
   static Axis over(double min, double max, int ticks, double start, double end) {
     double span = max > min ? max - min : Math.max(Math.abs(max), 1);
@@ -45,7 +45,7 @@ record Axis(double low, double high, double tick, double start, double end) {
     return String.format(Locale.ENGLISH, "%,." + decimals + "f", value);
   }
 
-  /** The least of 1, 2 and 5 times a power of ten that is {@code step} or more. */
+  /** The smallest of 1, 2 and 5 times a power of ten that is at least {@code step}. */
   private static double roundUp(double step) {
     double power = Math.pow(10, Math.floor(Math.log10(step)));
     for (double factor : new double[] {1, 2, 5}) {

@@ -10,8 +10,8 @@ import panamoe.harness.report.Svg.Anchor;
  * @param rows labels from the top down
  * @param columns labels from left to right
  * @param values {@code [row][column]}, from 0
- * @param brightest the value of the brightest colour; what is above has it as well
- * @param unit what the values are, such as {@code "% of its tokens"}
+ * @param brightest the value of the brightest colour, which larger values have too
+ * @param unit of the values, such as {@code "% of its tokens"}
  */
 record HeatMap(
     String title,
@@ -29,7 +29,7 @@ record HeatMap(
   private static final int TOP = 36;
   private static final int MOST_LABELS = 20;
   private static final int BAR_STEPS = 40;
-  // Viridis: even steps of brightness, told apart by the colour-blind as well.
+  // Viridis: perceptually even, and readable for the colour-blind.
   private static final int[] COLOURS = {
     0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c, 0x28ae80, 0x5ec962, 0xaddc30, 0xfde725
   };
@@ -74,7 +74,7 @@ record HeatMap(
                 columns.get(column),
                 value,
                 unit);
-        // A little overlap hides the seams between cells.
+        // A slight overlap hides the seams between cells.
         svg.cell(
             LEFT + column * columnWidth(),
             TOP + row * rowHeight,
@@ -111,7 +111,7 @@ record HeatMap(
     return (double) (RIGHT - LEFT) / columns.size();
   }
 
-  /** The colour of {@code share} in 0..1, mixed from its two neighbours in the table. */
+  /** The colour of {@code share} in 0..1, interpolated in the table. */
   static String colour(double share) {
     double place = Math.clamp(share, 0, 1) * (COLOURS.length - 1);
     int below = Math.min((int) place, COLOURS.length - 2);

@@ -3,7 +3,7 @@ package panamoe.harness.report;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** Pieces of HTML. Every argument is text that is escaped here. */
+/** Builds HTML. Every argument is plain text, which is escaped here. */
 final class Html {
   private Html() {}
 
@@ -19,7 +19,7 @@ final class Html {
                 case '"' -> escaped.append("&quot;");
                 case '\'' -> escaped.append("&#39;");
                 default -> {
-                  // Control characters, which a young model may write, are not allowed in HTML.
+                  // HTML forbids control characters, which an undertrained model may generate.
                   boolean control =
                       Character.isISOControl(character) && character != '\n' && character != '\t';
                   escaped.appendCodePoint(control ? '\ufffd' : character);
@@ -37,7 +37,7 @@ final class Html {
     return "<p>" + escape(text) + "</p>\n";
   }
 
-  /** A table whose first column is words and whose other columns are numbers. */
+  /** A table with words in the first column and numbers in the others. */
   static String table(List<String> head, List<List<String>> rows) {
     return "<table>\n<thead>"
         + row("th", head)

@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.function.Function;
 import panamoe.harness.report.Svg.Anchor;
 
-/** Curves of values from 0 up, over one another, with axes from 0 and a legend. */
+/** Curves of non-negative values in one chart, with axes from 0 and a legend. */
 record LineChart(String title, String xTitle, List<Curve> curves) {
   private static final int WIDTH = 820;
   private static final int HEIGHT = 260;
@@ -16,7 +16,7 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
   private static final int BOTTOM = HEIGHT - 44;
 
   /**
-   * @param dots whether single points are marked: for values that are far apart
+   * @param dots whether to mark single points, for sparse values
    */
   record Curve(String name, double[] x, double[] y, boolean dots) {}
 

@@ -12,12 +12,15 @@ import panamoe.harness.report.StepRecord.LayerRecord;
 
 /** Draws the plots of a run. */
 final class Plots {
-  /** Points of a curve and columns of a heat map; more steps than that are averaged in groups. */
+  /**
+   * The largest number of points of a curve and columns of a heat map; more steps are averaged in
+   * groups.
+   */
   private static final int CURVE_POINTS = 400;
 
   private static final int HEAT_COLUMNS = 80;
 
-  /** The load, in multiples of the even share, that has the brightest colour. */
+  /** The load of the brightest colour, in multiples of the even share. */
   private static final double BRIGHTEST_LOAD = 3;
 
   private Plots() {}
@@ -166,7 +169,7 @@ final class Plots {
   }
 
   /**
-   * Over some steps, each expert's tokens divided by the even share, in the layer at {@code index}.
+   * Each expert's tokens over some steps divided by the even share, in the layer at {@code index}.
    */
   private static double[] relativeLoad(List<StepRecord> steps, int index, int experts) {
     double[] tokens = new double[experts];
@@ -180,7 +183,7 @@ final class Plots {
     return Arrays.stream(tokens).map(taken -> taken / even).toArray();
   }
 
-  /** Cuts the steps into at most {@code most} groups of about equal length. */
+  /** Splits the steps into at most {@code most} groups of about equal length. */
   private static List<List<StepRecord>> groups(List<StepRecord> steps, int most) {
     int count = Math.min(most, steps.size());
     return IntStream.range(0, count)

@@ -21,17 +21,20 @@ import panamoe.io.PlainFolder;
 import panamoe.model.LanguageModel;
 import panamoe.param.Parameter;
 
-/** Makes {@code report.html} and the plots of a training run. */
+/** Writes {@code report.html} and the plots of a training run. */
 public final class Report {
   private static final int PREFERENCES_IN_WORDS = 4;
 
-  /** A language this many times as frequent with an expert as in the text is worth a sentence. */
+  /**
+   * The report mentions a language that is this many times more frequent at an expert than in the
+   * text.
+   */
   private static final double REMARKABLE_LIFT = 1.5;
 
-  /** Its name in a run's folder. */
+  /** The report's name in a run's folder. */
   public static final String FILE = "report.html";
 
-  /** The folder of its plots beside it. */
+  /** The folder of the plots in a run's folder. */
   public static final String PLOTS = "plots";
 
   private final RunDirectory run;
@@ -43,13 +46,13 @@ public final class Report {
   }
 
   /**
-   * Writes {@code report.html}, which needs no other file, and {@code plots/NAME.svg} into the
-   * folder of a run. Reads {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code
+   * Writes {@code report.html}, which is self-contained, and {@code plots/NAME.svg} into a run's
+   * folder. Reads {@code config.json}, {@code metrics.jsonl} and, where they exist, {@code
    * routing.json} and {@code samples.json}.
    *
    * @return the report's path
    * @throws IOException if a file is missing or cannot be written
-   * @throws IllegalArgumentException if a file does not hold what it should
+   * @throws IllegalArgumentException if a file's content is invalid
    */
   public static Path write(Path runDirectory) throws IOException {
     Report report = new Report(RunDirectory.read(runDirectory));

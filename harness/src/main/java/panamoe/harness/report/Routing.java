@@ -7,14 +7,13 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Which experts the tokens of each language went to: {@code routing.json}.
+ * The content of {@code routing.json}: tokens by language and expert.
  *
  * @param languages ISO 639-1 codes
  */
 record Routing(List<String> languages, List<RoutedLayer> layers) {
   /**
-   * @param tokens for each language, in the order of the languages, the tokens that each expert
-   *     took
+   * @param tokens [language][expert], number of tokens sent to the expert
    */
   record RoutedLayer(int layer, int experts, long[][] tokens) {
     long tokensOfLanguage(int language) {
@@ -31,7 +30,7 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
   }
 
   /**
-   * How much an expert prefers a language.
+   * An expert's preference for a language.
    *
    * @param share of the expert's tokens that are in this language
    * @param lift that share divided by the language's share of all tokens; 1 is no preference
@@ -56,7 +55,7 @@ record Routing(List<String> languages, List<RoutedLayer> layers) {
   }
 
   /**
-   * The strongest preference of each expert that took at least 1 % of the layer's tokens, strongest
+   * The strongest preference of each expert with at least 1 % of the layer's tokens, strongest
    * first.
    */
   List<Preference> preferences(RoutedLayer layer) {

@@ -16,7 +16,7 @@ import panamoe.io.PlainFolder;
 import panamoe.train.RunConfig;
 
 /**
- * What a training run left in its folder.
+ * The files of a training run that the report needs.
  *
  * @param config {@code config.json}
  * @param steps {@code metrics.jsonl}, one or more
@@ -43,7 +43,7 @@ record RunDirectory(
    * Reads a run's folder.
    *
    * @throws IOException if {@code config.json} or {@code metrics.jsonl} is missing or unreadable
-   * @throws IllegalArgumentException if a file does not hold what it should; names the file, and
+   * @throws IllegalArgumentException if a file's content is invalid; the message names the file and
    *     the line
    */
   static RunDirectory read(Path path) throws IOException {
@@ -64,7 +64,7 @@ record RunDirectory(
     for (String line :
         new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().toList()) {
       number++;
-      if (line.contains("\uFFFD")) { // what stands for bytes that are not UTF-8
+      if (line.contains("\uFFFD")) { // decoding replaced bytes that are not UTF-8
         throw new IllegalArgumentException(file + ", line " + number + ": it is not UTF-8");
       }
       if (!line.isBlank()) {

@@ -4,11 +4,11 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * What the report needs of one line of {@code metrics.jsonl}.
+ * The values of one line of {@code metrics.jsonl} that the report needs.
  *
  * @param step from 1
  * @param tokens seen so far
- * @param bitsPerByte of the step's own batch
+ * @param bitsPerByte of the step's batch
  * @param validationBitsPerByte null except after evaluation steps
  */
 record StepRecord(
@@ -30,7 +30,7 @@ record StepRecord(
    *
    * @param loadP50 tokens of the median expert
    * @param routerEntropy nats
-   * @param counts tokens each expert was asked for
+   * @param counts routes to each expert, before dropping
    */
   record LayerRecord(
       int layer,

@@ -7,12 +7,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 /**
- * A drawing that grows shape by shape, in user units with the origin at the top left. What a shape
- * looks like is said by its class in {@code plot.css}, which follows the reader's light or dark
- * setting.
+ * An SVG builder, in user units with the origin at the top left. A shape's class selects its style
+ * in {@code plot.css}, which follows the reader's light or dark setting.
  */
 final class Svg {
-  /** Where a text stands relative to its point. */
+  /** The position of a text relative to its point. */
   enum Anchor {
     START,
     MIDDLE,
@@ -28,7 +27,7 @@ final class Svg {
   private final StringBuilder shapes = new StringBuilder();
 
   /**
-   * @param description one sentence for those who cannot see it
+   * @param description one sentence for screen readers
    */
   Svg(int width, int height, String description) {
     this.width = width;
@@ -51,14 +50,14 @@ final class Svg {
     add("<polyline class=\"%s\" points=\"%s\"/>", style, points.toString().strip());
   }
 
-  /** A point that says {@code hint} when pointed at. */
+  /** A point that shows {@code hint} under the mouse pointer. */
   void dot(double x, double y, String style, String hint) {
     add(
         "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>",
         style, x, y, Html.escape(hint));
   }
 
-  /** A rectangle of one colour that says {@code hint} when pointed at. */
+  /** A rectangle of one colour that shows {@code hint} under the mouse pointer. */
   void cell(double x, double y, double cellWidth, double cellHeight, String colour, String hint) {
     add(
         "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\"><title>%s</title></rect>",
@@ -71,12 +70,12 @@ final class Svg {
         style, x, y, anchor.name().toLowerCase(Locale.ROOT), Html.escape(text));
   }
 
-  /** The {@code svg} element to stand in a page that includes {@link #STYLE}. */
+  /** The {@code svg} element for a page that includes {@link #STYLE}. */
   String inline() {
     return element("", "");
   }
 
-  /** A file of its own. */
+  /** The content of a standalone file. */
   String standalone() {
     return element(" xmlns=\"http://www.w3.org/2000/svg\"", "<style>" + STYLE + "</style>\n");
   }

@@ -6,18 +6,19 @@ import java.util.concurrent.Callable;
 import java.util.zip.CRC32C;
 import panamoe.parallel.Ranks;
 
-/** What ranks must have in common before they train together. */
+/** Checks that all ranks have equal settings before they train together. */
 final class Alike {
   private Alike() {}
 
   /**
-   * Refuses ranks of which one has another property than rank 0. All of them ask for the same, in
-   * the same order.
+   * Throws if a property of one rank differs from rank 0's. Collective.
    *
-   * @param mine what this rank has, as its text tells; a rank that is alone is not asked
-   * @param differs says what such a rank does, as in "has another text than rank 0"
-   * @throws IllegalArgumentException on every rank, with the first such rank and {@code differs}
-   * @throws Exception what {@code mine} throws
+   * @param mine computes this rank's property, compared by its string; not called in a world of one
+   *     rank
+   * @param differs predicate for the message, such as "has another text than rank 0"
+   * @throws IllegalArgumentException on every rank, with the first rank that differs and {@code
+   *     differs}
+   * @throws Exception from {@code mine}
    */
   static void require(Ranks ranks, Callable<?> mine, String differs) throws Exception {
     if (ranks.world().size() == 1) {

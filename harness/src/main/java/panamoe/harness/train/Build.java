@@ -13,16 +13,11 @@ import java.util.zip.CRC32C;
 import java.util.zip.ZipFile;
 import panamoe.bindings.NativeLibrary;
 
-/**
- * Which build this process runs: by what its code is, since a build from source has no other name.
- */
+/** Identifies the build that this process runs by a hash of its code. */
 final class Build {
   private Build() {}
 
-  /**
-   * The same for processes that loaded the same native library, wherever it lies; 0 for those that
-   * have none.
-   */
+  /** A hash of the loaded native library's content; 0 if none is loaded. */
   static long ofLibrary() throws IOException {
     Optional<Path> file = NativeLibrary.file();
     return file.isPresent() ? ofFile(file.get()) : 0;
@@ -34,10 +29,7 @@ final class Build {
     return digest.getValue();
   }
 
-  /**
-   * The same for processes whose class paths hold the same, wherever that lies and whenever it was
-   * packed.
-   */
+  /** A hash of the class path's content, independent of paths and of the jars' times. */
   static long ofClasses() throws IOException {
     return ofClasses(System.getProperty("java.class.path"));
   }

@@ -50,7 +50,7 @@ import picocli.CommandLine.Spec;
       "  panamoe demo --out short --steps 100     a shorter one"
     })
 public final class DemoCommand implements Callable<Integer> {
-  /** As many as a few minutes teach to spell. */
+  /** As many languages as a model learns to spell in a few minutes. */
   private static final Set<String> LANGUAGES = Set.of("en", "de", "fr", "es", "it");
 
   private static final List<String> PROMPTS =
@@ -130,7 +130,7 @@ public final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** Lets the trained model write, prints it, and returns the text of {@code samples.json}. */
+  /** Generates and prints samples, and returns the content of {@code samples.json}. */
   private String samples(Path run, PrintWriter print) {
     ArrayNode samples = JsonNodeFactory.instance.arrayNode();
     ModelFolder folder = ModelFolder.open(run);

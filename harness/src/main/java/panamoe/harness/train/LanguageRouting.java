@@ -19,9 +19,11 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** Reads texts of known language with a model and counts which experts their tokens go to. */
+/**
+ * Runs texts of known language through a model and counts which experts their tokens are sent to.
+ */
 final class LanguageRouting {
-  /** Texts of one language that are read: enough for shares of a percent. */
+  /** The number of texts per language, enough for a resolution of about a percent. */
   private static final int TEXTS_PER_LANGUAGE = 24;
 
   private final Backend backend;
@@ -35,7 +37,7 @@ final class LanguageRouting {
     this.tokenizer = tokenizer;
   }
 
-  /** The text of {@code routing.json}: for each MoE layer, tokens by language and expert. */
+  /** The content of {@code routing.json}: for each MoE layer, tokens by language and expert. */
   String of(List<String> passages) {
     SortedMap<String, Integer> read = new TreeMap<>();
     SortedMap<String, SortedMap<Integer, long[]>> counts = new TreeMap<>();

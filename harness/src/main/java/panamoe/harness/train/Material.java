@@ -4,7 +4,7 @@ import panamoe.data.Tokenizer;
 import panamoe.data.TrainingData;
 import panamoe.train.RunConfig;
 
-/** What a run reads; all ranks of a process share it. */
+/** A run's text, tokenizer and training data; all ranks of a process share it. */
 record Material(Text text, Tokenizer tokenizer, TrainingData data) {
   /**
    * @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's

@@ -15,9 +15,8 @@ import panamoe.io.StrictJson;
 import panamoe.train.StepMetrics;
 
 /**
- * {@code metrics.jsonl} of a run: a JSON object a step, in the order of the steps. A process that
- * dies may leave a line torn, and whoever looks into the file may change it; a line that is no step
- * counts for nothing here.
+ * The {@code metrics.jsonl} of a run: one JSON object per step, in order. A process that dies may
+ * leave a partial line, and a user may edit the file; a line that is not a step is ignored.
  */
 record MetricsFile(PlainFolder run) {
   static final String NAME = "metrics.jsonl";
@@ -33,8 +32,8 @@ record MetricsFile(PlainFolder run) {
   }
 
   /**
-   * Forces all lines to the disk: before the checkpoint of the last one's step, so that none is
-   * lost that it needs.
+   * Forces all lines to the disk. Call it before the checkpoint of the last line's step is saved,
+   * so that no line of a saved step is lost.
    */
   void force() throws IOException {
     if (run.has(NAME)) {
@@ -42,7 +41,7 @@ record MetricsFile(PlainFolder run) {
     }
   }
 
-  /** The last step that is written down; 0 where there is none. */
+  /** The last step in the file; 0 if it has no step. */
   long lastStep() throws IOException {
     return lines().reversed().stream()
         .mapToLong(line -> step(parsed(line)))
@@ -52,8 +51,8 @@ record MetricsFile(PlainFolder run) {
   }
 
   /**
-   * Bits per byte of the validation after {@code step}; empty where there was none, or its line is
-   * torn or missing.
+   * Bits per byte of the validation after {@code step}; empty if none was run, or its line is
+   * damaged or missing.
    */
   OptionalDouble validation(long step) throws IOException {
     return lines().reversed().stream()
@@ -63,10 +62,7 @@ record MetricsFile(PlainFolder run) {
         .findFirst();
   }
 
-  /**
-   * The lines of the steps up to {@code step}: what remains when those after it are to be trained
-   * again.
-   */
+  /** The lines of the steps up to {@code step}, to keep when later steps are trained again. */
   byte[] upTo(long step) throws IOException {
     ByteArrayOutputStream kept = new ByteArrayOutputStream();
     for (byte[] line : lines()) {
@@ -79,7 +75,7 @@ record MetricsFile(PlainFolder run) {
     return kept.toByteArray();
   }
 
-  /** As bytes: a line that is not UTF-8 is no step, and no reason to refuse the others. */
+  /** As bytes, so that a line that is not UTF-8 does not prevent reading the others. */
   private List<byte[]> lines() throws IOException {
     byte[] all = run.has(NAME) ? run.read(NAME) : new byte[0];
     List<byte[]> lines = new ArrayList<>();
@@ -92,7 +88,7 @@ record MetricsFile(PlainFolder run) {
     return lines;
   }
 
-  /** The step of a line; 0 where it has none. */
+  /** The step of a line; 0 if it has no valid step. */
   private static long step(JsonNode line) {
     JsonNode step = line.path("step");
     return step.isIntegralNumber() ? step.asLong() : 0;

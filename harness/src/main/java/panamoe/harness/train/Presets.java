@@ -7,13 +7,13 @@ import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
-/** Training settings that go with the named sizes. */
+/** The training settings of the presets. */
 final class Presets {
   private Presets() {}
 
   /**
-   * @param steps null for the preset's own
-   * @param vocabulary of the tokenizer
+   * @param steps null for the preset's value
+   * @param vocabulary size of the tokenizer
    */
   static RunConfig run(
       Size size,

@@ -6,7 +6,7 @@ import java.time.Duration;
 import java.util.Locale;
 import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.comm.exchange.Strategy;
 import panamoe.comm.mpi.MpiWorld;
 import panamoe.comm.nccl.NcclCommunicator;
@@ -20,17 +20,17 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /**
- * How many ranks train together, what each holds, and what joins them: {@code @Mixin RankOptions
+ * The options for the number of ranks, the topology and the communicator: {@code @Mixin RankOptions
  * ranks}.
  */
 final class RankOptions {
-  /** What ranks are. */
+  /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
     THREADS,
     /** Processes that mpirun or srun started. */
     MPI,
-    /** Such processes, or threads where their number is given, with a card each. */
+    /** Processes, or threads if {@code --ranks} is given, with one card each. */
     NCCL
   }
 
@@ -127,17 +127,17 @@ final class RankOptions {
   private int timeout;
 
   /**
-   * The topology that was asked for.
+   * The requested topology.
    *
-   * @throws ParameterException if options do not go together, or the nodes do not fit the number of
+   * @throws ParameterException if options contradict each other, or the nodes do not divide the
    *     ranks
-   * @throws IllegalArgumentException if the degrees do not
+   * @throws IllegalArgumentException if the degrees do not divide the ranks
    */
   Topology topology() {
-    if (count != null && (kind == Kind.MPI || cards() && Launch.underMpirun())) {
+    if (count != null && (kind == Kind.MPI || cards() && LauncherVariables.underMpirun())) {
       throw usage("--ranks is for threads; mpirun -n says how many processes");
     }
-    if (oneProcess() && Launch.underMpirun()) {
+    if (oneProcess() && LauncherVariables.underMpirun()) {
       throw usage("mpirun started several processes: --comm mpi makes them ranks of one run");
     }
     if (cards() && parts != null && parts > 0) {
@@ -147,7 +147,7 @@ final class RankOptions {
     if (timeout < 1) {
       throw usage("--timeout is " + timeout + " s, expected 1 or more");
     }
-    int ranks = !oneProcess() ? Launch.size().orElse(1) : count == null ? 1 : count;
+    int ranks = !oneProcess() ? LauncherVariables.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
     int experts =
         expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
@@ -168,16 +168,16 @@ final class RankOptions {
     }
   }
 
-  /** Machines that threads play to be on. */
+  /** The number of simulated nodes for ranks that are threads. */
   int nodes() {
     return nodes == null ? 1 : nodes;
   }
 
   /**
-   * Looks for what the run will need, before anything is written.
+   * Checks the run's requirements before anything is written.
    *
-   * @throws CommunicationException in one sentence, if what joins the ranks is not there
-   * @throws ParameterException if the trace has no place
+   * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
+   * @throws ParameterException if the trace cannot be written to its path
    */
   void requireAvailable() {
     if (!oneProcess()) {
@@ -193,11 +193,10 @@ final class RankOptions {
   }
 
   /**
-   * Free bytes of the device that this process's last rank computes on, before anything is made for
-   * it.
+   * Free bytes of the device of this process's last rank, without opening a backend.
    *
-   * @throws ParameterException in one sentence, if it cannot be had; with NCCL also where there are
-   *     fewer cards than ranks
+   * @throws ParameterException with a one-sentence message, if the device is not available; with
+   *     NCCL also if there are fewer cards than ranks
    */
   long memoryAvailable(SharedOptions shared) {
     if (!cards()) {
@@ -209,7 +208,7 @@ final class RankOptions {
   }
 
   /**
-   * Opens the device that a rank computes on, to be closed by the caller.
+   * Opens a rank's device; the caller closes it.
    *
    * @param place of the rank among those on this machine
    */
@@ -219,17 +218,17 @@ final class RankOptions {
 
   /** The place of this process among those on this machine. */
   static int placeHere() {
-    return Launch.rankHere().orElse(0);
+    return LauncherVariables.rankHere().orElse(0);
   }
 
-  /** Whether each rank has a card of its own, and NCCL moves tensors between them. */
+  /** Whether each rank has its own card and NCCL moves the tensors. */
   boolean cards() {
     return kind == Kind.NCCL;
   }
 
-  /** Whether this process writes the run's files: the one with rank 0. */
+  /** Whether this process has rank 0, which writes the run's files. */
   boolean leads() {
-    return oneProcess() || Launch.rank().orElse(0) == 0;
+    return oneProcess() || LauncherVariables.rank().orElse(0) == 0;
   }
 
   /** Whether all ranks are threads of this process. */
@@ -237,9 +236,9 @@ final class RankOptions {
     return kind == Kind.THREADS || cards() && count != null;
   }
 
-  /** Ranks that share this machine's cores. */
+  /** The number of ranks that share this machine's cores. */
   int here() {
-    return oneProcess() ? topology().ranks() : Launch.sizeHere().orElse(1);
+    return oneProcess() ? topology().ranks() : LauncherVariables.sizeHere().orElse(1);
   }
 
   Duration timeout() {
@@ -250,16 +249,16 @@ final class RankOptions {
     return strategy;
   }
 
-  /** Where the trace goes; null if none was asked for. */
+  /** The trace's path; null without a trace. */
   Path trace() {
     return trace;
   }
 
   /**
-   * What ranks do while rows travel. Between threads and on one machine memory is the link: there
-   * is little to hide, and no core to spare.
+   * The overlap of exchange and computing. Ranks on one machine exchange through memory: there is
+   * little to hide, and no core to spare.
    *
-   * @param machines that the ranks are on
+   * @param machines number of machines of the ranks
    */
   Overlap overlap(long machines) {
     int wanted = parts != null ? parts : machines > 1 && !cards() ? 2 : 0;

@@ -17,16 +17,15 @@ import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 
 /**
- * Plays the ranks of this process, as the options say: all of them as threads, or the one that this
- * process is.
+ * Runs the ranks of this process: all ranks as threads, or the single rank that this process is.
  */
 final class RankRun {
-  /** What each rank does. */
+  /** The program of a rank. */
   @FunctionalInterface
   interface Body<T> {
     /**
-     * @param backend of this rank alone
-     * @param stop whether this rank was asked to stop soon
+     * @param backend of this rank
+     * @param stop whether this rank was asked to stop
      */
     T run(Ranks ranks, Backend backend, BooleanSupplier stop) throws Exception;
   }
@@ -36,7 +35,7 @@ final class RankRun {
   private final Topology topology;
 
   /**
-   * @param shared which device each rank computes on
+   * @param shared options for the device
    */
   RankRun(RankOptions options, SharedOptions shared) {
     this.options = options;
@@ -47,8 +46,8 @@ final class RankRun {
   /**
    * Runs {@code body} on every rank of this process.
    *
-   * @return what rank 0, or this process's rank, gave back
-   * @throws Exception what a rank threw first
+   * @return the result of rank 0, or of this process's rank
+   * @throws Exception of the first rank that failed
    */
   <T> T run(Body<T> body) throws Exception {
     try (Trace recorded = options.trace() == null ? null : Trace.start()) {
@@ -87,12 +86,12 @@ final class RankRun {
             }
             return result;
           },
-          // Cleared by asking: a thread that is interrupted cannot write files.
+          // Clears the interrupt, because an interrupted thread cannot write files.
           Thread::interrupted);
     } catch (CommunicationException e) {
       throw e;
     } catch (Throwable e) {
-      // Rank 0 alone speaks: it is to know why this rank ends, not only that it does.
+      // Only rank 0 prints errors: tell it why this rank ends.
       met.abort(e.getMessage() == null ? e.toString() : e.getMessage());
       throw e;
     }
@@ -118,15 +117,18 @@ final class RankRun {
       long machines = LongStream.of(world.allGather(world.node())).distinct().count();
       Ranks ranks = new Ranks(topology, world, options.strategy(), options.overlap(machines));
       T result = body.run(ranks, backend, stop);
-      // Closed only when all went well: that waits for the others, who after a failure would never
-      // come.
+      // Closes the groups after success only: closing waits for the others, who would not come
+      // after a failure.
       ranks.close();
       world.close();
       return result;
     }
   }
 
-  /** The ranks that have met; with cards, tensors go from one to the other. */
+  /**
+   * The communicator for tensors: with cards NCCL on top of {@code met}, otherwise {@code met}
+   * itself.
+   */
   private Communicator join(Communicator met, Backend backend) {
     return options.cards()
         ? NcclCommunicator.open(met, new BackendNcclDevice(backend), options.timeout())

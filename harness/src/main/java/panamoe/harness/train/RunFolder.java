@@ -31,12 +31,12 @@ import panamoe.train.TrainConfig;
  * config.json     model, training, seed
  * tokenizer.json  unless the run works on bytes
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
- * metrics.jsonl   one line a step, forced to the disk before each checkpoint
- * checkpoints/    step-00000200/ ..., latest; made before the first step, so that it is missed when it is gone
- * .lock           empty; stays, for a lock on a file that was deleted keeps nobody out of the next one of its name
+ * metrics.jsonl   one line per step, forced to the disk before each checkpoint
+ * checkpoints/    step-00000200/ ..., latest; created before the first step, so that a removed one is noticed
+ * .lock           empty; never deleted, because a lock on a deleted file does not exclude a process that creates it again
  * </pre>
  *
- * <p>All of it is written by {@link PlainFolder}: never through a link, and whole files durably or
+ * <p>Everything is written by {@link PlainFolder}: never through a link, and each file durably or
  * not at all.
  */
 final class RunFolder implements AutoCloseable {
@@ -46,7 +46,7 @@ final class RunFolder implements AutoCloseable {
   static final String ROUTING = "routing.json";
   static final String SAMPLES = "samples.json";
 
-  /** What a run writes and reads. */
+  /** The files of a run. */
   private static final List<String> FILES =
       List.of(
           CONFIG,
@@ -66,8 +66,8 @@ final class RunFolder implements AutoCloseable {
   private final boolean made;
 
   /**
-   * @param lockFile null where another process holds the folder for this one
-   * @param made whether the folder was not there before
+   * @param lockFile null if another process holds the lock for this one
+   * @param made whether the folder was created
    */
   private RunFolder(Path path, FileChannel lockFile, boolean made) {
     this.path = path;
@@ -92,10 +92,7 @@ final class RunFolder implements AutoCloseable {
     return new RunFolder(path, lockFile, made);
   }
 
-  /**
-   * Refuses links, pipes and devices in the place of what a run writes and reads, before any of it
-   * is opened.
-   */
+  /** Refuses a link, pipe or device in place of a run's file, before any file is opened. */
   private static PlainFolder requirePlain(Path path) throws IOException {
     PlainFolder files = new PlainFolder(path);
     for (String name : FILES) {
@@ -120,9 +117,9 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * A folder for a new run.
+   * Creates the folder of a new run.
    *
-   * @throws IllegalArgumentException as {@link RunPlace#requireFree}
+   * @throws IllegalArgumentException as {@link RunPlace#requireFree} throws it
    */
   static RunFolder create(Path path) throws IOException {
     RunPlace.requireFree(path);
@@ -131,7 +128,7 @@ final class RunFolder implements AutoCloseable {
     return locked(path, made);
   }
 
-  /** The folder of a run to go on with. */
+  /** Opens the folder of a run to resume. */
   static RunFolder open(Path path) throws IOException {
     if (!requirePlain(path).has(CONFIG)) {
       throw new IllegalArgumentException(
@@ -141,8 +138,8 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * The folder of a run that another process leads, with rank 0; this one reads there and saves its
-   * shards.
+   * Opens the folder of a run whose rank 0 is another process; this one reads and saves its shards
+   * there.
    */
   static RunFolder follow(Path path) {
     return new RunFolder(path, null, false);
@@ -160,7 +157,7 @@ final class RunFolder implements AutoCloseable {
     return RunConfig.read(path.resolve(CONFIG));
   }
 
-  /** The config of a run that nobody holds. */
+  /** Reads a run's config without locking its folder. */
   static RunConfig config(Path run) throws IOException {
     return RunConfig.read(new PlainFolder(run).file(CONFIG));
   }
@@ -170,7 +167,7 @@ final class RunFolder implements AutoCloseable {
     return Files.isRegularFile(file) ? JsonTokenizer.load(file) : new ByteTokenizer();
   }
 
-  /** Steps that its latest checkpoint has. */
+  /** The step of the latest checkpoint. */
   long stepsDone() {
     return latest().map(Checkpoint::step).orElse(0L);
   }
@@ -180,11 +177,11 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Refuses a run whose checkpoints were removed: to start it again would overwrite what it has
-   * measured. One that was killed before its first checkpoint still has the folder for it, and no
-   * step after the one that was to be saved.
+   * Refuses a run whose checkpoints were removed, because starting again would overwrite its
+   * metrics. A run that was killed before its first checkpoint still has the empty folder, and no
+   * metrics after the step of that checkpoint.
    *
-   * @throws IllegalArgumentException if it was saved, but nothing of that is left
+   * @throws IllegalArgumentException if checkpoints were saved but are gone
    */
   void requireCheckpoints(RunConfig config) throws IOException {
     CheckpointStore checkpoints = new CheckpointStore(checkpoints(), 1);
@@ -213,7 +210,7 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * How the run of this config ended, if its last step is saved and its report is written.
+   * The outcome of a finished run: its last step is saved and its report written.
    *
    * @throws panamoe.checkpoint.CheckpointException if it was trained with another config, or is
    *     damaged
@@ -233,7 +230,7 @@ final class RunFolder implements AutoCloseable {
     RunCheckpoints.requireTrainedBy(config, last.get());
     OptionalDouble bits = metrics().validation(training.steps());
     if (bits.isEmpty()) {
-      return Optional.empty(); // stopped at a step that became the last one only afterwards
+      return Optional.empty(); // it stopped at a step that a later call made the last one
     }
     last.get().verify();
     return Optional.of(
@@ -248,7 +245,7 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * Writes what a new run starts from, over what one may have left that was killed as it began.
+   * Writes the initial files of a new run, replacing those of a run that was killed while it began.
    *
    * @param tokenizer null for bytes
    */
@@ -263,7 +260,7 @@ final class RunFolder implements AutoCloseable {
     replace(CONFIG, config.toJson());
   }
 
-  /** Writes the settings that the run goes on with. */
+  /** Writes the settings of a resumed run. */
   void reconfigure(RunConfig config) {
     if (!config.equals(config())) {
       replace(CONFIG, config.toJson());
@@ -271,10 +268,10 @@ final class RunFolder implements AutoCloseable {
   }
 
   /**
-   * The text that the run was started on.
+   * Reads the text of the run.
    *
-   * @param moved the same text in another place, to be remembered from now on, or null
-   * @throws IllegalArgumentException if it is not there, or not the same
+   * @param moved the new path of the text, which is recorded; null if it has not moved
+   * @throws IllegalArgumentException if the text is missing or has changed
    */
   Text text(Text moved) {
     Path remembered = path.resolve(TEXT);
@@ -309,14 +306,14 @@ final class RunFolder implements AutoCloseable {
     return new MetricsFile(files);
   }
 
-  /** Forgets the metrics after {@code step}: those steps will be trained again. */
+  /** Removes the metrics after {@code step}; those steps will be trained again. */
   void rewindMetrics(long step) throws IOException {
     if (files.has(MetricsFile.NAME)) {
       files.replace(MetricsFile.NAME, metrics().upTo(step));
     }
   }
 
-  /** Writes a file durably, as a whole or not at all. */
+  /** Writes a file durably and atomically. */
   void replace(String name, String text) {
     try {
       files.replace(name, text.getBytes(StandardCharsets.UTF_8));

@@ -9,9 +9,9 @@ import java.util.stream.Stream;
 import panamoe.engine.ModelFolder;
 import panamoe.io.PlainFolder;
 
-/** Where a new run may begin. */
+/** Checks the path of a new run. */
 final class RunPlace {
-  /** What a run that was killed before it had a config.json may leave. */
+  /** The files that a run may leave if it is killed before its config.json exists. */
   private static final Set<String> BEGINNINGS =
       Set.of(
           RunFolder.LOCK,
@@ -25,10 +25,10 @@ final class RunPlace {
   private RunPlace() {}
 
   /**
-   * Refuses a place where a new run must not begin; makes nothing.
+   * Throws if a new run must not begin at this path; creates nothing.
    *
-   * @throws IllegalArgumentException if there is a file, or a folder that holds more than what a
-   *     run leaves that was killed as it began, or that cannot be written to
+   * @throws IllegalArgumentException if the path is a file, or a folder that is not writable or
+   *     holds more than the remains of a run that was killed while it began
    */
   static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
@@ -57,14 +57,14 @@ final class RunPlace {
     }
   }
 
-  /** Whether nothing is in the folder but a lock. */
+  /** Whether the folder has no file except a lock. */
   static boolean isEmpty(Path folder) throws IOException {
     return Set.of(RunFolder.LOCK).containsAll(names(folder));
   }
 
   /**
-   * Without a lock, and the folder for checkpoints that is made first, whatever lies there is not a
-   * run's.
+   * The remains of a run include a lock and the folder for checkpoints, which are created first;
+   * without them the files belong to something else.
    */
   private static boolean holdsOnlyBeginnings(Path folder) throws IOException {
     Set<String> names = names(folder);

@@ -6,16 +6,16 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 
 /**
- * Work that is asked to stop and never interrupted: an interrupt would break the file that is just
- * being written. It has a thread of its own; the calling one waits, hears the interrupt and hands
- * it on as a wish.
+ * Runs work on a separate thread that is asked to stop instead of interrupted, because an interrupt
+ * would break a file that is being written. The calling thread waits and turns its interrupt into
+ * that request.
  */
 final class Stoppable {
-  /** What can be stopped. */
+  /** Work that can be stopped. */
   @FunctionalInterface
   interface Work<T> {
     /**
-     * @param stop whether to end soon
+     * @param stop whether the work should end soon
      */
     T run(BooleanSupplier stop) throws Exception;
   }
@@ -24,8 +24,8 @@ final class Stoppable {
 
   /**
    * @param name of the work's thread
-   * @return what the work gave back, stopped or not
-   * @throws Exception what it threw
+   * @return the work's result, stopped or not
+   * @throws Exception of the work
    */
   static <T> T run(String name, Work<T> work) throws Exception {
     AtomicBoolean stop = new AtomicBoolean();

@@ -8,17 +8,17 @@ import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
 
 /**
- * What a model is trained on.
+ * The training text.
  *
- * @param path where it was read; null for the default corpus
- * @param languages of the default corpus that were kept; empty for all
+ * @param path of its source; null for the default corpus
+ * @param languages kept of the default corpus; empty for all
  */
 record Text(Corpus corpus, Path path, Set<String> languages) {
   /**
    * The default corpus.
    *
-   * @param languages ISO 639-1 codes of those to keep; empty keeps all and spares telling them
-   *     apart (ten seconds)
+   * @param languages ISO 639-1 codes to keep; empty keeps all and saves the ten seconds of language
+   *     detection
    * @throws IllegalArgumentException if the corpus has no such language
    */
   static Text europarl(Set<String> languages) {
@@ -41,14 +41,14 @@ record Text(Corpus corpus, Path path, Set<String> languages) {
     return new Text(Corpus.read(path), path, Set.of());
   }
 
-  /** In words, to print. */
+  /** A description, to print. */
   String source() {
     return path == null
         ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")"
         : path.toString();
   }
 
-  /** Whether it is worth asking which experts each language uses. */
+  /** Whether the text has several known languages, so that a report by language makes sense. */
   boolean multilingual() {
     return path == null && languages.size() != 1;
   }

@@ -8,10 +8,10 @@ import java.util.Set;
 import panamoe.io.Omittable;
 
 /**
- * What a run remembers of its text, as {@code text.json} in its folder holds it.
+ * The content of a run's {@code text.json}: which text it trains on.
  *
  * @param path of a file or a folder, absolute; null for the default corpus
- * @param languages of the default corpus that were kept; empty for all
+ * @param languages kept of the default corpus; empty for all
  * @param sha256 of the text, so that a run is not resumed on another
  */
 record TextRecord(@Omittable String path, List<String> languages, String sha256) {
@@ -33,9 +33,9 @@ record TextRecord(@Omittable String path, List<String> languages, String sha256)
   }
 
   /**
-   * Reads the text anew.
+   * Reads the text again.
    *
-   * @throws IllegalArgumentException if it is no longer where it was
+   * @throws IllegalArgumentException if it is no longer there
    */
   Text read() {
     if (path == null) {

@@ -17,16 +17,15 @@ import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 
 /**
- * What ranks computed and exchanged, and when, as a file that chrome://tracing and Perfetto open: a
- * process for each rank, with a lane for computing and one for exchanges. It is made of the flight
- * recorder's events {@code panamoe.Compute} and {@code panamoe.Exchange}; the thread that they
- * happened on names the rank.
+ * A trace of computing and exchanges for chrome://tracing and Perfetto: one process per rank, with
+ * one lane for computing and one for exchanges. Its source are the flight-recorder events {@code
+ * panamoe.Compute} and {@code panamoe.Exchange}; the event's thread name gives the rank.
  */
 final class Trace implements AutoCloseable {
   private static final Pattern THREAD = Pattern.compile("rank (\\d+)( .*)?");
   private static final JsonMapper JSON = new JsonMapper();
 
-  /** The rows of a rank's part of the picture. */
+  /** The lanes of a rank. */
   private enum Lane {
     COMPUTE,
     EXCHANGE
@@ -38,7 +37,7 @@ final class Trace implements AutoCloseable {
     this.recording = recording;
   }
 
-  /** Starts to record what the ranks of this process do. */
+  /** Starts recording the ranks of this process. */
   static Trace start() {
     Recording recording = new Recording();
     recording.enable("panamoe.Compute").withoutThreshold();
@@ -52,7 +51,7 @@ final class Trace implements AutoCloseable {
     return "rank " + rank;
   }
 
-  /** Stops; returns the events, a JSON array. */
+  /** Stops recording; returns the events as a JSON array. */
   byte[] stop() throws IOException {
     recording.stop();
     Path file = Files.createTempFile("panamoe", ".jfr");
@@ -91,7 +90,7 @@ final class Trace implements AutoCloseable {
     Files.write(file, JSON.writeValueAsBytes(all));
   }
 
-  /** An event with a beginning and a length, in microseconds. */
+  /** A complete event, with start and duration in microseconds. */
   private static ObjectNode span(RecordedEvent event, int rank) {
     boolean exchange = event.getEventType().getName().equals("panamoe.Exchange");
     ObjectNode span = JSON.createObjectNode();

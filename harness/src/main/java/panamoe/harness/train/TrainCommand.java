@@ -152,7 +152,7 @@ public final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** A new run. Everything that could refuse it is asked before its folder is made. */
+  /** Starts a new run. Everything that could refuse it is checked before its folder is created. */
   private Optional<TrainingRun.Outcome> begin(Topology topology, PrintWriter err) throws Exception {
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = config(tokens);
@@ -167,7 +167,7 @@ public final class TrainCommand implements Callable<Integer> {
     }
   }
 
-  /** A run that is resumed. */
+  /** Resumes a run. */
   private Optional<TrainingRun.Outcome> goOn(Topology topology, PrintWriter err) throws Exception {
     requireNoSettings();
     try (RunFolder folder = rankOptions.leads() ? RunFolder.open(out) : RunFolder.follow(out)) {
@@ -184,7 +184,7 @@ public final class TrainCommand implements Callable<Integer> {
     }
   }
 
-  /** The settings of a run, up to the step that is asked for. */
+  /** The settings of a resumed run, with the requested number of steps. */
   private RunConfig further(RunFolder folder) {
     RunConfig config = folder.config();
     RunConfig further = steps == null ? config : shared.checked(() -> config.withSteps(steps));
@@ -223,8 +223,8 @@ public final class TrainCommand implements Callable<Integer> {
   }
 
   /**
-   * Runs {@code body} on every rank of this process. Processes that were started with different
-   * settings, or are different builds, must not train together, nor one train while another ends.
+   * Runs {@code body} on every rank of this process, after a check that all processes have the same
+   * settings and build, and agree on whether anything is left to train.
    *
    * @param complete whether this process finds nothing left to train
    */
@@ -237,8 +237,8 @@ public final class TrainCommand implements Callable<Integer> {
               Alike.require(ranks, config::toJson, "was started with other settings than rank 0");
               Alike.require(ranks, Build::ofClasses, "is another build than rank 0");
               Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
-              // The times of files tell, and a network's file system may show each machine others
-              // for a while.
+              // Completeness depends on file times, which a network file system may show
+              // differently to each machine for a while.
               String differs =
                   "sees other files in "
                       + out
@@ -251,8 +251,8 @@ public final class TrainCommand implements Callable<Integer> {
   private void requireFits(RunConfig config, Topology topology) {
     shared.checked(() -> config.requireFits(topology));
     long available = rankOptions.memoryAvailable(shared);
-    // Ranks of one process share its memory, unless each has a card; what those of several have is
-    // not known here.
+    // Ranks of one process share its memory unless each has a card. How several processes share
+    // memory is unknown here.
     if (rankOptions.oneProcess()) {
       MemoryForecast.of(config.model(), config.training(), topology)
           .requireFits(available, rankOptions.cards() ? 1 : topology.ranks());
@@ -263,7 +263,7 @@ public final class TrainCommand implements Callable<Integer> {
     return shared.checked(() -> Text.europarl(languages));
   }
 
-  /** Prints who would hold what, and trains nothing. */
+  /** Prints what each rank would hold; trains nothing. */
   private int explain() throws IOException {
     Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     RunConfig config = resume && out != null ? RunFolder.config(out) : config(given);

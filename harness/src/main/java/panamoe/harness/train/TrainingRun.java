@@ -32,15 +32,15 @@ import panamoe.train.TrainConfig;
 import panamoe.train.Trainer;
 import panamoe.train.TrainingFailure;
 
-/** One run from its first or its last saved step to its end, and what it leaves behind. */
+/** Trains one run from its first or last saved step to its end, and writes its files. */
 final class TrainingRun {
   /**
-   * How a run ended.
+   * The outcome of a run.
    *
-   * @param before steps that it had done when this process began to train
-   * @param steps in all
+   * @param before steps done before this process began to train
+   * @param steps in total
    * @param bitsPerByte on the validation text
-   * @param seconds that this process trained
+   * @param seconds of training in this process
    */
   record Outcome(
       Path folder,
@@ -104,7 +104,7 @@ final class TrainingRun {
       return before == steps ? String.format(Locale.ROOT, command, quoted(folder), 2 * steps) : "";
     }
 
-    /** The path as a shell takes it. */
+    /** The path quoted for a shell. */
     private static String quoted(Path path) {
       String plain = path.toString();
       return plain.matches("[\\w@%+=:,./-]+") ? plain : "'" + plain.replace("'", "'\\''") + "'";
@@ -120,8 +120,8 @@ final class TrainingRun {
   private final PrintWriter err;
 
   /**
-   * @param fresh whether the run has just been begun, and is not gone on with
-   * @param err where rank 0 tells how it goes
+   * @param fresh whether the run is new, not resumed
+   * @param err for rank 0's messages
    */
   TrainingRun(
       Ranks ranks,
@@ -141,9 +141,9 @@ final class TrainingRun {
   }
 
   /**
-   * Trains to the end and writes the report. All ranks run together; the first writes.
+   * Trains to the end and writes the report. Collective; the first rank writes.
    *
-   * @param stop whether to save and end after the step that is under way
+   * @param stop whether to save and end after the current step
    * @return empty if it was stopped
    */
   Optional<Outcome> run(BooleanSupplier stop) throws IOException {
@@ -165,7 +165,8 @@ final class TrainingRun {
       latest
           .map(checkpoints::restore)
           .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
-      if (ranks.first()) { // only now: a run that cannot go on stays as it was
+      if (ranks
+          .first()) { // only after the restore, so that a run that cannot continue stays unchanged
         folder.reconfigure(config);
         folder.rewindMetrics(trainer.step());
       }
@@ -203,9 +204,7 @@ final class TrainingRun {
     }
   }
 
-  /**
-   * Trains to the end; returns the last validation's bits per byte, or nothing if it was stopped.
-   */
+  /** Trains to the end; returns the last validation's bits per byte, empty if it was stopped. */
   private OptionalDouble train(Trainer trainer, RunCheckpoints checkpoints, BooleanSupplier stop)
       throws IOException {
     TrainConfig training = config.training();
@@ -255,7 +254,7 @@ final class TrainingRun {
     }
   }
 
-  /** What all ranks sent, in numbers that do not depend on what carries it. */
+  /** Prints the traffic of all ranks, counted independently of the communicator. */
   private void tellTraffic() {
     Communicator world = ranks.world();
     if (world.size() > 1) {

@@ -1,6 +1,6 @@
 package panamoe.harness.bench;
 
-/** So much work, and nothing done. */
+/** A workload with given counts that does nothing. */
 record FixedWork(double flops, double bytes) implements Workload {
   @Override
   public void run(int call) {}

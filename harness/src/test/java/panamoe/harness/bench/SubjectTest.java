@@ -13,7 +13,7 @@ import panamoe.backend.Recording;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.DType;
 
-/** What a cell has recorded, on a card a CUDA graph each, is given back before the next cell. */
+/** A cell's recordings (on a card, CUDA graphs) are closed before the next cell. */
 class SubjectTest {
   @ParameterizedTest
   @EnumSource(

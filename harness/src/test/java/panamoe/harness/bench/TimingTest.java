@@ -8,10 +8,12 @@ import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.ToDoubleFunction;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import panamoe.harness.bench.Timing.Burst;
 
+@Tag("slow")
 class TimingTest {
   @Test
   void theMedianIsOverAllCalls() {
@@ -22,8 +24,8 @@ class TimingTest {
 
   @Test
   void aBurstIsHeldAgainstTheCeilingsOfItsMoment() {
-    // Memory at full speed, at half speed, and at full speed again: calls take as much longer, but
-    // for a last slow one.
+    // Memory at full speed, at half speed, and at full speed again. Calls slow down accordingly,
+    // except for a slow last one.
     Timing timing =
         new Timing(
             List.of(
@@ -49,12 +51,9 @@ class TimingTest {
     }
   }
 
-  /**
-   * Whose bursts are mostly something else than work: by their own account they would go on for
-   * hours.
-   */
+  /** Contenders whose bursts take far longer than the work they report, and would run for hours. */
   @Test
-  @Timeout(60)
+  @Timeout(600)
   void contendersEndWhenAllTakesThreeTimesAsLong() throws IOException {
     try (Yardstick none = new Yardstick("reference", 0, false)) {
       Contender idle = takes(1e-3, "", new StringBuilder());

@@ -44,7 +44,7 @@ final class RecordedCase {
     Files.write(file, all.array());
   }
 
-  /** What a ReLU of (1, -2, 3) gives, but for {@code last} in the place of the third output. */
+  /** The result of a ReLU of (1, -2, 3), except that {@code last} replaces the third output. */
   static RecordedCase relu(float last) {
     return new RecordedCase("relu")
         .with("x", 1, -2, 3)

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
 
-/** What the build needs, on this machine and on one that has no programs but those of the test. */
+/** The build's requirements, on this machine and on one that has only the test's programs. */
 class MachineCheckTest {
   private static final Set<String> REQUIRED =
       Set.of("JDK", "C++ compiler", "CMake", "ninja", "Highway", "GoogleTest");

@@ -15,15 +15,14 @@ import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
-/**
- * What is printed and written is the same in any language: languages have digits and letter cases
- * of their own.
- */
+/** Output is the same in every locale; some locales have other digits and letter cases. */
+@Tag("slow")
 class LocaleTest {
   private static final Pattern FOREIGN_DIGIT = Pattern.compile("[\\p{Nd}&&[^0-9]]");
 

@@ -16,7 +16,7 @@ import panamoe.config.ModelPresets;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
-/** Writes the folder of a run that never took place, with numbers that a test knows. */
+/** Writes the folder of a made-up run with known numbers. */
 final class SyntheticRun {
   static final int STEPS = 300;
   static final List<String> LANGUAGES = List.of("da", "de", "el", "en", "fr", "sv");
@@ -84,7 +84,7 @@ final class SyntheticRun {
     return json;
   }
 
-  /** Every language spreads evenly, save that Greek sends 90 % of its tokens to expert 1. */
+  /** Every language spreads evenly, except that Greek sends 90 % of its tokens to expert 1. */
   private static Routing routing(ModelConfig model) {
     List<Routing.RoutedLayer> layers = new ArrayList<>();
     for (int layer = 0; layer < model.layers(); layer++) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,10 +18,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.harness.CommandRun;
 
 /**
- * train with a card for each rank, without a card: CUDA's kernels by emulation, which has four
- * cards, and NCCL's functions by a test library of ours between threads ({@code
+ * {@code train} with a card for each rank, on emulated hardware: CUDA's kernels on the emulation,
+ * which has four cards, and NCCL by a stand-in library between threads ({@code
  * native/test/nccl_threads}).
  */
+@Tag("slow")
 class CardTrainCommandTest {
   private static final String PROPERTY = "panamoe.nccl.path";
   static final Path LIBRARY =

@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
 /** A whole model on CUDA's kernels, by emulation, as a user runs it: trained and written with. */
+@Tag("slow")
 class EmulatedTrainingTest {
   @TempDir private Path folder;
 

@@ -21,8 +21,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 
 /**
- * A run whose numbers go bad says where, ends, and leaves what was saved before; provoked by
- * weights that explode.
+ * A run whose values become infinite or NaN names the place, ends, and keeps its checkpoints;
+ * exploding weights provoke it.
  */
 class FailedTrainingTest {
   private static final int STEPS = 40;
@@ -42,7 +42,7 @@ class FailedTrainingTest {
             folder.resolve("text.txt"), "The committee thanks its members.\n".repeat(300));
   }
 
-  /** Decay by more than its weight turns a weight around and makes it larger, step by step. */
+  /** A decay factor above 2 flips a weight's sign and enlarges it with every step. */
   private Path exploding(int checkpointEvery) throws IOException {
     Path config = TinyRun.config(folder, STEPS);
     String sound = Files.readString(config);

@@ -15,8 +15,8 @@ import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
 
 /**
- * A run that somebody else has packed: whatever its names lead to, nothing outside is written or
- * waited for.
+ * A run's folder from somebody else: nothing outside of it is written or waited for, whatever its
+ * entries are.
  */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
 class ForeignRunFolderTest {
@@ -102,10 +102,7 @@ class ForeignRunFolderTest {
     assertGoesOn();
   }
 
-  /**
-   * Under the names by which whole files are written first a process that was killed may have left
-   * anything.
-   */
+  /** A killed process may leave anything under the names of temporary files. */
   @Test
   void whatLiesWhereAFileIsWrittenFirstGivesWay() throws IOException {
     for (String name :

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.harness.CommandRun;
@@ -21,13 +22,13 @@ import panamoe.harness.SmallJvm;
 import panamoe.testkit.Faults;
 
 /**
- * A run that is killed at one of its system calls goes on bit for bit, and what it had saved is on
- * the disk, not merely on its way there.
+ * A run that is killed at a system call resumes bit for bit, and saved data was forced to the disk.
  *
- * <p>{@code -Dpanamoe.kill.points=all} kills it at all places of its system calls on its folder,
- * about 1,500, which takes an hour or two; a number, at as many, spread over all; see {@link
- * Faults#kills}.
+ * <p>{@code -Dpanamoe.kill.points=all} kills it at all of the about 1,500 places of its system
+ * calls on its folder, which takes an hour or two; a number selects as many places, evenly spread;
+ * see {@link Faults#kills}.
  */
+@Tag("slow")
 class KilledTrainingTest {
   private static final int STEPS = 4; // saved after every second
   private static final int FEW_KILLS = 8;

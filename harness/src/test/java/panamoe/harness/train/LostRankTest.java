@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -18,9 +19,10 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.Outcome;
 
 /**
- * A rank of a real training run is killed; the others end, and the run goes on from its last
+ * When a rank of a real training run is killed, the others end, and the run resumes from its last
  * checkpoint.
  */
+@Tag("slow")
 class LostRankTest {
   private static final int RANKS = 4;
   private static final int STEPS = 16;

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.bindings.NativeLibrary;
@@ -20,6 +21,7 @@ import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.Outcome;
 
 /** train as processes of a real mpirun. */
+@Tag("slow")
 class ProcessTrainCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -14,7 +14,7 @@ import panamoe.harness.SmallJvm;
 
 /** {@code panamoe train} as ranks of a real mpirun, on the text of its folder. */
 final class RankProcesses implements AutoCloseable {
-  private static final int LIMIT_SECONDS = 180;
+  private static final int LIMIT_SECONDS = 600;
 
   /** Rank 1 is as the others. */
   static final String ALIKE = ":";

@@ -12,10 +12,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/**
- * How ranks part from each other: together when all went well, and without a farewell when one
- * failed.
- */
+/** How ranks end: together after success, without waiting for each other after a failure. */
 class RankRunTest {
   private static final int RANKS = 4;
   private static final int FAILING = 3;
@@ -33,8 +30,8 @@ class RankRunTest {
   }
 
   /**
-   * A rank that closed a group in which another waits would be what failed first, and hide why it
-   * did.
+   * A failed rank must not close its groups: that would count as the first failure and hide the
+   * reason.
    */
   @Test
   void whyARankFailedIsNotHiddenByTheGroupsItLeaves() {

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -20,9 +21,10 @@ import panamoe.harness.SmallJvm;
  * Ctrl-C ends a run after the step that is under way; it is saved, and the run goes on as if
  * nothing had happened.
  */
+@Tag("slow")
 class StoppedTrainingTest {
   private static final int STEPS = 60;
-  private static final int LIMIT_SECONDS = 120;
+  private static final int LIMIT_SECONDS = 600;
   private static final int CTRL_C = 130;
   private static final Pattern STOPPED =
       Pattern.compile(

@@ -16,8 +16,8 @@ import java.util.stream.IntStream;
 import panamoe.harness.bench.LayerShape;
 
 /**
- * A loop over the experts that were hit in float32, by DJL's array operations on the libtorch that
- * Maven Central has. DJL names bfloat16, but making such an array ends the process (0.36).
+ * A float32 loop over the experts that have tokens, by DJL's array operations on Maven Central's
+ * libtorch. DJL has a bfloat16 type, but creating such an array ends the process (0.36).
  */
 final class DjlLayer implements PeerLayer {
   private final LayerShape shape;
@@ -142,6 +142,6 @@ final class DjlLayer implements PeerLayer {
   }
 
   private boolean gated() {
-    return shape.activation() == panamoe.backend.Activation.SWIGLU;
+    return shape.activation().equals(panamoe.backend.Activation.SWIGLU);
   }
 }

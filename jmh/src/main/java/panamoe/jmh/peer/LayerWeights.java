@@ -4,8 +4,8 @@ import java.util.SplittableRandom;
 import panamoe.harness.bench.LayerShape;
 
 /**
- * Weights of a dropless layer without biases, in float32. Experts are asked for one by one: all are
- * gigabytes.
+ * Float32 weights of a dropless layer without biases. They are read expert by expert, because all
+ * together take gigabytes.
  */
 interface LayerWeights {
   /** [E, M]. */
@@ -18,8 +18,8 @@ interface LayerWeights {
   float[] down(int expert);
 
   /**
-   * Normally distributed, so that tokens spread over the experts and values stay in range; the same
-   * at every call.
+   * Normally distributed weights, so that tokens spread over the experts and values stay in range.
+   * Every call returns the same values.
    */
   static LayerWeights random(LayerShape shape, long seed) {
     int inner = shape.expertHidden();
@@ -43,7 +43,7 @@ interface LayerWeights {
     };
   }
 
-  /** A matrix [outputs, inputs] that keeps the variance of its input. */
+  /** A matrix [outputs, inputs] that preserves the variance of its input. */
   private static float[] normal(long seed, int outputs, int inputs) {
     SplittableRandom random = new SplittableRandom(seed);
     float[] values = new float[outputs * inputs];

@@ -29,7 +29,7 @@ final class OnnxLayer implements PeerLayer {
     int experts = shape.experts();
     int hidden = shape.hidden();
     int inner = shape.expertHidden();
-    boolean gated = shape.activation() == Activation.SWIGLU;
+    boolean gated = shape.activation().equals(Activation.SWIGLU);
     int upOutputs = gated ? 2 * inner : inner;
     FloatBuffer up = floats((long) experts * upOutputs * hidden);
     FloatBuffer down = floats((long) experts * hidden * inner);
@@ -76,7 +76,9 @@ final class OnnxLayer implements PeerLayer {
     weights.forEach(OnnxTensor::close);
   }
 
-  /** Kept open as long as the session, which reads it in place. */
+  /**
+   * A weight tensor, which must stay open as long as the session, because that reads it in place.
+   */
   private OnnxTensor weight(FloatBuffer values, long... shape) throws OrtException {
     OnnxTensor tensor = tensor(values, shape);
     weights.add(tensor);
@@ -98,7 +100,10 @@ final class OnnxLayer implements PeerLayer {
     return ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
   }
 
-  /** Rows 0, n, 1, n + 1, … of [2n, columns], as the operator wants SwiGLU's two matrices. */
+  /**
+   * The rows of [2n, columns] in the order 0, n, 1, n + 1, …, in which the operator expects
+   * SwiGLU's two matrices.
+   */
   private static float[] interleaved(float[] matrix, int n, int columns) {
     float[] result = new float[matrix.length];
     for (int row = 0; row < n; row++) {

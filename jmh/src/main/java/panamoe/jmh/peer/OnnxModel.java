@@ -6,14 +6,14 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /**
- * Writes a model file of ONNX, field by field as {@code onnx.proto} numbers them: one MoE layer,
- * whose weights the runtime is given beside it.
+ * Writes an ONNX model file with the field numbers of {@code onnx.proto}: one MoE layer, whose
+ * weights are passed to the runtime separately.
  */
 final class OnnxModel {
-  /** Of {@code TensorProto.DataType}. */
+  /** A {@code TensorProto.DataType}. */
   private static final int FLOAT = 1;
 
-  /** Of {@code AttributeProto.AttributeType}. */
+  /** An {@code AttributeProto.AttributeType}. */
   private static final int TYPE_FLOAT = 1;
 
   private static final int TYPE_INT = 2;
@@ -102,7 +102,7 @@ final class OnnxModel {
         });
   }
 
-  /** A weight whose values are not in the file; the place that it must name is not looked at. */
+  /** A weight with external data; the location, which ONNX requires, is never read. */
   private static ByteString weight(String name, long... shape) {
     ByteString location =
         message(
@@ -161,7 +161,7 @@ final class OnnxModel {
       fields.write(out);
       out.flush();
     } catch (IOException e) {
-      throw new UncheckedIOException(e); // nothing but memory is written to
+      throw new UncheckedIOException(e); // only memory is written to
     }
     return bytes.toByteString();
   }

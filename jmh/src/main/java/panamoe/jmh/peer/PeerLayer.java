@@ -1,9 +1,9 @@
 package panamoe.jmh.peer;
 
-/** A Mixture-of-Experts layer as another library runs it. Used by one thread. */
+/** A Mixture-of-Experts layer of another library. Used by one thread. */
 interface PeerLayer extends AutoCloseable {
   /**
-   * The layer over one batch, made ready outside of what is timed. To be closed before the layer.
+   * Prepares the layer for one batch, outside of the timed calls. Close the batch before the layer.
    *
    * @param x [T, M], row after row
    */
@@ -14,7 +14,7 @@ interface PeerLayer extends AutoCloseable {
 
   /** One batch of tokens. */
   interface Batch extends AutoCloseable {
-    /** Computes the layer's output and forgets it. */
+    /** Computes the layer's output and discards it. */
     void run();
 
     /** Computes the layer's output [T, M]. */

@@ -3,10 +3,7 @@ package panamoe.jmh.peer;
 import ai.onnxruntime.OrtException;
 import panamoe.harness.bench.LayerShape;
 
-/**
- * The libraries that this module brings, by the names that {@code panamoe bench --peer} knows them
- * by.
- */
+/** The peer libraries of this module, by their names in {@code panamoe bench --peer}. */
 enum PeerLibrary {
   DJL {
     @Override
@@ -31,7 +28,7 @@ enum PeerLibrary {
     }
   };
 
-  /** Loads the library. */
+  /** Loads the library and returns its version. */
   abstract String version();
 
   /** A layer with {@code weights}, computing in float32 on {@code threads} threads. */

@@ -13,8 +13,8 @@ import java.util.Map;
 import panamoe.harness.bench.PeerQuestion;
 
 /**
- * A peer's process, as {@code panamoe bench} starts it: reads one {@link PeerQuestion} a line, runs
- * it, answers with the milliseconds of each call or with an error.
+ * The main class of a peer's process, which {@code panamoe bench} starts. It reads one {@link
+ * PeerQuestion} per line, runs it, and answers with the milliseconds of each call or with an error.
  */
 public final class PeerMain {
   private PeerMain() {}
@@ -22,7 +22,7 @@ public final class PeerMain {
   public static void main(String[] args) throws IOException {
     PrintStream answers =
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
-    System.setOut(System.err); // libraries may say what they like, but not among the answers
+    System.setOut(System.err); // libraries' output must not mix with the answers
     System.setProperty("ai.djl.offline", "true"); // libtorch is on the class path
     PeerLibrary library = PeerLibrary.valueOf(args[0].toUpperCase(Locale.ROOT));
     ObjectMapper json = new ObjectMapper();
@@ -42,7 +42,7 @@ public final class PeerMain {
       return Map.of("ms", run.burst(question));
     } catch (Exception
         | OutOfMemoryError
-            e) { // whatever a library throws is the answer, and the asker's to report
+            e) { // any exception of a library becomes the answer; the caller reports it
       return Map.of(
           "error", String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString()));
     }

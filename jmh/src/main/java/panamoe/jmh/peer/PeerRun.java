@@ -7,7 +7,10 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.bench.Contender;
 import panamoe.harness.bench.PeerQuestion;
 
-/** The question under way: weights stay while only the tokens change. Used by one thread. */
+/**
+ * Runs questions and keeps the weights between questions that differ only in tokens. Used by one
+ * thread.
+ */
 final class PeerRun implements AutoCloseable {
   private static final long SEED = 1;
 
@@ -22,10 +25,10 @@ final class PeerRun implements AutoCloseable {
     this.library = library;
   }
 
-  /** Runs what is asked for its seconds; returns the milliseconds of each call. */
+  /** Runs the question for its seconds; returns the milliseconds of each call. */
   double[] burst(PeerQuestion question) throws Exception {
     if (!question.work().equals(work)) {
-      close(); // the old weights go before the new ones come
+      close(); // free the old weights before allocating new ones
       open(question.work());
     }
     if (question.tokens() != tokens) {
@@ -56,7 +59,7 @@ final class PeerRun implements AutoCloseable {
       }
       inputs.add(x);
     }
-    // A number of batches that layers divide: input and layer change with every call.
+    // A multiple of the number of layers, so that input and layer change with every call.
     for (int i = 0; i < Math.max(count, layers.size()); i++) {
       batches.add(layers.get(i % layers.size()).over(inputs.get(i % count)));
     }

@@ -1,11 +1,13 @@
 package panamoe.jmh.peer;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.bench.LayerShape;
 
 /** DJL's loop over experts computes the layer that we compute. */
+@Tag("slow")
 class DjlLayerTest {
   @ParameterizedTest
   @ValueSource(strings = {"64x96x8x1", "64x96x8x2", "64x96x8x2-swiglu", "64x32x16x8-swiglu"})

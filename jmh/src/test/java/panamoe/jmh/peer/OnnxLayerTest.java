@@ -1,5 +1,6 @@
 package panamoe.jmh.peer;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -9,6 +10,7 @@ import panamoe.harness.bench.LayerShape;
 /**
  * ONNX Runtime's operator computes the layer that we compute, with the tanh approximation of GELU.
  */
+@Tag("slow")
 class OnnxLayerTest {
   @ParameterizedTest
   @ValueSource(strings = {"64x96x8x1", "64x96x8x2"})

@@ -9,9 +9,9 @@ interface Downcall {
    * Makes the call.
    *
    * @param stream the {@code moe_stream} to run on
-   * @param t the descriptors of the tensors given to {@link NativeKernels#launch}, in their order
-   * @param h four callers' segments that the call keeps alive, {@link MemorySegment#NULL} where
-   *     there are fewer
+   * @param t what the arguments given to {@link NativeLaunch#launch} point to, in their order
+   * @param h four segments that the call keeps alive, {@link MemorySegment#NULL} where there are
+   *     fewer
    * @return the {@code moe_status}
    */
   int status(long stream, MemorySegment[] t, MemorySegment[] h);

@@ -52,7 +52,7 @@ public record KernelDescription(
         0,
         0,
         0,
-        activation.code(),
+        activation.kind().code(),
         x.code(),
         weights.code(),
         y.code(),

@@ -13,7 +13,6 @@ import panamoe.bindings.NativeLibrary;
 import panamoe.bindings.NativeMemory;
 import panamoe.bindings.Status;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
 
 /**
  * The kernels of the native library, on one device and one stream of it.
@@ -67,7 +66,8 @@ public final class NativeBackend implements Backend, NativeKernels {
    * @param name "cpu"; "cuda"; "simt", the emulation of "cuda" that tests run on
    * @param threads threads of the stream, 0 for one per processor; results do not depend on it
    * @param ordinal of the device, counted from 0
-   * @throws IllegalArgumentException if there are not so many devices; the message says how many
+   * @throws IllegalArgumentException if there are not enough devices; the message says how many
+   *     there are
    * @throws UnsatisfiedLinkError if the library cannot be loaded
    * @throws panamoe.bindings.NativeException if the backend cannot be had here; the message says
    *     what is missing
@@ -246,10 +246,10 @@ public final class NativeBackend implements Backend, NativeKernels {
   }
 
   @Override
-  public void launch(String function, int inStructs, Downcall call, Tensor... tensors) {
+  public void launch(String function, Downcall call, Object... arguments) {
     requireOpen();
     try {
-      launcher.launch(new NativeCall(function, inStructs, call, stream, tensors));
+      launcher.launch(new NativeCall(function, call, stream, arguments));
     } finally {
       countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not
       // there yet

@@ -5,28 +5,28 @@ import panamoe.bindings.Status;
 import panamoe.tensor.Tensor;
 
 /**
- * One call of a C function on its tensors. The arenas of the descriptors and of callers' memory
- * stay open while it runs, because both are arguments of the downcall.
+ * One call of a C function. The arenas of its tensors' descriptors and of callers' memory stay open
+ * while it runs, because segments of them are arguments of the downcall.
  */
 final class NativeCall implements Runnable {
   private final String function;
   private final Downcall call;
   private final long stream;
-  private final Tensor[] tensors;
-  private final MemorySegment[] descriptors;
+  private final Object[] arguments;
+  private final MemorySegment[] pointers;
   private final MemorySegment[] held;
 
   /**
-   * @param inStructs the first tensors, so many, are passed inside structs
-   * @throws IllegalArgumentException if the call must hold more than four arenas
+   * @param arguments tensors, {@link Struct}s, memory of configs, null pointers
+   * @throws IllegalArgumentException if the tensors lie in the memory of too many arenas
    */
-  NativeCall(String function, int inStructs, Downcall call, long stream, Tensor[] tensors) {
+  NativeCall(String function, Downcall call, long stream, Object[] arguments) {
     this.function = function;
     this.call = call;
     this.stream = stream;
-    this.tensors = tensors;
-    this.descriptors = new MemorySegment[tensors.length];
-    this.held = Held.by(function, inStructs, tensors);
+    this.arguments = arguments;
+    this.pointers = new MemorySegment[arguments.length];
+    this.held = Held.by(function, arguments);
   }
 
   /**
@@ -42,7 +42,7 @@ final class NativeCall implements Runnable {
 
   private int status() {
     try {
-      return call.status(stream, descriptors, held);
+      return call.status(stream, pointers, held);
     } catch (IllegalStateException e) { // which does not say whose arena is closed
       throw new IllegalStateException(function + " was given memory whose arena is closed", e);
     }
@@ -50,8 +50,20 @@ final class NativeCall implements Runnable {
 
   /** Fetches the descriptors anew, which checks that the tensors are alive. */
   void bind() {
-    for (int i = 0; i < tensors.length; i++) {
-      descriptors[i] = tensors[i] == null ? MemorySegment.NULL : tensors[i].descriptor();
+    int structs = 0;
+    for (int i = 0; i < arguments.length; i++) {
+      pointers[i] =
+          switch (arguments[i]) {
+            case null -> MemorySegment.NULL;
+            case Tensor tensor -> tensor.descriptor();
+            case Struct struct -> {
+              MemorySegment memory = Struct.memory()[structs++];
+              struct.write(memory);
+              yield memory;
+            }
+            case MemorySegment config -> config;
+            default -> throw new AssertionError(arguments[i].getClass());
+          };
     }
   }
 }

@@ -26,7 +26,8 @@ import panamoe.tensor.Tensor;
  * Every kernel as a call of its C function. The arguments are checked there, null tensors included.
  */
 interface NativeKernels
-    extends ElementwiseKernels,
+    extends NativeLaunch,
+        ElementwiseKernels,
         EmbeddingKernels,
         NormKernels,
         AttentionKernels,
@@ -38,17 +39,6 @@ interface NativeKernels
         LossKernels,
         OptimizerKernels {
 
-  /**
-   * Makes the call of {@code function} with the descriptors of the tensors, a null pointer for a
-   * null tensor.
-   */
-  default void launch(String function, Downcall call, Tensor... tensors) {
-    launch(function, 0, call, tensors);
-  }
-
-  /** As above, where the call passes the first {@code inStructs} tensors inside structs. */
-  void launch(String function, int inStructs, Downcall call, Tensor... tensors);
-
   /** The settings as a {@code moe_gate_config} that lives as long as this backend. */
   MemorySegment config(GateSettings settings);
 
@@ -56,34 +46,25 @@ interface NativeKernels
 
   @Override
   default void fill(float value, Tensor y) {
-    launch(
-        "moe_fill", (stream, t, h) -> Moe.moe_fill(stream, value, t[0], h[0], h[1], h[2], h[3]), y);
+    launch("moe_fill", (s, to, h0, h1, h2, h3) -> Moe.moe_fill(s, value, to, h0, h1, h2, h3), y);
   }
 
   @Override
   default void cast(Tensor x, Tensor y) {
-    launch(
-        "moe_cast",
-        (stream, t, h) -> Moe.moe_cast(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_cast", Moe::moe_cast, x, y);
   }
 
   @Override
   default void copy(Tensor x, Tensor y) {
-    launch(
-        "moe_memory_copy",
-        (stream, t, h) -> Moe.moe_memory_copy(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_memory_copy", Moe::moe_memory_copy, x, y);
   }
 
   @Override
   default void add(float alpha, Tensor a, float beta, Tensor b, Tensor y) {
     launch(
         "moe_add",
-        (stream, t, h) ->
-            Moe.moe_add(stream, alpha, t[0], beta, t[1], t[2], h[0], h[1], h[2], h[3]),
+        (s, first, second, sum, h0, h1, h2, h3) ->
+            Moe.moe_add(s, alpha, first, beta, second, sum, h0, h1, h2, h3),
         a,
         b,
         y);
@@ -93,7 +74,7 @@ interface NativeKernels
   default void clampForward(float bound, Tensor x, Tensor y) {
     launch(
         "moe_clamp_forward",
-        (stream, t, h) -> Moe.moe_clamp_forward(stream, bound, t[0], t[1], h[0], h[1], h[2], h[3]),
+        (s, from, to, h0, h1, h2, h3) -> Moe.moe_clamp_forward(s, bound, from, to, h0, h1, h2, h3),
         x,
         y);
   }
@@ -102,8 +83,8 @@ interface NativeKernels
   default void clampBackward(float bound, Tensor x, Tensor dy, Tensor dx) {
     launch(
         "moe_clamp_backward",
-        (stream, t, h) ->
-            Moe.moe_clamp_backward(stream, bound, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        (s, from, upstream, to, h0, h1, h2, h3) ->
+            Moe.moe_clamp_backward(s, bound, from, upstream, to, h0, h1, h2, h3),
         x,
         dy,
         dx);
@@ -111,22 +92,20 @@ interface NativeKernels
 
   @Override
   default void activationForward(Activation activation, Tensor x, Tensor y) {
-    int code = activation.code();
     launch(
         "moe_activation_forward",
-        (stream, t, h) ->
-            Moe.moe_activation_forward(stream, code, t[0], t[1], h[0], h[1], h[2], h[3]),
+        Moe::moe_activation_forward,
+        ActivationConfigs.of(activation),
         x,
         y);
   }
 
   @Override
   default void activationBackward(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    int code = activation.code();
     launch(
         "moe_activation_backward",
-        (stream, t, h) ->
-            Moe.moe_activation_backward(stream, code, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        Moe::moe_activation_backward,
+        ActivationConfigs.of(activation),
         x,
         dy,
         dx);
@@ -136,8 +115,7 @@ interface NativeKernels
   default void randomUniform(long seed, long offset, Tensor y) {
     launch(
         "moe_random_uniform",
-        (stream, t, h) ->
-            Moe.moe_random_uniform(stream, seed, offset, t[0], h[0], h[1], h[2], h[3]),
+        (s, to, h0, h1, h2, h3) -> Moe.moe_random_uniform(s, seed, offset, to, h0, h1, h2, h3),
         y);
   }
 
@@ -145,9 +123,8 @@ interface NativeKernels
   default void randomNormal(long seed, long offset, float mean, float deviation, Tensor y) {
     launch(
         "moe_random_normal",
-        (stream, t, h) ->
-            Moe.moe_random_normal(
-                stream, seed, offset, mean, deviation, t[0], h[0], h[1], h[2], h[3]),
+        (s, to, h0, h1, h2, h3) ->
+            Moe.moe_random_normal(s, seed, offset, mean, deviation, to, h0, h1, h2, h3),
         y);
   }
 
@@ -158,8 +135,7 @@ interface NativeKernels
       Tensor ids, Tensor table, Tensor positions, Tensor positionTable, Tensor y) {
     launch(
         "moe_embedding_forward",
-        (stream, t, h) ->
-            Moe.moe_embedding_forward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+        Moe::moe_embedding_forward,
         ids,
         table,
         positions,
@@ -172,9 +148,7 @@ interface NativeKernels
       Tensor ids, Tensor positions, Tensor dy, Tensor dtable, Tensor dpositionTable) {
     launch(
         "moe_embedding_backward",
-        (stream, t, h) ->
-            Moe.moe_embedding_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+        Moe::moe_embedding_backward,
         ids,
         positions,
         dy,
@@ -185,73 +159,33 @@ interface NativeKernels
   // Norm
 
   @Override
-  default void layerNormForward(
-      Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
-    launch(
-        "moe_layer_norm_forward",
-        (stream, t, h) ->
-            Moe.moe_layer_norm_forward(
-                stream, t[0], t[1], t[2], epsilon, t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
-        x,
-        gamma,
-        beta,
-        y,
-        mean,
-        rstd);
+  default void layerNormForward(Norm norm, Tensor x, Tensor y) {
+    launch("moe_layer_norm_forward", Moe::moe_layer_norm_forward, Structs.norm(norm), x, y);
   }
 
   @Override
   default void layerNormBackward(
-      Tensor dy,
-      Tensor x,
-      Tensor gamma,
-      Tensor mean,
-      Tensor rstd,
-      Tensor dx,
-      Tensor dgamma,
-      Tensor dbeta) {
+      Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta) {
     launch(
         "moe_layer_norm_backward",
-        (stream, t, h) ->
-            Moe.moe_layer_norm_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], h[0], h[1], h[2], h[3]),
-        dy,
+        Moe::moe_layer_norm_backward,
+        Structs.norm(norm),
         x,
-        gamma,
-        mean,
-        rstd,
+        dy,
         dx,
         dgamma,
         dbeta);
   }
 
   @Override
-  default void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
-    launch(
-        "moe_rms_norm_forward",
-        (stream, t, h) ->
-            Moe.moe_rms_norm_forward(
-                stream, t[0], t[1], epsilon, t[2], t[3], h[0], h[1], h[2], h[3]),
-        x,
-        gamma,
-        y,
-        rstd);
+  default void rmsNormForward(Norm norm, Tensor x, Tensor y) {
+    launch("moe_rms_norm_forward", Moe::moe_rms_norm_forward, Structs.norm(norm), x, y);
   }
 
   @Override
-  default void rmsNormBackward(
-      Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
+  default void rmsNormBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
     launch(
-        "moe_rms_norm_backward",
-        (stream, t, h) ->
-            Moe.moe_rms_norm_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
-        dy,
-        x,
-        gamma,
-        rstd,
-        dx,
-        dgamma);
+        "moe_rms_norm_backward", Moe::moe_rms_norm_backward, Structs.norm(norm), x, dy, dx, dgamma);
   }
 
   // Attention
@@ -265,25 +199,12 @@ interface NativeKernels
       boolean interleaved,
       int direction,
       Tensor y) {
-    int paired = flag(interleaved);
     launch(
         "moe_rotary",
-        3,
-        (stream, t, h) ->
-            Moe.moe_rotary(
-                stream,
-                t[3],
-                AttentionStructs.angles(paired, t, 0),
-                direction,
-                t[4],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
-        positions,
-        cosine,
-        sine,
+        (s, from, angles, to, h0, h1, h2, h3) ->
+            Moe.moe_rotary(s, from, angles, direction, to, h0, h1, h2, h3),
         x,
+        Structs.rotaryAngles(interleaved, positions, cosine, sine),
         y);
   }
 
@@ -292,22 +213,9 @@ interface NativeKernels
       AttentionSettings settings, AttentionInputs inputs, Tensor out, Tensor logsumexp) {
     launch(
         "moe_attention_forward",
-        4,
-        (stream, t, h) ->
-            Moe.moe_attention_forward(
-                stream,
-                AttentionStructs.config(settings),
-                AttentionStructs.inputs(t, 0),
-                t[4],
-                t[5],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
-        inputs.q(),
-        inputs.k(),
-        inputs.v(),
-        inputs.sinks(),
+        Moe::moe_attention_forward,
+        Structs.attention(settings),
+        Structs.attentionInputs(inputs),
         out,
         logsumexp);
   }
@@ -322,47 +230,18 @@ interface NativeKernels
       AttentionGradients gradients) {
     launch(
         "moe_attention_backward",
-        8,
-        (stream, t, h) ->
-            Moe.moe_attention_backward(
-                stream,
-                AttentionStructs.config(settings),
-                AttentionStructs.inputs(t, 0),
-                t[8],
-                t[9],
-                t[10],
-                AttentionStructs.gradients(t, 4),
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
-        inputs.q(),
-        inputs.k(),
-        inputs.v(),
-        inputs.sinks(),
-        gradients.dq(),
-        gradients.dk(),
-        gradients.dv(),
-        gradients.dsinks(),
+        Moe::moe_attention_backward,
+        Structs.attention(settings),
+        Structs.attentionInputs(inputs),
         out,
         logsumexp,
-        dout);
+        dout,
+        Structs.attentionGradients(gradients));
   }
 
   @Override
   default void cacheAppend(Tensor k, Tensor v, CachePlaces places) {
-    launch(
-        "moe_cache_append",
-        4,
-        (stream, t, h) ->
-            Moe.moe_cache_append(
-                stream, t[4], t[5], AttentionStructs.places(t, 0), h[0], h[1], h[2], h[3]),
-        places.keys(),
-        places.values(),
-        places.slot(),
-        places.position(),
-        k,
-        v);
+    launch("moe_cache_append", Moe::moe_cache_append, k, v, Structs.cachePlaces(places));
   }
 
   @Override
@@ -370,25 +249,11 @@ interface NativeKernels
       AttentionSettings settings, Tensor q, Tensor sinks, CachePlaces places, Tensor out) {
     launch(
         "moe_attention_decode",
-        4,
-        (stream, t, h) ->
-            Moe.moe_attention_decode(
-                stream,
-                AttentionStructs.config(settings),
-                t[4],
-                t[5],
-                AttentionStructs.places(t, 0),
-                t[6],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
-        places.keys(),
-        places.values(),
-        places.slot(),
-        places.position(),
+        Moe::moe_attention_decode,
+        Structs.attention(settings),
         q,
         sinks,
+        Structs.cachePlaces(places),
         out);
   }
 
@@ -398,179 +263,87 @@ interface NativeKernels
   default void gemm(
       boolean transposeA,
       boolean transposeB,
-      Activation activation,
       boolean accumulate,
       Tensor a,
       Tensor b,
-      Tensor bias,
       Tensor c,
-      Tensor preactivation) {
-    int flipA = flag(transposeA);
-    int flipB = flag(transposeB);
-    int code = activation.code();
-    int adding = flag(accumulate);
+      GemmKernels.Epilogue epilogue) {
     launch(
         "moe_gemm",
-        (stream, t, h) ->
-            Moe.moe_gemm(
-                stream, flipA, flipB, code, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2],
-                h[3]),
+        Moe::moe_gemm,
+        Structs.gemm(transposeA, transposeB, accumulate),
         a,
         b,
-        bias,
         c,
-        preactivation);
+        Structs.epilogue(epilogue));
   }
 
   @Override
   default void columnSum(Tensor x, Tensor y) {
-    launch(
-        "moe_column_sum",
-        (stream, t, h) -> Moe.moe_column_sum(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        y);
+    launch("moe_column_sum", Moe::moe_column_sum, x, y);
   }
 
   @Override
   default void pack(Tensor weights, Tensor packed) {
-    launch(
-        "moe_gemm_pack",
-        (stream, t, h) -> Moe.moe_gemm_pack(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        weights,
-        packed);
+    launch("moe_gemm_pack", Moe::moe_gemm_pack, weights, packed);
   }
 
   // Gate, dispatch, expert, combine
 
   @Override
-  default void gateForward(
-      GateSettings settings,
-      Tensor logits,
-      Tensor used,
-      Tensor bias,
-      Tensor noise,
-      Tensor priority,
-      Routes routes) {
-    MemorySegment config = config(settings);
+  default void gateForward(GateSettings settings, GateKernels.Inputs inputs, Routes routes) {
     launch(
         "moe_gate_forward",
-        (stream, t, h) ->
-            Moe.moe_gate_forward(
-                stream, config, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10],
-                t[11], t[12], h[0], h[1], h[2], h[3]),
-        logits,
-        used,
-        bias,
-        noise,
-        priority,
-        routes.scores(),
-        routes.expert(),
-        routes.position(),
-        routes.weight(),
-        routes.choice(),
-        routes.counts(),
-        routes.offsets(),
-        routes.losses());
+        Moe::moe_gate_forward,
+        config(settings),
+        Structs.gateInputs(inputs),
+        Structs.routes(routes));
   }
 
   @Override
   default void gateBackward(
       GateSettings settings,
-      Tensor logits,
-      Tensor used,
+      GateKernels.Inputs inputs,
       Routes routes,
       Tensor dweight,
       float dauxiliary,
       float dz,
       Tensor dlogits) {
-    MemorySegment config = config(settings);
     launch(
         "moe_gate_backward",
-        (stream, t, h) ->
-            Moe.moe_gate_backward(
-                stream,
-                config,
-                t[0],
-                t[1],
-                t[2],
-                t[3],
-                t[4],
-                t[5],
-                dauxiliary,
-                dz,
-                t[6],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
-        logits,
-        used,
-        routes.scores(),
-        routes.expert(),
-        routes.choice(),
-        dweight,
-        dlogits);
+        Moe::moe_gate_backward,
+        config(settings),
+        Structs.gateInputs(inputs),
+        Structs.routes(routes),
+        Structs.gateGradients(dauxiliary, dz, dweight, dlogits));
   }
 
   @Override
   default void dispatchForward(Tensor x, Routes routes, Tensor rows) {
-    launch(
-        "moe_dispatch_forward",
-        (stream, t, h) ->
-            Moe.moe_dispatch_forward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
-        x,
-        routes.expert(),
-        routes.position(),
-        routes.offsets(),
-        rows);
+    launch("moe_dispatch_forward", Moe::moe_dispatch_forward, x, Structs.routes(routes), rows);
   }
 
   @Override
   default void dispatchBackward(Tensor drows, Routes routes, Tensor dx) {
-    launch(
-        "moe_dispatch_backward",
-        (stream, t, h) ->
-            Moe.moe_dispatch_backward(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
-        drows,
-        routes.expert(),
-        routes.position(),
-        routes.offsets(),
-        dx);
+    launch("moe_dispatch_backward", Moe::moe_dispatch_backward, drows, Structs.routes(routes), dx);
   }
 
   @Override
   default void expertForward(
-      Activation activation,
-      Tensor x,
-      Tensor offsets,
-      Tensor weights,
-      Tensor bias,
-      Tensor y,
-      Tensor preactivation) {
-    int code = activation.code();
+      Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue) {
     launch(
         "moe_expert_forward",
-        (stream, t, h) ->
-            Moe.moe_expert_forward(
-                stream, code, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
+        Moe::moe_expert_forward,
         x,
         offsets,
         weights,
-        bias,
         y,
-        preactivation);
+        Structs.epilogue(epilogue));
   }
 
   @Override
   default void expertBackwardInput(Tensor dy, Tensor offsets, Tensor weights, Tensor dx) {
-    launch(
-        "moe_expert_backward_input",
-        (stream, t, h) ->
-            Moe.moe_expert_backward_input(stream, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
-        dy,
-        offsets,
-        weights,
-        dx);
+    launch("moe_expert_backward_input", Moe::moe_expert_backward_input, dy, offsets, weights, dx);
   }
 
   @Override
@@ -579,9 +352,9 @@ interface NativeKernels
     int adding = flag(accumulate);
     launch(
         "moe_expert_backward_weights",
-        (stream, t, h) ->
+        (s, upstream, in, groups, out, sums, h0, h1, h2, h3) ->
             Moe.moe_expert_backward_weights(
-                stream, adding, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+                s, adding, upstream, in, groups, out, sums, h0, h1, h2, h3),
         dy,
         x,
         offsets,
@@ -590,121 +363,51 @@ interface NativeKernels
   }
 
   @Override
-  default void combineForward(
-      Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
+  default void combineForward(CombineKernels.Inputs inputs, Routes routes, Tensor y) {
     launch(
         "moe_combine_forward",
-        (stream, t, h) ->
-            Moe.moe_combine_forward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], h[0], h[1], h[2],
-                h[3]),
-        rows,
-        routes.expert(),
-        routes.position(),
-        routes.weight(),
-        routes.offsets(),
-        mlp,
-        coefficient,
-        skip,
+        Moe::moe_combine_forward,
+        Structs.combineInputs(inputs),
+        Structs.routes(routes),
         y);
   }
 
   @Override
   default void combineBackward(
-      Tensor dy,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient,
-      Tensor drows,
-      Tensor dweight,
-      Tensor dmlp,
-      Tensor dcoefficient) {
+      Tensor dy, CombineKernels.Inputs inputs, Routes routes, CombineKernels.Gradients gradients) {
     launch(
         "moe_combine_backward",
-        (stream, t, h) ->
-            Moe.moe_combine_backward(
-                stream, t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11],
-                h[0], h[1], h[2], h[3]),
+        Moe::moe_combine_backward,
         dy,
-        rows,
-        routes.expert(),
-        routes.position(),
-        routes.weight(),
-        routes.offsets(),
-        mlp,
-        coefficient,
-        drows,
-        dweight,
-        dmlp,
-        dcoefficient);
+        Structs.combineInputs(inputs),
+        Structs.routes(routes),
+        Structs.combineGradients(gradients));
   }
 
   // Loss, optimizer
 
   @Override
-  default void crossEntropy(
-      Tensor logits,
-      Tensor targets,
-      float labelSmoothing,
-      float dloss,
-      Tensor losses,
-      Tensor dlogits) {
+  default void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits) {
     launch(
-        "moe_cross_entropy",
-        (stream, t, h) ->
-            Moe.moe_cross_entropy(
-                stream, t[0], t[1], labelSmoothing, dloss, t[2], t[3], h[0], h[1], h[2], h[3]),
-        logits,
-        targets,
-        losses,
-        dlogits);
+        "moe_cross_entropy", Moe::moe_cross_entropy, Structs.tokenLosses(tokens), logits, dlogits);
   }
 
   @Override
   default void linearCrossEntropy(
-      Tensor hidden,
-      Tensor weights,
-      Tensor targets,
-      float labelSmoothing,
-      float dloss,
-      Tensor losses,
-      Tensor dhidden,
-      Tensor dweights) {
+      Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights) {
     launch(
         "moe_linear_cross_entropy",
-        (stream, t, h) ->
-            Moe.moe_linear_cross_entropy(
-                stream,
-                t[0],
-                t[1],
-                t[2],
-                labelSmoothing,
-                dloss,
-                t[3],
-                t[4],
-                t[5],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
+        Moe::moe_linear_cross_entropy,
+        Structs.tokenLosses(tokens),
         hidden,
         weights,
-        targets,
-        losses,
         dhidden,
         dweights);
   }
 
   @Override
   default void adamwStep(
-      float learningRate,
-      float beta1,
-      float beta2,
-      float epsilon,
-      float weightDecay,
-      long step,
-      float gradientScale,
+      AdamW config,
       Tensor parameter,
       Tensor gradient,
       Tensor firstMoment,
@@ -712,25 +415,8 @@ interface NativeKernels
       Tensor copy) {
     launch(
         "moe_adamw_step",
-        (stream, t, h) ->
-            Moe.moe_adamw_step(
-                stream,
-                learningRate,
-                beta1,
-                beta2,
-                epsilon,
-                weightDecay,
-                step,
-                gradientScale,
-                t[0],
-                t[1],
-                t[2],
-                t[3],
-                t[4],
-                h[0],
-                h[1],
-                h[2],
-                h[3]),
+        Moe::moe_adamw_step,
+        Structs.adamw(config),
         parameter,
         gradient,
         firstMoment,
@@ -740,11 +426,7 @@ interface NativeKernels
 
   @Override
   default void squareSum(Tensor x, Tensor sum) {
-    launch(
-        "moe_square_sum",
-        (stream, t, h) -> Moe.moe_square_sum(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
-        x,
-        sum);
+    launch("moe_square_sum", Moe::moe_square_sum, x, sum);
   }
 
   private static int flag(boolean value) {

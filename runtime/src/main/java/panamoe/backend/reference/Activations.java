@@ -1,6 +1,7 @@
 package panamoe.backend.reference;
 
 import panamoe.backend.Activation;
+import panamoe.backend.Activation.Kind;
 
 /** Activations and their derivatives on rows of pre-activations. */
 final class Activations {
@@ -11,39 +12,60 @@ final class Activations {
     double[] y = new double[x.length / activation.inputsPerOutput()];
     for (int i = 0; i < y.length; i++) {
       y[i] =
-          activation == Activation.SWIGLU ? silu(x[i]) * x[y.length + i] : value(activation, x[i]);
+          activation.kind() == Kind.SWIGLU
+              ? gate(activation, x[i]) * up(activation, x[y.length + i])
+              : value(activation.kind(), x[i]);
     }
     return y;
   }
 
-  /** The gradient of x from that of the output. */
+  /** The gradient of x, from the gradient of the output. */
   static double[] backward(Activation activation, double[] x, double[] dy) {
     double[] dx = new double[x.length];
     for (int i = 0; i < dy.length; i++) {
-      if (activation == Activation.SWIGLU) {
-        double up = x[dy.length + i];
-        dx[i] = dy[i] * up * derivative(Activation.SILU, x[i]);
-        dx[dy.length + i] = dy[i] * silu(x[i]);
+      if (activation.kind() == Kind.SWIGLU) {
+        double g = x[i];
+        double u = x[dy.length + i];
+        dx[i] = dy[i] * up(activation, u) * gateDerivative(activation, g);
+        dx[dy.length + i] = Math.abs(u) > activation.limit() ? 0 : dy[i] * gate(activation, g);
       } else {
-        dx[i] = dy[i] * derivative(activation, x[i]);
+        dx[i] = dy[i] * derivative(activation.kind(), x[i]);
       }
     }
     return dx;
   }
 
-  private static double value(Activation activation, double x) {
-    return switch (activation) {
+  /** {@code g' * sigmoid(alpha * g')} with {@code g' = min(g, limit)}. */
+  private static double gate(Activation activation, double g) {
+    double below = Math.min(g, activation.limit());
+    return below * Vectors.sigmoid(activation.alpha() * below);
+  }
+
+  private static double gateDerivative(Activation activation, double g) {
+    double scaled = activation.alpha() * g;
+    double sigmoid = Vectors.sigmoid(scaled);
+    return g > activation.limit() ? 0 : sigmoid * (1 + scaled * (1 - sigmoid));
+  }
+
+  /** {@code clamp(u, -limit, limit) + upOffset}. */
+  private static double up(Activation activation, double u) {
+    double limit = activation.limit();
+    return Math.max(-limit, Math.min(u, limit)) + activation.upOffset();
+  }
+
+  private static double value(Kind kind, double x) {
+    return switch (kind) {
       case IDENTITY -> x;
       case RELU -> Math.max(x, 0);
       case GELU -> x * normalDistribution(x);
       case GELU_TANH -> x * (1 + Math.tanh(tanhArgument(x))) / 2;
-      case SILU, SWIGLU -> silu(x);
+      case SILU, SWIGLU -> x * Vectors.sigmoid(x);
       case CUSTOM -> throw customRefused();
     };
   }
 
-  private static double derivative(Activation activation, double x) {
-    return switch (activation) {
+  private static double derivative(Kind kind, double x) {
+    return switch (kind) {
       case IDENTITY -> 1;
       case RELU -> x > 0 ? 1 : 0;
       case GELU -> normalDistribution(x) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
@@ -60,10 +82,6 @@ final class Activations {
   private static IllegalArgumentException customRefused() {
     return new IllegalArgumentException(
         "activation is CUSTOM, which the reference backend cannot be given");
-  }
-
-  private static double silu(double x) {
-    return x * Vectors.sigmoid(x);
   }
 
   private static double tanhArgument(double x) {

@@ -1,5 +1,6 @@
 package panamoe.backend.reference;
 
+import panamoe.backend.GateKernels;
 import panamoe.tensor.Tensor;
 
 /**
@@ -18,7 +19,12 @@ record GateInput(
    * Reads tensors whose shapes were checked; refuses values that cannot be compared, except on
    * padding.
    */
-  static GateInput read(Tensor logits, Tensor used, Tensor bias, Tensor noise, Tensor priority) {
+  static GateInput read(GateKernels.Inputs inputs) {
+    Tensor logits = inputs.logits();
+    Tensor used = inputs.used();
+    Tensor bias = inputs.bias();
+    Tensor noise = inputs.noise();
+    Tensor priority = inputs.priority();
     boolean[] isUsed = new boolean[(int) logits.size(0)];
     for (int s = 0; s < isUsed.length; s++) {
       isUsed[s] = used == null || used.getFloat(s) != 0;

@@ -9,11 +9,14 @@ import panamoe.tensor.Tensor;
 interface ReferenceCombine extends CombineKernels, Launching {
 
   @Override
-  default void combineForward(
-      Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip, Tensor y) {
+  default void combineForward(Inputs inputs, Routes routes, Tensor y) {
+    Tensor rows = inputs.rows();
+    Tensor mlp = inputs.mlp();
+    Tensor coefficient = inputs.coefficient();
+    Tensor skip = inputs.skip();
     launch(
         () -> {
-          check("y", y, rows, routes, mlp, coefficient);
+          check("y", y, inputs, routes);
           Check.optional("skip", skip, Kind.FLOATING, y.size(0), y.size(1));
           Check.disjoint("rows", rows, "y", y);
           Check.disjoint("mlp", mlp, "y", y);
@@ -38,19 +41,17 @@ interface ReferenceCombine extends CombineKernels, Launching {
   }
 
   @Override
-  default void combineBackward(
-      Tensor dy,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient,
-      Tensor drows,
-      Tensor dweight,
-      Tensor dmlp,
-      Tensor dcoefficient) {
+  default void combineBackward(Tensor dy, Inputs inputs, Routes routes, Gradients gradients) {
+    Tensor rows = inputs.rows();
+    Tensor mlp = inputs.mlp();
+    Tensor coefficient = inputs.coefficient();
+    Tensor drows = gradients.drows();
+    Tensor dweight = gradients.dweight();
+    Tensor dmlp = gradients.dmlp();
+    Tensor dcoefficient = gradients.dcoefficient();
     launch(
         () -> {
-          check("dy", dy, rows, routes, mlp, coefficient);
+          check("dy", dy, inputs, routes);
           Check.tensor("drows", drows, Kind.FLOATING, rows.size(0), rows.size(1));
           Check.tensor("dweight", dweight, Kind.FLOAT32, dy.size(0), routes.expert().size(1));
           Check.together("mlp", mlp, "dmlp", dmlp);
@@ -118,19 +119,13 @@ interface ReferenceCombine extends CombineKernels, Launching {
         new double[] {coefficient.getFloat(2L * s), coefficient.getFloat(2L * s + 1)});
   }
 
-  private static void check(
-      String outputName,
-      Tensor output,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient) {
+  private static void check(String outputName, Tensor output, Inputs inputs, Routes routes) {
     Check.tensor(outputName, output, Kind.FLOATING, Check.ANY, Check.ANY);
-    Check.tensor("rows", rows, Kind.FLOATING, Check.ANY, output.size(1));
+    Check.tensor("rows", inputs.rows(), Kind.FLOATING, Check.ANY, output.size(1));
     RouteTable.check(routes, output.size(0));
     Check.tensor("weight", routes.weight(), Kind.FLOAT32, output.size(0), routes.expert().size(1));
-    Check.together("mlp", mlp, "coefficient", coefficient);
-    Check.optional("mlp", mlp, Kind.FLOATING, output.size(0), output.size(1));
-    Check.optional("coefficient", coefficient, Kind.FLOAT32, output.size(0), 2);
+    Check.together("mlp", inputs.mlp(), "coefficient", inputs.coefficient());
+    Check.optional("mlp", inputs.mlp(), Kind.FLOATING, output.size(0), output.size(1));
+    Check.optional("coefficient", inputs.coefficient(), Kind.FLOAT32, output.size(0), 2);
   }
 }

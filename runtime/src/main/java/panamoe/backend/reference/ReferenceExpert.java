@@ -3,6 +3,7 @@ package panamoe.backend.reference;
 import java.util.Arrays;
 import panamoe.backend.Activation;
 import panamoe.backend.ExpertKernels;
+import panamoe.backend.GemmKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
@@ -14,13 +15,10 @@ interface ReferenceExpert extends ExpertKernels, Launching {
 
   @Override
   default void expertForward(
-      Activation activation,
-      Tensor x,
-      Tensor offsets,
-      Tensor weights,
-      Tensor bias,
-      Tensor y,
-      Tensor preactivation) {
+      Tensor x, Tensor offsets, Tensor weights, Tensor y, GemmKernels.Epilogue epilogue) {
+    Activation activation = epilogue.activation();
+    Tensor bias = epilogue.bias();
+    Tensor preactivation = epilogue.preactivation();
     launch(
         () -> {
           Check.require(activation != null, "activation is null");

@@ -12,18 +12,11 @@ import panamoe.tensor.Tensor;
 interface ReferenceGate extends GateKernels, Launching {
 
   @Override
-  default void gateForward(
-      GateSettings settings,
-      Tensor logits,
-      Tensor used,
-      Tensor bias,
-      Tensor noise,
-      Tensor priority,
-      Routes routes) {
+  default void gateForward(GateSettings settings, Inputs inputs, Routes routes) {
     launch(
         () -> {
-          check(settings, logits, used, bias, noise, priority, routes);
-          GateInput input = GateInput.read(logits, used, bias, noise, priority);
+          check(settings, inputs, routes);
+          GateInput input = GateInput.read(inputs);
           float[][] scores = GateChoice.scores(settings.score(), input);
           int[][] choice = GateChoice.choose(settings, input, scores);
           GateQueues queues = GateQueues.fill(settings, choice, scores, input);
@@ -96,19 +89,16 @@ interface ReferenceGate extends GateKernels, Launching {
     return input.usedTokens() == 0 ? 0 : sum / input.usedTokens();
   }
 
-  private static void check(
-      GateSettings settings,
-      Tensor logits,
-      Tensor used,
-      Tensor bias,
-      Tensor noise,
-      Tensor priority,
-      Routes routes) {
+  private static void check(GateSettings settings, Inputs inputs, Routes routes) {
+    Tensor logits = inputs.logits();
+    Tensor bias = inputs.bias();
+    Tensor noise = inputs.noise();
+    Tensor priority = inputs.priority();
     checkSettings(settings, logits);
     long tokens = logits.size(0);
     long experts = logits.size(1);
     int topK = settings.topK();
-    Check.optional("used", used, Kind.UINT8, tokens);
+    Check.optional("used", inputs.used(), Kind.UINT8, tokens);
     Check.optional("bias", bias, Kind.FLOAT32, experts);
     Check.optional("noise", noise, Kind.FLOAT32, tokens, experts);
     Check.optional("priority", priority, Kind.FLOAT32, tokens, experts);

@@ -14,13 +14,14 @@ interface ReferenceGateBackward extends GateKernels, Launching {
   @Override
   default void gateBackward(
       GateSettings settings,
-      Tensor logits,
-      Tensor used,
+      Inputs inputs,
       Routes routes,
       Tensor dweight,
       float dauxiliary,
       float dz,
       Tensor dlogits) {
+    Tensor logits = inputs.logits();
+    Tensor used = inputs.used();
     launch(
         () -> {
           ReferenceGate.checkSettings(settings, logits);
@@ -37,7 +38,7 @@ interface ReferenceGateBackward extends GateKernels, Launching {
           Check.range("choice", routes.choice(), -1, experts);
           checkKept(routes);
 
-          GateInput input = GateInput.read(logits, used, null, null, null);
+          GateInput input = GateInput.read(new Inputs(logits, used, null, null, null));
           int[][] choice = readTable(routes.choice());
           int[][] expert = readTable(routes.expert());
           double[][] dweights = Values.readRows(dweight);

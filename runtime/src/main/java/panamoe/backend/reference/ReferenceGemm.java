@@ -13,13 +13,14 @@ interface ReferenceGemm extends GemmKernels, Launching {
   default void gemm(
       boolean transposeA,
       boolean transposeB,
-      Activation activation,
       boolean accumulate,
       Tensor a,
       Tensor b,
-      Tensor bias,
       Tensor c,
-      Tensor preactivation) {
+      Epilogue epilogue) {
+    Activation activation = epilogue.activation();
+    Tensor bias = epilogue.bias();
+    Tensor preactivation = epilogue.preactivation();
     launch(
         () -> {
           Check.require(activation != null, "activation is null");
@@ -34,8 +35,7 @@ interface ReferenceGemm extends GemmKernels, Launching {
           checkOutput("c", activation, rows, columns, c);
           Check.optional("preactivation", preactivation, Kind.FLOATING, rows, columns);
           Check.require(
-              !accumulate
-                  || activation == Activation.IDENTITY && bias == null && preactivation == null,
+              !accumulate || epilogue.isNone(),
               "accumulating takes no bias, no activation and no preactivation");
           Check.disjoint("a", a, "c", c);
           Check.disjoint("b", b, "c", c);

@@ -11,13 +11,11 @@ import panamoe.tensor.Tensor;
 interface ReferenceLoss extends LossKernels, Launching {
 
   @Override
-  default void crossEntropy(
-      Tensor logits,
-      Tensor targets,
-      float labelSmoothing,
-      float dloss,
-      Tensor losses,
-      Tensor dlogits) {
+  default void crossEntropy(Tokens tokens, Tensor logits, Tensor dlogits) {
+    Tensor targets = tokens.targets();
+    float labelSmoothing = tokens.labelSmoothing();
+    float dloss = tokens.dloss();
+    Tensor losses = tokens.losses();
     launch(
         () -> {
           Check.tensor("logits", logits, Kind.FLOATING, Check.ANY, Check.ANY);
@@ -38,14 +36,11 @@ interface ReferenceLoss extends LossKernels, Launching {
 
   @Override
   default void linearCrossEntropy(
-      Tensor hidden,
-      Tensor weights,
-      Tensor targets,
-      float labelSmoothing,
-      float dloss,
-      Tensor losses,
-      Tensor dhidden,
-      Tensor dweights) {
+      Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights) {
+    Tensor targets = tokens.targets();
+    float labelSmoothing = tokens.labelSmoothing();
+    float dloss = tokens.dloss();
+    Tensor losses = tokens.losses();
     launch(
         () -> {
           Check.tensor("hidden", hidden, Kind.FLOATING, Check.ANY, Check.ANY);

@@ -8,54 +8,48 @@ import panamoe.tensor.Tensor;
 interface ReferenceNorm extends NormKernels, Launching {
 
   @Override
-  default void layerNormForward(
-      Tensor x, Tensor gamma, Tensor beta, float epsilon, Tensor y, Tensor mean, Tensor rstd) {
+  default void layerNormForward(Norm norm, Tensor x, Tensor y) {
+    Tensor beta = norm.beta();
+    Tensor mean = norm.mean();
     launch(
         () -> {
-          checkForward(x, gamma, epsilon, y, rstd);
+          checkForward(norm, x, y);
           Check.tensor("beta", beta, Kind.FLOAT32, x.size(1));
           Check.optional("mean", mean, Kind.FLOAT32, x.size(0));
           double[] shift = Values.read(beta);
-          forward(true, x, gamma, shift, epsilon, y, mean, rstd);
+          forward(norm, mean, true, x, shift, y);
         });
   }
 
   @Override
   default void layerNormBackward(
-      Tensor dy,
-      Tensor x,
-      Tensor gamma,
-      Tensor mean,
-      Tensor rstd,
-      Tensor dx,
-      Tensor dgamma,
-      Tensor dbeta) {
+      Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta) {
+    Tensor mean = norm.mean();
     launch(
         () -> {
-          checkBackward(dy, x, gamma, rstd, dx, dgamma);
+          checkBackward(norm, x, dy, dx, dgamma);
           Check.tensor("mean", mean, Kind.FLOAT32, x.size(0));
           Check.tensor("dbeta", dbeta, Kind.FLOAT32, x.size(1));
           Check.disjoint("dgamma", dgamma, "dbeta", dbeta);
-          backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
+          backward(norm, mean, x, dy, dx, dgamma, dbeta);
         });
   }
 
   @Override
-  default void rmsNormForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
+  default void rmsNormForward(Norm norm, Tensor x, Tensor y) {
     launch(
         () -> {
-          checkForward(x, gamma, epsilon, y, rstd);
-          forward(false, x, gamma, new double[(int) x.size(1)], epsilon, y, null, rstd);
+          checkForward(norm, x, y);
+          forward(norm, null, false, x, new double[(int) x.size(1)], y);
         });
   }
 
   @Override
-  default void rmsNormBackward(
-      Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
+  default void rmsNormBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
     launch(
         () -> {
-          checkBackward(dy, x, gamma, rstd, dx, dgamma);
-          backward(dy, x, gamma, null, rstd, dx, dgamma, null);
+          checkBackward(norm, x, dy, dx, dgamma);
+          backward(norm, null, x, dy, dx, dgamma, null);
         });
   }
 
@@ -64,16 +58,9 @@ interface ReferenceNorm extends NormKernels, Launching {
    * epsilon)}.
    */
   private static void forward(
-      boolean centered,
-      Tensor x,
-      Tensor gamma,
-      double[] shift,
-      float epsilon,
-      Tensor y,
-      Tensor mean,
-      Tensor rstd) {
+      Norm norm, Tensor mean, boolean centered, Tensor x, double[] shift, Tensor y) {
     double[][] rows = Values.readRows(x);
-    double[] scale = Values.read(gamma);
+    double[] scale = Values.read(norm.gamma());
     int width = scale.length;
     for (int s = 0; s < rows.length; s++) {
       double rowMean = 0;
@@ -84,15 +71,15 @@ interface ReferenceNorm extends NormKernels, Launching {
       for (double value : rows[s]) {
         variance += (value - rowMean) * (value - rowMean) / width;
       }
-      double rowRstd = 1 / Math.sqrt(variance + epsilon);
+      double rowRstd = 1 / Math.sqrt(variance + norm.epsilon());
       for (int i = 0; i < width; i++) {
         rows[s][i] = (rows[s][i] - rowMean) * rowRstd * scale[i] + shift[i];
       }
       if (mean != null) {
         mean.setFloat(s, (float) rowMean);
       }
-      if (rstd != null) {
-        rstd.setFloat(s, (float) rowRstd);
+      if (norm.rstd() != null) {
+        norm.rstd().setFloat(s, (float) rowRstd);
       }
     }
     Values.write(rows, y);
@@ -104,23 +91,16 @@ interface ReferenceNorm extends NormKernels, Launching {
    * += sum_s dy}.
    */
   private static void backward(
-      Tensor dy,
-      Tensor x,
-      Tensor gamma,
-      Tensor mean,
-      Tensor rstd,
-      Tensor dx,
-      Tensor dgamma,
-      Tensor dbeta) {
+      Norm norm, Tensor mean, Tensor x, Tensor dy, Tensor dx, Tensor dgamma, Tensor dbeta) {
     double[][] rows = Values.readRows(x);
     double[][] upstream = Values.readRows(dy);
-    double[] scale = Values.read(gamma);
+    double[] scale = Values.read(norm.gamma());
     double[] dscale = Values.read(dgamma);
     double[] dshift = dbeta == null ? new double[scale.length] : Values.read(dbeta);
     int width = scale.length;
     for (int s = 0; s < rows.length; s++) {
       double rowMean = mean == null ? 0 : mean.getFloat(s);
-      double rowRstd = rstd.getFloat(s);
+      double rowRstd = norm.rstd().getFloat(s);
       double[] normal = new double[width];
       double[] g = new double[width];
       double gMean = 0;
@@ -143,22 +123,21 @@ interface ReferenceNorm extends NormKernels, Launching {
     }
   }
 
-  private static void checkForward(Tensor x, Tensor gamma, float epsilon, Tensor y, Tensor rstd) {
+  private static void checkForward(Norm norm, Tensor x, Tensor y) {
     checkRows(x);
-    Check.tensor("gamma", gamma, Kind.FLOAT32, x.size(1));
-    Check.finite("epsilon", epsilon);
-    Check.require(epsilon >= 0, "epsilon is " + epsilon + ", expected 0 or more");
+    Check.tensor("gamma", norm.gamma(), Kind.FLOAT32, x.size(1));
+    Check.finite("epsilon", norm.epsilon());
+    Check.require(norm.epsilon() >= 0, "epsilon is " + norm.epsilon() + ", expected 0 or more");
     Check.tensor("y", y, Kind.FLOATING, x.size(0), x.size(1));
-    Check.optional("rstd", rstd, Kind.FLOAT32, x.size(0));
+    Check.optional("rstd", norm.rstd(), Kind.FLOAT32, x.size(0));
     Check.disjoint("x", x, "y", y);
   }
 
-  private static void checkBackward(
-      Tensor dy, Tensor x, Tensor gamma, Tensor rstd, Tensor dx, Tensor dgamma) {
+  private static void checkBackward(Norm norm, Tensor x, Tensor dy, Tensor dx, Tensor dgamma) {
     checkRows(x);
     Check.tensor("dy", dy, Kind.FLOATING, x.size(0), x.size(1));
-    Check.tensor("gamma", gamma, Kind.FLOAT32, x.size(1));
-    Check.tensor("rstd", rstd, Kind.FLOAT32, x.size(0));
+    Check.tensor("gamma", norm.gamma(), Kind.FLOAT32, x.size(1));
+    Check.tensor("rstd", norm.rstd(), Kind.FLOAT32, x.size(0));
     Check.tensor("dx", dx, Kind.FLOATING, x.size(0), x.size(1));
     Check.tensor("dgamma", dgamma, Kind.FLOAT32, x.size(1));
     Check.disjoint("x", x, "dx", dx);

@@ -10,13 +10,7 @@ interface ReferenceOptimizer extends OptimizerKernels, Launching {
 
   @Override
   default void adamwStep(
-      float learningRate,
-      float beta1,
-      float beta2,
-      float epsilon,
-      float weightDecay,
-      long step,
-      float gradientScale,
+      AdamW config,
       Tensor parameter,
       Tensor gradient,
       Tensor firstMoment,
@@ -24,17 +18,18 @@ interface ReferenceOptimizer extends OptimizerKernels, Launching {
       Tensor copy) {
     launch(
         () -> {
-          Check.finite("learningRate", learningRate);
+          Check.finite("learningRate", config.learningRate());
           Check.require(
-              beta1 >= 0 && beta1 < 1,
-              "beta1 is " + beta1 + ", expected at least 0 and less than 1");
+              config.beta1() >= 0 && config.beta1() < 1,
+              "beta1 is " + config.beta1() + ", expected at least 0 and less than 1");
           Check.require(
-              beta2 >= 0 && beta2 < 1,
-              "beta2 is " + beta2 + ", expected at least 0 and less than 1");
-          Check.require(epsilon >= 0, "epsilon is " + epsilon + ", expected 0 or more");
-          Check.finite("weightDecay", weightDecay);
-          Check.require(step >= 1, "step is " + step + ", expected 1 or more");
-          Check.finite("gradientScale", gradientScale);
+              config.beta2() >= 0 && config.beta2() < 1,
+              "beta2 is " + config.beta2() + ", expected at least 0 and less than 1");
+          Check.require(
+              config.epsilon() >= 0, "epsilon is " + config.epsilon() + ", expected 0 or more");
+          Check.finite("weightDecay", config.weightDecay());
+          Check.require(config.step() >= 1, "step is " + config.step() + ", expected 1 or more");
+          Check.finite("gradientScale", config.gradientScale());
           Check.elements("parameter", parameter, Kind.FLOAT32, Check.ANY);
           Check.elements("gradient", gradient, Kind.FLOAT32, parameter.count());
           Check.elements("firstMoment", firstMoment, Kind.FLOAT32, parameter.count());
@@ -43,15 +38,22 @@ interface ReferenceOptimizer extends OptimizerKernels, Launching {
             Check.elements("copy", copy, Kind.FLOATING, parameter.count());
             Check.require(copy.dtype() == DType.BFLOAT16, "copy is float32, expected bfloat16");
           }
-          double correction1 = 1 - Math.pow(beta1, step);
-          double correction2 = 1 - Math.pow(beta2, step);
+          double correction1 = 1 - Math.pow(config.beta1(), config.step());
+          double correction2 = 1 - Math.pow(config.beta2(), config.step());
           for (long i = 0; i < parameter.count(); i++) {
-            double g = (double) gradient.getFloat(i) * gradientScale;
-            double m = beta1 * (double) firstMoment.getFloat(i) + (1.0 - beta1) * g;
-            double v = beta2 * (double) secondMoment.getFloat(i) + (1.0 - beta2) * g * g;
-            double decayed = parameter.getFloat(i) * (1.0 - (double) learningRate * weightDecay);
+            double g = (double) gradient.getFloat(i) * config.gradientScale();
+            double m =
+                config.beta1() * (double) firstMoment.getFloat(i) + (1.0 - config.beta1()) * g;
+            double v =
+                config.beta2() * (double) secondMoment.getFloat(i) + (1.0 - config.beta2()) * g * g;
+            double decayed =
+                parameter.getFloat(i)
+                    * (1.0 - (double) config.learningRate() * config.weightDecay());
             double p =
-                decayed - learningRate * (m / correction1) / (Math.sqrt(v / correction2) + epsilon);
+                decayed
+                    - config.learningRate()
+                        * (m / correction1)
+                        / (Math.sqrt(v / correction2) + config.epsilon());
             firstMoment.setFloat(i, (float) m);
             secondMoment.setFloat(i, (float) v);
             parameter.setFloat(i, (float) p);

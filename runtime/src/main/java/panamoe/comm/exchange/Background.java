@@ -7,16 +7,17 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * A thread beside a rank's own that talks to the other ranks while the rank computes, such as the
- * residual branch of its layer. What it is given it does in that order, so the order is the same on
- * all ranks if they start alike.
+ * A second thread of a rank that communicates while the rank computes, such as the residual branch
+ * of its layer. It runs communications in the order they were started, so all ranks that start them
+ * in the same order run them in the same order.
  *
- * <p>Until a communication is awaited, the rank's own thread keeps off the communicators and the
- * tensors in it.
+ * <p>Until a communication is awaited, the rank's own thread must not use its communicators and
+ * tensors.
  */
 public final class Background implements AutoCloseable {
   /**
-   * A communication that was started. Closing it awaits it, so that no tensor is freed under it.
+   * A communication that was started. Closing it waits for its end, so that no tensor in use is
+   * freed.
    */
   public static final class Pending implements AutoCloseable {
     private final Future<?> future;
@@ -25,7 +26,7 @@ public final class Background implements AutoCloseable {
       this.future = future;
     }
 
-    /** Returns when it is done; throws what it threw. */
+    /** Waits for its end and rethrows its exception. */
     public void await() {
       settle();
       switch (future.state() == Future.State.FAILED ? future.exceptionNow() : null) {
@@ -36,7 +37,7 @@ public final class Background implements AutoCloseable {
       }
     }
 
-    /** Returns when it is done, well or not. */
+    /** Waits for its end, successful or not. */
     public void settle() {
       Background.settle(future);
     }
@@ -47,7 +48,7 @@ public final class Background implements AutoCloseable {
     }
   }
 
-  // Null: what is started is done at once, by the thread that starts it.
+  // Null: communications run on the thread that starts them, at once.
   private final ExecutorService thread;
 
   /**
@@ -61,7 +62,7 @@ public final class Background implements AutoCloseable {
     this.thread = thread;
   }
 
-  /** No thread at all: what is started is done before {@link #start} returns, in the same order. */
+  /** Without a thread: a communication is complete when {@link #start} returns. */
   public static Background none() {
     return new Background((ExecutorService) null);
   }
@@ -74,7 +75,7 @@ public final class Background implements AutoCloseable {
     return new Pending(thread.submit(communication));
   }
 
-  /** Ends the thread when it has done what was started. */
+  /** Ends the thread after all started communications. */
   @Override
   public void close() {
     if (thread != null) {
@@ -90,7 +91,7 @@ public final class Background implements AutoCloseable {
           future.get();
           return;
         } catch (InterruptedException e) {
-          // The tensors are in use until it is done, and that takes no longer than the
+          // The tensors are in use until the end, which comes at the latest after the
           // communicator's timeout.
           interrupted = true;
         } catch (ExecutionException _) {

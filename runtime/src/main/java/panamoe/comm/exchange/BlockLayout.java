@@ -3,11 +3,11 @@ package panamoe.comm.exchange;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.function.IntUnaryOperator;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.tensor.Tensor;
 
 /**
- * A layout transform: where each block of rows lies before and after it. The memory is the host's.
+ * A layout transform: where each block of rows lies before and after it. Works on host memory.
  *
  * @param rows of each block
  * @param before first row of each block before
@@ -16,10 +16,10 @@ import panamoe.tensor.Tensor;
 record BlockLayout(long[] rows, long[] before, long[] after) {
 
   /**
-   * Blocks that lie behind each other before and after.
+   * A permutation of contiguous blocks.
    *
    * @param rows of each block, in the order before
-   * @param order the block that comes i-th after
+   * @param order for each place after the transform, the block's index before it
    */
   static BlockLayout of(long[] rows, IntUnaryOperator order) {
     long[] before = new long[rows.length];
@@ -39,22 +39,23 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
   }
 
   /**
-   * Every block cut evenly into parts; before, the parts of one member lie together, after, those
-   * of one block.
+   * Every block is cut evenly into one part per member. Before: the parts of one member are
+   * contiguous. After: the parts of one block are.
    *
    * @param counts rows of each block
    */
   static BlockLayout gather(long[] counts, int members) {
     long[] rows = new long[members * counts.length];
     for (int part = 0; part < rows.length; part++) {
-      rows[part] = Call.share(counts[part % counts.length], part / counts.length, members);
+      rows[part] =
+          CollectiveCall.share(counts[part % counts.length], part / counts.length, members);
     }
     return of(rows, i -> i % members * counts.length + i / members);
   }
 
   /**
-   * Only the parts of one member of {@link #gather}, taken out: whole blocks before, its parts
-   * after.
+   * Extracts one member's parts (see {@link #gather}). Before: whole blocks. After: this member's
+   * parts.
    */
   static BlockLayout drop(long[] counts, int members, int member) {
     BlockLayout all = gather(counts, members);
@@ -64,13 +65,13 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
     return new BlockLayout(rows, before, of(rows, i -> i).before);
   }
 
-  /** The way back. */
+  /** The inverse transform. */
   BlockLayout inverse() {
     return new BlockLayout(rows, after, before);
   }
 
   void transform(Tensor from, Tensor to) {
-    long rowBytes = Call.rowBytes(from);
+    long rowBytes = CollectiveCall.rowBytes(from);
     MemorySegment source = from.data();
     MemorySegment target = to.data();
     for (int block = 0; block < rows.length; block++) {

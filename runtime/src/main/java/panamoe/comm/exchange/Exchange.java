@@ -5,18 +5,17 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.tensor.TensorMemory;
 
 /**
- * Takes rows to the ranks they are for, and back: the uneven all-to-all of a dropless MoE layer.
- * Counts go first, then exactly the rows there are, nothing padded to a capacity. The strategies
- * differ in time, not in a bit of the outcome.
+ * The uneven all-to-all of a dropless MoE layer, and its inverse. Ranks first exchange counts, then
+ * exactly the rows there are, without padding to a capacity. All strategies give the same bits.
  *
- * <p>All members make, use and close it in the same order. Used by one thread of each rank at a
+ * <p>All members create, use and close it in the same order. Used by one thread of each rank at a
  * time. Layout transforms run on the host: strategies other than {@link Strategy#FLAT}, and
- * coordinated exchanges, want tensors in host memory.
+ * coordinated exchanges, need tensors in host memory.
  */
 public final class Exchange implements AutoCloseable {
   private final Communicator group;
@@ -45,8 +44,8 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * Where two levels are no better than one (one node, or one rank a node), and with a logged line
-   * where nodes have different numbers of ranks, every strategy is flat.
+   * Creates an exchange. Every strategy is flat where two levels cannot help (one node, or one rank
+   * per node), and where nodes have different numbers of ranks, which is logged.
    *
    * @param group the ranks that hold the experts together
    * @param memory for rows on their way
@@ -56,13 +55,14 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * For rows that all ranks of a tensor group have alike: each sends only its part (DeepSpeed-MoE
-   * §5.3, parallelism-coordinated communication), and rows that come back are gathered.
+   * Creates an exchange for rows that are replicated over a tensor group: each rank sends only its
+   * part, and returning rows are gathered (DeepSpeed-MoE §5.3, parallelism-coordinated
+   * communication).
    *
    * @param group the ranks that hold the experts together and have this rank's place in their
    *     tensor groups
-   * @param gathersArrivals whether a rank gets all rows for its experts, as experts sliced over the
-   *     tensor group need, or its part of them, which together with the other ranks' parts is all
+   * @param gathersArrivals true: every rank of the tensor group gets all rows for its experts, as
+   *     sliced experts need; false: each gets its part of them
    */
   public static Exchange coordinated(
       Communicator group,
@@ -74,24 +74,24 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * Tells every rank how many rows come. The ranks' numbers of blocks must agree.
+   * Exchanges the counts. All ranks must have the same number of blocks.
    *
-   * @param counts rows of each block, by destination: as many blocks for each rank, such as one for
-   *     each of its experts
-   * @param rowBytes bytes of a row, by which the strategy is chosen
+   * @param counts rows of each block, by destination rank; each rank has equally many blocks, such
+   *     as one per expert
+   * @param rowBytes bytes of a row, for the choice of the strategy
    */
-  public Plan plan(long[] counts, long rowBytes) {
+  public ExchangePlan plan(long[] counts, long rowBytes) {
     return plan(counts, rowBytes, 1).getFirst();
   }
 
   /**
-   * As {@link #plan(long[], long)}, for rows that travel in parts, one after the other: every block
-   * is cut evenly.
+   * Like {@link #plan(long[], long)}, for rows that are sent in parts, one after the other: every
+   * block is cut evenly.
    *
-   * @param parts how many; the same on all ranks
+   * @param parts the number of parts, the same on all ranks
    * @return a plan for each part, see {@link Parts}
    */
-  public List<Plan> plan(long[] counts, long rowBytes, int parts) {
+  public List<ExchangePlan> plan(long[] counts, long rowBytes, int parts) {
     int size = group.size();
     if (counts.length % size != 0 || Arrays.stream(counts).anyMatch(count -> count < 0)) {
       throw new IllegalArgumentException(
@@ -101,7 +101,7 @@ public final class Exchange implements AutoCloseable {
               + Arrays.toString(counts));
     }
     int blocks = counts.length / size;
-    // With its counts each rank tells how much it sends in all, so that all choose alike.
+    // Each rank sends its total with its counts, so that all choose the same strategy.
     long total = LongStream.of(counts).sum();
     long[] numbers = new long[size * (blocks + 1)];
     for (int rank = 0; rank < size; rank++) {
@@ -130,7 +130,8 @@ public final class Exchange implements AutoCloseable {
   }
 
   /**
-   * Says where in the model the next plans and their rows belong, such as {@code layer 3 dispatch}.
+   * Sets where in the model the next plans are used, such as {@code layer 3 dispatch}; messages
+   * quote it.
    */
   public void at(String place) {
     this.place = place;
@@ -141,26 +142,26 @@ public final class Exchange implements AutoCloseable {
     }
   }
 
-  /** What {@link Strategy#AUTO} chooses by, if there is anything to choose. */
+  /** The measured table of {@link Strategy#AUTO}; empty if there is only one strategy to choose. */
   public Optional<SwitchTable> table() {
     return table;
   }
 
-  /** Closes what the exchange opened; the group stays open. Idempotent. */
+  /** Closes the groups that the exchange opened; the given group stays open. Idempotent. */
   @Override
   public void close() {
     levels.ifPresent(Levels::close);
     workspace.close();
   }
 
-  private Plan plan(long[] counts, long[] between, long[] received, Strategy strategy) {
+  private ExchangePlan plan(long[] counts, long[] between, long[] received, Strategy strategy) {
     int blocks = counts.length / group.size();
     long[] sends = partSums(counts, blocks, blocks);
     long[] receives = partSums(received, blocks, blocks);
-    Way way =
+    AllToAll allToAll =
         strategy == Strategy.FLAT
-            ? new FlatWay(group, sends, receives)
-            : new HierarchicalWay(
+            ? new FlatAllToAll(group, sends, receives)
+            : new HierarchicalAllToAll(
                 levels.orElseThrow(),
                 workspace,
                 sends,
@@ -168,15 +169,16 @@ public final class Exchange implements AutoCloseable {
                 receives);
     long[] arriving = received;
     if (tensor != null) {
-      way = new CoordinatedWay(tensor, way, workspace, gathersArrivals, counts, received);
+      allToAll =
+          new CoordinatedAllToAll(tensor, allToAll, workspace, gathersArrivals, counts, received);
       if (!gathersArrivals) {
         arriving = Arrays.stream(received).map(this::part).toArray();
       }
     }
-    return new Plan(
+    return new ExchangePlan(
         () -> place,
         strategy,
-        way,
+        allToAll,
         LongStream.of(counts).sum(),
         arriving,
         LongStream.of(arriving).sum());
@@ -193,21 +195,21 @@ public final class Exchange implements AutoCloseable {
     return tensor == null ? 1 : tensor.size();
   }
 
-  /** What each of several parts has of each block. */
+  /** Rows of each block in one of several parts. */
   private static long[] shares(long[] counts, int part, int parts) {
     return counts == null
         ? null
-        : LongStream.of(counts).map(count -> Call.share(count, part, parts)).toArray();
+        : LongStream.of(counts).map(count -> CollectiveCall.share(count, part, parts)).toArray();
   }
 
   /** This rank's part of a block. */
   private long part(long count) {
-    return tensor == null ? count : Call.share(count, tensor.rank(), tensor.size());
+    return tensor == null ? count : CollectiveCall.share(count, tensor.rank(), tensor.size());
   }
 
   /**
-   * For every {@code stride} numbers the sum of this rank's parts of the first {@code blocks} of
-   * them.
+   * For each run of {@code stride} numbers, the sum of this rank's parts of its first {@code
+   * blocks} numbers.
    */
   private long[] partSums(long[] numbers, int stride, int blocks) {
     long[] sums = new long[blocks == 0 ? group.size() : numbers.length / stride];

@@ -8,7 +8,7 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** One direction of a plan in a flight recording: when, on which thread, how long. */
+/** A flight-recorder event for one direction of a plan. */
 @Name("panamoe.Exchange")
 @Label("Exchange")
 @Category({"Panamoe", "Communication"})

@@ -6,7 +6,7 @@ import java.util.stream.IntStream;
 import panamoe.comm.Communicator;
 
 /**
- * The ranks of a group as a grid of N nodes with G ranks each, whatever their numbers.
+ * The ranks of a group as a grid of N nodes with G ranks each, however the ranks are numbered.
  *
  * @param intra the G ranks of this rank's node
  * @param inter the N ranks with this rank's number in their nodes
@@ -17,8 +17,8 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
   /**
    * Splits the group by its nodes; all members call it.
    *
-   * @return nothing where two levels are no better than one: all ranks on one node, each on its
-   *     own, or nodes with different numbers of ranks
+   * @return empty where two levels cannot help: all ranks on one node, one rank per node, or nodes
+   *     with different numbers of ranks
    */
   static Optional<Levels> of(Communicator group) {
     long[] nodes = group.allGather(group.node());
@@ -70,8 +70,8 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
   }
 
   /**
-   * The i-th block of those ordered by a rank's number in its node, then by node: the block of that
-   * rank.
+   * The rank of the i-th block when blocks are ordered by a rank's number in its node, then by
+   * node.
    */
   int byLocal(int i) {
     return rank[i % nodes() * local() + i / nodes()];
@@ -83,10 +83,11 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
   }
 
   /**
-   * The first half of an all-to-all of numbers.
+   * The first half of an all-to-all of numbers: within the node.
    *
-   * @param numbers as many for each rank, by destination
-   * @return what the ranks of this node have for the ranks of this one's place: [local][node]
+   * @param numbers by destination, equally many for each rank
+   * @return the numbers that this node's ranks have for the ranks of this rank's place:
+   *     [local][node]
    */
   long[] toNode(long[] numbers) {
     int each = numbers.length / rank.length;
@@ -98,9 +99,9 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
   }
 
   /**
-   * The second half.
+   * The second half of an all-to-all of numbers: between the nodes.
    *
-   * @return what every rank has for this one, by source
+   * @return the numbers for this rank, by source
    */
   long[] acrossNodes(long[] between) {
     int each = between.length / rank.length;

@@ -4,13 +4,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.tensor.Tensor;
 
 /**
- * Rows that travel in parts, so that what has come is worked on while the next is under way. Every
- * block is cut evenly; a part has its share of each block, in their order. The memory is the
- * host's.
+ * Rows that are sent in parts, so that one part is computed while the next is under way. Every
+ * block is cut evenly; a part holds its share of each block, in the order of the blocks. Works on
+ * host memory.
  */
 public final class Parts {
   private final BlockLayout layout;
@@ -18,7 +18,7 @@ public final class Parts {
 
   /**
    * @param counts rows of each block
-   * @param parts how many
+   * @param parts the number of parts
    */
   public Parts(long[] counts, int parts) {
     this.layout = BlockLayout.gather(counts, parts);
@@ -26,7 +26,8 @@ public final class Parts {
     for (int part = 0; part < parts; part++) {
       int number = part;
       starts[part + 1] =
-          starts[part] + LongStream.of(counts).map(rows -> Call.share(rows, number, parts)).sum();
+          starts[part]
+              + LongStream.of(counts).map(rows -> CollectiveCall.share(rows, number, parts)).sum();
     }
   }
 
@@ -35,7 +36,7 @@ public final class Parts {
     return starts[starts.length - 1];
   }
 
-  /** Views of the parts of a tensor [R or more, ...] in which they lie behind each other. */
+  /** Views of the parts of a tensor [R or more, ...] that holds them one after the other. */
   public List<Tensor> of(Tensor parts) {
     List<Tensor> views = new ArrayList<>();
     IntStream.range(1, starts.length)
@@ -43,12 +44,12 @@ public final class Parts {
     return views;
   }
 
-  /** Whole blocks to parts. */
+  /** Copies whole blocks to parts. */
   public void cut(Tensor blocks, Tensor parts) {
     layout.inverse().transform(blocks, parts);
   }
 
-  /** Parts to whole blocks. */
+  /** Copies parts back to whole blocks. */
   public void join(Tensor parts, Tensor blocks) {
     layout.transform(parts, blocks);
   }

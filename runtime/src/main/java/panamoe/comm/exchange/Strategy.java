@@ -1,14 +1,16 @@
 package panamoe.comm.exchange;
 
-/** How an {@link Exchange} sends rows. The outcome is the same bits. */
+/** How an {@link Exchange} sends rows. All strategies give the same bits. */
 public enum Strategy {
-  /** Every rank to every other: p - 1 messages. */
+  /** Every rank sends to every other: p - 1 messages. */
   FLAT,
   /**
-   * Within the nodes, then between them: (G - 1) + (N - 1) messages for N nodes of G ranks, each
-   * row sent twice (DeepSpeed-MoE §5.3). Wins where messages are small or ranks many.
+   * First within the nodes, then between them: (G - 1) + (N - 1) messages for N nodes of G ranks,
+   * but each row is sent twice (DeepSpeed-MoE §5.3). Faster for small messages or many ranks.
    */
   HIERARCHICAL,
-  /** One of the two, by the size of what is sent, from a table measured at the start. */
+  /**
+   * The faster of the two for the message size, by a table measured when the exchange is created.
+   */
   AUTO
 }

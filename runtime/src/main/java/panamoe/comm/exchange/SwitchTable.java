@@ -12,8 +12,7 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * What both strategies took for a few sizes between the ranks at hand, the same numbers on all of
- * them.
+ * Measured times of both strategies for a few message sizes; all ranks have the same table.
  *
  * @param rows by growing size, at least one
  */
@@ -23,13 +22,13 @@ public record SwitchTable(List<Row> rows) {
   private static final int ROW_BYTES = 64;
 
   /**
-   * @param bytes that each rank sends in all
-   * @param flatSeconds of the slowest rank, its best of some tries
-   * @param hierarchicalSeconds likewise
+   * @param bytes that each rank sends in total
+   * @param flatSeconds best time of the slowest rank
+   * @param hierarchicalSeconds best time of the slowest rank
    */
   public record Row(long bytes, double flatSeconds, double hierarchicalSeconds) {}
 
-  /** Measures; all members of the group call it. */
+  /** Measures the table. Collective. */
   static SwitchTable measure(
       Communicator group, Levels levels, Workspace workspace, TensorMemory memory) {
     List<Row> table = new ArrayList<>();
@@ -37,8 +36,8 @@ public record SwitchTable(List<Row> rows) {
     for (long bytes : SIZES) {
       long rows = Math.max(1, bytes / ROW_BYTES / size);
       long[] even = LongStream.generate(() -> rows).limit(size).toArray();
-      Way flat = new FlatWay(group, even, even);
-      Way hierarchical = new HierarchicalWay(levels, workspace, even, even, even);
+      AllToAll flat = new FlatAllToAll(group, even, even);
+      AllToAll hierarchical = new HierarchicalAllToAll(levels, workspace, even, even, even);
       try (TensorScope scope = TensorScope.confined(memory)) {
         Tensor sent = scope.zeros(DType.UINT8, size * rows, ROW_BYTES);
         Tensor arrived = scope.allocate(DType.UINT8, size * rows, ROW_BYTES);
@@ -52,13 +51,14 @@ public record SwitchTable(List<Row> rows) {
     return new SwitchTable(table);
   }
 
-  private static double seconds(Communicator group, Way way, Tensor sent, Tensor arrived) {
-    way.forward(sent, arrived);
+  private static double seconds(
+      Communicator group, AllToAll allToAll, Tensor sent, Tensor arrived) {
+    allToAll.forward(sent, arrived);
     double best = Double.POSITIVE_INFINITY;
     for (int repeat = 0; repeat < REPEATS; repeat++) {
       group.barrier();
       double start = group.seconds();
-      way.forward(sent, arrived);
+      allToAll.forward(sent, arrived);
       best = Math.min(best, group.seconds() - start);
     }
     long[] all = group.allGather(Double.doubleToRawLongBits(best));
@@ -82,7 +82,7 @@ public record SwitchTable(List<Row> rows) {
     return Math.abs(Math.log((double) Math.max(1, bytes) / measured));
   }
 
-  /** One line a size: bytes, microseconds of both. */
+  /** One line per size: bytes, and microseconds of both strategies. */
   @Override
   public String toString() {
     return rows.stream()

@@ -1,17 +1,17 @@
 package panamoe.comm.exchange;
 
 import java.lang.foreign.MemorySegment;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * Rows on their way: memory that grows to what is needed and stays from call to call. Used by one
- * thread at a time.
+ * Buffers for rows in transit. They grow to the largest request and are kept between calls. Used by
+ * one thread at a time.
  */
 final class Workspace implements AutoCloseable {
-  /** Who needs room at the same time. */
+  /** Buffers that are in use at the same time. */
   enum Slot {
     PACKED,
     BETWEEN,
@@ -29,14 +29,17 @@ final class Workspace implements AutoCloseable {
     this.memory = memory;
   }
 
-  /** What a call's tensors of this workspace belong to. */
+  /** The scope of the tensors that one call takes from this workspace. */
   TensorScope scope() {
     return TensorScope.confined(memory);
   }
 
-  /** So many rows like those of {@code like}, contents undefined; until the slot is taken again. */
+  /**
+   * A tensor of {@code rows} rows with the row shape of {@code like} and undefined contents, valid
+   * until the slot is taken again.
+   */
   Tensor take(TensorScope scope, Slot slot, Tensor like, long rows) {
-    long bytes = Math.multiplyExact(rows, Call.rowBytes(like));
+    long bytes = Math.multiplyExact(rows, CollectiveCall.rowBytes(like));
     MemorySegment block = blocks[slot.ordinal()];
     if (block == null || block.byteSize() < bytes) {
       free(slot);

@@ -7,12 +7,12 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * The first message that every two members of a group exchange in a collective: what the sender is
- * about to do and how much it sends, followed by the data itself if it is small. Small enough that
- * MPI sends it without asking.
+ * The first message between every two members of a group in a collective: a digest of the sender's
+ * call and the size of its data, followed by the data itself if it is small. A frame stays below
+ * MPI's eager limit, so sending it does not block.
  */
 final class Frames {
-  /** Bytes of data that fit into a frame; more follow in a message of their own. */
+  /** Bytes of data that fit into a frame; larger data follows in a separate message. */
   static final int ROOM = 3072;
 
   private static final long DIGEST = 0;
@@ -26,14 +26,14 @@ final class Frames {
     this.memory = arena.allocate((long) members * (HEADER + ROOM), 64);
   }
 
-  /** All of a frame: what to receive into. */
+  /** The whole frame of a member, as a receive buffer. */
   MemorySegment empty(int member) {
     MemorySegment frame = frame(member);
     frame.set(ValueLayout.JAVA_LONG, BYTES, NOTHING_YET);
     return frame;
   }
 
-  /** Fills a frame; gives back as much of it as is to be sent. */
+  /** Fills a frame; returns the part of it that is to be sent. */
   MemorySegment fill(int member, long digest, MemorySegment data) {
     MemorySegment frame = frame(member);
     frame.set(ValueLayout.JAVA_LONG, DIGEST, digest);
@@ -53,7 +53,7 @@ final class Frames {
     return frame(member).get(ValueLayout.JAVA_LONG, DIGEST);
   }
 
-  /** Bytes of data that the member sends, in the frame or after it. */
+  /** Bytes of data that the member sends, in its frame or after it. */
   long bytes(int member) {
     return frame(member).get(ValueLayout.JAVA_LONG, BYTES);
   }
@@ -63,7 +63,7 @@ final class Frames {
     MemorySegment.copy(frame(member), HEADER, target, 0, target.byteSize());
   }
 
-  /** Words, cut where a frame ends. */
+  /** A text as bytes, cut to the size of a frame. */
   static MemorySegment words(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     return MemorySegment.ofArray(Arrays.copyOf(bytes, Math.min(bytes.length, ROOM)));

@@ -10,36 +10,35 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import panamoe.bindings.mpi.Mpi;
 import panamoe.bindings.mpi.OpenMpi;
-import panamoe.comm.Call;
 import panamoe.comm.Collective;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 
 /**
- * How the members of one group carry out a collective: every two of them exchange a frame, then the
- * data that did not fit into it. All sends and receives are under way at once; the wait for them is
- * bounded and hears of the world's failures. Used by one thread at a time.
+ * A group's collectives over MPI: every two members exchange a frame, then the data that did not
+ * fit into it. All sends and receives are in flight at the same time; the wait for them has a
+ * timeout and ends when the world fails. Used by one thread at a time.
  */
 final class Meeting {
   private static final int FRAME_TAG = 1;
   private static final int DATA_TAG = 2;
   private static final Duration MOMENT = Duration.ofMillis(500);
-  // Waiting: at first by asking again and again, then yielding the core to whoever wants it, then
-  // sleeping between.
+  // A wait polls at first, then yields the core between polls, then sleeps between them.
   private static final int EAGER_TESTS = 200;
   private static final long YIELDING_NANOS = 2_000_000;
   private static final long SLEEP_NANOS = 50_000;
-  // Data that both sides agreed on still fails the world if it comes slower than this.
+  // A slower transfer counts as a failure.
   private static final long SLOWEST_BYTES_PER_SECOND = 4 << 20;
 
   /**
-   * What goes to, or comes from, each member.
+   * The blocks that go to, or come from, each member.
    *
    * @param memory of all blocks
    * @param starts of each member's block, in bytes
    * @param bytes of each member's block
    */
   record Blocks(MemorySegment memory, long[] starts, long[] bytes) {
-    /** One behind the other. */
+    /** Blocks that lie one after the other. */
     static Blocks adjoining(MemorySegment memory, long[] bytes) {
       long[] starts = new long[bytes.length];
       for (int i = 1; i < starts.length; i++) {
@@ -93,8 +92,8 @@ final class Meeting {
     return ranks;
   }
 
-  /** Moves one block from every member to every member, the own one included. */
-  void exchange(Call call, Blocks send, Blocks receive) {
+  /** Moves one block from every member to every member, itself included. */
+  void exchange(CollectiveCall call, Blocks send, Blocks receive) {
     requireWorld(call);
     int members = ranks.length;
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
@@ -132,7 +131,9 @@ final class Meeting {
     requests.clear();
   }
 
-  /** Lets the world fail because of {@code reason} or of what failed before it. */
+  /**
+   * Fails the world for {@code reason}, unless it failed before; returns the exception to throw.
+   */
   CommunicationException failure(String reason) {
     return new CommunicationException(world.lifeline().fail(reason));
   }
@@ -141,7 +142,7 @@ final class Meeting {
     return member + 1 == ranks.length ? 0 : member + 1;
   }
 
-  private void requireWorld(Call call) {
+  private void requireWorld(CollectiveCall call) {
     String failure = world.lifeline().failure();
     if (failure != null) {
       throw new CommunicationException(failure);
@@ -152,12 +153,13 @@ final class Meeting {
   }
 
   /**
-   * Whether all frames fit to this member's call. Where two differ, both see it; then all say more.
+   * Compares all frames with this member's call. If two differ, both members see it; then all send
+   * their descriptions.
    */
-  private void compare(Call call, long digest, Blocks receive) {
+  private void compare(CollectiveCall call, long digest, Blocks receive) {
     for (int peer = 0; peer < ranks.length; peer++) {
       if (peer != rank && incoming.digest(peer) != digest) {
-        throw failure(Call.disagreement(name, ranks, descriptions(call)));
+        throw failure(CollectiveCall.disagreement(name, ranks, descriptions(call)));
       }
     }
     for (int peer = 0; peer < ranks.length; peer++) {
@@ -166,7 +168,7 @@ final class Meeting {
           throw new AssertionError("equal calls of unequal sizes: " + where(call));
         }
         throw failure(
-            Call.disagreement(
+            CollectiveCall.disagreement(
                 name,
                 call.place(),
                 ranks[peer],
@@ -177,7 +179,7 @@ final class Meeting {
     }
   }
 
-  private String[] descriptions(Call call) {
+  private String[] descriptions(CollectiveCall call) {
     int from = requests.count();
     for (int peer = next(rank); peer != rank; peer = next(peer)) {
       checked(requests.receive(incoming.empty(peer), peer, FRAME_TAG), "MPI_Irecv", call);
@@ -195,7 +197,7 @@ final class Meeting {
     return descriptions;
   }
 
-  private void await(int from, int to, long limit, Call call) {
+  private void await(int from, int to, long limit, CollectiveCall call) {
     long start = 0;
     for (int tests = 0; ; tests++) {
       checked(requests.test(from, to), "MPI_Testall", call);
@@ -212,23 +214,23 @@ final class Meeting {
     }
   }
 
-  /** Between two tests of a longer wait: whether there is still something to wait for. */
-  private void lookUp(long waited, long limit, Call call) {
+  /** Called between two polls of a longer wait: throws if the wait cannot succeed any more. */
+  private void lookUp(long waited, long limit, CollectiveCall call) {
     String failure = world.lifeline().failure();
     if (failure != null) {
       throw new CommunicationException(failure);
     }
     if (Thread.currentThread().isInterrupted()) {
-      // The launcher tells all ranks to end when one dies: then that is the reason.
+      // The launcher ends all ranks when one dies; then that death is the reason.
       world.lifeline().awaitFailure(MOMENT);
       throw failure("rank " + ranks[rank] + " was interrupted in " + where(call));
     }
     if (waited > MOMENT.toNanos()) {
-      // What a rank sent before it left has had its moment to arrive.
+      // Data that a rank sent before it left has had time to arrive.
       List<Integer> gone = missing().stream().filter(world.lifeline()::hasLeft).toList();
       if (!gone.isEmpty()) {
         throw failure(
-            Call.words(gone)
+            CollectiveCall.words(gone)
                 + " closed the world, but rank "
                 + ranks[rank]
                 + " waits in "
@@ -238,7 +240,9 @@ final class Meeting {
     if (waited > limit) {
       List<Integer> missing = missing();
       String sentence =
-          missing.isEmpty() ? "the data did not come" : Call.words(missing) + " did not come";
+          missing.isEmpty()
+              ? "the data did not come"
+              : CollectiveCall.words(missing) + " did not come";
       throw failure(
           String.format(
               Locale.ROOT,
@@ -255,7 +259,7 @@ final class Meeting {
     }
   }
 
-  /** Ranks in the world whose frame is not here. */
+  /** The ranks (in the world) whose frame has not arrived. */
   private List<Integer> missing() {
     List<Integer> missing = new ArrayList<>();
     for (int peer = 0; peer < ranks.length; peer++) {
@@ -266,9 +270,9 @@ final class Meeting {
     return missing;
   }
 
-  private void checked(int status, String function, Call call) {
+  private void checked(int status, String function, CollectiveCall call) {
     if (status != Mpi.MPI_SUCCESS()) {
-      // MPI may notice a death before the lifeline does, but cannot say whose.
+      // MPI may notice a death before the lifeline does, but cannot name the rank.
       world.lifeline().awaitFailure(MOMENT);
       throw failure(
           String.format(
@@ -281,7 +285,7 @@ final class Meeting {
     }
   }
 
-  private String where(Call call) {
+  private String where(CollectiveCall call) {
     return call.describe() + " of " + name;
   }
 }

@@ -8,7 +8,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.bindings.mpi.Mpi;
 import panamoe.bindings.mpi.OpenMpi;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
 import panamoe.comm.Reduction;
@@ -16,12 +16,12 @@ import panamoe.comm.mpi.Meeting.Blocks;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks as processes, joined by Open MPI. Collectives are made of its non-blocking sends and
- * receives, not of its own collectives: those neither say who is missing, nor can their wait be
- * ended, nor do they add in rank order.
+ * Ranks as processes, over Open MPI. Collectives use its non-blocking sends and receives instead of
+ * its own collectives, because those do not tell which rank is missing, cannot be cancelled and do
+ * not add in rank order.
  */
 public final class MpiCommunicator extends GroupMember {
-  // A sum of more is done part by part, so that its memory for the others' terms stays small.
+  // Larger sums are computed in parts, which bounds the buffer for the other ranks' terms.
   private static final long SUM_BYTES = 8 << 20;
 
   private final MpiWorld world;
@@ -49,20 +49,20 @@ public final class MpiCommunicator extends GroupMember {
   }
 
   /**
-   * @param nodeName a number that members on the same machine have in common; the others get to
-   *     know it
+   * @param nodeName a number that is the same for all members on one machine; all members learn it
    */
   static MpiCommunicator world(MpiWorld world, int rank, int size, int nodeName) {
     Arena arena = Arena.ofShared();
     Meeting meeting =
         new Meeting(
             world, OpenMpi.world(), "world", rank, IntStream.range(0, size).toArray(), arena);
-    long[] names = gather(meeting, Call.allGatherNumbers("", new long[1]), rank, nodeName);
+    long[] names =
+        gather(meeting, CollectiveCall.allGatherNumbers("", new long[1]), rank, nodeName);
     int[] nodes = Arrays.stream(names).mapToInt(name -> number(name, names)).toArray();
     return new MpiCommunicator(world, OpenMpi.world(), arena, meeting, rank, nodes, null);
   }
 
-  /** How many lower names there are. */
+  /** The number of distinct names below this one. */
   private static int number(long name, long[] names) {
     return (int) Arrays.stream(names).filter(other -> other < name).distinct().count();
   }
@@ -74,7 +74,8 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
-    Call call = Call.allToAll(this, place(), send, sendRows, receive, receiveRows);
+    CollectiveCall call =
+        CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows);
     meeting.exchange(
         call,
         Blocks.adjoining(send.data(), times(sendRows, call.rowBytes())),
@@ -84,10 +85,10 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public long[] allToAll(long[] send) {
-    Call call = Call.allToAll(this, place(), send);
+    CollectiveCall call = CollectiveCall.allToAll(this, place(), send);
     long[] bytes = new long[size()];
     Arrays.fill(bytes, (long) send.length / size() * Long.BYTES);
-    return CallMemory.lend(
+    return InFlightMemory.lend(
         memory -> {
           MemorySegment received = memory.allocate(ValueLayout.JAVA_LONG, send.length);
           meeting.exchange(
@@ -101,23 +102,24 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    Call call = Call.allReduce(this, place(), tensor);
+    CollectiveCall call = CollectiveCall.allReduce(this, place(), tensor);
     MemorySegment data = tensor.data();
-    // The rank order of an element's sum is the same whatever its part and whoever adds it.
+    // An element's terms are added in rank order, independent of its part and of the rank that adds
+    // them.
     long part = Math.max(1, SUM_BYTES / call.rowBytes());
     for (long from = 0; from == 0 || from < tensor.count(); from += part) {
       long count = Math.min(part, tensor.count() - from);
       MemorySegment summed = data.asSlice(from * call.rowBytes(), count * call.rowBytes());
-      CallMemory.lend(memory -> sum(call, tensor, summed, memory));
+      InFlightMemory.lend(memory -> sum(call, tensor, summed, memory));
     }
     count(call);
   }
 
   /**
-   * Sums a part: every member adds its share and gives it to the others; of what fits into frames,
-   * everything.
+   * Sums a part: every member adds its share and sends it to the others. If the part fits into
+   * frames, every member adds all of it.
    */
-  private MemorySegment sum(Call call, Tensor tensor, MemorySegment part, Arena memory) {
+  private MemorySegment sum(CollectiveCall call, Tensor tensor, MemorySegment part, Arena memory) {
     long count = part.byteSize() / call.rowBytes();
     MemorySegment terms =
         memory.allocate(part.byteSize() * (small(part) ? size() : 1) + size() * 64L, 64);
@@ -147,7 +149,7 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public double allReduce(double value) {
-    Call call = Call.allReduceNumber(place());
+    CollectiveCall call = CollectiveCall.allReduceNumber(place());
     double sum = -0.0;
     for (long bits : gather(meeting, call, rank(), Double.doubleToRawLongBits(value))) {
       sum += Double.longBitsToDouble(bits);
@@ -158,7 +160,7 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.allGather(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.allGather(this, place(), send, receive, rows);
     meeting.exchange(
         call,
         Blocks.same(send.data().asSlice(0, rows[rank()] * call.rowBytes()), size()),
@@ -168,7 +170,7 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public long[] allGather(long... values) {
-    Call call = Call.allGatherNumbers(place(), values);
+    CollectiveCall call = CollectiveCall.allGatherNumbers(place(), values);
     long[] gathered = gather(meeting, call, rank(), values);
     count(call);
     return gathered;
@@ -176,11 +178,11 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    Call call = Call.reduceScatter(this, place(), send, receive, rows);
+    CollectiveCall call = CollectiveCall.reduceScatter(this, place(), send, receive, rows);
     long bytes = rows[rank()] * call.rowBytes();
     long[] mine = new long[size()];
     Arrays.fill(mine, bytes);
-    CallMemory.lend(
+    InFlightMemory.lend(
         memory -> {
           Blocks received = Blocks.adjoining(memory.allocate(bytes * size(), 64), mine);
           meeting.exchange(
@@ -194,15 +196,15 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public void broadcast(Tensor tensor, int root) {
-    Call call = Call.broadcast(this, place(), tensor, root);
+    CollectiveCall call = CollectiveCall.broadcast(this, place(), tensor, root);
     fromRoot(call, tensor.data());
     count(call);
   }
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    Call call = Call.broadcastBytes(this, place(), bytes, root);
-    return CallMemory.lend(
+    CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
+    return InFlightMemory.lend(
         memory -> {
           MemorySegment length = memory.allocateFrom(ValueLayout.JAVA_LONG, call.rowBytes());
           fromRoot(call, length);
@@ -216,8 +218,8 @@ public final class MpiCommunicator extends GroupMember {
         });
   }
 
-  /** Root's data on every member, in the same memory. */
-  private void fromRoot(Call call, MemorySegment data) {
+  /** Copies root's data into the same memory on every member. */
+  private void fromRoot(CollectiveCall call, MemorySegment data) {
     Blocks nothing = new Blocks(data, new long[size()], new long[size()]);
     long[] ofRoot = new long[size()];
     if (rank() == call.root()) {
@@ -232,7 +234,7 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public void barrier() {
-    meeting.exchange(Call.barrier(place()), nothing(), nothing());
+    meeting.exchange(CollectiveCall.barrier(place()), nothing(), nothing());
   }
 
   private Blocks nothing() {
@@ -241,13 +243,13 @@ public final class MpiCommunicator extends GroupMember {
 
   @Override
   public Communicator split(int color, int key, String name) {
-    // First by means that can fail; then all members are here, and MPI's split waits for nobody.
-    long[] wishes = gather(meeting, Call.split(place()), rank(), color, key);
+    // The members first meet in a collective of ours, which can fail; then MPI's split finds all of
+    // them there and cannot hang.
+    long[] wishes = gather(meeting, CollectiveCall.split(place()), rank(), color, key);
     Part part = part(wishes);
     Arena childArena = Arena.ofShared();
     MemorySegment handle = childArena.allocate(ValueLayout.ADDRESS);
-    // Members are given by their place, and colors by their first member: MPI takes no negative
-    // color.
+    // A color is numbered by its first member, because MPI takes no negative color.
     MpiWorld.check(
         Mpi.MPI_Comm_split(group, part.members()[0], part.rank(), handle), "MPI_Comm_split");
     MemorySegment child = handle.get(ValueLayout.ADDRESS, 0);
@@ -276,12 +278,12 @@ public final class MpiCommunicator extends GroupMember {
       }
       arena.close();
     }
-    // After a failure, messages may still be under way into this memory.
+    // After a failure, messages may still arrive in this memory.
   }
 
-  private static long[] gather(Meeting meeting, Call call, int rank, long... values) {
+  private static long[] gather(Meeting meeting, CollectiveCall call, int rank, long... values) {
     int members = meeting.ranks().length;
-    return CallMemory.lend(
+    return InFlightMemory.lend(
         memory -> {
           Blocks mine = Blocks.same(memory.allocateFrom(ValueLayout.JAVA_LONG, values), members);
           MemorySegment all =

@@ -12,13 +12,14 @@ import panamoe.bindings.mpi.Mpi;
 import panamoe.bindings.mpi.OpenMpi;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.comm.Lifeline;
 
 /** MPI in this process: started once, used by all groups, ended once. Thread-safe. */
 public final class MpiWorld {
   private static final int START_FACTOR = 6;
-  // Ranks that are slow still say that they live, on a thread of their own: who does not is lost.
+  // A separate thread of each rank sends heartbeats, so a slow rank still counts as alive; a silent
+  // one is lost.
   private static final Duration SILENCE = Duration.ofSeconds(10);
   // MPI counts in int; a power of two below its end keeps chunks aligned.
   private static final long CHUNK = 1L << 30;
@@ -34,17 +35,17 @@ public final class MpiWorld {
   }
 
   /**
-   * Meets all other processes that mpirun or srun started; without them, a world of one rank.
-   * Called once by each, early. Which rank this is, {@link Launch#rank} tells even before. Close
-   * the world at the end, when all went well: that waits for the others. After a failure just exit
-   * with another status than 0.
+   * Connects all processes that mpirun or srun started; without a launcher, a world of one rank.
+   * Each process calls it once, early. {@link LauncherVariables#rank} tells the rank even before.
+   * After success close the world, which waits for the others; after a failure exit with a status
+   * other than 0.
    *
-   * <p>Success of a run is what rank 0 says at its end, not the launcher's exit status alone:
-   * mpirun may end with 0 when a whole node is lost.
+   * <p>A run has succeeded when rank 0 says so at its end. The launcher's exit status is not
+   * enough: mpirun may end with 0 when a whole node is lost.
    *
-   * @param timeout how long a rank waits for another that is late before it gives the world up; a
-   *     rank whose process ends is noticed at once, one that is frozen or cut off within 10 s.
-   *     Starting may take six times as long
+   * @param timeout how long a rank waits for a late one before the world fails; a rank whose
+   *     process ends is noticed at once, one that is frozen or cut off within 10 s. Starting may
+   *     take six times this long
    * @throws CommunicationException in one sentence: Open MPI 5 is not there, or the others did not
    *     come
    */
@@ -73,11 +74,10 @@ public final class MpiWorld {
   }
 
   private Communicator start() {
-    if (!Launch.onOneMachine()) {
-      // A connection between machines that ends with its rank would end this process too, without a
-      // word on which rank
-      // it was and whatever the communicators' error handlers. Memory that ranks share does not
-      // end.
+    if (!LauncherVariables.onOneMachine()) {
+      // When a connection between machines breaks, Open MPI would end this process too, whatever
+      // the error handlers, and without naming the lost rank. Shared memory does not have this
+      // problem.
       OpenMpi.tolerateLostConnections();
     }
     Duration patience = timeout.multipliedBy(START_FACTOR);
@@ -122,8 +122,8 @@ public final class MpiWorld {
   }
 
   /**
-   * Ends MPI together with the others, but waits only for ranks that live and are not done; after a
-   * failure waits for nobody.
+   * Ends MPI together with the others. Waits for ranks that are alive and not done; after a failure
+   * it does not wait.
    *
    * @throws CommunicationException if the world fails while this rank waits for the others' end
    */
@@ -140,12 +140,12 @@ public final class MpiWorld {
   }
 
   /**
-   * Leaves the mark that {@code ci/ranks} looks for: mpirun's exit status alone is no proof of
+   * Creates the file that {@code ci/ranks} checks, because mpirun's exit status does not prove
    * success.
    */
   private void sayDone() {
     String mark = System.getenv("PANAMOE_DONE");
-    if (mark != null && Launch.rank().orElse(0) == 0) {
+    if (mark != null && LauncherVariables.rank().orElse(0) == 0) {
       try {
         Files.createFile(Path.of(mark));
       } catch (IOException e) {
@@ -180,9 +180,9 @@ public final class MpiWorld {
     }
   }
 
-  /** Before there is a lifeline: blocks, within the limit of starting. */
+  /** Used before the lifeline exists: blocks, within the limit of {@link StartLimit}. */
   private byte[] broadcastFromRank0(byte[] bytes) {
-    return CallMemory.lend(
+    return InFlightMemory.lend(
         memory -> {
           MemorySegment length =
               memory.allocateFrom(ValueLayout.JAVA_INT, bytes == null ? 0 : bytes.length);
@@ -200,9 +200,9 @@ public final class MpiWorld {
         });
   }
 
-  /** The lowest rank among those that share memory with this one: names the node. */
+  /** The lowest rank that shares memory with this one; it identifies the node. */
   private static int firstRankOfNode(int rank) {
-    return CallMemory.lend(
+    return InFlightMemory.lend(
         memory -> {
           MemorySegment handle = memory.allocate(ValueLayout.ADDRESS);
           check(
@@ -217,7 +217,7 @@ public final class MpiWorld {
         });
   }
 
-  /** Says itself what this rank's caller might hear too late, or never. */
+  /** Prints a failure that this rank's thread might report too late, or never. */
   private record Speaker(int rank) implements Lifeline.Witness {
     @Override
     public void lost(String reason) {
@@ -226,7 +226,8 @@ public final class MpiWorld {
 
     @Override
     public void unheard(String reason) {
-      // The rank is stuck in the library: it cannot be woken, and its caller can hear no exception.
+      // The rank is stuck in the library: its thread cannot be woken, and no exception can reach
+      // its caller.
       if (rank == 0) {
         System.err.println("panamoe: " + reason);
       }

@@ -34,7 +34,7 @@ final class Requests {
     return count;
   }
 
-  /** Forgets all requests; to be called when all are finished. */
+  /** Removes all requests. Call it when all are finished. */
   void clear() {
     count = 0;
   }
@@ -54,8 +54,8 @@ final class Requests {
   }
 
   /**
-   * The same for receiving exactly as many bytes as the segment has, or fewer if it is no more than
-   * one chunk.
+   * Starts a receive of exactly the segment's size, or of fewer bytes if the segment is at most one
+   * chunk.
    */
   int receive(MemorySegment data, int peer, int tag) {
     int status = Mpi.MPI_SUCCESS();
@@ -69,8 +69,8 @@ final class Requests {
   }
 
   /**
-   * Lets MPI work; then {@link #allFinished} tells whether requests {@code from} to {@code to} are
-   * through.
+   * Lets MPI make progress; afterwards {@link #allFinished} tells whether requests {@code from} to
+   * {@code to} are complete.
    */
   int test(int from, int to) {
     return Mpi.MPI_Testall(

@@ -4,24 +4,27 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 
 /**
- * Ends the process when starting takes too long: MPI waits for all ranks inside MPI_Init, and
- * nothing else wakes it when one never comes. Rank 0 speaks; the others keep still for as long as
- * it may take mpirun to end them because of it.
+ * Ends the process when starting takes too long: MPI_Init waits for all ranks, and nothing else
+ * ends that wait when one never comes. Rank 0 prints the reason and exits; the others wait 3 s
+ * longer, so that mpirun can end them first.
  */
 final class StartLimit implements AutoCloseable {
-  private static final Duration AFTER_RANK_0 = Duration.ofSeconds(3);
+  private static final Duration AFTER_RANK_0 = Duration.ofSeconds(10);
 
   private final CountDownLatch started = new CountDownLatch(1);
 
   StartLimit(Duration limit) {
-    int rank = Launch.rank().orElse(0);
+    int rank = LauncherVariables.rank().orElse(0);
     String who =
         "rank "
             + rank
-            + Launch.size().stream().mapToObj(size -> " of " + size).findFirst().orElse("");
+            + LauncherVariables.size().stream()
+                .mapToObj(size -> " of " + size)
+                .findFirst()
+                .orElse("");
     String sentence =
         String.format(
             Locale.ROOT,

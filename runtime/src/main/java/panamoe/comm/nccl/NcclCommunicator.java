@@ -10,7 +10,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import panamoe.bindings.nccl.Nccl;
 import panamoe.bindings.nccl.NcclLibrary;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.GroupMember;
@@ -18,16 +18,16 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * Ranks with a GPU each: NCCL moves their tensors, another communicator everything else. That one,
- * the control, carries NCCL's unique id, the numbers and bytes, and the agreement before each
- * collective; it is what notices a death.
+ * Ranks with one GPU each. NCCL moves their tensors; a second communicator, the control, carries
+ * NCCL's unique id, numbers, bytes and the agreement before each collective, and notices lost
+ * ranks.
  *
- * <p>Sums of FLOAT32 are NCCL's own where the ranks' parts are equal: the same bits on every rank,
- * but in NCCL's order and not in that of the ranks. Sums of BFLOAT16, which NCCL would round at
- * every hop, are added by the device in float32.
+ * <p>If the ranks' parts are equal, NCCL adds FLOAT32 itself: every rank gets the same bits, but in
+ * NCCL's order instead of rank order. BFLOAT16, which NCCL would round at every hop, is added by
+ * the device in float32.
  *
- * <p>Tested without GPUs against a library of ours that has the same functions between threads
- * ({@code native/test/nccl_threads}).
+ * <p>Tested without GPUs against a stand-in library that implements NCCL's functions between
+ * threads ({@code native/test/nccl_threads}).
  */
 public final class NcclCommunicator extends GroupMember {
   private final Communicator control;
@@ -52,7 +52,7 @@ public final class NcclCommunicator extends GroupMember {
    * Joins the ranks of {@code control} by NCCL; collective. Closing the world closes {@code
    * control} too.
    *
-   * @param device the calling thread's card, and of no other rank
+   * @param device the calling thread's card, which no other rank uses
    * @param timeout of a collective once all ranks have agreed on it
    * @throws CommunicationException in one sentence: NCCL is not there, or cannot join the ranks
    */
@@ -87,12 +87,13 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void allToAll(Tensor send, long[] sendRows, Tensor receive, long[] receiveRows) {
-    Call call = agreed(Call.allToAll(this, place(), send, sendRows, receive, receiveRows));
+    CollectiveCall call =
+        agreed(CollectiveCall.allToAll(this, place(), send, sendRows, receive, receiveRows));
     long[] sent = control.allToAll(sendRows);
     for (int from = 0; from < size(); from++) {
       if (sent[from] != receiveRows[from]) {
         throw disagreed(
-            Call.disagreement(
+            CollectiveCall.disagreement(
                 name(), place(), ranks()[from], sent[from], rankInWorld(), receiveRows[from]));
       }
     }
@@ -104,7 +105,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public long[] allToAll(long[] send) {
-    Call call = Call.allToAll(this, place(), send);
+    CollectiveCall call = CollectiveCall.allToAll(this, place(), send);
     long[] received = control.allToAll(send);
     count(call);
     return received;
@@ -112,7 +113,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void allReduce(Tensor tensor) {
-    Call call = agreed(Call.allReduce(this, place(), tensor));
+    CollectiveCall call = agreed(CollectiveCall.allReduce(this, place(), tensor));
     MemorySegment data = tensor.data();
     long count = tensor.count();
     if (tensor.dtype() == DType.FLOAT32) {
@@ -142,13 +143,13 @@ public final class NcclCommunicator extends GroupMember {
   @Override
   public double allReduce(double value) {
     double sum = control.allReduce(value);
-    count(Call.allReduceNumber(place()));
+    count(CollectiveCall.allReduceNumber(place()));
     return sum;
   }
 
   @Override
   public void allGather(Tensor send, Tensor receive, long[] rows) {
-    Call call = agreed(Call.allGather(this, place(), send, receive, rows));
+    CollectiveCall call = agreed(CollectiveCall.allGather(this, place(), send, receive, rows));
     MemorySegment own = send.data().asSlice(0, rows[rank()] * call.rowBytes());
     MemorySegment all = receive.data();
     if (equal(rows)) {
@@ -167,7 +168,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public long[] allGather(long... values) {
-    Call call = Call.allGatherNumbers(place(), values);
+    CollectiveCall call = CollectiveCall.allGatherNumbers(place(), values);
     long[] gathered = control.allGather(values);
     count(call);
     return gathered;
@@ -175,7 +176,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void reduceScatter(Tensor send, Tensor receive, long[] rows) {
-    Call call = agreed(Call.reduceScatter(this, place(), send, receive, rows));
+    CollectiveCall call = agreed(CollectiveCall.reduceScatter(this, place(), send, receive, rows));
     long bytes = rows[rank()] * call.rowBytes();
     if (equal(rows) && send.dtype() == DType.FLOAT32) {
       run(
@@ -200,7 +201,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public void broadcast(Tensor tensor, int root) {
-    Call call = agreed(Call.broadcast(this, place(), tensor, root));
+    CollectiveCall call = agreed(CollectiveCall.broadcast(this, place(), tensor, root));
     MemorySegment data = tensor.data();
     run(
         "ncclBroadcast",
@@ -218,7 +219,7 @@ public final class NcclCommunicator extends GroupMember {
 
   @Override
   public byte[] broadcast(byte[] bytes, int root) {
-    Call call = Call.broadcastBytes(this, place(), bytes, root);
+    CollectiveCall call = CollectiveCall.broadcastBytes(this, place(), bytes, root);
     byte[] received = control.broadcast(bytes, root);
     count(call);
     return received;
@@ -239,7 +240,7 @@ public final class NcclCommunicator extends GroupMember {
   public Communicator split(int color, int key, String name) {
     Part part = part(control.allGather(color, key));
     Communicator childControl = control.split(color, key, name);
-    // Colors are given by their first member: NCCL takes no negative one.
+    // A color is numbered by its first member, because NCCL takes no negative color.
     NcclGroup child = group.split(part.members()[0], part.rank(), childControl);
     return new NcclCommunicator(childControl, device, child, part.ranks(), part.nodes(), this);
   }
@@ -260,10 +261,10 @@ public final class NcclCommunicator extends GroupMember {
   }
 
   /**
-   * Before NCCL gets the call: it would hang, or mix up memory, where the members want different
-   * things.
+   * Compares the members' calls before NCCL runs, because NCCL would hang or corrupt memory if they
+   * differ.
    */
-  private Call agreed(Call call) {
+  private CollectiveCall agreed(CollectiveCall call) {
     long[] digests = control.allGather(call.digest());
     if (Arrays.stream(digests).distinct().count() > 1) {
       String[] descriptions = new String[size()];
@@ -271,7 +272,7 @@ public final class NcclCommunicator extends GroupMember {
         descriptions[member] =
             new String(control.broadcast(call.describe().getBytes(UTF_8), member), UTF_8);
       }
-      throw disagreed(Call.disagreement(name(), ranks(), descriptions));
+      throw disagreed(CollectiveCall.disagreement(name(), ranks(), descriptions));
     }
     return call;
   }
@@ -314,7 +315,7 @@ public final class NcclCommunicator extends GroupMember {
         });
   }
 
-  /** Sends every member its part, and adds what the members send of this one's. */
+  /** Sends each member its part of the sum and adds the terms of this member's part. */
   private void addTerms(DType dtype, MemorySegment[] parts, MemorySegment target) {
     long bytes = target.byteSize();
     MemorySegment memory = device.memory().allocate(bytes * size());

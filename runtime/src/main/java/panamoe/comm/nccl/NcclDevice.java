@@ -5,27 +5,24 @@ import panamoe.tensor.DType;
 import panamoe.tensor.TensorMemory;
 
 /**
- * What {@link NcclCommunicator} needs of the device that holds a rank's tensors. Used by the rank's
- * thread.
+ * The operations that {@link NcclCommunicator} needs from the device of a rank's tensors. Used by
+ * the rank's thread.
  */
 public interface NcclDevice {
-  /**
-   * The queue that NCCL's work goes into, a {@code cudaStream_t}; null pointer for the device's
-   * default one.
-   */
+  /** The {@code cudaStream_t} for NCCL's work; a null pointer means the device's default stream. */
   MemorySegment stream();
 
-  /** Whether everything put into the stream is done; never waits ({@code cudaStreamQuery}). */
+  /** Whether all work in the stream is done, without waiting ({@code cudaStreamQuery}). */
   boolean finished();
 
-  /** Where the terms of sums are received: memory of the device. */
+  /** Device memory for the received terms of sums. */
   TensorMemory memory();
 
   /**
-   * Puts a sum into the stream: element by element in the order of the terms, bfloat16 in float32
-   * and rounded once.
+   * Enqueues an elementwise sum in the order of the terms; bfloat16 is added in float32 and rounded
+   * once.
    *
-   * @param terms arrays of {@code count} elements on the device; the target may be one of them
+   * @param terms arrays of {@code count} elements on the device; the target may alias one of them
    */
   void sum(DType dtype, long count, MemorySegment[] terms, MemorySegment target);
 }

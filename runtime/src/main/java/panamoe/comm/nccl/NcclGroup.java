@@ -16,13 +16,12 @@ import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 
 /**
- * One ncclComm_t, never blocking: every wait looks at the communicator's asynchronous error and at
- * the clock. After a failure the ncclComm_t is aborted and must not be used any more. Used by one
- * thread, but for {@link #stop}.
+ * One non-blocking ncclComm_t: every wait polls the communicator's asynchronous error and the
+ * clock. After a failure the ncclComm_t is aborted and must not be used any more. Used by one
+ * thread, except for {@link #stop}.
  */
 final class NcclGroup {
-  // The oldest form of the config that knows `blocking`; every NCCL since 2.14 takes it, whatever
-  // else it can set.
+  // The oldest version of the config struct that has `blocking`; every NCCL since 2.14 accepts it.
   private static final int CONFIG_BYTES = 24;
   private static final int CONFIG_VERSION = 21400;
   private static final int MAGIC = 0xcafebeef;
@@ -77,7 +76,7 @@ final class NcclGroup {
   }
 
   /**
-   * Puts work into the device's queue by a call of NCCL, then waits for it.
+   * Enqueues work by a call of NCCL, then waits for it.
    *
    * @throws CommunicationException if NCCL refuses it, or fails or does not end in time
    */
@@ -92,7 +91,7 @@ final class NcclGroup {
     await(function, finished);
   }
 
-  /** Ends all waiting of this member, from any thread. */
+  /** Ends all waits of this member. Any thread may call it. */
   void stop(String reason) {
     stopped = reason;
   }
@@ -146,7 +145,7 @@ final class NcclGroup {
     }
   }
 
-  /** The members all abort: NCCL's part of a failed group is of no use to anyone. */
+  /** All members abort, because NCCL cannot use a failed group any more. */
   private CommunicationException fail(String what) {
     String sentence =
         String.format(Locale.ROOT, "rank %d of %s: %s", control.rank(), control.name(), what);

@@ -7,20 +7,20 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * A token that is found in a text before the model sees it.
+ * A token that is matched in the text before byte-pair encoding.
  *
- * @param special whether it stands for no text, such as the end of one
- * @param normalized whether it is looked for in the normalised text
- * @param borders what else belongs to it, or must not stand beside it
+ * @param special whether it is a control token without text, such as end-of-text
+ * @param normalized whether it is matched in the normalised text
+ * @param borders conditions on the characters around it
  */
 record AddedToken(int id, String content, boolean special, boolean normalized, Borders borders) {
-  /** Looking for them takes time in proportion to the longest one. */
+  /** The time to match is proportional to the longest content. */
   private static final int MAX_LENGTH = 200;
 
   /**
-   * @param singleWord whether it must not touch a letter, digit or underscore
-   * @param takesLeft whether it takes the white space before it
-   * @param takesRight whether it takes the white space after it
+   * @param singleWord whether it must not be next to a letter, digit or underscore
+   * @param takesLeft whether the match includes white space before it
+   * @param takesRight whether the match includes white space after it
    */
   record Borders(boolean singleWord, boolean takesLeft, boolean takesRight) {}
 

@@ -7,20 +7,20 @@ import java.util.Map;
 import panamoe.data.regex.CodePoints;
 
 /**
- * Finds added tokens in a text: of those that begin at the first place the longest, then on behind
- * it. Immutable.
+ * Finds added tokens in a text: leftmost first, of those the longest, then continues after it.
+ * Immutable.
  */
 final class AddedTokens {
 
-  /** Takes what a text is made of, in its order. */
+  /** Receives the parts of a text in order. */
   interface Sink {
     void token(int id);
 
-    /** A part of the text without any token that was looked for; never empty. */
+    /** A non-empty part of the text without an added token. */
     void text(char[] text, int from, int to);
   }
 
-  /** A place in the tree of all contents; {@code token} is the one whose content ends here. */
+  /** A node in the trie of all contents; {@code token} is the one whose content ends here. */
   private static final class Node {
     final Map<Character, Node> next = new HashMap<>();
     AddedToken token;
@@ -31,7 +31,7 @@ final class AddedTokens {
   private final BitSet beginnings = new BitSet();
 
   /**
-   * @param normalizer by which the tokens' contents are normalised as well
+   * @param normalizer applied to the tokens' contents too
    */
   AddedTokens(List<AddedToken> tokens, TextNormalizer normalizer) {
     for (AddedToken token : tokens) {
@@ -95,8 +95,8 @@ final class AddedTokens {
   }
 
   /**
-   * Whether the character before the end, or the one at the beginning, of a stretch belongs to a
-   * word.
+   * Whether the character before the end of a range, or the one at its beginning, is a word
+   * character.
    */
   private static boolean touchesWord(char[] text, int from, int to, int side) {
     return from < to

@@ -1,8 +1,8 @@
 package panamoe.data.bpe;
 
 /**
- * How GPT-2 writes bytes: each is one printable character, itself or the next free one from U+0100
- * on.
+ * GPT-2's mapping of bytes to printable characters: a printable byte is itself, the others are
+ * numbered from U+0100.
  */
 final class ByteAlphabet {
   private static final char[] CHARACTERS = new char[256];
@@ -22,7 +22,7 @@ final class ByteAlphabet {
 
   private ByteAlphabet() {}
 
-  /** The bytes that a name stands for; null if it has a character that stands for none. */
+  /** The bytes of a name; null if one of its characters is not in the alphabet. */
   static byte[] bytes(String name) {
     byte[] bytes = new byte[name.length()];
     for (int i = 0; i < bytes.length; i++) {
@@ -35,7 +35,7 @@ final class ByteAlphabet {
     return bytes;
   }
 
-  /** The name of the first bytes of an array. */
+  /** The name of the first {@code length} bytes. */
   static String name(byte[] bytes, int length) {
     char[] name = new char[length];
     for (int i = 0; i < length; i++) {

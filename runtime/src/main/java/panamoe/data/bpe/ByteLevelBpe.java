@@ -6,27 +6,23 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Byte-pair encoding over bytes, as a {@code tokenizer.json} describes it: added tokens are found,
- * the text between them is normalised and split into pieces, and the bytes of each piece are merged
- * to tokens.
+ * Byte-level BPE as a {@code tokenizer.json} describes it: it matches added tokens, normalises the
+ * text between them, splits it into pieces, and merges the bytes of each piece to tokens.
  *
- * <p>What a file may hold is what released tokenizers of this kind use; the rest is refused by name
- * when it is read. Encoding never fails, and takes at most n log n for a text of n characters.
- * Thread-safe.
+ * <p>It supports what released tokenizers of this kind use; reading a file refuses everything else
+ * by name. Encoding never fails, and takes at most O(n log n) time for n characters. Thread-safe.
  */
 public final class ByteLevelBpe {
   private final Model model;
   private final TextNormalizer normalizer;
   private final PreTokenizer preTokenizer;
 
-  /**
-   * The added tokens that are looked for before the text is normalised, and those that are after.
-   */
+  /** Added tokens that are matched before normalisation, and those matched after it. */
   private final AddedTokens raw;
 
   private final AddedTokens normalized;
 
-  /** What threads that are done encoding leave to those that come. */
+  /** Encoders that no thread uses now. */
   private final Queue<Encoder> idle = new ConcurrentLinkedQueue<>();
 
   private ByteLevelBpe(TokenizerJson json) {
@@ -46,17 +42,16 @@ public final class ByteLevelBpe {
   /**
    * Reads a tokenizer.
    *
-   * @param file how messages name it
-   * @throws panamoe.data.DataException if it is no JSON, no whole tokenizer, or has parts that are
-   *     not supported
+   * @param file its name in messages
+   * @throws panamoe.data.DataException if it is not JSON, is incomplete, or has unsupported parts
    */
   public static ByteLevelBpe read(byte[] json, String file) {
     return new ByteLevelBpe(TokenizerJson.read(json, file));
   }
 
   /**
-   * The tokens of a text, a lone surrogate being U+FFFD, where the added tokens that are sought are
-   * found as such.
+   * The tokens of a text; a lone surrogate counts as U+FFFD. {@code sought} says which added tokens
+   * are matched.
    */
   public int[] encode(String text, Sought sought) {
     Encoder encoder = idle.poll();
@@ -68,17 +63,17 @@ public final class ByteLevelBpe {
     return tokens;
   }
 
-  /** The bytes that each token stands for, none for a special one; not to be changed. */
+  /** The bytes of each token, empty for a special one; do not change them. */
   public byte[][] bytes() {
     return model.bytes();
   }
 
-  /** The tokens that stand for no text, by name. */
+  /** The special tokens by name. */
   public Map<String, Integer> special() {
     return model.special();
   }
 
-  /** What encodes for one thread at a time, and what it remembers. */
+  /** The state of one encoding, with its word cache; used by one thread at a time. */
   private final class Encoder {
     private final WordEncoder words = new WordEncoder(model);
     private final Split.Sink pieces = preTokenizer.into(words);

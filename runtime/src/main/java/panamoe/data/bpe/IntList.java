@@ -2,7 +2,7 @@ package panamoe.data.bpe;
 
 import java.util.Arrays;
 
-/** Numbers one after the other. */
+/** A growing array of ints. */
 final class IntList {
   private int[] values = new int[64];
   private int size;

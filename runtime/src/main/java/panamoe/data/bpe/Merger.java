@@ -3,31 +3,31 @@ package panamoe.data.bpe;
 import java.util.Arrays;
 
 /**
- * Byte-pair encoding of one word: of all pairs of neighbours the one of the lowest rank is merged
- * first, the leftmost of equals, until none is left. A heap of pairs over a chain of tokens: n log
- * n for a word of n bytes. Not thread-safe.
+ * Byte-pair encoding of one word: merges the neighbouring pair of lowest rank, the leftmost of
+ * equals, until no pair can be merged. A heap of pairs over a linked list of tokens takes O(n log
+ * n) for n bytes. Not thread-safe.
  */
 final class Merger {
   private static final int NONE = -1;
 
-  /** Room for longer words is given back. */
+  /** Buffers for longer words are freed after use. */
   private static final int KEPT = 1 << 16;
 
   private final Merges merges;
 
-  /** The chain: each place holds a token, or lost it to an earlier one. */
+  /** The linked list: each place holds a token, unless that was merged into an earlier one. */
   private int[] tokens = new int[0];
 
   private int[] previous;
   private int[] next;
 
   /**
-   * The place of the pair that begins here among the merges; it changes when one of its tokens
-   * does.
+   * The index in the merges of the pair that begins at each place; it changes when one of its
+   * tokens does.
    */
   private int[] pairs;
 
-  /** Rank and place of a pair, smallest first; some may have changed since. */
+  /** A min-heap of rank and place of pairs; entries whose pair has changed are stale. */
   private long[] heap;
 
   private int heapSize;
@@ -36,7 +36,10 @@ final class Merger {
     this.merges = merges;
   }
 
-  /** The places for the tokens of a word of so many bytes, to be filled before {@link #merge}. */
+  /**
+   * The places for the tokens of a word of {@code length} bytes, to be filled before {@link
+   * #merge}.
+   */
   int[] room(int length) {
     if (tokens.length < length || tokens.length > KEPT && length <= KEPT) {
       int size = Math.max(64, Math.max(length, length <= KEPT / 2 ? 2 * length : length));
@@ -44,7 +47,7 @@ final class Merger {
       previous = new int[size];
       next = new int[size];
       pairs = new int[size];
-      // At first a pair for each byte but the last, and two more for each merge.
+      // One pair for each byte except the last, and two more for each merge.
       heap = new long[3 * size];
     }
     return tokens;
@@ -84,7 +87,7 @@ final class Merger {
     }
   }
 
-  /** Enters the pair that begins at a place, if it is merged at all. */
+  /** Adds the pair that begins at a place to the heap, if it can be merged. */
   private void enter(int at) {
     pairs[at] = next[at] == NONE ? NONE : merges.find(tokens[at], tokens[next[at]]);
     if (pairs[at] != NONE) {

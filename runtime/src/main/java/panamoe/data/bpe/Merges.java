@@ -4,9 +4,8 @@ import java.util.Arrays;
 import java.util.Random;
 
 /**
- * The pairs of tokens that are merged: which goes first, and what it becomes. A hash table, for
- * merging asks it for every pair of neighbours; its hash is another in each process, so that no
- * file can be made for it to be slow on.
+ * A hash table of the token pairs that can be merged, with rank and result. The hash is seeded per
+ * process, so that no file can be crafted to make it slow.
  */
 final class Merges {
   private static final long ODD = new Random().nextLong() | 1;
@@ -54,13 +53,13 @@ final class Merges {
     return merges;
   }
 
-  /** The place of a pair; -1 if it is not merged. */
+  /** The index of a pair; -1 if it cannot be merged. */
   int find(int left, int right) {
     int place = place(key(left, right));
     return pairs[place] == FREE ? -1 : place;
   }
 
-  /** Of the pair at a place; lower ones are merged first. */
+  /** The rank of the pair at an index; lower ranks are merged first. */
   int rank(int place) {
     return ranks[place];
   }
@@ -69,7 +68,7 @@ final class Merges {
     return results[place];
   }
 
-  /** A pair that is given twice counts as the later one. */
+  /** Adds a pair; of duplicates the later one counts. */
   private void put(int left, int right, int rank, int result) {
     int place = place(key(left, right));
     pairs[place] = key(left, right);

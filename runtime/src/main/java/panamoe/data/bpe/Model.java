@@ -6,13 +6,13 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What turns a piece of text into tokens, and tokens into text.
+ * The tables that map text to tokens and tokens to text.
  *
- * @param bytes that each token stands for
- * @param special the tokens that stand for no text, by name
+ * @param bytes the bytes of each token
+ * @param special the special tokens by name
  * @param byteTokens the token of each byte
- * @param wholeWords the pieces that are a token as a whole, whatever the merges say, by name in the
- *     alphabet of bytes; empty unless the file asks for it
+ * @param wholeWords pieces that become one token without merging ({@code ignore_merges}), by name
+ *     in the alphabet of bytes; empty unless the file sets it
  */
 record Model(
     byte[][] bytes,
@@ -21,7 +21,7 @@ record Model(
     int[] byteTokens,
     Map<String, Integer> wholeWords) {
 
-  /** Refuses other models than byte-pair encoding over bytes. */
+  /** Refuses any model except byte-pair encoding over bytes. */
   static void require(TokenizerJson json) {
     requireBytePairs(json);
     requireByteLevel(json.part("decoder"), json.source);
@@ -37,11 +37,11 @@ record Model(
         flag(json, "ignore_merges") ? vocabulary.ofModel() : Map.of());
   }
 
-  /** Not read is what says what to do with an unknown character: over bytes there is none. */
+  /** Ignores the settings for unknown characters: over bytes every character is known. */
   private static void requireBytePairs(TokenizerJson json) {
     Source source = json.source;
     JsonNode type = json.model("type");
-    // Early files do not name the type; of the models that have merges there is one alone.
+    // Early files do not name the type, but only BPE models have merges.
     if (type.isMissingNode() ? json.merges.isEmpty() : !type.asText().equals("BPE")) {
       throw source.unsupported("model", type.isMissingNode() ? json.modelFields() : type, "BPE");
     }
@@ -69,9 +69,7 @@ record Model(
     return json.source.flag(json.model(field), field, false);
   }
 
-  /**
-   * A decoder says how to put tokens together; here it has to be what undoes the alphabet of bytes.
-   */
+  /** The decoder must be the one that inverts the alphabet of bytes. */
   private static void requireByteLevel(JsonNode decoder, Source source) {
     if (decoder.isMissingNode() || decoder.isNull()) {
       throw source.trouble("is no byte-level tokenizer: it has no decoder");

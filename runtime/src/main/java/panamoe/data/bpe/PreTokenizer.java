@@ -6,12 +6,12 @@ import java.util.List;
 import panamoe.data.regex.Regex;
 
 /**
- * How a text becomes pieces, which are merged each by itself: split by split, each within the
- * pieces of the one before.
+ * Splits a text into the pieces that are merged separately. The splits are applied one after the
+ * other, each to the pieces of the one before.
  *
- * @param prefixesSpace whether each piece of the splits before the last one gets a space in front
- *     if it has none
- * @param last the split behind that space; null for none
+ * @param prefixesSpace whether a space is put before each piece, unless it begins with one, before
+ *     the last split
+ * @param last the split after that; null for none
  */
 record PreTokenizer(List<Split> splits, boolean prefixesSpace, Split last) {
   private static final int MAX_PARTS = 30;
@@ -20,7 +20,7 @@ record PreTokenizer(List<Split> splits, boolean prefixesSpace, Split last) {
   private static final Split EACH_DIGIT =
       new Split(Regex.compile("\\p{N}"), Split.Behavior.ISOLATED, false);
 
-  /** GPT-2's own pattern, which ByteLevel splits by unless told not to. */
+  /** GPT-2's pattern, ByteLevel's default. */
   private static final Split GPT2 =
       new Split(
           Regex.compile(
@@ -77,7 +77,7 @@ record PreTokenizer(List<Split> splits, boolean prefixesSpace, Split last) {
     }
   }
 
-  /** The splitting of texts, the pieces going into a sink; not thread-safe. */
+  /** Returns a sink that splits texts and passes the pieces to {@code sink}; not thread-safe. */
   Split.Sink into(Split.Sink sink) {
     Split.Sink result = last == null ? sink : last.into(sink);
     if (prefixesSpace) {

@@ -1,6 +1,6 @@
 package panamoe.data.bpe;
 
-/** Which added tokens are looked for in a text. */
+/** Which added tokens are matched in a text. */
 public enum Sought {
   NONE,
   ALL_BUT_SPECIAL,

@@ -4,15 +4,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import panamoe.data.DataException;
 
-/**
- * The file that a tokenizer comes from, for sentences that name it, and typed access to what it
- * holds.
- */
+/** The file of a tokenizer: messages that name it, and typed access to its JSON. */
 record Source(String file) {
   private static final int SHOWN = 60;
 
   /**
-   * @param sentence goes on behind the file's name
+   * @param sentence follows the file's name in the message
    */
   DataException trouble(String sentence) {
     return new DataException(file + " " + sentence);
@@ -31,7 +28,7 @@ record Source(String file) {
   }
 
   /**
-   * @param fallback where the value is absent or null
+   * @param fallback if the value is absent or null
    */
   boolean flag(JsonNode value, String name, boolean fallback) {
     if (value.isMissingNode() || value.isNull()) {
@@ -43,7 +40,7 @@ record Source(String file) {
     return value.booleanValue();
   }
 
-  /** The elements of a list, of which there may be so many. */
+  /** The elements of a list, refused if there are more than {@code max}. */
   Iterable<JsonNode> list(JsonNode list, String name, int max) {
     if (!list.isArray() || list.size() > max) {
       throw trouble("has " + shown(list) + " for " + name + ", expected a list of at most " + max);

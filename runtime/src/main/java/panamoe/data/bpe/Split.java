@@ -8,26 +8,25 @@ import panamoe.data.regex.UnsupportedPatternException;
 /**
  * Splits a text into pieces by a pattern.
  *
- * @param inverted whether what lies between the pattern's matches is taken for matches, and the
- *     other way round
+ * @param inverted whether matches and the text between them swap roles
  */
 record Split(Regex pattern, Behavior behavior, boolean inverted) {
 
-  /** What becomes of a match. */
+  /** How a match is treated. */
   enum Behavior {
-    /** It is no piece, and lost. */
+    /** The match is dropped. */
     REMOVED,
-    /** It is a piece of its own. */
+    /** The match is a separate piece. */
     ISOLATED,
-    /** It belongs to what was before it, unless this is a match as well. */
+    /** The match is appended to the text before it, unless that is a match too. */
     MERGED_WITH_PREVIOUS,
-    /** It belongs to what comes after it, unless this is a match as well. */
+    /** The match is prepended to the text after it, unless that is a match too. */
     MERGED_WITH_NEXT,
-    /** Matches side by side are one piece. */
+    /** Adjacent matches form one piece. */
     CONTIGUOUS
   }
 
-  /** Takes the pieces of a text in their order; none is empty. */
+  /** Receives the non-empty pieces of a text in order. */
   interface Sink {
     void piece(char[] text, int from, int to);
   }
@@ -66,7 +65,7 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) {
     }
   }
 
-  /** The splitting itself, into a sink; not thread-safe. */
+  /** Returns a sink that splits texts and passes the pieces on; not thread-safe. */
   Sink into(Sink sink) {
     return new Splitting(pattern.matcher(), sink);
   }
@@ -84,7 +83,7 @@ record Split(Regex pattern, Behavior behavior, boolean inverted) {
     private final Matcher matcher;
     private final Sink sink;
 
-    /** The piece that is not finished, and whether its last part is a match. */
+    /** The unfinished piece, and whether its last part is a match. */
     private char[] text;
 
     private int begin;

@@ -6,9 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The forms of Unicode that a text is brought into, one after the other, by this JDK's tables. A
- * run of more than {@value #MAX_MARKS} combining marks is taken for several, since sorting a run
- * takes the square of its length.
+ * Applies Unicode normalisation forms, one after the other, by this JDK's tables. A run of more
+ * than {@value #MAX_MARKS} combining marks is normalised in parts, because sorting a run takes
+ * quadratic time.
  */
 record TextNormalizer(List<Normalizer.Form> forms) {
   private static final int MAX_MARKS = 256;
@@ -42,7 +42,7 @@ record TextNormalizer(List<Normalizer.Form> forms) {
     }
   }
 
-  /** Whether a text may not be in the forms already. */
+  /** False if the text is known to be normalised. */
   boolean changes(char[] text, int from, int to) {
     for (int at = from; at < to && !forms.isEmpty(); at++) {
       if (text[at] >= 0x80) {

@@ -17,8 +17,8 @@ import panamoe.data.DataException;
 import panamoe.io.StrictJson;
 
 /**
- * A {@code tokenizer.json} as it is written. Vocabulary and merges, which are nearly all of it, are
- * read as they stream by; the rest is small and stays JSON.
+ * The content of a {@code tokenizer.json}. Vocabulary and merges, nearly all of the file, are
+ * parsed as a stream; the small rest stays JSON.
  */
 final class TokenizerJson {
   static final int MAX_TOKENS = 4_000_000;
@@ -27,7 +27,7 @@ final class TokenizerJson {
   final Source source;
   final Map<String, Integer> vocabulary = new HashMap<>();
 
-  /** The two halves of each merge, one after the other. */
+  /** The two halves of each merge, alternating. */
   final List<String> merges = new ArrayList<>();
 
   private final Map<String, JsonNode> model = new LinkedHashMap<>();
@@ -38,8 +38,7 @@ final class TokenizerJson {
   }
 
   /**
-   * @throws DataException if the file is no JSON, or its vocabulary or merges are not what they
-   *     should be
+   * @throws DataException if the file is not JSON, or its vocabulary or merges are malformed
    */
   static TokenizerJson read(byte[] json, String file) {
     TokenizerJson result = new TokenizerJson(new Source(file));
@@ -51,7 +50,7 @@ final class TokenizerJson {
     return result;
   }
 
-  /** A part of the tokenizer, such as its decoder. */
+  /** A top-level part, such as {@code decoder}. */
   JsonNode part(String name) {
     return parts.getOrDefault(name, MissingNode.getInstance());
   }
@@ -61,7 +60,7 @@ final class TokenizerJson {
     return model.getOrDefault(name, MissingNode.getInstance());
   }
 
-  /** The names of the model's settings, for a message; missing if there are none. */
+  /** The model's settings, for a message; a missing node if there are no settings. */
   JsonNode modelFields() {
     if (model.isEmpty()) {
       return MissingNode.getInstance();

@@ -10,11 +10,11 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * What the tokens of a file stand for.
+ * The bytes and names of a file's tokens.
  *
- * @param bytes of each token; none for a special one
- * @param special the tokens that stand for no text, by name
- * @param ofModel the tokens that text can become in the model, by name in the alphabet of bytes
+ * @param bytes of each token; empty for a special one
+ * @param special the special tokens by name
+ * @param ofModel the tokens that encoding can produce, by name in the alphabet of bytes
  */
 record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Integer> ofModel) {
 
@@ -39,7 +39,7 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
     json.vocabulary.forEach(
         (name, id) -> {
           byte[] spelled = ByteAlphabet.bytes(name);
-          // A model's vocabulary often lists its added tokens once more.
+          // A model's vocabulary often lists its added tokens too.
           if (!addedNames.contains(name)) {
             put(
                 bytes,
@@ -51,7 +51,7 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
           if (name.isEmpty()) {
             throw source.trouble("has a token without a name in its vocabulary");
           }
-          // What text becomes must stand for this text, so a special token it never becomes.
+          // Tokens must decode to the text they encode, so encoding never produces a special token.
           if (Arrays.equals(bytes.get(id), spelled)) {
             ofModel.put(name, id);
           }
@@ -63,7 +63,7 @@ record Vocabulary(byte[][] bytes, Map<String, Integer> special, Map<String, Inte
     return new Vocabulary(bytes.toArray(byte[][]::new), Map.copyOf(special), ofModel);
   }
 
-  /** The token of each byte. Bytes that UTF-8 never has may be without, as -1. */
+  /** The token of each byte; -1 is allowed for bytes that do not occur in UTF-8. */
   int[] ofBytes(Source source) {
     int[] tokens = new int[256];
     for (int value = 0; value < tokens.length; value++) {

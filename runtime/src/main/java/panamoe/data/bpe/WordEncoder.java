@@ -3,9 +3,8 @@ package panamoe.data.bpe;
 import java.util.Arrays;
 
 /**
- * Encodes pieces of text one by one and gathers their tokens. Words come again and again, so the
- * tokens of short ones are remembered, for each place of a table those of the last word that fell
- * there. Not thread-safe.
+ * Encodes pieces of text and collects their tokens. Words repeat, so a direct-mapped cache keeps
+ * the tokens of short ones. Not thread-safe.
  */
 final class WordEncoder implements Split.Sink {
   private static final int REMEMBERED_BITS = 15;

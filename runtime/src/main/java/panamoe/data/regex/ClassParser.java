@@ -1,7 +1,7 @@
 package panamoe.data.regex;
 
 /**
- * Reads a character class after its opening bracket: ranges, properties, classes within it, and
+ * Parses a character class after its opening bracket: ranges, properties, nested classes and
  * intersections.
  */
 final class ClassParser {
@@ -40,7 +40,7 @@ final class ClassParser {
     }
     text.next();
     set = earlier == null ? set : earlier.intersection(set);
-    // What differs in case alone is in the class before it is negated.
+    // Case variants are added before the class is negated.
     set = anyCase ? CodeSets.anyCase(set) : set;
     return negated ? set.complement() : set;
   }

@@ -8,16 +8,16 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * Code points that no set of a pattern tells apart are one class: an automaton needs a way for each
- * class alone.
+ * Equivalence classes of code points: two are equivalent if each set of the pattern holds both or
+ * neither. An automaton needs one transition per class.
  */
 final class CodeClasses {
   private static final int PAGE = 256;
 
-  /** The class of each code point; pages that hold one class alone are shared. */
+  /** The class of each code point, in pages; a page with a single class is shared. */
   private final char[][] pages = new char[CodeSet.LIMIT / PAGE][];
 
-  /** For each class the sets that hold it. */
+  /** For each class, the sets that contain it. */
   private final BitSet[] members;
 
   CodeClasses(List<CodeSet> sets) {

@@ -1,6 +1,6 @@
 package panamoe.data.regex;
 
-/** What patterns call white space and words, of single code points. */
+/** White space and word characters as patterns define them. */
 public final class CodePoints {
   private CodePoints() {}
 

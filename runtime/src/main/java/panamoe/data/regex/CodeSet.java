@@ -7,8 +7,8 @@ import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /**
- * A set of code points, as an inversion list: the points at which membership changes, ascending,
- * the first one into the set. Immutable.
+ * A set of code points as an inversion list: the ascending points at which membership changes; the
+ * first one enters the set. Immutable.
  */
 final class CodeSet {
   /** One more than the last code point. */
@@ -26,12 +26,12 @@ final class CodeSet {
     return range(codePoint, codePoint);
   }
 
-  /** The code points from first to last, both included. */
+  /** The code points from first to last, inclusive. */
   static CodeSet range(int first, int last) {
     return new CodeSet(new int[] {first, last + 1});
   }
 
-  /** The set of code points that are given in ascending order; some may be given twice. */
+  /** The set of the given code points, in ascending order; duplicates are allowed. */
   static CodeSet of(int[] ascending) {
     int[] changes = new int[2 * ascending.length];
     int count = 0;
@@ -45,7 +45,7 @@ final class CodeSet {
     return new CodeSet(Arrays.copyOf(changes, count));
   }
 
-  /** All code points, parted by a key. */
+  /** All code points, grouped by a key. */
   static <K> Map<K, CodeSet> partition(IntFunction<K> keyOf) {
     Map<K, IntStream.Builder> changes = new HashMap<>();
     K last = null;
@@ -89,12 +89,12 @@ final class CodeSet {
     return ((at >= 0 ? at : -at - 2) & 1) == 0;
   }
 
-  /** Whether it is one code point alone. */
+  /** Whether it has exactly one code point. */
   boolean isSingle() {
     return changes.length == 2 && changes[1] == changes[0] + 1;
   }
 
-  /** Where membership changes, ascending; not to be changed. */
+  /** The inversion list; do not change it. */
   int[] changes() {
     return changes;
   }
@@ -109,7 +109,7 @@ final class CodeSet {
     return Arrays.hashCode(changes);
   }
 
-  /** The points that at least {@code needed} of the two sets hold. */
+  /** The points that are in at least {@code needed} of the two sets (1: union, 2: intersection). */
   private CodeSet combine(CodeSet other, int needed) {
     int[] a = changes;
     int[] b = other.changes;

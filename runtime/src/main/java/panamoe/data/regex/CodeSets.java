@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 
-/** The sets of code points that patterns have names for, by this JDK's Unicode tables. */
+/** The named sets of code points, by this JDK's Unicode tables. */
 final class CodeSets {
-  /** What each value of {@link Character#getType} is called. */
+  /** The names of the values of {@link Character#getType}. */
   private static final String[] NAMES = {
     "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Me", "Mc", "Nd", "Nl", "No", "Zs", "Zl", "Zp", "Cc",
     "Cf", null, "Co", "Cs", "Pd", "Ps", "Pe", "Pc", "Po", "Sm", "Sc", "Sk", "So", "Pi", "Pf"
@@ -43,7 +43,7 @@ final class CodeSets {
     return category != null ? category : script(name);
   }
 
-  /** Whatever differs from a member in case alone, with the set. */
+  /** The set with all case variants of its members. */
   static CodeSet anyCase(CodeSet set) {
     IntStream.Builder missing = IntStream.builder();
     for (int[] variants : Cases.VARIANTS) {
@@ -107,8 +107,8 @@ final class CodeSets {
     }
 
     /**
-     * Unicode's simple case folding, by which the Turkish I with and without its dot are letters of
-     * their own.
+     * Unicode's simple case folding, in which the Turkish dotted and dotless I are separate
+     * letters.
      */
     private static int fold(int point) {
       return point == 0x130 || point == 0x131

@@ -5,27 +5,26 @@ import java.util.BitSet;
 import java.util.Deque;
 
 /**
- * Finds the matches in a text one after the other, in time proportional to its length whatever
- * pattern and text are. Not thread-safe; one matcher serves many texts, since it remembers what it
- * learnt.
+ * Finds the matches in a text one after the other, in time proportional to its length for any
+ * pattern and text. Not thread-safe. Reuse a matcher for many texts: it caches automaton states.
  *
- * <p>A text is read backwards first, all of it, and then once more block by block as the matches
- * come to it: only the state at each block's end is kept. Most texts are one block, which is read
+ * <p>The matcher first reads the whole text backwards and keeps only the state at each block's end;
+ * as matching reaches a block, it reads that block again. Most texts are one block, which is read
  * once.
  */
 public final class Matcher {
   private static final int BLOCK = 1 << 15;
   private static final int NOWHERE = -1;
 
-  /** What is known of a block that was read and forgotten: its end, and the state there. */
+  /** The end of a block whose states were dropped, and the state there. */
   private record Mark(int at, BitSet state) {}
 
   private final Viability viability;
 
-  /** The state at each place of the block, from its end backwards. */
+  /** The state at each position of the block, from its end backwards. */
   private final char[] states = new char[BLOCK + 2];
 
-  /** Of the blocks to come, the next one on top. */
+  /** The marks of the blocks to come, the next one on top. */
   private final Deque<Mark> marks = new ArrayDeque<>();
 
   private char[] text;
@@ -41,10 +40,10 @@ public final class Matcher {
   }
 
   /**
-   * Begins with the part of a text from {@code from} to {@code to}, exclusive, as if there were
-   * nothing around it.
+   * Starts matching in the range {@code from} to {@code to} (exclusive) of a text, as if the range
+   * were the whole text.
    *
-   * @param text without lone surrogates, not to be changed while it is searched
+   * @param text without lone surrogates; must not change during matching
    */
   public void reset(char[] text, int from, int to) {
     this.text = text;
@@ -63,8 +62,8 @@ public final class Matcher {
   }
 
   /**
-   * Goes on to the next match, which is not an empty one where the last match ended; false if there
-   * is none.
+   * Advances to the next match, skipping an empty one at the end of the last; returns false if
+   * there is no further match.
    */
   public boolean find() {
     for (int at = search; at <= to; at = after(at)) {
@@ -82,12 +81,12 @@ public final class Matcher {
     return false;
   }
 
-  /** Where in the text the match begins. */
+  /** The index at which the match begins. */
   public int start() {
     return matchStart;
   }
 
-  /** Where in the text the match ends, exclusive. */
+  /** The index at which the match ends, exclusive. */
   public int end() {
     return matchEnd;
   }
@@ -106,7 +105,7 @@ public final class Matcher {
     return at + (at + 1 < to && Character.isHighSurrogate(text[at]) ? 2 : 1);
   }
 
-  /** Places are asked for in ascending order. */
+  /** The state at a position; callers ask for ascending positions. */
   private int stateAt(int at) {
     if (at > blockEnd) {
       Mark mark = marks.pop();
@@ -117,9 +116,8 @@ public final class Matcher {
   }
 
   /**
-   * Reads a block backwards, from a place and its state down to another place, or less far if the
-   * block is full or its states are too many; returns where it begins. What was read once can be
-   * read again.
+   * Reads a block backwards, from {@code end} with its state down to {@code begin}, or stops
+   * earlier if the block is full or has too many states; returns its first position.
    */
   private int read(int end, int endState, int begin) {
     blockEnd = end;

@@ -9,23 +9,23 @@ sealed interface Node {
   /** One code point of a set. */
   record One(CodeSet set) implements Node {}
 
-  /** One part after the other. */
+  /** A concatenation. */
   record Sequence(List<Node> parts) implements Node {}
 
-  /** The first alternative with which the whole pattern matches. */
+  /** Alternatives; the first one with which the whole pattern matches is taken. */
   record Choice(List<Node> alternatives) implements Node {}
 
   /**
-   * A part, again and again.
+   * A repetition.
    *
-   * @param max {@link #ENDLESS} for any number of times
-   * @param greedy as often as possible, else as rarely
+   * @param max {@link #ENDLESS} for no limit
+   * @param greedy true: as often as possible; false: as rarely as possible
    */
   record Repeat(Node part, int min, int max, boolean greedy) implements Node {
     static final int ENDLESS = Integer.MAX_VALUE;
   }
 
-  /** Whether a part matches from here on, or does not; takes nothing of the text. */
+  /** A look-ahead: tests whether a part matches here, or does not, without consuming text. */
   record LookAhead(Node part, boolean negative) implements Node {}
 
   /** The end of the text. */

@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Reads a pattern as Oniguruma writes them, whose syntax {@code tokenizer.json} uses. Depth is
- * bounded, since parser and compiler recurse.
+ * Parses a pattern in Oniguruma's syntax, which {@code tokenizer.json} uses. The depth is bounded,
+ * because parser and compiler recurse.
  */
 final class PatternParser {
   private static final int MAX_LENGTH = 10_000;
@@ -47,7 +47,8 @@ final class PatternParser {
         alternatives.add(sequence(parts));
         parts = new ArrayList<>();
       } else if (text.take("(?i)")) {
-        // Oniguruma takes the rest of the group, alternatives and all, for the group of the option.
+        // As in Oniguruma, the option applies to the rest of the group, including its further
+        // alternatives.
         ignoresCase = true;
         if (!alternatives.isEmpty() || !parts.isEmpty()) {
           parts.add(alternatives(true));
@@ -88,7 +89,7 @@ final class PatternParser {
     };
   }
 
-  /** Outside of brackets, a property's case counts even where that of letters does not. */
+  /** Outside of brackets, {@code (?i)} does not apply to properties. */
   private Node escaped(boolean anyCase) {
     CodeSet set = text.escaped();
     return one(set, anyCase && set.isSingle());
@@ -140,7 +141,7 @@ final class PatternParser {
         throw text.trouble("{n}?");
       }
       boolean lazy = text.take('?');
-      // After an interval, + is one more quantifier.
+      // After an interval, + is a second quantifier, not the possessive mark.
       boolean possessive = !lazy && !interval && text.take('+');
       node = repeated(node, counts[0], counts[1], !lazy);
       if (possessive) {
@@ -154,8 +155,8 @@ final class PatternParser {
   }
 
   /**
-   * Of a single code point, as many as there are means that no other follows, or that there was
-   * room for one alone.
+   * A possessive repetition of a single code point: a greedy one, followed by a look-ahead that no
+   * further one follows (unless the maximum was reached).
    */
   private Node possessive(Node atom, Node repeat, int stacked) {
     if (stacked > 0 || !(atom instanceof Node.One one)) {
@@ -168,8 +169,8 @@ final class PatternParser {
   }
 
   /**
-   * The least and greatest count of a quantifier that stands here, with a third element if in
-   * braces; null if none.
+   * The least and greatest count of the quantifier here, with a third element if it is in braces;
+   * null if no quantifier is here.
    */
   private int[] counts() {
     if (text.take('*')) {
@@ -192,7 +193,7 @@ final class PatternParser {
         }
         return new int[] {Math.max(min, 0), max < 0 ? Node.Repeat.ENDLESS : max, 0};
       }
-      // Braces that hold no interval stand for themselves.
+      // Braces without an interval are literal.
       text.position(before);
     }
     return null;

@@ -1,9 +1,6 @@
 package panamoe.data.regex;
 
-/**
- * The characters of a pattern and a place among them; reads the escapes that classes and patterns
- * share.
- */
+/** A pattern's characters with a cursor; parses the escapes that classes and patterns share. */
 final class PatternText {
   private final String pattern;
   private int at;
@@ -50,12 +47,12 @@ final class PatternText {
     at = position;
   }
 
-  /** At most so many of the characters that follow. */
+  /** At most {@code count} of the characters that follow. */
   String rest(int count) {
     return pattern.substring(at, Math.min(pattern.length(), at + count));
   }
 
-  /** The decimal number here; -1 if there is none. */
+  /** The decimal number here; -1 if no digit is here. */
   int number(int max) {
     int value = -1;
     while (peek() >= '0' && peek() <= '9') {
@@ -67,7 +64,7 @@ final class PatternText {
     return value;
   }
 
-  /** What follows a backslash, be it one character or a set. */
+  /** The set of the escape after a backslash: one character, or a class. */
   CodeSet escaped() {
     int c = next();
     return switch (c) {

@@ -4,13 +4,15 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A pattern as a nondeterministic automaton. Each step is one code point ({@link Kind#ONE}), a fork
- * whose first way is preferred, a fork that begins another round of a greedy loop or else leaves
- * it, a condition, or the end of a match. A look-ahead is an automaton of its own among the steps,
- * a layer above that of the pattern around it; the pattern itself is layer 0.
+ * A pattern as a nondeterministic automaton. A step consumes one code point ({@link Kind#ONE}),
+ * forks with a preferred branch, forks into another round of a loop or its exit, tests a condition,
+ * or ends a match. Each look-ahead is a separate automaton among the steps, one layer above the
+ * pattern around it; the pattern itself is layer 0.
  */
 final class Program {
-  /** Several times what released tokenizers have; what a text may cost is in proportion to it. */
+  /**
+   * Several times more than released tokenizers need. The cost of matching is proportional to it.
+   */
   private static final int MAX_STEPS = 500;
 
   enum Kind {
@@ -55,14 +57,14 @@ final class Program {
     return layers[step];
   }
 
-  /** The step that comes next; of a fork, the preferred one. */
+  /** The next step; for a fork, the preferred branch. */
   int next(int step) {
     return next[step];
   }
 
   /**
-   * A fork's second way, which leaves a loop; a look-ahead's first step, or the index of the set of
-   * {@link Kind#ONE}.
+   * The second branch of a fork (the exit of a loop), the first step of a look-ahead, or the set's
+   * index of {@link Kind#ONE}.
    */
   int other(int step) {
     return other[step];
@@ -80,8 +82,7 @@ final class Program {
   }
 
   /**
-   * Adds the steps of a node, from the last to the first, and returns the first; after the last
-   * comes {@code then}.
+   * Adds the steps of a node, last to first, and returns the first; {@code then} follows the last.
    */
   private int compile(Node node, int then, int layer) {
     return switch (node) {
@@ -113,8 +114,7 @@ final class Program {
   private int compile(Node.Repeat repeat, int then, int layer) {
     int first = then;
     if (repeat.max() == Node.Repeat.ENDLESS) {
-      // Any number of times is once or more, or not at all, so that also a first round that takes
-      // nothing is the last.
+      // x* compiles to (x+)?, so that a first round that consumes nothing also ends the loop.
       int loop = step(repeat.greedy() ? Kind.LOOP : Kind.FORK, layer, -1, -1);
       int body = compile(repeat.part(), loop, layer);
       prefer(repeat.greedy(), loop, body, then);

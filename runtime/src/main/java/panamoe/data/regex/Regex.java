@@ -1,17 +1,16 @@
 package panamoe.data.regex;
 
 /**
- * A regular expression in the syntax of {@code tokenizer.json}, that is Oniguruma's, with Perl's
- * meaning: of the matches that begin first, the one that prefers earlier alternatives and longer
- * (or, if lazy, shorter) repetitions. It is made for patterns and texts that nobody vouches for:
- * time is proportional to the text's length times, at worst, the pattern's size, and neither stack
- * nor memory run out.
+ * A regular expression in Oniguruma's syntax, which {@code tokenizer.json} uses, with Perl's
+ * semantics: the leftmost match, which prefers earlier alternatives and longer (if lazy, shorter)
+ * repetitions. It is safe for untrusted patterns and texts: time is at worst proportional to text
+ * length times pattern size, and stack and memory are bounded.
  *
- * <p>Offered are literals, escapes, classes with ranges, nested classes and intersections, {@code
+ * <p>It supports literals, escapes, classes with ranges, nested classes and intersections, {@code
  * \s \d \w}, general categories and scripts by {@code \p}, alternatives, groups, {@code (?i)},
  * greedy and lazy repetitions, possessive ones of a single character, look-aheads, {@code $} and
- * {@code \z}. What would need to look back or to remember (look-behind, {@code ^}, {@code \b}, back
- * references, atomic groups) is refused by name. Immutable and thread-safe.
+ * {@code \z}. It refuses by name look-behind, {@code ^}, {@code \b}, back references and atomic
+ * groups. Immutable and thread-safe.
  */
 public final class Regex {
   private final Program program;
@@ -29,7 +28,7 @@ public final class Regex {
     return new Regex(PatternParser.parse(pattern));
   }
 
-  /** The pattern that matches a text itself. */
+  /** The pattern that matches a text literally. */
   public static Regex literal(String text) {
     return new Regex(
         new Node.Sequence(

@@ -10,14 +10,12 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * From which steps of a program a match can still be reached, at each place of a text: the places
- * are visited from the text's end backwards, and the steps that are viable at one follow from its
- * code point and those viable at the next. So this is a deterministic automaton that reads
- * backwards; its states are sets of steps and are made when first met. With them the way of a match
- * is found forwards without ever turning back, and whether a look-ahead holds is seen at once. Not
- * thread-safe.
+ * A deterministic automaton that reads the text backwards. Its state at a position is the set of
+ * viable steps, those from which a match can still be reached; it follows from the code point there
+ * and the state after it. States are created on first use. With them a forward pass finds a match
+ * without backtracking, and a look-ahead is one lookup. Not thread-safe.
  *
- * <p>A step forwards is remembered as well: from a step and a state to the next step that takes a
+ * <p>Forward transitions are cached too: from a step and a state to the next step that consumes a
  * code point.
  */
 final class Viability {
@@ -26,29 +24,29 @@ final class Viability {
 
   static final int NONE = -1;
 
-  /** In place of a step: the match ends here. */
+  /** Returned instead of a step: the match ends here. */
   static final int MATCHED = -2;
 
   private static final int[] NO_STEPS = {};
   private static final int UNKNOWN = -3;
   private static final int MAX_STATES = 4096;
 
-  /** Of remembered ways, backwards and forwards together, each an int. */
+  /** The limit on cached transitions, backward and forward together; each is an int. */
   private static final int MAX_WAYS = 1 << 20;
 
   private final Program program;
   private final CodeClasses classes;
   private final int maxStates;
 
-  /** For each layer, the steps that take a code point, and the one that ends it. */
+  /** For each layer, the steps that consume a code point, and the one that ends it. */
   private final int[][] takers;
 
   private final int[] ends;
 
-  /** For each step, those of its layer that lead to it without taking a code point. */
+  /** For each step, the steps of its layer that lead to it without consuming a code point. */
   private final int[][] sources;
 
-  /** Steps whose sources are not yet seen to; each is here once at most. */
+  /** Steps whose sources are still to be visited; each is here at most once. */
   private final int[] pending;
 
   private final Map<BitSet, Integer> numbers = new HashMap<>();
@@ -93,8 +91,8 @@ final class Viability {
   }
 
   /**
-   * The state before a code point, by the state after it; {@link #NONE} if there is no room for one
-   * more state.
+   * The state before a code point, given the state after it; {@link #NONE} if the limit on states
+   * is reached.
    */
   int before(int codePoint, int after) {
     int codeClass = classes.of(codePoint);
@@ -109,25 +107,28 @@ final class Viability {
     return state;
   }
 
-  /** Whether a match can begin where this is the state. */
+  /** Whether a match can begin at a position with this state. */
   boolean matches(int state) {
     return states.get(state).get(program.start);
   }
 
   /**
-   * The first step that takes a code point, of a match that begins where this is the state; or
-   * {@link #MATCHED}.
+   * The first step that consumes a code point, of a match that begins at a position with this
+   * state; or {@link #MATCHED}.
    */
   int first(int state) {
     return taker(program.start, state);
   }
 
-  /** The step after one that has taken a code point; the state is that after this code point. */
+  /**
+   * The step after {@code step} has consumed a code point; {@code state} is the state after that
+   * code point.
+   */
   int next(int step, int state) {
     return taker(program.next(step), state);
   }
 
-  /** Forgets all states, and takes one of them in anew. */
+  /** Drops all states except one; returns its new number. */
   int restart(BitSet kept) {
     BitSet atEnd = states.get(AT_END);
     numbers.clear();
@@ -138,12 +139,14 @@ final class Viability {
     return intern(kept);
   }
 
-  /** The steps of a state, by which it can be taken in again. */
+  /** The steps of a state, from which {@link #restart} can restore it. */
   BitSet steps(int state) {
     return states.get(state);
   }
 
-  /** The number of a state, be it new or not; {@link #NONE} if it is new and there is no room. */
+  /**
+   * The number of a state, adding it if it is new; {@link #NONE} if the limit on states is reached.
+   */
   int intern(BitSet state) {
     Integer known = numbers.get(state);
     if (known != null) {
@@ -167,12 +170,11 @@ final class Viability {
   }
 
   /**
-   * The viable steps before a code point of the class, or with {@link #NONE} at the end of the
-   * text.
+   * The viable steps before a code point of the class; with {@link #NONE}, at the end of the text.
    */
   private BitSet viable(BitSet after, int codeClass) {
     BitSet result = new BitSet(program.size());
-    // A look-ahead's layer is above that of the pattern around it, which asks for its result.
+    // Higher layers first: a pattern needs the results of its look-aheads.
     for (int layer = takers.length - 1; layer >= 0; layer--) {
       int count = 0;
       result.set(ends[layer]);
@@ -213,7 +215,7 @@ final class Viability {
     return known;
   }
 
-  /** The first viable step on the preferred way that takes a code point. */
+  /** The first viable step that consumes a code point, along preferred branches. */
   private int walk(int from, BitSet viable) {
     BitSet visited = new BitSet(program.size());
     ArrayDeque<Integer> open = new ArrayDeque<>();
@@ -224,7 +226,7 @@ final class Viability {
         continue;
       }
       if (visited.get(step)) {
-        // A round that took nothing ends its loop.
+        // A round that consumed nothing ends its loop.
         if (program.kind(step) == Program.Kind.LOOP) {
           open.push(program.other(step));
         }

@@ -10,22 +10,23 @@ import java.util.Map;
 import java.util.random.RandomGenerator;
 import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.Moe;
+import panamoe.bindings.moe_activation_config;
 import panamoe.bindings.moe_gate_config;
 import panamoe.bindings.moe_tensor;
 import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 
-/**
- * Draws valid arguments of an {@link AbiSignature}; those of a struct as an array of its fields.
- */
+/** Draws valid arguments of an {@link AbiSignature}. */
 final class AbiArguments {
   private static final long MOST_BYTES = 1 << 16;
+  private static final int NO_ACTIVATION = -1;
 
   private final RandomGenerator random;
   private final GuardedMemory memory;
   private final long device;
   private final AbiSizes sizes;
   private final DType floating;
+  private final int kind; // of activation, or none, drawn first: sizes follow from it
   private final Map<String, Boolean> absent = new HashMap<>();
   private final List<Integer> experts = new ArrayList<>();
 
@@ -35,36 +36,52 @@ final class AbiArguments {
     this.device = device;
     sizes = new AbiSizes(random);
     floating = anyFloating();
+    kind = random.nextInt(NO_ACTIVATION, Moe.MOE_SWIGLU() + 1);
+    sizes.follow("activation", kind);
   }
 
-  static Object[] draw(
+  static List<AbiArgument> draw(
       AbiSignature signature,
       RandomGenerator random,
       GuardedMemory memory,
       long device,
       long stream) {
     AbiArguments drawn = new AbiArguments(random, memory, device);
-    return signature.parameters().stream()
-        .map(parameter -> drawn.argument(parameter, stream))
-        .toArray();
+    return drawn.arguments(signature.parameters(), stream);
   }
 
-  private Object argument(Parameter parameter, long stream) {
-    return switch (parameter) {
-      case Parameter.Stream _ -> stream;
-      case Parameter.Struct(List<Parameter> fields) ->
-          fields.stream().map(field -> argument(field, stream)).toArray();
-      case Parameter.Config _ -> config();
-      case Parameter.Int(String name, int low, int high) -> {
-        int value = random.nextInt(low, high + 1);
-        sizes.follow(name, value);
-        yield value;
-      }
-      case Parameter.Long(long low, long high) -> random.nextLong(low, high + 1);
-      case Parameter.Float(float low, float high) -> random.nextFloat(low, high);
-      case Parameter.Tensor tensor ->
-          isAbsent(tensor.optional()) ? MemorySegment.NULL : tensor(tensor);
-    };
+  private List<AbiArgument> arguments(List<Parameter> parameters, long stream) {
+    return parameters.stream().map(parameter -> argument(parameter, stream)).toList();
+  }
+
+  private AbiArgument argument(Parameter parameter, long stream) {
+    Object value =
+        switch (parameter) {
+          case Parameter.Stream _ -> stream;
+          case Parameter.Config(String name, boolean optional) ->
+              name.equals("activation") ? activation(optional) : config();
+          case Parameter.Int(String name, int low, int high) -> {
+            int number = random.nextInt(low, high + 1);
+            sizes.follow(name, number);
+            yield number;
+          }
+          case Parameter.Long(long low, long high) -> random.nextLong(low, high + 1);
+          case Parameter.Float(float low, float high) -> random.nextFloat(low, high);
+          case Parameter.Struct struct -> {
+            if (struct.optional() && kind == NO_ACTIVATION && random.nextBoolean()) {
+              yield MemorySegment.NULL;
+            }
+            yield null;
+          }
+          case Parameter.Tensor tensor ->
+              isAbsent(tensor.optional()) ? MemorySegment.NULL : tensor(tensor);
+        };
+    return value == null
+        ? AbiArgument.struct(
+            (Parameter.Struct) parameter,
+            arguments(((Parameter.Struct) parameter).members(), stream),
+            memory)
+        : new AbiArgument(parameter, value);
   }
 
   private boolean isAbsent(String optional) {
@@ -73,6 +90,22 @@ final class AbiArguments {
       case "?" -> random.nextBoolean();
       default -> absent.computeIfAbsent(optional, _ -> random.nextBoolean());
     };
+  }
+
+  private MemorySegment activation(boolean optional) {
+    if (optional && kind == NO_ACTIVATION) {
+      return MemorySegment.NULL;
+    }
+    MemorySegment config = memory.allocate(moe_activation_config.sizeof());
+    moe_activation_config.struct_size(config, (int) moe_activation_config.sizeof());
+    Moe.moe_activation_config_default(config);
+    moe_activation_config.kind(config, Math.max(kind, Moe.MOE_IDENTITY()));
+    if (kind == Moe.MOE_SWIGLU() && random.nextBoolean()) {
+      moe_activation_config.limit(config, random.nextFloat(0.1f, 8));
+      moe_activation_config.alpha(config, random.nextFloat(-2, 2));
+      moe_activation_config.up_offset(config, random.nextFloat(-2, 2));
+    }
+    return config;
   }
 
   private MemorySegment config() {

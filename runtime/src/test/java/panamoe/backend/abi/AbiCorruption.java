@@ -4,8 +4,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.random.RandomGenerator;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import panamoe.backend.abi.AbiSignature.Parameter;
 import panamoe.bindings.moe_tensor;
 
@@ -39,55 +37,27 @@ final class AbiCorruption {
     this.foreignHandles = foreignHandles;
   }
 
-  void spoil(List<Parameter> parameters, Object[] arguments) {
-    spoil(parameters, arguments, tensors(parameters, arguments).toList());
-  }
-
-  /** {@code tensors} are all those of the call. */
-  private void spoil(List<Parameter> parameters, Object[] arguments, List<MemorySegment> tensors) {
-    int i = random.nextInt(arguments.length);
-    arguments[i] =
-        switch (parameters.get(i)) {
-          case Parameter.Stream _ -> handle();
-          case Parameter.Struct(List<Parameter> fields) ->
-              spoilStruct(fields, arguments[i], tensors);
-          case Parameter.Int _ -> number();
-          case Parameter.Long _ -> size();
-          case Parameter.Float _ -> FLOATS[random.nextInt(FLOATS.length)];
-          case Parameter.Config _ ->
-              isNull(arguments[i]) ? arguments[i] : spoilConfig((MemorySegment) arguments[i]);
-          case Parameter.Tensor _ ->
-              isNull(arguments[i])
-                  ? arguments[i]
-                  : spoilTensor((MemorySegment) arguments[i], tensors);
-        };
-  }
-
-  private Object spoilStruct(List<Parameter> fields, Object struct, List<MemorySegment> tensors) {
-    if (isNull(struct) || random.nextInt(16) == 0) {
-      return MemorySegment.NULL;
+  void spoil(List<AbiArgument> arguments) {
+    List<AbiArgument> all = arguments.stream().flatMap(AbiArgument::all).toList();
+    AbiArgument one = all.get(random.nextInt(all.size()));
+    if (one.isNull()) {
+      return;
     }
-    spoil(fields, (Object[]) struct, tensors);
-    return struct;
-  }
-
-  /** The tensors of a call that are not null, those inside structs included. */
-  private static Stream<MemorySegment> tensors(List<Parameter> parameters, Object[] arguments) {
-    return IntStream.range(0, arguments.length)
-        .filter(i -> !isNull(arguments[i]))
-        .boxed()
-        .flatMap(
-            i ->
-                switch (parameters.get(i)) {
-                  case Parameter.Tensor _ -> Stream.of((MemorySegment) arguments[i]);
-                  case Parameter.Struct(List<Parameter> fields) ->
-                      tensors(fields, (Object[]) arguments[i]);
-                  default -> Stream.empty();
-                });
-  }
-
-  private static boolean isNull(Object argument) {
-    return argument.equals(MemorySegment.NULL);
+    switch (one.parameter) {
+      case Parameter.Stream _ -> one.value = handle();
+      case Parameter.Int _ -> one.value = number();
+      case Parameter.Long _ -> one.value = size();
+      case Parameter.Float _ -> one.value = FLOATS[random.nextInt(FLOATS.length)];
+      case Parameter.Config _ -> one.value = spoilConfig((MemorySegment) one.value);
+      case Parameter.Struct _ -> {
+        if (random.nextBoolean()) {
+          one.structSize = number();
+        } else {
+          one.value = MemorySegment.NULL;
+        }
+      }
+      case Parameter.Tensor _ -> one.value = spoilTensor((MemorySegment) one.value, all);
+    }
   }
 
   private int number() {
@@ -112,7 +82,7 @@ final class AbiCorruption {
     return config;
   }
 
-  private MemorySegment spoilTensor(MemorySegment tensor, List<MemorySegment> tensors) {
+  private MemorySegment spoilTensor(MemorySegment tensor, List<AbiArgument> all) {
     switch (random.nextInt(12)) {
       case 0 -> moe_tensor.struct_size(tensor, number());
       case 1 -> moe_tensor.dtype(tensor, random.nextBoolean() ? random.nextInt(5) : number());
@@ -132,7 +102,7 @@ final class AbiCorruption {
           moe_tensor.bytes(tensor, Math.max(0, moe_tensor.bytes(tensor)) - 1);
         }
       }
-      case 9 -> shareMemory(tensor, tensors.get(random.nextInt(tensors.size())));
+      case 9 -> shareMemory(tensor, all);
       case 10 -> spoilContents(tensor);
       default -> {
         return MemorySegment.NULL;
@@ -141,8 +111,14 @@ final class AbiCorruption {
     return tensor;
   }
 
-  /** Moves the tensor, with its contents, into the memory of {@code other}, at a random place. */
-  private void shareMemory(MemorySegment tensor, MemorySegment other) {
+  /** Moves the tensor, with its contents, into the memory of another one, at a random place. */
+  private void shareMemory(MemorySegment tensor, List<AbiArgument> all) {
+    MemorySegment[] others =
+        all.stream()
+            .filter(each -> each.parameter instanceof Parameter.Tensor && !each.isNull())
+            .map(each -> (MemorySegment) each.value)
+            .toArray(MemorySegment[]::new);
+    MemorySegment other = others[random.nextInt(others.length)];
     long bytes = Math.max(0, moe_tensor.bytes(other));
     if (moe_tensor.data(tensor).address() == 0 || moe_tensor.data(other).address() == 0) {
       return;

@@ -1,7 +1,5 @@
 package panamoe.backend.abi;
 
-import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -13,6 +11,8 @@ import java.util.regex.Pattern;
  * <pre>
  *   stream                    a handle
  *   config                    a moe_gate_config
+ *   activation                a moe_activation_config
+ *   name{...}                 a struct of these members, after its struct_size
  *   name=0..5, name=0..9L     int32, int64 of this range
  *   name~0..1                 float of this range
  *   name:f[S,M]               tensor of type f and shape [S, M]; the letters are drawn by AbiSizes
@@ -20,8 +20,8 @@ import java.util.regex.Pattern;
  *                             i int32, u uint8, w floating weights that may be packed
  *     ...&lt;V, ...-&lt;V       indices from 0, from -1, below V
  *     ...@offsets             offsets of groups; @expert and @position: routes that fit them, the same at each mention
- *     ...?, ...?1             may be null; those with one number are null together
- *   name{ ... }               a struct of such numbers and tensors behind its struct_size
+ *     ...?, ...?1             may be null; those with one number are null together. Of an activation and the struct
+ *                             around it: null for the identity
  * </pre>
  */
 record AbiSignature(String function, List<Parameter> parameters) {
@@ -30,10 +30,10 @@ record AbiSignature(String function, List<Parameter> parameters) {
   sealed interface Parameter {
     record Stream() implements Parameter {}
 
-    /** {@code fields} begin with the struct_size. */
-    record Struct(List<Parameter> fields) implements Parameter {}
+    /** "config" or "activation". */
+    record Config(String name, boolean optional) implements Parameter {}
 
-    record Config() implements Parameter {}
+    record Struct(String name, List<Parameter> members, boolean optional) implements Parameter {}
 
     record Int(String name, int low, int high) implements Parameter {}
 
@@ -46,6 +46,7 @@ record AbiSignature(String function, List<Parameter> parameters) {
         implements Parameter {}
   }
 
+  private static final Pattern WORD = Pattern.compile("[^\\s{]+(\\{[^}]*\\}\\??)?");
   private static final Pattern TENSOR =
       Pattern.compile("(\\w+):(\\w)\\[([\\w,]+)](-?<\\w|@\\w+)?(\\?\\d?)?");
   private static final Pattern INTEGER = Pattern.compile("(\\w+)=(-?\\d+)\\.\\.(\\d+)(L?)");
@@ -61,53 +62,66 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_add stream alpha~-2..2 a:f[S,M] beta~-2..2 b:f[S,M] y:f[S,M]
       moe_clamp_forward stream bound~0..2 x:f[S,M] y:f[S,M]
       moe_clamp_backward stream bound~0..2 x:f[S,M] dy:f[S,M] dx:f[S,M]
-      moe_activation_forward stream activation=0..5 x:f[S,N] y:f[S,O]
-      moe_activation_backward stream activation=0..5 x:f[S,N] dy:f[S,O] dx:f[S,N]
+      moe_activation_forward stream activation x:f[S,N] y:f[S,O]
+      moe_activation_backward stream activation x:f[S,N] dy:f[S,O] dx:f[S,N]
       moe_random_uniform stream seed=0..99L offset=0..99L y:f[S,M]
       moe_random_normal stream seed=0..99L offset=0..99L mean~-1..1 deviation~0..2 y:f[S,M]
       moe_embedding_forward stream ids:i[S]<V table:f[V,M] positions:i[S]<P?1 position_table:f[P,M]?1 y:f[S,M]
       moe_embedding_backward stream ids:i[S]<V positions:i[S]<P?1 dy:f[S,M] dtable:F[V,M] dposition_table:F[P,M]?1
-      moe_layer_norm_forward stream x:f[S,M] gamma:F[M] beta:F[M] epsilon~0..1 y:f[S,M] mean:F[S]?1 rstd:F[S]?1
-      moe_layer_norm_backward stream dy:f[S,M] x:f[S,M] gamma:F[M] mean:F[S] rstd:F[S] dx:f[S,M] dgamma:F[M] dbeta:F[M]
-      moe_rms_norm_forward stream x:f[S,M] gamma:F[M] epsilon~0..1 y:f[S,M] rstd:F[S]?
-      moe_rms_norm_backward stream dy:f[S,M] x:f[S,M] gamma:F[M] rstd:F[S] dx:f[S,M] dgamma:F[M]
-      moe_rotary stream x:g[S,H,D] angles{ interleaved=0..1 positions:i[S]<P cosine:F[P,J] sine:F[P,J] } \
+      moe_layer_norm_forward stream norm{epsilon~0..1 gamma:F[M] beta:F[M] mean:F[S]?1 rstd:F[S]?1} x:f[S,M] y:f[S,M]
+      moe_layer_norm_backward stream norm{epsilon~0..1 gamma:F[M] beta:F[M]? mean:F[S] rstd:F[S]} x:f[S,M] dy:f[S,M] \
+          dx:f[S,M] dgamma:F[M] dbeta:F[M]
+      moe_rms_norm_forward stream norm{epsilon~0..1 gamma:F[M] beta:F[M]? mean:F[S]? rstd:F[S]?} x:f[S,M] y:f[S,M]
+      moe_rms_norm_backward stream norm{epsilon~0..1 gamma:F[M] beta:F[M]? mean:F[S]? rstd:F[S]} x:f[S,M] dy:f[S,M] \
+          dx:f[S,M] dgamma:F[M]
+      moe_rotary stream x:g[S,H,D] angles{interleaved=0..1 positions:i[S]<P cosine:F[P,J] sine:F[P,J]} \
           direction=1..1 y:g[S,H,D]
-      moe_attention_forward stream config{ mask=0..1 scale~0..1 window=0..1L } \
-          inputs{ q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]? } out:g[B,L,H,D] logsumexp:F[B,H,L]?
-      moe_attention_backward stream config{ mask=0..1 scale~0..1 window=0..1L } \
-          inputs{ q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?1 } out:g[B,L,H,D] logsumexp:F[B,H,L] \
-          dout:g[B,L,H,D] gradients{ dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D] dsinks:F[H]?1 }
+      moe_attention_forward stream rules{mask=0..1 scale~0..1 window=0..1L} \
+          inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?} out:g[B,L,H,D] logsumexp:F[B,H,L]?
+      moe_attention_backward stream rules{mask=0..1 scale~0..1 window=0..1L} \
+          inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?1} out:g[B,L,H,D] logsumexp:F[B,H,L] \
+          dout:g[B,L,H,D] gradients{dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D] dsinks:F[H]?1}
       moe_cache_append stream k:g[S,G,D] v:g[S,G,D] \
-          places{ keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y }
-      moe_attention_decode stream config{ mask=0..0 scale~0..1 window=0..5L } q:g[S,H,D] sinks:F[H]? \
-          places{ keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y } out:g[S,H,D]
-      moe_gemm stream transpose_a=0..1 transpose_b=0..1 activation=0..5 accumulate=0..1 a:f[a,b] b:w[c,d] bias:F[N]? \
-          c:f[S,O] preactivation:f[S,N]?
+          places{keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y}
+      moe_attention_decode stream rules{mask=0..0 scale~0..1 window=0..5L} q:g[S,H,D] sinks:F[H]? \
+          places{keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y} out:g[S,H,D]
+      moe_gemm stream form{transpose_a=0..1 transpose_b=0..1 accumulate=0..1} a:f[a,b] b:w[c,d] c:f[S,O] \
+          epilogue{activation? bias:F[N]? preactivation:f[S,N]?}?
       moe_column_sum stream x:f[S,M] y:F[M]
       moe_gemm_pack stream weights:f[E,N,K] packed:w[E,N,K]
-      moe_gate_forward stream config logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]? \
-          scores:F[S,E] expert:i[S,T] position:i[S,T] weight:F[S,T] choice:i[S,T] counts:i[E] offsets:i[A] losses:F[2]
-      moe_gate_backward stream config logits:F[S,E] used:u[S]<2? scores:F[S,E] expert:i[S,T]@expert \
-          choice:i[S,T]@expert dweight:F[S,T] dauxiliary~0..1 dz~0..1 dlogits:F[S,E]
-      moe_dispatch_forward stream x:g[S,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets \
-          rows:g[R,M]
-      moe_dispatch_backward stream drows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position offsets:i[A]@offsets \
-          dx:f[S,M]
-      moe_expert_forward stream activation=0..5 x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] bias:F[E,N]? y:f[R,O] \
-          preactivation:f[R,N]?
+      moe_gate_forward stream config \
+          inputs{logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]?} \
+          routes{scores:F[S,E] expert:i[S,T] position:i[S,T] weight:F[S,T] choice:i[S,T] counts:i[E] offsets:i[A] \
+          losses:F[2]}
+      moe_gate_backward stream config \
+          inputs{logits:F[S,E] used:u[S]<2? bias:F[E]? noise:F[S,E]? priority:F[S,E]?} \
+          routes{scores:F[S,E] expert:i[S,T]@expert position:i[S,T]? weight:F[S,T]? choice:i[S,T]@expert counts:i[E]? \
+          offsets:i[A]? losses:F[2]?} \
+          gradients{dauxiliary~0..1 dz~0..1 dweight:F[S,T] dlogits:F[S,E]}
+      moe_dispatch_forward stream x:g[S,M] \
+          routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T]? choice:i[S,T]? \
+          counts:i[E]? offsets:i[A]@offsets losses:F[2]?} rows:g[R,M]
+      moe_dispatch_backward stream drows:f[R,M] \
+          routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T]? choice:i[S,T]? \
+          counts:i[E]? offsets:i[A]@offsets losses:F[2]?} dx:f[S,M]
+      moe_expert_forward stream x:f[R,K] offsets:i[A]@offsets weights:w[E,N,K] y:f[R,O] \
+          epilogue{activation? bias:F[E,N]? preactivation:f[R,N]?}?
       moe_expert_backward_input stream dy:f[R,N] offsets:i[A]@offsets weights:f[E,N,K] dx:f[R,K]
       moe_expert_backward_weights stream accumulate=0..1 dy:f[R,N] x:f[R,K] offsets:i[A]@offsets \
           dweights:f[E,N,K] dbias:F[E,N]?
-      moe_combine_forward stream rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
-          offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]? y:f[S,M]
-      moe_combine_backward stream dy:f[S,M] rows:f[R,M] expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] \
-          offsets:i[A]@offsets mlp:f[S,M]?1 coefficient:F[S,2]?1 drows:f[R,M] dweight:F[S,T] dmlp:f[S,M]?1 \
-          dcoefficient:F[S,2]?1
-      moe_cross_entropy stream logits:f[S,V] targets:i[S]-<V smoothing~0..1 dloss~0..1 losses:F[S] dlogits:f[S,V]?
-      moe_linear_cross_entropy stream hidden:f[S,M] weights:f[V,M] targets:i[S]-<V smoothing~0..1 dloss~0..1 \
-          losses:F[S] dhidden:f[S,M]?1 dweights:F[V,M]?1
-      moe_adamw_step stream learning_rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 step=1..9L scale~0..1 \
+      moe_combine_forward stream inputs{rows:f[R,M] mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]?} \
+          routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] choice:i[S,T]? \
+          counts:i[E]? offsets:i[A]@offsets losses:F[2]?} y:f[S,M]
+      moe_combine_backward stream dy:f[S,M] inputs{rows:f[R,M] mlp:f[S,M]?1 coefficient:F[S,2]?1 skip:f[S,M]?} \
+          routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T] choice:i[S,T]? \
+          counts:i[E]? offsets:i[A]@offsets losses:F[2]?} \
+          gradients{drows:f[R,M] dweight:F[S,T] dmlp:f[S,M]?1 dcoefficient:F[S,2]?1}
+      moe_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} logits:f[S,V] \
+          dlogits:f[S,V]?
+      moe_linear_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} hidden:f[S,M] \
+          weights:f[V,M] dhidden:f[S,M]?1 dweights:F[V,M]?1
+      moe_adamw_step stream \
+          form{rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 scale~0..1 step=1..9L} \
           parameter:F[S,M] gradient:F[S,M] first_moment:F[S,M] second_moment:F[S,M] copy:B[S,M]?
       moe_square_sum stream x:f[S,M] sum:F[1]
       """
@@ -116,30 +130,21 @@ record AbiSignature(String function, List<Parameter> parameters) {
           .toList();
 
   private static AbiSignature parse(String line) {
-    Iterator<String> words = List.of(line.split("\\s+")).iterator();
-    return new AbiSignature(words.next(), parameters(words));
+    String[] parts = line.split("\\s+", 2);
+    return new AbiSignature(parts[0], parameters(parts[1]));
   }
 
-  /** Up to the end, or to that of a struct. */
-  private static List<Parameter> parameters(Iterator<String> words) {
-    List<Parameter> parameters = new ArrayList<>();
-    while (words.hasNext()) {
-      String word = words.next();
-      if (word.equals("}")) {
-        break;
-      }
-      parameters.add(word.endsWith("{") ? struct(parameters(words)) : parameter(word));
-    }
-    return parameters;
-  }
-
-  private static Parameter struct(List<Parameter> fields) {
-    int size = Math.toIntExact(AbiStruct.size(fields));
-    fields.addFirst(new Parameter.Int("struct_size", size, size));
-    return new Parameter.Struct(fields);
+  private static List<Parameter> parameters(String words) {
+    return WORD.matcher(words).results().map(word -> parameter(word.group())).toList();
   }
 
   private static Parameter parameter(String word) {
+    int brace = word.indexOf('{');
+    if (brace > 0) {
+      String members = word.substring(brace + 1, word.indexOf('}'));
+      return new Parameter.Struct(
+          word.substring(0, brace), parameters(members), word.endsWith("?"));
+    }
     Matcher tensor = TENSOR.matcher(word);
     if (tensor.matches()) {
       return new Parameter.Tensor(
@@ -164,7 +169,8 @@ record AbiSignature(String function, List<Parameter> parameters) {
     }
     return switch (word) {
       case "stream" -> new Parameter.Stream();
-      case "config" -> new Parameter.Config();
+      case "config", "activation" -> new Parameter.Config(word, false);
+      case "activation?" -> new Parameter.Config("activation", true);
       default -> throw new IllegalArgumentException("not a parameter: " + word);
     };
   }

@@ -50,7 +50,7 @@ final class AbiSizes {
   /** Sizes that follow from a scalar argument. */
   void follow(String parameter, int value) {
     if (parameter.equals("activation") && value == SWIGLU) {
-      set('N', 2 * get('O'));
+      set('N', 2 * get('O')).transposed("transpose_a", 0).transposed("transpose_b", 0);
     }
     transposed(parameter, value);
   }

@@ -13,6 +13,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Recording;
 import panamoe.backend.Routes;
@@ -166,13 +167,13 @@ class NativeBackendTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor logits = scope.zeros(DType.FLOAT32, 3, 4);
       Routes routes = Routes.allocate(scope, 3, 4, 2);
-      backend.gateForward(GateSettings.dropless(2), logits, null, null, null, null, routes);
+      backend.gateForward(GateSettings.dropless(2), GateKernels.Inputs.of(logits), routes);
       assertArrayEquals(new int[] {0, 1, 0, 1, 0, 1}, routes.expert().toInts());
       String tooMany =
           refusal(
               () ->
                   backend.gateForward(
-                      GateSettings.dropless(5), logits, null, null, null, null, routes));
+                      GateSettings.dropless(5), GateKernels.Inputs.of(logits), routes));
       assertEquals("moe_gate_forward: config.top_k is 5, expected 1 to 4", tooMany);
     }
   }

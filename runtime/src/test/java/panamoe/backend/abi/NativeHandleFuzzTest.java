@@ -19,6 +19,7 @@ import panamoe.backend.Activation;
 import panamoe.backend.GateSettings;
 import panamoe.bindings.Moe;
 import panamoe.bindings.NativeLibrary;
+import panamoe.bindings.moe_activation_config;
 import panamoe.bindings.moe_device_info;
 import panamoe.bindings.moe_runtime_kernel;
 import panamoe.tensor.DType;
@@ -44,6 +45,7 @@ class NativeHandleFuzzTest {
           "moe_memory_trim",
           "moe_memory_usage_get",
           "moe_gemm_packed_bytes",
+          "moe_activation_config_default",
           "moe_gate_config_default",
           "moe_runtime_kernel_install");
   private static final int CALLS = Integer.getInteger("panamoe.fuzz.calls", 100_000) / 2;
@@ -74,7 +76,7 @@ class NativeHandleFuzzTest {
   private final List<Long> devices = new ArrayList<>();
   private final List<Long> streams = new ArrayList<>();
   private final List<MemorySegment> memories = new ArrayList<>();
-  private final int[] served = new int[12];
+  private final int[] served = new int[13];
 
   @BeforeAll
   static void load() {
@@ -232,6 +234,11 @@ class NativeHandleFuzzTest {
       }
       case 10 ->
           result(function, "moe_stream_query", Moe.moe_stream_query(handle(streams), pointer(out)));
+      case 11 ->
+          result(
+              function,
+              "moe_activation_config_default",
+              Moe.moe_activation_config_default(struct((int) moe_activation_config.sizeof())));
       default ->
           result(function, "moe_gate_config_default", Moe.moe_gate_config_default(struct(64)));
     }

@@ -11,6 +11,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import panamoe.backend.Activation;
+import panamoe.backend.GemmKernels;
 import panamoe.bindings.NativeLibrary;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -45,7 +46,13 @@ class ScarceThreadsTest {
     try (TensorScope scope = TensorScope.confined(backend)) {
       Tensor c = scope.zeros(DType.FLOAT32, SIZE, SIZE);
       backend.gemm(
-          false, true, Activation.GELU, false, random(scope, 1), random(scope, 2), null, c, null);
+          false,
+          true,
+          false,
+          random(scope, 1),
+          random(scope, 2),
+          c,
+          GemmKernels.Epilogue.of(Activation.GELU));
       return Arrays.hashCode(c.toFloats());
     }
   }

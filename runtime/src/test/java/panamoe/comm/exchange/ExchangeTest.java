@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.ArenaMemory;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
 import panamoe.comm.LinkCost;
@@ -37,13 +37,12 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Every strategy brings every row where the counts say, in the order of the flat all-to-all, and
- * back.
+ * Every strategy sends every row to its destination, in the order of the flat all-to-all, and back.
  */
 class ExchangeTest {
   private static final ArenaMemory MEMORY = new ArenaMemory();
 
-  /** Rows from each rank to each, by block. */
+  /** The number of rows from each rank to each, by block. */
   private interface Counts {
     long at(int from, int to, int block);
   }
@@ -104,7 +103,7 @@ class ExchangeTest {
                         blocks,
                         dtype,
                         shape);
-                    Plan plan = hierarchical.plan(sends(world, counts, blocks), 4);
+                    ExchangePlan plan = hierarchical.plan(sends(world, counts, blocks), 4);
                     check(world, plan, counts, blocks, dtype, shape);
                     check(world, plan, counts, blocks, DType.INT32, new long[] {0, 2, 3});
                   }
@@ -123,12 +122,13 @@ class ExchangeTest {
         .run(
             world -> {
               try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
-                List<Plan> plans = exchange.plan(sends(world, counts, 2), 4, parts);
+                List<ExchangePlan> plans = exchange.plan(sends(world, counts, 2), 4, parts);
                 assertEquals(parts, plans.size());
                 for (int i = 0; i < parts; i++) {
                   int part = i;
                   Counts shares =
-                      (from, to, block) -> Call.share(counts.at(from, to, block), part, parts);
+                      (from, to, block) ->
+                          CollectiveCall.share(counts.at(from, to, block), part, parts);
                   check(world, plans.get(part), shares, 2, DType.INT32, new long[] {0, 3});
                 }
               }
@@ -157,7 +157,7 @@ class ExchangeTest {
   @ValueSource(ints = {1, 2, 3, 4})
   void tensorRanksSendTheirPartAndGatherTheWhole(int tensorDegree) {
     int degree = 4;
-    // Two tensor groups a node.
+    // Two tensor groups per node.
     int[] nodes =
         IntStream.range(0, degree * tensorDegree).map(rank -> rank / (2 * tensorDegree)).toArray();
     ThreadWorld.of(nodes.length)
@@ -174,7 +174,7 @@ class ExchangeTest {
                     for (int seed = 0; seed < 5; seed++) {
                       int drawn = seed;
                       Counts counts = (from, to, b) -> drawn == 0 ? 0 : random(drawn, from, to, b);
-                      Plan plan = exchange.plan(sends(group, counts, 2), 12);
+                      ExchangePlan plan = exchange.plan(sends(group, counts, 2), 12);
                       if (gathers) {
                         check(group, plan, counts, 2, DType.INT32, new long[] {0, 3});
                       } else {
@@ -189,8 +189,8 @@ class ExchangeTest {
   }
 
   /**
-   * (G - 1) + (N - 1) messages a rank instead of p - 1, both ways; the same bytes between the
-   * nodes.
+   * Each rank sends (G - 1) + (N - 1) messages instead of p - 1 in both directions, and the same
+   * bytes between the nodes.
    */
   @ParameterizedTest
   @ValueSource(ints = {2, 4, 8})
@@ -206,8 +206,8 @@ class ExchangeTest {
                 Tensor rows = scope.zeros(DType.FLOAT32, 48, 5);
                 Tensor arrived = scope.zeros(DType.FLOAT32, 48, 5);
                 long pair = 3 * 5 * 4;
-                Plan one = flat.plan(even, 20);
-                Plan two = hierarchical.plan(even, 20);
+                ExchangePlan one = flat.plan(even, 20);
+                ExchangePlan two = hierarchical.plan(even, 20);
                 Traffic flatRows =
                     new Traffic(local - 1, (local - 1) * pair, 16 - local, (16 - local) * pair);
                 Traffic twoRows =
@@ -221,7 +221,8 @@ class ExchangeTest {
                 assertEquals(twoRows, sent(world, () -> two.forward(rows, arrived)));
                 assertEquals(twoRows, sent(world, () -> two.reverse(arrived, rows)));
                 assertEquals(flatRows.farBytes(), twoRows.farBytes());
-                // The counts go the same way: one, and the total, for each rank.
+                // The counts are exchanged by the same strategy: one count and the total for each
+                // rank.
                 Traffic counts = sent(world, () -> hierarchical.plan(even, 20));
                 assertEquals(local - 1 + nodes - 1, counts.nearMessages() + counts.farMessages());
                 assertEquals(
@@ -295,7 +296,7 @@ class ExchangeTest {
             .run(
                 world -> {
                   try (Exchange exchange = Exchange.of(world, Strategy.AUTO, MEMORY)) {
-                    // One rank alone has much to send: all must hear of it.
+                    // Only one rank has much to send; all must choose the same strategy.
                     long[] few = LongStream.generate(() -> 1).limit(16).toArray();
                     long[] many =
                         LongStream.generate(() -> world.rank() == 5 ? 10000 : 1)
@@ -352,7 +353,7 @@ class ExchangeTest {
                 assertThrows(IllegalArgumentException.class, () -> exchange.plan(new long[3], 4));
                 assertThrows(
                     IllegalArgumentException.class, () -> exchange.plan(new long[] {1, -1}, 4));
-                Plan plan = exchange.plan(new long[] {2, 3}, 4);
+                ExchangePlan plan = exchange.plan(new long[] {2, 3}, 4);
                 Tensor rows = scope.zeros(DType.FLOAT32, 5, 1);
                 Tensor few = scope.zeros(DType.FLOAT32, 1, 1);
                 String message =
@@ -378,7 +379,7 @@ class ExchangeTest {
                                   Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
                               TensorScope scope = TensorScope.confined(MEMORY)) {
                             exchange.at("layer 7 dispatch");
-                            Plan plan = exchange.plan(new long[] {1, 1, 1, 1}, 4);
+                            ExchangePlan plan = exchange.plan(new long[] {1, 1, 1, 1}, 4);
                             int width = world.rank() == 3 ? 2 : 1;
                             plan.forward(
                                 scope.zeros(DType.FLOAT32, 4, width),
@@ -398,7 +399,7 @@ class ExchangeTest {
               try (Exchange exchange = Exchange.of(world, Strategy.HIERARCHICAL, MEMORY);
                   Background background = new Background("communication of " + world.rank());
                   TensorScope scope = TensorScope.confined(MEMORY)) {
-                Plan plan = exchange.plan(new long[] {1, 2, 3, 4}, 4);
+                ExchangePlan plan = exchange.plan(new long[] {1, 2, 3, 4}, 4);
                 Tensor rows = scope.zeros(DType.INT32, plan.rows());
                 Tensor arrived = scope.zeros(DType.INT32, plan.arrived());
                 Tensor back = scope.zeros(DType.INT32, plan.rows());
@@ -429,7 +430,7 @@ class ExchangeTest {
               world -> {
                 try (Exchange exchange = Exchange.of(world, Strategy.FLAT, MEMORY);
                     TensorScope scope = TensorScope.confined(MEMORY)) {
-                  Plan plan = exchange.plan(new long[] {1, 2}, 8);
+                  ExchangePlan plan = exchange.plan(new long[] {1, 2}, 8);
                   Tensor rows = scope.zeros(DType.FLOAT32, 4, 2);
                   exchange.at("layer 5 dispatch");
                   plan.forward(rows, scope.zeros(DType.FLOAT32, 4, 2));
@@ -469,7 +470,7 @@ class ExchangeTest {
       Communicator world, Strategy strategy, long[] counts, int rowBytes) {
     try (Exchange exchange = Exchange.of(world, strategy, MEMORY);
         TensorScope scope = TensorScope.confined(MEMORY)) {
-      Plan plan = exchange.plan(counts, rowBytes);
+      ExchangePlan plan = exchange.plan(counts, rowBytes);
       Tensor rows = scope.zeros(DType.UINT8, plan.rows(), rowBytes);
       Tensor arrived = scope.zeros(DType.UINT8, plan.arrived(), rowBytes);
       world.barrier();
@@ -506,23 +507,28 @@ class ExchangeTest {
 
   /** One plan there and back. */
   private static void check(
-      Communicator group, Plan plan, Counts counts, int blocks, DType dtype, long[] rowShape) {
+      Communicator group,
+      ExchangePlan plan,
+      Counts counts,
+      int blocks,
+      DType dtype,
+      long[] rowShape) {
     long[] received = receives(group, counts, blocks);
     assertArrayEquals(received, plan.received());
     long[] first = new long[received.length];
     checkTravel(group, plan, sends(group, counts, blocks), received, first, dtype, rowShape);
   }
 
-  /** As {@link #check}, where a tensor rank gets the part of each block that is its own. */
+  /** Like {@link #check}, but each tensor rank receives its part of each block. */
   private static void checkPart(
-      Communicator group, Communicator tensor, Plan plan, Counts counts, int blocks) {
+      Communicator group, Communicator tensor, ExchangePlan plan, Counts counts, int blocks) {
     long[] received = receives(group, counts, blocks);
     long[] part = new long[received.length];
     long[] first = new long[received.length];
     for (int i = 0; i < part.length; i++) {
-      part[i] = Call.share(received[i], tensor.rank(), tensor.size());
+      part[i] = CollectiveCall.share(received[i], tensor.rank(), tensor.size());
       for (int before = 0; before < tensor.rank(); before++) {
-        first[i] += Call.share(received[i], before, tensor.size());
+        first[i] += CollectiveCall.share(received[i], before, tensor.size());
       }
     }
     assertArrayEquals(part, plan.received());
@@ -532,7 +538,7 @@ class ExchangeTest {
 
   private static void checkTravel(
       Communicator group,
-      Plan plan,
+      ExchangePlan plan,
       long[] sends,
       long[] part,
       long[] first,
@@ -542,7 +548,7 @@ class ExchangeTest {
     assertEquals(LongStream.of(part).sum(), plan.arrived());
     int blocks = part.length / group.size();
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
-      // A row more than needed at the end, which nobody touches.
+      // One extra row at the end, which must not be written.
       Tensor rows = scope.zeros(dtype, shape(rowShape, plan.rows() + 1));
       Tensor arrived = scope.zeros(dtype, shape(rowShape, plan.arrived() + 1));
       Tensor back = scope.zeros(dtype, rows.shape());
@@ -565,8 +571,8 @@ class ExchangeTest {
   }
 
   /**
-   * Writes into each row which block it is of and its number there, {@code first} being that of the
-   * first row.
+   * Writes into each row its block and its number in the block; {@code first} is the first row's
+   * number.
    */
   private static void fill(Tensor tensor, long[] counts, long[] first, IntUnaryOperator name) {
     long width = tensor.count() / tensor.size(0);

@@ -9,9 +9,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Ranks on several "nodes", which are network namespaces of this machine: {@code ci/cluster}. */
+@Tag("slow")
 class ClusterTest {
   private static final Path RUN =
       Path.of("..", "ci", "cluster", "run").toAbsolutePath().normalize();

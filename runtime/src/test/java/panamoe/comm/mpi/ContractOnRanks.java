@@ -11,9 +11,9 @@ import panamoe.comm.Communicator;
 import panamoe.comm.CommunicatorContract;
 
 /**
- * One process of {@link MpiCommunicatorTest}: plays its part in every case of the contract, in the
- * order that JUnit gives everywhere alike, and says how many it passed. A case for more ranks than
- * there are is not for this world.
+ * One process of {@link MpiCommunicatorTest}: runs its rank of every case of the contract, in
+ * JUnit's deterministic order, and prints how many passed. It skips cases for more ranks than this
+ * world has.
  */
 public final class ContractOnRanks {
   private static Communicator world;

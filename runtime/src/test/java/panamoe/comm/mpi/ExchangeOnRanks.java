@@ -9,15 +9,16 @@ import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.comm.exchange.Exchange;
-import panamoe.comm.exchange.Plan;
+import panamoe.comm.exchange.ExchangePlan;
 import panamoe.comm.exchange.Strategy;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link ClusterTest}: exchanges the same rows in every way, there and back, and
- * says in how many messages, with how many bytes to other nodes, and which bits came.
+ * One process of {@link ClusterTest}: exchanges the same rows with every strategy in both
+ * directions, and prints the number of messages, the bytes to other nodes, and a hash of the
+ * received bits.
  */
 public final class ExchangeOnRanks {
   private static final int WIDTH = 33;
@@ -53,7 +54,7 @@ public final class ExchangeOnRanks {
     Random random = new Random(source);
     long[] counts =
         IntStream.range(0, 2 * group.size()).mapToLong(_ -> 1 + random.nextInt(40)).toArray();
-    Plan plan = exchange.plan(counts, 4 * WIDTH);
+    ExchangePlan plan = exchange.plan(counts, 4 * WIDTH);
     try (TensorScope scope = TensorScope.confined(MEMORY)) {
       Tensor rows = scope.allocate(DType.FLOAT32, plan.rows(), WIDTH);
       for (long i = 0; i < rows.count(); i++) {

@@ -2,10 +2,12 @@ package panamoe.comm.mpi;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The contract of communicators, played by real processes under mpirun. */
+@Tag("slow")
 class MpiCommunicatorTest {
   /** Once with messages so short that blocks and sums go as several. */
   @ParameterizedTest

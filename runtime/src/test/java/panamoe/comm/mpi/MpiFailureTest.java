@@ -10,13 +10,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What real processes say when one of them goes wrong, and that none stays behind. */
+/** Real processes report a failed rank, and no process stays behind. */
+@Tag("slow")
 class MpiFailureTest {
   private static final int RANKS = 3;
 
@@ -95,8 +97,8 @@ class MpiFailureTest {
   }
 
   /**
-   * Without the care that OpenMpi takes, UCX's handler of SIGSEGV ends the JVM at the first of
-   * these.
+   * Without the setting in {@code OpenMpi}, UCX's SIGSEGV handler ends the JVM at the first null
+   * pointer.
    */
   @Test
   void nullPointersAreStillExceptionsAfterMpiHasStarted() {
@@ -142,7 +144,7 @@ class MpiFailureTest {
     }
   }
 
-  /** mpirun may end a moment before the ranks that it has told to. */
+  /** mpirun may end shortly before the ranks that it ends. */
   private static void awaitEnd(ProcessHandle rank) {
     rank.onExit().orTimeout(5, TimeUnit.SECONDS).join();
   }

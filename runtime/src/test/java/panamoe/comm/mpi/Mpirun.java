@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
  * @param lines everything that it and the ranks said
  */
 record Mpirun(int status, List<String> lines, Duration took) {
-  private static final Duration LIMIT = Duration.ofSeconds(120);
+  private static final Duration LIMIT = Duration.ofMinutes(10);
 
   /**
    * @throws AssertionError if it does not end in time
@@ -44,7 +44,8 @@ record Mpirun(int status, List<String> lines, Duration took) {
   }
 
   /**
-   * The command that runs the class in a small JVM, which lives too short for a second compiler.
+   * The command that runs the class in a small JVM, without the second compiler, because it runs
+   * only briefly.
    */
   static List<String> java(Class<?> main, String... arguments) {
     List<String> command =
@@ -73,7 +74,7 @@ record Mpirun(int status, List<String> lines, Duration took) {
       Process process = builder.start();
       boolean ended = process.waitFor(LIMIT.toSeconds(), TimeUnit.SECONDS);
       if (!ended) {
-        process.destroy(); // mpirun takes its ranks with it, if it is asked and not killed
+        process.destroy(); // SIGTERM, because mpirun then ends its ranks; SIGKILL would leave them
         process.waitFor(10, TimeUnit.SECONDS);
       }
       List<String> lines = Files.readString(output, StandardCharsets.UTF_8).lines().toList();

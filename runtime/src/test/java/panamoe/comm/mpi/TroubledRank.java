@@ -5,14 +5,14 @@ import java.util.Arrays;
 import panamoe.checkpoint.ArenaMemory;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
-import panamoe.comm.Launch;
+import panamoe.comm.LauncherVariables;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * One process of {@link MpiFailureTest}: rank 1 goes wrong in the way named; all say what they hear
- * of it.
+ * One process of {@link MpiFailureTest}: rank 1 fails in the named way; all ranks print what they
+ * learn of it.
  */
 public final class TroubledRank {
   private static final Duration TIMEOUT = Duration.ofSeconds(2);
@@ -24,12 +24,12 @@ public final class TroubledRank {
     int status = 1;
     try {
       play(args[0]);
-      System.out.println("rank " + Launch.rank().orElse(0) + " done");
+      System.out.println("rank " + LauncherVariables.rank().orElse(0) + " done");
       status = 0;
     } catch (CommunicationException e) {
-      System.out.println("rank " + Launch.rank().orElse(0) + ": " + e.getMessage());
+      System.out.println("rank " + LauncherVariables.rank().orElse(0) + ": " + e.getMessage());
     }
-    // What comes of a rank is said before the launcher ends the rest.
+    // The rank prints its result before the launcher ends the others.
     System.out.flush();
     Thread.sleep(Duration.ofMillis(status * 500L));
     Runtime.getRuntime().halt(status);
@@ -37,7 +37,7 @@ public final class TroubledRank {
 
   @SuppressWarnings("try") // One of the troubles is a rank that closes its communicator early.
   private static void play(String trouble) throws Exception {
-    boolean mine = Launch.rank().orElse(0) == 1;
+    boolean mine = LauncherVariables.rank().orElse(0) == 1;
     if (mine && trouble.equals("never starts")) {
       Thread.sleep(Duration.ofDays(1));
     }
@@ -96,8 +96,8 @@ public final class TroubledRank {
   }
 
   /**
-   * Dereferences null so often that compiled code does it, by a memory fault that the JVM's handler
-   * must get.
+   * Dereferences null until compiled code does it by a memory fault, which must reach the JVM's
+   * handler.
    */
   private static void nulls() {
     int caught = 0;

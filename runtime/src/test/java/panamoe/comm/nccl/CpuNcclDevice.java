@@ -27,7 +27,7 @@ final class CpuNcclDevice implements NcclDevice {
   private static final MethodHandle FAIL_NEXT =
       function("nccl_threads_fail_next", FunctionDescriptor.ofVoid());
 
-  /** The next operation that any rank launches ends in an error of its communicator. */
+  /** Makes the next operation of any rank end in an error of its communicator. */
   static void failNext() {
     try {
       FAIL_NEXT.invokeExact();
@@ -42,8 +42,8 @@ final class CpuNcclDevice implements NcclDevice {
   }
 
   /**
-   * The library's communicators are in progress until their work is done: there is nothing more to
-   * wait for.
+   * The stand-in's communicators report progress until their work is done, so the stream has
+   * nothing more to wait for.
    */
   @Override
   public boolean finished() {

@@ -22,14 +22,13 @@ import panamoe.tensor.TensorMemory;
 import panamoe.tensor.TensorScope;
 
 /**
- * The contract and the failures of NCCL's communicator, without a GPU: NCCL's part is played by a
- * test library of ours between threads, so this shows that NCCL is called rightly, not that NCCL
- * works.
+ * The contract and the failures of NCCL's communicator, without a GPU: A stand-in library between
+ * threads replaces NCCL, so this tests our use of NCCL, not NCCL itself.
  */
-@Timeout(60)
+@Timeout(300)
 class NcclCommunicatorTest extends CommunicatorContract {
   private static final String PROPERTY = "panamoe.nccl.path";
-  private static final Duration TIMEOUT = Duration.ofSeconds(20);
+  private static final Duration TIMEOUT = Duration.ofMinutes(2);
 
   @BeforeEach
   void takeTheTestLibrary() {

@@ -25,8 +25,8 @@ public final class GoldenFile implements AutoCloseable {
   private final Deque<String> read; // what was read last, at the end
 
   /**
-   * @throws CheckpointException if this is no safetensors file, or its metadata name no kind of
-   *     case
+   * @throws CheckpointException if this is not a safetensors file, or its metadata do not name a
+   *     kind of case
    */
   public GoldenFile(Path path) {
     this(path, "", new ConcurrentLinkedDeque<>());

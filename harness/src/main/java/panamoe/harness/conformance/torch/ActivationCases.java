@@ -4,6 +4,7 @@ import java.util.Arrays;
 import panamoe.backend.Activation;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
+import panamoe.backend.LossKernels;
 import panamoe.harness.conformance.replay.Affine;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -76,11 +77,8 @@ public final class ActivationCases {
     replay
         .backend()
         .crossEntropy(
+            new LossKernels.Tokens(replay.integers(second, x.length), 0, 1, losses),
             replay.tensor(logits, x.length, 2),
-            replay.integers(second, x.length),
-            0,
-            1,
-            losses,
             dlogits);
     replay.close("out", losses.toFloats());
     float[] gradient = Layouts.blocks(dlogits.toFloats(), 1, i -> i % 2 == 0);

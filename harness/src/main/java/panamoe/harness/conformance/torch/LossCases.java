@@ -1,6 +1,7 @@
 package panamoe.harness.conformance.torch;
 
 import java.util.Arrays;
+import panamoe.backend.LossKernels;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -30,7 +31,10 @@ public final class LossCases {
     Tensor targetTable = replay.integers(targets, rows);
     Tensor losses = replay.scope().allocate(DType.FLOAT32, rows);
     Tensor gradient = replay.scope().allocate(DType.FLOAT32, rows, classes);
-    replay.backend().crossEntropy(logits, targetTable, smoothing, part, losses, gradient);
+    replay
+        .backend()
+        .crossEntropy(
+            new LossKernels.Tokens(targetTable, smoothing, part, losses), logits, gradient);
     compare(replay, losses.toFloats(), sums ? 1 : counted, gradient.toFloats());
 
     float[] unit = new float[classes * classes];
@@ -98,11 +102,8 @@ public final class LossCases {
     replay
         .backend()
         .crossEntropy(
+            new LossKernels.Tokens(replay.integers(targets, rows), 0, 1f / counted, losses),
             replay.input("student_logits"),
-            replay.integers(targets, rows),
-            0,
-            1f / counted,
-            losses,
             gradient);
     double crossEntropy = sum(losses.toFloats()) / counted;
     replay.close("ce", crossEntropy);

@@ -3,6 +3,7 @@ package panamoe.harness.conformance.torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import panamoe.backend.OptimizerKernels;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.tensor.DType;
@@ -48,13 +49,14 @@ public final class OptimizerCases {
         replay
             .backend()
             .adamwStep(
-                (float) golden.hyper("lr").asDouble(),
-                (float) golden.hyper("betas").get(0).asDouble(),
-                (float) golden.hyper("betas").get(1).asDouble(),
-                (float) golden.hyper("eps").asDouble(),
-                (float) golden.hyper("weight_decay").asDouble(),
-                step + 1,
-                scale,
+                new OptimizerKernels.AdamW(
+                    (float) golden.hyper("lr").asDouble(),
+                    (float) golden.hyper("betas").get(0).asDouble(),
+                    (float) golden.hyper("betas").get(1).asDouble(),
+                    (float) golden.hyper("eps").asDouble(),
+                    (float) golden.hyper("weight_decay").asDouble(),
+                    scale,
+                    step + 1),
                 each.parameter(),
                 gradients.get(i),
                 each.first(),

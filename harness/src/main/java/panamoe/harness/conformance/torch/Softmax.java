@@ -11,8 +11,8 @@ import panamoe.tensor.Tensor;
 /**
  * The softmax p of rows of logits [N, C], which the runtime has within its kernels only. Attention
  * is one: with head size 1, query 1, the logits as keys and a table v as values, the last token's
- * output is the mean of v under p, its logsumexp that of the row, and its gradients are p itself
- * and {@code p (v - mean)}.
+ * output is the mean of v under p, its logsumexp the row's, and its gradients are p itself and
+ * {@code p (v - mean)}.
  *
  * @param mean of the values under p [N]
  * @param logSumExp [N]

@@ -115,7 +115,9 @@ public final class TorchCases {
     replay.close("values", table.atRoutes(golden.floats("x")));
   }
 
-  /** To bfloat16 by the cast kernel, bit for bit but for NaNs; float16 is a type of files only. */
+  /**
+   * To bfloat16 by the cast kernel: equal bits, except in NaNs. float16 is a type of files only.
+   */
   public static void cast(Replay replay) {
     GoldenFile golden = replay.golden();
     Tensor x = replay.input("x");

@@ -6,11 +6,11 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 
 /**
- * What the launcher (mpirun, or Slurm's srun) told this process about its rank, before any
- * communicator is open.
+ * The rank of this process as its launcher (mpirun or Slurm's srun) set it in environment
+ * variables. Known before any communicator is open.
  */
-public final class Launch {
-  private Launch() {}
+public final class LauncherVariables {
+  private LauncherVariables() {}
 
   /** This process's rank; empty when no launcher started it. */
   public static OptionalInt rank() {
@@ -23,14 +23,14 @@ public final class Launch {
   }
 
   /**
-   * How many of them run on this machine and share its cores; empty when no launcher started this
-   * one.
+   * The number of processes on this machine that were started together; empty when no launcher
+   * started this one.
    */
   public static OptionalInt sizeHere() {
     return number(System.getenv(), "OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE");
   }
 
-  /** Whether the launcher says that all ranks share this machine. */
+  /** Whether all ranks run on this machine, by the launcher's variables. */
   public static boolean onOneMachine() {
     return size().isPresent() && size().equals(sizeHere());
   }

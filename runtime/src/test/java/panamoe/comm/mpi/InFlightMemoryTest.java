@@ -9,10 +9,10 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import panamoe.comm.CommunicationException;
 
-class CallMemoryTest {
+class InFlightMemoryTest {
   @Test
   void isFreedWhenTheCallWentWell() {
-    MemorySegment lent = CallMemory.lend(memory -> memory.allocate(8));
+    MemorySegment lent = InFlightMemory.lend(memory -> memory.allocate(8));
     assertFalse(lent.scope().isAlive());
   }
 
@@ -23,7 +23,7 @@ class CallMemoryTest {
     assertThrows(
         CommunicationException.class,
         () ->
-            CallMemory.lend(
+            InFlightMemory.lend(
                 memory -> {
                   lent.set(memory.allocate(8));
                   throw new CommunicationException("rank 1 is gone");

@@ -19,7 +19,7 @@ import panamoe.tensor.TensorScope;
  *   <li>sort: to [source]; nothing to do where ranks are numbered node by node
  * </ol>
  */
-final class HierarchicalWay implements Way {
+final class HierarchicalAllToAll implements AllToAll {
   private final Levels levels;
   private final Workspace workspace;
   private final BlockLayout pack;
@@ -37,7 +37,7 @@ final class HierarchicalWay implements Way {
    *     [local][node]
    * @param receives rows from each rank
    */
-  HierarchicalWay(
+  HierarchicalAllToAll(
       Levels levels, Workspace workspace, long[] sends, long[] between, long[] receives) {
     int nodes = levels.nodes();
     int local = levels.local();

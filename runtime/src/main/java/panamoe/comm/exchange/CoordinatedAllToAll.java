@@ -2,21 +2,21 @@ package panamoe.comm.exchange;
 
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Workspace.Slot;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Rows that all ranks of a tensor group have alike (DeepSpeed-MoE §5.3, parallelism-coordinated):
- * each drops all but its part of every block, sends that among the ranks of its own place in their
- * tensor groups, and what comes back is gathered over the tensor group. A part may be a row larger
- * than another: nothing must divide.
+ * The parallelism-coordinated all-to-all (DeepSpeed-MoE §5.3), for rows that are replicated over a
+ * tensor group. Each rank keeps its part of every block, exchanges it with the ranks that have its
+ * place in their tensor groups, and the result is gathered over the tensor group. Parts may differ
+ * by one row, so no size must be divisible.
  */
-final class CoordinatedWay implements Way {
+final class CoordinatedAllToAll implements AllToAll {
   private final Communicator tensor;
-  private final Way parts;
+  private final AllToAll parts;
   private final Workspace workspace;
   private final boolean gathersArrivals;
   private final long[] sent;
@@ -24,15 +24,15 @@ final class CoordinatedWay implements Way {
 
   /**
    * @param tensor the ranks that have the same rows
-   * @param parts the way of this rank's part
-   * @param gathersArrivals whether every rank of the tensor group is to get all rows that arrive,
-   *     not its part
+   * @param parts the all-to-all of this rank's part
+   * @param gathersArrivals whether every rank of the tensor group gets all arriving rows instead of
+   *     its part
    * @param sent rows of each block that is sent, by destination
    * @param received rows of each block that comes, by source
    */
-  CoordinatedWay(
+  CoordinatedAllToAll(
       Communicator tensor,
-      Way parts,
+      AllToAll parts,
       Workspace workspace,
       boolean gathersArrivals,
       long[] sent,
@@ -86,6 +86,8 @@ final class CoordinatedWay implements Way {
   }
 
   private long partRows(long[] counts, int member) {
-    return LongStream.of(counts).map(count -> Call.share(count, member, tensor.size())).sum();
+    return LongStream.of(counts)
+        .map(count -> CollectiveCall.share(count, member, tensor.size()))
+        .sum();
   }
 }

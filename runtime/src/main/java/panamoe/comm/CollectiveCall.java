@@ -11,9 +11,9 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * What one member is about to do. Making one checks the member's own arguments; comparing those of
- * all members, before anything moves, turns what would be a hang or wrong numbers into a sentence.
- * Immutable; the arrays are not to be written to.
+ * The arguments of one member's collective. The factory methods check them; the members compare
+ * their calls before any data moves, so that a mismatch becomes a sentence instead of a hang or
+ * wrong numbers. Immutable; do not write to the arrays.
  *
  * @param dtype of the tensors; null for numbers, bytes and calls that carry nothing
  * @param rowBytes bytes of one row (of one element where a call has no rows)
@@ -21,9 +21,9 @@ import panamoe.tensor.Tensor;
  *     reduce-scatter), or the number of elements
  * @param expected rows this member expects from each member of an all-to-all, otherwise empty
  * @param root of a broadcast, otherwise 0
- * @param place where in the model, as {@link Communicator#at} was told
+ * @param place in the model, as last given to {@link Communicator#at}
  */
-public record Call(
+public record CollectiveCall(
     Collective collective,
     DType dtype,
     long rowBytes,
@@ -37,7 +37,7 @@ public record Call(
    * @throws IllegalArgumentException if the tensors differ in row shape or are too small for the
    *     rows
    */
-  public static Call allToAll(
+  public static CollectiveCall allToAll(
       Communicator group,
       String place,
       Tensor send,
@@ -47,7 +47,7 @@ public record Call(
     requireSameRows(send, receive);
     requireRows("sendRows", group.size(), sendRows, send);
     requireRows("receiveRows", group.size(), receiveRows, receive);
-    return new Call(
+    return new CollectiveCall(
         Collective.ALL_TO_ALL,
         send.dtype(),
         rowBytes(send),
@@ -57,7 +57,7 @@ public record Call(
         place);
   }
 
-  public static Call allToAll(Communicator group, String place, long[] send) {
+  public static CollectiveCall allToAll(Communicator group, String place, long[] send) {
     if (send.length % group.size() != 0) {
       throw new IllegalArgumentException(
           send.length
@@ -66,16 +66,16 @@ public record Call(
               + " ranks of "
               + group.name());
     }
-    return new Call(
+    return new CollectiveCall(
         Collective.ALL_TO_ALL_NUMBERS, null, Long.BYTES, count(send.length), NONE, 0, place);
   }
 
   /**
    * @throws IllegalArgumentException if the tensor is not of floating point
    */
-  public static Call allReduce(Communicator group, String place, Tensor tensor) {
+  public static CollectiveCall allReduce(Communicator group, String place, Tensor tensor) {
     requireFloating(tensor);
-    return new Call(
+    return new CollectiveCall(
         Collective.ALL_REDUCE,
         tensor.dtype(),
         tensor.dtype().bytes(),
@@ -85,38 +85,40 @@ public record Call(
         place);
   }
 
-  public static Call allReduceNumber(String place) {
-    return new Call(Collective.ALL_REDUCE_NUMBER, null, Double.BYTES, count(1), NONE, 0, place);
+  public static CollectiveCall allReduceNumber(String place) {
+    return new CollectiveCall(
+        Collective.ALL_REDUCE_NUMBER, null, Double.BYTES, count(1), NONE, 0, place);
   }
 
-  public static Call allGather(
+  public static CollectiveCall allGather(
       Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
     requireSameRows(send, receive);
     requireRows("rows", group.size(), rows, receive);
     requireOwnRows(group, send, rows);
-    return new Call(
+    return new CollectiveCall(
         Collective.ALL_GATHER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
   }
 
-  public static Call allGatherNumbers(String place, long[] values) {
-    return new Call(
+  public static CollectiveCall allGatherNumbers(String place, long[] values) {
+    return new CollectiveCall(
         Collective.ALL_GATHER_NUMBERS, null, Long.BYTES, count(values.length), NONE, 0, place);
   }
 
-  public static Call reduceScatter(
+  public static CollectiveCall reduceScatter(
       Communicator group, String place, Tensor send, Tensor receive, long[] rows) {
     requireFloating(send);
     requireSameRows(send, receive);
     requireRows("rows", group.size(), rows, send);
     requireOwnRows(group, receive, rows);
-    return new Call(
+    return new CollectiveCall(
         Collective.REDUCE_SCATTER, send.dtype(), rowBytes(send), rows.clone(), NONE, 0, place);
   }
 
-  public static Call broadcast(Communicator group, String place, Tensor tensor, int root) {
+  public static CollectiveCall broadcast(
+      Communicator group, String place, Tensor tensor, int root) {
     requireUnpacked(tensor);
     requireRoot(group, root);
-    return new Call(
+    return new CollectiveCall(
         Collective.BROADCAST,
         tensor.dtype(),
         tensor.dtype().bytes(),
@@ -129,13 +131,14 @@ public record Call(
   /**
    * @param bytes of the root; the others do not know their number yet
    */
-  public static Call broadcastBytes(Communicator group, String place, byte[] bytes, int root) {
+  public static CollectiveCall broadcastBytes(
+      Communicator group, String place, byte[] bytes, int root) {
     requireRoot(group, root);
     if (group.rank() == root && bytes == null) {
       throw new IllegalArgumentException(
           "rank " + root + " of " + group.name() + " broadcasts null");
     }
-    return new Call(
+    return new CollectiveCall(
         Collective.BROADCAST_BYTES,
         null,
         group.rank() == root ? bytes.length : 0,
@@ -145,16 +148,16 @@ public record Call(
         place);
   }
 
-  public static Call barrier(String place) {
-    return new Call(Collective.BARRIER, null, 0, NONE, NONE, 0, place);
+  public static CollectiveCall barrier(String place) {
+    return new CollectiveCall(Collective.BARRIER, null, 0, NONE, NONE, 0, place);
   }
 
-  public static Call split(String place) {
-    return new Call(Collective.SPLIT, null, 0, NONE, NONE, 0, place);
+  public static CollectiveCall split(String place) {
+    return new CollectiveCall(Collective.SPLIT, null, 0, NONE, NONE, 0, place);
   }
 
   /**
-   * Messages that member {@code from} sends to another member {@code to}; every one carries data.
+   * The number of messages with data that member {@code from} sends to another member {@code to}.
    */
   public int messages(int from, int to, int members) {
     if (collective == Collective.ALL_REDUCE) {
@@ -165,9 +168,9 @@ public record Call(
   }
 
   /**
-   * Bytes that member {@code from}, whose call this is, sends to another member {@code to} when
-   * every pair talks directly: an all-reduce is a reduce-scatter and an all-gather of the elements
-   * split evenly.
+   * Bytes that member {@code from}, whose call this is, sends to another member {@code to} if every
+   * pair talks directly. An all-reduce counts as a reduce-scatter and an all-gather of evenly split
+   * elements.
    */
   public long bytes(int from, int to, int members) {
     return switch (collective) {
@@ -182,16 +185,18 @@ public record Call(
     };
   }
 
-  /** Member {@code index}'s part of {@code count} things split evenly, the first ones one more. */
+  /**
+   * Member {@code index}'s part of {@code count} elements split evenly; the first members take the
+   * remainder, one element each.
+   */
   public static long share(long count, int index, int members) {
     return count / members + (index < count % members ? 1 : 0);
   }
 
   /**
-   * A number that differs, but for accidents of hashing, where two members' calls do not belong
-   * together: what they must compare before a collective if they cannot see each other's. The rows
-   * of an all-to-all are not in it: they belong to pairs ({@link #sizes} of one is {@link
-   * #expected} of the other).
+   * A hash that members without shared memory compare before a collective: if their calls do not
+   * match, it differs (except in a hash collision). It leaves out the rows of an all-to-all, which
+   * each pair compares ({@link #sizes} of one is {@link #expected} of the other).
    */
   public long digest() {
     long digest = collective.ordinal();
@@ -208,10 +213,7 @@ public record Call(
     return digest ^ digest >>> 32;
   }
 
-  /**
-   * In words, equal exactly where {@link #digest} is: {@code allReduce FLOAT32 sizes [12] at layer
-   * 3}.
-   */
+  /** The content of {@link #digest} in words: {@code allReduce FLOAT32 sizes [12] at layer 3}. */
   public String describe() {
     String what =
         switch (collective) {
@@ -230,15 +232,17 @@ public record Call(
   /**
    * Compares the calls of all members of a group.
    *
-   * @param ranks of the members in the world, for the sentence
-   * @return what is wrong, naming the ranks; null if nothing is
+   * @param ranks of the members in the world, for the message
+   * @return a sentence that names the ranks which differ; null if all calls match
    */
-  static String disagreement(String group, int[] ranks, Call[] calls) {
+  static String disagreement(String group, int[] ranks, CollectiveCall[] calls) {
     long digest = calls[0].digest();
-    for (Call call : calls) {
+    for (CollectiveCall call : calls) {
       if (call.digest() != digest) {
         return disagreement(
-            group, ranks, Arrays.stream(calls).map(Call::describe).toArray(String[]::new));
+            group,
+            ranks,
+            Arrays.stream(calls).map(CollectiveCall::describe).toArray(String[]::new));
       }
     }
     if (calls[0].collective == Collective.ALL_TO_ALL) {
@@ -259,7 +263,7 @@ public record Call(
     return null;
   }
 
-  /** The sentence for one pair of an all-to-all; ranks in the world. */
+  /** The message for one pair of an all-to-all whose rows differ. Ranks are those in the world. */
   public static String disagreement(
       String group, String place, int from, long sent, int to, long expected) {
     return group
@@ -275,7 +279,7 @@ public record Call(
   }
 
   /**
-   * The sentence for calls that do not belong together: the few against the many.
+   * The message for calls that do not match: it names the minority and what the majority called.
    *
    * @param descriptions of the members' calls, not all equal
    */

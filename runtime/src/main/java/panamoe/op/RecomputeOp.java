@@ -8,8 +8,8 @@ import panamoe.tensor.TensorScope;
  * Activation checkpointing: a segment's activations are thrown away after the forward and computed
  * again, with the same random numbers, when the backward needs them.
  */
-public final class CheckpointOp {
-  private CheckpointOp() {}
+public final class RecomputeOp {
+  private RecomputeOp() {}
 
   /**
    * @param segment computes the output of x; it must not keep tensors of the pass it is given

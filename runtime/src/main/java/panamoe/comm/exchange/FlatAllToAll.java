@@ -4,12 +4,12 @@ import panamoe.comm.Communicator;
 import panamoe.tensor.Tensor;
 
 /**
- * Every rank to every other.
+ * Every rank sends to every other rank directly.
  *
  * @param sends rows for each rank
  * @param receives rows from each rank
  */
-record FlatWay(Communicator group, long[] sends, long[] receives) implements Way {
+record FlatAllToAll(Communicator group, long[] sends, long[] receives) implements AllToAll {
   @Override
   public void forward(Tensor rows, Tensor arrived) {
     group.allToAll(rows, sends, arrived, receives);

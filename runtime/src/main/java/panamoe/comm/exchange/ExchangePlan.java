@@ -1,87 +1,84 @@
 package panamoe.comm.exchange;
 
 import java.util.function.Supplier;
-import panamoe.comm.Call;
+import panamoe.comm.CollectiveCall;
 import panamoe.tensor.Tensor;
 
 /**
- * What one {@link Exchange#plan} agreed on: how many rows go where. It may be used any number of
- * times, in both directions; every rank of the exchange does the same. The backward of either
- * direction is the other.
+ * The row counts that the ranks agreed on in one {@link Exchange#plan}. It may be used any number
+ * of times in both directions, by all ranks alike. The backward of one direction is the other
+ * direction.
  *
  * <p>Used by one thread at a time, and not after the exchange is closed.
  */
-public final class Plan {
+public final class ExchangePlan {
   private final Supplier<String> place;
   private final Strategy strategy;
-  private final Way way;
+  private final AllToAll allToAll;
   private final long sent;
   private final long[] received;
   private final long arrived;
 
   /**
-   * @param place where in the model it is used, asked at each use
+   * @param place where in the model it is used; called at each use
    */
-  Plan(
+  ExchangePlan(
       Supplier<String> place,
       Strategy strategy,
-      Way way,
+      AllToAll allToAll,
       long sent,
       long[] received,
       long arrived) {
     this.place = place;
     this.strategy = strategy;
-    this.way = way;
+    this.allToAll = allToAll;
     this.sent = sent;
     this.received = received;
     this.arrived = arrived;
   }
 
-  /** FLAT or HIERARCHICAL. */
+  /** The strategy of this plan: FLAT or HIERARCHICAL. */
   public Strategy strategy() {
     return strategy;
   }
 
-  /**
-   * Rows of each block that comes to this rank, by source: as many blocks from each rank as it
-   * sends to each.
-   */
+  /** Rows of each block that this rank receives, by source; equally many blocks from each rank. */
   public long[] received() {
     return received.clone();
   }
 
-  /** R, all rows that this rank sends. */
+  /** R, the number of rows that this rank sends. */
   public long rows() {
     return sent;
   }
 
-  /** R', all rows that come: the sum of {@link #received}. */
+  /** R', the number of rows that this rank receives: the sum of {@link #received}. */
   public long arrived() {
     return arrived;
   }
 
   /**
-   * Sends rows to where the plan says: the dispatch.
+   * Sends rows to their destinations: the dispatch.
    *
-   * @param rows [R or more, ...] by destination, and for one destination by block
-   * @param arrived [R' or more, ...] by source, and of one source by block; rows past R' are left
-   *     as they are
+   * @param rows [R or more, ...] ordered by destination, then by block
+   * @param arrived [R' or more, ...], receives the rows ordered by source, then by block; rows past
+   *     R' are not written
    */
   public void forward(Tensor rows, Tensor arrived) {
     requireRows(rows, arrived);
     ExchangeEvent event = new ExchangeEvent();
     event.begin();
-    way.forward(rows, arrived);
-    commit(event, "forward", sent, Call.rowBytes(rows));
+    allToAll.forward(rows, arrived);
+    commit(event, "forward", sent, CollectiveCall.rowBytes(rows));
   }
 
-  /** Sends rows back to where they came from: the combine. As {@link #forward}, the other way. */
+  /** Sends rows back to their sources: the combine. Arguments as in {@link #forward}. */
   public void reverse(Tensor arrived, Tensor rows) {
     requireRows(rows, arrived);
     ExchangeEvent event = new ExchangeEvent();
     event.begin();
-    way.reverse(arrived, rows);
-    commit(event, "reverse", this.arrived, Call.rowBytes(rows));
+    allToAll.reverse(arrived, rows);
+    commit(event, "reverse", this.arrived, CollectiveCall.rowBytes(rows));
   }
 
   private void commit(ExchangeEvent event, String direction, long rows, long rowBytes) {

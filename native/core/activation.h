@@ -1,0 +1,43 @@
+// An activation's parameters, and the shapes that follow from its kind.
+#pragma once
+
+#include <limits>
+
+#include "core/error.h"
+#include "moe/gemm.h"
+
+namespace moe {
+
+inline constexpr moe_activation_config kIdentity{sizeof(moe_activation_config), MOE_IDENTITY,
+                                                 std::numeric_limits<float>::infinity(), 1, 0};
+
+inline constexpr moe_epilogue kNoEpilogue{sizeof(moe_epilogue), &kIdentity, nullptr, nullptr};
+
+// True if the parameters change nothing: SwiGLU is silu(g) * u.
+constexpr bool is_plain(const moe_activation_config& activation) {
+  return activation.limit == kIdentity.limit && activation.alpha == kIdentity.alpha &&
+         activation.up_offset == kIdentity.up_offset;
+}
+
+// Columns of activation(x) for x of `columns` columns; SwiGLU halves them.
+inline int64_t activated_columns(const moe_activation_config& activation, int64_t columns) {
+  if (activation.kind != MOE_SWIGLU) return columns;
+  if (columns % 2 != 0) invalid("swiglu needs an even number of columns, got ", columns);
+  return columns / 2;
+}
+
+// What an elementwise kernel loops over.
+struct ActivationExtent {
+  int64_t rows, width;
+};
+
+// By the result y. SwiGLU needs the rows, because a row of its argument holds two of y; the other kinds see one long
+// row.
+inline ActivationExtent activation_extent(const moe_activation_config& activation, const moe_tensor& y) {
+  if (activation.kind == MOE_SWIGLU) return {y.shape[0], y.shape[1]};
+  int64_t count = 1;
+  for (int32_t i = 0; i < y.rank; ++i) count *= y.shape[i];
+  return {1, count};
+}
+
+}  // namespace moe

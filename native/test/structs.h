@@ -1,0 +1,78 @@
+// The structs of the ABI as arguments of one call: moe_gemm(stream, form(0, 1), a, b, c, Epilogue(MOE_GELU)).
+#pragma once
+
+#include <cmath>
+
+#include "moe/moe.h"
+
+namespace moe::testing {
+
+// Lives until the call it is made for has returned.
+template <typename Struct>
+struct Passed {
+  Struct value;
+  operator const Struct*() const { return &value; }
+  operator Struct() const { return value; }
+};
+
+using View = const moe_tensor*;  // may be null
+
+inline Passed<moe_activation_config> activation_of(int32_t kind, float limit = INFINITY, float alpha = 1,
+                                                   float up_offset = 0) {
+  return {{sizeof(moe_activation_config), kind, limit, alpha, up_offset}};
+}
+inline Passed<moe_gemm_config> form(int32_t transpose_a, int32_t transpose_b, int32_t accumulate = 0) {
+  return {{sizeof(moe_gemm_config), transpose_a, transpose_b, accumulate}};
+}
+class Epilogue {
+ public:
+  explicit Epilogue(moe_activation_config activation, View bias = nullptr, View preactivation = nullptr)
+      : activation_(activation), value_{sizeof(moe_epilogue), nullptr, bias, preactivation} {}
+  explicit Epilogue(int32_t kind, View bias = nullptr, View preactivation = nullptr)
+      : Epilogue(activation_of(kind).value, bias, preactivation) {}
+  operator const moe_epilogue*() const {
+    value_.activation = &activation_;
+    return &value_;
+  }
+
+ private:
+  moe_activation_config activation_;
+  mutable moe_epilogue value_;
+};
+
+inline Passed<moe_gate_inputs> gate_inputs(View logits, View used, View bias, View noise, View priority) {
+  return {{sizeof(moe_gate_inputs), logits, used, bias, noise, priority}};
+}
+inline Passed<moe_gate_gradients> gate_gradients(float dauxiliary, float dz, View dweight, View dlogits) {
+  return {{sizeof(moe_gate_gradients), dauxiliary, dz, dweight, dlogits}};
+}
+inline Passed<moe_routes> all_routes(View scores, View expert, View position, View weight, View choice, View counts,
+                                     View offsets, View losses) {
+  return {{sizeof(moe_routes), scores, expert, position, weight, choice, counts, offsets, losses}};
+}
+// What the gate's backward reads of its table.
+inline Passed<moe_routes> chosen_routes(View scores, View expert, View choice) {
+  return {{sizeof(moe_routes), scores, expert, nullptr, nullptr, choice, nullptr, nullptr, nullptr}};
+}
+// What dispatch and combine read of the gate's table.
+inline Passed<moe_routes> table_of(View expert, View position, View offsets, View weight = nullptr) {
+  return {{sizeof(moe_routes), nullptr, expert, position, weight, nullptr, nullptr, offsets, nullptr}};
+}
+inline Passed<moe_combine_inputs> combine_inputs(View rows, View mlp, View coefficient, View skip = nullptr) {
+  return {{sizeof(moe_combine_inputs), rows, mlp, coefficient, skip}};
+}
+inline Passed<moe_combine_gradients> combine_gradients(View drows, View dweight, View dmlp, View dcoefficient) {
+  return {{sizeof(moe_combine_gradients), drows, dweight, dmlp, dcoefficient}};
+}
+inline Passed<moe_norm> norm(float epsilon, View gamma, View beta, View mean, View rstd) {
+  return {{sizeof(moe_norm), epsilon, gamma, beta, mean, rstd}};
+}
+inline Passed<moe_token_losses> tokens_of(float label_smoothing, float dloss, View targets, View losses) {
+  return {{sizeof(moe_token_losses), label_smoothing, dloss, targets, losses}};
+}
+inline Passed<moe_adamw_config> adamw(float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
+                                      int64_t step, float gradient_scale) {
+  return {{sizeof(moe_adamw_config), learning_rate, beta1, beta2, epsilon, weight_decay, gradient_scale, step}};
+}
+
+}  // namespace moe::testing

@@ -1,0 +1,149 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Launches C functions by the number of their pointers: {@code launch("moe_cast", Moe::moe_cast, x,
+ * y)}. An argument is a tensor, a {@link Struct}, the memory of a config, or null for a null
+ * pointer. The four last parameters of each function, {@code h0} to {@code h3}, are what the call
+ * keeps alive ({@link Held}).
+ */
+interface NativeLaunch {
+  /** Makes the call of {@code function} with pointers to the arguments. */
+  void launch(String function, Downcall call, Object... arguments);
+
+  /** A function of 1 pointer. */
+  @FunctionalInterface
+  interface Of1 {
+    int status(
+        long stream,
+        MemorySegment a,
+        MemorySegment h0,
+        MemorySegment h1,
+        MemorySegment h2,
+        MemorySegment h3);
+  }
+
+  default void launch(String function, Of1 call, Object a) {
+    launch(
+        function,
+        (Downcall) (stream, t, h) -> call.status(stream, t[0], h[0], h[1], h[2], h[3]),
+        new Object[] {a});
+  }
+
+  /** A function of 2 pointers. */
+  @FunctionalInterface
+  interface Of2 {
+    int status(
+        long stream,
+        MemorySegment a,
+        MemorySegment b,
+        MemorySegment h0,
+        MemorySegment h1,
+        MemorySegment h2,
+        MemorySegment h3);
+  }
+
+  default void launch(String function, Of2 call, Object a, Object b) {
+    launch(
+        function,
+        (Downcall) (stream, t, h) -> call.status(stream, t[0], t[1], h[0], h[1], h[2], h[3]),
+        new Object[] {a, b});
+  }
+
+  /** A function of 3 pointers. */
+  @FunctionalInterface
+  interface Of3 {
+    int status(
+        long stream,
+        MemorySegment a,
+        MemorySegment b,
+        MemorySegment c,
+        MemorySegment h0,
+        MemorySegment h1,
+        MemorySegment h2,
+        MemorySegment h3);
+  }
+
+  default void launch(String function, Of3 call, Object a, Object b, Object c) {
+    launch(
+        function,
+        (Downcall) (stream, t, h) -> call.status(stream, t[0], t[1], t[2], h[0], h[1], h[2], h[3]),
+        new Object[] {a, b, c});
+  }
+
+  /** A function of 4 pointers. */
+  @FunctionalInterface
+  interface Of4 {
+    int status(
+        long stream,
+        MemorySegment a,
+        MemorySegment b,
+        MemorySegment c,
+        MemorySegment d,
+        MemorySegment h0,
+        MemorySegment h1,
+        MemorySegment h2,
+        MemorySegment h3);
+  }
+
+  default void launch(String function, Of4 call, Object a, Object b, Object c, Object d) {
+    launch(
+        function,
+        (Downcall)
+            (stream, t, h) -> call.status(stream, t[0], t[1], t[2], t[3], h[0], h[1], h[2], h[3]),
+        new Object[] {a, b, c, d});
+  }
+
+  /** A function of 5 pointers. */
+  @FunctionalInterface
+  interface Of5 {
+    int status(
+        long stream,
+        MemorySegment a,
+        MemorySegment b,
+        MemorySegment c,
+        MemorySegment d,
+        MemorySegment e,
+        MemorySegment h0,
+        MemorySegment h1,
+        MemorySegment h2,
+        MemorySegment h3);
+  }
+
+  default void launch(String function, Of5 call, Object a, Object b, Object c, Object d, Object e) {
+    launch(
+        function,
+        (Downcall)
+            (stream, t, h) ->
+                call.status(stream, t[0], t[1], t[2], t[3], t[4], h[0], h[1], h[2], h[3]),
+        new Object[] {a, b, c, d, e});
+  }
+
+  /** A function of 6 pointers. */
+  @FunctionalInterface
+  interface Of6 {
+    int status(
+        long stream,
+        MemorySegment a,
+        MemorySegment b,
+        MemorySegment c,
+        MemorySegment d,
+        MemorySegment e,
+        MemorySegment f,
+        MemorySegment h0,
+        MemorySegment h1,
+        MemorySegment h2,
+        MemorySegment h3);
+  }
+
+  default void launch(
+      String function, Of6 call, Object a, Object b, Object c, Object d, Object e, Object f) {
+    launch(
+        function,
+        (Downcall)
+            (stream, t, h) ->
+                call.status(stream, t[0], t[1], t[2], t[3], t[4], t[5], h[0], h[1], h[2], h[3]),
+        new Object[] {a, b, c, d, e, f});
+  }
+}

@@ -1,0 +1,167 @@
+package panamoe.backend.abi;
+
+import java.lang.foreign.MemorySegment;
+import panamoe.backend.AttentionGradients;
+import panamoe.backend.AttentionInputs;
+import panamoe.backend.AttentionSettings;
+import panamoe.backend.CachePlaces;
+import panamoe.backend.CombineKernels;
+import panamoe.backend.GateKernels;
+import panamoe.backend.GemmKernels.Epilogue;
+import panamoe.backend.LossKernels.Tokens;
+import panamoe.backend.NormKernels.Norm;
+import panamoe.backend.OptimizerKernels.AdamW;
+import panamoe.backend.Routes;
+import panamoe.bindings.moe_adamw_config;
+import panamoe.bindings.moe_attention_config;
+import panamoe.bindings.moe_attention_gradients;
+import panamoe.bindings.moe_attention_inputs;
+import panamoe.bindings.moe_cache_places;
+import panamoe.bindings.moe_combine_gradients;
+import panamoe.bindings.moe_combine_inputs;
+import panamoe.bindings.moe_epilogue;
+import panamoe.bindings.moe_gate_gradients;
+import panamoe.bindings.moe_gate_inputs;
+import panamoe.bindings.moe_gemm_config;
+import panamoe.bindings.moe_norm;
+import panamoe.bindings.moe_rotary_angles;
+import panamoe.bindings.moe_routes;
+import panamoe.bindings.moe_token_losses;
+import panamoe.tensor.Tensor;
+
+/** The structs that kernel calls take, one method each; tensors in the order of the C struct. */
+final class Structs {
+  private Structs() {}
+
+  static Struct gemm(boolean transposeA, boolean transposeB, boolean accumulate) {
+    return new Struct(
+        moe_gemm_config.sizeof(),
+        to -> {
+          moe_gemm_config.transpose_a(to, transposeA ? 1 : 0);
+          moe_gemm_config.transpose_b(to, transposeB ? 1 : 0);
+          moe_gemm_config.accumulate(to, accumulate ? 1 : 0);
+        });
+  }
+
+  /** Null if there is nothing to do. */
+  static Struct epilogue(Epilogue epilogue) {
+    if (epilogue.isNone()) {
+      return null;
+    }
+    MemorySegment activation = ActivationConfigs.of(epilogue.activation());
+    return new Struct(
+        moe_epilogue.sizeof(),
+        to -> moe_epilogue.activation(to, activation),
+        epilogue.bias(),
+        epilogue.preactivation());
+  }
+
+  static Struct gateInputs(GateKernels.Inputs in) {
+    return Struct.of(
+        moe_gate_inputs.sizeof(), in.logits(), in.used(), in.bias(), in.noise(), in.priority());
+  }
+
+  static Struct gateGradients(float dauxiliary, float dz, Tensor dweight, Tensor dlogits) {
+    return new Struct(
+        moe_gate_gradients.sizeof(),
+        to -> {
+          moe_gate_gradients.dauxiliary(to, dauxiliary);
+          moe_gate_gradients.dz(to, dz);
+        },
+        dweight,
+        dlogits);
+  }
+
+  static Struct routes(Routes routes) {
+    return Struct.of(
+        moe_routes.sizeof(),
+        routes.scores(),
+        routes.expert(),
+        routes.position(),
+        routes.weight(),
+        routes.choice(),
+        routes.counts(),
+        routes.offsets(),
+        routes.losses());
+  }
+
+  static Struct combineInputs(CombineKernels.Inputs in) {
+    return Struct.of(moe_combine_inputs.sizeof(), in.rows(), in.mlp(), in.coefficient(), in.skip());
+  }
+
+  static Struct combineGradients(CombineKernels.Gradients out) {
+    return Struct.of(
+        moe_combine_gradients.sizeof(), out.drows(), out.dweight(), out.dmlp(), out.dcoefficient());
+  }
+
+  static Struct rotaryAngles(boolean interleaved, Tensor positions, Tensor cosine, Tensor sine) {
+    return new Struct(
+        moe_rotary_angles.sizeof(),
+        to -> moe_rotary_angles.interleaved(to, interleaved ? 1 : 0),
+        positions,
+        cosine,
+        sine);
+  }
+
+  static Struct attention(AttentionSettings settings) {
+    return new Struct(
+        moe_attention_config.sizeof(),
+        to -> {
+          moe_attention_config.mask(to, settings.mask().ordinal()); // in the order of moe_mask
+          moe_attention_config.scale(to, settings.scale());
+          moe_attention_config.window(to, settings.window());
+        });
+  }
+
+  static Struct attentionInputs(AttentionInputs in) {
+    return Struct.of(moe_attention_inputs.sizeof(), in.q(), in.k(), in.v(), in.sinks());
+  }
+
+  static Struct attentionGradients(AttentionGradients out) {
+    return Struct.of(moe_attention_gradients.sizeof(), out.dq(), out.dk(), out.dv(), out.dsinks());
+  }
+
+  static Struct cachePlaces(CachePlaces places) {
+    return Struct.of(
+        moe_cache_places.sizeof(),
+        places.keys(),
+        places.values(),
+        places.slot(),
+        places.position());
+  }
+
+  static Struct norm(Norm norm) {
+    return new Struct(
+        moe_norm.sizeof(),
+        to -> moe_norm.epsilon(to, norm.epsilon()),
+        norm.gamma(),
+        norm.beta(),
+        norm.mean(),
+        norm.rstd());
+  }
+
+  static Struct tokenLosses(Tokens tokens) {
+    return new Struct(
+        moe_token_losses.sizeof(),
+        to -> {
+          moe_token_losses.label_smoothing(to, tokens.labelSmoothing());
+          moe_token_losses.dloss(to, tokens.dloss());
+        },
+        tokens.targets(),
+        tokens.losses());
+  }
+
+  static Struct adamw(AdamW config) {
+    return new Struct(
+        moe_adamw_config.sizeof(),
+        to -> {
+          moe_adamw_config.learning_rate(to, config.learningRate());
+          moe_adamw_config.beta1(to, config.beta1());
+          moe_adamw_config.beta2(to, config.beta2());
+          moe_adamw_config.epsilon(to, config.epsilon());
+          moe_adamw_config.weight_decay(to, config.weightDecay());
+          moe_adamw_config.gradient_scale(to, config.gradientScale());
+          moe_adamw_config.step(to, config.step());
+        });
+  }
+}
