@@ -171,7 +171,7 @@ public final class SafetensorsReader implements AutoCloseable {
     read(stored, 0, destination.data());
   }
 
-  /** CRC-32C of all bytes before those of the tensors. */
+  /** CRC-32C of all bytes before the first tensor. */
   int headerChecksum() {
     return headerChecksum;
   }

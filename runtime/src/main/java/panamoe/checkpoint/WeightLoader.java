@@ -34,7 +34,7 @@ final class WeightLoader {
    * @param to where it goes; null for a tensor that is read for the checksum alone
    * @param from the first row; a tensor without dimensions is one row
    * @param end the row after the last one
-   * @param begin the first byte of the piece, counted from that of the tensor
+   * @param begin the first byte of the piece, counted from the first byte of the tensor
    */
   private record Piece(
       SafetensorsReader file,
