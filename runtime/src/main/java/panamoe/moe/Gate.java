@@ -1,6 +1,7 @@
 package panamoe.moe;
 
 import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
@@ -81,12 +82,13 @@ public final class Gate {
     Tensor logits =
         LinearOp.forward(
             pass, x, weight.value(), valueOf(bias), Activation.IDENTITY, DType.FLOAT32);
-    GateOp.Inputs inputs = new GateOp.Inputs(used, valueOf(correction), noise, priority);
+    GateKernels.Inputs inputs =
+        new GateKernels.Inputs(logits, used, valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
     int parts = pass.batch().size();
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
     float z = (float) config.loss().z() * pass.share() / parts;
-    Routes routes = GateOp.forward(pass, settings, logits, inputs, parts == 1 ? auxiliary : 0, z);
+    Routes routes = GateOp.forward(pass, settings, inputs, parts == 1 ? auxiliary : 0, z);
     if (parts > 1) {
       BatchLossOp.forward(pass, settings, logits, routes, auxiliary);
     }

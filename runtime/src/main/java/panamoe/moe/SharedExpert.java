@@ -1,5 +1,6 @@
 package panamoe.moe;
 
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
@@ -62,7 +63,7 @@ final class SharedExpert {
       return skip == null ? output : AddOp.forward(pass, skip, output);
     }
     Routes routes =
-        GateOp.forward(pass, SIGMOID, gate.forwardFloat32(pass, x), GateOp.Inputs.NONE, 0, 0);
+        GateOp.forward(pass, SIGMOID, GateKernels.Inputs.of(gate.forwardFloat32(pass, x)), 0, 0);
     return CombineOp.forward(pass, output, routes, null, null, skip);
   }
 

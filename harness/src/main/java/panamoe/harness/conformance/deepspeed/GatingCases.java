@@ -1,5 +1,6 @@
 package panamoe.harness.conformance.deepspeed;
 
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
@@ -255,13 +256,14 @@ public final class GatingCases {
                   ? replay.input("rts_uniform")
                   : replay.constant(0, tokens, experts)
               : null;
-      GateOp.Inputs inputs =
-          new GateOp.Inputs(
+      GateKernels.Inputs inputs =
+          new GateKernels.Inputs(
+              logits,
               used == null ? null : replay.mask(used),
               null,
               noise == null ? null : replay.tensor(noise, tokens, experts),
               priority);
-      return GateOp.forward(replay.pass(), settings, logits, inputs, auxiliaryCoefficient, 0);
+      return GateOp.forward(replay.pass(), settings, inputs, auxiliaryCoefficient, 0);
     }
   }
 }

@@ -1,6 +1,7 @@
 package panamoe.harness.conformance.deepspeed;
 
 import java.util.Arrays;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
@@ -185,8 +186,7 @@ public final class LayerCases {
         GateOp.forward(
             pass,
             settings,
-            logits,
-            new GateOp.Inputs(mask(), null, noise(), priority()),
+            new GateKernels.Inputs(logits, mask(), null, noise(), priority()),
             coefficient,
             0);
     float auxiliary = routes.losses().getFloat(0);
@@ -200,8 +200,7 @@ public final class LayerCases {
               GateOp.forward(
                   replay.freshPass(),
                   settings,
-                  replay.input("logits"),
-                  new GateOp.Inputs(null, null, noise(), priority()),
+                  new GateKernels.Inputs(replay.input("logits"), null, null, noise(), priority()),
                   0,
                   0));
       auxiliary = DeepSpeedRoutes.auxiliaryLoss(block.routes().counts(), all.scores(), tokens);

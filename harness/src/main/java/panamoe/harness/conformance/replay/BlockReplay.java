@@ -2,6 +2,7 @@ package panamoe.harness.conformance.replay;
 
 import java.util.function.Function;
 import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
@@ -100,8 +101,7 @@ public final class BlockReplay<L> implements RouteObserver, AutoCloseable {
         GateOp.forward(
             inference(),
             gate.settings(logits.size(0), (int) logits.size(1), true),
-            logits,
-            GateOp.Inputs.NONE,
+            GateKernels.Inputs.of(logits),
             0,
             0));
   }

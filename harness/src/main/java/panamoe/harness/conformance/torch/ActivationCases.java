@@ -2,6 +2,7 @@ package panamoe.harness.conformance.torch;
 
 import java.util.Arrays;
 import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.Score;
@@ -97,7 +98,8 @@ public final class ActivationCases {
     GateSettings sigmoid =
         Gates.dropless(1, Score.SIGMOID, GateConfig.Weight.of(Normalization.RAW))
             .settings(x.count(), 1, true);
-    return GateOp.forward(replay.pass(), sigmoid, x.reshape(x.count(), 1), GateOp.Inputs.NONE, 0, 0)
+    return GateOp.forward(
+            replay.pass(), sigmoid, GateKernels.Inputs.of(x.reshape(x.count(), 1)), 0, 0)
         .weight();
   }
 

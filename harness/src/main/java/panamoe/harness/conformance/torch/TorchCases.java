@@ -1,6 +1,7 @@
 package panamoe.harness.conformance.torch;
 
 import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.config.DenseConfig;
 import panamoe.harness.conformance.replay.BlockReplay;
@@ -104,9 +105,10 @@ public final class TorchCases {
     GoldenFile golden = replay.golden();
     Tensor x = replay.input("x");
     int topK = golden.setting("k").asInt();
-    GateOp.Inputs inputs = new GateOp.Inputs(null, null, replay.constant(0, x.shape()), null);
+    GateKernels.Inputs inputs =
+        new GateKernels.Inputs(x, null, null, replay.constant(0, x.shape()), null);
     RouteTable table =
-        RouteTable.of(GateOp.forward(replay.pass(), GateSettings.dropless(topK), x, inputs, 0, 0));
+        RouteTable.of(GateOp.forward(replay.pass(), GateSettings.dropless(topK), inputs, 0, 0));
     replay.exact("indices", table.choice());
     long[] best = new long[table.tokens()];
     for (int s = 0; s < best.length; s++) {

@@ -1,6 +1,7 @@
 package panamoe.harness.conformance.transformers;
 
 import java.util.Arrays;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
@@ -51,10 +52,11 @@ public final class RouterCases {
     replay.freshPass();
     Tensor ordered = replay.tensor(order.permuted(logits), tokens, experts);
     // The second choice is by logits; zeros as noise make ours so.
-    GateOp.Inputs inputs =
-        new GateOp.Inputs(used(replay, order), null, replay.constant(0, tokens, experts), null);
+    GateKernels.Inputs inputs =
+        new GateKernels.Inputs(
+            ordered, used(replay, order), null, replay.constant(0, tokens, experts), null);
     GateSettings settings = gate.settings(tokens, experts, true);
-    Routes routes = GateOp.forward(replay.pass(), settings, ordered, inputs, 0, 0);
+    Routes routes = GateOp.forward(replay.pass(), settings, inputs, 0, 0);
     RouteTable table = RouteTable.of(routes);
     replay.close("combine_per_expert", order.restored(table.weightByExpert()));
     replay.exact("top1_mask", order.restored(firstChoices(table)));
@@ -66,7 +68,8 @@ public final class RouterCases {
   private static RouteTable scores(Replay replay, float[] logits, int tokens, int experts) {
     Tensor given = replay.tensor(logits, tokens, experts);
     return RouteTable.of(
-        GateOp.forward(replay.pass(), GateSettings.dropless(1), given, GateOp.Inputs.NONE, 0, 0));
+        GateOp.forward(
+            replay.pass(), GateSettings.dropless(1), GateKernels.Inputs.of(given), 0, 0));
   }
 
   private static Tensor used(Replay replay, TokenOrder order) {
@@ -115,9 +118,9 @@ public final class RouterCases {
       used = replay.mask(repeated);
     }
     Tensor logits = replay.tensor(all, tokens, experts);
-    GateOp.Inputs inputs = new GateOp.Inputs(used, null, null, null);
+    GateKernels.Inputs inputs = new GateKernels.Inputs(logits, used, null, null, null);
     GateSettings settings = Gates.softmax(topK, Normalization.RAW).settings(tokens, experts, true);
-    Routes routes = GateOp.forward(replay.pass(), settings, logits, inputs, topK, 0);
+    Routes routes = GateOp.forward(replay.pass(), settings, inputs, topK, 0);
     replay.close("loss", topK * routes.losses().getFloat(0));
     replay.backward();
     float[] gradient = replay.gradientOfInput(logits);

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import panamoe.backend.Activation;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
@@ -117,8 +118,7 @@ public final class SwitchCases {
               GateOp.forward(
                   replay.pass(),
                   rules,
-                  replay.tensor(logits, tokens, experts),
-                  GateOp.Inputs.NONE,
+                  GateKernels.Inputs.of(replay.tensor(logits, tokens, experts)),
                   0,
                   0));
       for (long expert : table.choice()) {
@@ -138,7 +138,7 @@ public final class SwitchCases {
       Replay replay, GateSettings rules, float[] values, int experts, float auxiliary, float z) {
     replay.freshPass();
     Tensor logits = replay.tensor(values, values.length / experts, experts);
-    GateOp.forward(replay.pass(), rules, logits, GateOp.Inputs.NONE, auxiliary, z);
+    GateOp.forward(replay.pass(), rules, GateKernels.Inputs.of(logits), auxiliary, z);
     replay.backward();
     return replay.gradientOfInput(logits);
   }

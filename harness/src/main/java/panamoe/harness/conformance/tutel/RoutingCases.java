@@ -1,5 +1,6 @@
 package panamoe.harness.conformance.tutel;
 
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
@@ -114,7 +115,7 @@ public final class RoutingCases {
   }
 
   private Routes routes(GateSettings settings, Tensor logits, float auxiliary) {
-    return GateOp.forward(replay.pass(), settings, logits, GateOp.Inputs.NONE, auxiliary, 0);
+    return GateOp.forward(replay.pass(), settings, GateKernels.Inputs.of(logits), auxiliary, 0);
   }
 
   /** A recorded table [K, S] as [S, K]. */

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.backend.Backend;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.config.GateConfig;
@@ -78,7 +79,7 @@ class OpenRoutesTest {
       RouteTable ours =
           RouteTable.of(
               GateOp.forward(
-                  replay.pass(), settings, replay.input("logits"), GateOp.Inputs.NONE, 0, 0));
+                  replay.pass(), settings, GateKernels.Inputs.of(replay.input("logits")), 0, 0));
       new OpenRoutes(replay, ours, null, true).compare(settings.capacity());
     }
     return comparison.result("case").failures();
