@@ -6,8 +6,8 @@
  * Work is enqueued on a stream. On the CPU it runs at once, on the stream's own team of threads. On a CUDA device it
  * runs behind the caller's back; the host may touch the device's memory once moe_stream_synchronize has returned.
  *
- * Every function may be called by any thread at any time. Calls on one stream take turns, in no order that one could
- * rely on. What another thread closes or destroys lives until the calls that use it have returned. Values inside
+ * Every function may be called by any thread at any time. Calls on one stream run one after another, in an unspecified
+ * order. What another thread closes or destroys lives until the calls that use it have returned. Values inside
  * tensors that another thread changes during a call make its results undefined, or the call is refused; on the CPU they
  * never lead a kernel outside its tensors. Only the memory itself is the caller's care: it must stay until the call
  * returns, or on a CUDA device until its work is done; and descriptors may not change meanwhile. */

@@ -44,7 +44,8 @@ MOE_API moe_status moe_gemm_packed_bytes(moe_device device, int32_t dtype, int32
                                          int64_t* bytes);
 /* Rearranges row-major weights [N, K] or [E, N, K] into the order in which the kernels read them, rounding to the
  * dtype of `packed`. Both float32 or bfloat16. packed: layout MOE_PACKED, the same logical shape, aligned to 4 bytes,
- * at least moe_gemm_packed_bytes of memory. */
+ * at least moe_gemm_packed_bytes of memory. Each block of 64 rows is contiguous, and each of the E matrices too:
+ * rows from a multiple of 64 on may be packed by a call of their own, into their part of the memory. */
 MOE_API moe_status moe_gemm_pack(moe_stream stream, const moe_tensor* weights, const moe_tensor* packed, MOE_HELD);
 
 #ifdef __cplusplus
