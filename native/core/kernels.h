@@ -31,7 +31,6 @@ using LayerNormBackward = void(Stream&, const moe_norm&, Tensor x, Tensor dy, Te
 using RmsNormForward = void(Stream&, const moe_norm&, Tensor x, Tensor y);
 using RmsNormBackward = void(Stream&, const moe_norm&, Tensor x, Tensor dy, Tensor dx, Tensor dgamma);
 
-// Structs of the ABI arrive as copies of the caller's, checked: the members that a kernel needs are not null.
 using Rotary = void(Stream&, Tensor x, const moe_rotary_angles&, int direction, Tensor y);
 using AttentionForward = void(Stream&, const moe_attention_config&, const moe_attention_inputs&, Tensor out,
                               OptionalTensor logsumexp);

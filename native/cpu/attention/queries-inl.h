@@ -2,6 +2,7 @@
 // the keys with a running maximum m and sum l of weights exp(s - m). A sink (GPT-OSS, github.com/openai/gpt-oss) is a
 // key without a value that every query sees first: m and l start as its logit and 1.
 // Lanes are queries, so nothing is ever summed across lanes. Part of each Highway target.
+// Tested by panamoe_test --gtest_filter='Attention*'; timed by attention_bench.
 #if defined(MOE_CPU_ATTENTION_QUERIES_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_ATTENTION_QUERIES_INL_H
 #undef MOE_CPU_ATTENTION_QUERIES_INL_H

@@ -1,5 +1,6 @@
 // The small dense pieces attention is made of: float32 tiles in the first-level cache, products of two tiles, masks.
 // Part of each Highway target.
+// Tested by panamoe_test --gtest_filter='Attention*'; timed by attention_bench.
 #if defined(MOE_CPU_ATTENTION_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef MOE_CPU_ATTENTION_TILE_INL_H
 #undef MOE_CPU_ATTENTION_TILE_INL_H

@@ -2,6 +2,7 @@
 //
 // An instruction (tdpbf16ps) adds 32 k to 16 x 16 sums, products of even and of odd k apart. Each sum is one chain over
 // k = 0, 32, 64, ..., so that the bits of a row of C do not depend on the rows beside it.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_AMX_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)

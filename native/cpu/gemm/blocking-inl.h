@@ -9,6 +9,7 @@
 // BLIS has pc outside ic; here pc is inside, so that C is rounded once, when all of K is summed. Sizes follow T. Low
 // et al., "Analytical Modeling Is Enough for High-Performance BLIS", TOMS 43 (2016), 10.1145/2925987: each block takes
 // a fixed share of the cache that it has to stay in. They never change a bit of C.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_BLOCKING_INL_H) == defined(HWY_TARGET_TOGGLE)

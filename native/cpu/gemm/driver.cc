@@ -1,4 +1,5 @@
 // The two outer loops: cuts a call's products into blocks of C, packs A, and gives the blocks to the threads.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include <algorithm>
 #include <type_traits>
 

@@ -1,4 +1,5 @@
 // The epilogue: C = activation(sums + bias), or C += sums, rounded to C's dtype, of one mc x nc block.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_EPILOGUE_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -1,4 +1,5 @@
 // moe_gemm: C[M x N] = activation(op(A) op(B) + bias), one product.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 #include "cpu/kernels.h"
 

@@ -1,5 +1,6 @@
 // The macro-kernel: C[mc x nc] = A[mc x K] B[K x nc], the three loops around the micro-kernel, and the packing that
 // they do on the way.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_MACRO_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -2,6 +2,7 @@
 //
 // Each sum is one chain over k = 0, 1, 2, ... of fused multiply-adds, or of dot products of two (kDot), whatever the
 // height of the panel. So the bits of a row of C do not depend on the rows beside it.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_MICRO_KERNEL_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -4,6 +4,7 @@
 // last pair filled up with zeros. kAmx: [ceil(K / 32)][rows, filled up to 16 or 32][32] of bfloat16.
 // B: panels of nr columns, the last one filled up with zeros. float32: [K][nr]. bfloat16: pairs of k,
 // [ceil(K / 2)][nr][2], so that one shift and one mask widen two k.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_PACK_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -1,4 +1,5 @@
 // moe_gemm_pack: packs weights [N, K] or [E, N, K] once, for all calls that multiply by them. Layout: pack-inl.h.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include <algorithm>
 
 #include "core/weights.h"

@@ -1,4 +1,5 @@
 // Software prefetch of the panel of B that comes next, spread over the steps that multiply by this one.
+// Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench.
 #include "cpu/gemm/product.h"
 
 #if defined(MOE_CPU_GEMM_PREFETCH_INL_H) == defined(HWY_TARGET_TOGGLE)

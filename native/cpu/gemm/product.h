@@ -1,10 +1,11 @@
-// What a GEMM call asks for: C = activation(A B + bias), or C += A B, for one or more independent products.
+// Arguments of a GEMM call: C = activation(A B + bias), or C += A B, for one or more independent products.
 //
 //   A [M, K], B [K, N], C [M, N]; float32 or bfloat16 in any mix, summed in float32 over k = 0, 1, 2, ...
 //
 // Blocking, packing and names follow BLIS:
-//   K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", TOMS 34
-//   (2008), 10.1145/1356052.1356053 F. Van Zee, R. van de Geijn, "BLIS", TOMS 41 (2015), 10.1145/2764454
+//   K. Goto, R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication", TOMS 34 (2008),
+//   10.1145/1356052.1356053
+//   F. Van Zee, R. van de Geijn, "BLIS", TOMS 41 (2015), 10.1145/2764454
 // docs/kernels-cpu.md has the picture and the table of tilings.
 //
 // Tested by panamoe_test --gtest_filter='GemmTest.*:ExpertTest.*'; timed by gemm_bench, and in whole layers by

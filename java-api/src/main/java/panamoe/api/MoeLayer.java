@@ -3,6 +3,7 @@ package panamoe.api;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import panamoe.config.FeedForwardConfig;
+import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
 import panamoe.op.Pass;
@@ -65,6 +66,7 @@ public final class MoeLayer implements AutoCloseable {
         .use(
             () -> {
               MoeConfig config = Argument.notNull("settings", settings).toConfig();
+              ModelConfig.requireHidden(settings.hidden());
               return new MoeLayer(device, settings, settings.hidden(), config, seed);
             });
   }
@@ -83,9 +85,7 @@ public final class MoeLayer implements AutoCloseable {
     return Argument.lifeOf(device)
         .use(
             () -> {
-              if (hidden < 1) {
-                throw new IllegalArgumentException("hidden is " + hidden + ", expected 1 or more");
-              }
+              ModelConfig.requireHidden(hidden);
               FeedForwardConfig read =
                   ConfigJson.parse(
                       Argument.notNull("config", config), FeedForwardConfig.class, "config");
@@ -268,8 +268,8 @@ public final class MoeLayer implements AutoCloseable {
      * @param dx FLOAT32 [tokens, hidden], receives the gradient of x; must overlap neither dy nor x
      * @throws PanamoeException.BadArgument if a segment is null, on the heap, too small,
      *     misaligned, confined to another thread, or read-only but an output, or if dx overlaps
-     *     another segment @throws IllegalStateException at a second call, or if the arena of x, dy
-     *     or dx is closed
+     *     another segment
+     * @throws IllegalStateException at a second call, or if the arena of x, dy or dx is closed
      */
     public void backward(MemorySegment dy, MemorySegment dx) {
       life.run(

@@ -78,8 +78,7 @@ public final class TrainableModel implements AutoCloseable {
     return Argument.lifeOf(device)
         .use(
             () -> {
-              ModelConfig read =
-                  EarlierForms.parseModel(Argument.notNull("config", config), "config");
+              ModelConfig read = EarlierForms.parse(Argument.notNull("config", config), "config");
               return new TrainableModel(device, null, read, seed);
             });
   }

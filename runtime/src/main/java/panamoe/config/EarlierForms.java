@@ -14,7 +14,7 @@ import panamoe.io.ConfigJson;
 public final class EarlierForms {
   private EarlierForms() {}
 
-  /** The gate of versions before 0.2, in one level. */
+  /** The gate's earlier form, in one level. */
   private record FlatGate(
       int topK,
       Score score,
@@ -75,9 +75,13 @@ public final class EarlierForms {
     return ConfigJson.tree(ConfigJson.read(uniform, UniformModel.class, source).toConfig());
   }
 
-  /** A model of JSON text in any form; throws as {@link #model} does. */
-  public static ModelConfig parseModel(String text, String source) {
-    JsonNode tree = model(ConfigJson.parse(text, JsonNode.class, source), source);
-    return ConfigJson.read(tree, ModelConfig.class, source);
+  /** The model of a JSON tree in any form; throws as {@link #model} does. */
+  public static ModelConfig read(JsonNode tree, String source) {
+    return ConfigJson.read(model(tree, source), ModelConfig.class, source);
+  }
+
+  /** The model of JSON text in any form; throws as {@link #model} does. */
+  public static ModelConfig parse(String text, String source) {
+    return read(ConfigJson.parse(text, JsonNode.class, source), source);
   }
 }

@@ -32,7 +32,7 @@ public record ModelConfig(
   public ModelConfig {
     Require.size("vocabulary", vocabulary, Require.MAX_SIZE);
     Require.size("context", context, Require.MAX_SIZE);
-    Require.size("hidden", hidden, Require.MAX_WIDTH);
+    requireHidden(hidden);
     Require.present("embedding", embedding);
     Require.present("blocks", blocks);
     if (blocks.stream().anyMatch(Objects::isNull)) {
@@ -46,6 +46,15 @@ public record ModelConfig(
     Require.present("finalNorm", finalNorm);
     Require.present("head", head);
     Require.present("initialWeights", initialWeights);
+  }
+
+  /**
+   * Refuses a width with which counts of bytes could overflow.
+   *
+   * @throws IllegalArgumentException if it is not 1 to 131072
+   */
+  public static void requireHidden(int hidden) {
+    Require.size("hidden", hidden, Require.MAX_WIDTH);
   }
 
   public int layers() {

@@ -63,9 +63,8 @@ public final class ModelPresets {
             architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
             Activation.GELU_TANH,
             NormConfig.Kind.LAYER,
-            // With learned positions a model this small needs thousands of steps to look further
-            // back
-            // than one letter.
+            // With learned positions, a model this small needs thousands of steps before it
+            // attends beyond the previous letter.
             UniformModel.Positions.ROTARY,
             true,
             initialDeviation(size.hidden))

@@ -31,9 +31,9 @@ final class Require {
     }
   }
 
-  /** A coefficient: finite and not negative. */
+  /** A coefficient: a float32, not negative. */
   static void notNegative(String name, double value) {
-    if (!(value >= 0) || Double.isInfinite(value)) {
+    if (!(value >= 0) || Float.isInfinite((float) value)) {
       throw new IllegalArgumentException(name + " is " + value + ", expected 0 or more");
     }
   }
@@ -45,7 +45,7 @@ final class Require {
   }
 
   static void positiveFloat(String name, double value) {
-    if (!(value > 0) || Float.isInfinite((float) value)) {
+    if (!((float) value > 0) || Float.isInfinite((float) value)) {
       throw new IllegalArgumentException(name + " is " + value + ", expected a positive float32");
     }
   }

@@ -25,9 +25,13 @@ public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScalin
       throw new IllegalArgumentException("base is " + base + ", expected a number above 1");
     }
     if (size < 2 || size % 2 != 0) {
-      throw new IllegalArgumentException("rotary positions need an even head size, not " + size);
+      throw new IllegalArgumentException(
+          "size is " + size + ", expected an even number of 2 or more");
     }
     Require.present("pairs", pairs);
+    if (size == 2 && scaling instanceof RotaryScaling.Dynamic) {
+      throw new IllegalArgumentException("size is 2, expected 4 or more with a DYNAMIC scaling");
+    }
   }
 
   /** Whole heads of {@code headSize}, in halves, as trained. */

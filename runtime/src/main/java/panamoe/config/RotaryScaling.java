@@ -18,15 +18,15 @@ import java.util.stream.IntStream;
   @JsonSubTypes.Type(value = RotaryScaling.Llama3.class, name = "LLAMA3")
 })
 public sealed interface RotaryScaling {
-  /** Frequencies as trained: {@code base^(-2i/D)}. */
+  /** Frequencies as trained: {@code base^(-2i/size)}. */
   RotaryScaling NONE = new Linear(1);
 
   /**
-   * Angle per position of each pair [D/2].
+   * Angle per position of each pair [size/2].
    *
    * @param positions length of the longest text, which {@link Dynamic} depends on
    */
-  double[] frequencies(int headSize, double base, int positions);
+  double[] frequencies(int size, double base, int positions);
 
   /** Factor of cosine and sine. */
   default double amplitude() {
@@ -35,9 +35,13 @@ public sealed interface RotaryScaling {
 
   /** Positions divided by {@code factor}. */
   record Linear(double factor) implements RotaryScaling {
+    public Linear {
+      Require.positiveFloat("factor", factor);
+    }
+
     @Override
-    public double[] frequencies(int headSize, double base, int positions) {
-      return pairs(headSize, i -> trained(headSize, base, i) / factor);
+    public double[] frequencies(int size, double base, int positions) {
+      return pairs(size, i -> trained(size, base, i) / factor);
     }
   }
 
@@ -47,12 +51,17 @@ public sealed interface RotaryScaling {
    * @param trainedPositions length of the texts of the training
    */
   record Dynamic(double factor, int trainedPositions) implements RotaryScaling {
+    public Dynamic {
+      Require.positiveFloat("factor", factor);
+      Require.size("trainedPositions", trainedPositions, Require.MAX_SIZE);
+    }
+
     @Override
-    public double[] frequencies(int headSize, double base, int positions) {
+    public double[] frequencies(int size, double base, int positions) {
       double length = Math.max(positions, trainedPositions);
       double stretch = factor * length / trainedPositions - (factor - 1);
-      double stretched = base * Math.pow(stretch, (double) headSize / (headSize - 2));
-      return pairs(headSize, i -> trained(headSize, stretched, i));
+      double stretched = base * Math.pow(stretch, (double) size / (size - 2));
+      return pairs(size, i -> trained(size, stretched, i));
     }
   }
 
@@ -75,6 +84,17 @@ public sealed interface RotaryScaling {
       boolean truncate,
       double amplitude)
       implements RotaryScaling {
+    public Yarn {
+      Require.positiveFloat("factor", factor);
+      Require.size("trainedPositions", trainedPositions, Require.MAX_SIZE);
+      Require.positiveFloat("betaFast", betaFast);
+      Require.positiveFloat("betaSlow", betaSlow);
+      Require.positiveFloat("amplitude", amplitude);
+      if (betaFast < betaSlow) {
+        throw new IllegalArgumentException(
+            "betaFast is " + betaFast + ", expected at least betaSlow = " + betaSlow);
+      }
+    }
 
     /** {@code 0.1 weight ln(factor) + 1}, 1 for factors up to 1. */
     public static double amplitude(double factor, double weight) {
@@ -82,24 +102,22 @@ public sealed interface RotaryScaling {
     }
 
     @Override
-    public double[] frequencies(int headSize, double base, int positions) {
-      double low = pairOfRotations(betaFast, headSize, base);
-      double high = pairOfRotations(betaSlow, headSize, base);
+    public double[] frequencies(int size, double base, int positions) {
+      double low = pairOfRotations(betaFast, size, base);
+      double high = pairOfRotations(betaSlow, size, base);
       double from = Math.max(truncate ? Math.floor(low) : low, 0);
-      double to = Math.min(truncate ? Math.ceil(high) : high, headSize - 1);
+      double to = Math.min(truncate ? Math.ceil(high) : high, size - 1);
       double width = from == to ? 0.001 : to - from;
       return pairs(
-          headSize,
+          size,
           i -> {
             double interpolated = Math.clamp((i - from) / width, 0.0, 1.0);
-            return trained(headSize, base, i) * (interpolated / factor + (1 - interpolated));
+            return trained(size, base, i) * (interpolated / factor + (1 - interpolated));
           });
     }
 
-    private double pairOfRotations(double rotations, int headSize, double base) {
-      return headSize
-          * Math.log(trainedPositions / (rotations * 2 * Math.PI))
-          / (2 * Math.log(base));
+    private double pairOfRotations(double rotations, int size, double base) {
+      return size * Math.log(trainedPositions / (rotations * 2 * Math.PI)) / (2 * Math.log(base));
     }
   }
 
@@ -109,12 +127,23 @@ public sealed interface RotaryScaling {
    */
   record Llama3(double factor, double lowFactor, double highFactor, int trainedPositions)
       implements RotaryScaling {
+    public Llama3 {
+      Require.positiveFloat("factor", factor);
+      Require.positiveFloat("lowFactor", lowFactor);
+      Require.positiveFloat("highFactor", highFactor);
+      Require.size("trainedPositions", trainedPositions, Require.MAX_SIZE);
+      if (highFactor <= lowFactor) {
+        throw new IllegalArgumentException(
+            "highFactor is " + highFactor + ", expected more than lowFactor = " + lowFactor);
+      }
+    }
+
     @Override
-    public double[] frequencies(int headSize, double base, int positions) {
+    public double[] frequencies(int size, double base, int positions) {
       return pairs(
-          headSize,
+          size,
           i -> {
-            double frequency = trained(headSize, base, i);
+            double frequency = trained(size, base, i);
             double rotations = trainedPositions * frequency / (2 * Math.PI);
             double kept = Math.clamp((rotations - lowFactor) / (highFactor - lowFactor), 0.0, 1.0);
             return frequency * (kept + (1 - kept) / factor);
@@ -122,11 +151,11 @@ public sealed interface RotaryScaling {
     }
   }
 
-  private static double trained(int headSize, double base, int pair) {
-    return Math.pow(base, -2.0 * pair / headSize);
+  private static double trained(int size, double base, int pair) {
+    return Math.pow(base, -2.0 * pair / size);
   }
 
-  private static double[] pairs(int headSize, IntToDoubleFunction frequency) {
-    return IntStream.range(0, headSize / 2).mapToDouble(frequency).toArray();
+  private static double[] pairs(int size, IntToDoubleFunction frequency) {
+    return IntStream.range(0, size / 2).mapToDouble(frequency).toArray();
   }
 }

@@ -8,8 +8,7 @@ import panamoe.io.Omittable;
 /**
  * The paper's family: blocks that are alike except for their number of experts. It tells dense
  * models, MoE on every n-th layer, Pyramid (experts differ by layer), Residual, and PR-MoE (both)
- * apart. Also the short form of a model in {@code config.json}, and the form that versions before
- * 0.2 wrote.
+ * apart. Also the short form of a model in {@code config.json}, and the earlier form of the file.
  *
  * @param vocabulary V, token ids
  * @param context longest sequence
@@ -109,9 +108,12 @@ public record UniformModel(
       throw new IllegalArgumentException(
           "layer " + layer + " has experts but the config has no gate");
     }
-    if (experts > 0 && gate.topK() > experts) {
-      throw new IllegalArgumentException(
-          "layer " + layer + " has " + experts + " experts, fewer than topK = " + gate.topK());
+    if (experts > 0) {
+      try {
+        gate.requireFits(experts);
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException("layer " + layer + ": " + e.getMessage(), e);
+      }
     }
   }
 

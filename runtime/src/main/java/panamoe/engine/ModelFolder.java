@@ -1,6 +1,5 @@
 package panamoe.engine;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -88,8 +87,7 @@ public record ModelFolder(
   private static ModelConfig model(Checkpoint checkpoint) {
     String source = source(checkpoint, "model");
     try {
-      JsonNode tree = EarlierForms.model(checkpoint.config().path("model"), source);
-      return ConfigJson.read(tree, ModelConfig.class, source);
+      return EarlierForms.read(checkpoint.config().path("model"), source);
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(e.getMessage(), e);
     }

@@ -42,7 +42,7 @@ public final class LanguageModel implements AutoCloseable {
   private final Parameter embedding;
   private final Parameter positionEmbedding;
   private final List<Block> blocks = new ArrayList<>();
-  // Of the latest forward, by layer, for who wants to know where it went wrong.
+  // Outputs of the latest forward by layer, for firstNonFiniteLayer.
   private final List<Tensor> outputs = new ArrayList<>();
   private final Norm finalNorm;
   private final Parameter head; // null where the embedding is the head

@@ -27,8 +27,7 @@ public final class GateOp {
             pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
     pass.backend().gateForward(settings, inputs, routes);
     if (pass.recording()) {
-      // counts, offsets and losses stay: they are small, and what a trainer looks at after the
-      // step.
+      // Kept for the trainer, which reads them after the step: counts, offsets, losses.
       pass.tape()
           .record(
               () -> backward(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient),

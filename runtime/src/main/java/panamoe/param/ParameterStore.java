@@ -258,7 +258,7 @@ public final class ParameterStore implements AutoCloseable {
     parameters.values().forEach(Parameter::gradient);
   }
 
-  /** Memory that lives as long as the parameters: tables of angles, optimizer moments. */
+  /** Memory with the lifetime of the model: rotary tables, optimizer moments. */
   public TensorScope scope() {
     return scope;
   }

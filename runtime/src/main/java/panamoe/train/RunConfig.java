@@ -23,6 +23,10 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     if (model == null || training == null) {
       throw new IllegalArgumentException("a run needs both \"model\" and \"training\"");
     }
+    if (model.head().bias()) {
+      throw new IllegalArgumentException(
+          "model.head.bias is true, but a head with a bias has no backward and cannot be trained");
+    }
     if (training.sequence() > model.context()) {
       throw new IllegalArgumentException(
           "training.sequence is "

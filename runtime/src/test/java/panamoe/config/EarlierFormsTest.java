@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Activation;
 import panamoe.io.ConfigJson;
 
-/** Files as versions before 0.2 wrote them. */
+/** Files as runs wrote them before models were composed block by block. */
 class EarlierFormsTest {
   private static final JsonMapper JSON = new JsonMapper();
 

@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import panamoe.backend.Backend;
-import panamoe.backend.GateSettings;
 import panamoe.backend.HostMemory;
 import panamoe.backend.Launcher;
 import panamoe.backend.Recording;
@@ -32,7 +31,6 @@ public final class NativeBackend implements Backend, NativeKernels {
   // The life of this backend's memory: a segment of a closed backend is refused by the JVM instead
   // of read.
   private final Arena arena = Arena.ofShared();
-  private final GateConfigs gateConfigs = new GateConfigs(arena);
   private final Launcher<NativeCall> launcher = new Launcher<>();
   private final boolean asynchronous;
   // Launches whose kernels may be at work, counted by the thread that uses the stream, and how many
@@ -254,12 +252,6 @@ public final class NativeBackend implements Backend, NativeKernels {
       countLaunch(); // not before, lest a thread that waits meanwhile counts work that was not
       // there yet
     }
-  }
-
-  @Override
-  public MemorySegment config(GateSettings settings) {
-    requireOpen();
-    return gateConfigs.of(settings);
   }
 
   private void countLaunch() {

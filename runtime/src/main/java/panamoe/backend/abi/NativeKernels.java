@@ -1,6 +1,5 @@
 package panamoe.backend.abi;
 
-import java.lang.foreign.MemorySegment;
 import panamoe.backend.Activation;
 import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
@@ -38,9 +37,6 @@ interface NativeKernels
         CombineKernels,
         LossKernels,
         OptimizerKernels {
-
-  /** The settings as a {@code moe_gate_config} that lives as long as this backend. */
-  MemorySegment config(GateSettings settings);
 
   // Elementwise
 
@@ -295,7 +291,7 @@ interface NativeKernels
     launch(
         "moe_gate_forward",
         Moe::moe_gate_forward,
-        config(settings),
+        Structs.gate(settings),
         Structs.gateInputs(inputs),
         Structs.routes(routes));
   }
@@ -312,7 +308,7 @@ interface NativeKernels
     launch(
         "moe_gate_backward",
         Moe::moe_gate_backward,
-        config(settings),
+        Structs.gate(settings),
         Structs.gateInputs(inputs),
         Structs.routes(routes),
         Structs.gateGradients(dauxiliary, dz, dweight, dlogits));

@@ -14,7 +14,7 @@ import panamoe.tensor.Tensor;
  * @param numbers writes the numbers
  */
 record Struct(long size, Consumer<MemorySegment> numbers, Tensor... tensors) {
-  private static final int MOST = 3; // structs of one call
+  private static final int MOST = 4; // structs of one call
   private static final int MOST_BYTES = 128;
   // Each thread's own: C has copied a call's structs when it returns.
   private static final ThreadLocal<MemorySegment[]> MEMORY =

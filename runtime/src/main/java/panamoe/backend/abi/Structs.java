@@ -7,6 +7,7 @@ import panamoe.backend.AttentionSettings;
 import panamoe.backend.CachePlaces;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.GateKernels;
+import panamoe.backend.GateSettings;
 import panamoe.backend.GemmKernels.Epilogue;
 import panamoe.backend.LossKernels.Tokens;
 import panamoe.backend.NormKernels.Norm;
@@ -20,6 +21,7 @@ import panamoe.bindings.moe_cache_places;
 import panamoe.bindings.moe_combine_gradients;
 import panamoe.bindings.moe_combine_inputs;
 import panamoe.bindings.moe_epilogue;
+import panamoe.bindings.moe_gate_config;
 import panamoe.bindings.moe_gate_gradients;
 import panamoe.bindings.moe_gate_inputs;
 import panamoe.bindings.moe_gemm_config;
@@ -54,6 +56,28 @@ final class Structs {
         to -> moe_epilogue.activation(to, activation),
         epilogue.bias(),
         epilogue.preactivation());
+  }
+
+  static Struct gate(GateSettings settings) {
+    return new Struct(
+        moe_gate_config.sizeof(),
+        to -> {
+          moe_gate_config.top_k(to, settings.topK());
+          // The enums of GateSettings stand in the order of those of moe/gate.h.
+          moe_gate_config.score(to, settings.score().ordinal());
+          moe_gate_config.drop_policy(to, settings.dropPolicy().ordinal());
+          moe_gate_config.queue_order(to, settings.queueOrder().ordinal());
+          moe_gate_config.normalization(to, settings.normalization().ordinal());
+          moe_gate_config.capacity(to, settings.capacity());
+          moe_gate_config.groups(to, settings.groups());
+          moe_gate_config.chosen_groups(to, settings.chosenGroups());
+          moe_gate_config.group_score(to, settings.groupScore().ordinal());
+          moe_gate_config.auxiliary_choices(to, settings.auxiliaryChoices());
+          moe_gate_config.noise_first_choice(to, settings.noiseFirstChoice());
+          moe_gate_config.normalization_epsilon(to, settings.normalizationEpsilon());
+          moe_gate_config.weight_scale(to, settings.weightScale());
+          moe_gate_config.denominator_offset(to, settings.denominatorOffset());
+        });
   }
 
   static Struct gateInputs(GateKernels.Inputs in) {

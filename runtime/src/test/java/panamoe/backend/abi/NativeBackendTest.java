@@ -3,7 +3,6 @@ package panamoe.backend.abi;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -145,21 +144,12 @@ class NativeBackendTest {
     assertThrows(IllegalStateException.class, () -> backend.fill(1, y));
     assertThrows(IllegalStateException.class, () -> backend.allocate(64));
     assertThrows(IllegalStateException.class, () -> backend.packedBytes(DType.FLOAT32, 2, 2));
-    assertThrows(IllegalStateException.class, () -> backend.config(GateSettings.dropless(1)));
     assertThrows(IllegalStateException.class, backend::deviceInfo);
     assertThrows(IllegalStateException.class, backend::memoryUsage);
     assertThrows(IllegalStateException.class, backend::synchronize);
     assertThrows(IllegalStateException.class, () -> memory.get(ValueLayout.JAVA_BYTE, 0));
     assertThrows(IllegalStateException.class, () -> y.getFloat(0));
     assertDoesNotThrow(scope::close);
-  }
-
-  @Test
-  void equalGateSettingsShareOneConfig() {
-    GateSettings one = GateSettings.dropless(1);
-    assertEquals(backend.config(one).address(), backend.config(GateSettings.dropless(1)).address());
-    assertNotEquals(
-        backend.config(one).address(), backend.config(GateSettings.dropless(2)).address());
   }
 
   @Test
