@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -162,7 +163,8 @@ class AbiReachTest {
     ObjectNode copy = tree.deepCopy();
     String pointer = pointer(reach.key);
     ObjectNode parent = (ObjectNode) copy.at(pointer.substring(0, pointer.lastIndexOf('/')));
-    parent.putPOJO(pointer.substring(pointer.lastIndexOf('/') + 1), reach.other);
+    parent.set(
+        pointer.substring(pointer.lastIndexOf('/') + 1), new JsonMapper().valueToTree(reach.other));
     if (reach.key.equals("choice.noise")) {
       parent.put("correctionBias", false);
     }
