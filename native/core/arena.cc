@@ -61,7 +61,7 @@ void Arena::remove_last_chunk() {
 }
 
 void Arena::end_frame(Top start) {
-  for (size_t chunk = start.chunk; kGaps && chunk < chunks_.size() && chunk <= top_.chunk; ++chunk) {
+  for (size_t chunk = std::max(start.chunk, pinned_); kGaps && chunk < chunks_.size() && chunk <= top_.chunk; ++chunk) {
     const size_t begin = chunk == start.chunk ? start.offset : 0;
     refuse(chunks_[chunk].memory + begin, chunks_[chunk].bytes - begin);
   }
@@ -80,7 +80,10 @@ void Arena::merge() {
 }
 
 void Arena::pin() {
-  for (; pinned_ < chunks_.size(); ++pinned_) pinned_bytes_ += chunks_[pinned_].bytes;
+  for (; pinned_ < chunks_.size(); ++pinned_) {
+    pinned_bytes_ += chunks_[pinned_].bytes;
+    allow(chunks_[pinned_].memory, chunks_[pinned_].bytes);  // the graph writes there between calls
+  }
 }
 
 }  // namespace moe
