@@ -2,6 +2,7 @@ package panamoe.engine;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import panamoe.backend.AttentionSettings;
 import panamoe.backend.Backend;
 import panamoe.backend.Recording;
 import panamoe.model.LanguageModel;
@@ -42,6 +43,13 @@ public final class Decoder implements AutoCloseable {
               + capacity
               + ", more than the model's context of "
               + model.config().context());
+    }
+    boolean full =
+        model.config().blocks().stream()
+            .anyMatch(block -> block.attention().scores().mask() == AttentionSettings.Mask.FULL);
+    if (full) {
+      throw new IllegalArgumentException(
+          "a model with a FULL mask cannot generate: a later token would change earlier ones");
     }
     this.backend = backend;
     this.model = model;

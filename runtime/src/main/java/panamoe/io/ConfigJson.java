@@ -189,7 +189,9 @@ public final class ConfigJson {
       return "a key is there twice: " + what.substring("Duplicate field ".length()) + where;
     }
     if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
-      return "a number is out of range" + where;
+      return e instanceof JsonMappingException mapping && !mapping.getPath().isEmpty()
+          ? at(mapping) + "the number is out of range"
+          : "a number is out of range" + where;
     }
     boolean tooMuch =
         e instanceof StreamConstraintsException

@@ -52,6 +52,15 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     for (BlockConfig block : model.blocks()) {
       AttentionConfig.Heads heads = block.attention().heads();
       requireSlices(topology, heads.keyValue(), "key/value heads");
+      AttentionConfig.QueryKeyNorm norm = block.attention().queryKeyNorm();
+      if (topology.tensorDegree() > 1
+          && norm != null
+          && norm.over() == AttentionConfig.QueryKeyNorm.Over.PROJECTION) {
+        throw new IllegalArgumentException(
+            "a queryKeyNorm over the whole PROJECTION needs all heads on one rank, not on "
+                + topology.tensorDegree()
+                + " tensor ranks");
+      }
       switch (block.feedForward()) {
         case DenseConfig dense -> requireSlices(topology, dense.inner(), "columns of an MLP");
         case MoeConfig moe -> {

@@ -277,9 +277,14 @@ public final class TrainCommand implements Callable<Integer> {
 
   private RunConfig config(Tokenizer given) {
     if (configFile != null) {
-      if (preset != null || architecture != null || steps != null || dtype != null || recompute) {
+      if (preset != null
+          || architecture != null
+          || steps != null
+          || dtype != null
+          || recompute
+          || seeded()) {
         throw usage(
-            "--config holds every setting; --preset, --arch, --steps, --dtype and --recompute do not go with it");
+            "--config holds every setting; --preset, --arch, --steps, --dtype, --recompute and --seed do not go with it");
       }
       RunConfig read = RunConfig.read(configFile);
       if (read.model().activations().contains(Activation.CUSTOM)) {
@@ -317,15 +322,18 @@ public final class TrainCommand implements Callable<Integer> {
     };
   }
 
+  private boolean seeded() {
+    return spec.commandLine().getParseResult().hasMatchedOption("--seed");
+  }
+
   private void requireNoSettings() {
-    boolean seeded = spec.commandLine().getParseResult().hasMatchedOption("--seed");
     if (preset != null
         || configFile != null
         || architecture != null
         || dtype != null
         || tokenizer != null
         || recompute
-        || seeded) {
+        || seeded()) {
       throw usage(
           "--resume goes on with the settings in "
               + out.resolve("config.json")
