@@ -42,7 +42,7 @@ class ConfigJsonTest {
         "\"kind\" : \"DENSE\", | | at $.blocks[0].feedForward: \"kind\" is missing, expected one of \"DENSE\",",
         "\"tied\" : true, | \"tied\" : true,, | this is not JSON (line",
         "\"hidden\" : 64 | \"hidden\" : 64, \"hidden\" : 64 | a key is there twice: 'hidden' (line 4, column",
-        "\"hidden\" : 64 | \"hidden\" : 99999999999 | a number is out of range (line 4, column",
+        "\"hidden\" : 64 | \"hidden\" : 99999999999 | at $.hidden: the number is out of range",
         "\"hidden\" : 64 | \"hidden\" : NaN | this is not JSON (line 4, column 17)",
       })
   void saysWhatIsWrongInAFewWords(String before, String after, String expected) throws IOException {
