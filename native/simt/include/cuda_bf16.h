@@ -1,4 +1,4 @@
-// CUDA's header of this name, as far as it is used. Test only.
+// The part of CUDA's cuda_bf16.h that the kernels use. Test only.
 #pragma once
 
 #include "simt/language.h"

@@ -193,8 +193,8 @@ public record GateConfig(
   }
 
   /**
-   * The same gate without dropping, as it is used to generate text: no token's route depends on its
-   * neighbours.
+   * The same gate without dropping. Generation uses it, because a token's route must not depend on
+   * its neighbours.
    */
   public GateConfig withoutDropping() {
     return withCapacity(

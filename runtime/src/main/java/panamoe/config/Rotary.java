@@ -39,7 +39,7 @@ public record Rotary(double base, int size, Pairs pairs, @Omittable RotaryScalin
     return new Rotary(base, headSize, Pairs.HALVES, null);
   }
 
-  /** The scaling, {@link RotaryScaling#NONE} where there is none. */
+  /** The scaling; {@link RotaryScaling#NONE} if it was left out. */
   public RotaryScaling scalingOrNone() {
     return scaling == null ? RotaryScaling.NONE : scaling;
   }

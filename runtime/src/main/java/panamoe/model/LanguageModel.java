@@ -227,7 +227,7 @@ public final class LanguageModel implements AutoCloseable {
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
   public Tensor logits(Pass pass, Tensor hidden) {
     return LinearOp.forward(
-        pass, hidden, headWeight, headBiasValue(), Activation.IDENTITY, DType.FLOAT32);
+        pass, hidden, headWeight, Parameter.valueOf(headBias), Activation.IDENTITY, DType.FLOAT32);
   }
 
   /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
@@ -240,11 +240,7 @@ public final class LanguageModel implements AutoCloseable {
             hidden,
             headWeight,
             y,
-            new GemmKernels.Epilogue(Activation.IDENTITY, headBiasValue(), null));
-  }
-
-  private Tensor headBiasValue() {
-    return headBias == null ? null : headBias.value();
+            new GemmKernels.Epilogue(Activation.IDENTITY, Parameter.valueOf(headBias), null));
   }
 
   /**
@@ -281,7 +277,7 @@ public final class LanguageModel implements AutoCloseable {
             : (double) work.logits() * config.vocabulary() * DType.FLOAT32.bytes();
     return cost.then(finalNorm.cost(work))
         .then(Cost.products(work, work.logits(), (double) config.vocabulary() * hidden))
-        .then(Cost.weights(work, head == null ? embedding : head, 1))
+        .then(Cost.weights(work, head(), 1))
         .then(Cost.weights(work, headBias, 1))
         .then(Cost.activations(work, last, 0));
   }

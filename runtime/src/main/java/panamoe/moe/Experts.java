@@ -56,10 +56,16 @@ public final class Experts {
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
     Tensor input = SliceOp.enter(pass, rows, slices);
     Tensor inner =
-        ExpertOp.forward(pass, input, offsets, upWeight.value(), valueOf(upBias), activation);
+        ExpertOp.forward(
+            pass, input, offsets, upWeight.value(), Parameter.valueOf(upBias), activation);
     Tensor outputs =
         ExpertOp.forward(
-            pass, inner, offsets, downWeight.value(), valueOf(downBias), Activation.IDENTITY);
+            pass,
+            inner,
+            offsets,
+            downWeight.value(),
+            Parameter.valueOf(downBias),
+            Activation.IDENTITY);
     return SliceOp.leave(pass, outputs, slices);
   }
 
@@ -82,9 +88,5 @@ public final class Experts {
         .then(Cost.weights(work, upBias, hit, held, parts))
         .then(Cost.weights(work, downWeight, hit, held, parts))
         .then(Cost.weights(work, downBias, hit, held, 1));
-  }
-
-  private static Tensor valueOf(Parameter parameter) {
-    return parameter == null ? null : parameter.value();
   }
 }

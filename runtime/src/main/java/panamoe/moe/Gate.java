@@ -81,9 +81,9 @@ public final class Gate {
   public Routes route(Pass pass, Tensor x, Tensor used, Tensor noise, Tensor priority) {
     Tensor logits =
         LinearOp.forward(
-            pass, x, weight.value(), valueOf(bias), Activation.IDENTITY, DType.FLOAT32);
+            pass, x, weight.value(), Parameter.valueOf(bias), Activation.IDENTITY, DType.FLOAT32);
     GateKernels.Inputs inputs =
-        new GateKernels.Inputs(logits, used, valueOf(correction), noise, priority);
+        new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
     int parts = pass.batch().size();
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
@@ -115,10 +115,6 @@ public final class Gate {
         .then(Cost.weights(work, bias, 1))
         .then(Cost.weights(work, correction, 1))
         .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
-  }
-
-  private static Tensor valueOf(Parameter parameter) {
-    return parameter == null ? null : parameter.value();
   }
 
   private static Tensor jitterFactors(Pass pass, Tensor x) {

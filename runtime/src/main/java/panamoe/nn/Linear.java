@@ -91,7 +91,7 @@ public final class Linear {
 
   /** x [..., K] to [S, N]; K and N are this rank's. */
   public Tensor forward(Pass pass, Tensor x) {
-    Tensor y = LinearOp.forward(pass, x, weight.value(), biasValue(), activation);
+    Tensor y = LinearOp.forward(pass, x, weight.value(), Parameter.valueOf(bias), activation);
     return SliceOp.leave(pass, y, terms);
   }
 
@@ -100,7 +100,8 @@ public final class Linear {
    * something.
    */
   public Tensor forwardFloat32(Pass pass, Tensor x) {
-    return LinearOp.forward(pass, x, weight.value(), biasValue(), activation, DType.FLOAT32);
+    return LinearOp.forward(
+        pass, x, weight.value(), Parameter.valueOf(bias), activation, DType.FLOAT32);
   }
 
   /** The cost of {@link #forward}. */
@@ -121,9 +122,5 @@ public final class Linear {
     return Cost.linear(work, work.tokens(), inputs, outputs, activation, output)
         .then(Cost.weights(work, weight, sliced == Sliced.NOT ? 1 : ranks))
         .then(Cost.weights(work, bias, sliced == Sliced.OUTPUTS ? ranks : 1));
-  }
-
-  private Tensor biasValue() {
-    return bias == null ? null : bias.value();
   }
 }

@@ -121,7 +121,7 @@ public final class SelfAttention {
     Tensor k = prepared(pass, key, keyNorm, keyValueHeads, input, sequences, tables);
     Tensor v = clipped(pass, value.forward(pass, input)).reshape(rows, keyValueHeads, headSize);
     AttentionSettings settings = config.settings();
-    Tensor sinkLogits = sinks == null ? null : sinks.value();
+    Tensor sinkLogits = Parameter.valueOf(sinks);
     Tensor attended =
         switch (sequences) {
           case Sequences.Whole(long batch, long length, _) ->

@@ -163,6 +163,11 @@ public final class Parameter {
     return weight;
   }
 
+  /** The value of a parameter that a layer may lack: null for null. */
+  public static Tensor valueOf(Parameter parameter) {
+    return parameter == null ? null : parameter.value();
+  }
+
   /** What kernels read; null until the parameter has memory. */
   public Tensor value() {
     return weight == null ? null : weight.value();

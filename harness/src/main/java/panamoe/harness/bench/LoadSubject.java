@@ -120,7 +120,7 @@ final class LoadSubject implements Subject {
       return new Beside("page cache", Contender.of(_ -> read()));
     }
 
-    /** The files, each of which is read once. */
+    /** Bytes of all files: a load reads each file once. */
     @Override
     public Cost cost() {
       return new Cost(0, bytes, 0, 0, 0);

@@ -188,7 +188,7 @@ interface ReferenceAttention extends AttentionKernels, Launching {
       return (b * heads + h) * length + i;
     }
 
-    /** Scores of all L keys, then of the sink; minus infinity where there is none to be seen. */
+    /** Scores of all L keys, then of the sink; minus infinity for masked keys and absent sinks. */
     double[] scores(AttentionSettings settings, Rows rows, int b, int i, int h) {
       double[] scores = new double[length + 1];
       for (int j = 0; j < length; j++) {
