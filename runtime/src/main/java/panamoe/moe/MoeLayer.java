@@ -126,7 +126,7 @@ public final class MoeLayer {
     double routes = (double) work.tokens() * topK;
     // Tensor ranks that share rows compute a part of them each.
     double rows = topology.sharesRows() ? routes / work.tensorRanks() : routes;
-    boolean here = topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
+    boolean here = computesHere(topology);
     double sorted = work.bytes((double) topK * hidden) * (here ? 1 : 1 + TRAVELLING);
     Cost beside = Cost.NONE;
     if (shared != null) {
@@ -139,6 +139,11 @@ public final class MoeLayer {
         .then(Cost.activations(work, sorted + work.bytes(hidden), 0));
   }
 
+  /** Whether rows stay on their rank: it holds all experts, and shares no rows. */
+  private boolean computesHere(Topology topology) {
+    return topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
+  }
+
   /** Experts of the rank that holds most. */
   private int held(Topology topology) {
     return Math.ceilDiv(groups.total(), topology.expertDegree(groups.total()));
@@ -147,7 +152,7 @@ public final class MoeLayer {
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
-    boolean here = groups.group().size() == 1 && !ranks.topology().sharesRows();
+    boolean here = computesHere(ranks.topology());
     ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
     // What needs no other rank is computed while the rows are under way.
     Tensor base =
