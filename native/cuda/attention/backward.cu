@@ -4,6 +4,8 @@
 // queries; dk and dv sum dscore q and weight dout over queries, a block for a tile of keys, which takes the query heads
 // of its key head one after the other. So every sum has one order, and nothing is added by two blocks.
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionTest*'. Timed on a card by ci/gpu.
+#include <algorithm>
+
 #include "cuda/attention/tile.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -26,6 +28,9 @@ struct BackwardShape : HeadShape<Element, kHead> {
   static constexpr size_t kTileBytes = sizeof(Element) * 2 * (kRows + 2 * kStep) * Base::kStride;
   static constexpr size_t kTableFloats = kWarps * kWeightFloats<Element, kStep / 8>;
   static constexpr size_t kSharedBytes = kTileBytes + sizeof(float) * kTableFloats;
+  // Blocks of an SM, which has 163 KiB of shared memory on sm_80: ptxas need not save registers for more. With a
+  // fourth one the narrowest heads would spill.
+  static constexpr int kBlocks = std::clamp<int>(163 * 1024 / kSharedBytes, 1, 3);
   static constexpr int kStatistics = 2 * kStep;  // logsumexp and delta of a step's queries
   static_assert(kStatistics <= kThreads);
 };
@@ -105,7 +110,7 @@ struct HeadRows {
 
 // One block: kRows queries of one head. Bound by FLOPs, 6 D for each pair of query and key.
 template <typename Element, int kHead>
-__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
+__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (BackwardShape<Element, kHead>::kBlocks))
     query_gradient_kernel(Backward<Element> a) {
   using Shape = BackwardShape<Element, kHead>;
   constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
@@ -188,7 +193,8 @@ __global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads))
 
 // One block: kRows keys of one head. Bound by FLOPs, 8 D for each pair of query and key.
 template <typename Element, int kHead>
-__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads)) key_gradient_kernel(Backward<Element> a) {
+__global__ void __launch_bounds__((BackwardShape<Element, kHead>::kThreads), (BackwardShape<Element, kHead>::kBlocks))
+    key_gradient_kernel(Backward<Element> a) {
   using Shape = BackwardShape<Element, kHead>;
   constexpr int kStep = Shape::kStep, kStride = Shape::kStride;
   unsigned index = blockIdx.x;
