@@ -19,16 +19,24 @@ gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER -Emulated*
 # ThreadSanitizer knows nothing of fibers: it sees no emulation.
 if(NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
-  set(PANAMOE_SIMT_FILTER *)
+  # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
+  string(JOIN ":" PANAMOE_BRIEF Emulated* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.* OptimizerTest.*
+    RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative AttentionDecodeTest.PrefillInPieces*
+    ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues* GateBackwardTest.MatchesCentralDifferences
+    GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy*)
+  set(PANAMOE_LONG -${PANAMOE_BRIEF})
   if(PANAMOE_SANITIZE)
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
     # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
-    string(CONCAT PANAMOE_SIMT_FILTER "-GemmTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
+    string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
       ":GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
       ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
   endif()
-  gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_TESTS_ON_SIMT
-    TEST_FILTER ${PANAMOE_SIMT_FILTER} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt)
+  foreach(length BRIEF LONG)
+    string(TOLOWER ${length} label)
+    gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_PREFIX simt. TEST_LIST PANAMOE_TESTS_ON_SIMT_${length}
+      TEST_FILTER ${PANAMOE_${length}} PROPERTIES ENVIRONMENT PANAMOE_TEST_BACKEND=simt LABELS ${label})
+  endforeach()
   file(GLOB PANAMOE_SIMT_TESTS CONFIGURE_DEPENDS simt/test/*_test.cc)
   add_executable(simt_test ${PANAMOE_SIMT_TESTS}
     simt/block.cc simt/cuda_runtime.cc simt/cuda_stream.cc simt/fiber.cc)
