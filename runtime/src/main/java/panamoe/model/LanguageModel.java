@@ -277,8 +277,8 @@ public final class LanguageModel implements AutoCloseable {
             : (double) work.logits() * config.vocabulary() * DType.FLOAT32.bytes();
     return cost.then(finalNorm.cost(work))
         .then(Cost.products(work, work.logits(), (double) config.vocabulary() * hidden))
-        .then(Cost.weights(work, head(), 1))
-        .then(Cost.weights(work, headBias, 1))
+        .then(Cost.weights(work, head()))
+        .then(Cost.weights(work, headBias))
         .then(Cost.activations(work, last, 0));
   }
 

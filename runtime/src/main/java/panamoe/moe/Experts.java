@@ -74,19 +74,16 @@ public final class Experts {
    *
    * @param rows R
    * @param hit experts of this rank that get rows
-   * @param held experts of this rank
    */
-  Cost cost(Work work, double rows, double hit, int held) {
-    int parts = work.topology().sliceExperts() ? work.tensorRanks() : 1;
-    long[] up = upWeight.matrixShape();
-    long[] down = downWeight.matrixShape();
+  Cost cost(Work work, double rows, double hit) {
+    long[] up = upWeight.matrixShape(work.topology());
+    long[] down = downWeight.matrixShape(work.topology());
     DType dtype = work.dtype();
-    return Cost.linear(work, rows, up[1], (double) up[0] / parts, activation, dtype)
-        .then(
-            Cost.linear(work, rows, (double) down[1] / parts, down[0], Activation.IDENTITY, dtype))
-        .then(Cost.weights(work, upWeight, hit, held, parts))
-        .then(Cost.weights(work, upBias, hit, held, parts))
-        .then(Cost.weights(work, downWeight, hit, held, parts))
-        .then(Cost.weights(work, downBias, hit, held, 1));
+    return Cost.linear(work, rows, up[1], up[0], activation, dtype)
+        .then(Cost.linear(work, rows, down[1], down[0], Activation.IDENTITY, dtype))
+        .then(Cost.weights(work, upWeight, hit))
+        .then(Cost.weights(work, upBias, hit))
+        .then(Cost.weights(work, downWeight, hit))
+        .then(Cost.weights(work, downBias, hit));
   }
 }

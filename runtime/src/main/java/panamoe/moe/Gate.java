@@ -111,9 +111,9 @@ public final class Gate {
     }
     double tables = Routes.bytes(tokens, experts, config.topK());
     return Cost.linear(work, tokens, hidden, experts, Activation.IDENTITY, DType.FLOAT32)
-        .then(Cost.weights(work, weight, 1))
-        .then(Cost.weights(work, bias, 1))
-        .then(Cost.weights(work, correction, 1))
+        .then(Cost.weights(work, weight))
+        .then(Cost.weights(work, bias))
+        .then(Cost.weights(work, correction))
         .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
   }
 

@@ -117,7 +117,8 @@ public final class MoeLayer {
    * they can.
    */
   public Cost cost(Work work) {
-    return cost(work, Math.min(held(work.topology()), (double) work.tokens() * topK));
+    return cost(
+        work, Math.min(work.topology().mostExperts(groups.total()), (double) work.tokens() * topK));
   }
 
   /** As above, where {@code hit} of this rank's experts get rows. */
@@ -135,18 +136,13 @@ public final class MoeLayer {
       beside = mlp.cost(work).then(coefficient.costFloat32(work));
     }
     return gate.cost(work)
-        .then(experts.cost(work, rows, hit, held(topology)).beside(beside))
+        .then(experts.cost(work, rows, hit).beside(beside))
         .then(Cost.activations(work, sorted + work.bytes(hidden), 0));
   }
 
   /** Whether rows stay on their rank: it holds all experts, and shares no rows. */
   private boolean computesHere(Topology topology) {
     return topology.expertDegree(groups.total()) == 1 && !topology.sharesRows();
-  }
-
-  /** Experts of the rank that holds most. */
-  private int held(Topology topology) {
-    return Math.ceilDiv(groups.total(), topology.expertDegree(groups.total()));
   }
 
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {

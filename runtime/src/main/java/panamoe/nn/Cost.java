@@ -45,26 +45,22 @@ public record Cost(
         .then(activations(work, y + preactivation, y + dx));
   }
 
-  /** A parameter, or null, of which this rank holds, and reads, one of {@code slices} parts. */
-  public static Cost weights(Work work, Parameter parameter, int slices) {
-    return weights(work, parameter, 1, 1, slices);
+  /** What a rank holds of a parameter, or of null. */
+  public static Cost weights(Work work, Parameter parameter) {
+    return weights(work, parameter, 1);
   }
 
-  /**
-   * As above, of a parameter with a matrix for each expert.
-   *
-   * @param read experts whose matrices are read
-   * @param held experts whose matrices, and gradients, this rank holds
-   */
-  public static Cost weights(Work work, Parameter parameter, double read, double held, int slices) {
+  /** As above, of a parameter of which {@code read} matrices (experts) are read. */
+  public static Cost weights(Work work, Parameter parameter, double read) {
     if (parameter == null) {
       return NONE;
     }
-    double elements = (double) Tensor.count(parameter.matrixShape()) / slices;
+    double elements = read * Tensor.count(parameter.matrixShape(work.topology()));
+    double gradients = work.training() ? parameter.count(work.topology()) : 0;
     return new Cost(
         0,
-        read * elements * parameter.valueDType(work.dtype()).bytes() * (work.training() ? 2 : 1),
-        work.training() ? held * elements * DType.FLOAT32.bytes() : 0,
+        elements * parameter.valueDType(work.dtype()).bytes() * (work.training() ? 2 : 1),
+        gradients * DType.FLOAT32.bytes(),
         0,
         0);
   }

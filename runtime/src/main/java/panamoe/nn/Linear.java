@@ -19,25 +19,16 @@ import panamoe.tensor.Tensor;
  * second by inputs (Megatron-LM, arXiv 1909.08053 §3).
  */
 public final class Linear {
-  private enum Sliced {
-    NOT,
-    OUTPUTS,
-    INPUTS
-  }
-
   private final Parameter weight;
   private final Parameter bias;
   private final Activation activation;
   private final Communicator terms;
-  private final Sliced sliced;
 
-  private Linear(
-      Parameter weight, Parameter bias, Activation activation, Communicator terms, Sliced sliced) {
+  private Linear(Parameter weight, Parameter bias, Activation activation, Communicator terms) {
     this.weight = weight;
     this.bias = bias;
     this.activation = activation;
     this.terms = terms;
-    this.sliced = sliced;
   }
 
   /** Declares {@code weight} [N, K] and, if wanted, {@code bias} [N], replicated on every rank. */
@@ -47,8 +38,7 @@ public final class Linear {
         at.matrix(part, Slice.WHOLE, outputs, inputs),
         withBias ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs) : null,
         Activation.IDENTITY,
-        Alone.WORLD,
-        Sliced.NOT);
+        Alone.WORLD);
   }
 
   /**
@@ -68,8 +58,7 @@ public final class Linear {
         at.matrix(part, slice, outputs, inputs),
         withBias ? at.vector("bias", part, Initialization.ZERO, slice, outputs) : null,
         activation,
-        Alone.WORLD,
-        Sliced.OUTPUTS);
+        Alone.WORLD);
   }
 
   /**
@@ -85,8 +74,7 @@ public final class Linear {
             ? at.vector("bias", part, Initialization.ZERO, Slice.WHOLE, outputs)
             : null,
         Activation.IDENTITY,
-        tensor,
-        Sliced.INPUTS);
+        tensor);
   }
 
   /** x [..., K] to [S, N]; K and N are this rank's. */
@@ -115,12 +103,9 @@ public final class Linear {
   }
 
   private Cost cost(Work work, DType output) {
-    long[] whole = weight.matrixShape();
-    int ranks = work.tensorRanks();
-    double outputs = (double) whole[0] / (sliced == Sliced.OUTPUTS ? ranks : 1);
-    double inputs = (double) whole[1] / (sliced == Sliced.INPUTS ? ranks : 1);
-    return Cost.linear(work, work.tokens(), inputs, outputs, activation, output)
-        .then(Cost.weights(work, weight, sliced == Sliced.NOT ? 1 : ranks))
-        .then(Cost.weights(work, bias, sliced == Sliced.OUTPUTS ? ranks : 1));
+    long[] held = weight.matrixShape(work.topology());
+    return Cost.linear(work, work.tokens(), held[1], held[0], activation, output)
+        .then(Cost.weights(work, weight))
+        .then(Cost.weights(work, bias));
   }
 }

@@ -57,8 +57,8 @@ public final class Norm {
   Cost cost(Work work, double groups) {
     double y = work.bytes(groups * gamma.matrixShape()[0]);
     double statistics = work.training() ? work.bytes32(groups * (beta == null ? 1 : 2)) : 0;
-    return Cost.weights(work, gamma, 1)
-        .then(Cost.weights(work, beta, 1))
+    return Cost.weights(work, gamma)
+        .then(Cost.weights(work, beta))
         .then(Cost.activations(work, y + statistics, 2 * y));
   }
 }

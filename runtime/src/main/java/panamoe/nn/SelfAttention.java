@@ -186,7 +186,7 @@ public final class SelfAttention {
         .then(normCost(work, queryNorm, queries))
         .then(normCost(work, keyNorm, keys))
         .then(config.rotary() == null ? Cost.NONE : copy(work, queries + keys))
-        .then(Cost.weights(work, sinks, ranks))
+        .then(Cost.weights(work, sinks))
         .then(scoresCost(work, queries, keys))
         .then(output.cost(work));
   }

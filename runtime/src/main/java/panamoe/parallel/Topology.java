@@ -71,6 +71,11 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     return degree;
   }
 
+  /** Experts of the rank that holds most of a layer of {@code experts}. */
+  public int mostExperts(int experts) {
+    return Math.ceilDiv(experts, expertDegree(experts));
+  }
+
   /** The data index of a rank; ranks of one tensor group share it. */
   public int data(int rank) {
     return rank / tensorDegree;

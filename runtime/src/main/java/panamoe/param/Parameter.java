@@ -4,6 +4,7 @@ import java.util.Arrays;
 import panamoe.comm.Communicator;
 import panamoe.op.Gradient;
 import panamoe.parallel.Ranks.ExpertGroups;
+import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -39,9 +40,15 @@ public final class Parameter {
    * @param replicas the ranks that hold the same; each has a gradient over its own tokens
    * @param experts whose matrices are stacked in it, or null; the rank holds some of them
    * @param slice the part of a matrix, or of each expert's, that it holds
+   * @param overSlices whether each tensor rank has a gradient over its slice of the activations
    * @param counted false on ranks that hold, and compute, what one of their tensor ranks does
    */
-  record Share(Communicator replicas, ExpertGroups experts, Slice slice, boolean counted) {}
+  record Share(
+      Communicator replicas,
+      ExpertGroups experts,
+      Slice slice,
+      boolean overSlices,
+      boolean counted) {}
 
   private final String name;
   private final Part part;
@@ -68,7 +75,7 @@ public final class Parameter {
     this.initialization = initialization;
     this.share = share;
     this.matrix = matrix.clone();
-    long[] held = share.slice.shape(matrix);
+    long[] held = share.slice.shape(share.slice.ranks().size(), matrix);
     if (share.experts == null) {
       this.shape = held;
     } else {
@@ -118,6 +125,28 @@ public final class Parameter {
   /** The shape of the whole matrix or vector: of one expert's, where they are stacked. */
   public long[] matrixShape() {
     return matrix.clone();
+  }
+
+  /** The shape of the part of each matrix that a rank of {@code topology} holds. */
+  public long[] matrixShape(Topology topology) {
+    boolean replicated = share.experts != null && !topology.sliceExperts();
+    return share.slice.shape(replicated ? 1 : topology.tensorDegree(), matrix);
+  }
+
+  /** Elements on the rank of {@code topology} that holds most. */
+  public long count(Topology topology) {
+    int matrices = share.experts == null ? 1 : topology.mostExperts(share.experts.total());
+    return matrices * Tensor.count(matrixShape(topology));
+  }
+
+  /** The number of ranks of {@code topology} that hold the same elements, each with a gradient. */
+  public int replicas(Topology topology) {
+    int data = topology.dataDegree();
+    if (share.experts == null) {
+      return share.overSlices ? topology.ranks() : data;
+    }
+    int groups = data / topology.expertDegree(share.experts.total());
+    return topology.sharesRows() ? groups * topology.tensorDegree() : groups;
   }
 
   /** Matrices that this rank holds: its experts, or one. */

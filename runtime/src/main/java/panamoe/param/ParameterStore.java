@@ -54,7 +54,7 @@ public final class ParameterStore implements AutoCloseable {
       Slice slice,
       long... shape) {
     boolean counted = !slice.whole() || ranks.tensor().rank() == 0;
-    Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, counted);
+    Parameter.Share share = new Parameter.Share(ranks.data(), null, slice, false, counted);
     return declare(name, part, role, initialization, share, shape);
   }
 
@@ -66,7 +66,7 @@ public final class ParameterStore implements AutoCloseable {
    */
   public Parameter declareOverSlices(
       String name, Parameter.Part part, Role role, Initialization initialization, long... shape) {
-    Parameter.Share share = new Parameter.Share(ranks.world(), null, Slice.WHOLE, true);
+    Parameter.Share share = new Parameter.Share(ranks.world(), null, Slice.WHOLE, true, true);
     return declare(name, part, role, initialization, share, shape);
   }
 
@@ -84,7 +84,7 @@ public final class ParameterStore implements AutoCloseable {
       Slice slice,
       long... shape) {
     boolean counted = !slice.whole() || ranks.tensor().rank() == 0 || ranks.topology().sharesRows();
-    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, counted);
+    Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, false, counted);
     return declare(name, Parameter.Part.EXPERT, role, initialization, share, shape);
   }
 

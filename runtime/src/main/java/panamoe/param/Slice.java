@@ -10,31 +10,31 @@ import panamoe.tensor.Tensor;
  * dimension.
  *
  * @param ranks among whom it is shared, in the order of the shares; one rank holds the whole
- * @param axis the dimension that is shared
+ * @param axis the dimension that is shared; -1 if each rank holds everything
  * @param blocks parts of that dimension that are shared one by one: 2 for the halves of a SwiGLU
  *     matrix, otherwise 1
  */
 public record Slice(Communicator ranks, int axis, int blocks) {
-  /** Everything. */
-  public static final Slice WHOLE = new Slice(Alone.WORLD, 0, 1);
+  /** Everything, on every rank. */
+  public static final Slice WHOLE = new Slice(Alone.WORLD, -1, 1);
 
   public boolean whole() {
     return ranks.size() == 1;
   }
 
-  /** The shape of a share of {@code shape}. */
-  long[] shape(long... shape) {
+  /** The shape of a share of {@code shape}, if {@code size} tensor ranks share it. */
+  long[] shape(int size, long... shape) {
     long[] share = shape.clone();
-    if (!whole()) {
-      if (shape[axis] % ((long) blocks * ranks.size()) != 0) {
+    if (axis >= 0) {
+      if (shape[axis] % ((long) blocks * size) != 0) {
         throw new IllegalArgumentException(
             "a dimension of "
                 + shape[axis] / blocks
                 + " does not divide among "
-                + ranks.size()
+                + size
                 + " tensor ranks");
       }
-      share[axis] /= ranks.size();
+      share[axis] /= size;
     }
     return share;
   }

@@ -37,8 +37,8 @@ public record MemoryForecast(
     boolean half = training.dtype() == DType.BFLOAT16;
     try (LanguageModel model = new LanguageModel(config)) {
       for (Parameter parameter : model.parameters().parameters()) {
-        long count = held(parameter, topology);
-        int replicas = replicas(parameter, topology);
+        long count = parameter.count(topology);
+        int replicas = parameter.replicas(topology);
         held += count;
         copied += parameter.valueDType(DType.BFLOAT16) == DType.BFLOAT16 ? count : 0;
         moments += Math.ceilDiv(count, replicas);
@@ -56,32 +56,6 @@ public record MemoryForecast(
           bytes(work.bytes32(INPUTS) + cost.kept()),
           bytes(cost.inFlight()));
     }
-  }
-
-  /** Elements of a parameter on the rank that holds most. */
-  private static long held(Parameter whole, Topology topology) {
-    return switch (whole.part()) {
-      case EXPERT -> {
-        int experts = Math.toIntExact(whole.shape()[0]);
-        long most = Math.ceilDiv(experts, topology.expertDegree(experts));
-        yield whole.count()
-            / experts
-            * most
-            / (topology.sliceExperts() ? topology.tensorDegree() : 1);
-      }
-      case ATTENTION, MLP ->
-          whole.decayed() ? whole.count() / topology.tensorDegree() : whole.count();
-      case EMBEDDING, NORM, ROUTER, COEFFICIENT -> whole.count();
-    };
-  }
-
-  /** The number of replicas of a parameter, over which its moments are split. */
-  private static int replicas(Parameter whole, Topology topology) {
-    if (whole.part() != Parameter.Part.EXPERT) {
-      return topology.dataDegree();
-    }
-    int groups = topology.dataDegree() / topology.expertDegree(Math.toIntExact(whole.shape()[0]));
-    return topology.sharesRows() ? groups * topology.tensorDegree() : groups;
   }
 
   /** Limits a count, so that sums do not overflow for absurd settings. */

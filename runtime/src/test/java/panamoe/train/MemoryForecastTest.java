@@ -4,7 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,6 +27,7 @@ import panamoe.model.LanguageModel;
 import panamoe.parallel.Overlap;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
+import panamoe.param.Parameter;
 import panamoe.tensor.DType;
 
 /** Compares a step's memory, as the device counts it, with the forecast. */
@@ -85,6 +90,57 @@ class MemoryForecastTest {
     double forecast = MemoryForecast.of(config, training, topology).total();
     assertEquals(
         1, peak / forecast, 0.1, topology + " took " + peak + " bytes, forecast " + forecast);
+  }
+
+  static Stream<Topology> everySharing() {
+    return Stream.of(
+        Topology.of(3),
+        new Topology(4, 2, 1, false),
+        new Topology(4, 2, 2, false),
+        new Topology(4, 2, 2, true),
+        new Topology(4, 1, 2, true));
+  }
+
+  /** Biases, sinks and norms of queries and keys among them. */
+  @ParameterizedTest
+  @MethodSource("everySharing")
+  void countsOfEveryParameterAreThoseOfTheRankThatHoldsMost(Topology topology) {
+    ModelConfig config = EveryPart.sliceable();
+    List<Map<String, Counts>> ranks =
+        ThreadWorld.of(topology.ranks())
+            .run(
+                world -> {
+                  Ranks place = new Ranks(topology, world, Strategy.FLAT, Overlap.NONE);
+                  try (LanguageModel model = new LanguageModel(config, place)) {
+                    return counts(model, p -> new Counts(p.count(), p.replicas().size()));
+                  }
+                });
+    Map<String, Counts> most = new HashMap<>();
+    ranks.forEach(rank -> rank.forEach((name, counts) -> most.merge(name, counts, Counts::most)));
+    try (LanguageModel whole = new LanguageModel(config)) {
+      assertEquals(most, counts(whole, p -> new Counts(p.count(topology), p.replicas(topology))));
+    }
+    long held =
+        ranks.stream()
+            .mapToLong(rank -> rank.values().stream().mapToLong(Counts::elements).sum())
+            .max()
+            .orElseThrow();
+    TrainConfig training = TrainConfig.of(1, 2 * topology.dataDegree(), 8);
+    assertEquals(4 * held, MemoryForecast.of(config, training, topology).weights());
+    assertEquals(4 * held, MemoryForecast.of(config, training, topology).gradients());
+  }
+
+  private record Counts(long elements, int replicas) {
+    Counts most(Counts other) {
+      assertEquals(replicas, other.replicas);
+      return elements >= other.elements ? this : other;
+    }
+  }
+
+  private static Map<String, Counts> counts(
+      LanguageModel model, Function<Parameter, Counts> ofParameter) {
+    return model.parameters().parameters().stream()
+        .collect(Collectors.toMap(Parameter::name, ofParameter));
   }
 
   @Test
