@@ -10,11 +10,16 @@ import panamoe.tensor.Tensor;
 public interface CombineKernels {
   /**
    * @param rows [R, M]
-   * @param mlp [S, M] or null
+   * @param mlp [S, M], the fixed MLP of a Residual MoE, or null
    * @param coefficient FLOAT32 [S, 2] or null
    * @param skip [S, M] or null; the backward does not read it
    */
-  record Inputs(Tensor rows, Tensor mlp, Tensor coefficient, Tensor skip) {}
+  record Inputs(Tensor rows, Tensor mlp, Tensor coefficient, Tensor skip) {
+    /** Without a residual branch. */
+    public static Inputs of(Tensor rows, Tensor skip) {
+      return new Inputs(rows, null, null, skip);
+    }
+  }
 
   /**
    * The gradients of the inputs; the last two are null without a residual branch.

@@ -1,5 +1,6 @@
 package panamoe.moe;
 
+import panamoe.backend.CombineKernels;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
@@ -165,6 +166,7 @@ public final class MoeLayer {
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
     Tensor outputs =
         here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
-    CombineOp.forwardInto(pass, outputs, routes, residual.output, residual.mix, base, y);
+    CombineOp.forwardInto(
+        pass, new CombineKernels.Inputs(outputs, residual.output, residual.mix, base), routes, y);
   }
 }

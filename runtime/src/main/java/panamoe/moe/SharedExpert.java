@@ -1,5 +1,6 @@
 package panamoe.moe;
 
+import panamoe.backend.CombineKernels;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.Routes;
@@ -64,7 +65,7 @@ final class SharedExpert {
     }
     Routes routes =
         GateOp.forward(pass, SIGMOID, GateKernels.Inputs.of(gate.forwardFloat32(pass, x)), 0, 0);
-    return CombineOp.forward(pass, output, routes, null, null, skip);
+    return CombineOp.forward(pass, CombineKernels.Inputs.of(output, skip), routes);
   }
 
   /** The cost of {@link #forward} with a skip connection of M columns. */

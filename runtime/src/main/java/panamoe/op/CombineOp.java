@@ -13,30 +13,16 @@ import panamoe.tensor.Tensor;
 public final class CombineOp {
   private CombineOp() {}
 
-  /**
-   * @param rows [R, M]
-   * @param mlp [S, M], the fixed MLP of a Residual MoE, or null
-   * @param coefficient FLOAT32 [S, 2], given with mlp
-   * @param skip [S, M] or null
-   * @return [S, M]
-   */
-  public static Tensor forward(
-      Pass pass, Tensor rows, Routes routes, Tensor mlp, Tensor coefficient, Tensor skip) {
+  /** Returns [S, M]. */
+  public static Tensor forward(Pass pass, Inputs inputs, Routes routes) {
+    Tensor rows = inputs.rows();
     Tensor y = pass.allocate(rows.dtype(), routes.tokens(), rows.size(1));
-    forwardInto(pass, rows, routes, mlp, coefficient, skip, y);
+    forwardInto(pass, inputs, routes, y);
     return y;
   }
 
   /** As {@link #forward}, into a tensor y [S, M] that the caller has. */
-  public static void forwardInto(
-      Pass pass,
-      Tensor rows,
-      Routes routes,
-      Tensor mlp,
-      Tensor coefficient,
-      Tensor skip,
-      Tensor y) {
-    Inputs inputs = new Inputs(rows, mlp, coefficient, skip);
+  public static void forwardInto(Pass pass, Inputs inputs, Routes routes, Tensor y) {
     pass.backend().combineForward(inputs, routes, y);
     if (pass.recording()) {
       pass.tape().record(y, dy -> backward(pass, inputs, routes, dy));

@@ -3,6 +3,7 @@ package panamoe.harness.bench;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
+import panamoe.backend.CombineKernels;
 import panamoe.backend.Recording;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
@@ -74,7 +75,8 @@ final class RoutingSubject implements Subject {
               case COMBINE -> {
                 Routes routes = gate.forward(pass, x, null);
                 Tensor rows = DispatchOp.forward(pass, x, routes);
-                yield backend.record(() -> CombineOp.forward(pass, rows, routes, null, null, null));
+                yield backend.record(
+                    () -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));
               }
               default -> throw new IllegalArgumentException(kind + " is no part of routing");
             });

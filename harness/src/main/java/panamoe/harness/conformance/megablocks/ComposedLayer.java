@@ -2,6 +2,7 @@ package panamoe.harness.conformance.megablocks;
 
 import java.util.stream.LongStream;
 import panamoe.backend.Activation;
+import panamoe.backend.CombineKernels;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
@@ -88,7 +89,8 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
     pass.observer().observe(0, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
     Tensor outputs = experts.forward(pass, rows, routes.offsets());
-    return CombineOp.forward(pass, outputs, routes, null, null, withShared(pass, x, skip));
+    return CombineOp.forward(
+        pass, CombineKernels.Inputs.of(outputs, withShared(pass, x, skip)), routes);
   }
 
   private Tensor withShared(Pass pass, Tensor x, Tensor skip) {
@@ -127,7 +129,7 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
     Tensor counts = replay.integers(new long[] {count}, 1);
     Routes routes =
         new Routes(null, expert, position, a.reshape(count, 1), null, counts, offsets, null);
-    return CombineOp.forward(pass, b.reshape(count, 1), routes, null, null, null)
+    return CombineOp.forward(pass, CombineKernels.Inputs.of(b.reshape(count, 1), null), routes)
         .reshape(b.shape());
   }
 }
