@@ -16,7 +16,6 @@ import panamoe.nn.Sequences;
 import panamoe.nn.Work;
 import panamoe.op.CrossEntropyOp;
 import panamoe.op.EmbeddingOp;
-import panamoe.op.LinearOp;
 import panamoe.op.Pass;
 import panamoe.op.RecomputeOp;
 import panamoe.parallel.Ranks;
@@ -226,8 +225,9 @@ public final class LanguageModel implements AutoCloseable {
 
   /** Logits FLOAT32 [S, V] of hidden states [S, M]. No gradients: training uses {@link #losses}. */
   public Tensor logits(Pass pass, Tensor hidden) {
-    return LinearOp.forward(
-        pass, hidden, headWeight, Parameter.valueOf(headBias), Activation.IDENTITY, DType.FLOAT32);
+    Tensor y = pass.allocate(DType.FLOAT32, hidden.size(0), config.vocabulary());
+    logitsInto(pass, hidden, y);
+    return y;
   }
 
   /** As {@link #logits}, written to FLOAT32 {@code y} [S, V]. */
