@@ -5,7 +5,7 @@ import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
 import panamoe.moe.MoeLayer;
 import panamoe.nn.Cost;
-import panamoe.nn.FeedForward;
+import panamoe.nn.Mlp;
 import panamoe.nn.Norm;
 import panamoe.nn.RotaryTables;
 import panamoe.nn.SelfAttention;
@@ -24,7 +24,7 @@ final class Block {
   private final Norm attentionNorm;
   private final SelfAttention attention;
   private final Norm mlpNorm;
-  private final FeedForward mlp;
+  private final Mlp mlp;
   private final MoeLayer moe;
 
   Block(Declarations at, int layer, int hidden, BlockConfig config) {
@@ -35,7 +35,7 @@ final class Block {
     this.mlpNorm = new Norm(at.in("mlp_norm"), config.feedForwardNorm(), hidden);
     switch (config.feedForward()) {
       case DenseConfig dense -> {
-        this.mlp = new FeedForward(at.in("mlp"), hidden, dense);
+        this.mlp = new Mlp(at.in("mlp"), hidden, dense);
         this.moe = null;
       }
       case MoeConfig experts -> {

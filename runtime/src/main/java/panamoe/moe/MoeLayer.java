@@ -5,8 +5,8 @@ import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
 import panamoe.config.MoeConfig;
 import panamoe.nn.Cost;
-import panamoe.nn.FeedForward;
 import panamoe.nn.Linear;
+import panamoe.nn.Mlp;
 import panamoe.nn.Work;
 import panamoe.op.CombineOp;
 import panamoe.op.ComputeEvent;
@@ -48,7 +48,7 @@ public final class MoeLayer {
   private final Gate gate;
   private final Experts experts;
   private final SharedExpert shared;
-  private final FeedForward mlp;
+  private final Mlp mlp;
   private final Linear coefficient;
 
   /**
@@ -75,7 +75,7 @@ public final class MoeLayer {
     } else {
       DenseConfig fixed =
           new DenseConfig(config.residual().inner(), config.activation(), config.bias());
-      this.mlp = new FeedForward(at.in("mlp"), hidden, fixed);
+      this.mlp = new Mlp(at.in("mlp"), hidden, fixed);
       this.coefficient =
           Linear.whole(at.in("coefficient"), Parameter.Part.COEFFICIENT, hidden, 2, true);
     }

@@ -8,8 +8,8 @@ import panamoe.config.DenseConfig;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.nn.Cost;
-import panamoe.nn.FeedForward;
 import panamoe.nn.Linear;
+import panamoe.nn.Mlp;
 import panamoe.nn.Work;
 import panamoe.op.AddOp;
 import panamoe.op.CombineOp;
@@ -36,15 +36,14 @@ final class SharedExpert {
               new GateConfig.Loss(false, 0, 0))
           .settings(0, 1, false);
 
-  private final FeedForward mlp;
+  private final Mlp mlp;
   private final Linear gate;
 
   /** Declares the MLP and, where gated, {@code gate} [1, M]. */
   SharedExpert(Declarations at, int hidden, MoeConfig config) {
     MoeConfig.SharedExpert shared = config.shared();
     this.mlp =
-        new FeedForward(
-            at, hidden, new DenseConfig(shared.inner(), config.activation(), config.bias()));
+        new Mlp(at, hidden, new DenseConfig(shared.inner(), config.activation(), config.bias()));
     this.gate =
         shared.gated()
             ? Linear.whole(at.in("gate"), Parameter.Part.ROUTER, hidden, 1, false)

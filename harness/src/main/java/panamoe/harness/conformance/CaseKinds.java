@@ -55,7 +55,7 @@ final class CaseKinds {
           Map.entry("layer_norm", TorchCases::layerNorm),
           Map.entry("rms_norm", TorchCases::rmsNorm),
           Map.entry("embedding", TorchCases::embedding),
-          Map.entry("swiglu_ffn", TorchCases::swigluFeedForward),
+          Map.entry("swiglu_ffn", TorchCases::swigluMlp),
           Map.entry("softmax", TorchCases::softmax),
           Map.entry("topk", TorchCases::topK),
           Map.entry("cast", TorchCases::cast),

@@ -9,7 +9,7 @@ import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.harness.conformance.replay.RouteTable;
 import panamoe.harness.conformance.replay.WeightMap;
-import panamoe.nn.FeedForward;
+import panamoe.nn.Mlp;
 import panamoe.op.EmbeddingOp;
 import panamoe.op.GateOp;
 import panamoe.op.LinearOp;
@@ -19,7 +19,7 @@ import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** PyTorch's layers: linear, norms, embedding, SwiGLU feed-forward, softmax, top-k, casts. */
+/** PyTorch's layers: linear, norms, embedding, SwiGLU MLP, softmax, top-k, casts. */
 public final class TorchCases {
   private TorchCases() {}
 
@@ -64,15 +64,14 @@ public final class TorchCases {
     replay.close("grad.w", replay.gradientOf(table));
   }
 
-  public static void swigluFeedForward(Replay replay) {
+  public static void swigluMlp(Replay replay) {
     GoldenFile golden = replay.golden();
     int hidden = golden.size("w1", 1);
     DenseConfig config = new DenseConfig(golden.size("w1", 0), Activation.SWIGLU, false);
     WeightMap weights =
         new WeightMap("", "grad.").put("up.weight", "w1", "w3").put("down.weight", "w2");
-    try (BlockReplay<FeedForward> block =
-        new BlockReplay<>(
-            replay, Ranks.alone(), weights, at -> new FeedForward(at, hidden, config))) {
+    try (BlockReplay<Mlp> block =
+        new BlockReplay<>(replay, Ranks.alone(), weights, at -> new Mlp(at, hidden, config))) {
       Tensor x = replay.input("x");
       compare(replay, block.layer().forward(block.pass(), x));
       replay.close("grad.x", replay.gradientOfInput(x));

@@ -10,13 +10,13 @@ import panamoe.param.Parameter;
 import panamoe.tensor.Tensor;
 
 /** The dense MLP of a transformer block: M to F, activation, F to M. Tensor ranks share F. */
-public final class FeedForward {
+public final class Mlp {
   private final Communicator tensor;
   private final Linear up;
   private final Linear down;
 
   /** Declares {@code up} [F, M] (SwiGLU: [2F, M]) and {@code down} [M, F]. */
-  public FeedForward(Declarations at, long hidden, DenseConfig config) {
+  public Mlp(Declarations at, long hidden, DenseConfig config) {
     Parameter.Part part = Parameter.Part.MLP;
     Activation activation = config.activation();
     long outputs = (long) config.inner() * activation.inputsPerOutput();
