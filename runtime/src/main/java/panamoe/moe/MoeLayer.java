@@ -30,9 +30,9 @@ public final class MoeLayer {
   /**
    * What the fixed MLP adds.
    *
-   * @param mix FLOAT32 [S, 2], coefficients of the experts and the MLP
+   * @param coefficient FLOAT32 [S, 2], logits of the weights of the experts and the MLP
    */
-  private record Residual(Tensor output, Tensor mix) {
+  private record Residual(Tensor output, Tensor coefficient) {
     static final Residual NONE = new Residual(null, null);
   }
 
@@ -167,6 +167,9 @@ public final class MoeLayer {
     Tensor outputs =
         here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
     CombineOp.forwardInto(
-        pass, new CombineKernels.Inputs(outputs, residual.output, residual.mix, base), routes, y);
+        pass,
+        new CombineKernels.Inputs(outputs, residual.output, residual.coefficient, base),
+        routes,
+        y);
   }
 }
