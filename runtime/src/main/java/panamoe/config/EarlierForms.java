@@ -48,7 +48,7 @@ public final class EarlierForms {
           false,
           score,
           GateConfig.Choice.with(noise),
-          GateConfig.Weight.of(normalization),
+          GateConfig.RouteWeight.of(normalization),
           new GateConfig.Capacity(
               dropPolicy, capacityFactor, evaluationCapacityFactor, minimumCapacity, queueOrder),
           new GateConfig.Loss(auxiliaryOverAllChoices, auxiliaryCoefficient, zCoefficient));

@@ -23,7 +23,7 @@ public record GateConfig(
     boolean routerBias,
     Score score,
     Choice choice,
-    Weight weight,
+    RouteWeight weight,
     Capacity capacity,
     Loss loss) {
 
@@ -84,8 +84,9 @@ public record GateConfig(
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
    */
-  public record Weight(Normalization normalization, double epsilon, double offset, double scale) {
-    public Weight {
+  public record RouteWeight(
+      Normalization normalization, double epsilon, double offset, double scale) {
+    public RouteWeight {
       Require.present("normalization", normalization);
       Require.notNegative("epsilon", epsilon);
       Require.notNegative("offset", offset);
@@ -93,8 +94,8 @@ public record GateConfig(
     }
 
     /** Without offset and scale, over a denominator of at least float32's epsilon. */
-    public static Weight of(Normalization normalization) {
-      return new Weight(normalization, Math.ulp(1f), 0, 1);
+    public static RouteWeight of(Normalization normalization) {
+      return new RouteWeight(normalization, Math.ulp(1f), 0, 1);
     }
   }
 
@@ -160,7 +161,7 @@ public record GateConfig(
         false,
         Score.SOFTMAX,
         Choice.BEST,
-        Weight.of(topK == 1 ? Normalization.RAW : Normalization.CHOSEN),
+        RouteWeight.of(topK == 1 ? Normalization.RAW : Normalization.CHOSEN),
         Capacity.DROPLESS,
         new Loss(true, 0.01, 0));
   }
@@ -182,7 +183,7 @@ public record GateConfig(
         false,
         Score.SOFTMAX,
         Choice.with(topK == 2 ? Noise.GUMBEL_FROM_SECOND : Noise.NONE),
-        Weight.of(topK == 1 ? Normalization.RAW : Normalization.SURVIVORS),
+        RouteWeight.of(topK == 1 ? Normalization.RAW : Normalization.SURVIVORS),
         new Capacity(
             policy,
             capacityFactor,

@@ -31,7 +31,7 @@ final class SharedExpert {
               false,
               GateSettings.Score.SIGMOID,
               GateConfig.Choice.BEST,
-              GateConfig.Weight.of(GateSettings.Normalization.RAW),
+              GateConfig.RouteWeight.of(GateSettings.Normalization.RAW),
               GateConfig.Capacity.DROPLESS,
               new GateConfig.Loss(false, 0, 0))
           .settings(0, 1, false);

@@ -112,7 +112,7 @@ public final class EveryPart {
         true,
         Score.SIGMOID,
         new GateConfig.Choice(4, 2, GroupScore.TOP2_SUM, true, GateConfig.Noise.NONE),
-        new GateConfig.Weight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
+        new GateConfig.RouteWeight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
         GateConfig.Capacity.DROPLESS,
         new GateConfig.Loss(true, 0.01, 0.001));
   }
@@ -123,7 +123,7 @@ public final class EveryPart {
         false,
         Score.SOFTMAX,
         GateConfig.Choice.with(GateConfig.Noise.GUMBEL_FROM_SECOND),
-        GateConfig.Weight.of(Normalization.SURVIVORS),
+        GateConfig.RouteWeight.of(Normalization.SURVIVORS),
         new GateConfig.Capacity(DropPolicy.POSITION, 1.25, 2, 2, QueueOrder.CHOICE_MAJOR),
         new GateConfig.Loss(false, 0.02, 0));
   }

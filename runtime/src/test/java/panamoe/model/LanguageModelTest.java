@@ -305,7 +305,7 @@ class LanguageModelTest {
               false,
               Score.SOFTMAX,
               GateConfig.Choice.with(noise),
-              GateConfig.Weight.of(Normalization.CHOSEN),
+              GateConfig.RouteWeight.of(Normalization.CHOSEN),
               new GateConfig.Capacity(policy, 1, 1, 1, QueueOrder.TOKEN_MAJOR),
               new GateConfig.Loss(true, 0.01, 0));
       try (Backend backend = new ReferenceBackend();

@@ -71,7 +71,7 @@ public final class AutoEpCases {
         golden.has("gate_bias"),
         score,
         choice(golden),
-        new GateConfig.Weight(normalization, 0, 1e-20, golden.hyper("scale").asDouble()),
+        new GateConfig.RouteWeight(normalization, 0, 1e-20, golden.hyper("scale").asDouble()),
         GateConfig.Capacity.DROPLESS,
         Gates.NO_LOSS);
   }

@@ -46,7 +46,7 @@ enum DeepSpeedGate {
         false,
         Score.SOFTMAX,
         GateConfig.Choice.with(noise),
-        GateConfig.Weight.of(normalization),
+        GateConfig.RouteWeight.of(normalization),
         new GateConfig.Capacity(policy, factor, factor, minimumCapacity, order),
         new GateConfig.Loss(auxiliaryOverAllChoices, coefficient, 0));
   }

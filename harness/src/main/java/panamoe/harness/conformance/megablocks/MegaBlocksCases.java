@@ -85,7 +85,7 @@ public final class MegaBlocksCases {
         false,
         Score.SOFTMAX,
         GateConfig.Choice.BEST,
-        new GateConfig.Weight(
+        new GateConfig.RouteWeight(
             sums ? Normalization.CHOSEN : Normalization.RAW, 0, 0, isEuclidean() ? 1 : expertScale),
         capacity(),
         new GateConfig.Loss(true, AUXILIARY, Z));

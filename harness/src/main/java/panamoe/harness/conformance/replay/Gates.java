@@ -15,11 +15,11 @@ public final class Gates {
 
   /** Every token to its k best of softmax scores, nothing dropped. */
   public static GateConfig softmax(int topK, Normalization normalization) {
-    return dropless(topK, Score.SOFTMAX, GateConfig.Weight.of(normalization));
+    return dropless(topK, Score.SOFTMAX, GateConfig.RouteWeight.of(normalization));
   }
 
   /** Every token to its k best, nothing dropped. */
-  public static GateConfig dropless(int topK, Score score, GateConfig.Weight weight) {
+  public static GateConfig dropless(int topK, Score score, GateConfig.RouteWeight weight) {
     return new GateConfig(
         topK, false, score, GateConfig.Choice.BEST, weight, GateConfig.Capacity.DROPLESS, NO_LOSS);
   }

@@ -96,7 +96,7 @@ public final class ActivationCases {
 
   private static Tensor sigmoidOf(Replay replay, Tensor x) {
     GateSettings sigmoid =
-        Gates.dropless(1, Score.SIGMOID, GateConfig.Weight.of(Normalization.RAW))
+        Gates.dropless(1, Score.SIGMOID, GateConfig.RouteWeight.of(Normalization.RAW))
             .settings(x.count(), 1, true);
     return GateOp.forward(
             replay.pass(), sigmoid, GateKernels.Inputs.of(x.reshape(x.count(), 1)), 0, 0)

@@ -7,7 +7,7 @@ import panamoe.backend.GateSettings.Score;
 import panamoe.config.GateConfig;
 import panamoe.config.GateConfig.Choice;
 import panamoe.config.GateConfig.Noise;
-import panamoe.config.GateConfig.Weight;
+import panamoe.config.GateConfig.RouteWeight;
 import panamoe.config.MoeConfig;
 import panamoe.harness.conformance.replay.Axes;
 import panamoe.harness.conformance.replay.BlockReplay;
@@ -104,8 +104,8 @@ public final class BlockCases {
   }
 
   private static GateConfig deepSeekGate(GoldenFile golden, Score score, boolean normalized) {
-    Weight weight =
-        new Weight(
+    RouteWeight weight =
+        new RouteWeight(
             normalized ? Normalization.CHOSEN : Normalization.RAW,
             0,
             1e-20,
@@ -152,7 +152,7 @@ public final class BlockCases {
             true,
             Score.SOFTMAX,
             Choice.BEST,
-            Weight.of(Normalization.CHOSEN),
+            RouteWeight.of(Normalization.CHOSEN),
             GateConfig.Capacity.DROPLESS,
             Gates.NO_LOSS);
     float limit = (float) golden.hyper("limit").asDouble();
