@@ -11,7 +11,7 @@ public interface AttentionKernels {
    * Rotates x [S, N, D] by its row's angle: cosine, sine FLOAT32 [P, R/2], R rotated dimensions.
    * positions INT32 [S].
    *
-   * @param interleaved pairs (2i, 2i + 1) instead of (i, i + R/2)
+   * @param adjacent whether pairs are (2i, 2i + 1) instead of (i, i + R/2)
    * @param direction 1, or -1 for the inverse, which is the backward
    */
   void rotary(
@@ -19,7 +19,7 @@ public interface AttentionKernels {
       Tensor positions,
       Tensor cosine,
       Tensor sine,
-      boolean interleaved,
+      boolean adjacent,
       int direction,
       Tensor y);
 

@@ -114,7 +114,7 @@ class AttentionContractTest {
   /** A turn and its inverse give x back; scores depend on the distance of positions alone. */
   @EveryBackend
   void rotaryTurnsPairs(Backend backend) {
-    for (boolean interleaved : new boolean[] {false, true}) {
+    for (boolean adjacent : new boolean[] {false, true}) {
       try (Sample sample = new Sample(backend, 3)) {
         Tensor cosine = sample.unset(8, 1);
         Tensor sine = sample.unset(8, 1);
@@ -125,9 +125,9 @@ class AttentionContractTest {
         Tensor x = sample.floats(new float[] {2, 0, 7, 2, 0, 7}, 2, 1, 3);
         Tensor y = sample.unset(2, 1, 3);
         Tensor positions = sample.integers(new int[] {1, 3});
-        backend.rotary(x, positions, cosine, sine, interleaved, 1, y);
+        backend.rotary(x, positions, cosine, sine, adjacent, 1, y);
         assertClose(new double[] {Math.sqrt(3), 1, 7, 0, 2, 7}, y, 1e-6);
-        backend.rotary(y, positions, cosine, sine, interleaved, -1, y);
+        backend.rotary(y, positions, cosine, sine, adjacent, -1, y);
         assertClose(x, y, 1e-6);
       }
     }

@@ -48,7 +48,7 @@ final class CaseKinds {
           Map.entry("tutel.extract_critical", RoutingCases::extractCritical),
           Map.entry("tutel.moe_layer", TutelLayerCases::layer),
           Map.entry("hf.rope_table", RotaryCases::table),
-          Map.entry("hf.rope_interleaved", RotaryCases::interleaved),
+          Map.entry("hf.rope_interleaved", RotaryCases::adjacentPairs),
           Map.entry("hf.causal_attention", AttentionCases::causal),
           Map.entry("hf.logits_processors", SamplingCases::processors),
           Map.entry("linear", TorchCases::linear),

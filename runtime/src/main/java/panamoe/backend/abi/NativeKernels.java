@@ -192,7 +192,7 @@ interface NativeKernels
       Tensor positions,
       Tensor cosine,
       Tensor sine,
-      boolean interleaved,
+      boolean adjacent,
       int direction,
       Tensor y) {
     launch(
@@ -200,7 +200,7 @@ interface NativeKernels
         (s, from, angles, to, h0, h1, h2, h3) ->
             Moe.moe_rotary(s, from, angles, direction, to, h0, h1, h2, h3),
         x,
-        Structs.rotaryAngles(interleaved, positions, cosine, sine),
+        Structs.rotaryAngles(adjacent, positions, cosine, sine),
         y);
   }
 

@@ -118,10 +118,10 @@ final class Structs {
         moe_combine_gradients.sizeof(), out.drows(), out.dweight(), out.dmlp(), out.dcoefficient());
   }
 
-  static Struct rotaryAngles(boolean interleaved, Tensor positions, Tensor cosine, Tensor sine) {
+  static Struct rotaryAngles(boolean adjacent, Tensor positions, Tensor cosine, Tensor sine) {
     return new Struct(
         moe_rotary_angles.sizeof(),
-        to -> moe_rotary_angles.interleaved(to, interleaved ? 1 : 0),
+        to -> moe_rotary_angles.interleaved(to, adjacent ? 1 : 0),
         positions,
         cosine,
         sine);

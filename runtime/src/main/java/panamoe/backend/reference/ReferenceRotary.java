@@ -16,7 +16,7 @@ interface ReferenceRotary extends AttentionKernels, Launching {
       Tensor positions,
       Tensor cosine,
       Tensor sine,
-      boolean interleaved,
+      boolean adjacent,
       int direction,
       Tensor y) {
     launch(
@@ -49,8 +49,8 @@ interface ReferenceRotary extends AttentionKernels, Launching {
             int position = positions.getInt(row / headsPerToken);
             double[] head = heads[row];
             for (int i = 0; i < pairs; i++) {
-              int first = interleaved ? 2 * i : i;
-              int second = interleaved ? 2 * i + 1 : i + pairs;
+              int first = adjacent ? 2 * i : i;
+              int second = adjacent ? 2 * i + 1 : i + pairs;
               double a = head[first];
               double b = head[second];
               double c = cosines[position][i];

@@ -13,8 +13,8 @@ import panamoe.op.RotaryOp;
 import panamoe.tensor.Tensor;
 
 /**
- * Rotary positions of transformers: tables of every scaling, and the two interleaved conventions of
- * DeepSeek.
+ * Rotary positions of transformers: tables of every scaling, and what DeepSeek's models do with
+ * adjacent pairs.
  */
 public final class RotaryCases {
   private RotaryCases() {}
@@ -98,7 +98,7 @@ public final class RotaryCases {
   /**
    * V2 leaves the rotated pairs where they were, at (2i, 2i + 1); V3 moves them to (i, i + D/2).
    */
-  public static void interleaved(Replay replay) {
+  public static void adjacentPairs(Replay replay) {
     GoldenFile golden = replay.golden();
     for (String name : new String[] {"q", "k"}) {
       replay.close(
