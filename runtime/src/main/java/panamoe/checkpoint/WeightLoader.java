@@ -123,8 +123,8 @@ final class WeightLoader {
         worker.take(i);
       }
     } catch (RuntimeException | Error e) {
-      // An interruption closes the files under the other threads: it is the cause, whoever fails
-      // first.
+      // An interrupted thread closes the files of all: report the interruption rather than a reader
+      // that found its file closed.
       boolean cause = e.getCause() instanceof ClosedByInterruptException;
       failure.updateAndGet(first -> first == null || cause ? e : first);
     }
