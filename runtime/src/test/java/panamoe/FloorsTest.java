@@ -46,12 +46,13 @@ class FloorsTest {
           .definedBy("panamoe.train..")
           .layer("engine")
           .definedBy("panamoe.engine..")
-          .layer("rtc")
-          .definedBy("panamoe.rtc..")
+          .layer("runtimekernel")
+          .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
-          .mayOnlyBeAccessedByLayers("tensor", "comm", "backend", "rtc")
+          .mayOnlyBeAccessedByLayers("tensor", "comm", "backend", "runtimekernel")
           .whereLayer("io")
-          .mayOnlyBeAccessedByLayers("config", "checkpoint", "data", "train", "engine", "rtc")
+          .mayOnlyBeAccessedByLayers(
+              "config", "checkpoint", "data", "train", "engine", "runtimekernel")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train")
@@ -69,27 +70,28 @@ class FloorsTest {
               "model",
               "train",
               "engine",
-              "rtc")
+              "runtimekernel")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine")
           .whereLayer("config")
-          .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine", "rtc")
+          .mayOnlyBeAccessedByLayers(
+              "param", "nn", "moe", "model", "train", "engine", "runtimekernel")
           .whereLayer("param")
           .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine")
           .whereLayer("nn")
           .mayOnlyBeAccessedByLayers("moe", "model", "train", "engine")
           .whereLayer("moe")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine", "rtc")
+          .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers("model", "train", "engine")
           .whereLayer("data")
           .mayOnlyBeAccessedByLayers("train", "engine")
           .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("train", "engine", "rtc")
+          .mayOnlyBeAccessedByLayers("train", "engine", "runtimekernel")
           .whereLayer("train")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("engine")
           .mayNotBeAccessedByAnyLayer()
-          .whereLayer("rtc")
+          .whereLayer("runtimekernel")
           .mayNotBeAccessedByAnyLayer();
 }

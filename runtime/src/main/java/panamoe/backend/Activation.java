@@ -31,7 +31,10 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
     SILU,
     /** {@code silu(g) * u}: g the first, u the second half of the last dimension, halved by it. */
     SWIGLU,
-    /** A user's own, on a device that was given it ({@code panamoe.rtc}); refused elsewhere. */
+    /**
+     * A user's own, on a device that was given it ({@code panamoe.runtimekernel}); refused
+     * elsewhere.
+     */
     CUSTOM;
 
     /** The value of {@code moe_activation}. */

@@ -21,7 +21,7 @@ import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
-import panamoe.rtc.RuntimeKernels;
+import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;

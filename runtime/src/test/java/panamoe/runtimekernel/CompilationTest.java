@@ -1,4 +1,4 @@
-package panamoe.rtc;
+package panamoe.runtimekernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,4 +1,4 @@
-package panamoe.rtc;
+package panamoe.runtimekernel;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;

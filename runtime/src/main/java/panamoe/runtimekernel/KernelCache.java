@@ -1,4 +1,4 @@
-package panamoe.rtc;
+package panamoe.runtimekernel;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

@@ -1,4 +1,4 @@
-package panamoe.rtc;
+package panamoe.runtimekernel;
 
 /** NVRTC could not compile a kernel, usually because of a mistake in an activation's expression. */
 public final class CompilationException extends RuntimeException {

@@ -1,4 +1,4 @@
-package panamoe.rtc;
+package panamoe.runtimekernel;
 
 import java.util.Locale;
 
