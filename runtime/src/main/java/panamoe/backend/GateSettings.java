@@ -5,30 +5,52 @@ package panamoe.backend;
  * of the C ABI.
  *
  * @param topK experts a token is sent to, 1 to 16
- * @param capacity routes an expert keeps; ignored when dropless
- * @param groups experts are chosen within the best {@code chosenGroups} of {@code groups} equal
- *     groups; 1 and 1: off
- * @param auxiliaryChoices choices that the auxiliary loss counts, 1 to topK
+ * @param groups of experts, within the best of which a token chooses
  * @param noiseFirstChoice first choice (from 0) that the noise acts on
- * @param normalizationEpsilon lower bound of the denominator
- * @param denominatorOffset added to the denominator before the bound
- * @param weightScale factor of every weight
+ * @param queues who leaves when an expert is asked for too much
+ * @param weighting what a route's score becomes
+ * @param auxiliaryChoices choices that the auxiliary loss counts, 1 to topK
  */
 public record GateSettings(
     int topK,
     Score score,
-    DropPolicy dropPolicy,
-    QueueOrder queueOrder,
-    Normalization normalization,
-    long capacity,
-    int groups,
-    int chosenGroups,
-    GroupScore groupScore,
-    int auxiliaryChoices,
+    Groups groups,
     int noiseFirstChoice,
-    float normalizationEpsilon,
-    float denominatorOffset,
-    float weightScale) {
+    Queues queues,
+    Weighting weighting,
+    int auxiliaryChoices) {
+
+  /**
+   * Equal groups of experts: a token chooses within the best {@code chosen} of {@code count}.
+   *
+   * @param score what ranks the groups
+   */
+  public record Groups(int count, int chosen, GroupScore score) {
+    /** All experts. */
+    public static final Groups ONE = new Groups(1, 1, GroupScore.MAXIMUM);
+  }
+
+  /**
+   * The queues of the experts.
+   *
+   * @param capacity routes an expert keeps; ignored when dropless
+   */
+  public record Queues(DropPolicy policy, QueueOrder order, long capacity) {
+    public static final Queues DROPLESS =
+        new Queues(DropPolicy.DROPLESS, QueueOrder.TOKEN_MAJOR, 0);
+  }
+
+  /**
+   * A route's weight, {@code scale * score / max(sum + offset, epsilon)}.
+   *
+   * @param normalization the sum's terms; {@link Normalization#RAW} has no denominator
+   */
+  public record Weighting(Normalization normalization, float epsilon, float offset, float scale) {
+    /** Without offset and scale, over a denominator of at least float32's epsilon. */
+    public static Weighting of(Normalization normalization) {
+      return new Weighting(normalization, Math.ulp(1f), 0, 1);
+    }
+  }
 
   /** How a logit becomes a score. */
   public enum Score {
@@ -72,19 +94,6 @@ public record GateSettings(
   /** Dropless top-k of softmax scores with raw weights. */
   public static GateSettings dropless(int topK) {
     return new GateSettings(
-        topK,
-        Score.SOFTMAX,
-        DropPolicy.DROPLESS,
-        QueueOrder.TOKEN_MAJOR,
-        Normalization.RAW,
-        0,
-        1,
-        1,
-        GroupScore.MAXIMUM,
-        topK,
-        0,
-        1.1920929e-7f,
-        0,
-        1);
+        topK, Score.SOFTMAX, Groups.ONE, 0, Queues.DROPLESS, Weighting.of(Normalization.RAW), topK);
   }
 }

@@ -273,17 +273,14 @@ public record GateConfig(
     return new GateSettings(
         topK,
         score,
-        policy,
-        capacity.queueOrder,
-        weight.normalization,
-        capacity(tokens, experts, training),
-        choice.groups,
-        choice.chosenGroups,
-        choice.groupScore,
-        loss.overAllChoices ? topK : 1,
+        new GateSettings.Groups(choice.groups, choice.chosenGroups, choice.groupScore),
         choice.noise == Noise.GUMBEL_FROM_SECOND ? 1 : 0,
-        (float) weight.epsilon,
-        (float) weight.offset,
-        (float) weight.scale);
+        new GateSettings.Queues(policy, capacity.queueOrder, capacity(tokens, experts, training)),
+        new GateSettings.Weighting(
+            weight.normalization,
+            (float) weight.epsilon,
+            (float) weight.offset,
+            (float) weight.scale),
+        loss.overAllChoices ? topK : 1);
   }
 }

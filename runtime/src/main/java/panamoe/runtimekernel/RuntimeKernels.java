@@ -79,10 +79,10 @@ public final class RuntimeKernels {
         continue;
       }
       GateSettings gate = moe.gate().withoutDropping().settings(1, moe.experts(), false);
-      boolean chosen = gate.normalization() != Normalization.RAW;
+      boolean chosen = gate.weighting().normalization() != Normalization.RAW;
       kernels.add(
           new RuntimeKernel.Gate(
-              moe.experts(), gate.topK(), gate.score(), gate.queueOrder(), chosen));
+              moe.experts(), gate.topK(), gate.score(), gate.queues().order(), chosen));
       addExpert(kernels, config.hidden(), moe.activation(), custom, dtype);
       addExpert(kernels, moe.inner(), Activation.IDENTITY, null, dtype);
     }

@@ -14,9 +14,12 @@ import static panamoe.testkit.RandomRoutes.settings;
 import java.util.List;
 import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Groups;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Queues;
 import panamoe.backend.GateSettings.Score;
+import panamoe.backend.GateSettings.Weighting;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.testkit.EveryBackend;
@@ -131,7 +134,7 @@ class GateContractTest {
       Tensor logits = sample.floats(new float[] {2, 1, 0}, 1, 3);
       Tensor bias = sample.floats(new float[] {0, 0, 5}, 3);
       Routes routes = Routes.allocate(sample.scope(), 1, 3, 1);
-      GateSettings settings = with(GateSettings.dropless(1), Score.SIGMOID, 1, 1, 0);
+      GateSettings settings = with(GateSettings.dropless(1), Score.SIGMOID, Groups.ONE, 0);
       backend.gateForward(settings, new GateKernels.Inputs(logits, null, bias, null, null), routes);
       assertEquals(2, routes.expert().getInt(0));
       assertEquals(0.5, routes.weight().getFloat(0), 1e-6);
@@ -145,12 +148,12 @@ class GateContractTest {
       Tensor noise = sample.floats(new float[] {0, 0, 0, 9}, 1, 4);
       Routes routes = Routes.allocate(sample.scope(), 1, 4, 2);
       backend.gateForward(
-          with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 0),
+          with(GateSettings.dropless(2), Score.SOFTMAX, Groups.ONE, 0),
           new GateKernels.Inputs(logits, null, null, noise, null),
           routes);
       assertArrayEquals(new int[] {3, 0}, routes.choice().toInts());
       backend.gateForward(
-          with(GateSettings.dropless(2), Score.SOFTMAX, 1, 1, 1),
+          with(GateSettings.dropless(2), Score.SOFTMAX, Groups.ONE, 1),
           new GateKernels.Inputs(logits, null, null, noise, null),
           routes);
       assertArrayEquals(new int[] {0, 3}, routes.choice().toInts());
@@ -170,10 +173,14 @@ class GateContractTest {
     try (Sample sample = new Sample(backend, 7)) {
       Tensor logits = sample.floats(new float[] {1.5f, -9, 0.9f, 0.8f, 2, 1.9f}, 1, 6);
       Routes routes = Routes.allocate(sample.scope(), 1, 6, 3);
-      GateSettings maximum = with(GateSettings.dropless(3), Score.SIGMOID, 3, 2, 0);
+      GateSettings maximum =
+          with(GateSettings.dropless(3), Score.SIGMOID, new Groups(3, 2, GroupScore.MAXIMUM), 0);
       backend.gateForward(maximum, GateKernels.Inputs.of(logits), routes);
       assertArrayEquals(new int[] {4, 5, 0}, routes.choice().toInts());
-      backend.gateForward(withTop2Sum(maximum), GateKernels.Inputs.of(logits), routes);
+      backend.gateForward(
+          with(maximum, Score.SIGMOID, new Groups(3, 2, GroupScore.TOP2_SUM), 0),
+          GateKernels.Inputs.of(logits),
+          routes);
       assertArrayEquals(new int[] {4, 5, 2}, routes.choice().toInts());
     }
   }
@@ -201,17 +208,10 @@ class GateContractTest {
             new GateSettings(
                 2,
                 Score.SIGMOID,
-                DropPolicy.DROPLESS,
-                QueueOrder.TOKEN_MAJOR,
-                Normalization.CHOSEN,
+                Groups.ONE,
                 0,
-                1,
-                1,
-                GroupScore.MAXIMUM,
-                2,
-                0,
-                bound[1],
-                bound[0],
+                Queues.DROPLESS,
+                new Weighting(Normalization.CHOSEN, bound[1], bound[0], 2),
                 2);
         Routes routes = route(backend, sample, settings, logits);
         assertClose(new double[] {1 / bound[2], 0.5 / bound[2]}, routes.weight(), 1e-6);
@@ -248,7 +248,7 @@ class GateContractTest {
       for (Normalization normalization : Normalization.values()) {
         try (Sample sample = new Sample(backend, 9)) {
           GateSettings settings =
-              with(settings(2, DropPolicy.POSITION, 3, normalization), score, 1, 1, 0);
+              with(settings(2, DropPolicy.POSITION, 3, normalization), score, Groups.ONE, 0);
           Tensor logits = sample.separated(9, 5);
           Tensor used = sample.marks(0.8, 9);
           Tensor dweight = sample.normal(9, 2);
@@ -320,7 +320,12 @@ class GateContractTest {
           () -> forward(backend, GateSettings.dropless(1), fine, routes));
       assertRefused(
           "groups is 3, which does not divide 4 experts",
-          () -> forward(backend, with(settings, Score.SOFTMAX, 3, 2, 0), fine, routes));
+          () ->
+              forward(
+                  backend,
+                  with(settings, Score.SOFTMAX, new Groups(3, 2, GroupScore.MAXIMUM), 0),
+                  fine,
+                  routes));
       assertRefused(
           "priority is null",
           () ->
@@ -352,18 +357,18 @@ class GateContractTest {
         new GateSettings(
             topK,
             pick(sample, Score.values()),
-            pick(sample, DropPolicy.values()),
-            pick(sample, QueueOrder.values()),
-            pick(sample, Normalization.values()),
-            sample.between(0, 2 + 2 * tokens * topK / experts),
-            groups,
-            chosenGroups,
-            pick(sample, GroupScore.values()),
-            sample.between(1, topK),
+            new Groups(groups, chosenGroups, pick(sample, GroupScore.values())),
             sample.between(0, topK),
-            1.1920929e-7f,
-            sample.between(0, 1) * 1e-3f,
-            (float) (0.5 + sample.uniform()));
+            new Queues(
+                pick(sample, DropPolicy.values()),
+                pick(sample, QueueOrder.values()),
+                sample.between(0, 2 + 2 * tokens * topK / experts)),
+            new Weighting(
+                pick(sample, Normalization.values()),
+                Math.ulp(1f),
+                sample.between(0, 1) * 1e-3f,
+                (float) (0.5 + sample.uniform())),
+            sample.between(1, topK));
     Tensor logits = sample.normal(tokens, experts);
     Tensor used = sample.between(0, 1) == 0 ? null : sample.marks(0.8, tokens);
     int extra = sample.between(0, 2);
@@ -412,39 +417,8 @@ class GateContractTest {
   }
 
   private static GateSettings with(
-      GateSettings s, Score score, int groups, int chosenGroups, int noiseFirstChoice) {
+      GateSettings s, Score score, Groups groups, int noiseFirstChoice) {
     return new GateSettings(
-        s.topK(),
-        score,
-        s.dropPolicy(),
-        s.queueOrder(),
-        s.normalization(),
-        s.capacity(),
-        groups,
-        chosenGroups,
-        s.groupScore(),
-        s.auxiliaryChoices(),
-        noiseFirstChoice,
-        s.normalizationEpsilon(),
-        s.denominatorOffset(),
-        s.weightScale());
-  }
-
-  private static GateSettings withTop2Sum(GateSettings s) {
-    return new GateSettings(
-        s.topK(),
-        s.score(),
-        s.dropPolicy(),
-        s.queueOrder(),
-        s.normalization(),
-        s.capacity(),
-        s.groups(),
-        s.chosenGroups(),
-        GroupScore.TOP2_SUM,
-        s.auxiliaryChoices(),
-        s.noiseFirstChoice(),
-        s.normalizationEpsilon(),
-        s.denominatorOffset(),
-        s.weightScale());
+        s.topK(), score, groups, noiseFirstChoice, s.queues(), s.weighting(), s.auxiliaryChoices());
   }
 }

@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static panamoe.testkit.Compare.assertClose;
 
 import panamoe.backend.GateSettings.DropPolicy;
-import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Groups;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Queues;
 import panamoe.backend.GateSettings.Score;
+import panamoe.backend.GateSettings.Weighting;
 import panamoe.tensor.Tensor;
 import panamoe.testkit.EveryBackend;
 import panamoe.testkit.Sample;
@@ -140,18 +142,12 @@ class GateGoldenTest {
         new GateSettings(
             topK,
             Score.SOFTMAX,
-            policy,
-            topK == 2 ? QueueOrder.CHOICE_MAJOR : QueueOrder.TOKEN_MAJOR,
-            topK == 1 ? Normalization.RAW : Normalization.SURVIVORS,
-            capacity,
-            1,
-            1,
-            GroupScore.MAXIMUM,
-            auxiliary,
+            Groups.ONE,
             0,
-            1.1920929e-7f,
-            0,
-            1);
+            new Queues(
+                policy, topK == 2 ? QueueOrder.CHOICE_MAJOR : QueueOrder.TOKEN_MAJOR, capacity),
+            Weighting.of(topK == 1 ? Normalization.RAW : Normalization.SURVIVORS),
+            auxiliary);
     Routes routes = Routes.allocate(sample.scope(), TOKENS, EXPERTS, topK);
     backend.gateForward(
         settings,

@@ -12,10 +12,10 @@ class GateConfigTest {
   void aGateThatDropsNothingHasNoCapacity() {
     GateConfig dropping = GateConfig.deepSpeed(2, 1.25, 4);
     assertEquals(63, dropping.capacity(100, 4, true));
-    assertEquals(63, dropping.settings(100, 4, true).capacity());
+    assertEquals(63, dropping.settings(100, 4, true).queues().capacity());
     for (GateConfig gate : new GateConfig[] {GateConfig.dropless(2), dropping.withoutDropping()}) {
       assertEquals(0, gate.capacity(100, 4, true));
-      assertEquals(0, gate.settings(100, 4, false).capacity());
+      assertEquals(0, gate.settings(100, 4, false).queues().capacity());
     }
   }
 

@@ -4,10 +4,12 @@ import panamoe.backend.Backend;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.DropPolicy;
-import panamoe.backend.GateSettings.GroupScore;
+import panamoe.backend.GateSettings.Groups;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
+import panamoe.backend.GateSettings.Queues;
 import panamoe.backend.GateSettings.Score;
+import panamoe.backend.GateSettings.Weighting;
 import panamoe.backend.Routes;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
@@ -52,17 +54,10 @@ public final class RandomRoutes {
     return new GateSettings(
         topK,
         Score.SOFTMAX,
-        policy,
-        QueueOrder.TOKEN_MAJOR,
-        normalization,
-        capacity,
-        1,
-        1,
-        GroupScore.MAXIMUM,
-        topK,
+        Groups.ONE,
         0,
-        1.1920929e-7f,
-        0,
-        1);
+        new Queues(policy, QueueOrder.TOKEN_MAJOR, capacity),
+        Weighting.of(normalization),
+        topK);
   }
 }

@@ -65,18 +65,18 @@ final class Structs {
           moe_gate_config.top_k(to, settings.topK());
           // The enums of GateSettings stand in the order of those of moe/gate.h.
           moe_gate_config.score(to, settings.score().ordinal());
-          moe_gate_config.drop_policy(to, settings.dropPolicy().ordinal());
-          moe_gate_config.queue_order(to, settings.queueOrder().ordinal());
-          moe_gate_config.normalization(to, settings.normalization().ordinal());
-          moe_gate_config.capacity(to, settings.capacity());
-          moe_gate_config.groups(to, settings.groups());
-          moe_gate_config.chosen_groups(to, settings.chosenGroups());
-          moe_gate_config.group_score(to, settings.groupScore().ordinal());
+          moe_gate_config.drop_policy(to, settings.queues().policy().ordinal());
+          moe_gate_config.queue_order(to, settings.queues().order().ordinal());
+          moe_gate_config.normalization(to, settings.weighting().normalization().ordinal());
+          moe_gate_config.capacity(to, settings.queues().capacity());
+          moe_gate_config.groups(to, settings.groups().count());
+          moe_gate_config.chosen_groups(to, settings.groups().chosen());
+          moe_gate_config.group_score(to, settings.groups().score().ordinal());
           moe_gate_config.auxiliary_choices(to, settings.auxiliaryChoices());
           moe_gate_config.noise_first_choice(to, settings.noiseFirstChoice());
-          moe_gate_config.normalization_epsilon(to, settings.normalizationEpsilon());
-          moe_gate_config.weight_scale(to, settings.weightScale());
-          moe_gate_config.denominator_offset(to, settings.denominatorOffset());
+          moe_gate_config.normalization_epsilon(to, settings.weighting().epsilon());
+          moe_gate_config.weight_scale(to, settings.weighting().scale());
+          moe_gate_config.denominator_offset(to, settings.weighting().offset());
         });
   }
 

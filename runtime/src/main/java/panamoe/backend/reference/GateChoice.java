@@ -85,16 +85,16 @@ final class GateChoice {
    * Group-limited choice (DeepSeek-V2): only experts of the groups with the best scores are open.
    */
   private static boolean[] openGroups(GateSettings settings, float[] keys) {
-    int size = keys.length / settings.groups();
-    float[] scores = new float[settings.groups()];
+    int size = keys.length / settings.groups().count();
+    float[] scores = new float[settings.groups().count()];
     for (int g = 0; g < scores.length; g++) {
       float[] sorted = Arrays.copyOfRange(keys, g * size, (g + 1) * size);
       Arrays.sort(sorted);
-      boolean two = settings.groupScore() == GroupScore.TOP2_SUM && size > 1;
+      boolean two = settings.groups().score() == GroupScore.TOP2_SUM && size > 1;
       scores[g] = two ? sorted[size - 1] + sorted[size - 2] : sorted[size - 1];
     }
     boolean[] open = new boolean[scores.length];
-    for (int chosen = 0; chosen < settings.chosenGroups(); chosen++) {
+    for (int chosen = 0; chosen < settings.groups().chosen(); chosen++) {
       int best = -1;
       for (int g = 0; g < scores.length; g++) {
         if (!open[g] && (best < 0 || scores[g] > scores[best])) {

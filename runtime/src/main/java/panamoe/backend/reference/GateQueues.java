@@ -28,7 +28,7 @@ final class GateQueues {
 
   static GateQueues fill(GateSettings settings, int[][] choice, float[][] scores, GateInput input) {
     GateQueues queues = new GateQueues(input.experts(), choice.length, settings.topK());
-    queues.line(settings.queueOrder(), choice);
+    queues.line(settings.queues().order(), choice);
     for (int e = 0; e < queues.asked.size(); e++) {
       queues.kept.add(survivors(settings, e, queues.asked.get(e), scores, input.priority()));
     }
@@ -75,16 +75,16 @@ final class GateQueues {
   /** The kept part of a queue, in the order of the queue. */
   private static List<Route> survivors(
       GateSettings settings, int e, List<Route> queue, float[][] scores, double[][] priority) {
-    long capacity = Math.min(settings.capacity(), queue.size());
+    long capacity = Math.min(settings.queues().capacity(), queue.size());
     Comparator<Integer> highestFirst =
-        switch (settings.dropPolicy()) {
+        switch (settings.queues().policy()) {
           case DROPLESS, POSITION -> Comparator.naturalOrder();
           case PROBABILITY ->
               Comparator.comparingDouble(place -> -scores[queue.get(place).token()][e]);
           case PRIORITY ->
               Comparator.comparingDouble(place -> -priority[queue.get(place).token()][e]);
         };
-    if (settings.dropPolicy() == GateSettings.DropPolicy.DROPLESS) {
+    if (settings.queues().policy() == GateSettings.DropPolicy.DROPLESS) {
       return queue;
     }
     List<Integer> places = new ArrayList<>();

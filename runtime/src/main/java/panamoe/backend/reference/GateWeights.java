@@ -12,14 +12,14 @@ final class GateWeights {
    * or 1.
    */
   static double denominator(GateSettings settings, float[] scores, int[] choice, int[] expert) {
-    return settings.normalization() == Normalization.RAW
+    return settings.weighting().normalization() == Normalization.RAW
         ? 1
-        : Math.max(sum(settings, scores, choice, expert), settings.normalizationEpsilon());
+        : Math.max(sum(settings, scores, choice, expert), settings.weighting().epsilon());
   }
 
   /** The sum before the bound; the routes that count are the chosen or the surviving. */
   static double sum(GateSettings settings, float[] scores, int[] choice, int[] expert) {
-    double sum = settings.denominatorOffset();
+    double sum = settings.weighting().offset();
     for (int e : counted(settings, choice, expert)) {
       sum += e < 0 ? 0 : scores[e];
     }
@@ -27,7 +27,7 @@ final class GateWeights {
   }
 
   static int[] counted(GateSettings settings, int[] choice, int[] expert) {
-    return settings.normalization() == Normalization.CHOSEN ? choice : expert;
+    return settings.weighting().normalization() == Normalization.CHOSEN ? choice : expert;
   }
 
   /**

@@ -47,7 +47,9 @@ interface ReferenceGate extends GateKernels, Launching {
                   .weight()
                   .setFloat(
                       route,
-                      weighs ? (float) (settings.weightScale() * scores[s][e] / denominator) : 0);
+                      weighs
+                          ? (float) (settings.weighting().scale() * scores[s][e] / denominator)
+                          : 0);
             }
           }
           routes.losses().setFloat(0, (float) auxiliaryLoss(settings, input, scores, choice));
@@ -105,7 +107,7 @@ interface ReferenceGate extends GateKernels, Launching {
     Check.require(
         bias == null || noise == null, "bias and noise are given together, expected one of them");
     Check.require(
-        settings.dropPolicy() != GateSettings.DropPolicy.PRIORITY || priority != null,
+        settings.queues().policy() != GateSettings.DropPolicy.PRIORITY || priority != null,
         "priority is null, the drop policy PRIORITY needs it");
     Check.tensor("scores", routes.scores(), Kind.FLOAT32, tokens, experts);
     Check.tensor("expert", routes.expert(), Kind.INT32, tokens, topK);
@@ -127,27 +129,28 @@ interface ReferenceGate extends GateKernels, Launching {
         experts >= 1 && experts <= 1024, "logits has " + experts + " experts, expected 1 to 1024");
     Check.between("topK", settings.topK(), 1, Math.min(experts, 16));
     Check.require(
-        settings.dropPolicy() == GateSettings.DropPolicy.DROPLESS || settings.capacity() >= 0,
-        "capacity is " + settings.capacity() + ", expected 0 or more");
-    int groups = settings.groups();
+        settings.queues().policy() == GateSettings.DropPolicy.DROPLESS
+            || settings.queues().capacity() >= 0,
+        "capacity is " + settings.queues().capacity() + ", expected 0 or more");
+    int groups = settings.groups().count();
     Check.require(
         groups >= 1 && experts % groups == 0,
         "groups is " + groups + ", which does not divide " + experts + " experts");
-    Check.between("chosenGroups", settings.chosenGroups(), 1, groups);
-    long open = experts / groups * settings.chosenGroups();
+    Check.between("chosenGroups", settings.groups().chosen(), 1, groups);
+    long open = experts / groups * settings.groups().chosen();
     Check.require(
         settings.topK() <= open,
         "topK is "
             + settings.topK()
             + ", but "
-            + settings.chosenGroups()
+            + settings.groups().chosen()
             + " groups hold "
             + open
             + " experts");
     Check.between("auxiliaryChoices", settings.auxiliaryChoices(), 1, settings.topK());
     Check.between("noiseFirstChoice", settings.noiseFirstChoice(), 0, settings.topK());
-    Check.between("normalizationEpsilon", settings.normalizationEpsilon(), 0, Float.MAX_VALUE);
-    Check.between("denominatorOffset", settings.denominatorOffset(), 0, Float.MAX_VALUE);
-    Check.finite("weightScale", settings.weightScale());
+    Check.between("normalizationEpsilon", settings.weighting().epsilon(), 0, Float.MAX_VALUE);
+    Check.between("denominatorOffset", settings.weighting().offset(), 0, Float.MAX_VALUE);
+    Check.finite("weightScale", settings.weighting().scale());
   }
 }

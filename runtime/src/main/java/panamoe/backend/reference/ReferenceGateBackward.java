@@ -77,15 +77,16 @@ interface ReferenceGateBackward extends GateKernels, Launching {
     double product = 0;
     for (int k = 0; k < expert.length; k++) {
       if (expert[k] >= 0) {
-        dscores[expert[k]] += settings.weightScale() * dweight[k] / denominator;
+        dscores[expert[k]] += settings.weighting().scale() * dweight[k] / denominator;
         product += dweight[k] * scores[expert[k]];
       }
     }
     double sum = GateWeights.sum(settings, scores, choice, expert);
-    if (settings.normalization() != Normalization.RAW && sum >= settings.normalizationEpsilon()) {
+    if (settings.weighting().normalization() != Normalization.RAW
+        && sum >= settings.weighting().epsilon()) {
       for (int e : GateWeights.counted(settings, choice, expert)) {
         if (e >= 0) {
-          dscores[e] -= settings.weightScale() * product / (denominator * denominator);
+          dscores[e] -= settings.weighting().scale() * product / (denominator * denominator);
         }
       }
     }

@@ -138,8 +138,8 @@ public final class GatingCases {
       boolean openOrder = topK && golden.optionalSetting("order_ties").asBoolean();
       boolean openSurvivors = golden.setting("survivors_undetermined").asBoolean();
       RouteTable ours = forward(used());
-      boolean drops = settings.dropPolicy() != DropPolicy.DROPLESS;
-      long capacity = drops ? settings.capacity() : ours.largestCount();
+      boolean drops = settings.queues().policy() != DropPolicy.DROPLESS;
+      long capacity = drops ? settings.queues().capacity() : ours.largestCount();
       if (drops || !openChoice) {
         replay.exact("capacity", new long[] {capacity});
       }
@@ -251,7 +251,7 @@ public final class GatingCases {
 
     private Routes routes(Tensor logits, boolean[] used, float auxiliaryCoefficient) {
       Tensor priority =
-          settings.dropPolicy() == DropPolicy.PRIORITY
+          settings.queues().policy() == DropPolicy.PRIORITY
               ? golden.has("rts_uniform")
                   ? replay.input("rts_uniform")
                   : replay.constant(0, tokens, experts)

@@ -80,7 +80,7 @@ class OpenRoutesTest {
           RouteTable.of(
               GateOp.forward(
                   replay.pass(), settings, GateKernels.Inputs.of(replay.input("logits")), 0, 0));
-      new OpenRoutes(replay, ours, null, true).compare(settings.capacity());
+      new OpenRoutes(replay, ours, null, true).compare(settings.queues().capacity());
     }
     return comparison.result("case").failures();
   }
