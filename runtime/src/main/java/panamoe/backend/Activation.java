@@ -5,6 +5,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.Arrays;
 import java.util.List;
+import panamoe.io.Omittable;
 
 /**
  * An activation and its parameters: {@code moe_activation_config} of the C ABI. SwiGLU of a row's
@@ -58,12 +59,7 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
   /**
    * @throws IllegalArgumentException if a parameter is out of range, or the kind takes none
    */
-  @JsonCreator(mode = JsonCreator.Mode.PROPERTIES)
-  public Activation(
-      @JsonProperty("kind") Kind kind,
-      @JsonProperty("limit") float limit,
-      @JsonProperty("alpha") float alpha,
-      @JsonProperty("upOffset") float upOffset) {
+  public Activation {
     require(kind != null, "kind is null");
     require(limit > 0, "limit is " + limit + ", expected more than 0");
     require(Float.isFinite(alpha), "alpha is " + alpha + ", expected a finite number");
@@ -71,10 +67,6 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
     require(
         kind == Kind.SWIGLU || isPlain(limit, alpha, upOffset),
         kind + " takes no limit, alpha and upOffset, only SWIGLU does");
-    this.kind = kind;
-    this.limit = limit;
-    this.alpha = alpha;
-    this.upOffset = upOffset;
   }
 
   /** SwiGLU with parameters, such as GPT-OSS's: limit 7, alpha 1.702, offset 1. */
@@ -116,6 +108,21 @@ public record Activation(Kind kind, float limit, float alpha, float upOffset) {
     }
     throw new IllegalArgumentException(
         "expected one of " + Arrays.stream(Kind.values()).map(kind -> "\"" + kind + "\"").toList());
+  }
+
+  @JsonCreator(mode = JsonCreator.Mode.PROPERTIES)
+  static Activation ofObject(
+      @JsonProperty("kind") Kind kind,
+      @Omittable @JsonProperty("limit") Float limit,
+      @Omittable @JsonProperty("alpha") Float alpha,
+      @Omittable @JsonProperty("upOffset") Float upOffset) {
+    require(
+        kind == null || kind == Kind.SWIGLU,
+        "write \"" + kind + "\" instead of an object, which only SWIGLU may be");
+    require(
+        limit != null && alpha != null && upOffset != null,
+        "write \"SWIGLU\", or an object with all of kind, limit, alpha and upOffset");
+    return new Activation(kind, limit, alpha, upOffset);
   }
 
   private record WithParameters(Kind kind, float limit, float alpha, float upOffset) {}

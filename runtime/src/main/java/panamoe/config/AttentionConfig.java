@@ -75,7 +75,7 @@ public record AttentionConfig(
    * @param window a query sees this many keys, its own included; 0: all
    * @param sinks whether each query head has a learned logit that takes its share of the softmax
    *     and has no value (GPT-OSS)
-   * @param scale factor of the products; null: 1 / sqrt(D)
+   * @param scale factor of the products, above 0; null: 1 / sqrt(D)
    */
   public record Scores(Mask mask, int window, boolean sinks, @Omittable Double scale) {
     /** Every earlier token, 1 / sqrt(D), no sinks. */
@@ -84,8 +84,8 @@ public record AttentionConfig(
     public Scores {
       Require.present("mask", mask);
       Require.notNegative("window", window);
-      if (scale != null && !Float.isFinite(scale.floatValue())) {
-        throw new IllegalArgumentException("scale is " + scale + ", expected a finite float32");
+      if (scale != null) {
+        Require.positiveFloat("scale", scale);
       }
       if (mask == Mask.FULL && window > 0) {
         throw new IllegalArgumentException("window is " + window + ", but the mask is FULL");

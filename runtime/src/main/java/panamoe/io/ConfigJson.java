@@ -1,22 +1,13 @@
 package panamoe.io;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.annotation.JsonSubTypes;
-import com.fasterxml.jackson.core.JsonLocation;
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.exc.InputCoercionException;
-import com.fasterxml.jackson.core.exc.StreamConstraintsException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.cfg.CoercionAction;
 import com.fasterxml.jackson.databind.cfg.CoercionInputShape;
-import com.fasterxml.jackson.databind.exc.InvalidTypeIdException;
-import com.fasterxml.jackson.databind.exc.MismatchedInputException;
-import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
 import com.fasterxml.jackson.databind.introspect.AnnotatedMember;
 import com.fasterxml.jackson.databind.introspect.JacksonAnnotationIntrospector;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -26,9 +17,6 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.List;
-import java.util.stream.Collectors;
 
 /**
  * Configuration records as JSON. Reading is strict: an unknown, missing, repeated or mistyped key
@@ -69,15 +57,7 @@ public final class ConfigJson {
    * @throws IllegalArgumentException with the file, the JSON path and what is wrong
    */
   public static <T> T read(Path file, Class<T> type) {
-    try (JsonParser parser = JSON.createParser(bytes(file))) {
-      return required(JSON.readValue(parser, type), file.toString());
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(file + ": " + sentence(e), e);
-    } catch (NoSuchFileException e) {
-      throw new IllegalArgumentException("there is no file " + file, e);
-    } catch (IOException e) {
-      throw new IllegalArgumentException("cannot read " + file + ": " + FileTrouble.reason(e), e);
-    }
+    return read(tree(file), type, file.toString());
   }
 
   /**
@@ -88,9 +68,9 @@ public final class ConfigJson {
    */
   public static <T> T parse(String text, Class<T> type, String source) {
     try {
-      return required(JSON.readValue(text, type), source);
+      return read(JSON.readTree(text), type, source);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(source + ": " + sentence(e), e);
+      throw new IllegalArgumentException(source + ": " + ConfigMistake.inSyntax(e), e);
     }
   }
 
@@ -100,11 +80,25 @@ public final class ConfigJson {
    * @throws IllegalArgumentException with the file and what is wrong
    */
   public static JsonNode tree(Path file) {
-    return read(file, JsonNode.class);
+    try {
+      return JSON.readTree(bytes(file));
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(file + ": " + ConfigMistake.inSyntax(e), e);
+    } catch (NoSuchFileException e) {
+      throw new IllegalArgumentException("there is no file " + file, e);
+    } catch (NotRegularException e) {
+      throw new IllegalArgumentException(FileTrouble.sentence(e), e);
+    } catch (IOException e) {
+      throw new IllegalArgumentException("cannot read " + file + ": " + FileTrouble.reason(e), e);
+    }
   }
 
-  /** Reads a file or a pipe, up to a limit because a pipe may not end. */
+  /** Reads a regular file, also through a link, up to a limit. A pipe may stay silent for ever. */
   private static byte[] bytes(Path file) throws IOException {
+    Entry found = Entry.behind(file);
+    if (found != Entry.FILE && found != Entry.NONE) {
+      throw new NotRegularException(file, found, Entry.FILE.words());
+    }
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(MAX_BYTES + 1);
       if (bytes.length > MAX_BYTES) {
@@ -122,9 +116,14 @@ public final class ConfigJson {
    */
   public static <T> T read(JsonNode tree, Class<T> type, String source) {
     try {
-      return required(JSON.treeToValue(tree, type), source);
+      T read = JSON.treeToValue(tree, type);
+      if (read == null) {
+        String found = tree.isMissingNode() ? "nothing" : "null";
+        throw new IllegalArgumentException(source + ": expected an object, not " + found);
+      }
+      return read;
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(source + ": " + sentence(e), e);
+      throw new IllegalArgumentException(source + ": " + ConfigMistake.inTree(e, tree), e);
     }
   }
 
@@ -144,97 +143,5 @@ public final class ConfigJson {
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a config is always writable", e);
     }
-  }
-
-  private static String sentence(JsonProcessingException e) {
-    if (e instanceof UnrecognizedPropertyException unknown) {
-      return "unknown key \""
-          + unknown.getPropertyName()
-          + "\" at "
-          + path(unknown)
-          + "; known here: "
-          + unknown.getKnownPropertyIds();
-    }
-    if (e.getCause() instanceof IllegalArgumentException refused) {
-      return e instanceof JsonMappingException mapping
-          ? at(mapping) + refused.getMessage()
-          : refused.getMessage();
-    }
-    if (e instanceof MismatchedInputException mapping
-        && e.getOriginalMessage().startsWith("Missing required creator property")) {
-      return at(mapping) + "this key is missing";
-    }
-    if (e instanceof InvalidTypeIdException unknown) {
-      String kinds =
-          Arrays.stream(
-                  unknown.getBaseType().getRawClass().getAnnotation(JsonSubTypes.class).value())
-              .map(each -> "\"" + each.name() + "\"")
-              .collect(Collectors.joining(", "));
-      String given = unknown.getTypeId();
-      return at(unknown)
-          + (given == null ? "\"kind\" is missing" : "kind is \"" + given + "\"")
-          + ", expected one of "
-          + kinds;
-    }
-    if (e instanceof MismatchedInputException mapping && mapping.getTargetType() != null) {
-      return at(mapping) + "expected " + kind(mapping.getTargetType());
-    }
-    JsonLocation location = e.getLocation();
-    String where =
-        location == null
-            ? ""
-            : " (line " + location.getLineNr() + ", column " + location.getColumnNr() + ")";
-    String what = e.getOriginalMessage();
-    if (what.startsWith("Duplicate field")) {
-      return "a key is there twice: " + what.substring("Duplicate field ".length()) + where;
-    }
-    if (e instanceof InputCoercionException || e.getCause() instanceof InputCoercionException) {
-      return e instanceof JsonMappingException mapping && !mapping.getPath().isEmpty()
-          ? at(mapping) + "the number is out of range"
-          : "a number is out of range" + where;
-    }
-    boolean tooMuch =
-        e instanceof StreamConstraintsException
-            || e.getCause() instanceof StreamConstraintsException;
-    return (tooMuch ? "too long or too deeply nested" : "this is not JSON") + where;
-  }
-
-  /** The JSON kind of a value of the type, for messages. */
-  private static String kind(Class<?> type) {
-    if (type.isEnum()) {
-      return "one of "
-          + Arrays.stream(type.getEnumConstants()).map(each -> "\"" + each + "\"").toList();
-    }
-    if (type == boolean.class) {
-      return "true or false";
-    }
-    if (type == double.class || type == float.class || type == Double.class) {
-      return "a number";
-    }
-    if (type == int.class || type == long.class || type == Integer.class) {
-      return "a whole number";
-    }
-    return List.class.isAssignableFrom(type) ? "an array" : "an object";
-  }
-
-  private static <T> T required(T read, String source) {
-    if (read == null) {
-      throw new IllegalArgumentException(source + ": expected an object, not null");
-    }
-    return read;
-  }
-
-  private static String at(JsonMappingException e) {
-    return "at " + path(e) + ": ";
-  }
-
-  private static String path(JsonMappingException e) {
-    return e.getPath().stream()
-        .map(
-            step ->
-                step.getFieldName() != null
-                    ? "." + step.getFieldName()
-                    : "[" + step.getIndex() + "]")
-        .collect(Collectors.joining("", "$", ""));
   }
 }

@@ -1,5 +1,8 @@
 package panamoe.tensor;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import java.util.Arrays;
+
 /** Element types; {@link #code} is the {@code moe_dtype} of the C ABI. */
 public enum DType {
   FLOAT32(0, 4, "F32"),
@@ -15,6 +18,16 @@ public enum DType {
     this.code = code;
     this.bytes = bytes;
     this.safetensorsName = safetensorsName;
+  }
+
+  /** The dtype of a computation by its name in a configuration. */
+  @JsonCreator
+  static DType computing(String name) {
+    return Arrays.stream(values())
+        .filter(type -> type.isFloating() && type.name().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () -> new IllegalArgumentException("expected one of [\"FLOAT32\", \"BFLOAT16\"]"));
   }
 
   public int code() {

@@ -46,9 +46,10 @@ class ActivationTest {
       quoteCharacter = '`',
       value = {
         "\"SWISH\" | at $.activation: expected one of [\"IDENTITY\", \"RELU\",",
-        "{\"kind\":\"SWIGLU\",\"limit\":7,\"alpha\":1} | at $.activation.upOffset: this key is missing",
+        "{\"kind\":\"SWIGLU\",\"limit\":7,\"alpha\":1} | at $.activation: write \"SWIGLU\", or an object with all of",
         "{\"kind\":\"SWIGLU\",\"limit\":0,\"alpha\":1,\"upOffset\":1} | limit is 0.0, expected more",
-        "{\"kind\":\"GELU\",\"limit\":7,\"alpha\":1,\"upOffset\":1} | GELU takes no limit",
+        "{\"kind\":\"GELU\"} | at $.activation: write \"GELU\" instead of an object",
+        "{\"kind\":\"GELU\",\"limit\":7,\"alpha\":1,\"upOffset\":1} | write \"GELU\" instead of an object",
       })
   void refusesWhatIsNone(String json, String message) {
     IllegalArgumentException refused =

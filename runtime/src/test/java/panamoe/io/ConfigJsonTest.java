@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,7 +36,16 @@ class ConfigJsonTest {
         "\"hidden\" : 64 | \"hidden\" : 64.5 | at $.hidden: expected a whole number",
         "\"hidden\" : 64, | | at $.hidden: this key is missing",
         "\"hidden\" : 64 | \"hidden\" : 0 | at $: hidden is 0, expected 1 to 131072",
-        "\"hidden\" : 64 | \"hidden\" : 64, \"hiden\" : 64 | unknown key \"hiden\" at $.hiden; known here: [",
+        "\"hidden\" : 64 | \"hidden\" : 64, \"hiden\" : 64 | unknown key \"hiden\" at $.hiden; did you mean \"hidden\"?",
+        "\"tied\" : true | \"tied\" : true, \"width\" : 1 | unknown key \"width\" at $.head.width; known here: [tied, bias]",
+        "\"residual\" | \"rest\" | unknown key \"rest\" at $.blocks[1].feedForward.rest; known here: [kind, experts, inner, activation, bias, gate, shared, residual]",
+        "\"hidden\" | \"hiden\" | at $.hidden: this key is missing, and \"hiden\" is unknown; did you mean \"hidden\"?",
+        "\"tied\" | \"width\" | at $.head.tied: this key is missing, and \"width\" is unknown; known here: [tied, bias]",
+        "\"topK\" | \"top\" | at $.blocks[1].feedForward.gate.topK: this key is missing, and \"top\" is unknown; did you mean \"topK\"?",
+        "\"activation\" : \"GELU_TANH\" | \"activation\" : {\"kind\" : \"RELU\"} | at $.blocks[0].feedForward.activation: write \"RELU\" instead of an object, which only SWIGLU may be",
+        "\"activation\" : \"GELU_TANH\" | \"activation\" : {\"kind\" : \"SWIGLU\", \"limit\" : 7} | at $.blocks[0].feedForward.activation: write \"SWIGLU\", or an object with all of kind, limit, alpha and upOffset",
+        "\"sinks\" : false | \"sinks\" : false, \"scale\" : 0 | at $.blocks[0].attention.scores: scale is 0.0, expected a positive float32",
+        "\"sinks\" : false | \"sinks\" : false, \"scale\" : -1 | at $.blocks[0].attention.scores: scale is -1.0, expected a positive float32",
         "\"tied\" : true | \"tied\" : 1 | at $.head.tied: expected true or false",
         "\"kind\" : \"LAYER\" | \"kind\" : \"BATCH\" | at $.blocks[0].attentionNorm.kind: expected one of [\"LAYER\",",
         "\"kind\" : \"MOE\" | \"kind\" : \"MOA\" | at $.blocks[1].feedForward: kind is \"MOA\", expected one of \"DENSE\",",
@@ -60,10 +70,11 @@ class ConfigJsonTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "'' | at $: expected an object",
+        "'' | expected an object, not nothing",
         "[] | at $: expected an object",
         "null | expected an object, not null",
-        "{} trailing | at $.vocabulary: this key is missing",
+        "{} | at $.vocabulary: this key is missing",
+        "{} trailing | this is not JSON (line 1, column 4)",
       })
   void refusesWhatIsNoConfig(String text, String expected) throws IOException {
     Path file = Files.writeString(folder.resolve("model.json"), text);
@@ -74,12 +85,34 @@ class ConfigJsonTest {
   }
 
   @Test
-  void refusesAFileWithoutEnd() {
-    Path endless = Path.of("/dev/zero");
-    String message =
-        assertThrows(
-                IllegalArgumentException.class, () -> ConfigJson.read(endless, ModelConfig.class))
-            .getMessage();
-    assertEquals("/dev/zero is too long: it has more than 16777216 bytes", message);
+  void refusesAFileThatIsTooLong() throws IOException {
+    Path file = Files.write(folder.resolve("long.json"), new byte[(1 << 24) + 1]);
+    assertEquals(file + " is too long: it has more than 16777216 bytes", refusal(file));
+  }
+
+  /** A pipe nobody writes into would be waited for without end. */
+  @Test
+  void refusesWhatIsNoFile() throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    Path link = Files.createSymbolicLink(folder.resolve("link"), pipe);
+    for (Path device : List.of(pipe, link, Path.of("/dev/zero"))) {
+      assertEquals(device + " is a device or pipe, not a regular file", refusal(device));
+    }
+    assertEquals(folder + " is a directory, not a regular file", refusal(folder));
+  }
+
+  @Test
+  void readsAFileThroughALink() throws IOException {
+    ModelConfig config = ModelPresets.of(Size.TINY, Architecture.PR_MOE, 257);
+    Path file = Files.writeString(folder.resolve("model.json"), ConfigJson.text(config));
+    Path link = Files.createSymbolicLink(folder.resolve("link"), file);
+    assertEquals(config, ConfigJson.read(link, ModelConfig.class));
+  }
+
+  private static String refusal(Path file) {
+    return assertThrows(
+            IllegalArgumentException.class, () -> ConfigJson.read(file, ModelConfig.class))
+        .getMessage();
   }
 }

@@ -79,6 +79,19 @@ class ConfigRecordsTest {
   }
 
   @Test
+  void aDTypeNotTrainedInIsAnsweredWithThoseThatAre() {
+    JsonNodeFactory json = JsonNodeFactory.instance;
+    for (JsonNode wrong :
+        List.of(json.textNode("INT32"), json.textNode("F32"), json.numberNode(0))) {
+      assertEquals(
+          "config.json: at $.training.dtype: expected one of [\"FLOAT32\", \"BFLOAT16\"]",
+          assertThrows(
+                  IllegalArgumentException.class, () -> read(List.of("training", "dtype"), wrong))
+              .getMessage());
+    }
+  }
+
+  @Test
   void inJavaNullIsRefusedWithItsName() throws ReflectiveOperationException {
     List<Place> places = new ArrayList<>();
     walk(CONFIG, List.of(), places::add);
