@@ -98,6 +98,8 @@ public final class SharedOptions {
 
   /** Like {@link #open()}, for one of several ranks that share the threads. */
   public Backend open(int ranks) {
+    int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    Backend backend = openWith(ranks == 1 ? threads : Math.max(1, all / ranks));
     if (device == DeviceChoice.AUTO) {
       Backends.nativeUnavailable()
           .ifPresent(
@@ -107,8 +109,7 @@ public final class SharedOptions {
                       .getErr()
                       .println("computing in plain Java, which is slow: " + why));
     }
-    int all = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    return openWith(ranks == 1 ? threads : Math.max(1, all / ranks));
+    return backend;
   }
 
   private Backend openWith(int threads) {

@@ -2,9 +2,7 @@ package panamoe.config;
 
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.function.UnaryOperator;
-import java.util.stream.Collectors;
 import panamoe.backend.Activation;
 
 /**
@@ -70,8 +68,8 @@ public record ModelConfig(
     return blocks.stream().anyMatch(block -> block.experts() > 0);
   }
 
-  /** The activations of its MLPs and experts. */
-  public Set<Activation> activations() {
+  /** For each layer the activation of its MLP or experts. */
+  public List<Activation> activations() {
     return blocks.stream()
         .map(
             block ->
@@ -79,7 +77,7 @@ public record ModelConfig(
                   case DenseConfig dense -> dense.activation();
                   case MoeConfig moe -> moe.activation();
                 })
-        .collect(Collectors.toSet());
+        .toList();
   }
 
   /** The same model with every gate changed. */

@@ -260,6 +260,32 @@ final class RunFolder implements AutoCloseable {
     replace(CONFIG, config.toJson());
   }
 
+  /**
+   * Removes what a new run has written, unless it was saved, so that another can begin here.
+   *
+   * @param failure of the run, to which trouble with the files is added
+   * @return whether anything was removed
+   */
+  boolean discard(Exception failure) {
+    try {
+      if (lockFile == null
+          || !files.has(CONFIG)
+          || !files.names(ModelFolder.CHECKPOINTS).isEmpty()) {
+        return false;
+      }
+      Files.deleteIfExists(checkpoints()); // first: it fails if another rank saves meanwhile
+      for (String name : FILES) {
+        if (!name.equals(LOCK)) {
+          files.delete(name);
+        }
+      }
+      return true;
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+      return false;
+    }
+  }
+
   /** Writes the settings of a resumed run. */
   void reconfigure(RunConfig config) {
     if (!config.equals(config())) {

@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.backend.Activation;
+import panamoe.comm.CommunicationException;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 import panamoe.data.ByteTokenizer;
@@ -70,7 +71,8 @@ public final class TrainCommand implements Callable<Integer> {
       names = "--config",
       paramLabel = "FILE",
       description =
-          "A config.json, as a run writes it: model, training and seed. Takes no other setting.")
+          "A config.json, as a run writes it: model, training and seed. Excludes --preset, --arch, --steps, --dtype, "
+              + "--recompute, --seed and --resume.")
   private Path configFile;
 
   @Option(
@@ -163,7 +165,16 @@ public final class TrainCommand implements Callable<Integer> {
     Text read = text == null ? defaultCorpus() : Text.read(text);
     Material material = Material.of(read, tokens, config);
     try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
-      return train(folder, config, material, true, err);
+      try {
+        return train(folder, config, material, true, err);
+      } catch (CommunicationException e) {
+        throw e; // the run is sound, and may be resumed when the lost rank is back
+      } catch (Exception e) {
+        if (folder.discard(e)) {
+          err.println("no checkpoint was saved: what the run wrote into " + out + " is removed");
+        }
+        throw e;
+      }
     }
   }
 
@@ -287,10 +298,13 @@ public final class TrainCommand implements Callable<Integer> {
             "--config holds every setting; --preset, --arch, --steps, --dtype, --recompute and --seed do not go with it");
       }
       RunConfig read = RunConfig.read(configFile);
-      if (read.model().activations().contains(Activation.CUSTOM)) {
+      int custom = read.model().activations().indexOf(Activation.CUSTOM);
+      if (custom >= 0) {
         throw new IllegalArgumentException(
             configFile
-                + ": an activation is CUSTOM, with which only a program that brings one can train, see "
+                + ": at $.model.blocks["
+                + custom
+                + "].feedForward.activation: only a program that brings a CUSTOM activation can train with it, see "
                 + "docs/runtime-kernels.md");
       }
       return read;

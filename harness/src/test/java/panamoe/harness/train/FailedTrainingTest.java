@@ -14,7 +14,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -81,14 +80,20 @@ class FailedTrainingTest {
     assertEquals(step - 1, Losses.of(run).size());
   }
 
-  @Test
-  void whereNothingWasSavedNothingIsSaidToBeKept() throws IOException {
-    Matcher sentence = failure(train(exploding(0), "1"));
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void whereNothingWasSavedTheRunIsRemovedAndMayBeTriedAgain(boolean given) throws IOException {
+    if (given) {
+      Files.createDirectory(run);
+    }
+    Path config = exploding(0);
+    CommandRun failed = train(config, "1");
+    Matcher sentence = failure(failed);
     assertEquals("no checkpoint was saved before", sentence.group(2));
-    assertEquals(List.of(), checkpoints());
-    CommandRun resumed = CommandRun.of("train", "--resume", "--out", run.toString());
-    assertEquals(sentence.group(), failure(resumed).group());
-    assertTrue(resumed.err().contains("it starts again from its first step"), resumed.err());
+    String removed = "no checkpoint was saved: what the run wrote into " + run + " is removed";
+    assertTrue(failed.err().contains(removed), failed.err());
+    assertEquals(given, Files.exists(run));
+    assertEquals(sentence.group(), failure(train(config, "1")).group());
   }
 
   private CommandRun train(Path config, String ranks) {

@@ -350,7 +350,7 @@ class TrainCommandTest {
         "\"batch\" : \\d+ | \"batch\" : 2147483647 | a smaller batch, more microBatches or recompute take less",
         "\"blocks\" : \\[[\\s\\S]*\\] | \"blocks\" : 8 | at $.model.blocks: expected an array",
         "\"deviation\" : [0-9.E-]+ | \"deviation\" : 1e300 | is 1.0E300, expected a positive float32",
-        "\"activation\" : \"[A-Z_]+\" | \"activation\" : \"CUSTOM\" | only a program that brings one can train",
+        "(\"MOE\"[\\s\\S]*?)\"activation\" : \"[A-Z_]+\" | $1\"activation\" : \"CUSTOM\" | at $.model.blocks[1].feedForward.activation: only a program that brings",
       })
   void aModelThatCannotBeTrainedHereIsRefusedBeforeItsFolderIsMade(
       String key, String value, String expected) throws IOException {
@@ -372,6 +372,41 @@ class TrainCommandTest {
         "--out",
         run.toString());
     assertFalse(Files.exists(run));
+  }
+
+  /** What --config excludes is what its help says. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--preset tiny",
+        "--arch moe",
+        "--steps 2",
+        "--dtype f32",
+        "--recompute",
+        "--seed 1",
+        "--resume"
+      })
+  void aConfigExcludesWhatItsHelpSays(String option) {
+    String line = "train --config none.json --out " + folder.resolve("run") + " " + option;
+    CommandRun refused = CommandRun.of(line.split(" "));
+    assertEquals(2, refused.exitCode(), refused.toString());
+    String help = CommandRun.of("train", "--help").out().replaceAll("\\s+", " ");
+    String excluded = help.substring(help.indexOf("seed. Excludes "), help.indexOf(" --arch="));
+    assertTrue(excluded.contains(option.split(" ")[0]), excluded);
+  }
+
+  @Test
+  void aConfigComesFromAFileNotFromAPipe() throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    assertRefused(
+        1,
+        pipe + " is a device or pipe, not a regular file",
+        "train",
+        "--config",
+        pipe.toString(),
+        "--out",
+        folder.resolve("run").toString());
   }
 
   @Test
