@@ -1,6 +1,7 @@
 package panamoe.harness.inspect;
 
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -9,6 +10,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -25,6 +27,7 @@ import picocli.CommandLine.Spec;
       "  panamoe inspect novels                      a run's latest checkpoint",
       "  panamoe inspect novels --memory             and the memory that training it takes",
       "  panamoe inspect novels --verify             and compares every file's checksum",
+      "  panamoe inspect config.json --memory        a model that is not yet trained",
       "",
       "--device, --threads and --seed, which every command takes, change nothing that is shown."
     })
@@ -32,7 +35,9 @@ public final class InspectCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "CHECKPOINT", description = "A run's folder, or a checkpoint.")
+  @Parameters(
+      paramLabel = "MODEL",
+      description = "A run's folder, a checkpoint, or a config.json as train --config takes it.")
   private Path path;
 
   @Option(names = "--memory", description = "Predict the memory of training, by kind.")
@@ -43,7 +48,12 @@ public final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ModelTable table = ModelTable.of(path, verify);
+    boolean config = Files.isRegularFile(path);
+    if (config && verify) {
+      throw new ParameterException(
+          spec.commandLine(), "--verify is for a checkpoint, and " + path + " is a config");
+    }
+    ModelTable table = config ? ModelTable.ofConfig(path) : ModelTable.ofCheckpoint(path, verify);
     PrintWriter out = spec.commandLine().getOut();
     if (shared.json()) {
       out.println(table.toJson(memory));

@@ -4,12 +4,12 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 import panamoe.checkpoint.Checkpoint;
-import panamoe.config.AttentionConfig;
-import panamoe.config.BlockConfig;
-import panamoe.config.DenseConfig;
+import panamoe.config.EmbeddingConfig.Positions;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.engine.ModelFolder;
@@ -20,27 +20,41 @@ import panamoe.nn.Work;
 import panamoe.parallel.Topology;
 import panamoe.param.Parameter;
 import panamoe.train.MemoryForecast;
+import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
 /**
  * A model's sizes.
  *
+ * @param source its checkpoint, or the file of its configuration
+ * @param step of the checkpoint; null for a file
+ * @param layers number of parameters by layer
  * @param parameters number of parameters by part
  * @param activated number of parameters that one token uses
  * @param token cost of generating the last token of a full context, in the dtype of training
  */
 record ModelTable(
-    Checkpoint checkpoint,
+    Path source,
+    Long step,
     ModelConfig config,
     TrainConfig training,
+    List<Long> layers,
     Map<Parameter.Part, Long> parameters,
     long activated,
     Cost token) {
 
+  /** Of a run's configuration, without a checkpoint. */
+  static ModelTable ofConfig(Path file) {
+    RunConfig config = RunConfig.read(file);
+    return of(file, null, config.model(), config.training());
+  }
+
   /**
+   * Of a run's folder or a checkpoint.
+   *
    * @param verify whether to compare the checksum of every file with the manifest
    */
-  static ModelTable of(Path path, boolean verify) {
+  static ModelTable ofCheckpoint(Path path, boolean verify) {
     return ModelFolder.read(path, folder -> of(folder, verify));
   }
 
@@ -50,15 +64,28 @@ record ModelTable(
       checkpoint.verify();
     }
     TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
-    try (LanguageModel model = new LanguageModel(folder.config())) {
+    return of(checkpoint.directory(), checkpoint.step(), folder.config(), training);
+  }
+
+  private static ModelTable of(Path source, Long step, ModelConfig config, TrainConfig training) {
+    try (LanguageModel model = new LanguageModel(config)) {
       return new ModelTable(
-          checkpoint,
-          folder.config(),
+          source,
+          step,
+          config,
           training,
+          IntStream.range(0, config.layers()).mapToObj(layer -> ofLayer(model, layer)).toList(),
           model.parameters().countByPart(),
-          activated(model, folder.config()),
-          model.cost(Work.decode(1, folder.config().context() - 1, training.dtype())));
+          activated(model, config),
+          model.cost(Work.decode(1, config.context() - 1, training.dtype())));
     }
+  }
+
+  private static long ofLayer(LanguageModel model, int layer) {
+    return model.parameters().parameters().stream()
+        .filter(parameter -> parameter.name().startsWith("layers." + layer + "."))
+        .mapToLong(Parameter::count)
+        .sum();
   }
 
   long total() {
@@ -88,21 +115,26 @@ record ModelTable(
 
   String toText() {
     StringBuilder text = new StringBuilder();
-    line(text, "checkpoint  %s (step %,d)", checkpoint.directory(), checkpoint.step());
+    if (step == null) {
+      line(text, "config      %s", source);
+    } else {
+      line(text, "checkpoint  %s (step %,d)", source, step);
+    }
     line(
         text,
-        "model       %s of width %d, context %d, vocabulary %d",
+        "model       %s of width %d, context %d, vocabulary %d%s%s",
         Count.of(config.layers(), "layer"),
         config.hidden(),
         config.context(),
-        config.vocabulary());
+        config.vocabulary(),
+        config.embedding().positions() == Positions.LEARNED ? ", learned positions" : "",
+        config.head().tied() ? "" : ", untied head");
     // Layers that are alike share a line.
     int from = 0;
     for (int layer = 1; layer <= config.layers(); layer++) {
-      String block = describe(config.blocks().get(from));
-      if (layer == config.layers() || !block.equals(describe(config.blocks().get(layer)))) {
-        String layers = from == layer - 1 ? "" + from : from + " to " + (layer - 1);
-        line(text, "layer%-7s %s", from == layer - 1 ? " " + layers : "s " + layers, block);
+      if (layer == config.layers() || !block(layer).equals(block(from))) {
+        String range = from == layer - 1 ? " " + from : "s " + from + " to " + (layer - 1);
+        line(text, "layer%-7s %s", range, block(from));
         from = layer;
       }
     }
@@ -121,35 +153,12 @@ record ModelTable(
     return text.toString();
   }
 
-  private static String describe(BlockConfig block) {
-    AttentionConfig.Heads heads = block.attention().heads();
-    String attention =
-        String.format(
-            Locale.ROOT,
-            "%s of %d (%d key/value)",
-            Count.of(heads.query(), "head"),
-            heads.size(),
-            heads.keyValue());
-    return switch (block.feedForward()) {
-      case DenseConfig dense -> String.format(Locale.ROOT, "%s, MLP %d", attention, dense.inner());
-      case MoeConfig moe ->
-          String.format(
-              Locale.ROOT,
-              "%s, %s of %d, top-%d, %s%s",
-              attention,
-              Count.of(moe.experts(), "expert"),
-              moe.inner(),
-              moe.gate().topK(),
-              moe.gate().capacity().policy().name().toLowerCase(Locale.ROOT),
-              beside(moe));
-    };
-  }
-
-  private static String beside(MoeConfig moe) {
-    if (moe.residual() != null) {
-      return ", beside a fixed MLP " + moe.residual().inner();
-    }
-    return moe.shared() == null ? "" : ", beside a shared expert of " + moe.shared().inner();
+  private String block(int layer) {
+    return String.format(
+        Locale.ROOT,
+        "%s: %,d parameters",
+        BlockLine.of(config.blocks().get(layer)),
+        layers.get(layer));
   }
 
   private void row(StringBuilder text, String part, long count) {
@@ -162,10 +171,14 @@ record ModelTable(
 
   ObjectNode toJson(boolean withMemory) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("checkpoint", checkpoint.directory().toString());
-    json.put("step", checkpoint.step());
+    json.put(step == null ? "config" : "checkpoint", source.toString());
+    if (step != null) {
+      json.put("step", step);
+    }
     ArrayNode experts = json.putArray("experts");
     config.experts().forEach(experts::add);
+    ArrayNode byLayer = json.putArray("parameters_by_layer");
+    layers.forEach(byLayer::add);
     ObjectNode parts = json.putObject("parameters");
     parameters.forEach((part, count) -> parts.put(part.name().toLowerCase(Locale.ROOT), count));
     json.put("total", total());

@@ -1,0 +1,102 @@
+package panamoe.harness.inspect;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import panamoe.backend.AttentionSettings.Mask;
+import panamoe.config.AttentionConfig;
+import panamoe.config.BlockConfig;
+import panamoe.config.DenseConfig;
+import panamoe.config.GateConfig;
+import panamoe.config.MoeConfig;
+import panamoe.config.Rotary;
+import panamoe.config.RotaryScaling;
+import panamoe.io.Count;
+
+/** What stands in a block, in one line; what is usual, such as a causal mask, is not said. */
+final class BlockLine {
+  private BlockLine() {}
+
+  static String of(BlockConfig block) {
+    List<String> parts = new ArrayList<>();
+    attention(block.attention(), parts);
+    switch (block.feedForward()) {
+      case DenseConfig dense -> parts.add("MLP " + dense.inner());
+      case MoeConfig moe -> experts(moe, parts);
+    }
+    return String.join(", ", parts);
+  }
+
+  private static void attention(AttentionConfig attention, List<String> parts) {
+    AttentionConfig.Heads heads = attention.heads();
+    AttentionConfig.Scores scores = attention.scores();
+    parts.add(
+        Count.of(heads.query(), "head")
+            + " of "
+            + heads.size()
+            + " ("
+            + heads.keyValue()
+            + " key/value)");
+    if (scores.mask() == Mask.FULL) {
+      parts.add("full mask");
+    }
+    if (scores.window() > 0) {
+      parts.add("window " + scores.window());
+    }
+    if (scores.sinks()) {
+      parts.add("sinks");
+    }
+    if (scores.scale() != null) {
+      parts.add("scale " + scores.scale());
+    }
+    if (attention.queryKeyNorm() != null) {
+      parts.add("QK-norm of the " + lower(attention.queryKeyNorm().over()));
+    }
+    if (attention.clip() != null) {
+      parts.add("clip " + attention.clip());
+    }
+    if (attention.rotary() != null) {
+      parts.add(rotary(attention.rotary(), heads.size()));
+    }
+  }
+
+  private static String rotary(Rotary rotary, int headSize) {
+    return String.format(
+        Locale.ROOT,
+        "rotary %,.0f%s%s%s",
+        rotary.base(),
+        rotary.size() == headSize ? "" : " on " + rotary.size() + " dimensions",
+        rotary.pairs() == Rotary.Pairs.HALVES ? "" : " in adjacent pairs",
+        switch (rotary.scaling()) {
+          case null -> "";
+          case RotaryScaling.Linear linear -> ", linear x" + linear.factor();
+          case RotaryScaling.Dynamic dynamic -> ", dynamic x" + dynamic.factor();
+          case RotaryScaling.Yarn yarn -> ", YaRN x" + yarn.factor();
+          case RotaryScaling.Llama3 llama -> ", Llama 3 x" + llama.factor();
+        });
+  }
+
+  private static void experts(MoeConfig moe, List<String> parts) {
+    GateConfig gate = moe.gate();
+    GateConfig.Choice choice = gate.choice();
+    parts.add(Count.of(moe.experts(), "expert") + " of " + moe.inner());
+    parts.add(
+        "top-"
+            + gate.topK()
+            + (choice.groups() == 1
+                ? ""
+                : " in " + choice.chosenGroups() + " of " + choice.groups() + " groups"));
+    parts.add(lower(gate.capacity().policy()));
+    if (moe.residual() != null) {
+      parts.add("beside a fixed MLP " + moe.residual().inner());
+    }
+    if (moe.shared() != null) {
+      String gated = moe.shared().gated() ? "gated " : "";
+      parts.add("beside a " + gated + "shared expert of " + moe.shared().inner());
+    }
+  }
+
+  private static String lower(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+}

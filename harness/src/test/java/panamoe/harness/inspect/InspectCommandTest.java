@@ -1,0 +1,79 @@
+package panamoe.harness.inspect;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.config.EveryPart;
+import panamoe.harness.CommandRun;
+import panamoe.io.ConfigJson;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/** inspect, of a config file that has every part. */
+class InspectCommandTest {
+  @TempDir private Path folder;
+  private Path config;
+
+  @BeforeEach
+  void writeConfig() throws IOException {
+    RunConfig run = new RunConfig(EveryPart.model(), TrainConfig.of(10, 4, 16), 1);
+    config = Files.writeString(folder.resolve("config.json"), run.toJson());
+  }
+
+  @Test
+  void theTableHasEveryPart() {
+    CommandRun table = CommandRun.of("inspect", config.toString());
+    assertEquals(0, table.exitCode(), table.err());
+    assertEquals(
+        List.of(
+            "config      " + config,
+            "model       4 layers of width 32, context 24, vocabulary 61, learned positions, untied head",
+            "layer 0      4 heads of 8 (4 key/value), MLP 40: 6,984 parameters",
+            "layer 1      4 heads of 12 (2 key/value), window 3, sinks, scale 0.2, QK-norm of the head, clip 1.5,"
+                + " rotary 1,000,000 on 6 dimensions in adjacent pairs, linear x2.0, 8 experts of 24,"
+                + " top-2 in 2 of 4 groups, dropless, beside a gated shared expert of 20: 25,452 parameters",
+            "layer 2      4 heads of 8 (2 key/value), full mask, QK-norm of the projection, rotary 10,000,"
+                + " Llama 3 x8.0, 4 experts of 16, top-2, position, beside a shared expert of 12: 8,412 parameters",
+            "layer 3      4 heads of 8 (2 key/value), rotary 10,000, YaRN x4.0, 4 experts of 16, top-1,"
+                + " priority, beside a fixed MLP 28: 9,502 parameters"),
+        table.out().lines().limit(6).toList());
+  }
+
+  @Test
+  void layersAndTheRestAreAllParameters() throws IOException {
+    CommandRun run = CommandRun.of("inspect", config.toString(), "--json", "--memory");
+    assertEquals(0, run.exitCode(), run.err());
+    JsonNode json = new ObjectMapper().readTree(run.out());
+    long layers = 0;
+    for (JsonNode layer : json.get("parameters_by_layer")) {
+      layers += layer.asLong();
+    }
+    int finalNorm = 32;
+    assertEquals(
+        json.get("total").asLong(), layers + json.at("/parameters/embedding").asLong() + finalNorm);
+    assertEquals(4 * json.get("total").asLong(), json.at("/memory/weights").asLong());
+    assertEquals(config.toString(), json.get("config").asText());
+    assertTrue(json.path("step").isMissingNode());
+  }
+
+  @Test
+  void refusesWhatIsNoRunsConfig() throws IOException {
+    CommandRun verify = CommandRun.of("inspect", config.toString(), "--verify");
+    assertEquals(2, verify.exitCode());
+    assertTrue(verify.err().contains("--verify is for a checkpoint, and " + config), verify.err());
+    Files.writeString(config, ConfigJson.text(EveryPart.model()));
+    CommandRun model = CommandRun.of("inspect", config.toString());
+    assertEquals(1, model.exitCode());
+    assertTrue(model.err().contains(config + ": at $.model: this key is missing"), model.err());
+    assertEquals(1, model.err().lines().count(), model.err());
+  }
+}
