@@ -29,7 +29,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large
     # tables, of whose code smaller tests and those against float64 show a sanitizer the same.
     string(APPEND PANAMOE_LONG ":GemmTest.*Bit*:ExpertTest.*Bit*:AttentionTest.*Bit*:LossTest.*Bit*"
-      ":GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
+      ":DistillationTest.*Bit*:GateTest.MatchesTheReference:GateTest.InvariantsHoldForEveryTable"
       ":GateTest.MatchesTheReferenceOnLargeShapesAndEveryThreadCount")
   endif()
   foreach(length BRIEF LONG)

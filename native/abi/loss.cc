@@ -18,6 +18,50 @@ moe_token_losses check_tokens(const moe_token_losses* tokens, int64_t count, int
   return c;
 }
 
+moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t classes) {
+  const moe_teacher c = check_struct("teacher", &teacher);
+  if (!(std::isnormal(c.temperature) && c.temperature > 0)) {
+    invalid("temperature is ", c.temperature, ", expected more than 0, finite and not subnormal");
+  }
+  if (!(std::isfinite(c.weight) && c.weight >= 0)) {
+    invalid("weight is ", c.weight, ", expected a finite number, 0 or more");
+  }
+  if (c.weights == nullptr) {
+    check_tensor("teacher's hidden", c.hidden, kFloating, {count, classes});
+  } else {
+    const int64_t width = check_tensor("teacher's hidden", c.hidden, kFloating, {count, kAny}).shape[1];
+    check_tensor("teacher's weights", c.weights, kFloating, {classes, width});
+  }
+  check_tensor("divergences", c.divergences, kFloat32Only, {count});
+  return c;
+}
+
+// Both losses that are fused with the logits. The teacher is null if absent.
+void linear_losses(moe_stream stream, const moe_token_losses* tokens, const moe_teacher* teacher,
+                   const moe_tensor* hidden, const moe_tensor* weights, const moe_tensor* dhidden,
+                   const moe_tensor* dweights) {
+  const moe_tensor& rows = check_tensor("hidden", hidden, kFloating, {kAny, kAny});
+  const int64_t count = rows.shape[0], width = rows.shape[1];
+  const moe_tensor& matrix = check_tensor("weights", weights, kFloating, {kAny, width});
+  const int64_t classes = matrix.shape[0];
+  const moe_token_losses own = check_tokens(tokens, count, classes);
+  const moe_teacher own_teacher = teacher == nullptr ? moe_teacher{} : check_teacher(*teacher, count, classes);
+  if ((dhidden == nullptr) != (dweights == nullptr)) {
+    invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null, expected both gradients or none");
+  }
+  check_optional("dhidden", dhidden, kFloating, {count, width});
+  check_optional("dweights", dweights, kFloat32Only, {classes, width});
+  check_written(
+      {{"losses", own.losses}, {"divergences", own_teacher.divergences}, {"dhidden", dhidden}, {"dweights", dweights}},
+      {{"hidden", hidden},
+       {"weights", weights},
+       {"targets", own.targets},
+       {"teacher's hidden", own_teacher.hidden},
+       {"teacher's weights", own_teacher.weights}});
+  MOE_CALL(stream, linear_cross_entropy, own, teacher == nullptr ? nullptr : &own_teacher, rows, matrix, dhidden,
+           dweights);
+}
+
 }  // namespace
 }  // namespace moe
 
@@ -38,19 +82,13 @@ moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* tokens, 
 moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* hidden,
                                     const moe_tensor* weights, const moe_tensor* dhidden, const moe_tensor* dweights,
                                     MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] { moe::linear_losses(stream, tokens, nullptr, hidden, weights, dhidden, dweights); });
+}
+
+moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses* tokens, const moe_teacher* teacher,
+                                   const moe_tensor* hidden, const moe_tensor* weights, const moe_tensor* dhidden,
+                                   const moe_tensor* dweights, MOE_HELD_IGNORED) {
   return moe::guard(__func__, [&] {
-    const moe_tensor& rows = moe::check_tensor("hidden", hidden, moe::kFloating, {moe::kAny, moe::kAny});
-    const int64_t count = rows.shape[0], width = rows.shape[1];
-    const moe_tensor& matrix = moe::check_tensor("weights", weights, moe::kFloating, {moe::kAny, width});
-    const int64_t classes = matrix.shape[0];
-    const moe_token_losses own = moe::check_tokens(tokens, count, classes);
-    if ((dhidden == nullptr) != (dweights == nullptr)) {
-      moe::invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null, expected both gradients or none");
-    }
-    moe::check_optional("dhidden", dhidden, moe::kFloating, {count, width});
-    moe::check_optional("dweights", dweights, moe::kFloat32Only, {classes, width});
-    moe::check_written({{"losses", own.losses}, {"dhidden", dhidden}, {"dweights", dweights}},
-                       {{"hidden", hidden}, {"weights", weights}, {"targets", own.targets}});
-    MOE_CALL(stream, linear_cross_entropy, own, rows, matrix, dhidden, dweights);
+    moe::linear_losses(stream, tokens, &moe::check_pointer("teacher", teacher), hidden, weights, dhidden, dweights);
   });
 }

@@ -132,6 +132,13 @@ void cross_entropy(moe_dtype dtype, int64_t S, int64_t M, int64_t V) {
   line(std::string("linear cross-entropy, losses alone ") + text, products * 2, "GFLOP/s", [&] {
     require(moe_linear_cross_entropy(g_stream, tokens_of(0, 1, targets, losses), hidden, weights, nullptr, nullptr));
   });
+  // The teacher is twice as wide.
+  const Tensor taught(dtype, {S, 2 * M}), teacher(dtype, {V, 2 * M}), divergences(MOE_FLOAT32, {S});
+  line(std::string("linear distillation ") + text, products * 10, "GFLOP/s", [&] {
+    require(moe_linear_distillation(g_stream, tokens_of(0, 1, targets, losses),
+                                    teacher_of(2, 4, taught, teacher, divergences), hidden, weights, dhidden,
+                                    dweights));
+  });
   line(std::string("cross-entropy in place ") + text, static_cast<double>(S * V) * 8, "GB/s",
        [&] { require(moe_cross_entropy(g_stream, tokens_of(0, 1, targets, losses), logits, logits)); });
 }

@@ -64,8 +64,9 @@ using CombineBackward = void(Stream&, Tensor dy, const moe_combine_inputs&, cons
                              const moe_combine_gradients&);
 
 using CrossEntropy = void(Stream&, const moe_token_losses&, Tensor logits, OptionalTensor dlogits);
-using LinearCrossEntropy = void(Stream&, const moe_token_losses&, Tensor hidden, Tensor weights, OptionalTensor dhidden,
-                                OptionalTensor dweights);
+// moe_linear_distillation too; the teacher is null if absent.
+using LinearCrossEntropy = void(Stream&, const moe_token_losses&, const moe_teacher*, Tensor hidden, Tensor weights,
+                                OptionalTensor dhidden, OptionalTensor dweights);
 
 using AdamwStep = void(Stream&, const moe_adamw_config&, Tensor parameter, Tensor gradient, Tensor first_moment,
                        Tensor second_moment, OptionalTensor copy);

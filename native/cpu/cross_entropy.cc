@@ -1,11 +1,9 @@
-// Cross-entropy with label smoothing a, alone and fused with the output layer.
+// Cross-entropy of given logits with label smoothing a.
 //
 //   loss[s] = log sum_v exp x[s, v] - (1 - a) x[s, target] - a mean_v x[s, v],   0 if the target is -1
 //   dx[s, v] = dloss (p[s, v] - a / V - (1 - a) [v = target]),   p = softmax(x[s])
-//   fused: x = hidden weights^T,   dhidden = dx weights,   dweights += dx^T hidden
 //
-// x (logits) [S, V]; hidden [S, M]; weights [V, M]; each float32 or bfloat16. The fused form computes blocks of rows,
-// so that [S, V] never lies in memory whole, as Liger Kernel does (arXiv 2410.10989).
+// x (logits) [S, V] float32 or bfloat16.
 // Test: panamoe_test --gtest_filter='Loss*'. Time: attention_bench --only cross-entropy.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/cross_entropy.cc"
@@ -13,71 +11,64 @@
 #include "hwy/highway.h"
 
 #include <cmath>
-#include <limits>
 #include <optional>
 
-#include "core/check.h"
+#include "cpu/cross_entropy.h"
 #include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
-#include "cpu/simd/exp-inl.h"
+#include "cpu/simd/row_softmax-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
 // The loss of one row of logits, and its gradient if dlogits is given, which may be the logits' own memory.
 inline float row_loss(Floats logits, int64_t classes, int64_t target, float smoothing, float dloss,
-                      const std::optional<Floats>& dlogits) {
+                      const std::optional<Floats>& more, const std::optional<Floats>& dlogits) {
   const FloatTag d;
-  const auto load_or_lowest = [&](int64_t i, size_t n) {
-    const FloatVector x = logits.load(d, i, n);
-    const FloatVector lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
-    return n == hn::Lanes(d) ? x : hn::IfThenElse(hn::FirstN(d, n), x, lowest);
-  };
-  FloatVector peaks = hn::Set(d, std::numeric_limits<float>::lowest());
-  for_each_vector(d, 0, classes, [&](int64_t i, size_t n) { peaks = hn::Max(peaks, load_or_lowest(i, n)); });
-  const FloatVector peak = hn::MaxOfLanes(d, peaks);
-
-  FloatVector sums = hn::Zero(d);
-  for_each_vector(d, 0, classes,
-                  [&](int64_t i, size_t n) { sums = hn::Add(sums, softmax_exp(hn::Sub(load_or_lowest(i, n), peak))); });
-  const FloatVector sum = hn::SumOfLanes(d, sums);
-  const FloatVector target_logit = hn::Sub(logits.load(d, target, 1), peak);
-  float loss = std::log(hn::GetLane(sum)) - (1 - smoothing) * hn::GetLane(target_logit);
+  const RowSoftmax softmax(logits, classes, 1);
+  const FloatVector target_logit = softmax.exponent(target, 1);
+  float loss = std::log(softmax.sum()) - (1 - smoothing) * hn::GetLane(target_logit);
   if (smoothing > 0) {  // without smoothing a logit of -inf is legal, but would make the mean -inf
     FloatVector total = hn::Zero(d);
     for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
-      const FloatVector relative = hn::Sub(logits.load(d, i, n), peak);
+      const FloatVector relative = softmax.exponent(i, n);
       total = hn::Add(total, n == hn::Lanes(d) ? relative : hn::IfThenElseZero(hn::FirstN(d, n), relative));
     });
     loss -= smoothing / static_cast<float>(classes) * hn::ReduceSum(d, total);
   }
 
   if (dlogits) {
-    const FloatVector scale = hn::Set(d, dloss), share = hn::Div(hn::Set(d, 1.0f), sum);
+    const FloatVector scale = hn::Set(d, dloss), share = hn::Set(d, 1.0f / softmax.sum());
     const FloatVector even = hn::Set(d, smoothing / static_cast<float>(classes));
-    const auto gradient = [&](FloatVector relative) { return hn::MulSub(softmax_exp(relative), share, even); };
+    const auto gradient = [&](FloatVector relative, int64_t i, size_t n) {
+      const FloatVector own = hn::MulSub(softmax_exp(relative), share, even);
+      return more ? hn::Add(own, more->load(d, i, n)) : own;
+    };
     for_each_vector(d, 0, classes, [&](int64_t i, size_t n) {
-      dlogits->store(d, hn::Mul(scale, gradient(hn::Sub(logits.load(d, i, n), peak))), i, n);
+      dlogits->store(d, hn::Mul(scale, gradient(softmax.exponent(i, n), i, n)), i, n);
     });
-    const FloatVector at_target = hn::Sub(gradient(target_logit), hn::Set(d, 1 - smoothing));
+    const FloatVector at_target = hn::Sub(gradient(target_logit, target, 1), hn::Set(d, 1 - smoothing));
     dlogits->store(d, hn::Mul(scale, at_target), target, 1);
   }
   return loss;
 }
 
-void losses_of_rows(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
+void losses_on_target(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
+                      OptionalTensor dlogits) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   const auto* target = static_cast<const int32_t*>(tokens.targets->data);
   auto* loss = static_cast<float*>(tokens.losses->data);
   parallel_blocks(stream, rows, std::max<int64_t>(1, 16384 / classes), [&](int64_t begin, int64_t end) {
     const FloatTag d;
     for (int64_t row = begin; row < end; ++row) {
-      std::optional<Floats> gradient;
-      if (dlogits != nullptr) gradient.emplace(*dlogits, row * classes);
+      const auto row_of = [&](OptionalTensor matrix) {
+        return matrix == nullptr ? std::nullopt : std::optional<Floats>(Floats(*matrix, row * classes));
+      };
+      const std::optional<Floats> gradient = row_of(dlogits);
       if (target[row] >= 0) {
         loss[row] = row_loss(Floats(logits, row * classes), classes, target[row], tokens.label_smoothing, tokens.dloss,
-                             gradient);
+                             row_of(more), gradient);
         continue;
       }
       loss[row] = 0;
@@ -93,52 +84,19 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace moe::cpu {
-namespace {
 
-HWY_EXPORT(losses_of_rows);
+HWY_EXPORT(losses_on_target);
 
-// Rows of a block: enough for the three GEMMs to run at their peak, while its float32 logits take at most 32 MB (or 64
-// rows). It depends on the number of classes alone, because it sets the order in which dweights is summed.
-int64_t block_rows(int64_t classes) { return std::clamp<int64_t>((int64_t{8} << 20) / classes / 64 * 64, 64, 1024); }
-
-}  // namespace
+void losses_of_rows(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
+                    OptionalTensor dlogits) {
+  HWY_DYNAMIC_DISPATCH(losses_on_target)(stream, tokens, logits, more, dlogits);
+}
 
 void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits) {
   const moe_tensor labels = checked_indices(stream, "targets", *tokens.targets, -1, logits.shape[1]);
   moe_token_losses checked = tokens;
   checked.targets = &labels;
-  HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, checked, logits, dlogits);
-}
-
-void linear_cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor hidden, Tensor weights,
-                          OptionalTensor dhidden, OptionalTensor dweights) {
-  const int64_t rows = hidden.shape[0], classes = weights.shape[0], block = std::min(rows, block_rows(classes));
-  const moe_tensor labels = checked_indices(stream, "targets", *tokens.targets, -1, classes);
-  // Losses come from float32 logits. Their gradient overwrites them, or is rounded to bfloat16 if both of its products
-  // are with bfloat16 matrices, as every other gradient is then.
-  const bool half = dhidden != nullptr && hidden.dtype == MOE_BFLOAT16 && weights.dtype == MOE_BFLOAT16;
-  float* memory = stream.arena().take<float>(block * classes);
-  auto* half_memory = half ? stream.arena().take<uint16_t>(block * classes) : nullptr;
-  const auto multiply = [&](bool transpose_a, bool transpose_b, bool accumulate, Tensor a, Tensor b, Tensor c) {
-    gemm(stream, {sizeof(moe_gemm_config), transpose_a, transpose_b, accumulate}, a, b, c, kNoEpilogue);
-  };
-  for (int64_t begin = 0; begin < rows; begin += block) {
-    const int64_t count = std::min(block, rows - begin);
-    const moe_tensor logits{sizeof(moe_tensor), MOE_FLOAT32,     memory, count * classes * int64_t{sizeof(float)}, 2,
-                            MOE_ROW_MAJOR,      {count, classes}};
-    moe_tensor dlogits = logits;
-    if (half) dlogits.dtype = MOE_BFLOAT16, dlogits.data = half_memory, dlogits.bytes /= 2;
-    const moe_tensor hidden_block = rows_of(hidden, begin, count);
-    const moe_tensor labels_block = rows_of(labels, begin, count), losses_block = rows_of(*tokens.losses, begin, count);
-    moe_token_losses tokens_block = tokens;
-    tokens_block.targets = &labels_block, tokens_block.losses = &losses_block;
-    multiply(false, true, false, hidden_block, weights, logits);
-    HWY_DYNAMIC_DISPATCH(losses_of_rows)(stream, tokens_block, logits, dhidden == nullptr ? nullptr : &dlogits);
-    if (dhidden == nullptr) continue;
-    const moe_tensor dhidden_block = rows_of(*dhidden, begin, count);
-    multiply(false, false, false, dlogits, weights, dhidden_block);
-    multiply(true, false, true, dlogits, hidden_block, *dweights);
-  }
+  losses_of_rows(stream, checked, logits, nullptr, dlogits);
 }
 
 }  // namespace moe::cpu

@@ -1,27 +1,27 @@
 // Cross-entropy of given logits with label smoothing. Formulas and shapes: cpu/cross_entropy.cc. A block takes a row:
-// one pass for maximum and sum together (online softmax: Milakov and Gimelshein 2018, arXiv 1805.02867), one for the
-// gradient. Bound by those bytes; the second pass reads from the L2 cache while the rows of all running blocks fit it.
+// one pass for maximum and sum together, one for the gradient. Bound by those bytes; the second pass reads from the L2
+// cache while the rows of all running blocks fit it.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Loss*'. Time: ./panamoe bench train-step --device cuda.
 #include "cuda/cross_entropy.h"
 
 #include "core/check.h"
 #include "cuda/kernels.h"
+#include "cuda/online_softmax.h"
 #include "cuda/vector.h"
-#include "cuda/reduce.h"
 
 namespace moe::cuda {
 namespace {
 
 constexpr unsigned kMostThreads = 512;
 constexpr int kHeld = 4;  // vectors of a row per thread: rows with more get more threads, up to kMostThreads
-constexpr float kLowest = -3.402823466e38f;
 
-// The loss of a row of logits and, if dlogits is given, its gradient, which may be the logits' own memory. `remainder`,
-// if given, receives what the gradient lost when it was rounded to dlogits.
+// The loss of a row of logits and, if dlogits is given, its gradient, which may be the logits' own memory. `more`, if
+// given, is added to it before dloss multiplies it; `remainder`, if given, receives what it lost when it was rounded to
+// dlogits.
 template <bool vectorized, typename X, typename Dx>
 __global__ void __launch_bounds__(kMostThreads)
     losses_kernel(const X* logits, int64_t classes, const int32_t* targets, float smoothing, float dloss, float* losses,
-                  Dx* dlogits, Dx* remainder, Refusal refusal) {
+                  const float* more, Dx* dlogits, Dx* remainder, Refusal refusal) {
   constexpr int count = kVectorOf<X>;
   __shared__ float peaks[kMostWarps], sums[kMostWarps], totals[kMostWarps];
   const int64_t row = blockIdx.x, target = targets[row];
@@ -43,26 +43,20 @@ __global__ void __launch_bounds__(kMostThreads)
   }
 
   const float target_logit = to_float(x[target]);
-  float peak = kLowest, sum = 0, total = 0;  // total: sum of x - x[target], for the smoothing
+  OnlineSoftmax softmax;
+  float total = 0;  // sum of x - x[target], for the smoothing
   for (int64_t i = first; i < classes; i += stride) {
     float values[count];
     load_floats<vectorized>(x, i, classes, values, -INFINITY);
-    float most = peak;
-#pragma unroll
-    for (int k = 0; k < count; ++k) most = fmaxf(most, values[k]);
-    if (most > peak) {
-      sum *= expf(peak - most);
-      peak = most;
-    }
+    softmax.add(values, 1);
+    if (!(smoothing > 0)) continue;
 #pragma unroll
     for (int k = 0; k < count; ++k) {
-      sum += expf(values[k] - peak);
-      if (smoothing > 0 && (vectorized || i + k < classes)) total += values[k] - target_logit;
+      if (vectorized || i + k < classes) total += values[k] - target_logit;
     }
   }
-  const float own_peak = peak;
-  peak = block_max(own_peak, peaks);
-  sum = block_sum(sum * expf(own_peak - peak), sums);
+  softmax.unite(1, peaks, sums);
+  const float peak = softmax.peak, sum = softmax.sum;
   const float relative_target = target_logit - peak, even = smoothing / static_cast<float>(classes);
   float loss = logf(sum) - relative_target;
   if (smoothing > 0) loss -= even * block_sum(total, totals);  // -inf logits are legal without smoothing
@@ -71,11 +65,12 @@ __global__ void __launch_bounds__(kMostThreads)
 
   const float share = 1.0f / sum;
   for (int64_t i = first; i < classes; i += stride) {
-    float values[count];
+    float values[count], others[count] = {};
     load_floats<vectorized>(x, i, classes, values);
+    if (more != nullptr) load_floats<vectorized>(more + row * classes, i, classes, others);
 #pragma unroll
     for (int k = 0; k < count; ++k) {
-      float gradient = fmaf(expf(values[k] - peak), share, -even);
+      float gradient = fmaf(expf(values[k] - peak), share, -even) + others[k];
       if (i + k == target) gradient -= 1.0f - smoothing;
       values[k] = dloss * gradient;
     }
@@ -89,8 +84,8 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor dlogits,
-                    OptionalTensor remainder) {
+void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logits, OptionalTensor more,
+                    OptionalTensor dlogits, OptionalTensor remainder) {
   const int64_t rows = logits.shape[0], classes = logits.shape[1];
   visit_floating(logits, [&](auto from) {
     visit_floating(dlogits == nullptr ? logits : *dlogits, [&](auto to) {
@@ -100,9 +95,10 @@ void losses_of_rows(Launch& launch, const moe_token_losses& tokens, Tensor logit
         const unsigned threads = row_threads(classes, kVectorOf<X>, kHeld, kMostThreads);
         launch(losses_kernel<vectorized(), X, Dx>, static_cast<unsigned>(rows), threads, 0, data<X>(logits), classes,
                data<int32_t>(tokens.targets), tokens.label_smoothing, tokens.dloss, data<float>(tokens.losses),
-               data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
+               data<float>(more), data<Dx>(dlogits), data<Dx>(remainder), launch.refusal());
       };
-      visit_vectorized<kVectorOf<X>>(classes, run, data<X>(logits), data<Dx>(dlogits), data<Dx>(remainder));
+      visit_vectorized<kVectorOf<X>>(classes, run, data<X>(logits), data<float>(more), data<Dx>(dlogits),
+                                     data<Dx>(remainder));
     });
   });
 }
@@ -111,7 +107,7 @@ void cross_entropy(Stream& stream, const moe_token_losses& tokens, Tensor logits
   Launch launch(stream);
   launch.stream().keep_checks(
       [targets = *tokens.targets, classes = logits.shape[1]] { check_range_values("targets", targets, -1, classes); });
-  losses_of_rows(launch, tokens, logits, dlogits, nullptr);
+  losses_of_rows(launch, tokens, logits, nullptr, dlogits, nullptr);
 }
 
 }  // namespace moe::cuda

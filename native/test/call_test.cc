@@ -285,6 +285,14 @@ TEST_F(CallTest, Loss) {
         3, [&](const moe_tensor* a) {
           return moe_linear_cross_entropy(stream, tokens_of(0, 1, &a[5], &a[0]), &a[3], &a[4], &a[1], &a[2]);
         });
+  check("linear distillation",
+        all(floats("losses", {2}), floats("divergences", {2}), floats("dhidden", {2, 4}), floats("dweights", {3, 4}),
+            floats("hidden", {2, 4}), floats("weights", {3, 4}), ints("targets", {2}),
+            floats("teacher's hidden", {2, 5}), floats("teacher's weights", {3, 5})),
+        4, [&](const moe_tensor* a) {
+          return moe_linear_distillation(stream, tokens_of(0, 1, &a[6], &a[0]), teacher_of(2, 1, &a[7], &a[8], &a[1]),
+                                         &a[4], &a[5], &a[2], &a[3]);
+        });
 }
 
 TEST_F(CallTest, Optimizer) {

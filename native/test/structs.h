@@ -70,6 +70,9 @@ inline Passed<moe_norm> norm(float epsilon, View gamma, View beta, View mean, Vi
 inline Passed<moe_token_losses> tokens_of(float label_smoothing, float dloss, View targets, View losses) {
   return {{sizeof(moe_token_losses), label_smoothing, dloss, targets, losses}};
 }
+inline Passed<moe_teacher> teacher_of(float temperature, float weight, View hidden, View weights, View divergences) {
+  return {{sizeof(moe_teacher), temperature, weight, hidden, weights, divergences}};
+}
 inline Passed<moe_adamw_config> adamw(float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
                                       int64_t step, float gradient_scale) {
   return {{sizeof(moe_adamw_config), learning_rate, beta1, beta2, epsilon, weight_decay, gradient_scale, step}};

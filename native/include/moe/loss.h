@@ -1,6 +1,6 @@
-/* Cross-entropy, alone and fused with the logits. With label smoothing a the target distribution is (1 - a) on the
- * target and a / V on every class (PyTorch). V is at least 1. Refused: a target outside [-1, V), a label smoothing
- * outside [0, 1], a dloss that is not finite. */
+/* Cross-entropy, alone and fused with the logits, and distillation. With label smoothing a the target distribution is
+ * (1 - a) on the target and a / V on every class (PyTorch). V is at least 1. Refused: a target outside [-1, V), a label
+ * smoothing outside [0, 1], a dloss that is not finite. */
 #ifndef MOE_LOSS_H
 #define MOE_LOSS_H
 
@@ -28,6 +28,24 @@ MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* 
 MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* hidden,
                                             const moe_tensor* weights, const moe_tensor* dhidden,
                                             const moe_tensor* dweights, MOE_HELD);
+
+/* A teacher with logits t, as the student's are s, and the temperature T at which they are compared. */
+typedef struct moe_teacher {
+  uint32_t struct_size;
+  float temperature;             /* more than 0, finite and not subnormal */
+  float weight;                  /* factor of the divergence in the gradients, alpha T^2; 0 or more, finite */
+  const moe_tensor* hidden;      /* in, [S, N] float32 or bfloat16; t [S, V] itself if weights is null */
+  const moe_tensor* weights;     /* in, [V, N] float32 or bfloat16, or null */
+  const moe_tensor* divergences; /* out, float32 [S]: KL(softmax(t / T) || softmax(s / T)) in nats; 0 where the target
+                                    is -1 */
+} moe_teacher;
+
+/* moe_linear_cross_entropy whose gradients are those of dloss * (losses[s] + weight * divergences[s]). The teacher's
+ * logits are formed at most 512 rows at a time, and may be -inf; a NaN among them is one in divergences. */
+MOE_API moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses* tokens,
+                                           const moe_teacher* teacher, const moe_tensor* hidden,
+                                           const moe_tensor* weights, const moe_tensor* dhidden,
+                                           const moe_tensor* dweights, MOE_HELD);
 
 #ifdef __cplusplus
 }

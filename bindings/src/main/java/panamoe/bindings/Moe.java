@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)5L;
+    private static final int MOE_ABI_VERSION = (int)6L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 5
+     * #define MOE_ABI_VERSION 6
      * }
      */
     public static int MOE_ABI_VERSION() {
@@ -4000,6 +4000,76 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_linear_cross_entropy", stream, tokens, hidden, weights, dhidden, dweights, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, tokens, hidden, weights, dhidden, dweights, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_linear_distillation {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_linear_distillation");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses *tokens, const moe_teacher *teacher, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_linear_distillation$descriptor() {
+        return moe_linear_distillation.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses *tokens, const moe_teacher *teacher, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_linear_distillation$handle() {
+        return moe_linear_distillation.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses *tokens, const moe_teacher *teacher, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_linear_distillation$address() {
+        return moe_linear_distillation.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_linear_distillation(moe_stream stream, const moe_token_losses *tokens, const moe_teacher *teacher, const moe_tensor *hidden, const moe_tensor *weights, const moe_tensor *dhidden, const moe_tensor *dweights, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_linear_distillation(long stream, MemorySegment tokens, MemorySegment teacher, MemorySegment hidden, MemorySegment weights, MemorySegment dhidden, MemorySegment dweights, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_linear_distillation.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_linear_distillation", stream, tokens, teacher, hidden, weights, dhidden, dweights, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, tokens, teacher, hidden, weights, dhidden, dweights, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -2,7 +2,7 @@ package panamoe.backend;
 
 import panamoe.tensor.Tensor;
 
-/** Cross-entropy in nats. */
+/** Cross-entropy and the divergence from a teacher, in nats. */
 public interface LossKernels {
   /**
    * @param targets INT32 [S], -1 does not count
@@ -23,4 +23,29 @@ public interface LossKernels {
    */
   void linearCrossEntropy(
       Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights);
+
+  /**
+   * Whose logits t [S, V] the student's logits s are compared with, at a temperature T.
+   *
+   * @param temperature T, more than 0, finite and not subnormal
+   * @param weight factor of the divergence in the gradients, {@code alpha T^2}; 0 or more
+   * @param hidden [S, N]; t itself if weights is null
+   * @param weights row-major [V, N], or null
+   * @param divergences FLOAT32 [S], written: KL(softmax(t / T) || softmax(s / T)), 0 where the
+   *     target is -1; NaN if t has one
+   */
+  record Teacher(
+      float temperature, float weight, Tensor hidden, Tensor weights, Tensor divergences) {}
+
+  /**
+   * {@link #linearCrossEntropy} whose gradients are those of {@code dloss (losses + weight
+   * divergences)}.
+   */
+  void linearDistillation(
+      Tokens tokens,
+      Teacher teacher,
+      Tensor hidden,
+      Tensor weights,
+      Tensor dhidden,
+      Tensor dweights);
 }

@@ -20,17 +20,28 @@ public final class CrossEntropyOp {
    */
   public static Tensor forward(
       Pass pass, Tensor hidden, Tensor weights, Tensor targets, float labelSmoothing, float dloss) {
+    return forward(pass, hidden, weights, null, targets, labelSmoothing, dloss);
+  }
+
+  /** The teacher is null if absent. */
+  static Tensor forward(
+      Pass pass,
+      Tensor hidden,
+      Tensor weights,
+      LossKernels.Teacher teacher,
+      Tensor targets,
+      float labelSmoothing,
+      float dloss) {
     Tensor losses = pass.allocate(DType.FLOAT32, hidden.size(0));
     Tensor dhidden = pass.recording() ? pass.allocate(hidden.dtype(), hidden.shape()) : null;
     Tensor dweights =
         pass.recording() ? pass.tape().parameterGradientOrScratch(weights, pass.scope()) : null;
-    pass.backend()
-        .linearCrossEntropy(
-            new LossKernels.Tokens(targets, labelSmoothing, dloss, losses),
-            hidden,
-            weights,
-            dhidden,
-            dweights);
+    LossKernels.Tokens tokens = new LossKernels.Tokens(targets, labelSmoothing, dloss, losses);
+    if (teacher == null) {
+      pass.backend().linearCrossEntropy(tokens, hidden, weights, dhidden, dweights);
+    } else {
+      pass.backend().linearDistillation(tokens, teacher, hidden, weights, dhidden, dweights);
+    }
     if (pass.recording()) {
       pass.tape().record(() -> pass.tape().addGradient(hidden, dhidden));
     }

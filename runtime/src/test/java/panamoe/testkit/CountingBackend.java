@@ -11,6 +11,7 @@ import panamoe.backend.AttentionSettings;
 import panamoe.backend.AttentionSettings.Mask;
 import panamoe.backend.Backend;
 import panamoe.backend.CachePlaces;
+import panamoe.backend.LossKernels;
 import panamoe.backend.reference.ReferenceBackend;
 import panamoe.tensor.Tensor;
 
@@ -83,6 +84,13 @@ public final class CountingBackend {
       case "linearCrossEntropy" -> {
         double logits = 2.0 * ((Tensor) given[1]).count() * ((Tensor) given[2]).size(0);
         yield given[3] == null ? logits : 3 * logits;
+      }
+      case "linearDistillation" -> {
+        LossKernels.Teacher teacher = (LossKernels.Teacher) given[1];
+        long classes = ((Tensor) given[3]).size(0);
+        double logits = 2.0 * ((Tensor) given[2]).count() * classes;
+        double taught = teacher.weights() == null ? 0 : 2.0 * teacher.hidden().count() * classes;
+        yield taught + (given[4] == null ? logits : 3 * logits);
       }
       default -> 0;
     };

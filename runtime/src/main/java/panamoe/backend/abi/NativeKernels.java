@@ -402,6 +402,25 @@ interface NativeKernels
   }
 
   @Override
+  default void linearDistillation(
+      Tokens tokens,
+      Teacher teacher,
+      Tensor hidden,
+      Tensor weights,
+      Tensor dhidden,
+      Tensor dweights) {
+    launch(
+        "moe_linear_distillation",
+        Moe::moe_linear_distillation,
+        Structs.tokenLosses(tokens),
+        Structs.teacher(teacher),
+        hidden,
+        weights,
+        dhidden,
+        dweights);
+  }
+
+  @Override
   default void adamwStep(
       AdamW config,
       Tensor parameter,

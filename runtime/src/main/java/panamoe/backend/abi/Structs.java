@@ -9,6 +9,7 @@ import panamoe.backend.CombineKernels;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GemmKernels.Epilogue;
+import panamoe.backend.LossKernels.Teacher;
 import panamoe.backend.LossKernels.Tokens;
 import panamoe.backend.NormKernels.Norm;
 import panamoe.backend.OptimizerKernels.AdamW;
@@ -28,6 +29,7 @@ import panamoe.bindings.moe_gemm_config;
 import panamoe.bindings.moe_norm;
 import panamoe.bindings.moe_rotary_angles;
 import panamoe.bindings.moe_routes;
+import panamoe.bindings.moe_teacher;
 import panamoe.bindings.moe_token_losses;
 import panamoe.tensor.Tensor;
 
@@ -173,6 +175,18 @@ final class Structs {
         },
         tokens.targets(),
         tokens.losses());
+  }
+
+  static Struct teacher(Teacher teacher) {
+    return new Struct(
+        moe_teacher.sizeof(),
+        to -> {
+          moe_teacher.temperature(to, teacher.temperature());
+          moe_teacher.weight(to, teacher.weight());
+        },
+        teacher.hidden(),
+        teacher.weights(),
+        teacher.divergences());
   }
 
   static Struct adamw(AdamW config) {

@@ -1,12 +1,14 @@
 package panamoe.backend.reference;
 
+import java.util.Arrays;
+import java.util.Objects;
 import panamoe.backend.LossKernels;
 import panamoe.backend.reference.Check.Kind;
 import panamoe.tensor.Tensor;
 
 /**
  * Cross-entropy against the target distribution {@code (1 - a) [v = target] + a / V}, a the label
- * smoothing.
+ * smoothing, and the divergence from a teacher's distribution.
  */
 interface ReferenceLoss extends LossKernels, Launching {
 
@@ -37,6 +39,28 @@ interface ReferenceLoss extends LossKernels, Launching {
   @Override
   default void linearCrossEntropy(
       Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights) {
+    linear(tokens, null, hidden, weights, dhidden, dweights);
+  }
+
+  @Override
+  default void linearDistillation(
+      Tokens tokens,
+      Teacher teacher,
+      Tensor hidden,
+      Tensor weights,
+      Tensor dhidden,
+      Tensor dweights) {
+    linear(tokens, Objects.requireNonNull(teacher, "teacher"), hidden, weights, dhidden, dweights);
+  }
+
+  /** Both losses that are fused with the logits; teacher is null if absent. */
+  private void linear(
+      Tokens tokens,
+      Teacher teacher,
+      Tensor hidden,
+      Tensor weights,
+      Tensor dhidden,
+      Tensor dweights) {
     Tensor targets = tokens.targets();
     float labelSmoothing = tokens.labelSmoothing();
     float dloss = tokens.dloss();
@@ -46,6 +70,9 @@ interface ReferenceLoss extends LossKernels, Launching {
           Check.tensor("hidden", hidden, Kind.FLOATING, Check.ANY, Check.ANY);
           Check.weights("weights", weights, Check.ANY, hidden.size(1));
           check(targets, hidden.size(0), weights.size(0), labelSmoothing, dloss, losses);
+          if (teacher != null) {
+            check(teacher, hidden.size(0), weights.size(0));
+          }
           Check.together("dhidden", dhidden, "dweights", dweights);
           Check.optional("dhidden", dhidden, Kind.FLOATING, hidden.size(0), hidden.size(1));
           Check.optional("dweights", dweights, Kind.FLOAT32, weights.size(0), weights.size(1));
@@ -59,12 +86,20 @@ interface ReferenceLoss extends LossKernels, Launching {
               dweights == null
                   ? new double[w.length][(int) hidden.size(1)]
                   : Values.readRows(dweights);
+          double[][] given = teacher == null ? null : Values.readRows(teacher.hidden());
+          double[][] givenWeights =
+              teacher == null || teacher.weights() == null
+                  ? null
+                  : Values.readRows(teacher.weights());
           for (int s = 0; s < in.length; s++) {
-            double[] logits = new double[w.length];
-            for (int v = 0; v < w.length; v++) {
-              logits[v] = Vectors.dot(in[s], w[v]);
-            }
+            double[] logits = product(in[s], w);
             double[] dlogits = loss(logits, targets.getInt(s), labelSmoothing, dloss, s, losses);
+            if (teacher != null) {
+              double[] wanted = givenWeights == null ? given[s] : product(given[s], givenWeights);
+              boolean counts = targets.getInt(s) >= 0;
+              double divergence = counts ? divergence(logits, wanted, teacher, dloss, dlogits) : 0;
+              teacher.divergences().setFloat(s, (float) divergence);
+            }
             for (int v = 0; v < w.length; v++) {
               Vectors.addScaled(din[s], dlogits[v], w[v]);
               Vectors.addScaled(dw[v], dlogits[v], in[s]);
@@ -90,6 +125,60 @@ interface ReferenceLoss extends LossKernels, Launching {
     }
     losses.setFloat(s, (float) loss);
     return gradient;
+  }
+
+  /** Returns the divergence and adds {@code dloss weight} times its gradient to dlogits. */
+  private static double divergence(
+      double[] logits, double[] wanted, Teacher teacher, double dloss, double[] dlogits) {
+    double temperature = teacher.temperature();
+    double[] student = over(temperature, logits);
+    double[] taught = over(temperature, wanted);
+    double studentTotal = Vectors.logSumExp(student);
+    double taughtTotal = Vectors.logSumExp(taught);
+    double divergence = 0;
+    for (int v = 0; v < logits.length; v++) {
+      double p = Math.exp(taught[v] - taughtTotal);
+      double q = Math.exp(student[v] - studentTotal);
+      if (p != 0) { // the limit of p log p at 0 is 0
+        divergence += p * (taught[v] - taughtTotal - (student[v] - studentTotal));
+      }
+      dlogits[v] += dloss * teacher.weight() / temperature * (q - p);
+    }
+    return divergence;
+  }
+
+  private static double[] product(double[] row, double[][] weights) {
+    double[] logits = new double[weights.length];
+    for (int v = 0; v < logits.length; v++) {
+      logits[v] = Vectors.dot(row, weights[v]);
+    }
+    return logits;
+  }
+
+  private static double[] over(double temperature, double[] logits) {
+    return Arrays.stream(logits).map(logit -> logit / temperature).toArray();
+  }
+
+  private static void check(Teacher teacher, long tokens, long classes) {
+    Check.require(
+        teacher.temperature() >= Float.MIN_NORMAL && Float.isFinite(teacher.temperature()),
+        "temperature is "
+            + teacher.temperature()
+            + ", expected more than 0, finite and not subnormal");
+    Check.require(
+        teacher.weight() >= 0 && Float.isFinite(teacher.weight()),
+        "weight is " + teacher.weight() + ", expected a finite number, 0 or more");
+    Tensor weights = teacher.weights();
+    Check.tensor(
+        "teacher's hidden",
+        teacher.hidden(),
+        Kind.FLOATING,
+        tokens,
+        weights == null ? classes : Check.ANY);
+    if (weights != null) {
+      Check.tensor("teacher's weights", weights, Kind.FLOATING, classes, teacher.hidden().size(1));
+    }
+    Check.tensor("divergences", teacher.divergences(), Kind.FLOAT32, tokens);
   }
 
   private static void check(

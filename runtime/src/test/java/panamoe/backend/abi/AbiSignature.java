@@ -120,6 +120,9 @@ record AbiSignature(String function, List<Parameter> parameters) {
           dlogits:f[S,V]?
       moe_linear_cross_entropy stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} hidden:f[S,M] \
           weights:f[V,M] dhidden:f[S,M]?1 dweights:F[V,M]?1
+      moe_linear_distillation stream tokens{smoothing~0..1 dloss~0..1 targets:i[S]-<V losses:F[S]} \
+          teacher{temperature~0.1..4 weight~0..9 hidden:f[S,N] weights:f[V,N] divergences:F[S]} hidden:f[S,M] \
+          weights:f[V,M] dhidden:f[S,M]?1 dweights:F[V,M]?1
       moe_adamw_step stream \
           form{rate~0..1 beta1~0..0.9 beta2~0..0.9 epsilon~0..1 decay~0..1 scale~0..1 step=1..9L} \
           parameter:F[S,M] gradient:F[S,M] first_moment:F[S,M] second_moment:F[S,M] copy:B[S,M]?

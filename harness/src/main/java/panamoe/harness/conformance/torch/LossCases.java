@@ -6,6 +6,7 @@ import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
 import panamoe.op.CrossEntropyOp;
+import panamoe.op.DistillationOp;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -37,18 +38,9 @@ public final class LossCases {
             new LossKernels.Tokens(targetTable, smoothing, part, losses), logits, gradient);
     compare(replay, losses.toFloats(), sums ? 1 : counted, gradient.toFloats());
 
-    float[] unit = new float[classes * classes];
-    for (int i = 0; i < classes; i++) {
-      unit[i * classes + i] = 1;
-    }
     Tensor fused =
         CrossEntropyOp.forward(
-            replay.pass(),
-            logits,
-            replay.parameter(unit, classes, classes),
-            targetTable,
-            smoothing,
-            part);
+            replay.pass(), logits, identity(replay, classes), targetTable, smoothing, part);
     replay.backward();
     compare(replay, fused.toFloats(), sums ? 1 : counted, replay.gradientOfInput(logits));
   }
@@ -73,76 +65,103 @@ public final class LossCases {
   public static void distillation(Replay replay) {
     GoldenFile golden = replay.golden();
     double temperature = golden.setting("temperature").asDouble();
-    float[] student = golden.floats("student_logits");
     int rows = golden.size("student_logits", 0);
-    int classes = golden.size("student_logits", 1);
-    Divergence divergence =
-        Divergence.of(replay, golden.floats("teacher_logits"), student, temperature, classes);
-    replay.close("kl_per_token", divergence.byRow());
-    double mean = sum(divergence.byRow()) / rows;
+    Distilled every =
+        Distilled.divergence(replay, temperature, replay.integers(new long[rows], rows));
+    replay.close("kl_per_token", every.divergences());
+    double mean = sum(every.divergences()) / rows;
     replay.close("kl_batchmean", mean);
     replay.close("kl_batchmean_log_target", mean);
-    replay.close("grad_kl_batchmean", Layouts.scaled(divergence.gradient(), 1.0 / rows));
+    replay.close("grad_kl_batchmean", Layouts.scaled(every.gradient(), 1.0 / rows));
 
-    long[] targets = targets(golden, golden.setting("ignore_index").asLong());
-    boolean[] used = new boolean[rows];
-    int counted = 0;
-    for (int row = 0; row < rows; row++) {
-      used[row] = targets[row] >= 0;
-      counted += used[row] ? 1 : 0;
-    }
-    double maskedMean = sum(Layouts.cleared(divergence.byRow(), used)) / counted;
-    float[] maskedGradient =
-        Layouts.scaled(Layouts.cleared(divergence.gradient(), used), 1.0 / counted);
+    long[] labels = targets(golden, golden.setting("ignore_index").asLong());
+    long counted = Arrays.stream(labels).filter(label -> label >= 0).count();
+    Tensor targets = replay.integers(labels, rows);
+    Distilled masked = Distilled.divergence(replay, temperature, targets);
+    double maskedMean = sum(masked.divergences()) / counted;
     replay.close("kl_masked_mean", maskedMean);
-    replay.close("grad_kl_masked_mean", maskedGradient);
+    replay.close("grad_kl_masked_mean", Layouts.scaled(masked.gradient(), 1.0 / counted));
 
-    Tensor losses = replay.scope().allocate(DType.FLOAT32, rows);
-    Tensor gradient = replay.scope().allocate(DType.FLOAT32, rows, classes);
-    replay
-        .backend()
-        .crossEntropy(
-            new LossKernels.Tokens(replay.integers(targets, rows), 0, 1f / counted, losses),
-            replay.input("student_logits"),
-            gradient);
-    double crossEntropy = sum(losses.toFloats()) / counted;
+    double alphaCrossEntropy = golden.setting("alpha_ce").asDouble();
+    double alphaDivergence = golden.setting("alpha_kd").asDouble() * temperature * temperature;
+    Distilled mixed =
+        Distilled.of(
+            replay,
+            temperature,
+            alphaDivergence / alphaCrossEntropy,
+            targets,
+            alphaCrossEntropy / counted);
+    double crossEntropy = sum(mixed.crossEntropies()) / counted;
     replay.close("ce", crossEntropy);
-    float alphaCrossEntropy = (float) golden.setting("alpha_ce").asDouble();
-    float alphaDivergence =
-        (float) (golden.setting("alpha_kd").asDouble() * temperature * temperature);
     replay.close("mixed_loss", alphaCrossEntropy * crossEntropy + alphaDivergence * maskedMean);
-    Tensor mixed = replay.scope().allocate(DType.FLOAT32, rows, classes);
-    replay
-        .backend()
-        .add(
-            alphaCrossEntropy,
-            gradient,
-            alphaDivergence,
-            replay.tensor(maskedGradient, rows, classes),
-            mixed);
-    replay.close("grad_mixed", mixed.toFloats());
-    replay.comparison().note(Divergence.NOTE);
+    replay.close("grad_mixed", mixed.gradient());
   }
 
   /** Megatron-DeepSpeed's MoS loss: {@code beta T^2 KL / (B L)}, the sum over all tokens. */
   public static void mixtureOfStudents(Replay replay) {
     GoldenFile golden = replay.golden();
     double temperature = golden.setting("kd_temp").asDouble();
+    int sequences = golden.size("student_logits", 0);
+    int rows = sequences * golden.size("student_logits", 1);
     double factor =
         golden.setting("kd_beta_ce").asDouble()
             * temperature
             * temperature
-            / (golden.size("student_logits", 0) * golden.setting("seq_length").asDouble());
-    Divergence divergence =
-        Divergence.of(
-            replay,
-            golden.floats("teacher_logits"),
-            golden.floats("student_logits"),
-            temperature,
-            golden.size("student_logits", 2));
-    replay.close("mos_loss", factor * sum(divergence.byRow()));
-    replay.close("grad_student_logits", Layouts.scaled(divergence.gradient(), factor));
-    replay.comparison().note(Divergence.NOTE);
+            / (sequences * golden.setting("seq_length").asDouble());
+    Distilled every =
+        Distilled.divergence(replay, temperature, replay.integers(new long[rows], rows));
+    replay.close("mos_loss", factor * sum(every.divergences()));
+    replay.close("grad_student_logits", Layouts.scaled(every.gradient(), factor));
+  }
+
+  /**
+   * What the distillation of the recorded logits gives.
+   *
+   * @param crossEntropies [S]
+   * @param divergences [S]
+   * @param gradient by the student's logits [S, V]
+   */
+  private record Distilled(float[] crossEntropies, float[] divergences, float[] gradient) {
+
+    static Distilled of(
+        Replay replay, double temperature, double weight, Tensor targets, double dloss) {
+      Tensor student = replay.rows("student_logits");
+      DistillationOp.Losses losses =
+          DistillationOp.forward(
+              replay.freshPass(),
+              student,
+              identity(replay, Math.toIntExact(student.size(1))),
+              new DistillationOp.Teacher(
+                  (float) temperature, (float) weight, replay.rows("teacher_logits"), null),
+              targets,
+              0,
+              (float) dloss);
+      replay.backward();
+      return new Distilled(
+          losses.crossEntropies().toFloats(),
+          losses.divergences().toFloats(),
+          replay.gradientOfInput(student));
+    }
+
+    /** The gradient is the divergence's: what its weight adds to that of the cross-entropy. */
+    static Distilled divergence(Replay replay, double temperature, Tensor targets) {
+      Distilled both = of(replay, temperature, 1, targets, 1);
+      float[] without = of(replay, temperature, 0, targets, 1).gradient();
+      float[] gradient = both.gradient();
+      for (int i = 0; i < gradient.length; i++) {
+        gradient[i] -= without[i];
+      }
+      return both;
+    }
+  }
+
+  /** The weights [C, C] whose logits are the hidden state itself. */
+  private static Tensor identity(Replay replay, int classes) {
+    float[] unit = new float[classes * classes];
+    for (int i = 0; i < classes; i++) {
+      unit[i * classes + i] = 1;
+    }
+    return replay.parameter(unit, classes, classes);
   }
 
   private static double sum(float[] values) {
