@@ -247,7 +247,7 @@ TEST_F(DistillationTest, RefusesWhatDoesNotFit) {
   refuses("temperature is -1", [](Student& c) { c.temperature = -1; });
   refuses("temperature is nan", [](Student& c) { c.temperature = NAN; });
   refuses("temperature is inf", [](Student& c) { c.temperature = INFINITY; });
-  refuses("temperature is 1e-40", [](Student& c) { c.temperature = 1e-40f; });
+  refuses("temperature is 9.99995e-41", [](Student& c) { c.temperature = 1e-40f; });
   refuses("weight is -1, expected a finite number", [](Student& c) { c.weight = -1; });
   refuses("weight is inf", [](Student& c) { c.weight = INFINITY; });
   refuses("teacher's hidden has shape [4, 8], expected [4, 9]",

@@ -143,7 +143,7 @@ public final class LossCases {
           replay.gradientOfInput(student));
     }
 
-    /** The gradient is the divergence's: what its weight adds to that of the cross-entropy. */
+    /** The divergence's gradient alone: what its weight adds to the cross-entropy's. */
     static Distilled divergence(Replay replay, double temperature, Tensor targets) {
       Distilled both = of(replay, temperature, 1, targets, 1);
       float[] without = of(replay, temperature, 0, targets, 1).gradient();
