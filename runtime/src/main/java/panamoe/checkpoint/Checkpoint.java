@@ -121,6 +121,13 @@ public final class Checkpoint {
     return directory;
   }
 
+  /**
+   * The SHA-256 of what it holds, in hexadecimal digits: of its manifest, which has each file's.
+   */
+  public String sha256() {
+    return manifest.sha256();
+  }
+
   /** The number of training steps done when it was saved. */
   public long step() {
     return manifest.step();

@@ -44,6 +44,16 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
   record FileEntry(long size, String sha256, String crc32c) {}
 
   byte[] toJson() {
+    ObjectNode json = withoutChecksum();
+    return StrictJson.bytes(json.put("sha256", checksum(json)));
+  }
+
+  /** The SHA-256 of its content, in hexadecimal digits; it changes with any of the files. */
+  String sha256() {
+    return checksum(withoutChecksum());
+  }
+
+  private ObjectNode withoutChecksum() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("format", FORMAT).put("version", VERSION).put("panamoe", panamoe).put("step", step);
     ArrayNode counts = json.putArray("experts");
@@ -57,7 +67,7 @@ record Manifest(String panamoe, long step, List<Integer> experts, Map<String, Fi
                     .put("size", entry.size())
                     .put("sha256", entry.sha256())
                     .put("crc32c", entry.crc32c()));
-    return StrictJson.bytes(json.put("sha256", checksum(json)));
+    return json;
   }
 
   /** Reads and checks the manifest of a checkpoint directory. */

@@ -82,14 +82,12 @@ public record ModelConfig(
 
   /** The same model with every gate changed. */
   public ModelConfig withGates(UnaryOperator<GateConfig> change) {
+    return withBlocks(blocks.stream().map(block -> block.withGate(change)).toList());
+  }
+
+  /** The same model with other blocks. */
+  public ModelConfig withBlocks(List<BlockConfig> others) {
     return new ModelConfig(
-        vocabulary,
-        context,
-        hidden,
-        embedding,
-        blocks.stream().map(block -> block.withGate(change)).toList(),
-        finalNorm,
-        head,
-        initialWeights);
+        vocabulary, context, hidden, embedding, others, finalNorm, head, initialWeights);
   }
 }

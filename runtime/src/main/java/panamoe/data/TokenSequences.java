@@ -18,6 +18,14 @@ public interface TokenSequences {
    */
   long fillTraining(long first, Tensor ids, Tensor targets);
 
+  /**
+   * The window of the text that training sequence {@code number} is: sequences with the same window
+   * are the same.
+   */
+  default long window(long number) {
+    return number;
+  }
+
   /** The number of validation sequences; sequences beyond it are empty. Unlimited by default. */
   default long validationSequences() {
     return Long.MAX_VALUE;

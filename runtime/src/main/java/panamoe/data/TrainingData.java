@@ -83,14 +83,17 @@ public final class TrainingData implements TokenSequences {
   @Override
   public long fillTraining(long first, Tensor ids, Tensor targets) {
     int sequences = sequences(first, ids, targets);
-    long windows = trainingSequences();
     long bytes = 0;
     for (int i = 0; i < sequences; i++) {
-      long number = first + i;
-      Permutation order = new Permutation(windows, Permutation.mix(seed) + number / windows);
-      bytes += fill(training, order.at(number % windows), ids.data(), targets.data(), i);
+      bytes += fill(training, window(first + i), ids.data(), targets.data(), i);
     }
     return bytes;
+  }
+
+  @Override
+  public long window(long number) {
+    long windows = trainingSequences();
+    return new Permutation(windows, Permutation.mix(seed) + number / windows).at(number % windows);
   }
 
   /**

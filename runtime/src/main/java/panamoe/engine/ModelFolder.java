@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
@@ -71,7 +72,10 @@ public record ModelFolder(
               + " by its manifest, but its config asks for "
               + config.experts());
     }
-    Tokenizer tokenizer = tokenizer(path, checkpoint.directory());
+    Tokenizer tokenizer =
+        tokenizerFile(path, checkpoint.directory())
+            .<Tokenizer>map(JsonTokenizer::load)
+            .orElseGet(ByteTokenizer::new);
     if (tokenizer.vocabularySize() != config.vocabulary()) {
       throw new CheckpointException(
           "the tokenizer has "
@@ -155,7 +159,12 @@ public record ModelFolder(
     }
   }
 
-  private static Tokenizer tokenizer(Path path, Path checkpoint) {
+  /** The file of the model's tokenizer; empty for bytes. */
+  public Optional<Path> tokenizerFile() {
+    return tokenizerFile(path, checkpoint.directory());
+  }
+
+  private static Optional<Path> tokenizerFile(Path path, Path checkpoint) {
     // A checkpoint lies in <run>/checkpoints/<step>.
     for (Path folder : new Path[] {path, checkpoint.toAbsolutePath().getParent().getParent()}) {
       if (folder != null && Files.exists(folder.resolve(TOKENIZER))) {
@@ -163,9 +172,9 @@ public record ModelFolder(
         if (!Files.isRegularFile(file)) { // reading a pipe would wait for a writer
           throw new CheckpointException(file + " is not a regular file");
         }
-        return JsonTokenizer.load(file);
+        return Optional.of(file);
       }
     }
-    return new ByteTokenizer();
+    return Optional.empty();
   }
 }

@@ -155,7 +155,7 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /** The matrix of the logits. */
-  Tensor headWeight() {
+  public Tensor headWeight() {
     return headWeight;
   }
 

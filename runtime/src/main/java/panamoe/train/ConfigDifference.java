@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Set;
 
 /** The differences between two configurations, in words. */
-final class ConfigDifference {
+public final class ConfigDifference {
   private ConfigDifference() {}
 
   /** {@code training.batch was 8, is 16}, for each value that differs; empty if they are equal. */
-  static String between(JsonNode before, JsonNode now) {
+  public static String between(JsonNode before, JsonNode now) {
     List<String> found = new ArrayList<>();
     collect("", before, now, found);
     return String.join("; ", found);

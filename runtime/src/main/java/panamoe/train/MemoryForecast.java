@@ -22,9 +22,11 @@ import panamoe.tensor.DType;
  * @param moments of AdamW, and the room through which ranks exchange gradients and updates
  * @param activations that a micro-batch's forward keeps for its backward
  * @param inFlight gradients of activations at the deepest point of the backward
+ * @param teacher weights of a teacher, which each rank has whole, and the activations of its
+ *     forward
  */
 public record MemoryForecast(
-    long weights, long gradients, long moments, long activations, long inFlight) {
+    long weights, long gradients, long moments, long activations, long inFlight, long teacher) {
   /** Ids, targets and positions, INT32 [S] each. */
   private static final int INPUTS = 3;
 
@@ -54,8 +56,26 @@ public record MemoryForecast(
           4 * held,
           8 * moments + 4 * (gathered + largestShare),
           bytes(work.bytes32(INPUTS) + cost.kept()),
-          bytes(cost.inFlight()));
+          bytes(cost.inFlight()),
+          0);
     }
+  }
+
+  /** The same training, which a teacher takes part in. */
+  public MemoryForecast with(ModelConfig teacher, TrainConfig training, Topology topology) {
+    try (LanguageModel model = new LanguageModel(teacher)) {
+      double held = model.config().head().tied() ? weight(model.head(), training.dtype()) : 0;
+      for (Parameter parameter : model.parameters().parameters()) {
+        held += weight(parameter, training.dtype());
+      }
+      double forward = model.cost(training.work(topology)).kept();
+      return new MemoryForecast(
+          weights, gradients, moments, activations, inFlight, bytes(held + forward));
+    }
+  }
+
+  private static double weight(Parameter parameter, DType compute) {
+    return (double) parameter.count() * parameter.valueDType(compute).bytes();
   }
 
   /** Limits a count, so that sums do not overflow for absurd settings. */
@@ -73,15 +93,16 @@ public record MemoryForecast(
   public void requireFits(long availableBytes, int ranks) {
     double all = (double) total() * ranks;
     if (all > availableBytes) {
-      double state = (double) (weights + gradients + moments) * ranks;
+      double state = (double) (weights + gradients + moments + teacher) * ranks;
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
-              "training%s takes %s of memory (%s for weights, gradients and moments, %s for activations), but %s are"
+              "training%s takes %s of memory (%s for weights, gradients and moments%s, %s for activations), but %s are"
                   + " free; %s",
               ranks == 1 ? "" : " on " + ranks + " ranks",
               gibibytes(all),
               gibibytes(state),
+              teacher == 0 ? "" : " and a teacher",
               gibibytes(all - state),
               gibibytes(availableBytes),
               state > availableBytes
@@ -95,7 +116,7 @@ public record MemoryForecast(
   }
 
   public long total() {
-    return weights + gradients + moments + activations + inFlight;
+    return weights + gradients + moments + activations + inFlight + teacher;
   }
 
   public String toText() {
@@ -118,6 +139,9 @@ public record MemoryForecast(
     json.put("moments", moments);
     json.put("activations", activations);
     json.put("in_flight", inFlight);
+    if (teacher > 0) {
+      json.put("teacher", teacher);
+    }
     json.put("total", total());
     return json;
   }

@@ -18,6 +18,7 @@ import panamoe.checkpoint.SaveReport;
 import panamoe.checkpoint.Shards;
 import panamoe.comm.Communicator;
 import panamoe.io.ConfigJson;
+import panamoe.model.KeptLayers;
 import panamoe.model.ModelTensors;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
@@ -193,6 +194,29 @@ public final class RunCheckpoints {
     List<String> warnings = readInto(checkpoint);
     trainer.restore(state(checkpoint));
     return warnings;
+  }
+
+  /**
+   * Starts a student from layers of its teacher: reads the weights of {@code teacher} into the
+   * trainer's parameters. Call it before the first step.
+   *
+   * @param kept the teacher's layer of each of the student's
+   * @throws CheckpointException if the teacher's tensors have other shapes, or are damaged
+   */
+  public void startFrom(Checkpoint teacher, KeptLayers kept) {
+    try (Shards model = teacher.model();
+        TensorScope scope = TensorScope.shared(trainer.backend())) {
+      RankTensors tensors = new RankTensors(scope);
+      for (AdamW.Moments each : trainer.moments()) {
+        Parameter parameter = each.parameter();
+        Tensor whole = tensors.placeFor(parameter, parameter.master());
+        ModelTensors.named(parameter, "", whole)
+            .forEach((name, tensor) -> model.read(kept.source(name), tensor));
+        tensors.cut(parameter, whole, parameter.master());
+        tensors.freeAllBut(null);
+      }
+    }
+    trainer.restore(trainer.state());
   }
 
   private static TrainerState state(Checkpoint checkpoint) {

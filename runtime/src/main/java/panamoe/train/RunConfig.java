@@ -10,14 +10,25 @@ import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
 import panamoe.io.ConfigJson;
+import panamoe.io.Omittable;
 import panamoe.parallel.Topology;
 
 /**
  * A run: the model and its training, as {@code config.json} holds it.
  *
  * @param seed of weights, data order and noise
+ * @param distillation how the model learns from a teacher; null: it has none
  */
-public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
+public record RunConfig(
+    ModelConfig model,
+    TrainConfig training,
+    long seed,
+    @Omittable DistillationConfig distillation) {
+
+  /** A run without a teacher. */
+  public RunConfig(ModelConfig model, TrainConfig training, long seed) {
+    this(model, training, seed, null);
+  }
 
   public RunConfig {
     if (model == null || training == null) {
@@ -36,9 +47,14 @@ public record RunConfig(ModelConfig model, TrainConfig training, long seed) {
     }
   }
 
+  /** Whether a teacher is asked in step {@code step} (from 0) or later. */
+  public boolean asksTeacher(long step) {
+    return distillation != null && distillation.alpha(step, training.steps()) > 0;
+  }
+
   /** This run with another number of steps, over which the learning rate falls. */
   public RunConfig withSteps(int steps) {
-    return new RunConfig(model, training.withSteps(steps), seed);
+    return new RunConfig(model, training.withSteps(steps), seed, distillation);
   }
 
   /**

@@ -16,6 +16,7 @@ import java.util.OptionalDouble;
  * @param gradientNorm before clipping
  * @param seconds the step's duration
  * @param layers the MoE layers' loads
+ * @param divergence mean KL(teacher || model) per token, nats; only where a teacher was asked
  * @param validationBitsPerByte only after evaluation steps
  */
 public record StepMetrics(
@@ -28,6 +29,7 @@ public record StepMetrics(
     double seconds,
     double tokensPerSecond,
     List<LayerLoad> layers,
+    OptionalDouble divergence,
     OptionalDouble validationBitsPerByte) {
 
   /** Mean auxiliary loss over the MoE layers, before its coefficient; 0 in a dense model. */
@@ -51,6 +53,7 @@ public record StepMetrics(
         seconds,
         tokensPerSecond,
         layers,
+        divergence,
         OptionalDouble.of(bits));
   }
 
@@ -61,6 +64,7 @@ public record StepMetrics(
     json.put("tokens", tokens);
     json.put("loss", loss);
     json.put("bits_per_byte", bitsPerByte);
+    divergence.ifPresent(nats -> json.put("divergence", nats));
     json.put("aux_loss", auxiliaryLoss());
     json.put("z_loss", zLoss());
     json.put("grad_norm", gradientNorm);

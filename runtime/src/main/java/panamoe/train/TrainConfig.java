@@ -168,7 +168,7 @@ public record TrainConfig(
         + (learningRate - finalLearningRate) * 0.5 * (1 + Math.cos(Math.PI * progress));
   }
 
-  private static void require(boolean holds, String name, Object given, String expected) {
+  static void require(boolean holds, String name, Object given, String expected) {
     if (!holds) {
       throw new IllegalArgumentException(name + " is " + given + ", expected " + expected);
     }

@@ -35,20 +35,26 @@ public final class Trainer {
   /** Steps before spikes are detected, because the running mean is not meaningful earlier. */
   private static final int SPIKE_FIRST_STEP = 50;
 
+  private static final String BAD_TEACHER = "the teacher's logits are not finite numbers";
+
   /**
    * @param nats summed cross-entropy
+   * @param divergence of the teacher, summed; 0 where none was asked
    * @param bytes of the text
    */
-  private record Sum(double nats, long bytes) {
-    static final Sum ZERO = new Sum(0, 0);
+  private record Sum(double nats, double divergence, long bytes) {
+    static final Sum ZERO = new Sum(0, 0, 0);
 
     Sum plus(Sum other) {
-      return new Sum(nats + other.nats, bytes + other.bytes);
+      return new Sum(nats + other.nats, divergence + other.divergence, bytes + other.bytes);
     }
 
     /** The sum over all data ranks. */
     Sum over(Communicator data) {
-      return new Sum(data.allReduce(nats), Math.round(data.allReduce((double) bytes)));
+      return new Sum(
+          data.allReduce(nats),
+          data.allReduce(divergence),
+          Math.round(data.allReduce((double) bytes)));
     }
 
     double bitsPerByte() {
@@ -61,22 +67,35 @@ public final class Trainer {
   private final Ranks ranks;
   private final RunConfig config;
   private final TokenSequences data;
+  private final Objective objective;
   private final AdamW optimizer;
   private final LoadMeter meter = new LoadMeter();
   private long step;
   private double runningLoss = Double.NaN;
 
+  /** A trainer that minimises the next token's cross-entropy; throws as below. */
+  public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
+    this(backend, model, config, data, Objective.LANGUAGE_MODELLING);
+  }
+
   /**
    * @param model materialized for training on {@code backend}
+   * @param objective stays the caller's to close
    * @throws IllegalArgumentException if the batch does not divide among the ranks, or the data has
    *     sequences of another length
    */
-  public Trainer(Backend backend, LanguageModel model, RunConfig config, TokenSequences data) {
+  public Trainer(
+      Backend backend,
+      LanguageModel model,
+      RunConfig config,
+      TokenSequences data,
+      Objective objective) {
     this.backend = backend;
     this.model = model;
     this.ranks = model.parameters().ranks();
     this.config = config;
     this.data = data;
+    this.objective = objective;
     this.optimizer = new AdamW(backend, config.training(), model.parameters());
     config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
@@ -127,6 +146,7 @@ public final class Trainer {
     requireHealthy(loss, norm);
     ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
     double rate = training.learningRate(step);
+    boolean asked = config.asksTeacher(step);
     step++;
     runningLoss =
         Double.isNaN(runningLoss) ? loss : runningLoss + SPIKE_MEMORY * (loss - runningLoss);
@@ -141,6 +161,9 @@ public final class Trainer {
         seconds,
         training.tokensPerStep() / seconds,
         meter.take(ranks.data()),
+        asked
+            ? OptionalDouble.of(sum.divergence / training.tokensPerStep())
+            : OptionalDouble.empty(),
         OptionalDouble.empty());
   }
 
@@ -162,7 +185,8 @@ public final class Trainer {
         Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
         Tensor targets = scope.allocate(DType.INT32, ids.shape());
         long bytes = data.fillValidation(part * sequences + firstSequence(), ids, targets);
-        sum = sum.plus(new Sum(sum(model.losses(pass, hidden(pass, ids), targets, 0)), bytes));
+        Tensor hidden = hidden(pass, ids, sequences(scope, ids.count()));
+        sum = sum.plus(new Sum(sum(model.losses(pass, hidden, targets, 0)), 0, bytes));
       }
     }
     return sum.over(ranks.data()).bitsPerByte();
@@ -183,22 +207,31 @@ public final class Trainer {
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
       long first = step * training.batch() + (long) micro * sequencesOfBatch() + firstSequence();
       long bytes = data.fillTraining(first, ids, targets);
-      Sum sum = new Sum(sum(losses(pass, ids, targets)), bytes).over(ranks.data());
+      Sequences sequences = sequences(scope, ids.count());
+      Objective.Losses losses = losses(pass, new Objective.Batch(first, ids, sequences, targets));
+      double divergence = losses.divergence() == null ? 0 : sum(losses.divergence());
+      Sum sum = new Sum(sum(losses.crossEntropy()), divergence, bytes).over(ranks.data());
       if (!Double.isFinite(sum.nats)) {
         throw new TrainingFailure(
             "step " + (step + 1) + ": the loss is " + sum.nats + "; " + badLayerOfAnyRank());
+      }
+      if (!Double.isFinite(sum.divergence)) {
+        throw new TrainingFailure("step " + (step + 1) + ": " + BAD_TEACHER);
       }
       tape.backward();
       return sum;
     }
   }
 
-  private Tensor losses(Pass pass, Tensor ids, Tensor targets) {
+  private Objective.Losses losses(Pass pass, Objective.Batch batch) {
     try {
-      return model.losses(pass, hidden(pass, ids), targets, 1f / config.training().tokensPerStep());
+      Tensor hidden = hidden(pass, batch.ids(), batch.sequences());
+      float dloss = 1f / config.training().tokensPerStep();
+      return objective.losses(pass, model, hidden, batch, step, dloss);
     } catch (IllegalArgumentException e) {
       // A gate throws on a NaN logit before any other check, and only on the ranks that have one.
-      String bad = badLayer(ranks.world().rank(), model.firstNonFiniteLayer(backend));
+      int layer = model.firstNonFiniteLayer(backend);
+      String bad = layer < 0 ? BAD_TEACHER : badLayer(ranks.world().rank(), layer);
       throw new TrainingFailure("step " + (step + 1) + ": " + bad + " (" + e.getMessage() + ")", e);
     }
   }
@@ -217,9 +250,8 @@ public final class Trainer {
     return (long) sequencesOfBatch() / ranks.data().size() * config.training().sequence();
   }
 
-  private Tensor hidden(Pass pass, Tensor ids) {
-    return model.forward(
-        pass, ids, sequences(pass.scope(), ids.count()), null, config.training().recompute());
+  private Tensor hidden(Pass pass, Tensor ids, Sequences sequences) {
+    return model.forward(pass, ids, sequences, null, config.training().recompute());
   }
 
   private Sequences sequences(TensorScope scope, long rows) {

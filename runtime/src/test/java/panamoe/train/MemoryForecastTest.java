@@ -145,7 +145,8 @@ class MemoryForecastTest {
 
   @Test
   void refusesWhatDoesNotFitInOneSentence() {
-    MemoryForecast forecast = new MemoryForecast(1L << 30, 1L << 30, 2L << 30, 3L << 30, 1L << 30);
+    MemoryForecast forecast =
+        new MemoryForecast(1L << 30, 1L << 30, 2L << 30, 3L << 30, 1L << 30, 0);
     forecast.requireFits(16L << 30, 2);
     assertEquals(
         "training on 2 ranks takes 16.0 GiB of memory (8.0 GiB for weights, gradients and moments, 8.0 GiB for"

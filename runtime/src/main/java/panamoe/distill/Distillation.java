@@ -1,0 +1,137 @@
+package panamoe.distill;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Locale;
+import panamoe.backend.Backend;
+import panamoe.data.TokenSequences;
+import panamoe.engine.ModelFolder;
+import panamoe.model.LanguageModel;
+import panamoe.op.DistillationOp;
+import panamoe.op.Pass;
+import panamoe.tensor.Tensor;
+import panamoe.train.DistillationConfig;
+import panamoe.train.Objective;
+import panamoe.train.RunConfig;
+
+/**
+ * The objective of a student: cross-entropy plus alpha T^2 KL(teacher || student), as {@link
+ * DistillationConfig} says. Once alpha is 0 the teacher is let go. Used by one thread.
+ */
+public final class Distillation implements Objective {
+  private final DistillationConfig config;
+  private final long steps;
+  private TeacherStates teacher;
+
+  Distillation(RunConfig run, TeacherStates teacher) {
+    this.config = run.distillation();
+    this.steps = run.training().steps();
+    this.teacher = teacher;
+  }
+
+  /**
+   * @param run of the student
+   * @param folder of the teacher, whose weights are loaded in the dtype of the run
+   * @throws panamoe.checkpoint.CheckpointException if the weights are damaged or do not fit
+   */
+  public static Distillation from(RunConfig run, ModelFolder folder, Backend backend) {
+    return new Distillation(run, new Teacher(load(run, folder, backend)));
+  }
+
+  /**
+   * Begins a cache of what a teacher says, for all students of it on one text; does nothing where
+   * it is begun.
+   *
+   * @param text SHA-256 of the run's text
+   * @param windows of the text
+   * @param cache a folder with such a cache, empty or not there
+   * @return the most bytes that it takes for this run
+   * @throws IllegalArgumentException if the folder holds something else, or the disk has no room
+   */
+  public static long beginCache(
+      RunConfig run, ModelFolder folder, String text, long windows, Path cache) throws IOException {
+    TeacherCache.Content content = content(run, folder, text);
+    double sequences = (double) run.training().steps() * run.training().batch();
+    double asked = Math.ceil(sequences * run.distillation().stage().until());
+    long bytes = (long) Math.min(asked, windows) * content.windowBytes();
+    TeacherCache.begin(cache, content);
+    long free = Files.getFileStore(cache).getUsableSpace();
+    if (bytes > free) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "the teacher's cache takes up to %,d bytes, but the disk of %s has %,d free",
+              bytes,
+              cache,
+              free));
+    }
+    return bytes;
+  }
+
+  /**
+   * A distillation whose teacher is asked only for what a cache does not have; the same bits.
+   *
+   * @param data of the run
+   * @param text SHA-256 of the text that {@code data} is of
+   * @param cache from {@link #beginCache}
+   */
+  public static Distillation cached(
+      RunConfig run,
+      ModelFolder folder,
+      Backend backend,
+      TokenSequences data,
+      String text,
+      Path cache) {
+    Teacher teacher = new Teacher(load(run, folder, backend));
+    try {
+      return new Distillation(
+          run, new TeacherCache(cache, content(run, folder, text), teacher, data::window));
+    } catch (RuntimeException | Error e) {
+      teacher.close();
+      throw e;
+    }
+  }
+
+  private static TeacherCache.Content content(RunConfig run, ModelFolder folder, String text) {
+    return new TeacherCache.Content(
+        folder.checkpoint().sha256(),
+        text,
+        run.training().sequence(),
+        folder.config().hidden(),
+        run.training().dtype());
+  }
+
+  private static LanguageModel load(RunConfig run, ModelFolder folder, Backend backend) {
+    return folder.load(backend, run.training().dtype(), new ArrayList<>());
+  }
+
+  @Override
+  public Losses losses(
+      Pass pass, LanguageModel model, Tensor hidden, Batch batch, long step, float dloss) {
+    double alpha = config.alpha(step, steps);
+    if (alpha == 0) {
+      close();
+      return LANGUAGE_MODELLING.losses(pass, model, hidden, batch, step, dloss);
+    }
+    double temperature = config.temperature();
+    DistillationOp.Teacher asked =
+        new DistillationOp.Teacher(
+            (float) temperature,
+            (float) (alpha * temperature * temperature),
+            teacher.hidden(pass, batch),
+            teacher.head());
+    DistillationOp.Losses losses =
+        DistillationOp.forward(pass, hidden, model.headWeight(), asked, batch.targets(), 0, dloss);
+    return new Losses(losses.crossEntropies(), losses.divergences());
+  }
+
+  @Override
+  public void close() {
+    if (teacher != null) {
+      teacher.close();
+      teacher = null;
+    }
+  }
+}

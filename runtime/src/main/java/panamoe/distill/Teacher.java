@@ -1,0 +1,43 @@
+package panamoe.distill;
+
+import panamoe.model.LanguageModel;
+import panamoe.op.Pass;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+import panamoe.train.Objective;
+
+/**
+ * A teacher that is asked at every step. It runs in evaluation mode: deterministic, without
+ * dropping tokens, without gradients. Each rank has it whole, and asks it about its own tokens.
+ */
+final class Teacher implements TeacherStates {
+  private final LanguageModel model;
+
+  /**
+   * @param model loaded for inference; closed with this
+   */
+  Teacher(LanguageModel model) {
+    this.model = model;
+  }
+
+  @Override
+  public Tensor hidden(Pass pass, Objective.Batch batch) {
+    try (TensorScope scope = TensorScope.confined(pass.backend())) {
+      Pass inference = Pass.inference(pass.backend(), scope);
+      Tensor hidden = model.forward(inference, batch.ids(), batch.sequences(), null, false);
+      Tensor kept = pass.allocate(hidden.dtype(), hidden.shape());
+      pass.backend().copy(hidden, kept);
+      return kept;
+    }
+  }
+
+  @Override
+  public Tensor head() {
+    return model.head().value();
+  }
+
+  @Override
+  public void close() {
+    model.close();
+  }
+}

@@ -1,0 +1,217 @@
+package panamoe.distill;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.function.LongUnaryOperator;
+import java.util.zip.CRC32C;
+import panamoe.io.ConfigJson;
+import panamoe.io.PlainFolder;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.train.ConfigDifference;
+import panamoe.train.Objective;
+
+/**
+ * A teacher's final hidden states on disk, for all students that learn from it on one text. What is
+ * not there yet the teacher is asked for, and it is written. The states are exact: a student has
+ * the same bits with a cache and without. Used by one thread; ranks and processes may share a
+ * folder, because they write the same bytes.
+ *
+ * <pre>
+ * cache.json   whose states these are
+ * hidden.bin   for each window of the text L rows of M values, then 8 bytes: 1, and the CRC-32C of the rows;
+ *              a window that nobody has asked for is a hole in the file
+ * </pre>
+ */
+final class TeacherCache implements TeacherStates {
+  private static final String CONTENT = "cache.json";
+  private static final String STATES = "hidden.bin";
+  private static final int WRITTEN = 1;
+
+  /**
+   * What a cache holds.
+   *
+   * @param teacher SHA-256 of its checkpoint
+   * @param text SHA-256 of the text
+   * @param sequence L
+   * @param hidden M
+   */
+  record Content(String teacher, String text, int sequence, int hidden, DType dtype) {
+    long windowBytes() {
+      return (long) sequence * hidden * dtype.bytes() + Long.BYTES;
+    }
+  }
+
+  private final Content content;
+  private final TeacherStates teacher;
+  private final LongUnaryOperator windows;
+  private final Path file;
+  private final FileChannel states;
+  private final ByteBuffer seal = ByteBuffer.allocateDirect(Long.BYTES);
+
+  /**
+   * Begins a cache in a folder that is not there or empty; does nothing where it is begun.
+   *
+   * @throws IllegalArgumentException if the folder holds something else
+   */
+  static void begin(Path folder, Content content) throws IOException {
+    PlainFolder files = new PlainFolder(folder);
+    if (files.has(CONTENT)) {
+      JsonNode before = ConfigJson.tree(folder.resolve(CONTENT));
+      String differs = ConfigDifference.between(before, ConfigJson.tree(content));
+      if (!differs.isEmpty()) {
+        throw new IllegalArgumentException(
+            folder
+                + " is the cache of another teacher or text ("
+                + differs
+                + "); name another --teacher-cache");
+      }
+    } else if (Files.exists(folder) && !files.names("").isEmpty()) {
+      throw new IllegalArgumentException(
+          folder + " is not empty and holds no teacher's cache; name another --teacher-cache");
+    } else {
+      files.make();
+      files.replace(CONTENT, ConfigJson.text(content).getBytes(UTF_8));
+    }
+  }
+
+  /**
+   * Opens a cache that was begun.
+   *
+   * @param teacher asked for what is missing; closed with this
+   * @param windows the window of the text that a training sequence is, by its number
+   */
+  TeacherCache(Path folder, Content content, TeacherStates teacher, LongUnaryOperator windows) {
+    this.content = content;
+    this.teacher = teacher;
+    this.windows = windows;
+    this.file = folder.resolve(STATES);
+    try {
+      this.states =
+          FileChannel.open(
+              new PlainFolder(folder).file(STATES),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.SPARSE);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public Tensor hidden(Pass pass, Objective.Batch batch) {
+    int sequences = Math.toIntExact(batch.ids().count() / content.sequence());
+    Tensor kept = pass.allocate(content.dtype(), batch.ids().count(), content.hidden());
+    pass.backend().synchronize();
+    try {
+      for (int i = 0; i < sequences; i++) {
+        if (!read(windows.applyAsLong(batch.first() + i), rows(kept, i))) {
+          kept.release();
+          return asked(pass, batch, sequences);
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return kept;
+  }
+
+  private Tensor asked(Pass pass, Objective.Batch batch, int sequences) {
+    Tensor hidden = teacher.hidden(pass, batch);
+    pass.backend().synchronize();
+    try {
+      for (int i = 0; i < sequences; i++) {
+        write(windows.applyAsLong(batch.first() + i), rows(hidden, i));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return hidden;
+  }
+
+  private MemorySegment rows(Tensor hidden, int sequence) {
+    long from = (long) sequence * content.sequence();
+    return hidden.rows(from, from + content.sequence()).data();
+  }
+
+  /**
+   * Whether the window is there.
+   *
+   * @throws IllegalArgumentException if it is damaged
+   */
+  private boolean read(long window, MemorySegment rows) throws IOException {
+    long at = window * content.windowBytes();
+    if (at + content.windowBytes() > states.size()) {
+      return false;
+    }
+    fill(seal.clear(), at + rows.byteSize());
+    if (seal.getInt(0) == 0) {
+      return false;
+    }
+    ByteBuffer bytes = rows.asByteBuffer();
+    fill(bytes.duplicate(), at);
+    if (seal.getInt(0) != WRITTEN || seal.getInt(Integer.BYTES) != checksum(bytes)) {
+      throw new IllegalArgumentException(
+          file + " is damaged in window " + window + "; remove its folder to have it made again");
+    }
+    return true;
+  }
+
+  private void fill(ByteBuffer bytes, long at) throws IOException {
+    long place = at;
+    while (bytes.hasRemaining()) {
+      int read = states.read(bytes, place);
+      if (read < 0) {
+        throw new IllegalArgumentException(file + " became shorter while it was read");
+      }
+      place += read;
+    }
+  }
+
+  /** The seal comes last, so that a window that was cut short counts as not there. */
+  private void write(long window, MemorySegment rows) throws IOException {
+    ByteBuffer bytes = rows.asByteBuffer();
+    long at = window * content.windowBytes();
+    seal.clear().putInt(WRITTEN).putInt(checksum(bytes.duplicate())).flip();
+    drain(bytes, at);
+    drain(seal, at + rows.byteSize());
+  }
+
+  private void drain(ByteBuffer bytes, long at) throws IOException {
+    long place = at;
+    while (bytes.hasRemaining()) {
+      place += states.write(bytes, place);
+    }
+  }
+
+  private static int checksum(ByteBuffer bytes) {
+    CRC32C checksum = new CRC32C();
+    checksum.update(bytes);
+    return (int) checksum.getValue();
+  }
+
+  @Override
+  public Tensor head() {
+    return teacher.head();
+  }
+
+  @Override
+  public void close() {
+    try (states) {
+      teacher.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

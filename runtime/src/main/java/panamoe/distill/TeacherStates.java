@@ -1,0 +1,20 @@
+package panamoe.distill;
+
+import panamoe.op.Pass;
+import panamoe.tensor.Tensor;
+import panamoe.train.Objective;
+
+/** Where a teacher's final hidden states come from: its forward, or a cache of it. */
+interface TeacherStates extends AutoCloseable {
+  /**
+   * @param batch of a training step
+   * @return [S, M] of the teacher, allocated from the pass
+   */
+  Tensor hidden(Pass pass, Objective.Batch batch);
+
+  /** The matrix of the teacher's logits, [V, M]. */
+  Tensor head();
+
+  @Override
+  void close();
+}

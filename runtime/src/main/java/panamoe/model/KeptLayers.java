@@ -1,0 +1,102 @@
+package panamoe.model;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import panamoe.config.ModelConfig;
+
+/**
+ * A shallower model, as the layers of a deeper one that it keeps: layer i of the shallower one is
+ * layer {@code layers.get(i)} of the deeper one, in shape and, where it starts from it, in weights.
+ *
+ * @param layers numbers from 0, in ascending order
+ */
+public record KeptLayers(List<Integer> layers) {
+  private static final String PREFIX = "layers.";
+
+  public KeptLayers {
+    layers = List.copyOf(layers);
+    if (layers.isEmpty()) {
+      throw new IllegalArgumentException("no layer is kept, expected one or more");
+    }
+    for (int i = 0; i < layers.size(); i++) {
+      int before = i == 0 ? -1 : layers.get(i - 1);
+      if (layers.get(i) <= before) {
+        throw new IllegalArgumentException(
+            "layers to keep are " + layers + ", expected numbers from 0 in ascending order");
+      }
+    }
+  }
+
+  /**
+   * The last {@code count} layers, so that the list of experts is counted from the last layer: the
+   * top of a pyramid survives.
+   *
+   * @throws IllegalArgumentException if the model has fewer layers
+   */
+  public static KeptLayers last(int count, ModelConfig model) {
+    int all = model.layers();
+    if (count < 1 || count > all) {
+      throw new IllegalArgumentException(
+          count + " layers to keep, but the model has " + all + ": expected 1 to " + all);
+    }
+    return new KeptLayers(IntStream.range(all - count, all).boxed().toList());
+  }
+
+  /**
+   * The shallower model's config.
+   *
+   * @throws IllegalArgumentException if the deeper model has no such layer
+   */
+  public ModelConfig of(ModelConfig deeper) {
+    if (layers.getLast() >= deeper.layers()) {
+      throw new IllegalArgumentException(
+          "layer "
+              + layers.getLast()
+              + " cannot be kept: the model's layers are 0 to "
+              + (deeper.layers() - 1));
+    }
+    return deeper.withBlocks(layers.stream().map(deeper.blocks()::get).toList());
+  }
+
+  /**
+   * Refuses a shallower model that cannot start from the deeper one's weights.
+   *
+   * @throws IllegalArgumentException with the first tensor that has another shape there
+   */
+  public void requireFits(ModelConfig shallower, ModelConfig deeper) {
+    if (layers.size() != shallower.layers()) {
+      throw new IllegalArgumentException(
+          layers.size() + " layers are kept for a model of " + shallower.layers());
+    }
+    of(deeper);
+    Map<String, long[]> held = ModelTensors.shapes(deeper);
+    ModelTensors.shapes(shallower)
+        .forEach(
+            (name, shape) -> {
+              long[] other = held.get(source(name));
+              if (!Arrays.equals(shape, other)) {
+                throw new IllegalArgumentException(
+                    name
+                        + " is "
+                        + Arrays.toString(shape)
+                        + " and cannot start from the deeper model's "
+                        + source(name)
+                        + (other == null
+                            ? ", which is not there"
+                            : ", which is " + Arrays.toString(other)));
+              }
+            });
+  }
+
+  /** The deeper model's name of a tensor of the shallower one. */
+  public String source(String name) {
+    if (!name.startsWith(PREFIX)) {
+      return name;
+    }
+    int end = name.indexOf('.', PREFIX.length());
+    int layer = Integer.parseInt(name.substring(PREFIX.length(), end));
+    return PREFIX + layers.get(layer) + name.substring(end);
+  }
+}

@@ -1,0 +1,84 @@
+package panamoe.train;
+
+import java.util.List;
+import panamoe.io.Omittable;
+import panamoe.model.KeptLayers;
+
+/**
+ * Distillation of a student from a teacher (DeepSpeed-MoE §4.2): a token's loss is its
+ * cross-entropy plus {@code alpha T^2 KL(teacher || student)}, both softmaxes at temperature T. It
+ * is staged: the second term ends before training does, because a student is too small to follow
+ * its teacher to the end.
+ *
+ * @param alpha weight of the second term at the beginning
+ * @param temperature T
+ * @param stage when the second term ends
+ * @param layers of the teacher whose weights the student starts from; null: it starts from random
+ *     weights
+ */
+public record DistillationConfig(
+    double alpha, double temperature, Stage stage, @Omittable List<Integer> layers) {
+
+  /** How alpha falls to 0. */
+  public enum Fall {
+    /** At once, at the end of the stage. */
+    STOP,
+    /** Along a line. */
+    LINEAR,
+    /** Along half a cosine. */
+    COSINE
+  }
+
+  /**
+   * @param fall how alpha falls to 0
+   * @param until the fraction of the run's tokens after which it is 0; 1 for the whole run
+   */
+  public record Stage(Fall fall, double until) {
+    public Stage {
+      if (fall == null) {
+        throw new IllegalArgumentException("fall is null, expected STOP, LINEAR or COSINE");
+      }
+      TrainConfig.require(until > 0 && until <= 1, "until", until, "more than 0, at most 1");
+    }
+
+    /**
+     * The part of alpha that is left.
+     *
+     * @param progress the fraction of the run's tokens that are trained on
+     */
+    double left(double progress) {
+      if (progress >= until) {
+        return 0;
+      }
+      return switch (fall) {
+        case STOP -> 1;
+        case LINEAR -> 1 - progress / until;
+        case COSINE -> 0.5 * (1 + Math.cos(Math.PI * progress / until));
+      };
+    }
+  }
+
+  public DistillationConfig {
+    TrainConfig.require(alpha >= 0 && alpha <= 1e6, "alpha", alpha, "0 to 1e6");
+    TrainConfig.require(
+        temperature >= 0.01 && temperature <= 100, "temperature", temperature, "0.01 to 100");
+    if (stage == null) {
+      throw new IllegalArgumentException("stage is null, expected an object");
+    }
+    layers = layers == null ? null : new KeptLayers(layers).layers();
+  }
+
+  /**
+   * The paper's settings: alpha and temperature 1, until 70 % of the tokens are trained on.
+   *
+   * @param layers as above
+   */
+  public static DistillationConfig staged(List<Integer> layers) {
+    return new DistillationConfig(1, 1, new Stage(Fall.STOP, 0.7), layers);
+  }
+
+  /** Alpha in step {@code step} (from 0) of {@code steps}. */
+  public double alpha(long step, long steps) {
+    return alpha * stage.left((double) step / steps);
+  }
+}

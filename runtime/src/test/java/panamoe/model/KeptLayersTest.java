@@ -1,0 +1,42 @@
+package panamoe.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
+
+class KeptLayersTest {
+  /** The paper's 350M PR-MoE and its student: experts 32 x 10, 64 x 2 become 32 x 8, 64 x 2. */
+  @Test
+  void theLastLayersAreTheStudentOfThePaper() {
+    ModelConfig teacher = ModelPresets.paper(1024, 24, 16, 32, 2, true);
+    ModelConfig student = KeptLayers.last(21, teacher).of(teacher);
+    List<Integer> experts = student.experts().stream().filter(count -> count > 0).toList();
+    assertEquals(21, student.layers());
+    assertEquals(2, experts.stream().filter(count -> count == 64).count());
+    assertEquals(teacher.experts().subList(3, 24), student.experts());
+  }
+
+  @Test
+  void aTensorComesFromTheKeptLayer() {
+    KeptLayers kept = new KeptLayers(List.of(0, 3, 11));
+    assertEquals("layers.11.attention.q", kept.source("layers.2.attention.q"));
+    assertEquals("layers.0.norm", kept.source("layers.0.norm"));
+    assertEquals("final_norm.weight", kept.source("final_norm.weight"));
+  }
+
+  @Test
+  void refusesAShapeThatTheTeacherDoesNotHave() {
+    ModelConfig teacher = ModelPresets.paper(64, 4, 2, 4, 1, true);
+    ModelConfig dense = ModelPresets.paper(64, 2, 2, 0, 0, false);
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> KeptLayers.last(2, teacher).requireFits(dense, teacher));
+    assertTrue(refused.getMessage().contains("cannot start from"), refused.getMessage());
+  }
+}
