@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import panamoe.harness.report.LineChart.Curve;
 import panamoe.harness.report.Routing.RoutedLayer;
 import panamoe.harness.report.StepRecord.LayerRecord;
+import panamoe.train.DistillationConfig;
 
 /** Draws the plots of a run. */
 final class Plots {
@@ -60,6 +61,30 @@ final class Plots {
             "Tokens per second",
             "How fast training went.",
             List.of(curve("", steps, StepRecord::tokensPerS))));
+  }
+
+  /**
+   * How far the student is from its teacher, and how much that counts; nothing without a teacher.
+   */
+  static List<Plot> distillation(RunDirectory run) {
+    DistillationConfig distillation = run.config().distillation();
+    List<StepRecord> asked =
+        run.steps().stream().filter(step -> step.divergence() != null).toList();
+    if (distillation == null || asked.isEmpty()) {
+      return List.of();
+    }
+    int all = run.config().training().steps();
+    return List.of(
+        curvePlot(
+            "divergence",
+            "KL(teacher || student), nats per token",
+            "How far the student's predictions are from its teacher's.",
+            List.of(curve("", asked, StepRecord::divergence))),
+        curvePlot(
+            "alpha",
+            "Weight of the divergence in the loss",
+            "The first stage learns from the teacher, the second from the text alone.",
+            List.of(curve("", run.steps(), step -> distillation.alpha(step.step() - 1, all)))));
   }
 
   /** For each MoE layer, the load of each expert over the steps. */

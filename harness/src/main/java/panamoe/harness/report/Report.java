@@ -69,6 +69,10 @@ public final class Report {
   private String page() throws IOException {
     summary();
     section("Learning", Plots.curves(run));
+    List<Plot> distillation = Plots.distillation(run);
+    if (!distillation.isEmpty()) {
+      section("Distillation", distillation);
+    }
     loads();
     run.routing().ifPresent(this::languages);
     samples();

@@ -9,6 +9,7 @@ import java.util.Locale;
  * @param step from 1
  * @param tokens seen so far
  * @param bitsPerByte of the step's batch
+ * @param divergence of a teacher, nats; null where none was asked
  * @param validationBitsPerByte null except after evaluation steps
  */
 record StepRecord(
@@ -18,6 +19,7 @@ record StepRecord(
     double bitsPerByte,
     double learningRate,
     double tokensPerS,
+    Double divergence,
     Double validationBitsPerByte,
     List<LayerRecord> layers) {
 

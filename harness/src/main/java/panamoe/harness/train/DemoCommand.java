@@ -102,15 +102,15 @@ public final class DemoCommand implements Callable<Integer> {
     Text text = Text.europarl(LANGUAGES);
     TrainingRun.Outcome outcome;
     try (RunFolder folder = RunFolder.create(place)) {
-      folder.begin(config, null, text);
-      Material material = Material.of(text, folder.tokenizer(), config);
+      Material material = Material.of(text, new ByteTokenizer(), config, null);
+      folder.begin(config, null, material);
       outcome =
           Stoppable.run(
                   "demo",
                   stop -> {
                     try (Backend backend = shared.open()) {
                       return new TrainingRun(
-                              Ranks.alone(), backend, folder, config, material, true, err)
+                              Ranks.alone(), backend, folder, config, material, null, true, err)
                           .run(stop);
                     }
                   })

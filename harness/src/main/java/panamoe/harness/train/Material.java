@@ -2,14 +2,19 @@ package panamoe.harness.train;
 
 import panamoe.data.Tokenizer;
 import panamoe.data.TrainingData;
+import panamoe.engine.ModelFolder;
 import panamoe.train.RunConfig;
 
-/** A run's text, tokenizer and training data; all ranks of a process share it. */
-record Material(Text text, Tokenizer tokenizer, TrainingData data) {
+/**
+ * A run's text, tokenizer, training data and teacher; all ranks of a process share it.
+ *
+ * @param teacher null without one
+ */
+record Material(Text text, Tokenizer tokenizer, TrainingData data, ModelFolder teacher) {
   /**
    * @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's
    */
-  static Material of(Text text, Tokenizer tokenizer, RunConfig config) {
+  static Material of(Text text, Tokenizer tokenizer, RunConfig config, ModelFolder teacher) {
     if (tokenizer.vocabularySize() != config.model().vocabulary()) {
       throw new IllegalArgumentException(
           "model.vocabulary is "
@@ -21,6 +26,7 @@ record Material(Text text, Tokenizer tokenizer, TrainingData data) {
     return new Material(
         text,
         tokenizer,
-        new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed()));
+        new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed()),
+        teacher);
   }
 }

@@ -31,6 +31,7 @@ import panamoe.train.TrainConfig;
  * config.json     model, training, seed
  * tokenizer.json  unless the run works on bytes
  * text.json       where the text is, and its SHA-256, so that a run is not resumed on another
+ * teacher.json    the same of the checkpoint that a student learns from
  * metrics.jsonl   one line per step, forced to the disk before each checkpoint
  * checkpoints/    step-00000200/ ..., latest; created before the first step, so that a removed one is noticed
  * .lock           empty; never deleted, because a lock on a deleted file does not exclude a process that creates it again
@@ -42,6 +43,7 @@ import panamoe.train.TrainConfig;
 final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.json";
   static final String TEXT = "text.json";
+  static final String TEACHER = "teacher.json";
   static final String LOCK = ".lock";
   static final String ROUTING = "routing.json";
   static final String SAMPLES = "samples.json";
@@ -51,6 +53,7 @@ final class RunFolder implements AutoCloseable {
       List.of(
           CONFIG,
           TEXT,
+          TEACHER,
           LOCK,
           ModelFolder.TOKENIZER,
           MetricsFile.NAME,
@@ -249,14 +252,19 @@ final class RunFolder implements AutoCloseable {
    *
    * @param tokenizer null for bytes
    */
-  void begin(RunConfig config, Path tokenizer, Text text) throws IOException {
+  void begin(RunConfig config, Path tokenizer, Material material) throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
     if (tokenizer == null) {
       files.delete(ModelFolder.TOKENIZER);
     } else {
       files.replace(ModelFolder.TOKENIZER, Files.readAllBytes(tokenizer));
     }
-    replace(TEXT, ConfigJson.text(TextRecord.of(text)));
+    replace(TEXT, ConfigJson.text(TextRecord.of(material.text())));
+    if (material.teacher() == null) {
+      files.delete(TEACHER);
+    } else {
+      replace(TEACHER, ConfigJson.text(TeacherRecord.of(material.teacher())));
+    }
     replace(CONFIG, config.toJson());
   }
 
@@ -326,6 +334,28 @@ final class RunFolder implements AutoCloseable {
       replace(TEXT, ConfigJson.text(found));
     }
     return text;
+  }
+
+  /**
+   * Opens the teacher of the run.
+   *
+   * @param moved its new place, which is recorded; null if it has not moved
+   * @throws IllegalArgumentException if it is missing or has become another
+   */
+  ModelFolder teacher(Path moved) {
+    Path remembered = path.resolve(TEACHER);
+    if (Files.notExists(remembered)) {
+      throw new IllegalArgumentException(
+          remembered
+              + ", which says what the run learns from, is missing; put it back, or start a new run in another --out");
+    }
+    TeacherRecord record = ConfigJson.read(remembered, TeacherRecord.class);
+    ModelFolder teacher = record.open(moved);
+    TeacherRecord found = TeacherRecord.of(teacher);
+    if (lockFile != null && !found.equals(record)) {
+      replace(TEACHER, ConfigJson.text(found));
+    }
+    return teacher;
   }
 
   MetricsFile metrics() {

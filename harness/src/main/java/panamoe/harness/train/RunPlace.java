@@ -18,8 +18,10 @@ final class RunPlace {
           ModelFolder.CHECKPOINTS,
           ModelFolder.TOKENIZER,
           RunFolder.TEXT,
+          RunFolder.TEACHER,
           PlainFolder.temporary(ModelFolder.TOKENIZER),
           PlainFolder.temporary(RunFolder.TEXT),
+          PlainFolder.temporary(RunFolder.TEACHER),
           PlainFolder.temporary(RunFolder.CONFIG));
 
   private RunPlace() {}

@@ -20,11 +20,15 @@ import panamoe.checkpoint.CheckpointStore;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.data.Corpus;
+import panamoe.distill.Distillation;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.TrainingProgress;
 import panamoe.harness.report.Report;
 import panamoe.io.Count;
+import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
+import panamoe.train.Objective;
 import panamoe.train.RunCheckpoints;
 import panamoe.train.RunConfig;
 import panamoe.train.StepMetrics;
@@ -116,10 +120,12 @@ final class TrainingRun {
   private final RunFolder folder;
   private final RunConfig config;
   private final Material material;
+  private final Path teacherCache;
   private final boolean fresh;
   private final PrintWriter err;
 
   /**
+   * @param teacherCache folder of what the teacher says; null: it is asked at every step
    * @param fresh whether the run is new, not resumed
    * @param err for rank 0's messages
    */
@@ -129,6 +135,7 @@ final class TrainingRun {
       RunFolder folder,
       RunConfig config,
       Material material,
+      Path teacherCache,
       boolean fresh,
       PrintWriter err) {
     this.ranks = ranks;
@@ -136,6 +143,7 @@ final class TrainingRun {
     this.folder = folder;
     this.config = config;
     this.material = material;
+    this.teacherCache = teacherCache;
     this.fresh = fresh;
     this.err = ranks.first() ? err : new PrintWriter(Writer.nullWriter());
   }
@@ -149,7 +157,8 @@ final class TrainingRun {
   Optional<Outcome> run(BooleanSupplier stop) throws IOException {
     err.println("text: " + material.text().source());
     Optional<Checkpoint> latest = RunCheckpoints.latest(folder.checkpoints(), config, ranks);
-    try (LanguageModel model = new LanguageModel(config.model(), ranks)) {
+    try (LanguageModel model = new LanguageModel(config.model(), ranks);
+        Objective objective = objective()) {
       model.materialize(backend, config.training().dtype(), true, config.seed());
       err.printf(
           Locale.ROOT,
@@ -160,11 +169,11 @@ final class TrainingRun {
           ranks.world().size() == 1
               ? ""
               : String.format(Locale.ROOT, ", %d ranks", ranks.world().size()));
-      Trainer trainer = new Trainer(backend, model, config, material.data());
+      Trainer trainer = new Trainer(backend, model, config, material.data(), objective);
       RunCheckpoints checkpoints = new RunCheckpoints(trainer, folder.checkpoints());
       latest
           .map(checkpoints::restore)
-          .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), this::notResumed);
+          .ifPresentOrElse(warnings -> resumed(trainer.step(), warnings), () -> begun(checkpoints));
       if (ranks
           .first()) { // only after the restore, so that a run that cannot continue stays unchanged
         folder.reconfigure(config);
@@ -280,7 +289,25 @@ final class TrainingRun {
     warnings.forEach(warning -> err.println("warning: " + warning));
   }
 
-  private void notResumed() {
+  private Objective objective() {
+    if (material.teacher() == null) {
+      return Objective.LANGUAGE_MODELLING;
+    }
+    ModelFolder teacher = material.teacher();
+    err.println("teacher: " + teacher.checkpoint().directory());
+    if (teacherCache == null) {
+      return Distillation.from(config, teacher, backend);
+    }
+    String text = material.text().corpus().sha256();
+    return Distillation.cached(config, teacher, backend, material.data(), text, teacherCache);
+  }
+
+  /** Nothing is saved yet: a student starts from its teacher's layers. */
+  private void begun(RunCheckpoints checkpoints) {
+    if (material.teacher() != null && config.distillation().layers() != null) {
+      KeptLayers kept = new KeptLayers(config.distillation().layers());
+      checkpoints.startFrom(material.teacher().checkpoint(), kept);
+    }
     if (!fresh) {
       err.printf(
           Locale.ROOT, "there is no checkpoint of the run: it starts again from its first step%n");

@@ -58,7 +58,9 @@ class MetricsFileTest {
     MetricsFile metrics = new MetricsFile(new PlainFolder(run));
     Path outside = Files.createFile(run.resolve("outside"));
     Files.createSymbolicLink(metrics.path(), outside);
-    StepMetrics step = new StepMetrics(1, 8, 2, 3, 1, 0.1, 1, 8, List.of(), OptionalDouble.empty());
+    StepMetrics step =
+        new StepMetrics(
+            1, 8, 2, 3, 1, 0.1, 1, 8, List.of(), OptionalDouble.empty(), OptionalDouble.empty());
     IOException failure = assertThrows(IOException.class, () -> metrics.append(step));
     assertEquals(
         metrics.path() + " is a symbolic link, not a regular file", FileTrouble.sentence(failure));

@@ -1,0 +1,248 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.config.ModelConfig;
+import panamoe.engine.ModelFolder;
+import panamoe.io.ConfigJson;
+import panamoe.model.KeptLayers;
+import panamoe.train.DistillationConfig;
+import panamoe.train.DistillationConfig.Fall;
+import panamoe.train.DistillationConfig.Stage;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code panamoe distill}. */
+@Command(
+    name = "distill",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Trains a shallower student from a trained teacher: Mixture-of-Students (DeepSpeed-MoE, section 4.2).",
+      "A token's loss is its cross-entropy + alpha T^2 KL(teacher || student), the second part in a first stage only.",
+      "The student has the teacher's last N layers, in shape and, unless --from-scratch, in its first weights. It is",
+      "trained as the teacher was, on the same text, unless options say otherwise."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe distill --teacher demo --out student          12.5 % fewer layers, by the paper's recipe",
+      "  panamoe distill --teacher demo --layers 2 --steps 500 --out small",
+      "  panamoe distill --teacher demo --keep 0,1,3 --out kept    these layers of the teacher, counted from 0",
+      "  panamoe distill --teacher demo --fall cosine --until 1 --out smooth",
+      "  panamoe distill --teacher demo --ranks 4 --ep 2 --out student",
+      "  panamoe distill --out student --resume    goes on after the last checkpoint, in whichever stage that is",
+      "",
+      "DIR then holds what train writes, and teacher.json: which checkpoint the student learns from."
+    })
+public final class DistillCommand extends RunCommand {
+  @Option(
+      names = "--teacher",
+      paramLabel = "MODEL",
+      description = {
+        "A run's folder, or one of its checkpoints. Required; with --resume, the new place of a teacher",
+        "that was moved."
+      })
+  private Path teacher;
+
+  @Option(
+      names = "--layers",
+      paramLabel = "N",
+      description = "Layers of the student: the teacher's last N. Default: 12.5 %% fewer.")
+  private Integer layers;
+
+  @Option(
+      names = "--keep",
+      paramLabel = "LAYER",
+      split = ",",
+      description = "The teacher's layers to keep, counted from 0, in place of the last N.")
+  private List<Integer> keep;
+
+  @Option(
+      names = "--from-scratch",
+      description = "The student starts from random weights, not from the teacher's.")
+  private boolean fromScratch;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = {
+        "A config.json of the student: model, training and seed, and perhaps distillation. Any shape with the",
+        "teacher's vocabulary. Goes with no other setting."
+      })
+  private Path configFile;
+
+  @Option(
+      names = "--alpha",
+      paramLabel = "A",
+      description = "Weight of the teacher's part of the loss. Default: 1.")
+  private Double alpha;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "T",
+      description = "Of both softmaxes in the teacher's part. Default: 1.")
+  private Double temperature;
+
+  @Option(
+      names = "--until",
+      paramLabel = "F",
+      description =
+          "The fraction of the tokens after which the teacher's part is 0. Default: 0.7; 1: the whole run.")
+  private Double until;
+
+  @Option(
+      names = "--fall",
+      paramLabel = "WAY",
+      description = "How alpha falls to 0: stop (at once; the default), linear or cosine.")
+  private Fall fall;
+
+  @Option(
+      names = "--teacher-cache",
+      paramLabel = "DIR",
+      description = {
+        "Keep what the teacher says in DIR, for other students of it on the same text: they need not ask again.",
+        "It changes no bit. With --resume name it again."
+      })
+  private Path teacherCache;
+
+  @Override
+  Path teacherCache() {
+    return teacherCache;
+  }
+
+  @Override
+  Start start() throws IOException {
+    if (teacher == null) {
+      throw usage("Missing required option: '--teacher=MODEL'");
+    }
+    ModelFolder folder = ModelFolder.open(teacher);
+    RunConfig config = configFile == null ? config(folder) : config(configFile);
+    requireTeaches(folder.config(), config);
+    return new Start(config, folder.tokenizerFile().orElse(null), folder.tokenizer(), folder);
+  }
+
+  private RunConfig config(ModelFolder folder) {
+    Checkpoint checkpoint = folder.checkpoint();
+    KeptLayers kept = shared().checked(() -> kept(folder.config()));
+    TrainConfig training = training(checkpoint);
+    return shared()
+        .checked(
+            () ->
+                new RunConfig(
+                    kept.of(folder.config()),
+                    training,
+                    shared().seed(),
+                    new DistillationConfig(
+                        alpha == null ? 1 : alpha,
+                        temperature == null ? 1 : temperature,
+                        new Stage(fall == null ? Fall.STOP : fall, until == null ? 0.7 : until),
+                        fromScratch ? null : kept.layers())));
+  }
+
+  /** The layers that the options ask for. */
+  private KeptLayers kept(ModelConfig deep) {
+    if (keep != null && layers != null) {
+      throw usage("--keep names the layers, --layers counts them: give one of them");
+    }
+    if (keep != null) {
+      return new KeptLayers(keep);
+    }
+    int most = Math.max(1, deep.layers() - 1);
+    int wanted = layers != null ? layers : Math.clamp(Math.round(deep.layers() * 7 / 8f), 1, most);
+    return KeptLayers.last(wanted, deep);
+  }
+
+  /** The teacher's training, with the options' changes. */
+  private TrainConfig training(Checkpoint checkpoint) {
+    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
+    if (dtype() != null) {
+      training = training.withDType(dtype());
+    }
+    if (recompute()) {
+      training = training.withRecompute(true);
+    }
+    TrainConfig chosen = training;
+    return steps() == null ? chosen : shared().checked(() -> chosen.withSteps(steps()));
+  }
+
+  private RunConfig config(Path file) {
+    if (layers != null
+        || keep != null
+        || fromScratch
+        || alpha != null
+        || temperature != null
+        || until != null
+        || fall != null
+        || steps() != null
+        || dtype() != null
+        || recompute()
+        || seeded()) {
+      throw usage(
+          "--config holds every setting; only --teacher, the text and the ranks go with it");
+    }
+    RunConfig read = RunConfig.read(file);
+    return read.distillation() != null
+        ? read
+        : new RunConfig(
+            read.model(), read.training(), read.seed(), DistillationConfig.staged(null));
+  }
+
+  /** Refuses a student that this teacher cannot teach. */
+  private static void requireTeaches(ModelConfig teacher, RunConfig student) {
+    require(
+        student.model().vocabulary() == teacher.vocabulary(),
+        "the student has a vocabulary of %d, the teacher one of %d: they must be the same",
+        student.model().vocabulary(),
+        teacher.vocabulary());
+    require(
+        student.training().sequence() <= teacher.context(),
+        "training.sequence is %d, but the teacher's context is %d",
+        student.training().sequence(),
+        teacher.context());
+    List<Integer> from = student.distillation().layers();
+    if (from != null) {
+      new KeptLayers(from).requireFits(student.model(), teacher);
+    }
+  }
+
+  private static void require(boolean holds, String message, Object... values) {
+    if (!holds) {
+      throw new IllegalArgumentException(String.format(Locale.ROOT, message, values));
+    }
+  }
+
+  @Override
+  Text ownText(Start start) throws IOException {
+    Path record = start.teacher().checkpoint().directory().toAbsolutePath().normalize();
+    Path run = record.getParent().getParent();
+    if (run == null || Files.notExists(run.resolve(RunFolder.TEXT))) {
+      throw usage(
+          "the teacher's folder does not say what it was trained on; name the text by --text");
+    }
+    return ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class).read();
+  }
+
+  @Override
+  boolean hasSettings() {
+    return layers != null
+        || keep != null
+        || fromScratch
+        || configFile != null
+        || alpha != null
+        || temperature != null
+        || until != null
+        || fall != null;
+  }
+
+  @Override
+  ModelFolder teacherOf(RunFolder folder) {
+    return folder.teacher(teacher);
+  }
+}

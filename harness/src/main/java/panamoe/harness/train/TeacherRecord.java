@@ -1,0 +1,45 @@
+package panamoe.harness.train;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import panamoe.engine.ModelFolder;
+
+/**
+ * The content of a run's {@code teacher.json}: which checkpoint it learns from.
+ *
+ * @param path of the checkpoint, absolute
+ * @param sha256 of its manifest, which has a checksum of each file
+ */
+record TeacherRecord(String path, String sha256) {
+  static TeacherRecord of(ModelFolder teacher) {
+    return new TeacherRecord(
+        teacher.checkpoint().directory().toAbsolutePath().normalize().toString(),
+        teacher.checkpoint().sha256());
+  }
+
+  /**
+   * Opens the teacher again.
+   *
+   * @param moved its new place; null if it has not moved
+   * @throws IllegalArgumentException if it is no longer there, or has become another
+   */
+  ModelFolder open(Path moved) {
+    Path place = moved != null ? moved : Path.of(path);
+    if (Files.notExists(place)) {
+      throw new IllegalArgumentException(
+          moved != null
+              ? "there is no teacher at " + moved
+              : "the run's teacher is no longer at "
+                  + path
+                  + "; if it was moved, name its new place by distill --resume --teacher");
+    }
+    ModelFolder teacher = ModelFolder.open(place);
+    if (!teacher.checkpoint().sha256().equals(sha256)) {
+      throw new IllegalArgumentException(
+          "the teacher in "
+              + teacher.checkpoint().directory()
+              + " is another checkpoint than the one that the run learns from");
+    }
+    return teacher;
+  }
+}
