@@ -1,6 +1,7 @@
 #include "moe/loss.h"
 
 #include "core/check.h"
+#include "core/weights.h"
 
 namespace moe {
 namespace {
@@ -18,7 +19,18 @@ moe_token_losses check_tokens(const moe_token_losses* tokens, int64_t count, int
   return c;
 }
 
-moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t classes) {
+// A matrix [classes, width] of which only the product with hidden states is wanted: row-major or packed.
+const moe_tensor& check_output_matrix(const char* name, const moe_tensor* weights, int64_t classes, int64_t width,
+                                      const Device& device) {
+  const moe_tensor& matrix = check_weights(name, weights, 2, device);
+  if (matrix.layout == MOE_ROW_MAJOR) return check_tensor(name, weights, kFloating, {classes, width});
+  if ((classes != kAny && matrix.shape[0] != classes) || matrix.shape[1] != width) {
+    invalid(name, " has shape ", shape_text(matrix), ", expected another number of rows, or ", width, " columns");
+  }
+  return matrix;
+}
+
+moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t classes, const Device& device) {
   const moe_teacher c = check_struct("teacher", &teacher);
   if (!(std::isnormal(c.temperature) && c.temperature > 0)) {
     invalid("temperature is ", c.temperature, ", expected more than 0, finite and not subnormal");
@@ -30,7 +42,7 @@ moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t cla
     check_tensor("teacher's hidden", c.hidden, kFloating, {count, classes});
   } else {
     const int64_t width = check_tensor("teacher's hidden", c.hidden, kFloating, {count, kAny}).shape[1];
-    check_tensor("teacher's weights", c.weights, kFloating, {classes, width});
+    check_output_matrix("teacher's weights", c.weights, classes, width, device);
   }
   check_tensor("divergences", c.divergences, kFloat32Only, {count});
   return c;
@@ -40,12 +52,15 @@ moe_teacher check_teacher(const moe_teacher& teacher, int64_t count, int64_t cla
 void linear_losses(moe_stream stream, const moe_token_losses* tokens, const moe_teacher* teacher,
                    const moe_tensor* hidden, const moe_tensor* weights, const moe_tensor* dhidden,
                    const moe_tensor* dweights) {
+  const auto device = find_stream(stream)->shared_device();
   const moe_tensor& rows = check_tensor("hidden", hidden, kFloating, {kAny, kAny});
   const int64_t count = rows.shape[0], width = rows.shape[1];
-  const moe_tensor& matrix = check_tensor("weights", weights, kFloating, {kAny, width});
+  const moe_tensor& matrix = dhidden == nullptr && dweights == nullptr
+                                 ? check_output_matrix("weights", weights, kAny, width, *device)
+                                 : check_tensor("weights", weights, kFloating, {kAny, width});
   const int64_t classes = matrix.shape[0];
   const moe_token_losses own = check_tokens(tokens, count, classes);
-  const moe_teacher own_teacher = teacher == nullptr ? moe_teacher{} : check_teacher(*teacher, count, classes);
+  const moe_teacher own_teacher = teacher == nullptr ? moe_teacher{} : check_teacher(*teacher, count, classes, *device);
   if ((dhidden == nullptr) != (dweights == nullptr)) {
     invalid(dhidden == nullptr ? "dhidden" : "dweights", " is null, expected both gradients or none");
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "test/gemm_reference.h"
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -234,6 +235,17 @@ TEST_F(DistillationTest, NotANumberIsNotHidden) {
       for (int64_t row : {0, 2, 3}) EXPECT_TRUE(std::isfinite(c.divergences[row])) << row;
       for (int64_t i = 0; i < 2 * kWidth; ++i) EXPECT_EQ(std::isnan(c.dhidden[i]), i >= kWidth) << i;
     }
+  }
+}
+
+TEST_F(DistillationTest, PackedTeacherWeightsGiveTheSameBits) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    Student plain(dtype, 70, 45), other(dtype, 70, 45);
+    ASSERT_MOE_OK(plain.run(stream));
+    other.teacher_weights = packed(device, stream, other.teacher_weights, dtype);
+    ASSERT_MOE_OK(other.run(stream));
+    expect_same_bits(plain.divergences, other.divergences, "divergences");
+    expect_same_bits(plain.dhidden, other.dhidden, "dhidden");
   }
 }
 

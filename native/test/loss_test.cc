@@ -1,6 +1,7 @@
 // Cross-entropy, alone and fused with the logits, against float64 and central differences.
 #include <algorithm>
 
+#include "test/gemm_reference.h"
 #include "test/testing.h"
 
 namespace moe::testing {
@@ -216,6 +217,21 @@ TEST_F(LossTest, ATokensBitsDoNotDependOnTheOthers) {
     ASSERT_MOE_OK(alone.run(triple, 0, 1));
     EXPECT_EQ(alone.losses[0], batch.losses[row]);
     for (int64_t c = 0; c < 32; ++c) EXPECT_EQ(alone.dhidden[c], batch.dhidden[row * 32 + c]);
+  }
+}
+
+TEST_F(LossTest, PackedWeightsGiveTheSameBitsInEvaluationAlone) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    Head head(dtype, 70, 32, 45);
+    Tensor losses(MOE_FLOAT32, {70});
+    const Tensor operand = packed(device, stream, head.weights, dtype);
+    ASSERT_MOE_OK(head.run(stream, 0, 1));
+    ASSERT_MOE_OK(moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, losses), head.hidden, operand, nullptr,
+                                           nullptr));
+    expect_same_bits(head.losses, losses, "losses");
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "weights is packed",
+                       moe_linear_cross_entropy(stream, tokens_of(0, 1, head.targets, losses), head.hidden, operand,
+                                                head.dhidden, head.dweights));
   }
 }
 

@@ -24,7 +24,7 @@ MOE_API moe_status moe_cross_entropy(moe_stream stream, const moe_token_losses* 
                                      const moe_tensor* dlogits, MOE_HELD);
 /* The same over logits = hidden weights^T, in blocks of rows: [S, V] is never in memory whole. hidden, dhidden [S, M],
  * weights [V, M] float32 or bfloat16. dhidden is written and dweights float32 [V, M] added to; both are null in
- * evaluation. */
+ * evaluation, where weights may be packed. */
 MOE_API moe_status moe_linear_cross_entropy(moe_stream stream, const moe_token_losses* tokens, const moe_tensor* hidden,
                                             const moe_tensor* weights, const moe_tensor* dhidden,
                                             const moe_tensor* dweights, MOE_HELD);
@@ -35,7 +35,7 @@ typedef struct moe_teacher {
   float temperature;             /* more than 0, finite and not subnormal */
   float weight;                  /* factor of the divergence in the gradients, alpha T^2; 0 or more, finite */
   const moe_tensor* hidden;      /* in, [S, N] float32 or bfloat16; t [S, V] itself if weights is null */
-  const moe_tensor* weights;     /* in, [V, N] float32 or bfloat16, or null */
+  const moe_tensor* weights;     /* in, [V, N] float32 or bfloat16, row-major or packed; or null */
   const moe_tensor* divergences; /* out, float32 [S]: KL(softmax(t / T) || softmax(s / T)) in nats; 0 where the target
                                     is -1 */
 } moe_teacher;

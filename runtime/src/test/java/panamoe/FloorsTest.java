@@ -46,13 +46,22 @@ class FloorsTest {
           .definedBy("panamoe.train..")
           .layer("engine")
           .definedBy("panamoe.engine..")
+          .layer("distill")
+          .definedBy("panamoe.distill..")
           .layer("runtimekernel")
           .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
           .mayOnlyBeAccessedByLayers("tensor", "comm", "backend", "runtimekernel")
           .whereLayer("io")
           .mayOnlyBeAccessedByLayers(
-              "config", "checkpoint", "data", "train", "engine", "runtimekernel")
+              "backend",
+              "config",
+              "checkpoint",
+              "data",
+              "train",
+              "engine",
+              "distill",
+              "runtimekernel")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
               "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train")
@@ -70,12 +79,13 @@ class FloorsTest {
               "model",
               "train",
               "engine",
+              "distill",
               "runtimekernel")
           .whereLayer("op")
-          .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine")
+          .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine", "distill")
           .whereLayer("config")
           .mayOnlyBeAccessedByLayers(
-              "param", "nn", "moe", "model", "train", "engine", "runtimekernel")
+              "param", "nn", "moe", "model", "train", "engine", "distill", "runtimekernel")
           .whereLayer("param")
           .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine")
           .whereLayer("nn")
@@ -83,14 +93,16 @@ class FloorsTest {
           .whereLayer("moe")
           .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine")
+          .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill")
           .whereLayer("data")
-          .mayOnlyBeAccessedByLayers("train", "engine")
+          .mayOnlyBeAccessedByLayers("train", "engine", "distill")
           .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("train", "engine", "runtimekernel")
+          .mayOnlyBeAccessedByLayers("train", "engine", "distill", "runtimekernel")
           .whereLayer("train")
-          .mayNotBeAccessedByAnyLayer()
+          .mayOnlyBeAccessedByLayers("distill")
           .whereLayer("engine")
+          .mayOnlyBeAccessedByLayers("distill")
+          .whereLayer("distill")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("runtimekernel")
           .mayNotBeAccessedByAnyLayer();

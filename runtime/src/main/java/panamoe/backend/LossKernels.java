@@ -19,7 +19,8 @@ public interface LossKernels {
 
   /**
    * The same over {@code logits = hidden weights^T} without holding [S, V]. hidden [S, M]; weights
-   * [V, M]; dhidden [S, M] is set and dweights FLOAT32 [V, M] added to; both null in evaluation.
+   * [V, M]; dhidden [S, M] is set and dweights FLOAT32 [V, M] added to; both null in evaluation,
+   * where weights may be packed.
    */
   void linearCrossEntropy(
       Tokens tokens, Tensor hidden, Tensor weights, Tensor dhidden, Tensor dweights);
@@ -30,7 +31,7 @@ public interface LossKernels {
    * @param temperature T, more than 0, finite and not subnormal
    * @param weight factor of the divergence in the gradients, {@code alpha T^2}; 0 or more
    * @param hidden [S, N]; t itself if weights is null
-   * @param weights row-major [V, N], or null
+   * @param weights [V, N], row-major or packed, or null
    * @param divergences FLOAT32 [S], written: KL(softmax(t / T) || softmax(s / T)), 0 where the
    *     target is -1; NaN if t has one
    */

@@ -15,7 +15,7 @@ public final class DistillationOp {
    * @param temperature T, more than 0, finite and not subnormal
    * @param weight factor of the divergence in the gradients, {@code alpha T^2}; 0 or more
    * @param hidden [S, N]; the logits t [S, V] themselves if weights is null
-   * @param weights row-major [V, N], or null
+   * @param weights [V, N], row-major or packed, or null
    */
   public record Teacher(float temperature, float weight, Tensor hidden, Tensor weights) {}
 

@@ -176,7 +176,7 @@ interface ReferenceLoss extends LossKernels, Launching {
         tokens,
         weights == null ? classes : Check.ANY);
     if (weights != null) {
-      Check.tensor("teacher's weights", weights, Kind.FLOATING, classes, teacher.hidden().size(1));
+      Check.weights("teacher's weights", weights, classes, teacher.hidden().size(1));
     }
     Check.tensor("divergences", teacher.divergences(), Kind.FLOAT32, tokens);
   }
