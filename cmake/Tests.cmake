@@ -23,7 +23,7 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   string(JOIN ":" PANAMOE_BRIEF Emulated* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.* OptimizerTest.*
     RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative AttentionDecodeTest.PrefillInPieces*
     ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues* GateBackwardTest.MatchesCentralDifferences
-    GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy*)
+    GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy* DistillationTest.GradientsAre*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF})
   if(PANAMOE_SANITIZE)
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large

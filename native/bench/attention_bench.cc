@@ -20,6 +20,7 @@
 namespace moe::bench {
 namespace {
 
+using testing::teacher_of;
 using testing::tokens_of;
 
 double g_seconds = 1;
