@@ -7,6 +7,7 @@ import panamoe.config.EarlierForms;
 import panamoe.config.ModelConfig;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Sequences;
+import panamoe.op.DistillationOp;
 import panamoe.op.Gradient;
 import panamoe.op.Pass;
 import panamoe.op.Tape;
@@ -197,8 +198,35 @@ public final class TrainableModel implements AutoCloseable {
    * @throws IllegalStateException if the arena of a segment is closed
    */
   public Step train(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
-    return lifetime.use(() -> new Step(tokens, targets, batch, length, seed));
+    return lifetime.use(() -> new Step(tokens, targets, null, batch, length, seed));
   }
+
+  /**
+   * As {@link #train}, for a student that learns from a teacher as well: a token's loss is its
+   * cross-entropy plus {@code alpha T^2 KL(softmax(t / T) || softmax(s / T))}, s and t the logits
+   * of this model and of the teacher (DeepSpeed-MoE §4.2).
+   *
+   * @param teacherLogits FLOAT32 [batch, length, vocabulary], such as {@link #forward} gives
+   * @param alpha 0 or more
+   * @param temperature T, more than 0
+   * @throws PanamoeException.BadArgument as in {@link #train}
+   * @throws IllegalStateException as in {@link #train}
+   */
+  public Step distil(
+      MemorySegment tokens,
+      MemorySegment targets,
+      MemorySegment teacherLogits,
+      double alpha,
+      double temperature,
+      int batch,
+      int length,
+      long seed) {
+    float weight = (float) (alpha * temperature * temperature);
+    Taught taught = new Taught(teacherLogits, (float) temperature, weight);
+    return lifetime.use(() -> new Step(tokens, targets, taught, batch, length, seed));
+  }
+
+  private record Taught(MemorySegment logits, float temperature, float weight) {}
 
   /**
    * Frees the parameters, their gradients and the steps. Idempotent.
@@ -266,9 +294,16 @@ public final class TrainableModel implements AutoCloseable {
     // others in the backward.
     private final Tensor outputGradient;
     private final double loss;
+    private final double divergence;
     private boolean done;
 
-    private Step(MemorySegment tokens, MemorySegment targets, int batch, int length, long seed) {
+    private Step(
+        MemorySegment tokens,
+        MemorySegment targets,
+        Taught taught,
+        int batch,
+        int length,
+        long seed) {
       try {
         CallersMemory memory = new CallersMemory(device.backend(), scope);
         Tensor ids = ids(memory, "tokens", tokens, batch, length);
@@ -280,7 +315,23 @@ public final class TrainableModel implements AutoCloseable {
         this.outputGradient = scope.allocate(DType.FLOAT32, model.head().shape());
         device.backend().fill(0, outputGradient);
         tape.watch(model.head().value(), new Gradient(device.backend(), outputGradient));
-        this.loss = mean(model.losses(pass, hidden, wanted, 1f / counted), counted);
+        float dloss = 1f / counted;
+        if (taught == null) {
+          this.loss = mean(model.losses(pass, hidden, wanted, dloss), counted);
+          this.divergence = 0;
+        } else {
+          int classes = model.config().vocabulary();
+          DistillationOp.Teacher teacher =
+              new DistillationOp.Teacher(
+                  taught.temperature,
+                  taught.weight,
+                  memory.input("teacherLogits", taught.logits, ids.count(), classes),
+                  null);
+          DistillationOp.Losses losses =
+              DistillationOp.forward(pass, hidden, model.headWeight(), teacher, wanted, 0, dloss);
+          this.loss = mean(losses.crossEntropies(), counted);
+          this.divergence = mean(losses.divergences(), counted);
+        }
         model.parameters().watch(tape);
       } catch (RuntimeException | Error e) {
         scope.close();
@@ -294,6 +345,14 @@ public final class TrainableModel implements AutoCloseable {
      */
     public double loss() {
       return loss;
+    }
+
+    /**
+     * The mean divergence from the teacher over the targets that count, in nats, without its
+     * weight; 0 without a teacher, NaN if the teacher's logits have a NaN.
+     */
+    public double divergence() {
+      return divergence;
     }
 
     /**
@@ -315,9 +374,9 @@ public final class TrainableModel implements AutoCloseable {
     }
 
     /**
-     * Adds the gradients of {@code loss() + auxiliaryCoefficient * auxiliaryLoss()} to the
-     * parameters' gradients. A backward that fails uses up the step, and further ones are refused
-     * until {@link #zeroGradients}.
+     * Adds the gradients of {@code loss() + alpha T^2 divergence() + auxiliaryCoefficient *
+     * auxiliaryLoss()} to the parameters' gradients. A backward that fails uses up the step, and
+     * further ones are refused until {@link #zeroGradients}.
      *
      * @throws IllegalStateException at a second call
      */

@@ -106,6 +106,52 @@ class TrainableModelTest {
     }
   }
 
+  @Test
+  void aStudentsGradientsMatchFiniteDifferences() {
+    try (Arena arena = Arena.ofConfined();
+        Device device = Device.open("reference", 1);
+        TrainableModel teacher = TrainableModel.create(device, DENSE, 3);
+        TrainableModel student = TrainableModel.create(device, PR_MOE, 7)) {
+      MemorySegment tokens = ints(arena, random(1));
+      MemorySegment targets = targets(arena);
+      MemorySegment logits =
+          arena.allocate(ValueLayout.JAVA_FLOAT, (long) BATCH * LENGTH * VOCABULARY);
+      teacher.forward(tokens, logits, BATCH, LENGTH);
+      try (TrainableModel.Step step =
+          student.distil(tokens, targets, logits, 0.5, 2, BATCH, LENGTH, 5)) {
+        assertTrue(step.divergence() > 0);
+        step.backward();
+      }
+      for (String name : student.parameterNames()) {
+        MemorySegment memory = student.parameter(name);
+        long index = new Random(name.hashCode()).nextLong(memory.byteSize() / Float.BYTES);
+        float saved = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+        double[] around = new double[2];
+        for (int side = 0; side < 2; side++) {
+          float moved = saved + (side == 0 ? 2e-3f : -2e-3f);
+          memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, moved);
+          try (TrainableModel.Step step =
+              student.distil(tokens, targets, logits, 0.5, 2, BATCH, LENGTH, 5)) {
+            around[side] =
+                step.loss()
+                    + 0.5 * 4 * step.divergence()
+                    + PR_MOE.auxiliaryCoefficient() * step.auxiliaryLoss();
+          }
+        }
+        memory.setAtIndex(ValueLayout.JAVA_FLOAT, index, saved);
+        double expected = (around[0] - around[1]) / 4e-3;
+        double actual = student.gradient(name).getAtIndex(ValueLayout.JAVA_FLOAT, index);
+        assertEquals(expected, actual, 1e-3 + 1e-2 * Math.abs(expected), name);
+      }
+      assertThrows(
+          PanamoeException.BadArgument.class,
+          () -> student.distil(tokens, targets, logits, 0.5, 0, BATCH, LENGTH, 5));
+      assertThrows(
+          PanamoeException.BadArgument.class,
+          () -> student.distil(tokens, targets, tokens, 0.5, 1, BATCH, LENGTH, 5));
+    }
+  }
+
   /** The same model, run as the runtime itself runs one. */
   @ParameterizedTest
   @MethodSource("devices")

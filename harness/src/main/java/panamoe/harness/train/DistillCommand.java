@@ -26,13 +26,13 @@ import picocli.CommandLine.Option;
     description = {
       "Trains a shallower student from a trained teacher: Mixture-of-Students (DeepSpeed-MoE, section 4.2).",
       "A token's loss is its cross-entropy + alpha T^2 KL(teacher || student), the second part in a first stage only.",
-      "The student has the teacher's last N layers, in shape and, unless --from-scratch, in its first weights. It is",
-      "trained as the teacher was, on the same text, unless options say otherwise."
+      "The student has the teacher's last N layers, in shape and, unless --from-scratch, in its first weights."
+          + " It is trained as the teacher was, on the same text, unless options say otherwise."
     },
     footer = {
       "",
       "Examples:",
-      "  panamoe distill --teacher demo --out student          12.5 % fewer layers, by the paper's recipe",
+      "  panamoe distill --teacher demo --out student          12.5 %% fewer layers, by the paper's recipe",
       "  panamoe distill --teacher demo --layers 2 --steps 500 --out small",
       "  panamoe distill --teacher demo --keep 0,1,3 --out kept    these layers of the teacher, counted from 0",
       "  panamoe distill --teacher demo --fall cosine --until 1 --out smooth",
@@ -46,8 +46,8 @@ public final class DistillCommand extends RunCommand {
       names = "--teacher",
       paramLabel = "MODEL",
       description = {
-        "A run's folder, or one of its checkpoints. Required; with --resume, the new place of a teacher",
-        "that was moved."
+        "A run's folder, or one of its checkpoints. Required; with --resume, the new place of a teacher that was"
+            + " moved."
       })
   private Path teacher;
 
@@ -73,8 +73,8 @@ public final class DistillCommand extends RunCommand {
       names = "--config",
       paramLabel = "FILE",
       description = {
-        "A config.json of the student: model, training and seed, and perhaps distillation. Any shape with the",
-        "teacher's vocabulary. Goes with no other setting."
+        "A config.json of the student: model, training and seed, and perhaps distillation. Any shape with the"
+            + " teacher's vocabulary. Goes with no other setting."
       })
   private Path configFile;
 
@@ -107,8 +107,8 @@ public final class DistillCommand extends RunCommand {
       names = "--teacher-cache",
       paramLabel = "DIR",
       description = {
-        "Keep what the teacher says in DIR, for other students of it on the same text: they need not ask again.",
-        "It changes no bit. With --resume name it again."
+        "Keep what the teacher says in DIR, for other students of it on the same text: they need not ask again."
+            + " It changes no bit. With --resume name it again."
       })
   private Path teacherCache;
 

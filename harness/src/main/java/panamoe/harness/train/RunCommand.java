@@ -54,7 +54,7 @@ abstract class RunCommand implements Callable<Integer> {
       names = "--steps",
       paramLabel = "N",
       description =
-          "Optimizer steps in all. Default: the preset's; with --resume, as many as the run was begun with.")
+          "Optimizer steps in all. Default: the preset's or the teacher's; with --resume, as many as before.")
   private Integer steps;
 
   @Option(
@@ -75,7 +75,7 @@ abstract class RunCommand implements Callable<Integer> {
       names = "--languages",
       paramLabel = "CODE",
       split = ",",
-      description = "Languages of the default corpus to keep, such as en,de,fr. Default: all 21.")
+      description = "Languages of the default corpus to keep, such as en,de,fr.")
   private Set<String> languages = Set.of();
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
