@@ -37,7 +37,15 @@ public final class Distillation implements Objective {
    * @throws panamoe.checkpoint.CheckpointException if the weights are damaged or do not fit
    */
   public static Distillation from(RunConfig run, ModelFolder folder, Backend backend) {
-    return new Distillation(run, new Teacher(load(run, folder, backend)));
+    return from(run, load(run, folder, backend));
+  }
+
+  /**
+   * @param run of the student
+   * @param teacher with weights for inference; closed with this
+   */
+  public static Distillation from(RunConfig run, LanguageModel teacher) {
+    return new Distillation(run, new Teacher(teacher));
   }
 
   /**

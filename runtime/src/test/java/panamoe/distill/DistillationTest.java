@@ -139,8 +139,7 @@ class DistillationTest {
         LanguageModel model = new LanguageModel(run.model())) {
       broken.head().value().setFloat(7, Float.NaN);
       model.materialize(backend, DType.FLOAT32, true, 1);
-      Trainer trainer =
-          new Trainer(backend, model, run, DATA, new Distillation(run, new Teacher(broken)));
+      Trainer trainer = new Trainer(backend, model, run, DATA, Distillation.from(run, broken));
       TrainingFailure failure = assertThrows(TrainingFailure.class, trainer::next);
       String expected = "step 1: the teacher's logits are not finite numbers";
       assertTrue(failure.getMessage().startsWith(expected), failure.getMessage());

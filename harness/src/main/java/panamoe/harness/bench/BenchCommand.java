@@ -32,12 +32,13 @@ import picocli.CommandLine.Spec;
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",
       "  train-step                      an optimizer step: 6 layers of width 256, 16 experts on every other one",
+      "  distill-step                    the same of 5 of these layers, taught by all 6, beside both apart",
       "  prefill, decode                 a prompt, or one more token, through a four-layer model",
       "  load                            opening a checkpoint for inference, beside a plain read of its files",
       "",
       "First it measures ceilings, multiply-adds and memory reads, and again around each burst of calls, since the memory"
           + " of machines that are shared changes its speed. The limit column is the time that they allow, the roofline"
-          + " column that time as a part of what calls took. Behind them train-step, prefill and decode show tokens a"
+          + " column that time as a part of what calls took. Behind them train-step, distill-step, prefill and decode show tokens a"
           + " second."
     },
     footer = {

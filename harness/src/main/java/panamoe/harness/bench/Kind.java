@@ -17,6 +17,7 @@ public enum Kind {
   MOE_LAYER("moe-layer", "s1", List.of(1, 8, 64, 512, 2048)),
   MOE_LAYER_TRAINING("moe-layer-training", "s1", List.of(512, 2048)),
   TRAIN_STEP("train-step", "256x1024x16x1", List.of(2048)),
+  DISTILL_STEP("distill-step", "256x1024x16x1", List.of(2048)),
   PREFILL("prefill", "1024x4096x16x1", List.of(512)),
   DECODE("decode", "1024x4096x16x1", List.of(64)),
   LOAD("load", "512x2048x16x1", List.of(0));
@@ -68,7 +69,7 @@ public enum Kind {
    */
   int modelTokens(int tokens) {
     return switch (this) {
-      case TRAIN_STEP, PREFILL -> tokens;
+      case TRAIN_STEP, DISTILL_STEP, PREFILL -> tokens;
       case DECODE -> 1; // {@code tokens} is the number of tokens in the cache
       default -> 0;
     };
@@ -81,7 +82,7 @@ public enum Kind {
    */
   void requireTokens(int tokens) {
     switch (this) {
-      case TRAIN_STEP -> TrainStepSubject.requireTokens(tokens);
+      case TRAIN_STEP, DISTILL_STEP -> TrainStepSubject.requireTokens(this, tokens);
       case PREFILL, DECODE -> GenerationSubject.requireTokens(this, tokens);
       case LOAD -> throw new IllegalArgumentException("--tokens: load takes none");
       default -> {}
@@ -91,7 +92,7 @@ public enum Kind {
   /** A lower bound for the bytes of the experts that {@link #open} allocates. */
   double expertBytes(LayerShape shape, DType dtype) {
     return switch (this) {
-      case GATE, DISPATCH, COMBINE, TRAIN_STEP -> 0;
+      case GATE, DISPATCH, COMBINE, TRAIN_STEP, DISTILL_STEP -> 0;
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
       // A master and its gradient; two layers of masters to be written.
       case MOE_LAYER_TRAINING, LOAD -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
@@ -109,6 +110,7 @@ public enum Kind {
       case MOE_LAYER -> new LayerSubject(backend, shape, dtype, seed);
       case MOE_LAYER_TRAINING -> new LayerTrainingSubject(backend, shape, dtype, seed);
       case TRAIN_STEP -> new TrainStepSubject(backend, dtype, seed);
+      case DISTILL_STEP -> new DistillStepSubject(backend, dtype, seed);
       case PREFILL, DECODE -> new GenerationSubject(backend, this, shape, dtype, seed);
       case LOAD -> new LoadSubject(backend, shape, dtype, seed);
     };

@@ -23,7 +23,7 @@ final class TrainStepSubject implements Subject {
   private static final int VOCABULARY = 8192;
   private static final int STEPS = 1_000_000;
 
-  private static final ModelConfig CONFIG =
+  static final ModelConfig CONFIG =
       ModelPresets.of(ModelPresets.Size.BASE, ModelPresets.Architecture.MOE, VOCABULARY);
 
   private final Backend backend;
@@ -36,19 +36,34 @@ final class TrainStepSubject implements Subject {
     this.seed = seed;
   }
 
-  static void requireTokens(int tokens) {
+  static void requireTokens(Kind kind, int tokens) {
     if (tokens % CONFIG.context() != 0) {
       throw new IllegalArgumentException(
-          "train-step over "
+          kind.label()
+              + " over "
               + Count.of(tokens, "token")
               + ": expected a multiple of its sequences of "
               + CONFIG.context());
     }
   }
 
+  static TrainConfig training(int tokens, DType dtype) {
+    return TrainConfig.of(STEPS, tokens / CONFIG.context(), CONFIG.context()).withDType(dtype);
+  }
+
+  /**
+   * The model's FLOPs, and AdamW's traffic: reads gradient, master and two moments; writes moments
+   * and master.
+   */
+  static Cost stepCost(LanguageModel model, TrainConfig training) {
+    double each = (double) DType.FLOAT32.bytes() * model.parameters().count();
+    double flops = model.cost(training.work(Topology.ONE)).flops();
+    return new Cost(flops, 4 * each, 3 * each, 0, 0);
+  }
+
   @Override
   public Workload over(int tokens) {
-    requireTokens(tokens);
+    requireTokens(Kind.TRAIN_STEP, tokens);
     return new Step(tokens);
   }
 
@@ -62,7 +77,7 @@ final class TrainStepSubject implements Subject {
 
     Step(int tokens) {
       int length = CONFIG.context();
-      training = TrainConfig.of(STEPS, tokens / length, length).withDType(dtype);
+      training = training(tokens, dtype);
       model.materialize(backend, dtype, true, seed);
       trainer =
           new Trainer(
@@ -78,15 +93,9 @@ final class TrainStepSubject implements Subject {
       backend.synchronize();
     }
 
-    /**
-     * The model's FLOPs, and AdamW's traffic: reads gradient, master and two moments; writes
-     * moments and master.
-     */
     @Override
     public Cost cost() {
-      double each = (double) DType.FLOAT32.bytes() * model.parameters().count();
-      double flops = model.cost(training.work(Topology.ONE)).flops();
-      return new Cost(flops, 4 * each, 3 * each, 0, 0);
+      return stepCost(model, training);
     }
 
     @Override
@@ -96,7 +105,7 @@ final class TrainStepSubject implements Subject {
   }
 
   /** Random tokens; each sequence is drawn from its number. */
-  private record RandomTokens(int length, long seed) implements TokenSequences {
+  record RandomTokens(int length, long seed) implements TokenSequences {
     @Override
     public long fillTraining(long first, Tensor ids, Tensor targets) {
       Random random = new Random(seed * 31 + first);
