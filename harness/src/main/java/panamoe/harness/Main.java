@@ -19,6 +19,7 @@ import panamoe.harness.doctor.DoctorCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.train.DemoCommand;
+import panamoe.harness.train.TokenizerCommand;
 import panamoe.harness.train.TrainCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -62,6 +63,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DemoCommand.class,
       TrainCommand.class,
+      TokenizerCommand.class,
       GenerateCommand.class,
       InspectCommand.class,
       ConformanceCommand.class,

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -11,9 +12,8 @@ import panamoe.backend.Activation;
 import panamoe.comm.CommunicationException;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.data.ByteTokenizer;
-import panamoe.data.JsonTokenizer;
-import panamoe.data.Tokenizer;
+import panamoe.data.Corpus;
+import panamoe.data.bpe.BpeTrainer;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.parallel.Topology;
@@ -44,6 +44,7 @@ import picocli.CommandLine.Spec;
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
+      "  panamoe train --text ~/novels --vocabulary 4096 --out words",
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --out novels --resume --steps 4000   trains a finished run further, up to step 4000",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
@@ -116,6 +117,13 @@ public final class TrainCommand implements Callable<Integer> {
       description = "A tokenizer.json in Hugging Face's format, of byte-level BPE. Default: bytes.")
   private Path tokenizer;
 
+  @Option(
+      names = "--vocabulary",
+      paramLabel = "N",
+      description =
+          "Train a tokenizer of N tokens first, on the text that the run trains on. Not with --tokenizer.")
+  private Integer vocabulary;
+
   @Option(names = "--out", paramLabel = "DIR", description = "Where the run goes. Required.")
   private Path out;
 
@@ -156,17 +164,18 @@ public final class TrainCommand implements Callable<Integer> {
 
   /** Starts a new run. Everything that could refuse it is checked before its folder is created. */
   private Optional<TrainingRun.Outcome> begin(Topology topology, PrintWriter err) throws Exception {
-    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-    RunConfig config = config(tokens);
+    RunTokenizer named = namedTokenizer();
+    RunConfig config = config(named);
     requireFits(config, topology);
     if (rankOptions.leads()) {
       RunPlace.requireFree(out);
     }
     Text read = text == null ? defaultCorpus() : Text.read(text);
-    Material material = Material.of(read, tokens, config);
+    RunTokenizer tokens = named != null ? named : ownTokenizer(read, err);
+    Material material = Material.of(read, tokens.tokenizer(), config);
     try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
       try {
-        return train(folder, config, material, true, err);
+        return train(folder, config, material, tokens, err);
       } catch (CommunicationException e) {
         throw e; // the run is sound, and may be resumed when the lost rank is back
       } catch (Exception e) {
@@ -191,7 +200,7 @@ public final class TrainCommand implements Callable<Integer> {
       requireFits(config, topology);
       Text given = text != null ? Text.read(text) : languages.isEmpty() ? null : defaultCorpus();
       return train(
-          folder, config, Material.of(folder.text(given), folder.tokenizer(), config), false, err);
+          folder, config, Material.of(folder.text(given), folder.tokenizer(), config), null, err);
     }
   }
 
@@ -218,16 +227,20 @@ public final class TrainCommand implements Callable<Integer> {
     return further;
   }
 
+  /**
+   * @param begun the tokenizer of a new run; null for a resumed one
+   */
   private Optional<TrainingRun.Outcome> train(
-      RunFolder folder, RunConfig config, Material material, boolean fresh, PrintWriter err)
+      RunFolder folder, RunConfig config, Material material, RunTokenizer begun, PrintWriter err)
       throws Exception {
+    boolean fresh = begun != null;
     return onRanks(
         config,
         false,
         (ranks, backend, stop) -> {
           Alike.require(ranks, material.text().corpus()::sha256, "has another text than rank 0");
           if (fresh && ranks.first()) {
-            folder.begin(config, tokenizer, material.text());
+            folder.begin(config, begun.json(), material.text());
           }
           return new TrainingRun(ranks, backend, folder, config, material, fresh, err).run(stop);
         });
@@ -270,14 +283,31 @@ public final class TrainCommand implements Callable<Integer> {
     }
   }
 
+  /** The tokenizer that the options name; null if --vocabulary asks for one of the run's own. */
+  private RunTokenizer namedTokenizer() throws IOException {
+    if (vocabulary == null) {
+      return RunTokenizer.read(tokenizer);
+    }
+    if (tokenizer != null) {
+      throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
+    }
+    shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
+    return null;
+  }
+
+  /** Trains a tokenizer on the training part of the text. */
+  private RunTokenizer ownTokenizer(Text read, PrintWriter err) throws InterruptedException {
+    List<String> passages = read.corpus().passages(Corpus.Part.TRAINING);
+    return RunTokenizer.of(RunTokenizer.train(passages, vocabulary, shared.threads(), err));
+  }
+
   private Text defaultCorpus() {
     return shared.checked(() -> Text.europarl(languages));
   }
 
   /** Prints what each rank would hold; trains nothing. */
   private int explain() throws IOException {
-    Tokenizer given = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-    RunConfig config = resume && out != null ? RunFolder.config(out) : config(given);
+    RunConfig config = resume && out != null ? RunFolder.config(out) : config(namedTokenizer());
     Topology topology = shared.checked(rankOptions::topology);
     spec.commandLine()
         .getOut()
@@ -286,7 +316,11 @@ public final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
-  private RunConfig config(Tokenizer given) {
+  /**
+   * @param named null if the run trains its own
+   */
+  private RunConfig config(RunTokenizer named) {
+    int tokens = named == null ? vocabulary : named.tokenizer().vocabularySize();
     if (configFile != null) {
       if (preset != null
           || architecture != null
@@ -307,20 +341,21 @@ public final class TrainCommand implements Callable<Integer> {
                 + "].feedForward.activation: only a program that brings a CUSTOM activation can train with it, see "
                 + "docs/runtime-kernels.md");
       }
+      if (read.model().vocabulary() != tokens && named == null) {
+        throw usage(
+            "--vocabulary is "
+                + tokens
+                + ", but model.vocabulary in "
+                + configFile
+                + " is "
+                + read.model().vocabulary());
+      }
       return read;
     }
     Size size = preset == null ? Size.SMALL : preset;
     DType compute = dtype == null ? DType.FLOAT32 : dtype.dtype();
     return shared.checked(
-        () ->
-            Presets.run(
-                size,
-                architecture(),
-                steps,
-                compute,
-                recompute,
-                given.vocabularySize(),
-                shared.seed()));
+        () -> Presets.run(size, architecture(), steps, compute, recompute, tokens, shared.seed()));
   }
 
   private Architecture architecture() {
@@ -346,6 +381,7 @@ public final class TrainCommand implements Callable<Integer> {
         || architecture != null
         || dtype != null
         || tokenizer != null
+        || vocabulary != null
         || recompute
         || seeded()) {
       throw usage(

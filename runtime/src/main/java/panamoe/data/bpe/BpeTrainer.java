@@ -102,12 +102,22 @@ public final class BpeTrainer {
   /**
    * Trains on texts. The result does not depend on the number of threads.
    *
-   * @param vocabulary tokens in all, {@value #LEAST_TOKENS} or more
+   * @param vocabulary tokens in all, as {@link #requireVocabulary} takes them
    * @param threads that split the texts into words; merging takes one
    * @throws DataException if the texts have fewer pairs than that takes
    */
   public static TrainedBpe train(List<String> texts, int vocabulary, int threads, Progress progress)
       throws InterruptedException {
+    requireVocabulary(vocabulary);
+    return new BpeTrainer(WordCounts.of(texts, threads, progress)).run(vocabulary, progress);
+  }
+
+  /**
+   * Refuses a number of tokens that no text gives.
+   *
+   * @throws IllegalArgumentException if it is not {@value #LEAST_TOKENS} to {@value #MOST_TOKENS}
+   */
+  public static void requireVocabulary(int vocabulary) {
     if (vocabulary < LEAST_TOKENS || vocabulary > MOST_TOKENS) {
       throw new IllegalArgumentException(
           "the vocabulary is "
@@ -117,7 +127,6 @@ public final class BpeTrainer {
               + " (the end of a text, 256 bytes and a merge) to "
               + MOST_TOKENS);
     }
-    return new BpeTrainer(WordCounts.of(texts, threads, progress)).run(vocabulary, progress);
   }
 
   private TrainedBpe run(int vocabulary, Progress progress) throws InterruptedException {
