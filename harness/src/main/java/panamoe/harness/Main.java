@@ -20,6 +20,7 @@ import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.train.DemoCommand;
 import panamoe.harness.train.DistillCommand;
+import panamoe.harness.train.TokenizerCommand;
 import panamoe.harness.train.TrainCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -64,6 +65,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       DemoCommand.class,
       TrainCommand.class,
       DistillCommand.class,
+      TokenizerCommand.class,
       GenerateCommand.class,
       InspectCommand.class,
       ConformanceCommand.class,

@@ -50,8 +50,21 @@ public final class JsonTokenizer implements Tokenizer {
     return load(file, Optional.of(endOfText));
   }
 
+  /**
+   * Reads the content of a file, as {@link #load(Path)} does.
+   *
+   * @param name of the file, for messages
+   */
+  public static JsonTokenizer of(byte[] json, String name) {
+    return of(json, name, Optional.empty());
+  }
+
   private static JsonTokenizer load(Path file, Optional<String> endOfText) {
-    ByteLevelBpe bpe = ByteLevelBpe.read(read(file), file.toString());
+    return of(read(file), file.toString(), endOfText);
+  }
+
+  private static JsonTokenizer of(byte[] json, String name, Optional<String> endOfText) {
+    ByteLevelBpe bpe = ByteLevelBpe.read(json, name);
     List<String> candidates = endOfText.map(List::of).orElse(END_OF_TEXT_NAMES);
     Integer token =
         candidates.stream()
@@ -61,7 +74,7 @@ public final class JsonTokenizer implements Tokenizer {
             .orElseThrow(
                 () ->
                     new DataException(
-                        file
+                        name
                             + " has no special token "
                             + String.join(" or ", candidates)
                             + " to end a text"));

@@ -17,6 +17,7 @@ import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import panamoe.data.bpe.BpeTrainer;
 
 /** Tokens are those of Hugging Face's own library, feature by feature, on random texts. */
 class RustTokenizersTest {
@@ -197,9 +198,19 @@ class RustTokenizersTest {
     }
   }
 
+  @Test
+  void aTrainedTokenizer() throws IOException, InterruptedException {
+    byte[] trained = BpeTrainer.train(texts(), 500, 2, (_, _, _) -> {}).json();
+    compare((ObjectNode) TinyTokenizer.MAPPER.readTree(trained));
+  }
+
   private void compare(Consumer<ObjectNode> change) {
     ObjectNode json = TinyTokenizer.json();
     change.accept(json);
+    compare(json);
+  }
+
+  private void compare(ObjectNode json) {
     try {
       byte[] content = TinyTokenizer.MAPPER.writeValueAsBytes(json);
       JsonTokenizer ours =

@@ -1,6 +1,7 @@
 package panamoe.harness.train;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -125,7 +126,12 @@ public final class DistillCommand extends RunCommand {
     ModelFolder folder = ModelFolder.open(teacher);
     RunConfig config = configFile == null ? config(folder) : config(configFile);
     requireTeaches(folder.config(), config);
-    return new Start(config, folder.tokenizerFile().orElse(null), folder.tokenizer(), folder);
+    return new Start(config, folder);
+  }
+
+  @Override
+  RunTokenizer tokenizer(Start start, Text read, PrintWriter err) throws IOException {
+    return RunTokenizer.read(start.teacher().tokenizerFile().orElse(null));
   }
 
   private RunConfig config(ModelFolder folder) {

@@ -9,7 +9,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import panamoe.comm.CommunicationException;
-import panamoe.data.Tokenizer;
 import panamoe.distill.Distillation;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
@@ -33,10 +32,9 @@ abstract class RunCommand implements Callable<Integer> {
   /**
    * What a new run starts from.
    *
-   * @param tokenizerFile copied into the run; null for bytes
    * @param teacher null without one
    */
-  record Start(RunConfig config, Path tokenizerFile, Tokenizer tokenizer, ModelFolder teacher) {}
+  record Start(RunConfig config, ModelFolder teacher) {}
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -122,6 +120,15 @@ abstract class RunCommand implements Callable<Integer> {
    */
   abstract Text ownText(Start start) throws IOException;
 
+  /**
+   * The tokenizer of a new run.
+   *
+   * @param read the run's text, on which it may be trained
+   * @param err for messages
+   */
+  abstract RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
+      throws IOException, InterruptedException;
+
   /** Whether an option is given that a resumed run has in its folder. */
   abstract boolean hasSettings();
 
@@ -143,10 +150,11 @@ abstract class RunCommand implements Callable<Integer> {
     }
     Text given = givenText();
     Text read = given == null ? ownText(start) : given;
-    Material material = Material.of(read, start.tokenizer(), config, start.teacher());
+    RunTokenizer tokenizer = tokenizer(start, read, err);
+    Material material = Material.of(read, tokenizer.tokenizer(), config, start.teacher());
     try (RunFolder folder = rankOptions.leads() ? RunFolder.create(out) : RunFolder.follow(out)) {
       try {
-        return train(folder, config, material, start, err);
+        return train(folder, config, material, tokenizer, err);
       } catch (CommunicationException e) {
         throw e; // the run is sound, and may be resumed when the lost rank is back
       } catch (Exception e) {
@@ -208,10 +216,10 @@ abstract class RunCommand implements Callable<Integer> {
   }
 
   /**
-   * @param start of a new run; null for a resumed one
+   * @param begun the tokenizer of a new run; null for a resumed one
    */
   private Optional<TrainingRun.Outcome> train(
-      RunFolder folder, RunConfig config, Material material, Start start, PrintWriter err)
+      RunFolder folder, RunConfig config, Material material, RunTokenizer begun, PrintWriter err)
       throws Exception {
     if (material.teacher() != null && teacherCache() != null && rankOptions.leads()) {
       long windows = material.data().trainingSequences();
@@ -220,14 +228,14 @@ abstract class RunCommand implements Callable<Integer> {
           Distillation.beginCache(config, material.teacher(), sha256, windows, teacherCache());
       err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache());
     }
-    boolean fresh = start != null;
+    boolean fresh = begun != null;
     return onRanks(
         config,
         false,
         (ranks, backend, stop) -> {
           Alike.require(ranks, material.text().corpus()::sha256, "has another text than rank 0");
           if (fresh && ranks.first()) {
-            folder.begin(config, start.tokenizerFile(), material);
+            folder.begin(config, begun.json(), material);
           }
           return new TrainingRun(
                   ranks, backend, folder, config, material, teacherCache(), fresh, err)

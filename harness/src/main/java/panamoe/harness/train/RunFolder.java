@@ -250,14 +250,14 @@ final class RunFolder implements AutoCloseable {
   /**
    * Writes the initial files of a new run, replacing those of a run that was killed while it began.
    *
-   * @param tokenizer null for bytes
+   * @param tokenizer the content of its file; null for bytes
    */
-  void begin(RunConfig config, Path tokenizer, Material material) throws IOException {
+  void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
     if (tokenizer == null) {
       files.delete(ModelFolder.TOKENIZER);
     } else {
-      files.replace(ModelFolder.TOKENIZER, Files.readAllBytes(tokenizer));
+      files.replace(ModelFolder.TOKENIZER, tokenizer);
     }
     replace(TEXT, ConfigJson.text(TextRecord.of(material.text())));
     if (material.teacher() == null) {

@@ -45,6 +45,11 @@ final class RunPlace {
     } else if (Files.exists(path)) {
       throw new IllegalArgumentException(path + " is a file; --out is a folder");
     }
+    requireMakeable(path);
+  }
+
+  /** Throws if a folder cannot be made at this path, or an existing one is not writable. */
+  static void requireMakeable(Path path) {
     Path above = path.toAbsolutePath().normalize();
     while (!Files.exists(above)) {
       above = above.getParent();

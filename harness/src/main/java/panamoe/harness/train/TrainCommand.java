@@ -1,13 +1,15 @@
 package panamoe.harness.train;
 
+import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
 import panamoe.backend.Activation;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.data.ByteTokenizer;
-import panamoe.data.JsonTokenizer;
-import panamoe.data.Tokenizer;
+import panamoe.data.Corpus;
+import panamoe.data.bpe.BpeTrainer;
 import panamoe.engine.ModelFolder;
 import panamoe.tensor.DType;
 import panamoe.train.RunConfig;
@@ -30,6 +32,7 @@ import picocli.CommandLine.Option;
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
+      "  panamoe train --text ~/novels --vocabulary 4096 --out words",
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
       "  panamoe train --out novels --resume --steps 4000   trains a finished run further, up to step 4000",
       "  panamoe train --ranks 4 --ep 2 --out moe   four ranks as threads; --explain-topology draws them",
@@ -70,10 +73,33 @@ public final class TrainCommand extends RunCommand {
       description = "A tokenizer.json in Hugging Face's format, of byte-level BPE. Default: bytes.")
   private Path tokenizer;
 
+  @Option(
+      names = "--vocabulary",
+      paramLabel = "N",
+      description =
+          "Train a tokenizer of N tokens first, on the text that the run trains on. Not with --tokenizer.")
+  private Integer vocabulary;
+
   @Override
-  Start start() {
-    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
-    return new Start(config(tokens), tokenizer, tokens, null);
+  Start start() throws IOException {
+    if (vocabulary != null && tokenizer != null) {
+      throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
+    }
+    if (vocabulary == null) {
+      return new Start(config(RunTokenizer.read(tokenizer).tokenizer().vocabularySize()), null);
+    }
+    shared().checked(() -> BpeTrainer.requireVocabulary(vocabulary));
+    return new Start(config(vocabulary), null);
+  }
+
+  @Override
+  RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
+      throws IOException, InterruptedException {
+    if (vocabulary == null) {
+      return RunTokenizer.read(tokenizer);
+    }
+    List<String> passages = read.corpus().passages(Corpus.Part.TRAINING);
+    return RunTokenizer.of(RunTokenizer.train(passages, vocabulary, shared().threads(), err));
   }
 
   @Override
@@ -83,7 +109,11 @@ public final class TrainCommand extends RunCommand {
 
   @Override
   boolean hasSettings() {
-    return preset != null || configFile != null || architecture != null || tokenizer != null;
+    return preset != null
+        || configFile != null
+        || architecture != null
+        || tokenizer != null
+        || vocabulary != null;
   }
 
   @Override
@@ -91,7 +121,10 @@ public final class TrainCommand extends RunCommand {
     return folder.teacher(null);
   }
 
-  private RunConfig config(Tokenizer given) {
+  /**
+   * @param tokens of the tokenizer
+   */
+  private RunConfig config(int tokens) {
     if (configFile != null) {
       if (preset != null
           || architecture != null
@@ -117,6 +150,15 @@ public final class TrainCommand extends RunCommand {
             configFile
                 + " has a distillation, which needs a teacher: panamoe distill --teacher MODEL");
       }
+      if (read.model().vocabulary() != tokens && vocabulary != null) {
+        throw usage(
+            "--vocabulary is "
+                + tokens
+                + ", but model.vocabulary in "
+                + configFile
+                + " is "
+                + read.model().vocabulary());
+      }
       return read;
     }
     Size size = preset == null ? Size.SMALL : preset;
@@ -125,13 +167,7 @@ public final class TrainCommand extends RunCommand {
         .checked(
             () ->
                 Presets.run(
-                    size,
-                    architecture(),
-                    steps(),
-                    compute,
-                    recompute(),
-                    given.vocabularySize(),
-                    shared().seed()));
+                    size, architecture(), steps(), compute, recompute(), tokens, shared().seed()));
   }
 
   private Architecture architecture() {

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.data.JsonTokenizer;
 import panamoe.harness.CommandRun;
 
 /** train, inspect and generate as a user runs them, on a text of a few kilobytes. */
@@ -288,6 +289,37 @@ class TrainCommandTest {
   }
 
   @Test
+  void trainsATokenizerOnItsTextAndGoesOnWithIt() throws IOException {
+    Path run = folder.resolve("run");
+    CommandRun trained = train(run, "--steps", "2", "--vocabulary", "270");
+    assertEquals(0, trained.exitCode(), trained.err());
+    byte[] kept = Files.readAllBytes(run.resolve("tokenizer.json"));
+    JsonTokenizer tokenizer = JsonTokenizer.of(kept, "tokenizer.json");
+    assertEquals(270, tokenizer.vocabularySize());
+    assertTrue(Files.readString(run.resolve("config.json")).contains("\"vocabulary\" : 270"));
+    CommandRun written =
+        CommandRun.of("generate", "--model", run.toString(), "--prompt", "The ", "--json");
+    assertEquals(0, written.exitCode(), written.err());
+
+    CommandRun resumed =
+        CommandRun.of("train", "--out", run.toString(), "--resume", "--steps", "3");
+    assertEquals(0, resumed.exitCode(), resumed.err());
+    assertArrayEquals(kept, Files.readAllBytes(run.resolve("tokenizer.json")));
+
+    Path other = folder.resolve("other");
+    String[] config = {
+      "train", "--config", run.resolve("config.json").toString(), "--text", text.toString()
+    };
+    String[] wrong = {"--vocabulary", "271", "--out", other.toString()};
+    assertRefused(2, "--vocabulary is 271, but model.vocabulary in ", with(config, wrong));
+    CommandRun tooMany = train(other, "--vocabulary", "5000");
+    assertEquals(1, tooMany.exitCode());
+    assertTrue(
+        tooMany.err().contains(" at most, fewer than the vocabulary of 5000"), tooMany.err());
+    assertFalse(Files.exists(other));
+  }
+
+  @Test
   void remembersTheDefaultCorpus() throws IOException {
     String run = folder.resolve("run").toString();
     CommandRun begun =
@@ -324,6 +356,8 @@ class TrainCommandTest {
         "2 | --text= | the path is empty",
         "2 | --text TEXT --tokenizer= | the path is empty",
         "1 | --text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
+        "2 | --text TEXT --vocabulary 257 | the vocabulary is 257, expected 258",
+        "2 | --text TEXT --vocabulary 300 --tokenizer t.json | does not go with --tokenizer",
         "1 | --preset small --text FOLDER/short.txt | a sequence of 256 needs 257",
       })
   void aBadChoiceIsOneSentenceAndLeavesNoFolder(int exitCode, String options, String expected)

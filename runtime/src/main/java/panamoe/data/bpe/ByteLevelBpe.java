@@ -125,19 +125,20 @@ public final class ByteLevelBpe {
             }
           });
     }
+  }
 
-    private static char[] wellFormed(String text) {
-      char[] chars = text.toCharArray();
-      for (int at = 0; at < chars.length; at++) {
-        if (Character.isSurrogate(chars[at])) {
-          if (at + 1 < chars.length && Character.isSurrogatePair(chars[at], chars[at + 1])) {
-            at++;
-          } else {
-            chars[at] = '\ufffd';
-          }
+  /** The characters of a text, with U+FFFD for each lone surrogate. */
+  static char[] wellFormed(String text) {
+    char[] chars = text.toCharArray();
+    for (int at = 0; at < chars.length; at++) {
+      if (Character.isSurrogate(chars[at])) {
+        if (at + 1 < chars.length && Character.isSurrogatePair(chars[at], chars[at + 1])) {
+          at++;
+        } else {
+          chars[at] = '\ufffd';
         }
       }
-      return chars;
     }
+    return chars;
   }
 }

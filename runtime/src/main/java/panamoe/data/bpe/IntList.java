@@ -4,8 +4,16 @@ import java.util.Arrays;
 
 /** A growing array of ints. */
 final class IntList {
-  private int[] values = new int[64];
+  private int[] values;
   private int size;
+
+  IntList(int room) {
+    values = new int[room];
+  }
+
+  IntList() {
+    this(64);
+  }
 
   void add(int value) {
     if (size == values.length) {
@@ -20,8 +28,16 @@ final class IntList {
     }
   }
 
+  int get(int index) {
+    return values[index];
+  }
+
   int size() {
     return size;
+  }
+
+  boolean endsWith(int value) {
+    return size > 0 && values[size - 1] == value;
   }
 
   int[] toArray() {

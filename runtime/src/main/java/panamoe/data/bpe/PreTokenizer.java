@@ -21,7 +21,7 @@ record PreTokenizer(List<Split> splits, boolean prefixesSpace, Split last) {
       new Split(Regex.compile("\\p{N}"), Split.Behavior.ISOLATED, false);
 
   /** GPT-2's pattern, ByteLevel's default. */
-  private static final Split GPT2 =
+  static final Split GPT2 =
       new Split(
           Regex.compile(
               "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"),

@@ -1,0 +1,65 @@
+package panamoe.harness.train;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.JsonTokenizer;
+import panamoe.data.Tokenizer;
+import panamoe.data.bpe.BpeTrainer;
+import panamoe.data.bpe.TrainedBpe;
+
+/**
+ * A new run's tokenizer.
+ *
+ * @param json the content of its {@code tokenizer.json}; null for bytes
+ */
+record RunTokenizer(Tokenizer tokenizer, byte[] json) {
+  private static final long NANOS_BETWEEN_LINES = 5_000_000_000L;
+
+  /**
+   * @param file null for bytes
+   */
+  static RunTokenizer read(Path file) throws IOException {
+    return file == null
+        ? new RunTokenizer(new ByteTokenizer(), null)
+        : new RunTokenizer(JsonTokenizer.load(file), Files.readAllBytes(file));
+  }
+
+  static RunTokenizer of(TrainedBpe trained) {
+    byte[] json = trained.json();
+    return new RunTokenizer(JsonTokenizer.of(json, "the trained tokenizer"), json);
+  }
+
+  /**
+   * Trains a tokenizer and prints, every few seconds, how far it is.
+   *
+   * @param threads 0 for one per processor
+   */
+  static TrainedBpe train(List<String> texts, int vocabulary, int threads, PrintWriter err)
+      throws InterruptedException {
+    err.println("training a tokenizer");
+    int count = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    return BpeTrainer.train(texts, vocabulary, count, new Lines(err));
+  }
+
+  private static final class Lines implements BpeTrainer.Progress {
+    private final PrintWriter err;
+    private long lastLine = System.nanoTime();
+
+    Lines(PrintWriter err) {
+      this.err = err;
+    }
+
+    @Override
+    public synchronized void reached(String what, long done, long of) {
+      if (System.nanoTime() - lastLine >= NANOS_BETWEEN_LINES) {
+        lastLine = System.nanoTime();
+        err.printf(Locale.ROOT, "%,d of %,d %s%n", done, of, what);
+      }
+    }
+  }
+}

@@ -1,0 +1,134 @@
+package panamoe.harness.train;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import panamoe.data.Corpus;
+import panamoe.data.bpe.BpeTrainer;
+import panamoe.data.bpe.TrainedBpe;
+import panamoe.harness.SharedOptions;
+import panamoe.io.PlainFolder;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe tokenizer}. */
+@Command(
+    name = "tokenizer",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Trains a tokenizer on text: byte-level BPE, written as Hugging Face's tokenizer.json.",
+      "Without --text it trains on the default corpus, speeches of the European Parliament in 21 languages."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe tokenizer --text ~/novels --vocabulary 4096 --out novels.json",
+      "  panamoe tokenizer --languages en,de --vocabulary 2048 --out two.json",
+      "  panamoe train --tokenizer novels.json --text ~/novels --out novels",
+      "",
+      "It reads the whole text; train --vocabulary N trains one on the part that the run trains on."
+    })
+public final class TokenizerCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
+  private Path text;
+
+  @Option(
+      names = "--languages",
+      paramLabel = "CODE",
+      split = ",",
+      description = "Languages of the default corpus to keep, such as en,de,fr. Default: all 21.")
+  private Set<String> languages = Set.of();
+
+  @Option(
+      names = "--vocabulary",
+      paramLabel = "N",
+      required = true,
+      description =
+          "Tokens in all: the end of a text, 256 bytes and the merges; 258 or more. Required.")
+  private int vocabulary;
+
+  @Option(
+      names = "--out",
+      paramLabel = "FILE",
+      required = true,
+      description = "Where the tokenizer goes: a file that does not exist. Required.")
+  private Path out;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (text != null && !languages.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--languages chooses from the default corpus and does not go with --text");
+    }
+    shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
+    requireFree();
+    Text read = text == null ? shared.checked(() -> Text.europarl(languages)) : Text.read(text);
+    PrintWriter err = spec.commandLine().getErr();
+    err.println("text: " + read.source());
+    List<String> passages = new ArrayList<>(read.corpus().passages(Corpus.Part.TRAINING));
+    passages.addAll(read.corpus().passages(Corpus.Part.VALIDATION));
+    long start = System.nanoTime();
+    TrainedBpe trained = RunTokenizer.train(passages, vocabulary, shared.threads(), err);
+    double seconds = (System.nanoTime() - start) / 1e9;
+    PlainFolder folder = new PlainFolder(out.toAbsolutePath().getParent());
+    folder.make();
+    folder.replace(out.getFileName().toString(), trained.json());
+    spec.commandLine()
+        .getOut()
+        .println(shared.json() ? json(trained, seconds) : line(trained, seconds));
+    return 0;
+  }
+
+  private void requireFree() {
+    if (Files.isDirectory(out)) {
+      throw new IllegalArgumentException(out + " is a folder; --out is a file");
+    }
+    if (Files.exists(out, LinkOption.NOFOLLOW_LINKS)) {
+      throw new IllegalArgumentException(out + " exists already; choose another --out");
+    }
+    RunPlace.requireMakeable(out.toAbsolutePath().normalize().getParent());
+  }
+
+  private String line(TrainedBpe trained, double seconds) {
+    return String.format(
+        Locale.ROOT,
+        "%s: %,d tokens from %,d bytes of text in %.1f s; %.2f bytes a token",
+        out,
+        trained.tokens().size(),
+        trained.textBytes(),
+        seconds,
+        (double) trained.textBytes() / trained.textTokens());
+  }
+
+  private String json(TrainedBpe trained, double seconds) {
+    return new JsonMapper()
+        .valueToTree(
+            new TreeMap<>(
+                Map.of(
+                    "file", out.toString(),
+                    "seconds", seconds,
+                    "text_bytes", trained.textBytes(),
+                    "text_tokens", trained.textTokens(),
+                    "tokens", trained.tokens().size())))
+        .toString();
+  }
+}
