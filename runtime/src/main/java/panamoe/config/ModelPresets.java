@@ -27,7 +27,7 @@ public final class ModelPresets {
     /** Seconds a run; what tests use. */
     TINY(128, 64, 4, 2, 4),
     /** Minutes a run on two cores; what the demo trains. */
-    SMALL(256, 128, 4, 4, 8),
+    SMALL(256, 256, 4, 4, 8),
     /** The training benchmark: six layers of width 256 over sequences of 256. */
     BASE(256, 256, 8, 6, 16);
 

@@ -3,6 +3,10 @@ package panamoe.data;
 /** A vocabulary of 257 tokens: the 256 byte values of UTF-8, and one for the end of a document. */
 public final class ByteTokenizer implements Tokenizer {
   private static final int BYTES = 256;
+
+  /** The number of its tokens. */
+  public static final int SIZE = BYTES + 1;
+
   private static final byte[] NONE = {};
 
   private final byte[][] bytes = new byte[BYTES][];

@@ -2,7 +2,6 @@ package panamoe.harness.train;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,16 +13,17 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.data.ByteTokenizer;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.TextGenerator;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.report.Report;
+import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Topology;
 import panamoe.tensor.DType;
+import panamoe.train.DistillationConfig;
 import panamoe.train.MemoryForecast;
 import panamoe.train.RunConfig;
 import picocli.CommandLine.Command;
@@ -38,16 +38,19 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains a small PR-MoE for a few minutes, lets it write, and shows what its experts learnt.",
+      "Trains a small PR-MoE for a few minutes, distils a student from it, lets both write, and shows what their",
+      "experts learnt.",
       "",
-      "The text is speeches of the European Parliament in five languages, the page at the end says which experts each",
+      "The text is speeches of the European Parliament in five languages, the pages at the end say which experts each",
       "language uses. All 21 languages: panamoe train."
     },
     footer = {
       "",
       "Examples:",
       "  panamoe demo",
-      "  panamoe demo --out short --steps 100     a shorter one"
+      "  panamoe demo --out short --steps 100     a shorter one",
+      "",
+      "DIR then holds the runs teacher and student, each with its report.html, as train and distill write them."
     })
 public final class DemoCommand implements Callable<Integer> {
   /** As many languages as a model learns to spell in a few minutes. */
@@ -60,8 +63,15 @@ public final class DemoCommand implements Callable<Integer> {
           "Monsieur le Président, ",
           "Señor Presidente, ",
           "Signor Presidente, ");
-  private static final int SAMPLE_TOKENS = 160;
+  private static final int SAMPLE_TOKENS = 60;
   private static final double SAMPLE_TEMPERATURE = 0.6;
+
+  /** The student's steps as a part of the teacher's: it starts from the teacher's layers. */
+  private static final double STUDENT_STEPS = 0.3;
+
+  /** A model of the demo: how it was trained, and how fast it writes. */
+  private record Trained(
+      String name, ModelFolder model, TrainingRun.Outcome outcome, double tokensPerSecond) {}
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
@@ -70,20 +80,19 @@ public final class DemoCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       description =
-          "Where the run goes. Default: panamoe-demo in this folder, with a number if that is taken.")
+          "Where both runs go. Default: panamoe-demo in this folder, with a number if that is taken.")
   private Path out;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
-      description = "Optimizer steps. Default: a few minutes' worth.")
+      description =
+          "Optimizer steps of the teacher; the student has three tenths. Default: a few minutes' worth.")
   private Integer steps;
 
   @Override
   public Integer call() throws Exception {
     PrintWriter print = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
-    int vocabulary = new ByteTokenizer().vocabularySize();
     RunConfig config =
         shared.checked(
             () ->
@@ -91,20 +100,60 @@ public final class DemoCommand implements Callable<Integer> {
                     Size.SMALL,
                     Architecture.PR_MOE,
                     steps,
-                    DType.FLOAT32,
+                    DType.BFLOAT16,
                     false,
-                    vocabulary,
+                    Presets.VOCABULARY,
                     shared.seed()));
     MemoryForecast.of(config.model(), config.training(), Topology.ONE)
         .requireFits(shared.memoryAvailable(), 1);
     Path place = out == null ? freeFolder() : out;
     RunPlace.requireFree(place);
     Text text = Text.europarl(LANGUAGES);
-    TrainingRun.Outcome outcome;
-    try (RunFolder folder = RunFolder.create(place)) {
-      Material material = Material.of(text, new ByteTokenizer(), config, null);
-      folder.begin(config, null, material);
-      outcome =
+    PrintWriter err = spec.commandLine().getErr();
+    RunTokenizer tokenizer =
+        RunTokenizer.of(text, Presets.VOCABULARY, shared.threads(), spec.commandLine().getErr());
+    err.println("the teacher");
+    Trained teacher = train("teacher", place, config, text, tokenizer, null);
+    err.println("the student, with one layer less");
+    Trained student = train("student", place, student(config), text, tokenizer, teacher.model());
+    if (shared.json()) {
+      print.println(teacher.outcome().toJson());
+      print.println(student.outcome().toJson());
+    } else {
+      print.printf(Locale.ROOT, "%n%s%n", table(List.of(teacher, student)));
+      print.printf(Locale.ROOT, "%s%n", student.outcome());
+      print.printf(
+          Locale.ROOT,
+          "more text: panamoe generate --model %s --prompt \"Mr President, \"%n",
+          student.outcome().folder());
+    }
+    return 0;
+  }
+
+  private static RunConfig student(RunConfig teacher) {
+    KeptLayers kept = KeptLayers.last(teacher.model().layers() - 1, teacher.model());
+    int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().steps()));
+    return new RunConfig(
+        kept.of(teacher.model()),
+        teacher.training().withSteps(some),
+        teacher.seed(),
+        DistillationConfig.staged(kept.layers()));
+  }
+
+  /** Trains a model in a folder of its own and lets it write. */
+  private Trained train(
+      String name,
+      Path place,
+      RunConfig config,
+      Text text,
+      RunTokenizer tokenizer,
+      ModelFolder teacher)
+      throws Exception {
+    PrintWriter err = spec.commandLine().getErr();
+    Material material = Material.of(text, tokenizer.tokenizer(), config, teacher);
+    try (RunFolder folder = RunFolder.create(place.resolve(name))) {
+      folder.begin(config, tokenizer.json(), material);
+      TrainingRun.Outcome outcome =
           Stoppable.run(
                   "demo",
                   stop -> {
@@ -115,43 +164,72 @@ public final class DemoCommand implements Callable<Integer> {
                     }
                   })
               .orElseThrow(InterruptedException::new);
-      folder.replace(RunFolder.SAMPLES, samples(folder.path(), print));
+      ArrayNode samples = JsonNodeFactory.instance.arrayNode();
+      ModelFolder model = ModelFolder.open(folder.path());
+      double speed = write(name, model, samples);
+      folder.replace(RunFolder.SAMPLES, samples.toString());
       Report.write(folder.path());
+      return new Trained(name, model, outcome, speed);
     }
-    if (shared.json()) {
-      print.println(outcome.toJson());
-    } else {
-      print.printf(Locale.ROOT, "%n%s%n", outcome);
-      print.printf(
-          Locale.ROOT,
-          "more text: panamoe generate --model %s --prompt \"Mr President, \"%n",
-          outcome.folder());
-    }
-    return 0;
   }
 
-  /** Generates and prints samples, and returns the content of {@code samples.json}. */
-  private String samples(Path run, PrintWriter print) {
-    ArrayNode samples = JsonNodeFactory.instance.arrayNode();
-    ModelFolder folder = ModelFolder.open(run);
+  /** Generates and prints samples; returns tokens a second. */
+  private double write(String name, ModelFolder folder, ArrayNode samples) {
+    PrintWriter print = spec.commandLine().getOut();
+    long tokens = 0;
+    long nanos = 0;
     try (Backend backend = shared.open();
-        LanguageModel model = folder.load(backend, DType.FLOAT32, new ArrayList<>());
+        LanguageModel model = folder.load(backend, DType.BFLOAT16, new ArrayList<>());
         TextGenerator generator = new TextGenerator(backend, model, folder.tokenizer())) {
+      if (!shared.json()) {
+        print.printf(Locale.ROOT, "%nthe %s writes:%n", name);
+      }
       for (String prompt : PROMPTS) {
         SamplingConfig sampling =
             new SamplingConfig(
                 SAMPLE_TEMPERATURE, 0, 0.95, 1, SAMPLE_TOKENS, List.of(), shared.seed());
+        long start = System.nanoTime();
         String text = generator.generate(prompt, sampling, _ -> {}).text();
-        ObjectNode sample = samples.addObject();
-        sample.put("prompt", prompt);
-        sample.put("text", text);
+        nanos += System.nanoTime() - start;
+        tokens += SAMPLE_TOKENS;
+        samples.addObject().put("prompt", prompt).put("text", text);
         if (!shared.json()) {
           print.printf(Locale.ROOT, "%n%s%s%n", prompt, text);
           print.flush();
         }
       }
     }
-    return samples.toString();
+    return tokens / (nanos / 1e9);
+  }
+
+  private static String table(List<Trained> models) {
+    StringBuilder table = new StringBuilder();
+    table.append(
+        String.format(
+            Locale.ROOT,
+            "%-8s %7s %12s %14s %16s %16s%n",
+            "",
+            "layers",
+            "parameters",
+            "bits per byte",
+            "trained tokens/s",
+            "written tokens/s"));
+    for (Trained each : models) {
+      TrainingRun.Outcome outcome = each.outcome();
+      try (LanguageModel model = new LanguageModel(each.model().config())) {
+        table.append(
+            String.format(
+                Locale.ROOT,
+                "%-8s %7d %,12d %14.4f %,16.0f %,16.0f%n",
+                each.name(),
+                each.model().config().layers(),
+                model.parameters().count(),
+                outcome.bitsPerByte(),
+                outcome.steps() * outcome.tokensPerStep() / outcome.seconds(),
+                each.tokensPerSecond()));
+      }
+    }
+    return table.toString();
   }
 
   private static Path freeFolder() {

@@ -9,6 +9,9 @@ import panamoe.train.TrainConfig;
 
 /** The training settings of the presets. */
 final class Presets {
+  /** Tokens of the tokenizer that runs of the sizes from small on train on their text. */
+  static final int VOCABULARY = 4096;
+
   private Presets() {}
 
   /**
@@ -30,7 +33,7 @@ final class Presets {
     TrainConfig training =
         switch (size) {
           case TINY -> settings(wanted, 8, 64, 3e-3, 20, 200);
-          case SMALL -> settings(wanted, 4, 256, 3e-3, 100, 200);
+          case SMALL -> settings(wanted, 8, 256, 2e-3, 100, 200);
           case BASE -> settings(wanted, 8, 256, 1e-3, 100, 200);
         };
     return new RunConfig(
@@ -42,7 +45,7 @@ final class Presets {
   private static int defaultSteps(Size size) {
     return switch (size) {
       case TINY -> 100;
-      case SMALL -> 1700;
+      case SMALL -> 1300;
       case BASE -> 2000;
     };
   }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import panamoe.data.ByteTokenizer;
+import panamoe.data.Corpus;
 import panamoe.data.JsonTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.data.bpe.BpeTrainer;
@@ -32,6 +33,16 @@ record RunTokenizer(Tokenizer tokenizer, byte[] json) {
   static RunTokenizer of(TrainedBpe trained) {
     byte[] json = trained.json();
     return new RunTokenizer(JsonTokenizer.of(json, "the trained tokenizer"), json);
+  }
+
+  /**
+   * Trains a tokenizer on the training part of a text; see below.
+   *
+   * @throws IllegalArgumentException if the text gives fewer tokens
+   */
+  static RunTokenizer of(Text text, int vocabulary, int threads, PrintWriter err)
+      throws InterruptedException {
+    return of(train(text.corpus().passages(Corpus.Part.TRAINING), vocabulary, threads, err));
   }
 
   /**

@@ -3,12 +3,11 @@ package panamoe.harness.train;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Set;
 import panamoe.backend.Activation;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
-import panamoe.data.Corpus;
+import panamoe.data.ByteTokenizer;
 import panamoe.data.bpe.BpeTrainer;
 import panamoe.engine.ModelFolder;
 import panamoe.tensor.DType;
@@ -70,14 +69,16 @@ public final class TrainCommand extends RunCommand {
   @Option(
       names = "--tokenizer",
       paramLabel = "FILE",
-      description = "A tokenizer.json in Hugging Face's format, of byte-level BPE. Default: bytes.")
+      description = "A tokenizer.json in Hugging Face's format, of byte-level BPE.")
   private Path tokenizer;
 
   @Option(
       names = "--vocabulary",
       paramLabel = "N",
-      description =
-          "Train a tokenizer of N tokens first, on the text that the run trains on. Not with --tokenizer.")
+      description = {
+        "Train a tokenizer of N tokens first, on the text that the run trains on; 257: work on bytes. Not with"
+            + " --tokenizer. Default: 257 with --preset tiny or --config, otherwise 4096."
+      })
   private Integer vocabulary;
 
   @Override
@@ -85,21 +86,30 @@ public final class TrainCommand extends RunCommand {
     if (vocabulary != null && tokenizer != null) {
       throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
-    if (vocabulary == null) {
+    if (!trainsTokenizer()) {
       return new Start(config(RunTokenizer.read(tokenizer).tokenizer().vocabularySize()), null);
     }
-    shared().checked(() -> BpeTrainer.requireVocabulary(vocabulary));
-    return new Start(config(vocabulary), null);
+    shared().checked(() -> BpeTrainer.requireVocabulary(vocabulary()));
+    return new Start(config(vocabulary()), null);
+  }
+
+  private int vocabulary() {
+    if (vocabulary != null) {
+      return vocabulary;
+    }
+    return configFile != null || preset == Size.TINY ? ByteTokenizer.SIZE : Presets.VOCABULARY;
+  }
+
+  private boolean trainsTokenizer() {
+    return tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
   }
 
   @Override
   RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
       throws IOException, InterruptedException {
-    if (vocabulary == null) {
-      return RunTokenizer.read(tokenizer);
-    }
-    List<String> passages = read.corpus().passages(Corpus.Part.TRAINING);
-    return RunTokenizer.of(RunTokenizer.train(passages, vocabulary, shared().threads(), err));
+    return trainsTokenizer()
+        ? RunTokenizer.of(read, vocabulary(), shared().threads(), err)
+        : RunTokenizer.read(tokenizer);
   }
 
   @Override

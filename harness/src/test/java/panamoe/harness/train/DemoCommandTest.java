@@ -17,11 +17,13 @@ class DemoCommandTest {
 
   @Test
   void aShortDemoTrainsWritesAndShowsWhichExpertsEachLanguageUses() throws IOException {
-    Path run = folder.resolve("demo");
-    CommandRun demo = CommandRun.of("demo", "--steps", "3", "--out", run.toString());
+    Path place = folder.resolve("demo");
+    CommandRun demo = CommandRun.of("demo", "--steps", "4", "--out", place.toString());
     assertEquals(0, demo.exitCode(), demo.err());
     assertTrue(demo.out().contains("Herr Präsident, "), demo.out());
-    assertTrue(demo.out().contains("trained 3 steps"), demo.out());
+    assertTrue(demo.out().contains("trained 1 step"), demo.out());
+    assertTrue(demo.out().contains("trained tokens/s"), demo.out());
+    Path run = place.resolve("teacher");
     assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président, "));
     String remembered = Files.readString(run.resolve("text.json"));
     assertTrue(
@@ -31,5 +33,8 @@ class DemoCommandTest {
     assertTrue(routing.startsWith("{\"languages\":[\"de\",\"en\",\"es\",\"fr\",\"it\"]"), routing);
     String report = Files.readString(run.resolve("report.html"));
     assertTrue(report.contains("<svg") && report.contains("Signor Presidente, "));
+    Path student = place.resolve("student");
+    assertTrue(Files.readString(student.resolve("report.html")).contains("KL(teacher || student)"));
+    assertTrue(Files.readString(student.resolve("samples.json")).contains("Herr Präsident, "));
   }
 }

@@ -358,7 +358,7 @@ class TrainCommandTest {
         "1 | --text TEXT --tokenizer /dev/zero | the tokenizer /dev/zero is not a regular file",
         "2 | --text TEXT --vocabulary 257 | the vocabulary is 257, expected 258",
         "2 | --text TEXT --vocabulary 300 --tokenizer t.json | does not go with --tokenizer",
-        "1 | --preset small --text FOLDER/short.txt | a sequence of 256 needs 257",
+        "1 | --preset small --vocabulary 257 --text FOLDER/short.txt | a sequence of 256 needs 257",
       })
   void aBadChoiceIsOneSentenceAndLeavesNoFolder(int exitCode, String options, String expected)
       throws IOException {
