@@ -48,6 +48,8 @@ class FloorsTest {
           .definedBy("panamoe.engine..")
           .layer("distill")
           .definedBy("panamoe.distill..")
+          .layer("edit")
+          .definedBy("panamoe.edit..")
           .layer("runtimekernel")
           .definedBy("panamoe.runtimekernel..")
           .whereLayer("bindings")
@@ -80,12 +82,13 @@ class FloorsTest {
               "train",
               "engine",
               "distill",
+              "edit",
               "runtimekernel")
           .whereLayer("op")
           .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine", "distill")
           .whereLayer("config")
           .mayOnlyBeAccessedByLayers(
-              "param", "nn", "moe", "model", "train", "engine", "distill", "runtimekernel")
+              "param", "nn", "moe", "model", "train", "engine", "distill", "edit", "runtimekernel")
           .whereLayer("param")
           .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine")
           .whereLayer("nn")
@@ -93,16 +96,18 @@ class FloorsTest {
           .whereLayer("moe")
           .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel")
           .whereLayer("checkpoint")
-          .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill")
+          .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill", "edit")
           .whereLayer("data")
           .mayOnlyBeAccessedByLayers("train", "engine", "distill")
           .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("train", "engine", "distill", "runtimekernel")
+          .mayOnlyBeAccessedByLayers("train", "engine", "distill", "edit", "runtimekernel")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("distill")
           .whereLayer("engine")
           .mayOnlyBeAccessedByLayers("distill")
           .whereLayer("distill")
+          .mayNotBeAccessedByAnyLayer()
+          .whereLayer("edit")
           .mayNotBeAccessedByAnyLayer()
           .whereLayer("runtimekernel")
           .mayNotBeAccessedByAnyLayer();

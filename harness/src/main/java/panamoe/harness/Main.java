@@ -16,6 +16,7 @@ import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
 import panamoe.harness.doctor.DoctorCommand;
+import panamoe.harness.edit.EditCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.train.DemoCommand;
@@ -66,6 +67,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       TrainCommand.class,
       DistillCommand.class,
       TokenizerCommand.class,
+      EditCommand.class,
       GenerateCommand.class,
       InspectCommand.class,
       ConformanceCommand.class,

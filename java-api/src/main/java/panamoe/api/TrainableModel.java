@@ -258,12 +258,8 @@ public final class TrainableModel implements AutoCloseable {
 
   /** The final hidden states [S, M] of S / {@code length} sequences. */
   private Tensor hidden(Pass pass, Tensor ids, int length) {
-    Tensor positions = pass.allocate(DType.INT32, ids.count());
-    for (long i = 0; i < ids.count(); i++) {
-      positions.setInt(i, (int) (i % length));
-    }
-    return model.forward(
-        pass, ids, new Sequences.Whole(ids.count() / length, length, positions), null, false);
+    Sequences whole = Sequences.Whole.of(pass.scope(), ids.count(), length);
+    return model.forward(pass, ids, whole, null, false);
   }
 
   private static long counted(Tensor targets) {

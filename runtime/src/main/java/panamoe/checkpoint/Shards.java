@@ -62,6 +62,11 @@ public final class Shards implements AutoCloseable {
     return tensors;
   }
 
+  /** Whether the files hold no tensor at all. */
+  public boolean isEmpty() {
+    return byName.isEmpty();
+  }
+
   /**
    * Compares names, shapes and dtypes with those of a whole model, even if only a part is read
    * later.

@@ -25,11 +25,15 @@ public record BlockConfig(
     return feedForward instanceof MoeConfig moe ? moe.experts() : 0;
   }
 
+  /** The same block with another MLP, or other experts. */
+  public BlockConfig withFeedForward(FeedForwardConfig other) {
+    return new BlockConfig(attentionNorm, attention, feedForwardNorm, other);
+  }
+
   /** The same block with another gate, where it has experts. */
   BlockConfig withGate(UnaryOperator<GateConfig> change) {
     return feedForward instanceof MoeConfig moe
-        ? new BlockConfig(
-            attentionNorm, attention, feedForwardNorm, moe.withGate(change.apply(moe.gate())))
+        ? withFeedForward(moe.withGate(change.apply(moe.gate())))
         : this;
   }
 }

@@ -97,6 +97,10 @@ public record GateConfig(
     public static RouteWeight of(Normalization normalization) {
       return new RouteWeight(normalization, Math.ulp(1f), 0, 1);
     }
+
+    private RouteWeight scaledBy(double factor) {
+      return new RouteWeight(normalization, epsilon, offset, scale * factor);
+    }
   }
 
   /**
@@ -210,6 +214,17 @@ public record GateConfig(
   /** The same gate with another capacity. */
   public GateConfig withCapacity(Capacity other) {
     return new GateConfig(topK, routerBias, score, choice, weight, other, loss);
+  }
+
+  /**
+   * This gate for copies of its experts, {@code factor} times as many: a softmax over them divides
+   * a raw weight by as much, for which the scale makes up.
+   */
+  public GateConfig forCopies(double factor) {
+    boolean divided = score == Score.SOFTMAX && weight.normalization == Normalization.RAW;
+    return divided
+        ? new GateConfig(topK, routerBias, score, choice, weight.scaledBy(factor), capacity, loss)
+        : this;
   }
 
   /** The same gate with another choice. */

@@ -68,6 +68,11 @@ public record MoeConfig(
     return new MoeConfig(experts, inner, activation, bias, gate, null, null);
   }
 
+  /** The same layer with another number of experts. */
+  public MoeConfig withExperts(int other) {
+    return new MoeConfig(other, inner, activation, bias, gate, shared, residual);
+  }
+
   /** The same layer with another gate. */
   public MoeConfig withGate(GateConfig other) {
     return new MoeConfig(experts, inner, activation, bias, other, shared, residual);

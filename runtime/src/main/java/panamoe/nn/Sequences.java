@@ -1,6 +1,8 @@
 package panamoe.nn;
 
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /**
  * How the rows of an activation [S, M] belong to sequences: what attention needs to know of a
@@ -16,7 +18,16 @@ public sealed interface Sequences {
    *
    * @param positions INT32 [B * L]
    */
-  record Whole(long batch, long length, Tensor positions) implements Sequences {}
+  record Whole(long batch, long length, Tensor positions) implements Sequences {
+    /** The sequences of {@code length} tokens that {@code rows} rows are. */
+    public static Whole of(TensorScope scope, long rows, long length) {
+      Tensor positions = scope.allocate(DType.INT32, rows);
+      for (long i = 0; i < rows; i++) {
+        positions.setInt(i, (int) (i % length));
+      }
+      return new Whole(rows / length, length, positions);
+    }
+  }
 
   /**
    * Rows of running sequences, each with its place in a key/value cache. Any mix of prefill and

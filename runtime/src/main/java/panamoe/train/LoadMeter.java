@@ -11,7 +11,7 @@ import panamoe.op.RouteObserver;
 import panamoe.tensor.Tensor;
 
 /** Sums the gates' loads and losses over the micro-batches of a step and over the ranks. */
-final class LoadMeter implements RouteObserver {
+public final class LoadMeter implements RouteObserver {
   private static final class Sums {
     private long[] counts;
     private long kept;
@@ -77,7 +77,7 @@ final class LoadMeter implements RouteObserver {
   }
 
   /** The loads since the last call, one per MoE layer, summed over {@code ranks}. Collective. */
-  List<LayerLoad> take(Communicator ranks) {
+  public List<LayerLoad> take(Communicator ranks) {
     List<LayerLoad> loads = new ArrayList<>();
     layers.forEach(
         (layer, mine) -> {

@@ -260,12 +260,18 @@ public final class RunCheckpoints {
         Shards optimizer = checkpoint.optimizer();
         TensorScope scope = TensorScope.shared(trainer.backend())) {
       model.requireExactly(shapes);
-      optimizer.requireExactly(ofMoments);
+      // An edited model is at step 0 and has no moments yet: they stay zero.
+      boolean begins = checkpoint.step() == 0 && optimizer.isEmpty();
+      if (!begins) {
+        optimizer.requireExactly(ofMoments);
+      }
       RankTensors tensors = new RankTensors(scope);
       for (AdamW.Moments each : trainer.moments()) {
         read(model, "", tensors, each.parameter(), each.parameter().master());
-        readShare(optimizer, FIRST, tensors, each, each.first());
-        readShare(optimizer, SECOND, tensors, each, each.second());
+        if (!begins) {
+          readShare(optimizer, FIRST, tensors, each, each.first());
+          readShare(optimizer, SECOND, tensors, each, each.second());
+        }
       }
       return model.warning().stream().toList();
     }

@@ -174,22 +174,7 @@ public final class Trainer {
 
   /** Like {@link #evaluate()}; {@code observer} receives every gate's routes. */
   public double evaluate(RouteObserver observer) {
-    TrainConfig training = config.training();
-    Sum sum = Sum.ZERO;
-    int sequences = sequencesOfBatch();
-    long wanted = (long) training.validationBatches() * training.microBatches();
-    long parts = Math.min(wanted, Math.ceilDiv(data.validationSequences(), sequences));
-    for (long part = 0; part < parts; part++) {
-      try (TensorScope scope = TensorScope.confined(backend)) {
-        Pass pass = Pass.inference(backend, scope).observedBy(observer);
-        Tensor ids = scope.allocate(DType.INT32, tokensOfRank());
-        Tensor targets = scope.allocate(DType.INT32, ids.shape());
-        long bytes = data.fillValidation(part * sequences + firstSequence(), ids, targets);
-        Tensor hidden = hidden(pass, ids, sequences(scope, ids.count()));
-        sum = sum.plus(new Sum(sum(model.losses(pass, hidden, targets, 0)), 0, bytes));
-      }
-    }
-    return sum.over(ranks.data()).bitsPerByte();
+    return Validation.bitsPerByte(backend, model, config.training(), data, observer);
   }
 
   /** Runs one micro-batch: forward, then backward, which adds to the gradients. */
@@ -207,7 +192,7 @@ public final class Trainer {
       Tensor targets = scope.allocate(DType.INT32, ids.shape());
       long first = step * training.batch() + (long) micro * sequencesOfBatch() + firstSequence();
       long bytes = data.fillTraining(first, ids, targets);
-      Sequences sequences = sequences(scope, ids.count());
+      Sequences sequences = Sequences.Whole.of(scope, ids.count(), training.sequence());
       Objective.Losses losses = losses(pass, new Objective.Batch(first, ids, sequences, targets));
       double divergence = losses.divergence() == null ? 0 : sum(losses.divergence());
       Sum sum = new Sum(sum(losses.crossEntropy()), divergence, bytes).over(ranks.data());
@@ -252,15 +237,6 @@ public final class Trainer {
 
   private Tensor hidden(Pass pass, Tensor ids, Sequences sequences) {
     return model.forward(pass, ids, sequences, null, config.training().recompute());
-  }
-
-  private Sequences sequences(TensorScope scope, long rows) {
-    int length = config.training().sequence();
-    Tensor positions = scope.allocate(DType.INT32, rows);
-    for (long i = 0; i < rows; i++) {
-      positions.setInt(i, (int) (i % length));
-    }
-    return new Sequences.Whole(rows / length, length, positions);
   }
 
   private double sum(Tensor losses) {

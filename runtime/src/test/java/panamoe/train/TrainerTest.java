@@ -27,6 +27,7 @@ import panamoe.config.GateConfig;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.data.TokenSequences;
 import panamoe.io.ConfigJson;
+import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
 import panamoe.parallel.Ranks;
 import panamoe.param.Parameter;
@@ -121,6 +122,45 @@ class TrainerTest {
       }
       assertSameBits(uninterrupted, bench.weights());
     }
+  }
+
+  /** Weights alone, as an edited model has them, are a run before its first step. */
+  @Test
+  void weightsAtStep0BeginARunAndLaterOnesNeedTheirMoments(@TempDir Path directory) {
+    RunConfig config = config(Architecture.MOE, GateConfig.dropless(1), steps(4));
+    List<float[]> trained;
+    try (TrainerBench bench = TrainerBench.open(config, 1)) {
+      for (long step : new long[] {3, 0}) {
+        saveWeights(bench.model(), config, step, directory.resolve("step" + step));
+      }
+      bench.trainer().next();
+      trained = bench.weights();
+    }
+    try (TrainerBench bench = TrainerBench.open(config, 1)) {
+      bench.model().parameters().parameters().forEach(each -> each.master().setFloat(0, 9));
+      restore(bench, config, directory.resolve("step0"));
+      bench.trainer().next();
+      assertSameBits(trained, bench.weights());
+      CheckpointException refused =
+          assertThrows(
+              CheckpointException.class, () -> restore(bench, config, directory.resolve("step3")));
+      assertTrue(refused.getMessage().contains("first_moment."), refused.getMessage());
+    }
+  }
+
+  private static void saveWeights(
+      LanguageModel model, RunConfig config, long step, Path directory) {
+    ObjectNode json = (ObjectNode) ConfigJson.tree(config);
+    ObjectNode state = json.objectNode().put("step", step);
+    List<Integer> experts = config.model().experts();
+    Map<String, Tensor> weights = ModelTensors.masters(model);
+    new CheckpointStore(directory, 1)
+        .save(new CheckpointContents(step, json, state, experts, weights, Map.of()));
+  }
+
+  private static void restore(TrainerBench bench, RunConfig config, Path directory) {
+    Checkpoint latest = RunCheckpoints.latest(directory, config, Ranks.alone()).orElseThrow();
+    new RunCheckpoints(bench.trainer(), directory).restore(latest);
   }
 
   /** Without a backend, so that nothing can be allocated. */

@@ -33,7 +33,7 @@ import panamoe.train.TrainConfig;
  * @param activated number of parameters that one token uses
  * @param token cost of generating the last token of a full context, in the dtype of training
  */
-record ModelTable(
+public record ModelTable(
     Path source,
     Long step,
     ModelConfig config,
@@ -97,7 +97,7 @@ record ModelTable(
   }
 
   /** All parameters except unused experts'. */
-  private static long activated(LanguageModel model, ModelConfig config) {
+  public static long activated(LanguageModel model, ModelConfig config) {
     long activated = model.parameters().count();
     for (int layer = 0; layer < config.layers(); layer++) {
       if (config.blocks().get(layer).feedForward() instanceof MoeConfig moe) {

@@ -2,14 +2,12 @@ package panamoe.harness.train;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.config.ModelConfig;
 import panamoe.engine.ModelFolder;
-import panamoe.io.ConfigJson;
 import panamoe.model.KeptLayers;
 import panamoe.train.DistillationConfig;
 import panamoe.train.DistillationConfig.Fall;
@@ -225,14 +223,12 @@ public final class DistillCommand extends RunCommand {
   }
 
   @Override
-  Text ownText(Start start) throws IOException {
-    Path record = start.teacher().checkpoint().directory().toAbsolutePath().normalize();
-    Path run = record.getParent().getParent();
-    if (run == null || Files.notExists(run.resolve(RunFolder.TEXT))) {
-      throw usage(
-          "the teacher's folder does not say what it was trained on; name the text by --text");
-    }
-    return ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class).read();
+  Text ownText(Start start) {
+    return Text.of(start.teacher())
+        .orElseThrow(
+            () ->
+                usage(
+                    "the teacher's folder does not say what it was trained on; name the text by --text"));
   }
 
   @Override

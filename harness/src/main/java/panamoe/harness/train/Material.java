@@ -10,11 +10,11 @@ import panamoe.train.RunConfig;
  *
  * @param teacher null without one
  */
-record Material(Text text, Tokenizer tokenizer, TrainingData data, ModelFolder teacher) {
+public record Material(Text text, Tokenizer tokenizer, TrainingData data, ModelFolder teacher) {
   /**
    * @throws IllegalArgumentException if the tokenizer's vocabulary is not the model's
    */
-  static Material of(Text text, Tokenizer tokenizer, RunConfig config, ModelFolder teacher) {
+  public static Material of(Text text, Tokenizer tokenizer, RunConfig config, ModelFolder teacher) {
     if (tokenizer.vocabularySize() != config.model().vocabulary()) {
       throw new IllegalArgumentException(
           "model.vocabulary is "

@@ -40,7 +40,7 @@ import panamoe.train.TrainConfig;
  * <p>Everything is written by {@link PlainFolder}: never through a link, and each file durably or
  * not at all.
  */
-final class RunFolder implements AutoCloseable {
+public final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.json";
   static final String TEXT = "text.json";
   static final String TEACHER = "teacher.json";
@@ -124,7 +124,7 @@ final class RunFolder implements AutoCloseable {
    *
    * @throws IllegalArgumentException as {@link RunPlace#requireFree} throws it
    */
-  static RunFolder create(Path path) throws IOException {
+  public static RunFolder create(Path path) throws IOException {
     RunPlace.requireFree(path);
     boolean made = Files.notExists(path);
     new PlainFolder(path).make();
@@ -152,7 +152,7 @@ final class RunFolder implements AutoCloseable {
     return path;
   }
 
-  Path checkpoints() {
+  public Path checkpoints() {
     return path.resolve(ModelFolder.CHECKPOINTS);
   }
 
@@ -252,7 +252,7 @@ final class RunFolder implements AutoCloseable {
    *
    * @param tokenizer the content of its file; null for bytes
    */
-  void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
+  public void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
     if (tokenizer == null) {
       files.delete(ModelFolder.TOKENIZER);
@@ -370,7 +370,7 @@ final class RunFolder implements AutoCloseable {
   }
 
   /** Writes a file durably and atomically. */
-  void replace(String name, String text) {
+  public void replace(String name, String text) {
     try {
       files.replace(name, text.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {

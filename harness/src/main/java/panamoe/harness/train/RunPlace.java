@@ -10,7 +10,7 @@ import panamoe.engine.ModelFolder;
 import panamoe.io.PlainFolder;
 
 /** Checks the path of a new run. */
-final class RunPlace {
+public final class RunPlace {
   /** The files that a run may leave if it is killed before its config.json exists. */
   private static final Set<String> BEGINNINGS =
       Set.of(
@@ -32,7 +32,7 @@ final class RunPlace {
    * @throws IllegalArgumentException if the path is a file, or a folder that is not writable or
    *     holds more than the remains of a run that was killed while it began
    */
-  static void requireFree(Path path) throws IOException {
+  public static void requireFree(Path path) throws IOException {
     if (Files.exists(path.resolve(RunFolder.CONFIG))) {
       throw new IllegalArgumentException(
           path + " already holds a run; train --resume goes on with it, or choose another --out");

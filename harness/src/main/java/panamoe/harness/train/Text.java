@@ -1,11 +1,15 @@
 package panamoe.harness.train;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import panamoe.data.Corpus;
+import panamoe.engine.ModelFolder;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import panamoe.io.ConfigJson;
 
 /**
  * The training text.
@@ -13,7 +17,7 @@ import panamoe.harness.corpus.LanguageLabels;
  * @param path of its source; null for the default corpus
  * @param languages kept of the default corpus; empty for all
  */
-record Text(Corpus corpus, Path path, Set<String> languages) {
+public record Text(Corpus corpus, Path path, Set<String> languages) {
   /**
    * The default corpus.
    *
@@ -37,12 +41,26 @@ record Text(Corpus corpus, Path path, Set<String> languages) {
     return new Text(Corpus.of(kept), null, languages);
   }
 
-  static Text read(Path path) {
+  /**
+   * The text that a model was trained on, by the {@code text.json} of its run; empty if there is
+   * none.
+   *
+   * @throws IllegalArgumentException if the text is no longer there
+   */
+  public static Optional<Text> of(ModelFolder model) {
+    Path checkpoint = model.checkpoint().directory().toAbsolutePath().normalize();
+    Path run = checkpoint.getParent().getParent();
+    return run == null || Files.notExists(run.resolve(RunFolder.TEXT))
+        ? Optional.empty()
+        : Optional.of(ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class).read());
+  }
+
+  public static Text read(Path path) {
     return new Text(Corpus.read(path), path, Set.of());
   }
 
   /** A description, to print. */
-  String source() {
+  public String source() {
     return path == null
         ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")"
         : path.toString();

@@ -1,0 +1,273 @@
+package panamoe.harness.edit;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.Shards;
+import panamoe.comm.Alone;
+import panamoe.config.ModelConfig;
+import panamoe.edit.DroppedLayers;
+import panamoe.edit.Edit;
+import panamoe.edit.EditedModel;
+import panamoe.edit.ExpertGrowth;
+import panamoe.edit.ExpertReduction;
+import panamoe.edit.Noise;
+import panamoe.edit.Upcycling;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.Material;
+import panamoe.harness.train.RunFolder;
+import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.Text;
+import panamoe.io.ConfigJson;
+import panamoe.train.LoadMeter;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe edit}. */
+@Command(
+    name = "edit",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Changes a trained model: drops layers, or makes, grows, merges or prunes experts. One operation a call.",
+      "Prints validation bits per byte and sizes before and after."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe edit novels --drop-layers 1,3 --out shallow     layers count from 0",
+      "  panamoe edit dense --upcycle 8 --out moe                experts in every second layer",
+      "  panamoe edit moe --pyramid 8,16 --out pyramid           experts of the MoE layers, first to last",
+      "  panamoe edit moe --merge-experts 4 --out merged",
+      "  panamoe edit moe --prune-experts 2 --out pruned         without the 2 least used of each layer",
+      "  panamoe train --out moe --resume                        trains the edited model",
+      "",
+      "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher read, and holds",
+      "edit.json, the report. docs/surgery.md says what each operation keeps."
+    })
+public final class EditCommand implements Callable<Integer> {
+  private static final String REPORT = "edit.json";
+  private static final double USUAL_NOISE = 0.01;
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Option(
+      names = "--drop-layers",
+      paramLabel = "LAYER",
+      split = ",",
+      description = "Leave these layers out, counted from 0.")
+  private List<Integer> dropLayers;
+
+  @Option(
+      names = "--upcycle",
+      paramLabel = "E",
+      description =
+          "Give a dense model experts: E in every second layer, each a copy of the MLP with noise of its own.")
+  private Integer upcycle;
+
+  @Option(
+      names = "--pyramid",
+      paramLabel = "E",
+      split = ",",
+      description =
+          "Let MoE layers grow to these numbers of experts, from the first layer to the last, by copies with noise.")
+  private List<Integer> pyramid;
+
+  @Option(
+      names = "--merge-experts",
+      paramLabel = "N",
+      description = "Merge each MoE layer down to N experts: means of similar ones, by load.")
+  private Integer mergeExperts;
+
+  @Option(
+      names = "--prune-experts",
+      paramLabel = "N",
+      description = "Remove the N least used experts of each MoE layer.")
+  private Integer pruneExperts;
+
+  @Option(
+      names = "--moe-layers",
+      paramLabel = "LAYER",
+      split = ",",
+      description = "With --upcycle: the layers that get experts, in place of every second one.")
+  private List<Integer> moeLayers;
+
+  @Option(
+      names = "--top-k",
+      paramLabel = "K",
+      description = "With --upcycle: experts that a token is sent to. Default: 2.")
+  private Integer topK;
+
+  @Option(
+      names = "--noise",
+      paramLabel = "F",
+      description =
+          "With --upcycle and --pyramid: deviation of a copy's noise, as a fraction of its weights'. Default: 0.01.")
+  private Double noise;
+
+  @Option(
+      names = "--text",
+      paramLabel = "PATH",
+      description =
+          "A UTF-8 file, or a folder of them, to measure on, and of the run in DIR. Default: the model's own.")
+  private Path text;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      required = true,
+      description = "Where the edited model goes.")
+  private Path out;
+
+  @Override
+  public Integer call() throws IOException {
+    requireOneOperation();
+    ModelFolder folder = ModelFolder.open(model);
+    Checkpoint checkpoint = folder.checkpoint();
+    ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
+    RunPlace.requireFree(out);
+    Text measured = text == null ? ownText(folder) : Text.read(text);
+    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
+    long seed = ModelFolder.part(checkpoint, "seed", Long.class);
+    RunConfig run = new RunConfig(config, training, seed);
+    Material material = Material.of(measured, folder.tokenizer(), run, null);
+    EditReport report;
+    try (Backend backend = shared.open()) {
+      LoadMeter meter = new LoadMeter();
+      Quality before;
+      Edit none = DroppedLayers.none(folder.config());
+      try (EditedModel same = EditedModel.of(none, folder.config(), checkpoint, backend)) {
+        before = Quality.of(same.model(), backend, training, material.data(), meter);
+      }
+      Edit edit = edit(folder, loads(meter), backend);
+      try (EditedModel edited = EditedModel.of(edit, folder.config(), checkpoint, backend)) {
+        Quality after =
+            Quality.of(edited.model(), backend, training, material.data(), new LoadMeter());
+        report =
+            new EditReport(checkpoint.directory(), operation(), measured.source(), before, after);
+        write(edited, run, folder, material, report);
+      }
+    }
+    spec.commandLine()
+        .getOut()
+        .println(shared.json() ? report.toJson().toString() : report.toText(out));
+    return 0;
+  }
+
+  private void requireOneOperation() {
+    long operations =
+        Stream.of(dropLayers, upcycle, pyramid, mergeExperts, pruneExperts)
+            .filter(Objects::nonNull)
+            .count();
+    if (operations != 1) {
+      throw usage(
+          "give one of --drop-layers, --upcycle, --pyramid, --merge-experts and --prune-experts");
+    }
+    if (upcycle == null && (moeLayers != null || topK != null)) {
+      throw usage("--moe-layers and --top-k go with --upcycle only");
+    }
+    if (upcycle == null && pyramid == null && noise != null) {
+      throw usage("--noise goes with --upcycle and --pyramid only");
+    }
+  }
+
+  /** The edited model's config, before anything is measured. */
+  private ModelConfig editedConfig(ModelConfig before) {
+    if (mergeExperts != null) {
+      return ExpertReduction.merged(before, mergeExperts);
+    }
+    return pruneExperts != null
+        ? ExpertReduction.pruned(before, pruneExperts)
+        : withoutLoads(before).config();
+  }
+
+  private Edit edit(ModelFolder folder, Map<Integer, long[]> loads, Backend backend) {
+    ModelConfig before = folder.config();
+    if (mergeExperts != null) {
+      try (Shards shards = folder.checkpoint().model()) {
+        Edit.Source source = EditedModel.source(shards, before, backend);
+        return ExpertReduction.merge(before, mergeExperts, loads, source);
+      }
+    }
+    return pruneExperts != null
+        ? ExpertReduction.prune(before, pruneExperts, loads)
+        : withoutLoads(before);
+  }
+
+  private Edit withoutLoads(ModelConfig before) {
+    if (dropLayers != null) {
+      return DroppedLayers.of(before, dropLayers);
+    }
+    Noise added = new Noise(noise == null ? USUAL_NOISE : noise, shared.seed());
+    if (pyramid != null) {
+      return ExpertGrowth.of(before, pyramid, added);
+    }
+    List<Integer> layers = moeLayers == null ? Upcycling.everySecondLayer(before) : moeLayers;
+    return Upcycling.of(before, layers, upcycle, topK == null ? 2 : topK, added);
+  }
+
+  /** What was asked for, as options. */
+  private String operation() {
+    Map<String, Object> options = new TreeMap<>();
+    spec.commandLine().getParseResult().matchedOptions().stream()
+        .filter(option -> !List.of("--out", "--json", "--text").contains(option.longestName()))
+        .forEach(option -> options.put(option.longestName(), option.getValue()));
+    StringBuilder words = new StringBuilder();
+    options.forEach((name, value) -> words.append(' ').append(name).append(' ').append(value));
+    return words.toString().strip().replaceAll("[\\[\\]]|(?<=,) ", "");
+  }
+
+  private Text ownText(ModelFolder folder) {
+    return Text.of(folder)
+        .orElseThrow(
+            () ->
+                usage(
+                    "the model's folder does not say what it was trained on; name a text by --text"));
+  }
+
+  private static Map<Integer, long[]> loads(LoadMeter meter) {
+    Map<Integer, long[]> loads = new TreeMap<>();
+    meter.take(Alone.WORLD).forEach(load -> loads.put(load.layer(), load.counts()));
+    return loads;
+  }
+
+  /** Writes the run; its config.json, which makes it one, is the last file. */
+  private void write(
+      EditedModel edited, RunConfig run, ModelFolder from, Material material, EditReport report)
+      throws IOException {
+    try (RunFolder folder = RunFolder.create(out)) {
+      edited
+          .save((ObjectNode) ConfigJson.tree(run), folder.checkpoints())
+          .warnings()
+          .forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+      folder.replace(REPORT, report.toJson().toPrettyString() + "\n");
+      Path tokenizer = from.tokenizerFile().orElse(null);
+      folder.begin(run, tokenizer == null ? null : Files.readAllBytes(tokenizer), material);
+    }
+  }
+
+  private ParameterException usage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

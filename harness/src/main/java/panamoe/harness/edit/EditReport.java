@@ -1,0 +1,51 @@
+package panamoe.harness.edit;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
+import java.util.Locale;
+
+/**
+ * A model before and after an edit.
+ *
+ * @param model the checkpoint that was edited
+ * @param edit the operation as options
+ * @param text that both were measured on
+ */
+record EditReport(Path model, String edit, String text, Quality before, Quality after) {
+  ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("model", model.toString());
+    json.put("edit", edit);
+    json.put("text", text);
+    json.set("before", before.toJson());
+    json.set("after", after.toJson());
+    return json;
+  }
+
+  /**
+   * @param folder of the edited model
+   */
+  String toText(Path folder) {
+    return String.format(Locale.ROOT, "%-14s %16s %16s%n", "", "before", "after")
+        + String.format(
+            Locale.ROOT,
+            "%-14s %16.4f %16.4f%n",
+            "bits per byte",
+            before.bitsPerByte(),
+            after.bitsPerByte())
+        + row("parameters", before.parameters(), after.parameters())
+        + row("per token", before.activated(), after.activated())
+        + row("bytes", before.bytes(), after.bytes())
+        + String.format(
+            Locale.ROOT,
+            "experts by layer: %s, then %s%nwritten: %s",
+            before.experts(),
+            after.experts(),
+            folder);
+  }
+
+  private static String row(String name, long before, long after) {
+    return String.format(Locale.ROOT, "%-14s %,16d %,16d%n", name, before, after);
+  }
+}

@@ -1,0 +1,55 @@
+package panamoe.harness.edit;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+import panamoe.backend.Backend;
+import panamoe.data.TokenSequences;
+import panamoe.harness.inspect.ModelTable;
+import panamoe.model.LanguageModel;
+import panamoe.op.RouteObserver;
+import panamoe.tensor.DType;
+import panamoe.train.TrainConfig;
+import panamoe.train.Validation;
+
+/**
+ * How good a model is, and how large.
+ *
+ * @param bitsPerByte on the validation text
+ * @param parameters in all
+ * @param activated parameters that one token uses
+ * @param bytes of the weights in a checkpoint
+ * @param experts of each layer, 0 for a dense one
+ */
+record Quality(
+    double bitsPerByte, long parameters, long activated, long bytes, List<Integer> experts) {
+  /**
+   * @param observer receives every gate's routes
+   */
+  static Quality of(
+      LanguageModel model,
+      Backend backend,
+      TrainConfig training,
+      TokenSequences data,
+      RouteObserver observer) {
+    long parameters = model.parameters().count();
+    return new Quality(
+        Validation.bitsPerByte(backend, model, training, data, observer),
+        parameters,
+        ModelTable.activated(model, model.config()),
+        parameters * DType.FLOAT32.bytes(),
+        model.config().experts());
+  }
+
+  ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("validation_bits_per_byte", bitsPerByte);
+    json.put("parameters", parameters);
+    json.put("activated", activated);
+    json.put("bytes", bytes);
+    ArrayNode layers = json.putArray("experts");
+    experts.forEach(layers::add);
+    return json;
+  }
+}

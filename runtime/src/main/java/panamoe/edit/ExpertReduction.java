@@ -1,0 +1,170 @@
+package panamoe.edit;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
+import panamoe.edit.ExpertBlends.Blend;
+import panamoe.edit.ExpertBlends.Part;
+
+/**
+ * MoE layers with fewer experts, chosen by their load. The most used ones keep their place, in
+ * their order; of equally used ones the earlier. Where experts are chosen by groups, each group is
+ * reduced alike.
+ */
+public final class ExpertReduction {
+  private ExpertReduction() {}
+
+  /**
+   * Refuses to merge each MoE layer down to {@code left} experts if it cannot be done.
+   *
+   * @return the model that it would be
+   * @throws IllegalArgumentException if a layer has fewer, or its gate needs more
+   */
+  public static ModelConfig merged(ModelConfig model, int left) {
+    return ExpertBlends.changed(model, (_, moe) -> reduced(moe, left, "merged down to " + left));
+  }
+
+  /**
+   * Each MoE layer is merged down to {@code left} experts. The most used ones stay; every other one
+   * joins the one of them whose row of the router is most similar (cosine), and a group becomes its
+   * mean, weighted by load, or the plain mean where no expert of the group was used.
+   *
+   * @param loads routes to each expert by layer
+   * @throws IllegalArgumentException as {@link #merged}
+   */
+  public static Edit merge(
+      ModelConfig model, int left, Map<Integer, long[]> loads, Edit.Source source) {
+    ModelConfig config = merged(model, left);
+    Map<Integer, List<Blend>> blends = new TreeMap<>();
+    ExpertBlends.moeLayers(model)
+        .forEach(
+            (layer, moe) -> {
+              float[] router = source.read(LayerNames.router(layer));
+              long[] load = loads.get(layer);
+              List<Integer> kept = mostUsed(moe, left, load);
+              List<List<Integer>> joined = new ArrayList<>();
+              kept.forEach(expert -> joined.add(new ArrayList<>(List.of(expert))));
+              for (int expert = 0; expert < moe.experts(); expert++) {
+                if (!kept.contains(expert)) {
+                  joined.get(mostSimilar(moe, expert, kept, router)).add(expert);
+                }
+              }
+              blends.put(layer, joined.stream().map(group -> mean(group, load)).toList());
+            });
+    return new ExpertBlends(model, config, blends, null);
+  }
+
+  /**
+   * Refuses to remove {@code removed} experts of each MoE layer if it cannot be done.
+   *
+   * @return the model that it would be
+   * @throws IllegalArgumentException if a layer would have none left, or its gate needs more
+   */
+  public static ModelConfig pruned(ModelConfig model, int removed) {
+    return ExpertBlends.changed(
+        model,
+        (_, moe) -> {
+          if (removed < 1) {
+            throw new IllegalArgumentException(
+                removed + " experts cannot be removed, expected 1 or more");
+          }
+          return reduced(moe, moe.experts() - removed, "left without " + removed);
+        });
+  }
+
+  /**
+   * The {@code removed} least used experts of each MoE layer are removed, with their rows of the
+   * router.
+   *
+   * @param loads routes to each expert by layer
+   * @throws IllegalArgumentException as {@link #pruned}
+   */
+  public static Edit prune(ModelConfig model, int removed, Map<Integer, long[]> loads) {
+    ModelConfig config = pruned(model, removed);
+    Map<Integer, List<Blend>> blends = new TreeMap<>();
+    ExpertBlends.moeLayers(model)
+        .forEach(
+            (layer, moe) ->
+                blends.put(
+                    layer,
+                    mostUsed(moe, moe.experts() - removed, loads.get(layer)).stream()
+                        .map(Blend::of)
+                        .toList()));
+    return new ExpertBlends(model, config, blends, null);
+  }
+
+  private static MoeConfig reduced(MoeConfig moe, int left, String verb) {
+    if (left < 1 || left > moe.experts()) {
+      throw new IllegalArgumentException(
+          moe.experts()
+              + " experts cannot be "
+              + verb
+              + ": 1 to "
+              + moe.experts()
+              + " have to stay");
+    }
+    return moe.withExperts(left);
+  }
+
+  /** The most used experts, as many of each group, in their order. */
+  private static List<Integer> mostUsed(MoeConfig moe, int left, long[] load) {
+    int groups = moe.gate().choice().groups();
+    int size = moe.experts() / groups;
+    List<Integer> kept = new ArrayList<>();
+    for (int group = 0; group < groups; group++) {
+      IntStream.range(group * size, (group + 1) * size)
+          .boxed()
+          .sorted(Comparator.comparingLong(expert -> -load[expert]))
+          .limit(left / groups)
+          .sorted()
+          .forEach(kept::add);
+    }
+    return kept;
+  }
+
+  /** The place in {@code kept} of the expert of the same group with the most similar row. */
+  private static int mostSimilar(MoeConfig moe, int expert, List<Integer> kept, float[] router) {
+    int size = moe.experts() / moe.gate().choice().groups();
+    int width = router.length / moe.experts();
+    int best = -1;
+    double most = Double.NEGATIVE_INFINITY;
+    for (int i = 0; i < kept.size(); i++) {
+      if (kept.get(i) / size == expert / size) {
+        double similarity = cosine(router, expert * width, kept.get(i) * width, width);
+        if (similarity > most) {
+          best = i;
+          most = similarity;
+        }
+      }
+    }
+    return best;
+  }
+
+  /** 0 for a row of zeros. */
+  private static double cosine(float[] values, int a, int b, int width) {
+    double product = 0;
+    double squaresA = 0;
+    double squaresB = 0;
+    for (int i = 0; i < width; i++) {
+      product += (double) values[a + i] * values[b + i];
+      squaresA += (double) values[a + i] * values[a + i];
+      squaresB += (double) values[b + i] * values[b + i];
+    }
+    double norms = Math.sqrt(squaresA) * Math.sqrt(squaresB);
+    return norms > 0 ? product / norms : 0;
+  }
+
+  private static Blend mean(List<Integer> group, long[] load) {
+    double all = group.stream().mapToLong(expert -> load[expert]).sum();
+    return new Blend(
+        group.stream()
+            .map(expert -> new Part(expert, all > 0 ? load[expert] / all : 1.0 / group.size()))
+            .toList(),
+        false);
+  }
+}

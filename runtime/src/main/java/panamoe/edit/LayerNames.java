@@ -1,0 +1,70 @@
+package panamoe.edit;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import panamoe.config.ModelConfig;
+
+/** Names of a layer's experts and gate in a checkpoint. */
+final class LayerNames {
+  /** Groups: layer, expert, tensor of the expert. */
+  private static final Pattern EXPERT =
+      Pattern.compile("layers\\.(\\d+)\\.moe\\.experts\\.(\\d+)\\.(.+)");
+
+  /** Groups: layer, tensor of the gate. */
+  private static final Pattern GATE = Pattern.compile("layers\\.(\\d+)\\.moe\\.gate\\.(.+)");
+
+  private LayerNames() {}
+
+  /**
+   * A tensor of an expert.
+   *
+   * @param tensor such as {@code up.weight}
+   */
+  record ExpertTensor(int layer, int expert, String tensor) {}
+
+  /** A tensor of a gate, with a row for each expert. */
+  record GateTensor(int layer, String tensor) {}
+
+  /** What the tensor of this name is; null for other tensors. */
+  static ExpertTensor expert(String name) {
+    Matcher parts = EXPERT.matcher(name);
+    return parts.matches()
+        ? new ExpertTensor(number(parts, 1), number(parts, 2), parts.group(3))
+        : null;
+  }
+
+  /** What the tensor of this name is; null for other tensors. */
+  static GateTensor gate(String name) {
+    Matcher parts = GATE.matcher(name);
+    return parts.matches() ? new GateTensor(number(parts, 1), parts.group(2)) : null;
+  }
+
+  static String expert(int layer, int expert, String tensor) {
+    return "layers." + layer + ".moe.experts." + expert + "." + tensor;
+  }
+
+  static String router(int layer) {
+    return "layers." + layer + ".moe.gate.weight";
+  }
+
+  static String mlp(int layer, String tensor) {
+    return "layers." + layer + ".mlp." + tensor;
+  }
+
+  /** Refuses a layer that the model does not have. */
+  static void requireLayer(ModelConfig model, int layer, String verb) {
+    if (layer < 0 || layer >= model.layers()) {
+      throw new IllegalArgumentException(
+          "layer "
+              + layer
+              + " cannot "
+              + verb
+              + ": the model's layers are 0 to "
+              + (model.layers() - 1));
+    }
+  }
+
+  private static int number(Matcher parts, int group) {
+    return Integer.parseInt(parts.group(group));
+  }
+}

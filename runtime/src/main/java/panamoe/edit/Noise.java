@@ -1,0 +1,58 @@
+package panamoe.edit;
+
+import java.util.Random;
+
+/**
+ * Normal noise that makes copies differ: without it, copies of an expert get the same gradients and
+ * stay copies.
+ *
+ * @param fraction its deviation, as a fraction of the deviation of the weights it is added to; 0 to
+ *     1
+ * @param seed the same seed gives the same noise
+ */
+public record Noise(double fraction, long seed) {
+  public Noise {
+    if (!(fraction >= 0 && fraction <= 1)) {
+      throw new IllegalArgumentException("noise is " + fraction + ", expected 0 to 1");
+    }
+  }
+
+  /**
+   * Adds noise to the elements {@code from} to {@code to}.
+   *
+   * @param stream name of what they are: each stream has noise of its own
+   * @param deviation of the weights
+   */
+  void add(float[] values, int from, int to, String stream, double deviation) {
+    draw(values, from, to, stream, fraction * deviation);
+  }
+
+  /** Fresh weights: normal numbers of a deviation, whatever the fraction. */
+  float[] fresh(int count, String stream, double deviation) {
+    float[] values = new float[count];
+    draw(values, 0, count, stream, deviation);
+    return values;
+  }
+
+  private void draw(float[] values, int from, int to, String stream, double deviation) {
+    // Random's normal numbers are specified to the bit, those of other generators are not.
+    Random random = new Random(seed * 0x9E3779B97F4A7C15L + stream.hashCode());
+    for (int i = from; i < to; i++) {
+      values[i] += (float) (deviation * random.nextGaussian());
+    }
+  }
+
+  /** The standard deviation of some weights. */
+  static double deviation(float[] values) {
+    double sum = 0;
+    for (float value : values) {
+      sum += value;
+    }
+    double mean = sum / values.length;
+    double squares = 0;
+    for (float value : values) {
+      squares += (value - mean) * (value - mean);
+    }
+    return Math.sqrt(squares / values.length);
+  }
+}
