@@ -37,22 +37,23 @@ class AbiReachTest {
       Map.ofEntries(
           Map.entry("top_k", new Reach("topK", "topK", 3)),
           Map.entry("score", new Reach("score", "score", "SOFTMAX")),
-          Map.entry("drop_policy", new Reach("dropPolicy", "capacity.policy", "POSITION")),
-          Map.entry("queue_order", new Reach("queueOrder", "capacity.queueOrder", "CHOICE_MAJOR")),
-          Map.entry("normalization", new Reach("normalization", "weight.normalization", "RAW")),
-          Map.entry("capacity", new Reach("capacity", "capacity.policy", "PROBABILITY")),
-          Map.entry("groups", new Reach("groups", "choice.groups", 2)),
-          Map.entry("chosen_groups", new Reach("chosenGroups", "choice.chosenGroups", 3)),
-          Map.entry("group_score", new Reach("groupScore", "choice.groupScore", "MAXIMUM")),
+          Map.entry("drop_policy", new Reach("queues.policy", "capacity.policy", "POSITION")),
+          Map.entry(
+              "queue_order", new Reach("queues.order", "capacity.queueOrder", "CHOICE_MAJOR")),
+          Map.entry(
+              "normalization", new Reach("weighting.normalization", "weight.normalization", "RAW")),
+          Map.entry("capacity", new Reach("queues.capacity", "capacity.policy", "PROBABILITY")),
+          Map.entry("groups", new Reach("groups.count", "choice.groups", 2)),
+          Map.entry("chosen_groups", new Reach("groups.chosen", "choice.chosenGroups", 3)),
+          Map.entry("group_score", new Reach("groups.score", "choice.groupScore", "MAXIMUM")),
           Map.entry(
               "auxiliary_choices", new Reach("auxiliaryChoices", "loss.overAllChoices", false)),
           Map.entry(
               "noise_first_choice",
               new Reach("noiseFirstChoice", "choice.noise", "GUMBEL_FROM_SECOND")),
-          Map.entry(
-              "normalization_epsilon", new Reach("normalizationEpsilon", "weight.epsilon", 0.5)),
-          Map.entry("weight_scale", new Reach("weightScale", "weight.scale", 0.5)),
-          Map.entry("denominator_offset", new Reach("denominatorOffset", "weight.offset", 0.5)));
+          Map.entry("normalization_epsilon", new Reach("weighting.epsilon", "weight.epsilon", 0.5)),
+          Map.entry("weight_scale", new Reach("weighting.scale", "weight.scale", 0.5)),
+          Map.entry("denominator_offset", new Reach("weighting.offset", "weight.offset", 0.5)));
 
   private static final Map<String, Reach> ATTENTION =
       Map.of(
@@ -175,7 +176,18 @@ class AbiReachTest {
     return "/" + key.replace('.', '/');
   }
 
-  private static Object component(Record settings, String name) {
+  /**
+   * @param path of the component, through records within records
+   */
+  private static Object component(Record settings, String path) {
+    Object value = settings;
+    for (String name : path.split("\\.")) {
+      value = named((Record) value, name);
+    }
+    return value;
+  }
+
+  private static Object named(Record settings, String name) {
     return Arrays.stream(settings.getClass().getRecordComponents())
         .filter(component -> component.getName().equals(name))
         .map(
