@@ -22,7 +22,7 @@ public record DroppedLayers(ModelConfig config, KeptLayers kept) implements Edit
           "all " + model.layers() + " layers would be dropped, at least one has to stay");
     }
     KeptLayers layers = new KeptLayers(kept);
-    return new DroppedLayers(layers.of(model), layers);
+    return new DroppedLayers(layers.config(model), layers);
   }
 
   /** The model as it is. */

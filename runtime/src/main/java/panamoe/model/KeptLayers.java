@@ -30,18 +30,21 @@ public record KeptLayers(List<Integer> layers) {
   }
 
   /**
-   * The last {@code count} layers, so that the list of experts is counted from the last layer: the
-   * top of a pyramid survives.
+   * The first layer and the last {@code count - 1}: the first reads the embedding, and nothing else
+   * can; of the others those near the end stay, so that the top of a pyramid survives. The paper's
+   * student of 21 layers, with 32 x 8 and 64 x 2 experts, keeps these of its teacher's 24.
    *
    * @throws IllegalArgumentException if the model has fewer layers
    */
-  public static KeptLayers last(int count, ModelConfig model) {
+  public static KeptLayers of(int count, ModelConfig model) {
     int all = model.layers();
     if (count < 1 || count > all) {
       throw new IllegalArgumentException(
           count + " layers to keep, but the model has " + all + ": expected 1 to " + all);
     }
-    return new KeptLayers(IntStream.range(all - count, all).boxed().toList());
+    IntStream last = IntStream.range(all - Math.max(1, count - 1), all);
+    return new KeptLayers(
+        (count == 1 ? last : IntStream.concat(IntStream.of(0), last)).boxed().toList());
   }
 
   /**
@@ -49,7 +52,7 @@ public record KeptLayers(List<Integer> layers) {
    *
    * @throws IllegalArgumentException if the deeper model has no such layer
    */
-  public ModelConfig of(ModelConfig deeper) {
+  public ModelConfig config(ModelConfig deeper) {
     if (layers.getLast() >= deeper.layers()) {
       throw new IllegalArgumentException(
           "layer "
@@ -70,7 +73,7 @@ public record KeptLayers(List<Integer> layers) {
       throw new IllegalArgumentException(
           layers.size() + " layers are kept for a model of " + shallower.layers());
     }
-    of(deeper);
+    config(deeper);
     Map<String, long[]> held = ModelTensors.shapes(deeper);
     ModelTensors.shapes(shallower)
         .forEach(

@@ -79,7 +79,7 @@ class DistillationTest {
   }
 
   private static RunConfig student(DType dtype) {
-    ModelConfig shallow = KeptLayers.last(2, DEEP).of(DEEP);
+    ModelConfig shallow = KeptLayers.of(2, DEEP).config(DEEP);
     TrainConfig training = TrainConfig.of(4, 8, SEQUENCE).withDType(dtype);
     return new RunConfig(shallow, training, 2, DistillationConfig.staged(null));
   }

@@ -12,13 +12,15 @@ import panamoe.config.ModelPresets;
 class KeptLayersTest {
   /** The paper's 350M PR-MoE and its student: experts 32 x 10, 64 x 2 become 32 x 8, 64 x 2. */
   @Test
-  void theLastLayersAreTheStudentOfThePaper() {
+  void theDefaultIsTheStudentOfThePaper() {
     ModelConfig teacher = ModelPresets.paper(1024, 24, 16, 32, 2, true);
-    ModelConfig student = KeptLayers.last(21, teacher).of(teacher);
+    ModelConfig student = KeptLayers.of(21, teacher).config(teacher);
     List<Integer> experts = student.experts().stream().filter(count -> count > 0).toList();
     assertEquals(21, student.layers());
-    assertEquals(2, experts.stream().filter(count -> count == 64).count());
-    assertEquals(teacher.experts().subList(3, 24), student.experts());
+    assertEquals(List.of(32, 32, 32, 32, 32, 32, 32, 32, 64, 64), experts);
+    assertEquals(List.of(0, 4, 5), KeptLayers.of(21, teacher).layers().subList(0, 3));
+    assertEquals(List.of(23), KeptLayers.of(1, teacher).layers());
+    assertEquals(24, KeptLayers.of(24, teacher).layers().size());
   }
 
   @Test
@@ -36,7 +38,7 @@ class KeptLayersTest {
     IllegalArgumentException refused =
         assertThrows(
             IllegalArgumentException.class,
-            () -> KeptLayers.last(2, teacher).requireFits(dense, teacher));
+            () -> KeptLayers.of(2, teacher).requireFits(dense, teacher));
     assertTrue(refused.getMessage().contains("cannot start from"), refused.getMessage());
   }
 }

@@ -27,7 +27,7 @@ import panamoe.train.Trainer;
 final class DistillStepSubject implements Subject {
   private static final ModelConfig TEACHER = TrainStepSubject.CONFIG;
   private static final ModelConfig STUDENT =
-      KeptLayers.last(TEACHER.layers() - 1, TEACHER).of(TEACHER);
+      KeptLayers.of(TEACHER.layers() - 1, TEACHER).config(TEACHER);
 
   private final Backend backend;
   private final DType dtype;

@@ -131,10 +131,10 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   private static RunConfig student(RunConfig teacher) {
-    KeptLayers kept = KeptLayers.last(teacher.model().layers() - 1, teacher.model());
+    KeptLayers kept = KeptLayers.of(teacher.model().layers() - 1, teacher.model());
     int some = Math.max(1, (int) (STUDENT_STEPS * teacher.training().steps()));
     return new RunConfig(
-        kept.of(teacher.model()),
+        kept.config(teacher.model()),
         teacher.training().withSteps(some),
         teacher.seed(),
         DistillationConfig.staged(kept.layers()));

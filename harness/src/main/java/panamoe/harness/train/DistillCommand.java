@@ -25,7 +25,8 @@ import picocli.CommandLine.Option;
     description = {
       "Trains a shallower student from a trained teacher: Mixture-of-Students (DeepSpeed-MoE, section 4.2).",
       "A token's loss is its cross-entropy + alpha T^2 KL(teacher || student), the second part in a first stage only.",
-      "The student has the teacher's last N layers, in shape and, unless --from-scratch, in its first weights."
+      "The student has the teacher's first layer and its last N - 1, in shape and, unless --from-scratch, in its"
+          + " first weights."
           + " It is trained as the teacher was, on the same text, unless options say otherwise."
     },
     footer = {
@@ -53,14 +54,15 @@ public final class DistillCommand extends RunCommand {
   @Option(
       names = "--layers",
       paramLabel = "N",
-      description = "Layers of the student: the teacher's last N. Default: 12.5 %% fewer.")
+      description =
+          "Layers of the student: the teacher's first and its last N - 1. Default: 12.5 %% fewer.")
   private Integer layers;
 
   @Option(
       names = "--keep",
       paramLabel = "LAYER",
       split = ",",
-      description = "The teacher's layers to keep, counted from 0, in place of the last N.")
+      description = "The teacher's layers to keep, counted from 0, in place of these.")
   private List<Integer> keep;
 
   @Option(
@@ -140,7 +142,7 @@ public final class DistillCommand extends RunCommand {
         .checked(
             () ->
                 new RunConfig(
-                    kept.of(folder.config()),
+                    kept.config(folder.config()),
                     training,
                     shared().seed(),
                     new DistillationConfig(
@@ -160,7 +162,7 @@ public final class DistillCommand extends RunCommand {
     }
     int most = Math.max(1, deep.layers() - 1);
     int wanted = layers != null ? layers : Math.clamp(Math.round(deep.layers() * 7 / 8f), 1, most);
-    return KeptLayers.last(wanted, deep);
+    return KeptLayers.of(wanted, deep);
   }
 
   /** The teacher's training, with the options' changes. */
