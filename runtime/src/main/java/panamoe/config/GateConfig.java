@@ -6,6 +6,7 @@ import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
+import panamoe.io.Omittable;
 
 /**
  * How a layer's gate chooses experts. Exact rules: docs/gating.md.
@@ -16,7 +17,7 @@ import panamoe.backend.GateSettings.Score;
  * @param choice which experts a token chooses
  * @param weight what an expert's output is multiplied by
  * @param capacity who leaves when an expert is asked for too much
- * @param loss losses that balance the experts
+ * @param loss what balances the experts
  */
 public record GateConfig(
     int topK,
@@ -133,16 +134,27 @@ public record GateConfig(
   }
 
   /**
-   * Factors of the gate's losses in the objective.
+   * What balances the experts: losses, by their factors in the objective, and the correction bias.
    *
    * @param overAllChoices whether the auxiliary loss counts all k choices, or the first only
    * @param auxiliary of the load balancing loss
    * @param z of the z loss (ST-MoE)
+   * @param biasRate how far the correction bias of an expert moves after each optimizer step,
+   *     against its load (DeepSeek-V3); null: 0
    */
-  public record Loss(boolean overAllChoices, double auxiliary, double z) {
+  public record Loss(
+      boolean overAllChoices, double auxiliary, double z, @Omittable Double biasRate) {
     public Loss {
       Require.notNegative("auxiliary", auxiliary);
       Require.notNegative("z", z);
+      if (biasRate != null) {
+        Require.notNegative("biasRate", biasRate);
+      }
+    }
+
+    /** Losses alone. */
+    public Loss(boolean overAllChoices, double auxiliary, double z) {
+      this(overAllChoices, auxiliary, z, null);
     }
   }
 
@@ -153,6 +165,12 @@ public record GateConfig(
     Require.present("weight", weight);
     Require.present("capacity", capacity);
     Require.present("loss", loss);
+    if (loss.biasRate != null && loss.biasRate > 0 && !choice.correctionBias) {
+      throw new IllegalArgumentException(
+          "loss.biasRate is "
+              + loss.biasRate
+              + ", but there is no bias to update: choice.correctionBias is false");
+    }
   }
 
   /**
@@ -239,7 +257,7 @@ public record GateConfig(
 
   /** The same gate with another weight of the load balancing loss. */
   public GateConfig withAuxiliaryCoefficient(double coefficient) {
-    return withLoss(new Loss(loss.overAllChoices, coefficient, loss.z));
+    return withLoss(new Loss(loss.overAllChoices, coefficient, loss.z, loss.biasRate));
   }
 
   /**
