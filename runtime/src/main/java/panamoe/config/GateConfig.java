@@ -216,6 +216,23 @@ public record GateConfig(
   }
 
   /**
+   * DeepSeek-V3's gate: sigmoid scores, normalised over the chosen ones, and a correction bias that
+   * balances the experts without an auxiliary loss. From 8 experts on, half of four groups are
+   * chosen first.
+   */
+  public static GateConfig deepSeek(int topK, int experts) {
+    int groups = experts >= 8 && experts % 4 == 0 ? 4 : 1;
+    return new GateConfig(
+        topK,
+        false,
+        Score.SIGMOID,
+        new Choice(groups, Math.max(1, groups / 2), GroupScore.TOP2_SUM, true, Noise.NONE),
+        RouteWeight.of(Normalization.CHOSEN),
+        Capacity.DROPLESS,
+        new Loss(true, 0, 0, 1e-3));
+  }
+
+  /**
    * The same gate without dropping. Generation uses it, because a token's route must not depend on
    * its neighbours.
    */

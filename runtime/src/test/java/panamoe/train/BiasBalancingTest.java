@@ -26,7 +26,10 @@ import panamoe.checkpoint.Checkpoint;
 import panamoe.comm.ThreadWorld;
 import panamoe.comm.exchange.Strategy;
 import panamoe.config.GateConfig;
+import panamoe.config.ModelConfig;
+import panamoe.config.ModelPresets;
 import panamoe.config.ModelPresets.Architecture;
+import panamoe.config.ModelPresets.Size;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Overlap;
@@ -118,6 +121,41 @@ class BiasBalancingTest {
       for (int i = 0; i < resumed.size(); i++) {
         assertArrayEquals(uninterrupted.get(i), resumed.get(i));
       }
+    }
+  }
+
+  @Test
+  void loadEvensOutWithoutALoss() {
+    double balanced = largestShare(1e-3);
+    double free = largestShare(0);
+    assertTrue(balanced < 0.8 * free, balanced + " of all routes, " + free + " without a rate");
+  }
+
+  /**
+   * The part of a layer's routes that its fullest expert gets at the end of a run of the preset.
+   */
+  private static double largestShare(double biasRate) {
+    ModelConfig preset =
+        ModelPresets.of(Size.SMALL, Architecture.DEEPSEEK, SyntheticSequences.VOCABULARY)
+            .withGates(
+                gate -> {
+                  GateConfig.Loss loss = gate.loss();
+                  assertEquals(0, loss.auxiliary());
+                  return gate.withLoss(
+                      new GateConfig.Loss(loss.overAllChoices(), 0, loss.z(), biasRate));
+                });
+    int steps = 100;
+    RunConfig config = new RunConfig(preset, steps(steps), 1);
+    try (TrainerBench bench = TrainerBench.open(config, 2)) {
+      double largest = 0;
+      while (!bench.trainer().finished()) {
+        StepMetrics metrics = bench.trainer().next();
+        LayerLoad load = metrics.layers().getLast();
+        if (metrics.step() > steps - 20) {
+          largest += (double) load.quantile(1) / load.routes() / 20;
+        }
+      }
+      return largest;
     }
   }
 
