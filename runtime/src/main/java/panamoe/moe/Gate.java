@@ -85,14 +85,11 @@ public final class Gate {
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
-    int parts = pass.batch().size();
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
-    float z = (float) config.loss().z() * pass.share() / parts;
-    Routes routes = GateOp.forward(pass, settings, inputs, parts == 1 ? auxiliary : 0, z);
-    if (parts > 1) {
-      BatchLossOp.forward(pass, settings, logits, routes, auxiliary);
-    }
-    return routes;
+    float z = (float) config.loss().z() * pass.share();
+    return pass.batch().size() == 1
+        ? GateOp.forward(pass, settings, inputs, auxiliary, z)
+        : BatchLossOp.forward(pass, settings, inputs, auxiliary, z);
   }
 
   /** The cost of {@link #forward}. */
