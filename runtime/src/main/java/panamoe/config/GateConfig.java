@@ -139,11 +139,17 @@ public record GateConfig(
    * @param overAllChoices whether the auxiliary loss counts all k choices, or the first only
    * @param auxiliary of the load balancing loss
    * @param z of the z loss (ST-MoE)
+   * @param perSequence whether the auxiliary loss is taken over each sequence (DeepSeek-V3), with
+   *     scores normalised to a sum of 1, in the place of the batch; null: false
    * @param biasRate how far the correction bias of an expert moves after each optimizer step,
    *     against its load (DeepSeek-V3); null: 0
    */
   public record Loss(
-      boolean overAllChoices, double auxiliary, double z, @Omittable Double biasRate) {
+      boolean overAllChoices,
+      double auxiliary,
+      double z,
+      @Omittable Boolean perSequence,
+      @Omittable Double biasRate) {
     public Loss {
       Require.notNegative("auxiliary", auxiliary);
       Require.notNegative("z", z);
@@ -154,7 +160,7 @@ public record GateConfig(
 
     /** Losses alone. */
     public Loss(boolean overAllChoices, double auxiliary, double z) {
-      this(overAllChoices, auxiliary, z, null);
+      this(overAllChoices, auxiliary, z, null, null);
     }
   }
 
@@ -229,7 +235,7 @@ public record GateConfig(
         new Choice(groups, Math.max(1, groups / 2), GroupScore.TOP2_SUM, true, Noise.NONE),
         RouteWeight.of(Normalization.CHOSEN),
         Capacity.DROPLESS,
-        new Loss(true, 0, 0, 1e-3));
+        new Loss(true, 0, 0, null, 1e-3));
   }
 
   /**
@@ -274,7 +280,8 @@ public record GateConfig(
 
   /** The same gate with another weight of the load balancing loss. */
   public GateConfig withAuxiliaryCoefficient(double coefficient) {
-    return withLoss(new Loss(loss.overAllChoices, coefficient, loss.z, loss.biasRate));
+    return withLoss(
+        new Loss(loss.overAllChoices, coefficient, loss.z, loss.perSequence, loss.biasRate));
   }
 
   /**

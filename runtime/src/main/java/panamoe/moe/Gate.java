@@ -13,6 +13,7 @@ import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
 import panamoe.op.LinearOp;
 import panamoe.op.Pass;
+import panamoe.op.SequenceLossOp;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
@@ -54,8 +55,10 @@ public final class Gate {
    *
    * @param x [S, M]
    * @param used UINT8 [S] or null: 0 marks padding
+   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
+   *     loss
    */
-  public Routes forward(Pass pass, Tensor x, Tensor used) {
+  public Routes forward(Pass pass, Tensor x, Tensor used, long sequence) {
     Tensor input = x;
     Tensor noise = null;
     Tensor priority = null;
@@ -69,27 +72,37 @@ public final class Gate {
         priority = pass.uniform(x.size(0), experts);
       }
     }
-    return route(pass, input, used, noise, priority);
+    return route(pass, input, used, sequence, noise, priority);
   }
 
   /**
    * Routes x [S, M] with random numbers that the caller drew.
    *
+   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
+   *     loss
    * @param noise FLOAT32 [S, E] or null
    * @param priority FLOAT32 [S, E] or null
    */
-  public Routes route(Pass pass, Tensor x, Tensor used, Tensor noise, Tensor priority) {
+  public Routes route(
+      Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority) {
     Tensor logits =
         LinearOp.forward(
             pass, x, weight.value(), Parameter.valueOf(bias), Activation.IDENTITY, DType.FLOAT32);
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
+    boolean perSequence = Boolean.TRUE.equals(config.loss().perSequence());
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
+    float ofBatch = perSequence ? 0 : auxiliary;
     float z = (float) config.loss().z() * pass.share();
-    return pass.batch().size() == 1
-        ? GateOp.forward(pass, settings, inputs, auxiliary, z)
-        : BatchLossOp.forward(pass, settings, inputs, auxiliary, z);
+    Routes routes =
+        pass.batch().size() == 1
+            ? GateOp.forward(pass, settings, inputs, ofBatch, z)
+            : BatchLossOp.forward(pass, settings, inputs, ofBatch, z);
+    if (perSequence && sequence > 0) {
+      SequenceLossOp.forward(pass, settings, logits, routes, sequence, auxiliary);
+    }
+    return routes;
   }
 
   /** The cost of {@link #forward}. */

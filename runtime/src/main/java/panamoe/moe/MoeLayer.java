@@ -86,17 +86,24 @@ public final class MoeLayer {
    * @param skip [S, M] added to the output, or null
    * @param used UINT8 [S] or null: 0 marks padding, whose output is the skip (and the fixed MLP's
    *     part) alone
+   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
+   *     loss
    * @return [S, M]
    */
-  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
+  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used, long sequence) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
-    forwardInto(pass, x, gate.forward(pass, x, used), skip, y);
+    forwardInto(pass, x, gate.forward(pass, x, used, sequence), skip, y);
     return y;
+  }
+
+  /** As {@link #forward} of one sequence. */
+  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
+    return forward(pass, x, skip, used, x.size(0));
   }
 
   /** As {@link #forward}, without a skip and into a tensor y [S, M] that the caller has. */
   public void forwardInto(Pass pass, Tensor x, Tensor used, Tensor y) {
-    forwardInto(pass, x, gate.forward(pass, x, used), null, y);
+    forwardInto(pass, x, gate.forward(pass, x, used, x.size(0)), null, y);
   }
 
   /**
@@ -109,7 +116,7 @@ public final class MoeLayer {
   public Tensor forward(
       Pass pass, Tensor x, Tensor gateInput, Tensor used, Tensor noise, Tensor priority) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
-    forwardInto(pass, x, gate.route(pass, gateInput, used, noise, priority), null, y);
+    forwardInto(pass, x, gate.route(pass, gateInput, used, x.size(0), noise, priority), null, y);
     return y;
   }
 

@@ -49,7 +49,7 @@ class BiasBalancingTest {
         new GateConfig.Choice(1, 1, GroupScore.MAXIMUM, true, GateConfig.Noise.NONE),
         GateConfig.RouteWeight.of(Normalization.CHOSEN),
         GateConfig.Capacity.DROPLESS,
-        new GateConfig.Loss(true, 0, 0, biasRate));
+        new GateConfig.Loss(true, 0, 0, null, biasRate));
   }
 
   private static RunConfig config(Double biasRate, int steps, int microBatches, boolean recompute) {
@@ -142,7 +142,7 @@ class BiasBalancingTest {
                   GateConfig.Loss loss = gate.loss();
                   assertEquals(0, loss.auxiliary());
                   return gate.withLoss(
-                      new GateConfig.Loss(loss.overAllChoices(), 0, loss.z(), biasRate));
+                      new GateConfig.Loss(loss.overAllChoices(), 0, loss.z(), null, biasRate));
                 });
     int steps = 100;
     RunConfig config = new RunConfig(preset, steps(steps), 1);
