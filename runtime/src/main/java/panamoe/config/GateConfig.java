@@ -18,6 +18,7 @@ import panamoe.io.Omittable;
  * @param weight what an expert's output is multiplied by
  * @param capacity who leaves when an expert is asked for too much
  * @param loss what balances the experts
+ * @param cosine how logits come from cosines; null: a linear map of the token
  */
 public record GateConfig(
     int topK,
@@ -26,7 +27,8 @@ public record GateConfig(
     Choice choice,
     RouteWeight weight,
     Capacity capacity,
-    Loss loss) {
+    Loss loss,
+    @Omittable Cosine cosine) {
 
   /** Largest k the kernels serve. */
   public static final int MAX_TOP_K = 16;
@@ -164,6 +166,17 @@ public record GateConfig(
     }
   }
 
+  /**
+   * A router whose logits are cosines times a learned scale (X-MoE, Tutel).
+   *
+   * @param width P, of the space in which tokens and experts are compared
+   */
+  public record Cosine(int width) {
+    public Cosine {
+      Require.size("width", width, Require.MAX_WIDTH);
+    }
+  }
+
   public GateConfig {
     Require.size("topK", topK, MAX_TOP_K);
     Require.present("score", score);
@@ -177,6 +190,22 @@ public record GateConfig(
               + loss.biasRate
               + ", but there is no bias to update: choice.correctionBias is false");
     }
+    if (cosine != null && routerBias) {
+      throw new IllegalArgumentException(
+          "routerBias is true, but logits that are cosines have no bias");
+    }
+  }
+
+  /** With a linear router. */
+  public GateConfig(
+      int topK,
+      boolean routerBias,
+      Score score,
+      Choice choice,
+      RouteWeight weight,
+      Capacity capacity,
+      Loss loss) {
+    this(topK, routerBias, score, choice, weight, capacity, loss, null);
   }
 
   /**
@@ -254,7 +283,7 @@ public record GateConfig(
 
   /** The same gate with another capacity. */
   public GateConfig withCapacity(Capacity other) {
-    return new GateConfig(topK, routerBias, score, choice, weight, other, loss);
+    return new GateConfig(topK, routerBias, score, choice, weight, other, loss, cosine);
   }
 
   /**
@@ -270,12 +299,17 @@ public record GateConfig(
 
   /** The same gate with another choice. */
   public GateConfig withChoice(Choice other) {
-    return new GateConfig(topK, routerBias, score, other, weight, capacity, loss);
+    return new GateConfig(topK, routerBias, score, other, weight, capacity, loss, cosine);
   }
 
   /** The same gate with other losses. */
   public GateConfig withLoss(Loss other) {
-    return new GateConfig(topK, routerBias, score, choice, weight, capacity, other);
+    return new GateConfig(topK, routerBias, score, choice, weight, capacity, other, cosine);
+  }
+
+  /** The same gate with logits that are cosines. */
+  public GateConfig withCosine(Cosine other) {
+    return new GateConfig(topK, false, score, choice, weight, capacity, loss, other);
   }
 
   /** The same gate with another weight of the load balancing loss. */

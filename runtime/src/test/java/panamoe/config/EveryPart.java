@@ -125,6 +125,7 @@ public final class EveryPart {
         GateConfig.Choice.with(GateConfig.Noise.GUMBEL_FROM_SECOND),
         GateConfig.RouteWeight.of(Normalization.SURVIVORS),
         new GateConfig.Capacity(DropPolicy.POSITION, 1.25, 2, 2, QueueOrder.CHOICE_MAJOR),
-        new GateConfig.Loss(false, 0.02, 0));
+        new GateConfig.Loss(false, 0.02, 0),
+        new GateConfig.Cosine(10));
   }
 }
