@@ -86,14 +86,36 @@ public record GateConfig(
    * @param epsilon lower bound of the denominator
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
+   * @param place where the weight is multiplied in; null: at the expert's output
    */
   public record RouteWeight(
-      Normalization normalization, double epsilon, double offset, double scale) {
+      Normalization normalization,
+      double epsilon,
+      double offset,
+      double scale,
+      @Omittable Place place) {
+    /** Where a route's weight is multiplied in. */
+    public enum Place {
+      /** At the expert's input (Tutel without {@code is_postscore}, Llama 4). */
+      INPUT,
+      OUTPUT
+    }
+
     public RouteWeight {
       Require.present("normalization", normalization);
       Require.notNegative("epsilon", epsilon);
       Require.notNegative("offset", offset);
       Require.positiveFloat("scale", scale);
+    }
+
+    /** At the expert's output. */
+    public RouteWeight(Normalization normalization, double epsilon, double offset, double scale) {
+      this(normalization, epsilon, offset, scale, null);
+    }
+
+    /** The same weight at another place. */
+    public RouteWeight at(Place other) {
+      return new RouteWeight(normalization, epsilon, offset, scale, other);
     }
 
     /** Without offset and scale, over a denominator of at least float32's epsilon. */
@@ -102,7 +124,7 @@ public record GateConfig(
     }
 
     private RouteWeight scaledBy(double factor) {
-      return new RouteWeight(normalization, epsilon, offset, scale * factor);
+      return new RouteWeight(normalization, epsilon, offset, scale * factor, place);
     }
   }
 
@@ -292,9 +314,12 @@ public record GateConfig(
    */
   public GateConfig forCopies(double factor) {
     boolean divided = score == Score.SOFTMAX && weight.normalization == Normalization.RAW;
-    return divided
-        ? new GateConfig(topK, routerBias, score, choice, weight.scaledBy(factor), capacity, loss)
-        : this;
+    return divided ? withWeight(weight.scaledBy(factor)) : this;
+  }
+
+  /** The same gate with other weights. */
+  public GateConfig withWeight(RouteWeight other) {
+    return new GateConfig(topK, routerBias, score, choice, other, capacity, loss, cosine);
   }
 
   /** The same gate with another choice. */

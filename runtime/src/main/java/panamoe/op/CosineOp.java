@@ -66,7 +66,7 @@ public final class CosineOp {
       return new Unit(rows, gamma, rstd, unit);
     }
 
-    /** The gradient of the rows from that of the unit rows, which is released. */
+    /** The gradient of the rows from the unit rows' gradient, which is released. */
     Tensor backward(Pass pass, Tensor dunit) {
       Tensor drows = pass.allocate(DType.FLOAT32, rows.shape());
       Tensor unread = pass.scope().zeros(DType.FLOAT32, gamma.shape());

@@ -123,7 +123,7 @@ public final class EveryPart {
         false,
         Score.SOFTMAX,
         GateConfig.Choice.with(GateConfig.Noise.GUMBEL_FROM_SECOND),
-        GateConfig.RouteWeight.of(Normalization.SURVIVORS),
+        GateConfig.RouteWeight.of(Normalization.SURVIVORS).at(GateConfig.RouteWeight.Place.INPUT),
         new GateConfig.Capacity(DropPolicy.POSITION, 1.25, 2, 2, QueueOrder.CHOICE_MAJOR),
         new GateConfig.Loss(false, 0.02, 0),
         new GateConfig.Cosine(10));
