@@ -129,31 +129,76 @@ public record GateConfig(
   }
 
   /**
-   * How many routes an expert keeps: {@code max(ceil(S/E * k * factor), minimum)}.
+   * How many routes an expert keeps: {@code max(ceil(S/E * k * |factor|), minimum)}.
    *
    * @param policy who leaves; {@link DropPolicy#DROPLESS} keeps every route, and has no use for the
    *     factors and the minimum
-   * @param factor in training, relative to an even split of all routes
+   * @param factor in training, relative to an even split of all routes; its sign does not count:
+   *     below 0 Tutel's capacity is what the fullest queue needs, if less, and no queue here takes
+   *     more room than it needs
    * @param evaluationFactor the same in evaluation
    * @param minimum lower bound
    * @param queueOrder order of an expert's queue
+   * @param priority what {@link DropPolicy#PRIORITY} goes by; null: random numbers
    */
   public record Capacity(
       DropPolicy policy,
       double factor,
       double evaluationFactor,
       int minimum,
-      QueueOrder queueOrder) {
+      QueueOrder queueOrder,
+      @Omittable Priority priority) {
+    /** Which routes come first. */
+    public enum Priority {
+      /** Random token selection, in training; evaluation keeps the most probable routes. */
+      RANDOM,
+      /**
+       * Batch-prioritised routing (V-MoE, arXiv 2106.05974): a token with a better best score comes
+       * first; in a choice-major queue all first choices come before all second ones.
+       */
+      BEST_SCORE
+    }
+
     /** Every route is kept. */
     public static final Capacity DROPLESS =
         new Capacity(DropPolicy.DROPLESS, 1, 1, 0, QueueOrder.TOKEN_MAJOR);
 
     public Capacity {
       Require.present("policy", policy);
-      Require.positive("factor", factor);
-      Require.positive("evaluationFactor", evaluationFactor);
+      Require.notZero("factor", factor);
+      Require.notZero("evaluationFactor", evaluationFactor);
       Require.notNegative("minimum", minimum);
       Require.present("queueOrder", queueOrder);
+      if (priority != null && policy != DropPolicy.PRIORITY) {
+        throw new IllegalArgumentException(
+            "priority is " + priority + ", but the policy is " + policy + ", not PRIORITY");
+      }
+    }
+
+    /** With random priorities, where the policy is {@link DropPolicy#PRIORITY}. */
+    public Capacity(
+        DropPolicy policy,
+        double factor,
+        double evaluationFactor,
+        int minimum,
+        QueueOrder queueOrder) {
+      this(policy, factor, evaluationFactor, minimum, queueOrder, null);
+    }
+
+    /** The same capacity, where routes are kept by a priority. */
+    public Capacity keepingBy(Priority other) {
+      return new Capacity(
+          DropPolicy.PRIORITY, factor, evaluationFactor, minimum, queueOrder, other);
+    }
+
+    /** Whether routes are kept by random numbers. */
+    public boolean random() {
+      return policy == DropPolicy.PRIORITY && priority != Priority.BEST_SCORE;
+    }
+
+    /** Whether the routes of the tokens with the best scores are kept. */
+    public boolean byBestScore() {
+      return priority == Priority.BEST_SCORE;
     }
   }
 
@@ -372,7 +417,7 @@ public record GateConfig(
     if (capacity.policy == DropPolicy.DROPLESS) {
       return 0;
     }
-    double factor = training ? capacity.factor : capacity.evaluationFactor;
+    double factor = Math.abs(training ? capacity.factor : capacity.evaluationFactor);
     float even = (float) tokens / experts;
     return Math.max((long) Math.ceil(even * (float) (factor * topK)), capacity.minimum);
   }
@@ -382,10 +427,7 @@ public record GateConfig(
    * priority, evaluation keeps the most probable routes.
    */
   public GateSettings settings(long tokens, int experts, boolean training) {
-    DropPolicy policy =
-        !training && capacity.policy == DropPolicy.PRIORITY
-            ? DropPolicy.PROBABILITY
-            : capacity.policy;
+    DropPolicy policy = !training && capacity.random() ? DropPolicy.PROBABILITY : capacity.policy;
     return new GateSettings(
         topK,
         score,

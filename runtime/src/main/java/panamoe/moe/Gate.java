@@ -2,7 +2,6 @@ package panamoe.moe;
 
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
-import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.nn.Cost;
@@ -75,7 +74,7 @@ public final class Gate {
         case JITTER -> input = JitterOp.forward(pass, x, jitterFactors(pass, x));
         case GUMBEL, GUMBEL_FROM_SECOND -> noise = gumbel(pass, x.size(0));
       }
-      if (config.capacity().policy() == DropPolicy.PRIORITY) {
+      if (config.capacity().random()) {
         priority = pass.uniform(x.size(0), experts);
       }
     }
@@ -88,7 +87,7 @@ public final class Gate {
    * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
    *     loss
    * @param noise FLOAT32 [S, E] or null
-   * @param priority FLOAT32 [S, E] or null
+   * @param priority FLOAT32 [S, E] or null: ignored where tokens have it by their best score
    */
   public Routes route(
       Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority) {
@@ -96,6 +95,9 @@ public final class Gate {
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
+    if (config.capacity().byBestScore()) {
+      inputs = BatchPriority.among(pass, settings, inputs);
+    }
     boolean perSequence = Boolean.TRUE.equals(config.loss().perSequence());
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
     float ofBatch = perSequence ? 0 : auxiliary;
@@ -114,8 +116,9 @@ public final class Gate {
   public Cost cost(Work work) {
     long tokens = work.tokens();
     double drawn = 0;
+    drawn += config.capacity().byBestScore() ? experts : 0;
     if (work.training()) {
-      drawn += config.capacity().policy() == DropPolicy.PRIORITY ? experts : 0;
+      drawn += config.capacity().random() ? experts : 0;
       drawn +=
           switch (config.choice().noise()) {
             case NONE -> 0;
