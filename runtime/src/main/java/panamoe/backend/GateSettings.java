@@ -91,6 +91,12 @@ public record GateSettings(
     TOP2_SUM
   }
 
+  /** The same choice with every route kept. */
+  public GateSettings dropless() {
+    return new GateSettings(
+        topK, score, groups, noiseFirstChoice, Queues.DROPLESS, weighting, auxiliaryChoices);
+  }
+
   /** Dropless top-k of softmax scores with raw weights. */
   public static GateSettings dropless(int topK) {
     return new GateSettings(

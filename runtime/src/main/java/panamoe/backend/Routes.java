@@ -40,6 +40,13 @@ public record Routes(
         scope.allocate(DType.FLOAT32, 2));
   }
 
+  /** The same routes with weights of 1, which nothing depends on. */
+  public Routes unweighted(TensorScope scope, Backend backend) {
+    Tensor ones = scope.allocate(DType.FLOAT32, weight.shape());
+    backend.fill(1, ones);
+    return new Routes(scores, expert, position, ones, choice, counts, offsets, losses);
+  }
+
   /** Bytes of these tables. */
   public static double bytes(double tokens, int experts, int topK) {
     return 4 * (tokens * (experts + 4.0 * topK) + 2.0 * experts + 3);

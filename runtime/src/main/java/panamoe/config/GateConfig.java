@@ -6,6 +6,7 @@ import panamoe.backend.GateSettings.GroupScore;
 import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
+import panamoe.io.Omittable;
 
 /**
  * How a layer's gate chooses experts. Exact rules: docs/gating.md.
@@ -16,7 +17,8 @@ import panamoe.backend.GateSettings.Score;
  * @param choice which experts a token chooses
  * @param weight what an expert's output is multiplied by
  * @param capacity who leaves when an expert is asked for too much
- * @param loss losses that balance the experts
+ * @param loss what balances the experts
+ * @param cosine how logits come from cosines; null: a linear map of the token
  */
 public record GateConfig(
     int topK,
@@ -25,7 +27,8 @@ public record GateConfig(
     Choice choice,
     RouteWeight weight,
     Capacity capacity,
-    Loss loss) {
+    Loss loss,
+    @Omittable Cosine cosine) {
 
   /** Largest k the kernels serve. */
   public static final int MAX_TOP_K = 16;
@@ -83,14 +86,36 @@ public record GateConfig(
    * @param epsilon lower bound of the denominator
    * @param offset added to the sum (1e-20 in DeepSeek-V3)
    * @param scale routed_scaling_factor
+   * @param place where the weight is multiplied in; null: at the expert's output
    */
   public record RouteWeight(
-      Normalization normalization, double epsilon, double offset, double scale) {
+      Normalization normalization,
+      double epsilon,
+      double offset,
+      double scale,
+      @Omittable Place place) {
+    /** Where a route's weight is multiplied in. */
+    public enum Place {
+      /** At the expert's input (Tutel without {@code is_postscore}, Llama 4). */
+      INPUT,
+      OUTPUT
+    }
+
     public RouteWeight {
       Require.present("normalization", normalization);
       Require.notNegative("epsilon", epsilon);
       Require.notNegative("offset", offset);
       Require.positiveFloat("scale", scale);
+    }
+
+    /** At the expert's output. */
+    public RouteWeight(Normalization normalization, double epsilon, double offset, double scale) {
+      this(normalization, epsilon, offset, scale, null);
+    }
+
+    /** The same weight at another place. */
+    public RouteWeight at(Place other) {
+      return new RouteWeight(normalization, epsilon, offset, scale, other);
     }
 
     /** Without offset and scale, over a denominator of at least float32's epsilon. */
@@ -99,50 +124,123 @@ public record GateConfig(
     }
 
     private RouteWeight scaledBy(double factor) {
-      return new RouteWeight(normalization, epsilon, offset, scale * factor);
+      return new RouteWeight(normalization, epsilon, offset, scale * factor, place);
     }
   }
 
   /**
-   * How many routes an expert keeps: {@code max(ceil(S/E * k * factor), minimum)}.
+   * How many routes an expert keeps: {@code max(ceil(S/E * k * |factor|), minimum)}.
    *
    * @param policy who leaves; {@link DropPolicy#DROPLESS} keeps every route, and has no use for the
    *     factors and the minimum
-   * @param factor in training, relative to an even split of all routes
+   * @param factor in training, relative to an even split of all routes; its sign does not count:
+   *     below 0 Tutel's capacity is what the fullest queue needs, if less, and no queue here takes
+   *     more room than it needs
    * @param evaluationFactor the same in evaluation
    * @param minimum lower bound
    * @param queueOrder order of an expert's queue
+   * @param priority what {@link DropPolicy#PRIORITY} goes by; null: random numbers
    */
   public record Capacity(
       DropPolicy policy,
       double factor,
       double evaluationFactor,
       int minimum,
-      QueueOrder queueOrder) {
+      QueueOrder queueOrder,
+      @Omittable Priority priority) {
+    /** Which routes come first. */
+    public enum Priority {
+      /** Random token selection, in training; evaluation keeps the most probable routes. */
+      RANDOM,
+      /**
+       * Batch-prioritised routing (V-MoE, arXiv 2106.05974): a token with a better best score comes
+       * first; in a choice-major queue all first choices come before all second ones.
+       */
+      BEST_SCORE
+    }
+
     /** Every route is kept. */
     public static final Capacity DROPLESS =
         new Capacity(DropPolicy.DROPLESS, 1, 1, 0, QueueOrder.TOKEN_MAJOR);
 
     public Capacity {
       Require.present("policy", policy);
-      Require.positive("factor", factor);
-      Require.positive("evaluationFactor", evaluationFactor);
+      Require.notZero("factor", factor);
+      Require.notZero("evaluationFactor", evaluationFactor);
       Require.notNegative("minimum", minimum);
       Require.present("queueOrder", queueOrder);
+      if (priority != null && policy != DropPolicy.PRIORITY) {
+        throw new IllegalArgumentException(
+            "priority is " + priority + ", but the policy is " + policy + ", not PRIORITY");
+      }
+    }
+
+    /** With random priorities, where the policy is {@link DropPolicy#PRIORITY}. */
+    public Capacity(
+        DropPolicy policy,
+        double factor,
+        double evaluationFactor,
+        int minimum,
+        QueueOrder queueOrder) {
+      this(policy, factor, evaluationFactor, minimum, queueOrder, null);
+    }
+
+    /** The same capacity, where routes are kept by a priority. */
+    public Capacity keepingBy(Priority other) {
+      return new Capacity(
+          DropPolicy.PRIORITY, factor, evaluationFactor, minimum, queueOrder, other);
+    }
+
+    /** Whether routes are kept by random numbers. */
+    public boolean random() {
+      return policy == DropPolicy.PRIORITY && priority != Priority.BEST_SCORE;
+    }
+
+    /** Whether the routes of the tokens with the best scores are kept. */
+    public boolean byBestScore() {
+      return priority == Priority.BEST_SCORE;
     }
   }
 
   /**
-   * Factors of the gate's losses in the objective.
+   * What balances the experts: losses, by their factors in the objective, and the correction bias.
    *
    * @param overAllChoices whether the auxiliary loss counts all k choices, or the first only
    * @param auxiliary of the load balancing loss
    * @param z of the z loss (ST-MoE)
+   * @param perSequence whether the auxiliary loss is taken over each sequence (DeepSeek-V3), with
+   *     scores normalised to a sum of 1, in the place of the batch; null: false
+   * @param biasRate how far the correction bias of an expert moves after each optimizer step,
+   *     against its load (DeepSeek-V3); null: 0
    */
-  public record Loss(boolean overAllChoices, double auxiliary, double z) {
+  public record Loss(
+      boolean overAllChoices,
+      double auxiliary,
+      double z,
+      @Omittable Boolean perSequence,
+      @Omittable Double biasRate) {
     public Loss {
       Require.notNegative("auxiliary", auxiliary);
       Require.notNegative("z", z);
+      if (biasRate != null) {
+        Require.notNegative("biasRate", biasRate);
+      }
+    }
+
+    /** Losses alone. */
+    public Loss(boolean overAllChoices, double auxiliary, double z) {
+      this(overAllChoices, auxiliary, z, null, null);
+    }
+  }
+
+  /**
+   * A router whose logits are cosines times a learned scale (X-MoE, Tutel).
+   *
+   * @param width P, of the space in which tokens and experts are compared
+   */
+  public record Cosine(int width) {
+    public Cosine {
+      Require.size("width", width, Require.MAX_WIDTH);
     }
   }
 
@@ -153,6 +251,28 @@ public record GateConfig(
     Require.present("weight", weight);
     Require.present("capacity", capacity);
     Require.present("loss", loss);
+    if (loss.biasRate != null && loss.biasRate > 0 && !choice.correctionBias) {
+      throw new IllegalArgumentException(
+          "loss.biasRate is "
+              + loss.biasRate
+              + ", but there is no bias to update: choice.correctionBias is false");
+    }
+    if (cosine != null && routerBias) {
+      throw new IllegalArgumentException(
+          "routerBias is true, but logits that are cosines have no bias");
+    }
+  }
+
+  /** With a linear router. */
+  public GateConfig(
+      int topK,
+      boolean routerBias,
+      Score score,
+      Choice choice,
+      RouteWeight weight,
+      Capacity capacity,
+      Loss loss) {
+    this(topK, routerBias, score, choice, weight, capacity, loss, null);
   }
 
   /**
@@ -198,6 +318,23 @@ public record GateConfig(
   }
 
   /**
+   * DeepSeek-V3's gate: sigmoid scores, normalised over the chosen ones, and a correction bias that
+   * balances the experts without an auxiliary loss. From 8 experts on, half of four groups are
+   * chosen first.
+   */
+  public static GateConfig deepSeek(int topK, int experts) {
+    int groups = experts >= 8 && experts % 4 == 0 ? 4 : 1;
+    return new GateConfig(
+        topK,
+        false,
+        Score.SIGMOID,
+        new Choice(groups, Math.max(1, groups / 2), GroupScore.TOP2_SUM, true, Noise.NONE),
+        RouteWeight.of(Normalization.CHOSEN),
+        Capacity.DROPLESS,
+        new Loss(true, 0, 0, null, 1e-3));
+  }
+
+  /**
    * The same gate without dropping. Generation uses it, because a token's route must not depend on
    * its neighbours.
    */
@@ -213,7 +350,7 @@ public record GateConfig(
 
   /** The same gate with another capacity. */
   public GateConfig withCapacity(Capacity other) {
-    return new GateConfig(topK, routerBias, score, choice, weight, other, loss);
+    return new GateConfig(topK, routerBias, score, choice, weight, other, loss, cosine);
   }
 
   /**
@@ -222,24 +359,33 @@ public record GateConfig(
    */
   public GateConfig forCopies(double factor) {
     boolean divided = score == Score.SOFTMAX && weight.normalization == Normalization.RAW;
-    return divided
-        ? new GateConfig(topK, routerBias, score, choice, weight.scaledBy(factor), capacity, loss)
-        : this;
+    return divided ? withWeight(weight.scaledBy(factor)) : this;
+  }
+
+  /** The same gate with other weights. */
+  public GateConfig withWeight(RouteWeight other) {
+    return new GateConfig(topK, routerBias, score, choice, other, capacity, loss, cosine);
   }
 
   /** The same gate with another choice. */
   public GateConfig withChoice(Choice other) {
-    return new GateConfig(topK, routerBias, score, other, weight, capacity, loss);
+    return new GateConfig(topK, routerBias, score, other, weight, capacity, loss, cosine);
   }
 
   /** The same gate with other losses. */
   public GateConfig withLoss(Loss other) {
-    return new GateConfig(topK, routerBias, score, choice, weight, capacity, other);
+    return new GateConfig(topK, routerBias, score, choice, weight, capacity, other, cosine);
+  }
+
+  /** The same gate with logits that are cosines. */
+  public GateConfig withCosine(Cosine other) {
+    return new GateConfig(topK, false, score, choice, weight, capacity, loss, other);
   }
 
   /** The same gate with another weight of the load balancing loss. */
   public GateConfig withAuxiliaryCoefficient(double coefficient) {
-    return withLoss(new Loss(loss.overAllChoices, coefficient, loss.z));
+    return withLoss(
+        new Loss(loss.overAllChoices, coefficient, loss.z, loss.perSequence, loss.biasRate));
   }
 
   /**
@@ -271,7 +417,7 @@ public record GateConfig(
     if (capacity.policy == DropPolicy.DROPLESS) {
       return 0;
     }
-    double factor = training ? capacity.factor : capacity.evaluationFactor;
+    double factor = Math.abs(training ? capacity.factor : capacity.evaluationFactor);
     float even = (float) tokens / experts;
     return Math.max((long) Math.ceil(even * (float) (factor * topK)), capacity.minimum);
   }
@@ -281,10 +427,7 @@ public record GateConfig(
    * priority, evaluation keeps the most probable routes.
    */
   public GateSettings settings(long tokens, int experts, boolean training) {
-    DropPolicy policy =
-        !training && capacity.policy == DropPolicy.PRIORITY
-            ? DropPolicy.PROBABILITY
-            : capacity.policy;
+    DropPolicy policy = !training && capacity.random() ? DropPolicy.PROBABILITY : capacity.policy;
     return new GateSettings(
         topK,
         score,

@@ -19,7 +19,12 @@ public final class ModelPresets {
      * Pyramid-Residual: twice the experts in the last third of the MoE layers, and a fixed MLP
      * beside them.
      */
-    PR_MOE
+    PR_MOE,
+    /**
+     * DeepSeek-V3's routing in every second layer: each token to 2 of the experts and to a shared
+     * one, each half as wide as the MLP; a correction bias in the place of an auxiliary loss.
+     */
+    DEEPSEEK
   }
 
   /** How large a model is. */
@@ -48,9 +53,23 @@ public final class ModelPresets {
 
   /**
    * A byte-level model ({@code vocabulary} 257 unless a tokenizer says otherwise) with a dropless
-   * top-1 gate.
+   * gate.
    */
   public static ModelConfig of(Size size, Architecture architecture, int vocabulary) {
+    GateConfig gate =
+        switch (architecture) {
+          case DENSE -> null;
+          case MOE, PR_MOE -> GateConfig.dropless(1);
+          case DEEPSEEK -> GateConfig.deepSeek(2, size.experts);
+        };
+    ModelConfig model = uniform(size, architecture, vocabulary, gate);
+    return architecture == Architecture.DEEPSEEK
+        ? model.withBlocks(model.blocks().stream().map(ModelPresets::withSharedExpert).toList())
+        : model;
+  }
+
+  private static ModelConfig uniform(
+      Size size, Architecture architecture, int vocabulary, GateConfig gate) {
     return new UniformModel(
             vocabulary,
             size.context,
@@ -60,7 +79,7 @@ public final class ModelPresets {
             4 * size.hidden,
             experts(size, architecture),
             architecture == Architecture.PR_MOE,
-            architecture == Architecture.DENSE ? null : GateConfig.dropless(1),
+            gate,
             Activation.GELU_TANH,
             NormConfig.Kind.LAYER,
             // With learned positions, a model this small needs thousands of steps before it
@@ -69,6 +88,23 @@ public final class ModelPresets {
             true,
             initialDeviation(size.hidden))
         .toConfig();
+  }
+
+  /** The block with experts of half the width, and a shared one beside them. */
+  private static BlockConfig withSharedExpert(BlockConfig block) {
+    if (!(block.feedForward() instanceof MoeConfig moe)) {
+      return block;
+    }
+    int inner = moe.inner() / 2;
+    return block.withFeedForward(
+        new MoeConfig(
+            moe.experts(),
+            inner,
+            moe.activation(),
+            moe.bias(),
+            moe.gate(),
+            new MoeConfig.SharedExpert(inner, false),
+            null));
   }
 
   /**

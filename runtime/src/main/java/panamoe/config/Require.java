@@ -44,6 +44,13 @@ final class Require {
     }
   }
 
+  static void notZero(String name, double value) {
+    if (value == 0 || !Double.isFinite(value)) {
+      throw new IllegalArgumentException(
+          name + " is " + value + ", expected a number other than 0");
+    }
+  }
+
   static void positiveFloat(String name, double value) {
     if (!((float) value > 0) || Float.isInfinite((float) value)) {
       throw new IllegalArgumentException(name + " is " + value + ", expected a positive float32");

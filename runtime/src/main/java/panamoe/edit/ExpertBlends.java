@@ -101,7 +101,7 @@ record ExpertBlends(
       Blend blend = blends.get(row);
       float[] blended = blended(blend, i -> Arrays.copyOfRange(values, i * size, (i + 1) * size));
       System.arraycopy(blended, 0, rows, row * size, size);
-      if (blend.copied() && gate.tensor().equals("weight")) {
+      if (blend.copied() && gate.tensor().endsWith("weight")) {
         noise.add(rows, row * size, (row + 1) * size, name + "." + row, deviation);
       }
     }

@@ -44,7 +44,7 @@ public final class ExpertReduction {
     ExpertBlends.moeLayers(model)
         .forEach(
             (layer, moe) -> {
-              float[] router = source.read(LayerNames.router(layer));
+              float[] router = source.read(LayerNames.router(layer, moe));
               long[] load = loads.get(layer);
               List<Integer> kept = mostUsed(moe, left, load);
               List<List<Integer>> joined = new ArrayList<>();

@@ -3,6 +3,7 @@ package panamoe.edit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import panamoe.config.ModelConfig;
+import panamoe.config.MoeConfig;
 
 /** Names of a layer's experts and gate in a checkpoint. */
 final class LayerNames {
@@ -10,8 +11,9 @@ final class LayerNames {
   private static final Pattern EXPERT =
       Pattern.compile("layers\\.(\\d+)\\.moe\\.experts\\.(\\d+)\\.(.+)");
 
-  /** Groups: layer, tensor of the gate. */
-  private static final Pattern GATE = Pattern.compile("layers\\.(\\d+)\\.moe\\.gate\\.(.+)");
+  /** Groups: layer, tensor of the gate; a cosine router has others without rows of experts. */
+  private static final Pattern GATE =
+      Pattern.compile("layers\\.(\\d+)\\.moe\\.gate\\.((?:vectors\\.)?weight|bias|correction)");
 
   private LayerNames() {}
 
@@ -43,8 +45,10 @@ final class LayerNames {
     return "layers." + layer + ".moe.experts." + expert + "." + tensor;
   }
 
-  static String router(int layer) {
-    return "layers." + layer + ".moe.gate.weight";
+  /** The router's matrix, with a row for each expert. */
+  static String router(int layer, MoeConfig moe) {
+    String part = moe.gate().cosine() == null ? "" : "vectors.";
+    return "layers." + layer + ".moe.gate." + part + "weight";
   }
 
   static String mlp(int layer, String tensor) {

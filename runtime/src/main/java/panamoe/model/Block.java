@@ -58,7 +58,7 @@ final class Block {
             pass,
             middle,
             ComputeEvent.around(pass, place + " MLP", () -> mlp.forward(pass, normed)))
-        : moe.forward(pass, normed, middle, used);
+        : moe.forward(pass, normed, middle, used, sequences.length());
   }
 
   Cost cost(Work work) {

@@ -1,51 +1,58 @@
 package panamoe.moe;
 
-import panamoe.backend.Activation;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
-import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.nn.Cost;
+import panamoe.nn.Linear;
 import panamoe.nn.Work;
 import panamoe.op.BatchLossOp;
 import panamoe.op.GateOp;
 import panamoe.op.JitterOp;
-import panamoe.op.LinearOp;
 import panamoe.op.Pass;
+import panamoe.op.SequenceLossOp;
 import panamoe.param.Declarations;
 import panamoe.param.Initialization;
 import panamoe.param.Parameter;
 import panamoe.param.Slice;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * The router, a linear map in FLOAT32 whatever the model computes in, and the choice of experts.
+ * The router, a linear map or cosines, in FLOAT32 whatever the model computes in, and the choice of
+ * experts.
  */
 public final class Gate {
   private static final float JITTER = 0.01f;
 
   private final GateConfig config;
   private final int experts;
-  private final Parameter weight;
-  private final Parameter bias;
+  private final int hidden;
+  private final Linear linear;
+  private final CosineRouter cosine;
   private final Parameter correction;
 
   /**
-   * Declares {@code weight} [E, M] and, where the config has them, {@code bias} [E] of the logits
-   * and {@code correction} [E], which is added to scores for the choice alone and gets no gradient.
+   * Declares {@code weight} [E, M] and, where the config has it, {@code bias} [E] of the logits, or
+   * the parts of a cosine router; and, where the config has it, {@code correction} [E], which is
+   * added to scores for the choice alone and gets no gradient.
    */
   public Gate(Declarations at, int hidden, int experts, GateConfig config) {
     this.config = config;
     this.experts = experts;
-    this.weight = at.matrix(Parameter.Part.ROUTER, Slice.WHOLE, experts, hidden);
-    this.bias = config.routerBias() ? vector(at, "bias") : null;
-    this.correction = config.choice().correctionBias() ? vector(at, "correction") : null;
-  }
-
-  private Parameter vector(Declarations at, String suffix) {
-    return at.vector(suffix, Parameter.Part.ROUTER, Initialization.ZERO, Slice.WHOLE, experts);
+    this.hidden = hidden;
+    Parameter.Part part = Parameter.Part.ROUTER;
+    if (config.cosine() == null) {
+      this.linear = Linear.whole(at, part, hidden, experts, config.routerBias());
+      this.cosine = null;
+    } else {
+      this.linear = null;
+      this.cosine = new CosineRouter(at, hidden, experts, config.cosine());
+    }
+    this.correction =
+        config.choice().correctionBias()
+            ? at.vector("correction", part, Initialization.ZERO, Slice.WHOLE, experts)
+            : null;
   }
 
   /**
@@ -54,8 +61,10 @@ public final class Gate {
    *
    * @param x [S, M]
    * @param used UINT8 [S] or null: 0 marks padding
+   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
+   *     loss
    */
-  public Routes forward(Pass pass, Tensor x, Tensor used) {
+  public Routes forward(Pass pass, Tensor x, Tensor used, long sequence) {
     Tensor input = x;
     Tensor noise = null;
     Tensor priority = null;
@@ -65,54 +74,60 @@ public final class Gate {
         case JITTER -> input = JitterOp.forward(pass, x, jitterFactors(pass, x));
         case GUMBEL, GUMBEL_FROM_SECOND -> noise = gumbel(pass, x.size(0));
       }
-      if (config.capacity().policy() == DropPolicy.PRIORITY) {
+      if (config.capacity().random()) {
         priority = pass.uniform(x.size(0), experts);
       }
     }
-    return route(pass, input, used, noise, priority);
+    return route(pass, input, used, sequence, noise, priority);
   }
 
   /**
    * Routes x [S, M] with random numbers that the caller drew.
    *
+   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
+   *     loss
    * @param noise FLOAT32 [S, E] or null
-   * @param priority FLOAT32 [S, E] or null
+   * @param priority FLOAT32 [S, E] or null: ignored where tokens have it by their best score
    */
-  public Routes route(Pass pass, Tensor x, Tensor used, Tensor noise, Tensor priority) {
-    Tensor logits =
-        LinearOp.forward(
-            pass, x, weight.value(), Parameter.valueOf(bias), Activation.IDENTITY, DType.FLOAT32);
+  public Routes route(
+      Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority) {
+    Tensor logits = cosine == null ? linear.forwardFloat32(pass, x) : cosine.forward(pass, x);
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
-    int parts = pass.batch().size();
+    if (config.capacity().byBestScore()) {
+      inputs = BatchPriority.among(pass, settings, inputs);
+    }
+    boolean perSequence = Boolean.TRUE.equals(config.loss().perSequence());
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
-    float z = (float) config.loss().z() * pass.share() / parts;
-    Routes routes = GateOp.forward(pass, settings, inputs, parts == 1 ? auxiliary : 0, z);
-    if (parts > 1) {
-      BatchLossOp.forward(pass, settings, logits, routes, auxiliary);
+    float ofBatch = perSequence ? 0 : auxiliary;
+    float z = (float) config.loss().z() * pass.share();
+    Routes routes =
+        pass.batch().size() == 1
+            ? GateOp.forward(pass, settings, inputs, ofBatch, z)
+            : BatchLossOp.forward(pass, settings, inputs, ofBatch, z);
+    if (perSequence && sequence > 0) {
+      SequenceLossOp.forward(pass, settings, logits, routes, sequence, auxiliary);
     }
     return routes;
   }
 
   /** The cost of {@link #forward}. */
   public Cost cost(Work work) {
-    long hidden = weight.matrixShape()[1];
     long tokens = work.tokens();
     double drawn = 0;
+    drawn += config.capacity().byBestScore() ? experts : 0;
     if (work.training()) {
-      drawn += config.capacity().policy() == DropPolicy.PRIORITY ? experts : 0;
+      drawn += config.capacity().random() ? experts : 0;
       drawn +=
           switch (config.choice().noise()) {
             case NONE -> 0;
-            case JITTER -> 2 * hidden; // the factors and the product
+            case JITTER -> 2.0 * hidden; // the factors and the product
             case GUMBEL, GUMBEL_FROM_SECOND -> experts;
           };
     }
     double tables = Routes.bytes(tokens, experts, config.topK());
-    return Cost.linear(work, tokens, hidden, experts, Activation.IDENTITY, DType.FLOAT32)
-        .then(Cost.weights(work, weight))
-        .then(Cost.weights(work, bias))
+    return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
         .then(Cost.weights(work, correction))
         .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
   }

@@ -3,6 +3,7 @@ package panamoe.moe;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.Routes;
 import panamoe.config.DenseConfig;
+import panamoe.config.GateConfig.RouteWeight;
 import panamoe.config.MoeConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Linear;
@@ -42,6 +43,7 @@ public final class MoeLayer {
   private final int layer;
   private final int hidden;
   private final int topK;
+  private final boolean weightedInputs;
   private final String place;
   private final Ranks ranks;
   private final ExpertGroups groups;
@@ -62,6 +64,7 @@ public final class MoeLayer {
     this.layer = layer;
     this.hidden = hidden;
     this.topK = config.gate().topK();
+    this.weightedInputs = config.gate().weight().place() == RouteWeight.Place.INPUT;
     this.place = "layer " + layer;
     this.ranks = at.ranks();
     this.groups = ranks.experts(config.experts());
@@ -86,17 +89,24 @@ public final class MoeLayer {
    * @param skip [S, M] added to the output, or null
    * @param used UINT8 [S] or null: 0 marks padding, whose output is the skip (and the fixed MLP's
    *     part) alone
+   * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
+   *     loss
    * @return [S, M]
    */
-  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
+  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used, long sequence) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
-    forwardInto(pass, x, gate.forward(pass, x, used), skip, y);
+    forwardInto(pass, x, gate.forward(pass, x, used, sequence), skip, y);
     return y;
+  }
+
+  /** As {@link #forward} of one sequence. */
+  public Tensor forward(Pass pass, Tensor x, Tensor skip, Tensor used) {
+    return forward(pass, x, skip, used, x.size(0));
   }
 
   /** As {@link #forward}, without a skip and into a tensor y [S, M] that the caller has. */
   public void forwardInto(Pass pass, Tensor x, Tensor used, Tensor y) {
-    forwardInto(pass, x, gate.forward(pass, x, used), null, y);
+    forwardInto(pass, x, gate.forward(pass, x, used, x.size(0)), null, y);
   }
 
   /**
@@ -109,7 +119,7 @@ public final class MoeLayer {
   public Tensor forward(
       Pass pass, Tensor x, Tensor gateInput, Tensor used, Tensor noise, Tensor priority) {
     Tensor y = pass.allocate(x.dtype(), x.shape());
-    forwardInto(pass, x, gate.route(pass, gateInput, used, noise, priority), null, y);
+    forwardInto(pass, x, gate.route(pass, gateInput, used, x.size(0), noise, priority), null, y);
     return y;
   }
 
@@ -130,6 +140,10 @@ public final class MoeLayer {
     double rows = topology.sharesRows() ? routes / work.tensorRanks() : routes;
     boolean here = computesHere(topology);
     double sorted = work.bytes((double) topK * hidden) * (here ? 1 : 1 + TRAVELLING);
+    Cost ones =
+        weightedInputs
+            ? Cost.activations(work, work.bytes32(topK), work.bytes(2.0 * topK * hidden + hidden))
+            : Cost.NONE;
     Cost beside = Cost.NONE;
     if (shared != null) {
       beside = shared.cost(work, hidden);
@@ -138,6 +152,7 @@ public final class MoeLayer {
     }
     return gate.cost(work)
         .then(experts.cost(work, rows, hit).beside(beside))
+        .then(ones)
         .then(Cost.activations(work, sorted + work.bytes(hidden), 0));
   }
 
@@ -148,7 +163,8 @@ public final class MoeLayer {
 
   private void forwardInto(Pass pass, Tensor x, Routes routes, Tensor skip, Tensor y) {
     pass.observer().observe(layer, routes);
-    Tensor rows = DispatchOp.forward(pass, x, routes);
+    Tensor rows =
+        weightedInputs ? DispatchOp.weighted(pass, x, routes) : DispatchOp.forward(pass, x, routes);
     boolean here = computesHere(ranks.topology());
     ExchangeOp exchange = here ? null : ExchangeOp.start(pass, routes, rows, ranks, groups, place);
     // What needs no other rank is computed while the rows are under way.
@@ -169,7 +185,7 @@ public final class MoeLayer {
     CombineOp.forwardInto(
         pass,
         new CombineKernels.Inputs(outputs, residual.output, residual.coefficient, base),
-        routes,
+        weightedInputs ? routes.unweighted(pass.scope(), pass.backend()) : routes,
         y);
   }
 }

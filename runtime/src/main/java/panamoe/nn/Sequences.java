@@ -13,6 +13,9 @@ public sealed interface Sequences {
   /** Position of every row, INT32 [S]. */
   Tensor positions();
 
+  /** Tokens of a sequence; 0 where they differ. */
+  long length();
+
   /**
    * B whole sequences of L tokens, one after the other.
    *
@@ -36,5 +39,10 @@ public sealed interface Sequences {
    * @param slots INT32 [S], the cache slot of each row
    * @param positions INT32 [S]
    */
-  record Running(KeyValueCache cache, Tensor slots, Tensor positions) implements Sequences {}
+  record Running(KeyValueCache cache, Tensor slots, Tensor positions) implements Sequences {
+    @Override
+    public long length() {
+      return 0;
+    }
+  }
 }

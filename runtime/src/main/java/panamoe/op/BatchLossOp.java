@@ -1,6 +1,7 @@
 package panamoe.op;
 
 import java.util.Arrays;
+import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
 import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
@@ -8,25 +9,34 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
- * A gate's losses over a batch of which this pass sees a part. The auxiliary loss is a product of
- * two means, so the ranks' own losses do not add up to it: the means are taken over all ranks'
- * tokens first (docs/gating.md, Losses).
+ * Router logits to routes, with the losses of a batch of which this pass sees a part. The losses
+ * are made of means over the used tokens of all ranks, so the ranks' own losses do not add up to
+ * them: sums are exchanged first (docs/gating.md, Losses).
  */
 public final class BatchLossOp {
   private BatchLossOp() {}
 
   /**
-   * Replaces {@code routes.losses()} by the whole batch's losses, and puts the gradient of the
-   * auxiliary loss on the tape.
+   * As {@link GateOp#forward}, with the losses of the whole batch in {@code Routes.losses}.
    *
-   * @param logits FLOAT32 [S, E]
-   * @param auxiliaryCoefficient derivative of the objective by the auxiliary loss
+   * @param inputs of this part
+   * @param auxiliaryCoefficient derivative of the objective by the batch's auxiliary loss
+   * @param zCoefficient derivative of the objective by the batch's z loss
    */
-  public static void forward(
-      Pass pass, GateSettings settings, Tensor logits, Routes routes, float auxiliaryCoefficient) {
+  public static Routes forward(
+      Pass pass,
+      GateSettings settings,
+      GateKernels.Inputs inputs,
+      float auxiliaryCoefficient,
+      float zCoefficient) {
+    Routes routes = GateOp.choose(pass, settings, inputs);
     pass.backend().synchronize();
-    Sums sums = Sums.of(settings, routes).over(pass);
+    Sums mine = Sums.of(settings, routes);
+    Sums sums = mine.over(pass);
     routes.losses().set((float) sums.auxiliaryLoss(settings), (float) sums.zLoss());
+    // The kernel's z loss is a mean over this part's tokens, of which another may have more.
+    float zOfPart = sums.tokens == 0 ? 0 : (float) (zCoefficient * mine.tokens / sums.tokens);
+    GateOp.record(pass, settings, inputs, routes, 0, zOfPart);
     if (pass.recording() && auxiliaryCoefficient != 0) {
       double[] dscore = sums.auxiliaryGradient(settings, auxiliaryCoefficient);
       pass.tape()
@@ -34,8 +44,10 @@ public final class BatchLossOp {
               () ->
                   pass.tape()
                       .addGradient(
-                          logits, dlogits(pass, settings.score(), routes.scores(), dscore)));
+                          inputs.logits(),
+                          dlogits(pass, settings.score(), routes.scores(), dscore)));
     }
+    return routes;
   }
 
   /**

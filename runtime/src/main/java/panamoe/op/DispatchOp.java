@@ -1,6 +1,8 @@
 package panamoe.op;
 
+import panamoe.backend.CombineKernels;
 import panamoe.backend.Routes;
+import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /** Tokens to rows grouped by expert. */
@@ -23,5 +25,46 @@ public final class DispatchOp {
               });
     }
     return rows;
+  }
+
+  /**
+   * As {@link #forward}, each row times its route's weight. It is the adjoint of the combine, and
+   * computed by its kernels.
+   */
+  public static Tensor weighted(Pass pass, Tensor x, Routes routes) {
+    Tensor plain = pass.allocate(x.dtype(), routes.tokens() * routes.topK(), x.size(1));
+    pass.backend().dispatchForward(x, routes, plain);
+    Tensor rows = pass.allocate(x.dtype(), plain.shape());
+    // The gradient of the weights, which the kernel forms too, means nothing here.
+    Tensor unread = pass.allocate(DType.FLOAT32, routes.weight().shape());
+    combineBackward(pass, x, plain, routes, rows, unread);
+    plain.release();
+    unread.release();
+    if (pass.recording()) {
+      pass.tape().record(rows, drows -> weightedBackward(pass, x, routes, drows));
+    }
+    return rows;
+  }
+
+  private static void weightedBackward(Pass pass, Tensor x, Routes routes, Tensor drows) {
+    Tensor dx = pass.allocate(x.dtype(), x.shape());
+    pass.backend().combineForward(CombineKernels.Inputs.of(drows, null), routes, dx);
+    Tensor dweight = pass.allocate(DType.FLOAT32, routes.weight().shape());
+    Tensor unread = pass.allocate(x.dtype(), drows.shape());
+    combineBackward(pass, x, drows, routes, unread, dweight);
+    unread.release();
+    pass.tape().addGradient(x, dx);
+    pass.tape().addGradient(routes.weight(), dweight);
+    drows.owner().release();
+  }
+
+  private static void combineBackward(
+      Pass pass, Tensor dy, Tensor rows, Routes routes, Tensor drows, Tensor dweight) {
+    pass.backend()
+        .combineBackward(
+            dy,
+            CombineKernels.Inputs.of(rows, null),
+            routes,
+            new CombineKernels.Gradients(drows, dweight, null, null));
   }
 }

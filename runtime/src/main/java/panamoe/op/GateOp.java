@@ -21,11 +21,28 @@ public final class GateOp {
       GateKernels.Inputs inputs,
       float auxiliaryCoefficient,
       float zCoefficient) {
+    Routes routes = choose(pass, settings, inputs);
+    record(pass, settings, inputs, routes, auxiliaryCoefficient, zCoefficient);
+    return routes;
+  }
+
+  static Routes choose(Pass pass, GateSettings settings, GateKernels.Inputs inputs) {
     Tensor logits = inputs.logits();
     Routes routes =
         Routes.allocate(
             pass.scope(), logits.size(0), Math.toIntExact(logits.size(1)), settings.topK());
     pass.backend().gateForward(settings, inputs, routes);
+    return routes;
+  }
+
+  /** Puts the backward of {@code routes} on the tape, if there is one. */
+  static void record(
+      Pass pass,
+      GateSettings settings,
+      GateKernels.Inputs inputs,
+      Routes routes,
+      float auxiliaryCoefficient,
+      float zCoefficient) {
     if (pass.recording()) {
       // Kept for the trainer, which reads them after the step: counts, offsets, losses.
       pass.tape()
@@ -39,7 +56,6 @@ public final class GateOp {
               inputs.noise(),
               inputs.priority());
     }
-    return routes;
   }
 
   private static void backward(

@@ -60,7 +60,9 @@ public final class Declarations {
     return store.declare(name + ".weight", part, Role.OPERAND, normal(), slice, shape);
   }
 
-  /** A table whose rows are looked up: {@code name.weight}, normal, replicated on every rank. */
+  /**
+   * A table whose rows are read one by one: {@code name.weight}, normal, replicated on every rank.
+   */
   public Parameter table(Part part, long... shape) {
     return store.declare(name + ".weight", part, Role.TABLE, normal(), Slice.WHOLE, shape);
   }

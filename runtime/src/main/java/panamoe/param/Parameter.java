@@ -28,7 +28,7 @@ public final class Parameter {
   public enum Role {
     /** They multiply by it: an operand of a GEMM, packed for inference. */
     OPERAND,
-    /** They look up its rows. */
+    /** They read its rows one by one: an embedding, vectors of experts. */
     TABLE,
     /** They add it or scale by it: a bias, the weights of a norm. Always FLOAT32, never decayed. */
     VECTOR

@@ -69,6 +69,7 @@ public final class Trainer {
   private final TokenSequences data;
   private final Objective objective;
   private final AdamW optimizer;
+  private final BiasBalancing balancing;
   private final LoadMeter meter = new LoadMeter();
   private long step;
   private double runningLoss = Double.NaN;
@@ -97,6 +98,7 @@ public final class Trainer {
     this.data = data;
     this.objective = objective;
     this.optimizer = new AdamW(backend, config.training(), model.parameters());
+    this.balancing = new BiasBalancing(model);
     config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
       throw new IllegalArgumentException(
@@ -145,6 +147,8 @@ public final class Trainer {
     double norm = optimizer.norms().measure();
     requireHealthy(loss, norm);
     ComputeEvent.around(backend, "optimizer", () -> optimizer.step(step, norm));
+    List<LayerLoad> loads = meter.take(ranks.data());
+    balancing.update(loads);
     double rate = training.learningRate(step);
     boolean asked = config.asksTeacher(step);
     step++;
@@ -160,7 +164,7 @@ public final class Trainer {
         rate,
         seconds,
         training.tokensPerStep() / seconds,
-        meter.take(ranks.data()),
+        loads,
         asked
             ? OptionalDouble.of(sum.divergence / training.tokensPerStep())
             : OptionalDouble.empty(),

@@ -168,6 +168,7 @@ class AbiReachTest {
         pointer.substring(pointer.lastIndexOf('/') + 1), new JsonMapper().valueToTree(reach.other));
     if (reach.key.equals("choice.noise")) {
       parent.put("correctionBias", false);
+      ((ObjectNode) copy.get("loss")).remove("biasRate");
     }
     return copy;
   }

@@ -114,7 +114,7 @@ public final class EveryPart {
         new GateConfig.Choice(4, 2, GroupScore.TOP2_SUM, true, GateConfig.Noise.NONE),
         new GateConfig.RouteWeight(Normalization.CHOSEN, 1e-9, 1e-20, 2.5),
         GateConfig.Capacity.DROPLESS,
-        new GateConfig.Loss(true, 0.01, 0.001));
+        new GateConfig.Loss(true, 0.01, 0.001, true, 0.001));
   }
 
   private static GateConfig noisy() {
@@ -123,8 +123,15 @@ public final class EveryPart {
         false,
         Score.SOFTMAX,
         GateConfig.Choice.with(GateConfig.Noise.GUMBEL_FROM_SECOND),
-        GateConfig.RouteWeight.of(Normalization.SURVIVORS),
-        new GateConfig.Capacity(DropPolicy.POSITION, 1.25, 2, 2, QueueOrder.CHOICE_MAJOR),
-        new GateConfig.Loss(false, 0.02, 0));
+        GateConfig.RouteWeight.of(Normalization.SURVIVORS).at(GateConfig.RouteWeight.Place.INPUT),
+        new GateConfig.Capacity(
+            DropPolicy.PRIORITY,
+            -1.25,
+            2,
+            2,
+            QueueOrder.CHOICE_MAJOR,
+            GateConfig.Capacity.Priority.BEST_SCORE),
+        new GateConfig.Loss(false, 0.02, 0),
+        new GateConfig.Cosine(10));
   }
 }

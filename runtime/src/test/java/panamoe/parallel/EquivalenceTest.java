@@ -126,6 +126,20 @@ class EquivalenceTest {
     }
   }
 
+  /** The last sequences are mostly padding, so that ranks have unequal numbers of used tokens. */
+  @ParameterizedTest
+  @MethodSource("topologies")
+  void ranksWithPaddingHaveTheGradientsOfOneRank(Topology topology) {
+    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN, COMPOSED)) {
+      Outcome one = trainPadded(config, Topology.ONE);
+      Outcome all = trainPadded(config, topology);
+      assertArrayEquals(one.losses, all.losses, 1e-5f);
+      assertArrayEquals(one.gateLosses, all.gateLosses, 1e-5f);
+      one.gradients.forEach(
+          (name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("topologies")
   void inferenceEqualsThatOfOneRankBitForBit(Topology topology) {
@@ -219,7 +233,7 @@ class EquivalenceTest {
                 try (TensorScope scope = TensorScope.confined(backend)) {
                   Pass pass = Pass.inference(backend, scope);
                   return model
-                      .logits(pass, hidden(pass, model, tokens(scope, ranks, 1), false))
+                      .logits(pass, hidden(pass, model, tokens(scope, ranks, 1), null, false))
                       .toFloats();
                 }
               }
@@ -230,14 +244,23 @@ class EquivalenceTest {
     return train(config, topology, Overlap.NONE, recompute);
   }
 
+  private static Outcome trainPadded(ModelConfig config, Topology topology) {
+    return train(config, topology, Overlap.NONE, false, true);
+  }
+
   private static Outcome train(
       ModelConfig config, Topology topology, Overlap overlap, boolean recompute) {
+    return train(config, topology, overlap, recompute, false);
+  }
+
+  private static Outcome train(
+      ModelConfig config, Topology topology, Overlap overlap, boolean recompute, boolean padded) {
     List<Outcome> parts =
         ThreadWorld.of(topology.ranks())
             .run(
                 world -> {
                   Ranks ranks = new Ranks(topology, world, Strategy.FLAT, overlap);
-                  return train(config, ranks, recompute);
+                  return train(config, ranks, recompute, padded);
                 });
     Map<String, float[]> gradients = new LinkedHashMap<>();
     parts.forEach(part -> gradients.putAll(part.gradients));
@@ -247,7 +270,7 @@ class EquivalenceTest {
         gradients);
   }
 
-  private static Outcome train(ModelConfig config, Ranks ranks, boolean recompute) {
+  private static Outcome train(ModelConfig config, Ranks ranks, boolean recompute, boolean padded) {
     try (Backend backend = Backends.open("cpu", 1);
         LanguageModel model = new LanguageModel(config, ranks);
         TensorScope scope = TensorScope.confined(backend)) {
@@ -263,7 +286,8 @@ class EquivalenceTest {
                     gateLosses.add(routes.losses().getFloat(0));
                     gateLosses.add(routes.losses().getFloat(1));
                   });
-      Tensor hidden = hidden(pass, model, tokens(scope, ranks, 1), recompute);
+      Tensor used = padded ? used(scope, ranks) : null;
+      Tensor hidden = hidden(pass, model, tokens(scope, ranks, 1), used, recompute);
       Tensor losses = model.losses(pass, hidden, tokens(scope, ranks, 2), 1f / (BATCH * LENGTH));
       float[] values = losses.toFloats();
       tape.backward();
@@ -304,13 +328,27 @@ class EquivalenceTest {
     return whole;
   }
 
-  private static Tensor hidden(Pass pass, LanguageModel model, Tensor ids, boolean recompute) {
+  private static Tensor hidden(
+      Pass pass, LanguageModel model, Tensor ids, Tensor used, boolean recompute) {
     Tensor positions = pass.allocate(DType.INT32, ids.count());
     for (int i = 0; i < ids.count(); i++) {
       positions.setInt(i, i % LENGTH);
     }
     return model.forward(
-        pass, ids, new Sequences.Whole(ids.count() / LENGTH, LENGTH, positions), null, recompute);
+        pass, ids, new Sequences.Whole(ids.count() / LENGTH, LENGTH, positions), used, recompute);
+  }
+
+  /** Marks of this rank's tokens: sequence i of the batch has LENGTH - i used ones, or one. */
+  private static Tensor used(TensorScope scope, Ranks ranks) {
+    int mine = BATCH / ranks.data().size();
+    Tensor used = scope.zeros(DType.UINT8, mine * LENGTH);
+    for (int i = 0; i < mine; i++) {
+      int sequence = ranks.data().rank() * mine + i;
+      for (int token = 0; token < Math.max(1, LENGTH - sequence); token++) {
+        used.setFloat(i * LENGTH + token, 1);
+      }
+    }
+    return used;
   }
 
   /** This rank's sequences of the batch. */

@@ -22,7 +22,7 @@ record TrainerBench(Backend backend, LanguageModel model, Trainer trainer)
     List<Integer> experts =
         switch (architecture) {
           case DENSE -> List.of(0, 0);
-          case MOE -> List.of(0, 4);
+          case MOE, DEEPSEEK -> List.of(0, 4);
           case PR_MOE -> List.of(2, 4);
         };
     ModelConfig model =

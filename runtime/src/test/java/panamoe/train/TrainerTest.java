@@ -48,8 +48,9 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(Architecture.class)
   void learns(Architecture architecture) {
-    try (TrainerBench bench =
-        TrainerBench.open(config(architecture, GateConfig.dropless(1), steps(60)), 2)) {
+    GateConfig gate =
+        architecture == Architecture.DEEPSEEK ? GateConfig.deepSeek(2, 4) : GateConfig.dropless(1);
+    try (TrainerBench bench = TrainerBench.open(config(architecture, gate, steps(60)), 2)) {
       double first = bench.trainer().next().loss();
       double last = first;
       while (!bench.trainer().finished()) {

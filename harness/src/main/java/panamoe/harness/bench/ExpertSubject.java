@@ -90,7 +90,7 @@ final class ExpertSubject implements Subject {
       List<Tensor> batches =
           TokenBatches.normal(backend, scope, dtype, tokens, shape.hidden(), seed);
       for (Tensor batch : batches) {
-        Routes routes = gate.forward(pass, batch, null);
+        Routes routes = gate.forward(pass, batch, null, batch.size(0));
         backend.synchronize();
         offsets.add(routes.offsets());
         expertsHit += TokenBatches.hit(routes.offsets()) / (double) batches.size();

@@ -67,13 +67,13 @@ final class RoutingSubject implements Subject {
       for (Tensor x : batches) {
         passes.add(
             switch (kind) {
-              case GATE -> backend.record(() -> gate.forward(pass, x, null));
+              case GATE -> backend.record(() -> gate.forward(pass, x, null, x.size(0)));
               case DISPATCH -> {
-                Routes routes = gate.forward(pass, x, null);
+                Routes routes = gate.forward(pass, x, null, x.size(0));
                 yield backend.record(() -> DispatchOp.forward(pass, x, routes));
               }
               case COMBINE -> {
-                Routes routes = gate.forward(pass, x, null);
+                Routes routes = gate.forward(pass, x, null, x.size(0));
                 Tensor rows = DispatchOp.forward(pass, x, routes);
                 yield backend.record(
                     () -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));

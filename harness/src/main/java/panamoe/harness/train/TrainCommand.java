@@ -63,7 +63,8 @@ public final class TrainCommand extends RunCommand {
       names = "--arch",
       paramLabel = "ARCH",
       description =
-          "dense, moe (experts in every 2nd layer) or pr-moe (pyramid-residual; the default).")
+          "dense, moe (experts in every 2nd layer), pr-moe (pyramid-residual; the default) or deepseek"
+              + " (moe with a shared expert and DeepSeek-V3's gate).")
   private String architecture;
 
   @Option(
@@ -185,11 +186,12 @@ public final class TrainCommand extends RunCommand {
       case "dense" -> Architecture.DENSE;
       case "moe" -> Architecture.MOE;
       case "pr-moe" -> Architecture.PR_MOE;
+      case "deepseek" -> Architecture.DEEPSEEK;
       default ->
           throw usage(
               "Invalid value for option '--arch': '"
                   + architecture
-                  + "' is not dense, moe or pr-moe");
+                  + "' is not dense, moe, pr-moe or deepseek");
     };
   }
 }

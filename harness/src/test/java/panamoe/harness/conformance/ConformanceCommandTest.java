@@ -72,13 +72,12 @@ class ConformanceCommandTest {
   @Test
   void ruleThatNoConfigurationSaysIsSkipped() throws IOException {
     ObjectNode settings = new ObjectMapper().createObjectNode();
-    settings.putObject("hyper").put("gate", "cosine_top");
-    new RecordedCase("tutel.moe_layer").with(settings).write(folder.resolve("cosine.safetensors"));
+    settings.putObject("hyper").put("gate", "hash");
+    new RecordedCase("tutel.moe_layer").with(settings).write(folder.resolve("hash.safetensors"));
     CommandRun run = run();
     assertEquals(
         List.of(
-            "skip cosine: no configuration says that logits are cosines of projected tokens over a"
-                + " temperature; a key gate.router would",
+            "skip hash: no configuration says a router called \"hash\"; a key gate.router would",
             "0 passed, 0 failed, 1 skipped"),
         run.out().lines().toList());
     assertEquals(0, run.exitCode());

@@ -67,10 +67,11 @@ class TrainCommandTest {
     assertEquals(written.out(), CommandRun.of(generate).out());
   }
 
-  @Test
-  void aRunStoppedHalfwayAndResumedWritesTheSameCheckpoint() throws IOException {
+  @ParameterizedTest
+  @ValueSource(strings = {"pr-moe", "deepseek"})
+  void aRunStoppedHalfwayAndResumedWritesTheSameCheckpoint(String architecture) throws IOException {
     Path whole = folder.resolve("whole");
-    assertEquals(0, train(whole, "--steps", "12").exitCode());
+    assertEquals(0, train(whole, "--steps", "12", "--arch", architecture).exitCode());
 
     // The same run, of which only a checkpoint of its middle is left.
     Path halves = folder.resolve("halves");
@@ -347,7 +348,7 @@ class TrainCommandTest {
         "2 | --languages en --text TEXT | does not go with --text",
         "1 | --text FOLDER/none.txt | none.txt",
         "2 | --text TEXT --steps 0 | --steps is 0",
-        "2 | --text TEXT --arch sparse | 'sparse' is not dense, moe or pr-moe",
+        "2 | --text TEXT --arch sparse | 'sparse' is not dense, moe, pr-moe or deepseek",
         "2 | --text TEXT --threads -1 | threads",
         "2 | --text TEXT --config FOLDER/none.json | --config holds every setting; --preset, --arch, --steps,",
         "2 | --text TEXT --timeout 0 | --timeout is 0 s",

@@ -42,7 +42,7 @@ public final class AutoEpCases {
             weights,
             at -> new Gate(at, golden.size("x", 1), experts, gate(golden)))) {
       Tensor x = replay.input("x");
-      Routes routes = block.layer().route(block.pass(), x, null, null, null);
+      Routes routes = block.layer().route(block.pass(), x, null, x.size(0), null, null);
       RouteTable ours = RouteTable.of(routes);
       // Recorded columns are in the order of experts.
       RouteTable sorted = ours.byExpert();

@@ -85,7 +85,7 @@ final class ComposedLayer implements MegaBlocksCases.Layer {
 
   @Override
   public Tensor forward(Pass pass, Tensor x, Tensor skip) {
-    Routes routes = normalized(pass, gate.route(pass, x, null, null, null));
+    Routes routes = normalized(pass, gate.route(pass, x, null, x.size(0), null, null));
     pass.observer().observe(0, routes);
     Tensor rows = DispatchOp.forward(pass, x, routes);
     Tensor outputs = experts.forward(pass, rows, routes.offsets());

@@ -8,22 +8,30 @@ import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.NotDescribed;
 import panamoe.harness.conformance.replay.Peers;
 import panamoe.harness.conformance.replay.Replay;
-import panamoe.harness.conformance.replay.TokenOrder;
 import panamoe.harness.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.tensor.Tensor;
 
 /** Tutel's {@code moe_layer}: a {@link MoeLayer} whose experts have biases. */
 public final class TutelLayerCases {
+  private static final String SIMILARITIES = "w.gates.0.sim_matrix";
+
   private final Replay replay;
   private final GoldenFile golden;
+  private final boolean cosine;
   private final Tensor x;
   private final MoeConfig config;
 
   private TutelLayerCases(Replay replay) {
     this.replay = replay;
     this.golden = replay.golden();
-    requireDescribed(golden);
+    this.cosine =
+        switch (golden.hyper("gate").asText()) {
+          case "top" -> false;
+          case "cosine_top" -> true;
+          default ->
+              throw new NotDescribed("a router called " + golden.hyper("gate"), "gate.router");
+        };
     this.x = replay.rows("x");
     this.config =
         MoeConfig.of(
@@ -38,50 +46,56 @@ public final class TutelLayerCases {
     new TutelLayerCases(replay).compare();
   }
 
-  private static void requireDescribed(GoldenFile golden) {
-    if (golden.hyper("gate").asText().equals("cosine_top")) {
-      throw new NotDescribed(
-          "that logits are cosines of projected tokens over a temperature", "gate.router");
-    }
-    if (!golden.hyper("post").asBoolean()) {
-      throw new NotDescribed(
-          "that weights multiply an expert's input and not its output", "gate.weight.place");
-    }
-  }
-
   /**
    * The capacity is k * int(|cf| * ceil(S/E)); cf = 0 drops nothing. Below 0 the peer does not
    * exceed the fullest queue, which drops nothing more.
    */
   private GateConfig gate() {
     GateConfig gate = RoutingCases.gate(golden, golden.hyper("aux_coef").asDouble());
+    if (cosine) {
+      gate = gate.withCosine(new GateConfig.Cosine(golden.size(SIMILARITIES, 0)));
+    }
+    if (!golden.hyper("post").asBoolean()) {
+      gate = gate.withWeight(gate.weight().at(GateConfig.RouteWeight.Place.INPUT));
+    }
     double factor = golden.hyper("cf").asDouble();
     if (factor == 0) {
       return gate;
     }
     long even = Math.ceilDiv(x.size(0), golden.hyper("E").asLong());
-    return gate.withCapacity(RoutingCases.capacity(gate.topK() * (long) (Math.abs(factor) * even)));
+    GateConfig.Capacity capacity =
+        RoutingCases.capacity(gate.topK() * (long) (Math.abs(factor) * even));
+    return gate.withCapacity(
+        golden.hyper("bpr").asBoolean()
+            ? capacity.keepingBy(GateConfig.Capacity.Priority.BEST_SCORE)
+            : capacity);
+  }
+
+  private WeightMap router(WeightMap weights) {
+    if (!cosine) {
+      return weights.put("gate.weight", "gates.0.wg.weight");
+    }
+    Axes vectors = Axes.of(config.gate().cosine().width(), config.experts()).as(1, 0);
+    return weights
+        .put("gate.projection.weight", "gates.0.cosine_projector.weight")
+        .put("gate.projection.bias", "gates.0.cosine_projector.bias")
+        .put("gate.vectors.weight", vectors, "gates.0.sim_matrix")
+        .put("gate.temperature", "gates.0.temperature");
   }
 
   private void compare() {
     Axes expertsDown =
         Axes.of(config.experts(), config.inner(), golden.hyper("H").asInt()).as(0, 2, 1);
     WeightMap weights =
-        new WeightMap()
-            .put("gate.weight", "gates.0.wg.weight")
+        router(new WeightMap())
             .put("experts.up.weight", "experts.batched_fc1_w")
             .put("experts.up.bias", "experts.batched_fc1_bias")
             .put("experts.down.weight", expertsDown, "experts.batched_fc2_w")
             .put("experts.down.bias", "experts.batched_fc2_bias");
     try (BlockReplay<MoeLayer> block = BlockReplay.of(replay, config, weights)) {
-      TokenOrder order =
-          golden.hyper("bpr").asBoolean()
-              ? TokenOrder.byBest(block.decide(config.gate(), x))
-              : TokenOrder.given((int) x.size(0));
-      Tensor ordered = replay.tensor(order.permuted(x.toFloats()), x.shape());
-      Tensor out = block.layer().forward(block.pass(), ordered, null, null);
+      Tensor out = block.layer().forward(block.pass(), x, null, null);
       float auxiliary = block.routes().auxiliaryLoss();
-      float[] given = order.restored(out.toFloats());
+      float[] given = out.toFloats();
       replay.close("out", given);
       replay.close("l_aux", auxiliary);
       replay.close(
@@ -89,8 +103,8 @@ public final class TutelLayerCases {
       if (golden.has("dispatch_count")) {
         replay.exact("dispatch_count", block.routes().counts());
       }
-      replay.backward(out, order.permuted(golden.floats("upstream")));
-      replay.close("grad_x", order.restored(replay.gradientOfInput(ordered)));
+      replay.backward(out, golden.floats("upstream"));
+      replay.close("grad_x", replay.gradientOfInput(x));
       block.compareGradients();
     }
   }

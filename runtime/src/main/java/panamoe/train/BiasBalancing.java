@@ -1,0 +1,54 @@
+package panamoe.train;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import panamoe.config.MoeConfig;
+import panamoe.model.LanguageModel;
+import panamoe.param.Parameter;
+import panamoe.tensor.Tensor;
+
+/**
+ * Balances the experts without a loss (arXiv 2408.15664): after a step, the correction bias of an
+ * expert rises by the gate's {@code loss.biasRate} if the expert got fewer routes than the mean of
+ * its layer, and falls by it if it got more. AdamW leaves the bias as it is, because its gradient
+ * is 0.
+ */
+final class BiasBalancing {
+  private record Bias(Parameter parameter, float rate) {}
+
+  private final Map<Integer, Bias> byLayer = new HashMap<>();
+
+  BiasBalancing(LanguageModel model) {
+    Map<String, Parameter> parameters = new HashMap<>();
+    model.parameters().parameters().forEach(each -> parameters.put(each.name(), each));
+    for (int layer = 0; layer < model.config().layers(); layer++) {
+      if (model.config().blocks().get(layer).feedForward() instanceof MoeConfig moe
+          && moe.gate().loss().biasRate() != null) {
+        Parameter bias = parameters.get("layers." + layer + ".moe.gate.correction");
+        byLayer.put(layer, new Bias(bias, moe.gate().loss().biasRate().floatValue()));
+      }
+    }
+  }
+
+  /**
+   * Moves the biases, by the same bits on all ranks.
+   *
+   * @param loads of the step, over all its micro-batches and all ranks
+   */
+  void update(List<LayerLoad> loads) {
+    for (LayerLoad load : loads) {
+      Bias bias = byLayer.get(load.layer());
+      if (bias != null) {
+        update(bias.parameter.master(), bias.rate, load);
+      }
+    }
+  }
+
+  private static void update(Tensor bias, float rate, LayerLoad load) {
+    for (int e = 0; e < load.experts(); e++) {
+      int below = Long.signum(load.routes() - load.experts() * load.counts()[e]);
+      bias.setFloat(e, bias.getFloat(e) + rate * below);
+    }
+  }
+}
