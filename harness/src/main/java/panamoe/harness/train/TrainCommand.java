@@ -108,9 +108,15 @@ public final class TrainCommand extends RunCommand {
   @Override
   RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
       throws IOException, InterruptedException {
-    return trainsTokenizer()
-        ? RunTokenizer.of(read, vocabulary(), shared().threads(), err)
-        : RunTokenizer.read(tokenizer);
+    if (!trainsTokenizer()) {
+      return RunTokenizer.read(tokenizer);
+    }
+    try {
+      return RunTokenizer.of(read, vocabulary(), shared().threads(), err);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          e.getMessage() + " by --vocabulary (" + ByteTokenizer.SIZE + " works on bytes)", e);
+    }
   }
 
   @Override

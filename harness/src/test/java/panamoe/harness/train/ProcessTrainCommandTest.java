@@ -216,6 +216,8 @@ class ProcessTrainCommandTest {
         ranks.run(
             2,
             "set -- \"$@\" --no-such-option",
+            "--preset",
+            "tiny",
             "--comm",
             "mpi",
             "--out",
