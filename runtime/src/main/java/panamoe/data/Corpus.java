@@ -216,6 +216,9 @@ public final class Corpus implements TokenSource {
       try (PassageReader passages = new PassageReader(document.open(), wanted)) {
         long at = 0;
         for (byte[] next = passages.next(); next != null; next = passages.next()) {
+          if (Thread.currentThread().isInterrupted()) {
+            throw new DataException("reading the text " + source + " was interrupted");
+          }
           if (document.file() != null) {
             requireText(document.file(), at, next);
           }
