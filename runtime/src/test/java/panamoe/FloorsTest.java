@@ -42,6 +42,8 @@ class FloorsTest {
           .definedBy("panamoe.data..")
           .layer("model")
           .definedBy("panamoe.model..")
+          .layer("eval")
+          .definedBy("panamoe.eval..")
           .layer("train")
           .definedBy("panamoe.train..")
           .layer("engine")
@@ -60,6 +62,7 @@ class FloorsTest {
               "config",
               "checkpoint",
               "data",
+              "eval",
               "train",
               "engine",
               "distill",
@@ -79,28 +82,41 @@ class FloorsTest {
               "moe",
               "checkpoint",
               "model",
+              "eval",
               "train",
               "engine",
               "distill",
               "edit",
               "runtimekernel")
           .whereLayer("op")
-          .mayOnlyBeAccessedByLayers("param", "nn", "moe", "model", "train", "engine", "distill")
+          .mayOnlyBeAccessedByLayers(
+              "param", "nn", "moe", "model", "eval", "train", "engine", "distill")
           .whereLayer("config")
           .mayOnlyBeAccessedByLayers(
-              "param", "nn", "moe", "model", "train", "engine", "distill", "edit", "runtimekernel")
+              "param",
+              "nn",
+              "moe",
+              "model",
+              "eval",
+              "train",
+              "engine",
+              "distill",
+              "edit",
+              "runtimekernel")
           .whereLayer("param")
           .mayOnlyBeAccessedByLayers("nn", "moe", "model", "train", "engine")
           .whereLayer("nn")
-          .mayOnlyBeAccessedByLayers("moe", "model", "train", "engine")
+          .mayOnlyBeAccessedByLayers("moe", "model", "eval", "train", "engine")
           .whereLayer("moe")
           .mayOnlyBeAccessedByLayers("model", "train", "engine", "runtimekernel")
           .whereLayer("checkpoint")
           .mayOnlyBeAccessedByLayers("model", "train", "engine", "distill", "edit")
           .whereLayer("data")
-          .mayOnlyBeAccessedByLayers("train", "engine", "distill")
+          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "distill")
           .whereLayer("model")
-          .mayOnlyBeAccessedByLayers("train", "engine", "distill", "edit", "runtimekernel")
+          .mayOnlyBeAccessedByLayers("eval", "train", "engine", "distill", "edit", "runtimekernel")
+          .whereLayer("eval")
+          .mayOnlyBeAccessedByLayers("train")
           .whereLayer("train")
           .mayOnlyBeAccessedByLayers("distill")
           .whereLayer("engine")

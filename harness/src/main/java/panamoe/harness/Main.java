@@ -15,8 +15,10 @@ import java.util.concurrent.Callable;
 import panamoe.comm.LauncherVariables;
 import panamoe.harness.bench.BenchCommand;
 import panamoe.harness.conformance.ConformanceCommand;
+import panamoe.harness.data.DataCommand;
 import panamoe.harness.doctor.DoctorCommand;
 import panamoe.harness.edit.EditCommand;
+import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
 import panamoe.harness.train.DemoCommand;
@@ -69,6 +71,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       TokenizerCommand.class,
       EditCommand.class,
       GenerateCommand.class,
+      EvalCommand.class,
+      DataCommand.class,
       InspectCommand.class,
       ConformanceCommand.class,
       BenchCommand.class,

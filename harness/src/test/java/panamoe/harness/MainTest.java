@@ -13,7 +13,9 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -78,20 +80,28 @@ class MainTest {
 
   @Test
   void everyCommandHasHelpWithExamplesAndTheSharedOptions() {
-    Main.commandLine()
+    requireHelp(Main.commandLine(), List.of());
+  }
+
+  private static void requireHelp(CommandLine command, List<String> words) {
+    if (command.getCommand() instanceof CommandLine.HelpCommand) {
+      return;
+    }
+    command
         .getSubcommands()
         .forEach(
-            (name, command) -> {
-              if (command.getCommand() instanceof CommandLine.HelpCommand) {
-                return;
-              }
-              CommandRun run = CommandRun.of(name, "--help");
-              assertEquals(0, run.exitCode(), name);
-              assertTrue(run.out().contains("panamoe " + name), name + " shows no example");
-              for (String option : new String[] {"--device", "--threads", "--seed"}) {
-                assertTrue(run.out().contains(option), name + " does not take " + option);
-              }
-            });
+            (name, inner) ->
+                requireHelp(inner, Stream.concat(words.stream(), Stream.of(name)).toList()));
+    if (!command.getSubcommands().isEmpty()) {
+      return;
+    }
+    String name = String.join(" ", words);
+    CommandRun run = CommandRun.of((name + " --help").split(" "));
+    assertEquals(0, run.exitCode(), name);
+    assertTrue(run.out().contains("  panamoe " + name), name + " shows no example");
+    for (String option : new String[] {"--device", "--threads", "--seed"}) {
+      assertTrue(run.out().contains(option), name + " does not take " + option);
+    }
   }
 
   @Test

@@ -1,5 +1,7 @@
 package panamoe.data;
 
+import panamoe.io.Sha256;
+
 /** A vocabulary of 257 tokens: the 256 byte values of UTF-8, and one for the end of a document. */
 public final class ByteTokenizer implements Tokenizer {
   private static final int BYTES = 256;
@@ -40,5 +42,10 @@ public final class ByteTokenizer implements Tokenizer {
   @Override
   public int endOfText() {
     return BYTES;
+  }
+
+  @Override
+  public String sha256() {
+    return Sha256.hex(Sha256.digest());
   }
 }

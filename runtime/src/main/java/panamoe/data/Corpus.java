@@ -1,6 +1,8 @@
 package panamoe.data;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -11,6 +13,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import panamoe.io.Count;
 import panamoe.io.FileTrouble;
@@ -24,15 +28,15 @@ import panamoe.io.Sha256;
  * to 4 KiB. Of every 50 consecutive passages one goes to validation, chosen by a hash of their
  * number. So the split depends on the text only, and every part of the corpus is represented.
  * Immutable.
+ *
+ * <p>Files are read passage by passage, again for each use, so that a text may be larger than
+ * memory; one that changes meanwhile is refused.
  */
-public final class Corpus {
+public final class Corpus implements TokenSource {
   private static final int ROW = 50;
   private static final int MIN_PASSAGE_BYTES = 64;
   private static final int MAX_PASSAGE_BYTES = 4096;
   private static final int PASSAGES = 2000;
-
-  /** A long line is cut when it makes a passage this many times longer than intended. */
-  private static final int LONG_LINE = 8;
 
   /** A byte that does not occur in UTF-8. */
   private static final byte NO_UTF8 = (byte) 0xff;
@@ -43,29 +47,46 @@ public final class Corpus {
     VALIDATION
   }
 
-  private record Passage(byte[] document, int from, int to) {
-    String text() {
-      return new String(document, from, to - from, StandardCharsets.UTF_8);
-    }
-
-    boolean endsDocument() {
-      return to == document.length;
+  /**
+   * @param file null for one in memory
+   * @param text null for a file
+   */
+  private record Document(Path file, byte[] text, long bytes) {
+    InputStream open() throws IOException {
+      return file == null ? new ByteArrayInputStream(text) : Files.newInputStream(file);
     }
   }
 
-  private final List<Passage> passages = new ArrayList<>();
-  private final long bytes;
-
-  private Corpus(List<byte[]> documents, String source) {
-    bytes = documents.stream().mapToLong(document -> document.length).sum();
-    int wanted = Math.clamp(bytes / PASSAGES, MIN_PASSAGE_BYTES, MAX_PASSAGE_BYTES);
-    documents.forEach(document -> cut(document, wanted));
-    if (passages.size() < 2) {
-      throw new DataException(
-          source
-              + (bytes == 0 ? " is empty" : " has only " + Count.of(bytes, "byte") + " of text")
-              + ", expected text enough for a training and a validation part");
+  private record Passage(long number, byte[] bytes, boolean endsDocument) {
+    String text() {
+      return new String(bytes, StandardCharsets.UTF_8);
     }
+  }
+
+  private final List<Document> documents;
+  private final String source;
+  private final long bytes;
+  private final int wanted;
+  private final long passages;
+  private final String sha256;
+
+  private Corpus(List<Document> documents, String source) {
+    this.documents = documents;
+    this.source = source;
+    bytes = documents.stream().mapToLong(Document::bytes).sum();
+    if (bytes == 0) {
+      throw new DataException(source + " is empty, expected text");
+    }
+    wanted = Math.clamp(bytes / PASSAGES, MIN_PASSAGE_BYTES, MAX_PASSAGE_BYTES);
+    long[] seen = new long[2];
+    sha256 =
+        pass(
+            passage -> {
+              seen[0]++;
+              seen[1] += passage.bytes().length;
+            });
+    requireUnchanged(seen[1] == bytes);
+    passages = seen[0];
   }
 
   /**
@@ -76,47 +97,30 @@ public final class Corpus {
    *     not UTF-8)
    */
   public static Corpus read(Path path) {
+    List<Document> documents = new ArrayList<>();
     try {
-      List<Path> files = files(path);
-      long total = 0;
-      for (Path file : files) {
-        total += Files.size(file);
+      for (Path file : files(path)) {
+        documents.add(new Document(file, null, Files.size(file)));
       }
-      if (total > Runtime.getRuntime().maxMemory() / 2) {
-        throw new DataException(
-            path
-                + " has "
-                + total
-                + " bytes of text, more than half of the Java heap of "
-                + Runtime.getRuntime().maxMemory()
-                + " bytes; give Java more by -Xmx");
-      }
-      List<byte[]> documents = new ArrayList<>();
-      for (Path file : files) {
-        documents.add(text(file));
-      }
-      return new Corpus(documents, path.toString());
     } catch (IOException e) {
-      String file = e instanceof FileSystemException named ? named.getFile() : path.toString();
-      throw new DataException("cannot read the text " + file + ": " + FileTrouble.reason(e), e);
+      throw unreadable(path, e);
     }
+    return new Corpus(documents, path.toString());
   }
 
   /** A corpus from documents in memory; a lone surrogate becomes U+FFFD. */
   public static Corpus of(List<String> documents) {
-    return new Corpus(documents.stream().map(Utf8::bytes).toList(), "the list of documents");
+    return new Corpus(
+        documents.stream()
+            .map(Utf8::bytes)
+            .map(text -> new Document(null, text, text.length))
+            .toList(),
+        "the list of documents");
   }
 
-  /** The SHA-256 of the text and its division into documents, in hexadecimal. */
+  @Override
   public String sha256() {
-    MessageDigest digest = Sha256.digest();
-    for (Passage passage : passages) {
-      digest.update(passage.document(), passage.from(), passage.to() - passage.from());
-      if (passage.endsDocument()) {
-        digest.update(NO_UTF8);
-      }
-    }
-    return Sha256.hex(digest);
+    return sha256;
   }
 
   /** Bytes of the whole text in UTF-8. */
@@ -127,61 +131,129 @@ public final class Corpus {
   /**
    * The tokens of one part. An end-of-text token follows each document and each passage that
    * continues in the other part.
+   *
+   * @throws DataException also if the text has no two passages
    */
-  TokenStream tokens(Part part, Tokenizer tokenizer) {
+  @Override
+  public Tokens tokens(Part part, Tokenizer tokenizer) {
     TokenStream tokens = new TokenStream();
-    for (int i = 0; i < passages.size(); i++) {
-      if (part(i) == part) {
-        Passage passage = passages.get(i);
-        tokens.append(tokenizer.encode(passage.text()));
-        if (passage.endsDocument() || part(i + 1) != part) {
-          tokens.append(tokenizer.endOfText());
-        }
-      }
-    }
+    encode(tokenizer, Map.of(part, tokens::append));
     return tokens;
+  }
+
+  /** The tokens of the whole text, with an end-of-text token after each document. */
+  public Tokens tokens(Tokenizer tokenizer) {
+    TokenStream tokens = new TokenStream();
+    passAgain(
+        passage -> {
+          tokens.append(tokenizer.encode(passage.text()));
+          if (passage.endsDocument()) {
+            tokens.append(tokenizer.endOfText());
+          }
+        });
+    return tokens;
+  }
+
+  /** Like {@link #tokens(Part, Tokenizer)}, piece by piece; a part without receiver is left out. */
+  void encode(Tokenizer tokenizer, Map<Part, Consumer<int[]>> receivers) {
+    if (passages < 2) {
+      throw new DataException(
+          source
+              + " has only "
+              + Count.of(bytes, "byte")
+              + " of text, expected text enough for a training and a validation part");
+    }
+    int[] endOfText = {tokenizer.endOfText()};
+    passAgain(
+        passage -> {
+          Part part = part(passage.number());
+          Consumer<int[]> receiver = receivers.get(part);
+          if (receiver != null) {
+            receiver.accept(tokenizer.encode(passage.text()));
+            if (passage.endsDocument() || part(passage.number() + 1) != part) {
+              receiver.accept(endOfText);
+            }
+          }
+        });
   }
 
   /** The passages of one part in order, as text. */
   public List<String> passages(Part part) {
     List<String> texts = new ArrayList<>();
-    for (int i = 0; i < passages.size(); i++) {
-      if (part(i) == part) {
-        texts.add(passages.get(i).text());
-      }
-    }
+    passAgain(
+        passage -> {
+          if (part(passage.number()) == part) {
+            texts.add(passage.text());
+          }
+        });
     return texts;
   }
 
-  private Part part(int passage) {
-    int row = passage / ROW;
+  private Part part(long passage) {
+    long row = passage / ROW;
     // A corpus of fewer than 50 passages still gets one for validation; a shorter last row may get
     // none.
-    int length = Math.min(ROW, passages.size());
+    long length = Math.min(ROW, passages);
     long drawn = Long.remainderUnsigned(Permutation.mix(row), length);
     return passage % ROW == drawn ? Part.VALIDATION : Part.TRAINING;
   }
 
-  private void cut(byte[] document, int wanted) {
-    for (int from = 0; from < document.length; ) {
-      int to = border(document, from, wanted);
-      passages.add(new Passage(document, from, to));
-      from = to;
+  private void passAgain(Consumer<Passage> reader) {
+    requireUnchanged(pass(reader).equals(sha256));
+  }
+
+  private void requireUnchanged(boolean unchanged) {
+    if (!unchanged) {
+      throw new DataException("the text " + source + " was changed while it was read; start again");
     }
   }
 
-  private static int border(byte[] document, int from, int wanted) {
-    int least = (int) Math.min(document.length, (long) from + wanted);
-    int most = (int) Math.min(document.length, (long) from + (long) wanted * LONG_LINE);
-    for (int to = least; to < most; to++) {
-      if (document[to - 1] == '\n') {
-        return to;
+  /** Reads all passages in order; returns the SHA-256. */
+  private String pass(Consumer<Passage> reader) {
+    MessageDigest digest = Sha256.digest();
+    long number = 0;
+    for (Document document : documents) {
+      try (PassageReader passages = new PassageReader(document.open(), wanted)) {
+        long at = 0;
+        for (byte[] next = passages.next(); next != null; next = passages.next()) {
+          if (Thread.currentThread().isInterrupted()) {
+            throw new DataException("reading the text " + source + " was interrupted");
+          }
+          if (document.file() != null) {
+            requireText(document.file(), at, next);
+          }
+          at += next.length;
+          digest.update(next);
+          if (passages.ended()) {
+            digest.update(NO_UTF8);
+          }
+          reader.accept(new Passage(number++, next, passages.ended()));
+        }
+      } catch (IOException e) {
+        throw unreadable(document.file(), e);
       }
     }
-    while (most < document.length && !Utf8.beginsCharacter(document[most])) {
-      most--;
+    return Sha256.hex(digest);
+  }
+
+  private static DataException unreadable(Path path, IOException e) {
+    String file = e instanceof FileSystemException named ? named.getFile() : path.toString();
+    return new DataException("cannot read the text " + file + ": " + FileTrouble.reason(e), e);
+  }
+
+  private static void requireText(Path file, long at, byte[] text) {
+    int binary = Utf8.firstBinary(text);
+    if (binary >= 0) {
+      throw new DataException(
+          file
+              + " is not a UTF-8 text: byte "
+              + (at + binary)
+              + " is "
+              + (text[binary] == 0
+                  ? "NUL"
+                  : String.format(
+                      Locale.ROOT, "0x%02x, which is invalid there", text[binary] & 0xff)));
     }
-    return most;
   }
 
   private static List<Path> files(Path path) throws IOException {
@@ -215,22 +287,5 @@ public final class Corpus {
       }
     }
     return false;
-  }
-
-  private static byte[] text(Path file) throws IOException {
-    byte[] text = Files.readAllBytes(file);
-    int binary = Utf8.firstBinary(text);
-    if (binary >= 0) {
-      throw new DataException(
-          file
-              + " is not a UTF-8 text: byte "
-              + binary
-              + " is "
-              + (text[binary] == 0
-                  ? "NUL"
-                  : String.format(
-                      Locale.ROOT, "0x%02x, which is invalid there", text[binary] & 0xff)));
-    }
-    return text;
   }
 }

@@ -9,6 +9,7 @@ import java.util.Optional;
 import panamoe.data.bpe.ByteLevelBpe;
 import panamoe.data.bpe.Sought;
 import panamoe.io.FileTrouble;
+import panamoe.io.Sha256;
 
 /**
  * A tokenizer from Hugging Face's {@code tokenizer.json}: byte-pair encoding over bytes, which most
@@ -29,10 +30,12 @@ public final class JsonTokenizer implements Tokenizer {
 
   private final ByteLevelBpe bpe;
   private final int endOfText;
+  private final String sha256;
 
-  private JsonTokenizer(ByteLevelBpe bpe, int endOfText) {
+  private JsonTokenizer(ByteLevelBpe bpe, int endOfText, String sha256) {
     this.bpe = bpe;
     this.endOfText = endOfText;
+    this.sha256 = sha256;
   }
 
   /**
@@ -78,7 +81,7 @@ public final class JsonTokenizer implements Tokenizer {
                             + " has no special token "
                             + String.join(" or ", candidates)
                             + " to end a text"));
-    return new JsonTokenizer(bpe, token);
+    return new JsonTokenizer(bpe, token, Sha256.hex(json));
   }
 
   /** Text that spells an added token becomes that token, unless the token is special. */
@@ -112,6 +115,11 @@ public final class JsonTokenizer implements Tokenizer {
   @Override
   public int endOfText() {
     return endOfText;
+  }
+
+  @Override
+  public String sha256() {
+    return sha256;
   }
 
   private static byte[] read(Path file) {

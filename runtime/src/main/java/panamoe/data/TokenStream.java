@@ -4,8 +4,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** A growing sequence of tokens outside of the Java heap, freed by the garbage collector. */
-final class TokenStream {
+/** A growing sequence of tokens in memory, freed by the garbage collector. */
+final class TokenStream implements Tokens {
   private MemorySegment tokens = allocate(1 << 16);
   private long size;
 
@@ -20,18 +20,18 @@ final class TokenStream {
     size += more.length;
   }
 
-  long size() {
+  @Override
+  public long size() {
     return size;
   }
 
-  int get(long index) {
+  @Override
+  public int get(long index) {
     return tokens.getAtIndex(ValueLayout.JAVA_INT, index);
   }
 
-  /**
-   * Copies {@code count} tokens, from index {@code from}, to index {@code at} of an int32 segment.
-   */
-  void copyTo(long from, MemorySegment destination, long at, long count) {
+  @Override
+  public void copyTo(long from, MemorySegment destination, long at, long count) {
     MemorySegment.copy(
         tokens, from * Integer.BYTES, destination, at * Integer.BYTES, count * Integer.BYTES);
   }

@@ -24,6 +24,9 @@ public interface Tokenizer {
   /** The token that ends a document. */
   int endOfText();
 
+  /** The SHA-256 of the tokenizer's file, in hexadecimal; of no bytes where it needs no file. */
+  String sha256();
+
   /** The text of a sequence of tokens, with U+FFFD for bytes that are not UTF-8. */
   default String decode(int... tokens) {
     Utf8Stream stream = new Utf8Stream();

@@ -1,10 +1,6 @@
 package panamoe.data;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import panamoe.io.Count;
-import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
 /**
@@ -20,72 +16,66 @@ public final class TrainingData implements TokenSequences {
   /** A target with this value does not count in the loss. */
   public static final int NO_TARGET = -1;
 
-  private final TokenStream training;
-  private final TokenStream validation;
-  private final int[] byteCounts;
-  private final int endOfText;
-  private final int length;
+  private final TokenWindows training;
+  private final TokenWindows validation;
+  private final long trainingSequences;
   private final long seed;
 
   /**
-   * Encodes the corpus.
+   * Encodes a text, or takes its tokens from the disk.
    *
    * @param length L, tokens in a sequence, at least 1
    * @param seed of the order of training sequences
    * @throws DataException if the training part is shorter than one sequence, or the validation part
    *     shorter than two tokens
    */
-  public TrainingData(Corpus corpus, Tokenizer tokenizer, int length, long seed) {
-    if (length < 1) {
-      throw new IllegalArgumentException("sequence length is " + length + ", expected at least 1");
-    }
-    this.length = length;
+  public TrainingData(TokenSource source, Tokenizer tokenizer, int length, long seed) {
+    Tokens toTrain = source.tokens(Corpus.Part.TRAINING, tokenizer);
+    Tokens toValidate = source.tokens(Corpus.Part.VALIDATION, tokenizer);
     this.seed = seed;
-    endOfText = tokenizer.endOfText();
-    byteCounts = new int[tokenizer.vocabularySize()];
-    Arrays.setAll(byteCounts, token -> tokenizer.bytesOf(token).length);
-    training = corpus.tokens(Corpus.Part.TRAINING, tokenizer);
-    validation = corpus.tokens(Corpus.Part.VALIDATION, tokenizer);
-    if (training.size() <= length) {
+    training = new TokenWindows(toTrain, tokenizer, length);
+    validation = new TokenWindows(toValidate, tokenizer, length);
+    trainingSequences = (toTrain.size() - 1) / length;
+    if (toTrain.size() <= length) {
       throw new DataException(
           "the text has "
-              + Count.of(training.size(), "token")
+              + Count.of(toTrain.size(), "token")
               + " to train on, a sequence of "
               + length
               + " needs "
               + (length + 1L)
               + "; give more text or shorter sequences");
     }
-    if (validation.size() < 2) {
+    if (toValidate.size() < 2) {
       throw new DataException(
           "the text has "
-              + Count.of(validation.size(), "token")
+              + Count.of(toValidate.size(), "token")
               + " to validate on, expected at least 2");
     }
   }
 
   @Override
   public int length() {
-    return length;
+    return training.length();
   }
 
-  /** The number of training sequences in an epoch. */
+  /** The number of training sequences in an epoch; none is padded. */
   public long trainingSequences() {
-    return (training.size() - 1) / length;
+    return trainingSequences;
   }
 
   /** The number of validation sequences; the last one may be padded. */
   @Override
   public long validationSequences() {
-    return Math.ceilDiv(validation.size() - 1, length);
+    return validation.count();
   }
 
   @Override
   public long fillTraining(long first, Tensor ids, Tensor targets) {
-    int sequences = sequences(first, ids, targets);
+    int sequences = training.windowsOf(first, ids, targets);
     long bytes = 0;
     for (int i = 0; i < sequences; i++) {
-      bytes += fill(training, window(first + i), ids.data(), targets.data(), i);
+      bytes += training.fill(window(first + i), ids, targets, i);
     }
     return bytes;
   }
@@ -102,57 +92,6 @@ public final class TrainingData implements TokenSequences {
    */
   @Override
   public long fillValidation(long first, Tensor ids, Tensor targets) {
-    int sequences = sequences(first, ids, targets);
-    long bytes = 0;
-    for (int i = 0; i < sequences; i++) {
-      bytes +=
-          fill(
-              validation,
-              Math.min(first + i, validationSequences()),
-              ids.data(),
-              targets.data(),
-              i);
-    }
-    return bytes;
-  }
-
-  private long fill(
-      TokenStream tokens, long window, MemorySegment ids, MemorySegment targets, int sequence) {
-    long from = window * length;
-    long at = (long) sequence * length;
-    long count = Math.clamp(tokens.size() - 1 - from, 0, length);
-    if (count > 0) {
-      tokens.copyTo(from, ids, at, count);
-      tokens.copyTo(from + 1, targets, at, count);
-    }
-    for (long i = at + count; i < at + length; i++) {
-      ids.setAtIndex(ValueLayout.JAVA_INT, i, endOfText);
-      targets.setAtIndex(ValueLayout.JAVA_INT, i, NO_TARGET);
-    }
-    long bytes = 0;
-    for (long i = from + 1; i <= from + count; i++) {
-      bytes += byteCounts[tokens.get(i)];
-    }
-    return bytes;
-  }
-
-  private int sequences(long first, Tensor ids, Tensor targets) {
-    boolean fits =
-        ids.dtype() == DType.INT32
-            && targets.dtype() == DType.INT32
-            && ids.count() == targets.count()
-            && ids.count() % length == 0;
-    if (!fits || first < 0) {
-      throw new IllegalArgumentException(
-          "sequences of "
-              + length
-              + " from "
-              + first
-              + " on do not fill ids "
-              + ids
-              + " and targets "
-              + targets);
-    }
-    return Math.toIntExact(ids.count() / length);
+    return validation.fill(first, ids, targets);
   }
 }

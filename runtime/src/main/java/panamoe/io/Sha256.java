@@ -16,6 +16,11 @@ public final class Sha256 {
     }
   }
 
+  /** Of these bytes. */
+  public static String hex(byte[] bytes) {
+    return HexFormat.of().formatHex(digest().digest(bytes));
+  }
+
   /** Finishes {@code digest}; returns lower-case hexadecimal digits. */
   public static String hex(MessageDigest digest) {
     return HexFormat.of().formatHex(digest.digest());

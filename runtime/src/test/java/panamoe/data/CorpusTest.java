@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -66,7 +67,7 @@ class CorpusTest {
     ByteTokenizer tokenizer = new ByteTokenizer();
     Corpus corpus = Corpus.of(documents);
     for (Part part : Part.values()) {
-      TokenStream tokens = corpus.tokens(part, tokenizer);
+      Tokens tokens = corpus.tokens(part, tokenizer);
       int[] all = IntStream.range(0, (int) tokens.size()).map(tokens::get).toArray();
       int[] expected =
           corpus.passages(part).stream()
@@ -81,7 +82,7 @@ class CorpusTest {
   void textAroundAPassageOfTheOtherPartIsNotJoined() {
     String text =
         "0123456789012345678901234567890123456789012345678901234567890123456789\n".repeat(100);
-    TokenStream tokens = Corpus.of(List.of(text)).tokens(Part.TRAINING, new ByteTokenizer());
+    Tokens tokens = Corpus.of(List.of(text)).tokens(Part.TRAINING, new ByteTokenizer());
     long ends = IntStream.range(0, (int) tokens.size()).filter(i -> tokens.get(i) == 256).count();
     assertEquals(
         3, ends, "one where each of two rows gives a passage away, one after the document");
@@ -165,11 +166,43 @@ class CorpusTest {
   void refusesWhatHoldsNoText() throws IOException {
     assertTrue(refusal(directory.resolve("absent")).endsWith("absent does not exist"));
     assertTrue(refusal(directory).endsWith("has no text file"));
-    assertTrue(refusal(write("empty", "")).contains("empty is empty, expected text enough"));
+    assertTrue(refusal(write("empty", "")).contains("empty is empty, expected text"));
     assertTrue(refusal(directory).contains("is empty"));
-    assertTrue(refusal(write("short", "hello")).contains("has only 5 bytes of text"));
     assertTrue(refusal(Path.of("/dev/null")).contains("neither a regular file nor a folder"));
     assertThrows(DataException.class, () -> Corpus.of(List.of()));
+  }
+
+  @Test
+  void aShortTextIsWholeButHasNoParts() throws IOException {
+    Corpus corpus = Corpus.read(write("short", "hello"));
+    ByteTokenizer tokenizer = new ByteTokenizer();
+    assertEquals(6, corpus.tokens(tokenizer).size());
+    String refused =
+        assertThrows(DataException.class, () -> corpus.tokens(Part.TRAINING, tokenizer))
+            .getMessage();
+    assertTrue(refused.contains("short has only 5 bytes of text, expected"), refused);
+  }
+
+  @Test
+  void aTextThatChangesIsRefused() throws IOException {
+    Path file = write("text.txt", "nobody's business\n".repeat(100));
+    Corpus corpus = Corpus.read(file);
+    Files.writeString(file, "somebody's house.\n".repeat(100));
+    String refused =
+        assertThrows(DataException.class, () -> corpus.passages(Part.TRAINING)).getMessage();
+    assertEquals("the text " + file + " was changed while it was read; start again", refused);
+  }
+
+  @Test
+  void aBadByteBehindManyPassagesIsFoundAtItsPlace() throws IOException {
+    for (String bad : List.of("\0", "\u0080\u0080\u0080\u0080\u0080")) {
+      byte[] text = ("€".repeat(70_000) + bad).getBytes(StandardCharsets.ISO_8859_1);
+      byte[] euros = "€".repeat(70_000).getBytes(StandardCharsets.UTF_8);
+      byte[] all = Arrays.copyOf(euros, euros.length + bad.length());
+      System.arraycopy(text, 70_000, all, euros.length, bad.length());
+      Path file = Files.write(directory.resolve("bad"), all);
+      assertTrue(refusal(file).contains("byte " + euros.length + " is "), refusal(file));
+    }
   }
 
   private Path write(String name, String text) throws IOException {

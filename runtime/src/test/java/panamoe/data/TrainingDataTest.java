@@ -39,7 +39,7 @@ class TrainingDataTest {
 
   @Test
   void everyEpochHasEveryWindowOnceInAnotherOrder() {
-    TokenStream tokens = corpus.tokens(Corpus.Part.TRAINING, tokenizer);
+    Tokens tokens = corpus.tokens(Corpus.Part.TRAINING, tokenizer);
     int windows = (int) data.trainingSequences();
     assertEquals((tokens.size() - 1) / LENGTH, windows);
     Set<List<Integer>> expected = new HashSet<>();
@@ -88,7 +88,7 @@ class TrainingDataTest {
 
   @Test
   void validationIsTheTextInOrder() {
-    TokenStream tokens = corpus.tokens(Corpus.Part.VALIDATION, tokenizer);
+    Tokens tokens = corpus.tokens(Corpus.Part.VALIDATION, tokenizer);
     int sequences = (int) data.validationSequences();
     Batch batch = validation(0, sequences + 2);
     int counted = (int) tokens.size() - 1;

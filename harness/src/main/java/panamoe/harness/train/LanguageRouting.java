@@ -57,13 +57,9 @@ final class LanguageRouting {
     int[] tokens = tokenizer.encode(passage);
     int length = Math.min(tokens.length, model.config().context());
     try (TensorScope scope = TensorScope.confined(backend)) {
-      Tensor positions = scope.allocate(DType.INT32, length);
-      for (int i = 0; i < length; i++) {
-        positions.setInt(i, i);
-      }
       Tensor ids = scope.allocate(DType.INT32, length).set(Arrays.copyOf(tokens, length));
       Pass pass = Pass.inference(backend, scope).observedBy(observer);
-      model.forward(pass, ids, new Sequences.Whole(1, length, positions), null, false);
+      model.forward(pass, ids, Sequences.Whole.of(scope, length, length), null, false);
     }
   }
 

@@ -26,7 +26,7 @@ public record Material(Text text, Tokenizer tokenizer, TrainingData data, ModelF
     return new Material(
         text,
         tokenizer,
-        new TrainingData(text.corpus(), tokenizer, config.training().sequence(), config.seed()),
+        new TrainingData(text.tokens(), tokenizer, config.training().sequence(), config.seed()),
         teacher);
   }
 }

@@ -76,6 +76,13 @@ abstract class RunCommand implements Callable<Integer> {
       description = "Languages of the default corpus to keep, such as en,de,fr.")
   private Set<String> languages = Set.of();
 
+  @Option(
+      names = "--data",
+      paramLabel = "DIR",
+      description =
+          "Tokens of panamoe data prepare, instead of --text, --languages and --tokenizer.")
+  private Path data;
+
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")
   private boolean explain;
 
@@ -89,6 +96,9 @@ abstract class RunCommand implements Callable<Integer> {
     }
     if (text != null && !languages.isEmpty()) {
       throw usage("--languages chooses from the default corpus and does not go with --text");
+    }
+    if (data != null && (text != null || !languages.isEmpty())) {
+      throw usage("--data holds the tokens of a text and does not go with --text and --languages");
     }
     PrintWriter err =
         rankOptions.leads() ? spec.commandLine().getErr() : new PrintWriter(Writer.nullWriter());
@@ -168,6 +178,9 @@ abstract class RunCommand implements Callable<Integer> {
 
   /** The text that the options name; null if they name none. */
   private Text givenText() {
+    if (data != null) {
+      return Text.prepared(data);
+    }
     if (text != null) {
       return Text.read(text);
     }
@@ -223,7 +236,7 @@ abstract class RunCommand implements Callable<Integer> {
       throws Exception {
     if (material.teacher() != null && teacherCache() != null && rankOptions.leads()) {
       long windows = material.data().trainingSequences();
-      String sha256 = material.text().corpus().sha256();
+      String sha256 = material.text().tokens().sha256();
       long bytes =
           Distillation.beginCache(config, material.teacher(), sha256, windows, teacherCache());
       err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache());
@@ -233,7 +246,7 @@ abstract class RunCommand implements Callable<Integer> {
         config,
         false,
         (ranks, backend, stop) -> {
-          Alike.require(ranks, material.text().corpus()::sha256, "has another text than rank 0");
+          Alike.require(ranks, material.text().tokens()::sha256, "has another text than rank 0");
           if (fresh && ranks.first()) {
             folder.begin(config, begun.json(), material);
           }
@@ -307,6 +320,11 @@ abstract class RunCommand implements Callable<Integer> {
 
   SharedOptions shared() {
     return shared;
+  }
+
+  /** The folder of tokens to train on; null for a text. */
+  Path data() {
+    return data;
   }
 
   /** The requested number of steps; null for the default. */

@@ -323,7 +323,7 @@ public final class RunFolder implements AutoCloseable {
           moved != null
               ? "the run in "
                   + path
-                  + " was started on another text; without --text and --languages it resumes its own"
+                  + " was started on another text; without --text, --data and --languages it resumes its own"
               : "the text "
                   + text.source()
                   + " has changed since the run in "

@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import panamoe.data.Corpus;
+import panamoe.data.PreparedText;
+import panamoe.data.TokenSource;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
@@ -14,10 +16,10 @@ import panamoe.io.ConfigJson;
 /**
  * The training text.
  *
- * @param path of its source; null for the default corpus
+ * @param path of its source, a text or the folder of its tokens; null for the default corpus
  * @param languages kept of the default corpus; empty for all
  */
-public record Text(Corpus corpus, Path path, Set<String> languages) {
+public record Text(TokenSource tokens, Path path, Set<String> languages) {
   /**
    * The default corpus.
    *
@@ -25,7 +27,7 @@ public record Text(Corpus corpus, Path path, Set<String> languages) {
    *     detection
    * @throws IllegalArgumentException if the corpus has no such language
    */
-  static Text europarl(Set<String> languages) {
+  public static Text europarl(Set<String> languages) {
     for (String language : languages) {
       if (!LanguageLabels.codes().contains(language)) {
         throw new IllegalArgumentException(
@@ -45,18 +47,39 @@ public record Text(Corpus corpus, Path path, Set<String> languages) {
    * The text that a model was trained on, by the {@code text.json} of its run; empty if there is
    * none.
    *
-   * @throws IllegalArgumentException if the text is no longer there
+   * @throws IllegalArgumentException if the text is no longer there, or has changed since
    */
   public static Optional<Text> of(ModelFolder model) {
     Path checkpoint = model.checkpoint().directory().toAbsolutePath().normalize();
     Path run = checkpoint.getParent().getParent();
-    return run == null || Files.notExists(run.resolve(RunFolder.TEXT))
-        ? Optional.empty()
-        : Optional.of(ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class).read());
+    if (run == null || Files.notExists(run.resolve(RunFolder.TEXT))) {
+      return Optional.empty();
+    }
+    TextRecord record = ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class);
+    Text text = record.read();
+    if (!text.tokens().sha256().equals(record.sha256())) {
+      throw new IllegalArgumentException(
+          "the text "
+              + text.source()
+              + " has changed since "
+              + model.path()
+              + " was trained on it; name a text by --text");
+    }
+    return Optional.of(text);
   }
 
   public static Text read(Path path) {
     return new Text(Corpus.read(path), path, Set.of());
+  }
+
+  /** The tokens that {@code panamoe data prepare} wrote into a folder. */
+  public static Text prepared(Path folder) {
+    return new Text(PreparedText.open(folder), folder, Set.of());
+  }
+
+  /** The text itself; prepared tokens have none. */
+  public Corpus corpus() {
+    return (Corpus) tokens;
   }
 
   /** A description, to print. */

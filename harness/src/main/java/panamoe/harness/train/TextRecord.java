@@ -5,16 +5,19 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import panamoe.data.PreparedText;
 import panamoe.io.Omittable;
 
 /**
  * The content of a run's {@code text.json}: which text it trains on.
  *
  * @param path of a file or a folder, absolute; null for the default corpus
+ * @param prepared whether path is a folder of its tokens; null for no
  * @param languages kept of the default corpus; empty for all
  * @param sha256 of the text, so that a run is not resumed on another
  */
-record TextRecord(@Omittable String path, List<String> languages, String sha256) {
+record TextRecord(
+    @Omittable String path, @Omittable Boolean prepared, List<String> languages, String sha256) {
   TextRecord {
     if (languages == null || languages.stream().anyMatch(Objects::isNull)) {
       throw new IllegalArgumentException(
@@ -29,7 +32,10 @@ record TextRecord(@Omittable String path, List<String> languages, String sha256)
   static TextRecord of(Text text) {
     String path = text.path() == null ? null : text.path().toAbsolutePath().normalize().toString();
     return new TextRecord(
-        path, text.languages().stream().sorted().toList(), text.corpus().sha256());
+        path,
+        text.tokens() instanceof PreparedText ? true : null,
+        text.languages().stream().sorted().toList(),
+        text.tokens().sha256());
   }
 
   /**
@@ -41,12 +47,14 @@ record TextRecord(@Omittable String path, List<String> languages, String sha256)
     if (path == null) {
       return Text.europarl(Set.copyOf(languages));
     }
+    boolean ofTokens = Boolean.TRUE.equals(prepared);
     if (Files.notExists(Path.of(path))) {
       throw new IllegalArgumentException(
           "the run's text is no longer at "
               + path
-              + "; if it was moved, name its new place by --text");
+              + "; if it was moved, name its new place by "
+              + (ofTokens ? "--data" : "--text"));
     }
-    return Text.read(Path.of(path));
+    return ofTokens ? Text.prepared(Path.of(path)) : Text.read(Path.of(path));
   }
 }

@@ -8,6 +8,7 @@ import panamoe.backend.Activation;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 import panamoe.data.ByteTokenizer;
+import panamoe.data.PreparedText;
 import panamoe.data.bpe.BpeTrainer;
 import panamoe.engine.ModelFolder;
 import panamoe.tensor.DType;
@@ -30,6 +31,7 @@ import picocli.CommandLine.Option;
       "  panamoe train --preset tiny --out first",
       "  panamoe train --preset small --arch moe --steps 500 --out moe",
       "  panamoe train --languages en,de,fr --out three",
+      "  panamoe train --data tokens --out novels   on what panamoe data prepare wrote",
       "  panamoe train --text ~/novels --steps 2000 --dtype bf16 --out novels",
       "  panamoe train --text ~/novels --vocabulary 4096 --out words",
       "  panamoe train --out novels --resume   goes on after the last checkpoint, bit for bit",
@@ -87,8 +89,12 @@ public final class TrainCommand extends RunCommand {
     if (vocabulary != null && tokenizer != null) {
       throw usage("--vocabulary trains a tokenizer and does not go with --tokenizer");
     }
+    if (data() != null && (tokenizer != null || vocabulary != null)) {
+      throw usage(
+          "--data has a tokenizer of its own and does not go with --tokenizer and --vocabulary");
+    }
     if (!trainsTokenizer()) {
-      return new Start(config(RunTokenizer.read(tokenizer).tokenizer().vocabularySize()), null);
+      return new Start(config(givenTokenizer().tokenizer().vocabularySize()), null);
     }
     shared().checked(() -> BpeTrainer.requireVocabulary(vocabulary()));
     return new Start(config(vocabulary()), null);
@@ -102,14 +108,14 @@ public final class TrainCommand extends RunCommand {
   }
 
   private boolean trainsTokenizer() {
-    return tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
+    return data() == null && tokenizer == null && vocabulary() != ByteTokenizer.SIZE;
   }
 
   @Override
   RunTokenizer tokenizer(Start start, Text read, PrintWriter err)
       throws IOException, InterruptedException {
     if (!trainsTokenizer()) {
-      return RunTokenizer.read(tokenizer);
+      return givenTokenizer();
     }
     try {
       return RunTokenizer.of(read, vocabulary(), shared().threads(), err);
@@ -117,6 +123,11 @@ public final class TrainCommand extends RunCommand {
       throw new IllegalArgumentException(
           e.getMessage() + " by --vocabulary (" + ByteTokenizer.SIZE + " works on bytes)", e);
     }
+  }
+
+  private RunTokenizer givenTokenizer() throws IOException {
+    return RunTokenizer.read(
+        data() == null ? tokenizer : PreparedText.open(data()).tokenizerFile().orElse(null));
   }
 
   @Override

@@ -298,7 +298,7 @@ final class TrainingRun {
     if (teacherCache == null) {
       return Distillation.from(config, teacher, backend);
     }
-    String text = material.text().corpus().sha256();
+    String text = material.text().tokens().sha256();
     return Distillation.cached(config, teacher, backend, material.data(), text, teacherCache);
   }
 

@@ -1,0 +1,27 @@
+package panamoe.harness.data;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import panamoe.io.PlainFolder;
+
+/** A place for new files, so that none of another kind is replaced. */
+final class EmptyFolder {
+  private EmptyFolder() {}
+
+  /**
+   * A folder that is empty or not there.
+   *
+   * @throws IllegalArgumentException if it holds something, or is a file
+   */
+  static PlainFolder at(Path path) throws IOException {
+    if (Files.exists(path) && !Files.isDirectory(path)) {
+      throw new IllegalArgumentException(path + " is a file; --out is a folder");
+    }
+    PlainFolder folder = new PlainFolder(path);
+    if (Files.exists(path) && !folder.names("").isEmpty()) {
+      throw new IllegalArgumentException(path + " is not empty; choose another --out");
+    }
+    return folder;
+  }
+}

@@ -1,0 +1,105 @@
+package panamoe.harness.data;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.JsonTokenizer;
+import panamoe.data.PreparedText;
+import panamoe.data.Tokenizer;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.Text;
+import panamoe.io.Count;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe data prepare}. */
+@Command(
+    name = "prepare",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Encodes a text once, into files of tokens that train --data maps instead of holding them in memory.",
+      "A run on them has the bits of a run on the text. Without --text it takes the default corpus."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe data prepare --text ~/novels --tokenizer tokenizer.json --out tokens",
+      "  panamoe train --data tokens --out novels",
+      "",
+      "The text may be larger than memory. --device, --threads and --seed change nothing here."
+    })
+public final class PrepareCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
+  private Path text;
+
+  @Option(
+      names = "--languages",
+      paramLabel = "CODE",
+      split = ",",
+      description = "Languages of the default corpus to keep, such as en,de,fr.")
+  private Set<String> languages = Set.of();
+
+  @Option(
+      names = "--tokenizer",
+      paramLabel = "FILE",
+      description = "A tokenizer.json in Hugging Face's format, of byte-level BPE. Default: bytes.")
+  private Path tokenizer;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      required = true,
+      description = "Where the tokens go: a new or empty folder.")
+  private Path out;
+
+  @Override
+  public Integer call() throws IOException {
+    if (text != null && !languages.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--languages chooses from the default corpus and does not go with --text");
+    }
+    EmptyFolder.at(out);
+    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
+    Text read = text != null ? Text.read(text) : shared.checked(() -> Text.europarl(languages));
+    print(PreparedText.prepare(read.corpus(), read.source(), tokens, tokenizer, out));
+    return 0;
+  }
+
+  private void print(PreparedText prepared) {
+    PrintWriter print = spec.commandLine().getOut();
+    PreparedText.Content content = prepared.content();
+    if (shared.json()) {
+      print.println(
+          JsonNodeFactory.instance
+              .objectNode()
+              .put("folder", out.toString())
+              .put("bytes", content.textBytes())
+              .put("training_tokens", content.trainingTokens())
+              .put("validation_tokens", content.validationTokens())
+              .put("bytes_per_token", content.tokenBytes()));
+      return;
+    }
+    print.printf(
+        Locale.ROOT,
+        "%s: %s to train on and %s to validate on, of %s of text; %d bytes a token%n",
+        out,
+        Count.of(content.trainingTokens(), "token"),
+        Count.of(content.validationTokens(), "token"),
+        Count.of(content.textBytes(), "byte"),
+        content.tokenBytes());
+  }
+}

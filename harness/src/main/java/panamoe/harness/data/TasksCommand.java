@@ -1,0 +1,107 @@
+package panamoe.harness.data;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import panamoe.data.Corpus;
+import panamoe.eval.Task;
+import panamoe.eval.TaskFile;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.Text;
+import panamoe.io.Count;
+import panamoe.io.PlainFolder;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe data tasks}. */
+@Command(
+    name = "tasks",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Makes tasks for panamoe eval from the validation part of the default corpus:",
+      "  language.jsonl    which of four continuations is in the language of the text (choice)",
+      "  last-word.jsonl   the last word of a sentence (last_word)",
+      "  word.jsonl        which of four words of its language ends a sentence (choice)"
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe data tasks --out tasks",
+      "  panamoe data tasks --languages en,de --count 100 --out tasks",
+      "",
+      "For a model that was trained on some languages, name the same: they decide what the validation part is."
+    })
+public final class TasksCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      required = true,
+      description = "Where the files go: a new or empty folder.")
+  private Path out;
+
+  @Option(
+      names = "--languages",
+      paramLabel = "CODE",
+      split = ",",
+      description = "Languages of the default corpus, such as en,de,fr. Default: all.")
+  private Set<String> languages = Set.of();
+
+  @Option(
+      names = "--count",
+      paramLabel = "N",
+      defaultValue = "500",
+      description = "Most tasks of a file. Default: ${DEFAULT-VALUE}.")
+  private int count;
+
+  @Override
+  public Integer call() throws IOException {
+    if (count < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "--count is " + count + ", expected 1 or more");
+    }
+    PlainFolder folder = EmptyFolder.at(out);
+    Text text = shared.checked(() -> Text.europarl(languages));
+    List<String> passages = text.corpus().passages(Corpus.Part.VALIDATION);
+    TaskMaker maker = new TaskMaker(passages, shared.seed());
+    Map<String, List<Task>> files =
+        Map.of(
+            "language.jsonl", maker.languages(),
+            "last-word.jsonl", maker.lastWords(),
+            "word.jsonl", maker.words());
+    folder.make();
+    for (String name : files.keySet().stream().sorted().toList()) {
+      List<Task> tasks = files.get(name).stream().limit(count).toList();
+      if (tasks.isEmpty()) {
+        spec.commandLine().getErr().println(name + " is left out: the text gives no such task");
+        continue;
+      }
+      String lines = tasks.stream().map(TaskFile::line).collect(Collectors.joining("\n", "", "\n"));
+      print(folder.replace(name, lines.getBytes(UTF_8)), tasks.size());
+    }
+    return 0;
+  }
+
+  private void print(Path file, int tasks) {
+    PrintWriter print = spec.commandLine().getOut();
+    print.println(
+        shared.json()
+            ? JsonNodeFactory.instance.objectNode().put("file", file.toString()).put("tasks", tasks)
+            : file + ": " + Count.of(tasks, "task"));
+  }
+}

@@ -1,0 +1,212 @@
+package panamoe.harness.eval;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import panamoe.backend.Backend;
+import panamoe.data.Corpus;
+import panamoe.data.TokenWindows;
+import panamoe.data.Tokens;
+import panamoe.engine.ModelFolder;
+import panamoe.eval.Accuracy;
+import panamoe.eval.Task;
+import panamoe.eval.TaskEvaluator;
+import panamoe.eval.TaskFile;
+import panamoe.eval.TaskScore;
+import panamoe.eval.TextEvaluator;
+import panamoe.eval.TextScore;
+import panamoe.harness.ComputeType;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.Text;
+import panamoe.io.Count;
+import panamoe.model.LanguageModel;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe eval}. */
+@Command(
+    name = "eval",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Measures a trained model: how well it predicts a text, or how many tasks it answers.",
+      "Without --text and --tasks it takes the validation part of the text that the model was trained on."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe eval novels                        the validation part of its own text",
+      "  panamoe eval novels --text ~/other.txt     another text, all of it",
+      "  panamoe eval novels --tasks lambada.jsonl --json",
+      "",
+      "docs/evaluation.md has the format of tasks; panamoe data tasks makes some. --seed changes nothing here."
+    })
+public final class EvalCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Option(names = "--text", paramLabel = "PATH", description = "A UTF-8 file, or a folder of them.")
+  private Path text;
+
+  @Option(
+      names = "--window",
+      paramLabel = "N",
+      description =
+          "Tokens that a text is cut into at a time; the first of each is predicted from nothing before it. "
+              + "Default: the model's context.")
+  private Integer window;
+
+  @Option(names = "--tasks", paramLabel = "FILE", description = "Tasks, one JSON object a line.")
+  private Path tasks;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "f32",
+      description = "f32 or bf16. Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
+  /** What is measured, once the model is loaded. */
+  private interface Measurement {
+    void run(Backend backend, LanguageModel model);
+  }
+
+  @Override
+  public Integer call() {
+    if (tasks != null && (text != null || window != null)) {
+      throw usage("--tasks does not go with --text and --window");
+    }
+    ModelFolder folder = ModelFolder.open(model);
+    Measurement measurement = tasks == null ? ofText(folder) : ofTasks(folder);
+    List<String> warnings = new ArrayList<>();
+    try (Backend backend = shared.open();
+        LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings)) {
+      warnings.forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
+      measurement.run(backend, loaded);
+    }
+    return 0;
+  }
+
+  private Measurement ofText(ModelFolder folder) {
+    int context = folder.config().context();
+    int length = window == null ? context : window;
+    if (length < 1 || length > context) {
+      throw usage("--window is " + length + ", expected 1 to the model's context of " + context);
+    }
+    String name;
+    Tokens tokens;
+    if (text == null) {
+      Text own = ownText(folder);
+      name = "validation part of " + own.source();
+      tokens = own.tokens().tokens(Corpus.Part.VALIDATION, folder.tokenizer());
+    } else {
+      name = text.toString();
+      tokens = Corpus.read(text).tokens(folder.tokenizer());
+    }
+    TokenWindows windows = new TokenWindows(tokens, folder.tokenizer(), length);
+    return (backend, loaded) ->
+        print(name, length, new TextEvaluator(backend, loaded).measure(windows));
+  }
+
+  private Text ownText(ModelFolder folder) {
+    return Text.of(folder)
+        .orElseThrow(
+            () ->
+                usage(
+                    "the model's folder does not say what it was trained on; name a text by --text"));
+  }
+
+  private void print(String name, int length, TextScore score) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (shared.json()) {
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      json.put("text", name);
+      json.put("bits_per_byte", score.bitsPerByte());
+      json.put("nats_per_token", score.natsPerToken());
+      json.put("perplexity", score.perplexity());
+      json.put("tokens", score.tokens());
+      json.put("bytes", score.bytes());
+      json.put("window", length);
+      out.println(json);
+      return;
+    }
+    out.printf(
+        Locale.ROOT,
+        "text: %s%n%.4f bits per byte; per token %.4f nats, perplexity %.3f; %s, %s, in windows of %d%n",
+        name,
+        score.bitsPerByte(),
+        score.natsPerToken(),
+        score.perplexity(),
+        Count.of(score.tokens(), "token"),
+        Count.of(score.bytes(), "byte"),
+        length);
+  }
+
+  private Measurement ofTasks(ModelFolder folder) {
+    List<Task> asked = TaskFile.read(tasks);
+    return (backend, loaded) -> {
+      Map<Task.Kind, TaskScore> scores =
+          new TaskEvaluator(backend, loaded, folder.tokenizer()).measure(asked);
+      scores.forEach(this::print);
+    };
+  }
+
+  private void print(Task.Kind kind, TaskScore score) {
+    PrintWriter out = spec.commandLine().getOut();
+    String name = kind.name().toLowerCase(Locale.ROOT);
+    if (shared.json()) {
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      json.put("kind", name);
+      json.put("tasks", score.plain().tasks());
+      put(json, "", score.plain());
+      if (score.perByte() != null) {
+        put(json, "per_byte_", score.perByte());
+      }
+      json.put("log_likelihood", score.logLikelihood());
+      out.println(json);
+      return;
+    }
+    out.printf(
+        Locale.ROOT,
+        "%s: %s%s; log-likelihood of the right answer %.4f nats%n",
+        name,
+        words(score.plain()),
+        score.perByte() == null ? "" : "; per byte " + words(score.perByte()),
+        score.logLikelihood());
+  }
+
+  private static void put(ObjectNode json, String prefix, Accuracy accuracy) {
+    json.put(prefix + "correct", accuracy.correct());
+    json.put(prefix + "accuracy", accuracy.fraction());
+    json.putArray(prefix + "interval").add(accuracy.low()).add(accuracy.high());
+  }
+
+  private static String words(Accuracy accuracy) {
+    return String.format(
+        Locale.ROOT,
+        "%d of %d right, %.1f %% (95 %%: %.1f to %.1f %%)",
+        accuracy.correct(),
+        accuracy.tasks(),
+        100 * accuracy.fraction(),
+        100 * accuracy.low(),
+        100 * accuracy.high());
+  }
+
+  private ParameterException usage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

@@ -1,0 +1,113 @@
+package panamoe.harness.eval;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.harness.CommandRun;
+
+/** eval as a user runs it, on a model of a few steps. */
+class EvalCommandTest {
+  private static final String LINE = "The committee thanks the members for the vote.\n";
+
+  @TempDir private Path folder;
+  private Path text;
+  private Path run;
+
+  @BeforeEach
+  void train() throws IOException {
+    text = Files.writeString(folder.resolve("text.txt"), LINE.repeat(400));
+    run = folder.resolve("run");
+    CommandRun trained =
+        run("train", "--preset", "tiny", "--steps", "30", "--text", text, "--out", run);
+    assertEquals(0, trained.exitCode(), trained.err());
+  }
+
+  @Test
+  void itsOwnTextScoresAsTrainingSays() throws IOException {
+    CommandRun measured = run("eval", run, "--window", "64", "--json");
+    assertEquals(0, measured.exitCode(), measured.err());
+    JsonNode json = new JsonMapper().readTree(measured.out());
+    String last = Files.readAllLines(run.resolve("metrics.jsonl")).getLast();
+    double ofTraining = new JsonMapper().readTree(last).path("validation_bits_per_byte").asDouble();
+    assertEquals(ofTraining, json.path("bits_per_byte").asDouble(), 1e-9, measured.out());
+    assertEquals(measured.out(), run("eval", run, "--window", "64", "--json").out());
+
+    CommandRun words = run("eval", run);
+    assertTrue(words.out().contains(" bits per byte; per token "), words.out());
+    Files.writeString(text, LINE.repeat(401));
+    refused(1, "has changed since", "eval", run);
+    Files.delete(text);
+    refused(1, "the run's text is no longer at " + text, "eval", run);
+  }
+
+  @Test
+  void anotherTextIsMeasuredWhole() throws IOException {
+    Path other = Files.writeString(folder.resolve("other.txt"), LINE);
+    CommandRun measured = run("eval", run, "--text", other, "--json");
+    JsonNode json = new JsonMapper().readTree(measured.out());
+    assertEquals(LINE.length(), json.path("tokens").asInt(), measured.out());
+    assertEquals(LINE.length() - 1, json.path("bytes").asInt(), "all but the first");
+    double bits = json.path("bits_per_byte").asDouble();
+    double nats = json.path("nats_per_token").asDouble();
+    assertEquals(bits * (LINE.length() - 1), nats / Math.log(2) * LINE.length(), 1e-6);
+    refused(1, "does not exist", "eval", run, "--text", folder.resolve("none"));
+  }
+
+  @Test
+  void tasksAreCountedByKind() throws IOException {
+    Path tasks =
+        Files.write(
+            folder.resolve("tasks.jsonl"),
+            List.of(
+                "{\"kind\":\"last_word\",\"text\":\"thanks for the vote.\"}",
+                "{\"kind\":\"choice\",\"context\":\"The committee\",\"choices\":[\" thanks\",\" qqqqqq\"],"
+                    + "\"answer\":0}",
+                "{\"kind\":\"choice\",\"context\":\"The committee\",\"choices\":[\" thanks\",\" qqqqqq\"],"
+                    + "\"answer\":1}"));
+    CommandRun measured = run("eval", run, "--tasks", tasks, "--json");
+    assertEquals(0, measured.exitCode(), measured.err());
+    List<String> lines = measured.out().lines().toList();
+    assertEquals(2, lines.size());
+    JsonNode choice = new JsonMapper().readTree(lines.getLast());
+    assertEquals("choice", choice.path("kind").asText());
+    assertEquals(2, choice.path("tasks").asInt());
+    assertEquals(1, choice.path("correct").asInt(), measured.out());
+    assertEquals(0.5, choice.path("per_byte_accuracy").asDouble());
+    assertEquals(2, choice.path("interval").size());
+    CommandRun words = run("eval", run, "--tasks", tasks);
+    assertTrue(words.out().contains("choice: 1 of 2 right, 50.0 % (95 %: "), words.out());
+
+    Files.writeString(tasks, "\n");
+    refused(1, tasks + ", line 1: ", "eval", run, "--tasks", tasks);
+  }
+
+  @Test
+  void wrongUsageIsOneSentence() {
+    refused(2, "--tasks does not go with --text", "eval", run, "--tasks", text, "--text", text);
+    refused(2, "--window is 0, expected 1 to", "eval", run, "--window", "0");
+    refused(2, "MODEL", "eval");
+    refused(1, folder.toString(), "eval", folder.resolve("none"));
+  }
+
+  private static void refused(int exitCode, String expected, Object... arguments) {
+    CommandRun run = run(arguments);
+    assertEquals(exitCode, run.exitCode(), run.err());
+    assertEquals("", run.out());
+    assertEquals(1, run.err().lines().count(), run.err());
+    assertTrue(run.err().contains(expected), run.err());
+  }
+
+  private static CommandRun run(Object... arguments) {
+    return CommandRun.of(Arrays.stream(arguments).map(Object::toString).toArray(String[]::new));
+  }
+}

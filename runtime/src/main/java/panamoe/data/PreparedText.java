@@ -1,0 +1,239 @@
+package panamoe.data;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import panamoe.io.ConfigJson;
+import panamoe.io.PlainFolder;
+
+/**
+ * The tokens of a text on the disk, to train on without encoding it again or holding it in memory:
+ *
+ * <pre>
+ * data.json                whose tokens these are, and how many; written last
+ * tokenizer.json           absent where a token is a byte
+ * training-00000.tokens    a shard: {@link ShardHeader}, then uint16 or int32 tokens
+ * validation-00000.tokens
+ * </pre>
+ *
+ * <p>Thread-safe.
+ */
+public final class PreparedText implements TokenSource {
+  private static final String CONTENT = "data.json";
+  private static final String TOKENIZER = "tokenizer.json";
+  private static final long TOKENS_PER_SHARD = 1L << 28;
+  private static final int UINT16_VOCABULARY = 1 << 16;
+
+  /**
+   * The content of data.json.
+   *
+   * @param text where it was, to print
+   * @param textSha256 of {@link Corpus#sha256}
+   * @param textBytes of the text in UTF-8
+   * @param tokenizerSha256 of {@link Tokenizer#sha256}
+   * @param tokenBytes 2 (uint16) or 4 (int32)
+   * @param shardTokens in each shard of a part but its last
+   * @param trainingTokens in all shards of the part
+   * @param validationTokens in all shards of the part
+   */
+  public record Content(
+      String text,
+      String textSha256,
+      long textBytes,
+      String tokenizerSha256,
+      int vocabulary,
+      int tokenBytes,
+      long shardTokens,
+      long trainingTokens,
+      long validationTokens) {
+    public Content {
+      requireSha256("textSha256", textSha256);
+      requireSha256("tokenizerSha256", tokenizerSha256);
+      require(vocabulary >= 1, "vocabulary is " + vocabulary + ", expected 1 or more");
+      require(
+          tokenBytes == Short.BYTES || tokenBytes == Integer.BYTES,
+          "tokenBytes is " + tokenBytes + ", expected 2 or 4");
+      require(shardTokens >= 1, "shardTokens is " + shardTokens + ", expected 1 or more");
+      require(
+          trainingTokens >= 0 && validationTokens >= 0,
+          "there are "
+              + trainingTokens
+              + " trainingTokens and "
+              + validationTokens
+              + " validationTokens, expected 0 or more");
+    }
+
+    private static void requireSha256(String name, String value) {
+      require(
+          value != null && value.matches("[0-9a-f]{64}"),
+          name + " is " + value + ", expected 64 hexadecimal digits");
+    }
+
+    private static void require(boolean holds, String message) {
+      if (!holds) {
+        throw new IllegalArgumentException(message);
+      }
+    }
+
+    ShardHeader.Shape shape(Corpus.Part part) {
+      return new ShardHeader.Shape(tokenBytes, part, textSha256, tokenizerSha256);
+    }
+  }
+
+  private final Path folder;
+  private final Content content;
+
+  private PreparedText(Path folder, Content content) {
+    this.folder = folder;
+    this.content = content;
+  }
+
+  /**
+   * Encodes a text, passage by passage, into a folder that is empty or not there. If that fails, it
+   * removes what it wrote.
+   *
+   * @param source of the text, to print
+   * @param tokenizerFile copied into the folder; null for bytes
+   * @throws DataException if the text cannot be read, or has no two parts
+   */
+  public static PreparedText prepare(
+      Corpus corpus, String source, Tokenizer tokenizer, Path tokenizerFile, Path folder)
+      throws IOException {
+    return prepare(corpus, source, tokenizer, tokenizerFile, folder, TOKENS_PER_SHARD);
+  }
+
+  static PreparedText prepare(
+      Corpus corpus,
+      String source,
+      Tokenizer tokenizer,
+      Path tokenizerFile,
+      Path folder,
+      long perShard)
+      throws IOException {
+    boolean made = Files.notExists(folder);
+    PlainFolder files = new PlainFolder(folder);
+    files.make();
+    try {
+      Content content = write(corpus, source, tokenizer, folder, perShard);
+      if (tokenizerFile != null) {
+        files.replace(TOKENIZER, Files.readAllBytes(tokenizerFile));
+      }
+      files.replace(CONTENT, ConfigJson.text(content).getBytes(UTF_8));
+      return new PreparedText(folder, content);
+    } catch (IOException | RuntimeException | Error e) {
+      try {
+        for (String name : files.names("")) {
+          files.delete(name);
+        }
+        if (made) {
+          Files.delete(folder);
+        }
+      } catch (IOException undeleted) {
+        e.addSuppressed(undeleted);
+      }
+      throw e;
+    }
+  }
+
+  private static Content write(
+      Corpus corpus, String source, Tokenizer tokenizer, Path folder, long perShard)
+      throws IOException {
+    int vocabulary = tokenizer.vocabularySize();
+    Content begun =
+        new Content(
+            source,
+            corpus.sha256(),
+            corpus.bytes(),
+            tokenizer.sha256(),
+            vocabulary,
+            vocabulary <= UINT16_VOCABULARY ? Short.BYTES : Integer.BYTES,
+            perShard,
+            0,
+            0);
+    try (TokenShardWriter training =
+            new TokenShardWriter(folder, begun.shape(Corpus.Part.TRAINING), perShard);
+        TokenShardWriter validation =
+            new TokenShardWriter(folder, begun.shape(Corpus.Part.VALIDATION), perShard)) {
+      corpus.encode(
+          tokenizer,
+          Map.of(
+              Corpus.Part.TRAINING, training::append,
+              Corpus.Part.VALIDATION, validation::append));
+      training.finish();
+      validation.finish();
+      return new Content(
+          begun.text(),
+          begun.textSha256(),
+          begun.textBytes(),
+          begun.tokenizerSha256(),
+          begun.vocabulary(),
+          begun.tokenBytes(),
+          begun.shardTokens(),
+          training.size(),
+          validation.size());
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  /**
+   * Opens a folder; reads no tokens yet.
+   *
+   * @throws DataException if it holds no prepared text
+   */
+  public static PreparedText open(Path folder) {
+    try {
+      if (!new PlainFolder(folder).has(CONTENT)) {
+        throw new DataException(
+            folder
+                + " holds no prepared text: it has no "
+                + CONTENT
+                + "; panamoe data prepare makes one");
+      }
+      return new PreparedText(folder, ConfigJson.read(folder.resolve(CONTENT), Content.class));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (IllegalArgumentException e) {
+      throw new DataException(e.getMessage(), e);
+    }
+  }
+
+  public Content content() {
+    return content;
+  }
+
+  /** The file of the tokenizer; empty for bytes. */
+  public Optional<Path> tokenizerFile() {
+    try {
+      return new PlainFolder(folder).has(TOKENIZER)
+          ? Optional.of(folder.resolve(TOKENIZER))
+          : Optional.empty();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public String sha256() {
+    return content.textSha256();
+  }
+
+  /** Maps the tokens, after one reading that compares their checksums. */
+  @Override
+  public Tokens tokens(Corpus.Part part, Tokenizer tokenizer) {
+    if (!tokenizer.sha256().equals(content.tokenizerSha256())
+        || tokenizer.vocabularySize() != content.vocabulary()) {
+      throw new DataException(
+          folder + " has the tokens of another tokenizer; prepare the text with this one");
+    }
+    long size =
+        part == Corpus.Part.TRAINING ? content.trainingTokens() : content.validationTokens();
+    return new TokenShards(
+        folder, content.shape(part), size, content.shardTokens(), content.vocabulary());
+  }
+}

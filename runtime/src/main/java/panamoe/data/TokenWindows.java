@@ -1,0 +1,103 @@
+package panamoe.data;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+
+/**
+ * Tokens in windows of L that do not overlap, and for each token the one that follows it. The last
+ * window may be padded. Thread-safe.
+ */
+public final class TokenWindows {
+  private final Tokens tokens;
+  private final int length;
+  private final int[] byteCounts;
+  private final int endOfText;
+
+  /**
+   * @param tokens encoded by {@code tokenizer}
+   * @param length L, at least 1
+   */
+  public TokenWindows(Tokens tokens, Tokenizer tokenizer, int length) {
+    if (length < 1) {
+      throw new IllegalArgumentException("sequence length is " + length + ", expected at least 1");
+    }
+    this.tokens = tokens;
+    this.length = length;
+    endOfText = tokenizer.endOfText();
+    byteCounts = new int[tokenizer.vocabularySize()];
+    Arrays.setAll(byteCounts, token -> tokenizer.bytesOf(token).length);
+  }
+
+  /** L. */
+  public int length() {
+    return length;
+  }
+
+  /** The number of windows, the padded one included. */
+  public long count() {
+    return Math.ceilDiv(Math.max(0, tokens.size() - 1), length);
+  }
+
+  /**
+   * Fills a batch with windows in the order of the text, starting at number {@code first}. Places
+   * after the last token get end-of-text and targets of {@link TrainingData#NO_TARGET}.
+   *
+   * @param ids INT32 [n*L]
+   * @param targets INT32 [n*L]
+   * @return the UTF-8 bytes of the targets
+   */
+  public long fill(long first, Tensor ids, Tensor targets) {
+    long bytes = 0;
+    int windows = windowsOf(first, ids, targets);
+    for (int i = 0; i < windows; i++) {
+      bytes += fill(first + i, ids, targets, i);
+    }
+    return bytes;
+  }
+
+  /** Fills sequence number {@code sequence} of a batch with one window; returns its bytes. */
+  long fill(long window, Tensor ids, Tensor targets, int sequence) {
+    MemorySegment inputs = ids.data();
+    MemorySegment outputs = targets.data();
+    long from = Math.min(window, count()) * length;
+    long at = (long) sequence * length;
+    long count = Math.clamp(tokens.size() - 1 - from, 0, length);
+    if (count > 0) {
+      tokens.copyTo(from, inputs, at, count);
+      tokens.copyTo(from + 1, outputs, at, count);
+    }
+    for (long i = at + count; i < at + length; i++) {
+      inputs.setAtIndex(ValueLayout.JAVA_INT, i, endOfText);
+      outputs.setAtIndex(ValueLayout.JAVA_INT, i, TrainingData.NO_TARGET);
+    }
+    long bytes = 0;
+    for (long i = at; i < at + count; i++) {
+      bytes += byteCounts[outputs.getAtIndex(ValueLayout.JAVA_INT, i)];
+    }
+    return bytes;
+  }
+
+  /** The number of windows that a batch takes, checked. */
+  int windowsOf(long first, Tensor ids, Tensor targets) {
+    boolean fits =
+        ids.dtype() == DType.INT32
+            && targets.dtype() == DType.INT32
+            && ids.count() == targets.count()
+            && ids.count() % length == 0;
+    if (!fits || first < 0) {
+      throw new IllegalArgumentException(
+          "sequences of "
+              + length
+              + " from "
+              + first
+              + " on do not fill ids "
+              + ids
+              + " and targets "
+              + targets);
+    }
+    return Math.toIntExact(ids.count() / length);
+  }
+}

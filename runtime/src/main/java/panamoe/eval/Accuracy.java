@@ -1,0 +1,32 @@
+package panamoe.eval;
+
+/** How many of a number of tasks were answered correctly. */
+public record Accuracy(long correct, long tasks) {
+  /** The quantile of the normal distribution that 95 % lie within, on both sides. */
+  private static final double Z = 1.959963984540054;
+
+  /** The fraction, 0 to 1. */
+  public double fraction() {
+    return (double) correct / tasks;
+  }
+
+  /** The lower end of Wilson's 95 % interval of the fraction. */
+  public double low() {
+    return Math.max(0, middle() - half());
+  }
+
+  /** The upper end of Wilson's 95 % interval of the fraction. */
+  public double high() {
+    return Math.min(1, middle() + half());
+  }
+
+  private double middle() {
+    return (correct + Z * Z / 2) / (tasks + Z * Z);
+  }
+
+  private double half() {
+    return Z
+        / (tasks + Z * Z)
+        * Math.sqrt((double) correct * (tasks - correct) / tasks + Z * Z / 4);
+  }
+}

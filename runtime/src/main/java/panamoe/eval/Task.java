@@ -1,0 +1,86 @@
+package panamoe.eval;
+
+import java.util.List;
+import java.util.Objects;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** A question with one right answer. The texts are taken as they are, blanks included. */
+public sealed interface Task {
+  /** Which question is asked. */
+  enum Kind {
+    /** The last word of a text, as LAMBADA asks it. */
+    LAST_WORD,
+    /** One of several continuations, as PIQA and RACE ask it. */
+    CHOICE
+  }
+
+  Kind kind();
+
+  /**
+   * Correct if each token of the last word is the most probable one.
+   *
+   * @param text with at least two words; white space at its end does not count
+   */
+  record LastWord(String text) implements Task {
+    private static final Pattern LAST_WORD = Pattern.compile("(?s)(.*\\S)(\\s+\\S+)\\s*");
+
+    public LastWord {
+      if (text == null || !LAST_WORD.matcher(text).matches()) {
+        throw new IllegalArgumentException("text is " + text + ", expected at least two words");
+      }
+    }
+
+    /** The text before the last word and the white space in front of it. */
+    public String context() {
+      return part(1);
+    }
+
+    /** The last word, with the white space in front of it. */
+    public String word() {
+      return part(2);
+    }
+
+    private String part(int group) {
+      Matcher matcher = LAST_WORD.matcher(text);
+      return matcher.matches() ? matcher.group(group) : null;
+    }
+
+    @Override
+    public Kind kind() {
+      return Kind.LAST_WORD;
+    }
+  }
+
+  /**
+   * Correct if the right choice is the most probable continuation of the context.
+   *
+   * @param context empty for the beginning of a text
+   * @param choices at least two, none empty
+   * @param answer index of the right choice, from 0
+   */
+  record Choice(String context, List<String> choices, int answer) implements Task {
+    public Choice {
+      if (context == null) {
+        throw new IllegalArgumentException("context is null, expected a text");
+      }
+      if (choices == null
+          || choices.size() < 2
+          || choices.stream()
+              .anyMatch(choice -> Objects.requireNonNullElse(choice, "").isEmpty())) {
+        throw new IllegalArgumentException(
+            "choices is " + choices + ", expected two texts or more, none of them empty");
+      }
+      if (answer < 0 || answer >= choices.size()) {
+        throw new IllegalArgumentException(
+            "answer is " + answer + ", expected 0 to " + (choices.size() - 1));
+      }
+      choices = List.copyOf(choices);
+    }
+
+    @Override
+    public Kind kind() {
+      return Kind.CHOICE;
+    }
+  }
+}

@@ -1,0 +1,180 @@
+package panamoe.eval;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import panamoe.backend.Backend;
+import panamoe.data.Tokenizer;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/** Asks a model tasks and counts the right answers. Deterministic. Used by one thread. */
+public final class TaskEvaluator {
+  /**
+   * A continuation as the model sees it.
+   *
+   * @param nats its log-likelihood
+   * @param greedy whether each of its tokens is the most probable one
+   */
+  private record Answer(double nats, boolean greedy) {}
+
+  /** Running sums over the tasks of one kind. */
+  private static final class Sums {
+    private long tasks;
+    private long correct;
+    private long correctPerByte;
+    private double nats;
+
+    void add(boolean right, boolean rightPerByte, double likelihood) {
+      tasks++;
+      correct += right ? 1 : 0;
+      correctPerByte += rightPerByte ? 1 : 0;
+      nats += likelihood;
+    }
+
+    TaskScore score(Task.Kind kind) {
+      Accuracy perByte = kind == Task.Kind.CHOICE ? new Accuracy(correctPerByte, tasks) : null;
+      return new TaskScore(new Accuracy(correct, tasks), perByte, nats / tasks);
+    }
+  }
+
+  private final Backend backend;
+  private final LanguageModel model;
+  private final Tokenizer tokenizer;
+
+  public TaskEvaluator(Backend backend, LanguageModel model, Tokenizer tokenizer) {
+    this.backend = backend;
+    this.model = model;
+    this.tokenizer = tokenizer;
+  }
+
+  /**
+   * The scores by kind. Of a context longer than the model's, the end is asked.
+   *
+   * @throws IllegalArgumentException with the number of the task, from 1, if an answer alone is
+   *     longer than the model's context
+   * @throws CancellationException if the thread is interrupted
+   */
+  public Map<Task.Kind, TaskScore> measure(List<Task> tasks) {
+    Map<Task.Kind, Sums> sums = new EnumMap<>(Task.Kind.class);
+    for (int i = 0; i < tasks.size(); i++) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new CancellationException("the evaluation was interrupted");
+      }
+      Sums ofKind = sums.computeIfAbsent(tasks.get(i).kind(), _ -> new Sums());
+      try {
+        ask(tasks.get(i), ofKind);
+      } catch (IllegalArgumentException e) {
+        throw new IllegalArgumentException("task " + (i + 1) + ": " + e.getMessage(), e);
+      }
+    }
+    Map<Task.Kind, TaskScore> scores = new EnumMap<>(Task.Kind.class);
+    sums.forEach((kind, ofKind) -> scores.put(kind, ofKind.score(kind)));
+    return scores;
+  }
+
+  private void ask(Task task, Sums sums) {
+    switch (task) {
+      case Task.LastWord last -> {
+        Answer answer = answer(last.context(), last.word());
+        sums.add(answer.greedy(), false, answer.nats());
+      }
+      case Task.Choice choice -> {
+        double[] nats =
+            choice.choices().stream()
+                .mapToDouble(c -> answer(choice.context(), c).nats())
+                .toArray();
+        double[] perByte = new double[nats.length];
+        Arrays.setAll(perByte, i -> nats[i] / bytes(choice.choices().get(i)));
+        int right = choice.answer();
+        sums.add(best(nats) == right, best(perByte) == right, nats[right]);
+      }
+    }
+  }
+
+  private Answer answer(String context, String continuation) {
+    int[] before = tokenizer.encode(context);
+    int[] whole = tokenizer.encode(context + continuation);
+    // Merges may reach over the border: the answer begins with the first token that they change.
+    int common = Arrays.mismatch(before, whole);
+    int from = Math.min(common < 0 ? whole.length : common, whole.length - 1);
+    if (from < 1) { // nothing comes before: it begins a text
+      whole = Arrays.copyOf(whole, whole.length + 1);
+      System.arraycopy(whole, 0, whole, 1, whole.length - 1);
+      whole[0] = tokenizer.endOfText();
+      from = 1;
+    }
+    int capacity = model.config().context();
+    if (whole.length - from > capacity) {
+      throw new IllegalArgumentException(
+          "the answer has "
+              + (whole.length - from)
+              + " tokens, more than the model's context of "
+              + capacity);
+    }
+    int dropped = Math.max(0, whole.length - 1 - capacity);
+    return answer(Arrays.copyOfRange(whole, dropped, whole.length), from - dropped);
+  }
+
+  /** The likelihood of the tokens from index {@code from} on, given those before. */
+  private Answer answer(int[] tokens, int from) {
+    int length = tokens.length - 1;
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor ids = scope.allocate(DType.INT32, length).set(Arrays.copyOf(tokens, length));
+      Pass pass = Pass.inference(backend, scope);
+      Tensor hidden =
+          model.forward(pass, ids, Sequences.Whole.of(scope, length, length), null, false);
+      Tensor logits = model.logits(pass, hidden.rows(from - 1, length));
+      backend.synchronize();
+      double nats = 0;
+      boolean greedy = true;
+      for (int i = from; i < tokens.length; i++) {
+        float[] row = logits.rows(i - from, i - from + 1).toFloats();
+        nats += logProbability(row, tokens[i]);
+        greedy &= mostProbable(row) == tokens[i];
+      }
+      return new Answer(nats, greedy);
+    }
+  }
+
+  private static double logProbability(float[] logits, int token) {
+    double most = logits[mostProbable(logits)];
+    double sum = 0;
+    for (float logit : logits) {
+      sum += Math.exp(logit - most);
+    }
+    return logits[token] - most - Math.log(sum);
+  }
+
+  /** The first of equals, as greedy decoding takes it. */
+  private static int mostProbable(float[] logits) {
+    int best = 0;
+    for (int token = 1; token < logits.length; token++) {
+      if (logits[token] > logits[best]) {
+        best = token;
+      }
+    }
+    return best;
+  }
+
+  private static int best(double[] values) {
+    int best = 0;
+    for (int i = 1; i < values.length; i++) {
+      if (values[i] > values[best]) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  private static int bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8).length;
+  }
+}

@@ -1,0 +1,95 @@
+package panamoe.eval;
+
+import java.util.Arrays;
+import java.util.concurrent.CancellationException;
+import panamoe.backend.Backend;
+import panamoe.data.TokenWindows;
+import panamoe.data.TrainingData;
+import panamoe.model.LanguageModel;
+import panamoe.nn.Sequences;
+import panamoe.op.Pass;
+import panamoe.op.RouteObserver;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * Measures how well a model predicts text: the cross-entropy of each token, given the tokens before
+ * it in its sequence. Deterministic. Used by one thread.
+ */
+public final class TextEvaluator {
+  private static final int TOKENS_AT_A_TIME = 2048;
+
+  /** Where batches come from. */
+  @FunctionalInterface
+  public interface Source {
+    /**
+     * Fills a batch with sequences, starting at number {@code first}.
+     *
+     * @param ids INT32 [n*L]
+     * @param targets INT32 [n*L], -1 does not count
+     * @return the UTF-8 bytes of the targets
+     */
+    long fill(long first, Tensor ids, Tensor targets);
+  }
+
+  private final Backend backend;
+  private final LanguageModel model;
+
+  /**
+   * @param model to train or packed for inference; one with gates that drop tokens drops them here
+   *     too
+   */
+  public TextEvaluator(Backend backend, LanguageModel model) {
+    this.backend = backend;
+    this.model = model;
+  }
+
+  /**
+   * The score of a text.
+   *
+   * @param windows at most as long as the model's context
+   * @throws CancellationException if the thread is interrupted
+   */
+  public TextScore measure(TokenWindows windows) {
+    long atOnce = Math.max(1, TOKENS_AT_A_TIME / windows.length());
+    TextScore score = TextScore.NONE;
+    for (long first = 0; first < windows.count(); first += atOnce) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new CancellationException("the evaluation was interrupted");
+      }
+      long sequences = Math.min(atOnce, windows.count() - first);
+      score =
+          score.plus(batch(windows::fill, first, sequences, windows.length(), RouteObserver.NONE));
+    }
+    return score;
+  }
+
+  /**
+   * The score of one batch of {@code sequences} of L tokens. If several ranks hold the model, all
+   * call this at the same time, each with its own sequences.
+   *
+   * @param observer receives every gate's routes
+   */
+  public TextScore batch(
+      Source source, long first, long sequences, int length, RouteObserver observer) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      Tensor ids = scope.allocate(DType.INT32, sequences * length);
+      Tensor targets = scope.allocate(DType.INT32, ids.shape());
+      long bytes = source.fill(first, ids, targets);
+      Pass pass = Pass.inference(backend, scope).observedBy(observer);
+      Sequences whole = Sequences.Whole.of(scope, ids.count(), length);
+      Tensor losses = model.losses(pass, model.forward(pass, ids, whole, null, false), targets, 0);
+      backend.synchronize();
+      double nats = 0;
+      for (float loss : losses.toFloats()) {
+        nats += loss;
+      }
+      long tokens =
+          Arrays.stream(targets.toInts())
+              .filter(target -> target != TrainingData.NO_TARGET)
+              .count();
+      return new TextScore(nats, tokens, bytes);
+    }
+  }
+}

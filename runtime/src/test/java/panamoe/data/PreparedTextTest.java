@@ -1,0 +1,201 @@
+package panamoe.data;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.checkpoint.ArenaMemory;
+import panamoe.data.Corpus.Part;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+class PreparedTextTest {
+  private static final int PER_SHARD = 1000;
+  private static final Corpus CORPUS =
+      Corpus.of(IntStream.range(0, 3000).mapToObj(i -> "The document " + i + ".").toList());
+
+  @TempDir private Path directory;
+
+  /** Bytes, with numbers from {@code first} on. */
+  private record Shifted(int first, int vocabularySize) implements Tokenizer {
+    private static final ByteTokenizer BYTES = new ByteTokenizer();
+
+    @Override
+    public int[] encode(String text) {
+      return Arrays.stream(BYTES.encode(text)).map(token -> token + first).toArray();
+    }
+
+    @Override
+    public byte[] bytesOf(int token) {
+      return token < first || token > endOfText() ? new byte[0] : BYTES.bytesOf(token - first);
+    }
+
+    @Override
+    public int endOfText() {
+      return first + BYTES.endOfText();
+    }
+
+    @Override
+    public String sha256() {
+      return BYTES.sha256();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 65_536 - 257, 65_536 - 256, 100_000})
+  void hasTheTokensOfTheText(int first) throws IOException {
+    Shifted tokenizer = new Shifted(first, first + 257);
+    Path folder = directory.resolve("tokens");
+    prepare(tokenizer, folder);
+    PreparedText prepared = PreparedText.open(folder);
+    assertEquals(CORPUS.sha256(), prepared.sha256());
+    assertEquals(first + 257 <= 65_536 ? 2 : 4, prepared.content().tokenBytes());
+    for (Part part : Part.values()) {
+      assertArrayEquals(all(CORPUS.tokens(part, tokenizer)), all(prepared.tokens(part, tokenizer)));
+    }
+    assertTrue(Files.exists(folder.resolve("training-00001.tokens")));
+  }
+
+  @Test
+  void givesTheBatchesOfTheText() throws IOException {
+    ByteTokenizer tokenizer = new ByteTokenizer();
+    PreparedText prepared = prepare(tokenizer, directory.resolve("tokens"));
+    TrainingData expected = new TrainingData(CORPUS, tokenizer, 64, 7);
+    TrainingData actual = new TrainingData(prepared, tokenizer, 64, 7);
+    try (TensorScope scope = TensorScope.confined(new ArenaMemory())) {
+      Tensor[] tensors = new Tensor[4];
+      Arrays.setAll(tensors, _ -> scope.zeros(DType.INT32, 64 * 100));
+      for (long first = 0; first < 2 * expected.trainingSequences(); first += 100) {
+        assertEquals(
+            expected.fillTraining(first, tensors[0], tensors[1]),
+            actual.fillTraining(first, tensors[2], tensors[3]));
+        assertArrayEquals(tensors[0].toInts(), tensors[2].toInts());
+        assertArrayEquals(tensors[1].toInts(), tensors[3].toInts());
+      }
+    }
+  }
+
+  @Test
+  void aDamagedShardIsRefused() throws IOException {
+    Path folder = directory.resolve("tokens");
+    PreparedText prepared = prepare(new ByteTokenizer(), folder);
+    Path shard = folder.resolve("training-00001.tokens");
+    byte[] sound = Files.readAllBytes(shard);
+    for (int at = 0; at < sound.length; at += at < 130 ? 1 : 97) {
+      byte[] bad = sound.clone();
+      bad[at] ^= 4;
+      Files.write(shard, bad);
+      refused(prepared, shard + " is ");
+    }
+    for (int length : new int[] {0, 1, 128, sound.length - 1, sound.length + 1}) {
+      Files.write(shard, Arrays.copyOf(sound, length));
+      refused(prepared, shard + " has " + length + " bytes, expected " + sound.length);
+    }
+    Files.delete(shard);
+    refused(prepared, "cannot read the tokens " + shard + ": no such file");
+    Files.createSymbolicLink(shard, folder.resolve("training-00002.tokens"));
+    refused(prepared, "a symbolic link");
+  }
+
+  @Test
+  void aForeignShardIsRefused() throws IOException {
+    Path folder = directory.resolve("tokens");
+    PreparedText prepared = prepare(new ByteTokenizer(), folder);
+    Path shard = folder.resolve("training-00001.tokens");
+    Files.copy(folder.resolve("training-00002.tokens"), shard, StandardCopyOption.REPLACE_EXISTING);
+    refused(prepared, shard + " is another shard than its name says");
+    Path other = directory.resolve("other");
+    Corpus reversed =
+        Corpus.of(IntStream.range(0, 3000).mapToObj(i -> "A document " + i + ".").toList());
+    PreparedText.prepare(reversed, "", new ByteTokenizer(), null, other, PER_SHARD);
+    Files.copy(other.resolve("training-00001.tokens"), shard, StandardCopyOption.REPLACE_EXISTING);
+    refused(prepared, shard + " is a shard of another text or tokenizer");
+  }
+
+  @Test
+  void tokensBeyondTheVocabularyAreRefused() throws IOException {
+    Shifted lying = new Shifted(0, 250);
+    PreparedText prepared = prepare(lying, directory.resolve("tokens"));
+    String message =
+        assertThrows(DataException.class, () -> prepared.tokens(Part.TRAINING, lying)).getMessage();
+    assertTrue(message.contains("training-00000.tokens is damaged"), message);
+  }
+
+  @Test
+  void anotherTokenizerIsRefused() throws IOException {
+    Path file =
+        Files.write(
+            directory.resolve("tokenizer.json"),
+            TinyTokenizer.MAPPER.writeValueAsBytes(TinyTokenizer.json()));
+    JsonTokenizer tokenizer = JsonTokenizer.load(file);
+    Path folder = directory.resolve("tokens");
+    PreparedText prepared = PreparedText.prepare(CORPUS, "", tokenizer, file, folder);
+    assertArrayEquals(
+        Files.readAllBytes(file), Files.readAllBytes(prepared.tokenizerFile().orElseThrow()));
+    assertTrue(prepared.tokens(Part.VALIDATION, tokenizer).size() > 0);
+    refused(prepared, folder + " has the tokens of another tokenizer");
+  }
+
+  @Test
+  void aFailureLeavesNothing() {
+    Path folder = directory.resolve("made/tokens");
+    Corpus tooShort = Corpus.of(List.of("hello"));
+    assertThrows(
+        DataException.class,
+        () -> PreparedText.prepare(tooShort, "", new ByteTokenizer(), null, folder));
+    assertFalse(Files.exists(folder));
+    String message =
+        assertThrows(DataException.class, () -> PreparedText.open(directory)).getMessage();
+    assertTrue(message.contains(directory + " holds no prepared text"), message);
+  }
+
+  @Test
+  void aChangedDescriptionIsRefused() throws IOException {
+    Path folder = directory.resolve("tokens");
+    prepare(new ByteTokenizer(), folder);
+    Path file = folder.resolve("data.json");
+    String sound = Files.readString(file);
+    for (String bad :
+        List.of(
+            sound.replace("\"tokenBytes\" : 2", "\"tokenBytes\" : 3"),
+            sound.replaceAll("\"textSha256\" : \"..", "\"textSha256\" : \"zz"),
+            sound.replaceAll("\"shardTokens\" : \\d+", "\"shardTokens\" : 0"),
+            sound.replaceAll("\"trainingTokens\" : \\d+", "\"trainingTokens\" : -1"),
+            "{}")) {
+      Files.writeString(file, bad);
+      String message =
+          assertThrows(DataException.class, () -> PreparedText.open(folder)).getMessage();
+      assertTrue(message.startsWith(file.toString()), message);
+    }
+  }
+
+  private static PreparedText prepare(Tokenizer tokenizer, Path folder) throws IOException {
+    return PreparedText.prepare(CORPUS, "a list", tokenizer, null, folder, PER_SHARD);
+  }
+
+  private static void refused(PreparedText prepared, String expected) {
+    String message =
+        assertThrows(DataException.class, () -> prepared.tokens(Part.TRAINING, new ByteTokenizer()))
+            .getMessage();
+    assertTrue(message.contains(expected), message);
+    assertEquals(1, message.lines().count());
+  }
+
+  private static int[] all(Tokens tokens) {
+    return IntStream.range(0, Math.toIntExact(tokens.size())).map(tokens::get).toArray();
+  }
+}

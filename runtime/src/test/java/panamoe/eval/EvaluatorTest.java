@@ -1,0 +1,136 @@
+package panamoe.eval;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.backend.Backend;
+import panamoe.backend.abi.NativeBackend;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.Corpus;
+import panamoe.data.TokenWindows;
+import panamoe.engine.ModelFolder;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.TextGenerator;
+import panamoe.model.LanguageModel;
+import panamoe.op.RouteObserver;
+import panamoe.tensor.DType;
+
+/** Scores of a model that is loaded for inference, beside those of its trainer. */
+class EvaluatorTest {
+  @TempDir private static Path folder;
+  private static final ByteTokenizer TOKENIZER = new ByteTokenizer();
+  private static double ofTrainer;
+  private static Backend backend;
+  private static LanguageModel model;
+
+  @BeforeAll
+  static void load() {
+    ofTrainer = TrainedOnLines.save(folder);
+    backend = NativeBackend.open("cpu", 2);
+    model = ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>());
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+    backend.close();
+  }
+
+  @Test
+  void aTextScoresAsInTraining() {
+    TokenWindows windows =
+        new TokenWindows(
+            TrainedOnLines.CORPUS.tokens(Corpus.Part.VALIDATION, TOKENIZER),
+            TOKENIZER,
+            TrainedOnLines.LENGTH);
+    TextScore score = new TextEvaluator(backend, model).measure(windows);
+    assertEquals(ofTrainer, score.bitsPerByte(), 1e-12);
+    assertEquals(score, new TextEvaluator(backend, model).measure(windows));
+    long tokens = TrainedOnLines.CORPUS.tokens(Corpus.Part.VALIDATION, TOKENIZER).size();
+    assertEquals(tokens - 1, score.tokens());
+    assertTrue(score.bitsPerByte() < 1, score.toString());
+    assertEquals(Math.exp(score.nats() / score.tokens()), score.perplexity(), 1e-12);
+  }
+
+  @Test
+  void tasksAreAnsweredByWhatWasLearnt() {
+    Map<Task.Kind, TaskScore> scores = evaluator().measure(TrainedOnLines.tasks());
+    assertEquals(new Accuracy(1, 2), scores.get(Task.Kind.LAST_WORD).plain());
+    assertEquals(new Accuracy(1, 2), scores.get(Task.Kind.CHOICE).plain());
+    assertEquals(new Accuracy(1, 2), scores.get(Task.Kind.CHOICE).perByte());
+    assertEquals(scores, evaluator().measure(TrainedOnLines.tasks()));
+  }
+
+  @Test
+  void aLastWordIsRightWhereGreedyDecodingWritesIt() {
+    try (TextGenerator generator = new TextGenerator(backend, model, TOKENIZER)) {
+      SamplingConfig greedy = new SamplingConfig(0, 0, 1, 1, 5, List.of(), 1);
+      String written = generator.generate("The old cat sat on the", greedy, _ -> {}).text();
+      assertEquals(" mat.", written);
+    }
+    Task.LastWord asked = new Task.LastWord("The old cat sat on the mat.\n");
+    TaskScore score = evaluator().measure(List.of(asked)).get(Task.Kind.LAST_WORD);
+    assertEquals(new Accuracy(1, 1), score.plain());
+  }
+
+  /** The likelihood of an answer is the difference of two texts' scores. */
+  @Test
+  void anAnswerHasTheLikelihoodOfItsTokens() {
+    Task.Choice task = new Task.Choice("The old cat", List.of(" sat on", " ran"), 0);
+    TaskScore score = evaluator().measure(List.of(task)).get(Task.Kind.CHOICE);
+    double expected = nats("The old cat") - nats("The old cat sat on");
+    assertEquals(expected, score.logLikelihood(), 1e-4);
+    Task.Choice first = new Task.Choice("", List.of("The", "A"), 0);
+    double begun = evaluator().measure(List.of(first)).get(Task.Kind.CHOICE).logLikelihood();
+    assertTrue(begun < 0 && begun > -3, "after an end of text: " + begun);
+  }
+
+  @Test
+  void ofALongContextTheEndIsAsked() {
+    int context = model.config().context();
+    String end = "The old cat sat on the";
+    String longer = "x".repeat(context - 4 - end.length()) + end;
+    Task.LastWord fits = new Task.LastWord(longer.substring(1) + " mat.");
+    Task.LastWord cut = new Task.LastWord("y".repeat(50) + longer + " mat.");
+    double expected = likelihood(new Task.LastWord(longer + " mat."));
+    assertEquals(expected, likelihood(cut));
+    assertTrue(Double.isFinite(likelihood(fits)));
+    Task.LastWord refused = new Task.LastWord("The " + "m".repeat(context));
+    String message =
+        assertThrows(
+                IllegalArgumentException.class, () -> evaluator().measure(List.of(cut, refused)))
+            .getMessage();
+    assertEquals(
+        "task 2: the answer has "
+            + (context + 1)
+            + " tokens, more than the model's context of "
+            + context,
+        message);
+  }
+
+  private static double likelihood(Task task) {
+    return evaluator().measure(List.of(task)).get(task.kind()).logLikelihood();
+  }
+
+  private static TaskEvaluator evaluator() {
+    return new TaskEvaluator(backend, model, TOKENIZER);
+  }
+
+  private static double nats(String text) {
+    int length = text.length();
+    TokenWindows window =
+        new TokenWindows(Corpus.of(List.of(text)).tokens(TOKENIZER), TOKENIZER, length - 1);
+    return new TextEvaluator(backend, model)
+        .batch(window::fill, 0, 1, length - 1, RouteObserver.NONE)
+        .nats();
+  }
+}
