@@ -7,17 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import panamoe.backend.Activation;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
+import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
-import panamoe.config.ModelPresets;
-import panamoe.config.ModelPresets.Architecture;
-import panamoe.config.ModelPresets.Size;
+import panamoe.config.NormConfig;
+import panamoe.config.UniformModel;
 import panamoe.data.TokenSequences;
 import panamoe.engine.ModelFolder;
 import panamoe.model.KeptLayers;
@@ -36,7 +37,23 @@ import panamoe.train.TrainingFailure;
 
 /** Trainers with a teacher, without a command around them. */
 class DistillationTest {
-  private static final ModelConfig DEEP = ModelPresets.of(Size.SMALL, Architecture.PR_MOE, 257);
+  private static final ModelConfig DEEP =
+      new UniformModel(
+              257,
+              64,
+              128,
+              4,
+              4,
+              512,
+              List.of(0, 4, 0, 8),
+              true,
+              GateConfig.dropless(1),
+              Activation.GELU_TANH,
+              NormConfig.Kind.LAYER,
+              UniformModel.Positions.ROTARY,
+              true,
+              0.05)
+          .toConfig();
   private static final int SEQUENCE = 64;
 
   /** Tokens that count upwards from the sequence's number. */
@@ -63,11 +80,11 @@ class DistillationTest {
         }
       };
 
-  @TempDir private Path folder;
+  @TempDir private static Path folder;
 
   /** Saves a teacher after one step. */
-  @BeforeEach
-  void saveTeacher() {
+  @BeforeAll
+  static void saveTeacher() {
     RunConfig run = new RunConfig(DEEP, TrainConfig.of(1, 4, SEQUENCE), 1);
     try (Backend backend = NativeBackend.open("cpu", 1);
         LanguageModel model = new LanguageModel(DEEP)) {
