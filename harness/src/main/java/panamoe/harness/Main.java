@@ -21,6 +21,7 @@ import panamoe.harness.edit.EditCommand;
 import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.study.StudyCommand;
 import panamoe.harness.train.DemoCommand;
 import panamoe.harness.train.DistillCommand;
 import panamoe.harness.train.TokenizerCommand;
@@ -76,10 +77,14 @@ import picocli.CommandLine.UnmatchedArgumentException;
       InspectCommand.class,
       ConformanceCommand.class,
       BenchCommand.class,
+      StudyCommand.class,
       DoctorCommand.class,
       HelpCommand.class,
     })
 public final class Main implements Callable<Integer> {
+  /** The exit code of an interrupted command. */
+  public static final int INTERRUPTED = Interruption.EXIT_CODE;
+
   private static final String OUTPUT_LOST =
       "cannot write to the standard output: it is closed, or its disk is full";
 
@@ -124,7 +129,7 @@ public final class Main implements Callable<Integer> {
   }
 
   /** The command line. Its {@code execute} returns the exit code and never throws. */
-  static CommandLine commandLine() {
+  public static CommandLine commandLine() {
     CommandLine commands = new CommandLine(new Main());
     commands.getSubcommands().values().stream()
         .flatMap(command -> command.getCommandSpec().options().stream())

@@ -6,8 +6,12 @@ import java.util.Locale;
 import java.util.function.Function;
 import panamoe.harness.report.Svg.Anchor;
 
-/** Curves of non-negative values in one chart, with axes from 0 and a legend. */
-record LineChart(String title, String xTitle, List<Curve> curves) {
+/**
+ * Curves of non-negative values in one chart with a legend.
+ *
+ * @param from a value at or above the beginning of the y axis; the x axis begins at 0
+ */
+public record LineChart(String title, String xTitle, List<Curve> curves, double from) {
   private static final int WIDTH = 820;
   private static final int HEIGHT = 260;
   private static final int LEFT = 72;
@@ -18,11 +22,11 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
   /**
    * @param dots whether to mark single points, for sparse values
    */
-  record Curve(String name, double[] x, double[] y, boolean dots) {}
+  public record Curve(String name, double[] x, double[] y, boolean dots) {}
 
-  Svg draw(String description) {
+  public Svg draw(String description) {
     Axis xAxis = Axis.over(0, greatest(Curve::x), 10, LEFT, RIGHT);
-    Axis yAxis = Axis.over(0, greatest(Curve::y), 5, BOTTOM, TOP);
+    Axis yAxis = Axis.over(from, greatest(Curve::y), 5, BOTTOM, TOP);
     Svg svg = new Svg(WIDTH, HEIGHT, description);
     svg.text(LEFT, 20, Anchor.START, "title", title);
     for (double tick : yAxis.ticks()) {
@@ -45,19 +49,21 @@ record LineChart(String title, String xTitle, List<Curve> curves) {
     return svg;
   }
 
-  private static void draw(Svg svg, Curve curve, String style, Axis xAxis, Axis yAxis) {
+  private void draw(Svg svg, Curve curve, String style, Axis xAxis, Axis yAxis) {
     double[] x = xAxis.places(curve.x());
     double[] y = yAxis.places(curve.y());
     svg.path(x, y, style);
     if (curve.dots()) {
       for (int i = 0; i < x.length; i++) {
-        svg.dot(
-            x[i],
-            y[i],
-            "dot-" + style,
-            String.format(Locale.ROOT, "step %.0f: %.4f", curve.x()[i], curve.y()[i]));
+        svg.dot(x[i], y[i], "dot-" + style, hint(curve.x()[i], curve.y()[i]));
       }
     }
+  }
+
+  private String hint(double x, double y) {
+    return xTitle
+        + String.format(Locale.ROOT, x == Math.rint(x) ? " %.0f" : " %.3f", x)
+        + String.format(Locale.ROOT, ": %.4f", y);
   }
 
   private double greatest(Function<Curve, double[]> values) {

@@ -172,7 +172,7 @@ final class Plots {
   }
 
   private static Plot curvePlot(String name, String title, String caption, List<Curve> curves) {
-    return new Plot(name, caption, new LineChart(title, "step", curves).draw(caption));
+    return new Plot(name, caption, new LineChart(title, "step", curves, 0).draw(caption));
   }
 
   private static Curve curve(

@@ -23,7 +23,7 @@ import panamoe.train.RunConfig;
  * @param routing {@code routing.json}, if the run wrote it
  * @param samples {@code samples.json}, empty if the run wrote none
  */
-record RunDirectory(
+public record RunDirectory(
     Path path,
     RunConfig config,
     List<StepRecord> steps,
@@ -31,7 +31,7 @@ record RunDirectory(
     List<Sample> samples) {
 
   /** Text that the trained model wrote. */
-  record Sample(String prompt, String text) {}
+  public record Sample(String prompt, String text) {}
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -46,7 +46,7 @@ record RunDirectory(
    * @throws IllegalArgumentException if a file's content is invalid; the message names the file and
    *     the line
    */
-  static RunDirectory read(Path path) throws IOException {
+  public static RunDirectory read(Path path) throws IOException {
     PlainFolder files = new PlainFolder(path);
     RunConfig config = RunConfig.read(files.file("config.json"));
     List<StepRecord> steps = readSteps(files.file("metrics.jsonl"));

@@ -12,7 +12,7 @@ import java.util.Locale;
  * @param divergence of a teacher, nats; null where none was asked
  * @param validationBitsPerByte null except after evaluation steps
  */
-record StepRecord(
+public record StepRecord(
     long step,
     long tokens,
     double loss,
@@ -23,7 +23,7 @@ record StepRecord(
     Double validationBitsPerByte,
     List<LayerRecord> layers) {
 
-  StepRecord {
+  public StepRecord {
     layers = layers == null ? List.of() : List.copyOf(layers);
   }
 
@@ -34,7 +34,7 @@ record StepRecord(
    * @param routerEntropy nats
    * @param counts routes to each expert, before dropping
    */
-  record LayerRecord(
+  public record LayerRecord(
       int layer,
       int experts,
       double loadP50,
@@ -45,7 +45,7 @@ record StepRecord(
       double routerEntropy,
       List<Long> counts) {
 
-    LayerRecord {
+    public LayerRecord {
       counts = counts == null ? List.of() : List.copyOf(counts);
       if (counts.size() != experts) {
         throw new IllegalArgumentException(

@@ -10,7 +10,7 @@ import java.util.Locale;
  * An SVG builder, in user units with the origin at the top left. A shape's class selects its style
  * in {@code plot.css}, which follows the reader's light or dark setting.
  */
-final class Svg {
+public final class Svg {
   /** The position of a text relative to its point. */
   enum Anchor {
     START,
@@ -76,7 +76,7 @@ final class Svg {
   }
 
   /** The content of a standalone file. */
-  String standalone() {
+  public String standalone() {
     return element(" xmlns=\"http://www.w3.org/2000/svg\"", "<style>" + STYLE + "</style>\n");
   }
 

@@ -1,0 +1,173 @@
+package panamoe.harness.study;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import panamoe.harness.SharedOptions;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe study}. */
+@Command(
+    name = "study",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
+      "Four hours on two cores. What is trained already is not trained again; what was interrupted goes on."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe study --list         what would be trained, and how long that takes",
+      "  panamoe study S1 S5          two parts",
+      "  panamoe study --quick        every part with a tenth of the tokens, in 15 minutes",
+      "",
+      "The parts, and how each is judged: docs/study.md."
+    })
+public final class StudyCommand implements Callable<Integer> {
+  private static final int INFERENCE_HIDDEN = 512;
+  private static final String INCONCLUSIVE = "quick: too few tokens to conclude";
+
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "PART", description = "S1 to S8. Default: all.")
+  private List<String> names = List.of();
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "build/study",
+      description =
+          "Holds a folder for each run, and the page in results/. Default: ${DEFAULT-VALUE}.")
+  private Path out;
+
+  @Option(
+      names = "--quick",
+      description = "A tenth of the tokens and one seed, in DIR/quick: too few to conclude.")
+  private boolean quick;
+
+  @Option(names = "--list", description = "Print what would be trained, and end.")
+  private boolean list;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Budget budget = quick ? Budget.quick(shared.seed()) : Budget.full(shared.seed());
+    List<Part> parts = chosen(parts(budget, new DecodeTiming(shared::open)));
+    Path folder = quick ? out.resolve("quick") : out;
+    PrintWriter print = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    Trainings trainings = new Trainings(folder, options(), err);
+    Collection<Run> runs = runs(parts);
+    (list ? print : err).print(new RunList(runs, trainings::stepsDone));
+    (list ? print : err).flush();
+    if (list) {
+      return 0;
+    }
+    runs.forEach(trainings::requireSame);
+    for (Run run : runs) {
+      err.println("== " + run.name());
+      trainings.train(run);
+    }
+    Results results = Results.in(folder);
+    Map<Part, Finding> findings = new LinkedHashMap<>();
+    for (Part part : parts) {
+      findings.put(part, part.finding(results));
+      print.println(line(part, findings.get(part)));
+      print.flush();
+    }
+    Path page = Page.write(folder.resolve("results"), introduction(budget, quick), findings);
+    err.println("page: " + page);
+    return 0;
+  }
+
+  static List<Part> parts(Budget budget, Inference.Stopwatch stopwatch) {
+    return List.of(
+        new TrainingCost(budget),
+        new LaterExperts(budget),
+        new ResidualMoe(budget),
+        new PyramidResidual(budget),
+        new Students(budget),
+        new Balancing(budget),
+        new CapacityFactor(budget),
+        new Inference(INFERENCE_HIDDEN, stopwatch));
+  }
+
+  /** All runs of some parts, each once. */
+  static Collection<Run> runs(List<Part> parts) {
+    Map<String, Run> runs = new LinkedHashMap<>();
+    for (Part part : parts) {
+      for (Variant variant : part.variants()) {
+        variant.runs().forEach(run -> runs.putIfAbsent(run.name(), run));
+      }
+    }
+    return runs.values();
+  }
+
+  private List<Part> chosen(List<Part> all) {
+    List<String> known = all.stream().map(Part::name).toList();
+    for (String name : names) {
+      if (!known.contains(name.toUpperCase(Locale.ROOT))) {
+        throw new ParameterException(
+            spec.commandLine(), "there is no part '" + name + "', expected some of " + known);
+      }
+    }
+    return all.stream()
+        .filter(part -> names.isEmpty() || names.stream().anyMatch(part.name()::equalsIgnoreCase))
+        .toList();
+  }
+
+  private List<String> options() {
+    List<String> options = new ArrayList<>();
+    options.addAll(List.of("--device", shared.device().name().toLowerCase(Locale.ROOT)));
+    if (shared.threads() > 0) {
+      options.addAll(List.of("--threads", Integer.toString(shared.threads())));
+    }
+    return options;
+  }
+
+  private String line(Part part, Finding finding) {
+    if (shared.json()) {
+      return JsonNodeFactory.instance
+          .objectNode()
+          .put("part", part.name())
+          .put("verdict", finding.verdict().toString())
+          .put("conclusive", !quick)
+          .put("numbers", finding.numbers())
+          .toString();
+    }
+    String line = part.name() + ", " + part.title() + ". " + Page.sentence(finding);
+    return quick ? line + " (" + INCONCLUSIVE + ")" : line;
+  }
+
+  static String introduction(Budget budget, boolean quick) {
+    String runs =
+        Results.number(
+            "Every run: %,d steps of %d sequences of %d bytes of the default corpus, on %d processors; the seeds of S1, S4"
+                + " and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds.",
+            budget.steps(),
+            Budget.BATCH,
+            Budget.SEQUENCE,
+            Runtime.getRuntime().availableProcessors(),
+            budget.seeds());
+    return (quick ? "**" + INCONCLUSIVE + ".** " : "")
+        + runs
+        + " Written by `ci/study"
+        + (quick ? " --quick" : "")
+        + "`; docs/study.md says what is compared and why.";
+  }
+}
