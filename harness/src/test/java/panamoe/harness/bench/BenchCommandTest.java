@@ -15,10 +15,19 @@ import panamoe.harness.CommandRun;
 
 /** The command: what it prints for every kind, and one sentence for what it cannot read. */
 class BenchCommandTest {
+  @Test
+  void aStudentsStepStandsBesideItsParts() {
+    CommandRun run =
+        CommandRun.of(
+            "bench", "distill-step", "--tokens", "256", "--seconds", "0.001", "--device", "cpu");
+    assertEquals(0, run.exitCode(), run.err());
+    assertTrue(run.out().contains("step + forward"), run.out());
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = Kind.class,
-      names = {"TRAIN_STEP", "LOAD"},
+      names = {"TRAIN_STEP", "DISTILL_STEP", "LOAD"},
       mode = EnumSource.Mode.EXCLUDE)
   void printsOneJsonLineACell(Kind kind) throws Exception {
     CommandRun run =
