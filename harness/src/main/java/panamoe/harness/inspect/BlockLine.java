@@ -86,7 +86,12 @@ final class BlockLine {
             + (choice.groups() == 1
                 ? ""
                 : " in " + choice.chosenGroups() + " of " + choice.groups() + " groups"));
-    parts.add(lower(gate.capacity().policy()));
+    if (gate.cosine() != null) {
+      parts.add("by cosines over " + gate.cosine().width());
+    }
+    parts.add(
+        lower(gate.capacity().policy())
+            + (gate.capacity().byBestScore() ? " of the best score" : ""));
     if (moe.residual() != null) {
       parts.add("beside a fixed MLP " + moe.residual().inner());
     }

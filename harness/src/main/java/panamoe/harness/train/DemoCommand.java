@@ -58,11 +58,11 @@ public final class DemoCommand implements Callable<Integer> {
 
   private static final List<String> PROMPTS =
       List.of(
-          "Mr President, ",
-          "Herr Präsident, ",
-          "Monsieur le Président, ",
-          "Señor Presidente, ",
-          "Signor Presidente, ");
+          "Mr President,",
+          "Herr Präsident,",
+          "Monsieur le Président,",
+          "Señor Presidente,",
+          "Signor Presidente,");
   private static final int SAMPLE_TOKENS = 60;
   private static final double SAMPLE_TEMPERATURE = 0.6;
 
@@ -124,7 +124,7 @@ public final class DemoCommand implements Callable<Integer> {
       print.printf(Locale.ROOT, "%s%n", student.outcome());
       print.printf(
           Locale.ROOT,
-          "more text: panamoe generate --model %s --prompt \"Mr President, \"%n",
+          "more text: panamoe generate --model %s --prompt \"Mr President,\"%n",
           student.outcome().folder());
     }
     return 0;

@@ -20,11 +20,11 @@ class DemoCommandTest {
     Path place = folder.resolve("demo");
     CommandRun demo = CommandRun.of("demo", "--steps", "4", "--out", place.toString());
     assertEquals(0, demo.exitCode(), demo.err());
-    assertTrue(demo.out().contains("Herr Präsident, "), demo.out());
+    assertTrue(demo.out().contains("Herr Präsident,"), demo.out());
     assertTrue(demo.out().contains("trained 1 step"), demo.out());
     assertTrue(demo.out().contains("trained tokens/s"), demo.out());
     Path run = place.resolve("teacher");
-    assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président, "));
+    assertTrue(Files.readString(run.resolve("samples.json")).contains("Monsieur le Président,"));
     String remembered = Files.readString(run.resolve("text.json"));
     assertTrue(
         remembered.contains("\"languages\" : [ \"de\", \"en\", \"es\", \"fr\", \"it\" ]"),
@@ -32,9 +32,9 @@ class DemoCommandTest {
     String routing = Files.readString(run.resolve("routing.json"));
     assertTrue(routing.startsWith("{\"languages\":[\"de\",\"en\",\"es\",\"fr\",\"it\"]"), routing);
     String report = Files.readString(run.resolve("report.html"));
-    assertTrue(report.contains("<svg") && report.contains("Signor Presidente, "));
+    assertTrue(report.contains("<svg") && report.contains("Signor Presidente,"));
     Path student = place.resolve("student");
     assertTrue(Files.readString(student.resolve("report.html")).contains("KL(teacher || student)"));
-    assertTrue(Files.readString(student.resolve("samples.json")).contains("Herr Präsident, "));
+    assertTrue(Files.readString(student.resolve("samples.json")).contains("Herr Präsident,"));
   }
 }
