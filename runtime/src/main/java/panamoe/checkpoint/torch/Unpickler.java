@@ -35,7 +35,7 @@ final class Unpickler {
 
   /**
    * @param source for messages
-   * @throws CheckpointException if it is no such pickle
+   * @throws CheckpointException if it is not such a pickle
    */
   static Object read(byte[] pickle, String source) {
     return new Unpickler(new PickleInput(pickle, source)).run();
