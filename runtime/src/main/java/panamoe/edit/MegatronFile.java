@@ -26,7 +26,7 @@ final class MegatronFile implements AutoCloseable {
     map.forEach((key, value) -> content.put(key.toString(), value));
   }
 
-  /** A file whose {@code module} is the model, but for its experts. */
+  /** A file whose {@code module} is the model, except for its experts. */
   static MegatronFile model(Path path) {
     return open(path, true);
   }
