@@ -107,6 +107,19 @@ class ReshapeTest {
     run("generate --model " + folder.resolve("out") + " --prompt hi --max-tokens 3");
   }
 
+  @Test
+  void aConvertedModelIsEditedAndTeachesButIsNotResumed() throws IOException {
+    assertEquals(0, edit(MEGATRON, "").exitCode());
+    Path text = Files.writeString(folder.resolve("text.txt"), "the vote is for it. ".repeat(400));
+    Path out = folder.resolve("out");
+    run("edit " + out + " --prune-experts 1 --text " + text + " --out " + folder.resolve("one"));
+    Path student = folder.resolve("student");
+    run("distill --teacher " + out + " --steps 1 --text " + text + " --out " + student);
+    CommandRun resumed = CommandRun.of("train", "--resume", "--out", out.toString());
+    assertEquals(1, resumed.exitCode(), resumed.err());
+    assertTrue(resumed.err().contains("text.json"), resumed.err());
+  }
+
   private float[][] logits(int... ids) {
     List<String> warnings = new ArrayList<>();
     try (ReferenceBackend backend = new ReferenceBackend();
