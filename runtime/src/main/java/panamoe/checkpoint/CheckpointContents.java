@@ -3,11 +3,12 @@ package panamoe.checkpoint;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.List;
 import java.util.Map;
+import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 
 /**
  * The contents of a checkpoint to be saved. The tensors belong to the caller and are read during
- * the save.
+ * the save, one after the other.
  *
  * @param step training steps done, at least 0; part of the checkpoint's name
  * @param config the model's configuration
@@ -22,7 +23,7 @@ public record CheckpointContents(
     ObjectNode config,
     ObjectNode state,
     List<Integer> experts,
-    Map<String, Tensor> model,
+    Map<String, ? extends Elements> model,
     Map<String, Tensor> optimizer) {
 
   /** Copies the collections, not the tensors. */

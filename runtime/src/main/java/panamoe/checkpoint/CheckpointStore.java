@@ -50,7 +50,7 @@ public final class CheckpointStore {
 
   private final Path directory;
   private final int keep;
-  private final long shardBytes;
+  private final Sharding sharding;
   private final Disk disk;
 
   /**
@@ -58,16 +58,21 @@ public final class CheckpointStore {
    * @param keep number of newest checkpoints that a save keeps, at least 1
    */
   public CheckpointStore(Path directory, int keep) {
-    this(directory, keep, SHARD_BYTES, (operation, path) -> {});
+    this(directory, keep, Sharding.bounded(SHARD_BYTES), (operation, path) -> {});
   }
 
-  CheckpointStore(Path directory, int keep, long shardBytes, Disk.Listener listener) {
+  /** A store of one checkpoint, whose model is cut into {@code files} of about the same size. */
+  public static CheckpointStore inFiles(Path directory, int files) {
+    return new CheckpointStore(directory, 1, Sharding.files(files), (operation, path) -> {});
+  }
+
+  CheckpointStore(Path directory, int keep, Sharding sharding, Disk.Listener listener) {
     if (keep < 1) {
       throw new IllegalArgumentException("keep is " + keep + ", expected at least 1");
     }
     this.directory = directory;
     this.keep = keep;
-    this.shardBytes = shardBytes;
+    this.sharding = sharding;
     this.disk = new Disk(listener);
   }
 
@@ -99,7 +104,7 @@ public final class CheckpointStore {
             removeStale(undeleted);
             disk.createDirectory(temporary);
           });
-      ShardWriter writer = new ShardWriter(disk, shardBytes, ranks);
+      ShardWriter writer = new ShardWriter(disk, sharding, ranks);
       Map<String, Manifest.FileEntry> files =
           writer.write(temporary, Checkpoint.MODEL, contents.model());
       files.putAll(writer.write(temporary, Checkpoint.OPTIMIZER, contents.optimizer()));

@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
 import java.util.Map;
 import java.util.TreeMap;
+import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 
 /**
@@ -26,20 +27,24 @@ final class SafetensorsWriter {
    * @throws IllegalArgumentException if a tensor is packed
    */
   static void write(
-      WritableByteChannel out, Map<String, Tensor> tensors, Map<String, String> metadata)
+      WritableByteChannel out,
+      Map<String, ? extends Elements> tensors,
+      Map<String, String> metadata)
       throws IOException {
-    Map<String, Tensor> sorted = new TreeMap<>(tensors);
+    Map<String, Elements> sorted = new TreeMap<>(tensors);
     writeFully(out, header(sorted, metadata));
-    for (Tensor tensor : sorted.values()) {
-      MemorySegment data = tensor.data();
-      for (long at = 0; at < data.byteSize(); at += CHUNK_BYTES) {
-        writeFully(
-            out, data.asSlice(at, Math.min(CHUNK_BYTES, data.byteSize() - at)).asByteBuffer());
-      }
+    for (Elements tensor : sorted.values()) {
+      tensor.readBy(elements -> write(out, elements));
     }
   }
 
-  private static ByteBuffer header(Map<String, Tensor> sorted, Map<String, String> metadata)
+  private static void write(WritableByteChannel out, MemorySegment data) throws IOException {
+    for (long at = 0; at < data.byteSize(); at += CHUNK_BYTES) {
+      writeFully(out, data.asSlice(at, Math.min(CHUNK_BYTES, data.byteSize() - at)).asByteBuffer());
+    }
+  }
+
+  private static ByteBuffer header(Map<String, Elements> sorted, Map<String, String> metadata)
       throws IOException {
     ByteArrayOutputStream json = new ByteArrayOutputStream();
     try (JsonGenerator out = new JsonFactory().createGenerator(json)) {
@@ -52,9 +57,9 @@ final class SafetensorsWriter {
         out.writeEndObject();
       }
       long end = 0;
-      for (Map.Entry<String, Tensor> entry : sorted.entrySet()) {
-        Tensor tensor = entry.getValue();
-        if (tensor.packed()) {
+      for (Map.Entry<String, Elements> entry : sorted.entrySet()) {
+        Elements tensor = entry.getValue();
+        if (tensor instanceof Tensor held && held.packed()) {
           throw new IllegalArgumentException(
               "tensor " + entry.getKey() + " is packed; write its unpacked origin");
         }

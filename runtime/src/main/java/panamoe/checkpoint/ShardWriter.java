@@ -4,26 +4,25 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import panamoe.comm.Communicator;
-import panamoe.tensor.Tensor;
+import panamoe.tensor.Elements;
 
 /**
- * Writes the tensors of a checkpoint. Every rank writes its own, into files of bounded size that
- * are numbered over all ranks.
+ * Writes the tensors of a checkpoint. Every rank writes its own, into files that are numbered over
+ * all ranks.
  */
 final class ShardWriter {
   private final Disk disk;
-  private final long shardBytes;
+  private final Sharding sharding;
   private final Communicator ranks;
 
-  ShardWriter(Disk disk, long shardBytes, Communicator ranks) {
+  ShardWriter(Disk disk, Sharding sharding, Communicator ranks) {
     this.disk = disk;
-    this.shardBytes = shardBytes;
+    this.sharding = sharding;
     this.ranks = ranks;
   }
 
@@ -31,9 +30,9 @@ final class ShardWriter {
    * @param part {@code model} or {@code optimizer}
    * @return the files of all ranks
    */
-  Map<String, Manifest.FileEntry> write(Path into, String part, Map<String, Tensor> tensors)
-      throws IOException {
-    List<Map<String, Tensor>> shards = shards(tensors);
+  Map<String, Manifest.FileEntry> write(
+      Path into, String part, Map<String, ? extends Elements> tensors) throws IOException {
+    List<Map<String, Elements>> shards = sharding.cut(new TreeMap<>(tensors));
     long[] counts = ranks.allGather(shards.size());
     int before = 0;
     int total = 0;
@@ -48,7 +47,7 @@ final class ShardWriter {
         ranks,
         () -> {
           for (int i = 0; i < shards.size(); i++) {
-            Map<String, Tensor> shard = shards.get(i);
+            Map<String, Elements> shard = shards.get(i);
             String name =
                 last == 1
                     ? part + ".safetensors"
@@ -62,20 +61,6 @@ final class ShardWriter {
           }
         });
     return ofAllRanks(mine);
-  }
-
-  private List<Map<String, Tensor>> shards(Map<String, Tensor> tensors) {
-    List<Map<String, Tensor>> shards = new ArrayList<>(List.of(new TreeMap<>()));
-    long bytes = 0;
-    for (Map.Entry<String, Tensor> entry : new TreeMap<>(tensors).entrySet()) {
-      if (bytes > 0 && bytes + entry.getValue().bytes() > shardBytes) {
-        shards.add(new TreeMap<>());
-        bytes = 0;
-      }
-      shards.getLast().put(entry.getKey(), entry.getValue());
-      bytes += entry.getValue().bytes();
-    }
-    return shards;
   }
 
   /** Exchanges names, sizes and checksums as lines of text. */

@@ -1,5 +1,6 @@
 package panamoe.tensor;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -13,7 +14,7 @@ import java.util.Arrays;
  * data; kernels do the work. Not synchronised: tensors of a confined scope are used by one thread,
  * those of a shared scope by any.
  */
-public final class Tensor {
+public final class Tensor implements Elements {
   private final DType dtype;
   private final long[] shape;
   private final boolean packed;
@@ -57,11 +58,12 @@ public final class Tensor {
     this.descriptor = Descriptor.write(scope.arena(), dtype, shape, packed, data);
   }
 
+  @Override
   public DType dtype() {
     return dtype;
   }
 
-  /** A copy of the shape. */
+  @Override
   public long[] shape() {
     return shape.clone();
   }
@@ -86,6 +88,7 @@ public final class Tensor {
   }
 
   /** Bytes of the elements ({@code count * dtype.bytes()}), or of the packed operand. */
+  @Override
   public long bytes() {
     return data.byteSize();
   }
@@ -104,6 +107,11 @@ public final class Tensor {
     requireAlive();
     scope.awaitHostAccess();
     return data;
+  }
+
+  @Override
+  public void readBy(Reader reader) throws IOException {
+    reader.read(data());
   }
 
   /**

@@ -85,7 +85,7 @@ class CheckpointCrashTest {
           new CheckpointStore(
               folder,
               2,
-              Long.MAX_VALUE,
+              Sharding.bounded(Long.MAX_VALUE),
               (operation, path) -> {
                 if (operation.equals(failing) && isOld(path)) {
                   throw new IOException("Operation not permitted");
@@ -208,7 +208,10 @@ class CheckpointCrashTest {
   private List<Path> operationsOfASave() {
     List<Path> paths = new ArrayList<>();
     new CheckpointStore(
-            withTwoCheckpoints("count"), 2, Long.MAX_VALUE, (operation, path) -> paths.add(path))
+            withTwoCheckpoints("count"),
+            2,
+            Sharding.bounded(Long.MAX_VALUE),
+            (operation, path) -> paths.add(path))
         .save(written.at(3));
     return paths;
   }
@@ -231,7 +234,7 @@ class CheckpointCrashTest {
     return new CheckpointStore(
         folder,
         2,
-        Long.MAX_VALUE,
+        Sharding.bounded(Long.MAX_VALUE),
         (name, path) -> {
           if (count.incrementAndGet() == operation) {
             switch (failure) {

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
+import panamoe.tensor.Elements;
 import panamoe.tensor.TensorScope;
 
 /** Disks that are full and folders that cannot be written. */
@@ -44,7 +44,7 @@ class CheckpointDiskTest {
           new CheckpointStore(
               disk,
               2,
-              Long.MAX_VALUE,
+              Sharding.bounded(Long.MAX_VALUE),
               (operation, path) -> {
                 boolean large = operation.equals("write") && Files.size(path) > 0 && !mounted;
                 if (large && path.getFileName().toString().startsWith("model")) {
@@ -95,7 +95,7 @@ class CheckpointDiskTest {
 
   private CheckpointContents contents(long step, int extraElements) {
     CheckpointContents some = written.at(step);
-    Map<String, Tensor> model = new TreeMap<>(some.model());
+    Map<String, Elements> model = new TreeMap<>(some.model());
     model.put("extra", scope.zeros(DType.FLOAT32, extraElements));
     return new CheckpointContents(
         step, some.config(), some.state(), some.experts(), model, some.optimizer());

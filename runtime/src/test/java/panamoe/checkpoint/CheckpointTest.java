@@ -16,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.HostMemory;
 import panamoe.tensor.DType;
-import panamoe.tensor.Tensor;
+import panamoe.tensor.Elements;
 
 class CheckpointTest extends SavedSamples {
   @Test
@@ -53,7 +53,8 @@ class CheckpointTest extends SavedSamples {
 
   @Test
   void shardsBeyondTheLimit() throws IOException {
-    new CheckpointStore(directory, 1, 130, (operation, path) -> {}).save(written.at(1));
+    new CheckpointStore(directory, 1, Sharding.bounded(130), (operation, path) -> {})
+        .save(written.at(1));
     Checkpoint checkpoint = Checkpoint.open(directory);
     assertTrue(
         Files.exists(checkpoint.directory().resolve("model-00001-of-00003.safetensors")),
@@ -82,8 +83,8 @@ class CheckpointTest extends SavedSamples {
     "layers.1.moe.experts.3.up.weight, layers.1.moe.expert.3.up.weight, unexpected layers.1.moe.expert.3.up.weight",
   })
   void namesMissingAndUnexpectedTensors(String removed, String added, String expected) {
-    Map<String, Tensor> model = new LinkedHashMap<>(written.at(1).model());
-    Tensor some = model.get("layers.1.moe.experts.3.up.weight");
+    Map<String, Elements> model = new LinkedHashMap<>(written.at(1).model());
+    Elements some = model.get("layers.1.moe.experts.3.up.weight");
     model.remove(removed);
     if (added != null) {
       model.put(added, some);
@@ -95,7 +96,7 @@ class CheckpointTest extends SavedSamples {
 
   @Test
   void namesWrongShapesAndTypes() {
-    Map<String, Tensor> model = new LinkedHashMap<>(written.at(1).model());
+    Map<String, Elements> model = new LinkedHashMap<>(written.at(1).model());
     model.put("layers.0.norm.weight", scope.zeros(DType.FLOAT32, 6));
     model.put("embedding.weight", scope.zeros(DType.FLOAT32, 7, 5));
     model.put("layers.1.moe.experts.1.up.weight", scope.zeros(DType.FLOAT32));
@@ -116,7 +117,7 @@ class CheckpointTest extends SavedSamples {
 
   @Test
   void listsTwentyMismatches() {
-    Map<String, Tensor> model = new LinkedHashMap<>(written.at(1).model());
+    Map<String, Elements> model = new LinkedHashMap<>(written.at(1).model());
     for (int i = 0; i < 50; i++) {
       model.put("layers.7.moe.experts." + i + ".up.weight", written.stacked);
     }
@@ -206,7 +207,7 @@ class CheckpointTest extends SavedSamples {
     assertFalse(new CheckpointStore(directory, 1).latest().isPresent());
   }
 
-  private void saveModel(Map<String, Tensor> model) {
+  private void saveModel(Map<String, Elements> model) {
     CheckpointContents some = written.at(1);
     new CheckpointStore(directory, 10)
         .save(

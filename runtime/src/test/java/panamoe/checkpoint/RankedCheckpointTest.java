@@ -16,6 +16,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import panamoe.comm.ThreadWorld;
+import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -42,13 +43,13 @@ class RankedCheckpointTest {
         .run(
             world -> {
               Disk.Listener listener = world.rank() == RANKS - 1 ? ofLast : (_, _) -> {};
-              Map<String, Tensor> model = new LinkedHashMap<>(all.model());
+              Map<String, Elements> model = new LinkedHashMap<>(all.model());
               model.keySet().removeIf(name -> !writes.test(world.rank(), name));
               Map<String, Tensor> optimizer = world.rank() == 0 ? all.optimizer() : Map.of();
               CheckpointContents mine =
                   new CheckpointContents(
                       step, all.config(), all.state(), all.experts(), model, optimizer);
-              return new CheckpointStore(directory, 2, Long.MAX_VALUE, listener)
+              return new CheckpointStore(directory, 2, Sharding.bounded(Long.MAX_VALUE), listener)
                   .save(mine, world)
                   .directory();
             });

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
@@ -20,6 +21,7 @@ import panamoe.edit.Edit;
 import panamoe.edit.EditedModel;
 import panamoe.edit.ExpertGrowth;
 import panamoe.edit.ExpertReduction;
+import panamoe.edit.MegatronModel;
 import panamoe.edit.Noise;
 import panamoe.edit.Upcycling;
 import panamoe.engine.ModelFolder;
@@ -47,7 +49,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Changes a trained model: drops layers, or makes, grows, merges or prunes experts. One operation a call.",
-      "Prints validation bits per byte and sizes before and after."
+      "Prints validation bits per byte and sizes before and after.",
+      "--reshape writes it into other files instead, also from a checkpoint of DeepSpeed-MoE."
     },
     footer = {
       "",
@@ -57,19 +60,24 @@ import picocli.CommandLine.Spec;
       "  panamoe edit moe --pyramid 8,16 --out pyramid           experts of the MoE layers, first to last",
       "  panamoe edit moe --merge-experts 4 --out merged",
       "  panamoe edit moe --prune-experts 2 --out pruned         without the 2 least used of each layer",
+      "  panamoe edit moe --reshape --files 4 --out parts        the same weights in 4 files",
+      "  panamoe edit megatron --reshape --tokenizer gpt2.json --out moe   a checkpoint of Megatron-DeepSpeed",
       "  panamoe train --out moe --resume                        trains the edited model",
       "",
       "DIR is then a run at step 0 that generate, inspect, train --resume and distill --teacher read, and holds",
       "edit.json, the report. docs/surgery.md says what each operation keeps."
     })
 public final class EditCommand implements Callable<Integer> {
-  private static final String REPORT = "edit.json";
+  static final String REPORT = "edit.json";
   private static final double USUAL_NOISE = 0.01;
 
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
 
-  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  @Parameters(
+      paramLabel = "MODEL",
+      description =
+          "A run's folder, or a checkpoint; with --reshape also a folder of Megatron-DeepSpeed's files.")
   private Path model;
 
   @Option(
@@ -105,6 +113,24 @@ public final class EditCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Remove the N least used experts of each MoE layer.")
   private Integer pruneExperts;
+
+  @Option(
+      names = "--reshape",
+      description = "Write the same weights into other files, without measuring the model.")
+  private boolean reshape;
+
+  @Option(
+      names = "--files",
+      paramLabel = "N",
+      description = "With --reshape: files that the weights are cut into. Default: 1.")
+  private Integer files;
+
+  @Option(
+      names = "--tokenizer",
+      paramLabel = "FILE",
+      description =
+          "With --reshape of Megatron-DeepSpeed's files: the model's tokenizer.json. Default: bytes.")
+  private Path tokenizer;
 
   @Option(
       names = "--moe-layers",
@@ -143,6 +169,11 @@ public final class EditCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     requireOneOperation();
+    if (reshape) {
+      Reshaping.Report report = reshaped();
+      print(report.toJson(), report.toText(out));
+      return 0;
+    }
     ModelFolder folder = ModelFolder.open(model);
     Checkpoint checkpoint = folder.checkpoint();
     ModelConfig config = shared.checked(() -> editedConfig(folder.config()));
@@ -169,23 +200,44 @@ public final class EditCommand implements Callable<Integer> {
         write(edited, run, folder, material, report);
       }
     }
-    spec.commandLine()
-        .getOut()
-        .println(shared.json() ? report.toJson().toString() : report.toText(out));
+    print(report.toJson(), report.toText(out));
     return 0;
+  }
+
+  private void print(ObjectNode json, String words) {
+    spec.commandLine().getOut().println(shared.json() ? json.toString() : words);
+  }
+
+  private Reshaping.Report reshaped() throws IOException {
+    Reshaping reshaping =
+        new Reshaping(out, files == null ? 1 : files, spec.commandLine().getErr());
+    Optional<Path> megatron = MegatronModel.folder(model);
+    if (megatron.isPresent()) {
+      return reshaping.megatron(megatron.get(), tokenizer, shared.seed());
+    }
+    if (tokenizer != null) {
+      throw usage("--tokenizer goes with Megatron-DeepSpeed's files only, a run has its own");
+    }
+    return reshaping.own(model, shared);
   }
 
   private void requireOneOperation() {
     long operations =
-        Stream.of(dropLayers, upcycle, pyramid, mergeExperts, pruneExperts)
+        Stream.of(dropLayers, upcycle, pyramid, mergeExperts, pruneExperts, reshape ? true : null)
             .filter(Objects::nonNull)
             .count();
     if (operations != 1) {
       throw usage(
-          "give one of --drop-layers, --upcycle, --pyramid, --merge-experts and --prune-experts");
+          "give one of --drop-layers, --upcycle, --pyramid, --merge-experts, --prune-experts and --reshape");
     }
     if (upcycle == null && (moeLayers != null || topK != null)) {
       throw usage("--moe-layers and --top-k go with --upcycle only");
+    }
+    if (!reshape && (files != null || tokenizer != null)) {
+      throw usage("--files and --tokenizer go with --reshape only");
+    }
+    if (reshape && text != null) {
+      throw usage("--reshape measures nothing and takes no --text");
     }
     if (upcycle == null && pyramid == null && noise != null) {
       throw usage("--noise goes with --upcycle and --pyramid only");

@@ -8,7 +8,7 @@ import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
 
 /** The training settings of the presets. */
-final class Presets {
+public final class Presets {
   /** Tokens of the tokenizer that runs of the sizes from small on train on their text. */
   static final int VOCABULARY = 4096;
 
@@ -40,6 +40,11 @@ final class Presets {
         ModelPresets.of(size, architecture, vocabulary),
         training.withDType(dtype).withRecompute(recompute),
         seed);
+  }
+
+  /** The settings of the largest preset, for a model that was trained elsewhere. */
+  public static TrainConfig training(int context) {
+    return settings(defaultSteps(Size.BASE), 8, Math.min(256, context), 1e-3, 100, 200);
   }
 
   private static int defaultSteps(Size size) {

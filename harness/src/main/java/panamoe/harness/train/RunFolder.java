@@ -253,19 +253,42 @@ public final class RunFolder implements AutoCloseable {
    * @param tokenizer the content of its file; null for bytes
    */
   public void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
+    begin(
+        config,
+        tokenizer,
+        TextRecord.of(material.text()),
+        material.teacher() == null ? null : TeacherRecord.of(material.teacher()));
+  }
+
+  /**
+   * Writes the files of a run that was not trained here.
+   *
+   * @param tokenizer the content of its file; null for bytes
+   * @param text null if it is unknown; such a run is not resumed
+   */
+  public void begin(RunConfig config, byte[] tokenizer, TextRecord text) throws IOException {
+    begin(config, tokenizer, text, null);
+  }
+
+  private void begin(RunConfig config, byte[] tokenizer, TextRecord text, TeacherRecord teacher)
+      throws IOException {
     files.makeFolder(ModelFolder.CHECKPOINTS);
     if (tokenizer == null) {
       files.delete(ModelFolder.TOKENIZER);
     } else {
       files.replace(ModelFolder.TOKENIZER, tokenizer);
     }
-    replace(TEXT, ConfigJson.text(TextRecord.of(material.text())));
-    if (material.teacher() == null) {
-      files.delete(TEACHER);
-    } else {
-      replace(TEACHER, ConfigJson.text(TeacherRecord.of(material.teacher())));
-    }
+    replaceOrDelete(TEXT, text);
+    replaceOrDelete(TEACHER, teacher);
     replace(CONFIG, config.toJson());
+  }
+
+  private void replaceOrDelete(String name, Record content) throws IOException {
+    if (content == null) {
+      files.delete(name);
+    } else {
+      replace(name, ConfigJson.text(content));
+    }
   }
 
   /**

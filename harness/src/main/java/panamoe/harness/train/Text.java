@@ -1,6 +1,5 @@
 package panamoe.harness.train;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -11,7 +10,6 @@ import panamoe.data.TokenSource;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
-import panamoe.io.ConfigJson;
 
 /**
  * The training text.
@@ -50,12 +48,10 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
    * @throws IllegalArgumentException if the text is no longer there, or has changed since
    */
   public static Optional<Text> of(ModelFolder model) {
-    Path checkpoint = model.checkpoint().directory().toAbsolutePath().normalize();
-    Path run = checkpoint.getParent().getParent();
-    if (run == null || Files.notExists(run.resolve(RunFolder.TEXT))) {
+    TextRecord record = TextRecord.of(model).orElse(null);
+    if (record == null) {
       return Optional.empty();
     }
-    TextRecord record = ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class);
     Text text = record.read();
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(

@@ -4,8 +4,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import panamoe.data.PreparedText;
+import panamoe.engine.ModelFolder;
+import panamoe.io.ConfigJson;
 import panamoe.io.Omittable;
 
 /**
@@ -16,9 +19,9 @@ import panamoe.io.Omittable;
  * @param languages kept of the default corpus; empty for all
  * @param sha256 of the text, so that a run is not resumed on another
  */
-record TextRecord(
+public record TextRecord(
     @Omittable String path, @Omittable Boolean prepared, List<String> languages, String sha256) {
-  TextRecord {
+  public TextRecord {
     if (languages == null || languages.stream().anyMatch(Objects::isNull)) {
       throw new IllegalArgumentException(
           "languages is " + languages + ", expected an array of language codes");
@@ -27,6 +30,15 @@ record TextRecord(
       throw new IllegalArgumentException("sha256 is missing");
     }
     languages = List.copyOf(languages);
+  }
+
+  /** Of the run that a model is from; empty if the model's folder does not say. */
+  public static Optional<TextRecord> of(ModelFolder model) {
+    Path checkpoint = model.checkpoint().directory().toAbsolutePath().normalize();
+    Path run = checkpoint.getParent().getParent();
+    return run == null || Files.notExists(run.resolve(RunFolder.TEXT))
+        ? Optional.empty()
+        : Optional.of(ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class));
   }
 
   static TextRecord of(Text text) {

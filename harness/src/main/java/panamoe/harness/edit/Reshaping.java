@@ -1,0 +1,132 @@
+package panamoe.harness.edit;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import panamoe.backend.Backend;
+import panamoe.checkpoint.Checkpoint;
+import panamoe.checkpoint.Shards;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.JsonTokenizer;
+import panamoe.data.Tokenizer;
+import panamoe.edit.EditedModel;
+import panamoe.edit.MegatronModel;
+import panamoe.edit.StreamedModel;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.SharedOptions;
+import panamoe.harness.train.Presets;
+import panamoe.harness.train.RunFolder;
+import panamoe.harness.train.RunPlace;
+import panamoe.harness.train.TextRecord;
+import panamoe.io.ConfigJson;
+import panamoe.model.ModelTensors;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.train.RunConfig;
+import panamoe.train.TrainConfig;
+
+/**
+ * {@code edit --reshape}: the same model in other files, tensor by tensor.
+ *
+ * @param out folder of the new run
+ * @param files of its weights
+ * @param err receives warnings
+ */
+record Reshaping(Path out, int files, PrintWriter err) {
+  /** What was written. */
+  record Report(Path model, StreamedModel written, int files) {
+    private long parameters() {
+      return ModelTensors.shapes(written.config()).values().stream().mapToLong(Tensor::count).sum();
+    }
+
+    ObjectNode toJson() {
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      json.put("model", model.toString());
+      json.put("edit", "--reshape");
+      json.put("files", files);
+      json.put("tensors", ModelTensors.shapes(written.config()).size());
+      json.put("parameters", parameters());
+      json.put("bytes", parameters() * DType.FLOAT32.bytes());
+      ArrayNode layers = json.putArray("experts");
+      written.config().experts().forEach(layers::add);
+      return json;
+    }
+
+    String toText(Path folder) {
+      return String.format(
+          Locale.ROOT,
+          "parameters     %,16d%nbytes          %,16d%nfiles          %,16d%nexperts by layer: %s%nwritten: %s",
+          parameters(),
+          parameters() * DType.FLOAT32.bytes(),
+          files,
+          written.config().experts(),
+          folder);
+    }
+  }
+
+  /** A model of ours: its weights stay bit for bit. */
+  Report own(Path model, SharedOptions shared) throws IOException {
+    ModelFolder folder = ModelFolder.open(model);
+    Checkpoint checkpoint = folder.checkpoint();
+    RunPlace.requireFree(out);
+    TrainConfig training = ModelFolder.part(checkpoint, "training", TrainConfig.class);
+    long seed = ModelFolder.part(checkpoint, "seed", Long.class);
+    Path tokenizer = folder.tokenizerFile().orElse(null);
+    try (Backend backend = shared.open();
+        Shards shards = checkpoint.model()) {
+      shards.requireExactly(ModelTensors.shapes(folder.config()));
+      StreamedModel same =
+          new StreamedModel(folder.config(), EditedModel.source(shards, folder.config(), backend));
+      return write(
+          new Report(checkpoint.directory(), same, files),
+          new RunConfig(folder.config(), training, seed),
+          tokenizer,
+          TextRecord.of(folder).orElse(null));
+    }
+  }
+
+  /**
+   * A checkpoint of Megatron-DeepSpeed.
+   *
+   * @param folder of its files
+   * @param tokenizer the model's tokenizer.json; null: it works on bytes
+   */
+  Report megatron(Path folder, Path tokenizer, long seed) throws IOException {
+    RunPlace.requireFree(out);
+    Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
+    try (MegatronModel source = MegatronModel.open(folder, tokens.vocabularySize())) {
+      TrainConfig training = Presets.training(source.config().context());
+      return write(
+          new Report(folder, new StreamedModel(source.config(), source), files),
+          new RunConfig(source.config(), training, seed),
+          tokenizer,
+          null);
+    }
+  }
+
+  /** Writes the run; its config.json, which makes it one, is the last file. */
+  private Report write(Report report, RunConfig run, Path tokenizer, TextRecord text)
+      throws IOException {
+    byte[] json = tokenizer == null ? null : Files.readAllBytes(tokenizer);
+    try (RunFolder folder = RunFolder.create(out)) {
+      try {
+        report
+            .written()
+            .save((ObjectNode) ConfigJson.tree(run), folder.checkpoints(), files)
+            .warnings()
+            .forEach(warning -> err.println("warning: " + warning));
+      } catch (RuntimeException | Error e) {
+        Files.deleteIfExists(folder.checkpoints()); // empty: a failed save leaves nothing
+        throw e;
+      }
+      folder.replace(EditCommand.REPORT, report.toJson().toPrettyString() + "\n");
+      folder.begin(run, json, text);
+    }
+    return report;
+  }
+}

@@ -1,0 +1,18 @@
+package panamoe.checkpoint.torch;
+
+import java.util.Arrays;
+import panamoe.checkpoint.StoredType;
+
+/**
+ * A tensor's place in a file of {@code torch.save}.
+ *
+ * @param storage name of the entry with its elements
+ * @param begin of its first element, counted in elements of the storage
+ * @param shape sizes of its dimensions, empty for a scalar; not to be changed
+ */
+public record TorchTensor(StoredType type, String storage, long begin, long[] shape, long count) {
+  @Override
+  public String toString() {
+    return type + Arrays.toString(shape);
+  }
+}

@@ -1,0 +1,135 @@
+package panamoe.edit;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.torch.TorchFile;
+import panamoe.checkpoint.torch.TorchTensor;
+
+/** One file of a checkpoint of Megatron-DeepSpeed, and its tensors by name. */
+final class MegatronFile implements AutoCloseable {
+  /** Dictionaries within dictionaries: language_model, embedding, word_embeddings, weight. */
+  private static final int DEEPEST = 5;
+
+  private final TorchFile file;
+  private final Map<String, Object> content = new TreeMap<>();
+  private final Map<String, TorchTensor> tensors = new TreeMap<>();
+
+  private MegatronFile(TorchFile file) {
+    this.file = file;
+    if (!(file.content() instanceof Map<?, ?> map)) {
+      throw bad("does not hold a dictionary, as Megatron-DeepSpeed's files do");
+    }
+    map.forEach((key, value) -> content.put(key.toString(), value));
+  }
+
+  /** A file whose {@code module} is the model, except for its experts. */
+  static MegatronFile model(Path path) {
+    return open(path, true);
+  }
+
+  /** A file of one expert. */
+  static MegatronFile expert(Path path) {
+    return open(path, false);
+  }
+
+  private static MegatronFile open(Path path, boolean model) {
+    TorchFile file = TorchFile.open(path);
+    try {
+      MegatronFile read = new MegatronFile(file);
+      if (model && !(read.value("module") instanceof Map<?, ?>)) {
+        throw read.bad("has no dictionary module, which holds the weights without a pipeline");
+      }
+      read.collect("", model ? read.value("module") : file.content(), 0);
+      return read;
+    } catch (RuntimeException | Error e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  private void collect(String prefix, Object value, int depth) {
+    switch (value) {
+      case TorchTensor tensor -> {
+        if (tensors.put(MegatronTensor.today(prefix), tensor) != null) {
+          throw bad("has two tensors " + prefix);
+        }
+      }
+      case Map<?, ?> map -> {
+        if (depth == DEEPEST) {
+          throw bad("has a dictionary too deep within others: " + prefix);
+        }
+        String before = prefix.isEmpty() ? "" : prefix + ".";
+        map.forEach((key, below) -> collect(before + key, below, depth + 1));
+      }
+      case null -> {} // state that a layer does not have
+      default -> throw bad("has " + prefix + ", which is neither a tensor nor a dictionary");
+    }
+  }
+
+  /** A value beside the weights; null if there is none. */
+  Object value(String name) {
+    return content.get(name);
+  }
+
+  CheckpointException bad(String problem) {
+    return new CheckpointException(file.path() + " " + problem);
+  }
+
+  Path path() {
+    return file.path();
+  }
+
+  /** The whole name of the one tensor whose name ends so. */
+  String nameEnding(String end) {
+    String[] found =
+        tensors.keySet().stream()
+            .filter(name -> name.equals(end) || name.endsWith("." + end))
+            .toArray(String[]::new);
+    if (found.length != 1) {
+      throw bad("has " + found.length + " tensors " + end + ", expected one");
+    }
+    return found[0];
+  }
+
+  /** Refuses a tensor that is missing or of another shape. */
+  void require(String name, long[] shape) {
+    TorchTensor tensor = tensors.get(name);
+    if (tensor == null) {
+      throw bad("has no tensor " + name);
+    }
+    if (!Arrays.equals(tensor.shape(), shape)) {
+      throw bad(
+          "has a tensor "
+              + name
+              + " of the shape "
+              + Arrays.toString(tensor.shape())
+              + ", expected "
+              + Arrays.toString(shape));
+    }
+    if (!tensor.type().isFloating()) {
+      throw bad("has a tensor " + name + " of " + tensor.type() + ", expected floating numbers");
+    }
+  }
+
+  /** Refuses tensors that the model does not have. */
+  void requireOnly(Set<String> names) {
+    for (String name : tensors.keySet()) {
+      if (!names.contains(name)) {
+        throw bad("has a tensor " + name + ", which its args do not speak of");
+      }
+    }
+  }
+
+  float[] floats(String name) {
+    return file.floats(tensors.get(name));
+  }
+
+  @Override
+  public void close() {
+    file.close();
+  }
+}

@@ -1,0 +1,93 @@
+package panamoe.edit;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The tensor of Megatron-DeepSpeed that one of Panamoe's comes from.
+ *
+ * @param name of it, without what stands before {@code layers} if it is an expert's
+ * @param layer and {@code expert} whose file has it; -1 for a tensor outside of experts
+ */
+record MegatronTensor(String name, Join join, int layer, int expert) {
+  private static final String MODEL = "language_model.";
+  private static final String EXPERT = "mlp.deepspeed_moe.experts.deepspeed_experts.";
+  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d+)\\.(.+)");
+
+  /**
+   * @param name a tensor's name in a checkpoint
+   * @param slicedExperts whether tensor ranks share experts and the MLPs beside them
+   */
+  static MegatronTensor of(String name, boolean slicedExperts) {
+    int dot = name.lastIndexOf('.');
+    String part = name.substring(0, dot);
+    String kind = name.substring(dot);
+    boolean matrix = kind.equals(".weight");
+    LayerNames.ExpertTensor expert = LayerNames.expert(name);
+    if (expert != null) {
+      String below = mlp(expert.tensor().replace(kind, ""));
+      return new MegatronTensor(
+          "layers." + expert.layer() + "." + EXPERT + expert.expert() + "." + below + kind,
+          join(below, matrix, slicedExperts),
+          expert.layer(),
+          expert.expert());
+    }
+    Matcher inLayer = LAYER.matcher(part);
+    if (!inLayer.matches()) {
+      return switch (part) {
+        case "embedding" -> outside("embedding.word_embeddings" + kind, Join.ROWS);
+        case "positions" -> outside("embedding.position_embeddings" + kind, Join.WHOLE);
+        case "head" -> outside("output_layer" + kind, Join.ROWS);
+        case "final_norm" -> outside("encoder.final_layernorm" + kind, Join.WHOLE);
+        default -> throw new IllegalArgumentException(name);
+      };
+    }
+    String layer = "encoder.layers." + inLayer.group(1) + ".";
+    String below = inLayer.group(2);
+    return switch (below) {
+      case "attention_norm" -> outside(layer + "input_layernorm" + kind, Join.WHOLE);
+      case "mlp_norm" -> outside(layer + "post_attention_layernorm" + kind, Join.WHOLE);
+      case "attention.query" -> fused(layer, kind, Join.QUERY);
+      case "attention.key" -> fused(layer, kind, Join.KEY);
+      case "attention.value" -> fused(layer, kind, Join.VALUE);
+      case "attention.output" ->
+          outside(layer + "self_attention.dense" + kind, matrix ? Join.COLUMNS : Join.WHOLE);
+      case "mlp.up", "mlp.down" -> {
+        String linear = mlp(below.substring("mlp.".length()));
+        yield outside(layer + "mlp." + linear + kind, join(linear, matrix, true));
+      }
+      case "moe.mlp.up", "moe.mlp.down" -> {
+        String linear = mlp(below.substring("moe.mlp.".length()));
+        yield outside(layer + "mlp.mlp." + linear + kind, join(linear, matrix, slicedExperts));
+      }
+      case "moe.gate" -> outside(layer + "mlp.deepspeed_moe.gate.wg" + kind, Join.WHOLE);
+      case "moe.coefficient" -> outside(layer + "mlp.coefficient" + kind, Join.WHOLE);
+      default -> throw new IllegalArgumentException(name);
+    };
+  }
+
+  private static String mlp(String part) {
+    return part.equals("up") ? "dense_h_to_4h" : "dense_4h_to_h";
+  }
+
+  private static Join join(String linear, boolean matrix, boolean sliced) {
+    if (!sliced) {
+      return Join.WHOLE;
+    }
+    return linear.equals("dense_h_to_4h") ? Join.ROWS : matrix ? Join.COLUMNS : Join.WHOLE;
+  }
+
+  private static MegatronTensor outside(String name, Join join) {
+    return new MegatronTensor(MODEL + name, join, -1, -1);
+  }
+
+  private static MegatronTensor fused(String layer, String kind, Join join) {
+    return outside(layer + "self_attention.query_key_value" + kind, join);
+  }
+
+  /** Names of earlier versions in today's form. */
+  static String today(String name) {
+    return name.replace("language_model.transformer.", "language_model.encoder.")
+        .replaceFirst("(layers\\.\\d+\\.)attention\\.", "$1self_attention.");
+  }
+}
