@@ -55,6 +55,18 @@ public record ModelConfig(
     Require.size("hidden", hidden, Require.MAX_WIDTH);
   }
 
+  /**
+   * Refuses a model that no loss can be computed for.
+   *
+   * @throws IllegalArgumentException if its head has a bias
+   */
+  public void requireLoss() {
+    if (head.bias()) {
+      throw new IllegalArgumentException(
+          "the model's head has a bias: it generates text, but no loss takes the bias");
+    }
+  }
+
   public int layers() {
     return blocks.size();
   }

@@ -54,19 +54,24 @@ public final class Distillation implements Objective {
    *
    * @param text SHA-256 of the run's text
    * @param windows of the text
+   * @param backend that the teacher will be asked on
    * @param cache a folder with such a cache, empty or not there
    * @return the most bytes that it takes for this run
    * @throws IllegalArgumentException if the folder holds something else, or the disk has no room
    */
   public static long beginCache(
-      RunConfig run, ModelFolder folder, String text, long windows, Path cache) throws IOException {
-    TeacherCache.Content content = content(run, folder, text);
+      RunConfig run, ModelFolder folder, Backend backend, String text, long windows, Path cache)
+      throws IOException {
+    TeacherCache.Content content = content(run, folder, backend, text);
     double sequences = (double) run.training().steps() * run.training().batch();
     double asked = Math.ceil(sequences * run.distillation().stage().until());
     long bytes = (long) Math.min(asked, windows) * content.windowBytes();
-    TeacherCache.begin(cache, content);
-    long free = Files.getFileStore(cache).getUsableSpace();
-    if (bytes > free) {
+    Path above = cache.toAbsolutePath().normalize();
+    while (Files.notExists(above)) {
+      above = above.getParent();
+    }
+    long free = Files.getFileStore(above).getUsableSpace();
+    if (bytes - TeacherCache.bytesIn(cache) > free) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
@@ -75,6 +80,7 @@ public final class Distillation implements Objective {
               cache,
               free));
     }
+    TeacherCache.begin(cache, content);
     return bytes;
   }
 
@@ -95,20 +101,22 @@ public final class Distillation implements Objective {
     Teacher teacher = new Teacher(load(run, folder, backend));
     try {
       return new Distillation(
-          run, new TeacherCache(cache, content(run, folder, text), teacher, data::window));
+          run, new TeacherCache(cache, content(run, folder, backend, text), teacher, data::window));
     } catch (RuntimeException | Error e) {
       teacher.close();
       throw e;
     }
   }
 
-  private static TeacherCache.Content content(RunConfig run, ModelFolder folder, String text) {
+  private static TeacherCache.Content content(
+      RunConfig run, ModelFolder folder, Backend backend, String text) {
     return new TeacherCache.Content(
         folder.checkpoint().sha256(),
         text,
         run.training().sequence(),
         folder.config().hidden(),
-        run.training().dtype());
+        run.training().dtype(),
+        backend.name());
   }
 
   private static LanguageModel load(RunConfig run, ModelFolder folder, Backend backend) {

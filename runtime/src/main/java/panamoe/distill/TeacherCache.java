@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.function.LongUnaryOperator;
 import java.util.zip.CRC32C;
+import panamoe.checkpoint.CheckpointException;
 import panamoe.io.ConfigJson;
 import panamoe.io.PlainFolder;
 import panamoe.op.Pass;
@@ -45,8 +46,10 @@ final class TeacherCache implements TeacherStates {
    * @param text SHA-256 of the text
    * @param sequence L
    * @param hidden M
+   * @param backend that asked the teacher: others round otherwise
    */
-  record Content(String teacher, String text, int sequence, int hidden, DType dtype) {
+  record Content(
+      String teacher, String text, int sequence, int hidden, DType dtype, String backend) {
     long windowBytes() {
       return (long) sequence * hidden * dtype.bytes() + Long.BYTES;
     }
@@ -83,6 +86,12 @@ final class TeacherCache implements TeacherStates {
       files.make();
       files.replace(CONTENT, ConfigJson.text(content).getBytes(UTF_8));
     }
+  }
+
+  /** The bytes of a cache's states, holes included; 0 where there is none. */
+  static long bytesIn(Path folder) throws IOException {
+    Path states = folder.resolve(STATES);
+    return Files.exists(states) ? Files.size(states) : 0;
   }
 
   /**
@@ -148,7 +157,7 @@ final class TeacherCache implements TeacherStates {
   /**
    * Whether the window is there.
    *
-   * @throws IllegalArgumentException if it is damaged
+   * @throws CheckpointException if it is damaged
    */
   private boolean read(long window, MemorySegment rows) throws IOException {
     long at = window * content.windowBytes();
@@ -162,7 +171,7 @@ final class TeacherCache implements TeacherStates {
     ByteBuffer bytes = rows.asByteBuffer();
     fill(bytes.duplicate(), at);
     if (seal.getInt(0) != WRITTEN || seal.getInt(Integer.BYTES) != checksum(bytes)) {
-      throw new IllegalArgumentException(
+      throw new CheckpointException(
           file + " is damaged in window " + window + "; remove its folder to have it made again");
     }
     return true;
@@ -173,7 +182,7 @@ final class TeacherCache implements TeacherStates {
     while (bytes.hasRemaining()) {
       int read = states.read(bytes, place);
       if (read < 0) {
-        throw new IllegalArgumentException(file + " became shorter while it was read");
+        throw new CheckpointException(file + " became shorter while it was read");
       }
       place += read;
     }

@@ -131,7 +131,7 @@ final class ConfigMistake {
       return "one of "
           + Arrays.stream(type.getEnumConstants()).map(each -> "\"" + each + "\"").toList();
     }
-    if (type == boolean.class) {
+    if (type == boolean.class || type == Boolean.class) {
       return "true or false";
     }
     if (type == double.class
@@ -140,8 +140,11 @@ final class ConfigMistake {
         || type == Float.class) {
       return "a number";
     }
-    if (type == int.class || type == long.class || type == Integer.class) {
+    if (type == int.class || type == long.class || type == Integer.class || type == Long.class) {
       return "a whole number";
+    }
+    if (type == String.class) {
+      return "a text";
     }
     return List.class.isAssignableFrom(type) ? "an array" : "an object";
   }

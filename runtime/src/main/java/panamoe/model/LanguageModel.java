@@ -248,8 +248,10 @@ public final class LanguageModel implements AutoCloseable {
    *
    * @param targets INT32 [S], -1 does not count
    * @param dloss derivative of the objective by each token's loss
+   * @throws IllegalArgumentException if the head has a bias, which no loss takes
    */
   public Tensor losses(Pass pass, Tensor hidden, Tensor targets, float dloss) {
+    config.requireLoss();
     return CrossEntropyOp.forward(pass, hidden, headWeight, targets, 0, dloss);
   }
 

@@ -24,7 +24,8 @@ final class BiasBalancing {
     model.parameters().parameters().forEach(each -> parameters.put(each.name(), each));
     for (int layer = 0; layer < model.config().layers(); layer++) {
       if (model.config().blocks().get(layer).feedForward() instanceof MoeConfig moe
-          && moe.gate().loss().biasRate() != null) {
+          && moe.gate().loss().biasRate() != null
+          && moe.gate().loss().biasRate() > 0) {
         Parameter bias = parameters.get("layers." + layer + ".moe.gate.correction");
         byLayer.put(layer, new Bias(bias, moe.gate().loss().biasRate().floatValue()));
       }

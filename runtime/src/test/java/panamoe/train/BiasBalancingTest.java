@@ -67,6 +67,15 @@ class BiasBalancingTest {
         .master();
   }
 
+  @Test
+  void aRateOf0NeedsNoBias() {
+    GateConfig gate = GateConfig.dropless(1).withLoss(new GateConfig.Loss(true, 0, 0, null, 0.0));
+    RunConfig run = TrainerBench.config(Architecture.MOE, gate, steps(1));
+    try (TrainerBench bench = TrainerBench.open(run, 1)) {
+      assertEquals(1, bench.trainer().next().step());
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({"1,false", "2,false", "2,true"})
   void anExpertBelowTheMeanRises(int microBatches, boolean recompute) {

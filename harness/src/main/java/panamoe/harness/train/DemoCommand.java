@@ -105,6 +105,7 @@ public final class DemoCommand implements Callable<Integer> {
                     Presets.VOCABULARY,
                     shared.seed()));
     MemoryForecast.of(config.model(), config.training(), Topology.ONE)
+        .with(config.model(), config.training(), Topology.ONE) // the student's teacher
         .requireFits(shared.memoryAvailable(), 1);
     Path place = out == null ? freeFolder() : out;
     RunPlace.requireFree(place);

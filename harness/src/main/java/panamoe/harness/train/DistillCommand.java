@@ -142,14 +142,19 @@ public final class DistillCommand extends RunCommand {
         .checked(
             () ->
                 new RunConfig(
-                    kept.config(folder.config()),
-                    training,
-                    shared().seed(),
-                    new DistillationConfig(
-                        alpha == null ? 1 : alpha,
-                        temperature == null ? 1 : temperature,
-                        new Stage(fall == null ? Fall.STOP : fall, until == null ? 0.7 : until),
-                        fromScratch ? null : kept.layers())));
+                    kept.config(folder.config()), training, shared().seed(), distillation(kept)));
+  }
+
+  /** The paper's settings, with the options' changes. */
+  private DistillationConfig distillation(KeptLayers kept) {
+    DistillationConfig paper = DistillationConfig.staged(fromScratch ? null : kept.layers());
+    return new DistillationConfig(
+        alpha == null ? paper.alpha() : alpha,
+        temperature == null ? paper.temperature() : temperature,
+        new Stage(
+            fall == null ? paper.stage().fall() : fall,
+            until == null ? paper.stage().until() : until),
+        paper.layers());
   }
 
   /** The layers that the options ask for. */
@@ -202,6 +207,7 @@ public final class DistillCommand extends RunCommand {
 
   /** Refuses a student that this teacher cannot teach. */
   private static void requireTeaches(ModelConfig teacher, RunConfig student) {
+    teacher.requireLoss();
     require(
         student.model().vocabulary() == teacher.vocabulary(),
         "the student has a vocabulary of %d, the teacher one of %d: they must be the same",

@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
 import panamoe.distill.Distillation;
 import panamoe.engine.ModelFolder;
@@ -197,12 +198,18 @@ abstract class RunCommand implements Callable<Integer> {
       if (complete.isPresent()) {
         return rankOptions.oneProcess() ? complete : onRanks(config, true, (_, _, _) -> complete);
       }
-      ModelFolder teacher = config.asksTeacher(folder.stepsDone()) ? teacherOf(folder) : null;
+      ModelFolder teacher = needsTeacher(config, folder.stepsDone()) ? teacherOf(folder) : null;
       requireFits(config, topology, teacher);
       Material material =
           Material.of(folder.text(givenText()), folder.tokenizer(), config, teacher);
       return train(folder, config, material, null, err);
     }
+  }
+
+  /** Whether a run asks a teacher from a step on, or starts from its layers. */
+  private static boolean needsTeacher(RunConfig config, long done) {
+    return config.asksTeacher(done)
+        || done == 0 && config.distillation() != null && config.distillation().layers() != null;
   }
 
   /** The settings of a resumed run, with the requested number of steps. */
@@ -234,19 +241,18 @@ abstract class RunCommand implements Callable<Integer> {
   private Optional<TrainingRun.Outcome> train(
       RunFolder folder, RunConfig config, Material material, RunTokenizer begun, PrintWriter err)
       throws Exception {
-    if (material.teacher() != null && teacherCache() != null && rankOptions.leads()) {
-      long windows = material.data().trainingSequences();
-      String sha256 = material.text().tokens().sha256();
-      long bytes =
-          Distillation.beginCache(config, material.teacher(), sha256, windows, teacherCache());
-      err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache());
-    }
     boolean fresh = begun != null;
     return onRanks(
         config,
         false,
         (ranks, backend, stop) -> {
+          if (ranks.first() && material.teacher() != null && teacherCache() != null) {
+            beginCache(
+                config, material, backend, err); // before any other rank is past the next line
+          }
           Alike.require(ranks, material.text().tokens()::sha256, "has another text than rank 0");
+          Alike.require(ranks, material.tokenizer()::sha256, "has another tokenizer than rank 0");
+          Alike.require(ranks, () -> teacherSha(material), "has another teacher than rank 0");
           if (fresh && ranks.first()) {
             folder.begin(config, begun.json(), material);
           }
@@ -254,6 +260,23 @@ abstract class RunCommand implements Callable<Integer> {
                   ranks, backend, folder, config, material, teacherCache(), fresh, err)
               .run(stop);
         });
+  }
+
+  private void beginCache(RunConfig config, Material material, Backend backend, PrintWriter err)
+      throws IOException {
+    long bytes =
+        Distillation.beginCache(
+            config,
+            material.teacher(),
+            backend,
+            material.text().tokens().sha256(),
+            material.data().trainingSequences(),
+            teacherCache());
+    err.printf(Locale.ROOT, "teacher's cache: up to %,d bytes in %s%n", bytes, teacherCache());
+  }
+
+  private static String teacherSha(Material material) {
+    return material.teacher() == null ? "none" : material.teacher().checkpoint().sha256();
   }
 
   /**

@@ -38,7 +38,7 @@ record RunTokenizer(Tokenizer tokenizer, byte[] json) {
   /**
    * Trains a tokenizer on the training part of a text; see below.
    *
-   * @throws IllegalArgumentException if the text gives fewer tokens
+   * @throws panamoe.data.DataException if the text gives fewer tokens
    */
   static RunTokenizer of(Text text, int vocabulary, int threads, PrintWriter err)
       throws InterruptedException {

@@ -8,6 +8,7 @@ import panamoe.backend.Activation;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
 import panamoe.data.ByteTokenizer;
+import panamoe.data.DataException;
 import panamoe.data.PreparedText;
 import panamoe.data.bpe.BpeTrainer;
 import panamoe.engine.ModelFolder;
@@ -119,8 +120,8 @@ public final class TrainCommand extends RunCommand {
     }
     try {
       return RunTokenizer.of(read, vocabulary(), shared().threads(), err);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(
+    } catch (DataException e) {
+      throw new DataException(
           e.getMessage() + " by --vocabulary (" + ByteTokenizer.SIZE + " works on bytes)", e);
     }
   }

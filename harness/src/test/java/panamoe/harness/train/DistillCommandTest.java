@@ -156,7 +156,9 @@ class DistillCommandTest {
     }
     Files.write(states, damaged);
     assertRefused(
-        1, states + " is damaged in window ", distill("third", "--teacher-cache " + cache));
+        1,
+        "panamoe distill: " + states + " is damaged in window ",
+        distill("third", "--teacher-cache " + cache));
     assertRefused(
         1,
         cache + " is the cache of another teacher or text (sequence was 64, is 32)",
@@ -192,6 +194,20 @@ class DistillCommandTest {
         CommandRun.of((resume + other).split(" ")));
     run(resume + moved);
     assertTrue(Files.readString(student.resolve("teacher.json")).contains(moved.toString()));
+  }
+
+  /** Alpha 0 asks no teacher, but the student still starts from its layers. */
+  @Test
+  void aStudentKilledBeforeItsFirstCheckpointStartsFromItsTeacherAgain() throws IOException {
+    assertEquals(0, distill("student", "--alpha 0").exitCode());
+    Path student = folder.resolve("student");
+    byte[] expected = weights(student);
+    delete(student.resolve("checkpoints"));
+    Files.createDirectory(student.resolve("checkpoints"));
+    Files.delete(student.resolve("report.html"));
+    Files.delete(student.resolve("metrics.jsonl"));
+    run("distill --out " + student + " --resume");
+    assertArrayEquals(expected, weights(student));
   }
 
   @Test

@@ -375,6 +375,17 @@ class TrainCommandTest {
     assertFalse(Files.exists(run));
   }
 
+  @Test
+  void aTextTooShortForTheDefaultVocabularyNamesTheOption() {
+    Path run = folder.resolve("run");
+    CommandRun refused =
+        CommandRun.of(
+            "train", "--preset", "small", "--text", text.toString(), "--out", run.toString());
+    assertEquals(1, refused.exitCode(), refused.err());
+    assertTrue(refused.err().contains("by --vocabulary (257 works on bytes)"), refused.err());
+    assertFalse(Files.exists(run));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
