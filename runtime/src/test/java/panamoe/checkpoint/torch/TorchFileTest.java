@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -80,6 +81,29 @@ class TorchFileTest {
     Path file = pickled(new PickleWriter().value(part).done());
     try (TorchFile read = TorchFile.open(file)) {
       assertArrayEquals(new float[2], read.floats((TorchTensor) read.content()));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2})
+  void aChangedElementIsRefusedEvenBesideTheTensor(int changed) throws IOException {
+    PickleWriter.Tensor part =
+        new PickleWriter.Tensor("FloatStorage", "0", 3, 1, List.of(1L), List.of(1L));
+    Map<String, byte[]> entries = new LinkedHashMap<>();
+    entries.put("x/data.pkl", new PickleWriter().value(part).done());
+    byte[] elements = new byte[12];
+    Arrays.fill(elements, (byte) 0x5a);
+    entries.put("x/data/0", elements);
+    Path file = TorchFiles.zip(folder.resolve("x.pt"), entries, ZipEntry.STORED);
+    byte[] bytes = Files.readAllBytes(file);
+    int at = new String(bytes, StandardCharsets.ISO_8859_1).indexOf("Z".repeat(12));
+    bytes[at + 4 * changed] ^= 1;
+    Files.write(file, bytes);
+    try (TorchFile read = TorchFile.open(file)) {
+      TorchTensor tensor = (TorchTensor) read.content();
+      String message =
+          assertThrows(CheckpointException.class, () -> read.floats(tensor)).getMessage();
+      assertEquals(file + " is damaged: its entry x/data/0 does not have its checksum", message);
     }
   }
 
