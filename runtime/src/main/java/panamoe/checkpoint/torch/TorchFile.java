@@ -152,7 +152,7 @@ public final class TorchFile implements AutoCloseable {
       return;
     }
     in.transferTo(OutputStream.nullOutputStream());
-    long stored = entry.getCrc(); // 0 where torch was told to compute none
+    long stored = entry.getCrc(); // torch writes 0 where it skips the computation
     if (stored != 0 && stored != in.getChecksum().getValue()) {
       throw bad("is damaged: its entry " + entry.getName() + " does not have its checksum");
     }
