@@ -14,8 +14,9 @@ import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 
 /**
- * Writes safetensors files: tensors sorted by name, elements aligned to 8 bytes. Equal tensors and
- * metadata give equal bytes. Elements are written directly from the tensors' memory.
+ * Writes safetensors files: tensors sorted by name, the first at a multiple of 8 bytes. Equal
+ * tensors and metadata give equal bytes. Elements are written as {@link Elements#readBy} gives
+ * them, without a copy of all.
  */
 final class SafetensorsWriter {
   private static final int ALIGNMENT = 8;
@@ -25,6 +26,7 @@ final class SafetensorsWriter {
 
   /**
    * @throws IllegalArgumentException if a tensor is packed
+   * @throws IllegalStateException if a tensor gives more or fewer bytes than its shape has
    */
   static void write(
       WritableByteChannel out,
@@ -33,8 +35,24 @@ final class SafetensorsWriter {
       throws IOException {
     Map<String, Elements> sorted = new TreeMap<>(tensors);
     writeFully(out, header(sorted, metadata));
-    for (Elements tensor : sorted.values()) {
-      tensor.readBy(elements -> write(out, elements));
+    for (Map.Entry<String, Elements> entry : sorted.entrySet()) {
+      long[] written = {0};
+      entry
+          .getValue()
+          .readBy(
+              elements -> {
+                written[0] += elements.byteSize();
+                write(out, elements);
+              });
+      if (written[0] != entry.getValue().bytes()) {
+        throw new IllegalStateException(
+            "tensor "
+                + entry.getKey()
+                + " gave "
+                + written[0]
+                + " bytes, expected "
+                + entry.getValue().bytes());
+      }
     }
   }
 

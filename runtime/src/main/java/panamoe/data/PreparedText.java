@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import panamoe.io.ConfigJson;
@@ -100,6 +102,7 @@ public final class PreparedText implements TokenSource {
    * @param source of the text, to print
    * @param tokenizerFile copied into the folder; null for bytes
    * @throws DataException if the text cannot be read, or has no two parts
+   * @throws IllegalArgumentException if the folder is not empty
    */
   public static PreparedText prepare(
       Corpus corpus, String source, Tokenizer tokenizer, Path tokenizerFile, Path folder)
@@ -117,20 +120,26 @@ public final class PreparedText implements TokenSource {
       throws IOException {
     boolean made = Files.notExists(folder);
     PlainFolder files = new PlainFolder(folder);
+    if (!files.names("").isEmpty()) {
+      throw new IllegalArgumentException(folder + " is not empty; choose an empty or new folder");
+    }
     files.make();
+    List<Path> created = new ArrayList<>(); // another process may write here too
     try {
-      Content content = write(corpus, source, tokenizer, folder, perShard);
+      Content content = write(corpus, source, tokenizer, folder, perShard, created);
       if (tokenizerFile != null) {
+        created.add(folder.resolve(TOKENIZER));
         files.replace(TOKENIZER, Files.readAllBytes(tokenizerFile));
       }
+      created.add(folder.resolve(CONTENT));
       files.replace(CONTENT, ConfigJson.text(content).getBytes(UTF_8));
       return new PreparedText(folder, content);
     } catch (IOException | RuntimeException | Error e) {
       try {
-        for (String name : files.names("")) {
-          files.delete(name);
+        for (Path file : created) {
+          Files.deleteIfExists(file);
         }
-        if (made) {
+        if (made && files.names("").isEmpty()) {
           Files.delete(folder);
         }
       } catch (IOException undeleted) {
@@ -141,7 +150,12 @@ public final class PreparedText implements TokenSource {
   }
 
   private static Content write(
-      Corpus corpus, String source, Tokenizer tokenizer, Path folder, long perShard)
+      Corpus corpus,
+      String source,
+      Tokenizer tokenizer,
+      Path folder,
+      long perShard,
+      List<Path> created)
       throws IOException {
     int vocabulary = tokenizer.vocabularySize();
     Content begun =
@@ -156,9 +170,9 @@ public final class PreparedText implements TokenSource {
             0,
             0);
     try (TokenShardWriter training =
-            new TokenShardWriter(folder, begun.shape(Corpus.Part.TRAINING), perShard);
+            new TokenShardWriter(folder, begun.shape(Corpus.Part.TRAINING), perShard, created);
         TokenShardWriter validation =
-            new TokenShardWriter(folder, begun.shape(Corpus.Part.VALIDATION), perShard)) {
+            new TokenShardWriter(folder, begun.shape(Corpus.Part.VALIDATION), perShard, created)) {
       corpus.encode(
           tokenizer,
           Map.of(

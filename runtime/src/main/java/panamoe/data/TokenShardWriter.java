@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.zip.CRC32C;
 import panamoe.io.FileTrouble;
 import panamoe.io.PlainFolder;
@@ -16,6 +17,7 @@ final class TokenShardWriter implements Closeable {
   private final Path folder;
   private final ShardHeader.Shape shape;
   private final long perShard;
+  private final List<Path> created;
   private final ByteBuffer buffer =
       ByteBuffer.allocateDirect(1 << 20).order(ByteOrder.LITTLE_ENDIAN);
   private final CRC32C checksum = new CRC32C();
@@ -23,10 +25,14 @@ final class TokenShardWriter implements Closeable {
   private Path file;
   private long size;
 
-  TokenShardWriter(Path folder, ShardHeader.Shape shape, long perShard) {
+  /**
+   * @param created receives each file that it creates
+   */
+  TokenShardWriter(Path folder, ShardHeader.Shape shape, long perShard, List<Path> created) {
     this.folder = folder;
     this.shape = shape;
     this.perShard = perShard;
+    this.created = created;
   }
 
   /** Tokens so far. */
@@ -62,6 +68,7 @@ final class TokenShardWriter implements Closeable {
   private void begin() throws IOException {
     file = folder.resolve(TokenShards.name(shape.part(), Math.toIntExact(size / perShard)));
     shard = PlainFolder.createFile(file);
+    created.add(file);
     shard.position(ShardHeader.BYTES);
     checksum.reset();
   }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
@@ -18,7 +19,7 @@ import panamoe.io.RegularFile;
  * All shards but the last have the same number of tokens.
  */
 final class TokenShards implements Tokens {
-  private static final long CHECKED_AT_A_TIME = 1 << 26;
+  private static final int CHECKED_AT_A_TIME = 1 << 20;
   private static final ValueLayout.OfShort UINT16 =
       ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT32 =
@@ -69,23 +70,31 @@ final class TokenShards implements Tokens {
                 + bytes
                 + "; prepare the text again");
       }
-      MemorySegment whole = channel.map(MapMode.READ_ONLY, 0, bytes, Arena.ofAuto());
-      int crc = expected.crcIn(whole.asSlice(0, ShardHeader.BYTES).asByteBuffer(), file.toString());
-      MemorySegment tokens = whole.asSlice(ShardHeader.BYTES);
-      if (crc != checksum(tokens)) {
+      ByteBuffer header = ByteBuffer.allocate(ShardHeader.BYTES);
+      RegularFile.read(channel, header, 0);
+      int crc = expected.crcIn(header, file.toString());
+      if (crc != checksum(channel, bytes)) {
         throw damaged(file);
       }
-      return tokens;
+      return channel.map(
+          MapMode.READ_ONLY, ShardHeader.BYTES, bytes - ShardHeader.BYTES, Arena.ofAuto());
     } catch (IOException e) {
       throw new DataException("cannot read the tokens " + file + ": " + FileTrouble.reason(e), e);
     }
   }
 
-  private static int checksum(MemorySegment tokens) {
+  /**
+   * The CRC-32C of the tokens up to byte {@code end}, or to the end of a file that became shorter.
+   * It is read, not mapped: the checksum of a mapped page that is gone kills the process.
+   */
+  static int checksum(FileChannel channel, long end) throws IOException {
     CRC32C checksum = new CRC32C();
-    for (long at = 0; at < tokens.byteSize(); at += CHECKED_AT_A_TIME) {
-      long bytes = Math.min(CHECKED_AT_A_TIME, tokens.byteSize() - at);
-      checksum.update(tokens.asSlice(at, bytes).asByteBuffer());
+    ByteBuffer piece = ByteBuffer.allocate(CHECKED_AT_A_TIME);
+    int read = 0;
+    for (long at = ShardHeader.BYTES; at < end && read >= 0; at += read) {
+      piece.clear().limit((int) Math.min(CHECKED_AT_A_TIME, end - at));
+      read = RegularFile.read(channel, piece, at);
+      checksum.update(piece.flip());
     }
     return (int) checksum.getValue();
   }

@@ -14,9 +14,13 @@ final class MegatronFile implements AutoCloseable {
   /** Dictionaries within dictionaries: language_model, embedding, word_embeddings, weight. */
   private static final int DEEPEST = 5;
 
+  /** Values within the dictionaries; one that is in several counts in each. */
+  private static final int MOST_VALUES = 100_000;
+
   private final TorchFile file;
   private final Map<String, Object> content = new TreeMap<>();
   private final Map<String, TorchTensor> tensors = new TreeMap<>();
+  private int visited;
 
   private MegatronFile(TorchFile file) {
     this.file = file;
@@ -52,6 +56,9 @@ final class MegatronFile implements AutoCloseable {
   }
 
   private void collect(String prefix, Object value, int depth) {
+    if (++visited > MOST_VALUES) {
+      throw bad("has more than " + MOST_VALUES + " values in its dictionaries");
+    }
     switch (value) {
       case TorchTensor tensor -> {
         if (tensors.put(MegatronTensor.today(prefix), tensor) != null) {

@@ -6,6 +6,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.stream.IntStream;
 import panamoe.backend.Backend;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
@@ -59,7 +60,7 @@ public final class TaskEvaluator {
    * The scores by kind. Of a context longer than the model's, the end is asked.
    *
    * @throws IllegalArgumentException with the number of the task, from 1, if an answer alone is
-   *     longer than the model's context
+   *     longer than the model's context, or its likelihood is not a finite number
    * @throws CancellationException if the thread is interrupted
    */
   public Map<Task.Kind, TaskScore> measure(List<Task> tasks) {
@@ -94,7 +95,7 @@ public final class TaskEvaluator {
         double[] perByte = new double[nats.length];
         Arrays.setAll(perByte, i -> nats[i] / bytes(choice.choices().get(i)));
         int right = choice.answer();
-        sums.add(best(nats) == right, best(perByte) == right, nats[right]);
+        sums.add(isBest(nats, right), isBest(perByte, right), nats[right]);
       }
     }
   }
@@ -140,6 +141,12 @@ public final class TaskEvaluator {
         nats += logProbability(row, tokens[i]);
         greedy &= mostProbable(row) == tokens[i];
       }
+      if (!Double.isFinite(nats)) {
+        throw new IllegalArgumentException(
+            "the model gives an answer a log-likelihood of "
+                + nats
+                + ", no finite number: its training diverged, or its weights are damaged");
+      }
       return new Answer(nats, greedy);
     }
   }
@@ -164,14 +171,9 @@ public final class TaskEvaluator {
     return best;
   }
 
-  private static int best(double[] values) {
-    int best = 0;
-    for (int i = 1; i < values.length; i++) {
-      if (values[i] > values[best]) {
-        best = i;
-      }
-    }
-    return best;
+  /** Whether one value is above all others: a model without a preference knows no answer. */
+  private static boolean isBest(double[] values, int one) {
+    return IntStream.range(0, values.length).allMatch(i -> i == one || values[i] < values[one]);
   }
 
   private static int bytes(String text) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -19,7 +20,10 @@ import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.tensor.DType;
+import panamoe.tensor.Elements;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
@@ -158,7 +162,34 @@ class SafetensorsTest {
     }
   }
 
-  private Path write(String name, Map<String, Tensor> tensors, Map<String, String> metadata)
+  @ParameterizedTest
+  @ValueSource(ints = {0, 11, 13})
+  void refusesATensorOfOtherBytesThanItsShape(int given) {
+    Elements lying =
+        new Elements() {
+          @Override
+          public DType dtype() {
+            return DType.FLOAT32;
+          }
+
+          @Override
+          public long[] shape() {
+            return new long[] {3};
+          }
+
+          @Override
+          public void readBy(Reader reader) throws IOException {
+            reader.read(MemorySegment.ofArray(new byte[given]));
+          }
+        };
+    String message =
+        assertThrows(IllegalStateException.class, () -> write("x", Map.of("t", lying), Map.of()))
+            .getMessage();
+    assertEquals("tensor t gave " + given + " bytes, expected 12", message);
+  }
+
+  private Path write(
+      String name, Map<String, ? extends Elements> tensors, Map<String, String> metadata)
       throws IOException {
     Path path = directory.resolve(name);
     try (FileChannel channel =

@@ -1,18 +1,25 @@
 package panamoe.data;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -112,6 +119,23 @@ class PreparedTextTest {
   }
 
   @Test
+  void aFileThatBecomesShorterHasAnotherChecksum() throws IOException {
+    byte[] content = new byte[128 + (3 << 20) + 5];
+    Arrays.fill(content, (byte) 7);
+    CRC32C whole = new CRC32C();
+    whole.update(content, 128, content.length - 128);
+    Path file = Files.write(directory.resolve("shard"), content);
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      assertEquals((int) whole.getValue(), TokenShards.checksum(channel, content.length));
+      channel.truncate(5000);
+      whole.reset();
+      whole.update(content, 128, 5000 - 128);
+      assertEquals((int) whole.getValue(), TokenShards.checksum(channel, content.length));
+    }
+  }
+
+  @Test
   void aForeignShardIsRefused() throws IOException {
     Path folder = directory.resolve("tokens");
     PreparedText prepared = prepare(new ByteTokenizer(), folder);
@@ -161,6 +185,76 @@ class PreparedTextTest {
     String message =
         assertThrows(DataException.class, () -> PreparedText.open(directory)).getMessage();
     assertTrue(message.contains(directory + " holds no prepared text"), message);
+  }
+
+  /** Bytes, after something else has happened. */
+  private record After(Runnable before) implements Tokenizer {
+    private static final ByteTokenizer BYTES = new ByteTokenizer();
+
+    @Override
+    public int[] encode(String text) {
+      before.run();
+      return BYTES.encode(text);
+    }
+
+    @Override
+    public byte[] bytesOf(int token) {
+      return BYTES.bytesOf(token);
+    }
+
+    @Override
+    public int vocabularySize() {
+      return BYTES.vocabularySize();
+    }
+
+    @Override
+    public int endOfText() {
+      return BYTES.endOfText();
+    }
+
+    @Override
+    public String sha256() {
+      return BYTES.sha256();
+    }
+  }
+
+  @Test
+  void oneOfTwoThatWriteAtOnceKeepsItsFiles() throws IOException {
+    Path folder = directory.resolve("tokens");
+    AtomicBoolean begun = new AtomicBoolean();
+    After overtaken =
+        new After(
+            () -> {
+              if (begun.compareAndSet(false, true)) {
+                assertDoesNotThrow(() -> prepare(new ByteTokenizer(), folder));
+              }
+            });
+    assertThrows(FileSystemException.class, () -> prepare(overtaken, folder));
+    Tokens kept = PreparedText.open(folder).tokens(Part.TRAINING, new ByteTokenizer());
+    assertArrayEquals(all(CORPUS.tokens(Part.TRAINING, new ByteTokenizer())), all(kept));
+  }
+
+  @Test
+  void aFailureRemovesItsOwnFilesAlone() throws IOException {
+    Path folder = directory.resolve("tokens");
+    Path foreign = folder.resolve("mine");
+    AtomicInteger passages = new AtomicInteger();
+    After failing =
+        new After(
+            () -> {
+              if (passages.incrementAndGet() == 2000) {
+                assertTrue(Files.exists(folder.resolve("training-00001.tokens")));
+                assertDoesNotThrow(() -> Files.writeString(foreign, "mine"));
+                throw new IllegalStateException("full");
+              }
+            });
+    assertThrows(IllegalStateException.class, () -> prepare(failing, folder));
+    assertArrayEquals(new String[] {"mine"}, folder.toFile().list());
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> prepare(new ByteTokenizer(), folder))
+            .getMessage();
+    assertEquals(folder + " is not empty; choose an empty or new folder", message);
+    assertEquals("mine", Files.readString(foreign));
   }
 
   @Test

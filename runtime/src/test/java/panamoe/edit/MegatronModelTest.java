@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -153,6 +154,26 @@ class MegatronModelTest {
     Path below = Files.createDirectory(folder.resolve("below"));
     Files.writeString(below.resolve("latest"), "../global_step7");
     assertTrue(MegatronModel.folder(below).isEmpty());
+  }
+
+  /** A few dictionaries, each many times in the one above it, are 11^5 values. */
+  @Test
+  void sharedDictionariesDoNotMultiply() {
+    Map<String, Object> shared = new TreeMap<>();
+    for (int i = 0; i < 11; i++) {
+      shared.put("k" + i, null);
+    }
+    for (int depth = 1; depth < 5; depth++) {
+      Map<String, Object> above = new TreeMap<>();
+      for (int i = 0; i < 11; i++) {
+        above.put("k" + i, shared);
+      }
+      shared = above;
+    }
+    Path file = TorchFiles.save(folder.resolve("x.pt"), shared);
+    String message =
+        assertThrows(CheckpointException.class, () -> MegatronFile.expert(file)).getMessage();
+    assertEquals(file + " has more than 100000 values in its dictionaries", message);
   }
 
   private static Arguments refused(String expected, Consumer<MegatronFolder> change) {

@@ -71,6 +71,36 @@ class EvaluatorTest {
   }
 
   @Test
+  void choicesThatAreEquallyLikelyAreWrong() {
+    List<String> same = List.of(" sat on", " sat on");
+    List<Task> tasks =
+        List.of(
+            new Task.Choice("The old cat", same, 0),
+            new Task.Choice("The old cat", same, 1),
+            new Task.Choice("The old cat", List.of(" qqqqqq", " sat on"), 1));
+    TaskScore score = evaluator().measure(tasks).get(Task.Kind.CHOICE);
+    assertEquals(new Accuracy(1, 3), score.plain());
+    assertEquals(new Accuracy(1, 3), score.perByte());
+  }
+
+  @Test
+  void aModelWithoutFiniteLikelihoodsIsRefused() {
+    try (LanguageModel broken =
+        ModelFolder.open(folder).load(backend, DType.FLOAT32, new ArrayList<>())) {
+      broken.headWeight().data().fill((byte) 0xff); // not a number
+      TaskEvaluator evaluator = new TaskEvaluator(backend, broken, TOKENIZER);
+      for (Task task : TrainedOnLines.tasks()) {
+        String message =
+            assertThrows(IllegalArgumentException.class, () -> evaluator.measure(List.of(task)))
+                .getMessage();
+        assertTrue(
+            message.startsWith("task 1: the model gives an answer a log-likelihood of NaN"),
+            message);
+      }
+    }
+  }
+
+  @Test
   void aLastWordIsRightWhereGreedyDecodingWritesIt() {
     try (TextGenerator generator = new TextGenerator(backend, model, TOKENIZER)) {
       SamplingConfig greedy = new SamplingConfig(0, 0, 1, 1, 5, List.of(), 1);

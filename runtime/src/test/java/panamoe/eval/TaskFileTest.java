@@ -39,8 +39,8 @@ class TaskFileTest {
       quoteCharacter = '`',
       value = {
         "{\"kind\":\"last_word\",\"text\":\"one\"}      | text is one, expected at least two words",
-        "{\"kind\":\"last_word\"}                       | text",
-        "{\"kind\":\"last_word\",\"text\":\"a b\",\"x\":1} | x",
+        "{\"kind\":\"last_word\"}                       | at $.text: this key is missing",
+        "{\"kind\":\"last_word\",\"text\":\"a b\",\"x\":1} | unknown key \"x\" at $.x; known here: [text]",
         "{\"kind\":\"guess\"}                           | kind is \"guess\", expected \"last_word\" or \"choice\"",
         "{\"text\":\"a b\"}                             | kind is null, expected",
         "[]                                             | expected a task as a JSON object",
@@ -49,7 +49,7 @@ class TaskFileTest {
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"\"],\"answer\":0} | none of them empty",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",null],\"answer\":0} | none of them empty",
         "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"b\"],\"answer\":2} | answer is 2, expected 0 to 1",
-        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"b\"],\"answer\":\"1\"} | answer",
+        "{\"kind\":\"choice\",\"context\":\"\",\"choices\":[\"a\",\"b\"],\"answer\":\"1\"} | at $.answer: expected a whole number",
       })
   void aMalformedLineIsRefusedWithItsNumber(String line, String expected) throws IOException {
     Path file = Files.writeString(folder.resolve("tasks"), GOOD + GOOD + line + "\n");

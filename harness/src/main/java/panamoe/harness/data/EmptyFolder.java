@@ -3,6 +3,7 @@ package panamoe.harness.data;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import panamoe.harness.train.RunPlace;
 import panamoe.io.PlainFolder;
 
 /** A place for new files, so that none of another kind is replaced. */
@@ -10,9 +11,9 @@ final class EmptyFolder {
   private EmptyFolder() {}
 
   /**
-   * A folder that is empty or not there.
+   * A folder that is empty or not there; creates nothing.
    *
-   * @throws IllegalArgumentException if it holds something, or is a file
+   * @throws IllegalArgumentException if it holds something, is a file, or cannot be made or written
    */
   static PlainFolder at(Path path) throws IOException {
     if (Files.exists(path) && !Files.isDirectory(path)) {
@@ -22,6 +23,7 @@ final class EmptyFolder {
     if (Files.exists(path) && !folder.names("").isEmpty()) {
       throw new IllegalArgumentException(path + " is not empty; choose another --out");
     }
+    RunPlace.requireMakeable(path);
     return folder;
   }
 }

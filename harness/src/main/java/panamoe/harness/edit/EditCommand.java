@@ -2,7 +2,6 @@ package panamoe.harness.edit;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -27,10 +26,9 @@ import panamoe.edit.Upcycling;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Material;
-import panamoe.harness.train.RunFolder;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.Text;
-import panamoe.io.ConfigJson;
+import panamoe.harness.train.TextRecord;
 import panamoe.train.LoadMeter;
 import panamoe.train.RunConfig;
 import panamoe.train.TrainConfig;
@@ -68,7 +66,6 @@ import picocli.CommandLine.Spec;
       "edit.json, the report. docs/surgery.md says what each operation keeps."
     })
 public final class EditCommand implements Callable<Integer> {
-  static final String REPORT = "edit.json";
   private static final double USUAL_NOISE = 0.01;
 
   @Spec private CommandSpec spec;
@@ -197,7 +194,13 @@ public final class EditCommand implements Callable<Integer> {
             Quality.of(edited.model(), backend, training, material.data(), new LoadMeter());
         report =
             new EditReport(checkpoint.directory(), operation(), measured.source(), before, after);
-        write(edited, run, folder, material, report);
+        new EditedRun(
+                out,
+                run,
+                folder.tokenizerFile().orElse(null),
+                TextRecord.of(measured),
+                spec.commandLine().getErr())
+            .write(edited::save, report.toJson());
       }
     }
     print(report.toJson(), report.toText(out));
@@ -302,21 +305,6 @@ public final class EditCommand implements Callable<Integer> {
     Map<Integer, long[]> loads = new TreeMap<>();
     meter.take(Alone.WORLD).forEach(load -> loads.put(load.layer(), load.counts()));
     return loads;
-  }
-
-  /** Writes the run; its config.json, which makes it one, is the last file. */
-  private void write(
-      EditedModel edited, RunConfig run, ModelFolder from, Material material, EditReport report)
-      throws IOException {
-    try (RunFolder folder = RunFolder.create(out)) {
-      edited
-          .save((ObjectNode) ConfigJson.tree(run), folder.checkpoints())
-          .warnings()
-          .forEach(warning -> spec.commandLine().getErr().println("warning: " + warning));
-      folder.replace(REPORT, report.toJson().toPrettyString() + "\n");
-      Path tokenizer = from.tokenizerFile().orElse(null);
-      folder.begin(run, tokenizer == null ? null : Files.readAllBytes(tokenizer), material);
-    }
   }
 
   private ParameterException usage(String message) {

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import panamoe.backend.Backend;
@@ -20,10 +19,8 @@ import panamoe.edit.StreamedModel;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.train.Presets;
-import panamoe.harness.train.RunFolder;
 import panamoe.harness.train.RunPlace;
 import panamoe.harness.train.TextRecord;
-import panamoe.io.ConfigJson;
 import panamoe.model.ModelTensors;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
@@ -109,24 +106,12 @@ record Reshaping(Path out, int files, PrintWriter err) {
     }
   }
 
-  /** Writes the run; its config.json, which makes it one, is the last file. */
   private Report write(Report report, RunConfig run, Path tokenizer, TextRecord text)
       throws IOException {
-    byte[] json = tokenizer == null ? null : Files.readAllBytes(tokenizer);
-    try (RunFolder folder = RunFolder.create(out)) {
-      try {
-        report
-            .written()
-            .save((ObjectNode) ConfigJson.tree(run), folder.checkpoints(), files)
-            .warnings()
-            .forEach(warning -> err.println("warning: " + warning));
-      } catch (RuntimeException | Error e) {
-        Files.deleteIfExists(folder.checkpoints()); // empty: a failed save leaves nothing
-        throw e;
-      }
-      folder.replace(EditCommand.REPORT, report.toJson().toPrettyString() + "\n");
-      folder.begin(run, json, text);
-    }
+    new EditedRun(out, run, tokenizer, text, err)
+        .write(
+            (config, checkpoints) -> report.written().save(config, checkpoints, files),
+            report.toJson());
     return report;
   }
 }

@@ -66,7 +66,7 @@ public final class EvalCommand implements Callable<Integer> {
       names = "--window",
       paramLabel = "N",
       description =
-          "Tokens that a text is cut into at a time; the first of each is predicted from nothing before it. "
+          "Tokens that a text is cut into at a time; the first of each is predicted from one token alone. "
               + "Default: the model's context.")
   private Integer window;
 
@@ -118,8 +118,14 @@ public final class EvalCommand implements Callable<Integer> {
       tokens = Corpus.read(text).tokens(folder.tokenizer());
     }
     TokenWindows windows = new TokenWindows(tokens, folder.tokenizer(), length);
-    return (backend, loaded) ->
-        print(name, length, new TextEvaluator(backend, loaded).measure(windows));
+    return (backend, loaded) -> {
+      TextScore score = new TextEvaluator(backend, loaded).measure(windows);
+      if (score.bytes() == 0) {
+        throw new IllegalArgumentException(
+            name + " is too short to measure: no byte of it follows its first token");
+      }
+      print(name, length, score);
+    };
   }
 
   private Text ownText(ModelFolder folder) {

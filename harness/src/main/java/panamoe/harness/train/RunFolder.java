@@ -8,9 +8,11 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.stream.Stream;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointStore;
 import panamoe.data.ByteTokenizer;
@@ -252,7 +254,7 @@ public final class RunFolder implements AutoCloseable {
    *
    * @param tokenizer the content of its file; null for bytes
    */
-  public void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
+  void begin(RunConfig config, byte[] tokenizer, Material material) throws IOException {
     begin(
         config,
         tokenizer,
@@ -305,15 +307,41 @@ public final class RunFolder implements AutoCloseable {
         return false;
       }
       Files.deleteIfExists(checkpoints()); // first: it fails if another rank saves meanwhile
-      for (String name : FILES) {
-        if (!name.equals(LOCK)) {
-          files.delete(name);
-        }
-      }
+      deleteFiles();
       return true;
     } catch (IOException e) {
       failure.addSuppressed(e);
       return false;
+    }
+  }
+
+  private void deleteFiles() throws IOException {
+    for (String name : FILES) {
+      if (!name.equals(LOCK)) {
+        files.delete(name);
+      }
+    }
+  }
+
+  /**
+   * Removes a new run that was not written whole, with its checkpoints.
+   *
+   * @param other a file that is not one of a run's own
+   * @param failure to which trouble with the files is added
+   */
+  public void remove(String other, Throwable failure) {
+    try {
+      deleteFiles();
+      files.delete(other);
+      if (Files.exists(checkpoints())) {
+        try (Stream<Path> saved = Files.walk(checkpoints())) {
+          for (Path each : saved.sorted(Comparator.reverseOrder()).toList()) {
+            Files.delete(each);
+          }
+        }
+      }
+    } catch (IOException e) {
+      failure.addSuppressed(e);
     }
   }
 

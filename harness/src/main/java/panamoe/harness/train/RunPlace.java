@@ -49,7 +49,7 @@ public final class RunPlace {
   }
 
   /** Throws if a folder cannot be made at this path, or an existing one is not writable. */
-  static void requireMakeable(Path path) {
+  public static void requireMakeable(Path path) {
     Path above = path.toAbsolutePath().normalize();
     while (!Files.exists(above)) {
       above = above.getParent();

@@ -41,7 +41,7 @@ public record TextRecord(
         : Optional.of(ConfigJson.read(run.resolve(RunFolder.TEXT), TextRecord.class));
   }
 
-  static TextRecord of(Text text) {
+  public static TextRecord of(Text text) {
     String path = text.path() == null ? null : text.path().toAbsolutePath().normalize().toString();
     return new TextRecord(
         path,

@@ -99,6 +99,10 @@ class DataCommandTest {
     refused(1, "holds no prepared text", "train", "--data", folder, "--out", out);
     refused(1, "is not empty", "data", "prepare", "--text", text, "--out", folder);
     refused(1, "is a file", "data", "prepare", "--text", text, "--out", text);
+    Path below = text.resolve("below");
+    String unmade = "cannot make the folder " + below + ": " + text + " is a file";
+    refused(1, unmade, "data", "prepare", "--text", folder.resolve("none"), "--out", below);
+    refused(1, unmade, "data", "tasks", "--languages", "xx", "--out", below);
     refused(2, "--out", "data", "prepare", "--text", text);
     refused(1, "is not empty", "data", "tasks", "--out", folder);
     refused(2, "no language 'xx'", "data", "tasks", "--languages", "xx", "--out", out);

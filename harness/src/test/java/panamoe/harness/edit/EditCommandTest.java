@@ -3,20 +3,28 @@ package panamoe.harness.edit;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.checkpoint.CheckpointException;
+import panamoe.checkpoint.SaveReport;
 import panamoe.harness.CommandRun;
+import panamoe.train.RunConfig;
 
 /** edit as a user runs it, on models of a few steps. */
 class EditCommandTest {
@@ -195,6 +203,28 @@ class EditCommandTest {
     assertRefused(2, expected, refused);
     assertEquals(1, refused.err().lines().count(), refused.err());
     assertFalse(Files.exists(folder.resolve("edited")));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aFailureLeavesNothing(boolean afterTheSave) {
+    RunConfig run = RunConfig.read(shared.resolve("dense/config.json"));
+    Path out = folder.resolve("edited");
+    EditedRun edited = new EditedRun(out, run, null, null, new PrintWriter(Writer.nullWriter()));
+    EditedRun.Saving saving =
+        (_, checkpoints) -> {
+          Path saved = checkpoints.resolve("step-00000000");
+          assertTrue(saved.resolve("weights").toFile().mkdirs());
+          if (!afterTheSave) {
+            throw new CheckpointException("the disk is full");
+          }
+          return new SaveReport(saved, List.of());
+        };
+    Class<? extends RuntimeException> expected =
+        afterTheSave ? NullPointerException.class : CheckpointException.class;
+    // a report that is missing fails after the save
+    assertThrows(expected, () -> edited.write(saving, null));
+    assertFalse(Files.exists(out));
   }
 
   @Test

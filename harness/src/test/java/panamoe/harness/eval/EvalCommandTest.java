@@ -61,6 +61,8 @@ class EvalCommandTest {
     double nats = json.path("nats_per_token").asDouble();
     assertEquals(bits * (LINE.length() - 1), nats / Math.log(2) * LINE.length(), 1e-6);
     refused(1, "does not exist", "eval", run, "--text", folder.resolve("none"));
+    Path one = Files.writeString(folder.resolve("one.txt"), "x");
+    refused(1, one + " is too short to measure", "eval", run, "--text", one);
   }
 
   @Test

@@ -3,7 +3,6 @@ package panamoe.checkpoint.torch;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.math.BigInteger;
-import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.CharBuffer;
@@ -93,13 +92,9 @@ final class PickleInput {
   }
 
   private ByteBuffer take(int length) {
-    try {
-      ByteBuffer taken =
-          bytes.slice(bytes.position(), remainingAtLeast(length)).order(ByteOrder.LITTLE_ENDIAN);
-      bytes.position(bytes.position() + length);
-      return taken;
-    } catch (BufferUnderflowException e) {
-      throw new CheckpointException(bad("ends early").getMessage(), e);
-    }
+    ByteBuffer taken =
+        bytes.slice(bytes.position(), remainingAtLeast(length)).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.position(bytes.position() + length);
+    return taken;
   }
 }

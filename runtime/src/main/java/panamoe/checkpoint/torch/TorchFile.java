@@ -3,13 +3,18 @@ package panamoe.checkpoint.torch;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.zip.CRC32;
+import java.util.zip.CheckedInputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
@@ -34,6 +39,7 @@ public final class TorchFile implements AutoCloseable {
   private final Path path;
   private final ZipFile zip;
   private final Map<String, ZipEntry> entries = new LinkedHashMap<>();
+  private final Set<String> sound = new HashSet<>();
   private final String prefix;
   private final Object content;
 
@@ -126,13 +132,31 @@ public final class TorchFile implements AutoCloseable {
               + " bytes, more than the limit "
               + most);
     }
-    try (InputStream in = zip.getInputStream(entry)) {
+    try (CheckedInputStream in = checked(entry)) {
       byte[] bytes = in.readNBytes((int) entry.getSize());
       if (bytes.length < entry.getSize()) {
         throw new EOFException();
       }
+      requireSound(entry, in);
       return bytes;
     }
+  }
+
+  private CheckedInputStream checked(ZipEntry entry) throws IOException {
+    return new CheckedInputStream(zip.getInputStream(entry), new CRC32());
+  }
+
+  /** Reads the rest of an entry and compares its checksum, which ZipFile does not; once. */
+  private void requireSound(ZipEntry entry, CheckedInputStream in) throws IOException {
+    if (sound.contains(entry.getName())) {
+      return;
+    }
+    in.transferTo(OutputStream.nullOutputStream());
+    long stored = entry.getCrc(); // torch writes 0 where it skips the computation
+    if (stored != 0 && stored != in.getChecksum().getValue()) {
+      throw bad("is damaged: its entry " + entry.getName() + " does not have its checksum");
+    }
+    sound.add(entry.getName());
   }
 
   public Path path() {
@@ -148,7 +172,8 @@ public final class TorchFile implements AutoCloseable {
    * All elements of a tensor of this file, row by row; F64 is rounded to nearest, F16 and BF16 are
    * widened.
    *
-   * @throws CheckpointException if it has no floating numbers, or its elements are missing or cut
+   * @throws CheckpointException if it has no floating numbers, or its elements are missing, cut or
+   *     damaged
    */
   public float[] floats(TorchTensor tensor) {
     ZipEntry entry = entries.get(prefix + "/data/" + tensor.storage());
@@ -173,9 +198,11 @@ public final class TorchFile implements AutoCloseable {
     if (tensor.count() > Integer.MAX_VALUE - 8) {
       throw bad("has a tensor " + tensor + " that is too large for a Java array");
     }
-    try (InputStream in = zip.getInputStream(entry)) {
+    try (CheckedInputStream in = checked(entry)) {
       in.skipNBytes(begin);
-      return floats(in, type, (int) tensor.count());
+      float[] values = floats(in, type, (int) tensor.count());
+      requireSound(entry, in);
+      return values;
     } catch (IOException e) {
       throw unread(path, e);
     }

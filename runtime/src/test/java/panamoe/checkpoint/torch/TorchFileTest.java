@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -15,7 +18,9 @@ import java.util.Map;
 import java.util.Random;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -80,6 +85,52 @@ class TorchFileTest {
     Path file = pickled(new PickleWriter().value(part).done());
     try (TorchFile read = TorchFile.open(file)) {
       assertArrayEquals(new float[2], read.floats((TorchTensor) read.content()));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2})
+  void aChangedElementIsRefusedEvenBesideTheTensor(int changed) throws IOException {
+    PickleWriter.Tensor part =
+        new PickleWriter.Tensor("FloatStorage", "0", 3, 1, List.of(1L), List.of(1L));
+    Map<String, byte[]> entries = new LinkedHashMap<>();
+    entries.put("x/data.pkl", new PickleWriter().value(part).done());
+    byte[] elements = new byte[12];
+    Arrays.fill(elements, (byte) 0x5a);
+    entries.put("x/data/0", elements);
+    Path file = TorchFiles.zip(folder.resolve("x.pt"), entries, ZipEntry.STORED);
+    byte[] bytes = Files.readAllBytes(file);
+    int at = new String(bytes, StandardCharsets.ISO_8859_1).indexOf("Z".repeat(12));
+    bytes[at + 4 * changed] ^= 1;
+    Files.write(file, bytes);
+    try (TorchFile read = TorchFile.open(file)) {
+      TorchTensor tensor = (TorchTensor) read.content();
+      String message =
+          assertThrows(CheckpointException.class, () -> read.floats(tensor)).getMessage();
+      assertEquals(file + " is damaged: its entry x/data/0 does not have its checksum", message);
+    }
+  }
+
+  @Test
+  void anEntryWithoutAChecksumIsRead() throws IOException {
+    Path file =
+        pickled(new PickleWriter().value(PickleWriter.Tensor.whole("FloatStorage", "0", 3)).done());
+    CRC32 checksum = new CRC32();
+    checksum.update(new byte[12]);
+    byte[] stored =
+        ByteBuffer.allocate(4)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putInt((int) checksum.getValue())
+            .array();
+    String without =
+        Files.readString(file, StandardCharsets.ISO_8859_1)
+            .replace(new String(stored, StandardCharsets.ISO_8859_1), "\0\0\0\0");
+    Files.writeString(file, without, StandardCharsets.ISO_8859_1);
+    try (ZipFile zip = new ZipFile(file.toFile())) {
+      assertEquals(0, zip.getEntry("x/data/0").getCrc());
+    }
+    try (TorchFile read = TorchFile.open(file)) {
+      assertArrayEquals(new float[3], read.floats((TorchTensor) read.content()));
     }
   }
 
