@@ -88,7 +88,7 @@ final class TeacherCache implements TeacherStates {
     }
   }
 
-  /** The bytes of a cache's states, holes included; 0 where there is none. */
+  /** The length of a cache's file of states, which may have holes; 0 if the file does not exist. */
   static long bytesIn(Path folder) throws IOException {
     Path states = folder.resolve(STATES);
     return Files.exists(states) ? Files.size(states) : 0;

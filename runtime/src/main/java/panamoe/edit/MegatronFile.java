@@ -77,7 +77,7 @@ final class MegatronFile implements AutoCloseable {
     }
   }
 
-  /** A value beside the weights; null if there is none. */
+  /** What the file has under a key, such as its arguments; null if it has no such key. */
   Object value(String name) {
     return content.get(name);
   }
