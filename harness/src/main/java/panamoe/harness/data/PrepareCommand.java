@@ -18,7 +18,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe data prepare}. */
@@ -67,11 +66,7 @@ public final class PrepareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (text != null && !languages.isEmpty()) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--languages chooses from the default corpus and does not go with --text");
-    }
+    shared.checked(() -> Text.requireOneSource(text, languages));
     EmptyFolder.at(out);
     Tokenizer tokens = tokenizer == null ? new ByteTokenizer() : JsonTokenizer.load(tokenizer);
     Text read = text != null ? Text.read(text) : shared.checked(() -> Text.europarl(languages));

@@ -95,9 +95,7 @@ abstract class RunCommand implements Callable<Integer> {
     if (out == null) {
       throw usage("Missing required option: '--out=DIR'");
     }
-    if (text != null && !languages.isEmpty()) {
-      throw usage("--languages chooses from the default corpus and does not go with --text");
-    }
+    shared.checked(() -> Text.requireOneSource(text, languages));
     if (data != null && (text != null || !languages.isEmpty())) {
       throw usage("--data holds the tokens of a text and does not go with --text and --languages");
     }

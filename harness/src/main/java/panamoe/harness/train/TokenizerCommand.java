@@ -22,7 +22,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code panamoe tokenizer}. */
@@ -74,11 +73,7 @@ public final class TokenizerCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    if (text != null && !languages.isEmpty()) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--languages chooses from the default corpus and does not go with --text");
-    }
+    shared.checked(() -> Text.requireOneSource(text, languages));
     shared.checked(() -> BpeTrainer.requireVocabulary(vocabulary));
     requireFree();
     Text read = text == null ? shared.checked(() -> Text.europarl(languages)) : Text.read(text);
