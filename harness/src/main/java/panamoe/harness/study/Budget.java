@@ -11,7 +11,7 @@ import panamoe.train.TrainConfig;
 /**
  * How long every run trains, and how often.
  *
- * @param steps of each run, {@value #BATCH} sequences of {@value #SEQUENCE} bytes each
+ * @param steps of each run, {@value #BATCH} sequences of {@value #SEQUENCE} tokens each
  * @param seeds runs of a variant, where a part takes several
  * @param firstSeed the others follow it
  */
@@ -24,14 +24,14 @@ record Budget(int steps, int seeds, long firstSeed) {
   private static final int CHECKPOINTS = 4;
   private static final int VALIDATION_BATCHES = 64;
 
-  /** About four hours on two cores. */
+  /** About two and a half hours on two cores. */
   static Budget full(long seed) {
-    return new Budget(8000, 3, seed);
+    return new Budget(4000, 3, seed);
   }
 
   /** A tenth of the tokens, to see that everything runs. */
   static Budget quick(long seed) {
-    return new Budget(800, 1, seed);
+    return new Budget(400, 1, seed);
   }
 
   /** A variant with every seed. */

@@ -39,7 +39,7 @@ final class Inference implements Part {
   Inference(int hidden, Stopwatch stopwatch) {
     this.stopwatch = stopwatch;
     ModelConfig prMoe = Shapes.pyramid(hidden, true);
-    models.put(DENSE, Shapes.dense(2 * hidden));
+    models.put(DENSE, Shapes.dense(hidden * Shapes.LARGER / Shapes.HIDDEN));
     models.put("moe-" + Shapes.MANY, Shapes.moe(hidden, Shapes.MANY));
     models.put("pr-moe", prMoe);
     models.put(STUDENT, Shapes.kept(prMoe).config(prMoe));

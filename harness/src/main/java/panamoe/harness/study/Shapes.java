@@ -7,15 +7,20 @@ import panamoe.config.ModelConfig;
 import panamoe.config.ModelPresets;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
-import panamoe.data.ByteTokenizer;
 import panamoe.model.KeptLayers;
 
 /**
- * The models of the study: four layers on bytes, and experts of the size of the MLP that they stand
- * for. Numbers of experts have the paper's ratios of 32 to 64 to 128.
+ * The models of the study: four layers, and experts of the size of the MLP that they stand for.
+ * Numbers of experts have the paper's ratios of 32 to 64 to 128.
  */
 final class Shapes {
   static final int HIDDEN = 64;
+
+  /** A dense model of it has four to five times the parameters of one of {@link #HIDDEN}. */
+  static final int LARGER = 144;
+
+  /** Tokens of the tokenizer that each run trains on its text. */
+  static final int VOCABULARY = 1024;
 
   /** Experts of the paper's 32, 64 and 128. */
   static final int FEW = 16;
@@ -63,7 +68,7 @@ final class Shapes {
    */
   static ModelConfig model(int hidden, List<Integer> experts, boolean residual, GateConfig gate) {
     return new UniformModel(
-            new ByteTokenizer().vocabularySize(),
+            VOCABULARY,
             Budget.SEQUENCE,
             hidden,
             HEADS,

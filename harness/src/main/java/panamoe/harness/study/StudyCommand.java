@@ -27,7 +27,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Trains many small models and says which claims of the DeepSpeed-MoE paper hold at their size.",
-      "Four hours on two cores. What is trained already is not trained again; what was interrupted goes on."
+      "Two and a half hours on two cores. What is trained already is not trained again; what was interrupted goes on."
     },
     footer = {
       "",
@@ -157,11 +157,12 @@ public final class StudyCommand implements Callable<Integer> {
   static String introduction(Budget budget, boolean quick) {
     String runs =
         Results.number(
-            "Every run: %,d steps of %d sequences of %d bytes of the default corpus, on %d processors; the seeds of S1, S4"
-                + " and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds.",
+            "Every run: %,d steps of %d sequences of %d tokens of the default corpus by a tokenizer of %,d,"
+                + " on %d processors; the seeds of S1, S4 and S5: %d. Bits per byte are of the validation text, as mean ± standard deviation of the seeds.",
             budget.steps(),
             Budget.BATCH,
             Budget.SEQUENCE,
+            Shapes.VOCABULARY,
             Runtime.getRuntime().availableProcessors(),
             budget.seeds());
     return (quick ? "**" + INCONCLUSIVE + ".** " : "")

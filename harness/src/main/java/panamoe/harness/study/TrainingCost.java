@@ -15,7 +15,7 @@ final class TrainingCost implements Part {
 
   TrainingCost(Budget budget) {
     dense = budget.seeds("dense", Shapes.dense(Shapes.HIDDEN));
-    larger = budget.seeds("dense-larger", Shapes.dense(2 * Shapes.HIDDEN));
+    larger = budget.seeds("dense-larger", Shapes.dense(Shapes.LARGER));
     moes =
         Stream.of(4, Shapes.FEW, Shapes.MANY)
             .map(experts -> budget.seeds("moe-" + experts, Shapes.moe(Shapes.HIDDEN, experts)))

@@ -91,7 +91,9 @@ final class Trainings {
     Path config = folder.resolve(run.name() + ".json");
     Files.writeString(config, run.config().toJson());
     arguments.addAll(List.of("--config", config.toString()));
-    if (run.teacher() != null) {
+    if (run.teacher() == null) {
+      arguments.addAll(List.of("--vocabulary", Integer.toString(Shapes.VOCABULARY)));
+    } else {
       arguments.addAll(List.of("--teacher", place(run.teacher()).toString()));
     }
     return arguments;

@@ -11,6 +11,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -31,7 +32,19 @@ class TrainingsTest {
   @BeforeEach
   void writeText() throws IOException {
     text = folder.resolve("text.txt");
-    Files.writeString(text, "the committee thanks its members for this report.\n".repeat(900));
+    Files.writeString(text, randomWords());
+  }
+
+  /** As many different words as a tokenizer of the study needs. */
+  private static String randomWords() {
+    SplittableRandom random = new SplittableRandom(1);
+    StringBuilder words = new StringBuilder();
+    for (int word = 0; word < 8000; word++) {
+      int letters = 3 + random.nextInt(5);
+      random.ints(letters, 'a', 'z' + 1).forEach(words::appendCodePoint);
+      words.append(word % 10 == 9 ? '\n' : ' ');
+    }
+    return words.toString();
   }
 
   private Trainings trainings(String name) {
