@@ -5,10 +5,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import panamoe.data.Tokenizer;
-import panamoe.engine.Decoder;
+import panamoe.engine.Engine;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
+import panamoe.engine.ModelRunner;
 import panamoe.engine.SamplingConfig;
-import panamoe.engine.TextGenerator;
+import panamoe.engine.StopConfig;
 import panamoe.model.LanguageModel;
 import panamoe.tensor.DType;
 
@@ -23,7 +25,7 @@ public final class MoeModel implements AutoCloseable {
   private final Device device;
   private final Tokenizer tokenizer;
   private final LanguageModel model;
-  private final TextGenerator generator;
+  private final Engine engine;
   private final List<String> warnings;
   private final Lifetime lifetime;
 
@@ -34,7 +36,7 @@ public final class MoeModel implements AutoCloseable {
     this.tokenizer = found.tokenizer();
     this.model = found.load(device.backend(), bfloat16 ? DType.BFLOAT16 : DType.FLOAT32, tolerated);
     try {
-      this.generator = new TextGenerator(device.backend(), model, tokenizer);
+      this.engine = Engine.forOne(device.backend(), model, tokenizer);
     } catch (RuntimeException | Error e) {
       model.close();
       throw e;
@@ -46,7 +48,7 @@ public final class MoeModel implements AutoCloseable {
             .begin(
                 "the model",
                 () -> {
-                  generator.close();
+                  engine.close();
                   model.close();
                 });
   }
@@ -127,11 +129,7 @@ public final class MoeModel implements AutoCloseable {
                     + context()
                     + ", the model's context");
           }
-          float[] logits = new float[model.config().vocabulary()];
-          try (Decoder decoder = new Decoder(device.backend(), model, 1, count)) {
-            decoder.prefill(0, 0, tokens, logits);
-          }
-          return logits;
+          return ModelRunner.nextLogits(device.backend(), model, tokens);
         });
   }
 
@@ -153,9 +151,12 @@ public final class MoeModel implements AutoCloseable {
           () -> {
             Argument.notNull("prompt", prompt);
             Argument.notNull("onText", onText);
-            SamplingConfig sampling =
-                new SamplingConfig(temperature, 0, 1, 1, maxTokens, List.of(), seed);
-            return generator.generate(prompt, sampling, text -> callBack(onText, text)).text();
+            GenerationRequest request =
+                GenerationRequest.of(
+                    GenerationRequest.tokensOf(prompt, tokenizer, context()),
+                    SamplingConfig.of(temperature, 0, 1, seed),
+                    StopConfig.of(maxTokens, List.of()));
+            return engine.run(request, text -> callBack(onText, text)).text();
           });
     } catch (CallerFailed e) {
       throw e.failure();

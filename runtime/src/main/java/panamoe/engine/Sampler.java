@@ -1,63 +1,41 @@
 package panamoe.engine;
 
-import java.util.BitSet;
-import java.util.SplittableRandom;
-
 /**
  * Draws tokens from logits, without allocating after construction. Ties go to the lower token. Used
- * by one thread. A sampler serves one sequence, because it records the sequence's tokens for the
- * repetition penalty.
+ * by one thread, for any number of sequences: what a draw depends on is the sequence's {@link
+ * SamplerState}.
  */
 public final class Sampler {
-  private final SamplingConfig config;
-  private final SplittableRandom random;
-  private final BitSet seen;
   // A max-heap of candidates, each a sortable logit in the upper and the complemented token in the
   // lower half.
   private final long[] heap;
   private final int[] chosen;
   private final double[] cumulative;
 
-  public Sampler(SamplingConfig config, int vocabulary) {
-    this.config = config;
-    this.random = new SplittableRandom(config.seed());
-    this.seen = new BitSet(vocabulary);
+  public Sampler(int vocabulary) {
     this.heap = new long[vocabulary];
     this.chosen = new int[vocabulary];
     this.cumulative = new double[vocabulary];
   }
 
-  /** Records a token of the sequence for the repetition penalty. */
-  public void saw(int token) {
-    seen.set(token);
-  }
-
   /**
-   * Draws the next token.
+   * Draws the next token; the caller tells the state of it.
    *
    * @param logits [V]; overwritten
    */
-  public int next(float[] logits) {
-    if (config.repetitionPenalty() != 1) {
-      penalizeSeen(logits);
-    }
+  public int next(float[] logits, SamplerState state) {
+    state.change(logits);
+    SamplingConfig config = state.config();
     if (config.temperature() == 0) {
       return argmax(logits);
     }
-    int candidates = collect(logits);
-    double draw = random.nextDouble() * cumulative[candidates - 1];
+    int candidates = collect(logits, config);
+    double draw = state.draw() * cumulative[candidates - 1];
     int index = 0;
     while (index < candidates - 1 && cumulative[index] <= draw) {
       index++;
     }
     return chosen[index];
-  }
-
-  private void penalizeSeen(float[] logits) {
-    float penalty = (float) config.repetitionPenalty();
-    for (int token = seen.nextSetBit(0); token >= 0; token = seen.nextSetBit(token + 1)) {
-      logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
-    }
   }
 
   private static int argmax(float[] logits) {
@@ -73,7 +51,7 @@ public final class Sampler {
   /**
    * Fills chosen and cumulative with the allowed tokens, most probable first; returns their number.
    */
-  private int collect(float[] logits) {
+  private int collect(float[] logits, SamplingConfig config) {
     int vocabulary = logits.length;
     for (int token = 0; token < vocabulary; token++) {
       heap[token] = key(logits[token], token);
@@ -84,7 +62,8 @@ public final class Sampler {
     double maximum = logits[token(heap[0])];
     double total = 0;
     for (float logit : logits) {
-      total += Math.exp((logit - maximum) / config.temperature());
+      double weight = Math.exp((logit - maximum) / config.temperature());
+      total += weight >= config.minP() ? weight : 0;
     }
     int limit = config.topK() == 0 ? vocabulary : Math.min(config.topK(), vocabulary);
     // top-p applies to the distribution over the top-k, so the total is known only after the top-k
@@ -92,18 +71,22 @@ public final class Sampler {
     double kept = limit == vocabulary ? total : 0;
     double sum = 0;
     int size = vocabulary;
-    for (int i = 0; i < limit; i++) {
+    int count = 0;
+    while (count < limit) {
       int token = token(heap[0]);
+      double weight = Math.exp((logits[token] - maximum) / config.temperature());
+      if (weight < config.minP()) {
+        break;
+      }
       heap[0] = heap[--size];
       sink(0, size);
-      chosen[i] = token;
-      sum += Math.exp((logits[token] - maximum) / config.temperature());
-      cumulative[i] = sum;
+      chosen[count] = token;
+      sum += weight;
+      cumulative[count++] = sum;
       if (kept > 0 && sum >= config.topP() * kept) {
-        return i + 1;
+        return count;
       }
     }
-    int count = limit;
     while (count > 1 && cumulative[count - 2] >= config.topP() * sum) {
       count--;
     }

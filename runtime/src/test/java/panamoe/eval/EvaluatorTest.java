@@ -17,9 +17,11 @@ import panamoe.backend.abi.NativeBackend;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Corpus;
 import panamoe.data.TokenWindows;
+import panamoe.engine.Engine;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
-import panamoe.engine.TextGenerator;
+import panamoe.engine.StopConfig;
 import panamoe.model.LanguageModel;
 import panamoe.op.RouteObserver;
 import panamoe.tensor.DType;
@@ -102,10 +104,13 @@ class EvaluatorTest {
 
   @Test
   void aLastWordIsRightWhereGreedyDecodingWritesIt() {
-    try (TextGenerator generator = new TextGenerator(backend, model, TOKENIZER)) {
-      SamplingConfig greedy = new SamplingConfig(0, 0, 1, 1, 5, List.of(), 1);
-      String written = generator.generate("The old cat sat on the", greedy, _ -> {}).text();
-      assertEquals(" mat.", written);
+    try (Engine engine = Engine.forOne(backend, model, TOKENIZER)) {
+      GenerationRequest request =
+          GenerationRequest.of(
+              TOKENIZER.encode("The old cat sat on the"),
+              SamplingConfig.GREEDY,
+              StopConfig.of(5, List.of()));
+      assertEquals(" mat.", engine.run(request, _ -> {}).text());
     }
     Task.LastWord asked = new Task.LastWord("The old cat sat on the mat.\n");
     TaskScore score = evaluator().measure(List.of(asked)).get(Task.Kind.LAST_WORD);

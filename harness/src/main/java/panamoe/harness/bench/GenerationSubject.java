@@ -6,7 +6,9 @@ import panamoe.backend.Backend;
 import panamoe.config.ModelConfig;
 import panamoe.config.NormConfig;
 import panamoe.config.UniformModel;
-import panamoe.engine.Decoder;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.ModelRunner;
+import panamoe.engine.StepRows;
 import panamoe.model.LanguageModel;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
@@ -86,57 +88,73 @@ final class GenerationSubject implements Subject {
     return random.ints(count, 0, VOCABULARY).toArray();
   }
 
-  private final class Prefill implements Workload {
-    private final Decoder decoder;
+  /** One sequence in blocks, of which the first {@code most} tokens are computed. */
+  private abstract class Sequence implements Workload {
+    private final ModelRunner runner;
+    private final StepRows rows;
+
+    Sequence(int most) {
+      EngineConfig config = EngineConfig.one(most);
+      runner = new ModelRunner(backend, model, config);
+      rows = new StepRows(most);
+      for (int block = 0; block < config.blocks(); block++) {
+        rows.change(0, block, block);
+      }
+    }
+
+    /** Computes tokens from {@code position} on, and the logits after the last. */
+    final void compute(int[] tokens, int first, int count, int position) {
+      for (int i = 0; i < count; i++) {
+        rows.add(tokens[first + i], 0, position + i);
+      }
+      rows.want();
+      runner.run(rows);
+      rows.clear();
+    }
+
+    @Override
+    public final void close() {
+      runner.close();
+    }
+  }
+
+  private final class Prefill extends Sequence {
     private final int[] prompt;
-    private final float[] logits = new float[VOCABULARY];
 
     Prefill(int tokens) {
-      this.decoder = new Decoder(backend, model, 1, tokens);
+      super(tokens);
       this.prompt = tokens(tokens);
     }
 
     @Override
     public void run(int call) {
-      decoder.prefill(0, 0, prompt, logits);
+      compute(prompt, 0, prompt.length, 0);
     }
 
     @Override
     public Cost cost() {
       return model.cost(Work.prefill(prompt.length, dtype));
     }
-
-    @Override
-    public void close() {
-      decoder.close();
-    }
   }
 
-  private final class Decode implements Workload {
-    private final Decoder decoder;
+  private final class Decode extends Sequence {
     private final int position;
     private final int[] next = tokens(64);
-    private final float[] logits = new float[VOCABULARY];
 
     Decode(int position) {
-      this.decoder = new Decoder(backend, model, 1, position + 1L);
+      super(position + 1);
       this.position = position;
-      decoder.prefill(0, 0, tokens(position), logits);
+      compute(tokens(position), 0, position, 0);
     }
 
     @Override
     public void run(int call) {
-      decoder.step(0, position, next[call % next.length], logits);
+      compute(next, call % next.length, 1, position);
     }
 
     @Override
     public Cost cost() {
       return model.cost(Work.decode(1, position, dtype));
-    }
-
-    @Override
-    public void close() {
-      decoder.close();
     }
   }
 }

@@ -9,14 +9,18 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.config.ModelConfig;
+import panamoe.engine.Engine;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
-import panamoe.engine.TextGenerator;
+import panamoe.engine.StopConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
 import panamoe.io.Count;
@@ -94,11 +98,32 @@ public final class GenerateCommand implements Callable<Integer> {
   private double topP;
 
   @Option(
+      names = "--min-p",
+      paramLabel = "P",
+      defaultValue = "0",
+      description = "Only tokens at least P times as probable as the best one; 0 for all.")
+  private double minP;
+
+  @Option(
       names = "--repetition-penalty",
       paramLabel = "R",
       defaultValue = "1",
       description = "More than 1 makes tokens rarer that came before.")
   private double repetitionPenalty;
+
+  @Option(
+      names = "--presence-penalty",
+      paramLabel = "A",
+      defaultValue = "0",
+      description = "Taken off the logits of tokens that the text has already.")
+  private double presencePenalty;
+
+  @Option(
+      names = "--frequency-penalty",
+      paramLabel = "A",
+      defaultValue = "0",
+      description = "The same for each time that the text has them.")
+  private double frequencyPenalty;
 
   @Option(
       names = "--stop",
@@ -122,30 +147,43 @@ public final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    SamplingConfig sampling =
+    SamplingConfig sampling = shared.checked(this::sampling);
+    StopConfig end = shared.checked(() -> StopConfig.of(maxTokens, stop));
+    ModelFolder folder = ModelFolder.open(model);
+    GenerationRequest request =
         shared.checked(
             () ->
-                new SamplingConfig(
-                    temperature, topK, topP, repetitionPenalty, maxTokens, stop, shared.seed()));
-    ModelFolder folder = ModelFolder.open(model);
-    int[] tokens =
-        shared.checked(
-            () -> TextGenerator.encode(prompt, folder.tokenizer(), folder.config().context()));
+                GenerationRequest.of(
+                    GenerationRequest.tokensOf(
+                        prompt, folder.tokenizer(), folder.config().context()),
+                    sampling,
+                    end));
     try (Backend backend = shared.open()) {
       if (runtimeKernels) {
         install(backend, folder.config());
       }
-      write(backend, folder, tokens, sampling);
+      write(backend, folder, request);
     }
     return 0;
   }
 
-  private void write(Backend backend, ModelFolder folder, int[] tokens, SamplingConfig sampling) {
+  private SamplingConfig sampling() {
+    return new SamplingConfig(
+        temperature,
+        topK,
+        topP,
+        minP,
+        new SamplingConfig.Penalties(repetitionPenalty, presencePenalty, frequencyPenalty),
+        Map.of(),
+        shared.seed());
+  }
+
+  private void write(Backend backend, ModelFolder folder, GenerationRequest request) {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
     List<String> warnings = new ArrayList<>();
     try (LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings);
-        TextGenerator generator = new TextGenerator(backend, loaded, folder.tokenizer())) {
+        Engine engine = Engine.forOne(backend, loaded, folder.tokenizer())) {
       warnings.forEach(warning -> err.println("warning: " + warning));
       Consumer<String> print =
           piece -> {
@@ -157,8 +195,7 @@ public final class GenerateCommand implements Callable<Integer> {
       if (!shared.json()) {
         print.accept(prompt);
       }
-      TextGenerator.Result result =
-          generator.generate(tokens, sampling, shared.json() ? _ -> {} : print);
+      Generation result = engine.run(request, shared.json() ? _ -> {} : print);
       if (shared.json()) {
         out.println(json(result));
       } else {
@@ -168,10 +205,10 @@ public final class GenerateCommand implements Callable<Integer> {
             Locale.ROOT,
             "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
             Count.of(result.tokens(), "token"),
-            result.decodeSeconds(),
-            result.tokens() / Math.max(1e-9, result.decodeSeconds()),
+            result.times().decodeSeconds(),
+            result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
             result.promptTokens(),
-            result.prefillSeconds());
+            result.times().prefillSeconds());
       }
     }
   }
@@ -185,15 +222,15 @@ public final class GenerateCommand implements Callable<Integer> {
     RuntimeKernels.open().install(card, RuntimeKernels.of(config, dtype.dtype(), null));
   }
 
-  private ObjectNode json(TextGenerator.Result result) {
+  private ObjectNode json(Generation result) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("prompt", prompt);
     json.put("text", result.text());
     json.put("end", result.end().name().toLowerCase(Locale.ROOT));
     json.put("tokens", result.tokens());
     json.put("prompt_tokens", result.promptTokens());
-    json.put("prefill_seconds", result.prefillSeconds());
-    json.put("decode_seconds", result.decodeSeconds());
+    json.put("prefill_seconds", result.times().prefillSeconds());
+    json.put("decode_seconds", result.times().decodeSeconds());
     return json;
   }
 }

@@ -13,9 +13,11 @@ import java.util.concurrent.Callable;
 import panamoe.backend.Backend;
 import panamoe.config.ModelPresets.Architecture;
 import panamoe.config.ModelPresets.Size;
+import panamoe.engine.Engine;
+import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
-import panamoe.engine.TextGenerator;
+import panamoe.engine.StopConfig;
 import panamoe.harness.SharedOptions;
 import panamoe.harness.report.Report;
 import panamoe.model.KeptLayers;
@@ -181,16 +183,18 @@ public final class DemoCommand implements Callable<Integer> {
     long nanos = 0;
     try (Backend backend = shared.open();
         LanguageModel model = folder.load(backend, DType.BFLOAT16, new ArrayList<>());
-        TextGenerator generator = new TextGenerator(backend, model, folder.tokenizer())) {
+        Engine engine = Engine.forOne(backend, model, folder.tokenizer())) {
       if (!shared.json()) {
         print.printf(Locale.ROOT, "%nthe %s writes:%n", name);
       }
       for (String prompt : PROMPTS) {
-        SamplingConfig sampling =
-            new SamplingConfig(
-                SAMPLE_TEMPERATURE, 0, 0.95, 1, SAMPLE_TOKENS, List.of(), shared.seed());
+        GenerationRequest request =
+            GenerationRequest.of(
+                GenerationRequest.tokensOf(prompt, folder.tokenizer(), folder.config().context()),
+                SamplingConfig.of(SAMPLE_TEMPERATURE, 0, 0.95, shared.seed()),
+                StopConfig.of(SAMPLE_TOKENS, List.of()));
         long start = System.nanoTime();
-        String text = generator.generate(prompt, sampling, _ -> {}).text();
+        String text = engine.run(request, _ -> {}).text();
         nanos += System.nanoTime() - start;
         tokens += SAMPLE_TOKENS;
         samples.addObject().put("prompt", prompt).put("text", text);

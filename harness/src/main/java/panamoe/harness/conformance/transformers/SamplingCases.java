@@ -1,9 +1,11 @@
 package panamoe.harness.conformance.transformers;
 
 import java.util.Arrays;
-import java.util.List;
+import java.util.Map;
 import panamoe.engine.Sampler;
+import panamoe.engine.SamplerState;
 import panamoe.engine.SamplingConfig;
+import panamoe.engine.SamplingConfig.Penalties;
 import panamoe.harness.conformance.replay.GoldenFile;
 import panamoe.harness.conformance.replay.Layouts;
 import panamoe.harness.conformance.replay.Replay;
@@ -30,16 +32,15 @@ public final class SamplingCases {
     int topK = golden.hyper("top_k").asInt();
     double topP = golden.hyper("top_p").asDouble();
     comparePenalty(replay, golden.hyper("repetition_penalty").asDouble());
+    compareDraws(replay, "out.temperature", SamplingConfig.of(temperature, 0, 1, 1));
+    compareDraws(replay, "out.top_k", SamplingConfig.of(1, topK, 1, 2));
+    compareDraws(replay, "out.top_p", SamplingConfig.of(1, 0, topP, 3));
+    double minP = golden.hyper("min_p").asDouble();
     compareDraws(
-        replay, "out.temperature", new SamplingConfig(temperature, 0, 1, 1, 1, List.of(), 1));
-    compareDraws(replay, "out.top_k", new SamplingConfig(1, topK, 1, 1, 1, List.of(), 2));
-    compareDraws(replay, "out.top_p", new SamplingConfig(1, 0, topP, 1, 1, List.of(), 3));
+        replay, "out.min_p", new SamplingConfig(1, 0, 1, minP, Penalties.NONE, Map.of(), 4));
     replay
         .comparison()
-        .note(
-            "temperature, top-k, top-p by the frequencies of "
-                + DRAWS
-                + " draws; min-p is not offered");
+        .note("temperature, top-k, top-p, min-p by the frequencies of " + DRAWS + " draws");
   }
 
   private static void comparePenalty(Replay replay, double penalty) {
@@ -49,13 +50,13 @@ public final class SamplingCases {
     int vocabulary = logits.length / rows;
     float[][] penalised = new float[rows][];
     for (int row = 0; row < rows; row++) {
-      Sampler sampler =
-          new Sampler(new SamplingConfig(0, 0, 1, penalty, 1, List.of(), 0), vocabulary);
+      SamplerState state =
+          new SamplerState(SamplingConfig.GREEDY.withPenalties(new Penalties(penalty, 0, 0)));
       for (int i = 0; i < ids.length / rows; i++) {
-        sampler.saw((int) ids[row * (ids.length / rows) + i]);
+        state.read((int) ids[row * (ids.length / rows) + i]);
       }
       penalised[row] = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
-      sampler.next(penalised[row]);
+      new Sampler(vocabulary).next(penalised[row], state);
     }
     replay.close("out.repetition_penalty", Layouts.concatenated(penalised));
   }
@@ -67,10 +68,11 @@ public final class SamplingCases {
     int vocabulary = logits.length / rows;
     for (int row = 0; row < rows; row++) {
       float[] rowLogits = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
-      Sampler sampler = new Sampler(config, vocabulary);
+      Sampler sampler = new Sampler(vocabulary);
+      SamplerState state = new SamplerState(config);
       int[] drawn = new int[vocabulary];
       for (int draw = 0; draw < DRAWS; draw++) {
-        drawn[sampler.next(rowLogits.clone())]++;
+        drawn[sampler.next(rowLogits.clone(), state)]++;
       }
       double[] expected = probabilities(filtered, row * vocabulary, vocabulary);
       for (int token = 0; token < vocabulary; token++) {

@@ -1,0 +1,327 @@
+package panamoe.engine;
+
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import panamoe.backend.Backend;
+import panamoe.data.Tokenizer;
+import panamoe.model.LanguageModel;
+
+/**
+ * Writes many texts at once with one model, a step at a time: what {@code generate}, {@code chat},
+ * {@code serve} and the facade do. A text's tokens, and the bits of their probabilities, are the
+ * same alone and among others, whatever runs beside it and whatever it shares with earlier ones.
+ *
+ * <p>One thread drives it by {@link #step}; any thread may {@link #submit} and cancel.
+ */
+public final class Engine implements AutoCloseable {
+  private final Tokenizer tokenizer;
+  private final StepRunner runner;
+  private final Scheduler scheduler;
+  private final StepPlan plan;
+  private final StepPlan alone;
+  private final Sampler sampler;
+  private final int context;
+  private final int vocabulary;
+  private final float[] logits;
+  private final float[] raw;
+  private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
+  private final AtomicLong arrivals = new AtomicLong();
+  private RuntimeException listenerFailure;
+
+  /**
+   * @param model packed for inference
+   * @throws IllegalArgumentException if it cannot generate
+   */
+  public Engine(Backend backend, LanguageModel model, Tokenizer tokenizer, EngineConfig config) {
+    this(
+        new ModelRunner(backend, model, config),
+        1,
+        tokenizer,
+        config,
+        model.config().context(),
+        model.config().vocabulary());
+  }
+
+  /** An engine for one text at a time, as long as the model's context. */
+  public static Engine forOne(Backend backend, LanguageModel model, Tokenizer tokenizer) {
+    return new Engine(backend, model, tokenizer, EngineConfig.one(model.config().context()));
+  }
+
+  /**
+   * @param ranks data ranks of the runner, which this engine closes
+   */
+  Engine(
+      StepRunner runner,
+      int ranks,
+      Tokenizer tokenizer,
+      EngineConfig config,
+      int context,
+      int vocabulary) {
+    this.tokenizer = tokenizer;
+    this.runner = runner;
+    this.scheduler = new Scheduler(config, ranks, context);
+    this.plan = new StepPlan(ranks, config.stepTokens());
+    this.alone = new StepPlan(ranks, config.stepTokens());
+    this.sampler = new Sampler(vocabulary);
+    this.context = context;
+    this.vocabulary = vocabulary;
+    this.logits = new float[vocabulary];
+    this.raw = new float[vocabulary];
+  }
+
+  /**
+   * Asks for a text.
+   *
+   * @throws IllegalArgumentException if it can never be written: a prompt beyond the context, a
+   *     token that the model does not have, more tokens than the cache
+   */
+  public GenerationHandle submit(GenerationRequest request, GenerationListener listener) {
+    scheduler.requireFits(request);
+    request.sampling().requireFits(vocabulary);
+    for (int token : request.prompt()) {
+      if (token < 0 || token >= vocabulary) {
+        throw new IllegalArgumentException(
+            "the prompt has token " + token + ", which is none of 0 to " + (vocabulary - 1));
+      }
+    }
+    GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener::wrote);
+    Sequence sequence = new Sequence(request, listener, text, arrivals.getAndIncrement());
+    inbox.add(sequence);
+    return sequence;
+  }
+
+  /**
+   * Writes one text to its end, beside whatever else was submitted.
+   *
+   * @param onText receives it piece by piece; an exception that it throws ends the text and reaches
+   *     the caller
+   */
+  public Generation run(GenerationRequest request, Consumer<String> onText) {
+    Generation[] result = new Generation[1];
+    RuntimeException[] failure = new RuntimeException[1];
+    submit(
+        request,
+        new GenerationListener() {
+          @Override
+          public void wrote(String piece) {
+            onText.accept(piece);
+          }
+
+          @Override
+          public void ended(Generation generation) {
+            result[0] = generation;
+          }
+
+          @Override
+          public void failed(RuntimeException cause) {
+            failure[0] = cause;
+          }
+        });
+    while (result[0] == null && failure[0] == null) {
+      step();
+    }
+    if (failure[0] != null) {
+      throw failure[0];
+    }
+    return result[0];
+  }
+
+  /**
+   * Computes the next step and tells listeners of it.
+   *
+   * @return whether anything is left to compute
+   */
+  public boolean step() {
+    for (Sequence next = inbox.poll(); next != null; next = inbox.poll()) {
+      scheduler.add(next);
+      if (next.request.stop().maxTokens() == 0) {
+        end(next, Generation.End.LENGTH);
+      }
+    }
+    endUnwanted();
+    scheduler.plan(plan);
+    if (!plan.parts().isEmpty()) {
+      compute();
+    }
+    RuntimeException failure = listenerFailure;
+    listenerFailure = null;
+    if (failure != null) {
+      throw failure;
+    }
+    return !scheduler.idle() || !inbox.isEmpty();
+  }
+
+  private void endUnwanted() {
+    long now = System.nanoTime();
+    for (Sequence sequence : scheduler.all()) {
+      long deadline = sequence.request.deadline();
+      if (sequence.cancelled) {
+        end(sequence, Generation.End.CANCELLED);
+      } else if (deadline != GenerationRequest.NO_DEADLINE && deadline - now <= 0) {
+        end(sequence, Generation.End.DEADLINE);
+      }
+    }
+  }
+
+  private void compute() {
+    try {
+      runner.run(plan);
+    } catch (RuntimeException e) {
+      computeApart(e);
+      return;
+    }
+    scheduler.computed(plan);
+    for (StepPlan.Part part : plan.parts()) {
+      if (part.wanted() >= 0) {
+        draw(part);
+      }
+    }
+  }
+
+  /** A step failed: each sequence is computed alone, and fails alone. */
+  private void computeApart(RuntimeException failure) {
+    List<StepPlan.Part> parts = List.copyOf(plan.parts());
+    for (StepPlan.Part part : parts) {
+      if (!part.sequence().running()) {
+        continue; // its listener threw
+      }
+      alone.clear();
+      alone.add(part.sequence(), part.count());
+      try {
+        if (parts.size() == 1) {
+          throw failure;
+        }
+        runner.run(alone);
+      } catch (RuntimeException e) {
+        fail(part.sequence(), e);
+        continue;
+      }
+      scheduler.computed(alone);
+      StepPlan.Part own = alone.parts().getFirst();
+      if (own.wanted() >= 0) {
+        draw(own);
+      }
+    }
+  }
+
+  /** Draws a sequence's next token. */
+  private void draw(StepPlan.Part part) {
+    Sequence sequence = part.sequence();
+    GenerationRequest request = sequence.request;
+    StopConfig stop = request.stop();
+    runner.logits(sequence.rank, part.wanted(), logits);
+    if (!finite(logits)) {
+      fail(
+          sequence,
+          new IllegalArgumentException(
+              "the model gives numbers that are not finite after "
+                  + sequence.length
+                  + " tokens; its weights are damaged, or training diverged"));
+      return;
+    }
+    if (request.logprobs() >= 0) {
+      System.arraycopy(logits, 0, raw, 0, vocabulary);
+    }
+    if (sequence.written < stop.minTokens()) {
+      stop.tokens().forEach(token -> logits[token] = Float.NEGATIVE_INFINITY);
+      if (!stop.ignoreEndOfText()) {
+        logits[tokenizer.endOfText()] = Float.NEGATIVE_INFINITY;
+      }
+    }
+    int token = sampler.next(logits, sequence.sampler);
+    if (sequence.first == 0) {
+      sequence.first = System.nanoTime();
+    }
+    if (token == tokenizer.endOfText() && !stop.ignoreEndOfText()) {
+      end(sequence, Generation.End.END_OF_TEXT);
+      return;
+    }
+    if (stop.tokens().contains(token)) {
+      end(sequence, Generation.End.STOP);
+      return;
+    }
+    sequence.sampler.wrote(token);
+    sequence.append(token);
+    sequence.written++;
+    TokenLogprobs logprobs =
+        request.logprobs() < 0 ? null : TokenLogprobs.of(raw, token, request.logprobs());
+    boolean[] stopped = new boolean[1];
+    if (!tell(
+        sequence,
+        () -> {
+          sequence.listener.drew(token, logprobs);
+          stopped[0] = sequence.text.append(token);
+        })) {
+      return;
+    }
+    if (stopped[0]) {
+      end(sequence, Generation.End.STOP);
+    } else if (sequence.written == stop.maxTokens()
+        || sequence.length >= context && !stop.slide()) {
+      end(sequence, Generation.End.LENGTH);
+    } else if (sequence.length > context) {
+      scheduler.slide(sequence, context / 2 + 1);
+    }
+  }
+
+  private static boolean finite(float[] logits) {
+    for (float logit : logits) {
+      if (!Float.isFinite(logit)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private void end(Sequence sequence, Generation.End end) {
+    scheduler.end(sequence);
+    tell(
+        sequence,
+        () -> {
+          sequence.text.finish();
+          sequence.listener.ended(
+              new Generation(
+                  sequence.text.toString(),
+                  end,
+                  sequence.written,
+                  sequence.request.prompt().length,
+                  Math.max(0, sequence.shared),
+                  new Generation.Times(
+                      sequence.submitted, sequence.started, sequence.first, System.nanoTime())));
+        });
+  }
+
+  private void fail(Sequence sequence, RuntimeException failure) {
+    scheduler.end(sequence);
+    tell(sequence, () -> sequence.listener.failed(failure));
+  }
+
+  /**
+   * Tells a listener; if it throws, its sequence ends, and {@link #step} throws it when the step is
+   * done.
+   */
+  private boolean tell(Sequence sequence, Runnable telling) {
+    try {
+      telling.run();
+      return true;
+    } catch (RuntimeException e) {
+      if (listenerFailure == null) {
+        listenerFailure = e;
+      }
+      if (sequence.running()) {
+        scheduler.end(sequence);
+      }
+      return false;
+    }
+  }
+
+  /** Ends all texts as cancelled, and frees the cache. */
+  @Override
+  public void close() {
+    scheduler.all().forEach(sequence -> end(sequence, Generation.End.CANCELLED));
+    runner.close();
+  }
+}

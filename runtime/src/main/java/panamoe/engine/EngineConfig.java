@@ -1,0 +1,72 @@
+package panamoe.engine;
+
+/**
+ * How much an engine holds and computes at a time. None of it changes a bit of any text.
+ *
+ * @param blocks of the key/value cache on each data rank
+ * @param blockSize tokens of a block
+ * @param sequences most that run at a time on each data rank
+ * @param stepTokens most rows of a step on each data rank: more make a prompt faster, and each step
+ *     slower for the sequences that are written meanwhile
+ * @param reserve how much of the tokens that a sequence may still write must have room before it
+ *     starts, 0 to 1; with 1 nothing is ever computed twice
+ * @param sharePrefixes whether full blocks are kept for later sequences that begin alike
+ */
+public record EngineConfig(
+    int blocks,
+    int blockSize,
+    int sequences,
+    int stepTokens,
+    double reserve,
+    boolean sharePrefixes) {
+  /** Tokens of a block. */
+  public static final int BLOCK = 16;
+
+  private static final int STEP_TOKENS = 512;
+  private static final double RESERVE = 0.25;
+
+  public EngineConfig {
+    requirePositive("the number of blocks", blocks);
+    requirePositive("the size of a block", blockSize);
+    requirePositive("the number of sequences", sequences);
+    requirePositive("the number of tokens of a step", stepTokens);
+    if (stepTokens < sequences) {
+      throw new IllegalArgumentException(
+          "a step of "
+              + stepTokens
+              + " tokens has no room for one of each of "
+              + sequences
+              + " sequences");
+    }
+    if (!(reserve >= 0 && reserve <= 1)) {
+      throw new IllegalArgumentException("the reserve is " + reserve + ", expected 0 to 1");
+    }
+  }
+
+  /** For one sequence at a time of up to {@code context} tokens. */
+  public static EngineConfig one(int context) {
+    return of(1, context);
+  }
+
+  /** Room for {@code sequences} that are all as long as the context. */
+  public static EngineConfig of(int sequences, int context) {
+    return new EngineConfig(
+        Math.multiplyExact(sequences, Math.ceilDiv(context, BLOCK)),
+        BLOCK,
+        sequences,
+        Math.max(sequences, STEP_TOKENS),
+        RESERVE,
+        true);
+  }
+
+  /** The blocks that {@code tokens} fill. */
+  int blocksOf(int tokens) {
+    return Math.ceilDiv(tokens, blockSize);
+  }
+
+  private static void requirePositive(String name, int value) {
+    if (value < 1) {
+      throw new IllegalArgumentException(name + " is " + value + ", expected 1 or more");
+    }
+  }
+}

@@ -1,0 +1,23 @@
+package panamoe.engine;
+
+/**
+ * Is told how a text is written, by the engine's thread, which waits meanwhile: a method hands over
+ * what it gets and returns. An exception that it throws cancels the text, and reaches whoever
+ * drives the engine.
+ */
+public interface GenerationListener {
+  /** A token was drawn; not the one that ends the text. */
+  default void drew(int token, TokenLogprobs logprobs) {}
+
+  /**
+   * The next piece of the text, as soon as its characters are complete and cannot be part of a stop
+   * text.
+   */
+  default void wrote(String piece) {}
+
+  /** The text has ended; nothing follows. */
+  default void ended(Generation generation) {}
+
+  /** The text failed, through no fault of the others; nothing follows. */
+  default void failed(RuntimeException failure) {}
+}

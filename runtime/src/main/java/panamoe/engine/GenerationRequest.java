@@ -1,0 +1,65 @@
+package panamoe.engine;
+
+import panamoe.data.Tokenizer;
+
+/**
+ * What an engine is asked to write.
+ *
+ * @param prompt tokens, at least one, not to be changed
+ * @param sampling how tokens are drawn
+ * @param stop where the text ends
+ * @param logprobs how many of the most probable tokens are told beside each token; -1: not even its
+ *     own probability
+ * @param priority higher ones start first, and are interrupted last
+ * @param user whose request it is: users take turns
+ * @param salt only sequences of the same salt share blocks, and so can tell by time that another
+ *     began alike
+ * @param deadline {@link System#nanoTime} when the text ends, wherever it is; {@link #NO_DEADLINE}
+ */
+public record GenerationRequest(
+    int[] prompt,
+    SamplingConfig sampling,
+    StopConfig stop,
+    int logprobs,
+    int priority,
+    String user,
+    String salt,
+    long deadline) {
+  public static final long NO_DEADLINE = Long.MAX_VALUE;
+
+  /** Most tokens that can be told beside each token. */
+  public static final int MOST_LOGPROBS = 20;
+
+  public GenerationRequest {
+    if (prompt.length == 0) {
+      throw new IllegalArgumentException("the prompt has no tokens");
+    }
+    if (logprobs < -1 || logprobs > MOST_LOGPROBS) {
+      throw new IllegalArgumentException(
+          "logprobs is " + logprobs + ", expected -1 (none) to " + MOST_LOGPROBS);
+    }
+  }
+
+  /**
+   * The tokens of a prompt. An empty prompt becomes the end-of-text token, which begins a new text.
+   *
+   * @param context of the model in tokens
+   * @throws IllegalArgumentException if the prompt has more tokens
+   */
+  public static int[] tokensOf(String prompt, Tokenizer tokenizer, int context) {
+    int[] tokens = prompt.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(prompt);
+    if (tokens.length > context) {
+      throw new IllegalArgumentException(
+          "the prompt has "
+              + tokens.length
+              + " tokens, more than the model's context of "
+              + context);
+    }
+    return tokens;
+  }
+
+  /** Without logprobs, for nobody in particular, without a deadline. */
+  public static GenerationRequest of(int[] prompt, SamplingConfig sampling, StopConfig stop) {
+    return new GenerationRequest(prompt, sampling, stop, -1, 0, "", "", NO_DEADLINE);
+  }
+}

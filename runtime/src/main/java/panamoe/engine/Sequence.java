@@ -1,0 +1,97 @@
+package panamoe.engine;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * A text that an engine writes, from its request to its end: its tokens, the blocks that hold their
+ * keys and values, and what has been told of it. Used by the engine's thread; others may {@link
+ * #cancel} it.
+ */
+final class Sequence implements GenerationHandle {
+  private static final int NONE = -1;
+
+  final GenerationRequest request;
+  final GenerationListener listener;
+  final long arrival;
+  final long submitted;
+  final SamplerState sampler;
+  final GeneratedText text;
+  volatile boolean cancelled;
+
+  int[] tokens;
+  int length;
+  // How many of the tokens have their keys and values in the cache.
+  int computed;
+  int[] blocks = new int[0];
+  int held;
+  // The name of the text of the first `named` blocks.
+  Prefix prefix;
+  int named;
+  // Where it runs; NONE while it waits.
+  int rank = NONE;
+  int slot = NONE;
+  int written;
+  int shared = NONE;
+  // Tokens that it had room for when it started, and was promised.
+  int promised;
+  long started;
+  long first;
+  // Texts of the same request that begin when this one's prompt is computed.
+  List<Sequence> siblings = List.of();
+
+  /**
+   * @param arrival its number among all sequences
+   */
+  Sequence(
+      GenerationRequest request, GenerationListener listener, GeneratedText text, long arrival) {
+    this.request = request;
+    this.listener = listener;
+    this.text = text;
+    this.arrival = arrival;
+    this.submitted = System.nanoTime();
+    this.sampler = new SamplerState(request.sampling());
+    this.tokens = Arrays.copyOf(request.prompt(), request.prompt().length + 64);
+    this.length = request.prompt().length;
+    Arrays.stream(request.prompt()).forEach(sampler::read);
+  }
+
+  @Override
+  public void cancel() {
+    cancelled = true;
+  }
+
+  boolean running() {
+    return slot != NONE;
+  }
+
+  /** Tokens whose keys and values are to be computed, the last one's among them. */
+  int left() {
+    return length - computed;
+  }
+
+  /** Most tokens that it may still write. */
+  int growth(int context) {
+    return Math.min(request.stop().maxTokens() - written, context - length);
+  }
+
+  void append(int token) {
+    if (length == tokens.length) {
+      tokens = Arrays.copyOf(tokens, 2 * length);
+    }
+    tokens[length++] = token;
+  }
+
+  void hold(int block) {
+    if (held == blocks.length) {
+      blocks = Arrays.copyOf(blocks, Math.max(8, 2 * held));
+    }
+    blocks[held++] = block;
+  }
+
+  /** Forgets all but the last {@code kept} tokens; nothing of them is computed. */
+  void slide(int kept) {
+    System.arraycopy(tokens, length - kept, tokens, 0, kept);
+    length = kept;
+  }
+}

@@ -1,0 +1,67 @@
+package panamoe.engine;
+
+/**
+ * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once
+ * and filled for each step. Used by one thread.
+ */
+public final class StepRows {
+  final int[] tokens;
+  final int[] slots;
+  final int[] positions;
+  int count;
+  // The rows whose logits are asked for, in order.
+  final int[] wanted;
+  int wantedCount;
+  // Block changedBlocks[i] now is number changedIndices[i] of slot changedSlots[i].
+  final IntList changedSlots = new IntList();
+  final IntList changedIndices = new IntList();
+  final IntList changedBlocks = new IntList();
+
+  /**
+   * @param most rows of a step
+   */
+  public StepRows(int most) {
+    tokens = new int[most];
+    slots = new int[most];
+    positions = new int[most];
+    wanted = new int[most];
+  }
+
+  /** Empties the step. */
+  public void clear() {
+    count = 0;
+    wantedCount = 0;
+    changedSlots.clear();
+    changedIndices.clear();
+    changedBlocks.clear();
+  }
+
+  /** Room for more rows. */
+  int left() {
+    return tokens.length - count;
+  }
+
+  /** Adds a row: {@code token} at {@code position} of the sequence in {@code slot}. */
+  public void add(int token, int slot, int position) {
+    tokens[count] = token;
+    slots[count] = slot;
+    positions[count++] = position;
+  }
+
+  /**
+   * Asks for the logits of the row that was added last.
+   *
+   * @return its number among those that are asked for
+   */
+  public int want() {
+    wanted[wantedCount] = count - 1;
+    return wantedCount++;
+  }
+
+  /** Makes {@code block} the one that holds number {@code index} of the blocks of a slot. */
+  public void change(int slot, int index, int block) {
+    changedSlots.add(slot);
+    changedIndices.add(index);
+    changedBlocks.add(block);
+  }
+}

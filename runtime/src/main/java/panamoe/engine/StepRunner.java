@@ -1,0 +1,23 @@
+package panamoe.engine;
+
+/** Computes planned steps. Used by the engine's thread. */
+interface StepRunner extends AutoCloseable {
+  /**
+   * Computes a step.
+   *
+   * @throws RuntimeException if it fails; other steps can be computed then
+   */
+  void run(StepPlan plan);
+
+  /**
+   * Copies logits of the latest step.
+   *
+   * @param rank the data rank
+   * @param wanted which of its wanted rows
+   * @param into [V]
+   */
+  void logits(int rank, int wanted, float[] into);
+
+  @Override
+  void close();
+}

@@ -1,0 +1,45 @@
+package panamoe.engine;
+
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Where a text ends.
+ *
+ * @param maxTokens most tokens to write
+ * @param minTokens before so many no token ends it
+ * @param texts texts that end it; they are not part of the text
+ * @param tokens tokens that end it, beside the end of text; they are not part of the text
+ * @param ignoreEndOfText whether the model's end-of-text token does not end it
+ * @param slide whether a text longer than the context goes on, remembering the later half of it;
+ *     otherwise it ends there
+ */
+public record StopConfig(
+    int maxTokens,
+    int minTokens,
+    List<String> texts,
+    Set<Integer> tokens,
+    boolean ignoreEndOfText,
+    boolean slide) {
+
+  public StopConfig {
+    if (maxTokens < 0) {
+      throw new IllegalArgumentException(
+          "the number of tokens is " + maxTokens + ", expected 0 or more");
+    }
+    if (minTokens < 0) {
+      throw new IllegalArgumentException(
+          "the least number of tokens is " + minTokens + ", expected 0 or more");
+    }
+    texts = List.copyOf(texts);
+    if (texts.stream().anyMatch(String::isEmpty)) {
+      throw new IllegalArgumentException("a stop text is empty");
+    }
+    tokens = Set.copyOf(tokens);
+  }
+
+  /** At most {@code maxTokens}, or the end of text, or one of {@code texts}; beyond the context. */
+  public static StopConfig of(int maxTokens, List<String> texts) {
+    return new StopConfig(maxTokens, 0, texts, Set.of(), false, true);
+  }
+}
