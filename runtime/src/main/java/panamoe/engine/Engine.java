@@ -135,12 +135,7 @@ public final class Engine implements AutoCloseable {
    * @return whether anything is left to compute
    */
   public boolean step() {
-    for (Sequence next = inbox.poll(); next != null; next = inbox.poll()) {
-      scheduler.add(next);
-      if (next.request.stop().maxTokens() == 0) {
-        end(next, Generation.End.LENGTH);
-      }
-    }
+    takeSubmitted();
     endUnwanted();
     scheduler.plan(plan);
     if (!plan.parts().isEmpty()) {
@@ -152,6 +147,25 @@ public final class Engine implements AutoCloseable {
       throw failure;
     }
     return !scheduler.idle() || !inbox.isEmpty();
+  }
+
+  /** The part of the cache that running texts use, 0 to 1. */
+  public double usage() {
+    return scheduler.usage();
+  }
+
+  /** How often a text had to make room for another one, and its tokens were computed again. */
+  public long interruptions() {
+    return scheduler.interruptions();
+  }
+
+  private void takeSubmitted() {
+    for (Sequence next = inbox.poll(); next != null; next = inbox.poll()) {
+      scheduler.add(next);
+      if (next.request.stop().maxTokens() == 0) {
+        end(next, Generation.End.LENGTH);
+      }
+    }
   }
 
   private void endUnwanted() {
@@ -321,6 +335,7 @@ public final class Engine implements AutoCloseable {
   /** Ends all texts as cancelled, and frees the cache. */
   @Override
   public void close() {
+    takeSubmitted();
     scheduler.all().forEach(sequence -> end(sequence, Generation.End.CANCELLED));
     runner.close();
   }

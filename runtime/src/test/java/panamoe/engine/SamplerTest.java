@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import panamoe.engine.SamplingConfig.Penalties;
 
 /** Draws follow the distribution that the settings describe. */
 class SamplerTest {
@@ -13,16 +15,17 @@ class SamplerTest {
   private static final int DRAWS = 40_000;
 
   private static double[] frequencies(SamplingConfig config) {
-    Sampler sampler = new Sampler(config, LOGITS.length);
+    Sampler sampler = new Sampler(LOGITS.length);
+    SamplerState state = new SamplerState(config);
     double[] counts = new double[LOGITS.length];
     for (int i = 0; i < DRAWS; i++) {
-      counts[sampler.next(LOGITS.clone())] += 1.0 / DRAWS;
+      counts[sampler.next(LOGITS.clone(), state)] += 1.0 / DRAWS;
     }
     return counts;
   }
 
   private static SamplingConfig config(double temperature, int topK, double topP) {
-    return new SamplingConfig(temperature, topK, topP, 1, 1, List.of(), 4);
+    return SamplingConfig.of(temperature, topK, topP, 4);
   }
 
   private static void assertDistribution(
@@ -40,8 +43,7 @@ class SamplerTest {
 
   @Test
   void greedyTakesTheBestAndTheLowestOfTies() {
-    Sampler sampler = new Sampler(SamplingConfig.greedy(1), 4);
-    assertEquals(1, sampler.next(new float[] {0, 3, 3, 1}));
+    assertEquals(1, next(new SamplerState(SamplingConfig.GREEDY), 0, 3, 3, 1));
   }
 
   @Test
@@ -76,21 +78,56 @@ class SamplerTest {
 
   @Test
   void repetitionIsPenalised() {
-    SamplingConfig config = new SamplingConfig(0, 0, 1, 2, 1, List.of(), 0);
-    Sampler sampler = new Sampler(config, 3);
-    sampler.saw(0);
-    assertEquals(1, sampler.next(new float[] {3, 2, -1}));
-    sampler.saw(1);
-    sampler.saw(2);
-    assertEquals(0, sampler.next(new float[] {-1, -2, -3}));
+    SamplerState state =
+        new SamplerState(SamplingConfig.GREEDY.withPenalties(new Penalties(2, 0, 0)));
+    state.read(0);
+    assertEquals(1, next(state, 3, 2, -1));
+    state.read(1);
+    state.wrote(2);
+    assertEquals(0, next(state, -1, -2, -3));
+  }
+
+  /** Tokens of the prompt are not counted. */
+  @Test
+  void presenceAndFrequencyArePenalised() {
+    SamplerState state =
+        new SamplerState(SamplingConfig.GREEDY.withPenalties(new Penalties(1, 1, 0.5)));
+    state.read(0);
+    assertEquals(0, next(state, 3, 2.9f, 0));
+    state.wrote(0);
+    assertEquals(0, next(state, 3, 1.4f, 0));
+    assertEquals(1, next(state, 3, 1.6f, 0));
+    state.wrote(0);
+    assertEquals(0, next(state, 3, 0.9f, 0));
+    assertEquals(1, next(state, 3, 1.1f, 0));
+  }
+
+  @Test
+  void minPLeavesOutWhatIsFarBelowTheBest() {
+    // Relative to token 1, the others have 0.135, 0.368, 0.050, 0.607.
+    SamplingConfig config = new SamplingConfig(1, 0, 1, 0.3, Penalties.NONE, Map.of(), 4);
+    assertDistribution(1, new boolean[] {false, true, true, false, true}, frequencies(config));
+    SamplingConfig best = new SamplingConfig(1, 0, 1, 1, Penalties.NONE, Map.of(), 4);
+    assertDistribution(1, new boolean[] {false, true, false, false, false}, frequencies(best));
+  }
+
+  @Test
+  void biasesAreAdded() {
+    SamplingConfig config = new SamplingConfig(0, 0, 1, 0, Penalties.NONE, Map.of(2, 5f), 4);
+    assertEquals(2, next(new SamplerState(config), 3, 2, -1));
+    assertEquals(0, next(new SamplerState(config), 5, 2, -1));
+  }
+
+  private static int next(SamplerState state, float... logits) {
+    return new Sampler(logits.length).next(logits, state);
   }
 
   @Test
   void equalSeedsDrawEqualTokens() {
-    Sampler a = new Sampler(config(1, 0, 1), LOGITS.length);
-    Sampler b = new Sampler(config(1, 0, 1), LOGITS.length);
+    SamplerState a = new SamplerState(config(1, 0, 1));
+    SamplerState b = new SamplerState(config(1, 0, 1));
     for (int i = 0; i < 100; i++) {
-      assertEquals(a.next(LOGITS.clone()), b.next(LOGITS.clone()));
+      assertEquals(next(a, LOGITS.clone()), next(b, LOGITS.clone()));
     }
   }
 
@@ -101,9 +138,7 @@ class SamplerTest {
     assertThrows(IllegalArgumentException.class, () -> config(1, -1, 1));
     assertThrows(IllegalArgumentException.class, () -> config(1, 0, 0));
     assertTrue(
-        assertThrows(
-                IllegalArgumentException.class,
-                () -> new SamplingConfig(1, 0, 1, 1, 1, List.of(""), 0))
+        assertThrows(IllegalArgumentException.class, () -> StopConfig.of(1, List.of("")))
             .getMessage()
             .contains("stop"));
   }

@@ -1,0 +1,380 @@
+package panamoe.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import panamoe.data.ByteTokenizer;
+import panamoe.data.Tokenizer;
+import panamoe.engine.Generation.End;
+
+/** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
+class EngineTest {
+  private static final int CONTEXT = 40;
+  private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true);
+
+  /** Bytes from 'A' on, and token 60 as the end of text. */
+  private static final class Letters implements Tokenizer {
+    @Override
+    public int[] encode(String text) {
+      return text.chars().map(letter -> letter - 'A').toArray();
+    }
+
+    @Override
+    public byte[] bytesOf(int token) {
+      return token == endOfText() ? new byte[0] : new byte[] {(byte) ('A' + token)};
+    }
+
+    @Override
+    public int vocabularySize() {
+      return HashRunner.VOCABULARY;
+    }
+
+    @Override
+    public int endOfText() {
+      return 60;
+    }
+
+    @Override
+    public String sha256() {
+      return new ByteTokenizer().sha256();
+    }
+  }
+
+  private HashRunner runner;
+
+  private Engine engine(EngineConfig config, int ranks) {
+    runner = new HashRunner(config, ranks, CONTEXT);
+    return new Engine(runner, ranks, new Letters(), config, CONTEXT, HashRunner.VOCABULARY);
+  }
+
+  private static void drain(Engine engine) {
+    while (engine.step()) {
+      assertTrue(engine.usage() <= 1);
+    }
+    assertEquals(0, engine.usage(), "blocks are lost");
+  }
+
+  private static Recorder alone(GenerationRequest request) {
+    Recorder recorder = new Recorder();
+    EngineTest test = new EngineTest();
+    Engine engine = test.engine(new EngineConfig(40, 1, 1, 1, 1, false), 1);
+    engine.submit(request, recorder);
+    drain(engine);
+    return recorder;
+  }
+
+  private static GenerationRequest random(Random random) {
+    int shared = random.nextInt(3) * 6;
+    int own = random.nextInt(8) + (shared == 0 ? 1 : 0);
+    int[] prompt =
+        IntStream.concat(
+                IntStream.range(0, shared).map(i -> 3 * i % 50),
+                random.ints(own, 0, HashRunner.NAN))
+            .toArray();
+    boolean slide = random.nextBoolean();
+    return new GenerationRequest(
+        prompt,
+        new SamplingConfig(
+            random.nextInt(3) * 0.7,
+            random.nextInt(2) * 8,
+            0.9,
+            0.05,
+            new SamplingConfig.Penalties(1.2, 0.1, 0.2),
+            Map.of(random.nextInt(50), 1.5f),
+            random.nextLong()),
+        new StopConfig(random.nextInt(60), 2, List.of("QRS"), Set.of(7), false, slide),
+        3,
+        random.nextInt(2),
+        "user" + random.nextInt(3),
+        "",
+        GenerationRequest.NO_DEADLINE);
+  }
+
+  /** Whatever runs beside a text, whatever it shares, wherever it is interrupted. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8})
+  void aTextIsTheSameAloneAndInAStorm(int seed) {
+    Random random = new Random(seed);
+    int blockSize = 1 + random.nextInt(5);
+    int fewest = Math.ceilDiv(CONTEXT, blockSize);
+    int sequences = 1 + random.nextInt(8);
+    EngineConfig config =
+        new EngineConfig(
+            fewest + random.nextInt(2 * fewest),
+            blockSize,
+            sequences,
+            sequences + random.nextInt(20),
+            random.nextInt(3) * 0.5,
+            random.nextInt(4) > 0);
+    int ranks = 1 + seed % 3;
+    Engine engine = engine(config, ranks);
+    Map<Recorder, GenerationRequest> asked = new HashMap<>();
+    for (int i = 0; i < 60; i++) {
+      GenerationRequest request = random(random);
+      Recorder recorder = new Recorder();
+      GenerationHandle handle = engine.submit(request, recorder);
+      if (random.nextInt(5) == 0) {
+        for (int step = random.nextInt(10); step > 0; step--) {
+          engine.step();
+        }
+        handle.cancel();
+      } else {
+        asked.put(recorder, request);
+      }
+      for (int step = random.nextInt(4); step > 0; step--) {
+        engine.step();
+      }
+    }
+    drain(engine);
+    asked.forEach(
+        (found, request) -> {
+          Recorder expected = alone(request);
+          assertEquals(expected.tokens, found.tokens, request::toString);
+          assertEquals(expected.logprobBits, found.logprobBits, request::toString);
+          assertEquals(expected.text.toString(), found.text.toString());
+          assertEquals(expected.generation.end(), found.generation.end());
+          assertEquals(expected.generation.text(), found.generation.text());
+        });
+  }
+
+  @Test
+  void roomRunsOutAndTheYoungestIsInterrupted() {
+    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 0, false), 1);
+    List<Recorder> recorders = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      recorders.add(submit(engine, request("ABCDEF" + (char) ('G' + i), 20)));
+    }
+    drain(engine);
+    assertTrue(engine.interruptions() > 0);
+    for (Recorder recorder : recorders) {
+      assertEquals(20, recorder.tokens.size());
+    }
+  }
+
+  @Test
+  void withAFullReserveNobodyIsInterrupted() {
+    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 1, false), 1);
+    for (int i = 0; i < 4; i++) {
+      submit(engine, request("ABCDEF" + (char) ('G' + i), 20));
+    }
+    drain(engine);
+    assertEquals(0, engine.interruptions());
+  }
+
+  private static GenerationRequest request(String prompt, int tokens) {
+    return GenerationRequest.of(
+        new Letters().encode(prompt),
+        SamplingConfig.GREEDY,
+        new StopConfig(tokens, 0, List.of(), Set.of(), true, false));
+  }
+
+  private static Recorder submit(Engine engine, GenerationRequest request) {
+    Recorder recorder = new Recorder();
+    engine.submit(request, recorder);
+    return recorder;
+  }
+
+  @Test
+  void whatAnEarlierTextBeganWithIsNotComputedAgain() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder first = submit(engine, request("ABCDEFGHIJKLM", 3));
+    drain(engine);
+    long before = runner.rows;
+    Recorder second = submit(engine, request("ABCDEFGHIJKLM", 3));
+    drain(engine);
+    assertEquals(0, first.generation.sharedTokens());
+    assertEquals(12, second.generation.sharedTokens());
+    assertEquals(1 + 2, runner.rows - before);
+    assertEquals(first.tokens, second.tokens);
+    GenerationRequest salted =
+        new GenerationRequest(
+            new Letters().encode("ABCDEFGHIJKLM"),
+            SamplingConfig.GREEDY,
+            request("A", 3).stop(),
+            -1,
+            0,
+            "",
+            "salt",
+            GenerationRequest.NO_DEADLINE);
+    Recorder third = submit(engine, salted);
+    drain(engine);
+    assertEquals(0, third.generation.sharedTokens());
+    assertEquals(first.tokens, third.tokens);
+  }
+
+  @Test
+  void aPromptIsComputedInPartsBesideWriting() {
+    Engine engine = engine(new EngineConfig(40, 4, 4, 6, 0.25, true), 1);
+    Recorder writer = submit(engine, request("AB", 30));
+    engine.step();
+    Recorder reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
+    int steps = 0;
+    while (reader.tokens.isEmpty()) {
+      engine.step();
+      steps++;
+    }
+    assertEquals(5, steps, "24 tokens, 5 a step beside the one that is written");
+    assertEquals(1 + steps, writer.tokens.size());
+  }
+
+  @Test
+  void usersTakeTurnsAndPriorityGoesFirst() {
+    Engine engine = engine(new EngineConfig(40, 4, 1, 8, 0.25, true), 1);
+    List<String> order = new ArrayList<>();
+    for (String name : List.of("a1", "a2", "a3", "b1", "c1", "A9")) {
+      GenerationRequest request = request("AB", 1);
+      engine.submit(
+          new GenerationRequest(
+              request.prompt(),
+              request.sampling(),
+              request.stop(),
+              -1,
+              name.equals("A9") ? 1 : 0,
+              name.substring(0, 1),
+              "",
+              GenerationRequest.NO_DEADLINE),
+          new GenerationListener() {
+            @Override
+            public void ended(Generation generation) {
+              order.add(name);
+            }
+          });
+    }
+    drain(engine);
+    assertEquals(List.of("A9", "a1", "b1", "c1", "a2", "a3"), order);
+  }
+
+  @Test
+  void endsAreTold() {
+    Engine engine = engine(ROOMY, 1);
+    assertEquals(End.LENGTH, engine.run(request("ABC", 0), _ -> {}).end());
+    assertEquals(End.LENGTH, engine.run(request("ABC", 5), _ -> {}).end());
+    Generation atContext = engine.run(request("ABC", 100), _ -> {});
+    assertEquals(End.LENGTH, atContext.end());
+    assertEquals(CONTEXT - 3, atContext.tokens());
+    GenerationRequest late =
+        new GenerationRequest(
+            new int[] {1},
+            SamplingConfig.GREEDY,
+            request("A", 9).stop(),
+            -1,
+            0,
+            "",
+            "",
+            System.nanoTime() - 1);
+    Generation none = engine.run(late, _ -> {});
+    assertEquals(End.DEADLINE, none.end());
+    assertEquals(0, none.tokens());
+    assertEquals(0, none.times().started());
+    Recorder recorder = new Recorder();
+    GenerationHandle handle = engine.submit(request("ABC", 9), recorder);
+    engine.step();
+    handle.cancel();
+    drain(engine);
+    assertEquals(End.CANCELLED, recorder.generation.end());
+    assertEquals(1, recorder.generation.tokens());
+  }
+
+  @Test
+  void closingCancelsWhatIsLeft() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder running = submit(engine, request("ABC", 9));
+    engine.step();
+    Recorder waiting = submit(engine, request("ABC", 9));
+    engine.close();
+    assertEquals(End.CANCELLED, running.generation.end());
+    assertEquals(End.CANCELLED, waiting.generation.end());
+  }
+
+  @Test
+  void oneTextFailsAlone() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder good = submit(engine, request("ABC", 9));
+    Recorder nan = submit(engine, request("AB" + (char) ('A' + HashRunner.NAN), 9));
+    Recorder refused = submit(engine, request("AB" + (char) ('A' + HashRunner.REFUSED), 9));
+    drain(engine);
+    assertEquals(alone(request("ABC", 9)).tokens, good.tokens);
+    assertNull(nan.generation);
+    assertTrue(
+        nan.failure.getMessage().contains("not finite after 3 tokens"), nan.failure::toString);
+    assertEquals("token 59 is refused", refused.failure.getMessage());
+  }
+
+  @Test
+  void aListenerThatThrowsEndsItsTextAlone() {
+    Engine engine = engine(ROOMY, 1);
+    Recorder other = submit(engine, request("ABC", 9));
+    IllegalStateException thrown = new IllegalStateException("nobody listens");
+    assertSame(
+        thrown,
+        assertThrows(
+            IllegalStateException.class,
+            () ->
+                engine.run(
+                    request("XYZ", 9),
+                    _ -> {
+                      throw thrown;
+                    })));
+    drain(engine);
+    assertEquals(alone(request("ABC", 9)).tokens, other.tokens);
+  }
+
+  @Test
+  void whatCannotBeWrittenIsRefused() {
+    Engine engine = engine(new EngineConfig(5, 4, 2, 8, 0.25, true), 1);
+    assertRefused(
+        engine, request("A".repeat(CONTEXT + 1), 1), "more than the model's context of 40");
+    assertRefused(engine, request("A".repeat(10), 11), "more than the cache's 20");
+    assertRefused(
+        engine,
+        GenerationRequest.of(new int[] {61}, SamplingConfig.GREEDY, request("A", 1).stop()),
+        "token 61");
+    assertThrows(IllegalArgumentException.class, () -> request("", 1));
+    assertFalse(engine.step());
+  }
+
+  private static void assertRefused(Engine engine, GenerationRequest request, String why) {
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> engine.submit(request, new Recorder()))
+            .getMessage();
+    assertTrue(message.contains(why), message);
+  }
+
+  @Test
+  void logprobsAreThoseOfTheSoftmaxBestFirst() {
+    float[] logits = new float[30];
+    SplittableRandom random = new SplittableRandom(5);
+    for (int i = 0; i < logits.length; i++) {
+      logits[i] = (float) random.nextDouble();
+    }
+    logits[7] = logits[3];
+    TokenLogprobs found = TokenLogprobs.of(logits, 3, 30);
+    double sum = 0;
+    for (float logit : logits) {
+      sum += Math.exp(logit);
+    }
+    for (int i = 0; i < 30; i++) {
+      assertEquals(logits[found.tokens()[i]] - Math.log(sum), found.logprobs()[i], 1e-12);
+      assertTrue(i == 0 || found.logprobs()[i] <= found.logprobs()[i - 1]);
+    }
+    assertEquals(30, IntStream.of(found.tokens()).distinct().count());
+    assertEquals(logits[3] - Math.log(sum), found.logprob(), 1e-12);
+    TokenLogprobs three = TokenLogprobs.of(logits, 3, 3);
+    assertEquals(found.tokens()[2], three.tokens()[2]);
+  }
+}
