@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.BitSet;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -171,10 +172,10 @@ public final class Engine implements AutoCloseable {
   private void endUnwanted() {
     long now = System.nanoTime();
     for (Sequence sequence : scheduler.all()) {
-      long deadline = sequence.request.deadline();
+      long deadline = sequence.request.terms().deadline();
       if (sequence.cancelled) {
         end(sequence, Generation.End.CANCELLED);
-      } else if (deadline != GenerationRequest.NO_DEADLINE && deadline - now <= 0) {
+      } else if (deadline != GenerationRequest.Terms.NEVER && deadline - now <= 0) {
         end(sequence, Generation.End.DEADLINE);
       }
     }
@@ -239,11 +240,14 @@ public final class Engine implements AutoCloseable {
     if (request.logprobs() >= 0) {
       System.arraycopy(logits, 0, raw, 0, vocabulary);
     }
-    if (sequence.written < stop.minTokens()) {
+    if (sequence.constraint == null && sequence.written < stop.minTokens()) {
       stop.tokens().forEach(token -> logits[token] = Float.NEGATIVE_INFINITY);
       if (!stop.ignoreEndOfText()) {
         logits[tokenizer.endOfText()] = Float.NEGATIVE_INFINITY;
       }
+    }
+    if (sequence.constraint != null) {
+      keep(logits, sequence.constraint.allowed());
     }
     int token = sampler.next(logits, sequence.sampler);
     if (sequence.first == 0) {
@@ -256,6 +260,9 @@ public final class Engine implements AutoCloseable {
     if (stop.tokens().contains(token)) {
       end(sequence, Generation.End.STOP);
       return;
+    }
+    if (sequence.constraint != null) {
+      sequence.constraint.accept(token);
     }
     sequence.sampler.wrote(token);
     sequence.append(token);
@@ -278,6 +285,15 @@ public final class Engine implements AutoCloseable {
       end(sequence, Generation.End.LENGTH);
     } else if (sequence.length > context) {
       scheduler.slide(sequence, context / 2 + 1);
+    }
+  }
+
+  /** Leaves only allowed tokens. */
+  private static void keep(float[] logits, BitSet allowed) {
+    for (int token = 0; token < logits.length; token++) {
+      if (!allowed.get(token)) {
+        logits[token] = Float.NEGATIVE_INFINITY;
+      }
     }
   }
 

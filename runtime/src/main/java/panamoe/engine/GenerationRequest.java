@@ -1,5 +1,6 @@
 package panamoe.engine;
 
+import java.util.function.Supplier;
 import panamoe.data.Tokenizer;
 
 /**
@@ -10,22 +11,32 @@ import panamoe.data.Tokenizer;
  * @param stop where the text ends
  * @param logprobs how many of the most probable tokens are told beside each token; -1: not even its
  *     own probability
- * @param priority higher ones start first, and are interrupted last
- * @param user whose request it is: users take turns
- * @param salt only sequences of the same salt share blocks, and so can tell by time that another
- *     began alike
- * @param deadline {@link System#nanoTime} when the text ends, wherever it is; {@link #NO_DEADLINE}
+ * @param constraint makes what the text must keep to; null: it is free
+ * @param terms how it is treated beside others
  */
 public record GenerationRequest(
     int[] prompt,
     SamplingConfig sampling,
     StopConfig stop,
     int logprobs,
-    int priority,
-    String user,
-    String salt,
-    long deadline) {
-  public static final long NO_DEADLINE = Long.MAX_VALUE;
+    Supplier<TokenConstraint> constraint,
+    Terms terms) {
+  /**
+   * How a text is treated beside others.
+   *
+   * @param priority higher ones start first, and are interrupted last
+   * @param user whose it is: users take turns
+   * @param salt only texts of the same salt share blocks, and so can tell by time that another
+   *     began alike
+   * @param deadline {@link System#nanoTime} when the text ends, wherever it is; {@link #NEVER}
+   */
+  public record Terms(int priority, String user, String salt, long deadline) {
+    /** No deadline. */
+    public static final long NEVER = Long.MAX_VALUE;
+
+    /** For nobody in particular, without a deadline. */
+    public static final Terms USUAL = new Terms(0, "", "", NEVER);
+  }
 
   /** Most tokens that can be told beside each token. */
   public static final int MOST_LOGPROBS = 20;
@@ -38,6 +49,19 @@ public record GenerationRequest(
       throw new IllegalArgumentException(
           "logprobs is " + logprobs + ", expected -1 (none) to " + MOST_LOGPROBS);
     }
+  }
+
+  /** A free text without logprobs, on the usual terms. */
+  public static GenerationRequest of(int[] prompt, SamplingConfig sampling, StopConfig stop) {
+    return new GenerationRequest(prompt, sampling, stop, -1, null, Terms.USUAL);
+  }
+
+  public GenerationRequest with(Terms changed) {
+    return new GenerationRequest(prompt, sampling, stop, logprobs, constraint, changed);
+  }
+
+  public GenerationRequest withLogprobs(int changed) {
+    return new GenerationRequest(prompt, sampling, stop, changed, constraint, terms);
   }
 
   /**
@@ -56,10 +80,5 @@ public record GenerationRequest(
               + context);
     }
     return tokens;
-  }
-
-  /** Without logprobs, for nobody in particular, without a deadline. */
-  public static GenerationRequest of(int[] prompt, SamplingConfig sampling, StopConfig stop) {
-    return new GenerationRequest(prompt, sampling, stop, -1, 0, "", "", NO_DEADLINE);
   }
 }

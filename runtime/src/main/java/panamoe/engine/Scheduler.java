@@ -16,7 +16,7 @@ import java.util.List;
 final class Scheduler {
   /** Who is computed first, and interrupted last. */
   private static final Comparator<Sequence> ORDER =
-      Comparator.comparingInt((Sequence sequence) -> -sequence.request.priority())
+      Comparator.comparingInt((Sequence sequence) -> -sequence.request.terms().priority())
           .thenComparingLong(sequence -> sequence.arrival);
 
   private final EngineConfig config;
@@ -227,7 +227,7 @@ final class Scheduler {
    * for the logits.
    */
   private int findShared(Sequence sequence, BlockPool pool) {
-    sequence.prefix = Prefix.none(sequence.request.salt());
+    sequence.prefix = Prefix.none(sequence.request.terms().salt());
     int size = config.blockSize();
     while (config.sharePrefixes() && (sequence.named + 1) * size < sequence.length) {
       Prefix next = sequence.prefix.then(sequence.tokens, sequence.named * size, size);

@@ -16,6 +16,8 @@ final class Sequence implements GenerationHandle {
   final long arrival;
   final long submitted;
   final SamplerState sampler;
+  // null where the text is free.
+  final TokenConstraint constraint;
   final GeneratedText text;
   volatile boolean cancelled;
 
@@ -50,6 +52,7 @@ final class Sequence implements GenerationHandle {
     this.text = text;
     this.arrival = arrival;
     this.submitted = System.nanoTime();
+    this.constraint = request.constraint() == null ? null : request.constraint().get();
     this.sampler = new SamplerState(request.sampling());
     this.tokens = Arrays.copyOf(request.prompt(), request.prompt().length + 64);
     this.length = request.prompt().length;

@@ -20,21 +20,21 @@ final class WaitingLine {
 
   void add(Sequence sequence) {
     lineOf(sequence)
-        .computeIfAbsent(sequence.request.user(), _ -> new ArrayDeque<>())
+        .computeIfAbsent(sequence.request.terms().user(), _ -> new ArrayDeque<>())
         .addLast(sequence);
   }
 
   /** Adds a sequence that was running: it is next of its priority. */
   void addFirst(Sequence sequence) {
     LinkedHashMap<String, Deque<Sequence>> line = lineOf(sequence);
-    String user = sequence.request.user();
+    String user = sequence.request.terms().user();
     Deque<Sequence> own = line.getOrDefault(user, new ArrayDeque<>());
     own.addFirst(sequence);
     line.putFirst(user, own);
   }
 
   private LinkedHashMap<String, Deque<Sequence>> lineOf(Sequence sequence) {
-    return lines.computeIfAbsent(sequence.request.priority(), _ -> new LinkedHashMap<>());
+    return lines.computeIfAbsent(sequence.request.terms().priority(), _ -> new LinkedHashMap<>());
   }
 
   /** Who is next; null if nobody waits. */
@@ -47,7 +47,7 @@ final class WaitingLine {
   /** Takes a sequence out; if it was next, another user's turn comes. */
   void remove(Sequence sequence) {
     LinkedHashMap<String, Deque<Sequence>> line = lineOf(sequence);
-    String user = sequence.request.user();
+    String user = sequence.request.terms().user();
     Deque<Sequence> own = line.get(user);
     boolean turn = own.peekFirst() == sequence;
     own.remove(sequence);
@@ -57,7 +57,7 @@ final class WaitingLine {
       line.putLast(user, own);
     }
     if (line.isEmpty()) {
-      lines.remove(sequence.request.priority());
+      lines.remove(sequence.request.terms().priority());
     }
   }
 

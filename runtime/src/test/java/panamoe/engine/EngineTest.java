@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.data.ByteTokenizer;
 import panamoe.data.Tokenizer;
 import panamoe.engine.Generation.End;
+import panamoe.engine.GenerationRequest.Terms;
 
 /** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
 class EngineTest {
@@ -99,10 +101,8 @@ class EngineTest {
             random.nextLong()),
         new StopConfig(random.nextInt(60), 2, List.of("QRS"), Set.of(7), false, slide),
         3,
-        random.nextInt(2),
-        "user" + random.nextInt(3),
-        "",
-        GenerationRequest.NO_DEADLINE);
+        null,
+        new Terms(random.nextInt(2), "user" + random.nextInt(3), "", Terms.NEVER));
   }
 
   /** Whatever runs beside a text, whatever it shares, wherever it is interrupted. */
@@ -201,17 +201,8 @@ class EngineTest {
     assertEquals(12, second.generation.sharedTokens());
     assertEquals(1 + 2, runner.rows - before);
     assertEquals(first.tokens, second.tokens);
-    GenerationRequest salted =
-        new GenerationRequest(
-            new Letters().encode("ABCDEFGHIJKLM"),
-            SamplingConfig.GREEDY,
-            request("A", 3).stop(),
-            -1,
-            0,
-            "",
-            "salt",
-            GenerationRequest.NO_DEADLINE);
-    Recorder third = submit(engine, salted);
+    GenerationRequest again = request("ABCDEFGHIJKLM", 3);
+    Recorder third = submit(engine, again.with(new Terms(0, "", "salt", Terms.NEVER)));
     drain(engine);
     assertEquals(0, third.generation.sharedTokens());
     assertEquals(first.tokens, third.tokens);
@@ -237,17 +228,9 @@ class EngineTest {
     Engine engine = engine(new EngineConfig(40, 4, 1, 8, 0.25, true), 1);
     List<String> order = new ArrayList<>();
     for (String name : List.of("a1", "a2", "a3", "b1", "c1", "A9")) {
-      GenerationRequest request = request("AB", 1);
+      int priority = name.equals("A9") ? 1 : 0;
       engine.submit(
-          new GenerationRequest(
-              request.prompt(),
-              request.sampling(),
-              request.stop(),
-              -1,
-              name.equals("A9") ? 1 : 0,
-              name.substring(0, 1),
-              "",
-              GenerationRequest.NO_DEADLINE),
+          request("AB", 1).with(new Terms(priority, name.substring(0, 1), "", Terms.NEVER)),
           new GenerationListener() {
             @Override
             public void ended(Generation generation) {
@@ -267,16 +250,7 @@ class EngineTest {
     Generation atContext = engine.run(request("ABC", 100), _ -> {});
     assertEquals(End.LENGTH, atContext.end());
     assertEquals(CONTEXT - 3, atContext.tokens());
-    GenerationRequest late =
-        new GenerationRequest(
-            new int[] {1},
-            SamplingConfig.GREEDY,
-            request("A", 9).stop(),
-            -1,
-            0,
-            "",
-            "",
-            System.nanoTime() - 1);
+    GenerationRequest late = request("A", 9).with(new Terms(0, "", "", System.nanoTime() - 1));
     Generation none = engine.run(late, _ -> {});
     assertEquals(End.DEADLINE, none.end());
     assertEquals(0, none.tokens());
@@ -288,6 +262,44 @@ class EngineTest {
     drain(engine);
     assertEquals(End.CANCELLED, recorder.generation.end());
     assertEquals(1, recorder.generation.tokens());
+  }
+
+  /** Only even letters; the text may end after four. */
+  private static final class Even implements TokenConstraint {
+    private int accepted;
+
+    @Override
+    public BitSet allowed() {
+      BitSet allowed = new BitSet();
+      IntStream.range(0, 29).forEach(i -> allowed.set(2 * i));
+      allowed.set(60, accepted >= 4);
+      return allowed;
+    }
+
+    @Override
+    public void accept(int token) {
+      accepted++;
+    }
+  }
+
+  @Test
+  void aConstraintIsKept() {
+    Engine engine = engine(ROOMY, 1);
+    for (int seed = 0; seed < 20; seed++) {
+      Recorder recorder =
+          submit(
+              engine,
+              new GenerationRequest(
+                  new int[] {1, 2},
+                  SamplingConfig.of(1, 0, 1, seed),
+                  StopConfig.of(20, List.of()),
+                  -1,
+                  Even::new,
+                  Terms.USUAL));
+      drain(engine);
+      assertTrue(recorder.tokens.size() >= 4);
+      recorder.tokens.forEach(token -> assertEquals(0, token % 2));
+    }
   }
 
   @Test
