@@ -230,15 +230,43 @@ public final class Checkpoint {
         checkedFile(name); // a manifest of before: its other checksum takes a pass of its own
       }
     }
+    return load(destinations, backend, allowExtra, true, strict);
+  }
+
+  /**
+   * Loads a rank's share of the model's tensors and reads no other bytes of them: the files'
+   * checksums are not compared. Otherwise as {@link #loadModel}.
+   *
+   * @param destinations of what the rank holds, by name
+   */
+  public LoadReport loadShare(
+      Map<String, Destination> destinations, Backend backend, boolean strict) {
+    return load(destinations, backend, true, false, strict);
+  }
+
+  /**
+   * @param whole whether all bytes are read, and what they add up to is compared
+   */
+  private LoadReport load(
+      Map<String, Destination> destinations,
+      Backend backend,
+      boolean allowExtra,
+      boolean whole,
+      boolean strict) {
     try (Shards shards = headers()) {
       Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
       destinations.forEach((name, to) -> expected.put(name, Mismatches.Expected.of(to)));
       Mismatches mismatches = Mismatches.between(shards.tensors(), expected);
       mismatches.throwIfAny(directory, allowExtra);
-      List<String> warnings = new ArrayList<>(mismatches.extraWarning(directory));
-      WeightLoader loader = new WeightLoader(backend, shards.readers(), destinations);
+      List<String> warnings = new ArrayList<>();
+      if (whole) {
+        warnings.addAll(mismatches.extraWarning(directory));
+      }
+      WeightLoader loader = new WeightLoader(backend, shards.readers(), destinations, whole);
       loader.run();
-      shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));
+      if (whole) {
+        shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));
+      }
       NonFinite nonFinite = new NonFinite();
       Map<String, Long> found = loader.nonFinite();
       destinations.keySet().forEach(name -> nonFinite.add(name, found.getOrDefault(name, 0L)));

@@ -9,19 +9,45 @@ import panamoe.tensor.Tensor;
  *
  * @param dtype that the file must hold
  * @param shape that the file must hold, not to be changed
- * @param targets tensors of that shape, each of which gets all elements: one that is packed gets
- *     them packed, one of another dtype gets them rounded, one that is row-major and of the stored
- *     dtype is read into directly
+ * @param share of them that is wanted
+ * @param targets tensors of the share's shape, each of which gets all of its elements: one that is
+ *     packed gets them packed, one of another dtype gets them rounded, one that is row-major and of
+ *     the stored dtype is read into directly
  */
-public record Destination(DType dtype, long[] shape, List<Tensor> targets) {
-  /** The row-major tensor itself, bit for bit. */
-  public static Destination inPlace(Tensor tensor) {
-    return new Destination(tensor.dtype(), tensor.shape(), List.of(tensor));
+public record Destination(DType dtype, long[] shape, Share share, List<Tensor> targets) {
+  /**
+   * An equal part of one dimension.
+   *
+   * @param axis 0 or 1, the dimension that is divided; of no meaning where {@code of} is 1
+   * @param blocks parts of that dimension that are divided one by one
+   * @param member which part, from 0
+   * @param of how many there are
+   */
+  public record Share(int axis, int blocks, int member, int of) {
+    public static final Share WHOLE = new Share(0, 1, 0, 1);
+
+    boolean whole() {
+      return of == 1;
+    }
   }
 
-  /** Bytes of the stored elements. */
+  /** The row-major tensor itself, bit for bit. */
+  public static Destination inPlace(Tensor tensor) {
+    return new Destination(tensor.dtype(), tensor.shape(), Share.WHOLE, List.of(tensor));
+  }
+
+  /** The shape of the share. */
+  long[] shareShape() {
+    long[] part = shape.clone();
+    if (!share.whole()) {
+      part[share.axis()] /= share.of();
+    }
+    return part;
+  }
+
+  /** Bytes of the share's stored elements. */
   long bytes() {
-    return Tensor.count(shape) * dtype.bytes();
+    return Tensor.count(shareShape()) * dtype.bytes();
   }
 
   /** The target that the file is read into, or null: then a piece is staged. */

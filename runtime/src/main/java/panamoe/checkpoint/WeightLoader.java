@@ -19,22 +19,22 @@ import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
 /**
- * Reads all of a checkpoint's files to where their tensors go, once and from the first byte to the
- * last. Threads take pieces of about half a megabyte, whole rows of one tensor: each piece is read,
- * added to the checksum of its file, searched for values that are not finite, and packed or rounded
- * while the caches still hold it. So a load takes a piece of memory a thread beside its targets.
+ * Reads a checkpoint's files to where their tensors go: all of them once and from the first byte to
+ * the last, or the share of one rank and no other byte. Threads take pieces of about half a
+ * megabyte, whole rows of one target: each piece is read, added to the checksum of its file,
+ * searched for values that are not finite, and packed or rounded while the caches still hold it. So
+ * a load takes a piece of memory a thread beside its targets.
  */
 final class WeightLoader {
   private static final long PIECE_BYTES = 1 << 19;
 
   /**
-   * Rows of a stored tensor.
+   * Rows of a target.
    *
    * @param tensor as the file holds it
    * @param to where it goes; null for a tensor that is read for the checksum alone
    * @param from the first row; a tensor without dimensions is one row
    * @param end the row after the last one
-   * @param begin the first byte of the piece, counted from the first byte of the tensor
    */
   private record Piece(
       SafetensorsReader file,
@@ -42,12 +42,36 @@ final class WeightLoader {
       Destination to,
       long from,
       long end,
-      long begin,
       long bytes) {
 
     /** That are staged: bytes where they go nowhere. */
     long elements() {
       return to == null ? bytes : bytes / to.dtype().bytes();
+    }
+
+    /** Fills {@code into} with the rows, which may lie apart in the file. */
+    void read(MemorySegment into) {
+      Destination.Share share = to == null ? Destination.Share.WHOLE : to.share();
+      long rowBytes = bytes / (end - from);
+      if (share.whole()) {
+        file.read(tensor, from * rowBytes, into);
+      } else if (share.axis() == 0) {
+        long held = tensor.shape()[0] / share.blocks() / share.of();
+        for (long row = from, next; row < end; row = next) {
+          next = Math.min(end, (row / held + 1) * held);
+          long stored = (row / held * share.of() + share.member()) * held + row % held;
+          file.read(
+              tensor,
+              stored * rowBytes,
+              into.asSlice((row - from) * rowBytes, (next - row) * rowBytes));
+        }
+      } else {
+        long held = rowBytes / share.blocks();
+        for (long run = 0; run < (end - from) * share.blocks(); run++) {
+          long stored = (from * share.blocks() + run) * share.of() + share.member();
+          file.read(tensor, stored * held, into.asSlice(run * held, held));
+        }
+      }
     }
   }
 
@@ -62,13 +86,20 @@ final class WeightLoader {
   /**
    * @param backend whose memory the targets are, and whose kernels pack and round
    * @param destinations by name, of the shapes and dtypes of the files
+   * @param all whether tensors without a destination are read too, for the checksums
    */
   WeightLoader(
-      Backend backend, List<SafetensorsReader> files, Map<String, Destination> destinations) {
+      Backend backend,
+      List<SafetensorsReader> files,
+      Map<String, Destination> destinations,
+      boolean all) {
     this.backend = backend;
     for (SafetensorsReader file : files) {
       for (StoredTensor tensor : file.tensors()) {
-        cut(file, tensor, destinations.get(tensor.name()));
+        Destination to = destinations.get(tensor.name());
+        if (to != null || all) {
+          cut(file, tensor, to);
+        }
       }
     }
     this.checksums = new int[pieces.size()];
@@ -77,16 +108,17 @@ final class WeightLoader {
   }
 
   private void cut(SafetensorsReader file, StoredTensor tensor, Destination to) {
-    long rows = tensor.shape().length == 0 ? 1 : tensor.shape()[0];
+    long[] shape = to == null ? tensor.shape() : to.shareShape();
+    long rows = shape.length == 0 ? 1 : shape[0];
     if (tensor.bytes() == 0) {
       return;
     }
-    long rowBytes = tensor.bytes() / rows;
+    long rowBytes = (to == null ? tensor.bytes() : to.bytes()) / rows;
     long block = GemmKernels.PACKED_ROWS;
     long step = Math.max(1, PIECE_BYTES / rowBytes / block) * block;
     for (long from = 0; from < rows; from += step) {
       long end = Math.min(rows, from + step);
-      pieces.add(new Piece(file, tensor, to, from, end, from * rowBytes, (end - from) * rowBytes));
+      pieces.add(new Piece(file, tensor, to, from, end, (end - from) * rowBytes));
     }
   }
 
@@ -147,7 +179,7 @@ final class WeightLoader {
       Tensor direct = to == null ? null : to.direct();
       Tensor source = direct == null ? stage(piece) : part(direct, piece);
       MemorySegment bytes = source.data();
-      piece.file().read(piece.tensor(), piece.begin(), bytes);
+      piece.read(bytes);
       checksums[index] = Crc32c.of(bytes);
       if (to == null) {
         return;
@@ -198,7 +230,7 @@ final class WeightLoader {
   }
 
   private static long[] shape(Piece piece) {
-    long[] shape = piece.tensor().shape().clone();
+    long[] shape = piece.to().shareShape();
     if (shape.length > 0) {
       shape[0] = piece.end() - piece.from();
     }

@@ -7,6 +7,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
+import panamoe.comm.CommunicationException;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
 
@@ -40,6 +41,23 @@ public final class Engine implements AutoCloseable {
     this(
         new ModelRunner(backend, model, config),
         1,
+        tokenizer,
+        config,
+        model.config().context(),
+        model.config().vocabulary());
+  }
+
+  /**
+   * An engine over ranks; on rank 0.
+   *
+   * @param runner of rank 0, which this engine closes
+   * @param model rank 0's part
+   */
+  public static Engine over(
+      RankedRunner runner, LanguageModel model, Tokenizer tokenizer, EngineConfig config) {
+    return new Engine(
+        runner,
+        model.parameters().ranks().topology().dataDegree(),
         tokenizer,
         config,
         model.config().context(),
@@ -184,16 +202,14 @@ public final class Engine implements AutoCloseable {
   private void compute() {
     try {
       runner.run(plan);
+    } catch (CommunicationException e) {
+      failAll(e); // nothing can be computed any more
+      throw e;
     } catch (RuntimeException e) {
       computeApart(e);
       return;
     }
-    scheduler.computed(plan);
-    for (StepPlan.Part part : plan.parts()) {
-      if (part.wanted() >= 0) {
-        draw(part);
-      }
-    }
+    plan.parts().forEach(this::goOn);
   }
 
   /** A step failed: each sequence is computed alone, and fails alone. */
@@ -204,7 +220,7 @@ public final class Engine implements AutoCloseable {
         continue; // its listener threw
       }
       alone.clear();
-      alone.add(part.sequence(), part.count());
+      alone.add(part.sequence(), part.count(), part.guesses());
       try {
         if (parts.size() == 1) {
           throw failure;
@@ -214,20 +230,39 @@ public final class Engine implements AutoCloseable {
         fail(part.sequence(), e);
         continue;
       }
-      scheduler.computed(alone);
-      StepPlan.Part own = alone.parts().getFirst();
-      if (own.wanted() >= 0) {
-        draw(own);
-      }
+      goOn(alone.parts().getFirst());
     }
   }
 
-  /** Draws a sequence's next token. */
-  private void draw(StepPlan.Part part) {
+  /**
+   * Draws a sequence's next token, if its last one was computed, and more as long as it guessed.
+   */
+  private void goOn(StepPlan.Part part) {
     Sequence sequence = part.sequence();
+    scheduler.computed(sequence, part.count() - part.guesses());
+    if (part.wanted() < 0) {
+      return;
+    }
+    for (int guess = 0; guess < part.guesses(); guess++) {
+      int guessed = sequence.tokens[sequence.length];
+      if (draw(sequence, part.wanted() + guess) != guessed) {
+        return;
+      }
+      scheduler.computed(sequence, 1);
+    }
+    draw(sequence, part.wanted() + part.guesses());
+  }
+
+  /**
+   * Draws a sequence's next token.
+   *
+   * @param wanted the number of the row of its last one among those whose logits were asked for
+   * @return the token; -1 if the sequence does not go on
+   */
+  private int draw(Sequence sequence, int wanted) {
     GenerationRequest request = sequence.request;
     StopConfig stop = request.stop();
-    runner.logits(sequence.rank, part.wanted(), logits);
+    runner.logits(sequence.rank, wanted, logits);
     if (!finite(logits)) {
       fail(
           sequence,
@@ -235,7 +270,7 @@ public final class Engine implements AutoCloseable {
               "the model gives numbers that are not finite after "
                   + sequence.length
                   + " tokens; its weights are damaged, or training diverged"));
-      return;
+      return -1;
     }
     if (request.logprobs() >= 0) {
       System.arraycopy(logits, 0, raw, 0, vocabulary);
@@ -255,11 +290,11 @@ public final class Engine implements AutoCloseable {
     }
     if (token == tokenizer.endOfText() && !stop.ignoreEndOfText()) {
       end(sequence, Generation.End.END_OF_TEXT);
-      return;
+      return -1;
     }
     if (stop.tokens().contains(token)) {
       end(sequence, Generation.End.STOP);
-      return;
+      return -1;
     }
     if (sequence.constraint != null) {
       sequence.constraint.accept(token);
@@ -276,7 +311,7 @@ public final class Engine implements AutoCloseable {
           sequence.listener.drew(token, logprobs);
           stopped[0] = sequence.text.append(token);
         })) {
-      return;
+      return -1;
     }
     if (stopped[0]) {
       end(sequence, Generation.End.STOP);
@@ -286,6 +321,7 @@ public final class Engine implements AutoCloseable {
     } else if (sequence.length > context) {
       scheduler.slide(sequence, context / 2 + 1);
     }
+    return sequence.running() ? token : -1;
   }
 
   /** Leaves only allowed tokens. */
@@ -322,6 +358,11 @@ public final class Engine implements AutoCloseable {
                   new Generation.Times(
                       sequence.submitted, sequence.started, sequence.first, System.nanoTime())));
         });
+  }
+
+  private void failAll(RuntimeException failure) {
+    takeSubmitted();
+    scheduler.all().forEach(sequence -> fail(sequence, failure));
   }
 
   private void fail(Sequence sequence, RuntimeException failure) {

@@ -11,6 +11,7 @@ package panamoe.engine;
  * @param reserve how much of the tokens that a sequence may still write must have room before it
  *     starts, 0 to 1; with 1 nothing is ever computed twice
  * @param sharePrefixes whether full blocks are kept for later sequences that begin alike
+ * @param guesses most tokens that are guessed and computed at once behind a sequence's last one
  */
 public record EngineConfig(
     int blocks,
@@ -18,7 +19,8 @@ public record EngineConfig(
     int sequences,
     int stepTokens,
     double reserve,
-    boolean sharePrefixes) {
+    boolean sharePrefixes,
+    int guesses) {
   /** Tokens of a block. */
   public static final int BLOCK = 16;
 
@@ -38,6 +40,9 @@ public record EngineConfig(
               + sequences
               + " sequences");
     }
+    if (guesses < 0) {
+      throw new IllegalArgumentException("the guesses are " + guesses + ", expected 0 or more");
+    }
     if (!(reserve >= 0 && reserve <= 1)) {
       throw new IllegalArgumentException("the reserve is " + reserve + ", expected 0 to 1");
     }
@@ -56,7 +61,13 @@ public record EngineConfig(
         sequences,
         Math.max(sequences, STEP_TOKENS),
         RESERVE,
-        true);
+        true,
+        0);
+  }
+
+  public EngineConfig withGuesses(int changed) {
+    return new EngineConfig(
+        blocks, blockSize, sequences, stepTokens, reserve, sharePrefixes, changed);
   }
 
   /** The blocks that {@code tokens} fill. */

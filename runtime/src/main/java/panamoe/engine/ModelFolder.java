@@ -10,6 +10,7 @@ import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
 import panamoe.checkpoint.CheckpointException;
 import panamoe.checkpoint.Destination;
+import panamoe.checkpoint.LoadReport;
 import panamoe.config.EarlierForms;
 import panamoe.config.GateConfig;
 import panamoe.config.ModelConfig;
@@ -19,6 +20,7 @@ import panamoe.data.Tokenizer;
 import panamoe.io.ConfigJson;
 import panamoe.model.LanguageModel;
 import panamoe.model.ModelTensors;
+import panamoe.parallel.Ranks;
 import panamoe.tensor.DType;
 
 /**
@@ -125,8 +127,18 @@ public record ModelFolder(
    *     not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
+    return load(backend, dtype, Ranks.alone(), warnings);
+  }
+
+  /**
+   * As above, what this rank holds of a model that all {@code ranks} hold together; of the weights
+   * it reads no other bytes.
+   *
+   * @throws IllegalArgumentException if the model does not divide among the tensor ranks
+   */
+  public LanguageModel load(Backend backend, DType dtype, Ranks ranks, List<String> warnings) {
     try {
-      return loadThis(backend, dtype, warnings);
+      return loadThis(backend, dtype, ranks, warnings);
     } catch (CheckpointException e) {
       if (!checkpoint.isGone()) {
         throw e;
@@ -138,20 +150,27 @@ public record ModelFolder(
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return latest.loadThis(backend, dtype, warnings);
+            return latest.loadThis(backend, dtype, ranks, warnings);
           });
     }
   }
 
-  private LanguageModel loadThis(Backend backend, DType dtype, List<String> warnings) {
-    checkpoint.requireFits(dtype, backend.memoryAvailable());
+  private LanguageModel loadThis(Backend backend, DType dtype, Ranks ranks, List<String> warnings) {
+    boolean alone = ranks.world().size() == 1;
+    if (alone) {
+      checkpoint.requireFits(dtype, backend.memoryAvailable());
+    }
     ModelConfig serving = config.withGates(GateConfig::withoutDropping);
     checkpoint.requireHolds(ModelTensors.shapes(serving));
-    LanguageModel model = new LanguageModel(serving);
+    LanguageModel model = new LanguageModel(serving, ranks);
     try {
       model.allocate(backend, dtype);
       Map<String, Destination> weights = ModelTensors.destinations(model, backend);
-      warnings.addAll(checkpoint.loadModel(weights, backend, false, false).warnings());
+      LoadReport report =
+          alone
+              ? checkpoint.loadModel(weights, backend, false, false)
+              : checkpoint.loadShare(weights, backend, false);
+      warnings.addAll(report.warnings());
       return model;
     } catch (RuntimeException | Error e) {
       model.close();

@@ -28,10 +28,10 @@ public final class ModelRunner implements StepRunner {
   private final KeyValueCache cache;
   private final Tensor table;
   private final int perSequence;
-  private RecordedStep recorded;
+  // The latest step, and the latest recorded one, which may be the same.
+  private Step step;
+  private Step recorded;
   private int rowsBefore;
-  private Tensor logits;
-  private TensorScope logitsScope;
 
   /**
    * @param config of the cache, which is allocated here
@@ -67,7 +67,7 @@ public final class ModelRunner implements StepRunner {
     int count = tokens.length;
     float[] logits = new float[model.config().vocabulary()];
     try (ModelRunner runner =
-        new ModelRunner(backend, model, new EngineConfig(1, count, 1, count, 0, false))) {
+        new ModelRunner(backend, model, new EngineConfig(1, count, 1, count, 0, false, 0))) {
       StepRows rows = new StepRows(count);
       for (int position = 0; position < count; position++) {
         rows.add(tokens[position], 0, position);
@@ -91,60 +91,51 @@ public final class ModelRunner implements StepRunner {
    * @throws IllegalArgumentException if a row has no place in the cache, or a token is none
    */
   public void run(StepRows rows) {
-    for (int i = 0; i < rows.changedSlots.size(); i++) {
-      long place = (long) rows.changedSlots.get(i) * perSequence + rows.changedIndices.get(i);
-      table.setInt(place, rows.changedBlocks.get(i));
-    }
     boolean writes = rows.wantedCount == rows.count;
+    changeTable(rows);
     if (writes && recorded != null && recorded.rows == rows.count) {
       recorded.replay(rows);
-      logits = recorded.logits;
+      become(recorded);
     } else if (writes && rowsBefore == rows.count) {
-      dropRecorded();
-      recorded = new RecordedStep(rows);
-      logits = recorded.logits;
+      drop(recorded);
+      recorded = null; // if this fails
+      recorded = new Step(rows, true);
+      become(recorded);
     } else {
-      compute(rows);
+      become(new Step(rows, false));
     }
     rowsBefore = writes ? rows.count : 0;
     backend.synchronize();
   }
 
-  private void compute(StepRows rows) {
-    if (logitsScope != null) {
-      logitsScope.close();
-      logitsScope = null;
-    }
-    try (TensorScope activations = TensorScope.confined(backend)) {
-      Tensor tokens = activations.allocate(DType.INT32, rows.count);
-      Tensor slots = activations.allocate(DType.INT32, rows.count);
-      Tensor positions = activations.allocate(DType.INT32, rows.count);
-      fill(rows, tokens, slots, positions);
-      Pass pass = Pass.inference(backend, activations);
-      Tensor hidden = forward(pass, tokens, slots, positions);
-      if (rows.wantedCount == 0) {
-        return;
-      }
-      Tensor wanted = activations.allocate(DType.INT32, rows.wantedCount);
-      for (int i = 0; i < rows.wantedCount; i++) {
-        wanted.setInt(i, rows.wanted[i]);
-      }
-      logitsScope = TensorScope.confined(backend);
-      logits = logitsScope.allocate(DType.FLOAT32, rows.wantedCount, model.config().vocabulary());
-      model.logitsInto(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null), logits);
+  /**
+   * Computes a step together with other ranks, whose experts may be needed: of no rows, perhaps,
+   * and not recorded, because what ranks exchange differs from step to step.
+   */
+  void runTogether(StepRows rows) {
+    changeTable(rows);
+    become(new Step(rows, false));
+    backend.synchronize();
+  }
+
+  private void changeTable(StepRows rows) {
+    for (int i = 0; i < rows.changedSlots.size(); i++) {
+      long place = (long) rows.changedSlots.get(i) * perSequence + rows.changedIndices.get(i);
+      table.setInt(place, rows.changedBlocks.get(i));
     }
   }
 
-  private Tensor forward(Pass pass, Tensor tokens, Tensor slots, Tensor positions) {
-    Sequences sequences = new Sequences.Running(cache, table, slots, positions);
-    return model.forward(pass, tokens, sequences, null, false);
+  /** Takes the place of the latest step, which is freed unless it is kept for being repeated. */
+  private void become(Step next) {
+    if (step != recorded && step != next) {
+      drop(step);
+    }
+    step = next;
   }
 
-  private static void fill(StepRows rows, Tensor tokens, Tensor slots, Tensor positions) {
-    for (int i = 0; i < rows.count; i++) {
-      tokens.setInt(i, rows.tokens[i]);
-      slots.setInt(i, rows.slots[i]);
-      positions.setInt(i, rows.positions[i]);
+  private static void drop(Step unwanted) {
+    if (unwanted != null) {
+      unwanted.close();
     }
   }
 
@@ -155,64 +146,109 @@ public final class ModelRunner implements StepRunner {
 
   /** As above, of this rank. */
   public void logits(int wanted, float[] into) {
-    long bytes = (long) into.length * Float.BYTES;
-    MemorySegment.copy(logits.data(), ValueLayout.JAVA_FLOAT, wanted * bytes, into, 0, into.length);
+    copy(step.logits, wanted, into);
   }
 
-  private void dropRecorded() {
-    if (recorded != null) {
-      recorded.close();
-      recorded = null;
-    }
+  /** The logits [wanted rows, V] of the latest step, valid until the next one. */
+  Tensor logits() {
+    return step.logits;
+  }
+
+  static void copy(Tensor logits, long row, float[] into) {
+    long start = row * into.length * Float.BYTES;
+    MemorySegment.copy(logits.data(), ValueLayout.JAVA_FLOAT, start, into, 0, into.length);
+  }
+
+  @Override
+  public TokenRoutes routes(int rank, int row) {
+    return step.routes.of(row);
+  }
+
+  @Override
+  public void addLoads(long[][] counts) {
+    step.routes.addTo(counts);
   }
 
   @Override
   public void close() {
-    dropRecorded();
-    if (logitsScope != null) {
-      logitsScope.close();
+    drop(step);
+    if (recorded != step) {
+      drop(recorded);
     }
     scope.close();
   }
 
-  /** The kernel calls of a step of some number of rows, with their memory. */
-  private final class RecordedStep implements AutoCloseable {
+  /** A computed step with its memory, and its kernel calls if they were recorded. */
+  private final class Step implements AutoCloseable {
     private final int rows;
     private final TensorScope activations = TensorScope.shared(backend);
+    private final StepRoutes routes = new StepRoutes();
     private final Tensor tokens;
     private final Tensor slots;
     private final Tensor positions;
     private final Recording calls;
     private Tensor logits;
 
-    /** Computes a step and records it. */
-    RecordedStep(StepRows first) {
+    Step(StepRows first, boolean record) {
       rows = first.count;
       try {
         tokens = activations.allocate(DType.INT32, rows);
         slots = activations.allocate(DType.INT32, rows);
         positions = activations.allocate(DType.INT32, rows);
-        fill(first, tokens, slots, positions);
-        calls =
-            backend.record(
-                () -> {
-                  Pass pass = Pass.inference(backend, activations);
-                  logits = model.logits(pass, forward(pass, tokens, slots, positions));
-                });
+        fill(first);
+        Tensor wanted = first.wantedCount == rows ? null : wanted(first);
+        if (record) {
+          calls = backend.record(() -> compute(wanted));
+        } else {
+          calls = null;
+          compute(wanted);
+        }
       } catch (RuntimeException | Error e) {
         activations.close();
         throw e;
       }
     }
 
+    private Tensor wanted(StepRows first) {
+      Tensor wanted = activations.allocate(DType.INT32, first.wantedCount);
+      for (int i = 0; i < first.wantedCount; i++) {
+        wanted.setInt(i, first.wanted[i]);
+      }
+      return wanted;
+    }
+
+    /**
+     * @param wanted the rows whose logits are asked for; null: all
+     */
+    private void compute(Tensor wanted) {
+      Pass pass = Pass.inference(backend, activations).observedBy(routes);
+      Sequences sequences = new Sequences.Running(cache, table, slots, positions);
+      Tensor hidden = model.forward(pass, tokens, sequences, null, false);
+      if (wanted == null) {
+        logits = model.logits(pass, hidden);
+      } else if (wanted.count() > 0) {
+        logits = model.logits(pass, EmbeddingOp.forward(pass, wanted, hidden, null, null));
+      }
+    }
+
+    private void fill(StepRows next) {
+      for (int i = 0; i < rows; i++) {
+        tokens.setInt(i, next.tokens[i]);
+        slots.setInt(i, next.slots[i]);
+        positions.setInt(i, next.positions[i]);
+      }
+    }
+
     void replay(StepRows next) {
-      fill(next, tokens, slots, positions);
+      fill(next);
       calls.replay();
     }
 
     @Override
     public void close() {
-      calls.close();
+      if (calls != null) {
+        calls.close();
+      }
       activations.close();
     }
   }

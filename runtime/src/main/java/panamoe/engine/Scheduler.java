@@ -108,7 +108,8 @@ final class Scheduler {
       if (sequence.left() > 1 || grow(sequence, plan)) {
         next++;
         if (sequence.left() == 1) {
-          plan.add(sequence, 1);
+          int guesses = guess(sequence, plan);
+          plan.add(sequence, 1 + guesses, guesses);
         }
       }
     }
@@ -127,8 +128,22 @@ final class Scheduler {
   private static void addChunk(Sequence sequence, StepPlan plan) {
     int count = Math.min(sequence.left(), plan.rank(sequence.rank).left());
     if (count > 0) {
-      plan.add(sequence, count);
+      plan.add(sequence, count, 0);
     }
+  }
+
+  /** Guesses tokens, as far as there is room that nobody else needs in this step. */
+  private int guess(Sequence sequence, StepPlan plan) {
+    int most = Math.min(config.guesses(), sequence.growth(context));
+    most = Math.min(most, plan.rank(sequence.rank).left() - running.size());
+    int guesses = most <= 0 ? 0 : Drafts.guess(sequence, most);
+    while (config.blocksOf(sequence.length + guesses) > sequence.held) {
+      if (pools[sequence.rank].unused() == 0) {
+        return sequence.held * config.blockSize() - sequence.length;
+      }
+      take(sequence, plan);
+    }
+    return guesses;
   }
 
   /** Gives a sequence a block for its last token; false if it was interrupted instead. */
@@ -248,16 +263,13 @@ final class Scheduler {
     sequence.computed = 0;
   }
 
-  /** Says that a plan was computed. */
-  void computed(StepPlan plan) {
-    for (StepPlan.Part part : plan.parts()) {
-      Sequence sequence = part.sequence();
-      sequence.computed += part.count();
-      int size = config.blockSize();
-      while (config.sharePrefixes() && (sequence.named + 1) * size <= sequence.computed) {
-        sequence.prefix = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
-        pools[sequence.rank].name(sequence.blocks[sequence.named++], sequence.prefix);
-      }
+  /** Says that the next {@code count} tokens of a running sequence were computed. */
+  void computed(Sequence sequence, int count) {
+    sequence.computed += count;
+    int size = config.blockSize();
+    while (config.sharePrefixes() && (sequence.named + 1) * size <= sequence.computed) {
+      sequence.prefix = sequence.prefix.then(sequence.tokens, sequence.named * size, size);
+      pools[sequence.rank].name(sequence.blocks[sequence.named++], sequence.prefix);
     }
   }
 

@@ -78,10 +78,15 @@ final class Sequence implements GenerationHandle {
     return Math.min(request.stop().maxTokens() - written, context - length);
   }
 
-  void append(int token) {
-    if (length == tokens.length) {
-      tokens = Arrays.copyOf(tokens, 2 * length);
+  /** Makes room for {@code count} more tokens. */
+  void reserve(int count) {
+    if (length + count > tokens.length) {
+      tokens = Arrays.copyOf(tokens, Math.max(2 * length, length + count));
     }
+  }
+
+  void append(int token) {
+    reserve(1);
     tokens[length++] = token;
   }
 

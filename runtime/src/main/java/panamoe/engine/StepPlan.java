@@ -11,11 +11,12 @@ final class StepPlan {
   /**
    * A sequence's part of the step.
    *
-   * @param count its rows
-   * @param wanted the number of its last row among those whose logits are asked for; -1: they are
-   *     not
+   * @param count its rows, guesses behind its last token among them
+   * @param guesses how many of them
+   * @param wanted the number of the row of its last token among those whose logits are asked for,
+   *     as those of the guesses then are; -1: the step does not come to it
    */
-  record Part(Sequence sequence, int count, int wanted) {}
+  record Part(Sequence sequence, int count, int guesses, int wanted) {}
 
   private final StepRows[] ranks;
   private final List<Part> parts = new ArrayList<>();
@@ -51,14 +52,21 @@ final class StepPlan {
   }
 
   /**
-   * Adds the next {@code count} tokens of a sequence; if they are its last, asks for the logits.
+   * Adds the next {@code count} tokens of a sequence, {@code guesses} behind its last one among
+   * them; asks for the logits of the last one and of guesses.
    */
-  void add(Sequence sequence, int count) {
+  void add(Sequence sequence, int count, int guesses) {
     StepRows rows = ranks[sequence.rank];
+    int last = sequence.length - 1;
+    int wanted = -1;
     for (int position = sequence.computed; position < sequence.computed + count; position++) {
       rows.add(sequence.tokens[position], sequence.slot, position);
+      if (position >= last) {
+        int number = rows.want();
+        wanted = position == last ? number : wanted;
+      }
     }
-    parts.add(new Part(sequence, count, count == sequence.left() ? rows.want() : -1));
+    parts.add(new Part(sequence, count, guesses, wanted));
   }
 
   /** A sequence has another block. */

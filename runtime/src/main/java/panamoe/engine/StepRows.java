@@ -1,5 +1,7 @@
 package panamoe.engine;
 
+import java.nio.ByteBuffer;
+
 /**
  * The rows of a step on one data rank, and what changes in its table of blocks before it. Made once
  * and filled for each step. Used by one thread.
@@ -56,6 +58,42 @@ public final class StepRows {
   public int want() {
     wanted[wantedCount] = count - 1;
     return wantedCount++;
+  }
+
+  /** Bytes of {@link #write}. */
+  int bytes() {
+    return Integer.BYTES * (3 + 3 * count + wantedCount + 3 * changedSlots.size());
+  }
+
+  /** Writes them for {@link #read}. */
+  void write(ByteBuffer to) {
+    to.putInt(count).putInt(wantedCount).putInt(changedSlots.size());
+    for (int row = 0; row < count; row++) {
+      to.putInt(tokens[row]).putInt(slots[row]).putInt(positions[row]);
+    }
+    for (int i = 0; i < wantedCount; i++) {
+      to.putInt(wanted[i]);
+    }
+    for (int i = 0; i < changedSlots.size(); i++) {
+      to.putInt(changedSlots.get(i)).putInt(changedIndices.get(i)).putInt(changedBlocks.get(i));
+    }
+  }
+
+  /** Takes what another rank wrote in place of what is here. */
+  void read(ByteBuffer from) {
+    clear();
+    int rows = from.getInt();
+    wantedCount = from.getInt();
+    int changes = from.getInt();
+    while (count < rows) {
+      add(from.getInt(), from.getInt(), from.getInt());
+    }
+    for (int i = 0; i < wantedCount; i++) {
+      wanted[i] = from.getInt();
+    }
+    for (int i = 0; i < changes; i++) {
+      change(from.getInt(), from.getInt(), from.getInt());
+    }
   }
 
   /** Makes {@code block} the one that holds number {@code index} of the blocks of a slot. */

@@ -8,6 +8,7 @@ import panamoe.checkpoint.Destination;
 import panamoe.checkpoint.ExpertTensors;
 import panamoe.config.ModelConfig;
 import panamoe.param.Parameter;
+import panamoe.param.Slice;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
@@ -33,7 +34,7 @@ public final class ModelTensors {
   }
 
   /**
-   * Where a checkpoint's tensors go in a model that one rank holds whole and that was allocated for
+   * Where a checkpoint's tensors go in what this rank holds of a model that was allocated for
    * inference: each expert to its part of the stack, the embedding of a tied head to both of its
    * weights. Make the map once: views take a little memory.
    *
@@ -50,14 +51,22 @@ public final class ModelTensors {
                 ? backend.packedMatrix(value, matrix)
                 : parameter.matrix(value, matrix);
         destinations.put(
-            name(parameter, matrix),
+            name(parameter, parameter.firstMatrix() + matrix),
             new Destination(
                 DType.FLOAT32,
                 parameter.matrixShape(),
+                share(parameter.slice()),
                 tied ? List.of(target, model.headWeight()) : List.of(target)));
       }
     }
     return destinations;
+  }
+
+  private static Destination.Share share(Slice slice) {
+    return slice.whole()
+        ? Destination.Share.WHOLE
+        : new Destination.Share(
+            slice.axis(), slice.blocks(), slice.ranks().rank(), slice.ranks().size());
   }
 
   /**

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +28,7 @@ import panamoe.engine.GenerationRequest.Terms;
 /** Plans, blocks and ends of many texts, over a model that is a hash of what its cache holds. */
 class EngineTest {
   private static final int CONTEXT = 40;
-  private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true);
+  private static final EngineConfig ROOMY = new EngineConfig(200, 4, 50, 64, 0.25, true, 0);
 
   /** Bytes from 'A' on, and token 60 as the end of text. */
   private static final class Letters implements Tokenizer {
@@ -74,7 +75,7 @@ class EngineTest {
   private static Recorder alone(GenerationRequest request) {
     Recorder recorder = new Recorder();
     EngineTest test = new EngineTest();
-    Engine engine = test.engine(new EngineConfig(40, 1, 1, 1, 1, false), 1);
+    Engine engine = test.engine(new EngineConfig(40, 1, 1, 1, 1, false, 0), 1);
     engine.submit(request, recorder);
     drain(engine);
     return recorder;
@@ -120,7 +121,8 @@ class EngineTest {
             sequences,
             sequences + random.nextInt(20),
             random.nextInt(3) * 0.5,
-            random.nextInt(4) > 0);
+            random.nextInt(4) > 0,
+            random.nextInt(4));
     int ranks = 1 + seed % 3;
     Engine engine = engine(config, ranks);
     Map<Recorder, GenerationRequest> asked = new HashMap<>();
@@ -154,7 +156,7 @@ class EngineTest {
 
   @Test
   void roomRunsOutAndTheYoungestIsInterrupted() {
-    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 0, false), 1);
+    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 0, false, 0), 1);
     List<Recorder> recorders = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
       recorders.add(submit(engine, request("ABCDEF" + (char) ('G' + i), 20)));
@@ -168,7 +170,7 @@ class EngineTest {
 
   @Test
   void withAFullReserveNobodyIsInterrupted() {
-    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 1, false), 1);
+    Engine engine = engine(new EngineConfig(10, 4, 4, 16, 1, false, 0), 1);
     for (int i = 0; i < 4; i++) {
       submit(engine, request("ABCDEF" + (char) ('G' + i), 20));
     }
@@ -210,7 +212,7 @@ class EngineTest {
 
   @Test
   void aPromptIsComputedInPartsBesideWriting() {
-    Engine engine = engine(new EngineConfig(40, 4, 4, 6, 0.25, true), 1);
+    Engine engine = engine(new EngineConfig(40, 4, 4, 6, 0.25, true, 0), 1);
     Recorder writer = submit(engine, request("AB", 30));
     engine.step();
     Recorder reader = submit(engine, request("CDEFGHIJKLMNOPQRSTUVWXYZ", 2));
@@ -225,7 +227,7 @@ class EngineTest {
 
   @Test
   void usersTakeTurnsAndPriorityGoesFirst() {
-    Engine engine = engine(new EngineConfig(40, 4, 1, 8, 0.25, true), 1);
+    Engine engine = engine(new EngineConfig(40, 4, 1, 8, 0.25, true, 0), 1);
     List<String> order = new ArrayList<>();
     for (String name : List.of("a1", "a2", "a3", "b1", "c1", "A9")) {
       int priority = name.equals("A9") ? 1 : 0;
@@ -302,6 +304,27 @@ class EngineTest {
     }
   }
 
+  /** Where a text repeats itself, guesses are right. */
+  @Test
+  void guessesSaveStepsAndChangeNothing() {
+    GenerationRequest request = request("ABCABCABCABC", 20);
+    Engine engine = engine(new EngineConfig(40, 4, 4, 16, 0.25, true, 4), 1);
+    Recorder found = submit(engine, request);
+    drain(engine);
+    assertEquals(alone(request).tokens, found.tokens);
+    Map<Integer, Float> bias = Map.of(3, 90f);
+    GenerationRequest repeating =
+        GenerationRequest.of(
+            request.prompt(),
+            new SamplingConfig(0, 0, 1, 0, SamplingConfig.Penalties.NONE, bias, 0),
+            request.stop());
+    int before = runner.steps;
+    Recorder same = submit(engine, repeating);
+    drain(engine);
+    assertEquals(Collections.nCopies(20, 3), same.tokens);
+    assertTrue(runner.steps - before < 10, "steps: " + (runner.steps - before));
+  }
+
   @Test
   void closingCancelsWhatIsLeft() {
     Engine engine = engine(ROOMY, 1);
@@ -348,7 +371,7 @@ class EngineTest {
 
   @Test
   void whatCannotBeWrittenIsRefused() {
-    Engine engine = engine(new EngineConfig(5, 4, 2, 8, 0.25, true), 1);
+    Engine engine = engine(new EngineConfig(5, 4, 2, 8, 0.25, true, 0), 1);
     assertRefused(
         engine, request("A".repeat(CONTEXT + 1), 1), "more than the model's context of 40");
     assertRefused(engine, request("A".repeat(10), 11), "more than the cache's 20");
