@@ -25,6 +25,7 @@ public final class Decoder implements AutoCloseable {
   private final LanguageModel model;
   private final TensorScope scope;
   private final KeyValueCache cache;
+  private final Tensor table; // slot s has block s
   private final Tensor token;
   private final Tensor slot;
   private final Tensor position;
@@ -56,6 +57,10 @@ public final class Decoder implements AutoCloseable {
     this.scope = TensorScope.shared(backend);
     try {
       this.cache = model.cache(scope, slots, capacity);
+      this.table = scope.allocate(DType.INT32, slots, 1);
+      for (int s = 0; s < slots; s++) {
+        table.setInt(s, s);
+      }
       this.token = scope.zeros(DType.INT32, 1);
       this.slot = scope.zeros(DType.INT32, 1);
       this.position = scope.zeros(DType.INT32, 1);
@@ -66,7 +71,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   public long capacity() {
-    return cache.capacity();
+    return cache.blockSize();
   }
 
   /**
@@ -94,7 +99,8 @@ public final class Decoder implements AutoCloseable {
         positions.setInt(i, start + i);
       }
       Tensor hidden =
-          model.forward(pass, ids, new Sequences.Running(cache, slots, positions), null, false);
+          model.forward(
+              pass, ids, new Sequences.Running(cache, table, slots, positions), null, false);
       read(model.logits(pass, hidden.rows(tokens.length - 1, tokens.length)), logits);
     }
   }
@@ -131,7 +137,8 @@ public final class Decoder implements AutoCloseable {
   private void computeStep(TensorScope activations) {
     Pass pass = Pass.inference(backend, activations);
     Tensor hidden =
-        model.forward(pass, token, new Sequences.Running(cache, slot, position), null, false);
+        model.forward(
+            pass, token, new Sequences.Running(cache, table, slot, position), null, false);
     stepLogits = model.logits(pass, hidden);
   }
 

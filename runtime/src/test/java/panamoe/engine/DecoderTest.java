@@ -39,6 +39,7 @@ import panamoe.testkit.ScarceMemory;
 class DecoderTest {
   private static final int VOCABULARY = 37;
   private static final int CONTEXT = 24;
+  private static final int BLOCK = 5;
 
   static Stream<ModelConfig> models() {
     return Stream.of(
@@ -173,7 +174,10 @@ class DecoderTest {
         decoder.prefill(0, 0, tokens(5, 7), alone);
         decoder.step(0, 7, 11, alone);
         results.add(alone);
-        KeyValueCache cache = model.cache(scope, 9, CONTEXT);
+        int width = (CONTEXT + BLOCK - 1) / BLOCK;
+        KeyValueCache cache = model.cache(scope, 9L * width, BLOCK);
+        int[] blocks = IntStream.range(0, 9 * width).map(i -> 9 * width - 1 - i).toArray();
+        Tensor table = ids(scope, blocks).reshape(9, width);
         int[] slots = new int[9];
         int[] starts = new int[9];
         int[] next = new int[9];
@@ -190,12 +194,13 @@ class DecoderTest {
               scope,
               model,
               cache,
+              table,
               same,
               positions,
               tokens(ours ? 5 : 50 + slot, starts[slot]));
         }
         results.add(
-            logits(backend, scope, model, cache, slots, starts, next).rows(4, 5).toFloats());
+            logits(backend, scope, model, cache, table, slots, starts, next).rows(4, 5).toFloats());
       }
     }
     results.forEach(result -> assertArrayEquals(results.getFirst(), result, 0f));
@@ -207,11 +212,13 @@ class DecoderTest {
       TensorScope scope,
       LanguageModel model,
       KeyValueCache cache,
+      Tensor table,
       int[] slots,
       int[] positions,
       int[] tokens) {
     Pass pass = Pass.inference(backend, scope);
-    Sequences sequences = new Sequences.Running(cache, ids(scope, slots), ids(scope, positions));
+    Sequences sequences =
+        new Sequences.Running(cache, table, ids(scope, slots), ids(scope, positions));
     Tensor logits =
         model.logits(pass, model.forward(pass, ids(scope, tokens), sequences, null, false));
     backend.synchronize();
