@@ -55,10 +55,11 @@ moe_attention_gradients check_gradients(const moe_attention_gradients* gradients
   return to;
 }
 
-// keys and values [slots, capacity, groups, head_size]; slot and position [rows].
+// keys and values [blocks, block, groups, head_size]; table [slots, n]; slot and position [rows].
 moe_cache_places check_places(const moe_cache_places* places, int64_t groups, int64_t head_size, int64_t rows) {
   const moe_cache_places at = check_struct("places", places);
   check_like("values", at.values, "keys", check_tensor("keys", at.keys, kFloating, {kAny, kAny, groups, head_size}));
+  check_tensor("table", at.table, kInt32Only, {kAny, kAny});
   check_tensor("slot", at.slot, kInt32Only, {rows});
   check_tensor("position", at.position, kInt32Only, {rows});
   return at;
@@ -135,7 +136,7 @@ moe_status moe_cache_append(moe_stream stream, const moe_tensor* k, const moe_te
     moe::check_same_dtype("k", new_keys, "v", new_values);
     moe::check_same_dtype("k", new_keys, "keys", *at.keys);
     moe::check_written({{"keys", at.keys}, {"values", at.values}},
-                       {{"k", k}, {"v", v}, {"slot", at.slot}, {"position", at.position}});
+                       {{"k", k}, {"v", v}, {"table", at.table}, {"slot", at.slot}, {"position", at.position}});
     MOE_CALL(stream, cache_append, new_keys, new_values, at);
   });
 }
@@ -159,6 +160,7 @@ moe_status moe_attention_decode(moe_stream stream, const moe_attention_config* c
                                         {"sinks", sinks},
                                         {"keys", at.keys},
                                         {"values", at.values},
+                                        {"table", at.table},
                                         {"slot", at.slot},
                                         {"position", at.position}});
     MOE_CALL(stream, attention_decode, checked, queries, sinks, at, output);

@@ -2,7 +2,8 @@
 //
 // attention_bench [--seconds S] [--threads N] [--only TEXT]
 // Runs each line for S seconds (default 1) on N threads (default: one a processor) and reports the fastest and the
-// median call. Operations are counted without what the causal mask hides.
+// median call. Operations are counted without what the causal mask hides. Lines of the key/value cache say of how many
+// positions its blocks are, which are shuffled.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <functional>
 #include <initializer_list>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -96,11 +98,18 @@ void training(moe_dtype dtype, int64_t B, int64_t L, int64_t H, int64_t G, int64
        [&] { require(moe_attention_backward(g_stream, &config, &inputs, out, sums, dout, &gradients)); });
 }
 
-// T sequences, each at `position`; or, as prefill, the rows 0 .. T - 1 of one.
-void generation(moe_dtype dtype, int64_t T, int32_t position, bool prefill, int64_t H, int64_t G, int64_t D) {
+// T sequences, each at `position`; or, as prefill, the rows 0 .. T - 1 of one. A cache in blocks of `block` positions,
+// or with 0 of one a sequence.
+void generation(moe_dtype dtype, int64_t T, int32_t position, bool prefill, int64_t H, int64_t G, int64_t D,
+                int64_t block) {
   const int64_t slots = prefill ? 1 : T, capacity = prefill ? T : position + 1;
+  if (block == 0) block = capacity;
+  const int64_t width = (capacity + block - 1) / block, blocks = slots * width;
   const Tensor q(dtype, {T, H, D}), out(dtype, {T, H, D}), slot(MOE_INT32, {T}), positions(MOE_INT32, {T});
-  const Tensor keys(dtype, {slots, capacity, G, D}), values(dtype, {slots, capacity, G, D});
+  const Tensor keys(dtype, {blocks, block, G, D}), values(dtype, {blocks, block, G, D});
+  const Tensor table(MOE_INT32, {slots, width});
+  std::iota(table.indices(), table.indices() + blocks, 0);
+  std::shuffle(table.indices(), table.indices() + blocks, std::mt19937_64(1));
   for (int64_t t = 0; t < T; ++t) {
     slot.indices()[t] = prefill ? 0 : static_cast<int32_t>(t);
     positions.indices()[t] = prefill ? static_cast<int32_t>(t) : position;
@@ -110,11 +119,12 @@ void generation(moe_dtype dtype, int64_t T, int32_t position, bool prefill, int6
   const double amount = prefill ? rows * (rows + 1) / 2 * 4 * static_cast<double>(H * D)
                                 : rows * (position + 1) * static_cast<double>(key_bytes);
   char text[96];
-  std::snprintf(text, sizeof(text), "%s T%lld position %d H%lld G%lld D%lld %s", prefill ? "prefill " : "decode  ",
-                static_cast<long long>(T), prefill ? static_cast<int>(T) - 1 : position, static_cast<long long>(H),
-                static_cast<long long>(G), static_cast<long long>(D), name_of(dtype));
+  std::snprintf(text, sizeof(text), "%s T%lld position %d H%lld G%lld D%lld block %lld %s",
+                prefill ? "prefill " : "decode  ", static_cast<long long>(T),
+                prefill ? static_cast<int>(T) - 1 : position, static_cast<long long>(H), static_cast<long long>(G),
+                static_cast<long long>(D), static_cast<long long>(block), name_of(dtype));
   const moe_attention_config config{sizeof(config), MOE_CAUSAL, 0.1f, 0};
-  const moe_cache_places places{sizeof(places), keys, values, slot, positions};
+  const moe_cache_places places{sizeof(places), keys, values, table, slot, positions};
   line(text, amount, prefill ? "GFLOP/s" : "GB/s",
        [&] { require(moe_attention_decode(g_stream, &config, q, nullptr, &places, out)); });
 }
@@ -162,11 +172,13 @@ int main(int argc, char** argv) {
     training(dtype, 8, 256, 8, 8, 32);
     training(dtype, 1, 2048, 8, 2, 64);
     training(dtype, 2, 512, 8, 8, 128);
-    for (int64_t rows : {1, 8}) {
-      for (int32_t position : {511, 4095}) generation(dtype, rows, position, false, 8, 8, 32);
+    for (int64_t block : {0, 32, 16, 1}) {
+      for (int64_t rows : {1, 8}) {
+        for (int32_t position : {511, 4095}) generation(dtype, rows, position, false, 8, 8, 32, block);
+      }
+      generation(dtype, 1, 4095, false, 32, 8, 128, block);
+      generation(dtype, 2048, 0, true, 8, 8, 32, block);
     }
-    generation(dtype, 1, 4095, false, 32, 8, 128);
-    generation(dtype, 2048, 0, true, 8, 8, 32);
     cross_entropy(dtype, 2048, 256, 8192);
   }
   require(moe_device_close(g_device));

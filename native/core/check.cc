@@ -237,4 +237,31 @@ void check_range_values(const char* name, const moe_tensor& values, int64_t low,
   }
 }
 
+int64_t cache_capacity(const moe_cache_places& places) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const int64_t block = places.keys->shape[1], width = places.table->shape[1];
+  return width > 0 && block > kMost / width ? kMost : block * width;
+}
+
+void check_place_values(const moe_cache_places& places, int64_t window, int32_t* table, int32_t* slot,
+                        int32_t* position) {
+  const int64_t blocks = places.keys->shape[0], block = places.keys->shape[1], width = places.table->shape[1];
+  check_range_values("slot", *places.slot, 0, places.table->shape[0], slot);
+  check_range_values("position", *places.position, 0, cache_capacity(places), position);
+  const auto* entries = static_cast<const int32_t*>(places.table->data);
+  for (int64_t t = 0; t < places.slot->shape[0]; ++t) {
+    const int64_t last = position[t];
+    // The row before has had the others looked at.
+    const bool continues = t > 0 && slot[t - 1] == slot[t] && position[t - 1] == last - 1;
+    const int64_t first = continues ? last : window == 0 ? 0 : std::max<int64_t>(0, last - window + 1);
+    for (int64_t i = first / block; i <= last / block; ++i) {
+      const int32_t value = read_once(entries + slot[t] * width + i);
+      if (value < 0 || value >= blocks) {
+        invalid("table[", slot[t], ", ", i, "] is ", value, ", expected 0 to ", blocks - 1);
+      }
+      table[slot[t] * width + i] = value;
+    }
+  }
+}
+
 }  // namespace moe

@@ -126,6 +126,13 @@ void check_route_values(const moe_tensor& expert, const moe_tensor& position, co
 inline int64_t route_words(int64_t rows) { return rows / 64 + 1; }
 // Refuses an int32 value outside [low, high).
 void check_range_values(const char* name, const moe_tensor& values, int64_t low, int64_t high, int32_t* copy = nullptr);
+// Positions that a slot of the cache has room for.
+int64_t cache_capacity(const moe_cache_places& places);
+// Refuses a row whose place is outside the cache, and an entry of the table outside [0, blocks) where a row needs its
+// block: to see the `window` last positions up to its own, or with 0 all of them. The copies receive slots, positions,
+// and of the table these entries.
+void check_place_values(const moe_cache_places& places, int64_t window, int32_t* table, int32_t* slot,
+                        int32_t* position);
 // Reads a value that another thread may write.
 inline int32_t read_once(const int32_t* value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
 

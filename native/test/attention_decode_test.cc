@@ -1,12 +1,19 @@
 // The key/value cache, and attention over it: the same bits as attention over whole sequences, however rows are mixed.
 #include <cstring>
+#include <numeric>
 
 #include "test/attention_reference.h"
 
 namespace moe::testing {
 namespace {
 
-// Two sequences in slots 4 and 1 of a cache that is otherwise full of NaN.
+// How a cache is cut into blocks: of this many positions, 0 for a block a slot; `shared` blocks, at the beginning of
+// both sequences, are the same.
+struct Paging {
+  int64_t block = 16, shared = 0;
+};
+
+// Two sequences in slots 4 and 1 of a cache that is otherwise full of NaN. Their blocks are shuffled.
 class AttentionDecodeTest : public KernelTest {
  protected:
   static constexpr int64_t kSlots = 5, kLength = 150, kSpare = 10;  // positions of a slot that stay empty
@@ -16,7 +23,7 @@ class AttentionDecodeTest : public KernelTest {
     AttentionShape shape;
     float scale;
     bool with_sinks;
-    Tensor q, k, v, sinks, out, keys, values;
+    Tensor q, k, v, sinks, out, keys, values, table;
     const moe_tensor* given_sinks() const { return with_sinks ? &sinks.view() : nullptr; }
     int64_t row() const { return shape.heads * shape.head_size; }
   };
@@ -27,7 +34,9 @@ class AttentionDecodeTest : public KernelTest {
   };
 
   Sequences sequences(moe_dtype dtype, int64_t heads, int64_t groups, int64_t head_size, int64_t window,
-                      int64_t length = kLength, bool with_sinks = false) {
+                      int64_t length = kLength, bool with_sinks = false, Paging paging = {}) {
+    const int64_t block = paging.block == 0 ? length + kSpare : paging.block;
+    const int64_t width = (length + kSpare + block - 1) / block, blocks = 2 * width + 3;
     Sequences s{{2, length, heads, groups, head_size, window},
                 1 / std::sqrt(static_cast<float>(head_size)),
                 with_sinks,
@@ -36,19 +45,33 @@ class AttentionDecodeTest : public KernelTest {
                 Tensor::random(dtype, {2, length, groups, head_size}, 3),
                 Tensor::random(MOE_FLOAT32, {heads}, 4, -3, 3),
                 Tensor(dtype, {2, length, heads, head_size}),
-                Tensor(dtype, {kSlots, length + kSpare, groups, head_size}),
-                Tensor(dtype, {kSlots, length + kSpare, groups, head_size})};
+                Tensor(dtype, {blocks, block, groups, head_size}),
+                Tensor(dtype, {blocks, block, groups, head_size}),
+                Tensor(MOE_INT32, {kSlots, width})};
+    for (int64_t i = 0; i < paging.shared * block * groups * head_size; ++i) {
+      s.k.set(length * groups * head_size + i, s.k[i]);
+      s.v.set(length * groups * head_size + i, s.v[i]);
+    }
     EXPECT_MOE_OK(moe_attention_forward(stream, attention_config(s.scale, window),
                                         attention_inputs(s.q, s.k, s.v, s.given_sinks()), s.out, nullptr));
     s.keys.fill(NAN);
     s.values.fill(NAN);
+    std::vector<int32_t> order(static_cast<size_t>(blocks));
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), std::mt19937_64(7));
+    s.table.fill(-1);
+    for (int64_t i = 0; i < (length + block - 1) / block; ++i) {
+      for (int64_t sequence : {0, 1}) {
+        s.table.set(kSlotOf[sequence] * width + i, order[(i < paging.shared ? 0 : sequence) * width + i]);
+      }
+    }
     Tensor slot(MOE_INT32, {2 * length}), position(MOE_INT32, {2 * length});
     for (int64_t i = 0; i < 2 * length; ++i) {
       slot.set(i, kSlotOf[i / length]);
       position.set(i, static_cast<double>(i % length));
     }
     moe_tensor k = flat(s.k), v = flat(s.v);
-    EXPECT_MOE_OK(moe_cache_append(stream, &k, &v, cache_places(s.keys, s.values, slot, position)));
+    EXPECT_MOE_OK(moe_cache_append(stream, &k, &v, cache_places(s.keys, s.values, s.table, slot, position)));
     return s;
   }
 
@@ -83,7 +106,7 @@ class AttentionDecodeTest : public KernelTest {
   void expect_forward_bits(const Sequences& s, const std::vector<std::pair<int64_t, int64_t>>& rows, moe_stream on) {
     Batch b = batch(s, rows);
     ASSERT_MOE_OK(moe_attention_decode(on, attention_config(s.scale, s.shape.window), b.q, s.given_sinks(),
-                                       cache_places(s.keys, s.values, b.slot, b.position), b.out));
+                                       cache_places(s.keys, s.values, s.table, b.slot, b.position), b.out));
     const size_t bytes = static_cast<size_t>(s.row()) * (s.q.view().dtype == MOE_FLOAT32 ? 4 : 2);
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto [sequence, position] = rows[i];
@@ -157,6 +180,62 @@ TEST_F(AttentionDecodeTest, SinksHaveTheBitsOfForward) {
   }
 }
 
+TEST_F(AttentionDecodeTest, BlocksOfEverySizeHaveTheBitsOfForward) {
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t head_size : {13, 32}) {
+      for (int64_t window : {0, 33}) {
+        for (int64_t block : {1, 3, 16, 24, 32, 64, 0}) {
+          SCOPED_TRACE("blocks of " + std::to_string(block));
+          const Sequences s = sequences(dtype, 4, 2, head_size, window, kLength, false, {.block = block});
+          for (int64_t position : {0, 15, 16, 31, 47, 100, 149}) expect_forward_bits(s, {{1, position}}, single);
+          std::vector<std::pair<int64_t, int64_t>> rows;  // two runs and two lone rows
+          for (int64_t i = 40; i < 110; ++i) rows.push_back({0, i});
+          for (int64_t i : {7, 149, 60, 61, 62, 63, 64}) rows.push_back({1, i});
+          expect_forward_bits(s, rows, triple);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(AttentionDecodeTest, SequencesThatShareBlocksHaveTheBitsOfForward) {
+  for (int64_t block : {1, 3, 16, 32}) {
+    const Sequences s = sequences(MOE_FLOAT32, 4, 2, 32, 0, kLength, false, {.block = block, .shared = 64 / block});
+    EXPECT_EQ(s.table[kSlotOf[0] * s.table.view().shape[1]], s.table[kSlotOf[1] * s.table.view().shape[1]]);
+    expect_forward_bits(s, {{0, 149}, {1, 149}, {0, 20}, {1, 20}, {1, 63}, {1, 64}}, single);
+    std::vector<std::pair<int64_t, int64_t>> rows;
+    for (int64_t i = 30; i < 90; ++i) rows.push_back({1, i});
+    expect_forward_bits(s, rows, single);
+  }
+}
+
+// Blocks that the window has left may belong to another sequence, and so may their entries in the table.
+TEST_F(AttentionDecodeTest, WhatLiesBeforeTheWindowIsNotRead) {
+  constexpr int64_t kWindow = 33, kFirst = 90;
+  for (moe_dtype dtype : {MOE_FLOAT32, MOE_BFLOAT16}) {
+    for (int64_t block : {1, 3, 16, 64}) {
+      Sequences s = sequences(dtype, 4, 2, 13, kWindow, kLength, false, {.block = block});
+      const int64_t row = 2 * 13, width = s.table.view().shape[1];
+      for (int32_t slot : kSlotOf) {
+        for (int64_t p = 0; p <= kFirst - kWindow; ++p) {
+          const int64_t entry = slot * width + p / block,
+                        place = static_cast<int64_t>(s.table[entry]) * block + p % block;
+          for (int64_t c = 0; c < row; ++c) {
+            s.keys.set(place * row + c, NAN);
+            s.values.set(place * row + c, NAN);
+          }
+        }
+        for (int64_t i = 0; i < (kFirst - kWindow + 1) / block; ++i)
+          s.table.set(slot * width + i, i % 2 == 0 ? -1 : 999);
+      }
+      std::vector<std::pair<int64_t, int64_t>> rows = {{1, kFirst}, {1, 149}};
+      for (int64_t i = kFirst; i < 130; ++i) rows.push_back({0, i});
+      expect_forward_bits(s, rows, single);
+      for (const auto& one : {rows[0], rows[1], rows[2]}) expect_forward_bits(s, {one}, single);
+    }
+  }
+}
+
 TEST_F(AttentionDecodeTest, ManyQueryHeadsOfOneKeyHeadHaveTheBitsOfForward) {
   for (int64_t heads : {24, 70}) {
     const Sequences s = sequences(MOE_BFLOAT16, 2 * heads, 2, 8, 0, 70);
@@ -178,8 +257,9 @@ TEST_F(AttentionDecodeTest, ARowOfALargeCacheHasItsOwnBits) {
   Tensor out(MOE_FLOAT32, {kRows, kHeads, kHeadSize}), alone(MOE_FLOAT32, {1, kHeads, kHeadSize});
   Tensor slot = Tensor::of(MOE_INT32, {kRows}, {0, 1, 0, 0, 1, 1, 0});
   Tensor position = Tensor::of(MOE_INT32, {kRows}, {5, 400, 70, 71, 0, 255, 256});
+  Tensor table = Tensor::of(MOE_INT32, {2, 1}, {1, 0});
   ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(0.125f), q, nullptr,
-                                     cache_places(keys, values, slot, position), out));
+                                     cache_places(keys, values, table, slot, position), out));
   const size_t bytes = kHeads * kHeadSize * sizeof(float);
   for (int64_t row = 0; row < kRows; ++row) {
     moe_tensor one = q.view();
@@ -187,7 +267,7 @@ TEST_F(AttentionDecodeTest, ARowOfALargeCacheHasItsOwnBits) {
     one.data = q.data<char>() + static_cast<size_t>(row) * bytes;
     one.bytes = static_cast<int64_t>(bytes);
     ASSERT_MOE_OK(moe_attention_decode(stream, attention_config(0.125f), &one, nullptr,
-                                       cache_places(keys, values, Tensor::of(MOE_INT32, {1}, {slot[row]}),
+                                       cache_places(keys, values, table, Tensor::of(MOE_INT32, {1}, {slot[row]}),
                                                     Tensor::of(MOE_INT32, {1}, {position[row]})),
                                        alone));
     EXPECT_EQ(std::memcmp(alone.data<char>(), out.data<char>() + static_cast<size_t>(row) * bytes, bytes), 0) << row;
@@ -197,8 +277,9 @@ TEST_F(AttentionDecodeTest, ARowOfALargeCacheHasItsOwnBits) {
 TEST_F(AttentionDecodeTest, TheLastRowOfAPlaceStays) {
   Tensor k = Tensor::random(MOE_BFLOAT16, {4, 1, 8}, 1), v = Tensor::random(MOE_BFLOAT16, {4, 1, 8}, 2);
   Tensor keys(MOE_BFLOAT16, {1, 2, 1, 8}), values(MOE_BFLOAT16, {1, 2, 1, 8});
-  Tensor slot = Tensor::of(MOE_INT32, {4}, {0, 0, 0, 0}), position = Tensor::of(MOE_INT32, {4}, {1, 0, 1, 0});
-  ASSERT_MOE_OK(moe_cache_append(stream, k, v, cache_places(keys, values, slot, position)));
+  Tensor slot = Tensor::of(MOE_INT32, {4}, {0, 1, 1, 0}), position = Tensor::of(MOE_INT32, {4}, {1, 0, 1, 0});
+  Tensor table = Tensor::of(MOE_INT32, {2, 1}, {0, 0});  // the slots share their block
+  ASSERT_MOE_OK(moe_cache_append(stream, k, v, cache_places(keys, values, table, slot, position)));
   for (int64_t c = 0; c < 8; ++c) {
     EXPECT_EQ(keys[c], k[3 * 8 + c]);
     EXPECT_EQ(keys[8 + c], k[2 * 8 + c]);
@@ -209,13 +290,14 @@ TEST_F(AttentionDecodeTest, TheLastRowOfAPlaceStays) {
 
 TEST_F(AttentionDecodeTest, AppendWritesItsRowsAndNothingElse) {
   Tensor k = Tensor::random(MOE_FLOAT32, {2, 3, 4}, 1), v = Tensor::random(MOE_FLOAT32, {2, 3, 4}, 2);
-  Tensor keys(MOE_FLOAT32, {2, 5, 3, 4}), values(MOE_FLOAT32, {2, 5, 3, 4});
+  Tensor keys(MOE_FLOAT32, {5, 2, 3, 4}), values(MOE_FLOAT32, {5, 2, 3, 4});
   keys.fill(-7);
   values.fill(-8);
-  Tensor slot = Tensor::of(MOE_INT32, {2}, {1, 0}), position = Tensor::of(MOE_INT32, {2}, {4, 2});
-  ASSERT_MOE_OK(moe_cache_append(stream, k, v, cache_places(keys, values, slot, position)));
+  Tensor slot = Tensor::of(MOE_INT32, {2}, {1, 0}), position = Tensor::of(MOE_INT32, {2}, {5, 2});
+  Tensor table = Tensor::of(MOE_INT32, {2, 3}, {-1, 2, -1, -1, -1, 3});
+  ASSERT_MOE_OK(moe_cache_append(stream, k, v, cache_places(keys, values, table, slot, position)));
   for (int64_t place = 0; place < 10; ++place) {
-    const int64_t row = place == 9 ? 0 : place == 2 ? 1 : -1;
+    const int64_t row = place == 7 ? 0 : place == 4 ? 1 : -1;
     for (int64_t c = 0; c < 12; ++c) {
       EXPECT_EQ(keys[place * 12 + c], row < 0 ? -7 : k[row * 12 + c]);
       EXPECT_EQ(values[place * 12 + c], row < 0 ? -8 : v[row * 12 + c]);
@@ -225,14 +307,15 @@ TEST_F(AttentionDecodeTest, AppendWritesItsRowsAndNothingElse) {
 
 TEST_F(AttentionDecodeTest, RefusesPlacesOutsideTheCache) {
   Tensor k(MOE_FLOAT32, {1, 2, 4}), keys(MOE_FLOAT32, {3, 5, 2, 4}), values(MOE_FLOAT32, {3, 5, 2, 4});
+  Tensor table = Tensor::of(MOE_INT32, {3, 1}, {2, 0, 1});
   Tensor q(MOE_FLOAT32, {1, 4, 4}), out(MOE_FLOAT32, {1, 4, 4});
   const auto refused = [&](double slot_value, double position_value, const char* message) {
     Tensor slot = Tensor::of(MOE_INT32, {1}, {slot_value}), position = Tensor::of(MOE_INT32, {1}, {position_value});
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
-                       moe_cache_append(stream, k, k, cache_places(keys, values, slot, position)));
+                       moe_cache_append(stream, k, k, cache_places(keys, values, table, slot, position)));
     EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, message,
                        moe_attention_decode(stream, attention_config(1, 0), q, nullptr,
-                                            cache_places(keys, values, slot, position), out));
+                                            cache_places(keys, values, table, slot, position), out));
   };
   refused(3, 0, "slot[0] is 3, expected 0 to 2");
   refused(-1, 0, "slot[0] is -1");
@@ -243,42 +326,82 @@ TEST_F(AttentionDecodeTest, RefusesPlacesOutsideTheCache) {
   Tensor rising = Tensor::of(MOE_INT32, {6}, {0, 1, 2, 3, 4, 5});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "slot[3] is 3, expected 0 to 2",
                      moe_attention_decode(stream, attention_config(1, 0), rows, nullptr,
-                                          cache_places(keys, values, mixed, rising), rows_out));
+                                          cache_places(keys, values, table, mixed, rising), rows_out));
   Tensor one_slot = Tensor::of(MOE_INT32, {6}, {0, 0, 0, 0, 0, 0});
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position[5] is 5, expected 0 to 4",
                      moe_attention_decode(stream, attention_config(1, 0), rows, nullptr,
-                                          cache_places(keys, values, one_slot, rising), rows_out));
+                                          cache_places(keys, values, table, one_slot, rising), rows_out));
   Tensor slot = Tensor::of(MOE_INT32, {1}, {0}), two = Tensor::of(MOE_INT32, {2}, {0, 0});
-  EXPECT_MOE_REFUSED(
-      MOE_INVALID_ARGUMENT, "position has shape [2], expected [1]",
-      moe_attention_decode(stream, attention_config(1, 0), q, nullptr, cache_places(keys, values, slot, two), out));
-  EXPECT_MOE_REFUSED(
-      MOE_INVALID_ARGUMENT, "window is -2",
-      moe_attention_decode(stream, attention_config(1, -2), q, nullptr, cache_places(keys, values, slot, slot), out));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "position has shape [2], expected [1]",
+                     moe_attention_decode(stream, attention_config(1, 0), q, nullptr,
+                                          cache_places(keys, values, table, slot, two), out));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "window is -2",
+                     moe_attention_decode(stream, attention_config(1, -2), q, nullptr,
+                                          cache_places(keys, values, table, slot, slot), out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "config.mask is 1, decode takes MOE_CAUSAL (0) alone",
                      moe_attention_decode(stream, attention_config(1, 0, MOE_FULL), q, nullptr,
-                                          cache_places(keys, values, slot, slot), out));
+                                          cache_places(keys, values, table, slot, slot), out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "sinks has shape [2], expected [4]",
                      moe_attention_decode(stream, attention_config(1), q, Tensor(MOE_FLOAT32, {2}),
-                                          cache_places(keys, values, slot, slot), out));
+                                          cache_places(keys, values, table, slot, slot), out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "places is null",
                      moe_attention_decode(stream, attention_config(1), q, nullptr, nullptr, out));
   Tensor odd(MOE_FLOAT32, {1, 3, 4}), half(MOE_BFLOAT16, {1, 2, 4});
-  EXPECT_MOE_REFUSED(
-      MOE_INVALID_ARGUMENT, "3 query heads are no multiple of the 2",
-      moe_attention_decode(stream, attention_config(1, 0), odd, nullptr, cache_places(keys, values, slot, slot), out));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "3 query heads are no multiple of the 2",
+                     moe_attention_decode(stream, attention_config(1, 0), odd, nullptr,
+                                          cache_places(keys, values, table, slot, slot), out));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "k is bfloat16 but keys is float32",
-                     moe_cache_append(stream, half, half, cache_places(keys, values, slot, slot)));
+                     moe_cache_append(stream, half, half, cache_places(keys, values, table, slot, slot)));
   EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "keys and values share memory",
-                     moe_cache_append(stream, k, k, cache_places(keys, keys, slot, slot)));
+                     moe_cache_append(stream, k, k, cache_places(keys, keys, table, slot, slot)));
+}
+
+// An entry of the table is looked at where a row needs its block, and there alone.
+TEST_F(AttentionDecodeTest, RefusesEntriesOfTheTableThatAreNoBlocks) {
+  Tensor keys(MOE_FLOAT32, {4, 5, 2, 4}), values(MOE_FLOAT32, {4, 5, 2, 4});
+  const auto append = [&](const Tensor& table, int64_t rows, const Tensor& slot, const Tensor& position) {
+    Tensor k(MOE_FLOAT32, {rows, 2, 4});
+    return moe_cache_append(stream, k, k, cache_places(keys, values, table, slot, position));
+  };
+  const auto decode = [&](const Tensor& table, int64_t rows, const Tensor& slot, const Tensor& position,
+                          int64_t window = 0) {
+    Tensor q(MOE_FLOAT32, {rows, 4, 4}), out(MOE_FLOAT32, {rows, 4, 4});
+    return moe_attention_decode(stream, attention_config(1, window), q, nullptr,
+                                cache_places(keys, values, table, slot, position), out);
+  };
+  const auto one = [](double value) { return Tensor::of(MOE_INT32, {1}, {value}); };
+  for (double bad : {-1, 4, 1 << 30}) {
+    const std::string expected = " is " + std::to_string(static_cast<int>(bad)) + ", expected 0 to 3";
+    const Tensor last = Tensor::of(MOE_INT32, {2, 3}, {bad, bad, bad, 2, 3, bad});
+    EXPECT_MOE_OK(append(last, 1, one(1), one(9)));
+    EXPECT_MOE_OK(decode(last, 1, one(1), one(9)));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 2]" + expected, append(last, 1, one(1), one(10)));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 2]" + expected, decode(last, 1, one(1), one(10)));
+    const Tensor first = Tensor::of(MOE_INT32, {2, 3}, {bad, bad, bad, bad, 0, 1});
+    EXPECT_MOE_OK(append(first, 1, one(1), one(10)));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 0]" + expected, decode(first, 1, one(1), one(10)));
+    EXPECT_MOE_OK(decode(first, 1, one(1), one(10), 6));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 0]" + expected, decode(first, 1, one(1), one(10), 7));
+    const Tensor slots = Tensor::of(MOE_INT32, {8}, {1, 1, 1, 1, 1, 1, 1, 1});
+    const Tensor run = Tensor::of(MOE_INT32, {8}, {4, 5, 6, 7, 8, 9, 10, 11});
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 2]" + expected, append(last, 8, slots, run));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 2]" + expected, decode(last, 8, slots, run));
+    EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table[1, 0]" + expected, decode(first, 8, slots, run, 5));
+  }
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table has shape [3], expected [any, any]",
+                     decode(Tensor(MOE_INT32, {3}), 1, one(0), one(0)));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "table is float32, expected int32",
+                     decode(Tensor(MOE_FLOAT32, {1, 1}), 1, one(0), one(0)));
 }
 
 TEST_F(AttentionDecodeTest, NoRowsAreFine) {
-  Tensor q(MOE_FLOAT32, {0, 4, 8}), k(MOE_FLOAT32, {0, 2, 8}), keys(MOE_FLOAT32, {1, 4, 2, 8});
-  Tensor values(MOE_FLOAT32, {1, 4, 2, 8}), none(MOE_INT32, {0});
-  EXPECT_MOE_OK(moe_cache_append(stream, k, k, cache_places(keys, values, none, none)));
-  EXPECT_MOE_OK(
-      moe_attention_decode(stream, attention_config(1, 0), q, nullptr, cache_places(keys, values, none, none), q));
+  Tensor q(MOE_FLOAT32, {0, 4, 8}), k(MOE_FLOAT32, {0, 2, 8}), none(MOE_INT32, {0});
+  for (int64_t blocks : {0, 2}) {
+    Tensor keys(MOE_FLOAT32, {blocks, 4, 2, 8}), values(MOE_FLOAT32, {blocks, 4, 2, 8}), table(MOE_INT32, {1, blocks});
+    const auto places = cache_places(keys, values, table, none, none);
+    EXPECT_MOE_OK(moe_cache_append(stream, k, k, places));
+    EXPECT_MOE_OK(moe_attention_decode(stream, attention_config(1, 0), q, nullptr, places, q));
+  }
 }
 
 }  // namespace

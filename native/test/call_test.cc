@@ -150,16 +150,16 @@ TEST_F(CallTest, Attention) {
         });
   check("cache append",
         all(floats("keys", {2, 3, 1, 4}), floats("values", {2, 3, 1, 4}), floats("k", {1, 1, 4}),
-            floats("v", {1, 1, 4}), ints("slot", {1}), ints("position", {1})),
+            floats("v", {1, 1, 4}), ints("table", {2, 1}), ints("slot", {1}), ints("position", {1})),
         2, [&](const moe_tensor* a) {
-          return moe_cache_append(stream, &a[2], &a[3], cache_places(&a[0], &a[1], &a[4], &a[5]));
+          return moe_cache_append(stream, &a[2], &a[3], cache_places(&a[0], &a[1], &a[4], &a[5], &a[6]));
         });
   check("decode",
         all(floats("out", {1, 1, 4}), floats("q", {1, 1, 4}), floats("sinks", {1}), floats("keys", {2, 3, 1, 4}),
-            floats("values", {2, 3, 1, 4}), ints("slot", {1}), ints("position", {1})),
+            floats("values", {2, 3, 1, 4}), ints("table", {2, 1}), ints("slot", {1}), ints("position", {1})),
         1, [&](const moe_tensor* a) {
           return moe_attention_decode(stream, attention_config(1), &a[1], &a[2],
-                                      cache_places(&a[3], &a[4], &a[5], &a[6]), &a[0]);
+                                      cache_places(&a[3], &a[4], &a[5], &a[6], &a[7]), &a[0]);
         });
 }
 

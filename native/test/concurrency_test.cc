@@ -61,7 +61,7 @@ class ConcurrencyTest : public KernelTest {
     add([] { return floats({{kTokens, 2, 8}}); },
         [this](moe_stream on, const auto& out) {
           return moe_attention_decode(on, attention_config(0.3f), q, sinks,
-                                      cache_places(cache, cache, slots, positions), out[0]);
+                                      cache_places(cache, cache, blocks, slots, positions), out[0]);
         });
     add([] { return floats({{kTokens}, {kTokens, kWidth}}); },
         [this](moe_stream on, const auto& out) {
@@ -137,9 +137,10 @@ class ConcurrencyTest : public KernelTest {
   const Tensor priority = Tensor::random(MOE_FLOAT32, {kTokens, kExperts}, 6);
   const Tensor q = Tensor::random(MOE_FLOAT32, {kTokens, 2, 8}, 7);
   const Tensor sinks = Tensor::random(MOE_FLOAT32, {2}, 8);
-  const Tensor cache = Tensor::random(MOE_FLOAT32, {4, 16, 2, 8}, 8);
+  const Tensor cache = Tensor::random(MOE_FLOAT32, {9, 4, 2, 8}, 8);
   const Tensor ids = integers({kTokens}, 16, 9), positions = integers({kTokens}, 16, 10);
-  const Tensor slots = integers({kTokens}, 4, 11), targets = integers({kTokens}, kWidth, 12);
+  const Tensor blocks = integers({4, 4}, 9, 13), slots = integers({kTokens}, 4, 11),
+               targets = integers({kTokens}, kWidth, 12);
   std::vector<Known> known;
 };
 
@@ -263,6 +264,7 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
   if (!on_cpu()) GTEST_SKIP() << "a card's kernels read indices themselves";
   RouteTable changing(kTokens, 2, kExperts, 7);
   const Tensor wild = integers({kTokens}, 16, 9), wild_slots = integers({kTokens}, 4, 11);
+  const Tensor wild_blocks = integers({4, 4}, 9, 13);
   const int64_t all_rows = changing.rows();
   const auto judge = [](moe_status status) {
     EXPECT_TRUE(status == MOE_OK || status == MOE_INVALID_ARGUMENT) << last_error();
@@ -270,11 +272,12 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
   const moe_stream streams[] = {stream, triple};
   in_threads(kThreads, [&](int thread, std::mt19937_64& generator) {
     if (thread == 0) {
-      const Tensor* targets[] = {&changing.expert, &changing.position, &changing.offsets, &wild, &wild_slots};
+      const Tensor* targets[] = {&changing.expert, &changing.position, &changing.offsets, &wild,
+                                 &wild_slots,      &wild_blocks};
       const RouteTable sound(kTokens, 2, kExperts, 7);
-      const Tensor* values[] = {&sound.expert, &sound.position, &sound.offsets, &ids, &slots};
+      const Tensor* values[] = {&sound.expert, &sound.position, &sound.offsets, &ids, &slots, &blocks};
       for (int change = 0; change < 100; ++change) {
-        const size_t which = generator() % 5;
+        const size_t which = generator() % 6;
         const auto at = static_cast<int64_t>(generator() % static_cast<uint64_t>(targets[which]->count()));
         int32_t* place = targets[which]->data<int32_t>() + at;
         // Wrong for moments only, so that most checks pass.
@@ -314,12 +317,12 @@ TEST_F(ConcurrencyTest, IndicesThatOthersChangeAreRefusedOrUsedAsTheyWere) {
         return judge(moe_expert_backward_weights(on, 1, out, rows, r.offsets, dweights, dbias));
       }
       case 7: {
-        const Tensor out(MOE_FLOAT32, {kTokens, 2, 8}), own_cache(MOE_FLOAT32, {4, 16, 2, 8});
+        const Tensor out(MOE_FLOAT32, {kTokens, 2, 8}), own_cache(MOE_FLOAT32, {9, 4, 2, 8});
         const Tensor angles(MOE_FLOAT32, {16, 4});
-        const Tensor own_values(MOE_FLOAT32, {4, 16, 2, 8});
-        judge(moe_cache_append(on, q, q, cache_places(own_cache, own_values, wild_slots, wild)));
-        judge(moe_attention_decode(on, attention_config(0.3f), q, sinks, cache_places(cache, cache, wild_slots, wild),
-                                   out));
+        const Tensor own_values(MOE_FLOAT32, {9, 4, 2, 8});
+        judge(moe_cache_append(on, q, q, cache_places(own_cache, own_values, wild_blocks, wild_slots, wild)));
+        judge(moe_attention_decode(on, attention_config(0.3f), q, sinks,
+                                   cache_places(cache, cache, wild_blocks, wild_slots, wild), out));
         return judge(moe_rotary(on, q, rotary_angles(wild, angles, angles), 1, out));
       }
       case 8: {

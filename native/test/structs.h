@@ -92,9 +92,8 @@ inline Passed<moe_attention_gradients> attention_gradients(const moe_tensor* dq,
   return {{sizeof(moe_attention_gradients), dq, dk, dv, dsinks}};
 }
 
-inline Passed<moe_cache_places> cache_places(const moe_tensor* keys, const moe_tensor* values, const moe_tensor* slot,
-                                             const moe_tensor* position) {
-  return {{sizeof(moe_cache_places), keys, values, slot, position}};
+inline Passed<moe_cache_places> cache_places(View keys, View values, View table, View slot, View position) {
+  return {{sizeof(moe_cache_places), keys, values, table, slot, position}};
 }
 
 inline Passed<moe_rotary_angles> rotary_angles(const moe_tensor* positions, const moe_tensor* cosine,

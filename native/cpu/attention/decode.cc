@@ -1,8 +1,9 @@
-// Attention over the key/value cache: row t of q [T, H, D] attends to positions 0..position[t] of keys, values
-// [slots, capacity, G, D] at slot[t], as the causal attention_forward does (formula: forward.cc). A run of consecutive
-// rows of one sequence (prefill) goes through the tiles of attention_forward; a lone row (decode) reads its keys once
-// for all the query heads that share them. Both do the same arithmetic in the same order for every element, so a row's
-// bits are those of attention_forward whichever way it goes. Tested and timed by: panamoe_test
+// Attention over the key/value cache: row t of q [T, H, D] attends to positions 0..position[t] of slot[t], in the
+// blocks of keys, values [blocks, block, G, D] that its row of the table [slots, n] names, as the causal
+// attention_forward does (formula: forward.cc). A run of consecutive rows of one sequence (prefill) goes through the
+// tiles of attention_forward; a lone row (decode) reads its keys once for all the query heads that share them. Both do
+// the same arithmetic in the same order for every element, and tiles count positions, not blocks: a row's bits are
+// those of attention_forward whichever way it goes. Tested and timed by: panamoe_test
 // --gtest_filter='AttentionDecode*'; attention_bench --only decode
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention/decode.cc"
@@ -11,10 +12,10 @@
 
 #include <cstring>
 #include <numeric>
+#include <span>
 
 #include "core/check.h"
 #include "cpu/attention/queries-inl.h"
-#include "cpu/indices.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
@@ -23,17 +24,19 @@ namespace moe::cpu::HWY_NAMESPACE {
 
 inline constexpr int64_t kShortestRun = 4;  // rows from which on a tile of query lanes beats row by row
 
-// Float32 rows, whole vectors wide: where they lie, or copied into a tile.
+// Float32 rows of a tile, whole vectors wide, where they lie or copied: the first of a part at data + part.start.
 struct FloatRows {
   const float* data;
   int64_t stride;
+  std::span<const Part> parts;
 };
 
-inline FloatRows float_rows(HeadRows x, int64_t rows, int64_t columns, int64_t padded_rows, float* tile) {
-  const float* in_place = x.tensor.as_float32();
-  if (in_place != nullptr && rows == padded_rows && columns % lanes() == 0) return {in_place + x.start, x.stride};
-  load_rows(x, rows, columns, padded_rows, tile);
-  return {tile, whole_vectors(columns)};
+// Whether a tile's rows can stay in the cache: small products and transposes cost more than copies. `last`: whether the
+// last part must be whole vectors of rows too.
+inline bool can_stay(std::span<const Part> parts, Floats tensor, int64_t columns, bool last) {
+  if (tensor.as_float32() == nullptr || columns % lanes() != 0) return false;
+  const auto whole = [](const Part& part) { return part.count % lanes() == 0; };
+  return std::all_of(parts.begin(), parts.end() - (last ? 0 : 1), whole);
 }
 
 // Some of one row's query heads, from `first` on: `groups` key/value heads, each shared by `shared` query heads.
@@ -68,7 +71,7 @@ inline void softmax_row(float* scores, int64_t count, float& maximum, float& tot
 
 // A block of keys serves all the heads before the next one is read, so that the cache is read as it lies.
 inline void attend_row(int64_t position, const moe_attention_config& config, RowHeads heads, OptionalTensor sinks,
-                       HeadRows q, HeadRows keys, HeadRows values, HeadRows out, float* scratch) {
+                       HeadRows q, const PagedRows& keys, const PagedRows& values, HeadRows out, float* scratch) {
   const FloatTag d;
   const int64_t head_size = heads.head_size, width = whole_vectors(head_size), shared = heads.shared;
   Tiles tiles(scratch);
@@ -94,22 +97,41 @@ inline void attend_row(int64_t position, const moe_attention_config& config, Row
 
   const int64_t begin = config.window == 0 ? 0 : std::max<int64_t>(0, position - config.window + 1);
   const int64_t end = position + 1;
+  Part parts[kKeys];  // of keys and values alike
   for (int64_t key = begin, next; key < end; key = next) {
     next = std::min((key / kKeys + 1) * kKeys, end);
     const int64_t count = next - key, columns = whole_vectors(count);
+    const std::span<const Part> cut(parts, static_cast<size_t>(keys.cut(key, next, parts)));
+    const Part copied{0, count, 0};
+    const bool keys_stay = can_stay(cut, keys.tensor, head_size, true);
+    const bool values_stay = can_stay(cut, values.tensor, head_size, false);
     for (int64_t group = 0; group < heads.groups; ++group) {
-      const auto of_group = [&](HeadRows x) { return HeadRows{x.tensor, x.start + group * head_size, x.stride}; };
-      const FloatRows key_rows = float_rows(of_group(keys).from(key), count, head_size, columns, key_tile);
-      const FloatRows value_rows = float_rows(of_group(values).from(key), count, head_size, count, value_tile);
+      const auto rows_of = [&](const PagedRows& x, bool stay, int64_t padded_rows, float* tile) -> FloatRows {
+        const int64_t head = group * head_size;
+        if (stay) return {x.tensor.as_float32() + head, x.stride, cut};
+        for (const Part& part : cut) {
+          load_rows(HeadRows{x.tensor, part.start + head, x.stride}, part.count, head_size, part.count,
+                    tile + part.row * width);
+        }
+        std::fill_n(tile + count * width, (padded_rows - count) * width, 0.0f);
+        return {tile, width, {&copied, 1}};
+      };
+      const FloatRows key_rows = rows_of(keys, keys_stay, columns, key_tile);
+      const FloatRows value_rows = rows_of(values, values_stay, count, value_tile);
       const int64_t first = group * shared;  // query head
-      transpose(key_rows.data, key_rows.stride, columns, width, 1.0f, key_columns, kKeys);
+      for (const Part& part : key_rows.parts) {
+        transpose(key_rows.data + part.start, key_rows.stride, whole_vectors(part.count), width, 1.0f,
+                  key_columns + part.row, kKeys);
+      }
       product<Start::kZero>(shared, columns, width, {queries + first * width, width, 1}, key_columns, kKeys, scores,
                             kKeys);
       for (int64_t h = 0; h < shared; ++h) {
         softmax_row(scores + h * kKeys, count, maximum[first + h], total[first + h], sums + (first + h) * width, width);
       }
-      product<Start::kSum>(shared, width, count, {scores, kKeys, 1}, value_rows.data, value_rows.stride,
-                           sums + first * width, width);
+      for (const Part& part : value_rows.parts) {
+        product<Start::kSum>(shared, width, part.count, {scores + part.row, kKeys, 1}, value_rows.data + part.start,
+                             value_rows.stride, sums + first * width, width);
+      }
     }
   }
 
@@ -147,8 +169,9 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
             const moe_cache_places& places, Tensor out) {
   const Floats keys(*places.keys), values(*places.values);
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
-  const int64_t capacity = places.keys->shape[1], groups = places.keys->shape[2], shared = heads / groups;
+  const int64_t block = places.keys->shape[1], groups = places.keys->shape[2], shared = heads / groups;
   const int64_t q_stride = heads * head_size, key_stride = groups * head_size;
+  const auto* tables = static_cast<const int32_t*>(places.table->data);
   const auto* slots = static_cast<const int32_t*>(places.slot->data);
   const auto* positions = static_cast<const int32_t*>(places.position->data);
   const int64_t scratch_size = std::max(query_scratch(head_size), row_scratch({0, groups, shared, head_size}));
@@ -161,21 +184,23 @@ void decode(Stream& stream, const moe_attention_config& config, Tensor q, Option
   parallel_tasks(stream, runs * parts, seen * heads * head_size / 4, [&](int64_t task, int member) {
     const int64_t run = task / parts, part = task % parts, row = starts[run], count = starts[run + 1] - row;
     const int64_t first_group = groups * part / parts, last_group = groups * (part + 1) / parts;
-    const int64_t cached = slots[row] * capacity * key_stride;
+    const int32_t* table = tables + slots[row] * places.table->shape[1];
+    const auto cached = [&](Floats x, int64_t group) {
+      return PagedRows{x, group * head_size, key_stride, table, block};
+    };
     float* scratch = local[member];
     if (count == 1) {
-      const int64_t key_start = cached + first_group * head_size;
       const int64_t q_start = row * q_stride + first_group * shared * head_size;
       attend_row(positions[row], config, {first_group * shared, last_group - first_group, shared, head_size}, sinks,
-                 {Floats(q), q_start, head_size}, {keys, key_start, key_stride}, {values, key_start, key_stride},
+                 {Floats(q), q_start, head_size}, cached(keys, first_group), cached(values, first_group),
                  {Floats(out), q_start, head_size}, scratch);
       return;
     }
     for (int64_t head = first_group * shared; head < last_group * shared; ++head) {
-      const int64_t key_start = cached + head / shared * head_size, q_start = row * q_stride + head * head_size;
+      const int64_t group = head / shared, q_start = row * q_stride + head * head_size;
       attend_queries(KeyRange::causal_of(positions[row], count, config.window), SoftmaxStart::of(sinks, head),
-                     head_size, config.scale, {Floats(q), q_start, q_stride}, {keys, key_start, key_stride},
-                     {values, key_start, key_stride}, {Floats(out), q_start, q_stride}, nullptr, scratch);
+                     head_size, config.scale, {Floats(q), q_start, q_stride}, cached(keys, group),
+                     cached(values, group), {Floats(out), q_start, q_stride}, nullptr, scratch);
     }
   });
 }
@@ -187,26 +212,39 @@ HWY_AFTER_NAMESPACE();
 namespace moe::cpu {
 namespace {
 
-// The checked slots and positions of rows in the cache.
+// The places of rows in the cache, checked and copied; of the table, the entries that rows need to see their `window`.
 struct CheckedPlaces {
-  CheckedPlaces(Stream& stream, const moe_cache_places& places)
-      : slot(checked_indices(stream, "slot", *places.slot, 0, places.keys->shape[0])),
-        position(checked_indices(stream, "position", *places.position, 0, places.keys->shape[1])) {}
+  CheckedPlaces(Stream& stream, const moe_cache_places& places, int64_t window)
+      : table(copy_of(stream, *places.table)),
+        slot(copy_of(stream, *places.slot)),
+        position(copy_of(stream, *places.position)) {
+    check_place_values(places, window, data(table), data(slot), data(position));
+  }
 
-  const moe_tensor slot, position;
+  static int32_t* data(const moe_tensor& copy) { return static_cast<int32_t*>(copy.data); }
+
+  const moe_tensor table, slot, position;
+
+ private:
+  static moe_tensor copy_of(Stream& stream, moe_tensor values) {
+    values.data = stream.arena().take<int32_t>(element_count(values));
+    return values;
+  }
 };
 
 }  // namespace
 
 // Row after row on one thread: should a place be named twice, its last row stays.
 void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& places) {
-  const CheckedPlaces checked(stream, places);
+  const CheckedPlaces checked(stream, places, 1);
+  const int64_t block = places.keys->shape[1];
   const auto bytes = static_cast<size_t>(k.shape[1] * k.shape[2] * dtype_bytes(k.dtype));
-  const auto* slots = static_cast<const int32_t*>(checked.slot.data);
-  const auto* positions = static_cast<const int32_t*>(checked.position.data);
+  const int32_t *table = checked.data(checked.table), *slots = checked.data(checked.slot);
+  const int32_t* positions = checked.data(checked.position);
   if (bytes == 0) return;  // the pointers may be null then
   for (int64_t t = 0; t < k.shape[0]; ++t) {
-    const size_t place = static_cast<size_t>(slots[t] * places.keys->shape[1] + positions[t]) * bytes;
+    const int64_t in = table[slots[t] * checked.table.shape[1] + positions[t] / block];
+    const size_t place = static_cast<size_t>(in * block + positions[t] % block) * bytes;
     const size_t row = static_cast<size_t>(t) * bytes;
     std::memcpy(static_cast<char*>(places.keys->data) + place, static_cast<const char*>(k.data) + row, bytes);
     std::memcpy(static_cast<char*>(places.values->data) + place, static_cast<const char*>(v.data) + row, bytes);
@@ -216,9 +254,10 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
 HWY_EXPORT(decode);
 void attention_decode(Stream& stream, const moe_attention_config& config, Tensor q, OptionalTensor sinks,
                       const moe_cache_places& places, Tensor out) {
-  const CheckedPlaces checked(stream, places);
+  const CheckedPlaces checked(stream, places, config.window);
   HWY_DYNAMIC_DISPATCH(decode)
-  (stream, config, q, sinks, {places.struct_size, places.keys, places.values, &checked.slot, &checked.position}, out);
+  (stream, config, q, sinks,
+   {places.struct_size, places.keys, places.values, &checked.table, &checked.slot, &checked.position}, out);
 }
 
 }  // namespace moe::cpu

@@ -14,6 +14,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
 
+inline constexpr int32_t kFirstBlock = 0;  // the table of a sequence that is one block
+
 void forward(Stream& stream, const moe_attention_config& config, const moe_attention_inputs& in, Tensor out,
              OptionalTensor logsumexp) {
   const int64_t *shape = in.q->shape, groups = in.k->shape[2];
@@ -33,8 +35,9 @@ void forward(Stream& stream, const moe_attention_config& config, const moe_atten
                       : static_cast<float*>(logsumexp->data) + (sequence * heads + head) * length + first;
     attend_queries(KeyRange::of(config, first, std::min(kQueries, length - first), length),
                    SoftmaxStart::of(in.sinks, head), head_size, config.scale, {Floats(*in.q), q_start, q_stride},
-                   {Floats(*in.k), k_start, k_stride}, {Floats(*in.v), k_start, k_stride},
-                   {Floats(out), q_start, q_stride}, sums, scratch[member]);
+                   {Floats(*in.k), k_start, k_stride, &kFirstBlock, length},
+                   {Floats(*in.v), k_start, k_stride, &kFirstBlock, length}, {Floats(out), q_start, q_stride}, sums,
+                   scratch[member]);
   });
 }
 

@@ -12,7 +12,7 @@
 
 #include <cmath>
 
-#include "cpu/attention/tile-inl.h"
+#include "cpu/attention/paged-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace moe::cpu::HWY_NAMESPACE {
@@ -60,7 +60,8 @@ inline void softmax_step(float* scores, int64_t keys, int64_t first, int64_t las
 // out = attention of the queries q at positions range.position, ... over keys and values 0, 1, ...
 // logsumexp, if any, receives one float a query.
 inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size, float scale, HeadRows q,
-                           HeadRows keys, HeadRows values, HeadRows out, float* logsumexp, float* scratch) {
+                           const PagedRows& keys, const PagedRows& values, HeadRows out, float* logsumexp,
+                           float* scratch) {
   const FloatTag d;
   const int64_t width = whole_vectors(head_size), columns = whole_vectors(range.queries);
   Tiles tiles(scratch);
@@ -82,8 +83,12 @@ inline void attend_queries(KeyRange range, SoftmaxStart start, int64_t head_size
 
   for (int64_t block = range.begin(); block < range.end; block += kKeys) {
     const int64_t count = range.keys(block), first = range.first_column(block);
-    load_rows(keys.from(block), count, head_size, count, key_rows);
-    load_rows(values.from(block), count, head_size, count, value_rows);
+    // Keys before the window may be gone: their weights are 0, and so are what stands for them here.
+    const int64_t hidden = std::max<int64_t>(0, range.first_seen() - block);
+    std::fill_n(key_rows, hidden * width, 0.0f);
+    std::fill_n(value_rows, hidden * width, 0.0f);
+    load_rows(keys, block + hidden, block + count, head_size, key_rows + hidden * width);
+    load_rows(values, block + hidden, block + count, head_size, value_rows + hidden * width);
     product<Start::kZero>(count, columns - first, width, {key_rows, width, 1}, queries + first, kQueries,
                           scores + first, kQueries);
     if (range.masked(block)) mask_scores(scores, count, first, columns, block - range.position, range.window);

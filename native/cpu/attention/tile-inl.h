@@ -227,7 +227,8 @@ struct KeyRange {
     if (config.mask == MOE_FULL) return {position, queries, length, 0, false};
     return causal_of(position, queries, config.window);
   }
-  int64_t begin() const { return window == 0 ? 0 : std::max<int64_t>(0, position - window + 1) / kKeys * kKeys; }
+  int64_t first_seen() const { return window == 0 ? 0 : std::max<int64_t>(0, position - window + 1); }
+  int64_t begin() const { return first_seen() / kKeys * kKeys; }
   int64_t keys(int64_t block) const { return std::min(kKeys, end - block); }
   // The first column, at a vector's start, with a query that may see a key of the block.
   int64_t first_column(int64_t block) const {

@@ -1,5 +1,8 @@
 // Attention over the key/value cache, and the cache's own writing; shapes as in cpu/attention/decode.cc.
 // Tested by: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='AttentionDecode*'. Timed on a card by ci/gpu.
+#include <limits>
+#include <vector>
+
 #include "cuda/attention/forward.h"
 #include "cuda/kernels.h"
 
@@ -19,8 +22,8 @@ template <typename Element>
 __global__ void __launch_bounds__(kMergeThreads)
     merge_chunks_kernel(AttendingRows a, int chunks, const float* chunk_sums, const float* chunk_statistics) {
   const int64_t place = blockIdx.x, row = place / a.heads;
-  const int slot = a.slot[row], position = a.position[row];
-  if (slot < 0 || slot >= a.slots || position < 0 || position >= a.capacity) return;  // refused when it attended
+  const int position = a.position[row];
+  if (!a.cache.has(a.slot[row], position)) return;  // refused when it attended
   const int first = max(0, position - a.window + 1) / kChunk, last = position / kChunk;
   for (int column = static_cast<int>(threadIdx.x); column < a.head_size; column += kMergeThreads) {
     float maximum = kUnseen, total = 0, value = 0;
@@ -42,22 +45,27 @@ __global__ void __launch_bounds__(kMergeThreads)
 }
 
 // Row t of k and v goes to its place in the cache, `width` units of 16 bytes or of an element; a block for each row.
-// Should a place be named twice, its last row stays. Bound by bytes.
+// Should a place be named twice, be it as another slot's, its last row stays. Bound by bytes.
 template <typename Unit>
 __global__ void __launch_bounds__(kAppendThreads)
     cache_append_kernel(const Unit* k, const Unit* v, const int32_t* slot, const int32_t* position, int64_t width,
-                        int rows, int64_t slots, int64_t capacity, Unit* keys, Unit* values, Refusal refusal) {
-  const int t = static_cast<int>(blockIdx.x), s = slot[t], p = position[t];
-  if (s < 0 || s >= slots || p < 0 || p >= capacity) {
+                        int rows, CacheBlocks cache, Unit* keys, Unit* values, Refusal refusal) {
+  const auto place = [&](int t) {
+    const int s = slot[t], p = position[t];
+    return cache.has(s, p) ? cache.row(s, p) : -1;
+  };
+  const int t = static_cast<int>(blockIdx.x);
+  const int64_t at = place(t);
+  if (at < 0) {
     refusal.raise();
     return;
   }
   int again = 0;
   for (int later = t + 1 + static_cast<int>(threadIdx.x); later < rows; later += kAppendThreads) {
-    again |= slot[later] == s && position[later] == p;
+    again |= place(later) == at;
   }
   if (__syncthreads_or(again)) return;
-  const int64_t from = t * width, to = (s * capacity + p) * width;
+  const int64_t from = t * width, to = at * width;
 #pragma unroll 1  // a row is a few vectors a thread
   for (int64_t i = threadIdx.x; i < width; i += kAppendThreads) {
     keys[to + i] = k[from + i];
@@ -76,12 +84,24 @@ AttendingRows part_of(const AttendingRows& a, int64_t first, int64_t count, int6
   return part;
 }
 
-void keep_cache_checks(Launch& launch, const moe_cache_places& places) {
-  launch.stream().keep_checks([slot = *places.slot, position = *places.position, slots = places.keys->shape[0],
-                               capacity = places.keys->shape[1]] {
-    check_range_values("slot", slot, 0, slots);
-    check_range_values("position", position, 0, capacity);
-  });
+// `window` as check_place_values takes it.
+void keep_cache_checks(Launch& launch, const moe_cache_places& places, int64_t window) {
+  launch.stream().keep_checks(
+      [keys = *places.keys, table = *places.table, slot = *places.slot, position = *places.position, window] {
+        std::vector<int32_t> entries(static_cast<size_t>(element_count(table)));
+        std::vector<int32_t> slots(static_cast<size_t>(element_count(slot))), positions(slots.size());
+        check_place_values({sizeof(moe_cache_places), &keys, &keys, &table, &slot, &position}, window, entries.data(),
+                           slots.data(), positions.data());
+      });
+}
+
+CacheBlocks blocks_of(const moe_cache_places& places) {
+  return {.table = data<int32_t>(*places.table),
+          .blocks = places.keys->shape[0],
+          .slots = static_cast<int>(places.table->shape[0]),
+          .entries = static_cast<int>(places.table->shape[1]),
+          .block = static_cast<int>(std::min<int64_t>(places.keys->shape[1], std::numeric_limits<int>::max())),
+          .capacity = static_cast<int>(cache_capacity(places))};
 }
 
 }  // namespace
@@ -90,11 +110,11 @@ void cache_append(Stream& stream, Tensor k, Tensor v, const moe_cache_places& pl
   Launch launch(stream);
   Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = k.shape[0], width = k.shape[1] * k.shape[2];
-  keep_cache_checks(launch, places);
+  keep_cache_checks(launch, places, 1);
   const auto append = [&](auto unit, int64_t units) {
     using Unit = decltype(unit);
     launch(cache_append_kernel<Unit>, static_cast<unsigned>(rows), kAppendThreads, 0, data<Unit>(k), data<Unit>(v),
-           data<int32_t>(slot), data<int32_t>(position), units, static_cast<int>(rows), keys.shape[0], keys.shape[1],
+           data<int32_t>(slot), data<int32_t>(position), units, static_cast<int>(rows), blocks_of(places),
            data<Unit>(keys), data<Unit>(values), launch.refusal());
   };
   if (in_vectors(k, width) && in_vectors(v, width) && in_vectors(keys, width) && in_vectors(values, width)) {
@@ -112,7 +132,8 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
   Tensor keys = *places.keys, values = *places.values, slot = *places.slot, position = *places.position;
   const int64_t rows = q.shape[0], heads = q.shape[1], head_size = q.shape[2];
   const auto dtype = static_cast<moe_dtype>(q.dtype);
-  keep_cache_checks(launch, places);
+  keep_cache_checks(launch, places, config.window);
+  const CacheBlocks cache = blocks_of(places);
   const AttendingRows all{.q = q.data,
                           .keys = keys.data,
                           .values = values.data,
@@ -120,10 +141,9 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
                           .logsumexp = nullptr,
                           .slot = data<int32_t>(slot),
                           .position = data<int32_t>(position),
+                          .cache = cache,
                           .refusal = launch.refusal(),
                           .rows = static_cast<int>(rows),
-                          .slots = static_cast<int>(keys.shape[0]),
-                          .capacity = static_cast<int>(keys.shape[1]),
                           .heads = static_cast<int>(heads),
                           .groups = static_cast<int>(keys.shape[2]),
                           .head_size = static_cast<int>(head_size),
@@ -134,8 +154,8 @@ void attention_decode(Stream& stream, const moe_attention_config& config, Tensor
                           .aligned = in_vectors(q, head_size) && in_vectors(keys, head_size) &&
                                      in_vectors(values, head_size) && in_vectors(out, head_size)};
   // Chunks are as many as the capacity may need: nobody here knows the positions. Blocks beyond them end at once.
-  const int64_t chunks = std::max<int64_t>(1, ceil_div(keys.shape[1], kChunk));
-  if (rows >= kLongRun * keys.shape[0] || chunks > kMostChunks) {
+  const int64_t chunks = std::max<int64_t>(1, ceil_div(cache.capacity, kChunk));
+  if (rows >= kLongRun * cache.slots || chunks > kMostChunks) {
     attend_rows(launch, dtype, all);
     return;
   }

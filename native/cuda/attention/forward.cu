@@ -32,7 +32,7 @@ struct Run {
 // and where its place is refused.
 __device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most) {
   Run run{t, 0, a.slot[t], a.position[t]};
-  if (run.slot < 0 || run.slot >= a.slots || run.position < 0 || run.position >= a.capacity) {
+  if (!a.cache.has(run.slot, run.position)) {
     a.refusal.raise();
     return run;
   }
@@ -42,7 +42,7 @@ __device__ __forceinline__ Run find_run(const AttendingRows& a, int t, int most)
   const int end = min(a.rows, t / most * most + most);
   do {
     ++run.count;
-  } while (t + run.count < end && run.position + run.count < a.capacity && a.slot[t + run.count] == run.slot &&
+  } while (t + run.count < end && run.position + run.count < a.cache.capacity && a.slot[t + run.count] == run.slot &&
            a.position[t + run.count] == run.position + run.count);
   return run;
 }
@@ -151,13 +151,13 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
   if (a.slot != nullptr) {
     run = find_run(a, static_cast<int>(index), most_rows);
   } else {  // the tiles that see most keys come first
-    const int tile = (a.capacity - 1) / most_rows - static_cast<int>(index / a.slots);
-    const int slot = static_cast<int>(index % a.slots), position = tile * most_rows;
-    run = {int64_t{slot} * a.capacity + position, min(most_rows, a.capacity - position), slot, position};
+    const int tile = (a.cache.capacity - 1) / most_rows - static_cast<int>(index / a.cache.slots);
+    const int slot = static_cast<int>(index % a.cache.slots), position = tile * most_rows;
+    run = {int64_t{slot} * a.cache.capacity + position, min(most_rows, a.cache.capacity - position), slot, position};
   }
   if (run.count == 0) return;
   int begin = max(0, run.position - a.window + 1) / kKeys * kKeys;
-  int end = last_key(a.full, run.position + run.count - 1, a.capacity) + 1;
+  int end = last_key(a.full, run.position + run.count - 1, a.cache.capacity) + 1;
   if constexpr (kOneChunk) {
     begin = max(begin, static_cast<int>(blockIdx.y) * kChunk);
     end = min(end, static_cast<int>(blockIdx.y) * kChunk + kChunk);
@@ -178,25 +178,43 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     row[i] = warp_row + lane / 4 + 8 * i;
-    last[i] = row[i] < rows ? last_key(a.full, run.position + row[i] / heads, a.capacity) : -1;
+    last[i] = row[i] < rows ? last_key(a.full, run.position + row[i] / heads, a.cache.capacity) : -1;
   }
   const int warp_first = run.position + warp_row / heads;
-  const int warp_last = last_key(a.full, run.position + (min(warp_row + kWarpRows, rows) - 1) / heads, a.capacity);
+  const int warp_last =
+      last_key(a.full, run.position + (min(warp_row + kWarpRows, rows) - 1) / heads, a.cache.capacity);
 
   MOE_DYNAMIC_SHARED(Element, queries);
   Element* keys = queries + kRows * kStride;
   Element* values = keys + kKeys * kStride;
   float* table = reinterpret_cast<float*>(values + kKeys * kStride) + warp * kWeightFloats<Element, kKeys / 8>;
-  const int64_t key_stride = int64_t{a.groups} * a.head_size;
-  const int64_t first_key = run.slot * (a.capacity * key_stride) + group * int64_t{a.head_size};
+  // At which element key `key` + r begins, and its value; -1 for none. Lies in the padding of a tile's row r: of `keys`
+  // and of `values` in turn, because threads may still load values when the next tile's keys are found.
+  const auto key_element = [&](int key, int r) -> int64_t& {
+    return *reinterpret_cast<int64_t*>((key / kKeys % 2 == 0 ? keys : values) + r * kStride + kHead);
+  };
+  const int first_seen = max(0, run.position - a.window + 1);  // what is before may be another sequence's by now
+  const auto find_keys = [&](int key) {
+    for (int r = static_cast<int>(threadIdx.x); r < kKeys; r += Shape::kThreads) {
+      int64_t at = -1;
+      if (key + r >= first_seen && key + r < end) {
+        at = a.cache.row(run.slot, key + r);
+        if (at < 0) a.refusal.raise();
+      }
+      key_element(key, r) = at < 0 ? -1 : (at * a.groups + group) * a.head_size;
+    }
+  };
   const auto load_keys = [&](Element* tile, const void* from, int key) {
-    const Element* at = static_cast<const Element*>(from) + first_key + key * key_stride;
-    load_tile<kHead>(tile, kKeys, a.head_size, a.aligned,
-                     [&](int r) { return key + r < end ? at + r * key_stride : nullptr; });
+    load_tile<kHead>(tile, kKeys, a.head_size, a.aligned, [&](int r) {
+      const int64_t at = key_element(key, r);
+      return at < 0 ? nullptr : static_cast<const Element*>(from) + at;
+    });
     commit_copies();
   };
+  find_keys(begin);
   load_tile<kHead>(queries, kRows, a.head_size, a.aligned,
                    [&](int r) { return r < rows ? static_cast<const Element*>(a.q) + element(r) : nullptr; });
+  __syncthreads();
   load_keys(keys, a.keys, begin);
 
   RowSums<Shape::kColumnTiles> sums, chunk;
@@ -213,6 +231,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     wait_copies<0>();
     __syncthreads();
     load_keys(values, a.values, key);
+    if (next < end) find_keys(next);
     const bool seen = warp_row < rows && key <= warp_last && next > warp_first - a.window + 1;
     float weights[kKeys / 8][4];
     if (seen) {
@@ -260,7 +279,7 @@ __global__ void __launch_bounds__((ForwardShape<Element, kHead, kRowWarps>::kThr
     for (int i = 0; i < 2; ++i) {
       if (row[i] >= rows) continue;
       const int64_t line = int64_t{run.slot} * a.heads + first_head + row[i] % heads;
-      a.logsumexp[line * a.capacity + run.position + row[i] / heads] = sums.maximum[i] + logf(sums.total[i]);
+      a.logsumexp[line * a.cache.capacity + run.position + row[i] / heads] = sums.maximum[i] + logf(sums.total[i]);
     }
   }
 }
@@ -271,7 +290,7 @@ void attend(Launch& launch, moe_dtype dtype, const AttendingRows& a, int64_t chu
     const auto launch_as = [&](auto element) {
       using Shape = ForwardShape<decltype(element), head(), kRowWarps>;
       const int64_t shared = a.heads / a.groups, most_rows = std::max<int64_t>(1, Shape::kRows / shared);
-      const int64_t runs = a.slot != nullptr ? a.rows : a.slots * ceil_div(a.capacity, most_rows);
+      const int64_t runs = a.slot != nullptr ? a.rows : a.cache.slots * ceil_div(a.cache.capacity, most_rows);
       const int64_t blocks = runs * a.groups * ceil_div(shared, Shape::kRows);
       launch(attend_kernel<decltype(element), head(), kRowWarps, kOneChunk>,
              dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(chunks)), Shape::kThreads, Shape::kSharedBytes,
@@ -309,10 +328,14 @@ void attention_forward(Stream& stream, const moe_attention_config& config, const
                .logsumexp = data<float>(logsumexp),
                .slot = nullptr,
                .position = nullptr,
+               .cache = {.table = nullptr,
+                         .blocks = q.shape[0],
+                         .slots = static_cast<int>(q.shape[0]),
+                         .entries = 1,
+                         .block = static_cast<int>(q.shape[1]),
+                         .capacity = static_cast<int>(q.shape[1])},
                .refusal = launch.refusal(),
                .rows = static_cast<int>(q.shape[0] * q.shape[1]),
-               .slots = static_cast<int>(q.shape[0]),
-               .capacity = static_cast<int>(q.shape[1]),
                .heads = static_cast<int>(q.shape[2]),
                .groups = static_cast<int>(k.shape[2]),
                .head_size = static_cast<int>(head_size),

@@ -11,7 +11,24 @@ namespace moe::cuda {
 // position. A result depends on this grouping of keys and on the tiles inside a chunk, and on no other grouping.
 constexpr int kChunk = 256;
 
-// Rows [T, H, D] and the keys and values [slots, capacity, G, D] of their sequences.
+// The blocks of a paged cache: position p of slot s lies in block table[s, p / block], at p % block. Sequences that lie
+// one after the other are a cache of one block a slot, slot s in block s.
+struct CacheBlocks {
+  const int32_t* table;  // [slots, entries], or null for block s
+  int64_t blocks;
+  int slots, entries, block, capacity;
+
+  __device__ __forceinline__ bool has(int slot, int position) const {
+    return slot >= 0 && slot < slots && position >= 0 && position < capacity;
+  }
+  // The row of [blocks * block, G, D] that a position the cache has lies in; -1 where the table names no block.
+  __device__ __forceinline__ int64_t row(int slot, int position) const {
+    const int64_t in = table == nullptr ? slot : table[int64_t{slot} * entries + position / block];
+    return in < 0 || in >= blocks ? -1 : in * block + position % block;
+  }
+};
+
+// Rows [T, H, D] and the keys and values [blocks, block, G, D] of their sequences.
 struct AttendingRows {
   const void* q;
   const void* keys;
@@ -20,8 +37,9 @@ struct AttendingRows {
   float* logsumexp;         // [slots, H, capacity], or null
   const int32_t* slot;      // of each row; null where row t is at position t % capacity of slot t / capacity
   const int32_t* position;  // of each row
-  Refusal refusal;          // raised for a place outside the slots and their capacity
-  int rows, slots, capacity, heads, groups, head_size;
+  CacheBlocks cache;
+  Refusal refusal;  // raised for a place outside the cache
+  int rows, heads, groups, head_size;
   const float* sinks;  // [H], or null
   float scale;
   int window;  // from window_or_most

@@ -69,12 +69,15 @@ MOE_API moe_status moe_attention_backward(moe_stream stream, const moe_attention
                                           const moe_tensor* logsumexp, const moe_tensor* dout,
                                           const moe_attention_gradients* gradients, MOE_HELD);
 
-/* The key/value cache, one slot a running sequence, and the place in it of each of T rows. A place outside the cache is
- * refused. */
+/* A paged key/value cache, one slot a running sequence, and the place in it of each of T rows. Position p of slot s
+ * lies in block table[s, p / block], at p % block; a slot has room for n * block positions, and slots may share blocks.
+ * Of the table only the entries of blocks that a call reads or writes must lie in [0, blocks); the others may be
+ * anything, such as -1. A place outside the cache is refused. */
 typedef struct moe_cache_places {
   uint32_t struct_size;
-  const moe_tensor* keys;     /* [slots, capacity, G, D] */
-  const moe_tensor* values;   /* [slots, capacity, G, D] */
+  const moe_tensor* keys;     /* [blocks, block, G, D] */
+  const moe_tensor* values;   /* [blocks, block, G, D] */
+  const moe_tensor* table;    /* int32 [slots, n] */
   const moe_tensor* slot;     /* int32 [T] */
   const moe_tensor* position; /* int32 [T] */
 } moe_cache_places;

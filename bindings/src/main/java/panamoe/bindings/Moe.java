@@ -23,10 +23,10 @@ public class Moe extends Moe$shared {
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.SYMBOLS
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int MOE_ABI_VERSION = (int)6L;
+    private static final int MOE_ABI_VERSION = (int)7L;
     /**
      * {@snippet lang=c :
-     * #define MOE_ABI_VERSION 6
+     * #define MOE_ABI_VERSION 7
      * }
      */
     public static int MOE_ABI_VERSION() {

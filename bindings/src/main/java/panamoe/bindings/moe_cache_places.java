@@ -18,6 +18,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t struct_size;
  *     const moe_tensor *keys;
  *     const moe_tensor *values;
+ *     const moe_tensor *table;
  *     const moe_tensor *slot;
  *     const moe_tensor *position;
  * }
@@ -34,6 +35,7 @@ public class moe_cache_places {
         MemoryLayout.paddingLayout(4),
         Moe.C_POINTER.withName("keys"),
         Moe.C_POINTER.withName("values"),
+        Moe.C_POINTER.withName("table"),
         Moe.C_POINTER.withName("slot"),
         Moe.C_POINTER.withName("position")
     ).withName("moe_cache_places");
@@ -175,6 +177,50 @@ public class moe_cache_places {
      */
     public static void values(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(values$LAYOUT, values$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout table$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("table"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * const moe_tensor *table
+     * }
+     */
+    public static final AddressLayout table$layout() {
+        return table$LAYOUT;
+    }
+
+    private static final long table$OFFSET = $LAYOUT.byteOffset(groupElement("table"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * const moe_tensor *table
+     * }
+     */
+    public static final long table$offset() {
+        return table$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *table
+     * }
+     */
+    public static MemorySegment table(MemorySegment struct) {
+        return struct.get(table$LAYOUT, table$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * const moe_tensor *table
+     * }
+     */
+    public static void table(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(table$LAYOUT, table$OFFSET, fieldValue);
     }
 
     private static final AddressLayout slot$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("slot"));

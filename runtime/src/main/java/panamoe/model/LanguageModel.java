@@ -159,15 +159,15 @@ public final class LanguageModel implements AutoCloseable {
     return headWeight;
   }
 
-  /** A cache with room for {@code slots} sequences of {@code capacity} tokens. */
-  public KeyValueCache cache(TensorScope scope, long slots, long capacity) {
+  /** A cache of {@code blocks} blocks of {@code blockSize} tokens each. */
+  public KeyValueCache cache(TensorScope scope, long blocks, long blockSize) {
     return new KeyValueCache(
         scope,
         activationDType(),
         config.blocks().stream().map(block -> block.attention().heads()).toList(),
         store.ranks().tensor().size(),
-        slots,
-        capacity);
+        blocks,
+        blockSize);
   }
 
   /** The dtype of activations, which is the embedding's. */

@@ -133,7 +133,11 @@ public final class SelfAttention {
                       k.reshape(batch, length, keyValueHeads, headSize),
                       v.reshape(batch, length, keyValueHeads, headSize),
                       sinkLogits));
-          case Sequences.Running(KeyValueCache cache, Tensor slots, Tensor positions) -> {
+          case Sequences.Running(
+                  KeyValueCache cache,
+                  Tensor table,
+                  Tensor slots,
+                  Tensor positions) -> {
             if (settings.mask() == AttentionSettings.Mask.FULL) {
               throw new UnsupportedOperationException(
                   "a model with a FULL mask cannot generate: a later token would change earlier ones");
@@ -142,7 +146,7 @@ public final class SelfAttention {
                 pass,
                 settings,
                 new AttentionInputs(q, k, v, sinkLogits),
-                new CachePlaces(cache.keys(layer), cache.values(layer), slots, positions));
+                new CachePlaces(cache.keys(layer), cache.values(layer), table, slots, positions));
           }
         };
     return output.forward(pass, attended.reshape(rows, (long) heads * headSize));

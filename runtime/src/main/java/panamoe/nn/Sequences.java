@@ -36,10 +36,13 @@ public sealed interface Sequences {
    * Rows of running sequences, each with its place in a key/value cache. Any mix of prefill and
    * decode.
    *
-   * @param slots INT32 [S], the cache slot of each row
+   * @param table INT32 [slots, n], the cache's block of each n-th part of a slot's positions; any
+   *     number where no row needs it
+   * @param slots INT32 [S], the slot of each row
    * @param positions INT32 [S]
    */
-  record Running(KeyValueCache cache, Tensor slots, Tensor positions) implements Sequences {
+  record Running(KeyValueCache cache, Tensor table, Tensor slots, Tensor positions)
+      implements Sequences {
     @Override
     public long length() {
       return 0;

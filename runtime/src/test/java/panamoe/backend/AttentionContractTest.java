@@ -149,12 +149,14 @@ class AttentionContractTest {
   }
 
   /**
-   * Tokens appended to a cache in any slot, then decoded in any order, see what they see in their
-   * sequence.
+   * Tokens appended to a cache in any slot and any blocks, then decoded in any order, see what they
+   * see in their sequence.
    */
   @EveryBackend
   void decodingFromTheCacheEqualsTheWholeSequence(Backend backend) {
-    for (int window : new int[] {0, 3}) {
+    for (int[] blocks : new int[][] {{1, 0}, {1, 3}, {3, 0}, {3, 3}, {8, 0}, {8, 3}}) {
+      int block = blocks[0];
+      int window = blocks[1];
       AttentionSettings settings = AttentionSettings.causal(window, 0.4f);
       try (Sample sample = new Sample(backend, 5)) {
         Tensor q = sample.normal(2, 7, 4, 5);
@@ -163,15 +165,21 @@ class AttentionContractTest {
         Tensor whole = sample.unset(2, 7, 4, 5);
         Tensor sinks = window == 0 ? null : sample.normal(4);
         backend.attentionForward(settings, new AttentionInputs(q, k, v, sinks), whole, null);
-        Tensor keys = sample.unset(3, 8, 2, 5);
-        Tensor values = sample.unset(3, 8, 2, 5);
+        int width = (7 + block - 1) / block;
+        Tensor keys = sample.unset(2 * width + 1, block, 2, 5);
+        Tensor values = sample.unset(2 * width + 1, block, 2, 5);
+        Tensor table = sample.integers(-1, 0, 3, width);
+        for (int i = 0; i < width; i++) {
+          table.setInt(2L * width + i, 2 * width - 2 * i);
+          table.setInt(i, 2 * i + 1);
+        }
         Tensor slot = sample.unset(DType.INT32, 14);
         Tensor position = sample.unset(DType.INT32, 14);
         for (int t = 0; t < 14; t++) {
           slot.setInt(t, t < 7 ? 2 : 0);
           position.setInt(t, t % 7);
         }
-        CachePlaces places = new CachePlaces(keys, values, slot, position);
+        CachePlaces places = new CachePlaces(keys, values, table, slot, position);
         backend.cacheAppend(k.reshape(14, 2, 5), v.reshape(14, 2, 5), places);
         Tensor out = sample.unset(14, 4, 5);
         backend.attentionDecode(settings, q.reshape(14, 4, 5), sinks, places, out);
@@ -182,10 +190,50 @@ class AttentionContractTest {
               settings,
               q.reshape(14, 4, 5).rows(t, t + 1),
               sinks,
-              new CachePlaces(keys, values, slot.rows(t, t + 1), position.rows(t, t + 1)),
+              new CachePlaces(keys, values, table, slot.rows(t, t + 1), position.rows(t, t + 1)),
               alone);
           assertSameBits(out.rows(t, t + 1), alone);
         }
+      }
+    }
+  }
+
+  /** Two sequences with the same beginning hold it once. */
+  @EveryBackend
+  void slotsMayShareBlocks(Backend backend) {
+    try (Sample sample = new Sample(backend, 10)) {
+      AttentionSettings settings = AttentionSettings.causal(0.4f);
+      Tensor keys = sample.unset(3, 4, 2, 5);
+      Tensor values = sample.unset(3, 4, 2, 5);
+      Tensor table = sample.integers(new int[] {1, -1, 1, 0, 1, 2}).reshape(3, 2);
+      Tensor k = sample.normal(6, 2, 5);
+      Tensor v = sample.normal(6, 2, 5);
+      Tensor slot = sample.integers(new int[] {0, 0, 0, 0, 1, 2});
+      Tensor position = sample.integers(new int[] {0, 1, 2, 3, 4, 4});
+      backend.cacheAppend(k, v, new CachePlaces(keys, values, table, slot, position));
+      Tensor q = sample.normal(1, 4, 5);
+      Tensor out = sample.unset(1, 4, 5);
+      Tensor whole = sample.unset(1, 5, 4, 5);
+      for (int sequence : new int[] {1, 2}) {
+        Tensor ownKeys = sample.unset(1, 5, 2, 5);
+        Tensor ownValues = sample.unset(1, 5, 2, 5);
+        Tensor queries = sample.unset(1, 5, 4, 5);
+        for (int j = 0; j < 5; j++) {
+          int from = j < 4 ? j : 3 + sequence;
+          backend.copy(k.rows(from, from + 1), ownKeys.reshape(5, 2, 5).rows(j, j + 1));
+          backend.copy(v.rows(from, from + 1), ownValues.reshape(5, 2, 5).rows(j, j + 1));
+          backend.copy(q, queries.reshape(5, 4, 5).rows(j, j + 1));
+        }
+        backend.attentionForward(
+            settings, new AttentionInputs(queries, ownKeys, ownValues), whole, null);
+        Tensor at = sample.integers(new int[] {4});
+        backend.attentionDecode(
+            settings,
+            q,
+            null,
+            new CachePlaces(keys, values, table, sample.integers(new int[] {sequence}), at),
+            out);
+        assertClose(whole.reshape(5, 4, 5).rows(4, 5), out, TOLERANCE);
       }
     }
   }
@@ -196,6 +244,7 @@ class AttentionContractTest {
       for (int seed = 0; seed < 8; seed++) {
         assertAgrees(backend, seed, TOLERANCE, (on, sample) -> forward(on, sample, dtype, 70));
         assertAgrees(backend, seed, TOLERANCE, (on, sample) -> rotary(on, sample, dtype));
+        assertAgrees(backend, seed, TOLERANCE, (on, sample) -> decode(on, sample, dtype));
       }
     }
   }
@@ -283,6 +332,7 @@ class AttentionContractTest {
       Tensor keys = sample.normal(2, 5, 4, 2);
       Tensor token = sample.normal(1, 4, 2);
       Tensor zero = sample.integers(new int[] {0});
+      Tensor blocks = sample.integers(new int[] {1, 0}).reshape(2, 1);
       assertRefused(
           "position[0] is 5, expected 0 to 4",
           () ->
@@ -290,7 +340,7 @@ class AttentionContractTest {
                   causal,
                   token,
                   null,
-                  new CachePlaces(keys, keys, zero, sample.integers(new int[] {5})),
+                  new CachePlaces(keys, keys, blocks, zero, sample.integers(new int[] {5})),
                   sample.unset(1, 4, 2)));
       assertRefused(
           "mask is",
@@ -299,7 +349,7 @@ class AttentionContractTest {
                   AttentionSettings.full(1),
                   token,
                   null,
-                  new CachePlaces(keys, keys, zero, zero),
+                  new CachePlaces(keys, keys, blocks, zero, zero),
                   sample.unset(1, 4, 2)));
       assertRefused(
           "slot[0] is 2, expected 0 to 1",
@@ -308,7 +358,29 @@ class AttentionContractTest {
                   token,
                   token,
                   new CachePlaces(
-                      keys, sample.normal(2, 5, 4, 2), sample.integers(new int[] {2}), zero)));
+                      keys,
+                      sample.normal(2, 5, 4, 2),
+                      blocks,
+                      sample.integers(new int[] {2}),
+                      zero)));
+      Tensor wrong = sample.integers(new int[] {1, 2, -1, 0}).reshape(2, 2);
+      Tensor last = sample.integers(new int[] {9});
+      assertRefused(
+          "table[0, 1] is 2, expected 0 to 1",
+          () ->
+              backend.attentionDecode(
+                  causal,
+                  token,
+                  null,
+                  new CachePlaces(keys, keys, wrong, zero, last),
+                  sample.unset(1, 4, 2)));
+      Tensor one = sample.integers(new int[] {1});
+      CachePlaces unread = new CachePlaces(keys, sample.normal(2, 5, 4, 2), wrong, one, last);
+      backend.cacheAppend(token, token, unread);
+      backend.synchronize();
+      assertRefused(
+          "table[1, 0] is -1, expected 0 to 1",
+          () -> backend.attentionDecode(causal, token, null, unread, sample.unset(1, 4, 2)));
       Tensor table = sample.normal(4, 1);
       assertRefused(
           "positions[0] is 4, expected 0 to 3",
@@ -373,6 +445,39 @@ class AttentionContractTest {
         dout,
         new AttentionGradients(dq, dk, dv, sinks == null ? null : dsinks));
     return List.of(dq, dk, dv, dsinks);
+  }
+
+  /** Rows of two sequences, that lie in blocks of any size in any order. */
+  private static List<Tensor> decode(Backend on, Sample sample, DType dtype) {
+    int block = sample.between(1, 20);
+    int width = sample.between(1, 6);
+    int rows = sample.between(1, 20);
+    int keyHeads = sample.between(1, 2);
+    int heads = keyHeads * sample.between(1, 3);
+    int size = sample.between(1, 40);
+    long window = sample.between(0, 1) * sample.between(1, 30);
+    Tensor keys = sample.normal(dtype, 2L * width, block, keyHeads, size);
+    Tensor values = sample.normal(dtype, 2L * width, block, keyHeads, size);
+    Tensor sinks = sample.between(0, 1) == 0 ? null : sample.normal(heads);
+    CachePlaces places =
+        new CachePlaces(
+            keys,
+            values,
+            sample.integers(0, 2 * width, 2, width),
+            sample.integers(0, 2, rows),
+            sample.integers(0, block * width, rows));
+    Tensor out = sample.unset(dtype, rows, heads, size);
+    on.attentionDecode(
+        AttentionSettings.causal(window, (float) (1 / Math.sqrt(size))),
+        sample.normal(dtype, rows, heads, size),
+        sinks,
+        places,
+        out);
+    on.cacheAppend(
+        sample.normal(dtype, rows, keyHeads, size),
+        sample.normal(dtype, rows, keyHeads, size),
+        places);
+    return List.of(out, keys, values);
   }
 
   private static List<Tensor> rotary(Backend on, Sample sample, DType dtype) {

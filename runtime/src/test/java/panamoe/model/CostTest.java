@@ -83,11 +83,12 @@ class CostTest {
     Tensor slots = numbers(inputs, length, 1);
     Tensor positions = inputs.allocate(DType.INT32, length);
     positions.set(IntStream.range(cached, cached + length).toArray());
+    Tensor table = numbers(inputs, 1, 1).reshape(1, 1);
     long before = counter.bytes();
     double flops = counter.flops();
     try (TensorScope scope = TensorScope.confined(backend)) {
       Pass pass = Pass.inference(backend, scope);
-      Sequences running = new Sequences.Running(cache, slots, positions);
+      Sequences running = new Sequences.Running(cache, table, slots, positions);
       Tensor hidden = model.forward(pass, ids, running, null, false);
       model.logits(pass, hidden.rows(length - 1, length));
       assertEquals(cost.kept(), counter.bytes() - before);

@@ -99,8 +99,9 @@ class AttentionOpTest {
       Tensor whole = AttentionOp.forward(pass, settings, new AttentionInputs(q, k, v, sinks));
       CachePlaces places =
           new CachePlaces(
-              sample.unset(1, 6, 2, 5),
-              sample.unset(1, 6, 2, 5),
+              sample.unset(3, 4, 2, 5),
+              sample.unset(3, 4, 2, 5),
+              sample.integers(new int[] {2, 0}).reshape(1, 2),
               sample.integers(new int[6]),
               sample.integers(new int[] {0, 1, 2, 3, 4, 5}));
       Tensor rows =

@@ -91,7 +91,10 @@ final class DecodeTiming implements Inference.Stopwatch {
       for (int i = 0; i < batch; i++) {
         slots.setInt(i, i);
       }
-      sequences = new Sequences.Running(model.cache(scope, batch, LENGTH), slots, positions);
+      // One block a sequence: slot i has block i.
+      sequences =
+          new Sequences.Running(
+              model.cache(scope, batch, LENGTH), slots.reshape(batch, 1), slots, positions);
     }
 
     void turn() {

@@ -152,6 +152,7 @@ final class Structs {
         moe_cache_places.sizeof(),
         places.keys(),
         places.values(),
+        places.table(),
         places.slot(),
         places.position());
   }

@@ -82,9 +82,9 @@ record AbiSignature(String function, List<Parameter> parameters) {
           inputs{q:g[B,L,H,D] k:g[B,L,G,D] v:g[B,L,G,D] sinks:F[H]?1} out:g[B,L,H,D] logsumexp:F[B,H,L] \
           dout:g[B,L,H,D] gradients{dq:g[B,L,H,D] dk:g[B,L,G,D] dv:g[B,L,G,D] dsinks:F[H]?1}
       moe_cache_append stream k:g[S,G,D] v:g[S,G,D] \
-          places{keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y}
+          places{keys:g[U,Y,G,D] values:g[U,Y,G,D] table:i[X,Z]<U slot:i[S]<X position:i[S]<C}
       moe_attention_decode stream rules{mask=0..0 scale~0..1 window=0..5L} q:g[S,H,D] sinks:F[H]? \
-          places{keys:g[X,Y,G,D] values:g[X,Y,G,D] slot:i[S]<X position:i[S]<Y} out:g[S,H,D]
+          places{keys:g[U,Y,G,D] values:g[U,Y,G,D] table:i[X,Z]<U slot:i[S]<X position:i[S]<C} out:g[S,H,D]
       moe_gemm stream form{transpose_a=0..1 transpose_b=0..1 accumulate=0..1} a:f[a,b] b:w[c,d] c:f[S,O] \
           epilogue{activation? bias:F[N]? preactivation:f[S,N]?}?
       moe_column_sum stream x:f[S,M] y:F[M]

@@ -19,13 +19,16 @@ final class AbiSizes {
     // Experts, choices a token, rows of experts, tokens, hidden size, classes, positions.
     set('E', 1, 9).set('R', 0, 17).set('S', 0, 9).set('M', 0, 40).set('V', 1, 9).set('P', 1, 9);
     set('T', 1, Math.min(get('E'), 3)).set('A', get('E') + 1);
-    // Sequences, their length, heads, head size, rotated pairs, slots and capacity of the cache.
+    // Sequences, their length, heads, head size, rotated pairs; slots of the cache, blocks, their
+    // size, blocks of a slot
+    // and the positions it has room for.
     set('B', 0, 3)
         .set('L', 0, 9)
         .set('G', 1, 3)
         .set('H', get('G') * random.nextInt(1, 4))
         .set('D', 1, 20);
-    set('J', 0, get('D') / 2).set('X', 1, 3).set('Y', 1, 9);
+    set('J', 0, get('D') / 2).set('X', 1, 3);
+    set('U', 1, 9).set('Y', 1, 9).set('Z', 1, 4).set('C', get('Y') * get('Z'));
     // Inner size, outputs, columns before the activation.
     set('K', 0, 40).set('O', 0, 40).set('N', get('O'));
     transposed("transpose_a", 0).transposed("transpose_b", 0);
