@@ -16,15 +16,16 @@ final class Drafts {
    * @return how many
    */
   static int guess(Sequence sequence, int most) {
+    sequence.reserve(most);
     int[] tokens = sequence.tokens;
     int length = sequence.length;
     for (int same = Math.min(LONGEST, length - 1); same > 0; same--) {
       for (int end = length - 1; end >= same; end--) {
         if (ends(tokens, end, length, same)) {
-          int count = Math.min(most, length - end);
-          sequence.reserve(count);
-          System.arraycopy(tokens, end, sequence.tokens, length, count);
-          return count;
+          for (int i = 0; i < most; i++) { // goes on in the guesses where the text repeats itself
+            tokens[length + i] = tokens[end + i];
+          }
+          return most;
         }
       }
     }
