@@ -88,7 +88,8 @@ public final class ModelRunner implements StepRunner {
   /**
    * Computes a step.
    *
-   * @throws IllegalArgumentException if a row has no place in the cache, or a token is none
+   * @throws IllegalArgumentException if a row has no place in the cache, or a token is not in the
+   *     vocabulary
    */
   public void run(StepRows rows) {
     boolean writes = rows.wantedCount == rows.count;

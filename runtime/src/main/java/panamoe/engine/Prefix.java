@@ -17,7 +17,7 @@ record Prefix(long first, long second, long third, long fourth) {
   /**
    * The name of no tokens.
    *
-   * @param salt sequences share blocks only with those of the same salt
+   * @param salt sequences share blocks only with sequences of the same salt
    */
   static Prefix none(String salt) {
     return of(sha256().digest(salt.getBytes(StandardCharsets.UTF_8)));

@@ -98,7 +98,7 @@ final class Scheduler {
     return 1 - (double) unused / ((long) pools.length * config.blocks());
   }
 
-  /** Plans the next step; its parts are none if no sequence is left. */
+  /** Plans the next step; it has no parts if no sequence is left. */
   void plan(StepPlan plan) {
     plan.clear();
     int next = 0;

@@ -13,8 +13,8 @@ final class StepPlan {
    *
    * @param count its rows, guesses behind its last token among them
    * @param guesses how many of them
-   * @param wanted the number of the row of its last token among those whose logits are asked for,
-   *     as those of the guesses then are; -1: the step does not come to it
+   * @param wanted the number of its last token's row among the rows whose logits are asked for; the
+   *     rows of guesses follow; -1: the step does not come to it
    */
   record Part(Sequence sequence, int count, int guesses, int wanted) {}
 

@@ -7,7 +7,7 @@ import java.util.Set;
  * Where a text ends.
  *
  * @param maxTokens most tokens to write
- * @param minTokens before so many no token ends it, unless the text has a constraint
+ * @param minTokens before this number of tokens none ends it, unless the text has a constraint
  * @param texts texts that end it; they are not part of the text
  * @param tokens tokens that end it, beside the end of text; they are not part of the text
  * @param ignoreEndOfText whether the model's end-of-text token does not end it

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Sequences that wait to run: those of the highest priority first; among them users take turns, and
- * a user's own come in order of arrival. Used by the engine's thread.
+ * Sequences that wait to run: the highest priority first; among them users take turns, and a user's
+ * own come in order of arrival. Used by the engine's thread.
  */
 final class WaitingLine {
   private final TreeMap<Integer, LinkedHashMap<String, Deque<Sequence>>> lines =
