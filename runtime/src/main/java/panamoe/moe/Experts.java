@@ -1,14 +1,12 @@
 package panamoe.moe;
 
 import panamoe.backend.Activation;
-import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
 import panamoe.config.MoeConfig;
 import panamoe.nn.Cost;
 import panamoe.nn.Work;
 import panamoe.op.ExpertOp;
 import panamoe.op.Pass;
-import panamoe.op.SliceOp;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.param.Declarations;
 import panamoe.param.Parameter;
@@ -19,11 +17,10 @@ import panamoe.tensor.Tensor;
 /**
  * Two-layer MLPs of one shape: a layer's E experts, or those that this rank holds. Their weights
  * are stacked, up [E, F, M] (SwiGLU: [E, 2F, M]) and down [E, M, F]; a checkpoint holds a tensor
- * for each expert. Where the topology slices experts, tensor ranks share F (expert slicing,
+ * for each expert. Where the topology slices experts, S tensor ranks share F (expert slicing,
  * DeepSpeed-MoE §5.2).
  */
 public final class Experts {
-  private final Communicator slices;
   private final Activation activation;
   private final Parameter upWeight;
   private final Parameter upBias;
@@ -32,7 +29,7 @@ public final class Experts {
 
   /** Declares {@code up} and {@code down} of the experts that this rank holds. */
   public Experts(Declarations at, int hidden, MoeConfig config, ExpertGroups experts) {
-    this.slices = at.ranks().topology().sliceExperts() ? at.ranks().tensor() : Alone.WORLD;
+    Communicator slices = at.ranks().slices();
     this.activation = config.activation();
     long inner = config.inner();
     long upOutputs = inner * activation.inputsPerOutput();
@@ -51,22 +48,15 @@ public final class Experts {
   /**
    * @param rows [R, M], grouped by expert
    * @param offsets INT32 [E + 1], E the experts of this rank
-   * @return [R, M]; rows past {@code offsets[E]} undefined
+   * @return [R, M], the term of this rank's slices: the outputs are the sum over the slices; rows
+   *     past {@code offsets[E]} undefined
    */
   public Tensor forward(Pass pass, Tensor rows, Tensor offsets) {
-    Tensor input = SliceOp.enter(pass, rows, slices);
     Tensor inner =
         ExpertOp.forward(
-            pass, input, offsets, upWeight.value(), Parameter.valueOf(upBias), activation);
-    Tensor outputs =
-        ExpertOp.forward(
-            pass,
-            inner,
-            offsets,
-            downWeight.value(),
-            Parameter.valueOf(downBias),
-            Activation.IDENTITY);
-    return SliceOp.leave(pass, outputs, slices);
+            pass, rows, offsets, upWeight.value(), Parameter.valueOf(upBias), activation);
+    return ExpertOp.forward(
+        pass, inner, offsets, downWeight.value(), Parameter.valueOf(downBias), Activation.IDENTITY);
   }
 
   /**

@@ -14,6 +14,7 @@ import panamoe.op.ComputeEvent;
 import panamoe.op.DispatchOp;
 import panamoe.op.ExchangeOp;
 import panamoe.op.Pass;
+import panamoe.op.SliceOp;
 import panamoe.parallel.Ranks;
 import panamoe.parallel.Ranks.ExpertGroups;
 import panamoe.parallel.Topology;
@@ -136,8 +137,8 @@ public final class MoeLayer {
   public Cost cost(Work work, double hit) {
     Topology topology = work.topology();
     double routes = (double) work.tokens() * topK;
-    // Tensor ranks that share rows compute a part of them each.
-    double rows = topology.sharesRows() ? routes / work.tensorRanks() : routes;
+    // Sub-groups of a tensor group compute a part of its rows each.
+    double rows = routes * topology.expertSlices() / topology.tensorDegree();
     boolean here = computesHere(topology);
     double sorted = work.bytes((double) topK * hidden) * (here ? 1 : 1 + TRAVELLING);
     Cost ones =
@@ -181,11 +182,17 @@ public final class MoeLayer {
                 place + " residual",
                 () -> new Residual(mlp.forward(pass, x), coefficient.forwardFloat32(pass, x)));
     Tensor outputs =
-        here ? experts.forward(pass, rows, routes.offsets()) : exchange.through(experts::forward);
+        here ? computeHere(pass, rows, routes.offsets()) : exchange.through(experts::forward);
     CombineOp.forwardInto(
         pass,
         new CombineKernels.Inputs(outputs, residual.output, residual.coefficient, base),
         weightedInputs ? routes.unweighted(pass.scope(), pass.backend()) : routes,
         y);
+  }
+
+  /** For experts that all tensor ranks slice: each has all rows already. */
+  private Tensor computeHere(Pass pass, Tensor rows, Tensor offsets) {
+    Tensor input = SliceOp.enter(pass, rows, ranks.slices());
+    return SliceOp.leave(pass, experts.forward(pass, input, offsets), ranks.slices());
   }
 }

@@ -54,6 +54,7 @@ public final class Ranks {
   private final Background background;
   private final Communicator world;
   private final Communicator tensor;
+  private final Communicator slices;
   private final Communicator data;
   private final Map<Integer, Communicator> expert = new HashMap<>();
   private final Map<Integer, Communicator> expertData = new HashMap<>();
@@ -85,6 +86,11 @@ public final class Ranks {
     int tensorPlace = topology.tensor(world.rank());
     this.tensor = split(world, dataPlace, world.rank(), "tensor[" + dataPlace + "]");
     this.data = split(world, tensorPlace, world.rank(), "data[" + tensorPlace + "]");
+    int sub = topology.sub(world.rank());
+    this.slices =
+        topology.sharesRows()
+            ? split(tensor, sub, tensorPlace, "slices[" + dataPlace + "," + sub + "]")
+            : tensor;
   }
 
   /** A world of one rank. */
@@ -105,6 +111,11 @@ public final class Ranks {
     return tensor;
   }
 
+  /** The tensor ranks that slice this one's experts among them. */
+  public Communicator slices() {
+    return slices;
+  }
+
   /** The ranks that hold the same dense parameters as this one and have other tokens. */
   public Communicator data() {
     return data;
@@ -120,18 +131,22 @@ public final class Ranks {
     int degree = topology.expertDegree(experts);
     int block = topology.expertData(world.rank(), degree);
     int place = topology.expert(world.rank(), degree);
-    String where = "," + tensor.rank() + "]";
     Communicator group =
-        expert.computeIfAbsent(
-            degree, _ -> split(data, block, place, "expert" + degree + "[" + block + where));
+        expert.computeIfAbsent(degree, _ -> splitSlices(block, place, "expert" + degree));
     Communicator replicas =
         expertData.computeIfAbsent(
-            degree,
-            _ ->
-                topology.sharesRows()
-                    ? split(world, place, world.rank(), "expert-data" + degree + "[" + place + "]")
-                    : split(data, place, block, "expert-data" + degree + "[" + place + where));
+            degree, _ -> splitSlices(place, world.rank(), "expert-data" + degree));
     return new ExpertGroups(experts, group, replicas);
+  }
+
+  /** The ranks that hold the same slice and give the same number. */
+  private Communicator splitSlices(int number, int key, String kind) {
+    int slice = slices.rank();
+    return split(
+        world,
+        number * topology.expertSlices() + slice,
+        key,
+        kind + "[" + number + "," + slice + "]");
   }
 
   /**
@@ -142,19 +157,17 @@ public final class Ranks {
   public Exchange exchange(ExpertGroups experts, TensorMemory memory) {
     return exchanges.computeIfAbsent(
         experts.group(),
-        group ->
-            topology.tensorDegree() == 1
-                ? Exchange.of(group, strategy, memory)
-                : Exchange.coordinated(
-                    group, tensorOf(group), topology.sliceExperts(), strategy, memory));
-  }
-
-  /**
-   * A second communicator of the tensor ranks: rows are gathered over it while {@link #tensor} is
-   * in use for sums.
-   */
-  private Communicator tensorOf(Communicator group) {
-    return split(tensor, 0, tensor.rank(), tensor.name() + " for " + group.name());
+        group -> {
+          if (topology.tensorDegree() == 1) {
+            return Exchange.of(group, strategy, memory);
+          }
+          // A second communicator of the tensor ranks: rows are gathered over it while the first is
+          // in use for sums.
+          String name = tensor.name() + " for " + group.name();
+          Communicator again = split(tensor, 0, tensor.rank(), name);
+          return Exchange.coordinated(
+              group, again, slices == tensor ? again : slices, strategy, memory);
+        });
   }
 
   private Communicator split(Communicator whole, int color, int key, String name) {

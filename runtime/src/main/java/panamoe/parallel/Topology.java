@@ -1,22 +1,24 @@
 package panamoe.parallel;
 
 /**
- * How the ranks of a world share a model: {@code world = data x tensor}, and for each MoE layer
- * {@code data = expert-data x expert} (DeepSpeed-MoE §4.1.3, §5.2).
+ * How the ranks of a world share a model: {@code W = data x tensor}, and for each MoE layer {@code
+ * W = expert-data x expert x slice} (DeepSpeed-MoE §4.1.3, §5.2).
  *
- * <p>Tensor ranks stand next to each other, then the expert ranks of a layer: {@code rank =
- * (expertData * EP + expert) * TP + tensor}. Every data rank has tokens of its own; tensor ranks
- * share theirs.
+ * <p>{@code rank = data * TP + tensor}, and {@code tensor = sub * S + slice}. Every data rank has
+ * tokens of its own; tensor ranks share theirs. The S ranks of a sub-group slice the same experts
+ * and compute the same rows; the TP / S sub-groups of a tensor group share out its rows. Sub-groups
+ * of the world are numbered {@code sub * D + data}, and so are spread over expert groups: {@code
+ * sub * D + data = expertData * EP + expert}.
  *
  * @param ranks W
- * @param expertDegree EP, the most ways that the experts of a layer are spread
+ * @param expertDegree EP, the most ways that the experts of a layer are spread: a divisor of the
+ *     data degree D, or a multiple of D that divides W / S
  * @param tensorDegree TP, the ways that attention heads and MLPs are sliced
- * @param sliceExperts whether experts are sliced over the tensor ranks like MLPs; otherwise they
- *     are replicated there, and each tensor rank computes its part of the rows
+ * @param expertSlices S, the ways that an expert is sliced; divides TP
  */
-public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sliceExperts) {
+public record Topology(int ranks, int expertDegree, int tensorDegree, int expertSlices) {
   /** One rank that holds everything. */
-  public static final Topology ONE = new Topology(1, 1, 1, false);
+  public static final Topology ONE = new Topology(1, 1, 1, 1);
 
   public Topology {
     requirePositive("ranks", ranks);
@@ -26,8 +28,17 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
       throw new IllegalArgumentException(
           "a world of " + ranks + " ranks does not divide into tensor groups of " + tensorDegree);
     }
+    requirePositive("the number of expert slices", expertSlices);
+    if (tensorDegree % expertSlices != 0) {
+      throw new IllegalArgumentException(
+          "experts are sliced over tensor ranks, but the tensor degree is "
+              + tensorDegree
+              + ", which "
+              + expertSlices
+              + " expert slices do not divide");
+    }
     int data = ranks / tensorDegree;
-    if (data % expertDegree != 0) {
+    if (!isDegree(expertDegree, data, ranks / expertSlices)) {
       throw new IllegalArgumentException(
           "a world of "
               + ranks
@@ -36,12 +47,19 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
               + " data ranks"
               + (tensorDegree == 1 ? "" : " beside a tensor degree of " + tensorDegree)
               + ", which do not divide into expert groups of "
-              + expertDegree);
+              + expertDegree
+              + (tensorDegree == expertSlices
+                  ? ""
+                  : "; a larger expert degree is a multiple of "
+                      + data
+                      + " that divides "
+                      + ranks / expertSlices
+                      + " (ranks / expert slices)"));
     }
-    if (sliceExperts && tensorDegree == 1) {
-      throw new IllegalArgumentException(
-          "experts are sliced over tensor ranks, but the tensor degree is 1");
-    }
+  }
+
+  private static boolean isDegree(int degree, int data, int most) {
+    return data % degree == 0 || degree % data == 0 && most % degree == 0;
   }
 
   /**
@@ -50,7 +68,7 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
    */
   public static Topology of(int ranks) {
     requirePositive("ranks", ranks);
-    return new Topology(ranks, ranks, 1, false);
+    return new Topology(ranks, ranks, 1, 1);
   }
 
   /** The number of data ranks: ranks (or tensor groups) with different tokens. */
@@ -59,16 +77,20 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
   }
 
   /**
-   * The expert degree of a layer of {@code experts} experts: the largest divisor of the data degree
-   * that is at most EP and at most {@code experts}. The expert-data degree is {@code dataDegree() /
-   * expertDegree(experts)}.
+   * The expert degree of a layer of {@code experts} experts: the largest that is at most EP and at
+   * most {@code experts}, and divides the data degree, or is a multiple of it that divides W / S.
    */
   public int expertDegree(int experts) {
     int degree = Math.min(experts, expertDegree);
-    while (dataDegree() % degree != 0) {
+    while (!isDegree(degree, dataDegree(), ranks / expertSlices)) {
       degree--;
     }
     return degree;
+  }
+
+  /** The expert groups of degree {@code degree}: each sub-group of S ranks is in one of them. */
+  public int expertDataDegree(int degree) {
+    return ranks / expertSlices / degree;
   }
 
   /** Experts of the rank that holds most of a layer of {@code experts}. */
@@ -86,22 +108,36 @@ public record Topology(int ranks, int expertDegree, int tensorDegree, boolean sl
     return rank % tensorDegree;
   }
 
+  /** The sub-group of its tensor group that a rank is in. */
+  public int sub(int rank) {
+    return tensor(rank) / expertSlices;
+  }
+
+  /** The slice of experts that a rank holds. */
+  public int slice(int rank) {
+    return tensor(rank) % expertSlices;
+  }
+
   /** The place of a rank among the {@code degree} ranks that together hold all experts. */
   public int expert(int rank, int degree) {
-    return data(rank) % degree;
+    return place(rank) % degree;
   }
 
   /**
-   * The index of the group of {@code degree} ranks that a rank is in; each such group holds all
-   * experts.
+   * The index of the group of {@code degree} sub-groups that a rank is in; each such group holds
+   * all experts.
    */
   public int expertData(int rank, int degree) {
-    return data(rank) / degree;
+    return place(rank) / degree;
   }
 
-  /** Whether tensor ranks split their common rows, because experts are replicated over them. */
+  private int place(int rank) {
+    return sub(rank) * dataDegree() + data(rank);
+  }
+
+  /** Whether the ranks of a tensor group share out its rows: it has several sub-groups. */
   public boolean sharesRows() {
-    return tensorDegree > 1 && !sliceExperts;
+    return tensorDegree > expertSlices;
   }
 
   /**

@@ -37,6 +37,9 @@ public final class TopologyDrawing {
     if (topology.tensorDegree() > 1) {
       table.add(row("slice of heads and MLPs", rank -> String.valueOf(topology.tensor(rank))));
     }
+    if (topology.expertSlices() > 1) {
+      table.add(row("slice of experts", rank -> String.valueOf(topology.slice(rank))));
+    }
     for (int layer = 0; layer < experts.size(); layer++) {
       int count = experts.get(layer);
       if (count > 0) {
@@ -48,24 +51,26 @@ public final class TopologyDrawing {
     text.append("\n");
     group(
         text, "tensor", "slices of the same tokens", rank -> "tensor[" + topology.data(rank) + "]");
+    if (topology.sharesRows()) {
+      group(
+          text,
+          "slices",
+          "slices of the same experts",
+          rank -> "slices[" + topology.data(rank) + "," + topology.sub(rank) + "]");
+    }
     group(text, "data", "sum of dense gradients", rank -> "data[" + topology.tensor(rank) + "]");
     for (int degree : degrees()) {
-      IntFunction<String> tensor = rank -> "," + topology.tensor(rank) + "]";
+      IntFunction<String> slice = rank -> "," + topology.slice(rank) + "]";
       group(
           text,
           "expert" + degree,
           "exchange of rows",
-          rank -> "expert" + degree + "[" + topology.expertData(rank, degree) + tensor.apply(rank));
+          rank -> "expert" + degree + "[" + topology.expertData(rank, degree) + slice.apply(rank));
       group(
           text,
           "expert-data" + degree,
           "sum of expert gradients",
-          rank ->
-              "expert-data"
-                  + degree
-                  + "["
-                  + topology.expert(rank, degree)
-                  + (topology.sharesRows() ? "]" : tensor.apply(rank)));
+          rank -> "expert-data" + degree + "[" + topology.expert(rank, degree) + slice.apply(rank));
     }
     return text.toString();
   }
@@ -77,7 +82,7 @@ public final class TopologyDrawing {
         topology.ranks(),
         topology.dataDegree(),
         topology.tensorDegree(),
-        topology.sliceExperts() ? ", experts sliced too" : "");
+        topology.expertSlices() == 1 ? "" : ", experts in " + topology.expertSlices() + " slices");
   }
 
   private List<Integer> degrees() {

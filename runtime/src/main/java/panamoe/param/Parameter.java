@@ -129,8 +129,8 @@ public final class Parameter {
 
   /** The shape of the part of each matrix that a rank of {@code topology} holds. */
   public long[] matrixShape(Topology topology) {
-    boolean replicated = share.experts != null && !topology.sliceExperts();
-    return share.slice.shape(replicated ? 1 : topology.tensorDegree(), matrix);
+    return share.slice.shape(
+        share.experts == null ? topology.tensorDegree() : topology.expertSlices(), matrix);
   }
 
   /** Elements on the rank of {@code topology} that holds most. */
@@ -141,12 +141,10 @@ public final class Parameter {
 
   /** The number of ranks of {@code topology} that hold the same elements, each with a gradient. */
   public int replicas(Topology topology) {
-    int data = topology.dataDegree();
     if (share.experts == null) {
-      return share.overSlices ? topology.ranks() : data;
+      return share.overSlices ? topology.ranks() : topology.dataDegree();
     }
-    int groups = data / topology.expertDegree(share.experts.total());
-    return topology.sharesRows() ? groups * topology.tensorDegree() : groups;
+    return topology.expertDataDegree(topology.expertDegree(share.experts.total()));
   }
 
   /** Matrices that this rank holds: its experts, or one. */

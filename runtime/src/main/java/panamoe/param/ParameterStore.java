@@ -83,7 +83,7 @@ public final class ParameterStore implements AutoCloseable {
       ExpertGroups experts,
       Slice slice,
       long... shape) {
-    boolean counted = !slice.whole() || ranks.tensor().rank() == 0 || ranks.topology().sharesRows();
+    boolean counted = !slice.whole() || ranks.slices().rank() == 0;
     Parameter.Share share = new Parameter.Share(experts.replicas(), experts, slice, false, counted);
     return declare(name, Parameter.Part.EXPERT, role, initialization, share, shape);
   }

@@ -80,9 +80,8 @@ public record RunConfig(
       switch (block.feedForward()) {
         case DenseConfig dense -> requireSlices(topology, dense.inner(), "columns of an MLP");
         case MoeConfig moe -> {
-          if (topology.sliceExperts()) {
-            requireSlices(topology, moe.inner(), "columns of an expert");
-          }
+          requireDivides(
+              moe.inner(), "columns of an expert", topology.expertSlices(), "expert slices");
           if (moe.residual() != null) {
             requireSlices(topology, moe.residual().inner(), "columns of an MLP");
           }

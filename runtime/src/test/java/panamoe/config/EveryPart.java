@@ -54,20 +54,33 @@ public final class EveryPart {
         new InitialWeights(0.1, 0.05));
   }
 
-  /** The same without what tensor ranks cannot share: the norm over a whole projection. */
-  public static ModelConfig sliceable() {
+  /**
+   * The same for {@code ranks} tensor ranks: plain attention where they cannot share the heads, or
+   * the norm over a whole projection.
+   */
+  public static ModelConfig sliceable(int ranks) {
     ModelConfig whole = model();
     return new ModelConfig(
         whole.vocabulary(),
         whole.context(),
         whole.hidden(),
         whole.embedding(),
-        whole.blocks().stream()
-            .filter(block -> !OVER_PROJECTION.equals(block.attention().queryKeyNorm()))
-            .toList(),
+        whole.blocks().stream().map(block -> sliceable(block, ranks)).toList(),
         whole.finalNorm(),
         whole.head(),
         whole.initialWeights());
+  }
+
+  private static BlockConfig sliceable(BlockConfig block, int ranks) {
+    AttentionConfig attention = block.attention();
+    boolean shared =
+        attention.heads().keyValue() % ranks == 0
+            && !OVER_PROJECTION.equals(attention.queryKeyNorm());
+    return new BlockConfig(
+        block.attentionNorm(),
+        shared ? attention : plain(),
+        block.feedForwardNorm(),
+        block.feedForward());
   }
 
   private static AttentionConfig plain() {

@@ -12,6 +12,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import panamoe.backend.Activation;
 import panamoe.backend.Backend;
@@ -55,11 +56,16 @@ class EquivalenceTest {
           true);
   private static final ModelConfig PYRAMID_RESIDUAL =
       config(List.of(4, 8), true, WITH_Z, Activation.GELU_TANH, 4, NormConfig.Kind.LAYER, true);
-  private static final ModelConfig UNEVEN =
-      config(List.of(3, 6), false, NOISY, Activation.SWIGLU, 2, NormConfig.Kind.RMS, false);
+  private static final ModelConfig UNEVEN = uneven(2);
 
-  private static final ModelConfig COMPOSED =
-      EveryPart.sliceable().withGates(GateConfig::withoutDropping);
+  private static ModelConfig uneven(int keyValueHeads) {
+    return config(
+        List.of(3, 6), false, NOISY, Activation.SWIGLU, keyValueHeads, NormConfig.Kind.RMS, false);
+  }
+
+  private static ModelConfig composed(Topology topology) {
+    return EveryPart.sliceable(topology.tensorDegree());
+  }
 
   private static GateConfig withZ(GateConfig gate, GateConfig.Noise noise) {
     return gate.withChoice(GateConfig.Choice.with(noise))
@@ -99,51 +105,71 @@ class EquivalenceTest {
     List<Topology> topologies = new ArrayList<>();
     for (int ranks : new int[] {1, 2, 4, 8}) {
       for (int tensor = 1; tensor <= Math.min(2, ranks); tensor++) {
-        for (int expert = 1; expert <= ranks / tensor; expert *= 2) {
-          topologies.add(new Topology(ranks, expert, tensor, false));
-          if (tensor > 1) {
-            topologies.add(new Topology(ranks, expert, tensor, true));
+        for (int slices = 1; slices <= tensor; slices++) {
+          for (int expert = 1; expert <= ranks / slices; expert *= 2) {
+            topologies.add(new Topology(ranks, expert, tensor, slices));
           }
         }
       }
     }
+    for (int expert : new int[] {1, 2, 4}) {
+      topologies.add(new Topology(8, expert, 4, 2));
+    }
+    topologies.add(new Topology(8, 8, 4, 1));
+    topologies.add(new Topology(16, 8, 4, 2)); // DeepSpeed-MoE figure 7
     return topologies.stream();
+  }
+
+  /** Models without gates that drop, which the data ranks change. */
+  private static List<ModelConfig> models(Topology topology) {
+    return List.of(
+        TOP_1,
+        PYRAMID_RESIDUAL,
+        uneven(Math.max(2, topology.tensorDegree())),
+        composed(topology).withGates(GateConfig::withoutDropping));
   }
 
   @ParameterizedTest
   @MethodSource("topologies")
   void forwardAndGradientsEqualThoseOfOneRank(Topology topology) {
-    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN, COMPOSED)) {
+    for (ModelConfig config : models(topology)) {
       Outcome one = train(config, Topology.ONE, false);
       for (boolean recompute : new boolean[] {false, true}) {
-        Outcome all = train(config, topology, recompute);
-        assertArrayEquals(one.losses, all.losses, 1e-5f);
-        assertArrayEquals(one.gateLosses, all.gateLosses, 1e-5f);
-        assertEquals(one.gradients.keySet(), all.gradients.keySet());
-        one.gradients.forEach(
-            (name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
+        assertEqual(one, train(config, topology, recompute));
       }
     }
+  }
+
+  private static void assertEqual(Outcome one, Outcome all) {
+    assertArrayEquals(one.losses, all.losses, 1e-5f);
+    assertArrayEquals(one.gateLosses, all.gateLosses, 1e-5f);
+    assertEquals(one.gradients.keySet(), all.gradients.keySet());
+    one.gradients.forEach(
+        (name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
+  }
+
+  /** Without data ranks, gates drop what they drop on one rank. */
+  @ParameterizedTest
+  @CsvSource({"2,1,1", "2,2,1", "2,1,2", "4,1,2", "4,2,2"})
+  void tensorRanksDropWhatOneRankDrops(int tensor, int expert, int slices) {
+    Topology topology = new Topology(tensor, expert, tensor, slices);
+    ModelConfig config = composed(topology);
+    assertEqual(train(config, Topology.ONE, false), train(config, topology, false));
   }
 
   /** The last sequences are mostly padding, so that ranks have unequal numbers of used tokens. */
   @ParameterizedTest
   @MethodSource("topologies")
   void ranksWithPaddingHaveTheGradientsOfOneRank(Topology topology) {
-    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN, COMPOSED)) {
-      Outcome one = trainPadded(config, Topology.ONE);
-      Outcome all = trainPadded(config, topology);
-      assertArrayEquals(one.losses, all.losses, 1e-5f);
-      assertArrayEquals(one.gateLosses, all.gateLosses, 1e-5f);
-      one.gradients.forEach(
-          (name, gradient) -> assertArrayEquals(gradient, all.gradients.get(name), 1e-5f, name));
+    for (ModelConfig config : models(topology)) {
+      assertEqual(trainPadded(config, Topology.ONE), trainPadded(config, topology));
     }
   }
 
   @ParameterizedTest
   @MethodSource("topologies")
   void inferenceEqualsThatOfOneRankBitForBit(Topology topology) {
-    for (ModelConfig config : List.of(TOP_1, PYRAMID_RESIDUAL, UNEVEN, COMPOSED)) {
+    for (ModelConfig config : models(topology)) {
       float[] one = infer(config, Topology.ONE);
       float[] all = infer(config, topology);
       // Tensor slices add parts of a sum, which rounds otherwise; experts on other ranks round
@@ -170,15 +196,16 @@ class EquivalenceTest {
     return Stream.of(
         Topology.of(2),
         Topology.of(4),
-        new Topology(8, 4, 1, false),
-        new Topology(4, 2, 2, false),
-        new Topology(8, 4, 2, true));
+        new Topology(8, 4, 1, 1),
+        new Topology(4, 2, 2, 1),
+        new Topology(8, 4, 2, 2),
+        new Topology(8, 4, 4, 2));
   }
 
   @ParameterizedTest
   @MethodSource("topologiesThatExchange")
   void rowsThatTravelWhileTheRankComputesAreTheSameBits(Topology topology) {
-    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, UNEVEN)) {
+    for (ModelConfig config : List.of(PYRAMID_RESIDUAL, models(topology).get(2))) {
       Outcome whole = train(config, topology, Overlap.NONE, false);
       for (int parts : new int[] {1, 3}) {
         for (boolean recompute : new boolean[] {false, true}) {

@@ -16,8 +16,7 @@ class RanksTest {
         .run(
             world -> {
               Ranks ranks =
-                  new Ranks(
-                      new Topology(4, 2, 2, true), world, Strategy.HIERARCHICAL, Overlap.NONE);
+                  new Ranks(new Topology(4, 2, 2, 2), world, Strategy.HIERARCHICAL, Overlap.NONE);
               Ranks.ExpertGroups experts = ranks.experts(2);
               ranks.exchange(experts, new ReferenceBackend());
               ranks.close();

@@ -171,9 +171,10 @@ class BiasBalancingTest {
   static Stream<Topology> topologies() {
     return Stream.of(
         Topology.of(2),
-        new Topology(4, 2, 1, false),
-        new Topology(4, 2, 2, true),
-        new Topology(8, 4, 2, false));
+        new Topology(4, 2, 1, 1),
+        new Topology(4, 2, 2, 2),
+        new Topology(8, 4, 2, 1),
+        new Topology(8, 4, 4, 2));
   }
 
   @ParameterizedTest

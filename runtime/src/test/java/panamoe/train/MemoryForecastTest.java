@@ -68,10 +68,11 @@ class MemoryForecastTest {
   static Stream<Topology> topologies() {
     return Stream.of(
         Topology.of(2),
-        new Topology(2, 1, 1, false),
-        new Topology(4, 2, 1, false),
-        new Topology(4, 2, 2, false),
-        new Topology(4, 2, 2, true));
+        new Topology(2, 1, 1, 1),
+        new Topology(4, 2, 1, 1),
+        new Topology(4, 2, 2, 1),
+        new Topology(4, 2, 2, 2),
+        new Topology(4, 2, 4, 2));
   }
 
   @ParameterizedTest
@@ -95,17 +96,19 @@ class MemoryForecastTest {
   static Stream<Topology> everySharing() {
     return Stream.of(
         Topology.of(3),
-        new Topology(4, 2, 1, false),
-        new Topology(4, 2, 2, false),
-        new Topology(4, 2, 2, true),
-        new Topology(4, 1, 2, true));
+        new Topology(4, 2, 1, 1),
+        new Topology(4, 2, 2, 1),
+        new Topology(4, 2, 2, 2),
+        new Topology(4, 1, 2, 2),
+        new Topology(4, 4, 2, 1),
+        new Topology(8, 4, 4, 2));
   }
 
   /** Biases, sinks and norms of queries and keys among them. */
   @ParameterizedTest
   @MethodSource("everySharing")
   void countsOfEveryParameterAreThoseOfTheRankThatHoldsMost(Topology topology) {
-    ModelConfig config = EveryPart.sliceable();
+    ModelConfig config = EveryPart.sliceable(topology.tensorDegree());
     List<Map<String, Counts>> ranks =
         ThreadWorld.of(topology.ranks())
             .run(

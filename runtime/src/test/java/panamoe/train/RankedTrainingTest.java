@@ -46,6 +46,9 @@ import panamoe.tensor.DType;
 class RankedTrainingTest {
   private static final int SEQUENCE = 64;
 
+  /** 16 ranks, 8 experts, tensor degree 4, 2 slices of each expert. */
+  private static final Topology FIGURE_7 = new Topology(16, 8, 4, 2);
+
   /** The settings of the preset "tiny", on synthetic text. */
   private static RunConfig tiny(Architecture architecture, int microBatches, DType dtype) {
     ModelConfig model = ModelPresets.of(Size.TINY, architecture, SyntheticSequences.VOCABULARY);
@@ -133,11 +136,13 @@ class RankedTrainingTest {
   static Stream<Topology> topologies() {
     return Stream.of(
         Topology.of(2),
-        new Topology(2, 1, 2, false),
-        new Topology(4, 2, 1, false),
-        new Topology(4, 2, 2, true),
+        new Topology(2, 1, 2, 1),
+        new Topology(4, 2, 1, 1),
+        new Topology(4, 2, 2, 2),
         Topology.of(8),
-        new Topology(8, 2, 2, false));
+        new Topology(8, 2, 2, 1),
+        new Topology(8, 2, 4, 2),
+        FIGURE_7);
   }
 
   @ParameterizedTest
@@ -154,19 +159,19 @@ class RankedTrainingTest {
   void microBatchesAreThoseOfOneRank() {
     RunConfig config = tiny(Architecture.MOE, 2, DType.FLOAT32);
     List<StepMetrics> one = train(config, Topology.ONE, 5, null).getFirst();
-    assertSameRun(one, train(config, new Topology(4, 2, 1, false), 5, null).getFirst(), 1e-4);
+    assertSameRun(one, train(config, new Topology(4, 2, 1, 1), 5, null).getFirst(), 1e-4);
   }
 
   @Test
   void bfloat16FollowsOneRankWithinItsRounding() {
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.BFLOAT16);
     List<StepMetrics> one = train(config, Topology.ONE, 5, null).getFirst();
-    assertSameRun(one, train(config, new Topology(4, 2, 2, true), 5, null).getFirst(), 3e-2);
+    assertSameRun(one, train(config, new Topology(4, 2, 2, 2), 5, null).getFirst(), 3e-2);
   }
 
   @Test
   void aRankHoldsTheMomentsOfItsShareAlone() {
-    Topology topology = new Topology(4, 2, 1, false);
+    Topology topology = new Topology(4, 2, 1, 1);
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
     List<long[]> held =
         ThreadWorld.of(4)
@@ -267,7 +272,7 @@ class RankedTrainingTest {
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
     List<StepMetrics> uninterrupted = train(config, Topology.ONE, 5, null).getFirst();
     train(config, topology, 2, folder);
-    List<StepMetrics> resumed = train(config, new Topology(4, 4, 1, false), 2, folder).getFirst();
+    List<StepMetrics> resumed = train(config, new Topology(4, 2, 4, 2), 2, folder).getFirst();
     assertSameRun(uninterrupted.subList(2, 4), resumed, 1e-5);
     assertSameRun(
         uninterrupted.subList(4, 5), train(config, Topology.ONE, 1, folder).getFirst(), 1e-5);
@@ -280,7 +285,7 @@ class RankedTrainingTest {
   @Test
   void savingAndRestoringChangesNoBit(@TempDir Path folder) {
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
-    Topology topology = new Topology(4, 2, 2, true);
+    Topology topology = new Topology(4, 2, 2, 2);
     List<List<StepMetrics>> uninterrupted = train(config, topology, 5, null);
     train(config, topology, 2, folder);
     List<List<StepMetrics>> resumed = train(config, topology, 3, folder);
@@ -302,7 +307,7 @@ class RankedTrainingTest {
   @Test
   void aCheckpointOfAnyTopologyIsThatOfOneRank(@TempDir Path folder) {
     RunConfig config = tiny(Architecture.PR_MOE, 1, DType.FLOAT32);
-    train(config, new Topology(8, 2, 2, true), 0, folder);
+    train(config, FIGURE_7, 0, folder);
     try (Backend backend = Backends.open("cpu", 1);
         LanguageModel drawn = new LanguageModel(config.model());
         LanguageModel loaded = new LanguageModel(config.model())) {

@@ -67,8 +67,10 @@ final class RankOptions {
   @Option(
       names = "--ep",
       paramLabel = "N",
-      description =
-          "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.")
+      description = {
+        "Most ranks that a layer's experts are spread over. Default: all that have tokens of their own.",
+        "More, up to ranks / expert slices: tensor ranks hold different experts, too."
+      })
   private Integer expertDegree;
 
   @Option(
@@ -79,8 +81,15 @@ final class RankOptions {
   private int tensorDegree;
 
   @Option(
+      names = "--expert-slices",
+      paramLabel = "N",
+      description =
+          "Slice each expert over N of the tensor ranks, for more ranks than experts. Default: 1.")
+  private Integer expertSlices;
+
+  @Option(
       names = "--slice-experts",
-      description = "Slice experts as well, for more ranks than experts.")
+      description = "Slice each expert over all tensor ranks: --expert-slices with N of --tp.")
   private boolean sliceExperts;
 
   @Option(
@@ -147,11 +156,22 @@ final class RankOptions {
     if (timeout < 1) {
       throw usage("--timeout is " + timeout + " s, expected 1 or more");
     }
+    if (sliceExperts && tensorDegree == 1) {
+      throw usage("--slice-experts slices experts over tensor ranks, but the tensor degree is 1");
+    }
+    if (sliceExperts && expertSlices != null && expertSlices != tensorDegree) {
+      throw usage(
+          "--slice-experts means --expert-slices "
+              + tensorDegree
+              + ", the tensor degree, but --expert-slices is "
+              + expertSlices);
+    }
     int ranks = !oneProcess() ? LauncherVariables.size().orElse(1) : count == null ? 1 : count;
     requireNodes(ranks);
     int experts =
         expertDegree != null ? expertDegree : Math.max(1, ranks / Math.max(1, tensorDegree));
-    return new Topology(ranks, experts, tensorDegree, sliceExperts);
+    int slices = sliceExperts ? tensorDegree : expertSlices == null ? 1 : expertSlices;
+    return new Topology(ranks, experts, tensorDegree, slices);
   }
 
   private void requireNodes(int ranks) {

@@ -214,7 +214,11 @@ class DistillCommandTest {
   void theLossIsThatOfOneRank() throws IOException {
     assertEquals(0, distill("one", "--steps 4").exitCode());
     List<JsonNode> expected = metrics(folder.resolve("one"));
-    for (String ranks : List.of("--ranks 2 --ep 2", "--ranks 2 --tp 2 --slice-experts")) {
+    for (String ranks :
+        List.of(
+            "--ranks 2 --ep 2",
+            "--ranks 2 --tp 2 --slice-experts",
+            "--ranks 4 --tp 4 --expert-slices 2")) {
       String name = ranks.replace(" ", "");
       CommandRun distilled = distill(name, "--steps 4 " + ranks);
       assertEquals(0, distilled.exitCode(), distilled.err());

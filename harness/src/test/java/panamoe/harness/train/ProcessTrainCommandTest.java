@@ -16,6 +16,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.bindings.NativeLibrary;
 import panamoe.harness.CommandRun;
 import panamoe.harness.train.RankProcesses.Outcome;
@@ -94,15 +96,17 @@ class ProcessTrainCommandTest {
     assertTrue(lanes.containsAll(List.of("0", "1")));
   }
 
-  @Test
-  void theLossIsThatOfOneRankWithExpertsAndTensorsSpread()
+  @ParameterizedTest
+  @CsvSource({"4,2,2,1", "8,4,4,2"})
+  void theLossIsThatOfOneRankWithExpertsAndTensorsSpread(
+      int count, String experts, String tensor, String slices)
       throws IOException, InterruptedException {
     Path one = folder.resolve("one");
-    Path four = folder.resolve("four");
+    Path many = folder.resolve("many");
     trainAlone(one);
     Outcome outcome =
         ranks.run(
-            4,
+            count,
             RankProcesses.ALIKE,
             "--preset",
             "tiny",
@@ -111,13 +115,15 @@ class ProcessTrainCommandTest {
             "--comm",
             "mpi",
             "--ep",
-            "2",
+            experts,
             "--tp",
-            "2",
+            tensor,
+            "--expert-slices",
+            slices,
             "--out",
-            four.toString());
+            many.toString());
     assertEquals(0, outcome.status(), outcome.said());
-    assertClose(Losses.of(one), Losses.of(four));
+    assertClose(Losses.of(one), Losses.of(many));
   }
 
   @Test

@@ -63,13 +63,18 @@ class RankedTrainCommandTest {
   void theLossIsThatOfOneRank() throws IOException {
     assertEquals(0, train("one", "--preset tiny --steps 5").exitCode());
     for (String ranks :
-        List.of("--ranks 4 --ep 2", "--ranks 4 --tp 2 --slice-experts --threads 2 --overlap 3")) {
+        List.of(
+            "--ranks 4 --ep 2",
+            "--ranks 4 --tp 2 --slice-experts --threads 2 --overlap 3",
+            "--ranks 8 --tp 4 --expert-slices 2 --ep 4 --nodes 2 --exchange hierarchical")) {
       String name = ranks.replace(" ", "");
       CommandRun run = train(name, "--preset tiny --steps 5 " + ranks);
       assertEquals(0, run.exitCode(), run.err());
       assertTrue(run.out().contains("trained 5 steps"), run.out());
       assertEquals(
-          1, run.err().lines().filter(line -> line.contains("4 ranks")).count(), run.err());
+          1,
+          run.err().lines().filter(line -> line.contains(ranks.substring(8, 9) + " ranks")).count(),
+          run.err());
       assertClose(losses("one"), losses(name));
       CommandRun written =
           CommandRun.of(
@@ -202,12 +207,12 @@ class RankedTrainCommandTest {
           data[1]            1 3 5 7
         expert4        exchange of rows
           expert4[0,0]       0 2 4 6
-          expert4[0,1]       1 3 5 7
+          expert4[1,0]       1 3 5 7
         expert-data4   sum of expert gradients
-          expert-data4[0]    0 1
-          expert-data4[1]    2 3
-          expert-data4[2]    4 5
-          expert-data4[3]    6 7
+          expert-data4[0,0]  0 1
+          expert-data4[1,0]  2 3
+          expert-data4[2,0]  4 5
+          expert-data4[3,0]  6 7
         """,
         run.out());
   }
@@ -223,6 +228,10 @@ class RankedTrainCommandTest {
         "2 | --ranks 3 | 8 sequences of a micro-batch do not divide among 3 data ranks",
         "2 | --ranks 8 --tp 8 | 4 key/value heads do not divide among 8 tensor ranks",
         "2 | --ranks 2 --slice-experts | the tensor degree is 1",
+        "2 | --ranks 2 --tp 2 --expert-slices 0 | the number of expert slices is 0",
+        "2 | --ranks 4 --tp 4 --expert-slices 3 | is 4, which 3 expert slices do not divide",
+        "2 | --ranks 4 --tp 4 --expert-slices 2 --ep 4 | is a multiple of 1 that divides 2 (ranks / expert slices)",
+        "2 | --ranks 4 --tp 4 --slice-experts --expert-slices 2 | but --expert-slices is 2",
         "2 | --ranks 2 --comm mpi | mpirun -n says how many",
         "2 | --ranks 4 --nodes 3 | --nodes is 3, but must be 1 or more and divide the 4 ranks",
         "2 | --ranks 4 --nodes 0 | --nodes is 0, but must be 1 or more and divide the 4 ranks",

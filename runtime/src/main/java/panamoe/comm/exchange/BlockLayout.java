@@ -3,6 +3,8 @@ package panamoe.comm.exchange;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.function.IntUnaryOperator;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import panamoe.comm.CollectiveCall;
 import panamoe.tensor.Tensor;
 
@@ -39,29 +41,26 @@ record BlockLayout(long[] rows, long[] before, long[] after) {
   }
 
   /**
-   * Every block is cut evenly into one part per member. Before: the parts of one member are
-   * contiguous. After: the parts of one block are.
+   * Every block is cut into one part per member. Before: the parts of one member are contiguous.
+   * After: the parts of one block are.
    *
-   * @param counts rows of each block
+   * @param parts rows of each member's part of each block: [member][block]
    */
-  static BlockLayout gather(long[] counts, int members) {
-    long[] rows = new long[members * counts.length];
-    for (int part = 0; part < rows.length; part++) {
-      rows[part] =
-          CollectiveCall.share(counts[part % counts.length], part / counts.length, members);
-    }
-    return of(rows, i -> i % members * counts.length + i / members);
+  static BlockLayout gather(long[][] parts) {
+    int members = parts.length;
+    int blocks = parts[0].length;
+    long[] rows = Stream.of(parts).flatMapToLong(LongStream::of).toArray();
+    return of(rows, i -> i % members * blocks + i / members);
   }
 
   /**
    * Extracts one member's parts (see {@link #gather}). Before: whole blocks. After: this member's
    * parts.
    */
-  static BlockLayout drop(long[] counts, int members, int member) {
-    BlockLayout all = gather(counts, members);
-    int first = member * counts.length;
-    long[] rows = Arrays.copyOfRange(all.rows, first, first + counts.length);
-    long[] before = Arrays.copyOfRange(all.after, first, first + counts.length);
+  static BlockLayout drop(long[][] parts, int member) {
+    long[] rows = parts[member];
+    int first = member * rows.length;
+    long[] before = Arrays.copyOfRange(gather(parts).after, first, first + rows.length);
     return new BlockLayout(rows, before, of(rows, i -> i).before);
   }
 

@@ -1,8 +1,7 @@
 package panamoe.comm.exchange;
 
-import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import panamoe.comm.CollectiveCall;
+import java.util.stream.Stream;
 import panamoe.comm.Communicator;
 import panamoe.comm.exchange.Workspace.Slot;
 import panamoe.tensor.Tensor;
@@ -10,37 +9,37 @@ import panamoe.tensor.TensorScope;
 
 /**
  * The parallelism-coordinated all-to-all (DeepSpeed-MoE §5.3), for rows that are replicated over a
- * tensor group. Each rank keeps its part of every block, exchanges it with the ranks that have its
- * place in their tensor groups, and the result is gathered over the tensor group. Parts may differ
- * by one row, so no size must be divisible.
+ * tensor group. Each rank sends its part of every block to ranks of its slice, the ranks that slice
+ * the same experts gather the parts that came to them, and on the way back they sum their terms of
+ * each part. The result is gathered over the tensor group. Parts may differ by one row, so no size
+ * must be divisible.
  */
 final class CoordinatedAllToAll implements AllToAll {
   private final Communicator tensor;
+  private final Communicator slices;
   private final AllToAll parts;
   private final Workspace workspace;
-  private final boolean gathersArrivals;
-  private final long[] sent;
-  private final long[] received;
+  private final long[][] sent;
+  private final long[][] received;
 
   /**
    * @param tensor the ranks that have the same rows
+   * @param slices those of them that slice the same experts
    * @param parts the all-to-all of this rank's part
-   * @param gathersArrivals whether every rank of the tensor group gets all arriving rows instead of
-   *     its part
-   * @param sent rows of each block that is sent, by destination
-   * @param received rows of each block that comes, by source
+   * @param sent rows of each tensor rank's part of each block that is sent, by destination
+   * @param received rows of each slice's part of each block that comes, by source
    */
   CoordinatedAllToAll(
       Communicator tensor,
+      Communicator slices,
       AllToAll parts,
       Workspace workspace,
-      boolean gathersArrivals,
-      long[] sent,
-      long[] received) {
+      long[][] sent,
+      long[][] received) {
     this.tensor = tensor;
+    this.slices = slices;
     this.parts = parts;
     this.workspace = workspace;
-    this.gathersArrivals = gathersArrivals;
     this.sent = sent;
     this.received = received;
   }
@@ -48,14 +47,16 @@ final class CoordinatedAllToAll implements AllToAll {
   @Override
   public void forward(Tensor rows, Tensor arrived) {
     try (TensorScope scope = workspace.scope()) {
-      Tensor part = drop(scope, sent, rows);
-      if (gathersArrivals) {
-        Tensor partArrived =
-            workspace.take(scope, Slot.SHARE_ARRIVED, rows, partRows(received, tensor.rank()));
-        parts.forward(part, partArrived);
-        gather(scope, received, partArrived, arrived);
-      } else {
+      long[] mine = sent[tensor.rank()];
+      Tensor part = workspace.take(scope, Slot.SHARE, rows, sum(mine));
+      BlockLayout.drop(sent, tensor.rank()).transform(rows, part);
+      if (slices.size() == 1) {
         parts.forward(part, arrived);
+      } else {
+        long count = sum(received[slices.rank()]);
+        Tensor partArrived = workspace.take(scope, Slot.SHARE_ARRIVED, rows, count);
+        parts.forward(part, partArrived);
+        gather(scope, slices, received, partArrived, arrived);
       }
     }
   }
@@ -63,31 +64,37 @@ final class CoordinatedAllToAll implements AllToAll {
   @Override
   public void reverse(Tensor arrived, Tensor rows) {
     try (TensorScope scope = workspace.scope()) {
-      Tensor part = gathersArrivals ? drop(scope, received, arrived) : arrived;
-      Tensor partReturned =
-          workspace.take(scope, Slot.SHARE_ARRIVED, rows, partRows(sent, tensor.rank()));
+      Tensor part = slices.size() == 1 ? arrived : summed(scope, arrived);
+      long count = sum(sent[tensor.rank()]);
+      Tensor partReturned = workspace.take(scope, Slot.SHARE_ARRIVED, rows, count);
       parts.reverse(part, partReturned);
-      gather(scope, sent, partReturned, rows);
+      gather(scope, tensor, sent, partReturned, rows);
     }
   }
 
-  private Tensor drop(TensorScope scope, long[] counts, Tensor whole) {
-    Tensor part = workspace.take(scope, Slot.SHARE, whole, partRows(counts, tensor.rank()));
-    BlockLayout.drop(counts, tensor.size(), tensor.rank()).transform(whole, part);
+  /** This slice's part of the sum over the slices: the inverse of {@link #gather}. */
+  private Tensor summed(TensorScope scope, Tensor terms) {
+    long[] counts = sums(received);
+    Tensor byMember = workspace.take(scope, Slot.GATHERED, terms, sum(counts));
+    BlockLayout.gather(received).inverse().transform(terms, byMember);
+    Tensor part = workspace.take(scope, Slot.SHARE, terms, counts[slices.rank()]);
+    slices.reduceScatter(byMember, part, counts);
     return part;
   }
 
-  private void gather(TensorScope scope, long[] counts, Tensor part, Tensor whole) {
-    long[] rows =
-        IntStream.range(0, tensor.size()).mapToLong(member -> partRows(counts, member)).toArray();
-    Tensor gathered = workspace.take(scope, Slot.GATHERED, whole, LongStream.of(rows).sum());
-    tensor.allGather(part, gathered, rows);
-    BlockLayout.gather(counts, tensor.size()).transform(gathered, whole);
+  private void gather(
+      TensorScope scope, Communicator members, long[][] parts, Tensor part, Tensor whole) {
+    long[] counts = sums(parts);
+    Tensor gathered = workspace.take(scope, Slot.GATHERED, whole, sum(counts));
+    members.allGather(part, gathered, counts);
+    BlockLayout.gather(parts).transform(gathered, whole);
   }
 
-  private long partRows(long[] counts, int member) {
-    return LongStream.of(counts)
-        .map(count -> CollectiveCall.share(count, member, tensor.size()))
-        .sum();
+  private static long[] sums(long[][] parts) {
+    return Stream.of(parts).mapToLong(CoordinatedAllToAll::sum).toArray();
+  }
+
+  private static long sum(long[] rows) {
+    return LongStream.of(rows).sum();
   }
 }

@@ -3,8 +3,10 @@ package panamoe.comm.exchange;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
+import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.Communicator;
 import panamoe.tensor.TensorMemory;
@@ -20,7 +22,8 @@ import panamoe.tensor.TensorMemory;
 public final class Exchange implements AutoCloseable {
   private final Communicator group;
   private final Communicator tensor;
-  private final boolean gathersArrivals;
+  private final Communicator slices;
+  private final long[] tensorRanks; // of the group's members
   private final Optional<Levels> levels;
   private final Optional<SwitchTable> table;
   private final Workspace workspace;
@@ -29,12 +32,13 @@ public final class Exchange implements AutoCloseable {
   private Exchange(
       Communicator group,
       Communicator tensor,
-      boolean gathersArrivals,
+      Communicator slices,
       Strategy strategy,
       TensorMemory memory) {
     this.group = group;
     this.tensor = tensor;
-    this.gathersArrivals = gathersArrivals;
+    this.slices = slices;
+    this.tensorRanks = group.allGather(tensor.rank());
     this.workspace = new Workspace(memory);
     this.levels = strategy == Strategy.FLAT ? Optional.empty() : Levels.of(group);
     this.table =
@@ -51,26 +55,26 @@ public final class Exchange implements AutoCloseable {
    * @param memory for rows on their way
    */
   public static Exchange of(Communicator group, Strategy strategy, TensorMemory memory) {
-    return new Exchange(group, null, false, strategy, memory);
+    return new Exchange(group, Alone.WORLD, Alone.WORLD, strategy, memory);
   }
 
   /**
    * Creates an exchange for rows that are replicated over a tensor group: each rank sends only its
    * part, and returning rows are gathered (DeepSpeed-MoE §5.3, parallelism-coordinated
-   * communication).
+   * communication). Ranks that slice the same experts all get the rows that came to any of them,
+   * and return terms (FLOAT32 or BFLOAT16) whose sum goes back.
    *
-   * @param group the ranks that hold the experts together and have this rank's place in their
-   *     tensor groups
-   * @param gathersArrivals true: every rank of the tensor group gets all rows for its experts, as
-   *     sliced experts need; false: each gets its part of them
+   * @param group the ranks that hold this rank's slice of all the experts together
+   * @param slices the S ranks of the tensor group that slice this rank's experts: tensor ranks
+   *     {@code k * S} to {@code k * S + S - 1}, in this order
    */
   public static Exchange coordinated(
       Communicator group,
       Communicator tensor,
-      boolean gathersArrivals,
+      Communicator slices,
       Strategy strategy,
       TensorMemory memory) {
-    return new Exchange(group, tensor, gathersArrivals, strategy, memory);
+    return new Exchange(group, tensor, slices, strategy, memory);
   }
 
   /**
@@ -108,25 +112,33 @@ public final class Exchange implements AutoCloseable {
       System.arraycopy(counts, rank * blocks, numbers, rank * (blocks + 1), blocks);
       numbers[rank * (blocks + 1) + blocks] = total;
     }
-    long[] between = levels.map(found -> found.toNode(numbers)).orElse(null);
+    long[] passing = levels.map(found -> found.toNode(numbers)).orElse(numbers);
     long[] coming =
-        levels.map(found -> found.acrossNodes(between)).orElseGet(() -> group.allToAll(numbers));
-    long[] received = new long[counts.length];
-    long most = 0;
-    for (int rank = 0; rank < size; rank++) {
-      System.arraycopy(coming, rank * (blocks + 1), received, rank * blocks, blocks);
-      most = Math.max(most, coming[rank * (blocks + 1) + blocks]);
-    }
-    Strategy chosen = choose(most * rowBytes / tensorParts() / parts);
+        levels.map(found -> found.acrossNodes(passing)).orElseGet(() -> group.allToAll(numbers));
+    long most =
+        IntStream.range(1, size + 1)
+            .mapToLong(end -> coming[end * (blocks + 1) - 1])
+            .max()
+            .orElseThrow();
+    long[] between = withoutTotals(passing, blocks);
+    long[] received = withoutTotals(coming, blocks);
+    Strategy chosen = choose(most * rowBytes / tensor.size() / parts);
     return IntStream.range(0, parts)
         .mapToObj(
             part ->
                 plan(
-                    shares(counts, part, parts),
-                    shares(between, part, parts),
-                    shares(received, part, parts),
+                    Parts.shares(counts, part, parts),
+                    Parts.shares(between, part, parts),
+                    Parts.shares(received, part, parts),
                     chosen))
         .toList();
+  }
+
+  private static long[] withoutTotals(long[] numbers, int blocks) {
+    return IntStream.range(0, numbers.length)
+        .filter(i -> i % (blocks + 1) < blocks)
+        .mapToLong(i -> numbers[i])
+        .toArray();
   }
 
   /**
@@ -137,9 +149,8 @@ public final class Exchange implements AutoCloseable {
     this.place = place;
     group.at(place);
     levels.ifPresent(found -> found.at(place));
-    if (tensor != null) {
-      tensor.at(place);
-    }
+    tensor.at(place);
+    slices.at(place);
   }
 
   /** The measured table of {@link Strategy#AUTO}; empty if there is only one strategy to choose. */
@@ -155,26 +166,20 @@ public final class Exchange implements AutoCloseable {
   }
 
   private ExchangePlan plan(long[] counts, long[] between, long[] received, Strategy strategy) {
-    int blocks = counts.length / group.size();
-    long[] sends = partSums(counts, blocks, blocks);
-    long[] receives = partSums(received, blocks, blocks);
+    // The group's members are of this rank's slice, but of any place in their tensor groups.
+    long[][] sending = cut(counts, tensor.size(), _ -> 0);
+    long[][] coming = cut(received, slices.size(), rank -> tensorRank(rank) - slices.rank());
+    long[] sends = sums(sending[tensor.rank()]);
+    long[] receives = sums(coming[slices.rank()]);
     AllToAll allToAll =
         strategy == Strategy.FLAT
             ? new FlatAllToAll(group, sends, receives)
-            : new HierarchicalAllToAll(
-                levels.orElseThrow(),
-                workspace,
-                sends,
-                partSums(between, blocks + 1, blocks),
-                receives);
-    long[] arriving = received;
-    if (tensor != null) {
-      allToAll =
-          new CoordinatedAllToAll(tensor, allToAll, workspace, gathersArrivals, counts, received);
-      if (!gathersArrivals) {
-        arriving = Arrays.stream(received).map(this::part).toArray();
-      }
+            : hierarchical(levels.orElseThrow(), sends, between, receives);
+    if (tensor.size() > 1) {
+      allToAll = new CoordinatedAllToAll(tensor, slices, allToAll, workspace, sending, coming);
     }
+    long[] arriving = new long[received.length];
+    Arrays.setAll(arriving, i -> Arrays.stream(coming).mapToLong(part -> part[i]).sum());
     return new ExchangePlan(
         () -> place,
         strategy,
@@ -184,6 +189,11 @@ public final class Exchange implements AutoCloseable {
         LongStream.of(arriving).sum());
   }
 
+  private AllToAll hierarchical(Levels found, long[] sends, long[] between, long[] receives) {
+    long[] passing = cut(between, 1, i -> tensorRank(found.source(i)))[0];
+    return new HierarchicalAllToAll(found, workspace, sends, sums(passing), receives);
+  }
+
   private Strategy choose(long bytes) {
     if (levels.isEmpty()) {
       return Strategy.FLAT;
@@ -191,32 +201,34 @@ public final class Exchange implements AutoCloseable {
     return table.map(measured -> measured.choose(bytes)).orElse(Strategy.HIERARCHICAL);
   }
 
-  private int tensorParts() {
-    return tensor == null ? 1 : tensor.size();
-  }
-
-  /** Rows of each block in one of several parts. */
-  private static long[] shares(long[] counts, int part, int parts) {
-    return counts == null
-        ? null
-        : LongStream.of(counts).map(count -> CollectiveCall.share(count, part, parts)).toArray();
-  }
-
-  /** This rank's part of a block. */
-  private long part(long count) {
-    return tensor == null ? count : CollectiveCall.share(count, tensor.rank(), tensor.size());
+  private int tensorRank(int rank) {
+    return (int) tensorRanks[rank];
   }
 
   /**
-   * For each run of {@code stride} numbers, the sum of this rank's parts of its first {@code
-   * blocks} numbers.
+   * The parts of blocks that successive tensor ranks send: [tensor rank][block].
+   *
+   * @param counts rows of each block, equally many blocks for each run of the group's size
+   * @param first the first of these tensor ranks, for the blocks of each run
    */
-  private long[] partSums(long[] numbers, int stride, int blocks) {
-    long[] sums = new long[blocks == 0 ? group.size() : numbers.length / stride];
-    for (int i = 0; i < sums.length; i++) {
-      for (int block = 0; block < blocks; block++) {
-        sums[i] += part(numbers[i * stride + block]);
+  private long[][] cut(long[] counts, int members, IntUnaryOperator first) {
+    int blocks = counts.length / group.size();
+    long[][] parts = new long[members][counts.length];
+    for (int i = 0; i < counts.length; i++) {
+      for (int member = 0; member < members; member++) {
+        int sender = first.applyAsInt(i / blocks) + member;
+        parts[member][i] = CollectiveCall.share(counts[i], sender, tensor.size());
       }
+    }
+    return parts;
+  }
+
+  /** Rows of all blocks of each rank. */
+  private long[] sums(long[] rows) {
+    int blocks = rows.length / group.size();
+    long[] sums = new long[group.size()];
+    for (int i = 0; i < rows.length; i++) {
+      sums[i / blocks] += rows[i];
     }
     return sums;
   }

@@ -72,7 +72,10 @@ public final class ExchangePlan {
     commit(event, "forward", sent, CollectiveCall.rowBytes(rows));
   }
 
-  /** Sends rows back to their sources: the combine. Arguments as in {@link #forward}. */
+  /**
+   * Sends rows back to their sources: the combine. Arguments as in {@link #forward}; where experts
+   * are sliced, each slice's {@code arrived} is a term of what goes back.
+   */
   public void reverse(Tensor arrived, Tensor rows) {
     requireRows(rows, arrived);
     ExchangeEvent event = new ExchangeEvent();

@@ -77,6 +77,13 @@ record Levels(Communicator intra, Communicator inter, int[] rank) implements Aut
     return rank[i % nodes() * local() + i / nodes()];
   }
 
+  /**
+   * The rank that the i-th block comes from when it has come to this rank's place: [local][node].
+   */
+  int source(int i) {
+    return rank[inter.rank() * local() + i / nodes()];
+  }
+
   /** From [local][node] to [node][local]. */
   int byNode(int i) {
     return i % local() * nodes() + i / local();

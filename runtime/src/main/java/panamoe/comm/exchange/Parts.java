@@ -21,14 +21,20 @@ public final class Parts {
    * @param parts the number of parts
    */
   public Parts(long[] counts, int parts) {
-    this.layout = BlockLayout.gather(counts, parts);
+    long[][] rows =
+        IntStream.range(0, parts)
+            .mapToObj(part -> shares(counts, part, parts))
+            .toArray(long[][]::new);
+    this.layout = BlockLayout.gather(rows);
     this.starts = new long[parts + 1];
     for (int part = 0; part < parts; part++) {
-      int number = part;
-      starts[part + 1] =
-          starts[part]
-              + LongStream.of(counts).map(rows -> CollectiveCall.share(rows, number, parts)).sum();
+      starts[part + 1] = starts[part] + LongStream.of(rows[part]).sum();
     }
+  }
+
+  /** Rows of each block in one of several parts. */
+  static long[] shares(long[] counts, int part, int parts) {
+    return LongStream.of(counts).map(count -> CollectiveCall.share(count, part, parts)).toArray();
   }
 
   /** Rows of all parts. */

@@ -22,10 +22,12 @@ import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.checkpoint.ArenaMemory;
+import panamoe.comm.Alone;
 import panamoe.comm.CollectiveCall;
 import panamoe.comm.CommunicationException;
 import panamoe.comm.Communicator;
@@ -153,33 +155,36 @@ class ExchangeTest {
     }
   }
 
+  /** The experts are spread over the tensor groups alone, or over their sub-groups as well. */
   @ParameterizedTest
-  @ValueSource(ints = {1, 2, 3, 4})
-  void tensorRanksSendTheirPartAndGatherTheWhole(int tensorDegree) {
-    int degree = 4;
+  @CsvSource({"1,1", "2,1", "2,2", "3,1", "3,3", "4,1", "4,2", "4,4"})
+  void tensorRanksSendTheirPartAndSlicesGatherTheirs(int tensorDegree, int expertSlices) {
+    int data = 4;
     // Two tensor groups per node.
     int[] nodes =
-        IntStream.range(0, degree * tensorDegree).map(rank -> rank / (2 * tensorDegree)).toArray();
+        IntStream.range(0, data * tensorDegree).map(rank -> rank / (2 * tensorDegree)).toArray();
     ThreadWorld.of(nodes.length)
         .on(nodes)
         .run(
             world -> {
               Communicator tensor =
                   world.split(world.rank() / tensorDegree, world.rank(), "tensor");
-              Communicator group = world.split(world.rank() % tensorDegree, world.rank(), "expert");
+              int sub = tensor.rank() / expertSlices;
+              Communicator slices = tensor.split(sub, tensor.rank(), "slices");
+              List<Communicator> groups =
+                  List.of(
+                      world.split(tensor.rank(), world.rank(), "expert"),
+                      world.split(slices.rank(), sub * nodes.length + world.rank(), "expert"));
               for (Strategy strategy : Strategy.values()) {
-                for (boolean gathers : new boolean[] {false, true}) {
+                for (Communicator group : groups) {
                   try (Exchange exchange =
-                      Exchange.coordinated(group, tensor, gathers, strategy, MEMORY)) {
+                      Exchange.coordinated(group, tensor, slices, strategy, MEMORY)) {
                     for (int seed = 0; seed < 5; seed++) {
                       int drawn = seed;
-                      Counts counts = (from, to, b) -> drawn == 0 ? 0 : random(drawn, from, to, b);
+                      Counts counts =
+                          (from, to, b) -> drawn == 0 ? 0 : random(drawn, from % data, to, b);
                       ExchangePlan plan = exchange.plan(sends(group, counts, 2), 12);
-                      if (gathers) {
-                        check(group, plan, counts, 2, DType.INT32, new long[] {0, 3});
-                      } else {
-                        checkPart(group, tensor, plan, counts, 2);
-                      }
+                      checkParts(group, data, tensor, slices, plan, counts);
                     }
                   }
                 }
@@ -516,28 +521,53 @@ class ExchangeTest {
     long[] received = receives(group, counts, blocks);
     assertArrayEquals(received, plan.received());
     long[] first = new long[received.length];
-    checkTravel(group, plan, sends(group, counts, blocks), received, first, dtype, rowShape);
+    checkTravel(
+        group,
+        group.size(),
+        Alone.WORLD,
+        plan,
+        sends(group, counts, blocks),
+        received,
+        first,
+        dtype,
+        rowShape);
   }
 
-  /** Like {@link #check}, but each tensor rank receives its part of each block. */
-  private static void checkPart(
-      Communicator group, Communicator tensor, ExchangePlan plan, Counts counts, int blocks) {
-    long[] received = receives(group, counts, blocks);
+  /** Like {@link #check}, but of each block the ranks receive what the source's slices sent. */
+  private static void checkParts(
+      Communicator group,
+      int sources,
+      Communicator tensor,
+      Communicator slices,
+      ExchangePlan plan,
+      Counts counts) {
+    long[] received = receives(group, counts, 2);
     long[] part = new long[received.length];
     long[] first = new long[received.length];
+    long[] subs = group.allGather(tensor.rank() / slices.size());
     for (int i = 0; i < part.length; i++) {
-      part[i] = CollectiveCall.share(received[i], tensor.rank(), tensor.size());
-      for (int before = 0; before < tensor.rank(); before++) {
-        first[i] += CollectiveCall.share(received[i], before, tensor.size());
+      long begin = subs[i / 2] * slices.size();
+      for (int sender = 0; sender < begin + slices.size(); sender++) {
+        long sent = CollectiveCall.share(received[i], sender, tensor.size());
+        part[i] += sender < begin ? 0 : sent;
+        first[i] += sender < begin ? sent : 0;
       }
     }
     assertArrayEquals(part, plan.received());
     long[] shape = {0, 3};
-    checkTravel(group, plan, sends(group, counts, blocks), part, first, DType.INT32, shape);
+    checkTravel(
+        group, sources, slices, plan, sends(group, counts, 2), part, first, DType.FLOAT32, shape);
   }
 
+  /**
+   * The first of the slices returns what came, the others zeros: the sum is what came.
+   *
+   * @param sources ranks of the group with other rows; the rows of rank i are those of i % sources
+   */
   private static void checkTravel(
       Communicator group,
+      int sources,
+      Communicator slices,
       ExchangePlan plan,
       long[] sends,
       long[] part,
@@ -557,10 +587,13 @@ class ExchangeTest {
           rows,
           sends,
           new long[sends.length],
-          i -> blockName(group.rank(), i / blocks, i % blocks));
-      fill(expected, part, first, i -> blockName(i / blocks, group.rank(), i % blocks));
+          i -> blockName(group.rank() % sources, i / blocks, i % blocks));
+      fill(expected, part, first, i -> blockName(i / blocks % sources, group.rank(), i % blocks));
       plan.forward(rows, arrived);
       assertEquals(-1, expected.data().mismatch(arrived.data()));
+      if (slices.rank() > 0) {
+        arrived.data().fill((byte) 0);
+      }
       plan.reverse(arrived, back);
       assertEquals(-1, rows.data().mismatch(back.data()));
     }

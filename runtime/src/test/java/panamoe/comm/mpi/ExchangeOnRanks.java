@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import panamoe.checkpoint.ArenaMemory;
+import panamoe.comm.Alone;
 import panamoe.comm.Communicator;
 import panamoe.comm.Traffic;
 import panamoe.comm.exchange.Exchange;
@@ -30,27 +31,34 @@ public final class ExchangeOnRanks {
     try (Communicator world = MpiWorld.open(Duration.ofSeconds(20))) {
       for (Strategy strategy : new Strategy[] {Strategy.FLAT, Strategy.HIERARCHICAL}) {
         try (Exchange exchange = Exchange.of(world, strategy, MEMORY)) {
-          play(strategy.name(), world, world, world.rank(), exchange);
+          play(strategy.name(), world, world, Alone.WORLD, world.rank(), exchange);
         }
       }
       // Two tensor ranks with the same rows, on one node; their experts are spread over the nodes.
       try (Communicator tensor = world.split(world.rank() / 2, world.rank(), "tensor");
           Communicator group = world.split(world.rank() % 2, world.rank(), "expert")) {
         try (Exchange exchange = Exchange.of(group, Strategy.FLAT, MEMORY)) {
-          play("ALIKE", world, group, group.rank(), exchange);
+          play("ALIKE", world, group, Alone.WORLD, group.rank(), exchange);
         }
-        try (Exchange exchange = Exchange.coordinated(group, tensor, true, Strategy.FLAT, MEMORY)) {
-          play("COORDINATED", world, group, group.rank(), exchange);
+        try (Exchange exchange =
+            Exchange.coordinated(group, tensor, tensor, Strategy.FLAT, MEMORY)) {
+          play("COORDINATED", world, group, tensor, group.rank(), exchange);
         }
       }
     }
   }
 
   /**
+   * @param slices return a term each, whose sum goes back
    * @param source whose rows these are: ranks with the same source have the same
    */
   private static void play(
-      String name, Communicator world, Communicator group, int source, Exchange exchange) {
+      String name,
+      Communicator world,
+      Communicator group,
+      Communicator slices,
+      int source,
+      Exchange exchange) {
     Random random = new Random(source);
     long[] counts =
         IntStream.range(0, 2 * group.size()).mapToLong(_ -> 1 + random.nextInt(40)).toArray();
@@ -65,7 +73,11 @@ public final class ExchangeOnRanks {
       Traffic before = world.traffic();
       plan.forward(rows, arrived);
       Traffic after = world.traffic();
-      plan.reverse(arrived, returned);
+      Tensor term = scope.zeros(DType.FLOAT32, arrived.shape());
+      if (slices.rank() == 0) {
+        term.data().copyFrom(arrived.data());
+      }
+      plan.reverse(term, returned);
       if (!same(rows, returned)) {
         throw new AssertionError(name + ": what returned is not what was sent");
       }

@@ -25,7 +25,7 @@ public final class ExpertParallelCases {
     while (golden.has(prefix(world) + "x")) {
       world++;
     }
-    Topology topology = new Topology(world, golden.hyper("ep").asInt(), 1, false);
+    Topology topology = new Topology(world, golden.hyper("ep").asInt(), 1, 1);
     List<Comparison> comparisons =
         ThreadWorld.of(world)
             .run(
