@@ -20,8 +20,8 @@ gtest_discover_tests(panamoe_test DISCOVERY_MODE PRE_TEST TEST_FILTER -Emulated*
 if(NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
-  string(JOIN ":" PANAMOE_BRIEF Emulated* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.* OptimizerTest.*
-    RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative AttentionDecodeTest.PrefillInPieces*
+  string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
+    OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative AttentionDecodeTest.PrefillInPieces*
     ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues* GateBackwardTest.MatchesCentralDifferences
     GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy* DistillationTest.GradientsAre*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF})

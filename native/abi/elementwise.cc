@@ -117,3 +117,19 @@ moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, 
     MOE_CALL(stream, random_normal, seed, offset, mean, deviation, moe::check_elements("y", y, moe::kFloating));
   });
 }
+
+moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(
+      __func__, [&] { MOE_CALL(stream, random_gumbel, seed, offset, moe::check_elements("y", y, moe::kFloating)); });
+}
+
+moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor* x,
+                      const moe_tensor* y, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    if (!(epsilon >= 0 && epsilon < 1)) moe::invalid("epsilon is ", epsilon, ", expected at least 0 and below 1");
+    const moe_tensor& from = moe::check_elements("x", x, moe::kFloating);
+    const moe_tensor& to = moe::check_elements("y", y, moe::kFloating, moe::element_count(from));
+    moe::check_written_or_same({"y", y}, {"x", x});
+    MOE_CALL(stream, jitter, seed, offset, epsilon, from, to);
+  });
+}

@@ -13,6 +13,7 @@ const char* set_name(DtypeSet dtypes) {
     case kFloating: return "float32 or bfloat16";
     case kInt32Only: return "int32";
     case kUint8Only: return "uint8";
+    case kFloat64Only: return "float64";
   }
   return "";
 }
@@ -25,6 +26,7 @@ bool contains(DtypeSet dtypes, int32_t dtype) {
     case kFloating: return dtype == MOE_FLOAT32 || dtype == MOE_BFLOAT16;
     case kInt32Only: return dtype == MOE_INT32;
     case kUint8Only: return dtype == MOE_UINT8;
+    case kFloat64Only: return dtype == MOE_FLOAT64;
   }
   return false;
 }
@@ -148,7 +150,7 @@ void check_flag(const char* name, int32_t value) {
   if (value != 0 && value != 1) invalid(name, " is ", value, ", expected 0 or 1");
 }
 
-void check_finite(const char* name, float value) {
+void check_finite(const char* name, double value) {
   if (!std::isfinite(value)) invalid(name, " is ", value, ", expected a finite number");
 }
 

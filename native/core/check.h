@@ -23,6 +23,7 @@ inline const char* dtype_name(int32_t dtype) {
     case MOE_BFLOAT16: return "bfloat16";
     case MOE_INT32: return "int32";
     case MOE_UINT8: return "uint8";
+    case MOE_FLOAT64: return "float64";
     default: return "unknown";
   }
 }
@@ -33,6 +34,7 @@ inline int64_t dtype_bytes(int32_t dtype) {
     case MOE_INT32: return 4;
     case MOE_BFLOAT16: return 2;
     case MOE_UINT8: return 1;
+    case MOE_FLOAT64: return 8;
     default: return 0;
   }
 }
@@ -60,7 +62,7 @@ inline std::string shape_text(const moe_tensor& tensor) { return shape_text(tens
 
 // A size in an expected shape: a number, or kAny.
 inline constexpr int64_t kAny = -1;
-enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only };
+enum DtypeSet { kFloat32Only, kFloating, kInt32Only, kUint8Only, kFloat64Only };
 
 // Refuses a null or misaligned pointer.
 template <typename Value>
@@ -101,7 +103,7 @@ void check_written(std::initializer_list<Named> written, std::initializer_list<N
 void check_written_or_same(Named written, Named read);
 void check_same_dtype(const char* name_a, const moe_tensor& a, const char* name_b, const moe_tensor& b);
 void check_flag(const char* name, int32_t value);
-void check_finite(const char* name, float value);
+void check_finite(const char* name, double value);
 // An enum's value from 0 to `last`.
 void check_enum(const char* name, int32_t value, int32_t last);
 

@@ -20,6 +20,8 @@ using ActivationForward = void(Stream&, const moe_activation_config&, Tensor x, 
 using ActivationBackward = void(Stream&, const moe_activation_config&, Tensor x, Tensor dy, Tensor dx);
 using RandomUniform = void(Stream&, uint64_t seed, uint64_t offset, Tensor y);
 using RandomNormal = void(Stream&, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y);
+using RandomGumbel = void(Stream&, uint64_t seed, uint64_t offset, Tensor y);
+using Jitter = void(Stream&, uint64_t seed, uint64_t offset, float epsilon, Tensor x, Tensor y);
 
 using EmbeddingForward = void(Stream&, Tensor ids, Tensor table, OptionalTensor positions,
                               OptionalTensor position_table, Tensor y);
@@ -50,6 +52,10 @@ using GemmPack = void(Stream&, Tensor weights, Tensor packed);
 using GateForward = void(Stream&, const moe_gate_config&, const moe_gate_inputs&, const moe_routes&);
 using GateBackward = void(Stream&, const moe_gate_config&, const moe_gate_inputs&, const moe_routes&,
                           const moe_gate_gradients&);
+
+using BalanceForward = void(Stream&, const moe_balance_config&, Tensor scores, Tensor choice, const moe_balance_sums&);
+using BalanceBackward = void(Stream&, const moe_balance_config&, double dloss, Tensor scores, const moe_balance_sums&,
+                             Tensor dlogits);
 
 using DispatchForward = void(Stream&, Tensor x, const moe_routes&, Tensor rows);
 using DispatchBackward = void(Stream&, Tensor drows, const moe_routes&, Tensor dx);
@@ -84,6 +90,8 @@ using SquareSum = void(Stream&, Tensor x, Tensor sum);
   X(ActivationBackward, activation_backward)        \
   X(RandomUniform, random_uniform)                  \
   X(RandomNormal, random_normal)                    \
+  X(RandomGumbel, random_gumbel)                    \
+  X(Jitter, jitter)                                 \
   X(EmbeddingForward, embedding_forward)            \
   X(EmbeddingBackward, embedding_backward)          \
   X(LayerNormForward, layer_norm_forward)           \
@@ -101,6 +109,8 @@ using SquareSum = void(Stream&, Tensor x, Tensor sum);
   X(GemmPack, gemm_pack)                            \
   X(GateForward, gate_forward)                      \
   X(GateBackward, gate_backward)                    \
+  X(BalanceForward, balance_forward)                \
+  X(BalanceBackward, balance_backward)              \
   X(DispatchForward, dispatch_forward)              \
   X(DispatchBackward, dispatch_backward)            \
   X(ExpertForward, expert_forward)                  \

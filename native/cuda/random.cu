@@ -1,8 +1,10 @@
-// Uniform and normal numbers from Philox 4x32-10: the numbers of cpu/random.cc, where the formula is. Uniform numbers
-// have the same bits; normal ones are computed in float64 and rounded once, so they differ only if two float64
-// libraries round differently. A thread takes a Philox block of four numbers.
+// Uniform, normal and Gumbel numbers and jitter from Philox 4x32-10: the numbers of cpu/random.cc, where the formula
+// is. Uniform numbers and jitter have the same bits; the others are computed in float64 and rounded once, so they
+// differ only if two float64 libraries round differently. A thread takes a Philox block of four numbers.
 // Test: PANAMOE_TEST_BACKEND=simt panamoe_test --gtest_filter='Random*'.
 // Time: ./panamoe bench train-step --device cuda.
+#include <cfloat>
+
 #include "core/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -35,20 +37,23 @@ __device__ __forceinline__ Words philox(uint64_t seed, uint64_t block) {
   return {{c0, c1, c2, c3}};
 }
 
+__device__ __forceinline__ float uniform_of(uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+
+// Each makes the numbers of a Philox block, whose first one is element `first` of y.
+
 struct Uniform {
   uint32_t mask;  // keeps all bits, or those of a bfloat16
-  __device__ void operator()(const Words& words, float (&values)[kLanes]) const {
+  __device__ void operator()(const Words& words, int64_t, float (&values)[kLanes]) const {
 #pragma unroll
     for (int lane = 0; lane < kLanes; ++lane) {
-      const float value = static_cast<float>(words.w[lane] >> 8) * 0x1p-24f;
-      values[lane] = __uint_as_float(__float_as_uint(value) & mask);
+      values[lane] = __uint_as_float(__float_as_uint(uniform_of(words.w[lane])) & mask);
     }
   }
 };
 
 struct Normal {
   double mean, deviation;
-  __device__ void operator()(const Words& words, float (&values)[kLanes]) const {
+  __device__ void operator()(const Words& words, int64_t, float (&values)[kLanes]) const {
 #pragma unroll
     for (int lane = 0; lane < kLanes; lane += 2) {
       const double radius = sqrt(-2.0 * log((words.w[lane] + 1.0) * 0x1p-32));
@@ -60,6 +65,30 @@ struct Normal {
   }
 };
 
+struct Gumbel {
+  __device__ void operator()(const Words& words, int64_t, float (&values)[kLanes]) const {
+#pragma unroll
+    for (int lane = 0; lane < kLanes; ++lane) {
+      values[lane] = static_cast<float>(-log(-log(static_cast<double>(fmaxf(uniform_of(words.w[lane]), FLT_MIN)))));
+    }
+  }
+};
+
+template <typename X>
+struct Jitter {
+  float low, width;
+  const X* x;
+  int64_t count;
+  __device__ void operator()(const Words& words, int64_t first, float (&values)[kLanes]) const {
+#pragma unroll
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const int64_t i = first + lane;
+      if (i < 0 || i >= count) continue;
+      values[lane] = to_float(x[i]) * (low + width * uniform_of(words.w[lane]));
+    }
+  }
+};
+
 // A thread takes a Philox block; that of thread 0 begins `skipped` numbers before y. Bound by integer (uniform) or
 // float64 (normal) arithmetic.
 template <bool vectorized, typename Y, typename Numbers>
@@ -67,9 +96,9 @@ __global__ void __launch_bounds__(kThreads)
     random_kernel(uint64_t seed, uint64_t first_block, int skipped, Numbers numbers, int64_t count, Y* y) {
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; j * kLanes - skipped < count; j += stride) {
-    float values[kLanes];
-    numbers(philox(seed, (first_block + static_cast<uint64_t>(j)) & (~uint64_t{0} >> 2)), values);
     const int64_t i = j * kLanes - skipped;
+    float values[kLanes];
+    numbers(philox(seed, (first_block + static_cast<uint64_t>(j)) & (~uint64_t{0} >> 2)), i, values);
     if (i >= 0) {
       store_floats<vectorized>(y, i, count, values);
     } else {
@@ -107,6 +136,19 @@ void random_uniform(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
 void random_normal(Stream& stream, uint64_t seed, uint64_t offset, float mean, float deviation, Tensor y) {
   Launch launch(stream);
   generate(launch, seed, offset, Normal{mean, deviation}, y);
+}
+
+void random_gumbel(Stream& stream, uint64_t seed, uint64_t offset, Tensor y) {
+  Launch launch(stream);
+  generate(launch, seed, offset, Gumbel{}, y);
+}
+
+void jitter(Stream& stream, uint64_t seed, uint64_t offset, float epsilon, Tensor x, Tensor y) {
+  Launch launch(stream);
+  visit_floating(x, [&](auto from) {
+    using X = decltype(from);
+    generate(launch, seed, offset, Jitter<X>{1 - epsilon, 2 * epsilon, data<X>(x), element_count(x)}, y);
+  });
 }
 
 }  // namespace moe::cuda

@@ -88,6 +88,8 @@ TEST_F(CallTest, Elementwise) {
           return moe_activation_backward(stream, activation_of(MOE_SILU), &a[1], &a[2], &a[0]);
         },
         {"x"});
+  check("jitter", all(floats("y", {4}), floats("x", {4})), 1,
+        [&](const moe_tensor* a) { return moe_jitter(stream, 1, 2, 0.1f, &a[1], &a[0]); }, {"x"});
 }
 
 TEST_F(CallTest, Embedding) {
@@ -195,6 +197,23 @@ TEST_F(CallTest, Gate) {
         1, [&](const moe_tensor* a) {
           return moe_gate_backward(stream, &config, gate_inputs(&a[1], &a[2], nullptr, nullptr, nullptr),
                                    chosen_routes(&a[3], &a[4], &a[5]), gate_gradients(1, 1, &a[6], &a[0]));
+        });
+}
+
+TEST_F(CallTest, Balance) {
+  const auto config = balance_config(MOE_SOFTMAX, 1, 1);
+  const auto doubles = [](const char* name, std::initializer_list<int64_t> shape) {
+    return Argument{name, Tensor(MOE_FLOAT64, shape)};
+  };
+  check("forward",
+        all(ints("used", {2}), ints("chosen", {2, 3}), doubles("sums.scores", {2, 3}), doubles("entropy", {2}),
+            floats("scores", {4, 3}), ints("choice", {4, 1})),
+        4, [&](const moe_tensor* a) {
+          return moe_balance_forward(stream, config, &a[4], &a[5], balance_sums(&a[0], &a[1], &a[2], &a[3]));
+        });
+  check("backward", all(floats("dlogits", {4, 3}), floats("scores", {4, 3}), ints("used", {2}), ints("chosen", {2, 3})),
+        1, [&](const moe_tensor* a) {
+          return moe_balance_backward(stream, config, 1, &a[1], balance_sums(&a[2], &a[3], nullptr), &a[0]);
         });
 }
 

@@ -1,6 +1,7 @@
 // Fill, cast, add, clamp, activations and random numbers.
 #include "test/testing.h"
 
+#include <cfloat>
 #include <numbers>
 
 namespace moe::testing {
@@ -256,6 +257,53 @@ TEST_F(RandomTest, ANumberDependsOnSeedAndIndexAlone) {
         EXPECT_EQ(part_normal[i], normal[offset + i]);
       }
     }
+  }
+}
+
+// -log(-log(u)) of the uniform numbers at the same places; jitter is a product of float32 with them, bit for bit.
+TEST_F(RandomTest, GumbelAndJitterComeFromTheUniformNumbers) {
+  const int64_t size = 20011;
+  const float epsilon = 0.01f;
+  const Tensor uniform(MOE_FLOAT32, {size}), gumbel(MOE_FLOAT32, {size}), one(MOE_FLOAT32, {size});
+  ASSERT_MOE_OK(moe_random_uniform(stream, 42, 3, uniform));
+  ASSERT_MOE_OK(moe_random_gumbel(triple, 42, 3, gumbel));
+  ASSERT_MOE_OK(moe_random_gumbel(single, 42, 3, one));
+  expect_same_bits(gumbel, one);
+  std::vector<double> want;
+  for (double u : values_of(uniform)) want.push_back(-std::log(-std::log(std::max<double>(u, FLT_MIN))));
+  expect_near(gumbel, want, 1e-7, 1e-7, "gumbel");
+  for (moe_dtype dx : kFloatings) {
+    for (moe_dtype dy : kFloatings) {
+      const Tensor x = Tensor::random(dx, {size}, 5), y(dy, {size}), again(dy, {size});
+      ASSERT_MOE_OK(moe_jitter(triple, 42, 3, epsilon, x, y));
+      ASSERT_MOE_OK(moe_jitter(single, 42, 3, epsilon, x, again));
+      expect_same_bits(y, again);
+      for (int64_t i = 0; i < size; ++i) {
+        const float factor = (1 - epsilon) + 2 * epsilon * static_cast<float>(uniform[i]);
+        const float product = static_cast<float>(x[i]) * factor;
+        ASSERT_EQ(y[i], dy == MOE_FLOAT32 ? product : from_bfloat16(to_bfloat16(product))) << i;
+      }
+    }
+  }
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "epsilon is 1", moe_jitter(stream, 0, 0, 1, uniform, one));
+  EXPECT_MOE_REFUSED(MOE_INVALID_ARGUMENT, "epsilon is nan", moe_jitter(stream, 0, 0, NAN, uniform, one));
+}
+
+// The largest of logits with Gumbel noise is a sample of their softmax: within 5 standard errors.
+TEST_F(RandomTest, GumbelSamplesASoftmax) {
+  const int64_t samples = 20000;
+  const double logits[] = {0, 1, -1};
+  const Tensor noise(MOE_FLOAT32, {samples, 3});
+  ASSERT_MOE_OK(moe_random_gumbel(stream, 9, 0, noise));
+  double counts[3] = {}, total = 0;
+  for (int64_t s = 0; s < samples; ++s) {
+    const auto key = [&](int64_t e) { return logits[e] + noise[3 * s + e]; };
+    ++counts[key(0) > key(1) ? (key(0) > key(2) ? 0 : 2) : (key(1) > key(2) ? 1 : 2)];
+  }
+  for (double logit : logits) total += std::exp(logit);
+  for (int64_t e = 0; e < 3; ++e) {
+    const double p = std::exp(logits[e]) / total;
+    EXPECT_NEAR(counts[e] / samples, p, 5 * std::sqrt(p * (1 - p) / samples));
   }
 }
 

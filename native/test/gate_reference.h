@@ -179,10 +179,14 @@ inline GateReference reference_gate(const GateInput& in) {
     std::vector<int64_t> ranked = queue;
     const auto rank = [&](int64_t route) {
       const int64_t s = route / choices;
-      return config.drop_policy == MOE_DROP_PRIORITY ? (*in.priority)[s * in.experts + e]
-                                                     : reference_scores(in, logits, s)[e];
+      if (config.drop_policy == MOE_DROP_PRIORITY) return (*in.priority)[s * in.experts + e];
+      const std::vector<double> scores = reference_scores(in, logits, s);
+      if (config.drop_policy == MOE_DROP_PROBABILITY) return scores[e];
+      // Scores are at most 1: a whole choice comes before the next.
+      const int64_t lane = config.queue_order == MOE_CHOICE_MAJOR ? route % choices : 0;
+      return *std::max_element(scores.begin(), scores.end()) - 2 * static_cast<double>(lane);
     };
-    if (config.drop_policy == MOE_DROP_PROBABILITY || config.drop_policy == MOE_DROP_PRIORITY) {
+    if (config.drop_policy >= MOE_DROP_PROBABILITY) {
       std::stable_sort(ranked.begin(), ranked.end(), [&](int64_t a, int64_t b) { return rank(a) > rank(b); });
     }
     if (config.drop_policy != MOE_DROPLESS) ranked.resize(std::min<int64_t>(config.capacity, ranked.size()));
@@ -214,7 +218,7 @@ inline GateInput random_gate(uint64_t seed) {
   config.group_score = static_cast<int32_t>(pick(0, 1));
   config.top_k = static_cast<int32_t>(pick(1, std::min<int64_t>(5, experts / groups * config.chosen_groups)));
   config.score = static_cast<int32_t>(pick(0, 1));
-  config.drop_policy = static_cast<int32_t>(pick(0, 3));
+  config.drop_policy = static_cast<int32_t>(pick(MOE_DROPLESS, MOE_DROP_BEST_SCORE));
   config.queue_order = static_cast<int32_t>(pick(0, 1));
   config.normalization = static_cast<int32_t>(pick(0, 2));
   config.capacity = pick(0, 2 * tokens * config.top_k / experts + 2);

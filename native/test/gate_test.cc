@@ -68,7 +68,7 @@ TEST_F(GateTest, MatchesTheReference) {
 TEST_F(GateTest, MatchesTheReferenceOnLargeShapesAndEveryThreadCount) {
   for (const auto& [tokens, experts, top_k] : {std::tuple{1000, 128, 2}, {300, 1024, 16}, {2100, 8, 2}}) {
     for (int32_t order : {MOE_TOKEN_MAJOR, MOE_CHOICE_MAJOR}) {
-      for (int32_t policy : {MOE_DROPLESS, MOE_DROP_POSITION, MOE_DROP_PRIORITY}) {
+      for (int32_t policy : {MOE_DROPLESS, MOE_DROP_POSITION, MOE_DROP_PRIORITY, MOE_DROP_BEST_SCORE}) {
         GateInput in(tokens, experts, gate_config(top_k));
         in.config.queue_order = order;
         in.config.drop_policy = policy;
@@ -95,7 +95,7 @@ TEST_F(GateTest, MatchesTheReferenceForEveryNumberOfExperts) {
   for (int64_t experts : {1, 7, 8, 9, 16, 17, 32, 33, 64, 65, 128, 130, 256, 258, 512, 513, 1024}) {
     SCOPED_TRACE(experts);
     GateInput in(tokens[n % 5], experts, gate_config(static_cast<int32_t>(std::min<int64_t>(experts, 16))));
-    in.config.drop_policy = n % 4;
+    in.config.drop_policy = n % 5;
     in.config.queue_order = n / 2 % 2;
     in.config.score = n % 2;
     in.config.normalization = n % 3;
@@ -145,6 +145,22 @@ TEST_F(GateTest, RanksLongQueuesWithManyEqualPriorities) {
       expect_kept(in, out);
     }
   }
+}
+
+// V-MoE's order: the best tokens keep their routes, in a choice-major queue first choices before second ones.
+TEST_F(GateTest, TheBestTokensKeepTheirRoutes) {
+  GateInput in(4, 2, gate_config(2));
+  in.logits = Tensor::of(MOE_FLOAT32, {4, 2}, {0, 1, 3, 0, 0, 1, 2, 0});
+  in.config.drop_policy = MOE_DROP_BEST_SCORE;
+  in.config.capacity = 3;
+  const GateOutput out(in);
+  ASSERT_MOE_OK(run_gate(stream, in, out));
+  expect_near(out.expert, {1, 0, 0, 1, -1, -1, 0, 1}, 0, 0, "expert");
+  expect_near(out.position, {0, 0, 1, 1, -1, -1, 2, 2}, 0, 0, "position");
+  in.config.queue_order = MOE_CHOICE_MAJOR;
+  ASSERT_MOE_OK(run_gate(stream, in, out));
+  expect_near(out.expert, {1, 0, 0, 1, 1, -1, 0, -1}, 0, 0, "expert");
+  expect_near(out.position, {0, 2, 0, 2, 1, -1, 1, -1}, 0, 0, "position");
 }
 
 TEST_F(GateTest, InvariantsHoldForEveryTable) {

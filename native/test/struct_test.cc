@@ -53,6 +53,24 @@ TEST_F(StructTest, Gate) {
       [&](const moe_gate_gradients* s) { return moe_gate_backward(stream, &in.config, inputs, table, s); });
 }
 
+TEST_F(StructTest, Balance) {
+  const Tensor scores(MOE_FLOAT32, {8, 4}), choice(MOE_INT32, {8, 2}), dlogits(MOE_FLOAT32, {8, 4});
+  const Tensor used(MOE_INT32, {2}), chosen(MOE_INT32, {2, 4}), totals(MOE_FLOAT64, {2, 4});
+  const auto config = balance_config(MOE_SOFTMAX, 2, 0);
+  const auto sums = balance_sums(used, chosen, totals);
+  check<moe_balance_config>("config", config, {}, {}, [&](const moe_balance_config* s) {
+    return moe_balance_forward(stream, s, scores, choice, sums);
+  });
+  check<moe_balance_sums>("sums", sums, {&moe_balance_sums::used, &moe_balance_sums::chosen, &moe_balance_sums::scores},
+                          {"used", "chosen", "sums.scores"}, [&](const moe_balance_sums* s) {
+                            return moe_balance_forward(stream, config, scores, choice, s);
+                          });
+  check<moe_balance_sums>(
+      "sums", balance_sums(used, chosen, nullptr), {&moe_balance_sums::used, &moe_balance_sums::chosen},
+      {"used", "chosen"},
+      [&](const moe_balance_sums* s) { return moe_balance_backward(stream, config, 1, scores, s, dlogits); });
+}
+
 TEST_F(StructTest, DispatchAndCombine) {
   const Tensor x(MOE_FLOAT32, {1, 4}), rows(MOE_FLOAT32, {1, 4}), index(MOE_INT32, {1, 1}), weight(MOE_FLOAT32, {1, 1});
   const Tensor offsets = Tensor::of(MOE_INT32, {2}, {0, 1}), dweight(MOE_FLOAT32, {1, 1}), y(MOE_FLOAT32, {1, 4});

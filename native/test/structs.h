@@ -58,6 +58,12 @@ inline Passed<moe_routes> chosen_routes(View scores, View expert, View choice) {
 inline Passed<moe_routes> table_of(View expert, View position, View offsets, View weight = nullptr) {
   return {{sizeof(moe_routes), nullptr, expert, position, weight, nullptr, nullptr, offsets, nullptr}};
 }
+inline Passed<moe_balance_config> balance_config(int32_t score, int32_t auxiliary_choices, int32_t normalized) {
+  return {{sizeof(moe_balance_config), score, auxiliary_choices, normalized}};
+}
+inline Passed<moe_balance_sums> balance_sums(View used, View chosen, View scores, View entropy = nullptr) {
+  return {{sizeof(moe_balance_sums), used, chosen, scores, entropy}};
+}
 inline Passed<moe_combine_inputs> combine_inputs(View rows, View mlp, View coefficient, View skip = nullptr) {
   return {{sizeof(moe_combine_inputs), rows, mlp, coefficient, skip}};
 }

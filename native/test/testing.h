@@ -66,7 +66,7 @@ class Tensor {
 
   // `shift` elements past an aligned address.
   Tensor(moe_dtype dtype, const std::vector<int64_t>& shape, int64_t shift = 0) {
-    const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : 4;
+    const int64_t element = dtype == MOE_BFLOAT16 ? 2 : dtype == MOE_UINT8 ? 1 : dtype == MOE_FLOAT64 ? 8 : 4;
     int64_t count = 1;
     for (int64_t size : shape) count *= size;
     memory_ = test_memory(static_cast<size_t>((count + shift) * element));
@@ -119,6 +119,7 @@ class Tensor {
       case MOE_FLOAT32: return data<float>()[i];
       case MOE_BFLOAT16: return from_bfloat16(data<uint16_t>()[i]);
       case MOE_INT32: return data<int32_t>()[i];
+      case MOE_FLOAT64: return data<double>()[i];
       default: return data<uint8_t>()[i];
     }
   }
@@ -127,6 +128,7 @@ class Tensor {
       case MOE_FLOAT32: data<float>()[i] = static_cast<float>(value); break;
       case MOE_BFLOAT16: data<uint16_t>()[i] = to_bfloat16(static_cast<float>(value)); break;
       case MOE_INT32: data<int32_t>()[i] = static_cast<int32_t>(value); break;
+      case MOE_FLOAT64: data<double>()[i] = value; break;
       default: data<uint8_t>()[i] = static_cast<uint8_t>(value);
     }
   }

@@ -46,6 +46,14 @@ void for_each_block(Stream& stream, int64_t blocks, int64_t work, Visit&& visit)
   });
 }
 
+// What queues are ranked by: rank[s, e], or rank[s] if `experts` is 0.
+struct Ranks {
+  const float* rank;
+  int64_t experts;
+
+  float of(int64_t s, int32_t e) const { return experts == 0 ? rank[s] : rank[s * experts + e]; }
+};
+
 // The routes and their queues. Tables are [lanes * blocks, E] in queue order. Indices that are read again lie in
 // scratch memory, because another thread may write the call's tensors.
 struct Queues {
@@ -109,12 +117,12 @@ struct Queues {
     });
   }
 
-  // Lists the routes of every queue: routes[starts[e] + i] is the i-th of expert e, ranks[..] its rank[s, e].
-  void list(int64_t block, const int32_t* starts, const float* rank, int32_t* routes, float* ranks) const {
+  // Lists the routes of every queue: routes[starts[e] + i] is the i-th of expert e, ranks[..] its rank.
+  void list(int64_t block, const int32_t* starts, const Ranks& rank, int32_t* routes, float* ranks) const {
     for_each_route(block, [&](int64_t route, int32_t e, int32_t* counters) {
       if (e >= 0) {
         const int32_t at = starts[e] + counters[e]++;
-        const float value = rank[route / choices * experts + e];
+        const float value = rank.of(route / choices, e);
         routes[at] = static_cast<int32_t>(route);
         ranks[at] = value == value ? value : -INFINITY;  // NaN would break the order that nth_element needs
       } else {
@@ -124,13 +132,17 @@ struct Queues {
   }
 
   // Keeps the `capacity` routes of one queue with the highest ranks, the earlier of equal ones, and numbers them in
-  // queue order. `order` is scratch memory for `count` numbers.
+  // queue order. By the best score, lanes come one after the other. `order` is scratch memory for `count` numbers.
   void keep_best(int32_t e, const int32_t* routes, int64_t count, const float* ranks, int32_t* order) const {
     const int64_t kept = std::min(count, config.capacity);
+    const bool by_lane = config.drop_policy == MOE_DROP_BEST_SCORE && lanes > 1;
+    const auto lane_of = [&](int32_t i) { return by_lane ? routes[i] % choices : 0; };
     std::iota(order, order + count, 0);
     if (kept < count) {
-      std::nth_element(order, order + kept, order + count,
-                       [&](int32_t a, int32_t b) { return ranks[a] > ranks[b] || (ranks[a] == ranks[b] && a < b); });
+      std::nth_element(order, order + kept, order + count, [&](int32_t a, int32_t b) {
+        if (lane_of(a) != lane_of(b)) return lane_of(a) < lane_of(b);
+        return ranks[a] > ranks[b] || (ranks[a] == ranks[b] && a < b);
+      });
       std::sort(order, order + kept);
     }
     for (int64_t i = 0; i < kept; ++i) place(routes[order[i]], e, i);
@@ -253,7 +265,16 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
   auto* routes = arena.take<int32_t>(count * choices);
   auto* ranks = arena.take<float>(count * choices);
   auto* order = arena.take<int32_t>(count * choices);
-  const float* rank = data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *in.priority : *out.scores);
+  Ranks rank{data<float>(config.drop_policy == MOE_DROP_PRIORITY ? *in.priority : *out.scores), experts};
+  if (config.drop_policy == MOE_DROP_BEST_SCORE) {
+    auto* best = arena.take<float>(count);
+    for_each_block(stream, blocks, experts, [&](int64_t block) {
+      for (int64_t s = block * kTokenBlock; s < std::min(count, (block + 1) * kTokenBlock); ++s) {
+        best[s] = *std::max_element(rank.rank + s * experts, rank.rank + (s + 1) * experts);
+      }
+    });
+    rank = {best, 0};
+  }
   for_each_block(stream, blocks, choices, [&](int64_t block) { queues.list(block, starts, rank, routes, ranks); });
   parallel_blocks(stream, experts, experts * (kGrain / 4) / (count * choices + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t e = begin; e < end; ++e) {

@@ -33,7 +33,8 @@ struct GateSums {
 // Reads S E logits and writes S E scores: bound by bytes; for small S by the latency of K searches for a maximum.
 template <typename Lanes>
 __global__ void __launch_bounds__(kChooseThreads<Lanes>)
-    choose_kernel(GateTokens tokens, GateQueues queues, GateSums sums, float* scores, int* choice, Refusal refusal) {
+    choose_kernel(GateTokens tokens, GateQueues queues, GateSums sums, float* scores, int* choice, float* best,
+                  Refusal refusal) {
   MOE_DYNAMIC_SHARED(unsigned, words);  // [lanes + 1, E]; the last lane is sums.chosen
   __shared__ double squares[kTokenBlock];
   __shared__ int used_tokens[kTokenBlock];
@@ -56,6 +57,10 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>)
 #pragma unroll
     for (int i = 0; i < Lanes::each; ++i) {
       if (s < tokens.tokens && Lanes::expert(i) < experts) row[Lanes::expert(i)] = used ? x[i] : 0;
+    }
+    if (best != nullptr) {  // the best score of the token
+      const float most = largest_of<Lanes>(x);
+      if (Lanes::lane() == 0 && s < tokens.tokens) best[s] = most;
     }
     __syncwarp();
     const int e = choose<Lanes>(tokens, used, s, x, row);
@@ -87,10 +92,10 @@ __global__ void __launch_bounds__(kChooseThreads<Lanes>)
   if (t == 0) sums.squares[block] = square, sums.used[block] = used;
 }
 
-// A block for each expert: the length of its queue, the positions of its words, its part of the auxiliary loss. `rank`
-// is null if no route is dropped by rank; else the block has kQueueThreads. Bound by latency: reads E S / 32 words.
+// A block for each expert: the length of its queue, the positions of its words, its part of the auxiliary loss. Without
+// ranks no route is dropped by them; else the block has kQueueThreads. Bound by latency: reads E S / 32 words.
 __global__ void __launch_bounds__(kQueueThreads)
-    queue_kernel(GateTokens tokens, GateQueues queues, GateSums sums, const float* rank, int* counts, Refusal refusal) {
+    queue_kernel(GateTokens tokens, GateQueues queues, GateSums sums, Ranks rank, int* counts, Refusal refusal) {
   __shared__ int routes_table[kMostWarps];
   __shared__ double scores_table[kMostWarps];
   __shared__ int chosen_table[kMostWarps];
@@ -119,8 +124,14 @@ __global__ void __launch_bounds__(kQueueThreads)
     sums.products[e] = score * chosen;
     if (tokens.bias != nullptr && !(fabsf(tokens.bias[e]) <= FLT_MAX)) refusal.raise();
   }
-  if (rank != nullptr && count > tokens.config.capacity) {
-    keep_best(queues, e, static_cast<int>(tokens.config.capacity), rank, tokens.experts);
+  if (rank.values == nullptr || count <= tokens.config.capacity) return;
+  const int capacity = static_cast<int>(tokens.config.capacity);
+  const int together = rank.by_lane ? 1 : queues.lanes;
+  for (int lane = 0; lane < queues.lanes; lane += together) {
+    const int64_t next = begin + (lane + together) * queues.blocks;
+    const int before = queues.places[next - together * queues.blocks];
+    const int after = lane + together < queues.lanes ? queues.places[next] : count;
+    if (after > capacity) keep_best(queues, e, lane, together, before, max(capacity - before, 0), rank);
   }
 }
 
@@ -216,17 +227,19 @@ void gate_forward(Stream& stream, const moe_gate_config& config, const moe_gate_
                           launch.take<int>(experts * lanes * blocks)};
   const GateSums sums{launch.take<unsigned>(experts * blocks), launch.take<double>(experts * blocks),
                       launch.take<double>(blocks), launch.take<int>(blocks), launch.take<double>(experts)};
+  float* best = config.drop_policy == MOE_DROP_BEST_SCORE ? launch.take<float>(count) : nullptr;
   visit_token_lanes(experts, [&](auto shape) {
     using Lanes = decltype(shape);
     launch(choose_kernel<Lanes>, static_cast<unsigned>(blocks), kChooseThreads<Lanes>,
            static_cast<size_t>((lanes + 1) * experts) * sizeof(unsigned), tokens, queues, sums, data<float>(out.scores),
-           data<int>(out.choice), launch.refusal());
+           data<int>(out.choice), best, launch.refusal());
   });
-  const float* rank = config.drop_policy == MOE_DROP_PRIORITY      ? tokens.priority
-                      : config.drop_policy == MOE_DROP_PROBABILITY ? data<float>(out.scores)
-                                                                   : nullptr;
+  const Ranks rank = config.drop_policy == MOE_DROP_PRIORITY ? Ranks{tokens.priority, tokens.experts, false}
+                     : config.drop_policy == MOE_DROP_PROBABILITY
+                         ? Ranks{data<float>(out.scores), tokens.experts, false}
+                         : Ranks{best, 1, true};
   const int64_t warps = std::clamp<int64_t>(ceil_div(queues.count(), kWarpLanes), 1, kQueueThreads / kWarpLanes);
-  const auto threads = rank == nullptr ? static_cast<unsigned>(warps) * kWarpLanes : kQueueThreads;
+  const auto threads = rank.values == nullptr ? static_cast<unsigned>(warps) * kWarpLanes : kQueueThreads;
   launch(queue_kernel, static_cast<unsigned>(experts), threads, 0, tokens, queues, sums, rank, data<int>(out.counts),
          launch.refusal());
   const int64_t capacity = config.drop_policy == MOE_DROPLESS ? INT32_MAX : config.capacity;

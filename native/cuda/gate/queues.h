@@ -23,17 +23,30 @@ struct GateQueues {
   __device__ int64_t at(int e, int lane, int64_t block) const { return (int64_t{e} * lanes + lane) * blocks + block; }
 };
 
-// Keeps the `capacity` routes of a queue with the highest rank[s, e], the earlier of equal ones: clears the bits of the
-// others and computes new positions. A radix select by 8-bit digits, then a prefix sum: six passes over the queue.
-__device__ inline void keep_best(const GateQueues& queues, int e, int capacity, const float* rank, int experts) {
+// What queues are ranked by: values[s, e], or values[s] of a row of 1. By lane: the routes of a lane come before the
+// next lane's.
+struct Ranks {
+  const float* values;  // null: no route is dropped by rank
+  int row;
+  bool by_lane;
+
+  __device__ float of(int64_t s, int e) const { return values[s * row + (row == 1 ? 0 : e)]; }
+};
+
+// Keeps the `capacity` routes of a queue's `lanes` lanes from `lane` on with the highest ranks, the earlier of equal
+// ones: clears the bits of the others and computes new positions, of which `before_lane` is the first. A radix select
+// by 8-bit digits, then a prefix sum: six passes over the lanes.
+__device__ inline void keep_best(const GateQueues& queues, int e, int lane, int lanes, int before_lane, int capacity,
+                                 const Ranks& rank) {
   __shared__ uint64_t sums[kMostWarps];
   __shared__ int routes_of[kQueueThreads];
   __shared__ unsigned next_digit;
   __shared__ int next_above;
-  unsigned* words = queues.words + queues.at(e, 0, 0);
-  int* places = queues.places + queues.at(e, 0, 0);
+  unsigned* words = queues.words + queues.at(e, lane, 0);
+  int* places = queues.places + queues.at(e, lane, 0);
+  const int64_t count = lanes * queues.blocks;
   const auto key_of = [&](int64_t word, int bit) {
-    return ordered(rank[(word % queues.blocks * kTokenBlock + bit) * experts + e]);
+    return ordered(rank.of(word % queues.blocks * kTokenBlock + bit, e));
   };
 
   // threshold: the lowest rank that is kept; equals: how many routes of that rank are kept.
@@ -43,7 +56,7 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int capacity, 
     const unsigned known = shift == 24 ? 0 : ~0u << (shift + 8);
     routes_of[threadIdx.x] = 0;
     __syncthreads();
-    for (int64_t word = threadIdx.x; word < queues.count(); word += kQueueThreads) {
+    for (int64_t word = threadIdx.x; word < count; word += kQueueThreads) {
       for (unsigned left = words[word]; left != 0; left &= left - 1) {
         const unsigned key = key_of(word, __ffs(static_cast<int>(left)) - 1);
         if ((key & known) == threshold) atomicAdd(&routes_of[key >> shift & 255], 1);
@@ -61,10 +74,10 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int capacity, 
   }
 
   uint64_t before = 0;  // high word: routes above the threshold; low word: routes of the threshold
-  for (int64_t first = 0; first < queues.count(); first += kQueueThreads) {
+  for (int64_t first = 0; first < count; first += kQueueThreads) {
     const int64_t word = first + threadIdx.x;
     unsigned above = 0, on = 0;
-    for (unsigned left = word < queues.count() ? words[word] : 0; left != 0; left &= left - 1) {
+    for (unsigned left = word < count ? words[word] : 0; left != 0; left &= left - 1) {
       const unsigned key = key_of(word, __ffs(static_cast<int>(left)) - 1), bit = left & -left;
       above |= key > threshold ? bit : 0;
       on |= key == threshold ? bit : 0;
@@ -75,9 +88,9 @@ __device__ inline void keep_best(const GateQueues& queues, int e, int capacity, 
     before += all;
     const int on_before = min(static_cast<int>(here & 0xffffffffu), equals);
     while (__popc(on) > equals - on_before) on &= ~(0x80000000u >> __clz(static_cast<int>(on)));
-    if (word < queues.count()) {
+    if (word < count) {
       words[word] = above | on;
-      places[word] = static_cast<int>(here >> 32) + on_before;
+      places[word] = before_lane + static_cast<int>(here >> 32) + on_before;
     }
     __syncthreads();
   }

@@ -63,10 +63,16 @@ MOE_API moe_status moe_activation_backward(moe_stream stream, const moe_activati
                                            const moe_tensor* x, const moe_tensor* dy, const moe_tensor* dx, MOE_HELD);
 
 /* Philox 4x32-10 of (seed, offset + i): the same numbers on every backend and thread count.
- * Uniform: y[i] in [0, 1), 24 bits. Normal: mean + deviation * N(0, 1) by Box-Muller; both must be finite. */
+ * Uniform: y[i] = u[i] in [0, 1), 24 bits. Normal: mean + deviation * N(0, 1) by Box-Muller; both must be finite.
+ * Gumbel: -log(-log(u[i])), the noise by which the largest of noisy logits is a sample of their softmax. */
 MOE_API moe_status moe_random_uniform(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y, MOE_HELD);
 MOE_API moe_status moe_random_normal(moe_stream stream, uint64_t seed, uint64_t offset, float mean, float deviation,
                                      const moe_tensor* y, MOE_HELD);
+MOE_API moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor* y, MOE_HELD);
+/* y[i] = x[i] * (1 - epsilon + 2 * epsilon * u[i]) in float32: the router's multiplicative jitter (Switch Transformer).
+ * The same call takes dy to dx. epsilon in [0, 1), or refused. y may alias x if their dtypes match. */
+MOE_API moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor* x,
+                              const moe_tensor* y, MOE_HELD);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,9 @@ typedef enum moe_drop_policy {
   MOE_DROPLESS = 0,         /* every route is kept */
   MOE_DROP_POSITION = 1,    /* the first `capacity` routes of an expert's queue are kept */
   MOE_DROP_PROBABILITY = 2, /* the `capacity` routes with the highest score are kept; ties go to the earlier token */
-  MOE_DROP_PRIORITY = 3     /* random token selection: the routes with the highest `priority` are kept */
+  MOE_DROP_PRIORITY = 3,    /* random token selection: the routes with the highest `priority` are kept */
+  MOE_DROP_BEST_SCORE = 4   /* batch-prioritised routing (V-MoE): the routes of the tokens with the highest best score
+                             * are kept; in a choice-major queue all first choices come before all second ones */
 } moe_drop_policy;
 
 typedef enum moe_queue_order {

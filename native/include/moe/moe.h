@@ -23,6 +23,7 @@
 #include "moe/attention.h"
 #include "moe/gemm.h"
 #include "moe/gate.h"
+#include "moe/balance.h"
 #include "moe/dispatch.h"
 #include "moe/expert.h"
 #include "moe/combine.h"

@@ -9,7 +9,13 @@
 extern "C" {
 #endif
 
-typedef enum moe_dtype { MOE_FLOAT32 = 0, MOE_BFLOAT16 = 1, MOE_INT32 = 2, MOE_UINT8 = 3 } moe_dtype;
+typedef enum moe_dtype {
+  MOE_FLOAT32 = 0,
+  MOE_BFLOAT16 = 1,
+  MOE_INT32 = 2,
+  MOE_UINT8 = 3,
+  MOE_FLOAT64 = 4 /* sums over many tokens, which ranks add up */
+} moe_dtype;
 
 typedef enum moe_layout {
   MOE_ROW_MAJOR = 0, /* contiguous, last dimension fastest */

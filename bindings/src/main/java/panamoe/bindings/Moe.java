@@ -268,6 +268,15 @@ public class Moe extends Moe$shared {
     public static int MOE_UINT8() {
         return MOE_UINT8;
     }
+    private static final int MOE_FLOAT64 = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_dtype.MOE_FLOAT64 = 4
+     * }
+     */
+    public static int MOE_FLOAT64() {
+        return MOE_FLOAT64;
+    }
     private static final int MOE_ROW_MAJOR = (int)0L;
     /**
      * {@snippet lang=c :
@@ -2047,6 +2056,142 @@ public class Moe extends Moe$shared {
         }
     }
 
+    private static class moe_random_gumbel {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_random_gumbel");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_random_gumbel$descriptor() {
+        return moe_random_gumbel.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_random_gumbel$handle() {
+        return moe_random_gumbel.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_random_gumbel$address() {
+        return moe_random_gumbel.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_random_gumbel(moe_stream stream, uint64_t seed, uint64_t offset, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_random_gumbel(long stream, long seed, long offset, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_random_gumbel.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_random_gumbel", stream, seed, offset, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, seed, offset, y, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_jitter {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_LONG,
+            Moe.C_FLOAT,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_jitter");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_jitter$descriptor() {
+        return moe_jitter.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_jitter$handle() {
+        return moe_jitter.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_jitter$address() {
+        return moe_jitter.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_jitter(moe_stream stream, uint64_t seed, uint64_t offset, float epsilon, const moe_tensor *x, const moe_tensor *y, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_jitter(long stream, long seed, long offset, float epsilon, MemorySegment x, MemorySegment y, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_jitter.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_jitter", stream, seed, offset, epsilon, x, y, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, seed, offset, epsilon, x, y, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class moe_embedding_forward {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Moe.C_INT,
@@ -3136,6 +3281,15 @@ public class Moe extends Moe$shared {
     public static int MOE_DROP_PRIORITY() {
         return MOE_DROP_PRIORITY;
     }
+    private static final int MOE_DROP_BEST_SCORE = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum moe_drop_policy.MOE_DROP_BEST_SCORE = 4
+     * }
+     */
+    public static int MOE_DROP_BEST_SCORE() {
+        return MOE_DROP_BEST_SCORE;
+    }
     private static final int MOE_TOKEN_MAJOR = (int)0L;
     /**
      * {@snippet lang=c :
@@ -3388,6 +3542,143 @@ public class Moe extends Moe$shared {
                 traceDowncall("moe_gate_backward", stream, config, inputs, routes, gradients, held0, held1, held2, held3);
             }
             return (int)mh$.invokeExact(stream, config, inputs, routes, gradients, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_balance_forward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_balance_forward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_forward(moe_stream stream, const moe_balance_config *config, const moe_tensor *scores, const moe_tensor *choice, const moe_balance_sums *sums, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_balance_forward$descriptor() {
+        return moe_balance_forward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_forward(moe_stream stream, const moe_balance_config *config, const moe_tensor *scores, const moe_tensor *choice, const moe_balance_sums *sums, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_balance_forward$handle() {
+        return moe_balance_forward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_forward(moe_stream stream, const moe_balance_config *config, const moe_tensor *scores, const moe_tensor *choice, const moe_balance_sums *sums, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_balance_forward$address() {
+        return moe_balance_forward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_balance_forward(moe_stream stream, const moe_balance_config *config, const moe_tensor *scores, const moe_tensor *choice, const moe_balance_sums *sums, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_balance_forward(long stream, MemorySegment config, MemorySegment scores, MemorySegment choice, MemorySegment sums, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_balance_forward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_balance_forward", stream, config, scores, choice, sums, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, config, scores, choice, sums, held0, held1, held2, held3);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class moe_balance_backward {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Moe.C_INT,
+            Moe.C_LONG,
+            Moe.C_POINTER,
+            Moe.C_DOUBLE,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER,
+            Moe.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("moe_balance_backward");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_backward(moe_stream stream, const moe_balance_config *config, double dloss, const moe_tensor *scores, const moe_balance_sums *sums, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static FunctionDescriptor moe_balance_backward$descriptor() {
+        return moe_balance_backward.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_backward(moe_stream stream, const moe_balance_config *config, double dloss, const moe_tensor *scores, const moe_balance_sums *sums, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MethodHandle moe_balance_backward$handle() {
+        return moe_balance_backward.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * moe_status moe_balance_backward(moe_stream stream, const moe_balance_config *config, double dloss, const moe_tensor *scores, const moe_balance_sums *sums, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static MemorySegment moe_balance_backward$address() {
+        return moe_balance_backward.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * moe_status moe_balance_backward(moe_stream stream, const moe_balance_config *config, double dloss, const moe_tensor *scores, const moe_balance_sums *sums, const moe_tensor *dlogits, const void *held0, const void *held1, const void *held2, const void *held3)
+     * }
+     */
+    public static int moe_balance_backward(long stream, MemorySegment config, double dloss, MemorySegment scores, MemorySegment sums, MemorySegment dlogits, MemorySegment held0, MemorySegment held1, MemorySegment held2, MemorySegment held3) {
+        var mh$ = moe_balance_backward.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("moe_balance_backward", stream, config, dloss, scores, sums, dlogits, held0, held1, held2, held3);
+            }
+            return (int)mh$.invokeExact(stream, config, dloss, scores, sums, dlogits, held0, held1, held2, held3);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -1,7 +1,9 @@
 package panamoe.api;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import panamoe.config.EarlierForms;
 import panamoe.config.FeedForwardConfig;
 import panamoe.config.ModelConfig;
 import panamoe.config.MoeConfig;
@@ -87,8 +89,12 @@ public final class MoeLayer implements AutoCloseable {
             () -> {
               ModelConfig.requireHidden(hidden);
               FeedForwardConfig read =
-                  ConfigJson.parse(
-                      Argument.notNull("config", config), FeedForwardConfig.class, "config");
+                  ConfigJson.read(
+                      EarlierForms.layer(
+                          ConfigJson.parse(
+                              Argument.notNull("config", config), JsonNode.class, "config")),
+                      FeedForwardConfig.class,
+                      "config");
               if (!(read instanceof MoeConfig)) {
                 throw new IllegalArgumentException("config: kind is \"DENSE\", expected \"MOE\"");
               }

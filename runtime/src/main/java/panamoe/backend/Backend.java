@@ -17,6 +17,7 @@ public interface Backend
         AttentionKernels,
         GemmKernels,
         GateKernels,
+        BalanceKernels,
         DispatchKernels,
         ExpertKernels,
         CombineKernels,

@@ -36,4 +36,13 @@ public interface ElementwiseKernels {
 
   /** Normal numbers by Box-Muller over the same generator. */
   void randomNormal(long seed, long offset, float mean, float deviation, Tensor y);
+
+  /** Standard Gumbel noise, {@code -log(-log(u))} of the uniform numbers u. */
+  void randomGumbel(long seed, long offset, Tensor y);
+
+  /**
+   * {@code y = x (1 - epsilon + 2 epsilon u)} of the uniform numbers u, in float32; epsilon in [0,
+   * 1). The same call takes dy to dx. y may be x.
+   */
+  void jitter(long seed, long offset, float epsilon, Tensor x, Tensor y);
 }

@@ -66,7 +66,12 @@ public record GateSettings(
     /** The highest scores. */
     PROBABILITY,
     /** Random token selection: the highest of given random priorities. */
-    PRIORITY
+    PRIORITY,
+    /**
+     * Batch-prioritised routing (V-MoE, arXiv 2106.05974): the routes of the tokens with the
+     * highest best score; in a choice-major queue all first choices come before all second ones.
+     */
+    BEST_SCORE
   }
 
   /** The order in which routes stand in an expert's queue. */

@@ -42,6 +42,7 @@ final class NonFinite {
       case FLOAT32 -> mayHold(data, 0x7f800000_7f800000L, 0x00800000_00800000L) ? floats(data) : 0;
       case BFLOAT16 ->
           mayHold(data, 0x7f80_7f80_7f80_7f80L, 0x0080_0080_0080_0080L) ? shorts(data) : 0;
+      case FLOAT64 -> mayHold(data, 0x7ff00000_00000000L, 0x00100000_00000000L) ? doubles(data) : 0;
       case INT32, UINT8 -> 0;
     };
   }
@@ -68,6 +69,14 @@ final class NonFinite {
     long found = 0;
     for (long i = 0; i < data.byteSize() / Float.BYTES; i++) {
       found += (data.getAtIndex(ValueLayout.JAVA_INT, i) & 0x7f800000) == 0x7f800000 ? 1 : 0;
+    }
+    return found;
+  }
+
+  private static long doubles(MemorySegment data) {
+    long found = 0;
+    for (long i = 0; i < data.byteSize() / Double.BYTES; i++) {
+      found += Double.isFinite(data.getAtIndex(ValueLayout.JAVA_DOUBLE, i)) ? 0 : 1;
     }
     return found;
   }

@@ -47,7 +47,8 @@ public enum StoredType {
       case BF16 -> Optional.of(DType.BFLOAT16);
       case I32 -> Optional.of(DType.INT32);
       case U8, BOOL -> Optional.of(DType.UINT8);
-      case F64, F16, I64, I16 -> Optional.empty();
+      case F64 -> Optional.of(DType.FLOAT64);
+      case F16, I64, I16 -> Optional.empty();
     };
   }
 }

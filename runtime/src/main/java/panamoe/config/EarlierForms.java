@@ -56,17 +56,35 @@ public final class EarlierForms {
   }
 
   /**
+   * A layer's or a model's JSON whose capacities have no {@code priority}, which said what the
+   * policy PRIORITY goes by: RANDOM numbers, or BEST_SCORE, today a policy.
+   */
+  public static JsonNode layer(JsonNode tree) {
+    JsonNode copy = tree.deepCopy();
+    for (JsonNode found : copy.findParents("priority")) {
+      ObjectNode capacity = (ObjectNode) found;
+      String priority = capacity.get("priority").asText();
+      boolean best = priority.equals(DropPolicy.BEST_SCORE.name());
+      if (capacity.path("policy").asText().equals(DropPolicy.PRIORITY.name())
+          && (best || priority.equals("RANDOM"))) {
+        capacity.remove("priority");
+        capacity.put("policy", (best ? DropPolicy.BEST_SCORE : DropPolicy.PRIORITY).name());
+      }
+    }
+    return copy;
+  }
+
+  /**
    * A model's JSON in today's form. One that lists {@code experts} is a {@link UniformModel}, whose
-   * gate may be in one level; any other is returned as it is.
+   * gate may be in one level; any other is returned as {@link #layer} makes it.
    *
    * @param source what the tree was read from, for messages
    * @throws IllegalArgumentException with the source, the JSON path and what is wrong
    */
   public static JsonNode model(JsonNode tree, String source) {
-    if (!(tree instanceof ObjectNode object) || !object.has("experts")) {
-      return tree;
+    if (!(layer(tree) instanceof ObjectNode uniform) || !uniform.has("experts")) {
+      return layer(tree);
     }
-    ObjectNode uniform = object.deepCopy();
     if (uniform.path("gate").has("dropPolicy")) {
       GateConfig gate =
           ConfigJson.read(uniform.get("gate"), FlatGate.class, source + ", gate").toConfig();

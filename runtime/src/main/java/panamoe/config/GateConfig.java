@@ -132,33 +132,21 @@ public record GateConfig(
    * How many routes an expert keeps: {@code max(ceil(S/E * k * |factor|), minimum)}.
    *
    * @param policy who leaves; {@link DropPolicy#DROPLESS} keeps every route, and has no use for the
-   *     factors and the minimum
+   *     factors and the minimum; {@link DropPolicy#PRIORITY} is drawn in training, and evaluation
+   *     keeps the most probable routes
    * @param factor in training, relative to an even split of all routes; its sign does not count:
    *     below 0 Tutel's capacity is what the fullest queue needs, if less, and no queue here takes
    *     more room than it needs
    * @param evaluationFactor the same in evaluation
    * @param minimum lower bound
    * @param queueOrder order of an expert's queue
-   * @param priority what {@link DropPolicy#PRIORITY} goes by; null: random numbers
    */
   public record Capacity(
       DropPolicy policy,
       double factor,
       double evaluationFactor,
       int minimum,
-      QueueOrder queueOrder,
-      @Omittable Priority priority) {
-    /** Which routes come first. */
-    public enum Priority {
-      /** Random token selection, in training; evaluation keeps the most probable routes. */
-      RANDOM,
-      /**
-       * Batch-prioritised routing (V-MoE, arXiv 2106.05974): a token with a better best score comes
-       * first; in a choice-major queue all first choices come before all second ones.
-       */
-      BEST_SCORE
-    }
-
+      QueueOrder queueOrder) {
     /** Every route is kept. */
     public static final Capacity DROPLESS =
         new Capacity(DropPolicy.DROPLESS, 1, 1, 0, QueueOrder.TOKEN_MAJOR);
@@ -169,36 +157,11 @@ public record GateConfig(
       Require.notZero("evaluationFactor", evaluationFactor);
       Require.notNegative("minimum", minimum);
       Require.present("queueOrder", queueOrder);
-      if (priority != null && policy != DropPolicy.PRIORITY) {
-        throw new IllegalArgumentException(
-            "priority is " + priority + ", but the policy is " + policy + ", not PRIORITY");
-      }
     }
 
-    /** With random priorities, where the policy is {@link DropPolicy#PRIORITY}. */
-    public Capacity(
-        DropPolicy policy,
-        double factor,
-        double evaluationFactor,
-        int minimum,
-        QueueOrder queueOrder) {
-      this(policy, factor, evaluationFactor, minimum, queueOrder, null);
-    }
-
-    /** The same capacity, where routes are kept by a priority. */
-    public Capacity keepingBy(Priority other) {
-      return new Capacity(
-          DropPolicy.PRIORITY, factor, evaluationFactor, minimum, queueOrder, other);
-    }
-
-    /** Whether routes are kept by random numbers. */
-    public boolean random() {
-      return policy == DropPolicy.PRIORITY && priority != Priority.BEST_SCORE;
-    }
-
-    /** Whether the routes of the tokens with the best scores are kept. */
-    public boolean byBestScore() {
-      return priority == Priority.BEST_SCORE;
+    /** The same capacity under another policy. */
+    public Capacity by(DropPolicy other) {
+      return new Capacity(other, factor, evaluationFactor, minimum, queueOrder);
     }
   }
 
@@ -339,13 +302,7 @@ public record GateConfig(
    * its neighbours.
    */
   public GateConfig withoutDropping() {
-    return withCapacity(
-        new Capacity(
-            DropPolicy.DROPLESS,
-            capacity.factor,
-            capacity.evaluationFactor,
-            capacity.minimum,
-            capacity.queueOrder));
+    return withCapacity(capacity.by(DropPolicy.DROPLESS));
   }
 
   /** The same gate with another capacity. */
@@ -427,7 +384,8 @@ public record GateConfig(
    * priority, evaluation keeps the most probable routes.
    */
   public GateSettings settings(long tokens, int experts, boolean training) {
-    DropPolicy policy = !training && capacity.random() ? DropPolicy.PROBABILITY : capacity.policy;
+    boolean drawn = capacity.policy == DropPolicy.PRIORITY;
+    DropPolicy policy = drawn && !training ? DropPolicy.PROBABILITY : capacity.policy;
     return new GateSettings(
         topK,
         score,

@@ -1,7 +1,9 @@
 package panamoe.moe;
 
+import panamoe.backend.BalanceKernels;
 import panamoe.backend.GateKernels;
 import panamoe.backend.GateSettings;
+import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.backend.Routes;
 import panamoe.config.GateConfig;
 import panamoe.nn.Cost;
@@ -71,10 +73,10 @@ public final class Gate {
     if (pass.training()) {
       switch (config.choice().noise()) {
         case NONE -> {}
-        case JITTER -> input = JitterOp.forward(pass, x, jitterFactors(pass, x));
-        case GUMBEL, GUMBEL_FROM_SECOND -> noise = gumbel(pass, x.size(0));
+        case JITTER -> input = JitterOp.forward(pass, x, JITTER);
+        case GUMBEL, GUMBEL_FROM_SECOND -> noise = pass.gumbel(x.size(0), experts);
       }
-      if (config.capacity().random()) {
+      if (drawsPriority()) {
         priority = pass.uniform(x.size(0), experts);
       }
     }
@@ -87,7 +89,7 @@ public final class Gate {
    * @param sequence tokens of a sequence, over which a loss may be taken; divides S; 0: no such
    *     loss
    * @param noise FLOAT32 [S, E] or null
-   * @param priority FLOAT32 [S, E] or null: ignored where tokens have it by their best score
+   * @param priority FLOAT32 [S, E] or null
    */
   public Routes route(
       Pass pass, Tensor x, Tensor used, long sequence, Tensor noise, Tensor priority) {
@@ -95,58 +97,46 @@ public final class Gate {
     GateKernels.Inputs inputs =
         new GateKernels.Inputs(logits, used, Parameter.valueOf(correction), noise, priority);
     GateSettings settings = config.settings(x.size(0), experts, pass.training());
-    if (config.capacity().byBestScore()) {
-      inputs = BatchPriority.among(pass, settings, inputs);
-    }
-    boolean perSequence = Boolean.TRUE.equals(config.loss().perSequence());
     float auxiliary = (float) config.loss().auxiliary() * pass.share();
-    float ofBatch = perSequence ? 0 : auxiliary;
+    float ofBatch = perSequence() ? 0 : auxiliary;
     float z = (float) config.loss().z() * pass.share();
     Routes routes =
         pass.batch().size() == 1
             ? GateOp.forward(pass, settings, inputs, ofBatch, z)
             : BatchLossOp.forward(pass, settings, inputs, ofBatch, z);
-    if (perSequence && sequence > 0) {
+    if (perSequence() && sequence > 0) {
       SequenceLossOp.forward(pass, settings, logits, routes, sequence, auxiliary);
     }
     return routes;
+  }
+
+  private boolean perSequence() {
+    return Boolean.TRUE.equals(config.loss().perSequence());
+  }
+
+  private boolean drawsPriority() {
+    return config.capacity().policy() == DropPolicy.PRIORITY;
   }
 
   /** The cost of {@link #forward}. */
   public Cost cost(Work work) {
     long tokens = work.tokens();
     double drawn = 0;
-    drawn += config.capacity().byBestScore() ? experts : 0;
     if (work.training()) {
-      drawn += config.capacity().random() ? experts : 0;
+      drawn += drawsPriority() ? experts : 0;
       drawn +=
           switch (config.choice().noise()) {
             case NONE -> 0;
-            case JITTER -> 2.0 * hidden; // the factors and the product
+            case JITTER -> hidden;
             case GUMBEL, GUMBEL_FROM_SECOND -> experts;
           };
     }
     double tables = Routes.bytes(tokens, experts, config.topK());
+    if (work.training() && perSequence()) {
+      tables += BalanceKernels.Sums.bytes(work.sequences(), experts);
+    }
     return (cosine == null ? linear.costFloat32(work) : cosine.cost(work))
         .then(Cost.weights(work, correction))
         .then(Cost.activations(work, tables + work.bytes32(drawn), 0));
-  }
-
-  private static Tensor jitterFactors(Pass pass, Tensor x) {
-    Tensor factors = pass.uniform(x.shape());
-    for (long i = 0, count = factors.count(); i < count; i++) {
-      factors.setFloat(i, 1 - JITTER + 2 * JITTER * factors.getFloat(i));
-    }
-    return factors;
-  }
-
-  /** Standard Gumbel noise, {@code -log(-log(u))}. */
-  private Tensor gumbel(Pass pass, long tokens) {
-    Tensor noise = pass.uniform(tokens, experts);
-    for (long i = 0, count = noise.count(); i < count; i++) {
-      double u = Math.max(noise.getFloat(i), Float.MIN_NORMAL);
-      noise.setFloat(i, (float) -Math.log(-Math.log(u)));
-    }
-    return noise;
   }
 }

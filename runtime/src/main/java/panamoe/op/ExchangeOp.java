@@ -89,6 +89,7 @@ public final class ExchangeOp {
     for (int rank = 0; rank < members; rank++) {
       blocks = Math.max(blocks, experts.first(rank + 1) - experts.first(rank));
     }
+    // The host reads E offsets: it tells other ranks, and sizes messages by what they tell.
     long[] counts = new long[members * blocks];
     for (int rank = 0; rank < members; rank++) {
       for (int e = experts.first(rank); e < experts.first(rank + 1); e++) {

@@ -7,6 +7,8 @@ import panamoe.tensor.Tensor;
 /**
  * Rows that came from several ranks for several experts, in two orders: by source, and of one
  * source by expert, as they travel; and by expert, and of one expert by source, as experts compute.
+ * The host makes it: the counts come to it from the other ranks, a number for each rank and expert,
+ * and it sizes memory and messages by them.
  *
  * @param arrivals rows from each rank for each of this rank's experts: [source][expert]
  * @param offsets INT32 [E + 1], the first row of each expert, and the end

@@ -3,33 +3,28 @@ package panamoe.op;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 
-/** Multiplies every element by its own factor; the factors get no gradient. */
+/** Multiplies every element by a random number near 1 (Switch Transformer's router jitter). */
 public final class JitterOp {
   private JitterOp() {}
 
-  /** x [S, M] times factors FLOAT32 [S, M], as FLOAT32. The factors are released with the op. */
-  public static Tensor forward(Pass pass, Tensor x, Tensor factors) {
-    Tensor y = product(pass, x, factors);
+  /**
+   * x [S, M] times fresh uniform numbers from 1 - epsilon to 1 + epsilon, as FLOAT32. The backward
+   * draws the same numbers again.
+   */
+  public static Tensor forward(Pass pass, Tensor x, float epsilon) {
+    Tensor y = pass.allocate(DType.FLOAT32, x.shape());
+    long place = pass.draw(y.count());
+    pass.backend().jitter(pass.seed(), place, epsilon, x, y);
     if (pass.recording()) {
       pass.tape()
           .record(
               y,
               dy -> {
-                Tensor dx = product(pass, dy, factors);
-                pass.tape()
-                    .addGradient(
-                        x, x.dtype() == dx.dtype() ? dx : AddOp.copyOf(pass, dx, x.dtype()));
+                Tensor dx = pass.allocate(x.dtype(), x.shape());
+                pass.backend().jitter(pass.seed(), place, epsilon, dy, dx);
+                pass.tape().addGradient(x, dx);
                 dy.owner().release();
-              },
-              factors);
-    }
-    return y;
-  }
-
-  private static Tensor product(Pass pass, Tensor x, Tensor factors) {
-    Tensor y = pass.allocate(DType.FLOAT32, x.shape());
-    for (long i = 0, count = y.count(); i < count; i++) {
-      y.setFloat(i, x.getFloat(i) * factors.getFloat(i));
+              });
     }
     return y;
   }

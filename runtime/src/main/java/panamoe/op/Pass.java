@@ -126,9 +126,27 @@ public final class Pass {
    */
   public Tensor uniform(long... shape) {
     Tensor numbers = scope.allocate(DType.FLOAT32, shape);
-    backend.randomUniform(seed, randomOffset + batch.rank() * numbers.count(), numbers);
-    randomOffset += batch.size() * numbers.count();
+    backend.randomUniform(seed, draw(numbers.count()), numbers);
     return numbers;
+  }
+
+  /** Standard Gumbel noise, FLOAT32, made of the numbers that {@link #uniform} would give. */
+  public Tensor gumbel(long... shape) {
+    Tensor numbers = scope.allocate(DType.FLOAT32, shape);
+    backend.randomGumbel(seed, draw(numbers.count()), numbers);
+    return numbers;
+  }
+
+  /** The seed of this pass's stream of random numbers. */
+  long seed() {
+    return seed;
+  }
+
+  /** The place of the next {@code count} numbers in this pass's stream, which moves behind them. */
+  long draw(long count) {
+    long place = randomOffset + batch.rank() * count;
+    randomOffset += batch.size() * count;
+    return place;
   }
 
   /**

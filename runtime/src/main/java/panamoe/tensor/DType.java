@@ -8,7 +8,9 @@ public enum DType {
   FLOAT32(0, 4, "F32"),
   BFLOAT16(1, 2, "BF16"),
   INT32(2, 4, "I32"),
-  UINT8(3, 1, "U8");
+  UINT8(3, 1, "U8"),
+  /** Sums over many tokens, which ranks add up; nothing is computed in it. */
+  FLOAT64(4, 8, "F64");
 
   private final int code;
   private final int bytes;
@@ -44,6 +46,7 @@ public enum DType {
     return safetensorsName;
   }
 
+  /** Whether kernels compute in it. */
   public boolean isFloating() {
     return this == FLOAT32 || this == BFLOAT16;
   }

@@ -168,13 +168,14 @@ public final class Tensor implements Elements {
     return view(partShape.clone(), data.asSlice(from, to - from));
   }
 
-  /** Element {@code index} in row-major order, widened to float. */
+  /** Element {@code index} in row-major order, as a float: rounded if this is FLOAT64. */
   public float getFloat(long index) {
     return switch (dtype) {
       case FLOAT32 -> data().getAtIndex(ValueLayout.JAVA_FLOAT, index);
       case BFLOAT16 -> BFloat16.toFloat(data().getAtIndex(ValueLayout.JAVA_SHORT, index));
       case INT32 -> data().getAtIndex(ValueLayout.JAVA_INT, index);
       case UINT8 -> data().get(ValueLayout.JAVA_BYTE, index) & 0xff;
+      case FLOAT64 -> (float) data().getAtIndex(ValueLayout.JAVA_DOUBLE, index);
     };
   }
 
@@ -185,18 +186,31 @@ public final class Tensor implements Elements {
       case BFLOAT16 -> data().setAtIndex(ValueLayout.JAVA_SHORT, index, BFloat16.fromFloat(value));
       case INT32 -> data().setAtIndex(ValueLayout.JAVA_INT, index, (int) value);
       case UINT8 -> data().set(ValueLayout.JAVA_BYTE, index, (byte) value);
+      case FLOAT64 -> data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
     }
+  }
+
+  /** Element {@code index} of a FLOAT64 tensor. */
+  public double getDouble(long index) {
+    require(DType.FLOAT64);
+    return data().getAtIndex(ValueLayout.JAVA_DOUBLE, index);
+  }
+
+  /** Sets element {@code index} of a FLOAT64 tensor. */
+  public void setDouble(long index, double value) {
+    require(DType.FLOAT64);
+    data().setAtIndex(ValueLayout.JAVA_DOUBLE, index, value);
   }
 
   /** Element {@code index} of an INT32 tensor. */
   public int getInt(long index) {
-    requireInt32();
+    require(DType.INT32);
     return data().getAtIndex(ValueLayout.JAVA_INT, index);
   }
 
   /** Sets element {@code index} of an INT32 tensor. */
   public void setInt(long index, int value) {
-    requireInt32();
+    require(DType.INT32);
     data().setAtIndex(ValueLayout.JAVA_INT, index, value);
   }
 
@@ -215,7 +229,7 @@ public final class Tensor implements Elements {
 
   /** All elements of an INT32 tensor. */
   public int[] toInts() {
-    requireInt32();
+    require(DType.INT32);
     int[] values = new int[Math.toIntExact(count())];
     MemorySegment.copy(data(), ValueLayout.JAVA_INT, 0, values, 0, values.length);
     return values;
@@ -232,7 +246,7 @@ public final class Tensor implements Elements {
 
   /** Sets all elements of an INT32 tensor. */
   public Tensor set(int... values) {
-    requireInt32();
+    require(DType.INT32);
     requireCount(values.length);
     MemorySegment.copy(values, 0, data(), ValueLayout.JAVA_INT, 0, values.length);
     return this;
@@ -290,9 +304,9 @@ public final class Tensor implements Elements {
     }
   }
 
-  private void requireInt32() {
-    if (dtype != DType.INT32) {
-      throw new IllegalArgumentException("expected INT32, but this is " + this);
+  private void require(DType expected) {
+    if (dtype != expected) {
+      throw new IllegalArgumentException("expected " + expected + ", but this is " + this);
     }
   }
 

@@ -5,13 +5,20 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import panamoe.backend.Backend;
+import panamoe.backend.BalanceKernels;
+import panamoe.backend.BalanceKernels.Balance;
+import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Routes;
 import panamoe.comm.Communicator;
 import panamoe.op.RouteObserver;
-import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
 
 /** Sums the gates' loads and losses over the micro-batches of a step and over the ranks. */
 public final class LoadMeter implements RouteObserver {
+  /** What the loads do not depend on: of the sums only the entropy is read. */
+  private static final Balance ALL_TOKENS = new Balance(Score.SOFTMAX, 1, false);
+
   private static final class Sums {
     private long[] counts;
     private long kept;
@@ -52,7 +59,15 @@ public final class LoadMeter implements RouteObserver {
     }
   }
 
+  private final Backend backend;
   private final Map<Integer, Sums> layers = new TreeMap<>();
+
+  /**
+   * @param backend on which the gates run
+   */
+  public LoadMeter(Backend backend) {
+    this.backend = backend;
+  }
 
   @Override
   public void observe(int layer, Routes routes) {
@@ -65,7 +80,7 @@ public final class LoadMeter implements RouteObserver {
     }
     long tokens = routes.tokens();
     sums.kept += routes.offsets().getInt(routes.experts());
-    sums.entropy += entropy(routes.scores());
+    sums.entropy += entropy(routes);
     sums.auxiliary += routes.losses().getFloat(0) * tokens;
     sums.z += routes.losses().getFloat(1) * tokens;
     sums.tokens += tokens;
@@ -99,21 +114,13 @@ public final class LoadMeter implements RouteObserver {
     return loads;
   }
 
-  /** The entropy of the normalised scores, summed over tokens, in nats. */
-  private static double entropy(Tensor scores) {
-    float[] values = scores.toFloats();
-    int experts = Math.toIntExact(scores.size(1));
-    double sum = 0;
-    for (int start = 0; start < values.length; start += experts) {
-      double total = 0;
-      for (int e = 0; e < experts; e++) {
-        total += values[start + e];
-      }
-      for (int e = 0; e < experts; e++) {
-        double p = values[start + e] / total;
-        sum -= p > 0 ? p * Math.log(p) : 0;
-      }
+  /** The entropy of the normalised scores, summed over used tokens, in nats. */
+  private double entropy(Routes routes) {
+    try (TensorScope scope = TensorScope.confined(backend)) {
+      BalanceKernels.Sums sums =
+          BalanceKernels.Sums.allocate(scope, 1, routes.experts()).withEntropy(scope);
+      backend.balanceForward(ALL_TOKENS, routes.scores(), routes.choice(), sums);
+      return sums.entropy().getDouble(0);
     }
-    return sum;
   }
 }

@@ -70,7 +70,7 @@ public final class Trainer {
   private final Objective objective;
   private final AdamW optimizer;
   private final BiasBalancing balancing;
-  private final LoadMeter meter = new LoadMeter();
+  private final LoadMeter meter;
   private long step;
   private double runningLoss = Double.NaN;
 
@@ -99,6 +99,7 @@ public final class Trainer {
     this.objective = objective;
     this.optimizer = new AdamW(backend, config.training(), model.parameters());
     this.balancing = new BiasBalancing(model);
+    this.meter = new LoadMeter(backend);
     config.requireFits(ranks.topology());
     if (data.length() != config.training().sequence()) {
       throw new IllegalArgumentException(

@@ -8,6 +8,7 @@ import static panamoe.testkit.Compare.assertSameBits;
 import static panamoe.testkit.Compare.assertThreadInvariant;
 
 import java.util.List;
+import panamoe.tensor.BFloat16;
 import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.testkit.EveryBackend;
@@ -79,17 +80,56 @@ class RandomContractTest {
     }
   }
 
+  @EveryBackend
+  void gumbelComesFromTheUniformNumber(Backend backend) {
+    try (Sample sample = new Sample(backend, 9)) {
+      Tensor uniform = sample.unset(1000);
+      Tensor gumbel = sample.unset(1000);
+      backend.randomUniform(3, 5, uniform);
+      backend.randomGumbel(3, 5, gumbel);
+      for (int i = 0; i < 1000; i++) {
+        assertEquals(-Math.log(-Math.log(uniform.getFloat(i))), gumbel.getFloat(i), 1e-6);
+      }
+    }
+  }
+
+  /** The same bits everywhere, whatever the dtypes. */
+  @EveryBackend
+  void jitterIsAProductWithTheUniformNumber(Backend backend) {
+    for (DType from : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {
+      for (DType to : new DType[] {DType.FLOAT32, DType.BFLOAT16}) {
+        try (Sample sample = new Sample(backend, 10)) {
+          Tensor uniform = sample.unset(1001);
+          Tensor x = sample.normal(from, 1001);
+          Tensor y = sample.unset(to, 1001);
+          backend.randomUniform(3, 6, uniform);
+          backend.jitter(3, 6, 0.01f, x, y);
+          for (int i = 0; i < 1001; i++) {
+            float product = x.getFloat(i) * (1 - 0.01f + 2 * 0.01f * uniform.getFloat(i));
+            float rounded =
+                to == DType.FLOAT32 ? product : BFloat16.toFloat(BFloat16.fromFloat(product));
+            assertEquals(rounded, y.getFloat(i));
+          }
+        }
+      }
+    }
+  }
+
   @EveryNativeBackend
   void agreesWithTheReference(Backend backend) {
     long seed = 0xfedcba9876543210L;
     assertAgrees(backend, 6, 0, (on, sample) -> List.of(uniform(on, sample, seed, -3)));
     assertAgrees(backend, 6, 1e-7, (on, sample) -> List.of(normal(on, sample, seed, -3)));
+    assertAgrees(backend, 6, 1e-7, (on, sample) -> List.of(gumbel(on, sample, seed, -3)));
   }
 
   @EveryNativeBackend
   void threadsDoNotChangeABit(Backend backend) {
     assertThreadInvariant(
-        backend, 7, (on, sample) -> List.of(uniform(on, sample, 1, 2), normal(on, sample, 1, 2)));
+        backend,
+        7,
+        (on, sample) ->
+            List.of(uniform(on, sample, 1, 2), normal(on, sample, 1, 2), gumbel(on, sample, 1, 2)));
   }
 
   @EveryBackend
@@ -98,6 +138,7 @@ class RandomContractTest {
       Tensor y = sample.unset(4);
       assertRefused("deviation is nan", () -> backend.randomNormal(0, 0, 0, Float.NaN, y));
       assertRefused("y is null", () -> backend.randomUniform(0, 0, null));
+      assertRefused("epsilon is 1", () -> backend.jitter(0, 0, 1, y, y));
     }
   }
 
@@ -110,6 +151,12 @@ class RandomContractTest {
   private static Tensor normal(Backend on, Sample sample, long seed, long offset) {
     Tensor y = sample.unset(20_011);
     on.randomNormal(seed, offset, 0.5f, 0.02f, y);
+    return y;
+  }
+
+  private static Tensor gumbel(Backend on, Sample sample, long seed, long offset) {
+    Tensor y = sample.unset(20_011);
+    on.randomGumbel(seed, offset, y);
     return y;
   }
 

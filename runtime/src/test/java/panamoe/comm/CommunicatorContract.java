@@ -379,7 +379,7 @@ public abstract class CommunicatorContract {
   private static float value(DType dtype, int source, int i) {
     float value = (1 + (31 * source + 17 * i) % 89) * (i % 3 == 0 ? 1e4f : 1.1f) / (1 + source);
     return switch (dtype) {
-      case FLOAT32 -> value;
+      case FLOAT32, FLOAT64 -> value;
       case BFLOAT16 -> BFloat16.toFloat(BFloat16.fromFloat(value));
       case INT32 -> 1000 * source + i;
       case UINT8 -> (7 * source + i) & 0xff;

@@ -2,9 +2,11 @@ package panamoe.config;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
@@ -12,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import panamoe.backend.Activation;
+import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.io.ConfigJson;
 
 /** Files as runs wrote them before models were composed block by block. */
@@ -52,6 +55,31 @@ class EarlierFormsTest {
     ModelConfig model = read(file("dense.json"));
     assertEquals(List.of(0, 0), model.experts());
     assertEquals(model, read(ConfigJson.tree(model)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"RANDOM, PRIORITY", "BEST_SCORE, BEST_SCORE"})
+  void aPriorityBesideItsPolicy(String priority, DropPolicy expected) {
+    JsonNode earlier = ConfigJson.tree(EveryPart.model());
+    JsonNode today = earlier.deepCopy();
+    for (JsonNode capacity : earlier.findParents("evaluationFactor")) {
+      ((ObjectNode) capacity).put("policy", "PRIORITY").put("priority", priority);
+    }
+    for (JsonNode capacity : today.findParents("evaluationFactor")) {
+      ((ObjectNode) capacity).put("policy", expected.name());
+    }
+    assertEquals(today, EarlierForms.model(earlier, "config.json"));
+    assertEquals(read(today), read(earlier));
+  }
+
+  @Test
+  void aPriorityBesideAnotherPolicyIsRefused() {
+    JsonNode tree = ConfigJson.tree(EveryPart.model());
+    for (JsonNode capacity : tree.findParents("evaluationFactor")) {
+      ((ObjectNode) capacity).put("policy", "POSITION").put("priority", "BEST_SCORE");
+    }
+    String message = assertThrows(IllegalArgumentException.class, () -> read(tree)).getMessage();
+    assertTrue(message.contains("priority"), message);
   }
 
   @ParameterizedTest

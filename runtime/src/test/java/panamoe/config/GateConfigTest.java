@@ -6,9 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import panamoe.backend.GateSettings.DropPolicy;
-import panamoe.backend.GateSettings.QueueOrder;
-import panamoe.config.GateConfig.Capacity.Priority;
 
 class GateConfigTest {
   @Test
@@ -31,17 +28,5 @@ class GateConfigTest {
   @Test
   void aNegativeFactorBoundsAsItsOpposite() {
     assertEquals(63, GateConfig.deepSpeed(2, -1.25, 4).capacity(100, 4, true));
-  }
-
-  @Test
-  void aPriorityNeedsItsPolicy() {
-    IllegalArgumentException refused =
-        assertThrows(
-            IllegalArgumentException.class,
-            () ->
-                new GateConfig.Capacity(
-                    DropPolicy.POSITION, 1, 1, 0, QueueOrder.TOKEN_MAJOR, Priority.BEST_SCORE));
-    assertEquals(
-        "priority is BEST_SCORE, but the policy is POSITION, not PRIORITY", refused.getMessage());
   }
 }

@@ -8,7 +8,6 @@ import panamoe.backend.GateSettings.Normalization;
 import panamoe.backend.GateSettings.QueueOrder;
 import panamoe.backend.GateSettings.Score;
 import panamoe.config.GateConfig;
-import panamoe.config.GateConfig.Capacity.Priority;
 import panamoe.op.Pass;
 import panamoe.param.Declarations;
 import panamoe.param.ParameterStore;
@@ -49,8 +48,7 @@ class BatchPriorityTest {
             Score.SOFTMAX,
             GateConfig.Choice.BEST,
             GateConfig.RouteWeight.of(Normalization.RAW),
-            new GateConfig.Capacity(
-                DropPolicy.PRIORITY, factor, factor, 0, order, Priority.BEST_SCORE),
+            new GateConfig.Capacity(DropPolicy.BEST_SCORE, factor, factor, 0, order),
             new GateConfig.Loss(true, 0, 0));
     try (ParameterStore store = new ParameterStore();
         TensorScope scope = TensorScope.confined(backend)) {

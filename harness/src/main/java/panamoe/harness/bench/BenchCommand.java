@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
       "",
       "KIND is one of",
       "  gate, dispatch, combine         what a layer does around its experts",
+      "  balance                         the sums of a load-balancing loss, and its gradient",
       "  grouped-gemm                    the experts' first matrix; also grouped-gemm-dgrad, grouped-gemm-wgrad",
       "  moe-layer                       a whole layer, forward, with packed weights",
       "  moe-layer-training              a whole layer, forward and backward",

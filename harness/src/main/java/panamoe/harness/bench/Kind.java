@@ -11,6 +11,7 @@ public enum Kind {
   GATE("gate", "s1", List.of(1, 8, 64, 512, 2048)),
   DISPATCH("dispatch", "s1", List.of(1, 8, 64, 512, 2048)),
   COMBINE("combine", "s1", List.of(1, 8, 64, 512, 2048)),
+  BALANCE("balance", "s1", List.of(512, 2048)),
   GROUPED_GEMM("grouped-gemm", "s1", List.of(1, 8, 64, 512, 2048)),
   GROUPED_GEMM_DGRAD("grouped-gemm-dgrad", "s1", List.of(64, 512, 2048)),
   GROUPED_GEMM_WGRAD("grouped-gemm-wgrad", "s1", List.of(64, 512, 2048)),
@@ -92,7 +93,7 @@ public enum Kind {
   /** A lower bound for the bytes of the experts that {@link #open} allocates. */
   double expertBytes(LayerShape shape, DType dtype) {
     return switch (this) {
-      case GATE, DISPATCH, COMBINE, TRAIN_STEP, DISTILL_STEP -> 0;
+      case GATE, DISPATCH, COMBINE, BALANCE, TRAIN_STEP, DISTILL_STEP -> 0;
       case GROUPED_GEMM, MOE_LAYER -> shape.copies() * shape.experts() * shape.expertBytes(dtype);
       // A master and its gradient; two layers of masters to be written.
       case MOE_LAYER_TRAINING, LOAD -> 2 * shape.experts() * shape.expertBytes(DType.FLOAT32);
@@ -104,7 +105,8 @@ public enum Kind {
   /** Allocates the weights that this kind needs. */
   public Subject open(Backend backend, LayerShape shape, DType dtype, long seed) {
     return switch (this) {
-      case GATE, DISPATCH, COMBINE -> new RoutingSubject(backend, this, shape, dtype, seed);
+      case GATE, DISPATCH, COMBINE, BALANCE ->
+          new RoutingSubject(backend, this, shape, dtype, seed);
       case GROUPED_GEMM, GROUPED_GEMM_DGRAD, GROUPED_GEMM_WGRAD ->
           new ExpertSubject(backend, this, shape, dtype, seed);
       case MOE_LAYER -> new LayerSubject(backend, shape, dtype, seed);

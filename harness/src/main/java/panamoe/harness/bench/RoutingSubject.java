@@ -3,7 +3,10 @@ package panamoe.harness.bench;
 import java.util.ArrayList;
 import java.util.List;
 import panamoe.backend.Backend;
+import panamoe.backend.BalanceKernels.Balance;
+import panamoe.backend.BalanceKernels.Sums;
 import panamoe.backend.CombineKernels;
+import panamoe.backend.GateSettings.Score;
 import panamoe.backend.Recording;
 import panamoe.backend.Routes;
 import panamoe.moe.Gate;
@@ -18,7 +21,7 @@ import panamoe.tensor.DType;
 import panamoe.tensor.Tensor;
 import panamoe.tensor.TensorScope;
 
-/** A layer's gate, dispatch or combine. */
+/** A layer's gate, dispatch or combine, or the balance of its experts' loads. */
 final class RoutingSubject implements Subject {
   private final Backend backend;
   private final Kind kind;
@@ -78,9 +81,21 @@ final class RoutingSubject implements Subject {
                 yield backend.record(
                     () -> CombineOp.forward(pass, CombineKernels.Inputs.of(rows, null), routes));
               }
+              case BALANCE -> balance(gate.forward(pass, x, null, x.size(0)));
               default -> throw new IllegalArgumentException(kind + " is no part of routing");
             });
       }
+    }
+
+    private Recording balance(Routes routes) {
+      Balance balance = new Balance(Score.SOFTMAX, 1, false);
+      Sums sums = Sums.allocate(scope, 1, shape.experts());
+      Tensor dlogits = scope.allocate(DType.FLOAT32, tokens, shape.experts());
+      return backend.record(
+          () -> {
+            backend.balanceForward(balance, routes.scores(), routes.choice(), sums);
+            backend.balanceBackward(balance, 1, routes.scores(), sums, dlogits);
+          });
     }
 
     @Override
@@ -91,16 +106,19 @@ final class RoutingSubject implements Subject {
 
     /**
      * The gate reads tokens and weights; dispatch reads each token once and writes its rows;
-     * combine reads the rows and writes each token once.
+     * combine reads the rows and writes each token once; balance reads scores twice and writes
+     * their gradient.
      */
     @Override
     public Cost cost() {
       double width = (double) tokens * shape.hidden();
       double x = width * dtype.bytes();
       double rows = x * shape.topK();
+      double scores = 4.0 * tokens * shape.experts();
       return switch (kind) {
         case GATE -> gate.cost(Work.prefill(tokens, dtype)).then(new Cost(0, x, 0, 0, 0));
         case DISPATCH -> new Cost(0, x, rows, 0, 0);
+        case BALANCE -> new Cost(scores, 2 * scores, scores, 0, 0); // an addition, a product of 3
         default -> new Cost(2 * width * shape.topK(), rows, x, 0, 0);
       };
     }

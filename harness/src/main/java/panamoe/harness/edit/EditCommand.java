@@ -182,7 +182,7 @@ public final class EditCommand implements Callable<Integer> {
     Material material = Material.of(measured, folder.tokenizer(), run, null);
     EditReport report;
     try (Backend backend = shared.open()) {
-      LoadMeter meter = new LoadMeter();
+      LoadMeter meter = new LoadMeter(backend);
       Quality before;
       Edit none = DroppedLayers.none(folder.config());
       try (EditedModel same = EditedModel.of(none, folder.config(), checkpoint, backend)) {
@@ -191,7 +191,7 @@ public final class EditCommand implements Callable<Integer> {
       Edit edit = edit(folder, loads(meter), backend);
       try (EditedModel edited = EditedModel.of(edit, folder.config(), checkpoint, backend)) {
         Quality after =
-            Quality.of(edited.model(), backend, training, material.data(), new LoadMeter());
+            Quality.of(edited.model(), backend, training, material.data(), new LoadMeter(backend));
         report =
             new EditReport(checkpoint.directory(), operation(), measured.source(), before, after);
         new EditedRun(

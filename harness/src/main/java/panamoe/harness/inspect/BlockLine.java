@@ -89,9 +89,7 @@ final class BlockLine {
     if (gate.cosine() != null) {
       parts.add("by cosines over " + gate.cosine().width());
     }
-    parts.add(
-        lower(gate.capacity().policy())
-            + (gate.capacity().byBestScore() ? " of the best score" : ""));
+    parts.add(lower(gate.capacity().policy()).replace('_', ' '));
     if (moe.residual() != null) {
       parts.add("beside a fixed MLP " + moe.residual().inner());
     }

@@ -42,7 +42,7 @@ class InspectCommandTest {
                 + " rotary 1,000,000 on 6 dimensions in adjacent pairs, linear x2.0, 8 experts of 24,"
                 + " top-2 in 2 of 4 groups, dropless, beside a gated shared expert of 20: 25,452 parameters",
             "layer 2      4 heads of 8 (2 key/value), full mask, QK-norm of the projection, rotary 10,000,"
-                + " Llama 3 x8.0, 4 experts of 16, top-2, by cosines over 10, priority of the best score,"
+                + " Llama 3 x8.0, 4 experts of 16, top-2, by cosines over 10, best score,"
                 + " beside a shared expert of 12: 8,655 parameters",
             "layer 3      4 heads of 8 (2 key/value), rotary 10,000, YaRN x4.0, 4 experts of 16, top-1,"
                 + " priority, beside a fixed MLP 28: 9,502 parameters"),

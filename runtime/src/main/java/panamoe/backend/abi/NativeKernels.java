@@ -5,6 +5,7 @@ import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionKernels;
 import panamoe.backend.AttentionSettings;
+import panamoe.backend.BalanceKernels;
 import panamoe.backend.CachePlaces;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.DispatchKernels;
@@ -32,6 +33,7 @@ interface NativeKernels
         AttentionKernels,
         GemmKernels,
         GateKernels,
+        BalanceKernels,
         DispatchKernels,
         ExpertKernels,
         CombineKernels,
@@ -121,6 +123,24 @@ interface NativeKernels
         "moe_random_normal",
         (s, to, h0, h1, h2, h3) ->
             Moe.moe_random_normal(s, seed, offset, mean, deviation, to, h0, h1, h2, h3),
+        y);
+  }
+
+  @Override
+  default void randomGumbel(long seed, long offset, Tensor y) {
+    launch(
+        "moe_random_gumbel",
+        (s, to, h0, h1, h2, h3) -> Moe.moe_random_gumbel(s, seed, offset, to, h0, h1, h2, h3),
+        y);
+  }
+
+  @Override
+  default void jitter(long seed, long offset, float epsilon, Tensor x, Tensor y) {
+    launch(
+        "moe_jitter",
+        (s, from, to, h0, h1, h2, h3) ->
+            Moe.moe_jitter(s, seed, offset, epsilon, from, to, h0, h1, h2, h3),
+        x,
         y);
   }
 
@@ -284,7 +304,7 @@ interface NativeKernels
     launch("moe_gemm_pack", Moe::moe_gemm_pack, weights, packed);
   }
 
-  // Gate, dispatch, expert, combine
+  // Gate, balance, dispatch, expert, combine
 
   @Override
   default void gateForward(GateSettings settings, GateKernels.Inputs inputs, Routes routes) {
@@ -312,6 +332,30 @@ interface NativeKernels
         Structs.gateInputs(inputs),
         Structs.routes(routes),
         Structs.gateGradients(dauxiliary, dz, dweight, dlogits));
+  }
+
+  @Override
+  default void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums) {
+    launch(
+        "moe_balance_forward",
+        Moe::moe_balance_forward,
+        Structs.balance(balance),
+        scores,
+        choice,
+        Structs.balanceSums(sums));
+  }
+
+  @Override
+  default void balanceBackward(
+      Balance balance, double dloss, Tensor scores, Sums sums, Tensor dlogits) {
+    launch(
+        "moe_balance_backward",
+        (s, config, from, table, to, h0, h1, h2, h3) ->
+            Moe.moe_balance_backward(s, config, dloss, from, table, to, h0, h1, h2, h3),
+        Structs.balance(balance),
+        scores,
+        Structs.balanceSums(sums),
+        dlogits);
   }
 
   @Override

@@ -4,6 +4,8 @@ import java.lang.foreign.MemorySegment;
 import panamoe.backend.AttentionGradients;
 import panamoe.backend.AttentionInputs;
 import panamoe.backend.AttentionSettings;
+import panamoe.backend.BalanceKernels.Balance;
+import panamoe.backend.BalanceKernels.Sums;
 import panamoe.backend.CachePlaces;
 import panamoe.backend.CombineKernels;
 import panamoe.backend.GateKernels;
@@ -18,6 +20,8 @@ import panamoe.bindings.moe_adamw_config;
 import panamoe.bindings.moe_attention_config;
 import panamoe.bindings.moe_attention_gradients;
 import panamoe.bindings.moe_attention_inputs;
+import panamoe.bindings.moe_balance_config;
+import panamoe.bindings.moe_balance_sums;
 import panamoe.bindings.moe_cache_places;
 import panamoe.bindings.moe_combine_gradients;
 import panamoe.bindings.moe_combine_inputs;
@@ -96,6 +100,21 @@ final class Structs {
         },
         dweight,
         dlogits);
+  }
+
+  static Struct balance(Balance balance) {
+    return new Struct(
+        moe_balance_config.sizeof(),
+        to -> {
+          moe_balance_config.score(to, balance.score().ordinal()); // in the order of moe_score
+          moe_balance_config.auxiliary_choices(to, balance.choices());
+          moe_balance_config.normalized(to, balance.normalized() ? 1 : 0);
+        });
+  }
+
+  static Struct balanceSums(Sums sums) {
+    return Struct.of(
+        moe_balance_sums.sizeof(), sums.used(), sums.chosen(), sums.scores(), sums.entropy());
   }
 
   static Struct routes(Routes routes) {

@@ -20,7 +20,8 @@ final class Check {
     FLOAT32,
     FLOATING,
     INT32,
-    UINT8;
+    UINT8,
+    FLOAT64;
 
     boolean contains(DType dtype) {
       return this == FLOATING ? dtype.isFloating() : name().equals(dtype.name());

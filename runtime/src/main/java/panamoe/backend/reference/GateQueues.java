@@ -76,6 +76,7 @@ final class GateQueues {
   private static List<Route> survivors(
       GateSettings settings, int e, List<Route> queue, float[][] scores, double[][] priority) {
     long capacity = Math.min(settings.queues().capacity(), queue.size());
+    boolean choiceMajor = settings.queues().order() == QueueOrder.CHOICE_MAJOR;
     Comparator<Integer> highestFirst =
         switch (settings.queues().policy()) {
           case DROPLESS, POSITION -> Comparator.naturalOrder();
@@ -83,6 +84,9 @@ final class GateQueues {
               Comparator.comparingDouble(place -> -scores[queue.get(place).token()][e]);
           case PRIORITY ->
               Comparator.comparingDouble(place -> -priority[queue.get(place).token()][e]);
+          case BEST_SCORE ->
+              Comparator.<Integer>comparingInt(place -> choiceMajor ? queue.get(place).choice() : 0)
+                  .thenComparingDouble(place -> -best(scores[queue.get(place).token()]));
         };
     if (settings.queues().policy() == GateSettings.DropPolicy.DROPLESS) {
       return queue;
@@ -93,6 +97,14 @@ final class GateQueues {
     }
     // Equal ranks keep the order of the queue: the sort is stable.
     return places.stream().sorted(highestFirst).limit(capacity).sorted().map(queue::get).toList();
+  }
+
+  private static float best(float[] scores) {
+    float best = 0;
+    for (float score : scores) {
+      best = Math.max(best, score);
+    }
+    return best;
   }
 
   private void number() {

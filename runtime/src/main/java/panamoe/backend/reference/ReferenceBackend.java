@@ -27,6 +27,7 @@ public final class ReferenceBackend
         ReferenceGemm,
         ReferenceGate,
         ReferenceGateBackward,
+        ReferenceBalance,
         ReferenceDispatch,
         ReferenceExpert,
         ReferenceCombine,

@@ -19,7 +19,7 @@ interface ReferenceRandom extends ElementwiseKernels, Launching {
         () -> {
           Check.elements("y", y, Kind.FLOATING, Check.ANY);
           for (long i = 0; i < y.count(); i++) {
-            float uniform = (float) ((word(seed, offset + i) >>> 8) * 0x1p-24);
+            float uniform = uniform(seed, offset + i);
             boolean cut = y.dtype() == DType.BFLOAT16;
             y.setFloat(
                 i,
@@ -50,6 +50,41 @@ interface ReferenceRandom extends ElementwiseKernels, Launching {
             y.setFloat(i, (float) (mean + deviation * z));
           }
         });
+  }
+
+  /** {@code -ln(-ln u)} of the uniform number, or of the least normal float where that is 0. */
+  @Override
+  default void randomGumbel(long seed, long offset, Tensor y) {
+    launch(
+        () -> {
+          Check.elements("y", y, Kind.FLOATING, Check.ANY);
+          for (long i = 0; i < y.count(); i++) {
+            double u = Math.max(uniform(seed, offset + i), Float.MIN_NORMAL);
+            y.setFloat(i, (float) -Math.log(-Math.log(u)));
+          }
+        });
+  }
+
+  /** Rounds to float32 after each operation, as all backends do. */
+  @Override
+  default void jitter(long seed, long offset, float epsilon, Tensor x, Tensor y) {
+    launch(
+        () -> {
+          Check.require(
+              epsilon >= 0 && epsilon < 1,
+              "epsilon is " + epsilon + ", expected at least 0 and below 1");
+          Check.elements("x", x, Kind.FLOATING, Check.ANY);
+          Check.elements("y", y, Kind.FLOATING, x.count());
+          Check.disjointOrSame("y", y, "x", x);
+          for (long i = 0; i < y.count(); i++) {
+            float factor = 1 - epsilon + 2 * epsilon * uniform(seed, offset + i);
+            y.setFloat(i, x.getFloat(i) * factor);
+          }
+        });
+  }
+
+  private static float uniform(long seed, long n) {
+    return (float) ((word(seed, n) >>> 8) * 0x1p-24);
   }
 
   /** The unsigned 32-bit word of place n. */

@@ -20,6 +20,15 @@ final class Values {
     return wide;
   }
 
+  /** The sum, in float64. */
+  static double sum(float[] values) {
+    double sum = 0;
+    for (float value : values) {
+      sum += value;
+    }
+    return sum;
+  }
+
   /** The elements as rows of the last dimension: [.., N] as [rows][N]. */
   static double[][] readRows(Tensor tensor) {
     int width = Math.toIntExact(tensor.size(-1));

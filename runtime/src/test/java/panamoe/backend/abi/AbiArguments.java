@@ -116,7 +116,7 @@ final class AbiArguments {
     int groups = sizes.get('E') % 2 == 0 && topK == 1 ? random.nextInt(1, 3) : 1;
     moe_gate_config.top_k(config, topK);
     moe_gate_config.score(config, random.nextInt(2));
-    moe_gate_config.drop_policy(config, random.nextInt(4));
+    moe_gate_config.drop_policy(config, random.nextInt(5));
     moe_gate_config.queue_order(config, random.nextInt(2));
     moe_gate_config.normalization(config, random.nextInt(3));
     moe_gate_config.capacity(config, random.nextInt(6));
@@ -148,6 +148,7 @@ final class AbiArguments {
       case 'B' -> DType.BFLOAT16;
       case 'i' -> DType.INT32;
       case 'u' -> DType.UINT8;
+      case 'd' -> DType.FLOAT64;
       case 'g' -> floating;
       default -> anyFloating();
     };
@@ -180,6 +181,7 @@ final class AbiArguments {
                 ValueLayout.JAVA_SHORT, i, BFloat16.fromFloat((float) random.nextGaussian()));
         case INT32 -> data.setAtIndex(ValueLayout.JAVA_INT, i, index(content, i));
         case UINT8 -> data.set(ValueLayout.JAVA_BYTE, i, (byte) index(content, i));
+        case FLOAT64 -> data.setAtIndex(ValueLayout.JAVA_DOUBLE, i, random.nextGaussian());
       }
     }
   }

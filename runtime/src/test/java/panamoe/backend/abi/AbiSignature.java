@@ -17,7 +17,7 @@ import java.util.regex.Pattern;
  *   name~0..1                 float of this range
  *   name:f[S,M]               tensor of type f and shape [S, M]; the letters are drawn by AbiSizes
  *     types                   F float32, f float32 or bfloat16, g the same, one for the whole call, B bfloat16,
- *                             i int32, u uint8, w floating weights that may be packed
+ *                             i int32, u uint8, d float64, w floating weights that may be packed
  *     ...&lt;V, ...-&lt;V       indices from 0, from -1, below V
  *     ...@offsets             offsets of groups; @expert and @position: routes that fit them, the same at each mention
  *     ...?, ...?1             may be null; those with one number are null together. Of an activation and the struct
@@ -66,6 +66,8 @@ record AbiSignature(String function, List<Parameter> parameters) {
       moe_activation_backward stream activation x:f[S,N] dy:f[S,O] dx:f[S,N]
       moe_random_uniform stream seed=0..99L offset=0..99L y:f[S,M]
       moe_random_normal stream seed=0..99L offset=0..99L mean~-1..1 deviation~0..2 y:f[S,M]
+      moe_random_gumbel stream seed=0..99L offset=0..99L y:f[S,M]
+      moe_jitter stream seed=0..99L offset=0..99L epsilon~0..0.5 x:f[S,M] y:f[S,M]
       moe_embedding_forward stream ids:i[S]<V table:f[V,M] positions:i[S]<P?1 position_table:f[P,M]?1 y:f[S,M]
       moe_embedding_backward stream ids:i[S]<V positions:i[S]<P?1 dy:f[S,M] dtable:F[V,M] dposition_table:F[P,M]?1
       moe_layer_norm_forward stream norm{epsilon~0..1 gamma:F[M] beta:F[M] mean:F[S]?1 rstd:F[S]?1} x:f[S,M] y:f[S,M]
@@ -98,6 +100,10 @@ record AbiSignature(String function, List<Parameter> parameters) {
           routes{scores:F[S,E] expert:i[S,T]@expert position:i[S,T]? weight:F[S,T]? choice:i[S,T]@expert counts:i[E]? \
           offsets:i[A]? losses:F[2]?} \
           gradients{dauxiliary~0..1 dz~0..1 dweight:F[S,T] dlogits:F[S,E]}
+      moe_balance_forward stream balance{score=0..1 choices=1..1 normalized=0..1} scores:F[Z,E] choice:i[Z,T]-<E \
+          sums{used:i[B] chosen:i[B,E] scores:d[B,E] entropy:d[B]?}
+      moe_balance_backward stream balance{score=0..1 choices=1..1 normalized=0..1} dloss~0..1 scores:F[Z,E] \
+          sums{used:i[B] chosen:i[B,E] scores:d[B,E]? entropy:d[B]?} dlogits:F[Z,E]
       moe_dispatch_forward stream x:g[S,M] \
           routes{scores:F[S,E]? expert:i[S,T]@expert position:i[S,T]@position weight:F[S,T]? choice:i[S,T]? \
           counts:i[E]? offsets:i[A]@offsets losses:F[2]?} rows:g[R,M]

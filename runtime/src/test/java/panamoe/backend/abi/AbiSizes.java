@@ -36,6 +36,7 @@ final class AbiSizes {
       // Rows without columns: nothing to do, however many there are.
       set("SMRBLKOVP".charAt(random.nextInt(9)), 1L << 40).set("MKOD".charAt(random.nextInt(4)), 0);
     }
+    set('Z', get('B') * get('L')); // tokens of all sequences
     offsets = drawOffsets();
   }
 

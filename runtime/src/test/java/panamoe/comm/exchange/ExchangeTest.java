@@ -97,7 +97,7 @@ class ExchangeTest {
                           (from, to, b) -> 2);
                   for (Counts counts : all) {
                     long[] shape = {0, 1 + sameEverywhere.nextInt(3)};
-                    DType dtype = DType.values()[sameEverywhere.nextInt(4)];
+                    DType dtype = DType.values()[sameEverywhere.nextInt(DType.values().length)];
                     check(
                         world,
                         flat.plan(sends(world, counts, blocks), 4),

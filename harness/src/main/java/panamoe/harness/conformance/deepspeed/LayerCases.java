@@ -16,8 +16,8 @@ import panamoe.harness.conformance.replay.RouteTable;
 import panamoe.harness.conformance.replay.WeightMap;
 import panamoe.moe.MoeLayer;
 import panamoe.op.GateOp;
-import panamoe.op.JitterOp;
 import panamoe.op.Pass;
+import panamoe.op.Tape;
 import panamoe.parallel.Ranks;
 import panamoe.tensor.Tensor;
 
@@ -215,7 +215,22 @@ public final class LayerCases {
 
   private Tensor jittered(Pass pass, Tensor x) {
     float[] factors = jitter();
-    return factors == null ? x : JitterOp.forward(pass, x, replay.tensor(factors, x.shape()));
+    if (factors == null) {
+      return x;
+    }
+    Tensor y = product(x, factors);
+    Tape tape = pass.tape();
+    tape.record(() -> tape.addGradient(x, product(tape.gradient(y), factors)));
+    return y;
+  }
+
+  /** On the host, because the factors are recorded: ours are drawn as the gate multiplies. */
+  private Tensor product(Tensor x, float[] factors) {
+    float[] values = x.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] *= factors[i];
+    }
+    return replay.tensor(values, x.shape());
   }
 
   private Tensor mask() {

@@ -1,5 +1,6 @@
 package panamoe.harness.conformance.tutel;
 
+import panamoe.backend.GateSettings.DropPolicy;
 import panamoe.config.GateConfig;
 import panamoe.config.MoeConfig;
 import panamoe.harness.conformance.replay.Axes;
@@ -66,9 +67,7 @@ public final class TutelLayerCases {
     GateConfig.Capacity capacity =
         RoutingCases.capacity(gate.topK() * (long) (Math.abs(factor) * even));
     return gate.withCapacity(
-        golden.hyper("bpr").asBoolean()
-            ? capacity.keepingBy(GateConfig.Capacity.Priority.BEST_SCORE)
-            : capacity);
+        golden.hyper("bpr").asBoolean() ? capacity.by(DropPolicy.BEST_SCORE) : capacity);
   }
 
   private WeightMap router(WeightMap weights) {

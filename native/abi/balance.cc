@@ -1,0 +1,74 @@
+#include "moe/balance.h"
+
+#include "core/routes.h"
+
+namespace moe {
+namespace {
+
+struct CheckedBalance {
+  moe_balance_config config;
+  moe_balance_sums sums;
+  const moe_tensor& scores;
+};
+
+// What both calls are given. used [G] says how many sequences the tokens are.
+CheckedBalance check_balance(const moe_balance_config* config, const moe_tensor* scores, const moe_balance_sums* sums) {
+  const moe_balance_config c = check_struct("config", config);
+  check_enum("config.score", c.score, MOE_SIGMOID);
+  check_flag("config.normalized", c.normalized);
+  if (c.auxiliary_choices < 1 || c.auxiliary_choices > kMostChoices) {
+    invalid("config.auxiliary_choices is ", c.auxiliary_choices, ", expected 1 to ", kMostChoices);
+  }
+  check_tensor("scores", scores, kFloat32Only, {kAny, kAny});
+  const int64_t tokens = scores->shape[0], experts = scores->shape[1];
+  if (experts < 1 || experts > kMostExperts) {
+    invalid("scores has ", experts, " experts, expected 1 to ", kMostExperts);
+  }
+  if (tokens > INT32_MAX / kMostChoices) {
+    invalid("scores has ", tokens, " tokens, expected at most ", INT32_MAX / kMostChoices, ": int32 counts the routes");
+  }
+  const moe_balance_sums s = check_struct("sums", sums);
+  check_tensor("used", s.used, kInt32Only, {kAny});
+  const int64_t sequences = s.used->shape[0];
+  if (sequences == 0 ? tokens != 0 : tokens % sequences != 0) {
+    invalid("scores has ", tokens, " tokens, which are not ", sequences, " equal sequences");
+  }
+  if (sequences > INT32_MAX) invalid("used has ", sequences, " sequences, expected at most ", INT32_MAX);
+  check_tensor("chosen", s.chosen, kInt32Only, {sequences, experts});
+  return {c, s, *scores};
+}
+
+}  // namespace
+}  // namespace moe
+
+moe_status moe_balance_forward(moe_stream stream, const moe_balance_config* config, const moe_tensor* scores,
+                               const moe_tensor* choice, const moe_balance_sums* sums, MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    const auto [own, out, from] = moe::check_balance(config, scores, sums);
+    const int64_t sequences = out.used->shape[0];
+    moe::check_tensor("choice", choice, moe::kInt32Only, {from.shape[0], moe::kAny});
+    const int64_t choices = choice->shape[1];
+    if (choices < own.auxiliary_choices || choices > moe::kMostChoices) {
+      moe::invalid("choice has ", choices, " choices a token, expected ", own.auxiliary_choices, " to ",
+                   moe::kMostChoices);
+    }
+    moe::check_tensor("sums.scores", out.scores, moe::kFloat64Only, {sequences, from.shape[1]});
+    moe::check_optional("entropy", out.entropy, moe::kFloat64Only, {sequences});
+    moe::check_written(
+        {{"used", out.used}, {"chosen", out.chosen}, {"sums.scores", out.scores}, {"entropy", out.entropy}},
+        {{"scores", scores}, {"choice", choice}});
+    MOE_CALL(stream, balance_forward, own, from, *choice, out);
+  });
+}
+
+moe_status moe_balance_backward(moe_stream stream, const moe_balance_config* config, double dloss,
+                                const moe_tensor* scores, const moe_balance_sums* sums, const moe_tensor* dlogits,
+                                MOE_HELD_IGNORED) {
+  return moe::guard(__func__, [&] {
+    moe::check_finite("dloss", dloss);
+    const auto [own, table, from] = moe::check_balance(config, scores, sums);
+    const moe_tensor& to = moe::check_tensor("dlogits", dlogits, moe::kFloat32Only, {from.shape[0], from.shape[1]});
+    moe::check_written({{"dlogits", dlogits}}, {{"scores", scores}, {"used", table.used}, {"chosen", table.chosen}});
+    MOE_CALL(stream, balance_backward, own, dloss, from, table, to);
+  });
+}

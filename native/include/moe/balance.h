@@ -1,0 +1,47 @@
+/* How evenly a gate spreads its tokens over the experts: the sums that load-balancing losses and load statistics are
+ * made of, and the gradient of such a loss. The gate computes the loss of one batch by itself (moe/gate.h); these calls
+ * are for a batch of which other ranks hold parts, and for losses of each sequence (DeepSeek-V3, arXiv 2412.19437,
+ * equations 17 to 20). Rules: docs/gating.md, Losses. */
+#ifndef MOE_BALANCE_H
+#define MOE_BALANCE_H
+
+#include "moe/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct moe_balance_config {
+  uint32_t struct_size;
+  int32_t score;             /* moe_score, from which the scores came */
+  int32_t auxiliary_choices; /* choices of a token that count: 1 to K */
+  int32_t normalized;        /* 1: a token's scores are divided by their sum, which changes sigmoids only; 0: as is */
+} moe_balance_config;
+
+/* Sums over the used tokens of each of G sequences, which have S / G tokens each; the whole batch is one sequence. A
+ * used token's first choice is not -1. */
+typedef struct moe_balance_sums {
+  uint32_t struct_size;
+  const moe_tensor* used;    /* int32 [G]: used tokens */
+  const moe_tensor* chosen;  /* int32 [G, E]: counted choices of each expert, before dropping */
+  const moe_tensor* scores;  /* float64 [G, E]: scores, normalized ones as the config says */
+  const moe_tensor* entropy; /* float64 [G], or null: entropy of the scores divided by their sum, in nats */
+} moe_balance_sums;
+
+/* Writes every tensor of `sums` from the gate's scores float32 [S, E] and choice int32 [S, K], E 1..1024, K 1..16.
+ * Sums are float64 over fixed blocks of tokens. Refused: an S that G does not divide, a choice outside [-1, E). */
+MOE_API moe_status moe_balance_forward(moe_stream stream, const moe_balance_config* config, const moe_tensor* scores,
+                                       const moe_tensor* choice, const moe_balance_sums* sums, MOE_HELD);
+/* dlogits [S, E] = dloss * d(sum of the sequences' losses) / d(logits), where the loss of a sequence is
+ *   E / (auxiliary_choices * used^2) * sum_e chosen[e] * scores[e]
+ * and 0 without used tokens. `used` and `chosen` count as constants, and may be sums over several ranks; of `sums` no
+ * other tensor is read. scores are the gate's, float32 [S, E], 0 for unused tokens. Refused: a dloss that is not
+ * finite. */
+MOE_API moe_status moe_balance_backward(moe_stream stream, const moe_balance_config* config, double dloss,
+                                        const moe_tensor* scores, const moe_balance_sums* sums,
+                                        const moe_tensor* dlogits, MOE_HELD);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,75 @@
+package panamoe.backend;
+
+import panamoe.backend.GateSettings.Score;
+import panamoe.tensor.DType;
+import panamoe.tensor.Tensor;
+import panamoe.tensor.TensorScope;
+
+/**
+ * How evenly a gate spreads tokens over the experts: the sums that load-balancing losses and load
+ * statistics are made of, and the gradient of such a loss.
+ */
+public interface BalanceKernels {
+  /**
+   * What is summed.
+   *
+   * @param score from which the scores came
+   * @param choices of a token that count, 1 to K
+   * @param normalized whether a token's scores are divided by their sum
+   */
+  record Balance(Score score, int choices, boolean normalized) {}
+
+  /**
+   * Sums over the used tokens of each of G sequences of equal length; the whole batch is one.
+   *
+   * @param used INT32 [G], used tokens
+   * @param chosen INT32 [G, E], counted choices of each expert, before dropping
+   * @param scores FLOAT64 [G, E]
+   * @param entropy FLOAT64 [G] or null: entropy of the scores divided by their sum, in nats
+   */
+  record Sums(Tensor used, Tensor chosen, Tensor scores, Tensor entropy) {
+    /** Room for sums without the entropy. */
+    public static Sums allocate(TensorScope scope, long sequences, long experts) {
+      return new Sums(
+          scope.allocate(DType.INT32, sequences),
+          scope.allocate(DType.INT32, sequences, experts),
+          scope.allocate(DType.FLOAT64, sequences, experts),
+          null);
+    }
+
+    /** Bytes of sums without the entropy. */
+    public static double bytes(double sequences, int experts) {
+      return sequences * (4 + experts * (4.0 + 8));
+    }
+
+    /** The same with room for the entropy. */
+    public Sums withEntropy(TensorScope scope) {
+      return new Sums(used, chosen, scores, scope.allocate(DType.FLOAT64, used.count()));
+    }
+
+    /**
+     * The load-balancing loss of a sequence, {@code E / (choices * used^2) * sum_e chosen[e] *
+     * scores[e]}; 0 without used tokens. On the host, as ranks exchange the sums there.
+     */
+    public double loss(Balance balance, long sequence) {
+      long experts = chosen.size(1);
+      double tokens = used.getInt(sequence);
+      double loss = 0;
+      for (long i = sequence * experts; i < (sequence + 1) * experts && tokens > 0; i++) {
+        double slope = chosen.getInt(i) * (experts / (tokens * tokens * balance.choices()));
+        loss += slope * scores.getDouble(i);
+      }
+      return loss;
+    }
+  }
+
+  /** Writes {@code sums} from the gate's scores FLOAT32 [S, E] and choice INT32 [S, K]. */
+  void balanceForward(Balance balance, Tensor scores, Tensor choice, Sums sums);
+
+  /**
+   * dlogits FLOAT32 [S, E] is {@code dloss} times the gradient of the sum of the sequences' losses,
+   * each as {@link Sums#loss}. Of {@code sums} it reads used and chosen, which count as constants
+   * and may be sums over several ranks.
+   */
+  void balanceBackward(Balance balance, double dloss, Tensor scores, Sums sums, Tensor dlogits);
+}

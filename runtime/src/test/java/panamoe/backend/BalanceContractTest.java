@@ -1,0 +1,144 @@
+package panamoe.backend;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static panamoe.testkit.Compare.assertAgrees;
+import static panamoe.testkit.Compare.assertRefused;
+import static panamoe.testkit.Compare.assertThreadInvariant;
+import static panamoe.testkit.FiniteDifference.assertGradient;
+
+import java.util.List;
+import panamoe.backend.BalanceKernels.Balance;
+import panamoe.backend.BalanceKernels.Sums;
+import panamoe.backend.GateSettings.Score;
+import panamoe.tensor.Tensor;
+import panamoe.testkit.EveryBackend;
+import panamoe.testkit.EveryNativeBackend;
+import panamoe.testkit.Sample;
+
+class BalanceContractTest {
+  private static final double TOLERANCE = 5e-6;
+
+  /** Two sequences of two tokens, of which the last is padding. */
+  @EveryBackend
+  void sumsUsedTokensAlone(Backend backend) {
+    try (Sample sample = new Sample(backend, 1)) {
+      float[] rows = {0.5f, 0.5f, 0, 0.25f, 0.5f, 0.25f, 0, 0, 1, 0, 0, 0};
+      Tensor scores = sample.floats(rows, 4, 3);
+      Tensor choice = sample.integers(new int[] {0, 1, 1, 2, 2, 0, -1, -1}).reshape(4, 2);
+      Sums sums = Sums.allocate(sample.scope(), 2, 3).withEntropy(sample.scope());
+      Balance balance = new Balance(Score.SOFTMAX, 1, false);
+      backend.balanceForward(balance, scores, choice, sums);
+      assertArrayEquals(new int[] {2, 1}, sums.used().toInts());
+      assertArrayEquals(new int[] {1, 1, 0, 0, 0, 1}, sums.chosen().toInts());
+      double[] expected = {0.75, 1, 0.25, 0, 0, 1};
+      for (int i = 0; i < expected.length; i++) {
+        assertEquals(expected[i], sums.scores().getDouble(i), 1e-15);
+      }
+      assertEquals(2.5 * Math.log(2), sums.entropy().getDouble(0), 1e-14);
+      assertEquals(0, sums.entropy().getDouble(1), 1e-14);
+      assertEquals(3 / 4.0 * (0.75 + 1), sums.loss(balance, 0), 1e-15);
+      assertEquals(3, sums.loss(balance, 1), 1e-15);
+    }
+  }
+
+  @EveryNativeBackend
+  void agreesWithTheReference(Backend backend) {
+    assertAgrees(backend, 2, TOLERANCE, BalanceContractTest::run);
+  }
+
+  @EveryNativeBackend
+  void threadsDoNotChangeABit(Backend backend) {
+    assertThreadInvariant(backend, 3, BalanceContractTest::run);
+  }
+
+  /** Sums and gradients for every rule, over 3 sequences of 70 tokens. */
+  private static List<Tensor> run(Backend on, Sample sample) {
+    Tensor all = sample.unset(4, 4 * 3 * 20 + 210 * 20);
+    int row = 0;
+    for (Score score : Score.values()) {
+      for (boolean normalized : new boolean[] {false, true}) {
+        Routes routes = routes(on, sample, sample.normal(210, 20), score, 3);
+        Balance balance = new Balance(score, 2, normalized);
+        Sums sums = Sums.allocate(sample.scope(), 3, 20).withEntropy(sample.scope());
+        on.balanceForward(balance, routes.scores(), routes.choice(), sums);
+        Tensor dlogits = sample.unset(210, 20);
+        on.balanceBackward(balance, 0.5, routes.scores(), sums, dlogits);
+        long at = row++ * all.size(1);
+        for (int i = 0; i < 60; i++) {
+          all.setFloat(at + i, (float) sums.scores().getDouble(i));
+          all.setFloat(at + 60 + i, sums.chosen().getInt(i));
+          all.setFloat(at + 120 + i, sums.used().getInt(i / 20));
+          all.setFloat(at + 180 + i, (float) sums.entropy().getDouble(i / 20));
+        }
+        for (int i = 0; i < dlogits.count(); i++) {
+          all.setFloat(at + 240 + i, 1000 * dlogits.getFloat(i)); // of the order of 1
+        }
+      }
+    }
+    return List.of(all);
+  }
+
+  @EveryBackend
+  void gradientMatchesFiniteDifferences(Backend backend) {
+    for (Score score : Score.values()) {
+      for (boolean normalized : new boolean[] {false, true}) {
+        try (Sample sample = new Sample(backend, 4)) {
+          Tensor logits = sample.separated(6, 5);
+          Balance balance = new Balance(score, 2, normalized);
+          Sums sums = Sums.allocate(sample.scope(), 2, 5);
+          Routes routes = routes(backend, sample, logits, score, 2);
+          backend.balanceForward(balance, routes.scores(), routes.choice(), sums);
+          Tensor dlogits = sample.unset(6, 5);
+          backend.balanceBackward(balance, 2, routes.scores(), sums, dlogits);
+          assertGradient(
+              logits,
+              dlogits,
+              1e-4,
+              () -> {
+                Routes moved = routes(backend, sample, logits, score, 2);
+                backend.balanceForward(balance, moved.scores(), moved.choice(), sums);
+                return 2 * (sums.loss(balance, 0) + sums.loss(balance, 1));
+              });
+        }
+      }
+    }
+  }
+
+  @EveryBackend
+  void refusesWhatDoesNotFit(Backend backend) {
+    try (Sample sample = new Sample(backend, 5)) {
+      Tensor scores = sample.normal(6, 4);
+      Tensor choice = sample.integers(0, 4, 6, 2);
+      Balance balance = new Balance(Score.SOFTMAX, 2, false);
+      Sums sums = Sums.allocate(sample.scope(), 2, 4);
+      Sums four = Sums.allocate(sample.scope(), 4, 4);
+      assertRefused(
+          "scores has 6 tokens, which are not 4 equal sequences",
+          () -> backend.balanceForward(balance, scores, choice, four));
+      Balance many = new Balance(Score.SOFTMAX, 17, false);
+      assertRefused("choices is 17", () -> backend.balanceForward(many, scores, choice, sums));
+      assertRefused(
+          "dloss is nan",
+          () -> backend.balanceBackward(balance, Double.NaN, scores, sums, sample.unset(6, 4)));
+      choice.setInt(3, 4);
+      assertRefused(
+          "choice[3] is 4",
+          () -> {
+            backend.balanceForward(balance, scores, choice, sums);
+            backend.synchronize();
+          });
+    }
+  }
+
+  private static Routes routes(Backend on, Sample sample, Tensor logits, Score score, int topK) {
+    Routes routes = Routes.allocate(sample.scope(), logits.size(0), (int) logits.size(1), topK);
+    GateSettings dropless = GateSettings.dropless(topK);
+    on.gateForward(
+        new GateSettings(
+            topK, score, dropless.groups(), 0, dropless.queues(), dropless.weighting(), topK),
+        GateKernels.Inputs.of(logits),
+        routes);
+    return routes;
+  }
+}
