@@ -21,9 +21,10 @@ if(NOT PANAMOE_SANITIZE MATCHES "thread")
   add_dependencies(panamoe_test panamoe_simt)
   # Label brief: every kernel family once. The other tests take minutes on the emulation, label long.
   string(JOIN ":" PANAMOE_BRIEF Emulated* BalanceTest.* CombineTest.* DispatchTest.* ElementwiseTest.* EmbeddingTest.*
-    OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative AttentionDecodeTest.PrefillInPieces*
-    ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues* GateBackwardTest.MatchesCentralDifferences
-    GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy* DistillationTest.GradientsAre*)
+    OptimizerTest.* RotaryTest.* NormTest.GradientsMatch* AttentionTest.BackwardIsTheDerivative
+    AttentionDecodeTest.PrefillInPieces* ExpertTest.GroupsOfEverySize* GateTest.RanksLongQueues*
+    GateBackwardTest.MatchesCentralDifferences GemmTest.AppliesBias* GemmTest.WritesABfloat16* LossTest.CrossEntropy*
+    DistillationTest.GradientsAre*)
   set(PANAMOE_LONG -${PANAMOE_BRIEF})
   if(PANAMOE_SANITIZE)
     # What the emulation leaves out under a sanitizer, for time: minutes of comparisons of bits, and of the gate on large

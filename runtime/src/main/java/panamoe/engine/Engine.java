@@ -10,6 +10,7 @@ import panamoe.backend.Backend;
 import panamoe.comm.CommunicationException;
 import panamoe.data.Tokenizer;
 import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
 
 /**
  * Writes many texts at once with one model, a step at a time: what {@code generate}, {@code chat},
@@ -48,20 +49,38 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * An engine over ranks; on rank 0.
+   * Runs {@code body} with an engine over all ranks that hold a model: on rank 0. The others
+   * compute for it until {@code body} ends. Every rank calls this at the same time.
    *
-   * @param runner of rank 0, which this engine closes
-   * @param model rank 0's part
+   * @param model this rank's part, packed for inference
+   * @param config the same on all ranks
    */
-  public static Engine over(
-      RankedRunner runner, LanguageModel model, Tokenizer tokenizer, EngineConfig config) {
-    return new Engine(
-        runner,
-        model.parameters().ranks().topology().dataDegree(),
-        tokenizer,
-        config,
-        model.config().context(),
-        model.config().vocabulary());
+  public static void onRanks(
+      Backend backend,
+      LanguageModel model,
+      Tokenizer tokenizer,
+      EngineConfig config,
+      Consumer<Engine> body) {
+    Ranks ranks = model.parameters().ranks();
+    if (ranks.world().size() == 1) {
+      try (Engine engine = new Engine(backend, model, tokenizer, config)) {
+        body.accept(engine);
+      }
+      return;
+    }
+    RankedRunner runner = new RankedRunner(backend, model, config);
+    if (!ranks.first()) {
+      try (runner) {
+        runner.follow();
+      }
+      return;
+    }
+    int data = ranks.topology().dataDegree();
+    int context = model.config().context();
+    int vocabulary = model.config().vocabulary();
+    try (Engine engine = new Engine(runner, data, tokenizer, config, context, vocabulary)) {
+      body.accept(engine);
+    }
   }
 
   /** An engine for one text at a time, as long as the model's context. */
@@ -146,6 +165,11 @@ public final class Engine implements AutoCloseable {
       throw failure[0];
     }
     return result[0];
+  }
+
+  /** Says that there is nothing to compute for now, every few seconds: other ranks wait for it. */
+  public void idle() {
+    runner.idle();
   }
 
   /**

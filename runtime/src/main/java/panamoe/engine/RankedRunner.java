@@ -15,7 +15,7 @@ import panamoe.tensor.TensorScope;
  * experts), and rank 0 gets the logits. The other ranks {@link #follow}. Used by one thread of each
  * rank.
  */
-public final class RankedRunner implements StepRunner {
+final class RankedRunner implements StepRunner {
   private static final byte[] NOTHING = {};
   private static final byte[] END = {0};
 
@@ -33,9 +33,9 @@ public final class RankedRunner implements StepRunner {
   /**
    * @param model this rank's part, packed for inference
    */
-  public RankedRunner(Backend backend, LanguageModel model, Ranks ranks, EngineConfig config) {
+  RankedRunner(Backend backend, LanguageModel model, EngineConfig config) {
     this.backend = backend;
-    this.ranks = ranks;
+    this.ranks = model.parameters().ranks();
     this.vocabulary = model.config().vocabulary();
     this.received = new StepRows(config.stepTokens());
     this.asked = new long[ranks.topology().dataDegree()];
@@ -94,7 +94,7 @@ public final class RankedRunner implements StepRunner {
   }
 
   /** On the other ranks: computes what rank 0 plans, until it closes. */
-  public void follow() {
+  void follow() {
     Topology topology = ranks.topology();
     int data = topology.data(ranks.world().rank());
     while (true) {

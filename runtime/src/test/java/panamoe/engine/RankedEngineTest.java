@@ -83,7 +83,7 @@ class RankedEngineTest {
                   LanguageModel model = new LanguageModel(MODEL, ranks)) {
                 model.materialize(backend, DType.FLOAT32, false, 3);
                 model.pack(backend, DType.FLOAT32);
-                List<Recorder> texts = write(backend, model, ranks);
+                List<Recorder> texts = write(backend, model);
                 ranks.close();
                 return texts;
               }
@@ -91,25 +91,24 @@ class RankedEngineTest {
         .getFirst();
   }
 
-  private static List<Recorder> write(Backend backend, LanguageModel model, Ranks ranks) {
+  private static List<Recorder> write(Backend backend, LanguageModel model) {
     List<Recorder> texts = new ArrayList<>();
-    RankedRunner runner = new RankedRunner(backend, model, ranks, CONFIG);
-    if (!ranks.first()) {
-      runner.follow();
-      runner.close();
-      return texts;
-    }
-    try (Engine engine = Engine.over(runner, model, new ByteTokenizer(), CONFIG)) {
-      for (GenerationRequest request : requests()) {
-        Recorder recorder = new Recorder();
-        engine.submit(request, recorder);
-        texts.add(recorder);
-        engine.step();
-      }
-      while (engine.step()) {
-        runner.idle();
-      }
-    }
+    Engine.onRanks(
+        backend,
+        model,
+        new ByteTokenizer(),
+        CONFIG,
+        engine -> {
+          for (GenerationRequest request : requests()) {
+            Recorder recorder = new Recorder();
+            engine.submit(request, recorder);
+            texts.add(recorder);
+            engine.step();
+          }
+          while (engine.step()) {
+            engine.idle();
+          }
+        });
     return texts;
   }
 
@@ -117,7 +116,7 @@ class RankedEngineTest {
   @ParameterizedTest
   @CsvSource({"2, 1", "2, 2", "4, 2", "4, 4", "3, 3"})
   void spreadOverExpertAndDataRanks(int ranks, int experts) {
-    List<Recorder> found = texts(new Topology(ranks, experts, 1, false));
+    List<Recorder> found = texts(new Topology(ranks, experts, 1, 1));
     for (int i = 0; i < expected.size(); i++) {
       assertEquals(expected.get(i).tokens, found.get(i).tokens);
       assertEquals(expected.get(i).logprobBits, found.get(i).logprobBits);
@@ -126,8 +125,8 @@ class RankedEngineTest {
 
   /** Slices divide sums, which then round otherwise. */
   @ParameterizedTest
-  @CsvSource({"2, 1, 2, false", "2, 1, 2, true", "4, 2, 2, true", "8, 2, 4, true"})
-  void slicedOverTensorRanks(int ranks, int experts, int tensor, boolean slices) {
+  @CsvSource({"2, 1, 2, 1", "2, 1, 2, 2", "4, 2, 2, 2", "4, 4, 2, 1", "8, 4, 4, 2"})
+  void slicedOverTensorRanks(int ranks, int experts, int tensor, int slices) {
     Topology topology = new Topology(ranks, experts, tensor, slices);
     List<Recorder> found = texts(topology);
     for (int i = 0; i < expected.size(); i++) {

@@ -11,11 +11,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import panamoe.backend.Backend;
 import panamoe.backend.abi.NativeBackend;
 import panamoe.config.ModelConfig;
 import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationRequest;
 import panamoe.engine.ModelFolder;
@@ -23,8 +26,13 @@ import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.Build;
+import panamoe.harness.ranks.RankOptions;
+import panamoe.harness.ranks.RankRun;
 import panamoe.io.Count;
 import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
 import panamoe.runtimekernel.RuntimeKernels;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -45,6 +53,8 @@ import picocli.CommandLine.Spec;
       "  panamoe generate --model novels --prompt \"It was a\"",
       "  panamoe generate --model novels --prompt \"It was a\" --temperature 0",
       "  panamoe generate --model novels --prompt \"Dear\" --max-tokens 500 --top-p 0.9 --stop \".\"",
+      "  panamoe generate --model novels --ranks 4 --ep 2 --tp 2 --prompt \"Dear\"   four ranks as threads",
+      "  mpirun -n 4 panamoe generate --model novels --comm mpi --prompt \"Dear\"   four processes",
       "",
       "--model takes a run's folder (its latest checkpoint) or one checkpoint in it.",
       "The same seed and settings give the same text, whatever the number of threads."
@@ -52,6 +62,7 @@ import picocli.CommandLine.Spec;
 public final class GenerateCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
+  @Mixin private RankOptions rankOptions;
 
   @Option(
       names = "--model",
@@ -146,7 +157,7 @@ public final class GenerateCommand implements Callable<Integer> {
   private boolean runtimeKernels;
 
   @Override
-  public Integer call() {
+  public Integer call() throws Exception {
     SamplingConfig sampling = shared.checked(this::sampling);
     StopConfig end = shared.checked(() -> StopConfig.of(maxTokens, stop));
     ModelFolder folder = ModelFolder.open(model);
@@ -158,11 +169,13 @@ public final class GenerateCommand implements Callable<Integer> {
                         prompt, folder.tokenizer(), folder.config().context()),
                     sampling,
                     end));
-    try (Backend backend = shared.open()) {
-      if (runtimeKernels) {
-        install(backend, folder.config());
-      }
-      write(backend, folder, request);
+    shared.checked(rankOptions::topology);
+    rankOptions.requireAvailable();
+    try {
+      new RankRun(rankOptions, shared)
+          .run((ranks, backend, stop) -> write(ranks, backend, folder, request, stop));
+    } catch (CancellationException _) {
+      throw new InterruptedException();
     }
     return 0;
   }
@@ -178,38 +191,65 @@ public final class GenerateCommand implements Callable<Integer> {
         shared.seed());
   }
 
-  private void write(Backend backend, ModelFolder folder, GenerationRequest request) {
-    PrintWriter out = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
+  private Void write(
+      Ranks ranks,
+      Backend backend,
+      ModelFolder folder,
+      GenerationRequest request,
+      BooleanSupplier stop)
+      throws Exception {
+    Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
+    Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+    if (runtimeKernels) {
+      install(backend, folder.config());
+    }
     List<String> warnings = new ArrayList<>();
-    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), warnings);
-        Engine engine = Engine.forOne(backend, loaded, folder.tokenizer())) {
-      warnings.forEach(warning -> err.println("warning: " + warning));
-      Consumer<String> print =
-          piece -> {
-            out.print(piece);
-            if (out.checkError()) {
-              throw new UncheckedIOException(new IOException("nobody reads the text any more"));
-            }
-          };
-      if (!shared.json()) {
-        print.accept(prompt);
+    try (LanguageModel loaded = folder.load(backend, dtype.dtype(), ranks, warnings)) {
+      PrintWriter err = spec.commandLine().getErr();
+      if (ranks.first()) {
+        warnings.forEach(warning -> err.println("warning: " + warning));
       }
-      Generation result = engine.run(request, shared.json() ? _ -> {} : print);
-      if (shared.json()) {
-        out.println(json(result));
-      } else {
-        out.println();
-        out.flush(); // the text is complete before messages follow
-        err.printf(
-            Locale.ROOT,
-            "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
-            Count.of(result.tokens(), "token"),
-            result.times().decodeSeconds(),
-            result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
-            result.promptTokens(),
-            result.times().prefillSeconds());
-      }
+      Engine.onRanks(
+          backend,
+          loaded,
+          folder.tokenizer(),
+          EngineConfig.one(folder.config().context()),
+          engine -> print(engine, request, stop));
+    }
+    return null;
+  }
+
+  private void print(Engine engine, GenerationRequest request, BooleanSupplier stop) {
+    PrintWriter out = spec.commandLine().getOut();
+    Consumer<String> print =
+        piece -> {
+          out.print(piece);
+          if (out.checkError()) {
+            throw new UncheckedIOException(new IOException("nobody reads the text any more"));
+          }
+          if (stop.getAsBoolean()) {
+            throw new CancellationException();
+          }
+        };
+    if (!shared.json()) {
+      print.accept(prompt);
+    }
+    Generation result = engine.run(request, shared.json() ? _ -> {} : print);
+    if (shared.json()) {
+      out.println(json(result));
+    } else {
+      out.println();
+      out.flush(); // the text is complete before messages follow
+      spec.commandLine()
+          .getErr()
+          .printf(
+              Locale.ROOT,
+              "%s in %.2f s (%.0f tokens/s) after a prompt of %d in %.3f s%n",
+              Count.of(result.tokens(), "token"),
+              result.times().decodeSeconds(),
+              result.tokens() / Math.max(1e-9, result.times().decodeSeconds()),
+              result.promptTokens(),
+              result.times().prefillSeconds());
     }
   }
 

@@ -19,6 +19,7 @@ import panamoe.engine.ModelFolder;
 import panamoe.engine.SamplingConfig;
 import panamoe.engine.StopConfig;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.ranks.Stoppable;
 import panamoe.harness.report.Report;
 import panamoe.model.KeptLayers;
 import panamoe.model.LanguageModel;

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -10,10 +10,10 @@ import java.util.function.BooleanSupplier;
  * would break a file that is being written. The calling thread waits and turns its interrupt into
  * that request.
  */
-final class Stoppable {
+public final class Stoppable {
   /** Work that can be stopped. */
   @FunctionalInterface
-  interface Work<T> {
+  public interface Work<T> {
     /**
      * @param stop whether the work should end soon
      */
@@ -27,7 +27,7 @@ final class Stoppable {
    * @return the work's result, stopped or not
    * @throws Exception of the work
    */
-  static <T> T run(String name, Work<T> work) throws Exception {
+  public static <T> T run(String name, Work<T> work) throws Exception {
     AtomicBoolean stop = new AtomicBoolean();
     FutureTask<T> task = new FutureTask<>(() -> work.run(stop::get));
     Thread.ofPlatform().daemon().name(name).start(task);

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import java.io.IOException;
 import java.util.ArrayList;
@@ -19,10 +19,10 @@ import panamoe.parallel.Topology;
 /**
  * Runs the ranks of this process: all ranks as threads, or the single rank that this process is.
  */
-final class RankRun {
+public final class RankRun {
   /** The program of a rank. */
   @FunctionalInterface
-  interface Body<T> {
+  public interface Body<T> {
     /**
      * @param backend of this rank
      * @param stop whether this rank was asked to stop
@@ -37,7 +37,7 @@ final class RankRun {
   /**
    * @param shared options for the device
    */
-  RankRun(RankOptions options, SharedOptions shared) {
+  public RankRun(RankOptions options, SharedOptions shared) {
     this.options = options;
     this.shared = shared;
     this.topology = options.topology();
@@ -49,7 +49,7 @@ final class RankRun {
    * @return the result of rank 0, or of this process's rank
    * @throws Exception of the first rank that failed
    */
-  <T> T run(Body<T> body) throws Exception {
+  public <T> T run(Body<T> body) throws Exception {
     try (Trace recorded = options.trace() == null ? null : Trace.start()) {
       if (!options.oneProcess()) {
         return runProcess(recorded, body);

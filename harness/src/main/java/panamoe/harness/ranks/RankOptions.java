@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +23,7 @@ import picocli.CommandLine.Spec;
  * The options for the number of ranks, the topology and the communicator: {@code @Mixin RankOptions
  * ranks}.
  */
-final class RankOptions {
+public final class RankOptions {
   /** The kind of ranks. */
   enum Kind {
     /** Threads of this process. */
@@ -142,7 +142,7 @@ final class RankOptions {
    *     ranks
    * @throws IllegalArgumentException if the degrees do not divide the ranks
    */
-  Topology topology() {
+  public Topology topology() {
     if (count != null && (kind == Kind.MPI || cards() && LauncherVariables.underMpirun())) {
       throw usage("--ranks is for threads; mpirun -n says how many processes");
     }
@@ -189,7 +189,7 @@ final class RankOptions {
   }
 
   /** The number of simulated nodes for ranks that are threads. */
-  int nodes() {
+  public int nodes() {
     return nodes == null ? 1 : nodes;
   }
 
@@ -199,7 +199,7 @@ final class RankOptions {
    * @throws CommunicationException with a one-sentence message, if MPI or NCCL is missing
    * @throws ParameterException if the trace cannot be written to its path
    */
-  void requireAvailable() {
+  public void requireAvailable() {
     if (!oneProcess()) {
       MpiWorld.requireLibrary();
     }
@@ -218,7 +218,7 @@ final class RankOptions {
    * @throws ParameterException with a one-sentence message, if the device is not available; with
    *     NCCL also if there are fewer cards than ranks
    */
-  long memoryAvailable(SharedOptions shared) {
+  public long memoryAvailable(SharedOptions shared) {
     if (!cards()) {
       return shared.memoryAvailable();
     }
@@ -242,26 +242,26 @@ final class RankOptions {
   }
 
   /** Whether each rank has its own card and NCCL moves the tensors. */
-  boolean cards() {
+  public boolean cards() {
     return kind == Kind.NCCL;
   }
 
   /** Whether this process has rank 0, which writes the run's files. */
-  boolean leads() {
+  public boolean leads() {
     return oneProcess() || LauncherVariables.rank().orElse(0) == 0;
   }
 
   /** Whether all ranks are threads of this process. */
-  boolean oneProcess() {
+  public boolean oneProcess() {
     return kind == Kind.THREADS || cards() && count != null;
   }
 
   /** The number of ranks that share this machine's cores. */
-  int here() {
+  public int here() {
     return oneProcess() ? topology().ranks() : LauncherVariables.sizeHere().orElse(1);
   }
 
-  Duration timeout() {
+  public Duration timeout() {
     return Duration.ofSeconds(timeout);
   }
 

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -7,7 +7,7 @@ import java.util.zip.CRC32C;
 import panamoe.parallel.Ranks;
 
 /** Checks that all ranks have equal settings before they train together. */
-final class Alike {
+public final class Alike {
   private Alike() {}
 
   /**
@@ -20,7 +20,7 @@ final class Alike {
    *     differs}
    * @throws Exception from {@code mine}
    */
-  static void require(Ranks ranks, Callable<?> mine, String differs) throws Exception {
+  public static void require(Ranks ranks, Callable<?> mine, String differs) throws Exception {
     if (ranks.world().size() == 1) {
       return;
     }

@@ -1,4 +1,4 @@
-package panamoe.harness.train;
+package panamoe.harness.ranks;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -14,11 +14,11 @@ import java.util.zip.ZipFile;
 import panamoe.bindings.NativeLibrary;
 
 /** Identifies the build that this process runs by a hash of its code. */
-final class Build {
+public final class Build {
   private Build() {}
 
   /** A hash of the loaded native library's content; 0 if none is loaded. */
-  static long ofLibrary() throws IOException {
+  public static long ofLibrary() throws IOException {
     Optional<Path> file = NativeLibrary.file();
     return file.isPresent() ? ofFile(file.get()) : 0;
   }
@@ -30,7 +30,7 @@ final class Build {
   }
 
   /** A hash of the class path's content, independent of paths and of the jars' times. */
-  static long ofClasses() throws IOException {
+  public static long ofClasses() throws IOException {
     return ofClasses(System.getProperty("java.class.path"));
   }
 
