@@ -10,11 +10,11 @@ import java.util.stream.IntStream;
  * A set of code points as an inversion list: the ascending points at which membership changes; the
  * first one enters the set. Immutable.
  */
-final class CodeSet {
+public final class CodeSet {
   /** One more than the last code point. */
-  static final int LIMIT = Character.MAX_CODE_POINT + 1;
+  public static final int LIMIT = Character.MAX_CODE_POINT + 1;
 
-  static final CodeSet EMPTY = new CodeSet(new int[0]);
+  public static final CodeSet EMPTY = new CodeSet(new int[0]);
 
   private final int[] changes;
 
@@ -22,12 +22,12 @@ final class CodeSet {
     this.changes = changes;
   }
 
-  static CodeSet of(int codePoint) {
+  public static CodeSet of(int codePoint) {
     return range(codePoint, codePoint);
   }
 
   /** The code points from first to last, inclusive. */
-  static CodeSet range(int first, int last) {
+  public static CodeSet range(int first, int last) {
     return new CodeSet(new int[] {first, last + 1});
   }
 
@@ -66,15 +66,15 @@ final class CodeSet {
     return sets;
   }
 
-  CodeSet union(CodeSet other) {
+  public CodeSet union(CodeSet other) {
     return combine(other, 1);
   }
 
-  CodeSet intersection(CodeSet other) {
+  public CodeSet intersection(CodeSet other) {
     return combine(other, 2);
   }
 
-  CodeSet complement() {
+  public CodeSet complement() {
     boolean fromZero = changes.length > 0 && changes[0] == 0;
     int[] result = fromZero ? Arrays.copyOfRange(changes, 1, changes.length) : prepended(changes);
     int last = result.length - 1;
@@ -84,18 +84,18 @@ final class CodeSet {
     return new CodeSet(closed(result, result.length));
   }
 
-  boolean contains(int codePoint) {
+  public boolean contains(int codePoint) {
     int at = Arrays.binarySearch(changes, codePoint);
     return ((at >= 0 ? at : -at - 2) & 1) == 0;
   }
 
   /** Whether it has exactly one code point. */
-  boolean isSingle() {
+  public boolean isSingle() {
     return changes.length == 2 && changes[1] == changes[0] + 1;
   }
 
   /** The inversion list; do not change it. */
-  int[] changes() {
+  public int[] changes() {
     return changes;
   }
 

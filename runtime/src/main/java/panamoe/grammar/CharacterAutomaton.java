@@ -1,0 +1,186 @@
+package panamoe.grammar;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.IntPredicate;
+import panamoe.data.regex.CodeSet;
+
+/**
+ * A deterministic automaton over characters; from each of its states one that accepts can be
+ * reached.
+ */
+final class CharacterAutomaton {
+  /** Every character that a text can hold: all but surrogates. */
+  static final CodeSet ANY_CHARACTER =
+      CodeSet.range(Character.MIN_SURROGATE, Character.MAX_SURROGATE).complement();
+
+  /** Accepts every string. */
+  static final CharacterAutomaton ANY =
+      of(Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS), new Budget());
+
+  /** The first state. */
+  static final int START = 0;
+
+  /** No state. */
+  static final int NOWHERE = -1;
+
+  /** The first characters of the intervals that the sets cut characters into. */
+  private final int[] cuts;
+
+  private final int[] ascii = new int[0x80];
+
+  /** By state and interval. */
+  private final int[][] next;
+
+  private final BitSet accepting = new BitSet();
+
+  /** The states that accept whatever follows. */
+  private final BitSet any = new BitSet();
+
+  private CharacterAutomaton(int[] cuts, List<int[]> next, List<State> states) {
+    this.cuts = cuts;
+    this.next = next.toArray(int[][]::new);
+    for (int state = 0; state < states.size(); state++) {
+      accepting.set(state, states.get(state).mayEnd());
+    }
+    Arrays.setAll(ascii, character -> interval(cuts, character));
+    cutDeadEnds();
+    for (int state = 0; state < states.size(); state++) {
+      any.set(state, accepting.get(state) && staysAt(state));
+    }
+  }
+
+  /**
+   * The automaton of a rule of characters.
+   *
+   * @throws IllegalArgumentException if the budget is spent
+   */
+  static CharacterAutomaton of(Rule rule, Budget budget) {
+    int[] cuts = cuts(rule);
+    Map<State, Integer> numbers = new HashMap<>();
+    List<State> states = new ArrayList<>();
+    List<int[]> next = new ArrayList<>();
+    states.add(State.before(rule));
+    numbers.put(states.getFirst(), START);
+    for (int from = 0; from < states.size(); from++) {
+      budget.spend((1L + states.get(from).stacks().length) * cuts.length);
+      int[] targets = new int[cuts.length];
+      for (int i = 0; i < cuts.length; i++) {
+        State to = states.get(from).step(cuts[i]);
+        targets[i] = to == null ? NOWHERE : numbers.computeIfAbsent(to, one -> states.size());
+        if (targets[i] == states.size()) {
+          states.add(to);
+        }
+      }
+      next.add(targets);
+    }
+    return new CharacterAutomaton(cuts, next, states);
+  }
+
+  int states() {
+    return next.length;
+  }
+
+  /** States times intervals of characters. */
+  long entries() {
+    return (long) next.length * cuts.length;
+  }
+
+  boolean accepts(int state) {
+    return accepting.get(state);
+  }
+
+  /** Whether a state accepts whatever follows. */
+  boolean acceptsAny(int state) {
+    return any.get(state);
+  }
+
+  int next(int state, int character) {
+    return next[state][character < 0x80 ? ascii[character] : interval(cuts, character)];
+  }
+
+  /** Whether a character of a range leads to a state that passes a test. */
+  boolean any(int state, int low, int high, IntPredicate test) {
+    int[] targets = next[state];
+    for (int i = interval(cuts, low); i < cuts.length && cuts[i] <= high; i++) {
+      if (targets[i] != NOWHERE && test.test(targets[i])) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether any character at all leads to a state that passes a test. */
+  boolean any(int state, IntPredicate test) {
+    return any(state, 0, Character.MAX_CODE_POINT, test);
+  }
+
+  private boolean staysAt(int state) {
+    for (int i = 0; i < cuts.length; i++) {
+      if (next[state][i] != state && ANY_CHARACTER.contains(cuts[i])) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private void cutDeadEnds() {
+    BitSet alive = (BitSet) accepting.clone();
+    for (int before = -1; before != alive.cardinality(); ) {
+      before = alive.cardinality();
+      for (int state = next.length - 1; state >= 0; state--) {
+        if (!alive.get(state) && any(state, alive::get)) {
+          alive.set(state);
+        }
+      }
+    }
+    for (int[] targets : next) {
+      for (int i = 0; i < targets.length; i++) {
+        targets[i] = targets[i] != NOWHERE && alive.get(targets[i]) ? targets[i] : NOWHERE;
+      }
+    }
+  }
+
+  private static int interval(int[] cuts, int character) {
+    int at = Arrays.binarySearch(cuts, character);
+    return at >= 0 ? at : -at - 2;
+  }
+
+  private static int[] cuts(Rule rule) {
+    Set<Integer> cuts = new TreeSet<>(Set.of(0));
+    collect(rule, cuts, new HashSet<>());
+    return cuts.stream()
+        .mapToInt(Integer::intValue)
+        .filter(character -> character <= Character.MAX_CODE_POINT)
+        .toArray();
+  }
+
+  private static void collect(Rule rule, Set<Integer> cuts, Set<Rule> seen) {
+    if (!seen.add(rule)) {
+      return;
+    }
+    switch (rule) {
+      case Rule.One one -> Arrays.stream(one.set.changes()).forEach(cuts::add);
+      case Rule.Sequence pair -> {
+        // A long sequence leans to the right, where a loop saves the depth of a recursion.
+        Rule rest = pair;
+        while (rest instanceof Rule.Sequence further && (rest == pair || seen.add(rest))) {
+          collect(further.first, cuts, seen);
+          rest = further.rest;
+        }
+        collect(rest, cuts, seen);
+      }
+      case Rule.Choice choice -> choice.alternatives.forEach(one -> collect(one, cuts, seen));
+      case Rule.Repeat repeat -> collect(repeat.part(), cuts, seen);
+      case Rule.Empty empty -> {}
+      default -> throw new AssertionError(rule);
+    }
+  }
+}

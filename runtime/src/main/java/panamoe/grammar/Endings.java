@@ -1,0 +1,91 @@
+package panamoe.grammar;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/** Whether a text comes to an end by every rule, once references are followed. */
+final class Endings {
+  /** Rules end after rules that they consist of, of which few are found later in a pass. */
+  private static final int MOST_PASSES = 100;
+
+  private Endings() {}
+
+  /**
+   * Checks what is referred to.
+   *
+   * @throws IllegalArgumentException if one only describes endless texts, or itself
+   */
+  static void check(Collection<Rule.Reference> references) {
+    references.forEach(Endings::checkLoop);
+    List<Rule> rules = reachable(references);
+    Set<Rule> ending = new HashSet<>();
+    int before = -1;
+    for (int pass = 0; before != ending.size(); pass++) {
+      if (pass == MOST_PASSES) {
+        throw new IllegalArgumentException("the schema's references are too tangled");
+      }
+      before = ending.size();
+      for (Rule rule : rules.reversed()) {
+        if (!ending.contains(rule) && ends(rule, ending)) {
+          ending.add(rule);
+        }
+      }
+    }
+    for (Rule.Reference reference : references) {
+      if (!ending.contains(reference)) {
+        throw new Schema(null, reference.place).refuse("allows no text that comes to an end");
+      }
+    }
+  }
+
+  private static boolean ends(Rule rule, Set<Rule> ending) {
+    return switch (rule) {
+      case Rule.Never never -> false;
+      case Rule.Sequence pair -> ending.contains(pair.first) && ending.contains(pair.rest);
+      case Rule.Choice choice -> choice.alternatives.stream().anyMatch(ending::contains);
+      case Rule.Words words -> Stream.of(words.list().followers()).anyMatch(ending::contains);
+      case Rule.Repeat repeat -> repeat.min() == 0 || ending.contains(repeat.part());
+      case Rule.Reference reference -> ending.contains(reference.target);
+      default -> true;
+    };
+  }
+
+  /** All rules that some consist of, before those that they consist of themselves where it goes. */
+  private static List<Rule> reachable(Collection<Rule.Reference> references) {
+    List<Rule> found = new ArrayList<>(references);
+    Set<Rule> known = new HashSet<>(found);
+    for (int i = 0; i < found.size(); i++) {
+      parts(found.get(i)).filter(known::add).forEach(found::add);
+    }
+    return found;
+  }
+
+  private static Stream<Rule> parts(Rule rule) {
+    return switch (rule) {
+      case Rule.Sequence pair -> Stream.of(pair.first, pair.rest);
+      case Rule.Choice choice -> choice.alternatives.stream();
+      case Rule.Words words -> Stream.of(words.list().followers());
+      case Rule.Repeat repeat -> Stream.of(repeat.part());
+      case Rule.Reference reference -> Stream.of(reference.target);
+      default -> Stream.of();
+    };
+  }
+
+  /** A reference that comes back to itself before anything is read would never be left. */
+  private static void checkLoop(Rule.Reference reference) {
+    List<Rule> found = new ArrayList<>(List.of(reference.target));
+    Set<Rule> known = new HashSet<>(found);
+    for (int i = 0; i < found.size(); i++) {
+      if (found.get(i) == reference) {
+        throw new Schema(null, reference.place).refuse("is itself, by references alone");
+      }
+      if (found.get(i) instanceof Rule.Choice || found.get(i) instanceof Rule.Reference) {
+        parts(found.get(i)).filter(known::add).forEach(found::add);
+      }
+    }
+  }
+}

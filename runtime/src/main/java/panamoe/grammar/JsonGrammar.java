@@ -1,0 +1,60 @@
+package panamoe.grammar;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import java.util.function.Supplier;
+import panamoe.engine.TokenConstraint;
+
+/**
+ * The JSON texts that a schema allows, as a model may write them: no white space but one space
+ * after a colon or a comma, and the members of an object in the order of the schema. Immutable and
+ * thread-safe. What of JSON Schema is supported is told in docs/structured-output.md.
+ */
+public final class JsonGrammar {
+  private static final JsonGrammar ANY_OBJECT =
+      new JsonGrammar(new ObjectRules(List.of(), JsonRules.VALUE, new Budget()).rule());
+
+  private final State start;
+
+  private JsonGrammar(Rule rule) {
+    start = State.before(rule);
+  }
+
+  /** Before the first byte. */
+  State start() {
+    return start;
+  }
+
+  /**
+   * The texts of a schema.
+   *
+   * @throws IllegalArgumentException if the schema is malformed, too large, allows no text, or has
+   *     a keyword that is not supported; the message names it and its place
+   */
+  public static JsonGrammar of(JsonNode schema) {
+    return new JsonGrammar(SchemaReader.rule(schema));
+  }
+
+  /** Any JSON object. */
+  public static JsonGrammar anyObject() {
+    return ANY_OBJECT;
+  }
+
+  /** Whether the bytes are one of the texts, from its first byte to its last. */
+  public boolean accepts(byte[] text) {
+    State state = start;
+    for (int i = 0; state != null && i < text.length; i++) {
+      state = state.step(text[i] & 0xff);
+    }
+    return state != null && state.mayEnd();
+  }
+
+  /**
+   * Makes a constraint for each text that is to be one of these.
+   *
+   * @param masks of the model's tokenizer
+   */
+  public Supplier<TokenConstraint> constraint(TokenMasks masks) {
+    return () -> new GrammarConstraint(start, masks);
+  }
+}

@@ -1,0 +1,79 @@
+package panamoe.grammar;
+
+import static panamoe.grammar.Rules.choice;
+import static panamoe.grammar.Rules.literal;
+import static panamoe.grammar.Rules.optional;
+import static panamoe.grammar.Rules.repeat;
+import static panamoe.grammar.Rules.sequence;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Rules of JSON values. White space is one space after a colon or a comma, or none: a text cannot
+ * be white space without an end.
+ */
+final class JsonRules {
+  /** How deep a value that no schema shapes may nest. */
+  static final int MOST_DEPTH = 32;
+
+  static final Rule NULL = literal("null");
+  static final Rule BOOLEAN = choice(literal("true"), literal("false"));
+  static final Rule STRING = string(TextShape.ANYTHING);
+  static final Rule COMMA = sequence(literal(","), optional(literal(" ")));
+  static final Rule COLON = sequence(literal(":"), optional(literal(" ")));
+
+  /** Any value. */
+  static final Rule VALUE = value();
+
+  private JsonRules() {}
+
+  /** A string of what {@link TextShape} allows. */
+  static Rule string(Rule text) {
+    return sequence(literal("\""), text);
+  }
+
+  /**
+   * A list.
+   *
+   * @param first the rules of its first elements
+   * @param others the rule of the others
+   * @param min elements at least
+   * @param max at most
+   */
+  static Rule array(List<Rule> first, Rule others, int min, int max) {
+    int count = Math.min(first.size(), max);
+    Rule rest = afterFirst(count, others, min, max);
+    for (int i = count - 1; i >= 0; i--) {
+      Rule element = sequence(i == 0 ? Rule.EMPTY : COMMA, first.get(i), rest);
+      rest = choice(i >= min ? literal("]") : Rule.NEVER, element);
+    }
+    return sequence(literal("["), rest);
+  }
+
+  private static Rule afterFirst(int count, Rule others, int min, int max) {
+    int least = Math.max(0, min - count);
+    int most = max == Rule.Repeat.ENDLESS ? max : max - count;
+    Rule end = literal("]");
+    if (count > 0) {
+      return sequence(repeat(sequence(COMMA, others), least, most), end);
+    }
+    int mostMore = most == Rule.Repeat.ENDLESS ? most : most - 1;
+    Rule more = repeat(sequence(COMMA, others), Math.max(0, least - 1), mostMore);
+    return choice(
+        least == 0 ? end : Rule.NEVER, most == 0 ? Rule.NEVER : sequence(others, more, end));
+  }
+
+  private static Rule value() {
+    List<Rule> rules = new ArrayList<>(List.of(NULL, BOOLEAN, NumberRules.NUMBER, STRING));
+    Rule value = choice(rules);
+    for (int depth = 1; depth < MOST_DEPTH; depth++) {
+      value =
+          choice(
+              choice(rules),
+              array(List.of(), value, 0, Rule.Repeat.ENDLESS),
+              new ObjectRules(List.of(), value, new Budget()).rule());
+    }
+    return value;
+  }
+}

@@ -1,0 +1,72 @@
+package panamoe.grammar;
+
+import static panamoe.grammar.CharacterAutomaton.ANY_CHARACTER;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import panamoe.data.regex.CodeSet;
+
+/** Rules of characters that are made of others. */
+final class PatternRules {
+  private PatternRules() {}
+
+  /** The rule without the empty string; the same one if it does not read that. */
+  static Rule withoutEmpty(Rule rule) {
+    if (!mayBeEmpty(rule)) {
+      return rule;
+    }
+    return switch (rule) {
+      case Rule.Sequence pair ->
+          Rules.choice(
+              Rules.sequence(withoutEmpty(pair.first), pair.rest), withoutEmpty(pair.rest));
+      case Rule.Choice choice ->
+          Rules.choice(choice.alternatives.stream().map(PatternRules::withoutEmpty).toList());
+      // The part is not empty itself, so that it is read once at least.
+      case Rule.Repeat repeat -> Rules.repeat(repeat.part(), 1, repeat.max());
+      default -> Rule.NEVER;
+    };
+  }
+
+  private static boolean mayBeEmpty(Rule rule) {
+    return switch (rule) {
+      case Rule.Empty empty -> true;
+      case Rule.Sequence pair -> mayBeEmpty(pair.first) && mayBeEmpty(pair.rest);
+      case Rule.Choice choice -> choice.alternatives.stream().anyMatch(PatternRules::mayBeEmpty);
+      case Rule.Repeat repeat -> repeat.min() == 0;
+      default -> false;
+    };
+  }
+
+  /** Every string but some. */
+  static Rule allBut(List<String> words) {
+    return allBut(
+        words.stream().map(word -> word.codePoints().toArray()).sorted(Arrays::compare).toList(),
+        0);
+  }
+
+  /** What goes on after a beginning that all the words, in order, share. */
+  private static Rule allBut(List<int[]> words, int depth) {
+    List<Rule> alternatives = new ArrayList<>();
+    CodeSet others = ANY_CHARACTER;
+    int at = 0;
+    if (!words.isEmpty() && words.getFirst().length == depth) {
+      at++;
+    } else {
+      alternatives.add(Rule.EMPTY);
+    }
+    while (at < words.size()) {
+      int character = words.get(at)[depth];
+      int from = at;
+      while (at < words.size() && words.get(at)[depth] == character) {
+        at++;
+      }
+      CodeSet one = CodeSet.of(character);
+      others = others.intersection(one.complement());
+      alternatives.add(Rules.sequence(Rules.one(one), allBut(words.subList(from, at), depth + 1)));
+    }
+    Rule anything = Rules.repeat(Rules.one(ANY_CHARACTER), 0, Rule.Repeat.ENDLESS);
+    alternatives.add(Rules.sequence(Rules.one(others), anything));
+    return Rules.choice(alternatives);
+  }
+}

@@ -1,0 +1,121 @@
+package panamoe.grammar;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * A schema within another.
+ *
+ * @param node its JSON
+ * @param place a JSON pointer from the root, which is "#"
+ */
+record Schema(JsonNode node, String place) {
+  /** The most that a length, a count of items or of digits of a bound may be. */
+  private static final int MOST = 1_000_000;
+
+  private static final int MOST_DIGITS = 1000;
+
+  boolean has(String keyword) {
+    return node.has(keyword);
+  }
+
+  JsonNode get(String keyword) {
+    return node.get(keyword);
+  }
+
+  /** The schema of a keyword, or of an entry of one. */
+  Schema child(String keyword) {
+    return new Schema(node.get(keyword), place + "/" + escaped(keyword));
+  }
+
+  Schema child(int index) {
+    return new Schema(node.get(index), place + "/" + index);
+  }
+
+  /** The keyword's list, with at least one entry. */
+  Schema list(String keyword) {
+    Schema list = child(keyword);
+    if (!list.node.isArray() || list.node.isEmpty()) {
+      throw refuse(keyword, "is not a list with an entry");
+    }
+    return list;
+  }
+
+  /** The keyword's value; {@code otherwise} where it is absent. */
+  int count(String keyword, int otherwise) {
+    JsonNode value = node.get(keyword);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.isNumber() || value.decimalValue().stripTrailingZeros().scale() > 0) {
+      throw refuse(keyword, "is not an integer");
+    }
+    if (value.decimalValue().compareTo(BigDecimal.valueOf(MOST)) > 0
+        || value.decimalValue().signum() < 0) {
+      throw refuse(keyword, "is not from 0 to " + MOST);
+    }
+    return value.intValue();
+  }
+
+  /** The keyword's value; null where it is absent. */
+  BigDecimal number(String keyword) {
+    JsonNode value = node.get(keyword);
+    if (value == null) {
+      return null;
+    }
+    if (!value.isNumber()) {
+      throw refuse(keyword, "is not a number");
+    }
+    BigDecimal number = value.decimalValue();
+    if (Math.abs((long) number.scale()) > MOST_DIGITS || number.precision() > MOST_DIGITS) {
+      throw refuse(keyword, "has more than " + MOST_DIGITS + " digits");
+    }
+    return number;
+  }
+
+  /** The keyword's value; {@code otherwise} where it is absent. */
+  boolean flag(String keyword, boolean otherwise) {
+    JsonNode value = node.get(keyword);
+    if (value != null && !value.isBoolean()) {
+      throw refuse(keyword, "is not true or false");
+    }
+    return value == null ? otherwise : value.booleanValue();
+  }
+
+  /** The keyword's value, a text. */
+  String text(String keyword) {
+    if (!node.get(keyword).isTextual()) {
+      throw refuse(keyword, "is not a text");
+    }
+    return node.get(keyword).textValue();
+  }
+
+  IllegalArgumentException refuse(String keyword, String what) {
+    return new IllegalArgumentException(
+        "the schema's \"" + shown(keyword) + "\" at " + shown(place) + " " + what);
+  }
+
+  IllegalArgumentException refuse(String what) {
+    return new IllegalArgumentException("the schema at " + shown(place) + " " + what);
+  }
+
+  /** A value as compact JSON in UTF-8, which a text must repeat byte for byte. */
+  byte[] json(JsonNode value, String keyword) {
+    String json = value.toString();
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(json)) {
+      throw refuse(keyword, "has half of a surrogate pair");
+    }
+    return json.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static String escaped(String key) {
+    return key.replace("~", "~0").replace("/", "~1");
+  }
+
+  /** On one line, and not too long for a message. */
+  static String shown(String text) {
+    String line = text.replaceAll("[\\p{Cntrl}\\p{Cs}\\p{Zl}\\p{Zp}\u0085]", "?");
+    return line.length() <= 100 ? line : line.substring(0, 100) + "...";
+  }
+}

@@ -1,0 +1,220 @@
+package panamoe.grammar;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
+import java.net.URLDecoder;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+
+/** Reads a JSON schema as a rule. What is referred to is read once, after what refers to it. */
+final class SchemaReader {
+  private static final int MAX_DEPTH = 64;
+  private static final int MAX_SCHEMAS = 5000;
+  private static final int MAX_PROPERTIES = 500;
+  private static final int MAX_KEY = 500;
+  private static final int MAX_ENUM_BYTES = 1 << 20;
+
+  private final JsonNode root;
+  private final Map<String, Rule.Reference> references = new LinkedHashMap<>();
+  private final Deque<Rule.Reference> unread = new ArrayDeque<>();
+  private final Budget budget = new Budget();
+  private int schemas;
+  private int enumBytes;
+
+  private SchemaReader(JsonNode root) {
+    this.root = root;
+  }
+
+  /**
+   * The rule of the texts that a schema allows.
+   *
+   * @throws IllegalArgumentException if it is malformed, not supported, or allows no text
+   */
+  static Rule rule(JsonNode schema) {
+    SchemaReader reader = new SchemaReader(schema);
+    Rule rule = reader.reference(new Schema(schema, "#"), "#");
+    while (!reader.unread.isEmpty()) {
+      Rule.Reference reference = reader.unread.remove();
+      reference.target = reader.read(reader.at(reference.place), 0);
+    }
+    Endings.check(reader.references.values());
+    return rule;
+  }
+
+  private Rule read(Schema schema, int depth) {
+    if (++schemas > MAX_SCHEMAS) {
+      throw new IllegalArgumentException("the schema has more than " + MAX_SCHEMAS + " parts");
+    }
+    if (depth > MAX_DEPTH) {
+      throw schema.refuse("is nested more than " + MAX_DEPTH + " deep");
+    }
+    if (schema.node().isBoolean()) {
+      return schema.node().booleanValue() ? JsonRules.VALUE : Rule.NEVER;
+    }
+    if (!schema.node().isObject()) {
+      throw schema.refuse("is neither an object nor true or false");
+    }
+    String alone = Keywords.check(schema);
+    Rule rule =
+        switch (alone) {
+          case null -> ofTypes(schema, depth);
+          case "$ref" -> reference(schema, schema.text("$ref"));
+          case "const" -> values(schema, alone, List.of(schema.get(alone)));
+          case "enum" -> values(schema, alone, schema.list(alone).node());
+          default -> anyOf(schema, alone, depth);
+        };
+    boolean nullable = schema.flag("nullable", false);
+    return nullable ? Rules.choice(rule, JsonRules.NULL) : rule;
+  }
+
+  /** One of the schemas of a list; all of them where there is one. */
+  private Rule anyOf(Schema schema, String keyword, int depth) {
+    Schema list = schema.list(keyword);
+    if (keyword.equals("allOf") && list.node().size() > 1) {
+      throw schema.refuse(keyword, "of several schemas is not supported: join them");
+    }
+    List<Rule> rules = new ArrayList<>();
+    for (int i = 0; i < list.node().size(); i++) {
+      rules.add(read(list.child(i), depth + 1));
+    }
+    return Rules.choice(rules);
+  }
+
+  private Rule values(Schema schema, String keyword, Iterable<JsonNode> values) {
+    Set<String> types = schema.has("type") ? JsonType.of(schema) : JsonType.ALL;
+    SortedMap<byte[], Rule> words = WordList.map();
+    for (JsonNode value : values) {
+      if (JsonType.isOne(value, types)) {
+        byte[] json = schema.json(value, keyword);
+        enumBytes += json.length;
+        words.put(json, Rule.EMPTY);
+      }
+      if (enumBytes > MAX_ENUM_BYTES) {
+        throw schema.refuse(keyword, "brings the values to more than " + MAX_ENUM_BYTES + " bytes");
+      }
+    }
+    return WordList.rule(words);
+  }
+
+  private Rule ofTypes(Schema schema, int depth) {
+    Set<String> types = schema.has("type") ? JsonType.of(schema) : JsonType.ALL;
+    String format = schema.has("format") ? schema.text("format") : null;
+    if (format != null && !StringRules.knows(format) && !NumberRules.knows(format, types)) {
+      throw schema.refuse("format", "\"" + Schema.shown(format) + "\" is not supported");
+    }
+    List<Rule> rules = new ArrayList<>();
+    for (String type : types) {
+      rules.add(
+          switch (type) {
+            case "null" -> JsonRules.NULL;
+            case "boolean" -> JsonRules.BOOLEAN;
+            case "integer" ->
+                types.contains("number") ? Rule.NEVER : NumberRules.rule(schema, true);
+            case "number" -> NumberRules.rule(schema, false);
+            case "string" -> StringRules.rule(schema, budget);
+            case "array" -> array(schema, depth);
+            default -> object(schema, depth);
+          });
+    }
+    return Rules.choice(rules);
+  }
+
+  private Rule array(Schema schema, int depth) {
+    List<Rule> first = new ArrayList<>();
+    if (schema.has("prefixItems")) {
+      Schema list = schema.list("prefixItems");
+      for (int i = 0; i < list.node().size(); i++) {
+        first.add(read(list.child(i), depth + 1));
+      }
+    }
+    if (schema.has("items") && schema.get("items").isArray()) {
+      throw schema.refuse("items", "is a list: write prefixItems");
+    }
+    Rule others = schema.has("items") ? read(schema.child("items"), depth + 1) : JsonRules.VALUE;
+    return JsonRules.array(
+        first, others, schema.count("minItems", 0), schema.count("maxItems", Rule.Repeat.ENDLESS));
+  }
+
+  private Rule object(Schema schema, int depth) {
+    Rule others =
+        schema.has("additionalProperties")
+            ? read(schema.child("additionalProperties"), depth + 1)
+            : JsonRules.VALUE;
+    Set<String> required = required(schema);
+    List<ObjectRules.Member> members = new ArrayList<>();
+    if (schema.has("properties")) {
+      Schema properties = schema.child("properties");
+      if (!properties.node().isObject()) {
+        throw schema.refuse("properties", "is not an object");
+      }
+      properties
+          .node()
+          .fieldNames()
+          .forEachRemaining(
+              key -> {
+                Rule value = read(properties.child(key), depth + 1);
+                members.add(new ObjectRules.Member(key, value, required.remove(key)));
+              });
+    }
+    required.forEach(key -> members.add(new ObjectRules.Member(key, others, true)));
+    for (ObjectRules.Member member : members) {
+      // It is checked that the key can be written at all.
+      schema.json(TextNode.valueOf(member.key()), "properties");
+      if (members.size() > MAX_PROPERTIES || member.key().length() > MAX_KEY) {
+        throw schema.refuse(
+            "has more than " + MAX_PROPERTIES + " properties, or keys over " + MAX_KEY + " long");
+      }
+    }
+    try {
+      return new ObjectRules(members, others, budget).rule();
+    } catch (IllegalArgumentException e) {
+      throw schema.refuse("has too many keys to tell others from: " + e.getMessage());
+    }
+  }
+
+  private static Set<String> required(Schema schema) {
+    Set<String> keys = new LinkedHashSet<>();
+    JsonNode list = schema.get("required");
+    if (list != null && !list.isArray()) {
+      throw schema.refuse("required", "is not a list");
+    }
+    for (JsonNode key : list == null ? List.<JsonNode>of() : list) {
+      if (!key.isTextual()) {
+        throw schema.refuse("required", "has an entry that is no key");
+      }
+      keys.add(key.textValue());
+    }
+    return keys;
+  }
+
+  private Rule reference(Schema from, String place) {
+    Rule.Reference known = references.get(place);
+    if (known == null) {
+      if (!place.equals("#") && !place.startsWith("#/")) {
+        throw from.refuse("$ref", "does not begin with #/, as a part of the same schema does");
+      }
+      if (at(place).node().isMissingNode()) {
+        throw from.refuse("$ref", "leads to " + Schema.shown(place) + ", where nothing is");
+      }
+      known = new Rule.Reference(place);
+      references.put(place, known);
+      unread.add(known);
+    }
+    return known;
+  }
+
+  /** The part of the schema that a reference leads to. */
+  private Schema at(String place) {
+    return new Schema(
+        root.at(URLDecoder.decode(place.substring(1).replace("+", "%2B"), UTF_8)), place);
+  }
+}

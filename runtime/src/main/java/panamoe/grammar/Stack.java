@@ -1,0 +1,36 @@
+package panamoe.grammar;
+
+/** Rules that are to be read one after the other, the next one on top. Immutable. */
+final class Stack {
+  final Rule top;
+
+  /** Null if the text may end after the top. */
+  final Stack below;
+
+  private final int hash;
+
+  Stack(Rule top, Stack below) {
+    this.top = top;
+    this.below = below;
+    hash = 31 * top.hashCode() + (below == null ? 0 : below.hash);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    Stack a = this;
+    Stack b = other instanceof Stack stack ? stack : null;
+    while (a != b) {
+      if (a == null || b == null || a.hash != b.hash || !a.top.equals(b.top)) {
+        return false;
+      }
+      a = a.below;
+      b = b.below;
+    }
+    return true;
+  }
+
+  @Override
+  public int hashCode() {
+    return hash;
+  }
+}

@@ -1,0 +1,55 @@
+package panamoe.grammar;
+
+import java.util.Map;
+
+/** The rule of strings of a schema: length, pattern and format. */
+final class StringRules {
+  private static final String TIME =
+      "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])";
+  private static final String DATE =
+      "([0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)"
+          + "|(0[13578]|1[02])-31)|([0-9]{2}(0[48]|[2468][048]|[13579][26])"
+          + "|([02468][048]|[13579][26])00)-02-29)";
+  private static final String BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+
+  /** The formats that a text keeps to, as patterns. */
+  private static final Map<String, String> FORMATS =
+      Map.of(
+          "date", "^" + DATE + "$",
+          "time", "^" + TIME + "$",
+          "date-time", "^" + DATE + "T" + TIME + "$",
+          "uuid", "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+          "ipv4", "^" + BYTE + "(\\." + BYTE + "){3}$");
+
+  private StringRules() {}
+
+  static Rule rule(Schema schema, Budget budget) {
+    int min = schema.count("minLength", 0);
+    int max = schema.count("maxLength", Rule.Repeat.ENDLESS);
+    String keyword = schema.has("pattern") ? "pattern" : "format";
+    String pattern = schema.has("pattern") ? schema.text("pattern") : null;
+    if (schema.has("format")) {
+      if (pattern != null) {
+        throw schema.refuse("format", "beside a pattern is not supported");
+      }
+      pattern = FORMATS.get(schema.text("format"));
+    }
+    try {
+      CharacterAutomaton characters = CharacterAutomaton.ANY;
+      if (pattern != null) {
+        Rule rule = PatternReader.rule(pattern);
+        if (rule == Rule.NEVER) {
+          return rule;
+        }
+        characters = CharacterAutomaton.of(rule, budget);
+      }
+      return JsonRules.string(TextShape.rule(characters, min, max, budget));
+    } catch (IllegalArgumentException e) {
+      throw schema.refuse(keyword, "cannot be followed: " + e.getMessage());
+    }
+  }
+
+  static boolean knows(String format) {
+    return FORMATS.containsKey(format);
+  }
+}

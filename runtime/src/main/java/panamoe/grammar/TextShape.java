@@ -1,0 +1,129 @@
+package panamoe.grammar;
+
+import java.util.BitSet;
+
+/** What the characters of a string may be: an automaton, and how many of them. */
+final class TextShape {
+  /** About how many table entries are looked up in the time of one step of a budget. */
+  private static final int ENTRIES_A_STEP = 8;
+
+  private static final TextShape ANY =
+      new TextShape(CharacterAutomaton.ANY, 0, Rule.Repeat.ENDLESS, null);
+
+  /** Whatever follows: one place for all strings that have come to that. */
+  static final Rule.Text ANYTHING = ANY.start();
+
+  private final CharacterAutomaton characters;
+  private final int min;
+  private final int max;
+
+  /** By characters read, the states that lead to an end in time; null: every state does. */
+  private final BitSet[] alive;
+
+  private TextShape(CharacterAutomaton characters, int min, int max, BitSet[] alive) {
+    this.characters = characters;
+    this.min = min;
+    this.max = max;
+    this.alive = alive;
+  }
+
+  /**
+   * The rule of such a string after its opening quote.
+   *
+   * @param characters {@link CharacterAutomaton#ANY} for any
+   * @param min characters at least
+   * @param max at most; {@link Rule.Repeat#ENDLESS} for no limit
+   * @throws IllegalArgumentException if the budget is spent
+   */
+  static Rule rule(CharacterAutomaton characters, int min, int max, Budget budget) {
+    boolean any = characters == CharacterAutomaton.ANY;
+    boolean free = min == 0 && max == Rule.Repeat.ENDLESS;
+    if (any && free) {
+      return ANYTHING;
+    }
+    if (min > max) {
+      return Rule.NEVER;
+    }
+    BitSet[] alive = any || free ? null : lengths(characters, min, max, budget);
+    TextShape shape = new TextShape(characters, min, max, alive);
+    return shape.isAlive(CharacterAutomaton.START, 0) ? shape.start() : Rule.NEVER;
+  }
+
+  /** What is left of a string after one more byte: nothing after its end, null if it cannot be. */
+  Rule step(Rule.Text at, int value) {
+    if (value == '"' && at.partial() == CharacterBytes.START) {
+      return at.count() >= min && characters.accepts(at.state()) ? Rule.EMPTY : null;
+    }
+    int next = CharacterBytes.step(at.partial(), value);
+    if (next == CharacterBytes.NEVER) {
+      return null;
+    }
+    int count = after(at.count());
+    if (next < CharacterBytes.NEVER) {
+      int state = characters.next(at.state(), CharacterBytes.character(next));
+      if (!isAlive(state, count)) {
+        return null;
+      }
+      return min == 0 && max == Rule.Repeat.ENDLESS && characters.acceptsAny(state)
+          ? ANYTHING
+          : new Rule.Text(this, state, count, CharacterBytes.START);
+    }
+    boolean possible =
+        CharacterBytes.any(
+            next,
+            (low, high) -> characters.any(at.state(), low, high, state -> isAlive(state, count)));
+    return possible ? new Rule.Text(this, at.state(), at.count(), next) : null;
+  }
+
+  /**
+   * A place in a string that is followed by the same bytes as this one as far as a token reaches,
+   * and is the same for more of such places: a count of characters matters only near its bounds.
+   *
+   * @param reach bytes of the longest token
+   */
+  Rule.Text alike(Rule.Text at, int reach) {
+    if (characters != CharacterAutomaton.ANY) {
+      return at;
+    }
+    if (at.count() >= min && at.count() <= max - reach) {
+      return new Rule.Text(ANY, at.state(), 0, at.partial());
+    }
+    return at.count() <= min - reach ? new Rule.Text(this, at.state(), 0, at.partial()) : at;
+  }
+
+  private Rule.Text start() {
+    return new Rule.Text(this, CharacterAutomaton.START, 0, CharacterBytes.START);
+  }
+
+  private int after(int count) {
+    return max == Rule.Repeat.ENDLESS ? Math.min(count + 1, min) : count + 1;
+  }
+
+  private boolean isAlive(int state, int count) {
+    return state != CharacterAutomaton.NOWHERE
+        && count <= max
+        && (alive == null || alive[count].get(state));
+  }
+
+  private static BitSet[] lengths(CharacterAutomaton characters, int min, int max, Budget budget) {
+    int last = max == Rule.Repeat.ENDLESS ? min : max;
+    budget.spend((last + 1L) * characters.entries() / ENTRIES_A_STEP);
+    BitSet[] alive = new BitSet[last + 1];
+    for (int count = last; count >= 0; count--) {
+      alive[count] = new BitSet();
+      BitSet then = count == last ? null : alive[count + 1];
+      for (int state = 0; state < characters.states(); state++) {
+        boolean ends = count >= min && characters.accepts(state);
+        // Without a maximum, every state that is left leads to an end.
+        boolean goesOn =
+            then == null
+                ? max == Rule.Repeat.ENDLESS && characters.any(state, to -> true)
+                : characters.any(state, then::get);
+        alive[count].set(state, ends || goesOn);
+      }
+      // Most lengths are alike, and share what is so.
+      alive[count] = alive[count].equals(then) ? then : alive[count];
+    }
+    return alive;
+  }
+}

@@ -1,0 +1,161 @@
+package panamoe.grammar;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.IntStream;
+import panamoe.data.Tokenizer;
+
+/**
+ * Which tokens of a vocabulary a text can go on with: made once for a tokenizer and shared by all
+ * grammars. The masks of the states that were asked for last are kept. Thread-safe.
+ *
+ * <p>Within a string most tokens are possible, and to walk through all of them takes long. What
+ * they do within the string does not depend on what is around it, so that is found once for each
+ * place in a string, and then only the tokens that go on after its end are walked.
+ */
+public final class TokenMasks {
+  private static final int MOST_STATES = 512;
+  private static final int MOST_TEXTS = 128;
+
+  /**
+   * What tokens do in a string.
+   *
+   * @param tokens that stay in it or end with it
+   * @param ends the nodes at which it ends, and below which tokens go on
+   */
+  private record Inside(BitSet tokens, int[] ends) {}
+
+  private final Tokenizer tokenizer;
+  private final TokenTrie trie;
+  private final Map<State, BitSet> masks = kept(MOST_STATES);
+  private final Map<Rule.Text, Inside> insides = kept(MOST_TEXTS);
+
+  private TokenMasks(Tokenizer tokenizer) {
+    this.tokenizer = tokenizer;
+    trie = new TokenTrie(tokenizer);
+  }
+
+  /**
+   * For the tokens of a tokenizer.
+   *
+   * @throws IllegalArgumentException if a byte of JSON is no token, so that a text could come to a
+   *     place where no token fits
+   */
+  public static TokenMasks of(Tokenizer tokenizer) {
+    TokenMasks masks = new TokenMasks(tokenizer);
+    BitSet bytes = new BitSet();
+    for (int token = 0; token < tokenizer.vocabularySize(); token++) {
+      byte[] text = tokenizer.bytesOf(token);
+      if (text.length == 1 && token != tokenizer.endOfText()) {
+        bytes.set(text[0] & 0xff);
+      }
+    }
+    // UTF-8 never has the bytes C0, C1 and F5 to FF.
+    IntStream.rangeClosed(' ', 0xf4)
+        .filter(value -> value != 0xc0 && value != 0xc1 && !bytes.get(value))
+        .findFirst()
+        .ifPresent(
+            value -> {
+              throw new IllegalArgumentException(
+                  "the tokenizer has no token for the byte "
+                      + value
+                      + " alone: it cannot keep to a grammar");
+            });
+    return masks;
+  }
+
+  /** The tokens that may come at a state, the end of the text among them; not to be changed. */
+  BitSet allowed(State state) {
+    return get(masks, state.alike(trie.longest()), this::mask);
+  }
+
+  /** The state after a token; null if it may not come. */
+  State after(State state, int token) {
+    byte[] bytes = tokenizer.bytesOf(token);
+    State after = bytes.length == 0 || token == tokenizer.endOfText() ? null : state;
+    for (int i = 0; after != null && i < bytes.length; i++) {
+      after = after.step(bytes[i] & 0xff);
+    }
+    return after;
+  }
+
+  private BitSet mask(State state) {
+    BitSet mask = new BitSet(tokenizer.vocabularySize());
+    mask.set(tokenizer.endOfText(), state.mayEnd());
+    List<Stack> others = new ArrayList<>();
+    for (Stack stack : state.stacks()) {
+      if (stack.top instanceof Rule.Text text) {
+        Inside inside = get(insides, text, this::inside);
+        mask.or(inside.tokens);
+        State after = State.after(stack.below);
+        for (int end : inside.ends) {
+          walk(end, after, mask);
+        }
+      } else {
+        others.add(stack);
+      }
+    }
+    walk(TokenTrie.ROOT, State.of(others), mask);
+    return mask;
+  }
+
+  private void walk(int from, State state, BitSet mask) {
+    trie.walk(
+        from,
+        state,
+        (before, value, node) -> {
+          State after = before.step(value);
+          if (after != null) {
+            trie.mark(node, mask);
+          }
+          return after;
+        });
+  }
+
+  private Inside inside(Rule.Text text) {
+    BitSet tokens = new BitSet(tokenizer.vocabularySize());
+    IntStream.Builder ends = IntStream.builder();
+    trie.<Rule.Text>walk(
+        TokenTrie.ROOT,
+        text,
+        (before, value, node) -> {
+          Rule after = before.shape().step(before, value);
+          if (after != null) {
+            trie.mark(node, tokens);
+          }
+          if (after == Rule.EMPTY && !trie.isLeaf(node)) {
+            ends.add(node);
+          }
+          return after instanceof Rule.Text on ? on : null;
+        });
+    return new Inside(tokens, ends.build().toArray());
+  }
+
+  /** What is kept, or else made outside of the lock; two threads may make the same. */
+  private static <K, V> V get(Map<K, V> kept, K key, Function<K, V> make) {
+    synchronized (kept) {
+      V value = kept.get(key);
+      if (value != null) {
+        return value;
+      }
+    }
+    V value = make.apply(key);
+    synchronized (kept) {
+      kept.put(key, value);
+    }
+    return value;
+  }
+
+  private static <K, V> Map<K, V> kept(int most) {
+    return new LinkedHashMap<>(16, 0.75f, true) {
+      @Override
+      protected boolean removeEldestEntry(Map.Entry<K, V> eldest) {
+        return size() > most;
+      }
+    };
+  }
+}
