@@ -71,9 +71,9 @@ class FloorsTest {
               "runtimekernel")
           .whereLayer("comm")
           .mayOnlyBeAccessedByLayers(
-              "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train")
+              "parallel", "op", "param", "nn", "moe", "checkpoint", "model", "train", "engine")
           .whereLayer("parallel")
-          .mayOnlyBeAccessedByLayers("op", "param", "nn", "moe", "model", "train")
+          .mayOnlyBeAccessedByLayers("op", "param", "nn", "moe", "model", "train", "engine")
           .whereLayer("backend")
           .mayOnlyBeAccessedByLayers(
               "parallel",
