@@ -20,6 +20,12 @@ import panamoe.parallel.Ranks;
  * <p>One thread drives it by {@link #step}; any thread may {@link #submit} and cancel.
  */
 public final class Engine implements AutoCloseable {
+  /** What is done with an engine. */
+  @FunctionalInterface
+  public interface Body {
+    void run(Engine engine) throws InterruptedException;
+  }
+
   private final Tokenizer tokenizer;
   private final StepRunner runner;
   private final Scheduler scheduler;
@@ -33,6 +39,7 @@ public final class Engine implements AutoCloseable {
   private final Queue<Sequence> inbox = new ConcurrentLinkedQueue<>();
   private final AtomicLong arrivals = new AtomicLong();
   private RuntimeException listenerFailure;
+  private boolean closed;
 
   /**
    * @param model packed for inference
@@ -56,15 +63,12 @@ public final class Engine implements AutoCloseable {
    * @param config the same on all ranks
    */
   public static void onRanks(
-      Backend backend,
-      LanguageModel model,
-      Tokenizer tokenizer,
-      EngineConfig config,
-      Consumer<Engine> body) {
+      Backend backend, LanguageModel model, Tokenizer tokenizer, EngineConfig config, Body body)
+      throws InterruptedException {
     Ranks ranks = model.parameters().ranks();
     if (ranks.world().size() == 1) {
       try (Engine engine = new Engine(backend, model, tokenizer, config)) {
-        body.accept(engine);
+        body.run(engine);
       }
       return;
     }
@@ -79,7 +83,7 @@ public final class Engine implements AutoCloseable {
     int context = model.config().context();
     int vocabulary = model.config().vocabulary();
     try (Engine engine = new Engine(runner, data, tokenizer, config, context, vocabulary)) {
-      body.accept(engine);
+      body.run(engine);
     }
   }
 
@@ -440,11 +444,14 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** Ends all texts as cancelled, and frees the cache. */
+  /** Ends all texts as cancelled, and frees the cache. Idempotent. */
   @Override
   public void close() {
     takeSubmitted();
     scheduler.all().forEach(sequence -> end(sequence, Generation.End.CANCELLED));
-    runner.close();
+    if (!closed) {
+      closed = true;
+      runner.close();
+    }
   }
 }

@@ -23,6 +23,7 @@ public final class EngineThread implements AutoCloseable {
 
   private final Engine engine;
   private final Consumer<Status> afterStep;
+  private final Runnable onFailure;
   private final Thread thread;
   private volatile boolean closing;
   private volatile Throwable failure;
@@ -33,10 +34,12 @@ public final class EngineThread implements AutoCloseable {
    *
    * @param engine to drive and, in the end, to close
    * @param afterStep is told after each step, by the thread
+   * @param onFailure runs when the engine has failed and all texts with it, by the thread
    */
-  public EngineThread(Engine engine, Consumer<Status> afterStep) {
+  public EngineThread(Engine engine, Consumer<Status> afterStep, Runnable onFailure) {
     this.engine = engine;
     this.afterStep = afterStep;
+    this.onFailure = onFailure;
     this.thread = Thread.ofPlatform().daemon().name("engine").start(this::drive);
   }
 
@@ -84,6 +87,9 @@ public final class EngineThread implements AutoCloseable {
       failure = e;
     } finally {
       engine.close();
+      if (failure != null) {
+        onFailure.run();
+      }
     }
   }
 

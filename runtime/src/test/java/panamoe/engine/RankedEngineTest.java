@@ -91,7 +91,8 @@ class RankedEngineTest {
         .getFirst();
   }
 
-  private static List<Recorder> write(Backend backend, LanguageModel model) {
+  private static List<Recorder> write(Backend backend, LanguageModel model)
+      throws InterruptedException {
     List<Recorder> texts = new ArrayList<>();
     Engine.onRanks(
         backend,

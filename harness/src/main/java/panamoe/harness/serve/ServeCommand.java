@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.LongStream;
 import panamoe.backend.Backend;
 import panamoe.engine.Engine;
 import panamoe.engine.EngineConfig;
@@ -22,6 +23,10 @@ import panamoe.engine.EngineThread;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.ComputeType;
 import panamoe.harness.SharedOptions;
+import panamoe.harness.ranks.Alike;
+import panamoe.harness.ranks.Build;
+import panamoe.harness.ranks.RankOptions;
+import panamoe.harness.ranks.RankRun;
 import panamoe.io.Sha256;
 import panamoe.model.LanguageModel;
 import panamoe.parallel.Ranks;
@@ -44,6 +49,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  panamoe serve novels",
       "  panamoe serve novels --port 9000 --sequences 32 --cache-mib 512",
+      "  panamoe serve novels --ranks 4 --ep 2 --tp 2   four ranks as threads",
+      "  mpirun -n 4 panamoe serve novels --comm mpi --ep 4   four processes; rank 0 listens",
       "  curl localhost:8080/v1/completions -d '{\"prompt\": \"It was a\", \"max_tokens\": 50}'",
       "",
       "MODEL is a run's folder (its latest checkpoint) or one checkpoint in it. SIGTERM and Ctrl-C",
@@ -52,6 +59,7 @@ import picocli.CommandLine.Spec;
 public final class ServeCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SharedOptions shared;
+  @Mixin private RankOptions rankOptions;
 
   @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
   private Path model;
@@ -153,7 +161,7 @@ public final class ServeCommand implements Callable<Integer> {
   private int shutdown;
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws Exception {
     Limits limits =
         shared.checked(
             () ->
@@ -169,42 +177,91 @@ public final class ServeCommand implements Callable<Integer> {
     shared.checked(() -> engineConfig(1));
     ApiKeys keys = keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
     ModelFolder folder = ModelFolder.open(model);
-    try (Backend backend = shared.open()) {
-      serve(backend, folder, limits, keys);
-    }
+    shared.checked(rankOptions::topology);
+    rankOptions.requireAvailable();
+    new RankRun(rankOptions, shared)
+        .run(
+            (ranks, backend, _) -> {
+              Alike.require(ranks, Build::ofLibrary, "has another native library than rank 0");
+              Alike.require(ranks, folder.checkpoint()::sha256, "has another model than rank 0");
+              if (ranks.first()) {
+                serve(ranks, backend, folder, limits, keys);
+              } else {
+                follow(ranks, backend, folder);
+              }
+              return null;
+            });
     return 0;
   }
 
-  private void serve(Backend backend, ModelFolder folder, Limits limits, ApiKeys keys)
+  private void serve(Ranks ranks, Backend backend, ModelFolder folder, Limits limits, ApiKeys keys)
       throws IOException, InterruptedException {
     PrintWriter err = spec.commandLine().getErr();
-    ServedModel served = served(backend, folder);
+    ServedModel served = served(ranks, backend, folder);
     Metrics metrics = new Metrics(spec.root().version()[0], served.name());
     try (ApiServer server = listen(served, limits, keys, metrics, err)) {
       List<String> warnings = new ArrayList<>();
       try (LanguageModel loaded =
-          folder.load(backend, dtype.dtype(), Ranks.alone(), warnings, server::loaded)) {
+          folder.load(backend, dtype.dtype(), ranks, warnings, server::loaded)) {
         warnings.forEach(warning -> err.println("warning: " + warning));
-        CacheSize cache =
-            CacheSize.of(
-                folder.config(), dtype.dtype(), sequences, cacheMib, backend.memoryAvailable());
-        Engine engine =
-            new Engine(backend, loaded, folder.tokenizer(), engineConfig(cache.blocks()));
-        try (EngineThread writer = new EngineThread(engine, metrics::stepped)) {
-          StopSignals.handle(server::stop);
-          server.ready(writer);
-          say(served, server.port(), cache);
-          server.awaitStop();
-        }
+        CacheSize cache = cache(ranks, backend, folder);
+        Engine.onRanks(
+            backend,
+            loaded,
+            folder.tokenizer(),
+            engineConfig(cache.blocks()),
+            engine -> {
+              say(served, server.port(), cache);
+              answer(engine, server, metrics);
+            });
       }
     }
+  }
+
+  /** Answers requests until the server is asked to stop, or the engine fails. */
+  private static void answer(Engine engine, ApiServer server, Metrics metrics)
+      throws InterruptedException {
+    try (EngineThread writer = new EngineThread(engine, metrics::stepped, server::stop)) {
+      StopSignals.handle(server::stop);
+      server.ready(writer);
+      server.awaitStop();
+      switch (writer.failure()) {
+        case null -> {}
+        case RuntimeException e -> throw e;
+        case Error e -> throw e;
+        case Throwable e -> throw new IllegalStateException(e);
+      }
+    }
+  }
+
+  /** What the other ranks do: they compute what rank 0 asks for. */
+  private void follow(Ranks ranks, Backend backend, ModelFolder folder)
+      throws InterruptedException {
+    try (LanguageModel loaded =
+        folder.load(backend, dtype.dtype(), ranks, new ArrayList<>(), _ -> {})) {
+      EngineConfig config = engineConfig(cache(ranks, backend, folder).blocks());
+      Engine.onRanks(backend, loaded, folder.tokenizer(), config, _ -> {});
+    }
+  }
+
+  /** What every rank has room for. */
+  private CacheSize cache(Ranks ranks, Backend backend, ModelFolder folder) {
+    CacheSize mine =
+        CacheSize.of(
+            folder.config(),
+            dtype.dtype(),
+            sequences,
+            cacheMib,
+            backend.memoryAvailable() / rankOptions.here());
+    long[] all = ranks.world().allGather(mine.blocks());
+    return new CacheSize((int) LongStream.of(all).min().orElseThrow(), mine.tokenBytes());
   }
 
   private EngineConfig engineConfig(int blocks) {
     return new EngineConfig(blocks, EngineConfig.BLOCK, sequences, stepTokens, reserve, true, 0);
   }
 
-  private ServedModel served(Backend backend, ModelFolder folder) {
+  private ServedModel served(Ranks ranks, Backend backend, ModelFolder folder) {
     Path name = folder.path().toAbsolutePath().normalize().getFileName();
     String texts =
         String.join(
@@ -213,10 +270,12 @@ public final class ServeCommand implements Callable<Integer> {
             folder.tokenizer().sha256(),
             dtype.toString(),
             backend.name(),
+            "slices " + ranks.topology().tensorDegree() + " " + ranks.topology().expertSlices(),
             spec.root().version()[0]);
     return new ServedModel(
         name == null ? "model" : name.toString(),
         folder.tokenizer(),
+        new Grammars(folder.tokenizer()),
         folder.config().context(),
         "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, 16),
         Instant.now().getEpochSecond(),

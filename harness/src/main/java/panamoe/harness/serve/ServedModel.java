@@ -7,6 +7,7 @@ import panamoe.data.Tokenizer;
  * The model that a server has.
  *
  * @param name its id
+ * @param grammars for its tokenizer
  * @param context most tokens of a prompt and its text
  * @param fingerprint of all that texts depend on beside requests: weights, dtype, tokenizer, device
  * @param created when it was loaded, in seconds since 1970
@@ -15,6 +16,7 @@ import panamoe.data.Tokenizer;
 record ServedModel(
     String name,
     Tokenizer tokenizer,
+    Grammars grammars,
     int context,
     String fingerprint,
     long created,

@@ -57,7 +57,7 @@ final class TextFields {
               sampling(),
               stops(prompts, defaultMaxTokens, stops),
               logprobs,
-              Constraints.of(fields),
+              Constraints.of(fields, model.grammars()),
               terms(key),
               delivery());
       fields.ignore(

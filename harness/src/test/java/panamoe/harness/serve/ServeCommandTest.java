@@ -26,6 +26,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import panamoe.harness.CommandRun;
 import panamoe.harness.Main;
 import panamoe.harness.SmallJvm;
@@ -78,11 +80,13 @@ class ServeCommandTest {
     refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
   }
 
-  @Test
-  void servesDrainsAndEnds() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"1", "2"})
+  void servesDrainsAndEnds(String ranks) throws Exception {
     Process process =
         new ProcessBuilder(
-                SmallJvm.interruptible(Main.class, "serve", run, "--port", "0", "--json"))
+                SmallJvm.interruptible(
+                    Main.class, "serve", run, "--port", "0", "--json", "--ranks", ranks))
             .start();
     try (BufferedReader out = process.inputReader();
         HttpClient client = HttpClient.newHttpClient()) {
@@ -109,6 +113,7 @@ class ServeCommandTest {
           TestServer.json(generated.out()).get("text").textValue(),
           text.at("/choices/0/text").textValue());
       requireAsAlone(client, completions);
+      requireJson(client, completions);
       HttpRequest running =
           post(completions, "{'prompt':'T','max_tokens':60,'ignore_eos':true,'stream':true}");
       try (InputStream stream = client.send(running, BodyHandlers.ofInputStream()).body()) {
@@ -151,6 +156,26 @@ class ServeCommandTest {
     for (int i = 0; i < requests.size(); i++) {
       assertEquals(alone.get(i), choices(together.get(i).get()));
     }
+  }
+
+  /** A model that has never seen JSON writes what the schema asks for. */
+  private static void requireJson(HttpClient client, URI completions) throws Exception {
+    String schema =
+        "{'type':'object','properties':{'vote':{'enum':['yes','no']},'count':{'type':'integer',"
+            + "'minimum':0,'maximum':99}},'required':['vote','count'],"
+            + "'additionalProperties':false}";
+    HttpRequest request =
+        post(
+            completions,
+            "{'prompt':'The vote: ','max_tokens':50,'seed':1,'response_format':{'type':"
+                + "'json_schema','json_schema':{'name':'vote','schema':"
+                + schema
+                + "}}}");
+    JsonNode choice = choices(client.send(request, BodyHandlers.ofString())).get(0);
+    assertEquals("stop", choice.get("finish_reason").textValue());
+    JsonNode value = TestServer.json(choice.get("text").textValue());
+    assertTrue(List.of("yes", "no").contains(value.get("vote").textValue()), value::toString);
+    assertTrue(value.get("count").isIntegralNumber() && value.size() == 2, value::toString);
   }
 
   private static JsonNode choices(HttpResponse<String> answer) throws IOException {

@@ -46,7 +46,13 @@ final class TestServer implements AutoCloseable {
 
   final ServedModel model =
       new ServedModel(
-          MODEL, HashEngine.TOKENIZER, CONTEXT, "fp_hash", 1_700_000_000, new AtomicLong(1));
+          MODEL,
+          HashEngine.TOKENIZER,
+          new Grammars(HashEngine.TOKENIZER),
+          CONTEXT,
+          "fp_hash",
+          1_700_000_000,
+          new AtomicLong(1));
   final List<String> log = Collections.synchronizedList(new ArrayList<>());
   final Metrics metrics = new Metrics("1", MODEL);
   final ApiServer server;
@@ -71,7 +77,8 @@ final class TestServer implements AutoCloseable {
             keys,
             metrics,
             log::add);
-    engine = new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped);
+    engine =
+        new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
     server.ready(engine);
   }
 
