@@ -161,16 +161,6 @@ public final class ModelRunner implements StepRunner {
   }
 
   @Override
-  public TokenRoutes routes(int rank, int row) {
-    return step.routes.of(row);
-  }
-
-  @Override
-  public void addLoads(long[][] counts) {
-    step.routes.addTo(counts);
-  }
-
-  @Override
   public void close() {
     drop(step);
     if (recorded != step) {
@@ -183,7 +173,6 @@ public final class ModelRunner implements StepRunner {
   private final class Step implements AutoCloseable {
     private final int rows;
     private final TensorScope activations = TensorScope.shared(backend);
-    private final StepRoutes routes = new StepRoutes();
     private final Tensor tokens;
     private final Tensor slots;
     private final Tensor positions;
@@ -222,7 +211,7 @@ public final class ModelRunner implements StepRunner {
      * @param wanted the rows whose logits are asked for; null: all
      */
     private void compute(Tensor wanted) {
-      Pass pass = Pass.inference(backend, activations).observedBy(routes);
+      Pass pass = Pass.inference(backend, activations);
       Sequences sequences = new Sequences.Running(cache, table, slots, positions);
       Tensor hidden = model.forward(pass, tokens, sequences, null, false);
       if (wanted == null) {

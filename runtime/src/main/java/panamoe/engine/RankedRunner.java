@@ -129,17 +129,6 @@ final class RankedRunner implements StepRunner {
     ModelRunner.copy(gathered, row, into);
   }
 
-  /** Of the rows of rank 0; those of others are not told. */
-  @Override
-  public TokenRoutes routes(int rank, int row) {
-    return rank == 0 ? own.routes(0, row) : null;
-  }
-
-  @Override
-  public void addLoads(long[][] counts) {
-    own.addLoads(counts);
-  }
-
   /** Frees this rank's cache; on rank 0 it also lets the others end. */
   @Override
   public void close() {

@@ -1,7 +1,6 @@
 package panamoe.engine;
 
 import java.util.Arrays;
-import java.util.List;
 
 /**
  * A text that an engine writes, from its request to its end: its tokens, the blocks that hold their
@@ -35,12 +34,10 @@ final class Sequence implements GenerationHandle {
   int slot = NONE;
   int written;
   int shared = NONE;
-  // Tokens that it had room for when it started, and was promised.
+  // Blocks that it was promised when it started.
   int promised;
   long started;
   long first;
-  // Texts of the same request that begin when this one's prompt is computed.
-  List<Sequence> siblings = List.of();
 
   /**
    * @param arrival its number among all sequences

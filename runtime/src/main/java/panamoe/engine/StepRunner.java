@@ -18,17 +18,6 @@ interface StepRunner extends AutoCloseable {
    */
   void logits(int rank, int wanted, float[] into);
 
-  /**
-   * The experts that a row of the latest step went to.
-   *
-   * @param rank the data rank
-   * @param row of its rows
-   */
-  TokenRoutes routes(int rank, int row);
-
-  /** Adds the latest step's routes to each expert, as far as they are known here, by MoE layer. */
-  void addLoads(long[][] counts);
-
   /** Nothing is to be computed for now; called every few seconds. */
   default void idle() {}
 

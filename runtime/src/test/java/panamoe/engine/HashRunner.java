@@ -82,17 +82,6 @@ final class HashRunner implements StepRunner {
     System.arraycopy(logits[rank][wanted], 0, into, 0, into.length);
   }
 
-  /** As if it had one MoE layer. */
-  @Override
-  public TokenRoutes routes(int rank, int row) {
-    return new TokenRoutes(new int[][] {{row}}, new float[][] {{1}});
-  }
-
-  @Override
-  public void addLoads(long[][] counts) {
-    counts[0][0]++;
-  }
-
   @Override
   public void close() {}
 }
