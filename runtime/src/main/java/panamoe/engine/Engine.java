@@ -120,15 +120,20 @@ public final class Engine implements AutoCloseable {
     scheduler.requireFits(request);
     request.sampling().requireFits(vocabulary);
     for (int token : request.prompt()) {
-      if (token < 0 || token >= vocabulary) {
-        throw new IllegalArgumentException(
-            "the prompt has token " + token + ", which is none of 0 to " + (vocabulary - 1));
-      }
+      requireToken("the prompt has token ", token);
     }
+    request.stop().tokens().forEach(token -> requireToken("a stop is token ", token));
     GeneratedText text = new GeneratedText(tokenizer, request.stop().texts(), listener::wrote);
     Sequence sequence = new Sequence(request, listener, text, arrivals.getAndIncrement());
     inbox.add(sequence);
     return sequence;
+  }
+
+  private void requireToken(String which, int token) {
+    if (token < 0 || token >= vocabulary) {
+      throw new IllegalArgumentException(
+          which + token + ", which is none of 0 to " + (vocabulary - 1));
+    }
   }
 
   /**
@@ -178,18 +183,34 @@ public final class Engine implements AutoCloseable {
    * @return whether anything is left to compute
    */
   public boolean step() {
+    boolean more = stepQuietly();
+    RuntimeException failure = listenerFailure;
+    listenerFailure = null;
+    if (failure != null) {
+      throw failure;
+    }
+    return more;
+  }
+
+  /** As {@link #step}, which a listener's exception does not reach: it ended its text alone. */
+  boolean stepQuietly() {
     takeSubmitted();
     endUnwanted();
     scheduler.plan(plan);
     if (!plan.parts().isEmpty()) {
       compute();
     }
-    RuntimeException failure = listenerFailure;
-    listenerFailure = null;
-    if (failure != null) {
-      throw failure;
-    }
     return !scheduler.idle() || !inbox.isEmpty();
+  }
+
+  /** What it did in its latest step, and what is left. */
+  EngineThread.Status status() {
+    int rows = 0;
+    for (int rank = 0; rank < plan.ranks(); rank++) {
+      rows += plan.rank(rank).count;
+    }
+    return new EngineThread.Status(
+        scheduler.running(), scheduler.waiting(), rows, usage(), interruptions());
   }
 
   /** The part of the cache that running texts use, 0 to 1. */
@@ -305,10 +326,19 @@ public final class Engine implements AutoCloseable {
         logits[tokenizer.endOfText()] = Float.NEGATIVE_INFINITY;
       }
     }
-    if (sequence.constraint != null) {
-      keep(logits, sequence.constraint.allowed());
+    int token;
+    try {
+      if (sequence.constraint != null) {
+        keep(logits, sequence.constraint.allowed());
+      }
+      token = sampler.next(logits, sequence.sampler);
+      if (sequence.constraint != null && token != tokenizer.endOfText()) {
+        sequence.constraint.accept(token);
+      }
+    } catch (RuntimeException e) {
+      fail(sequence, e);
+      return -1;
     }
-    int token = sampler.next(logits, sequence.sampler);
     if (sequence.first == 0) {
       sequence.first = System.nanoTime();
     }
@@ -319,9 +349,6 @@ public final class Engine implements AutoCloseable {
     if (stop.tokens().contains(token)) {
       end(sequence, Generation.End.STOP);
       return -1;
-    }
-    if (sequence.constraint != null) {
-      sequence.constraint.accept(token);
     }
     sequence.sampler.wrote(token);
     sequence.append(token);
