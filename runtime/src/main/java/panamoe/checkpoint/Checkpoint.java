@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.io.Entry;
@@ -220,17 +221,22 @@ public final class Checkpoint {
    * @param backend whose memory the targets are
    * @param allowExtra accepts stored tensors without a destination, with a warning
    * @param strict rejects NaN and infinite values, after reading; otherwise they give one warning
+   * @param progress is told which part is read, 0 to 1, by any thread
    * @throws CheckpointException with up to 20 mismatches, each with its layer and expert; or if a
    *     file was changed since it was saved
    */
   public LoadReport loadModel(
-      Map<String, Destination> destinations, Backend backend, boolean allowExtra, boolean strict) {
+      Map<String, Destination> destinations,
+      Backend backend,
+      boolean allowExtra,
+      boolean strict,
+      DoubleConsumer progress) {
     for (String name : shards(MODEL)) {
       if (manifest.files().get(name).crc32c() == null) {
         checkedFile(name); // a manifest of before: its other checksum takes a pass of its own
       }
     }
-    return load(destinations, backend, allowExtra, true, strict);
+    return load(destinations, backend, allowExtra, true, strict, progress);
   }
 
   /**
@@ -240,8 +246,11 @@ public final class Checkpoint {
    * @param destinations of what the rank holds, by name
    */
   public LoadReport loadShare(
-      Map<String, Destination> destinations, Backend backend, boolean strict) {
-    return load(destinations, backend, true, false, strict);
+      Map<String, Destination> destinations,
+      Backend backend,
+      boolean strict,
+      DoubleConsumer progress) {
+    return load(destinations, backend, true, false, strict, progress);
   }
 
   /**
@@ -252,7 +261,8 @@ public final class Checkpoint {
       Backend backend,
       boolean allowExtra,
       boolean whole,
-      boolean strict) {
+      boolean strict,
+      DoubleConsumer progress) {
     try (Shards shards = headers()) {
       Map<String, Mismatches.Expected> expected = new LinkedHashMap<>();
       destinations.forEach((name, to) -> expected.put(name, Mismatches.Expected.of(to)));
@@ -262,7 +272,8 @@ public final class Checkpoint {
       if (whole) {
         warnings.addAll(mismatches.extraWarning(directory));
       }
-      WeightLoader loader = new WeightLoader(backend, shards.readers(), destinations, whole);
+      WeightLoader loader =
+          new WeightLoader(backend, shards.readers(), destinations, whole, progress);
       loader.run();
       if (whole) {
         shards.readers().forEach(file -> compare(file.path(), loader.checksum(file)));

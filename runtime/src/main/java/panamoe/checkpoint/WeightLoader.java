@@ -12,6 +12,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.DoubleConsumer;
 import panamoe.backend.Backend;
 import panamoe.backend.GemmKernels;
 import panamoe.tensor.DType;
@@ -76,6 +77,7 @@ final class WeightLoader {
   }
 
   private final Backend backend;
+  private final DoubleConsumer progress;
   private final List<Piece> pieces = new ArrayList<>();
   private final int[] checksums;
   private final long[] nonFinite;
@@ -87,13 +89,16 @@ final class WeightLoader {
    * @param backend whose memory the targets are, and whose kernels pack and round
    * @param destinations by name, of the shapes and dtypes of the files
    * @param all whether tensors without a destination are read too, for the checksums
+   * @param progress is told which part is read, 0 to 1, by any thread
    */
   WeightLoader(
       Backend backend,
       List<SafetensorsReader> files,
       Map<String, Destination> destinations,
-      boolean all) {
+      boolean all,
+      DoubleConsumer progress) {
     this.backend = backend;
+    this.progress = progress;
     for (SafetensorsReader file : files) {
       for (StoredTensor tensor : file.tensors()) {
         Destination to = destinations.get(tensor.name());
@@ -153,6 +158,7 @@ final class WeightLoader {
           i < pieces.size() && failure.get() == null;
           i = next.getAndIncrement()) {
         worker.take(i);
+        progress.accept((i + 1.0) / pieces.size());
       }
     } catch (RuntimeException | Error e) {
       // An interrupted thread closes the files of all: report the interruption rather than a reader

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.DoubleConsumer;
 import java.util.function.Function;
 import panamoe.backend.Backend;
 import panamoe.checkpoint.Checkpoint;
@@ -127,7 +128,7 @@ public record ModelFolder(
    *     not fit into memory
    */
   public LanguageModel load(Backend backend, DType dtype, List<String> warnings) {
-    return load(backend, dtype, Ranks.alone(), warnings);
+    return load(backend, dtype, Ranks.alone(), warnings, _ -> {});
   }
 
   /**
@@ -137,8 +138,18 @@ public record ModelFolder(
    * @throws IllegalArgumentException if the model does not divide among the tensor ranks
    */
   public LanguageModel load(Backend backend, DType dtype, Ranks ranks, List<String> warnings) {
+    return load(backend, dtype, ranks, warnings, _ -> {});
+  }
+
+  /**
+   * As above.
+   *
+   * @param progress is told which part is loaded, 0 to 1, by any thread
+   */
+  public LanguageModel load(
+      Backend backend, DType dtype, Ranks ranks, List<String> warnings, DoubleConsumer progress) {
     try {
-      return loadThis(backend, dtype, ranks, warnings);
+      return loadThis(backend, dtype, ranks, warnings, progress);
     } catch (CheckpointException e) {
       if (!checkpoint.isGone()) {
         throw e;
@@ -150,12 +161,13 @@ public record ModelFolder(
               throw new CheckpointException(
                   path + " has become another model since it was opened", e);
             }
-            return latest.loadThis(backend, dtype, ranks, warnings);
+            return latest.loadThis(backend, dtype, ranks, warnings, progress);
           });
     }
   }
 
-  private LanguageModel loadThis(Backend backend, DType dtype, Ranks ranks, List<String> warnings) {
+  private LanguageModel loadThis(
+      Backend backend, DType dtype, Ranks ranks, List<String> warnings, DoubleConsumer progress) {
     boolean alone = ranks.world().size() == 1;
     if (alone) {
       checkpoint.requireFits(dtype, backend.memoryAvailable());
@@ -168,8 +180,8 @@ public record ModelFolder(
       Map<String, Destination> weights = ModelTensors.destinations(model, backend);
       LoadReport report =
           alone
-              ? checkpoint.loadModel(weights, backend, false, false)
-              : checkpoint.loadShare(weights, backend, false);
+              ? checkpoint.loadModel(weights, backend, false, false, progress)
+              : checkpoint.loadShare(weights, backend, false, progress);
       warnings.addAll(report.warnings());
       return model;
     } catch (RuntimeException | Error e) {

@@ -54,7 +54,7 @@ final class SampleContents {
     Map<String, Destination> destinations = new LinkedHashMap<>();
     model.forEach((name, tensor) -> destinations.put(name, Destination.inPlace(tensor)));
     try (ReferenceBackend backend = new ReferenceBackend()) {
-      return checkpoint.loadModel(destinations, backend, allowExtra, strict);
+      return checkpoint.loadModel(destinations, backend, allowExtra, strict, _ -> {});
     }
   }
 

@@ -316,7 +316,7 @@ class RankedTrainingTest {
       Map<String, Destination> masters = new LinkedHashMap<>();
       ModelTensors.masters(loaded)
           .forEach((name, tensor) -> masters.put(name, Destination.inPlace(tensor)));
-      Checkpoint.open(folder).loadModel(masters, backend, false, true);
+      Checkpoint.open(folder).loadModel(masters, backend, false, true, _ -> {});
       List<Parameter> expected = drawn.parameters().parameters();
       for (int i = 0; i < expected.size(); i++) {
         assertArrayEquals(
