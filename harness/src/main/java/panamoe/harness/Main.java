@@ -21,6 +21,7 @@ import panamoe.harness.edit.EditCommand;
 import panamoe.harness.eval.EvalCommand;
 import panamoe.harness.generate.GenerateCommand;
 import panamoe.harness.inspect.InspectCommand;
+import panamoe.harness.serve.ServeCommand;
 import panamoe.harness.study.StudyCommand;
 import panamoe.harness.train.DemoCommand;
 import panamoe.harness.train.DistillCommand;
@@ -72,6 +73,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       TokenizerCommand.class,
       EditCommand.class,
       GenerateCommand.class,
+      ServeCommand.class,
       EvalCommand.class,
       DataCommand.class,
       InspectCommand.class,

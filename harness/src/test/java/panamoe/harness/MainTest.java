@@ -45,6 +45,8 @@ class MainTest {
         "doctor --device gpu  | panamoe doctor: Invalid value for option '--device'",
         "doctor --seed        | panamoe doctor: Missing required parameter for option '--seed' (S)",
         "demo --steps 0       | panamoe demo: --steps is 0, expected 1 or more",
+        "serve                | panamoe serve: Missing required parameter: 'MODEL'",
+        "serve none --reserve 2 | panamoe serve: the reserve is 2.0, expected 0 to 1",
         "generate --model none --temperature -1       | panamoe generate: temperature is -1.0, expected 0 to 100",
         "generate --model none --top-p 0              | panamoe generate: top-p is 0.0, expected more than 0",
         "generate --model none --top-k -1             | panamoe generate: top-k is -1, expected 0 (all) or more",

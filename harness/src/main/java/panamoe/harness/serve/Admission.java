@@ -1,0 +1,101 @@
+package panamoe.harness.serve;
+
+/**
+ * Decides whether a request may wait, so that nobody waits for longer than it takes to write a full
+ * queue. Thread-safe.
+ */
+final class Admission {
+  private static final long LEAST_MILLIS = 100;
+  private static final long MOST_MILLIS = 60_000;
+  // The share of the latest interval in the mean.
+  private static final double WEIGHT = 0.2;
+
+  private final Limits limits;
+  private int texts;
+  private long tokens;
+  // How many were refused for whom no room has come since.
+  private int refused;
+  private long endedAt = System.nanoTime();
+  private double secondsPerText;
+
+  Admission(Limits limits) {
+    this.limits = limits;
+  }
+
+  /**
+   * Takes the places of a request.
+   *
+   * @throws ApiError 429 if too many wait
+   */
+  synchronized Place admit(TextRequest request) {
+    int bound = limits.sequences() + limits.queuedRequests();
+    if (request.texts() > bound) {
+      throw ApiError.invalid(
+          "the request asks for " + request.texts() + " texts, this server takes " + bound, "n");
+    }
+    if (texts + request.texts() > bound) {
+      throw overloaded(
+          request.texts(),
+          Math.max(0, texts - limits.sequences())
+              + " texts wait, the server's bound is "
+              + limits.queuedRequests());
+    }
+    if (tokens > 0 && tokens + request.promptTokens() > limits.queuedTokens()) {
+      throw overloaded(
+          request.texts(),
+          "prompts of " + tokens + " tokens wait, the server's bound is " + limits.queuedTokens());
+    }
+    if (texts == 0) {
+      endedAt = System.nanoTime(); // nobody waited until now
+    }
+    texts += request.texts();
+    tokens += request.promptTokens();
+    return new Place(request.texts(), request.promptTokens());
+  }
+
+  /** Who is refused comes again; when as many were refused as may wait, that does not help. */
+  private ApiError overloaded(int more, String why) {
+    refused += more;
+    long millis = (long) (1000 * secondsPerText * refused);
+    return ApiError.overloaded(
+        why, Math.clamp(millis, LEAST_MILLIS, MOST_MILLIS), refused <= limits.queuedRequests());
+  }
+
+  /** The places of one request. */
+  final class Place implements AutoCloseable {
+    private final int ownTexts;
+    private long ownTokens;
+
+    private Place(int texts, long tokens) {
+      ownTexts = texts;
+      ownTokens = tokens;
+    }
+
+    /**
+     * The first text of a prompt has its first token, or has ended.
+     *
+     * @param promptTokens of that prompt
+     */
+    void computed(long promptTokens) {
+      synchronized (Admission.this) {
+        long done = Math.min(promptTokens, ownTokens); // none once the place is given back
+        ownTokens -= done;
+        tokens -= done;
+      }
+    }
+
+    /** Gives the places back; called once. */
+    @Override
+    public void close() {
+      synchronized (Admission.this) {
+        computed(ownTokens);
+        texts -= ownTexts;
+        refused = texts == 0 ? 0 : Math.max(0, refused - ownTexts);
+        long now = System.nanoTime();
+        double latest = (now - endedAt) / 1e9 / ownTexts;
+        secondsPerText += WEIGHT * (latest - secondsPerText);
+        endedAt = now;
+      }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+package panamoe.harness.serve;
+
+import java.util.Map;
+
+/** A request that is answered by an error, in OpenAI's form. Its message goes to the client. */
+final class ApiError extends RuntimeException {
+  /** The error as JSON. */
+  record Body(Error error) {
+    record Error(String message, String type, String param, String code) {}
+  }
+
+  private static final String INVALID = "invalid_request_error";
+
+  private final int status;
+  private final Body body;
+  private final Map<String, String> headers;
+
+  private ApiError(
+      int status,
+      String message,
+      String type,
+      String param,
+      String code,
+      Map<String, String> headers) {
+    super(message, null, false, false);
+    this.status = status;
+    this.body = new Body(new Body.Error(message, type, param, code));
+    this.headers = headers;
+  }
+
+  int status() {
+    return status;
+  }
+
+  Body body() {
+    return body;
+  }
+
+  /** Headers of the answer beside the usual ones. */
+  Map<String, String> headers() {
+    return headers;
+  }
+
+  /**
+   * 400.
+   *
+   * @param param the field that is wrong; null if the whole request is
+   */
+  static ApiError invalid(String message, String param) {
+    return new ApiError(400, message, INVALID, param, "invalid_value", Map.of());
+  }
+
+  /** 400 for a field whose meaning would be lost if it were ignored. */
+  static ApiError unsupported(String message, String param) {
+    return new ApiError(400, message, INVALID, param, "unsupported_parameter", Map.of());
+  }
+
+  static ApiError tooLong(String message) {
+    return new ApiError(400, message, INVALID, null, "context_length_exceeded", Map.of());
+  }
+
+  static ApiError unauthorized() {
+    return new ApiError(
+        401,
+        "a key of this server is needed: Authorization: Bearer KEY",
+        "authentication_error",
+        null,
+        "invalid_api_key",
+        Map.of("WWW-Authenticate", "Bearer"));
+  }
+
+  static ApiError noModel(String asked, String served) {
+    return new ApiError(
+        404,
+        "there is no model " + asked + "; this server has " + served,
+        INVALID,
+        "model",
+        "model_not_found",
+        Map.of());
+  }
+
+  static ApiError notFound(String path) {
+    return new ApiError(404, "there is no " + path, INVALID, null, "not_found", Map.of());
+  }
+
+  static ApiError wrongMethod(String method, String allowed) {
+    return new ApiError(
+        405,
+        method + " is not for this path; " + allowed + " is",
+        INVALID,
+        null,
+        "method_not_allowed",
+        Map.of("Allow", allowed));
+  }
+
+  static ApiError tooLarge(long most) {
+    return new ApiError(
+        413,
+        "the request has more than " + most + " bytes",
+        INVALID,
+        null,
+        "request_too_large",
+        Map.of());
+  }
+
+  /**
+   * 429.
+   *
+   * @param retryMillis when there is probably room
+   * @param retry whether it makes sense to ask again
+   */
+  static ApiError overloaded(String message, long retryMillis, boolean retry) {
+    return new ApiError(
+        429,
+        message,
+        "overloaded_error",
+        null,
+        "queue_full",
+        Map.of(
+            "Retry-After",
+            Long.toString(Math.ceilDiv(retryMillis, 1000)),
+            "retry-after-ms",
+            Long.toString(retryMillis),
+            "x-should-retry",
+            Boolean.toString(retry)));
+  }
+
+  static ApiError internal(String message) {
+    return new ApiError(500, message, "server_error", null, "internal_error", Map.of());
+  }
+
+  /**
+   * 503.
+   *
+   * @param code {@code loading}, {@code draining} or {@code failed}
+   */
+  static ApiError unavailable(String message, String code) {
+    return new ApiError(503, message, "server_error", null, code, Map.of("Retry-After", "5"));
+  }
+
+  static ApiError late() {
+    return new ApiError(
+        504,
+        "the time was over before the first token",
+        "timeout_error",
+        null,
+        "timeout",
+        Map.of());
+  }
+}

@@ -1,0 +1,71 @@
+package panamoe.harness.serve;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.List;
+import panamoe.io.Sha256;
+
+/** Who may use the server: everybody, or who has one of its keys. Thread-safe. */
+final class ApiKeys {
+  private static final String BEARER = "Bearer ";
+
+  /** No key is needed. */
+  static final ApiKeys NONE = new ApiKeys(List.of());
+
+  private final List<byte[]> digests;
+
+  private ApiKeys(List<byte[]> digests) {
+    this.digests = digests;
+  }
+
+  /**
+   * Reads a file of keys, one a line; empty lines and those that begin with # do not count.
+   *
+   * @throws IllegalArgumentException if there is no key in it
+   */
+  static ApiKeys read(Path file) throws IOException {
+    List<byte[]> digests =
+        Files.readAllLines(file).stream()
+            .map(String::strip)
+            .filter(line -> !line.isEmpty() && !line.startsWith("#"))
+            .map(ApiKeys::digest)
+            .toList();
+    if (digests.isEmpty()) {
+      throw new IllegalArgumentException(file + " has no key, expected one a line");
+    }
+    return new ApiKeys(digests);
+  }
+
+  /**
+   * Whose request this is: the number of its key, or nothing where no key is needed. Takes as long
+   * for a wrong key as for a right one.
+   *
+   * @param authorization the header; null if there is none
+   * @throws ApiError 401 if a key is needed and this is not a key
+   */
+  String user(String authorization) {
+    if (digests.isEmpty()) {
+      return "";
+    }
+    boolean bearer =
+        authorization != null && authorization.regionMatches(true, 0, BEARER, 0, BEARER.length());
+    byte[] asked = digest(bearer ? authorization.substring(BEARER.length()).strip() : "");
+    int found = -1;
+    for (int i = 0; i < digests.size(); i++) {
+      if (MessageDigest.isEqual(asked, digests.get(i))) {
+        found = i;
+      }
+    }
+    if (found < 0) {
+      throw ApiError.unauthorized();
+    }
+    return "key " + found;
+  }
+
+  private static byte[] digest(String key) {
+    return Sha256.digest().digest(key.getBytes(StandardCharsets.UTF_8));
+  }
+}

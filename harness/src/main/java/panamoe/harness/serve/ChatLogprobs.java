@@ -1,0 +1,44 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.ArrayList;
+import java.util.List;
+import panamoe.data.Tokenizer;
+import panamoe.engine.TokenLogprobs;
+
+/** Logprobs in the form of chat completions. */
+record ChatLogprobs(List<Token> content) {
+  /**
+   * @param topLogprobs null in a list of them
+   */
+  record Token(
+      String token,
+      double logprob,
+      int[] bytes,
+      @JsonInclude(JsonInclude.Include.NON_NULL) List<Token> topLogprobs) {}
+
+  /** Those of some tokens; null if they were not asked for. */
+  static ChatLogprobs of(Tokenizer tokenizer, List<TextEvent.Drawn> drawn) {
+    if (drawn.isEmpty() || drawn.getFirst().logprobs() == null) {
+      return null;
+    }
+    List<Token> content = new ArrayList<>();
+    for (TextEvent.Drawn next : drawn) {
+      TokenLogprobs logprobs = next.logprobs();
+      List<Token> top = new ArrayList<>();
+      for (int i = 0; i < logprobs.tokens().length; i++) {
+        top.add(token(tokenizer, logprobs.tokens()[i], logprobs.logprobs()[i], null));
+      }
+      content.add(token(tokenizer, next.token(), logprobs.logprob(), top));
+    }
+    return new ChatLogprobs(content);
+  }
+
+  private static Token token(Tokenizer tokenizer, int token, double logprob, List<Token> top) {
+    return new Token(
+        TokenText.of(tokenizer, token),
+        TokenText.logprob(logprob),
+        TokenText.bytes(tokenizer, token),
+        top);
+  }
+}

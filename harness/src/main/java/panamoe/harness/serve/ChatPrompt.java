@@ -1,0 +1,67 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * The prompt of a conversation. Models of this version bring no template: each message is a line,
+ * {@code role: content}, and the assistant's line is left to write.
+ */
+final class ChatPrompt {
+  /** Where the assistant's turn ends. */
+  static final List<String> STOPS = List.of("\nuser:");
+
+  private static final Set<String> ROLES = Set.of("system", "developer", "user", "assistant");
+
+  private ChatPrompt() {}
+
+  /**
+   * The text of {@code messages}.
+   *
+   * @throws ApiError if they are no conversation, or hold more than text
+   */
+  static String of(Fields fields) {
+    JsonNode messages = fields.take("messages");
+    if (messages == null || !messages.isArray() || messages.isEmpty()) {
+      throw fields.wrong("messages", "is not an array of one message or more");
+    }
+    StringBuilder prompt = new StringBuilder();
+    for (int i = 0; i < messages.size(); i++) {
+      Fields message = fields.inner("messages[" + i + "]", messages.get(i));
+      String role = message.text("role", "");
+      if (!ROLES.contains(role)) {
+        throw message.wrong("role", "is none of system, developer, user and assistant");
+      }
+      prompt.append(role).append(": ").append(content(message)).append('\n');
+      // What clients send back of an answer, and its other fields where they say nothing.
+      message.refuse("name", "tool_calls", "tool_call_id", "function_call", "audio", "refusal");
+      message.refuse("reasoning_content", "annotations");
+      message.requireNoOthers();
+    }
+    return prompt.append("assistant:").toString();
+  }
+
+  private static String content(Fields message) {
+    JsonNode content = message.take("content");
+    if (content == null) {
+      throw message.wrong("content", "is missing");
+    }
+    if (content.isTextual()) {
+      return content.textValue();
+    }
+    if (!content.isArray()) {
+      throw message.wrong("content", "is not a string or an array of parts");
+    }
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < content.size(); i++) {
+      Fields part = message.inner("content[" + i + "]", content.get(i));
+      if (!part.text("type", "").equals("text")) {
+        throw ApiError.unsupported(part.path("type") + " is not text", part.path("type"));
+      }
+      text.append(part.text("text", ""));
+      part.requireNoOthers();
+    }
+    return text.toString();
+  }
+}

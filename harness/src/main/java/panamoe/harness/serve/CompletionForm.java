@@ -1,0 +1,106 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.List;
+import java.util.stream.IntStream;
+import panamoe.data.Tokenizer;
+
+/** Answers of completions. */
+final class CompletionForm implements AnswerForm {
+  /** An answer, or a chunk of one. */
+  record Answer(
+      String id,
+      String object,
+      long created,
+      String model,
+      String systemFingerprint,
+      List<Choice> choices,
+      Usage usage) {}
+
+  record Choice(
+      int index,
+      String text,
+      CompletionLogprobs logprobs,
+      String finishReason,
+      @JsonInclude(JsonInclude.Include.NON_NULL) int[] promptTokenIds,
+      @JsonInclude(JsonInclude.Include.NON_NULL) int[] tokenIds,
+      @JsonInclude(JsonInclude.Include.NON_NULL) Finish.Detail panamoe) {}
+
+  private final Head head;
+  private final TextRequest request;
+  private final List<CompletionLogprobs.Writer> logprobs;
+
+  CompletionForm(Head head, TextRequest request, Tokenizer tokenizer) {
+    this.head = head;
+    this.request = request;
+    this.logprobs =
+        IntStream.range(0, request.texts())
+            .mapToObj(_ -> new CompletionLogprobs.Writer(tokenizer))
+            .toList();
+  }
+
+  @Override
+  public Answer whole(List<WrittenText> texts, Usage usage) {
+    return answer(
+        IntStream.range(0, texts.size()).mapToObj(i -> choice(i, texts.get(i))).toList(), usage);
+  }
+
+  private Choice choice(int index, WrittenText text) {
+    return new Choice(
+        index,
+        text.text(),
+        logprobs.get(index).next(text.drawn()),
+        text.finish().reason(),
+        promptIds(index),
+        AnswerForm.tokenIds(request, text.drawn()),
+        text.finish().panamoe());
+  }
+
+  @Override
+  public Answer begin(int choice) {
+    return request.answer().tokenIds()
+        ? answer(List.of(new Choice(choice, "", null, null, promptIds(choice), null, null)), null)
+        : null;
+  }
+
+  @Override
+  public Answer piece(TextEvent.Piece piece) {
+    return answer(
+        List.of(
+            new Choice(
+                piece.choice(),
+                piece.text(),
+                logprobs.get(piece.choice()).next(piece.drawn()),
+                null,
+                null,
+                AnswerForm.tokenIds(request, piece.drawn()),
+                null)),
+        null);
+  }
+
+  @Override
+  public Answer end(int choice, Finish finish) {
+    return answer(
+        List.of(new Choice(choice, "", null, finish.reason(), null, null, finish.panamoe())), null);
+  }
+
+  @Override
+  public Answer usage(Usage usage) {
+    return answer(List.of(), usage);
+  }
+
+  private Answer answer(List<Choice> choices, Usage usage) {
+    return new Answer(
+        head.id(),
+        "text_completion",
+        head.created(),
+        head.model(),
+        head.systemFingerprint(),
+        choices,
+        usage);
+  }
+
+  private int[] promptIds(int choice) {
+    return request.answer().tokenIds() ? request.prompts().get(choice / request.n()) : null;
+  }
+}

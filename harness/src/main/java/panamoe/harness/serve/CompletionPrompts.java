@@ -1,0 +1,40 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The prompts of a completion: a text, tokens, or an array of texts or of tokens. */
+final class CompletionPrompts {
+  private static final String NAME = "prompt";
+
+  private CompletionPrompts() {}
+
+  /**
+   * Their tokens.
+   *
+   * @throws ApiError if there is none
+   */
+  static List<int[]> of(Fields fields, ServedModel model) {
+    JsonNode prompt = fields.take(NAME);
+    if (prompt == null) {
+      throw fields.wrong(NAME, "is missing");
+    }
+    boolean several = prompt.isArray() && !prompt.isEmpty() && !prompt.get(0).isIntegralNumber();
+    List<int[]> prompts = new ArrayList<>();
+    for (JsonNode one : several ? prompt : List.of(prompt)) {
+      prompts.add(one(fields, one, model));
+    }
+    return prompts;
+  }
+
+  private static int[] one(Fields fields, JsonNode prompt, ServedModel model) {
+    if (prompt.isTextual()) {
+      return model.tokens(prompt.textValue());
+    }
+    if (!prompt.isArray() || prompt.isEmpty()) {
+      throw fields.wrong(NAME, "is not a string, an array of tokens, or an array of those");
+    }
+    return fields.tokens(NAME, prompt);
+  }
+}

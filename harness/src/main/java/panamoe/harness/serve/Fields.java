@@ -1,0 +1,148 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.LinkedHashSet;
+import java.util.Set;
+
+/**
+ * The fields of an object in a request. Each is asked for by name; {@link #requireNoOthers} refuses
+ * those that nobody asked for. A field that is null counts as absent.
+ */
+final class Fields {
+  private final ObjectNode object;
+  private final String path;
+  private final Set<String> left = new LinkedHashSet<>();
+
+  Fields(ObjectNode object) {
+    this(object, "");
+  }
+
+  private Fields(ObjectNode object, String path) {
+    this.object = object;
+    this.path = path;
+    object.fieldNames().forEachRemaining(left::add);
+  }
+
+  /** A field's value; null if it is absent. */
+  JsonNode take(String name) {
+    left.remove(name);
+    JsonNode value = object.get(name);
+    return value == null || value.isNull() ? null : value;
+  }
+
+  /** A field's path from the request, for messages. */
+  String path(String name) {
+    return path + name;
+  }
+
+  ApiError wrong(String name, String what) {
+    return ApiError.invalid(path(name) + " " + what, path(name));
+  }
+
+  String text(String name, String otherwise) {
+    JsonNode value = take(name);
+    if (value != null && !value.isTextual()) {
+      throw wrong(name, "is not a string");
+    }
+    return value == null ? otherwise : value.textValue();
+  }
+
+  boolean flag(String name) {
+    JsonNode value = take(name);
+    if (value != null && !value.isBoolean()) {
+      throw wrong(name, "is not true or false");
+    }
+    return value != null && value.booleanValue();
+  }
+
+  double number(String name, double otherwise) {
+    JsonNode value = take(name);
+    if (value != null && !(value.isNumber() && Double.isFinite(value.doubleValue()))) {
+      throw wrong(name, "is not a number");
+    }
+    return value == null ? otherwise : value.doubleValue();
+  }
+
+  int integer(String name, int otherwise, int least, int most) {
+    return (int) integer(name, (long) otherwise, least, most);
+  }
+
+  long integer(String name, long otherwise, long least, long most) {
+    JsonNode value = take(name);
+    if (value == null) {
+      return otherwise;
+    }
+    long number = integer(name, value);
+    if (number < least || number > most) {
+      throw wrong(name, "is " + number + ", expected " + least + " to " + most);
+    }
+    return number;
+  }
+
+  private long integer(String name, JsonNode value) {
+    if (!value.isIntegralNumber() || !value.canConvertToLong()) {
+      throw wrong(name, "is not a whole number of 64 bits");
+    }
+    return value.longValue();
+  }
+
+  /** The tokens of an array of them. */
+  int[] tokens(String name, JsonNode array) {
+    if (!array.isArray()) {
+      throw wrong(name, "is not an array of tokens");
+    }
+    int[] tokens = new int[array.size()];
+    for (int i = 0; i < tokens.length; i++) {
+      JsonNode token = array.get(i);
+      if (!token.isIntegralNumber() || !token.canConvertToInt() || token.intValue() < 0) {
+        throw wrong(name, "is not an array of tokens: element " + i + " is none");
+      }
+      tokens[i] = token.intValue();
+    }
+    return tokens;
+  }
+
+  /** The fields of an object in a field; null if it is absent. */
+  Fields inner(String name) {
+    JsonNode value = take(name);
+    return value == null ? null : inner(name, value);
+  }
+
+  /** The fields of an object at {@code name}, which may be in an array there. */
+  Fields inner(String name, JsonNode value) {
+    if (value instanceof ObjectNode inner) {
+      return new Fields(inner, path(name) + ".");
+    }
+    throw wrong(name, "is not an object");
+  }
+
+  /** Leaves fields out that have no effect on a text. */
+  void ignore(String... names) {
+    for (String name : names) {
+      left.remove(name);
+    }
+  }
+
+  /** Refuses fields without which the answer would not be what was asked for. */
+  void refuse(String... names) {
+    for (String name : names) {
+      JsonNode value = take(name);
+      if (value != null && !(value.isContainerNode() && value.isEmpty())) {
+        throw ApiError.unsupported(path(name) + " is not supported", path(name));
+      }
+    }
+  }
+
+  /**
+   * @throws ApiError if there is a field that nobody asked for
+   */
+  void requireNoOthers() {
+    for (String name : left) {
+      if (!object.get(name).isNull()) {
+        String known = name.length() > 64 ? name.substring(0, 64) + "..." : name;
+        throw ApiError.unsupported("there is no field " + path(known), path(known));
+      }
+    }
+  }
+}

@@ -1,0 +1,29 @@
+package panamoe.harness.serve;
+
+import panamoe.engine.Generation;
+
+/**
+ * Why a text ended, as answers tell it.
+ *
+ * @param reason OpenAI's word
+ * @param panamoe what that word does not say; null if nothing
+ */
+record Finish(String reason, Detail panamoe) {
+  /**
+   * @param finish {@code deadline}
+   */
+  record Detail(String finish) {}
+
+  static Finish of(Generation.End end) {
+    return switch (end) {
+      case END_OF_TEXT, STOP -> new Finish("stop", null);
+      case LENGTH -> new Finish("length", null);
+      case DEADLINE -> new Finish("length", new Detail("deadline"));
+      case CANCELLED -> new Finish("abort", null);
+    };
+  }
+
+  String metric() {
+    return panamoe == null ? reason : panamoe.finish();
+  }
+}

@@ -1,0 +1,55 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import panamoe.io.StrictJson;
+
+/** JSON of requests, which is not trusted, and of answers, which are records. */
+final class Json {
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
+
+  /** A tree of 2 million values takes some 100 MB at most. */
+  private static final int MOST_TOKENS = 2_000_000;
+
+  private Json() {}
+
+  /**
+   * A request's body.
+   *
+   * @throws ApiError if it is no JSON object
+   */
+  static ObjectNode object(byte[] body) {
+    try {
+      try (JsonParser parser = StrictJson.parser(new ByteArrayInputStream(body))) {
+        for (int tokens = 0; parser.nextToken() != null; tokens++) {
+          if (tokens == MOST_TOKENS) {
+            throw ApiError.invalid("the body has more than " + MOST_TOKENS + " values", null);
+          }
+        }
+      }
+      JsonNode tree = StrictJson.tree(body);
+      if (tree instanceof ObjectNode object) {
+        return object;
+      }
+      throw ApiError.invalid("the body is not a JSON object", null);
+    } catch (IOException e) {
+      throw ApiError.invalid("the body is not JSON: " + StrictJson.reason(e), null);
+    }
+  }
+
+  /** A record as JSON in one line. */
+  static byte[] bytes(Object answer) {
+    try {
+      return MAPPER.writeValueAsBytes(answer);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("an answer is always writable", e);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package panamoe.harness.serve;
+
+import java.time.Duration;
+
+/**
+ * What a server bears.
+ *
+ * @param sequences texts that run at a time
+ * @param queuedRequests texts that wait beside them; more are refused
+ * @param queuedTokens prompt tokens of texts without a first token; more are refused, unless they
+ *     are the only ones
+ * @param defaultMaxTokens most tokens of a text whose request does not say how many
+ * @param bodyBytes most bytes of a request
+ * @param slowReader how long a connection may take nothing, or have many pieces to take
+ * @param ping after so much silence a comment is sent, which shows whether the client is there
+ * @param shutdown how long running texts may go on when the server stops
+ */
+record Limits(
+    int sequences,
+    int queuedRequests,
+    long queuedTokens,
+    int defaultMaxTokens,
+    int bodyBytes,
+    Duration slowReader,
+    Duration ping,
+    Duration shutdown) {
+
+  static final int BODY_BYTES = 16 << 20;
+  static final Duration PING = Duration.ofSeconds(15);
+
+  Limits {
+    require("sequences", sequences, 1);
+    require("max-queued-requests", queuedRequests, 0);
+    require("max-queued-tokens", queuedTokens, 1);
+    require("default-max-tokens", defaultMaxTokens, 1);
+    require("slow-reader-timeout", slowReader.toMillis(), 1);
+    require("shutdown-timeout", shutdown.toMillis(), 0);
+  }
+
+  private static void require(String option, long value, long least) {
+    if (value < least) {
+      throw new IllegalArgumentException(
+          "--" + option + " is " + value + ", expected " + least + " or more");
+    }
+  }
+}

@@ -1,0 +1,157 @@
+package panamoe.harness.serve;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.DistributionSummary;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.DoubleStream;
+import java.util.stream.LongStream;
+import panamoe.engine.EngineThread.Status;
+import panamoe.engine.Generation;
+
+/** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
+final class Metrics {
+  private static final String PREFIX = "panamoe.";
+
+  private static final double[] SIZES =
+      DoubleStream.iterate(1, size -> 2 * size).limit(18).toArray();
+
+  /** From a millisecond to about four minutes. */
+  private static final Duration[] TIMES =
+      LongStream.iterate(1, millis -> 2 * millis)
+          .limit(19)
+          .mapToObj(Duration::ofMillis)
+          .toArray(Duration[]::new);
+
+  private final PrometheusMeterRegistry registry =
+      new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+  private final AtomicReference<Status> status = new AtomicReference<>(new Status(0, 0, 0, 0, 0));
+  private final Counter promptTokens = counter("prompt.tokens", "Tokens of prompts");
+  private final Counter generationTokens = counter("generation.tokens", "Tokens written");
+  private final Counter prefixQueries =
+      counter("prefix.cache.queries", "Tokens of prompts that were looked for in the cache");
+  private final Counter prefixHits =
+      counter("prefix.cache.hits", "Tokens of prompts that were found in the cache");
+  private final Timer firstToken = timer("time.to.first.token", "From request to first token");
+  private final Timer betweenTokens = timer("inter.token.latency", "From a token to the next");
+  private final Timer whole = timer("e2e.request.latency", "From request to last token");
+  private final Timer queued = timer("request.queue.time", "From request to start");
+  private final Timer prefill = timer("request.prefill.time", "From start to first token");
+  private final Timer decode = timer("request.decode.time", "From first token to last");
+  private final DistributionSummary requestPrompt =
+      summary("request.prompt.tokens", "Tokens of a text's prompt");
+  private final DistributionSummary requestGeneration =
+      summary("request.generation.tokens", "Tokens written of a text");
+  private final DistributionSummary stepTokens =
+      summary("iteration.tokens", "Tokens that a step computed");
+
+  Metrics(String version, String model) {
+    Gauge.builder(PREFIX + "num.requests.running", () -> status.get().running())
+        .description("Texts that are computed")
+        .register(registry);
+    Gauge.builder(PREFIX + "num.requests.waiting", () -> status.get().waiting())
+        .description("Texts that wait for room")
+        .register(registry);
+    Gauge.builder(PREFIX + "kv.cache.usage.perc", () -> status.get().usage())
+        .description("Part of the key/value cache that texts use, 0 to 1")
+        .register(registry);
+    FunctionCounter.builder(
+            PREFIX + "num.preemptions", status, latest -> latest.get().interruptions())
+        .description("How often a text made room for another one")
+        .register(registry);
+    Gauge.builder(PREFIX + "build.info", () -> 1)
+        .description("The server's version and model")
+        .tags("version", version, "model", model)
+        .register(registry);
+  }
+
+  private Counter counter(String name, String what) {
+    return Counter.builder(PREFIX + name).description(what).register(registry);
+  }
+
+  private Timer timer(String name, String what) {
+    return Timer.builder(PREFIX + name)
+        .description(what)
+        .serviceLevelObjectives(TIMES)
+        .register(registry);
+  }
+
+  private DistributionSummary summary(String name, String what) {
+    return DistributionSummary.builder(PREFIX + name)
+        .description(what)
+        .serviceLevelObjectives(SIZES)
+        .register(registry);
+  }
+
+  /** The engine computed a step. */
+  void stepped(Status now) {
+    status.set(now);
+    if (now.rows() > 0) {
+      stepTokens.record(now.rows());
+    }
+  }
+
+  void token() {
+    generationTokens.increment();
+  }
+
+  /** A token followed another one of its text. */
+  void tokenAfter(long nanos) {
+    betweenTokens.record(nanos, TimeUnit.NANOSECONDS);
+  }
+
+  /**
+   * A text has ended.
+   *
+   * @param first of its prompt
+   */
+  void ended(Generation text, boolean first) {
+    if (first) {
+      promptTokens.increment(text.promptTokens());
+    }
+    prefixQueries.increment(text.promptTokens());
+    prefixHits.increment(text.sharedTokens());
+    requestPrompt.record(text.promptTokens());
+    requestGeneration.record(text.tokens());
+    Generation.Times times = text.times();
+    whole.record(times.ended() - times.submitted(), TimeUnit.NANOSECONDS);
+    if (times.started() != 0) {
+      queued.record(times.started() - times.submitted(), TimeUnit.NANOSECONDS);
+    }
+    if (times.first() != 0) {
+      firstToken.record(times.first() - times.submitted(), TimeUnit.NANOSECONDS);
+      prefill.record(times.first() - times.started(), TimeUnit.NANOSECONDS);
+      decode.record(times.ended() - times.first(), TimeUnit.NANOSECONDS);
+    }
+    finished(Finish.of(text.end()).metric());
+  }
+
+  void failed() {
+    finished("error");
+  }
+
+  private void finished(String reason) {
+    registry.counter(PREFIX + "request.success", "finished_reason", reason).increment();
+  }
+
+  /** A request was refused for a reason that is not its own. */
+  void refused(String reason) {
+    registry.counter(PREFIX + "admission.rejections", "reason", reason).increment();
+  }
+
+  /** A request was ended before its texts were written. */
+  void cancelled(String reason) {
+    registry.counter(PREFIX + "request.cancellations", "reason", reason).increment();
+  }
+
+  /** All of it as text, in the form that an {@code Accept} header asks for. */
+  String scrape(String contentType) {
+    return registry.scrape(contentType);
+  }
+}

@@ -1,0 +1,143 @@
+package panamoe.harness.serve;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import panamoe.engine.EngineThread;
+import panamoe.engine.Generation;
+import panamoe.engine.GenerationHandle;
+import panamoe.engine.GenerationListener;
+import panamoe.engine.TokenLogprobs;
+
+/**
+ * The texts of a request in the engine. Of the texts of one prompt the first one starts; the others
+ * follow when it has computed the prompt, whose blocks they share.
+ */
+final class RunningTexts {
+  private final EngineThread engine;
+  private final TextRequest request;
+  private final EventQueue events;
+  private final Admission.Place place;
+  private final Metrics metrics;
+  private final Queue<GenerationHandle> handles = new ConcurrentLinkedQueue<>();
+  private volatile boolean cancelled;
+
+  RunningTexts(
+      EngineThread engine,
+      TextRequest request,
+      EventQueue events,
+      Admission.Place place,
+      Metrics metrics) {
+    this.engine = engine;
+    this.request = request;
+    this.events = events;
+    this.place = place;
+    this.metrics = metrics;
+  }
+
+  /**
+   * @throws IllegalArgumentException if the engine can never write one of them; none runs then
+   */
+  void start() {
+    try {
+      for (int choice = 0; choice < request.texts(); choice += request.n()) {
+        submit(choice);
+      }
+    } catch (RuntimeException e) {
+      cancel();
+      throw e;
+    }
+  }
+
+  /** Ends all texts before their next tokens. */
+  void cancel() {
+    cancelled = true;
+    handles.forEach(GenerationHandle::cancel);
+  }
+
+  private void submit(int choice) {
+    handles.add(engine.submit(request.text(choice), new Told(choice)));
+    if (cancelled) { // meanwhile
+      cancel();
+    }
+  }
+
+  /** Hands over what the engine tells of a text. */
+  private final class Told implements GenerationListener {
+    private final int choice;
+    private final boolean first;
+    private List<TextEvent.Drawn> drawn = new ArrayList<>();
+    private boolean begun;
+    private long before;
+
+    Told(int choice) {
+      this.choice = choice;
+      this.first = choice % request.n() == 0;
+    }
+
+    @Override
+    public void drew(int token, TokenLogprobs logprobs) {
+      long now = System.nanoTime();
+      if (begun) {
+        metrics.tokenAfter(now - before);
+      }
+      before = now;
+      metrics.token();
+      begin();
+      drawn.add(new TextEvent.Drawn(token, logprobs));
+    }
+
+    @Override
+    public void wrote(String piece) {
+      events.put(new TextEvent.Piece(choice, piece, drawn));
+      drawn = new ArrayList<>();
+    }
+
+    @Override
+    public void ended(Generation generation) {
+      begin();
+      if (!drawn.isEmpty()) {
+        wrote("");
+      }
+      metrics.ended(generation, first);
+      events.put(new TextEvent.Ended(choice, generation));
+    }
+
+    @Override
+    public void failed(RuntimeException failure) {
+      begin();
+      metrics.failed();
+      events.put(
+          new TextEvent.Failed(choice, ApiError.internal("the text failed: " + reason(failure))));
+    }
+
+    private static String reason(RuntimeException failure) {
+      return failure instanceof IllegalArgumentException
+          ? failure.getMessage()
+          : failure.getClass().getSimpleName();
+    }
+
+    /** The prompt is computed, or never will be. */
+    private void begin() {
+      if (begun) {
+        return;
+      }
+      begun = true;
+      if (first) {
+        place.computed(request.prompts().get(choice / request.n()).length);
+        for (int sibling = 1; sibling < request.n() && !cancelled; sibling++) {
+          submitSibling(choice + sibling);
+        }
+      }
+    }
+
+    private void submitSibling(int sibling) {
+      try {
+        submit(sibling);
+      } catch (IllegalStateException _) {
+        events.put(new TextEvent.Failed(sibling, TextAnswer.stopped(ServerState.FAILED)));
+      }
+    }
+  }
+}

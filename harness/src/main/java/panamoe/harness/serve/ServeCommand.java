@@ -1,0 +1,279 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicLong;
+import panamoe.backend.Backend;
+import panamoe.engine.Engine;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.EngineThread;
+import panamoe.engine.ModelFolder;
+import panamoe.harness.ComputeType;
+import panamoe.harness.SharedOptions;
+import panamoe.io.Sha256;
+import panamoe.model.LanguageModel;
+import panamoe.parallel.Ranks;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code panamoe serve}. */
+@Command(
+    name = "serve",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Serves a trained model over HTTP, by OpenAI's API.",
+    footer = {
+      "",
+      "Examples:",
+      "  panamoe serve novels",
+      "  panamoe serve novels --port 9000 --sequences 32 --cache-mib 512",
+      "  curl localhost:8080/v1/completions -d '{\"prompt\": \"It was a\", \"max_tokens\": 50}'",
+      "",
+      "MODEL is a run's folder (its latest checkpoint) or one checkpoint in it. SIGTERM and Ctrl-C",
+      "let running requests end first; a second one ends them. See docs/serving.md."
+    })
+public final class ServeCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private SharedOptions shared;
+
+  @Parameters(paramLabel = "MODEL", description = "A run's folder, or a checkpoint.")
+  private Path model;
+
+  @Option(
+      names = "--host",
+      paramLabel = "ADDRESS",
+      defaultValue = "127.0.0.1",
+      description =
+          "The address to listen at; 0.0.0.0 for all of this machine's. Default: ${DEFAULT-VALUE}.")
+  private String host;
+
+  @Option(
+      names = "--port",
+      paramLabel = "N",
+      defaultValue = "8080",
+      description = "The port; 0 for any free one. Default: ${DEFAULT-VALUE}.")
+  private int port;
+
+  @Option(
+      names = "--api-key-file",
+      paramLabel = "FILE",
+      description = "A file of keys, one a line: who has none of them is refused.")
+  private Path keyFile;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "f32",
+      description =
+          "f32 or bf16 (half the memory to read for each token). Default: ${DEFAULT-VALUE}.")
+  private ComputeType dtype;
+
+  @Option(
+      names = "--sequences",
+      paramLabel = "N",
+      defaultValue = "16",
+      description = "Most texts that are written at a time. Default: ${DEFAULT-VALUE}.")
+  private int sequences;
+
+  @Option(
+      names = "--cache-mib",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Memory for keys and values. Default: room for --sequences texts of the whole context, but at most half of the free memory.")
+  private long cacheMib;
+
+  @Option(
+      names = "--step-tokens",
+      paramLabel = "N",
+      defaultValue = "512",
+      description =
+          "Most tokens that are computed at a time: more make prompts faster, and the texts that are written meanwhile slower. Default: ${DEFAULT-VALUE}.")
+  private int stepTokens;
+
+  @Option(
+      names = "--reserve",
+      paramLabel = "PART",
+      defaultValue = "0.25",
+      description =
+          "The part, 0 to 1, of what a text may become that must have room before it starts; with 1 nothing is computed twice. Default: ${DEFAULT-VALUE}.")
+  private double reserve;
+
+  @Option(
+      names = "--default-max-tokens",
+      paramLabel = "N",
+      description =
+          "Most tokens of a text whose request does not say. Default: what the context has room for.")
+  private int defaultMaxTokens = Integer.MAX_VALUE;
+
+  @Option(
+      names = "--max-queued-requests",
+      paramLabel = "N",
+      defaultValue = "256",
+      description = "Most texts that wait; others are refused with 429. Default: ${DEFAULT-VALUE}.")
+  private int queuedRequests;
+
+  @Option(
+      names = "--max-queued-tokens",
+      paramLabel = "N",
+      description = "Most tokens of prompts that wait. Default: any number.")
+  private long queuedTokens = Long.MAX_VALUE;
+
+  @Option(
+      names = "--slow-reader-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description =
+          "A client that takes nothing for so long is cut off. Default: ${DEFAULT-VALUE}.")
+  private int slowReader;
+
+  @Option(
+      names = "--shutdown-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description =
+          "How long running requests may go on after SIGTERM or Ctrl-C. Default: ${DEFAULT-VALUE}.")
+  private int shutdown;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Limits limits =
+        shared.checked(
+            () ->
+                new Limits(
+                    sequences,
+                    queuedRequests,
+                    queuedTokens,
+                    defaultMaxTokens,
+                    Limits.BODY_BYTES,
+                    Duration.ofSeconds(slowReader),
+                    Limits.PING,
+                    Duration.ofSeconds(shutdown)));
+    shared.checked(() -> engineConfig(1));
+    ApiKeys keys = keyFile == null ? ApiKeys.NONE : ApiKeys.read(keyFile);
+    ModelFolder folder = ModelFolder.open(model);
+    try (Backend backend = shared.open()) {
+      serve(backend, folder, limits, keys);
+    }
+    return 0;
+  }
+
+  private void serve(Backend backend, ModelFolder folder, Limits limits, ApiKeys keys)
+      throws IOException, InterruptedException {
+    PrintWriter err = spec.commandLine().getErr();
+    ServedModel served = served(backend, folder);
+    Metrics metrics = new Metrics(spec.root().version()[0], served.name());
+    try (ApiServer server = listen(served, limits, keys, metrics, err)) {
+      List<String> warnings = new ArrayList<>();
+      try (LanguageModel loaded =
+          folder.load(backend, dtype.dtype(), Ranks.alone(), warnings, server::loaded)) {
+        warnings.forEach(warning -> err.println("warning: " + warning));
+        CacheSize cache =
+            CacheSize.of(
+                folder.config(), dtype.dtype(), sequences, cacheMib, backend.memoryAvailable());
+        Engine engine =
+            new Engine(backend, loaded, folder.tokenizer(), engineConfig(cache.blocks()));
+        try (EngineThread writer = new EngineThread(engine, metrics::stepped)) {
+          StopSignals.handle(server::stop);
+          server.ready(writer);
+          say(served, server.port(), cache);
+          server.awaitStop();
+        }
+      }
+    }
+  }
+
+  private EngineConfig engineConfig(int blocks) {
+    return new EngineConfig(blocks, EngineConfig.BLOCK, sequences, stepTokens, reserve, true, 0);
+  }
+
+  private ServedModel served(Backend backend, ModelFolder folder) {
+    Path name = folder.path().toAbsolutePath().normalize().getFileName();
+    String texts =
+        String.join(
+            " ",
+            folder.checkpoint().sha256(),
+            folder.tokenizer().sha256(),
+            dtype.toString(),
+            backend.name(),
+            spec.root().version()[0]);
+    return new ServedModel(
+        name == null ? "model" : name.toString(),
+        folder.tokenizer(),
+        folder.config().context(),
+        "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, 16),
+        Instant.now().getEpochSecond(),
+        new AtomicLong(shared.seed()),
+        new Constraints(folder.tokenizer()));
+  }
+
+  private ApiServer listen(
+      ServedModel served, Limits limits, ApiKeys keys, Metrics metrics, PrintWriter err)
+      throws IOException {
+    try {
+      InetSocketAddress address = new InetSocketAddress(InetAddress.getByName(host), port);
+      return new ApiServer(address, served, limits, keys, metrics, err::println);
+    } catch (UnknownHostException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--host " + host + " is no address of this machine", e);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--port is " + port + ", expected 0 to 65535", e);
+    } catch (BindException e) {
+      throw new IOException(
+          "cannot listen at "
+              + host
+              + ", port "
+              + port
+              + ": "
+              + e.getMessage()
+              + "; --port and --host name others",
+          e);
+    }
+  }
+
+  private void say(ServedModel served, int bound, CacheSize cache) {
+    String url = "http://" + host + ":" + bound;
+    PrintWriter out = spec.commandLine().getOut();
+    if (shared.json()) {
+      out.println(
+          JsonNodeFactory.instance
+              .objectNode()
+              .put("url", url)
+              .put("model", served.name())
+              .put("context", served.context())
+              .put("sequences", sequences)
+              .put("cache_tokens", cache.tokens()));
+    } else {
+      out.println(
+          "serving "
+              + served.name()
+              + " at "
+              + url
+              + ", "
+              + sequences
+              + " texts at a time of up to "
+              + served.context()
+              + " tokens; a cache of "
+              + cache);
+    }
+    out.flush();
+  }
+}

@@ -1,0 +1,39 @@
+package panamoe.harness.serve;
+
+import java.util.concurrent.atomic.AtomicLong;
+import panamoe.data.Tokenizer;
+
+/**
+ * The model that a server has.
+ *
+ * @param name its id
+ * @param context most tokens of a prompt and its text
+ * @param fingerprint of all that texts depend on beside requests: weights, dtype, tokenizer, device
+ * @param created when it was loaded, in seconds since 1970
+ * @param seeds the next seed for a request that brings none
+ * @param constraints of its tokenizer
+ */
+record ServedModel(
+    String name,
+    Tokenizer tokenizer,
+    int context,
+    String fingerprint,
+    long created,
+    AtomicLong seeds,
+    Constraints constraints) {
+
+  /**
+   * @throws ApiError if a request names another model; it may name none
+   */
+  void requireNamed(Fields fields) {
+    String asked = fields.text("model", name);
+    if (!asked.equals(name)) {
+      throw ApiError.noModel(asked, name);
+    }
+  }
+
+  /** The tokens of a text; an empty one is the token that begins a text. */
+  int[] tokens(String text) {
+    return text.isEmpty() ? new int[] {tokenizer.endOfText()} : tokenizer.encode(text);
+  }
+}

@@ -1,0 +1,56 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.io.IOException;
+import java.util.List;
+
+/** Which model there is, and whether it takes requests. Thread-safe. */
+final class StateEndpoint {
+  static final String MODELS = "/v1/models";
+
+  /**
+   * @param progress of loading, 0 to 1; null otherwise
+   */
+  record Health(String status, @JsonInclude(JsonInclude.Include.NON_NULL) Double progress) {}
+
+  record Models(String object, List<Model> data) {}
+
+  record Model(String id, String object, long created, String ownedBy, int maxModelLen) {}
+
+  private final ServedModel model;
+
+  StateEndpoint(ServedModel model) {
+    this.model = model;
+  }
+
+  /**
+   * 200 if the server takes requests, else 503.
+   *
+   * @param progress of loading, 0 to 1
+   */
+  void health(Call call, ServerState state, double progress) throws IOException {
+    Double part = state == ServerState.LOADING ? Math.round(100 * progress) / 100.0 : null;
+    call.answer(state == ServerState.READY ? 200 : 503, new Health(state.word(), part));
+  }
+
+  /** 200 unless only a new process helps. */
+  void live(Call call, ServerState state) throws IOException {
+    call.answer(state == ServerState.FAILED ? 503 : 200, new Health(state.word(), null));
+  }
+
+  void models(Call call) throws IOException {
+    call.answer(new Models("list", List.of(described())));
+  }
+
+  void model(Call call) throws IOException {
+    String asked = call.path().substring(MODELS.length() + 1);
+    if (!asked.equals(model.name())) {
+      throw ApiError.noModel(asked, model.name());
+    }
+    call.answer(described());
+  }
+
+  private Model described() {
+    return new Model(model.name(), "model", model.created(), "panamoe", model.context());
+  }
+}

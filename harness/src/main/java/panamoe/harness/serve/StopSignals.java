@@ -1,0 +1,37 @@
+package panamoe.harness.serve;
+
+import java.lang.reflect.Proxy;
+
+/**
+ * SIGTERM and SIGINT, which a server answers by draining instead of ending. Java has no other name
+ * for a second signal than {@code sun.misc.Signal}, which compilers warn of: it is called by
+ * reflection, and without it a signal ends the process as usual.
+ */
+final class StopSignals {
+  private StopSignals() {}
+
+  /** Calls {@code onSignal} at each of these signals. */
+  static void handle(Runnable onSignal) {
+    try {
+      Class<?> signal = Class.forName("sun.misc.Signal");
+      Class<?> handler = Class.forName("sun.misc.SignalHandler");
+      Object told =
+          Proxy.newProxyInstance(
+              handler.getClassLoader(),
+              new Class<?>[] {handler},
+              (_, method, _) -> {
+                if (method.getName().equals("handle")) {
+                  onSignal.run();
+                }
+                return null;
+              });
+      for (String name : new String[] {"TERM", "INT"}) {
+        signal
+            .getMethod("handle", signal, handler)
+            .invoke(null, signal.getConstructor(String.class).newInstance(name), told);
+      }
+    } catch (ReflectiveOperationException _) {
+      // the usual end
+    }
+  }
+}

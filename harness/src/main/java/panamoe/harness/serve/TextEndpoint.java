@@ -1,0 +1,126 @@
+package panamoe.harness.serve;
+
+import java.io.IOException;
+import java.time.Instant;
+import java.util.List;
+import java.util.UUID;
+import java.util.function.Supplier;
+import panamoe.engine.EngineThread;
+import panamoe.engine.GenerationRequest;
+
+/** Chat completions and completions. Thread-safe. */
+final class TextEndpoint {
+  private final ServedModel model;
+  private final Limits limits;
+  private final Metrics metrics;
+  private final Connections connections;
+  private final Supplier<EngineThread> engine;
+  private final Admission admission;
+
+  /**
+   * @param engine throws an ApiError while there is none
+   */
+  TextEndpoint(
+      ServedModel model,
+      Limits limits,
+      Metrics metrics,
+      Connections connections,
+      Supplier<EngineThread> engine) {
+    this.model = model;
+    this.limits = limits;
+    this.metrics = metrics;
+    this.connections = connections;
+    this.engine = engine;
+    this.admission = new Admission(limits);
+  }
+
+  void chat(Call call) throws IOException, InterruptedException {
+    Fields fields = call.fields();
+    model.requireNamed(fields);
+    int[] prompt = model.tokens(ChatPrompt.of(fields));
+    boolean logprobs = fields.flag("logprobs");
+    int top = fields.integer("top_logprobs", 0, 0, GenerationRequest.MOST_LOGPROBS);
+    if (top > 0 && !logprobs) {
+      throw fields.wrong("top_logprobs", "asks for logprobs to be true");
+    }
+    fields.refuse("functions", "function_call", "audio", "reasoning_effort", "verbosity");
+    fields.refuse("modalities", "web_search_options", "chat_template_kwargs", "moe");
+    TextRequest request =
+        new TextFields(fields, model)
+            .read(
+                List.of(prompt),
+                logprobs ? top : -1,
+                limits.defaultMaxTokens(),
+                call.user(),
+                ChatPrompt.STOPS);
+    write(call, request, new ChatForm(head("chatcmpl-"), request, model.tokenizer()));
+  }
+
+  void complete(Call call) throws IOException, InterruptedException {
+    Fields fields = call.fields();
+    model.requireNamed(fields);
+    List<int[]> prompts = CompletionPrompts.of(fields, model);
+    int logprobs = fields.integer("logprobs", -1, 0, GenerationRequest.MOST_LOGPROBS);
+    if (fields.flag("echo")) {
+      throw ApiError.unsupported("echo is not supported", "echo");
+    }
+    fields.refuse("best_of", "suffix", "moe");
+    TextRequest request =
+        new TextFields(fields, model)
+            .read(prompts, logprobs, limits.defaultMaxTokens(), call.user(), List.of());
+    write(call, request, new CompletionForm(head("cmpl-"), request, model.tokenizer()));
+  }
+
+  private AnswerForm.Head head(String prefix) {
+    return new AnswerForm.Head(
+        prefix + UUID.randomUUID().toString().replace("-", ""),
+        Instant.now().getEpochSecond(),
+        model.name(),
+        model.fingerprint());
+  }
+
+  private void write(Call call, TextRequest request, AnswerForm form)
+      throws IOException, InterruptedException {
+    EngineThread ready = engine.get();
+    try (Admission.Place place = admit(request)) {
+      Connection connection = connections.open();
+      RunningTexts texts = new RunningTexts(ready, request, connection.events(), place, metrics);
+      try {
+        start(texts);
+        TextAnswer answer = new TextAnswer(call, request, form, ready, connection, limits.ping());
+        if (request.answer().stream()) {
+          answer.stream();
+        } else {
+          answer.whole();
+        }
+      } catch (IOException | InterruptedException e) {
+        metrics.cancelled(connection.slow() ? "slow_reader" : "disconnect");
+        throw e;
+      } finally {
+        texts.cancel();
+        connections.closed(connection);
+      }
+    }
+  }
+
+  private Admission.Place admit(TextRequest request) {
+    try {
+      return admission.admit(request);
+    } catch (ApiError e) {
+      if (e.status() == 429) {
+        metrics.refused("queue_full");
+      }
+      throw e;
+    }
+  }
+
+  private static void start(RunningTexts texts) {
+    try {
+      texts.start();
+    } catch (IllegalArgumentException e) {
+      throw ApiError.invalid(e.getMessage(), null);
+    } catch (IllegalStateException _) {
+      throw TextAnswer.stopped(ServerState.FAILED);
+    }
+  }
+}

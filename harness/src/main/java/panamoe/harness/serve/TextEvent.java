@@ -1,0 +1,32 @@
+package panamoe.harness.serve;
+
+import java.util.List;
+import panamoe.engine.Generation;
+import panamoe.engine.TokenLogprobs;
+
+/** What happened to one of the texts of a request. */
+sealed interface TextEvent {
+  /** The text's number in the request. */
+  int choice();
+
+  /**
+   * The text goes on.
+   *
+   * @param text possibly empty, at the end of the text
+   * @param drawn the tokens since the piece before
+   */
+  record Piece(int choice, String text, List<Drawn> drawn) implements TextEvent {}
+
+  /**
+   * A token.
+   *
+   * @param logprobs null if not asked for
+   */
+  record Drawn(int token, TokenLogprobs logprobs) {}
+
+  /** The text has ended. */
+  record Ended(int choice, Generation generation) implements TextEvent {}
+
+  /** The text failed, and with it the request. */
+  record Failed(int choice, ApiError error) implements TextEvent {}
+}

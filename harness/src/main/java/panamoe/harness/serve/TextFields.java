@@ -1,0 +1,191 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.StopConfig;
+
+/** The fields that chat completions and completions have in common. */
+final class TextFields {
+  private static final int MOST_TEXTS = 128;
+  private static final int MOST_STOPS = 64;
+  private static final int MOST_STOP_LENGTH = 1000;
+  private static final int MOST_BIASES = 1024;
+  private static final double MOST_BIAS = 100;
+  private static final long MOST_MILLIS = Duration.ofDays(1).toMillis();
+
+  private final Fields fields;
+  private final ServedModel model;
+
+  TextFields(Fields fields, ServedModel model) {
+    this.fields = fields;
+    this.model = model;
+  }
+
+  /**
+   * Reads them, and refuses those that nobody has read.
+   *
+   * @param logprobs most probable tokens to tell; -1 for none
+   * @param defaultMaxTokens most tokens where a request does not say
+   * @param key whose request it is; empty if that is unknown
+   * @param stops texts that end a text beside the request's own
+   * @throws ApiError if one is wrong
+   */
+  TextRequest read(
+      List<int[]> prompts, int logprobs, int defaultMaxTokens, String key, List<String> stops) {
+    for (int[] prompt : prompts) {
+      if (prompt.length > model.context()) {
+        throw ApiError.tooLong(
+            "the prompt has "
+                + prompt.length
+                + " tokens, more than the model's context of "
+                + model.context());
+      }
+    }
+    try {
+      TextRequest request =
+          new TextRequest(
+              prompts,
+              fields.integer("n", 1, 1, MOST_TEXTS),
+              sampling(),
+              stops(prompts, defaultMaxTokens, stops),
+              logprobs,
+              model.constraints().of(fields),
+              terms(key),
+              delivery());
+      fields.ignore(
+          "store",
+          "metadata",
+          "service_tier",
+          "safety_identifier",
+          "prompt_cache_key",
+          "prediction");
+      fields.requireNoOthers();
+      return request;
+    } catch (IllegalArgumentException e) {
+      throw ApiError.invalid(e.getMessage(), null);
+    }
+  }
+
+  private SamplingConfig sampling() {
+    int topK = fields.integer("top_k", 0, -1, Integer.MAX_VALUE);
+    JsonNode seed = fields.take("seed");
+    return new SamplingConfig(
+        fields.number("temperature", 1),
+        Math.max(0, topK), // -1 is all, too
+        fields.number("top_p", 1),
+        fields.number("min_p", 0),
+        new SamplingConfig.Penalties(
+            fields.number("repetition_penalty", 1),
+            fields.number("presence_penalty", 0),
+            fields.number("frequency_penalty", 0)),
+        biases(),
+        seed == null
+            ? model.seeds().getAndIncrement()
+            : fields.integer("seed", 0L, Long.MIN_VALUE, Long.MAX_VALUE));
+  }
+
+  private Map<Integer, Float> biases() {
+    Map<Integer, Float> biases = new HashMap<>();
+    JsonNode given = fields.take("logit_bias");
+    if (given == null) {
+      return biases;
+    }
+    if (!given.isObject() || given.size() > MOST_BIASES) {
+      throw fields.wrong("logit_bias", "is not an object of at most " + MOST_BIASES + " tokens");
+    }
+    for (Map.Entry<String, JsonNode> bias : given.properties()) {
+      double value = bias.getValue().isNumber() ? bias.getValue().doubleValue() : Double.NaN;
+      if (!bias.getKey().matches("[0-9]{1,9}") || !(Math.abs(value) <= MOST_BIAS)) {
+        throw fields.wrong("logit_bias", "is not a number of -100 to 100 for each token");
+      }
+      biases.put(Integer.valueOf(bias.getKey()), (float) value);
+    }
+    return biases;
+  }
+
+  private List<StopConfig> stops(List<int[]> prompts, int defaultMaxTokens, List<String> more) {
+    int most = maxTokens();
+    int least = fields.integer("min_tokens", 0, 0, Integer.MAX_VALUE);
+    List<String> texts = new ArrayList<>(stopTexts());
+    texts.addAll(more);
+    JsonNode tokens = fields.take("stop_token_ids");
+    Set<Integer> stopTokens = new TreeSet<>();
+    if (tokens != null) {
+      for (int token : fields.tokens("stop_token_ids", tokens)) {
+        stopTokens.add(token);
+      }
+    }
+    boolean ignoreEnd = fields.flag("ignore_eos");
+    return prompts.stream()
+        .map(
+            prompt -> {
+              int room = Math.max(1, model.context() - prompt.length);
+              int own = most < 0 ? Math.min(room, defaultMaxTokens) : most;
+              return new StopConfig(own, least, texts, stopTokens, ignoreEnd, false);
+            })
+        .toList();
+  }
+
+  /** The most tokens that are asked for; -1 if the request does not say. */
+  private int maxTokens() {
+    int before = fields.integer("max_tokens", -1, 0, Integer.MAX_VALUE);
+    int most = fields.integer("max_completion_tokens", before, 0, Integer.MAX_VALUE);
+    if (before >= 0 && most != before) {
+      throw fields.wrong("max_tokens", "is not max_completion_tokens");
+    }
+    return most;
+  }
+
+  private List<String> stopTexts() {
+    JsonNode stop = fields.take("stop");
+    if (stop == null) {
+      return List.of();
+    }
+    List<String> texts = new ArrayList<>();
+    for (JsonNode text : stop.isArray() ? stop : List.of(stop)) {
+      if (!text.isTextual() || text.textValue().length() > MOST_STOP_LENGTH) {
+        throw fields.wrong(
+            "stop",
+            "is not a string of at most " + MOST_STOP_LENGTH + " characters, or an array of them");
+      }
+      texts.add(text.textValue());
+    }
+    if (texts.size() > MOST_STOPS) {
+      throw fields.wrong("stop", "has more than " + MOST_STOPS + " texts");
+    }
+    return texts;
+  }
+
+  private Terms terms(String key) {
+    long millis = fields.integer("timeout_ms", -1L, 1, MOST_MILLIS);
+    String user = fields.text("user", "");
+    return new Terms(
+        -fields.integer("priority", 0, -1000, 1000),
+        key.isEmpty() ? user : key,
+        fields.text("cache_salt", ""),
+        millis < 0 ? Terms.NEVER : System.nanoTime() + Duration.ofMillis(millis).toNanos());
+  }
+
+  private TextRequest.Delivery delivery() {
+    boolean stream = fields.flag("stream");
+    boolean usage = false;
+    Fields options = fields.inner("stream_options");
+    if (options != null) {
+      usage = options.flag("include_usage");
+      options.ignore("include_obfuscation");
+      options.requireNoOthers();
+      if (!stream) {
+        throw fields.wrong("stream_options", "is for streams only");
+      }
+    }
+    return new TextRequest.Delivery(stream, usage, fields.flag("return_token_ids"));
+  }
+}

@@ -1,0 +1,79 @@
+package panamoe.harness.serve;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+
+/** Text to tokens and back, without the model. Thread-safe. */
+final class TokenEndpoint {
+  /** An answer of tokenize. */
+  record Tokens(
+      int count,
+      int maxModelLen,
+      int[] tokens,
+      @JsonInclude(JsonInclude.Include.NON_NULL) List<String> tokenStrs) {}
+
+  /** An answer of detokenize and of apply-template. */
+  record Prompt(String prompt) {}
+
+  private final ServedModel model;
+
+  TokenEndpoint(ServedModel model) {
+    this.model = model;
+  }
+
+  /** The tokens of a {@code prompt}, or of {@code messages}. */
+  void tokenize(Call call) throws IOException {
+    Fields fields = call.fields();
+    model.requireNamed(fields);
+    String prompt = fields.text("prompt", null);
+    if (prompt == null) {
+      prompt = ChatPrompt.of(fields);
+    }
+    boolean strings = fields.flag("return_token_strs");
+    fields.ignore("add_special_tokens"); // there are none to add
+    fields.requireNoOthers();
+    int[] tokens = model.tokenizer().encode(prompt);
+    call.answer(
+        new Tokens(
+            tokens.length,
+            model.context(),
+            tokens,
+            strings
+                ? Arrays.stream(tokens)
+                    .mapToObj(token -> TokenText.of(model.tokenizer(), token))
+                    .toList()
+                : null));
+  }
+
+  /** The text of {@code tokens}. */
+  void detokenize(Call call) throws IOException {
+    Fields fields = call.fields();
+    model.requireNamed(fields);
+    JsonNode given = fields.take("tokens");
+    if (given == null) {
+      throw fields.wrong("tokens", "is missing");
+    }
+    int[] tokens = fields.tokens("tokens", given);
+    fields.requireNoOthers();
+    int vocabulary = model.tokenizer().vocabularySize();
+    for (int token : tokens) {
+      if (token >= vocabulary) {
+        throw fields.wrong(
+            "tokens", "has token " + token + ", which is none of 0 to " + (vocabulary - 1));
+      }
+    }
+    call.answer(new Prompt(model.tokenizer().decode(tokens)));
+  }
+
+  /** The prompt of {@code messages}. */
+  void applyTemplate(Call call) throws IOException {
+    Fields fields = call.fields();
+    model.requireNamed(fields);
+    Prompt prompt = new Prompt(ChatPrompt.of(fields));
+    fields.requireNoOthers();
+    call.answer(prompt);
+  }
+}

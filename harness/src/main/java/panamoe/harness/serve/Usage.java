@@ -1,0 +1,46 @@
+package panamoe.harness.serve;
+
+import java.util.List;
+import panamoe.engine.Generation;
+
+/**
+ * How many tokens a request took.
+ *
+ * @param promptTokens of each prompt once
+ */
+record Usage(
+    long promptTokens,
+    long completionTokens,
+    long totalTokens,
+    PromptDetails promptTokensDetails,
+    CompletionDetails completionTokensDetails) {
+  /**
+   * @param cachedTokens that were not computed, because an earlier text began alike
+   */
+  record PromptDetails(long cachedTokens) {}
+
+  record CompletionDetails(long reasoningTokens) {}
+
+  /**
+   * @param texts of all prompts, {@code n} of each
+   */
+  static Usage of(List<Generation> texts, int n) {
+    long prompt = 0;
+    long cached = 0;
+    long completion = 0;
+    for (int choice = 0; choice < texts.size(); choice++) {
+      Generation text = texts.get(choice);
+      completion += text.tokens();
+      if (choice % n == 0) {
+        prompt += text.promptTokens();
+        cached += text.sharedTokens();
+      }
+    }
+    return new Usage(
+        prompt,
+        completion,
+        prompt + completion,
+        new PromptDetails(cached),
+        new CompletionDetails(0));
+  }
+}

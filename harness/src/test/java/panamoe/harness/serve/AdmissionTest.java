@@ -1,0 +1,76 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import panamoe.engine.GenerationRequest.Terms;
+import panamoe.engine.SamplingConfig;
+import panamoe.engine.StopConfig;
+
+/** Two texts run, three wait, with prompts of ten tokens. */
+class AdmissionTest {
+  private final Admission admission =
+      new Admission(
+          new Limits(
+              2, 3, 10, 1, 1, Duration.ofSeconds(1), Duration.ofSeconds(1), Duration.ofSeconds(1)));
+
+  private static TextRequest request(int n, int promptTokens) {
+    return new TextRequest(
+        List.of(new int[promptTokens]),
+        n,
+        SamplingConfig.GREEDY,
+        List.of(StopConfig.of(1, List.of())),
+        -1,
+        null,
+        Terms.USUAL,
+        new TextRequest.Delivery(false, false, false));
+  }
+
+  private ApiError refused(int n, int promptTokens) {
+    return assertThrows(ApiError.class, () -> admission.admit(request(n, promptTokens)));
+  }
+
+  @Test
+  void textsAreCounted() {
+    Admission.Place three = admission.admit(request(3, 1));
+    admission.admit(request(2, 1));
+    ApiError full = refused(1, 1);
+    assertEquals(429, full.status());
+    assertEquals("3 texts wait, the server's bound is 3", full.getMessage());
+    assertEquals("true", full.headers().get("x-should-retry"));
+    three.close();
+    admission.admit(request(3, 1));
+    assertEquals(400, refused(6, 1).status());
+  }
+
+  @Test
+  void tokensOfPromptsAreCountedUntilTheyAreComputed() {
+    Admission.Place alone = admission.admit(request(1, 50));
+    assertEquals(429, refused(1, 1).status());
+    alone.computed(50);
+    Admission.Place six = admission.admit(request(1, 6));
+    assertEquals("prompts of 6 tokens wait, the server's bound is 10", refused(1, 5).getMessage());
+    six.close();
+    six.computed(6); // told late
+    admission.admit(request(1, 10));
+    assertEquals(429, refused(1, 1).status());
+  }
+
+  @Test
+  void whoCannotHopeIsToldNotToComeBack() {
+    Admission.Place five = admission.admit(request(5, 1));
+    for (int i = 0; i < 3; i++) {
+      assertEquals("true", refused(1, 1).headers().get("x-should-retry"));
+    }
+    ApiError hopeless = refused(1, 1);
+    assertEquals("false", hopeless.headers().get("x-should-retry"));
+    assertTrue(Long.parseLong(hopeless.headers().get("retry-after-ms")) >= 100);
+    five.close();
+    admission.admit(request(5, 1));
+    assertEquals("true", refused(1, 1).headers().get("x-should-retry"), "all of that is over");
+  }
+}

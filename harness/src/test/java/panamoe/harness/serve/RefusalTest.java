@@ -1,0 +1,314 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.Socket;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Requests that get an error, after each of which the server goes on. */
+@Timeout(120)
+class RefusalTest {
+  private static final String COMPLETIONS = "/v1/completions";
+  private static final String CHAT = "/v1/chat/completions";
+
+  private static TestServer server;
+
+  @BeforeAll
+  static void start() throws IOException {
+    server = new TestServer();
+  }
+
+  @AfterAll
+  static void close() {
+    server.close();
+  }
+
+  @AfterEach
+  void theServerGoesOn() throws Exception {
+    assertEquals(
+        "length",
+        server
+            .ask(COMPLETIONS, "{'prompt':'x','max_tokens':1,'ignore_eos':true}")
+            .at("/choices/0/finish_reason")
+            .textValue());
+    assertEquals(List.of(), server.log);
+    server.awaitIdle();
+  }
+
+  private static JsonNode refused(int status, HttpResponse<String> answer) throws IOException {
+    assertEquals(status, answer.statusCode(), answer::body);
+    JsonNode error = TestServer.json(answer.body()).get("error");
+    assertTrue(error.get("message").textValue().length() > 5);
+    assertTrue(
+        error.get("type").isTextual() && error.has("param") && error.get("code").isTextual());
+    return error;
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      nullValues = "none",
+      value = {
+        "'prompt':'x','temperature':-1          | none            | temperature is -1.0",
+        "'prompt':'x','temperature':'hot'       | temperature     | is not a number",
+        "'prompt':'x','temperature':1e999       | temperature     | is not a number",
+        "'prompt':'x','top_p':0                 | none            | top-p is 0.0",
+        "'prompt':'x','n':0                     | n               | is 0, expected 1 to 128",
+        "'prompt':'x','n':1.5                   | n               | not a whole number",
+        "'prompt':'x','n':99999999999999999999  | n               | not a whole number",
+        "'prompt':'x','max_tokens':-1           | max_tokens      | is -1",
+        "'prompt':'x','logprobs':21             | logprobs        | is 21, expected 0 to 20",
+        "'prompt':'x','best_of':2               | best_of         | not supported",
+        "'prompt':'x','suffix':'y'              | suffix          | not supported",
+        "'prompt':'x','echo':true               | echo            | not supported",
+        "'prompt':'x','temprature':1            | temprature      | there is no field temprature",
+        "'prompt':'x','seed':'7'                | seed            | not a whole number",
+        "'prompt':'x','stop':5                  | stop            | is not a string",
+        "'prompt':'x','stop':''                 | none            | a stop text is empty",
+        "'prompt':'x','stop_token_ids':[61]     | none            | token 61",
+        "'prompt':'x','logit_bias':{'61':1}     | none            | token 61",
+        "'prompt':'x','logit_bias':{'a':1}      | logit_bias      | a number of -100 to 100",
+        "'prompt':'x','logit_bias':{'1':101}    | logit_bias      | a number of -100 to 100",
+        "'prompt':'x','stream_options':{}       | stream_options  | for streams only",
+        "'prompt':'x','timeout_ms':0            | timeout_ms      | is 0, expected 1",
+        "'prompt':'x','response_format':{'type':'json_object'} | response_format | no token for the byte",
+        "'prompt':'x','response_format':{'type':'xml'} | response_format.type | is none of text",
+        "'prompt':'x','tools':[{'type':'function'}] | tools       | not supported",
+        "'prompt':'x','presence_penalty':101    | none            | presence penalty",
+        "'prompt':'x','cache_salt':1            | cache_salt      | is not a string",
+        "'max_tokens':1                         | prompt          | is missing",
+        "'prompt':[]                            | prompt          | is not a string",
+        "'prompt':[[]]                          | prompt          | is not a string",
+        "'prompt':{}                            | prompt          | is not a string",
+        "'prompt':[61]                          | none            | token 61",
+        "'prompt':[-1]                          | prompt          | element 0",
+        "'prompt':['x',1]                       | prompt          | is not a string",
+        "'prompt':[1,'x']                       | prompt          | element 1",
+        "'prompt':'x','model':5                 | model           | is not a string",
+      })
+  void aWrongCompletion(String fields, String param, String message) throws Exception {
+    requireRefused(server.post(COMPLETIONS, "{" + fields + "}"), param, message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "'messages':[]                                         | messages            | array",
+        "'messages':'hi'                                       | messages            | array",
+        "'messages':[5]                                        | messages[0]         | not an object",
+        "'messages':[{'role':'user'}]                          | messages[0].content | is missing",
+        "'messages':[{'role':'tool','content':'x'}]            | messages[0].role    | is none of",
+        "'messages':[{'role':'user','content':5}]              | messages[0].content | not a string",
+        "'messages':[{'role':'user','content':'x','name':'a'}] | messages[0].name    | not supported",
+        "'messages':[{'role':'user','content':'x','a':1}]      | messages[0].a       | no field",
+      })
+  void aWrongConversation(String fields, String param, String message) throws Exception {
+    requireRefused(server.post(CHAT, "{" + fields + "}"), param, message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "'top_logprobs':2                       | top_logprobs         | logprobs to be true",
+        "'logprobs':1                           | logprobs             | true or false",
+        "'audio':{'voice':'x'}                  | audio                | not supported",
+        "'modalities':['audio']                 | modalities           | not supported",
+        "'functions':[{}]                       | functions            | not supported",
+        "'reasoning_effort':'low'               | reasoning_effort     | not supported",
+        "'chat_template_kwargs':{'a':1}         | chat_template_kwargs | not supported",
+        "'max_tokens':1,'max_completion_tokens':2 | max_tokens         | max_completion_tokens",
+        "'tool_choice':'required'               | tool_choice          | not supported",
+        "'response_format':{'type':'json_schema','json_schema':{}} | response_format.json_schema.schema | is missing",
+        "'response_format':{'type':'json_schema','json_schema':{'schema':{'not':{}}}} | response_format | not",
+        "'echo':true                            | echo                 | no field",
+      })
+  void aWrongChat(String fields, String param, String message) throws Exception {
+    String body = "{'messages':[{'role':'user','content':'x'}]," + fields + "}";
+    requireRefused(server.post(CHAT, body), param, message);
+  }
+
+  private static void requireRefused(HttpResponse<String> answer, String param, String message)
+      throws IOException {
+    JsonNode error = refused(400, answer);
+    assertEquals(param, error.get("param").textValue(), answer::body);
+    assertTrue(error.get("message").textValue().contains(message), answer::body);
+    assertEquals("invalid_request_error", error.get("type").textValue());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "null",
+        "[]",
+        "5",
+        "{",
+        "{'prompt':'x'} {}",
+        "{'prompt':'x','prompt':'y'}",
+        "{'prompt':'\\ud800\\q'}",
+        "{'prompt':NaN}",
+        "{prompt:'x'}",
+        "{'prompt':'x',}",
+        "{'n':1111111111111111111111111111111111111111111111111111111111111111}",
+        "{'temperature':1e99999999999}",
+        "\u0000",
+        "{'prompt':'\u0001'}"
+      })
+  void whatIsNoObject(String body) throws Exception {
+    for (String path : List.of(COMPLETIONS, CHAT, "/tokenize", "/detokenize", "/apply-template")) {
+      refused(400, server.post(path, body));
+    }
+  }
+
+  @Test
+  void deepAndBroadAndNotUtf8() throws Exception {
+    refused(400, server.post(COMPLETIONS, "{'prompt':" + "[".repeat(100_000)));
+    refused(400, server.post(COMPLETIONS, "{'prompt':" + "{'a':".repeat(1000)));
+    refused(400, server.post(COMPLETIONS, "{'x':[" + "0,".repeat(500_000) + "0]}"));
+    for (byte[] bytes :
+        List.of(
+            new byte[] {'{', '"', (byte) 0xff, '"', ':', '1', '}'},
+            "{\"prompt\":\"x\"}".getBytes(StandardCharsets.UTF_16))) {
+      refused(
+          400, server.send(server.to(COMPLETIONS).POST(BodyPublishers.ofByteArray(bytes)).build()));
+    }
+  }
+
+  /** Whatever the bytes are, the answer is 200 or 400. */
+  @Test
+  void changedBytes() throws Exception {
+    Random random = new Random(1);
+    byte[] good =
+        TestServer.quoted(
+                "{'prompt':['x',[1,2]],'max_tokens':1,'stop':['a'],'logit_bias':{'1':2},'n':1}")
+            .getBytes(StandardCharsets.UTF_8);
+    for (int i = 0; i < 400; i++) {
+      byte[] bytes = good.clone();
+      for (int change = random.nextInt(3); change >= 0; change--) {
+        bytes[random.nextInt(bytes.length)] = (byte) random.nextInt(256);
+      }
+      int status =
+          server
+              .send(server.to(COMPLETIONS).POST(BodyPublishers.ofByteArray(bytes)).build())
+              .statusCode();
+      assertTrue(status == 200 || status == 400, () -> new String(bytes, StandardCharsets.UTF_8));
+    }
+  }
+
+  @Test
+  void tooLarge() throws Exception {
+    refused(413, server.post(COMPLETIONS, "{'prompt':'" + "x".repeat(1 << 20) + "'}"));
+    JsonNode error = refused(400, server.post(COMPLETIONS, "{'prompt':'" + "x".repeat(401) + "'}"));
+    assertEquals("context_length_exceeded", error.get("code").textValue());
+  }
+
+  @Test
+  void tooManyHeaders() throws Exception {
+    try (Socket socket = server.raw("/health", "")) {
+      StringBuilder head = new StringBuilder("GET /health HTTP/1.1\r\nHost: x\r\n");
+      for (int i = 0; i < 3000; i++) {
+        head.append("X-").append(i).append(": ").append("y".repeat(50)).append("\r\n");
+      }
+      try {
+        socket
+            .getOutputStream()
+            .write(head.append("\r\n").toString().getBytes(StandardCharsets.UTF_8));
+        InputStream in = socket.getInputStream();
+        String answers = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(!answers.contains(" 200 "), answers);
+      } catch (IOException _) {
+        // reset: closed before all was sent
+      }
+    }
+  }
+
+  @Test
+  void wrongPathsMethodsAndModels() throws Exception {
+    assertEquals("not_found", refused(404, server.get("/v2")).get("code").textValue());
+    assertEquals("not_found", refused(404, server.post("/", "{}")).get("code").textValue());
+    HttpResponse<String> method = server.get(CHAT);
+    assertEquals("method_not_allowed", refused(405, method).get("code").textValue());
+    assertEquals("POST", method.headers().firstValue("Allow").orElse(""));
+    assertEquals("GET", server.post("/health", "{}").headers().firstValue("Allow").orElse(""));
+    for (String path : List.of(COMPLETIONS, "/tokenize", "/detokenize", "/apply-template")) {
+      JsonNode error = refused(404, server.post(path, "{'model':'gpt','prompt':'x'}"));
+      assertEquals("model_not_found", error.get("code").textValue());
+      assertEquals("model", error.get("param").textValue());
+    }
+    refused(400, server.post("/detokenize", "{'tokens':[61]}"));
+    refused(400, server.post("/detokenize", "{}"));
+    refused(400, server.post("/tokenize", "{'prompt':'x','b':1}"));
+  }
+
+  @Test
+  void aTextThatFailsIsAnErrorOfItsRequestAlone() throws Exception {
+    JsonNode error = refused(500, server.post(COMPLETIONS, "{'prompt':'a~'}"));
+    assertTrue(error.get("message").textValue().contains("not finite"), error::toString);
+    assertEquals("server_error", error.get("type").textValue());
+    refused(500, server.post(COMPLETIONS, "{'prompt':['good','a~'],'n':3}"));
+  }
+
+  @Test
+  void aDeadlineBeforeTheFirstToken() throws Exception {
+    try (TestServer slow =
+        new TestServer(TestServer.LIMITS, ApiKeys.NONE, () -> TestServer.pause(100))) {
+      JsonNode error =
+          refused(
+              504,
+              slow.post(COMPLETIONS, "{'prompt':'" + "x".repeat(200) + "','timeout_ms':1,'n':3}"));
+      assertEquals("timeout", error.get("code").textValue());
+      JsonNode cut =
+          slow.ask(
+              COMPLETIONS, "{'prompt':'x','timeout_ms':400,'max_tokens':300,'ignore_eos':true}");
+      assertEquals("length", cut.at("/choices/0/finish_reason").textValue());
+      assertEquals("deadline", cut.at("/choices/0/panamoe/finish").textValue());
+      assertTrue(cut.at("/usage/completion_tokens").intValue() > 0);
+    }
+  }
+
+  @Test
+  void keys(@TempDir Path folder) throws Exception {
+    Path file = Files.writeString(folder.resolve("keys"), "# who\nfirst\n\n second \n");
+    try (TestServer locked = new TestServer(TestServer.LIMITS, ApiKeys.read(file), () -> {})) {
+      for (String path : List.of("/v1/models", "/metrics", "/none")) {
+        assertEquals("invalid_api_key", refused(401, locked.get(path)).get("code").textValue());
+        for (String wrong : List.of("Bearer third", "Bearer ", "first", "Basic first", "Bearer")) {
+          refused(401, locked.send(locked.to(path).header("Authorization", wrong).build()));
+        }
+      }
+      for (String right : List.of("Bearer first", "bearer second")) {
+        assertEquals(
+            200,
+            locked
+                .send(locked.to("/v1/models").header("Authorization", right).build())
+                .statusCode());
+      }
+      assertEquals(200, locked.get("/health").statusCode());
+      assertEquals(200, locked.get("/livez").statusCode());
+    }
+  }
+}

@@ -1,0 +1,180 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import panamoe.harness.CommandRun;
+import panamoe.harness.Main;
+import panamoe.harness.SmallJvm;
+
+/** serve as a user runs it, on a model of a few steps. */
+@Timeout(300)
+class ServeCommandTest {
+  @TempDir private static Path folder;
+  private static String run;
+
+  @BeforeAll
+  static void train() throws IOException {
+    Path text = folder.resolve("text.txt");
+    Files.writeString(text, "The committee thanks the members for the vote.\n".repeat(400));
+    run = folder.resolve("writer").toString();
+    CommandRun trained =
+        CommandRun.of(
+            "train", "--preset", "tiny", "--steps", "30", "--text", text.toString(), "--out", run);
+    assertEquals(0, trained.exitCode(), trained.err());
+  }
+
+  private static void refused(int exitCode, String why, String... arguments) {
+    List<String> all = new ArrayList<>(List.of("serve", run, "--device", "reference"));
+    all.addAll(List.of(arguments));
+    CommandRun refused = CommandRun.of(all.toArray(String[]::new));
+    assertEquals(exitCode, refused.exitCode(), refused.err());
+    assertEquals("", refused.out());
+    assertEquals(1, refused.err().lines().count(), refused.err());
+    assertTrue(refused.err().contains(why), refused.err());
+  }
+
+  @Test
+  void whatCannotBeServedIsOneSentence() throws IOException {
+    CommandRun none = CommandRun.of("serve", folder.resolve("none").toString(), "--port", "0");
+    assertEquals(1, none.exitCode());
+    assertEquals(1, none.err().lines().count(), none.err());
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      String port = Integer.toString(taken.getLocalPort());
+      refused(1, "cannot listen at 127.0.0.1, port " + port, "--port", port);
+    }
+    refused(2, "--port is 70000, expected 0 to 65535", "--port", "70000");
+    refused(2, "--host no.such.host.invalid", "--host", "no.such.host.invalid", "--port", "0");
+    refused(2, "--sequences is 0, expected 1 or more", "--sequences", "0");
+    refused(2, "has no room for one of each of 16 sequences", "--step-tokens", "8");
+    refused(2, "the reserve is 2.0", "--reserve", "2");
+    refused(2, "--max-queued-requests is -1", "--max-queued-requests", "-1");
+    refused(2, "--slow-reader-timeout is 0", "--slow-reader-timeout", "0");
+    Path empty = Files.writeString(folder.resolve("keys"), "# none\n");
+    refused(1, "has no key", "--api-key-file", empty.toString());
+    refused(1, "no such file", "--api-key-file", folder.resolve("no-keys").toString());
+  }
+
+  @Test
+  void servesDrainsAndEnds() throws Exception {
+    Process process =
+        new ProcessBuilder(
+                SmallJvm.interruptible(Main.class, "serve", run, "--port", "0", "--json"))
+            .start();
+    try (BufferedReader out = process.inputReader();
+        HttpClient client = HttpClient.newHttpClient()) {
+      JsonNode told = TestServer.json(out.readLine());
+      assertEquals("writer", told.get("model").textValue());
+      URI completions = URI.create(told.get("url").textValue() + "/v1/completions");
+      String prompt = "The committee";
+      HttpRequest request =
+          post(completions, "{'prompt':'" + prompt + "','max_tokens':20,'temperature':0}");
+      JsonNode text = TestServer.json(client.send(request, BodyHandlers.ofString()).body());
+      CommandRun generated =
+          CommandRun.of(
+              "generate",
+              "--model",
+              run,
+              "--prompt",
+              prompt,
+              "--max-tokens",
+              "20",
+              "--temperature",
+              "0",
+              "--json");
+      assertEquals(
+          TestServer.json(generated.out()).get("text").textValue(),
+          text.at("/choices/0/text").textValue());
+      requireAsAlone(client, completions);
+      JsonNode kept =
+          TestServer.json(
+              client
+                  .send(
+                      post(
+                          completions,
+                          "{'prompt':'A','max_tokens':60,'response_format':{'type':'json_schema',"
+                              + "'json_schema':{'name':'vote','schema':{'type':'object',"
+                              + "'properties':{'ayes':{'type':'integer','minimum':0,'maximum':99}},"
+                              + "'required':['ayes'],'additionalProperties':false}}}}"),
+                      BodyHandlers.ofString())
+                  .body());
+      JsonNode vote = TestServer.json(kept.at("/choices/0/text").textValue());
+      assertTrue(vote.get("ayes").isInt() && vote.size() == 1, vote::toString);
+      HttpRequest running =
+          post(completions, "{'prompt':'T','max_tokens':60,'ignore_eos':true,'stream':true}");
+      try (InputStream stream = client.send(running, BodyHandlers.ofInputStream()).body()) {
+        byte[] first = stream.readNBytes(40);
+        new ProcessBuilder("kill", "-TERM", Long.toString(process.pid())).start().waitFor();
+        String rest = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(new String(first, StandardCharsets.UTF_8).startsWith(":\n\ndata: "));
+        assertTrue(rest.endsWith("data: [DONE]\n\n"), rest);
+      }
+      assertTrue(process.waitFor(60, TimeUnit.SECONDS), "still running after 60 s");
+      String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+      assertEquals(0, process.exitValue(), err);
+      assertTrue(err.contains("stopping: "), err);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  /** Texts of a real model: one after the other, then all at a time. */
+  private static void requireAsAlone(HttpClient client, URI completions) throws Exception {
+    List<HttpRequest> requests = new ArrayList<>();
+    for (int i = 0; i < 6; i++) {
+      requests.add(
+          post(
+              completions,
+              "{'prompt':'The committee thanks the "
+                  + "members".substring(0, i)
+                  + "','seed':"
+                  + i
+                  + ",'max_tokens':16,'logprobs':3}"));
+    }
+    List<JsonNode> alone = new ArrayList<>();
+    for (HttpRequest request : requests) {
+      alone.add(choices(client.send(request, BodyHandlers.ofString())));
+    }
+    List<CompletableFuture<HttpResponse<String>>> together =
+        requests.stream()
+            .map(request -> client.sendAsync(request, BodyHandlers.ofString()))
+            .toList();
+    for (int i = 0; i < requests.size(); i++) {
+      assertEquals(alone.get(i), choices(together.get(i).get()));
+    }
+  }
+
+  private static JsonNode choices(HttpResponse<String> answer) throws IOException {
+    assertEquals(200, answer.statusCode(), answer::body);
+    return TestServer.json(answer.body()).get("choices");
+  }
+
+  private static HttpRequest post(URI uri, String body) {
+    return HttpRequest.newBuilder(uri)
+        .POST(BodyPublishers.ofString(TestServer.quoted(body)))
+        .build();
+  }
+}

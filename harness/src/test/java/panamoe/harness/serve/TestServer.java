@@ -1,0 +1,165 @@
+package panamoe.harness.serve;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
+import panamoe.engine.EngineConfig;
+import panamoe.engine.EngineThread;
+import panamoe.engine.HashEngine;
+
+/** A server over a model that is a hash, and clients of it. */
+final class TestServer implements AutoCloseable {
+  static final int CONTEXT = 400;
+  static final String MODEL = "hash";
+  static final EngineConfig ENGINE = new EngineConfig(400, 16, 16, 64, 0.25, true, 0);
+  static final Limits LIMITS =
+      new Limits(
+          16,
+          256,
+          1_000_000,
+          1_000_000,
+          1 << 20,
+          Duration.ofSeconds(30),
+          Duration.ofSeconds(15),
+          Duration.ofSeconds(20));
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  final ServedModel model =
+      new ServedModel(
+          MODEL,
+          HashEngine.TOKENIZER,
+          CONTEXT,
+          "fp_hash",
+          1_700_000_000,
+          new AtomicLong(1),
+          new Constraints(HashEngine.TOKENIZER));
+  final List<String> log = Collections.synchronizedList(new ArrayList<>());
+  final Metrics metrics = new Metrics("1", MODEL);
+  final ApiServer server;
+  final EngineThread engine;
+  private final HttpClient client = HttpClient.newHttpClient();
+
+  TestServer() throws IOException {
+    this(LIMITS, ApiKeys.NONE, () -> {});
+  }
+
+  TestServer(Limits limits, ApiKeys keys, Runnable beforeStep) throws IOException {
+    this(limits, keys, ENGINE, beforeStep);
+  }
+
+  TestServer(Limits limits, ApiKeys keys, EngineConfig config, Runnable beforeStep)
+      throws IOException {
+    server =
+        new ApiServer(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            model,
+            limits,
+            keys,
+            metrics,
+            log::add);
+    engine = new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped);
+    server.ready(engine);
+  }
+
+  /** The limits with other bounds and times. */
+  static Limits limits(int sequences, int queued, Duration slowReader, Duration ping) {
+    return new Limits(
+        sequences, queued, 1_000_000, 1_000_000, 1 << 20, slowReader, ping, Duration.ofSeconds(1));
+  }
+
+  HttpRequest.Builder to(String path) {
+    return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + server.port() + path));
+  }
+
+  HttpResponse<String> get(String path) throws IOException, InterruptedException {
+    return client.send(to(path).build(), BodyHandlers.ofString());
+  }
+
+  HttpResponse<String> post(String path, String body) throws IOException, InterruptedException {
+    return client.send(
+        to(path).POST(BodyPublishers.ofString(quoted(body))).build(), BodyHandlers.ofString());
+  }
+
+  HttpResponse<String> send(HttpRequest request) throws IOException, InterruptedException {
+    return client.send(request, BodyHandlers.ofString());
+  }
+
+  /** The JSON of an answer that must be 200. */
+  JsonNode ask(String path, String body) throws IOException, InterruptedException {
+    HttpResponse<String> answer = post(path, body);
+    assertEquals(200, answer.statusCode(), answer::body);
+    return JSON.readTree(answer.body());
+  }
+
+  static JsonNode json(String text) throws IOException {
+    return JSON.readTree(text);
+  }
+
+  /** JSON written with single quotes. */
+  static String quoted(String json) {
+    return json.replace('\'', '"');
+  }
+
+  /** A connection that has sent a POST and read nothing. */
+  Socket raw(String path, String body) throws IOException {
+    Socket socket = new Socket(InetAddress.getLoopbackAddress(), server.port());
+    byte[] bytes = quoted(body).getBytes(StandardCharsets.UTF_8);
+    String head =
+        "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + bytes.length + "\r\n\r\n";
+    socket.getOutputStream().write(head.getBytes(StandardCharsets.UTF_8));
+    socket.getOutputStream().write(bytes);
+    return socket;
+  }
+
+  /** Waits until nothing of the cache is used and nobody waits. */
+  void awaitIdle() throws InterruptedException {
+    await(
+        () -> {
+          EngineThread.Status status = engine.status();
+          return status.usage() == 0 && status.running() == 0 && status.waiting() == 0;
+        });
+  }
+
+  static void await(BooleanSupplier condition) throws InterruptedException {
+    long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (!condition.getAsBoolean()) {
+      assertTrue(System.nanoTime() - end < 0, "nothing came of it in 30 s");
+      Thread.sleep(5);
+    }
+  }
+
+  static void pause(long millis) {
+    try {
+      Thread.sleep(millis);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    engine.close();
+    server.close();
+    client.close();
+  }
+}
