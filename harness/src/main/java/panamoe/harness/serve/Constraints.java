@@ -2,22 +2,30 @@ package panamoe.harness.serve;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.function.Supplier;
+import panamoe.data.Tokenizer;
 import panamoe.engine.TokenConstraint;
+import panamoe.grammar.JsonGrammar;
+import panamoe.grammar.TokenMasks;
 
-/** What a text must keep to, from the fields that say so. */
+/** Makes what a text must keep to, from the fields that say so. Thread-safe. */
 final class Constraints {
   private static final String FORMAT = "response_format";
-  private static final String SCHEMA = "json_schema";
 
-  private Constraints() {}
+  private final Tokenizer tokenizer;
+  // Made for the first request that needs them: they take long for a large vocabulary.
+  private TokenMasks masks;
+
+  Constraints(Tokenizer tokenizer) {
+    this.tokenizer = tokenizer;
+  }
 
   /**
    * Reads {@code response_format}, {@code tools} and {@code tool_choice}.
    *
    * @return null if the text is free
-   * @throws ApiError if they ask for what is not supported
+   * @throws ApiError if they ask for what cannot be kept to
    */
-  static Supplier<TokenConstraint> of(Fields fields, Grammars grammars) {
+  Supplier<TokenConstraint> of(Fields fields) {
     fields.refuse("tools");
     JsonNode choice = fields.take("tool_choice");
     if (choice != null && !choice.asText().equals("none") && !choice.asText().equals("auto")) {
@@ -26,40 +34,44 @@ final class Constraints {
     }
     fields.ignore("parallel_tool_calls");
     Fields format = fields.inner(FORMAT);
-    return format == null ? null : of(format, format.text("type", ""), grammars);
-  }
-
-  private static Supplier<TokenConstraint> of(Fields format, String type, Grammars grammars) {
-    Supplier<TokenConstraint> constraint =
-        switch (type) {
-          case "text" -> null;
-          case "json_object" -> grammars.object();
-          case SCHEMA -> schema(format.inner(SCHEMA), grammars);
-          default ->
-              throw ApiError.unsupported(
-                  "response_format.type is "
-                      + (type.isEmpty() ? "missing" : type)
-                      + ", expected text, json_object or json_schema",
-                  FORMAT);
-        };
-    format.requireNoOthers();
-    return constraint;
-  }
-
-  private static Supplier<TokenConstraint> schema(Fields named, Grammars grammars) {
-    if (named == null) {
-      throw ApiError.invalid("response_format.json_schema is missing", FORMAT);
-    }
-    named.ignore("name", "description", "strict"); // every schema is kept to strictly
-    JsonNode schema = named.take("schema");
-    named.requireNoOthers();
-    if (schema == null) {
-      throw ApiError.invalid("response_format.json_schema.schema is missing", FORMAT);
+    if (format == null) {
+      return null;
     }
     try {
-      return grammars.schema(schema);
+      JsonGrammar grammar = grammar(format);
+      format.requireNoOthers();
+      if (grammar != null && fields.flag("ignore_eos")) {
+        throw fields.wrong("ignore_eos", "does not go with a " + FORMAT + ", which has an end");
+      }
+      return grammar == null ? null : grammar.constraint(masks());
     } catch (IllegalArgumentException e) {
-      throw ApiError.unsupported("response_format.json_schema.schema: " + e.getMessage(), FORMAT);
+      throw ApiError.invalid(e.getMessage(), FORMAT);
     }
+  }
+
+  private static JsonGrammar grammar(Fields format) {
+    String type = format.text("type", "");
+    return switch (type) {
+      case "text" -> null;
+      case "json_object" -> JsonGrammar.anyObject();
+      case "json_schema" -> {
+        Fields named = format.inner("json_schema");
+        JsonNode schema = named == null ? null : named.take("schema");
+        if (schema == null) {
+          throw format.wrong("json_schema.schema", "is missing");
+        }
+        named.ignore("name", "description", "strict"); // every schema is kept to
+        named.requireNoOthers();
+        yield JsonGrammar.of(schema);
+      }
+      default -> throw format.wrong("type", "is none of text, json_object and json_schema");
+    };
+  }
+
+  private synchronized TokenMasks masks() {
+    if (masks == null) {
+      masks = TokenMasks.of(tokenizer);
+    }
+    return masks;
   }
 }

@@ -17,6 +17,8 @@ import panamoe.engine.Generation;
 
 /** What a server counts and times, in Prometheus's form under vLLM's names. Thread-safe. */
 final class Metrics {
+  private static final String PREFIX = "panamoe.";
+
   private static final double[] SIZES =
       DoubleStream.iterate(1, size -> 2 * size).limit(18).toArray();
 
@@ -50,38 +52,38 @@ final class Metrics {
       summary("iteration.tokens", "Tokens that a step computed");
 
   Metrics(String version, String model) {
-    Gauge.builder("panamoe.num.requests.running", () -> status.get().running())
+    Gauge.builder(PREFIX + "num.requests.running", () -> status.get().running())
         .description("Texts that are computed")
         .register(registry);
-    Gauge.builder("panamoe.num.requests.waiting", () -> status.get().waiting())
+    Gauge.builder(PREFIX + "num.requests.waiting", () -> status.get().waiting())
         .description("Texts that wait for room")
         .register(registry);
-    Gauge.builder("panamoe.kv.cache.usage.perc", () -> status.get().usage())
+    Gauge.builder(PREFIX + "kv.cache.usage.perc", () -> status.get().usage())
         .description("Part of the key/value cache that texts use, 0 to 1")
         .register(registry);
     FunctionCounter.builder(
-            "panamoe.num.preemptions", status, latest -> latest.get().interruptions())
+            PREFIX + "num.preemptions", status, latest -> latest.get().interruptions())
         .description("How often a text made room for another one")
         .register(registry);
-    Gauge.builder("panamoe.build.info", () -> 1)
+    Gauge.builder(PREFIX + "build.info", () -> 1)
         .description("The server's version and model")
         .tags("version", version, "model", model)
         .register(registry);
   }
 
   private Counter counter(String name, String what) {
-    return Counter.builder("panamoe." + name).description(what).register(registry);
+    return Counter.builder(PREFIX + name).description(what).register(registry);
   }
 
   private Timer timer(String name, String what) {
-    return Timer.builder("panamoe." + name)
+    return Timer.builder(PREFIX + name)
         .description(what)
         .serviceLevelObjectives(TIMES)
         .register(registry);
   }
 
   private DistributionSummary summary(String name, String what) {
-    return DistributionSummary.builder("panamoe." + name)
+    return DistributionSummary.builder(PREFIX + name)
         .description(what)
         .serviceLevelObjectives(SIZES)
         .register(registry);
@@ -135,17 +137,17 @@ final class Metrics {
   }
 
   private void finished(String reason) {
-    registry.counter("panamoe.request.success", "finished_reason", reason).increment();
+    registry.counter(PREFIX + "request.success", "finished_reason", reason).increment();
   }
 
   /** A request was refused for a reason that is not its own. */
   void refused(String reason) {
-    registry.counter("panamoe.admission.rejections", "reason", reason).increment();
+    registry.counter(PREFIX + "admission.rejections", "reason", reason).increment();
   }
 
   /** A request was ended before its texts were written. */
   void cancelled(String reason) {
-    registry.counter("panamoe.request.cancellations", "reason", reason).increment();
+    registry.counter(PREFIX + "request.cancellations", "reason", reason).increment();
   }
 
   /** All of it as text, in the form that an {@code Accept} header asks for. */

@@ -275,11 +275,11 @@ public final class ServeCommand implements Callable<Integer> {
     return new ServedModel(
         name == null ? "model" : name.toString(),
         folder.tokenizer(),
-        new Grammars(folder.tokenizer()),
         folder.config().context(),
         "fp_" + Sha256.hex(texts.getBytes(StandardCharsets.UTF_8)).substring(0, 16),
         Instant.now().getEpochSecond(),
-        new AtomicLong(shared.seed()));
+        new AtomicLong(shared.seed()),
+        new Constraints(folder.tokenizer()));
   }
 
   private ApiServer listen(

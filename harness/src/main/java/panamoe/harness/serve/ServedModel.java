@@ -7,20 +7,20 @@ import panamoe.data.Tokenizer;
  * The model that a server has.
  *
  * @param name its id
- * @param grammars for its tokenizer
  * @param context most tokens of a prompt and its text
  * @param fingerprint of all that texts depend on beside requests: weights, dtype, tokenizer, device
  * @param created when it was loaded, in seconds since 1970
  * @param seeds the next seed for a request that brings none
+ * @param constraints of its tokenizer
  */
 record ServedModel(
     String name,
     Tokenizer tokenizer,
-    Grammars grammars,
     int context,
     String fingerprint,
     long created,
-    AtomicLong seeds) {
+    AtomicLong seeds,
+    Constraints constraints) {
 
   /**
    * @throws ApiError if a request names another model; it may name none

@@ -57,7 +57,7 @@ final class TextFields {
               sampling(),
               stops(prompts, defaultMaxTokens, stops),
               logprobs,
-              Constraints.of(fields, model.grammars()),
+              model.constraints().of(fields),
               terms(key),
               delivery());
       fields.ignore(

@@ -91,7 +91,8 @@ class RefusalTest {
         "'prompt':'x','logit_bias':{'1':101}    | logit_bias      | a number of -100 to 100",
         "'prompt':'x','stream_options':{}       | stream_options  | for streams only",
         "'prompt':'x','timeout_ms':0            | timeout_ms      | is 0, expected 1",
-        "'prompt':'x','response_format':{'type':'grammar'} | response_format | expected text, json_object",
+        "'prompt':'x','response_format':{'type':'json_object'} | response_format | no token for the byte",
+        "'prompt':'x','response_format':{'type':'xml'} | response_format.type | is none of text",
         "'prompt':'x','tools':[{'type':'function'}] | tools       | not supported",
         "'prompt':'x','presence_penalty':101    | none            | presence penalty",
         "'prompt':'x','cache_salt':1            | cache_salt      | is not a string",
@@ -141,7 +142,7 @@ class RefusalTest {
         "'chat_template_kwargs':{'a':1}         | chat_template_kwargs | not supported",
         "'max_tokens':1,'max_completion_tokens':2 | max_tokens         | max_completion_tokens",
         "'tool_choice':'required'               | tool_choice          | not supported",
-        "'response_format':{'type':'json_schema','json_schema':{}} | response_format | schema is missing",
+        "'response_format':{'type':'json_schema','json_schema':{}} | response_format.json_schema.schema | is missing",
         "'response_format':{'type':'json_schema','json_schema':{'schema':{'not':{}}}} | response_format | not",
         "'echo':true                            | echo                 | no field",
       })

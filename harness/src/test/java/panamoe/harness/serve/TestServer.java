@@ -48,11 +48,11 @@ final class TestServer implements AutoCloseable {
       new ServedModel(
           MODEL,
           HashEngine.TOKENIZER,
-          new Grammars(HashEngine.TOKENIZER),
           CONTEXT,
           "fp_hash",
           1_700_000_000,
-          new AtomicLong(1));
+          new AtomicLong(1),
+          new Constraints(HashEngine.TOKENIZER));
   final List<String> log = Collections.synchronizedList(new ArrayList<>());
   final Metrics metrics = new Metrics("1", MODEL);
   final ApiServer server;
@@ -77,8 +77,7 @@ final class TestServer implements AutoCloseable {
             keys,
             metrics,
             log::add);
-    engine =
-        new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
+    engine = new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
     server.ready(engine);
   }
 
