@@ -24,7 +24,8 @@ class EngineThreadTest {
   private final AtomicInteger steps = new AtomicInteger();
 
   private EngineThread thread(Runnable beforeStep) {
-    return new EngineThread(HashEngine.of(CONFIG, 64, beforeStep), _ -> steps.incrementAndGet(), () -> {});
+    return new EngineThread(
+        HashEngine.of(CONFIG, 64, beforeStep), _ -> steps.incrementAndGet(), () -> {});
   }
 
   private static GenerationRequest request(int tokens) {

@@ -77,7 +77,8 @@ final class TestServer implements AutoCloseable {
             keys,
             metrics,
             log::add);
-    engine = new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
+    engine =
+        new EngineThread(HashEngine.of(config, CONTEXT, beforeStep), metrics::stepped, () -> {});
     server.ready(engine);
   }
 
