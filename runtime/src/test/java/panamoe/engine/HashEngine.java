@@ -74,16 +74,6 @@ public final class HashEngine {
           }
 
           @Override
-          public TokenRoutes routes(int rank, int row) {
-            return runner.routes(rank, row);
-          }
-
-          @Override
-          public void addLoads(long[][] counts) {
-            runner.addLoads(counts);
-          }
-
-          @Override
           public void close() {
             runner.close();
           }
