@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import panamoe.comm.CommunicationException;
 import panamoe.engine.EngineThread;
 import panamoe.engine.Generation;
 import panamoe.engine.GenerationHandle;
@@ -114,6 +115,7 @@ final class RunningTexts {
 
     private static String reason(RuntimeException failure) {
       return failure instanceof IllegalArgumentException
+              || failure instanceof CommunicationException
           ? failure.getMessage()
           : failure.getClass().getSimpleName();
     }
