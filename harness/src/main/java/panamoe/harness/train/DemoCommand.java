@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -183,7 +182,7 @@ public final class DemoCommand implements Callable<Integer> {
     long tokens = 0;
     long nanos = 0;
     try (Backend backend = shared.open();
-        LanguageModel model = folder.load(backend, DType.BFLOAT16, new ArrayList<>());
+        LanguageModel model = folder.load(backend, DType.BFLOAT16);
         Engine engine = Engine.forOne(backend, model, folder.tokenizer())) {
       if (!shared.json()) {
         print.printf(Locale.ROOT, "%nthe %s writes:%n", name);

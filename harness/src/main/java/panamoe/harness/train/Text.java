@@ -2,7 +2,6 @@ package panamoe.harness.train;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import panamoe.data.Corpus;
 import panamoe.data.PreparedText;
@@ -10,6 +9,8 @@ import panamoe.data.TokenSource;
 import panamoe.engine.ModelFolder;
 import panamoe.harness.corpus.EuroparlCorpus;
 import panamoe.harness.corpus.LanguageLabels;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
 
 /**
  * The training text.
@@ -55,16 +56,21 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
   }
 
   /**
-   * The text that a model was trained on, by the {@code text.json} of its run; empty if there is
-   * none.
+   * The text that a model was trained on, by the {@code text.json} of its run.
    *
+   * @param command for which no text was named
+   * @throws ParameterException if the model's folder does not say
    * @throws IllegalArgumentException if the text is no longer there, or has changed since
    */
-  public static Optional<Text> of(ModelFolder model) {
-    TextRecord record = TextRecord.of(model).orElse(null);
-    if (record == null) {
-      return Optional.empty();
-    }
+  public static Text of(ModelFolder model, CommandSpec command) {
+    TextRecord record =
+        TextRecord.of(model)
+            .orElseThrow(
+                () ->
+                    new ParameterException(
+                        command.commandLine(),
+                        model.path()
+                            + " does not say what it was trained on; name a text by --text"));
     Text text = record.read();
     if (!text.tokens().sha256().equals(record.sha256())) {
       throw new IllegalArgumentException(
@@ -74,7 +80,7 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
               + model.path()
               + " was trained on it; name a text by --text");
     }
-    return Optional.of(text);
+    return text;
   }
 
   public static Text read(Path path) {
