@@ -197,7 +197,7 @@ public final class EditCommand implements Callable<Integer> {
             new EditReport(
                 checkpoint.directory(),
                 operation(),
-                measured.source(),
+                measured.attribution(),
                 Validation.tokens(training, material.data()),
                 before,
                 after);

@@ -124,6 +124,7 @@ public final class DemoCommand implements Callable<Integer> {
       print.println(student.outcome().toJson());
     } else {
       print.printf(Locale.ROOT, "%n%s%n", table(List.of(teacher, student)));
+      print.printf(Locale.ROOT, "report of the teacher: %s%n", teacher.outcome().report());
       print.printf(Locale.ROOT, "%s%n", student.outcome());
       print.printf(
           Locale.ROOT,

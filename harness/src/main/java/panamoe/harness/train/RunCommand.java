@@ -85,7 +85,7 @@ abstract class RunCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "DIR",
       description =
-          "Tokens of panamoe data prepare, instead of --text, --languages and --tokenizer.")
+          "Tokens of panamoe data prepare, instead of --text, --languages, --tokenizer and --vocabulary.")
   private Path data;
 
   @Option(names = "--explain-topology", description = "Draw who holds what, and end.")

@@ -3,6 +3,7 @@ package panamoe.harness.train;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import panamoe.data.Corpus;
 import panamoe.data.PreparedText;
 import panamoe.data.TokenSource;
@@ -27,6 +28,17 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
    * @throws IllegalArgumentException if the corpus has no such language
    */
   public static Text europarl(Set<String> languages) {
+    requireKnown(languages);
+    List<String> documents = EuroparlCorpus.documents();
+    List<String> kept =
+        languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
+    return new Text(Corpus.of(kept), null, languages);
+  }
+
+  /**
+   * @throws IllegalArgumentException if the default corpus has no such language
+   */
+  public static void requireKnown(Set<String> languages) {
     for (String language : languages) {
       if (!LanguageLabels.codes().contains(language)) {
         throw new IllegalArgumentException(
@@ -36,10 +48,6 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
                 + LanguageLabels.codes());
       }
     }
-    List<String> documents = EuroparlCorpus.documents();
-    List<String> kept =
-        languages.isEmpty() ? documents : new LanguageLabels().keep(documents, languages);
-    return new Text(Corpus.of(kept), null, languages);
   }
 
   /**
@@ -97,11 +105,20 @@ public record Text(TokenSource tokens, Path path, Set<String> languages) {
     return (Corpus) tokens;
   }
 
-  /** A description, to print. */
+  /** A short name, to print. */
   public String source() {
-    return path == null
-        ? EuroparlCorpus.SOURCE + " (" + EuroparlCorpus.LICENCE + ")"
-        : path.toString();
+    if (path != null) {
+      return path.toString();
+    }
+    return "Europarl, "
+        + (languages.isEmpty()
+            ? LanguageLabels.codes().size() + " languages"
+            : languages.stream().sorted().collect(Collectors.joining(", ")));
+  }
+
+  /** The source with its authors and terms, to keep with results. */
+  public String attribution() {
+    return path == null ? EuroparlCorpus.ATTRIBUTION : source();
   }
 
   /** Whether the text has several known languages, so that a report by language makes sense. */
